@@ -1,0 +1,1 @@
+"""The agents that play: proposer and solver, free and staged, and the one rollout loop."""

@@ -1,0 +1,91 @@
+"""Every error that Questwell raises on purpose, named after the boundary that was crossed.
+
+QuestwellError
+├── ConfigError             what the user asked for cannot be done as written
+├── AssetError              a public file (weights, a corpus) could not be had, or is not what it should be
+├── CorpusError             a corpus file is malformed; says file and line
+├── RetrievalError          the retriever failed; the query got no answer
+│   ├── IndexMismatch       an index was built with other settings than it is opened with
+│   └── RetrievalTimeout    the deadline passed before the hits came
+├── LLMError                a model endpoint gave no usable completion
+│   ├── LLMUnavailable      it could not be reached, or kept failing after all retries
+│   ├── LLMTimeout          it did not answer in time after all retries
+│   ├── LLMRefused          it refused the request for good (key, model name, bad request)
+│   ├── ContextOverflow     the request is longer than the model's context; a retry cannot help
+│   └── MalformedReply      it answered with something that is no completion
+├── BudgetReached           money, tokens or minutes are used up; the run can be resumed
+└── StoreError              the run file cannot be used
+    ├── RunLocked           another process is writing it
+    └── ConfigChanged       it was started with another config; names the keys that differ
+
+`RetrievalError` and `LLMError` are the two that a game turns into data (an errored attempt, an
+errored seed); everything else ends the command.
+"""
+
+
+class QuestwellError(Exception):
+    """Base of every error above; its message says what, which value, and what to do."""
+
+
+class ConfigError(QuestwellError):
+    """What the user asked for cannot be done as written."""
+
+
+class AssetError(QuestwellError):
+    """A public file could not be had, or its content is not what it should be."""
+
+
+class CorpusError(QuestwellError):
+    """A corpus file is malformed."""
+
+
+class RetrievalError(QuestwellError):
+    """The retriever failed; the query got no answer."""
+
+
+class IndexMismatch(RetrievalError):
+    """An index was built with other settings than it is opened with."""
+
+
+class RetrievalTimeout(RetrievalError):
+    """The deadline passed before the hits came."""
+
+
+class LLMError(QuestwellError):
+    """A model endpoint gave no usable completion."""
+
+
+class LLMUnavailable(LLMError):
+    """The endpoint could not be reached, or kept failing after all retries."""
+
+
+class LLMTimeout(LLMError):
+    """The endpoint did not answer in time after all retries."""
+
+
+class LLMRefused(LLMError):
+    """The endpoint refused the request for good."""
+
+
+class ContextOverflow(LLMError):
+    """The request is longer than the model's context."""
+
+
+class MalformedReply(LLMError):
+    """The endpoint answered with something that is no completion."""
+
+
+class BudgetReached(QuestwellError):
+    """Money, tokens or minutes are used up; the run can be resumed."""
+
+
+class StoreError(QuestwellError):
+    """The run file cannot be used."""
+
+
+class RunLocked(StoreError):
+    """Another process is writing the run file."""
+
+
+class ConfigChanged(StoreError):
+    """The run was started with another config."""

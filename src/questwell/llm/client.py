@@ -1,0 +1,114 @@
+"""The `LLM` protocol: a frozen `Request` in, a `Completion` out. Every model client implements it."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Literal, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A function call that the model asked for."""
+
+    id: str
+    name: str
+    arguments: str
+    """JSON text exactly as the model wrote it; it may be invalid."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a chat."""
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A function that the model may call."""
+
+    name: str
+    description: str
+    parameters: str
+    """JSON schema, as JSON text (so that a request stays hashable)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One model call. Exactly one of `messages` (chat) and `prompt` (plain completion) is given."""
+
+    messages: tuple[Message, ...] = ()
+    prompt: str | None = None
+    max_tokens: int = 1024
+    temperature: float = 0.0
+    stop: tuple[str, ...] = ()
+    """The text ends before any of these; the stop string itself is not returned."""
+    seed: int | None = None
+    schema: str | None = None
+    """JSON schema that the text must follow, as JSON text."""
+    tools: tuple[Tool, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a request that is neither chat nor completion, or both."""
+        if bool(self.messages) == (self.prompt is not None):
+            raise ValueError("a Request needs exactly one of messages and prompt")
+
+    def digest(self) -> str:
+        """SHA-256 of everything above, in hex: with its place, the key under which a run keeps the answer."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+
+class FinishReason(StrEnum):
+    """Why the model stopped writing."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    TOOL_CALLS = "tool_calls"
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What the model wrote, and what it took."""
+
+    text: str
+    model: str
+    """As the endpoint names it."""
+    finish: FinishReason = FinishReason.STOP
+    tool_calls: tuple[ToolCall, ...] = ()
+    prompt_tokens: int | None = None
+    """None when the endpoint does not say."""
+    completion_tokens: int | None = None
+    cost_usd: float | None = None
+    """None when the price of this model is not known, which is not 0."""
+    latency_s: float = 0.0
+    prompt_ids: tuple[int, ...] = ()
+    """Token view, when the engine gives it; empty otherwise."""
+    token_ids: tuple[int, ...] = ()
+    logprobs: tuple[float, ...] = ()
+
+
+class LLM(Protocol):
+    """A model behind whatever serves it. Safe to call from many tasks at once."""
+
+    @property
+    def name(self) -> str:
+        """The model, as recorded with each item."""
+        ...
+
+    async def complete(self, request: Request) -> Completion:
+        """The model's answer to `request`.
+
+        Retries, rate limits and time-outs are the client's own affair: what it raises is final.
+
+        Raises:
+            LLMError: no usable completion; the subclass says which boundary failed.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Release connections and processes."""
+        ...

@@ -1,0 +1,1 @@
+"""Judging answers: normalised exact match, F1, a strict LLM judge."""

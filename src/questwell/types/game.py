@@ -1,0 +1,206 @@
+"""What a game makes of rollouts, in the order of the flow: seed, proposal, attempts, verdict, feedback, outcome."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from questwell.types.corpus import Passage
+from questwell.types.trajectory import Role, Trajectory
+
+
+class AnswerType(StrEnum):
+    """What kind of answer a proposal is asked for (SAGE section 3)."""
+
+    NUMBER = "number"
+    DATE = "date"
+    ENTITY = "entity"
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """What one SAGE proposal starts from."""
+
+    index: int
+    """Position in the run, from 0: with the run's random seed it fixes everything else here."""
+    passage: Passage
+    target: int | None
+    """S, the search steps that a right attempt must need; None is the paper's "S unspecified"."""
+    answer_type: AnswerType
+
+    @property
+    def id(self) -> str:
+        """Name within the run, sortable: `s00042`."""
+        return f"s{self.index:05d}"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in a game an agent plays: with the order of its calls, the key under which they are kept."""
+
+    seed: str
+    round: int
+    role: Role
+    attempt: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One search step of the intended solution."""
+
+    query: str
+    answer: str
+    """The sub-answer that this step yields."""
+    passage_id: str
+    """The passage that supports it; empty when the proposer named none that it retrieved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A question with its reference answer, and where both come from."""
+
+    question: str
+    answer: str
+    aliases: tuple[str, ...]
+    """Other spellings that count as the reference answer; never joined into one string."""
+    steps: tuple[Step, ...]
+    """The intended solution."""
+    evidence: tuple[Passage, ...]
+    """Passages that the proposer retrieved and used, without repeats."""
+    trajectory: Trajectory
+
+
+class Label(StrEnum):
+    """Of one answer. The three outcomes are never mixed: only RIGHT and WRONG count."""
+
+    RIGHT = "right"
+    WRONG = "wrong"
+    UNSCORED = "unscored"
+    """The judge gave no usable verdict."""
+    ERRORED = "errored"
+    """The rollout or the judge failed: a provider, the retriever or the protocol."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Of one answer against the reference."""
+
+    label: Label
+    method: str
+    """What decided: `exact_match`, `no_answer`, `numbers`, `llm`, `rollout`."""
+    reason: str = ""
+    """What the judge wrote, or what failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One independent solver rollout, judged."""
+
+    index: int
+    trajectory: Trajectory
+    judgement: Judgement
+
+    @property
+    def right(self) -> bool:
+        """Whether the judge called the answer right."""
+        return self.judgement.label is Label.RIGHT
+
+
+class Outcome(StrEnum):
+    """Of one proposal, from its attempts."""
+
+    PASS = "pass"
+    TOO_EASY = "too_easy"
+    """Solved, in fewer search steps (or more often) than was asked for."""
+    TOO_HARD = "too_hard"
+    """Solved, but less often than the pass-rate band asks for (that policy only)."""
+    UNSOLVED = "unsolved"
+    """No attempt was right: the reference answer may be wrong."""
+    UNSCORED = "unscored"
+    ERRORED = "errored"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the attempts say about a proposal."""
+
+    outcome: Outcome
+    right: int
+    """Attempts judged right, a count."""
+    scored: int
+    """Attempts judged right or wrong, a count; the rest say nothing about the question."""
+    difficulty: int | None
+    """Fewest search steps in a right attempt, a count; None when none was right."""
+    skipped: int = 0
+    """Attempts that the exact early stop made unnecessary, a count."""
+    detail: str = ""
+
+    @property
+    def solve_rate(self) -> float | None:
+        """Right attempts among the scored ones, a fraction in [0, 1]; None when none was scored."""
+        return self.right / self.scored if self.scored else None
+
+
+class FeedbackKind(StrEnum):
+    """Which of SAGE's two kinds (section 3)."""
+
+    DIFFICULTY = "difficulty"
+    CORRECTNESS = "correctness"
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """A verdict explained to the proposer, and what the proposer then changed."""
+
+    kind: FeedbackKind
+    attempt: int
+    """Index of the attempt that was shown; -1 when no attempt gave an answer."""
+    explanation: str
+    """Why it was too easy, or why the two answers differ, in the proposer's words."""
+    change: str
+    """What it did about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One proposal, its attempts and its verdict; `feedback` led from the round before to this proposal."""
+
+    index: int
+    proposal: Proposal
+    attempts: tuple[Attempt, ...]
+    verdict: Verdict
+    feedback: Feedback | None = None
+
+
+class Reason(StrEnum):
+    """Why a seed gave no item: exactly one each, so that the funnel adds up."""
+
+    NO_PROPOSAL = "no_proposal"
+    """The proposer ended without a question and an answer that can be read."""
+    BAD_FORM = "bad_form"
+    """The proposal breaks a rule of form: answer inside the question, no evidence, wrong type ..."""
+    TOO_EASY = "too_easy"
+    TOO_HARD = "too_hard"
+    UNSOLVED = "unsolved"
+    DUPLICATE = "duplicate"
+    """The same question was accepted from an earlier seed of the run."""
+    UNSCORED = "unscored"
+    ERRORED = "errored"
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A play that ended with a question of the wanted difficulty: its last round is the item."""
+
+    seed: Seed
+    rounds: tuple[Round, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A play that ended without one."""
+
+    seed: Seed
+    rounds: tuple[Round, ...]
+    reason: Reason
+    detail: str
+    trajectory: Trajectory | None = None
+    """The proposer's last rollout when it led to no round (nothing parseable, bad form, errored)."""

@@ -1,0 +1,99 @@
+"""What an agent did: its turns, how it stopped, and the tokens if its client gave them."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from questwell.types.corpus import Hit
+
+
+class Role(StrEnum):
+    """Who makes a call."""
+
+    PROPOSER = "proposer"
+    SOLVER = "solver"
+    JUDGE = "judge"
+
+
+class Style(StrEnum):
+    """How an agent is driven (docs/agents.md)."""
+
+    FREE = "free"
+    """The model decides each move, as in the paper."""
+    STAGED = "staged"
+    """The same game, each move a small constrained call, for models that are lost when free."""
+
+
+class StopReason(StrEnum):
+    """Why a rollout ended."""
+
+    FINISHED = "finished"
+    """The agent gave its answer or its proposal."""
+    GAVE_UP = "gave_up"
+    """A staged agent ran out of moves, or the model ended without an answer."""
+    TURNS = "turns"
+    """The budget of turns is used up."""
+    SEARCHES = "searches"
+    """The budget of searches is used up."""
+    CONTEXT = "context"
+    """The dialogue no longer fits the model's context."""
+    ERRORED = "errored"
+    """The model endpoint or the retriever failed: this rollout says nothing about the question."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message of the model and what it was shown in return."""
+
+    text: str
+    """Exactly what the model wrote."""
+    query: str | None = None
+    """The search that was executed, if one was: a turn with a query is a search step."""
+    hits: tuple[Hit, ...] = ()
+    """What the search found."""
+    observation: str = ""
+    """What the model was shown next; empty for a last turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenView:
+    """The same rollout as token ids, when the client gives them: what is trained is what was sampled."""
+
+    prompt_ids: tuple[int, ...]
+    response_ids: tuple[int, ...]
+    response_mask: tuple[int, ...]
+    """1 where the model wrote the token, 0 where it was retrieved or inserted; as long as `response_ids`."""
+    response_logprobs: tuple[float, ...]
+    """Natural logarithms at sampling time, 0.0 where the mask is 0; as long as `response_ids`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trajectory:
+    """The record of one rollout."""
+
+    role: Role
+    style: Style
+    turns: tuple[Turn, ...]
+    stop: StopReason
+    answer: str | None = None
+    """A solver's final answer; None when it gave none."""
+    error: str = ""
+    """What failed, when `stop` is ERRORED; else empty."""
+    model: str = ""
+    prompts: str = ""
+    """Hash of the prompt files that drove the agent."""
+    tokens: TokenView | None = None
+
+    @property
+    def searches(self) -> int:
+        """Search steps: executed searches, a count."""
+        return sum(turn.query is not None for turn in self.turns)
+
+    @property
+    def queries(self) -> tuple[str, ...]:
+        """The executed queries, in order."""
+        return tuple(turn.query for turn in self.turns if turn.query is not None)
+
+    @property
+    def hits(self) -> tuple[Hit, ...]:
+        """Everything that its searches found, in order, repeats included."""
+        return tuple(hit for turn in self.turns for hit in turn.hits)
