@@ -1,5 +1,6 @@
 """What a game makes of rollouts, in the order of the flow: seed, proposal, attempts, verdict, feedback, outcome."""
 
+import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -25,6 +26,8 @@ class Seed:
     target: int | None
     """S, the search steps that a right attempt must need; None is the paper's "S unspecified"."""
     answer_type: AnswerType
+    random_seed: int = 0
+    """Start of every random choice of this play."""
 
     @property
     def id(self) -> str:
@@ -40,6 +43,11 @@ class Place:
     round: int
     role: Role
     attempt: int = 0
+
+    def random_seed(self, start: int) -> int:
+        """A number in [0, 2**31) fixed by `start` and this place: what is sampled here differs from any other place."""
+        text = f"{start}/{self.seed}/{self.round}/{self.role}/{self.attempt}"
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) >> 1
 
 
 @dataclass(frozen=True, slots=True)

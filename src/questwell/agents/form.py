@@ -1,0 +1,58 @@
+"""The rules of form that a proposal must keep, whoever wrote it; each broken rule is one sentence."""
+
+import re
+from collections.abc import Iterable
+
+from questwell.scoring.answers import contains
+from questwell.types.corpus import Passage
+from questwell.types.game import AnswerType
+
+_FORBIDDEN = re.compile(
+    r"^\s*(why\b|how\b(?!\s+(many|much|long|old|far|tall|high|large|big|deep|wide|heavy|often|fast)\b))", re.I
+)
+_YEAR = re.compile(r"\b\d{3,4}\b")
+_MONTH = re.compile(
+    r"\b(january|february|march|april|may|june|july|august|september|october|november|december)\b", re.I
+)
+_NUMBER_WORD = re.compile(
+    r"\b(zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty|hundred|thousand"
+    r"|million|billion|half|dozen)\b",
+    re.I,
+)
+MAX_ANSWER_WORDS = 10
+
+
+_TYPE = {AnswerType.NUMBER: "a number", AnswerType.DATE: "a date", AnswerType.ENTITY: "an entity"}
+
+
+def problem(question: str, answer: str, answer_type: AnswerType, evidence: Iterable[Passage]) -> str | None:
+    """The first rule that question and answer break, as a sentence to the proposer; None when they keep all."""
+    if not 10 <= len(question.strip()) <= 1000:
+        return "The question must have 10 to 1000 characters."
+    if _FORBIDDEN.match(question):
+        return "A question must not begin with How or Why."
+    if not answer.strip():
+        return "The answer is empty."
+    if len(answer.split()) > MAX_ANSWER_WORDS or len(answer) > 100:
+        return f"The answer is too long: at most {MAX_ANSWER_WORDS} words."
+    if contains(question, answer):
+        return "The question contains its own answer."
+    if not _has_type(answer, answer_type):
+        return f"The answer {answer!r} is not {_TYPE[answer_type]}."
+    passages = tuple(evidence)
+    if not passages:
+        return "No step names a passage that you retrieved as its evidence."
+    if not any(contains(f"{passage.title} {passage.text}", answer) for passage in passages):
+        return "The answer does not stand in the passages that the steps name."
+    return None
+
+
+def _has_type(answer: str, answer_type: AnswerType) -> bool:
+    has_digit = any(character.isdigit() for character in answer)
+    match answer_type:
+        case AnswerType.NUMBER:
+            return has_digit or bool(_NUMBER_WORD.search(answer))
+        case AnswerType.DATE:
+            return bool(_YEAR.search(answer) or _MONTH.search(answer)) or (has_digit and not answer.isascii())
+        case AnswerType.ENTITY:
+            return any(character.isalpha() for character in answer)

@@ -1,0 +1,66 @@
+"""Prompts are files: each becomes the opening messages of a request. A user's folder overrides them by name.
+
+A prompt file is a sequence of sections `--- system`, `--- user`, `--- assistant`; `$name` is filled in.
+Filled-in text is data: it is never expanded again and never read as a section.
+"""
+
+import hashlib
+import re
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import Literal, cast
+
+from questwell.errors import ConfigError
+from questwell.llm.client import Message
+
+_SECTION = re.compile(r"^--- (system|user|assistant)[ \t]*$", re.MULTILINE)
+
+
+class Prompts:
+    """The prompt files of a run, and their hash."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        """Take the packaged prompts, with the files of `folder` in place of those of the same name.
+
+        Raises:
+            ConfigError: `folder` holds a name that no agent uses, or a file without sections.
+        """
+        packaged = resources.files(__name__)
+        self._files = {
+            entry.name.removesuffix(".md"): entry.read_text(encoding="utf-8")
+            for entry in packaged.iterdir()
+            if entry.name.endswith(".md")
+        }
+        for path in sorted(folder.glob("*.md")) if folder else ():
+            if path.stem not in self._files:
+                raise ConfigError(f"{path}: no agent uses a prompt of this name; the names are {sorted(self._files)}")
+            self._files[path.stem] = path.read_text(encoding="utf-8")
+        for name, text in self._files.items():
+            if not _SECTION.match(text):
+                raise ConfigError(f"prompt {name!r} must start with a line `--- system`, `--- user` or `--- assistant`")
+
+    @cached_property
+    def hash(self) -> str:
+        """First 16 hex digits of the SHA-256 over all names and texts."""
+        listing = "\0".join(f"{name}\0{text}" for name, text in sorted(self._files.items()))
+        return hashlib.sha256(listing.encode()).hexdigest()[:16]
+
+    def messages(self, name: str, **values: object) -> tuple[Message, ...]:
+        """The messages of prompt `name`, with `$key` replaced by each value.
+
+        Raises:
+            ConfigError: the file asks for a value that its agent does not give.
+        """
+        parts = _SECTION.split(self._files[name])[1:]
+        try:
+            return tuple(
+                Message(
+                    cast(Literal["system", "user", "assistant"], role),
+                    Template(text.strip()).substitute({key: str(value) for key, value in values.items()}),
+                )
+                for role, text in zip(parts[::2], parts[1::2], strict=True)
+            )
+        except (KeyError, ValueError) as error:
+            raise ConfigError(f"prompt {name!r}: cannot fill in {error}; it is given {sorted(values)}") from error

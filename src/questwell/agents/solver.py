@@ -1,0 +1,44 @@
+"""The solver: sees the question only, searches, answers."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from questwell.agents.prompts import Prompts
+from questwell.agents.protocol import Dialect, Limits
+from questwell.agents.rollout import Budget, rollout
+from questwell.agents.session import Session
+from questwell.agents.tools import Shelf
+from questwell.types.trajectory import Role, Style, Trajectory
+
+
+class Solver(Protocol):
+    """Answers questions by searching."""
+
+    async def solve(self, question: str, session: Session, random_seed: int) -> Trajectory:
+        """One independent rollout. Failures of a provider are in the trajectory (ERRORED), not raised."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FreeSolver:
+    """The paper's solver: the model decides each move."""
+
+    prompts: Prompts
+    dialect: Dialect
+    budget: Budget
+    limits: Limits
+
+    async def solve(self, question: str, session: Session, random_seed: int) -> Trajectory:
+        """One rollout of the loop."""
+        opening = self.prompts.messages("solver", rules=self.dialect.rules, question=question, turns=self.budget.turns)
+        played = await rollout(opening, self.dialect, session, self.budget, self.limits, random_seed, Shelf())
+        return Trajectory(
+            role=Role.SOLVER,
+            style=Style.FREE,
+            turns=played.turns,
+            stop=played.stop,
+            answer=played.finish.answer if played.finish else None,
+            error=played.error,
+            model=session.model,
+            prompts=self.prompts.hash,
+        )

@@ -1,0 +1,61 @@
+"""What an agent is shown of a search: passages as delimited data that cannot close or open a tag."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from questwell.types.corpus import Hit, Passage
+
+TAGS = ("think", "search", "information", "question", "answer", "steps", "tool_call", "tool_response")
+"""Names that mean something in a dialogue; no retrieved text may spell one as a tag."""
+
+_TAG = re.compile(rf"<(?=\s*/?\s*(?:{'|'.join(TAGS)}|\|)\b|\s*\|)", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+
+
+def neutralise(text: str, limit: int = 2000) -> str:
+    """At most `limit` characters of `text`, in which no tag, chat marker or control character is left.
+
+    A `<` that would begin one of `TAGS` or a `<|marker|>` becomes `‹`; other text is unchanged.
+    """
+    clean = _TAG.sub("‹", _CONTROL.sub(" ", text[: 2 * limit]))
+    return clean if len(clean) <= limit else clean[:limit].rstrip() + " …"
+
+
+def show(passage: Passage, number: int) -> str:
+    """One passage as `[number] title: text`, neutralised."""
+    title = neutralise(passage.title, 200)
+    return f"[{number}] {title + ': ' if title else ''}{neutralise(passage.text)}"
+
+
+class Shelf:
+    """The passages that one agent has seen, numbered in the order of their first sight."""
+
+    def __init__(self, first: Iterable[Passage] = (), start: int = 1) -> None:
+        """Begin with `first`, numbered from `start`."""
+        self._start = start
+        self._passages: list[Passage] = []
+        self._numbers: dict[str, int] = {}
+        for passage in first:
+            self.number(passage)
+
+    def number(self, passage: Passage) -> int:
+        """The number of `passage`; a new one is put at the end."""
+        if passage.id not in self._numbers:
+            self._numbers[passage.id] = self._start + len(self._passages)
+            self._passages.append(passage)
+        return self._numbers[passage.id]
+
+    def passage(self, number: int) -> Passage | None:
+        """The passage with this number, if there is one."""
+        at = number - self._start
+        return self._passages[at] if 0 <= at < len(self._passages) else None
+
+    @property
+    def passages(self) -> Sequence[Passage]:
+        """All of them, in order."""
+        return tuple(self._passages)
+
+    def show(self, hits: Iterable[Hit]) -> str:
+        """The hits as an agent reads them, one a line; says so when there are none."""
+        lines = [show(hit.passage, self.number(hit.passage)) for hit in hits]
+        return "\n".join(lines) if lines else "Nothing was found. Try other words."

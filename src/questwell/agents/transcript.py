@@ -1,0 +1,36 @@
+"""A trajectory as text that another agent may read: bounded, and with every tag neutralised."""
+
+from collections.abc import Sequence
+
+from questwell.agents.tools import Shelf, neutralise
+from questwell.types.game import Round
+from questwell.types.trajectory import Trajectory
+
+
+def transcript(trajectory: Trajectory, shelf: Shelf, limit: int = 6000) -> str:
+    """Each turn's text and the numbers of the passages found, about `limit` characters: the middle is dropped first."""
+    lines: list[str] = []
+    for number, turn in enumerate(trajectory.turns, 1):
+        lines.append(f"turn {number}: {neutralise(turn.text, 1200)}")
+        if turn.query is not None:
+            found = " ".join(f"[{shelf.number(hit.passage)}]" for hit in turn.hits)
+            lines.append(f"  found: {found or 'nothing'}")
+    text = "\n".join(lines)
+    if len(text) <= limit:
+        return text
+    return f"{text[: limit // 2]}\n… (left out) …\n{text[-limit // 2 :]}"
+
+
+def history(rounds: Sequence[Round], newest: int = 4) -> str:
+    """What a repair is told of rounds before the last: pair and verdict, one line each, of the `newest` only.
+
+    Departs from the release, which nests whole traces so that the prompt grows with every round: here the traces of
+    earlier rounds are dropped first, then the oldest pairs.
+    """
+    lines = [
+        f"- round {played.index}: {neutralise(played.proposal.question, 500)} -> "
+        f"{neutralise(played.proposal.answer, 100)} ({played.verdict.outcome.value}, "
+        f"searches needed: {played.verdict.difficulty if played.verdict.difficulty is not None else 'unsolved'})"
+        for played in rounds[-newest:]
+    ]
+    return "\n".join(lines) or "(none)"

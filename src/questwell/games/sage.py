@@ -1,0 +1,180 @@
+"""The SAGE game (arXiv 2601.18202, section 3): propose, attempt, verdict, feedback, and again.
+
+A play is a pure function of what its sessions answer: it knows no file, no clock and no random number
+that its seed does not fix. So a recorded play can be replayed call by call.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from questwell.agents import form
+from questwell.agents.proposer import Draft, Proposer
+from questwell.agents.session import Sessions
+from questwell.agents.solver import Solver
+from questwell.games import feedback
+from questwell.games.verdict import Acceptance, StepTarget, decide, is_decisive
+from questwell.scoring.judge import Judge
+from questwell.types.game import (
+    Accepted,
+    Attempt,
+    Feedback,
+    Judgement,
+    Label,
+    Outcome,
+    Place,
+    Proposal,
+    Reason,
+    Rejected,
+    Round,
+    Seed,
+)
+from questwell.types.trajectory import Role, StopReason
+
+
+class Variant(StrEnum):
+    """The systems that the paper's intrinsic table compares."""
+
+    INITIAL = "initial"
+    """One proposal a seed."""
+    RESAMPLE = "resample"
+    """A failing item is written anew: same seed, same target, no trace of what failed."""
+    FEEDBACK = "feedback"
+    """A failing item is repaired from what its attempts showed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How the game is played."""
+
+    variant: Variant = Variant.FEEDBACK
+    attempts: int = 4
+    """K, independent solver rollouts a proposal."""
+    rounds: int = 2
+    """Further rounds after the first proposal; the paper found 2 best for training data."""
+    early_stop: bool = True
+    """Attempts run one after another and stop at the first decisive one; off: all K, in parallel."""
+    acceptance: Acceptance = field(default_factory=StepTarget)
+    unscored_is_wrong: bool = False
+    """The paper's rule for a judgement that cannot be read; ours fails closed."""
+    last_round_takes_correct: bool = False
+    """The release's assembly: what is solved in the last round is accepted even if too easy."""
+    minimum_difficulty: int = 0
+    """With `last_round_takes_correct`: search steps below which it is dropped all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Players:
+    """Who plays."""
+
+    proposer: Proposer
+    solver: Solver
+    judge: Judge
+
+
+async def play(seed: Seed, rules: Rules, players: Players, sessions: Sessions) -> Accepted | Rejected:
+    """Play one seed to its end.
+
+    Failures of a model, the judge or the retriever end the play as Rejected(ERRORED) at once: its course never
+    depends on a call that failed. Raises only what ends the run (BudgetReached, StoreError).
+    """
+    rounds: list[Round] = []
+    critique: Feedback | None = None
+    draft = await _propose(seed, 0, players, sessions)
+    for index in range(rules.rounds + 1):
+        proposal = draft.proposal
+        if rejected := _refuse(draft, seed, rounds):
+            return rejected
+        assert proposal is not None
+
+        attempts = await _attempt(proposal, seed, index, rules, players, sessions)
+        verdict = decide(
+            attempts, rules.attempts, seed.target, rules.acceptance, unscored_is_wrong=rules.unscored_is_wrong
+        )
+        rounds.append(Round(index, proposal, attempts, verdict, critique))
+
+        last = index == rules.rounds or rules.variant is Variant.INITIAL
+        if verdict.outcome is Outcome.PASS or (last and _good_enough(rounds[-1], rules)):
+            return Accepted(seed, tuple(rounds))
+        if last or verdict.outcome in (Outcome.ERRORED, Outcome.UNSCORED):
+            return Rejected(seed, tuple(rounds), Reason(verdict.outcome.value), verdict.detail)
+
+        if rules.variant is Variant.RESAMPLE:
+            draft = await _propose(seed, index + 1, players, sessions)
+        else:
+            draft, critique = await _repair(seed, rounds, players, sessions)
+    raise AssertionError("unreachable: the last round returns")
+
+
+async def _propose(seed: Seed, index: int, players: Players, sessions: Sessions) -> Draft:
+    place = Place(seed.id, index, Role.PROPOSER)
+    return await players.proposer.propose(seed, sessions(place), place.random_seed(seed.random_seed))
+
+
+async def _repair(
+    seed: Seed, rounds: Sequence[Round], players: Players, sessions: Sessions
+) -> tuple[Draft, Feedback | None]:
+    """Show the proposer what happened; it answers with a new pair. No search: facts only from what was retrieved."""
+    place = Place(seed.id, len(rounds), Role.PROPOSER)
+    random_seed = place.random_seed(seed.random_seed)
+    case = feedback.case(rounds[-1], random_seed)
+    return await players.proposer.repair(seed, tuple(rounds), case, sessions(place), random_seed)
+
+
+async def _attempt(
+    proposal: Proposal, seed: Seed, index: int, rules: Rules, players: Players, sessions: Sessions
+) -> tuple[Attempt, ...]:
+    """K independent attempts: in index order up to the first decisive one, or all in parallel."""
+
+    async def one(number: int) -> Attempt:
+        place = Place(seed.id, index, Role.SOLVER, number)
+        trajectory = await players.solver.solve(proposal.question, sessions(place), place.random_seed(seed.random_seed))
+        if trajectory.stop is StopReason.ERRORED:
+            return Attempt(number, trajectory, Judgement(Label.ERRORED, "rollout", trajectory.error))
+        judge = sessions(Place(seed.id, index, Role.JUDGE, number))
+        references = (proposal.answer, *proposal.aliases)
+        judgement = await players.judge.judge(proposal.question, references, trajectory.answer, judge.complete)
+        return Attempt(number, trajectory, judgement)
+
+    if not rules.early_stop:
+        # All are awaited even if one ends the run: what they have paid for is recorded first.
+        results = await asyncio.gather(*map(one, range(rules.attempts)), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        return tuple(result for result in results if isinstance(result, Attempt))
+    attempts: list[Attempt] = []
+    for number in range(rules.attempts):
+        attempts.append(await one(number))
+        if is_decisive(
+            attempts, rules.attempts, seed.target, rules.acceptance, unscored_is_wrong=rules.unscored_is_wrong
+        ):
+            break
+    return tuple(attempts)
+
+
+def _refuse(draft: Draft, seed: Seed, rounds: Sequence[Round]) -> Rejected | None:
+    """Why a draft cannot be attempted, if so."""
+    if draft.trajectory.stop is StopReason.ERRORED:
+        reason, detail = Reason.ERRORED, draft.trajectory.error
+    elif draft.proposal is None:
+        reason, detail = Reason.NO_PROPOSAL, draft.problem
+    else:
+        pair = draft.proposal
+        problem = form.problem(pair.question, pair.answer, seed.answer_type, pair.evidence)
+        if problem is None:
+            return None
+        reason, detail = Reason.BAD_FORM, problem
+    return Rejected(seed, tuple(rounds), reason, detail, draft.trajectory)
+
+
+def _good_enough(last: Round, rules: Rules) -> bool:
+    """The release's rule for the last round, when the preset asks for it."""
+    verdict = last.verdict
+    return (
+        rules.last_round_takes_correct
+        and verdict.outcome is Outcome.TOO_EASY
+        and verdict.difficulty is not None
+        and verdict.difficulty >= rules.minimum_difficulty
+    )

@@ -1,0 +1,117 @@
+"""Where plays start: which passage, which target, which answer type. All fixed by the run's random seed."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from questwell.errors import ConfigError
+from questwell.types.corpus import Passage
+from questwell.types.game import AnswerType, Seed
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Difficulties that are counted together, bounds included, and their wanted share of the items."""
+
+    low: int
+    high: int
+    share: float
+    """A fraction in [0, 1]."""
+
+    def holds(self, steps: int) -> bool:
+        """Whether `steps` belongs here."""
+        return self.low <= steps <= self.high
+
+    @property
+    def name(self) -> str:
+        """As written by the user: `2-3`, or `4`."""
+        return f"{self.low}-{self.high}" if self.high > self.low else str(self.low)
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """The difficulties wanted: bins that do not overlap, whose shares sum to 1."""
+
+    bins: tuple[Bin, ...]
+    steered: bool = True
+    """Whether draws make up for bins that lag behind; a plain range is drawn uniformly, as in the paper."""
+
+    def draw(self, rng: random.Random, got: Mapping[Bin, int], tried: Mapping[Bin, int]) -> int:
+        """A target S for one seed.
+
+        A steered mix gives each bin a weight of what it still lacks over how often a try there succeeds (rule of
+        succession), so that rare bins get more tries. `got` and `tried` must be those of finished waves only: then a
+        run is the same however its plays are timed.
+        """
+        if not self.steered:
+            weights = [bin_.share for bin_ in self.bins]
+        else:
+            total = sum(got.values()) + 1
+            lacks = [max(bin_.share * total - got.get(bin_, 0), 0.0) for bin_ in self.bins]
+            rates = [(got.get(bin_, 0) + 1) / (tried.get(bin_, 0) + 2) for bin_ in self.bins]
+            weights = [lack / rate for lack, rate in zip(lacks, rates, strict=True)]
+        chosen = rng.choices(self.bins, weights)[0]
+        return rng.randint(chosen.low, chosen.high)
+
+    def bin_of(self, steps: int) -> Bin | None:
+        """The bin that `steps` counts for, if any."""
+        return next((bin_ for bin_ in self.bins if bin_.holds(steps)), None)
+
+
+def parse_steps(text: str) -> Mix:
+    """`2..5` (or `3`): every target in the range equally often.
+
+    Raises:
+        ConfigError: it is no range of positive numbers.
+    """
+    low, high = _bounds(text, "..")
+    share = 1 / (high - low + 1)
+    return Mix(tuple(Bin(steps, steps, share) for steps in range(low, high + 1)), steered=False)
+
+
+def parse_mix(text: str) -> Mix:
+    """`2-3:40,4-5:40,6-7:20`: bins with their shares in any unit.
+
+    Raises:
+        ConfigError: it is not of that form, bins overlap, or no share is positive.
+    """
+    bins: list[tuple[int, int, float]] = []
+    for part in text.split(","):
+        span, colon, share = part.partition(":")
+        try:
+            weight = float(share)
+        except ValueError:
+            weight = -1.0
+        if not colon or not 0 < weight < float("inf"):
+            raise ConfigError(f"mix {text!r}: {part!r} is not LOW-HIGH:SHARE with a positive share, like 2-3:40")
+        bins.append((*_bounds(span, "-"), weight))
+    bins.sort()
+    for (_, high, _), (low, _, _) in zip(bins, bins[1:], strict=False):
+        if low <= high:
+            raise ConfigError(f"mix {text!r}: two bins share {low} steps; let each number be in one bin")
+    total = sum(weight for _, _, weight in bins)
+    return Mix(tuple(Bin(low, high, weight / total) for low, high, weight in bins))
+
+
+def draw_order(passages: int, random_seed: int) -> Sequence[int]:
+    """Ordinals of the passages in the order in which seeds take them: a shuffle, so none comes twice."""
+    order = list(range(passages))
+    random.Random(random_seed).shuffle(order)
+    return order
+
+
+def draw_seed(index: int, passage: Passage, target: int | None, types: Sequence[AnswerType], random_seed: int) -> Seed:
+    """Seed number `index`, with an answer type drawn from `types`."""
+    answer_type = random.Random(f"{random_seed}/{index}/answer type").choice(list(types))
+    return Seed(index, passage, target, answer_type, random_seed)
+
+
+def _bounds(text: str, separator: str) -> tuple[int, int]:
+    low, _, high = text.strip().partition(separator)
+    try:
+        first, last = int(low), int(high or low)
+    except ValueError:
+        first, last = 0, 0
+    if not 1 <= first <= last <= 100:
+        raise ConfigError(f"steps {text!r}: expected a range like 2{separator}5, between 1 and 100")
+    return first, last

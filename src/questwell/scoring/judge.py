@@ -1,0 +1,86 @@
+"""Judging one answer: exact match first, then a strict LLM judge that fails closed."""
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from questwell.errors import LLMError
+from questwell.llm.client import Completion, Message, Request
+from questwell.scoring.answers import exact_match, numbers
+from questwell.types.game import Judgement, Label
+
+Complete = Callable[[Request], Awaitable[Completion]]
+"""The judge model's line: a session's `complete`."""
+
+_THINK = re.compile(r"<think>.*?</think>", re.DOTALL)
+_SCHEMA = (
+    '{"type":"object","properties":{"verdict":{"type":"string","enum":["yes","no"]}},'
+    '"required":["verdict"],"additionalProperties":false}'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Decides whether an answer means the same as the reference."""
+
+    opening: Callable[[str, str, str], tuple[Message, ...]]
+    """(question, reference, answer) to the messages of the judge's prompt."""
+    structured: bool = False
+    """Ask for the verdict under a JSON schema: for small models."""
+    asks: int = 2
+    """How often the model may be asked before the answer is unscored: an unusable reply is asked again."""
+    max_tokens: int = 512
+
+    async def judge(
+        self, question: str, references: tuple[str, ...], answer: str | None, complete: Complete
+    ) -> Judgement:
+        """The judgement of `answer`; ERRORED when the judge model failed, UNSCORED when it said nothing usable."""
+        if answer is None or not answer.strip():
+            return Judgement(Label.WRONG, "no_answer")
+        if exact_match(answer, references):
+            return Judgement(Label.RIGHT, "exact_match")
+        if _other_numbers(answer, references):
+            return Judgement(Label.WRONG, "numbers", "no number of the reference is in the answer")
+        messages = self.opening(question, " / ".join(references), answer)
+        reply = ""
+        for ask in range(self.asks):
+            request = Request(
+                messages, max_tokens=self.max_tokens, seed=ask, schema=_SCHEMA if self.structured else None
+            )
+            try:
+                reply = (await complete(request)).text
+            except LLMError as error:
+                return Judgement(Label.ERRORED, "llm", f"{type(error).__name__}: {error}")
+            match verdict(reply):
+                case True:
+                    return Judgement(Label.RIGHT, "llm", reply)
+                case False:
+                    return Judgement(Label.WRONG, "llm", reply)
+                case None:
+                    continue
+        return Judgement(Label.UNSCORED, "llm", reply)
+
+
+def verdict(reply: str) -> bool | None:
+    """What a judge's reply says: True for yes, False for no, None when it is not exactly one of the two.
+
+    The reply, thoughts removed, must be the bare word, `{"verdict": "yes"}`, or end with a line `verdict: yes`.
+    A substring never counts: "Incorrect" contains "correct".
+    """
+    text = _THINK.sub("", reply).strip().lower()
+    stated = re.findall(r"^\W*verdict\W*\b(\w+)\W*$", text, re.MULTILINE)
+    words = set(stated) or {text.strip(" .!*\"'`")}
+    if words == {"yes"}:
+        return True
+    if words == {"no"}:
+        return False
+    return None
+
+
+def _other_numbers(answer: str, references: tuple[str, ...]) -> bool:
+    """Whether every reference holds numbers and `answer` holds numbers, none of them in common.
+
+    A small judge forgives a wrong year; arithmetic does not.
+    """
+    given = numbers(answer)
+    return bool(given) and all((wanted := numbers(reference)) and not wanted & given for reference in references)
