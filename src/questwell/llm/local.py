@@ -1,0 +1,110 @@
+"""An embedded model as an `LLM`: llama.cpp's server inside this process (xllamacpp, extra `local`).
+
+It is spoken to over loopback by the same `OpenAIClient` as any endpoint. The server starts at the first call, so that a
+replayed run never loads a model.
+"""
+
+import asyncio
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from questwell.errors import ConfigError
+from questwell.llm.client import Completion, Request
+from questwell.llm.limiter import Limiter
+from questwell.llm.openai import OpenAIClient, OpenAIOptions
+from questwell.llm.prices import FREE
+
+if TYPE_CHECKING:
+    from xllamacpp import Server
+
+
+@dataclass(frozen=True, slots=True)
+class LocalOptions:
+    """How llama.cpp serves the model; the defaults were measured, see docs/log.md."""
+
+    threads: int | None = None
+    """None: every core that this process may use."""
+    context_tokens: int = 8192
+    """Of one slot: prompt and answer together."""
+    slots: int = 1
+    """Calls answered at once."""
+    timeout_s: float = 600.0
+
+
+class LocalLLM:
+    """A GGUF file, served in this process."""
+
+    def __init__(self, path: Path, *, name: str | None = None, options: LocalOptions | None = None) -> None:
+        self._path = path
+        self._name = name or path.stem
+        self._options = options or LocalOptions()
+        self._starting = asyncio.Lock()
+        self._server: Server | None = None
+        self._client: OpenAIClient | None = None
+
+    @property
+    def name(self) -> str:
+        """The model's name, or its file's without the ending."""
+        return self._name
+
+    async def complete(self, request: Request) -> Completion:
+        """The model's answer; the first call loads the weights.
+
+        Raises:
+            ConfigError: the file is missing or no model that this engine can load.
+            LLMError: as `OpenAIClient.complete`.
+        """
+        async with self._starting:
+            if self._client is None:
+                self._client = await self._start()
+        return await self._client.complete(request)
+
+    async def aclose(self) -> None:
+        """Stop the server and free the weights."""
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+        self._server = None
+
+    async def _start(self) -> OpenAIClient:
+        key = secrets.token_urlsafe(16)
+        self._server = await asyncio.to_thread(_serve, self._path, self._name, self._options, key)
+        return OpenAIClient(
+            self._name,
+            f"{self._server.listening_address}/v1",
+            key,
+            limiter=Limiter(self._options.slots),
+            pricing=FREE,
+            options=OpenAIOptions(timeout_s=self._options.timeout_s, max_retries=2),
+        )
+
+
+def _serve(path: Path, name: str, options: LocalOptions, key: str) -> "Server":
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read when libgomp loads; spinning threads starve each other
+    try:
+        import xllamacpp
+    except ImportError as error:
+        raise ConfigError(
+            f"a local model needs the extra 'local' (pip install 'questwell[local]'): {error}; "
+            "or name an endpoint with --llm openai:MODEL@BASE_URL"
+        ) from error
+    if not path.is_file():
+        raise ConfigError(f"there is no model file {str(path)!r}")
+    threads = options.threads or len(os.sched_getaffinity(0))
+    params = xllamacpp.CommonParams()
+    params.model.path = str(path)
+    params.model_alias = {name}
+    params.n_ctx = options.context_tokens * options.slots
+    params.n_parallel = options.slots
+    params.cpuparams.n_threads = threads
+    params.cpuparams_batch.n_threads = threads
+    params.verbosity = -1
+    params.ui = False
+    params.api_keys = [key]  # no other process, and no page in a browser, may use it
+    try:
+        return xllamacpp.Server(params)
+    except RuntimeError as error:
+        raise ConfigError(f"llama.cpp cannot load {str(path)!r}: {error}; is it a whole GGUF file?") from error
