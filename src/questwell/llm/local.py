@@ -16,6 +16,7 @@ from questwell.llm.client import Completion, Request
 from questwell.llm.limiter import Limiter
 from questwell.llm.openai import OpenAIClient, OpenAIOptions
 from questwell.llm.prices import FREE
+from questwell.llm.weights import Weights
 
 if TYPE_CHECKING:
     from xllamacpp import Server
@@ -35,11 +36,12 @@ class LocalOptions:
 
 
 class LocalLLM:
-    """A GGUF file, served in this process."""
+    """A GGUF file, served in this process. Belongs to one event loop."""
 
-    def __init__(self, path: Path, *, name: str | None = None, options: LocalOptions | None = None) -> None:
-        self._path = path
-        self._name = name or path.stem
+    def __init__(self, model: Path | Weights, *, options: LocalOptions | None = None) -> None:
+        """A client of `model`: a file, or weights that are fetched at the first call."""
+        self._model = model
+        self._name = model.name if isinstance(model, Weights) else model.stem
         self._options = options or LocalOptions()
         self._starting = asyncio.Lock()
         self._server: Server | None = None
@@ -55,6 +57,7 @@ class LocalLLM:
 
         Raises:
             ConfigError: the file is missing or no model that this engine can load.
+            AssetError: the weights could not be fetched.
             LLMError: as `OpenAIClient.complete`.
         """
         async with self._starting:
@@ -71,7 +74,8 @@ class LocalLLM:
 
     async def _start(self) -> OpenAIClient:
         key = secrets.token_urlsafe(16)
-        self._server = await asyncio.to_thread(_serve, self._path, self._name, self._options, key)
+        path = self._model if isinstance(self._model, Path) else await asyncio.to_thread(self._model.fetch)
+        self._server = await asyncio.to_thread(_serve, path, self._name, self._options, key)
         return OpenAIClient(
             self._name,
             f"{self._server.listening_address}/v1",

@@ -1,0 +1,91 @@
+"""A model that answers by a script: a public test double, fast and exact where a real model is slow and moody."""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TypeAlias
+
+from questwell.llm.client import Completion, Request
+
+Answer: TypeAlias = Completion | str | Exception
+"""What a call gives: a completion, just its text, or an error to raise."""
+
+
+class ScriptedLLM:
+    """Answers each request by a function of it, or with the next of a list.
+
+    ```python
+    llm = ScriptedLLM(["Paris", LLMUnavailable("down")])
+    llm = ScriptedLLM(lambda request: request.messages[-1].content.upper())
+    ```
+    """
+
+    def __init__(
+        self,
+        script: Callable[[Request], Answer] | Iterable[Answer],
+        *,
+        name: str = "scripted",
+        latency_s: float = 0.0,
+        log_path: Path | None = None,
+    ) -> None:
+        """A model that follows `script`.
+
+        Args:
+            script: a function of the request, or the answers in the order of the calls.
+            name: the model's name.
+            latency_s: how long each call takes.
+            log_path: a file to which the digest of each call's request is appended just before the call is answered,
+                in one write, so that it tells the truth even when the process is killed.
+        """
+        self.requests: list[Request] = []
+        """Every request so far, in the order of arrival."""
+        self._answer = script if callable(script) else _in_order(script)
+        self._name = name
+        self._latency_s = latency_s
+        self._log_path = log_path
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self._name
+
+    async def complete(self, request: Request) -> Completion:
+        """The script's answer to `request`; the script is asked when the call arrives, also for errors.
+
+        Raises:
+            AssertionError: the list of answers is used up. No `LLMError`, which a game would take for data.
+        """
+        self.requests.append(request)
+        answer = self._answer(request)
+        await asyncio.sleep(self._latency_s)
+        if self._log_path is not None:
+            _append_line(self._log_path, request.digest())
+        if isinstance(answer, Exception):
+            raise answer
+        if isinstance(answer, str):
+            return Completion(text=answer, model=self._name, latency_s=self._latency_s)
+        return answer
+
+    async def aclose(self) -> None:
+        """Nothing to release."""
+
+
+def _in_order(answers: Iterable[Answer]) -> Callable[[Request], Answer]:
+    remaining = iter(answers)
+
+    def next_answer(request: Request) -> Answer:
+        for answer in remaining:
+            return answer
+        raise AssertionError(f"the script has no answer left for {request!r}")
+
+    return next_answer
+
+
+def _append_line(path: Path, line: str) -> None:
+    """One atomic write: lines of tasks, threads and processes never mix."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        os.write(descriptor, f"{line}\n".encode())
+    finally:
+        os.close(descriptor)
