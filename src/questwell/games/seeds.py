@@ -1,5 +1,6 @@
 """Where plays start: which passage, which target, which answer type. All fixed by the run's random seed."""
 
+import itertools
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -86,7 +87,7 @@ def parse_mix(text: str) -> Mix:
             raise ConfigError(f"mix {text!r}: {part!r} is not LOW-HIGH:SHARE with a positive share, like 2-3:40")
         bins.append((*_bounds(span, "-"), weight))
     bins.sort()
-    for (_, high, _), (low, _, _) in zip(bins, bins[1:], strict=False):
+    for (_, high, _), (low, _, _) in itertools.pairwise(bins):
         if low <= high:
             raise ConfigError(f"mix {text!r}: two bins share {low} steps; let each number be in one bin")
     total = sum(weight for _, _, weight in bins)
