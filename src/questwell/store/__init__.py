@@ -1,1 +1,1 @@
-"""The run file: every call and every outcome of a run, in one SQLite database."""
+"""A run's one SQLite file: every call that was paid for, every play and its outcome. Knows only types and errors."""

@@ -1,0 +1,96 @@
+"""What a run may spend, and the gate that every call passes first.
+
+Money and tokens are those of the whole run, resumes included; minutes are those of this invocation. Calls in flight
+when a limit is reached end and are kept, so a run can go a little over.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from questwell.errors import BudgetReached, ConfigError, QuestwellError
+from questwell.llm.client import Completion
+from questwell.types.dataset import Usage
+
+_N = TypeVar("_N", int, float)
+
+
+class Stopped(QuestwellError):
+    """The user asked the run to stop; it can be resumed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """None is no limit."""
+
+    cost_usd: float | None = None
+    tokens: int | None = None
+    """Prompt and completion tokens together."""
+    minutes: float | None = None
+
+
+class Budget:
+    """What was spent so far, against the limits."""
+
+    def __init__(self, limits: Limits, spent: Usage, now: Callable[[], float] = time.monotonic) -> None:
+        """Start from what the run had `spent` before."""
+        self._limits = limits
+        self._now = now
+        self._started = now()
+        self.stopping = False
+        """No further call passes."""
+        self.spent = spent
+
+    def stop(self) -> None:
+        """Let no further call pass; those in flight end and are kept."""
+        self.stopping = True
+
+    def check(self) -> None:
+        """Let a call pass.
+
+        Raises:
+            BudgetReached: a limit is used up.
+            Stopped: the user asked to stop.
+            ConfigError: what was spent is not known, so a limit on it cannot be kept.
+        """
+        if self.stopping:
+            raise Stopped("stopped as you asked")
+        minutes = (self._now() - self._started) / 60
+        if self._limits.minutes is not None and minutes >= self._limits.minutes:
+            raise BudgetReached(f"max_minutes = {self._limits.minutes:g} is used up")
+        if self._limits.tokens is not None and self.tokens() >= self._limits.tokens:
+            raise BudgetReached(f"max_tokens = {self._limits.tokens:,} is used up: {self.tokens():,} tokens so far")
+        if self._limits.cost_usd is not None and self.cost_usd() >= self._limits.cost_usd:
+            raise BudgetReached(f"max_cost = ${self._limits.cost_usd:g} is used up: ${self.cost_usd():.4f} so far")
+
+    def add(self, completion: Completion) -> None:
+        """Count an answered model call."""
+        self.spent = Usage(
+            self.spent.calls + 1,
+            _plus(self.spent.prompt_tokens, completion.prompt_tokens),
+            _plus(self.spent.completion_tokens, completion.completion_tokens),
+            _plus(self.spent.cost_usd, completion.cost_usd),
+        )
+
+    def tokens(self) -> int:
+        """Prompt and completion tokens so far; ConfigError when they are not known."""
+        if self.spent.prompt_tokens is None or self.spent.completion_tokens is None:
+            raise ConfigError(
+                "max_tokens cannot be kept: the endpoint does not say how many tokens a call took; "
+                "use --max-minutes, or an endpoint that reports usage"
+            )
+        return self.spent.prompt_tokens + self.spent.completion_tokens
+
+    def cost_usd(self) -> float:
+        """Money so far; ConfigError when it is not known."""
+        if self.spent.cost_usd is None:
+            raise ConfigError(
+                "max_cost cannot be kept: the price of a model of this run is not known; give it with "
+                "--price-in and --price-out (US dollars per million tokens), or limit --max-tokens instead"
+            )
+        return self.spent.cost_usd
+
+
+def _plus(total: _N | None, part: _N | None) -> _N | None:
+    return None if total is None or part is None else total + part

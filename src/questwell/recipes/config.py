@@ -1,0 +1,90 @@
+"""Configs of recipes: from preset, TOML file and flags to one frozen value, and what differs between two of them."""
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from questwell.errors import ConfigError
+from questwell.store.folding import Json
+
+Values = Mapping[str, object]
+"""Config values by key, not yet checked."""
+
+
+class RecipeConfig(BaseModel):
+    """Base of each recipe's config: frozen, no unknown keys, the line under a field is its meaning."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+_C = TypeVar("_C", bound=RecipeConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A key that two configs give different values."""
+
+    key: str
+    old: Json
+    new: Json
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.old!r} -> {self.new!r}"
+
+
+def read_toml(path: Path) -> Values:
+    """The keys of a TOML file; `max-cost` and `max_cost` are the same key."""
+    try:
+        with path.open("rb") as file:
+            values = tomllib.load(file)
+    except OSError as error:
+        raise ConfigError(f"the config file {str(path)!r} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the config file {str(path)!r} is not TOML: {error}") from error
+    return {key.replace("-", "_"): value for key, value in values.items()}
+
+
+def resolve(config: type[_C], *layers: Values) -> _C:
+    """A config from `layers`, a later one over an earlier one.
+
+    Raises:
+        ConfigError: an unknown key (names the nearest known one), or a value that cannot be; all of them at once.
+    """
+    values: dict[str, object] = {}
+    for layer in layers:
+        values.update(layer)
+    try:
+        return config.model_validate(values)
+    except ValidationError as error:
+        known = tuple(config.model_fields)
+        raise ConfigError("; ".join(_problem(problem, known) for problem in error.errors())) from None
+
+
+def differences(old: Mapping[str, Json], new: Mapping[str, Json], ignored: Iterable[str] = ()) -> tuple[Change, ...]:
+    """Keys whose values differ, in order, `ignored` ones left out."""
+    keys = dict.fromkeys((*old, *new))
+    changes = (Change(key, old.get(key), new.get(key)) for key in keys if key not in set(ignored))
+    return tuple(change for change in changes if change.old != change.new)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """` (did you mean 'x'?)` when one of `known` is like `word`; else nothing."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _problem(problem: ErrorDetails, known: tuple[str, ...]) -> str:
+    key = str(problem["loc"][0]) if problem["loc"] else "config"
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key {key!r}{nearest(key, known)}"
+    if problem["type"] == "missing":
+        return f"{key} is missing"
+    if key == "config":
+        return problem["msg"].removeprefix("Value error, ")
+    return f"{key} = {problem['input']!r}: {str(problem['msg']).removeprefix('Value error, ')}"

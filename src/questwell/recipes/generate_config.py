@@ -1,0 +1,254 @@
+"""The config of `generate`: every key with its meaning and default, the presets, and what a resume may change."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from questwell.errors import ConfigError
+from questwell.games.sage import Rules, Variant
+from questwell.games.seeds import Mix, parse_mix, parse_steps
+from questwell.games.verdict import Acceptance, PassRateBand, StepTarget
+from questwell.recipes.budget import Limits
+from questwell.recipes.config import RecipeConfig, Values, nearest
+from questwell.types.game import AnswerType
+from questwell.types.trajectory import Role
+
+
+class StyleChoice(StrEnum):
+    """How the agents are driven."""
+
+    AUTO = "auto"
+    FREE = "free"
+    STAGED = "staged"
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+class Config(RecipeConfig):
+    """What a run of `generate` does."""
+
+    corpus: str
+    """Corpus: factbook, foldoc, a JSONL or parquet file, or a folder of .txt and .md files."""
+    index: Path | None = None
+    """Folder of its index; built on first use and kept."""
+    skip_bad: bool = False
+    """Skip malformed lines of the corpus (they are counted and listed) instead of stopping."""
+
+    llm: str = "local"
+    """Model of all roles: local, local-small, FILE.gguf, openai:MODEL or MODEL@BASE_URL."""
+    proposer_llm: str | None = None
+    """Model of the proposer, if another."""
+    solver_llm: str | None = None
+    """Model of the solver, if another."""
+    judge_llm: str | None = None
+    """Model of the judge, if another."""
+    style: StyleChoice = StyleChoice.AUTO
+    """How agents are driven: free (the model decides each move), staged (small constrained calls), auto (by model)."""
+    protocol: Literal["tags", "functions"] = "tags"
+    """How a free agent writes its moves: tags in plain text, or function calls."""
+    prompts: Path | None = None
+    """Folder of prompt files that replace the packaged ones of the same name."""
+
+    seeds: int | None = Field(default=None, ge=1)
+    """Seeds to play."""
+    items: int | None = Field(default=None, ge=1)
+    """Stop when so many items are accepted (looked at after each wave)."""
+    steps: str = "2..4"
+    """Target search steps, drawn uniformly from a range; any leaves them unspecified."""
+    mix: str | None = None
+    """Difficulties wanted, in place of steps, as bins with shares: 2-3:40,4-5:40,6-7:20."""
+    answer_types: Annotated[tuple[AnswerType, ...], BeforeValidator(_split), Field(min_length=1)] = tuple(AnswerType)
+    """Answer types to draw from, separated by commas."""
+    seed: int = 0
+    """Fixes every random choice of the run."""
+    wave: int = Field(default=32, ge=1)
+    """Seeds between two looks at what was accepted so far; matters with mix and items only."""
+
+    variant: Variant = Variant.FEEDBACK
+    """What follows a failing question: initial (nothing), resample (a new one), feedback (a repair)."""
+    attempts: int = Field(default=4, ge=1, le=100)
+    """Solver attempts a question, K."""
+    rounds: int = Field(default=2, ge=0, le=20)
+    """Further rounds after the first question."""
+    early_stop: bool = True
+    """Stop attempts at the first that decides the verdict; switch it off to measure Avg@K."""
+    accept: Literal["steps", "band"] = "steps"
+    """What passes: solved, and never in fewer than the target's steps; or a solve rate within the band."""
+    band: str = "0.2..0.8"
+    """Solve rates that pass under accept = band, fractions."""
+    min_difficulty: int = Field(default=0, ge=0)
+    """Search steps below which nothing is accepted."""
+    last_round_takes_correct: bool = False
+    """Accept what is solved in the last round though too easy (the release's assembly of training data)."""
+    unscored_is_wrong: bool = False
+    """Count an unreadable judgement as wrong (the paper's rule) instead of rejecting the question."""
+
+    proposer_turns: int = Field(default=20, ge=1)
+    """Messages of a free proposer."""
+    proposer_searches: int = Field(default=20, ge=0)
+    """Searches of a proposer."""
+    solver_turns: int = Field(default=10, ge=1)
+    """Messages of a free solver."""
+    solver_searches: int = Field(default=10, ge=0)
+    """Searches of a solver."""
+    top_k: int = Field(default=3, ge=1)
+    """Passages that a search shows."""
+    temperature: float = Field(default=1.0, ge=0, le=2)
+    """Sampling temperature of proposer and solver; the judge's is 0."""
+    turn_tokens: int = Field(default=1024, ge=1)
+    """Tokens of one model message, at most."""
+
+    concurrency: int = Field(default=16, ge=1)
+    """Seeds in play at once."""
+    max_cost: float | None = Field(default=None, gt=0)
+    """US dollars that the run may cost, resumes included."""
+    max_tokens: int | None = Field(default=None, ge=1)
+    """Tokens that the run may take, resumes included."""
+    max_minutes: float | None = Field(default=None, gt=0)
+    """Minutes that this invocation may take."""
+    max_errors: int = Field(default=20, ge=1)
+    """Stop after so many errored plays in a row: then something is wrong that more plays cannot mend."""
+    price_in: float | None = Field(default=None, ge=0)
+    """US dollars per million prompt tokens, where the model's price is not known."""
+    price_out: float | None = Field(default=None, ge=0)
+    """US dollars per million completion tokens."""
+
+    @field_validator("steps")
+    @classmethod
+    def _steps(cls, steps: str) -> str:
+        if steps != "any":
+            parse_steps(steps)
+        return steps
+
+    @field_validator("mix")
+    @classmethod
+    def _mix(cls, mix: str | None) -> str | None:
+        if mix is not None:
+            parse_mix(mix)
+        return mix
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.seeds is None and self.items is None:
+            raise ValueError("say how much to make: seeds (-n 20) or items (--items 10)")
+        if (self.price_in is None) != (self.price_out is None):
+            raise ValueError("price_in and price_out go together")
+        _band(self.band)
+        return self
+
+    @property
+    def targets(self) -> Mix | None:
+        """The difficulties to draw from; None leaves the target unspecified."""
+        if self.mix is not None:
+            return parse_mix(self.mix)
+        return None if self.steps == "any" else parse_steps(self.steps)
+
+    @property
+    def steered(self) -> bool:
+        """Whether what is drawn depends on what was accepted, so that waves must end before the next is drawn."""
+        return self.mix is not None or self.items is not None
+
+    def model_of(self, role: Role) -> str:
+        """The model that plays `role`, as the user named it."""
+        named = {Role.PROPOSER: self.proposer_llm, Role.SOLVER: self.solver_llm, Role.JUDGE: self.judge_llm}
+        return named[role] or self.llm
+
+    def rules(self) -> Rules:
+        """The game's rules."""
+        low, high = _band(self.band)
+        acceptance: Acceptance = StepTarget(self.min_difficulty) if self.accept == "steps" else PassRateBand(low, high)
+        return Rules(
+            variant=self.variant,
+            attempts=self.attempts,
+            rounds=self.rounds,
+            early_stop=self.early_stop,
+            acceptance=acceptance,
+            unscored_is_wrong=self.unscored_is_wrong,
+            last_round_takes_correct=self.last_round_takes_correct,
+            minimum_difficulty=self.min_difficulty,
+        )
+
+    def limits(self) -> Limits:
+        """What may be spent."""
+        return Limits(self.max_cost, self.max_tokens, self.max_minutes)
+
+
+MAY_CHANGE: Mapping[str, str] = {
+    "seeds": "may be raised, to extend the run",
+    "items": "may be raised, to extend the run",
+    "concurrency": "changes speed only",
+    "max_cost": "a limit of spending",
+    "max_tokens": "a limit of spending",
+    "max_minutes": "a limit of spending",
+    "max_errors": "a limit of patience",
+    "price_in": "changes the reckoning of later calls only",
+    "price_out": "changes the reckoning of later calls only",
+    "index": "its snapshot is compared instead",
+    "skip_bad": "the index snapshot is compared instead",
+    "prompts": "their hash is compared instead",
+    "llm": "the models' names are compared instead, so that an endpoint may move",
+    "proposer_llm": "as llm",
+    "solver_llm": "as llm",
+    "judge_llm": "as llm",
+}
+"""Keys that a resume may give another value, and why: they change no result. Any other change is refused."""
+
+PRESETS: Mapping[str, Values] = {
+    # The paper's intrinsic table (arXiv 2601.18202, section 4): all K attempts, targets 3..7, three rounds.
+    "sage-paper": {
+        "variant": "feedback",
+        "style": "free",
+        "protocol": "tags",
+        "steps": "3..7",
+        "attempts": 4,
+        "rounds": 3,
+        "early_stop": False,
+        "accept": "steps",
+        "unscored_is_wrong": True,
+        "proposer_turns": 20,
+        "solver_turns": 20,
+        "solver_searches": 20,
+        "top_k": 3,
+        "temperature": 1.0,
+    },
+    # Its training data, as the release assembles them: two rounds, what is solved in the last one, difficulty >= 2.
+    "sage-paper-data": {
+        "variant": "feedback",
+        "style": "free",
+        "protocol": "tags",
+        "steps": "2..10",
+        "attempts": 4,
+        "rounds": 2,
+        "accept": "steps",
+        "unscored_is_wrong": True,
+        "last_round_takes_correct": True,
+        "min_difficulty": 2,
+        "proposer_turns": 20,
+        "solver_turns": 10,
+        "top_k": 3,
+        "temperature": 1.0,
+    },
+}
+
+
+def preset(name: str) -> Values:
+    """The keys of a preset."""
+    if name not in PRESETS:
+        raise ConfigError(f"there is no preset {name!r}{nearest(name, PRESETS)}; there are: {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+def _band(text: str) -> tuple[float, float]:
+    low, _, high = text.partition("..")
+    try:
+        bounds = float(low), float(high)
+    except ValueError:
+        bounds = 1.0, 0.0
+    if not 0 <= bounds[0] <= bounds[1] <= 1:
+        raise ValueError(f"band = {text!r}: expected two fractions like 0.2..0.8")
+    return bounds

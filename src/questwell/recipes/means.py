@@ -1,0 +1,120 @@
+"""What a run plays with: the corpus it draws from and searches, the models, and the agents they drive."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from questwell.agents.prompts import Prompts
+from questwell.agents.proposer import FreeProposer
+from questwell.agents.protocol import Dialect, Functions, Limits, Tags
+from questwell.agents.rollout import Budget
+from questwell.agents.solver import FreeSolver
+from questwell.errors import ConfigError
+from questwell.games.sage import Players
+from questwell.llm.client import LLM, Message
+from questwell.llm.connect import ConnectOptions, connect_all
+from questwell.llm.prices import Price
+from questwell.recipes.generate_config import Config, StyleChoice
+from questwell.retrieval.lexical import open_or_build
+from questwell.retrieval.retriever import Retriever
+from questwell.scoring.judge import Judge
+from questwell.types.corpus import Passage
+from questwell.types.trajectory import Role, Style
+
+_EMBEDDED = ("local", "local-small")
+
+
+class Library(Retriever, Protocol):
+    """A corpus that can be searched, and whose passages can be drawn by number."""
+
+    @property
+    def snapshot(self) -> str:
+        """Names exactly this content, indexed exactly this way."""
+        ...
+
+    def __len__(self) -> int:
+        """Passages, a count."""
+        ...
+
+    def passage_at(self, ordinal: int) -> Passage:
+        """The passage at a position, from 0; the same for the same snapshot."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """Everything that a run gets from outside."""
+
+    library: Library
+    llms: Mapping[Role, LLM]
+    players: Players
+    prompts_hash: str
+    styles: Mapping[Role, Style]
+
+    def facts(self) -> dict[str, str]:
+        """What must be the same when a run is resumed, beside its config."""
+        models = {f"{role.value} model": self.llms[role].name for role in Role}
+        return {"index snapshot": self.library.snapshot, "prompts": self.prompts_hash, **models}
+
+    async def aclose(self) -> None:
+        """Release models and index."""
+        for llm in {id(llm): llm for llm in self.llms.values()}.values():
+            await llm.aclose()
+        await self.library.aclose()
+
+
+def open_means(config: Config) -> Means:
+    """What `config` names; its index is built if it does not exist yet. No model is called.
+
+    Raises:
+        ConfigError: a model or a prompt file that cannot be.
+        CorpusError, AssetError: the corpus cannot be had or read.
+    """
+    prompts = Prompts(config.prompts)
+    llms = _connect(config)
+    styles = {role: _style(config, role) for role in Role}
+    library = open_or_build(config.corpus, folder=config.index, skip_bad=config.skip_bad)
+    return Means(library, llms, make_players(config, prompts, styles), prompts.hash, styles)
+
+
+def make_players(config: Config, prompts: Prompts, styles: Mapping[Role, Style]) -> Players:
+    """The agents of a run."""
+    limits = Limits(config.turn_tokens, config.temperature)
+    proposing = Budget(config.proposer_turns, config.proposer_searches, config.top_k, forced_last_turn=True)
+    solving = Budget(config.solver_turns, config.solver_searches, config.top_k)
+    for role in (Role.PROPOSER, Role.SOLVER):
+        if styles[role] is Style.STAGED:
+            raise ConfigError("style = 'staged' is not available yet; use style = 'free'")
+    return Players(
+        proposer=FreeProposer(prompts, _dialect(config, proposing=True), proposing, limits),
+        solver=FreeSolver(prompts, _dialect(config, proposing=False), solving, limits),
+        judge=Judge(_opening(prompts), structured=styles[Role.JUDGE] is Style.STAGED),
+    )
+
+
+def _dialect(config: Config, *, proposing: bool) -> Dialect:
+    return Functions(proposing) if config.protocol == "functions" else Tags(proposing)
+
+
+def _opening(prompts: Prompts) -> Callable[[str, str, str], tuple[Message, ...]]:
+    def messages(question: str, reference: str, answer: str) -> tuple[Message, ...]:
+        return prompts.messages("judge", question=question, reference=reference, answer=answer)
+
+    return messages
+
+
+def _style(config: Config, role: Role) -> Style:
+    """`auto`: staged for the embedded models and other files, which are small; free for endpoints."""
+    if config.style is not StyleChoice.AUTO:
+        return Style(config.style.value)
+    model = config.model_of(role)
+    return Style.STAGED if model in _EMBEDDED or model.endswith(".gguf") else Style.FREE
+
+
+def _connect(config: Config) -> Mapping[Role, LLM]:
+    given = config.price_in is not None and config.price_out is not None
+    price = Price(config.price_in or 0.0, config.price_out or 0.0) if given else None
+    parallel = 1 if config.early_stop else config.attempts
+    options = ConnectOptions(max_in_flight=config.concurrency * parallel, price=price)
+    clients = connect_all((config.model_of(role) for role in Role), options)
+    return {role: clients[config.model_of(role)] for role in Role}

@@ -1,0 +1,51 @@
+"""Values as JSON in which each passage is only named: a run keeps every passage once, however often it was found."""
+
+from collections.abc import Callable, Iterable
+from typing import TypeAlias, cast
+
+from pydantic import TypeAdapter
+
+from questwell.types.corpus import Passage
+
+Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
+
+PASSAGE = TypeAdapter(Passage)
+_FIELDS = frozenset(Passage.__dataclass_fields__)
+_NAME = "passage_id"
+
+
+def fold(tree: Json, keep: Callable[[str, Json], None]) -> Json:
+    """`tree` with each passage replaced by its name; `keep(id, passage)` is told of each."""
+    if isinstance(tree, list):
+        return [fold(branch, keep) for branch in tree]
+    if not isinstance(tree, dict):
+        return tree
+    if tree.keys() == _FIELDS:
+        passage_id = cast(str, tree["id"])
+        keep(passage_id, tree)
+        return {_NAME: passage_id}
+    return {key: fold(branch, keep) for key, branch in tree.items()}
+
+
+def unfold(tree: Json, passage: Callable[[str], Json]) -> Json:
+    """The tree that `fold` was given; `passage(id)` finds what was kept."""
+    if isinstance(tree, list):
+        return [unfold(branch, passage) for branch in tree]
+    if not isinstance(tree, dict):
+        return tree
+    if tree.keys() == {_NAME}:
+        return passage(cast(str, tree[_NAME]))
+    return {key: unfold(branch, passage) for key, branch in tree.items()}
+
+
+def names(tree: Json) -> Iterable[str]:
+    """The passages that a folded tree names, in order, repeats included."""
+    if isinstance(tree, list):
+        for branch in tree:
+            yield from names(branch)
+    elif isinstance(tree, dict):
+        if tree.keys() == {_NAME}:
+            yield cast(str, tree[_NAME])
+        else:
+            for branch in tree.values():
+                yield from names(branch)

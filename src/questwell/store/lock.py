@@ -1,0 +1,34 @@
+"""One writer at a time: a lock on a file in the run folder, which the kernel frees when its holder dies."""
+
+import fcntl
+import os
+from pathlib import Path
+
+from questwell.errors import RunLocked
+
+
+class RunLock:
+    """Held from construction to `release`.
+
+    Raises:
+        RunLocked: another process holds it; the message names its pid.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Take the lock, or say who has it."""
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(self._file, 32, 0).decode(errors="replace").strip() or "unknown"
+            os.close(self._file)
+            raise RunLocked(
+                f"the run in {str(path.parent)!r} is being written by process {holder}; wait for it or stop it "
+                f"(reading it with status, show and export is possible meanwhile)"
+            ) from None
+        os.ftruncate(self._file, 0)
+        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+
+    def release(self) -> None:
+        """Give the lock back. The file stays: removing it would let two writers lock two different files."""
+        os.close(self._file)

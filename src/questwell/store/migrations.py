@@ -1,0 +1,133 @@
+"""The schema of a run file, as steps from one version to the next.
+
+A step is never edited after a release: a change is a new step. The file's version is SQLite's `user_version`.
+"""
+
+import sqlite3
+
+from questwell.errors import StoreError
+
+APPLICATION_ID = 0x51574C31  # "QWL1": tells a run file from any other SQLite file
+
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE meta (
+      key TEXT PRIMARY KEY,
+      value TEXT NOT NULL              -- JSON
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE passages (            -- each passage once, however often it was found
+      id TEXT PRIMARY KEY,
+      passage TEXT NOT NULL            -- JSON
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE calls (               -- what was asked and answered, and what it took
+      id INTEGER PRIMARY KEY,
+      seed TEXT NOT NULL,
+      round INTEGER NOT NULL,
+      role TEXT NOT NULL,
+      attempt INTEGER NOT NULL,
+      turn INTEGER NOT NULL,           -- ordinal of the call at this place, from 0
+      digest TEXT NOT NULL,            -- of the exact request
+      kind TEXT NOT NULL,              -- llm | search
+      model TEXT NOT NULL,
+      prompt_tokens INTEGER,           -- NULL: not known, which is not 0
+      completion_tokens INTEGER,
+      cost_usd REAL,
+      latency_s REAL NOT NULL,
+      created TEXT NOT NULL,
+      base TEXT,                       -- digest of the request at this place that `request` is packed against
+      response TEXT NOT NULL,          -- JSON, passages folded
+      request BLOB NOT NULL,           -- JSON, packed
+      UNIQUE (seed, round, role, attempt, turn, digest)
+    ) STRICT;
+
+    CREATE TABLE failures (            -- calls that gave no answer: a record, never an answer
+      id INTEGER PRIMARY KEY,
+      seed TEXT NOT NULL,
+      round INTEGER NOT NULL,
+      role TEXT NOT NULL,
+      attempt INTEGER NOT NULL,
+      turn INTEGER NOT NULL,
+      digest TEXT NOT NULL,
+      kind TEXT NOT NULL,
+      error TEXT NOT NULL,             -- class
+      message TEXT NOT NULL,
+      created TEXT NOT NULL
+    ) STRICT;
+
+    CREATE TABLE plays (               -- one row a seed, from the moment it is drawn
+      seed_index INTEGER PRIMARY KEY,
+      wave INTEGER NOT NULL,
+      target INTEGER,
+      answer_type TEXT NOT NULL,
+      status TEXT NOT NULL,            -- pending | accepted | rejected
+      reason TEXT,                     -- of a rejection
+      detail TEXT NOT NULL DEFAULT '',
+      question TEXT,                   -- of the last round
+      answer TEXT,
+      question_key TEXT,               -- two questions with one key are the same question
+      finished TEXT,
+      seed BLOB NOT NULL,              -- JSON, passages folded, packed
+      outcome BLOB                     -- the same
+    ) STRICT;
+    CREATE INDEX plays_by_question ON plays (question_key, seed_index) WHERE status = 'accepted';
+
+    CREATE TABLE verdicts (            -- one row a round, so that tables need not unpack outcomes
+      seed_index INTEGER NOT NULL,
+      round INTEGER NOT NULL,
+      outcome TEXT NOT NULL,
+      right INTEGER NOT NULL,
+      scored INTEGER NOT NULL,
+      skipped INTEGER NOT NULL,
+      difficulty INTEGER,
+      PRIMARY KEY (seed_index, round)
+    ) STRICT, WITHOUT ROWID;
+
+    -- What counts. An accepted question that an earlier seed got accepted too is a duplicate: decided by the order of
+    -- seeds, so it cannot depend on which play ended first.
+    CREATE VIEW settled AS
+      SELECT seed_index, wave, target, answer_type,
+        CASE WHEN earlier IS NULL THEN status ELSE 'rejected' END AS status,
+        CASE WHEN earlier IS NULL THEN reason ELSE 'duplicate' END AS reason,
+        CASE WHEN earlier IS NULL THEN detail
+          ELSE printf('the same question was accepted from seed s%05d', earlier) END AS detail,
+        question, answer, question_key, earlier, finished
+      FROM (
+        SELECT *, CASE WHEN status = 'accepted' THEN (
+          SELECT min(first.seed_index) FROM plays AS first WHERE first.status = 'accepted'
+            AND first.question_key = plays.question_key AND first.seed_index < plays.seed_index) END AS earlier
+        FROM plays);
+    """,
+)
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the file behind `connection` to the newest version; each step is one transaction."""
+    version = check(connection)
+    for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
+        connection.executescript(
+            f"BEGIN;{script};PRAGMA application_id={APPLICATION_ID};PRAGMA user_version={number};COMMIT;"
+        )
+
+
+def check(connection: sqlite3.Connection) -> int:
+    """The version of the file behind `connection`; 0 is a new file.
+
+    Raises:
+        StoreError: it is not a run file, or a newer Questwell wrote it.
+    """
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    application = int(connection.execute("PRAGMA application_id").fetchone()[0])
+    if application != APPLICATION_ID and (version or application or _has_tables(connection)):
+        raise StoreError("the file is a SQLite file, but not a Questwell run; name another folder")
+    if version > len(MIGRATIONS):
+        raise StoreError(
+            f"the run was written by a newer Questwell (file version {version}, this one knows "
+            f"{len(MIGRATIONS)}); upgrade questwell"
+        )
+    return version
+
+
+def _has_tables(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is not None

@@ -1,0 +1,134 @@
+"""What a run file holds, row by row, as values."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from questwell.store.folding import Json
+from questwell.types.dataset import Usage
+from questwell.types.game import AnswerType, Outcome, Place, Reason, Seed
+
+
+class CallKind(StrEnum):
+    """What was called."""
+
+    LLM = "llm"
+    SEARCH = "search"
+
+
+@dataclass(frozen=True, slots=True)
+class CallKey:
+    """What a call is: an answer is used again only for exactly this."""
+
+    place: Place
+    turn: int
+    """Ordinal of the call at its place, from 0; model calls and searches count alike."""
+    digest: str
+    """Of the exact request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call that was answered."""
+
+    key: CallKey
+    kind: CallKind
+    request: str
+    """JSON text."""
+    response: Json
+    model: str
+    """What answered: a model, or a retriever with its snapshot."""
+    prompt_tokens: int | None
+    """None: not known, which is not 0."""
+    completion_tokens: int | None
+    cost_usd: float | None
+    latency_s: float
+    base: tuple[str, str] | None = None
+    """Digest and JSON text of an earlier request at this place; the file keeps only what is new in this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A call that gave no answer."""
+
+    key: CallKey
+    kind: CallKind
+    error: str
+    """Class of the error."""
+    message: str
+
+
+class PlayStatus(StrEnum):
+    """Where a seed's play stands."""
+
+    PENDING = "pending"
+    """Drawn, not played to its end."""
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """A seed's play in short; duplicates are already told apart."""
+
+    index: int
+    wave: int
+    target: int | None
+    answer_type: AnswerType
+    status: PlayStatus
+    reason: Reason | None
+    detail: str
+    question: str | None
+    """Of the last round; None when there was none."""
+    answer: str | None
+    question_key: str | None = None
+    """Equal for equal questions; only accepted ones have it."""
+
+    @property
+    def seed_id(self) -> str:
+        """As in `Seed.id`."""
+        return f"s{self.index:05d}"
+
+
+@dataclass(frozen=True, slots=True)
+class RoundRow:
+    """A round's verdict in short."""
+
+    seed_index: int
+    round: int
+    outcome: Outcome
+    right: int
+    scored: int
+    skipped: int
+    difficulty: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RoleUsage:
+    """What one role took, of one model."""
+
+    role: str
+    model: str
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """What a run is."""
+
+    run_id: str
+    created: str
+    """ISO 8601, UTC."""
+    questwell: str
+    """Version that started it."""
+    config: Json
+    """Resolved."""
+    facts: dict[str, str]
+    """What must be the same when it goes on: index snapshot, prompts' hash, models."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaveSeed:
+    """A seed as it was drawn."""
+
+    seed: Seed
+    wave: int

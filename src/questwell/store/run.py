@@ -1,0 +1,191 @@
+"""The run file, opened for writing: calls as they are answered, plays as they end. One writer, everything durable."""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self, cast
+
+from pydantic import TypeAdapter
+
+from questwell.errors import StoreError
+from questwell.store.folding import Json, fold
+from questwell.store.lock import RunLock
+from questwell.store.migrations import migrate
+from questwell.store.packing import pack
+from questwell.store.reader import FILE_NAME, RunReader
+from questwell.store.records import Call, Failure, PlayStatus, RunInfo, WaveSeed
+from questwell.store.writer import GroupCommit
+from questwell.types.game import Accepted, Rejected, Seed
+
+_SEED = TypeAdapter(Seed)
+_INFO = TypeAdapter(RunInfo)
+_OUTCOME: TypeAdapter[Accepted | Rejected] = TypeAdapter(Accepted | Rejected)
+
+
+class RunStore:
+    """The writer of one run. Each `await` returns when what it wrote is on the disk.
+
+    A kill at any moment leaves exactly what was returned from, and perhaps a little more.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Open the run in `folder` for writing; make the folder and the file when they are missing.
+
+        Raises:
+            RunLocked: another process writes it.
+            StoreError: the file cannot be used.
+        """
+        self.folder = folder
+        path = folder / FILE_NAME
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"the run folder {str(folder)!r} cannot be made: {error}") from error
+        self._lock = RunLock(folder / "run.lock")
+        try:
+            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            # WAL lets readers go on beside the writer; FULL makes a commit survive a power cut, not only a kill.
+            self._connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;")
+            migrate(self._connection)
+            self.read = RunReader(folder)
+        except sqlite3.Error as error:
+            self._lock.release()
+            raise StoreError(f"the run file {str(path)!r} cannot be opened: {error}") from error
+        except StoreError:
+            self._lock.release()
+            raise
+        self._writer = GroupCommit(self._connection)
+
+    def close(self) -> None:
+        """Write what is queued, fold the write-ahead log into the file, and let others write."""
+        self._writer.close()
+        self.read.close()
+        self._connection.close()
+        self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def commits(self) -> int:
+        """Transactions committed since it was opened, a count."""
+        return self._writer.commits
+
+    async def begin(self, info: RunInfo) -> None:
+        """Save what the run is; a later call replaces it (a resume may raise its limits)."""
+        value = _INFO.dump_json(info).decode()
+        await self._writer.write(lambda db: db.execute("INSERT OR REPLACE INTO meta VALUES ('run', ?)", (value,)))
+
+    async def record(self, call: Call) -> None:
+        """Keep an answered call."""
+        await self._writer.write(lambda db: _insert_call(db, call))
+
+    async def record_failure(self, failure: Failure) -> None:
+        """Note a call that gave no answer; it is never served to a replay."""
+        await self._writer.write(lambda db: _insert_failure(db, failure))
+
+    async def draw(self, seeds: Sequence[WaveSeed]) -> None:
+        """Keep drawn seeds, all or none."""
+        await self._writer.write(lambda db: _insert_seeds(db, seeds))
+
+    async def finish(self, outcome: Accepted | Rejected, question_key: str | None) -> None:
+        """Keep how a play ended; two accepted plays with the same `question_key` are one question."""
+        await self._writer.write(lambda db: _update_play(db, outcome, question_key))
+
+
+def _insert_call(db: sqlite3.Connection, call: Call) -> None:
+    place = call.key.place
+    base_digest, base_text = call.base or (None, "")
+    db.execute(
+        "INSERT OR IGNORE INTO calls (seed, round, role, attempt, turn, digest, kind, model, prompt_tokens, "
+        "completion_tokens, cost_usd, latency_s, created, base, response, request) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            *(place.seed, place.round, place.role, place.attempt, call.key.turn, call.key.digest),
+            *(call.kind, call.model, call.prompt_tokens, call.completion_tokens, call.cost_usd, call.latency_s),
+            *(_now(), base_digest, _folded(db, call.response), pack(call.request, base_text)),
+        ),
+    )
+
+
+def _insert_failure(db: sqlite3.Connection, failure: Failure) -> None:
+    place = failure.key.place
+    db.execute(
+        "INSERT INTO failures (seed, round, role, attempt, turn, digest, kind, error, message, created) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            *(place.seed, place.round, place.role, place.attempt, failure.key.turn, failure.key.digest),
+            *(failure.kind, failure.error, _storable(failure.message), _now()),
+        ),
+    )
+
+
+def _insert_seeds(db: sqlite3.Connection, seeds: Sequence[WaveSeed]) -> None:
+    for drawn in seeds:
+        seed = drawn.seed
+        tree = _folded(db, _SEED.dump_python(seed, mode="json"))
+        db.execute(
+            "INSERT INTO plays (seed_index, wave, target, answer_type, status, seed) VALUES (?, ?, ?, ?, ?, ?)",
+            (seed.index, drawn.wave, seed.target, seed.answer_type, PlayStatus.PENDING, pack(tree)),
+        )
+
+
+def _update_play(db: sqlite3.Connection, outcome: Accepted | Rejected, question_key: str | None) -> None:
+    index = outcome.seed.index
+    rejected = outcome if isinstance(outcome, Rejected) else None
+    last = outcome.rounds[-1].proposal if outcome.rounds else None
+    db.execute(
+        "UPDATE plays SET status = ?, reason = ?, detail = ?, question = ?, answer = ?, question_key = ?, "
+        "finished = ?, outcome = ? WHERE seed_index = ?",
+        (
+            PlayStatus.REJECTED if rejected else PlayStatus.ACCEPTED,
+            rejected.reason if rejected else None,
+            _storable(rejected.detail) if rejected else "",
+            last.question if last else None,
+            last.answer if last else None,
+            question_key,
+            _now(),
+            pack(_folded(db, cast(Json, _OUTCOME.dump_python(outcome, mode="json")))),
+            index,
+        ),
+    )
+    db.execute("DELETE FROM verdicts WHERE seed_index = ?", (index,))
+    db.executemany(
+        "INSERT INTO verdicts (seed_index, round, outcome, right, scored, skipped, difficulty) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                index,
+                r.index,
+                r.verdict.outcome,
+                r.verdict.right,
+                r.verdict.scored,
+                r.verdict.skipped,
+                r.verdict.difficulty,
+            )
+            for r in outcome.rounds
+        ],
+    )
+
+
+def _folded(db: sqlite3.Connection, tree: Json) -> str:
+    """`tree` as JSON text with its passages kept aside, each once."""
+
+    def keep(passage_id: str, passage: Json) -> None:
+        db.execute("INSERT OR IGNORE INTO passages VALUES (?, ?)", (passage_id, json.dumps(passage)))
+
+    return json.dumps(fold(tree, keep), separators=(",", ":"))
+
+
+def _storable(text: str) -> str:
+    """`text` without lone surrogates, which have no UTF-8 and which SQLite refuses."""
+    return text.encode(errors="replace").decode()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
