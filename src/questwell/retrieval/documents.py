@@ -1,0 +1,77 @@
+"""What readers give: whole documents, before they are cut into passages, and a report of what could not be read."""
+
+import re
+from dataclasses import dataclass, field
+
+from questwell.errors import CorpusError
+
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+SURROGATE = re.compile(r"[\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One text of a corpus."""
+
+    id: str
+    title: str
+    """May be empty."""
+    text: str
+    """Without the title; cleaned (`clean`)."""
+    licence: str = ""
+    links: tuple[str, ...] = ()
+    """Names in `text` that point to another document's title."""
+
+
+@dataclass(frozen=True, slots=True)
+class BadRecord:
+    """A record that was skipped."""
+
+    place: str
+    """File and line."""
+    problem: str
+
+
+@dataclass(slots=True)
+class ReadReport:
+    """What reading a corpus gave; filled while it is read."""
+
+    documents: int = 0
+    empty: int = 0
+    """Documents without text: they give no passage."""
+    bad: list[BadRecord] = field(default_factory=list[BadRecord])
+    """Malformed records, skipped because the user asked for it."""
+
+
+def clean(text: str) -> str:
+    """`text` with LF line ends, and without byte order mark, control characters and lone surrogates.
+
+    Offsets of passages count in the cleaned text; only CRLF and the mark change its length.
+    """
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    return SURROGATE.sub("\ufffd", CONTROL.sub(" ", text))
+
+
+def one_line(title: str) -> str:
+    """A title as one line, without surrounding quotes."""
+    title = " ".join(clean(title).split())
+    return title[1:-1].strip() if len(title) > 1 and title[0] == title[-1] == '"' else title
+
+
+def subject(title: str) -> str:
+    """The entity that a title names: without a section (`: Geography`) and a trailing parenthesis."""
+    name = title.split(": ", 1)[0].strip()
+    while name.endswith(")") and (opening := name.rfind("(")) > 0:
+        name = name[:opening].rstrip()
+    return name
+
+
+def refuse_or_skip(place: str, problem: str, skip: bool, report: ReadReport) -> None:
+    """Note a malformed record in the report if it may be skipped.
+
+    Raises:
+        CorpusError: it may not.
+    """
+    if not skip:
+        raise CorpusError(f"{place}: {problem}. Mend it, or skip malformed records (skip_bad)")
+    report.bad.append(BadRecord(place, problem))
