@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from questwell.types.game import Label, Step
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -11,6 +13,16 @@ class Usage:
     prompt_tokens: int | None = 0
     completion_tokens: int | None = 0
     cost_usd: float | None = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptSummary:
+    """An attempt in short."""
+
+    label: Label
+    searches: int
+    """Search steps, a count."""
+    answer: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +46,23 @@ class Item:
     style: str
     seed_passage_id: str
     evidence_ids: tuple[str, ...]
+    """Passages that the proposer retrieved and used; the next three are theirs, in the same order."""
     evidence_document_ids: tuple[str, ...]
+    evidence_titles: tuple[str, ...]
     evidence_texts: tuple[str, ...]
-    steps: tuple[tuple[str, str, str], ...]
-    """(query, sub-answer, passage id) of the intended solution."""
+    steps: tuple[Step, ...]
+    """The intended solution."""
+    attempts: tuple[AttemptSummary, ...]
+    """The solver's attempts at this question: what the counts above are counted from."""
     licences: tuple[str, ...]
+    """Of the evidence, each once."""
     corpus: str
     index_snapshot: str
     proposer_model: str
     solver_model: str
     judge_model: str
     prompts: str
+    """Hash of the prompt files."""
     run_id: str
     usage: Usage
     """Of the whole play, rejected rounds included."""

@@ -1,0 +1,65 @@
+"""What a run would do, without doing it: `generate --dry-run`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from questwell.games.sage import Variant
+from questwell.recipes.funnel import funnel
+from questwell.recipes.generate_config import Config
+from questwell.recipes.means import Means
+from questwell.store.reader import FILE_NAME, RunReader
+from questwell.types.trajectory import Role, Style
+
+_REPAIR_CALLS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a run would do."""
+
+    corpus: str
+    passages: int
+    snapshot: str
+    models: dict[Role, str]
+    styles: dict[Role, Style]
+    seeds: int | None
+    """To play; None when the number of items decides."""
+    items: int | None
+    finished: int
+    """Seeds played already, when the run is there."""
+    most_calls_per_seed: int
+    """Model calls, an upper bound that few seeds reach."""
+
+    @property
+    def most_calls(self) -> int | None:
+        """Model calls still to make, an upper bound; None when the number of items decides."""
+        return None if self.seeds is None else max(self.seeds - self.finished, 0) * self.most_calls_per_seed
+
+
+def preview(config: Config, folder: Path, means: Means) -> Preview:
+    """What `generate` would do with the same arguments."""
+    return Preview(
+        corpus=config.corpus,
+        passages=len(means.library),
+        snapshot=means.library.snapshot,
+        models={role: means.llms[role].name for role in Role},
+        styles=dict(means.styles),
+        seeds=None if config.seeds is None else min(config.seeds, len(means.library)),
+        items=config.items,
+        finished=_finished(folder),
+        most_calls_per_seed=_most_calls(config, means.players.judge.asks),
+    )
+
+
+def _most_calls(config: Config, asks: int) -> int:
+    rounds = 1 if config.variant is Variant.INITIAL else 1 + config.rounds
+    proposal = config.proposer_turns + 1  # and the forced last turn
+    proposals = rounds * proposal if config.variant is Variant.RESAMPLE else proposal + (rounds - 1) * _REPAIR_CALLS
+    return proposals + rounds * config.attempts * (config.solver_turns + asks)
+
+
+def _finished(folder: Path) -> int:
+    if not (folder / FILE_NAME).is_file():
+        return 0
+    with RunReader(folder) as run:
+        return funnel(run.plays()).candidates

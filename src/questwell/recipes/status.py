@@ -1,0 +1,121 @@
+"""How a run stands: its funnel, the intrinsic table, and what it took."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from questwell.errors import StoreError
+from questwell.games.sage import Variant
+from questwell.recipes.config import Values, resolve
+from questwell.recipes.funnel import Funnel, funnel
+from questwell.recipes.generate_config import Config
+from questwell.recipes.intrinsic import Cell, intrinsic
+from questwell.store.reader import RunReader
+from questwell.store.records import CallKind, RoleUsage, RunInfo
+from questwell.types.dataset import Usage
+from questwell.types.trajectory import Role
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What the exact early stop saved."""
+
+    attempts: int
+    """Not run, a count."""
+    of: int
+    """Attempts that all K of each question would have been, a count."""
+    calls: float | None
+    """Model calls that they would have made, estimated by the mean of those that ran; None before one ran."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """Model calls of the whole run, resumes included. None is not known, which is not 0."""
+
+    total: Usage
+    by_role: list[RoleUsage]
+    tokens_per_item: float | None
+    """None also when nothing was accepted."""
+    cost_usd_per_item: float | None
+    searches: int
+    failures: dict[str, int]
+    """Failed calls by class of error."""
+    saved: Saved | None
+    """None when the early stop was off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How a run stands."""
+
+    info: RunInfo
+    funnel: Funnel
+    intrinsic: list[Cell]
+    early_stop: bool
+    spending: Spending
+    seeds_wanted: int | None
+    items_wanted: int | None
+
+
+def status(folder: Path) -> Status:
+    """How the run in `folder` stands at this moment; it may be going on.
+
+    Raises:
+        StoreError: there is no run, or it cannot be read.
+    """
+    with RunReader(folder) as run, run.snapshot():
+        info = info_of(run)
+        config = resolve(Config, cast(Values, info.config))
+        plays = run.plays()
+        counts = funnel(plays)
+        rounds = run.rounds()
+        last_round = 0 if config.variant is Variant.INITIAL else config.rounds
+        total, roles = run.usage(), run.usage_by_role()
+        saved = None
+        if config.early_stop:
+            skipped = sum(row.skipped for row in rounds)
+            of = config.attempts * len(rounds)
+            tried = sum(row.usage.calls for row in roles if row.role in (Role.SOLVER, Role.JUDGE))
+            saved = Saved(skipped, of, skipped * tried / (of - skipped) if of > skipped else None)
+        return Status(
+            info=info,
+            funnel=counts,
+            intrinsic=intrinsic(plays, rounds, last_round, early_stop=config.early_stop),
+            early_stop=config.early_stop,
+            spending=Spending(
+                total=total,
+                by_role=roles,
+                tokens_per_item=_each(tokens(total), counts.accepted),
+                cost_usd_per_item=_each(total.cost_usd, counts.accepted),
+                searches=run.calls(CallKind.SEARCH),
+                failures=run.failures(),
+                saved=saved,
+            ),
+            seeds_wanted=config.seeds,
+            items_wanted=config.items,
+        )
+
+
+def info_of(run: RunReader) -> RunInfo:
+    """What the run is; StoreError when it was killed before it had saved that."""
+    info = run.info()
+    if info is None:
+        raise StoreError(f"the run in {str(run.folder)!r} ended before it began; start it again with --resume")
+    return info
+
+
+def config_of(info: RunInfo) -> Mapping[str, object]:
+    """The saved config."""
+    return cast(Mapping[str, object], info.config)
+
+
+def tokens(usage: Usage) -> int | None:
+    """Prompt and completion tokens together; None when not known."""
+    if usage.prompt_tokens is None or usage.completion_tokens is None:
+        return None
+    return usage.prompt_tokens + usage.completion_tokens
+
+
+def _each(total: float | None, items: int) -> float | None:
+    return None if total is None or items == 0 else total / items

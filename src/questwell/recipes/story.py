@@ -1,0 +1,179 @@
+"""How one seed was played, as a person would want to read it."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from questwell.errors import StoreError
+from questwell.store.reader import RunReader
+from questwell.store.records import Play
+from questwell.types.corpus import Passage
+from questwell.types.dataset import Usage
+from questwell.types.game import Attempt, Feedback, Judgement, Proposal, Rejected, Round, Seed, Verdict
+from questwell.types.trajectory import StopReason, Trajectory
+
+
+@dataclass(frozen=True, slots=True)
+class SearchStory:
+    """One executed search."""
+
+    query: str
+    found: tuple[str, ...]
+    """Titles, best first."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepStory:
+    """One intended search step."""
+
+    query: str
+    answer: str
+    passage_id: str
+    title: str
+    """Of the supporting passage; empty when none was named."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptStory:
+    """One solver rollout."""
+
+    index: int
+    searches: tuple[SearchStory, ...]
+    answer: str | None
+    stop: StopReason
+    judgement: Judgement
+
+
+@dataclass(frozen=True, slots=True)
+class RoundStory:
+    """One question and what became of it."""
+
+    index: int
+    feedback: Feedback | None
+    """What led here."""
+    changed: tuple[str, ...]
+    """Which of question and answer differ from the round before."""
+    question: str
+    answer: str
+    steps: tuple[StepStory, ...]
+    evidence: tuple[Passage, ...]
+    searches: tuple[SearchStory, ...]
+    """Of the proposer."""
+    attempts: tuple[AttemptStory, ...]
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class DraftStory:
+    """A proposer's rollout that led to no question that could be tried."""
+
+    searches: tuple[SearchStory, ...]
+    stop: StopReason
+    last_words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """How one seed was played."""
+
+    id: str
+    play: Play
+    seed: Seed
+    rounds: tuple[RoundStory, ...]
+    draft: DraftStory | None
+    usage: Usage
+    styles: tuple[str, ...]
+    """How proposer and solver were driven."""
+
+
+def find(plays: Sequence[Play], name: str) -> Play:
+    """The play that `name` means: `s00007`, or just `7`.
+
+    Raises:
+        StoreError: the run has none of that name.
+    """
+    number = re.fullmatch(r"(?:\w+-)?s?0*(\d+)", name.strip())
+    index = int(number.group(1)) if number else -1
+    found = next((play for play in plays if play.index == index), None)
+    if found is None:
+        last = f"; the last one is {plays[-1].seed_id}" if plays else ""
+        raise StoreError(f"the run has no item {name!r}{last}; questwell show RUN lists them")
+    return found
+
+
+def listing(folder: Path) -> list[Play]:
+    """All plays of a run, accepted ones first, unfinished ones last, else in the order of seeds."""
+    order = {"accepted": 0, "rejected": 1, "pending": 2}
+    with RunReader(folder) as run:
+        return sorted(run.plays(), key=lambda play: (order[play.status], play.index))
+
+
+def story(folder: Path, name: str) -> Story:
+    """How the seed that `name` means was played, as far as it was.
+
+    Raises:
+        StoreError: there is no such run or no such play.
+    """
+    with RunReader(folder) as run, run.snapshot():
+        play = find(run.plays(), name)
+        outcome = run.outcome(play.index)
+        seed = run.seed(play.index)
+        usage = run.usage_by_seed().get(play.seed_id, Usage())
+    rounds = outcome.rounds if outcome else ()
+    last = outcome.trajectory if isinstance(outcome, Rejected) else None
+    played = [trajectory for round_ in rounds for trajectory in _trajectories(round_)] + ([last] if last else [])
+    return Story(
+        id=play.seed_id,
+        play=play,
+        seed=seed,
+        rounds=tuple(_round(now, before) for before, now in zip((None, *rounds), rounds, strict=False)),
+        draft=DraftStory(_searches(last), last.stop, last.turns[-1].text if last.turns else last.error)
+        if last
+        else None,
+        usage=usage,
+        styles=tuple(dict.fromkeys(trajectory.style.value for trajectory in played)),
+    )
+
+
+def _round(now: Round, before: Round | None) -> RoundStory:
+    proposal = now.proposal
+    titles = {hit.passage.id: hit.passage.title for hit in proposal.trajectory.hits}
+    titles.update({passage.id: passage.title for passage in proposal.evidence})
+    return RoundStory(
+        index=now.index,
+        feedback=now.feedback,
+        changed=_changed(proposal, before.proposal) if before else (),
+        question=proposal.question,
+        answer=proposal.answer,
+        steps=tuple(
+            StepStory(step.query, step.answer, step.passage_id, titles.get(step.passage_id, ""))
+            for step in proposal.steps
+        ),
+        evidence=proposal.evidence,
+        searches=_searches(proposal.trajectory),
+        attempts=tuple(map(_attempt, now.attempts)),
+        verdict=now.verdict,
+    )
+
+
+def _changed(now: Proposal, before: Proposal) -> tuple[str, ...]:
+    differs = {"question": now.question != before.question, "answer": now.answer != before.answer}
+    return tuple(part for part, is_new in differs.items() if is_new)
+
+
+def _attempt(attempt: Attempt) -> AttemptStory:
+    trajectory = attempt.trajectory
+    return AttemptStory(attempt.index, _searches(trajectory), trajectory.answer, trajectory.stop, attempt.judgement)
+
+
+def _searches(trajectory: Trajectory) -> tuple[SearchStory, ...]:
+    return tuple(
+        SearchStory(turn.query, tuple(hit.passage.title or hit.passage.id for hit in turn.hits))
+        for turn in trajectory.turns
+        if turn.query is not None
+    )
+
+
+def _trajectories(round_: Round) -> list[Trajectory]:
+    return [round_.proposal.trajectory, *(attempt.trajectory for attempt in round_.attempts)]
