@@ -30,13 +30,17 @@ def console_progress(
     if console.is_terminal:
         amount = DownloadColumn() if unit == "bytes" else MofNCompleteColumn()
         columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeRemainingColumn())
-        with Bar(*columns, console=console) as bar:
-            task = bar.add_task(title, total=None)
+        bar = Bar(*columns, console=console)
+        task = bar.add_task(title, total=None)
 
-            def move(done: int, total: int) -> None:
-                bar.update(task, completed=done, total=total or None)
+        def move(done: int, total: int) -> None:
+            bar.start()  # on the first call: a step that has nothing to do shows nothing
+            bar.update(task, completed=done, total=total or None)
 
+        try:
             yield move
+        finally:
+            bar.stop()
     else:
         yield _plain_lines(title, unit, console)
 

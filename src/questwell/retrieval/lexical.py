@@ -1,0 +1,167 @@
+"""`LexicalIndex`: BM25 over an index on disk, and the store of its passages. The default retriever.
+
+Opened by many processes at once; needs no server. `indexing.py` builds what is opened here.
+"""
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Self, cast
+
+import tantivy
+
+from questwell.errors import IndexMismatch, RetrievalError
+from questwell.retrieval.analysis import Analyzer, Terms
+from questwell.retrieval.manifest import ID, ORDINAL, STORED, SUBJECT, TEXT, TITLE, Manifest, open_files, unpack
+from questwell.types.corpus import Hit, Passage
+
+RANKING = 1
+"""Raise it when the same index would rank in another way than before: it is part of the retriever's name."""
+COMMON = 0.1
+"""Share of the passages above which a term is dropped from a query: a third of the time for the same recall."""
+KEPT = 2
+"""Rarest terms of a query that are never dropped."""
+MOST_TERMS = 64
+"""Rarest terms of a query that are looked for at all."""
+QUERY_CHARS = 20_000
+"""Of a longer query only the beginning is read."""
+TITLE_WEIGHT = 0.75
+"""Of a term's score in the title against the text (docs/log.md has the trial)."""
+DECIMALS = 4
+"""Of a score. tantivy adds single-precision numbers in an order that depends on the segments: what differs less than
+this is a tie, so that ranks do not depend on how the index was built."""
+SPARE = 16
+"""Candidates beyond k that are fetched to see where a tie at rank k ends."""
+INLINE_PASSAGES = 200_000
+"""Up to this size a search takes less time than handing it to a thread costs."""
+
+
+class LexicalIndex:
+    """A complete index. Implements `Retriever`."""
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self.manifest = manifest
+        self._terms = Terms(manifest.analyzer)
+        try:
+            self._index = open_files(folder, self._terms)
+        except ValueError as error:
+            raise RetrievalError(f"index {folder} cannot be opened ({error}): delete it and index again") from error
+        self._schema = self._index.schema
+        self._searcher = self._index.searcher()
+        if self._searcher.num_docs != manifest.passages:
+            raise RetrievalError(
+                f"index {folder} holds {self._searcher.num_docs} passages and its manifest says {manifest.passages}: "
+                "delete it and index again"
+            )
+
+    @classmethod
+    def open(cls, folder: Path, analyzer: Analyzer | None = None) -> Self:
+        """The index in `folder`.
+
+        Raises:
+            IndexMismatch: it was built with another analyser than `analyzer`, or by another version.
+            RetrievalError: there is no complete index.
+        """
+        manifest = Manifest.read(folder)
+        if manifest is None:
+            raise RetrievalError(f"{folder} holds no complete index: run `questwell index`")
+        if analyzer is not None and manifest.analyzer is not analyzer:
+            raise IndexMismatch(
+                f"index {folder} was built with analyser {manifest.analyzer.value!r}, not {analyzer.value!r}"
+            )
+        return cls(folder, manifest)
+
+    @property
+    def name(self) -> str:
+        """Corpus, snapshot and version of the ranking."""
+        return f"{self.manifest.corpus}@{self.manifest.snapshot}/bm25.{RANKING}"
+
+    @property
+    def snapshot(self) -> str:
+        """Hash of the passages and of the settings of the analyser."""
+        return self.manifest.snapshot
+
+    def __len__(self) -> int:
+        """Passages, a count."""
+        return self.manifest.passages
+
+    async def search(self, query: str, k: int) -> tuple[Hit, ...]:
+        """As `Retriever.search`."""
+        if len(self) <= INLINE_PASSAGES:
+            return self.find(query, k)
+        return await asyncio.to_thread(self.find, query, k)
+
+    async def aclose(self) -> None:
+        """Nothing to release that the garbage collector does not."""
+
+    def find(self, query: str, k: int) -> tuple[Hit, ...]:
+        """At most `k` hits for any string, best first; equal scores in the order of their ids."""
+        terms = self.query_terms(query)
+        if k < 1 or not terms:
+            return ()
+        scored = [(score, self._load(address)) for score, address in self._candidates(self._either(terms), k)]
+        scored.sort(key=lambda pair: (-pair[0], pair[1].id))
+        return tuple(Hit(passage, score, rank) for rank, (score, passage) in enumerate(scored[:k], start=1))
+
+    def query_terms(self, query: str) -> tuple[str, ...]:
+        """Terms that a query is searched by, rarest first; those that no passage holds left out."""
+        found = {term: self._passages_with(term) for term in set(self._terms.of(query[:QUERY_CHARS]))}
+        rarest = sorted((count, term) for term, count in found.items() if count)[:MOST_TERMS]
+        common = COMMON * len(self)
+        return tuple(term for place, (count, term) in enumerate(rarest) if place < KEPT or count <= common)
+
+    def get(self, passage_id: str) -> Passage | None:
+        """The passage with this id, None if there is none."""
+        return next(self._all(tantivy.Query.term_query(self._schema, ID, _utf8(passage_id)), 1), None)
+
+    def passage_at(self, ordinal: int) -> Passage:
+        """The passage at this place of the corpus, from 0.
+
+        Raises:
+            IndexError: there is no such place.
+        """
+        if not 0 <= ordinal < len(self):
+            raise IndexError(f"ordinal {ordinal} is not in [0, {len(self)})")
+        return next(self._all(tantivy.Query.term_query(self._schema, ORDINAL, ordinal), 1))
+
+    def about(self, name: str, most: int = 10) -> tuple[Passage, ...]:
+        """Passages whose document's title names `name` (`corpus.subject`, case ignored), in the order of the corpus."""
+        query = tantivy.Query.term_query(self._schema, SUBJECT, _utf8(name.casefold()))
+        return tuple(self._all(query, most))
+
+    def _passages_with(self, term: str) -> int:
+        return max(self._searcher.doc_freq(TEXT, term), self._searcher.doc_freq(TITLE, term))
+
+    def _either(self, terms: Iterable[str]) -> tantivy.Query:
+        """Passages with any of `terms`; built from terms, because a query parser would read syntax into the text."""
+        queries: list[tantivy.Query] = []
+        for term in terms:
+            in_title = tantivy.Query.term_query(self._schema, TITLE, term, index_option="freq")
+            queries.append(tantivy.Query.term_query(self._schema, TEXT, term, index_option="freq"))
+            queries.append(tantivy.Query.boost_query(in_title, TITLE_WEIGHT))
+        return tantivy.Query.boolean_query([(tantivy.Occur.Should, query) for query in queries])
+
+    def _candidates(self, query: tantivy.Query, k: int) -> list[tuple[float, tantivy.DocAddress]]:
+        """The best `k`, and every other passage with the score of the last of them."""
+        limit = min(k, len(self)) + SPARE
+        while True:
+            hits = self._searcher.search(query, limit, count=False).hits
+            found = [(round(float(score), DECIMALS), address) for score, address in hits]
+            if len(found) <= k:
+                return found
+            last = found[k - 1][0]
+            if len(found) < limit or found[-1][0] < last:
+                return [pair for pair in found if pair[0] >= last]
+            limit *= 4
+
+    def _all(self, query: tantivy.Query, most: int) -> Iterator[Passage]:
+        hits = self._searcher.search(query, most, count=False, order_by_field=ORDINAL, order=tantivy.Order.Asc).hits
+        return (self._load(address) for _, address in hits)
+
+    def _load(self, address: tantivy.DocAddress) -> Passage:
+        return unpack(cast(bytes, self._searcher.doc(address).get_first(STORED)))
+
+
+def _utf8(text: str) -> str:
+    """`text` without lone surrogates, which no index can hold."""
+    return text.encode("utf-8", "replace").decode("utf-8")
