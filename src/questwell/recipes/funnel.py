@@ -1,7 +1,7 @@
 """From seeds to items: each played seed is accepted or has exactly one reason, so the counts add up."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from questwell.store.records import Play, PlayStatus
@@ -33,3 +33,21 @@ def funnel(plays: Sequence[Play]) -> Funnel:
     accepted = sum(play.status is PlayStatus.ACCEPTED for play in plays)
     unfinished = sum(play.status is PlayStatus.PENDING for play in plays)
     return Funnel(len(plays), len(plays) - unfinished, accepted, dict(reasons.most_common()), unfinished)
+
+
+ADVICE: Mapping[Reason, str] = {
+    Reason.NO_PROPOSAL: "the proposer ended without a question: a stronger proposer, more proposer_turns, fewer steps",
+    Reason.BAD_FORM: "the pairs broke a rule of form (questwell show RUN sNNNNN says which): a stronger proposer",
+    Reason.TOO_EASY: "the questions took fewer searches than asked: lower the steps, or allow more rounds",
+    Reason.TOO_HARD: "too few attempts were right: widen the band, or use a stronger solver",
+    Reason.UNSOLVED: "no attempt was right: lower the steps, use a stronger solver, or allow more solver_turns",
+    Reason.DUPLICATE: "the same questions came again: a larger corpus",
+    Reason.UNSCORED: "the judge gave no readable verdict: a stronger judge (judge_llm)",
+    Reason.ERRORED: "calls failed (questwell show RUN sNNNNN says how): mend that, then go on with --resume",
+}
+"""What to do about each reason."""
+
+
+def explain(counts: Funnel) -> list[str]:
+    """Why nothing, or not more, was accepted: each reason that occurred with its count and what to do about it."""
+    return [f"{count} {reason.value}: {ADVICE[reason]}" for reason, count in counts.rejected.items()]

@@ -22,7 +22,8 @@ from questwell.recipes.budget import Budget, Stopped
 from questwell.recipes.config import Values, differences, resolve
 from questwell.recipes.drawing import Drawing
 from questwell.recipes.generate_config import MAY_CHANGE, Config
-from questwell.recipes.means import Means
+from questwell.recipes.index import Watching
+from questwell.recipes.means import Means, open_means
 from questwell.recipes.progress import Progress, Tally, Watch
 from questwell.recipes.recording import Recorder
 from questwell.recipes.signals import stopping_on_signals
@@ -73,6 +74,27 @@ def configure(folder: Path, given: Values, *, resume: bool) -> Config:
     if not resume:
         raise _occupied(folder)
     return resolve(Config, cast(Values, saved.config), given)
+
+
+def run(
+    config: Config,
+    folder: Path,
+    *,
+    resume: bool = False,
+    limit: int | None = None,
+    watch: Watch = lambda progress: None,
+    watching: Watching | None = None,
+) -> Report:
+    """`generate` with the means that `config` names, from start to end."""
+
+    async def whole() -> Report:
+        means = open_means(config, watching)
+        try:
+            return await generate(config, folder, means, resume=resume, limit=limit, watch=watch)
+        finally:
+            await means.aclose()
+
+    return asyncio.run(whole())
 
 
 async def generate(

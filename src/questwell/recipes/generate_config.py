@@ -12,7 +12,8 @@ from questwell.games.sage import Rules, Variant
 from questwell.games.seeds import Mix, parse_mix, parse_steps
 from questwell.games.verdict import Acceptance, PassRateBand, StepTarget
 from questwell.recipes.budget import Limits
-from questwell.recipes.config import RecipeConfig, Values, nearest
+from questwell.recipes.config import Values, nearest
+from questwell.recipes.index import IndexConfig
 from questwell.types.game import AnswerType
 from questwell.types.trajectory import Role
 
@@ -29,15 +30,8 @@ def _split(value: object) -> object:
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
-class Config(RecipeConfig):
+class Config(IndexConfig):
     """What a run of `generate` does."""
-
-    corpus: str
-    """Corpus: factbook, foldoc, a JSONL or parquet file, or a folder of .txt and .md files."""
-    index: Path | None = None
-    """Folder of its index; built on first use and kept."""
-    skip_bad: bool = False
-    """Skip malformed lines of the corpus (they are counted and listed) instead of stopping."""
 
     llm: str = "local"
     """Model of all roles: local, local-small, FILE.gguf, openai:MODEL or MODEL@BASE_URL."""

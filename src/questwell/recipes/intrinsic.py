@@ -22,14 +22,10 @@ class Share:
 
     count: int
     of: int
+    fraction: float | None
+    """In [0, 1]; None when `of` is 0."""
     low: float | None
-    """A fraction in [0, 1]; None when `of` is 0."""
     high: float | None
-
-    @property
-    def fraction(self) -> float | None:
-        """In [0, 1]; None when `of` is 0."""
-        return self.count / self.of if self.of else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +65,12 @@ def intrinsic(plays: Sequence[Play], rounds: Iterable[RoundRow], last_round: int
 def wilson(count: int, of: int, z: float = 1.959964) -> Share:
     """`count` of `of` with its Wilson score interval (Wilson 1927), 95 % unless `z` says otherwise."""
     if of == 0:
-        return Share(count, of, None, None)
+        return Share(count, of, None, None, None)
     share = count / of
     scale = 1 + z * z / of
     centre = (share + z * z / (2 * of)) / scale
     margin = z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of)) / scale
-    return Share(count, of, max(0.0, centre - margin), min(1.0, centre + margin))
+    return Share(count, of, share, max(0.0, centre - margin), min(1.0, centre + margin))
 
 
 def _state(verdicts: Sequence[RoundRow], number: int) -> RoundRow | None:

@@ -9,13 +9,14 @@ from questwell.agents.proposer import FreeProposer
 from questwell.agents.protocol import Dialect, Functions, Limits, Tags
 from questwell.agents.rollout import Budget
 from questwell.agents.solver import FreeSolver
-from questwell.errors import ConfigError
+from questwell.agents.staged.proposer import StagedProposer
+from questwell.agents.staged.solver import StagedSolver
 from questwell.games.sage import Players
 from questwell.llm.client import LLM, Message
 from questwell.llm.connect import ConnectOptions, connect_all
 from questwell.llm.prices import Price
 from questwell.recipes.generate_config import Config, StyleChoice
-from questwell.retrieval.lexical import open_or_build
+from questwell.recipes.index import Watching, open_index
 from questwell.retrieval.retriever import Retriever
 from questwell.scoring.judge import Judge
 from questwell.types.corpus import Passage
@@ -63,18 +64,17 @@ class Means:
         await self.library.aclose()
 
 
-def open_means(config: Config) -> Means:
+def open_means(config: Config, watching: Watching | None = None) -> Means:
     """What `config` names; its index is built if it does not exist yet. No model is called.
 
     Raises:
         ConfigError: a model or a prompt file that cannot be.
-        CorpusError, AssetError: the corpus cannot be had or read.
+        AssetError, CorpusError, IndexMismatch: from the corpus and its index.
     """
     prompts = Prompts(config.prompts)
-    llms = _connect(config)
     styles = {role: _style(config, role) for role in Role}
-    library = open_or_build(config.corpus, folder=config.index, skip_bad=config.skip_bad)
-    return Means(library, llms, make_players(config, prompts, styles), prompts.hash, styles)
+    llms = _connect(config)
+    return Means(open_index(config, watching), llms, make_players(config, prompts, styles), prompts.hash, styles)
 
 
 def make_players(config: Config, prompts: Prompts, styles: Mapping[Role, Style]) -> Players:
@@ -82,12 +82,13 @@ def make_players(config: Config, prompts: Prompts, styles: Mapping[Role, Style])
     limits = Limits(config.turn_tokens, config.temperature)
     proposing = Budget(config.proposer_turns, config.proposer_searches, config.top_k, forced_last_turn=True)
     solving = Budget(config.solver_turns, config.solver_searches, config.top_k)
-    for role in (Role.PROPOSER, Role.SOLVER):
-        if styles[role] is Style.STAGED:
-            raise ConfigError("style = 'staged' is not available yet; use style = 'free'")
     return Players(
-        proposer=FreeProposer(prompts, _dialect(config, proposing=True), proposing, limits),
-        solver=FreeSolver(prompts, _dialect(config, proposing=False), solving, limits),
+        proposer=StagedProposer(prompts, proposing, config.temperature)
+        if styles[Role.PROPOSER] is Style.STAGED
+        else FreeProposer(prompts, _dialect(config, proposing=True), proposing, limits),
+        solver=StagedSolver(prompts, solving, config.temperature)
+        if styles[Role.SOLVER] is Style.STAGED
+        else FreeSolver(prompts, _dialect(config, proposing=False), solving, limits),
         judge=Judge(_opening(prompts), structured=styles[Role.JUDGE] is Style.STAGED),
     )
 

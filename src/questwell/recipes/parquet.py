@@ -43,6 +43,6 @@ def _arrow(hint: Any) -> pa.DataType:  # noqa: ANN401  a type hint is anything
     if is_dataclass(hint) and isinstance(hint, type):
         return pa.struct(_fields(hint))
     for python, arrow in ((str, pa.string()), (bool, pa.bool_()), (int, pa.int64()), (float, pa.float64())):
-        if issubclass(hint, python):
+        if isinstance(hint, type) and issubclass(hint, python):
             return arrow
     raise TypeError(f"no parquet column for {hint!r}")

@@ -1,0 +1,93 @@
+"""Behind `questwell doctor`: whether a run would work here, found out by trying, and what to do where it would not."""
+
+import asyncio
+import shutil
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from questwell.assets.cache import home
+from questwell.errors import QuestwellError
+from questwell.llm.client import Message, Request
+from questwell.llm.connect import connect
+from questwell.llm.weights import EMBEDDED
+from questwell.recipes.index import IndexConfig, Watching, open_index
+
+_SPARE_BYTES = 1_000_000_000
+"""Free space below which a run is likely to end with a full disk."""
+
+
+class Health(StrEnum):
+    """Of one check."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What was looked at, what was found, and what to do."""
+
+    name: str
+    health: Health
+    found: str
+    advice: str = ""
+
+
+def doctor(corpus: str | None, llm: str | None, watching: Watching | None = None) -> list[Check]:
+    """All checks: the disk, and the corpus and the model if they are named.
+
+    The corpus is fetched and indexed, and the model is called once, as a run would.
+    """
+    checks = [_disk(home())]
+    if corpus is not None:
+        checks.append(_corpus(corpus, watching))
+    if llm is not None:
+        checks.extend(asyncio.run(_model(llm)))
+    return checks
+
+
+def _disk(folder: Path) -> Check:
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    found = f"{free / 1e9:.1f} GB free for {folder}"
+    if free < _SPARE_BYTES:
+        return Check("disk", Health.WARNING, found, "free some space, or name another folder by QUESTWELL_HOME")
+    return Check("disk", Health.OK, found)
+
+
+def _corpus(corpus: str, watching: Watching | None) -> Check:
+    try:
+        index = open_index(IndexConfig(corpus=corpus), watching)
+        hits = index.find(index.passage_at(0).title or index.passage_at(0).text, 1)
+    except QuestwellError as error:
+        return Check("corpus", Health.FAILED, str(error), "name factbook, foldoc, a file, or a folder by --corpus")
+    if not hits:
+        return Check("corpus", Health.FAILED, "the index finds nothing", f"delete {index.name} and index again")
+    return Check("corpus", Health.OK, f"{corpus}: {len(index):,} passages, searchable (snapshot {index.snapshot})")
+
+
+async def _model(spec: str) -> list[Check]:
+    try:
+        llm = connect(spec)
+    except QuestwellError as error:
+        return [Check("model", Health.FAILED, str(error))]
+    notes = [] if spec not in EMBEDDED or EMBEDDED[spec].cached() else [f"fetching {EMBEDDED[spec].title} first"]
+    try:
+        completion = await llm.complete(Request((Message("user", "Reply with the word ok."),), max_tokens=16))
+    except QuestwellError as error:
+        return [Check("model", Health.FAILED, f"{spec}: {error}", "check address, model name and key; then try again")]
+    finally:
+        await llm.aclose()
+    found = "; ".join([*notes, f"{completion.model} answered {completion.text!r} in {completion.latency_s:.1f} s"])
+    checks = [Check("model", Health.OK, found)]
+    if completion.prompt_tokens is None or completion.completion_tokens is None:
+        advice = "limit a run by --max-minutes, not by --max-tokens or --max-cost"
+        checks.append(Check("usage", Health.WARNING, "the endpoint does not say how many tokens a call took", advice))
+    elif completion.cost_usd is None:
+        advice = "give it by --price-in and --price-out, or costs stay unknown"
+        checks.append(Check("price", Health.WARNING, f"the price of {completion.model} is not known", advice))
+    else:
+        checks.append(Check("price", Health.OK, f"that call cost ${completion.cost_usd:.6f}"))
+    return checks
