@@ -59,20 +59,24 @@ def export(folder: Path, out: Path, format_: Format) -> int:
     return len(found)
 
 
-def read_items(path: Path) -> list[Item]:
-    """The items of an exported file.
+def format_of(path: Path) -> Format:
+    """The format that a file's name ends in.
 
     Raises:
-        ConfigError: its name ends neither in .jsonl nor in .parquet.
+        ConfigError: it ends in none.
     """
-    match path.suffix:
-        case ".jsonl":
-            with path.open(encoding="utf-8") as lines:
-                return [_ITEM.validate_json(line) for line in lines]
-        case ".parquet":
-            return read_parquet(path, Item)
-        case _:
-            raise ConfigError(f"{str(path)!r}: expected a name ending in .jsonl or .parquet")
+    try:
+        return Format(path.suffix.removeprefix("."))
+    except ValueError:
+        raise ConfigError(f"{str(path)!r}: give a name that ends in .jsonl or .parquet, or --format") from None
+
+
+def read_items(path: Path) -> list[Item]:
+    """The items of an exported file; ConfigError as in `format_of`."""
+    if format_of(path) is Format.PARQUET:
+        return read_parquet(path, Item)
+    with path.open(encoding="utf-8") as lines:
+        return [_ITEM.validate_json(line) for line in lines]
 
 
 def _accepted(run: RunReader, play: Play) -> Accepted:

@@ -6,7 +6,8 @@ from pathlib import Path
 from questwell.games.sage import Variant
 from questwell.recipes.funnel import funnel
 from questwell.recipes.generate_config import Config
-from questwell.recipes.means import Means
+from questwell.recipes.index import Watching
+from questwell.recipes.means import open_means
 from questwell.store.reader import FILE_NAME, RunReader
 from questwell.types.trajectory import Role, Style
 
@@ -36,8 +37,9 @@ class Preview:
         return None if self.seeds is None else max(self.seeds - self.finished, 0) * self.most_calls_per_seed
 
 
-def preview(config: Config, folder: Path, means: Means) -> Preview:
-    """What `generate` would do with the same arguments."""
+def preview(config: Config, folder: Path, watching: Watching | None = None) -> Preview:
+    """What `generate` would do with the same arguments. The index is built; no model is called."""
+    means = open_means(config, watching)
     return Preview(
         corpus=config.corpus,
         passages=len(means.library),

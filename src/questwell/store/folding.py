@@ -3,13 +3,12 @@
 from collections.abc import Callable, Iterable
 from typing import TypeAlias, cast
 
-from pydantic import TypeAdapter
+from pydantic import JsonValue
 
 from questwell.types.corpus import Passage
 
-Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
+Json: TypeAlias = JsonValue
 
-PASSAGE = TypeAdapter(Passage)
 _FIELDS = frozenset(Passage.__dataclass_fields__)
 _NAME = "passage_id"
 

@@ -1,0 +1,35 @@
+"""`questwell doctor`: whether a run would work here."""
+
+from typing import Annotated
+
+import typer
+
+from questwell.cli import screen
+from questwell.cli.codes import ExitCode
+from questwell.cli.index import watching
+from questwell.cli.text import visible
+from questwell.recipes import doctor as recipe
+
+_SIGN = {recipe.Health.OK: "ok     ", recipe.Health.WARNING: "warning", recipe.Health.FAILED: "FAILED "}
+
+
+def doctor(
+    corpus: Annotated[str | None, typer.Option(help="Fetch and index this corpus, and search it once.")] = None,
+    llm: Annotated[str | None, typer.Option(help="Call this model once.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the checks as JSON.")] = False,
+) -> None:
+    """Check disk, corpus and model by using them, and say what to do where something is wrong."""
+    with watching(corpus or "") as watch:
+        checks = recipe.doctor(corpus, llm, watch)
+    if json:
+        screen.print_json(list[recipe.Check], checks)
+    else:
+        console = screen.out()
+        for check in checks:
+            console.print(f"{_SIGN[check.health]} {check.name}: {visible(check.found)}", soft_wrap=True)
+            if check.advice:
+                console.print(f"        -> {visible(check.advice)}", soft_wrap=True)
+        if corpus is None or llm is None:
+            console.print("Name --corpus and --llm to check these too.")
+    if any(check.health is recipe.Health.FAILED for check in checks):
+        raise typer.Exit(ExitCode.ERROR)

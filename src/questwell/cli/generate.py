@@ -1,0 +1,110 @@
+"""`questwell generate`: make questions."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from questwell.cli import screen
+from questwell.cli.codes import ExitCode
+from questwell.cli.flags import config_flags, used
+from questwell.cli.index import watching as watching_index
+from questwell.cli.live import watching
+from questwell.cli.status import print_funnel, print_spending
+from questwell.cli.text import one_line, visible
+from questwell.recipes import generate as recipe
+from questwell.recipes import preview as dry
+from questwell.recipes.config import read_toml
+from questwell.recipes.generate import Ending
+from questwell.recipes.generate_config import PRESETS, Config, preset
+from questwell.recipes.status import Status, status
+
+_PANELS = {
+    "corpus": "Corpus",
+    "llm": "Models",
+    "seeds": "What to make",
+    "variant": "The game",
+    "proposer_turns": "Agents",
+    "concurrency": "Speed and limits",
+}
+_CODES = {
+    Ending.COMPLETE: ExitCode.OK,
+    Ending.ERRORED: ExitCode.PARTIAL,
+    Ending.LIMIT: ExitCode.PARTIAL,
+    Ending.STOPPED: ExitCode.PARTIAL,
+    Ending.BUDGET: ExitCode.BUDGET,
+    Ending.FAILING: ExitCode.PARTIAL,
+}
+
+
+@config_flags(Config, _PANELS, {"seeds": "-n"})
+def generate(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")],
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in --out; nothing paid for is paid again.")
+    ] = False,
+    preset_name: Annotated[
+        str | None, typer.Option("--preset", help=f"Start from a preset: {', '.join(PRESETS)}.")
+    ] = None,
+    config_file: Annotated[
+        Path | None, typer.Option("--config", help="TOML file with any of the keys below; flags go over it.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Plays of this invocation, at most.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, call no model, end.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the status as JSON at the end.")] = False,
+    **given: object,
+) -> None:
+    """Let two agents make questions from a corpus: propose, attempt, verdict, feedback, again.
+
+    Stop it at any time (Ctrl-C, even kill -9) and go on with --resume.
+    """
+    values: dict[str, object] = {}
+    if preset_name is not None:
+        values.update(preset(preset_name))
+    if config_file is not None:
+        values.update(read_toml(config_file))
+    values.update(used(given))
+    config = recipe.configure(out, values, resume=resume)
+    if dry_run:
+        with watching_index(config.corpus) as index:
+            found = dry.preview(config, out, index)
+        _print_preview(found, json=json)
+        return
+
+    with watching_index(config.corpus) as index, watching() as watch:
+        report = recipe.run(config, out, resume=resume, limit=limit, watch=watch, watching=index)
+    stands = status(out)
+    if json:
+        screen.print_json(Status, stands)
+    else:
+        console = screen.out()
+        print_funnel(console, stands.funnel)
+        print_spending(console, stands.spending)
+        _print_ending(console, report, out, accepted=stands.funnel.accepted)
+    raise typer.Exit(_CODES[report.ending])
+
+
+def _print_ending(console: Console, report: recipe.Report, out: Path, *, accepted: int) -> None:
+    if report.ending is not Ending.COMPLETE:
+        console.print(f"Not complete: {one_line(report.message, 400)}.", soft_wrap=True)
+        more = " with a higher limit" if report.ending is Ending.BUDGET else ""
+        console.print(f"Go on{more}: questwell generate --resume --out {out}", soft_wrap=True)
+    console.print(f"Read: questwell show {out}    Table: questwell status {out}", soft_wrap=True)
+    if accepted:
+        console.print(f"Export: questwell export {out} --format jsonl --out items.jsonl", soft_wrap=True)
+
+
+def _print_preview(found: dry.Preview, *, json: bool) -> None:
+    if json:
+        screen.print_json(dry.Preview, found)
+        return
+    console = screen.out()
+    console.print(f"Corpus: {visible(found.corpus)}, {found.passages:,} passages (snapshot {found.snapshot})")
+    for role, model in found.models.items():
+        console.print(f"{role.value.capitalize()}: {visible(model)} ({found.styles[role].value})", soft_wrap=True)
+    wanted = f"{found.seeds:,} seeds" if found.seeds is not None else "as many seeds as it takes"
+    items = f", until {found.items:,} items are accepted" if found.items is not None else ""
+    console.print(f"Would play: {wanted}{items}; {found.finished:,} are played already")
+    most = f", {found.most_calls:,} in all" if found.most_calls is not None else ""
+    console.print(f"Model calls: at most {found.most_calls_per_seed:,} a seed{most}; most seeds need far fewer")

@@ -1,0 +1,62 @@
+"""`questwell index`: build the index of a corpus."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from questwell.assets.progress import console_progress
+from questwell.cli import screen
+from questwell.cli.flags import config_flags, used
+from questwell.cli.text import one_line, visible
+from questwell.recipes import index as recipe
+from questwell.recipes.config import resolve
+from questwell.retrieval.documents import BadRecord
+
+_MOST_SHOWN = 20
+
+
+@config_flags(recipe.IndexConfig, {"corpus": "Corpus"})
+def index(
+    source: Annotated[str | None, typer.Argument(metavar="CORPUS", help="As --corpus.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    **given: object,
+) -> None:
+    """Build the index of a corpus, once; generate does it by itself on first use."""
+    values = used(given)
+    if source is not None:
+        values["corpus"] = source
+    config = resolve(recipe.IndexConfig, values)
+    with watching(config.corpus) as watch:
+        report = recipe.index(config, watch)
+    if json:
+        screen.print_json(recipe.IndexReport, report)
+        return
+    console = screen.out()
+    state = "built" if report.built else "ready (it was there)"
+    console.print(f"Index {state}: {report.passages:,} passages of {report.documents:,} documents", soft_wrap=True)
+    if report.skipped:
+        console.print(f"Skipped {report.skipped:,} malformed records", soft_wrap=True)
+    console.print(f"Folder: {report.folder}\nSnapshot: {report.snapshot}", soft_wrap=True)
+    console.print(f"Next: questwell generate --corpus {visible(config.corpus)} -n 20 --out RUN", soft_wrap=True)
+
+
+@contextmanager
+def watching(corpus: str) -> Generator[recipe.Watching]:
+    """Shows on standard error how a corpus is fetched and indexed, and which of its records were skipped."""
+    console = screen.err()
+    with (
+        console_progress(f"Fetching {one_line(corpus)}", console=console) as fetching,
+        console_progress(f"Indexing {one_line(corpus)}", "passages", console=console) as indexing,
+    ):
+        yield recipe.Watching(fetching, indexing, _list_skipped)
+
+
+def _list_skipped(bad: list[BadRecord]) -> None:
+    console = screen.err()
+    console.print(f"Skipped {len(bad):,} malformed records:")
+    for record in bad[:_MOST_SHOWN]:
+        console.print(f"  {visible(record.place)}: {one_line(record.problem)}", soft_wrap=True)
+    if len(bad) > _MOST_SHOWN:
+        console.print(f"  and {len(bad) - _MOST_SHOWN:,} more")

@@ -1,0 +1,41 @@
+"""Where things are printed. Results go to standard output, what is on the way to standard error.
+
+Neither console reads markup, so no text of a model can colour the screen; what it wrote goes through `text.visible`.
+"""
+
+from typing import Any
+
+import typer
+from pydantic import TypeAdapter
+from rich.console import Console
+
+_PLAIN_WIDTH = 160
+
+
+def out() -> Console:
+    """Standard output."""
+    return _console(stderr=False)
+
+
+def err() -> Console:
+    """Standard error."""
+    return _console(stderr=True)
+
+
+def print_json(type_: Any, value: object) -> None:  # noqa: ANN401  whatever pydantic has an adapter for
+    """`value` as JSON on standard output, ASCII only, so that no terminal can be tricked by it."""
+    text = TypeAdapter[object](type_).dump_json(value, indent=2).decode()
+    typer.echo("".join(char if char < "\x7f" else _escaped(char) for char in text))
+
+
+def _escaped(char: str) -> str:
+    """`char` as JSON escapes it, by a surrogate pair beyond the first plane."""
+    units = char.encode("utf-16-be")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
+
+
+def _console(*, stderr: bool) -> Console:
+    console = Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+    if not console.is_terminal:
+        console.width = _PLAIN_WIDTH  # tables in a pipe are for programs and files, not for 80 columns
+    return console

@@ -1,0 +1,147 @@
+"""`questwell show`: how a seed was played, from the seed passage to the verdict."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from questwell.cli import screen
+from questwell.cli.status import money
+from questwell.cli.text import one_line, visible
+from questwell.recipes import story as recipe
+from questwell.recipes.status import tokens
+from questwell.recipes.story import AttemptStory, RoundStory, SearchStory, Story
+from questwell.store.records import Play, PlayStatus
+from questwell.types.game import Label
+
+_LABEL_STYLE = {Label.RIGHT: "green", Label.WRONG: "red", Label.UNSCORED: "yellow", Label.ERRORED: "yellow"}
+
+
+def show(
+    run: Annotated[Path, typer.Argument(help="Folder of the run; it may be going on.")],
+    item: Annotated[str | None, typer.Argument(help="Which one: s00007, or 7. Without it, all are listed.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Tell the story of an item, accepted or rejected; without ITEM, list them all."""
+    if item is None:
+        plays = recipe.listing(run)
+        if json:
+            screen.print_json(list[Play], plays)
+        else:
+            print_listing(screen.out(), plays)
+        return
+    story = recipe.story(run, item)
+    if json:
+        screen.print_json(Story, story)
+    else:
+        print_story(screen.out(), story)
+
+
+def print_listing(console: Console, plays: list[Play]) -> None:
+    """One line a seed, accepted ones first."""
+    if not plays:
+        console.print("The run has no seeds yet.")
+    for play in plays:
+        state = play.reason.value if play.reason else play.status.value
+        pair = f"{one_line(play.question)} -> {one_line(play.answer or '')}" if play.question else one_line(play.detail)
+        line = Text.assemble(f"{play.seed_id}  ", (f"{state:<12}", _style_of(play)), f"  {pair}")
+        console.print(line, soft_wrap=True)
+
+
+def print_story(console: Console, story: Story) -> None:
+    """The whole play."""
+    seed, play = story.seed, story.play
+    target = "any number of" if seed.target is None else str(seed.target)
+    console.rule(f"{story.id}")
+    _field(console, "Wanted", f"{target} search steps, an answer of type {seed.answer_type.value}")
+    _field(console, "Seed passage", f"{seed.passage.title} [{seed.passage.id}]")
+    _block(console, seed.passage.text)
+    for round_ in story.rounds:
+        print_round(console, round_)
+    if story.draft is not None:
+        console.rule("Proposal that could not be tried", style="dim")
+        _searches(console, story.draft.searches)
+        _field(console, "Ended", story.draft.stop.value)
+        _block(console, story.draft.last_words)
+    console.rule(style="dim")
+    reason = f": {play.reason.value}" if play.reason else ""
+    console.print(Text(f"{play.status.value}{reason}".upper(), style=_style_of(play)))
+    if play.detail:
+        _block(console, play.detail)
+    cost = (
+        f"{story.usage.calls:,} model calls, {tokens(story.usage) or 'unknown'} tokens, {money(story.usage.cost_usd)}"
+    )
+    _field(console, "Took", f"{cost}; agents: {', '.join(story.styles) or 'none'}")
+
+
+def print_round(console: Console, round_: RoundStory) -> None:
+    """One question and what became of it."""
+    console.rule(f"Round {round_.index}", style="dim")
+    if round_.feedback is not None:
+        _field(console, "Feedback", f"{round_.feedback.kind.value}, shown attempt {round_.feedback.attempt}")
+        _block(console, round_.feedback.explanation)
+        _field(console, "Changed", " and ".join(round_.changed) or "nothing")
+        _block(console, round_.feedback.change)
+    _searches(console, round_.searches)
+    _field(console, "Question", round_.question, style="bold")
+    _field(console, "Answer", round_.answer, style="bold")
+    for number, step in enumerate(round_.steps, start=1):
+        source = f"{step.title} [{step.passage_id}]" if step.passage_id else "no passage named"
+        _field(console, f"  step {number}", f"{step.query} -> {step.answer} ({source})")
+    for attempt in round_.attempts:
+        print_attempt(console, attempt)
+    verdict = round_.verdict
+    difficulty = "never solved" if verdict.difficulty is None else f"difficulty {verdict.difficulty}"
+    skipped = f", {verdict.skipped} not needed" if verdict.skipped else ""
+    _field(
+        console,
+        "Verdict",
+        f"{verdict.outcome.value}: {verdict.right} right of {verdict.scored} scored{skipped}, {difficulty}",
+        style="bold",
+    )
+    if verdict.detail:
+        _block(console, verdict.detail)
+
+
+def print_attempt(console: Console, attempt: AttemptStory) -> None:
+    """One solver rollout."""
+    judgement = attempt.judgement
+    line = Text.assemble(
+        f"Attempt {attempt.index}: ",
+        (judgement.label.value, _LABEL_STYLE[judgement.label]),
+        f" in {len(attempt.searches)} searches, ",
+        "no answer" if attempt.answer is None else f"answer {one_line(attempt.answer)!r}",
+        f" ({attempt.stop.value}; judged by {judgement.method})",
+    )
+    console.print(line, soft_wrap=True)
+    _searches(console, attempt.searches)
+    if judgement.reason:
+        console.print(f"    judge: {one_line(judgement.reason, 200)}", soft_wrap=True)
+
+
+def _searches(console: Console, searches: tuple[SearchStory, ...]) -> None:
+    for search in searches:
+        found = "; ".join(one_line(title, 50) for title in search.found) or "nothing"
+        console.print(f"    search {one_line(search.query)!r} -> {found}", soft_wrap=True)
+
+
+def _field(console: Console, name: str, value: str, style: str = "") -> None:
+    console.print(Text.assemble((f"{name}: ", "dim"), (visible(value), style)), soft_wrap=True)
+
+
+def _block(console: Console, text: str) -> None:
+    if text.strip():
+        console.print(Padding(Text(visible(text.strip())), (0, 0, 0, 4)))
+
+
+def _style_of(play: Play) -> str:
+    match play.status:
+        case PlayStatus.ACCEPTED:
+            return "bold green"
+        case PlayStatus.REJECTED:
+            return "yellow"
+        case PlayStatus.PENDING:
+            return "dim"

@@ -1,0 +1,123 @@
+"""`questwell status`: how a run stands."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from questwell.cli import screen
+from questwell.cli.text import one_line
+from questwell.recipes import status as recipe
+from questwell.recipes.funnel import Funnel, explain
+from questwell.recipes.intrinsic import Cell, Share
+from questwell.recipes.status import Spending, tokens
+
+UNKNOWN = "unknown"
+
+
+def status(
+    run: Annotated[Path, typer.Argument(help="Folder of the run; it may be going on.")],
+    json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
+) -> None:
+    """Show the funnel, the intrinsic table by target and round, and what the run took."""
+    found = recipe.status(run)
+    if json:
+        screen.print_json(recipe.Status, found)
+        return
+    console = screen.out()
+    corpus = one_line(str(recipe.config_of(found.info)["corpus"]))
+    console.print(f"Run {found.info.run_id} over {corpus}, started {found.info.created}", soft_wrap=True)
+    print_funnel(console, found.funnel)
+    print_intrinsic(console, found.intrinsic, early_stop=found.early_stop)
+    print_spending(console, found.spending)
+
+
+def print_funnel(console: Console, funnel: Funnel) -> None:
+    """What became of the seeds; the lines add up."""
+    table = Table(title="Funnel", title_justify="left", show_header=False, box=None, pad_edge=False)
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_column(justify="right")
+    table.add_row("seeds played", f"{funnel.candidates:,}")
+    for reason, count in funnel.rejected.items():
+        table.add_row(f"  rejected: {reason.value}", f"{count:,}", _percent(count / funnel.candidates))
+    share = _percent(funnel.acceptance) if funnel.acceptance is not None else ""
+    table.add_row("  accepted", f"{funnel.accepted:,}", share, style="bold")
+    if funnel.unfinished:
+        table.add_row("not finished", f"{funnel.unfinished:,}")
+    console.print(table)
+    if funnel.candidates and not funnel.accepted:
+        console.print("Nothing was accepted. Why, and what to do:")
+        for line in explain(funnel):
+            console.print(f"  {line}", soft_wrap=True)
+
+
+def print_intrinsic(console: Console, cells: list[Cell], *, early_stop: bool) -> None:
+    """The paper's table; shares with their 95 % intervals."""
+    if not cells:
+        return
+    table = Table(title="By target and round (cumulative)", title_justify="left", box=None, pad_edge=False)
+    for name in ("target", "round", "seeds", "% correct", "% pass", "Avg@K on correct", "mean searches"):
+        table.add_column(name, justify="right")
+    for cell in cells:
+        table.add_row(
+            cell.target,
+            str(cell.round),
+            str(cell.seeds),
+            _share(cell.correct),
+            _share(cell.passed),
+            "-" if cell.avg_at_k is None else f"{100 * cell.avg_at_k:.1f}",
+            "-" if cell.mean_searches is None else f"{cell.mean_searches:.1f}",
+        )
+    console.print(table)
+    if early_stop:
+        console.print("Avg@K is not shown: the early stop biases it (--no-early-stop measures it).")
+    console.print("Mean searches: of the correct questions' right attempts, the one with the fewest.")
+
+
+def print_spending(console: Console, spending: Spending) -> None:
+    """Tokens and money; what is not known is called so."""
+    total = spending.total
+    console.print(
+        f"Model calls {total.calls:,}, searches {spending.searches:,}, tokens {_count(tokens(total))}, "
+        f"cost {money(total.cost_usd)}; per item: tokens {_count(spending.tokens_per_item)}, "
+        f"cost {money(spending.cost_usd_per_item)}",
+        soft_wrap=True,
+    )
+    for row in spending.by_role:
+        console.print(
+            f"  {row.role} ({one_line(row.model)}): {row.usage.calls:,} calls, "
+            f"tokens {_count(row.usage.prompt_tokens)} in, {_count(row.usage.completion_tokens)} out, "
+            f"cost {money(row.usage.cost_usd)}",
+            soft_wrap=True,
+        )
+    if spending.failures:
+        failures = ", ".join(f"{count:,} {error}" for error, count in spending.failures.items())
+        console.print(f"Failed calls (never kept as answers): {failures}", soft_wrap=True)
+    if spending.saved is not None and spending.saved.calls is not None:
+        console.print(
+            f"Early stop: {spending.saved.attempts:,} of {spending.saved.of:,} attempts not needed, "
+            f"about {spending.saved.calls:,.0f} calls saved",
+            soft_wrap=True,
+        )
+
+
+def money(usd: float | None) -> str:
+    """`$1.2345`, or that it is not known."""
+    return UNKNOWN if usd is None else f"${usd:.4f}"
+
+
+def _count(number: float | None) -> str:
+    return UNKNOWN if number is None else f"{number:,.0f}"
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.0f} %"
+
+
+def _share(share: Share) -> str:
+    if share.fraction is None or share.low is None or share.high is None:
+        return "-"
+    return f"{100 * share.fraction:.0f} [{100 * share.low:.0f}, {100 * share.high:.0f}]"

@@ -1,0 +1,17 @@
+"""Texts of models and corpora, made safe to show: nothing in them can move the cursor, colour or reorder the screen."""
+
+import re
+
+_BIDI = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+_UNSAFE = re.compile(rf"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\U000e0000-\U000e007f{_BIDI}]")
+
+
+def visible(text: str) -> str:
+    """`text` with control, bidi and tag characters written out as `<U+001B>`; line breaks and tabs stay."""
+    return _UNSAFE.sub(lambda match: f"<U+{ord(match[0]):04X}>", text.replace("\r\n", "\n"))
+
+
+def one_line(text: str, width: int = 100) -> str:
+    """`text` on one line of at most `width` characters, safe to show."""
+    line = " ".join(visible(text).split())
+    return line if len(line) <= width else f"{line[: width - 1].rstrip()}…"
