@@ -1,0 +1,117 @@
+"""A scripted world: a corpus of bridges, and a model that plays each branch of the SAGE game on it by rote.
+
+The bridge's number decides its seed's fate: 0 passes at once, 1 is too easy and then mended, 2 is wrong and then
+mended, 3 stays too easy, 4 gives no proposal, 5 asks the same question as all other fives.
+The prompts are the world's own, so that rewording the packaged ones cannot break it.
+"""
+
+import json
+import re
+from pathlib import Path
+
+from questwell.llm.client import Completion, Request
+from questwell.llm.scripted import ScriptedLLM
+from questwell.recipes.config import resolve
+from questwell.recipes.generate_config import Config
+from questwell.recipes.means import Means, open_means
+from questwell.types.trajectory import Role
+
+BRIDGES = 120
+FATES = 6
+YEAR = 1800
+
+_PROMPTS = {
+    "proposer": "--- system\nROLE proposer target=$target\n--- user\n$seed",
+    "repair_difficulty": "--- system\nROLE repair target=$target\n--- user\n$question\n$passages",
+    "repair_correctness": "--- system\nROLE repair target=$target\n--- user\n$question\n$passages",
+    "solver": "--- system\nROLE solver\n--- user\n$question",
+    "judge": "--- system\nROLE judge\n--- user\nQ: $question\nR: $reference\nA: $answer",
+}
+
+
+def build(folder: Path) -> None:
+    """Write corpus and prompts into `folder`, and build the index."""
+    with (folder / "bridges.jsonl").open("w", encoding="utf-8") as corpus:
+        for number in range(BRIDGES):
+            text = f"Bridge Number {number} was opened in {YEAR + number} by keeper Alma {number} of the river guild."
+            corpus.write(json.dumps({"id": f"b{number}", "title": f"Bridge {number}", "text": text}) + "\n")
+    (folder / "prompts").mkdir()
+    for name, text in _PROMPTS.items():
+        (folder / "prompts" / f"{name}.md").write_text(text, encoding="utf-8")
+    open_means(config(folder, seeds=1))
+
+
+def values(folder: Path, **given: object) -> dict[str, object]:
+    """Config values of a run in the world built in `folder`."""
+    return {
+        "corpus": str(folder / "bridges.jsonl"),
+        "index": folder / "index",
+        "prompts": folder / "prompts",
+        "llm": "scripted@http://localhost:1/v1",
+        "answer_types": "date",
+        "proposer_turns": 3,
+        **given,
+    }
+
+
+def config(folder: Path, **given: object) -> Config:
+    """The config of a run in the world built in `folder`."""
+    return resolve(Config, values(folder, **given))
+
+
+def means(config: Config, llm: ScriptedLLM | None = None) -> Means:
+    """The real index and agents, driven by the script."""
+    opened = open_means(config)
+    scripted = llm or ScriptedLLM(play)
+    return Means(opened.library, dict.fromkeys(Role, scripted), opened.players, opened.prompts_hash, opened.styles)
+
+
+def play(request: Request) -> Completion:
+    """The script's answer to any request of the game."""
+    text = _answer(request)
+    return Completion(text, model="scripted", prompt_tokens=len(request.messages), completion_tokens=7, cost_usd=0.001)
+
+
+def _answer(request: Request) -> str:
+    system, first, *later = (message.content for message in request.messages)
+    turn = sum(message.role == "assistant" for message in request.messages)
+    role = system.split()[1]
+    if role == "judge":
+        reference, answer = re.findall(r"^[RA]: .*?(\d+)", first, re.MULTILINE)
+        return f"verdict: {'yes' if reference == answer else 'no'}"
+    if role == "solver":
+        return _solve(first, turn)
+    target = system.partition("target=")[2]
+    if role == "repair":
+        number = int(re.findall(r"number (\d+)", first)[0])
+        asked = int(re.findall(r"version (\d+)", first)[0]) + 1
+        at = re.findall(rf"^\[(\d+)\] Bridge {number}:", first, re.MULTILINE)[0]
+        return _pair(number, asked, target, at)
+    number = int(re.findall(r"Bridge Number (\d+)", first)[0])
+    if number % FATES == 4:
+        return "<think>I do not know what to ask.</think>"
+    asked = 5 if number % FATES == 5 else number
+    if turn == 0:
+        return f"<search>bridge {asked} opened by Alma {asked}</search>"
+    at = re.findall(rf"^\[(\d+)\] Bridge {asked}:", "\n".join((first, *later)), re.MULTILINE)[0]
+    return _pair(asked, 0, target, at)
+
+
+def _pair(number: int, version: int, target: str, at: str) -> str:
+    year = YEAR + number
+    return (
+        f"<think>mended</think><question>When did the bridge number {number} open? (version {version} target {target})"
+        f"</question><answer>{year}</answer><steps>bridge {number} | {year} | [{at}]</steps>"
+    )
+
+
+def _solve(question: str, turn: int) -> str:
+    number, version, target = (int(found) for found in re.findall(r"(?:number|version|target) (\d+)", question))
+    fate = number % FATES
+    easy = fate == 3 or (fate == 1 and version == 0)
+    if turn < (1 if easy else target):
+        return f"<search>bridge {number} opened {turn}</search>"
+    year = YEAR + number
+    if fate == 2 and version == 0:
+        return f"<answer>{year + 1}</answer>"
+    return f"<answer>the year {year}</answer>"
