@@ -7,6 +7,7 @@ The one retry layer is in `OpenAIClient.complete`.
 
 import asyncio
 import json
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ import httpx2
 import stamina
 from pydantic import JsonValue
 
-from questwell.errors import LLMTimeout, LLMUnavailable
+from questwell.errors import ConfigError, LLMError, LLMTimeout, LLMUnavailable
 from questwell.llm.client import Completion, Message, Request, Tool
 from questwell.llm.connections import Connections
 from questwell.llm.limiter import Limiter, Slot
@@ -72,7 +73,11 @@ class OpenAIClient:
             limiter: shared with all other clients of the endpoint; None: its own, 64 calls in flight.
             pricing: None: the public list price.
             options: None: the defaults.
+
+        Raises:
+            ConfigError: `base_url` is no http address, or `api_key` has characters that no key has.
         """
+        _check(base_url, api_key)
         self._model = model
         self._base_url = base_url.rstrip("/")
         self._api_key = api_key
@@ -131,7 +136,7 @@ class OpenAIClient:
             except (TimeoutError, httpx2.TimeoutException) as error:
                 slot.overloaded()
                 raise _TryFailedError(self._timed_out(error)) from error
-            except httpx2.TransportError as error:
+            except httpx2.RequestError as error:
                 raise _TryFailedError(_cut_off(error)) from error
             latency_s = time.perf_counter() - started
             outcome = self._read(response)
@@ -141,7 +146,7 @@ class OpenAIClient:
         return self._completion(outcome, latency_s)
 
     def _read(self, response: httpx2.Response) -> Reply | Failure:
-        if response.status_code == 200:
+        if response.is_success:
             return read_reply(response.content)
         return read_error(response.status_code, response.content, self._retry_after_s(response.headers))
 
@@ -199,7 +204,7 @@ class OpenAIClient:
 
     def _wait_before_retry(self, error: Exception) -> bool | float:
         """What stamina asks: no retry, its own back-off, or so many seconds."""
-        if not isinstance(error, _TryFailedError) or not error.failure.retriable:
+        if not isinstance(error, _TryFailedError) or not error.failure.retriable or self._connections.closed:
             return False
         return True if error.failure.retry_after_s is None else error.failure.retry_after_s
 
@@ -214,7 +219,7 @@ class OpenAIClient:
         what = f"no answer within {self._options.timeout_s:g} s"
         return Failure(LLMTimeout, what, "raise timeout_s, or lower max_in_flight or max_tokens", retriable=True)
 
-    def _error(self, failure: Failure) -> Exception:
+    def _error(self, failure: Failure) -> LLMError:
         after = f" (after {self._options.max_retries} retries)" if failure.retriable else ""
         message = f"{self._model!r} at {_shown(self._base_url)}: {failure.what}{after}; {failure.advice}"
         return failure.kind(message.replace(self._api_key, "***") if self._api_key else message)
@@ -240,16 +245,29 @@ def retry_after_s(header: str | None, now: datetime) -> float | None:
         except ValueError:
             return None
         seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now.timestamp()
-    return max(0.0, seconds)
+    return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
-def _cut_off(error: httpx2.TransportError) -> Failure:
+def _cut_off(error: httpx2.RequestError) -> Failure:
     if isinstance(error, httpx2.ConnectError):
         return Failure(
             LLMUnavailable, f"no connection ({error})", "check base_url and that the server runs", retriable=True
         )
     what = f"the connection broke before the whole reply was there ({type(error).__name__}: {error})"
     return Failure(LLMUnavailable, what, "check the server's log", retriable=True)
+
+
+def _check(base_url: str, api_key: str | None) -> None:
+    try:
+        url = httpx2.URL(base_url)
+    except httpx2.InvalidURL as error:
+        raise ConfigError(f"base_url {base_url!r} is no address: {error}") from error
+    if url.scheme not in {"http", "https"} or not url.host:
+        raise ConfigError(f"base_url {base_url!r} is no address of the form http://HOST:PORT/v1 or https://...")
+    if api_key and not (api_key.isascii() and api_key.isprintable()):
+        raise ConfigError(
+            f"the API key for {_shown(base_url)} holds a line break or other stray characters; copy it anew"
+        )
 
 
 def _shown(base_url: str) -> str:

@@ -18,7 +18,7 @@ QUOTED = 200
 """Characters of a body that an error message shows."""
 
 RETRIABLE = frozenset({408, 409, 429})
-OVERLOADED = frozenset({429, 503})
+OVERLOADED = frozenset({429, 503, 504, 529})
 """Statuses by which an endpoint says that it gets too many calls."""
 
 # vLLM, SGLang: "maximum context length"; llama.cpp: "available context size", type exceed_context_size_error; OpenAI:
