@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from questwell.errors import CorpusError
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+QUALIFIER = re.compile(r"(?<=\S)\s+\((?:[^()]|\([^()]*\))*\)$")
+"""A trailing parenthesis that tells apart what has the same name."""
 SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
@@ -61,8 +63,8 @@ def one_line(title: str) -> str:
 def subject(title: str) -> str:
     """The entity that a title names: without a section (`: Geography`) and a trailing parenthesis."""
     name = title.split(": ", 1)[0].strip()
-    while name.endswith(")") and (opening := name.rfind("(")) > 0:
-        name = name[:opening].rstrip()
+    while (shorter := QUALIFIER.sub("", name)) != name:
+        name = shorter
     return name
 
 

@@ -20,8 +20,8 @@ SPACELESS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U
 
 WORD = re.compile(rf"(?P<spaceless>[{SPACELESS}])|[^\W{SPACELESS}]{{1,40}}|(?P<mark>[^\w\s]{{1,40}})")
 """A word, capped at 40 characters, so that a text without spaces is long and not one word."""
-MARK_IS_WORD = 8
-"""Characters from which a run of punctuation (a rule in a table, noise) counts as a word."""
+MARKS_PER_WORD = 8
+"""Punctuation marks that count as one word, so that a text of nothing else is cut too."""
 
 # Possessive, and anchored at the start of a run: backtracking over a run of a million dots would be quadratic.
 SENTENCE_END = re.compile(
@@ -131,7 +131,7 @@ def _weight(word: re.Match[str]) -> float:
     if word["spaceless"]:
         return CJK_WORD
     if word["mark"]:
-        return float(word.end() - word.start() >= MARK_IS_WORD)
+        return (word.end() - word.start()) / MARKS_PER_WORD
     return 1.0
 
 
