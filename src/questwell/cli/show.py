@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from questwell.cli import screen
-from questwell.cli.status import money
+from questwell.cli.status import count, money
 from questwell.cli.text import one_line, visible
 from questwell.recipes import story as recipe
 from questwell.recipes.status import tokens
@@ -55,31 +55,29 @@ def print_story(console: Console, story: Story) -> None:
     """The whole play."""
     seed, play = story.seed, story.play
     target = "any number of" if seed.target is None else str(seed.target)
-    console.rule(f"{story.id}")
+    _heading(console, story.id)
     _field(console, "Wanted", f"{target} search steps, an answer of type {seed.answer_type.value}")
     _field(console, "Seed passage", f"{seed.passage.title} [{seed.passage.id}]")
     _block(console, seed.passage.text)
     for round_ in story.rounds:
         print_round(console, round_)
     if story.draft is not None:
-        console.rule("Proposal that could not be tried", style="dim")
+        _heading(console, "Proposal that could not be tried")
         _searches(console, story.draft.searches)
         _field(console, "Ended", story.draft.stop.value)
         _block(console, story.draft.last_words)
-    console.rule(style="dim")
+    _heading(console, "Outcome")
     reason = f": {play.reason.value}" if play.reason else ""
     console.print(Text(f"{play.status.value}{reason}".upper(), style=_style_of(play)))
     if play.detail:
         _block(console, play.detail)
-    cost = (
-        f"{story.usage.calls:,} model calls, {tokens(story.usage) or 'unknown'} tokens, {money(story.usage.cost_usd)}"
-    )
+    cost = f"{story.usage.calls:,} model calls, {count(tokens(story.usage))} tokens, {money(story.usage.cost_usd)}"
     _field(console, "Took", f"{cost}; agents: {', '.join(story.styles) or 'none'}")
 
 
 def print_round(console: Console, round_: RoundStory) -> None:
     """One question and what became of it."""
-    console.rule(f"Round {round_.index}", style="dim")
+    _heading(console, f"Round {round_.index}")
     if round_.feedback is not None:
         _field(console, "Feedback", f"{round_.feedback.kind.value}, shown attempt {round_.feedback.attempt}")
         _block(console, round_.feedback.explanation)
@@ -122,6 +120,10 @@ def print_attempt(console: Console, attempt: AttemptStory) -> None:
         console.print(f"    judge: {one_line(judgement.reason, 200)}", soft_wrap=True)
 
 
+def _heading(console: Console, title: str) -> None:
+    console.print(Text(f"── {title} {'─' * (70 - len(title))}", style="bold"))
+
+
 def _searches(console: Console, searches: tuple[SearchStory, ...]) -> None:
     for search in searches:
         found = "; ".join(one_line(title, 50) for title in search.found) or "nothing"
@@ -134,7 +136,7 @@ def _field(console: Console, name: str, value: str, style: str = "") -> None:
 
 def _block(console: Console, text: str) -> None:
     if text.strip():
-        console.print(Padding(Text(visible(text.strip())), (0, 0, 0, 4)))
+        console.print(Padding(Text(visible(text.strip())), (0, 0, 0, 4), expand=False))
 
 
 def _style_of(play: Play) -> str:

@@ -72,31 +72,35 @@ def print_intrinsic(console: Console, cells: list[Cell], *, early_stop: bool) ->
             "-" if cell.mean_searches is None else f"{cell.mean_searches:.1f}",
         )
     console.print(table)
-    if early_stop:
-        console.print("Avg@K is not shown: the early stop biases it (--no-early-stop measures it).")
     console.print("Mean searches: of the correct questions' right attempts, the one with the fewest.")
+    if early_stop:
+        console.print(
+            "With the early stop, not all attempts run: Avg@K is not shown, and mean searches may be a little high "
+            "(--no-early-stop measures both).",
+            soft_wrap=True,
+        )
 
 
 def print_spending(console: Console, spending: Spending) -> None:
     """Tokens and money; what is not known is called so."""
     total = spending.total
     console.print(
-        f"Model calls {total.calls:,}, searches {spending.searches:,}, tokens {_count(tokens(total))}, "
-        f"cost {money(total.cost_usd)}; per item: tokens {_count(spending.tokens_per_item)}, "
+        f"Model calls {total.calls:,}, searches {spending.searches:,}, tokens {count(tokens(total))}, "
+        f"cost {money(total.cost_usd)}; per item: tokens {count(spending.tokens_per_item)}, "
         f"cost {money(spending.cost_usd_per_item)}",
         soft_wrap=True,
     )
     for row in spending.by_role:
         console.print(
             f"  {row.role} ({one_line(row.model)}): {row.usage.calls:,} calls, "
-            f"tokens {_count(row.usage.prompt_tokens)} in, {_count(row.usage.completion_tokens)} out, "
+            f"tokens {count(row.usage.prompt_tokens)} in, {count(row.usage.completion_tokens)} out, "
             f"cost {money(row.usage.cost_usd)}",
             soft_wrap=True,
         )
     if spending.failures:
         failures = ", ".join(f"{count:,} {error}" for error, count in spending.failures.items())
         console.print(f"Failed calls (never kept as answers): {failures}", soft_wrap=True)
-    if spending.saved is not None and spending.saved.calls is not None:
+    if spending.saved is not None:
         console.print(
             f"Early stop: {spending.saved.attempts:,} of {spending.saved.of:,} attempts not needed, "
             f"about {spending.saved.calls:,.0f} calls saved",
@@ -109,7 +113,8 @@ def money(usd: float | None) -> str:
     return UNKNOWN if usd is None else f"${usd:.4f}"
 
 
-def _count(number: float | None) -> str:
+def count(number: float | None) -> str:
+    """`12,345`, or that it is not known."""
     return UNKNOWN if number is None else f"{number:,.0f}"
 
 

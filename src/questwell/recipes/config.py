@@ -85,6 +85,7 @@ def _problem(problem: ErrorDetails, known: tuple[str, ...]) -> str:
         return f"unknown key {key!r}{nearest(key, known)}"
     if problem["type"] == "missing":
         return f"{key} is missing"
-    if key == "config":
-        return problem["msg"].removeprefix("Value error, ")
-    return f"{key} = {problem['input']!r}: {str(problem['msg']).removeprefix('Value error, ')}"
+    message = problem["msg"].removeprefix("Value error, ")
+    if key == "config" or message.startswith(key):
+        return message
+    return f"{key} = {problem['input']!r}: {message}"

@@ -1,6 +1,6 @@
 """The config of `generate`: every key with its meaning and default, the presets, and what a resume may change."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -115,16 +115,18 @@ class Config(IndexConfig):
     @field_validator("steps")
     @classmethod
     def _steps(cls, steps: str) -> str:
-        if steps != "any":
-            parse_steps(steps)
-        return steps
+        return steps if steps == "any" else _checked(steps, parse_steps)
 
     @field_validator("mix")
     @classmethod
     def _mix(cls, mix: str | None) -> str | None:
-        if mix is not None:
-            parse_mix(mix)
-        return mix
+        return None if mix is None else _checked(mix, parse_mix)
+
+    @field_validator("band")
+    @classmethod
+    def _band(cls, band: str) -> str:
+        _bounds(band)
+        return band
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -132,7 +134,6 @@ class Config(IndexConfig):
             raise ValueError("say how much to make: seeds (-n 20) or items (--items 10)")
         if (self.price_in is None) != (self.price_out is None):
             raise ValueError("price_in and price_out go together")
-        _band(self.band)
         return self
 
     @property
@@ -154,7 +155,7 @@ class Config(IndexConfig):
 
     def rules(self) -> Rules:
         """The game's rules."""
-        low, high = _band(self.band)
+        low, high = _bounds(self.band)
         acceptance: Acceptance = StepTarget(self.min_difficulty) if self.accept == "steps" else PassRateBand(low, high)
         return Rules(
             variant=self.variant,
@@ -237,12 +238,20 @@ def preset(name: str) -> Values:
     return PRESETS[name]
 
 
-def _band(text: str) -> tuple[float, float]:
+def _checked(text: str, parse: Callable[[str], Mix]) -> str:
+    try:
+        parse(text)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None  # pydantic gathers these, so that all problems are told at once
+    return text
+
+
+def _bounds(text: str) -> tuple[float, float]:
     low, _, high = text.partition("..")
     try:
         bounds = float(low), float(high)
     except ValueError:
         bounds = 1.0, 0.0
     if not 0 <= bounds[0] <= bounds[1] <= 1:
-        raise ValueError(f"band = {text!r}: expected two fractions like 0.2..0.8")
+        raise ValueError("expected two fractions like 0.2..0.8")
     return bounds

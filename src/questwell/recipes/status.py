@@ -1,6 +1,6 @@
 """How a run stands: its funnel, the intrinsic table, and what it took."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -12,9 +12,8 @@ from questwell.recipes.funnel import Funnel, funnel
 from questwell.recipes.generate_config import Config
 from questwell.recipes.intrinsic import Cell, intrinsic
 from questwell.store.reader import RunReader
-from questwell.store.records import CallKind, RoleUsage, RunInfo
+from questwell.store.records import CallKind, RoleUsage, RoundRow, RunInfo
 from questwell.types.dataset import Usage
-from questwell.types.trajectory import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +24,8 @@ class Saved:
     """Not run, a count."""
     of: int
     """Attempts that all K of each question would have been, a count."""
-    calls: float | None
-    """Model calls that they would have made, estimated by the mean of those that ran; None before one ran."""
+    calls: float
+    """Model calls that they would have made, if each had taken as many as the attempts at that question that ran."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +71,7 @@ def status(folder: Path) -> Status:
         rounds = run.rounds()
         last_round = 0 if config.variant is Variant.INITIAL else config.rounds
         total, roles = run.usage(), run.usage_by_role()
-        saved = None
-        if config.early_stop:
-            skipped = sum(row.skipped for row in rounds)
-            of = config.attempts * len(rounds)
-            tried = sum(row.usage.calls for row in roles if row.role in (Role.SOLVER, Role.JUDGE))
-            saved = Saved(skipped, of, skipped * tried / (of - skipped) if of > skipped else None)
+        saved = _saved(rounds, run.attempt_calls(), config.attempts) if config.early_stop else None
         return Status(
             info=info,
             funnel=counts,
@@ -95,6 +89,14 @@ def status(folder: Path) -> Status:
             seeds_wanted=config.seeds,
             items_wanted=config.items,
         )
+
+
+def _saved(rounds: Sequence[RoundRow], calls: Mapping[tuple[int, int], int], attempts: int) -> Saved:
+    estimate = 0.0
+    for row in rounds:
+        if row.skipped < attempts:
+            estimate += row.skipped * calls.get((row.seed_index, row.round), 0) / (attempts - row.skipped)
+    return Saved(sum(row.skipped for row in rounds), attempts * len(rounds), estimate)
 
 
 def info_of(run: RunReader) -> RunInfo:

@@ -178,6 +178,14 @@ class RunReader:
         rows = self._all(f"SELECT seed, {_USAGE} FROM calls WHERE kind = 'llm' GROUP BY seed")
         return {row[0]: Usage(*row[1:]) for row in rows}
 
+    def attempt_calls(self) -> dict[tuple[int, int], int]:
+        """Model calls of solver and judge by seed index and round, counts."""
+        rows = self._all(
+            "SELECT seed_index, round, count(*) FROM calls JOIN plays ON calls.seed = printf('s%05d', seed_index) "
+            "WHERE kind = 'llm' AND role IN ('solver', 'judge') GROUP BY seed_index, round"
+        )
+        return {(row[0], row[1]): row[2] for row in rows}
+
     def calls(self, kind: CallKind) -> int:
         """Answered calls of a kind, a count."""
         return self._value("SELECT count(*) FROM calls WHERE kind = ?", kind)
