@@ -28,7 +28,7 @@ class Connections:
         self._verify = httpx2.create_ssl_context()  # 50 ms: made once for all pools
         self._pools: list[_Pool] = []
 
-    async def post(self, url: str, body: bytes) -> httpx2.Response:
+    async def post(self, url: httpx2.URL, body: bytes) -> httpx2.Response:
         """The whole response to a POST of `body`; the caller sets the deadline.
 
         Raises:

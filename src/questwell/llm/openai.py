@@ -80,6 +80,8 @@ class OpenAIClient:
         _check(base_url, api_key)
         self._model = model
         self._base_url = base_url.rstrip("/")
+        self._chat_url = httpx2.URL(f"{self._base_url}/chat/completions")  # parsed once: parsing is 6 % of a call
+        self._completion_url = httpx2.URL(f"{self._base_url}/completions")
         self._api_key = api_key
         self._limiter = limiter or Limiter(64)
         self._pricing = pricing or ListPrice(model, base_url)
@@ -108,7 +110,7 @@ class OpenAIClient:
             LLMRefused: it will never take this request (key, model, parameter, content filter).
             ContextOverflow: the request is longer than the model's context.
         """
-        path = "/completions" if request.prompt is not None else "/chat/completions"
+        url = self._chat_url if request.prompt is None else self._completion_url
         body = json.dumps(self._body(request)).encode()
         options = self._options
         tries = stamina.retry_context(
@@ -122,12 +124,12 @@ class OpenAIClient:
         try:
             async for attempt in tries:
                 with attempt:
-                    return await self._try(self._base_url + path, body)
+                    return await self._try(url, body)
         except _TryFailedError as failed:
             raise self._error(failed.failure) from failed.__cause__
         raise AssertionError("stamina gives at least one attempt")
 
-    async def _try(self, url: str, body: bytes) -> Completion:
+    async def _try(self, url: httpx2.URL, body: bytes) -> Completion:
         async with self._limiter.slot() as slot:
             started = time.perf_counter()
             try:

@@ -1,0 +1,272 @@
+"""What a model call costs on our side of the wire: throughput and CPU against an endpoint of fixed latency.
+
+Run it on an idle machine:  python benchmarks/overhead.py [--calls 3072] [--in-flight 256]
+The endpoint is a process of its own. Each path in `PATHS` is one way to make the same chat call; what a path costs
+more than the one before it is what its layer costs. Results go to benchmarks/results/overhead.json.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx2
+
+from questwell.llm.client import Message, Request
+from questwell.llm.limiter import Limiter
+from questwell.llm.openai import OpenAIClient
+from questwell.llm.prices import FREE
+
+RESULTS = Path(__file__).parent / "results" / "overhead.json"
+MODEL = "fixed"
+REQUEST = Request(messages=(Message("user", "lorem ipsum dolor sit " * 200),), max_tokens=64)
+"""About 1,000 tokens, as a solver's turn with a few passages."""
+
+Call = Callable[[], Awaitable[object]]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One path against one latency."""
+
+    path: str
+    latency_s: float
+    in_flight: int
+    calls: int
+    calls_per_s: float
+    share_of_ideal: float | None
+    """Of in_flight / latency_s; None without latency. Opening the connections is part of the time."""
+    cpu_ms_per_call: float
+    """User and system time of this process alone."""
+
+
+# --- paths
+
+
+@asynccontextmanager
+async def raw_socket(address: tuple[str, int], in_flight: int) -> AsyncGenerator[Call]:
+    """The floor: asyncio streams, JSON, nothing checked."""
+    idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+    message = {"role": "user", "content": REQUEST.messages[0].content}
+
+    async def call() -> object:
+        reader, writer = idle.pop() if idle else await asyncio.open_connection(*address)
+        body = json.dumps({"model": MODEL, "messages": [message], "max_tokens": 64, "temperature": 0.0}).encode()
+        writer.write(b"POST /v1/chat/completions HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+        head = await reader.readuntil(b"\r\n\r\n")
+        reply = json.loads(await reader.readexactly(_content_length(head)))
+        idle.append((reader, writer))
+        return reply["choices"][0]["message"]["content"]
+
+    yield call
+    for _, writer in idle:
+        writer.close()
+
+
+@asynccontextmanager
+async def bare_httpx2(address: tuple[str, int], in_flight: int) -> AsyncGenerator[Call]:
+    """The HTTP library as it comes: one client, one pool, JSON."""
+    url = f"http://{address[0]}:{address[1]}/v1/chat/completions"
+    message = {"role": "user", "content": REQUEST.messages[0].content}
+    limits = httpx2.Limits(max_connections=in_flight, max_keepalive_connections=in_flight)
+    async with httpx2.AsyncClient(limits=limits, timeout=60.0) as client:
+
+        async def call() -> object:
+            body = {"model": MODEL, "messages": [message], "max_tokens": 64, "temperature": 0.0}
+            return (await client.post(url, json=body)).json()["choices"][0]["message"]["content"]
+
+        yield call
+
+
+@asynccontextmanager
+async def our_client(address: tuple[str, int], in_flight: int) -> AsyncGenerator[Call]:
+    """`OpenAIClient`: small pools, limiter, retries, checked replies."""
+    base_url = f"http://{address[0]}:{address[1]}/v1"
+    client = OpenAIClient(MODEL, base_url, limiter=Limiter(in_flight), pricing=FREE)
+    try:
+        yield lambda: client.complete(REQUEST)
+    finally:
+        await client.aclose()
+
+
+PATHS: dict[str, Callable[[tuple[str, int], int], AbstractAsyncContextManager[Call]]] = {
+    "raw_socket": raw_socket,
+    "bare_httpx2": bare_httpx2,
+    "openai_client": our_client,
+}
+
+
+# --- measuring
+
+
+@dataclass(frozen=True)
+class Timed:
+    """What `measure` saw."""
+
+    wall_s: float
+    cpu_s: float
+
+
+async def measure(call: Call, in_flight: int, total: int) -> Timed:
+    """Time for `total` calls, `in_flight` of them at once all the time."""
+    remaining = iter(range(total))
+
+    async def worker() -> None:
+        for _ in remaining:
+            await call()
+
+    started, before = time.perf_counter(), os.times()
+    await asyncio.gather(*[worker() for _ in range(in_flight)])
+    wall_s, after = time.perf_counter() - started, os.times()
+    return Timed(wall_s, after.user + after.system - before.user - before.system)
+
+
+async def run(path: str, latency_s: float, in_flight: int, total: int) -> Measured:
+    with endpoint(latency_s) as address:
+        async with PATHS[path](address, in_flight) as call:
+            await call()
+            timed = await measure(call, in_flight, total)
+    rate = total / timed.wall_s
+    return Measured(
+        path=path,
+        latency_s=latency_s,
+        in_flight=in_flight,
+        calls=total,
+        calls_per_s=round(rate, 1),
+        share_of_ideal=round(rate * latency_s / in_flight, 3) if latency_s else None,
+        cpu_ms_per_call=round(timed.cpu_s / total * 1000, 3),
+    )
+
+
+# --- the endpoint
+
+
+class FixedLatency(asyncio.Protocol):
+    """HTTP/1.1 keep-alive, one canned completion after a fixed time: never the bottleneck."""
+
+    def __init__(self, latency_s: float) -> None:
+        self._latency_s = latency_s
+        self._buffer = bytearray()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the other end."""
+        assert isinstance(transport, asyncio.WriteTransport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Answer every whole request in the buffer."""
+        self._buffer += data
+        while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
+            size = end + 4 + _content_length(self._buffer[:end])
+            if len(self._buffer) < size:
+                return
+            del self._buffer[:size]
+            if self._latency_s:
+                asyncio.get_running_loop().call_later(self._latency_s, self._transport.write, REPLY)
+            else:
+                self._transport.write(REPLY)
+
+
+def _content_length(head: bytes | bytearray) -> int:
+    return int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+
+
+def _reply() -> bytes:
+    message = {"role": "assistant", "content": "hello world " * 20}
+    usage = {"prompt_tokens": 1000, "completion_tokens": 40, "total_tokens": 1040}
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    body = json.dumps({"object": "chat.completion", "model": MODEL, "choices": [choice], "usage": usage}).encode()
+    return b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+
+
+REPLY = _reply()
+
+
+async def serve(latency_s: float) -> None:
+    server = await asyncio.get_running_loop().create_server(
+        lambda: FixedLatency(latency_s), "127.0.0.1", 0, backlog=4096
+    )
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+@contextlib.contextmanager
+def endpoint(latency_s: float) -> Generator[tuple[str, int]]:
+    """Address of an endpoint in a process of its own."""
+    command = [sys.executable, __file__, "--serve", str(latency_s)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        try:
+            yield "127.0.0.1", int(process.stdout.readline())
+        finally:
+            process.kill()
+
+
+# --- the report
+
+
+def machine() -> dict[str, str | int]:
+    names = [line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
+    return {
+        "cpu": names[0] if names else platform.processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "load_before": _lines("/proc/loadavg")[0].split()[0],
+    }
+
+
+def _lines(path: str) -> list[str]:
+    with contextlib.suppress(OSError):
+        return Path(path).read_text().splitlines()
+    return ["?"]
+
+
+def commit() -> str:
+    here = Path(__file__).parent
+    return subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=here, capture_output=True, text=True, check=False
+    ).stdout.strip()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--calls", type=int, default=3072)
+    parser.add_argument("--in-flight", type=int, default=256)
+    parser.add_argument("--latency", type=float, action="append", help="seconds; may be repeated (default: 0 and 1)")
+    parser.add_argument("--path", choices=PATHS, action="append", help="may be repeated (default: all)")
+    parser.add_argument("--serve", type=float, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve is not None:
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(serve(options.serve))
+        return
+    report: dict[str, object] = {
+        "command": " ".join(["python", "benchmarks/overhead.py", *sys.argv[1:]]),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit(),
+        "machine": machine(),
+    }
+    rows: list[dict[str, object]] = []
+    for latency_s in options.latency or [0.0, 1.0]:
+        for path in options.path or PATHS:
+            measured = asyncio.run(run(path, latency_s, options.in_flight, options.calls))
+            rows.append(asdict(measured))
+            print(json.dumps(rows[-1]), flush=True)
+    report["results"] = rows
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(report, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
