@@ -126,8 +126,8 @@ def test_minutes_are_of_this_invocation() -> None:
 
 async def test_text_that_no_file_can_hold_is_mended_before_the_agent_sees_it(tmp_path: Path) -> None:
     with RunStore(tmp_path) as store:
-        session = recorder(store, ScriptedLLM(["a\ud800b \x00 ‮"])).sessions("s00000")(PLACE)
+        session = recorder(store, ScriptedLLM(["a\ud800b \x00 \u202e"])).sessions("s00000")(PLACE)
         said = await session.complete(ASK)
         replay = recorder(store, ScriptedLLM([])).sessions("s00000")(PLACE)
         assert await replay.complete(ASK) == said
-        assert said.text == "a?b \x00 ‮"
+        assert said.text == "a?b \x00 \u202e"

@@ -1,4 +1,5 @@
 import asyncio
+import os
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +27,9 @@ from questwell.types.game import (
 )
 from questwell.types.trajectory import Role, StopReason, Style, Trajectory, Turn
 
-PASSAGE = Passage("p1", "A [red] title", "Text with \x1b[31m control, ‮ bidi, 中文 and \x00 NUL.", "d1", links=("x",))
+PASSAGE = Passage(
+    "p1", "A [red] title", "Text with \x1b[31m control, \u202e bidi, 中文 and \x00 NUL.", "d1", links=("x",)
+)
 INFO = RunInfo("id", "2026-11-20T00:00:00+00:00", "0.1.0", {"seeds": 2}, {"prompts": "abc"})
 
 
@@ -145,8 +148,6 @@ async def test_a_failed_write_reaches_its_task_and_all_later_ones(tmp_path: Path
 
 
 def test_a_second_writer_is_refused_by_pid_until_the_first_closes(tmp_path: Path) -> None:
-    import os
-
     first = RunStore(tmp_path)
     with pytest.raises(RunLocked, match=f"process {os.getpid()}"):
         RunStore(tmp_path)
