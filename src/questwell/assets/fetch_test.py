@@ -72,6 +72,13 @@ def test_a_refused_file_leaves_nothing_behind():
     assert [path.name for path in home().rglob("*") if path.is_file()] == ["lock"]
 
 
+def test_an_endless_file_is_refused_as_soon_as_it_is_too_large():
+    endless = Bytes("bad", *[b"X" * 1000] * 20, None)
+    with pytest.raises(AssetError, match="larger than the expected 8,000 bytes; refused and deleted"):
+        get(endless)
+    assert [path.name for path in home().rglob("*") if path.is_file()] == ["lock"]
+
+
 def test_the_error_names_every_source_its_reason_and_what_to_do():
     with pytest.raises(AssetError) as error:
         get(Bytes("one", error=AssetError("no route")), Bytes("two", error=OSError("disk")), advice="Name an endpoint.")

@@ -50,12 +50,13 @@ class Partial:
         """Append `chunk`.
 
         Raises:
-            AssetError: the file would become larger than `size`, so it is not the one that was asked for.
+            AssetError: the file would become larger than `size`, so it is another one; it is deleted.
         """
         assert self._file is not None, "begin() first"
         self.done += len(chunk)
         if self.done > self.size:
-            raise AssetError(f"it is larger than the expected {self.size:,} bytes")
+            self.discard()
+            raise AssetError(f"is larger than the expected {self.size:,} bytes; refused and deleted")
         self._file.write(chunk)
         self._progress(self.done, self.size)
 

