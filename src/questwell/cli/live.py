@@ -28,8 +28,17 @@ def watching() -> Generator[Watch]:
     if not console.is_terminal:
         yield _Lines(console)
         return
-    with Live(console=console, refresh_per_second=4, transient=True) as live:
-        yield lambda progress: live.update(_panel(progress))
+    live = Live(console=console, refresh_per_second=4, transient=True)
+
+    def draw(progress: Progress) -> None:
+        if progress.spent.calls or progress.calls_replayed:  # until then a model may be fetched, with a bar of its own
+            live.start()
+            live.update(_panel(progress))
+
+    try:
+        yield draw
+    finally:
+        live.stop()
 
 
 class _Lines:

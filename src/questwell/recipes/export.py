@@ -115,7 +115,7 @@ def _item(outcome: Accepted, info: RunInfo, usage: Usage) -> Item:
             for attempt in last.attempts
         ),
         licences=tuple(dict.fromkeys(passage.licence for passage in proposal.evidence if passage.licence)),
-        corpus=str(config_of(info)["corpus"]),
+        corpus=Path(str(config_of(info)["corpus"])).name,
         index_snapshot=info.facts["index snapshot"],
         proposer_model=info.facts["proposer model"],
         solver_model=info.facts["solver model"],

@@ -173,7 +173,7 @@ class _Invocation:
                     self._halted = self._halted or halt
 
         async with asyncio.TaskGroup() as group:
-            for _ in range(min(self._config.concurrency, len(seeds))):
+            for _ in range(min(self._config.plays_at_once, len(seeds))):
                 group.create_task(player())
 
     async def _play_one(self, seed: Seed) -> None:

@@ -11,6 +11,7 @@ from questwell.errors import ConfigError
 from questwell.games.sage import Rules, Variant
 from questwell.games.seeds import Mix, parse_mix, parse_steps
 from questwell.games.verdict import Acceptance, PassRateBand, StepTarget
+from questwell.llm.weights import EMBEDDED
 from questwell.recipes.budget import Limits
 from questwell.recipes.config import Values, nearest
 from questwell.recipes.index import IndexConfig
@@ -97,8 +98,8 @@ class Config(IndexConfig):
     turn_tokens: int = Field(default=1024, ge=1)
     """Tokens of one model message, at most."""
 
-    concurrency: int = Field(default=16, ge=1)
-    """Seeds in play at once."""
+    concurrency: int | None = Field(default=None, ge=1)
+    """Seeds in play at once; 16, or 2 when a model runs in this process."""
     max_cost: float | None = Field(default=None, gt=0)
     """US dollars that the run may cost, resumes included."""
     max_tokens: int | None = Field(default=None, ge=1)
@@ -152,6 +153,13 @@ class Config(IndexConfig):
         """The model that plays `role`, as the user named it."""
         named = {Role.PROPOSER: self.proposer_llm, Role.SOLVER: self.solver_llm, Role.JUDGE: self.judge_llm}
         return named[role] or self.llm
+
+    @property
+    def plays_at_once(self) -> int:
+        """Seeds in play at once. A model in this process answers one call at a time: more plays only make a queue."""
+        if self.concurrency is not None:
+            return self.concurrency
+        return 2 if any(is_embedded(self.model_of(role)) for role in Role) else 16
 
     def rules(self) -> Rules:
         """The game's rules."""
@@ -229,6 +237,11 @@ PRESETS: Mapping[str, Values] = {
         "temperature": 1.0,
     },
 }
+
+
+def is_embedded(model: str) -> bool:
+    """Whether a model, as the user names it, runs in this process."""
+    return model in EMBEDDED or model.endswith(".gguf")
 
 
 def preset(name: str) -> Values:

@@ -15,14 +15,12 @@ from questwell.games.sage import Players
 from questwell.llm.client import LLM, Message
 from questwell.llm.connect import ConnectOptions, connect_all
 from questwell.llm.prices import Price
-from questwell.recipes.generate_config import Config, StyleChoice
+from questwell.recipes.generate_config import Config, StyleChoice, is_embedded
 from questwell.recipes.index import Watching, open_index
 from questwell.retrieval.retriever import Retriever
 from questwell.scoring.judge import Judge
 from questwell.types.corpus import Passage
 from questwell.types.trajectory import Role, Style
-
-_EMBEDDED = ("local", "local-small")
 
 
 class Library(Retriever, Protocol):
@@ -108,14 +106,13 @@ def _style(config: Config, role: Role) -> Style:
     """`auto`: staged for the embedded models and other files, which are small; free for endpoints."""
     if config.style is not StyleChoice.AUTO:
         return Style(config.style.value)
-    model = config.model_of(role)
-    return Style.STAGED if model in _EMBEDDED or model.endswith(".gguf") else Style.FREE
+    return Style.STAGED if is_embedded(config.model_of(role)) else Style.FREE
 
 
 def _connect(config: Config) -> Mapping[Role, LLM]:
     given = config.price_in is not None and config.price_out is not None
     price = Price(config.price_in or 0.0, config.price_out or 0.0) if given else None
     parallel = 1 if config.early_stop else config.attempts
-    options = ConnectOptions(max_in_flight=config.concurrency * parallel, price=price)
+    options = ConnectOptions(max_in_flight=config.plays_at_once * parallel, price=price)
     clients = connect_all((config.model_of(role) for role in Role), options)
     return {role: clients[config.model_of(role)] for role in Role}

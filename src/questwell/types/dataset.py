@@ -57,6 +57,7 @@ class Item:
     licences: tuple[str, ...]
     """Of the evidence, each once."""
     corpus: str
+    """A built-in name, or the name of the user's file or folder, without its path."""
     index_snapshot: str
     proposer_model: str
     solver_model: str
