@@ -7,6 +7,7 @@ The one retry layer is in `OpenAIClient.complete`.
 
 import asyncio
 import json
+import logging
 import math
 import time
 from collections.abc import Mapping
@@ -25,6 +26,9 @@ from questwell.llm.connections import Connections
 from questwell.llm.limiter import Limiter, Slot
 from questwell.llm.prices import ListPrice, Pricing
 from questwell.llm.replies import Failure, Reply, read_error, read_reply
+
+# stamina logs each retry as a warning, which Python prints on the terminal of anyone who has not set up logging.
+logging.getLogger("stamina").addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +235,7 @@ class _TryFailedError(Exception):
     """One try failed; never leaves this module."""
 
     def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.what)
+        super().__init__(failure.kind.__name__)  # stamina logs it, and a body may quote the key
         self.failure = failure
 
 

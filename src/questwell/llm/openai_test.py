@@ -183,14 +183,23 @@ async def test_refusals_are_final_and_never_show_the_key(endpoint, status):
     assert f"status {status}" in str(error)
 
 
+async def test_retries_are_logged_without_the_key(endpoint, caplog):
+    endpoint.sends(500, {"error": KEY}).says()
+    async with client_of(endpoint.base_url) as client:
+        await client.complete(ASK)
+    assert [record.name for record in caplog.records] == ["stamina"]
+    assert KEY not in str(vars(caplog.records[0]))
+
+
 async def test_used_up_credit_is_no_rate_limit(endpoint):
     endpoint.sends(429, {"error": {"code": "insufficient_quota", "message": "You exceeded your current quota"}})
     assert type(await error_of(endpoint)) is LLMRefused
     assert len(endpoint.requests) == 1
 
 
-async def test_retry_after_in_seconds_is_waited_for(endpoint):
-    endpoint.sends(429, headers={"retry-after": "0.2"}).says()
+@pytest.mark.parametrize("status", [429, 500])
+async def test_retry_after_in_seconds_is_waited_for(endpoint, status):
+    endpoint.sends(status, headers={"retry-after": "0.2"}).says()
     started = asyncio.get_running_loop().time()
     async with client_of(endpoint.base_url, max_wait_s=5.0) as client:
         await client.complete(ASK)
@@ -390,7 +399,7 @@ async def test_cancelled_call_gives_its_slot_back(endpoint):
 
 async def test_closing_ends_calls_in_flight_without_retries(endpoint):
     endpoint.hangs()
-    async with client_of(endpoint.base_url, backoff_s=30.0) as client:
+    async with client_of(endpoint.base_url, backoff_s=30.0, max_wait_s=30.0) as client:
         task = asyncio.create_task(client.complete(ASK))
         while not endpoint.requests:
             await asyncio.sleep(0.01)
