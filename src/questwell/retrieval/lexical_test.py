@@ -115,6 +115,12 @@ def test_common_terms_are_dropped_but_never_the_two_rarest(index):
     assert index.query_terms("item item 17 17 ITEM") == ("17", "item")
 
 
+def test_of_a_long_query_the_beginning_and_the_rarest_terms_are_searched(index):
+    every = " ".join(map(str, range(DOCUMENTS)))
+    assert len(index.query_terms(every)) == lexical.MOST_TERMS
+    assert index.query_terms(" " * lexical.QUERY_CHARS + "amber") == ()
+
+
 def test_chinese_is_found_by_a_part_of_it(index):
     assert ids(index.find("北京", 5)) == ["北#0"]
     assert ids(index.find("中国首都", 5)) == ["北#0"]
@@ -265,6 +271,13 @@ def test_a_killed_build_goes_on_and_ends_the_same(corpus, index, tmp_path, monke
     resumed = LexicalIndex.open(tmp_path)
     for query in (*WORDS, "amber island 17", "keel lagoon dune onyx", "北京"):
         assert resumed.find(query, 25) == index.find(query, 25)
+
+
+def test_an_interrupted_build_with_another_analyser_is_not_continued(corpus, tmp_path):
+    arguments = [sys.executable, "-c", KILLED, corpus.source, str(tmp_path), "passage", "60"]
+    subprocess.run(arguments, check=False)
+    manifest = build_index(corpus, tmp_path, analyzer=Analyzer.MULTI)
+    assert (manifest.analyzer, manifest.passages) == (Analyzer.MULTI, DOCUMENTS + 1)
 
 
 def spy(added):
