@@ -55,7 +55,7 @@ class Terms:
 def prepare(text: str) -> str:
     """`text` with signs spelled out, compatibility forms and accents folded, and runs without spaces as bigrams.
 
-    tantivy's tokenizer does the rest; it takes such a run for one word. Lone surrogates, which cannot be encoded, become question marks.
+    tantivy's tokenizer does the rest; it takes such a run for one word. Lone surrogates become question marks.
     """
     text = SIGNS.sub(lambda sign: SIGN_NAMES[sign.group()], text)
     if text.isascii():

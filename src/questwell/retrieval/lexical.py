@@ -26,7 +26,7 @@ MOST_TERMS = 64
 QUERY_CHARS = 20_000
 """Of a longer query only the beginning is read."""
 TITLE_WEIGHT = 0.75
-"""Of a term's score in the title against the text (docs/log.md has the trial)."""
+"""Of a term's score in the title against the text: best of 0.25, 0.5, 0.75, 1, 2 on 300 MuSiQue questions."""
 DECIMALS = 4
 """Of a score. tantivy adds single-precision numbers in an order that depends on the segments: what differs less than
 this is a tie, so that ranks do not depend on how the index was built."""
