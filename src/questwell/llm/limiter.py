@@ -57,6 +57,7 @@ class Slot:
     def succeeded(self) -> None:
         """The endpoint answered."""
         self._limiter.aimd.succeeded(self._generation)
+        self._limiter.grant()
 
     def overloaded(self, pause_s: float | None = None) -> None:
         """The endpoint pushed back; with `pause_s`, nobody calls it for so long."""
@@ -88,7 +89,7 @@ class Limiter:
             yield Slot(self, self.aimd.generation)
         finally:
             self._in_flight -= 1
-            self._grant()
+            self.grant()
 
     def pause(self, seconds: float) -> None:
         """Grant nothing for `seconds` from now; a longer pause already in force stays."""
@@ -101,16 +102,24 @@ class Limiter:
             self._alarm.cancel()
         self._alarm = loop.call_at(until, self._resume)
 
+    def grant(self) -> None:
+        """Let in whom there is room for; called wherever room is made, so that nobody waits while there is some."""
+        while self._waiting and self._has_room():
+            turn = self._waiting.popleft()
+            if not turn.done():
+                self._in_flight += 1
+                turn.set_result(None)
+
     def _resume(self) -> None:
         self._paused_until = 0.0
         self._alarm = None
-        self._grant()
+        self.grant()
 
     def _has_room(self) -> bool:
         return not self._paused_until and self._in_flight < int(self.aimd.limit)
 
     async def _acquire(self) -> None:
-        if not self._waiting and self._has_room():
+        if self._has_room():
             self._in_flight += 1
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -120,12 +129,5 @@ class Limiter:
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():  # granted in the same tick as the cancellation: hand it on
                 self._in_flight -= 1
-                self._grant()
+                self.grant()
             raise
-
-    def _grant(self) -> None:
-        while self._waiting and self._has_room():
-            turn = self._waiting.popleft()
-            if not turn.done():
-                self._in_flight += 1
-                turn.set_result(None)

@@ -149,6 +149,24 @@ def test_a_newcomer_does_not_overtake_those_who_wait():
     run(main())
 
 
+def test_room_made_by_a_success_goes_to_who_waits_at_once():
+    async def main():
+        limiter, log = Limiter(2), []
+        async with limiter.slot() as slot:
+            slot.overloaded()
+        async with limiter.slot() as slot:
+            waiting = asyncio.create_task(hold(limiter, log, "waiting"))
+            await asyncio.sleep(1.0)
+            slot.succeeded()
+            newcomer = asyncio.create_task(hold(limiter, log, "newcomer"))
+            await asyncio.sleep(0.5)
+            assert log == [("waiting", 1.0)]
+        await asyncio.gather(waiting, newcomer)
+        assert log == [("waiting", 1.0), ("newcomer", 1.5)]
+
+    run(main())
+
+
 def test_pause_holds_everybody_back_and_the_longest_wins():
     async def main():
         limiter, log = Limiter(4), []

@@ -1,6 +1,7 @@
 import asyncio
 import json
 import socket
+import time
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
@@ -232,6 +233,17 @@ def test_retry_after_s(header, seconds):
     assert retry_after_s(header, datetime(2026, 11, 20, 10, 0, tzinfo=UTC)) == seconds
 
 
+def test_retry_after_date_without_a_zone_is_utc(monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        now = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
+        assert retry_after_s("Fri, 20 Nov 2026 10:00:30 -0000", now) == 30.0
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
 async def test_rate_limit_holds_the_whole_endpoint_back(endpoint):
     endpoint.sends(429, headers={"retry-after": "0.3"}).says()
     limiter = Limiter(8)
@@ -408,6 +420,14 @@ async def test_closing_ends_calls_in_flight_without_retries(endpoint):
     assert len(endpoint.requests) == 1
 
 
+async def test_call_after_closing_is_an_error_of_the_endpoint_like_any_other(endpoint):
+    endpoint.says()
+    async with client_of(endpoint.base_url) as client:
+        await client.complete(ASK)
+    with pytest.raises(LLMUnavailable, match="closed"):
+        await client.complete(ASK)
+
+
 # --- quirks
 
 
@@ -429,7 +449,7 @@ async def test_reasoning_is_not_the_text_of_a_tool_call(endpoint):
     assert json.loads(done.tool_calls[0].arguments) == {"query": "lake"}
 
 
-@pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": None, "completion_tokens": None}])
+@pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": None, "completion_tokens": 3}])
 async def test_missing_usage_is_none_and_so_is_the_cost(endpoint, usage):
     endpoint.says(body={"usage": usage})
     async with client_of(endpoint.base_url, pricing=Price(1.0, 1.0)) as client:
@@ -438,7 +458,7 @@ async def test_missing_usage_is_none_and_so_is_the_cost(endpoint, usage):
 
 
 async def test_content_in_parts_is_joined_without_its_thinking(endpoint):
-    parts = [{"type": "thinking", "thinking": []}, {"type": "text", "text": "Lake "}, {"type": "text", "text": "Erie"}]
+    parts = [{"type": "thinking", "text": "hm"}, {"type": "text", "text": "Lake "}, {"type": "text", "text": "Erie"}]
     endpoint.says(message={"content": parts})
     async with client_of(endpoint.base_url) as client:
         assert (await client.complete(ASK)).text == "Lake Erie"
