@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,17 @@ async def test_money_is_counted_over_resumes_and_unknown_money_cannot_be_limited
         await play(library, tmp_path / "unpriced", unpriced, seeds=2, max_cost=1.0)
     with pytest.raises(ConfigError, match="how many tokens"):
         await play(library, tmp_path / "uncounted", unpriced, seeds=2, max_tokens=100)
+
+
+async def test_a_price_that_is_given_later_is_applied_to_what_was_spent_before(library: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    unpriced = ScriptedLLM(lambda request: replace(world.play(request), cost_usd=None))
+    with pytest.raises(ConfigError, match="price-in"):
+        await play(library, run, unpriced, seeds=4, max_cost=1.0)
+    assert status(run).spending.total.cost_usd is None
+    assert (await play(library, run, resume=True, price_in=1e6, price_out=2e6, max_cost=1e9)).ending is Ending.COMPLETE
+    total = status(run).spending.total
+    assert total.cost_usd is not None and total.cost_usd > 14  # each unpriced call had 7 completion tokens
 
 
 async def test_a_changed_config_is_refused_naming_the_keys_with_both_values(library: Path, tmp_path: Path) -> None:

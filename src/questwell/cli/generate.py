@@ -80,7 +80,7 @@ def generate(
     else:
         console = screen.out()
         print_funnel(console, stands.funnel)
-        print_spending(console, stands.spending)
+        print_spending(console, stands.spending, accepted=stands.funnel.accepted)
         _print_ending(console, report, out, accepted=stands.funnel.accepted)
     raise typer.Exit(_CODES[report.ending])
 

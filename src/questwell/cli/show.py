@@ -71,6 +71,8 @@ def print_story(console: Console, story: Story) -> None:
     console.print(Text(f"{play.status.value}{reason}".upper(), style=_style_of(play)))
     if play.detail:
         _block(console, play.detail)
+    if play.status is PlayStatus.PENDING:
+        _block(console, "Not played to its end; its story is told when it is.")
     cost = f"{story.usage.calls:,} model calls, {count(tokens(story.usage))} tokens, {money(story.usage.cost_usd)}"
     _field(console, "Took", f"{cost}; agents: {', '.join(story.styles) or 'none'}")
 

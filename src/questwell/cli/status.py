@@ -31,7 +31,7 @@ def status(
     console.print(f"Run {found.info.run_id} over {corpus}, started {found.info.created}", soft_wrap=True)
     print_funnel(console, found.funnel)
     print_intrinsic(console, found.intrinsic, early_stop=found.early_stop)
-    print_spending(console, found.spending)
+    print_spending(console, found.spending, accepted=found.funnel.accepted)
 
 
 def print_funnel(console: Console, funnel: Funnel) -> None:
@@ -81,15 +81,17 @@ def print_intrinsic(console: Console, cells: list[Cell], *, early_stop: bool) ->
         )
 
 
-def print_spending(console: Console, spending: Spending) -> None:
+def print_spending(console: Console, spending: Spending, *, accepted: int) -> None:
     """Tokens and money; what is not known is called so."""
     total = spending.total
     console.print(
         f"Model calls {total.calls:,}, searches {spending.searches:,}, tokens {count(tokens(total))}, "
-        f"cost {money(total.cost_usd)}; per item: tokens {count(spending.tokens_per_item)}, "
-        f"cost {money(spending.cost_usd_per_item)}",
+        f"cost {money(total.cost_usd)}",
         soft_wrap=True,
     )
+    if accepted:
+        each = f"tokens {count(spending.tokens_per_item)}, cost {money(spending.cost_usd_per_item)}"
+        console.print(f"Per accepted item: {each}", soft_wrap=True)
     for row in spending.by_role:
         console.print(
             f"  {row.role} ({one_line(row.model)}): {row.usage.calls:,} calls, "
@@ -100,7 +102,7 @@ def print_spending(console: Console, spending: Spending) -> None:
     if spending.failures:
         failures = ", ".join(f"{count:,} {error}" for error, count in spending.failures.items())
         console.print(f"Failed calls (never kept as answers): {failures}", soft_wrap=True)
-    if spending.saved is not None:
+    if spending.saved is not None and spending.saved.of:
         console.print(
             f"Early stop: {spending.saved.attempts:,} of {spending.saved.of:,} attempts not needed, "
             f"about {spending.saved.calls:,.0f} calls saved",

@@ -245,12 +245,15 @@ async def _begin(store: RunStore, config: Config, means: Means, *, resume: bool)
     if changes:
         raise ConfigChanged(
             f"the run in {str(store.folder)!r} was started with another config: {'; '.join(map(str, changes))}. "
-            f"Give it what it had, or start a new run with another --out"
+            f"Give it what it had, or start a new run with another --out; these alone may change: "
+            f"{', '.join(MAY_CHANGE)}"
         )
     drawn = store.read.drawn()
     if config.seeds is not None and config.seeds < drawn:
         raise ConfigError(f"seeds = {config.seeds}: {drawn} are drawn already; seeds can be raised, not lowered")
     await store.begin(RunInfo(saved.run_id, saved.created, saved.questwell, dict(new), facts))
+    if config.price_in is not None and config.price_out is not None:
+        await store.price(config.price_in, config.price_out)
 
 
 def _saved(folder: Path) -> RunInfo | None:

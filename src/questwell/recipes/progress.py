@@ -27,7 +27,7 @@ class Progress:
     spent: Usage
     """Of the whole run."""
     calls_made: int
-    """By this invocation."""
+    """Model calls of this invocation."""
     calls_replayed: int
     elapsed_s: float
     left_s: float | None
@@ -37,7 +37,7 @@ class Progress:
 
     @property
     def calls_per_s(self) -> float:
-        """Calls made per second of this invocation."""
+        """Model calls made per second of this invocation."""
         return self.calls_made / self.elapsed_s if self.elapsed_s > 0 else 0.0
 
 

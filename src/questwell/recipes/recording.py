@@ -39,9 +39,9 @@ class Recorder:
     retriever: Retriever
     budget: Budget
     made: int = 0
-    """Calls made by this invocation, a count."""
+    """Model calls made by this invocation, a count."""
     replayed: int = 0
-    """Calls answered from the run file, a count."""
+    """Model calls answered from the run file, a count."""
 
     def sessions(self, seed: str) -> Sessions:
         """Opens the sessions of one play of `seed`; reads what its earlier plays were answered."""
@@ -115,7 +115,6 @@ class RecordedSession:
         text = json.dumps({"retriever": retriever.name, "query": query, "k": k})
         key = self._key(hashlib.sha256(text.encode()).hexdigest())
         if key in self._play.answers:
-            self._recorder.replayed += 1
             return _HITS.validate_python(self._play.answers[key])
 
         started = time.perf_counter()
@@ -143,7 +142,7 @@ class RecordedSession:
     async def _make(self, key: CallKey, kind: CallKind, call: Callable[[], Awaitable[_A]]) -> _A:
         """Make a call if the budget allows; a failure is noted and raised again, never kept as an answer."""
         self._recorder.budget.check()
-        self._recorder.made += 1
+        self._recorder.made += kind is CallKind.LLM
         try:
             return await call()
         except (LLMError, RetrievalError) as error:

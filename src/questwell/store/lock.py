@@ -4,7 +4,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from questwell.errors import RunLocked
+from questwell.errors import RunLocked, StoreError
 
 
 class RunLock:
@@ -12,11 +12,15 @@ class RunLock:
 
     Raises:
         RunLocked: another process holds it; the message names its pid.
+        StoreError: the folder cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
         """Take the lock, or say who has it."""
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise StoreError(f"the run folder {str(path.parent)!r} cannot be written: {error.strerror}") from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

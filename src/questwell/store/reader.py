@@ -181,8 +181,8 @@ class RunReader:
     def attempt_calls(self) -> dict[tuple[int, int], int]:
         """Model calls of solver and judge by seed index and round, counts."""
         rows = self._all(
-            "SELECT seed_index, round, count(*) FROM calls JOIN plays ON calls.seed = printf('s%05d', seed_index) "
-            "WHERE kind = 'llm' AND role IN ('solver', 'judge') GROUP BY seed_index, round"
+            "SELECT CAST(substr(seed, 2) AS INTEGER), round, count(*) FROM calls "
+            "WHERE kind = 'llm' AND role IN ('solver', 'judge') GROUP BY seed, round"
         )
         return {(row[0], row[1]): row[2] for row in rows}
 

@@ -45,14 +45,8 @@ class RunStore:
             raise StoreError(f"the run folder {str(folder)!r} cannot be made: {error}") from error
         self._lock = RunLock(folder / "run.lock")
         try:
-            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            # WAL lets readers go on beside the writer; FULL makes a commit survive a power cut, not only a kill.
-            self._connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;")
-            migrate(self._connection)
+            self._connection = _open(path)
             self.read = RunReader(folder)
-        except sqlite3.Error as error:
-            self._lock.release()
-            raise StoreError(f"the run file {str(path)!r} cannot be opened: {error}") from error
         except StoreError:
             self._lock.release()
             raise
@@ -89,6 +83,16 @@ class RunStore:
         """Note a call that gave no answer; it is never served to a replay."""
         await self._writer.write(lambda db: _insert_failure(db, failure))
 
+    async def price(self, prompt_usd: float, completion_usd: float) -> None:
+        """Reckon the cost of model calls of unknown cost, at US dollars per million tokens."""
+        await self._writer.write(
+            lambda db: db.execute(
+                "UPDATE calls SET cost_usd = (prompt_tokens * ? + completion_tokens * ?) / 1e6 "
+                "WHERE cost_usd IS NULL AND kind = 'llm'",
+                (prompt_usd, completion_usd),
+            )
+        )
+
     async def draw(self, seeds: Sequence[WaveSeed]) -> None:
         """Keep drawn seeds, all or none."""
         await self._writer.write(lambda db: _insert_seeds(db, seeds))
@@ -96,6 +100,17 @@ class RunStore:
     async def finish(self, outcome: Accepted | Rejected, question_key: str | None) -> None:
         """Keep how a play ended; two accepted plays with the same `question_key` are one question."""
         await self._writer.write(lambda db: _update_play(db, outcome, question_key))
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    try:
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        # WAL lets readers go on beside the writer; FULL makes a commit survive a power cut, not only a kill.
+        connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;")
+        migrate(connection)
+    except sqlite3.Error as error:
+        raise StoreError(f"the run file {str(path)!r} cannot be opened: {error}") from error
+    return connection
 
 
 def _insert_call(db: sqlite3.Connection, call: Call) -> None:
