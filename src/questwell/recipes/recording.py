@@ -18,7 +18,7 @@ from questwell.llm.client import LLM, Completion, Request, ToolCall
 from questwell.recipes.budget import Budget
 from questwell.retrieval.retriever import Retriever
 from questwell.store.folding import Json
-from questwell.store.records import Call, CallKey, CallKind, Failure
+from questwell.store.records import Call, CallKey, CallKind, Earlier, Failure
 from questwell.store.run import RunStore
 from questwell.types.corpus import Hit
 from questwell.types.game import Place
@@ -62,8 +62,8 @@ class _PlayedBefore:
     answers: Mapping[CallKey, Json]
     turns: dict[Place, int] = field(default_factory=dict[Place, int])
     """Calls so far by place: a place that is opened twice goes on counting."""
-    requests: dict[Place, tuple[str, str]] = field(default_factory=dict[Place, tuple[str, str]])
-    """Digest and text of the latest model request by place."""
+    requests: dict[Place, Earlier] = field(default_factory=dict[Place, Earlier])
+    """The latest model request by place."""
 
 
 class RecordedSession:
@@ -86,9 +86,9 @@ class RecordedSession:
         key = self._key(request.digest())
         text = json.dumps(_REQUEST.dump_python(request, mode="json"), separators=(",", ":"))
         base = self._play.requests.get(self._place)
-        self._play.requests[self._place] = (key.digest, text)
         if key in self._play.answers:
             self._recorder.replayed += 1
+            self._play.requests[self._place] = Earlier(key.digest, text)
             return _COMPLETION.validate_python(self._play.answers[key])
 
         completion = _storable(await self._make(key, CallKind.LLM, lambda: self._llm.complete(request)))
@@ -107,6 +107,7 @@ class RecordedSession:
                 base=base,
             )
         )
+        self._play.requests[self._place] = Earlier(key.digest, text)
         return completion
 
     async def search(self, query: str, k: int) -> tuple[Hit, ...]:

@@ -1,7 +1,9 @@
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 
 from questwell.errors import BudgetReached, LLMTimeout, RetrievalError
 from questwell.llm.client import Completion, Message, Request, ToolCall
@@ -131,3 +133,17 @@ async def test_text_that_no_file_can_hold_is_mended_before_the_agent_sees_it(tmp
         replay = recorder(store, ScriptedLLM([])).sessions("s00000")(PLACE)
         assert await replay.complete(ASK) == said
         assert said.text == "a?b \x00 \u202e"
+
+
+async def test_exact_requests_can_be_read_back_even_when_one_is_made_twice(tmp_path: Path) -> None:
+    other = Request((Message("user", "Who?"), Message("assistant", "Ada"), Message("user", "And then?")))
+    with RunStore(tmp_path) as store:
+        session = recorder(store, ScriptedLLM(["a", "b", LLMTimeout("late"), "c"])).sessions("s00000")(PLACE)
+        await session.complete(ASK)
+        await session.complete(ASK)
+        with pytest.raises(LLMTimeout):
+            await session.complete(Request(prompt="lost"))
+        await session.complete(other)
+        for request in (ASK, other):
+            kept = json.loads(store.read.request(PLACE, request.digest()))
+            assert TypeAdapter(Request).validate_python(kept) == request

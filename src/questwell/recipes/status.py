@@ -12,7 +12,7 @@ from questwell.recipes.funnel import Funnel, funnel
 from questwell.recipes.generate_config import Config
 from questwell.recipes.intrinsic import Cell, intrinsic
 from questwell.store.reader import RunReader
-from questwell.store.records import CallKind, RoleUsage, RoundRow, RunInfo
+from questwell.store.records import CallKind, RoleUsage, RoundCalls, RoundRow, RunInfo
 from questwell.types.dataset import Usage
 
 
@@ -91,11 +91,12 @@ def status(folder: Path) -> Status:
         )
 
 
-def _saved(rounds: Sequence[RoundRow], calls: Mapping[tuple[int, int], int], attempts: int) -> Saved:
+def _saved(rounds: Sequence[RoundRow], calls: Sequence[RoundCalls], attempts: int) -> Saved:
+    taken = {(row.seed_index, row.round): row.calls for row in calls}
     estimate = 0.0
     for row in rounds:
         if row.skipped < attempts:
-            estimate += row.skipped * calls.get((row.seed_index, row.round), 0) / (attempts - row.skipped)
+            estimate += row.skipped * taken.get((row.seed_index, row.round), 0) / (attempts - row.skipped)
     return Saved(sum(row.skipped for row in rounds), attempts * len(rounds), estimate)
 
 

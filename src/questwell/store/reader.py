@@ -13,7 +13,17 @@ from questwell.errors import StoreError
 from questwell.store.folding import Json, names, unfold
 from questwell.store.migrations import MIGRATIONS, check
 from questwell.store.packing import unpack
-from questwell.store.records import CallKey, CallKind, Play, PlayStatus, RoleUsage, RoundRow, RunInfo, WaveSeed
+from questwell.store.records import (
+    CallKey,
+    CallKind,
+    Play,
+    PlayStatus,
+    RoleUsage,
+    RoundCalls,
+    RoundRow,
+    RunInfo,
+    WaveSeed,
+)
 from questwell.types.dataset import Usage
 from questwell.types.game import Accepted, AnswerType, Outcome, Place, Reason, Rejected, Seed
 from questwell.types.trajectory import Role
@@ -155,7 +165,8 @@ class RunReader:
     def request(self, place: Place, digest: str) -> str:
         """The exact request of a call, as JSON text."""
         row = self._one(
-            "SELECT request, base FROM calls WHERE seed = ? AND round = ? AND role = ? AND attempt = ? AND digest = ?",
+            "SELECT request, base FROM calls WHERE seed = ? AND round = ? AND role = ? AND attempt = ? AND digest = ? "
+            "ORDER BY id LIMIT 1",  # the first of equal requests: its base is older than itself, so this ends
             *(place.seed, place.round, place.role, place.attempt, digest),
         )
         if row is None:
@@ -178,13 +189,13 @@ class RunReader:
         rows = self._all(f"SELECT seed, {_USAGE} FROM calls WHERE kind = 'llm' GROUP BY seed")
         return {row[0]: Usage(*row[1:]) for row in rows}
 
-    def attempt_calls(self) -> dict[tuple[int, int], int]:
-        """Model calls of solver and judge by seed index and round, counts."""
+    def attempt_calls(self) -> list[RoundCalls]:
+        """What the attempts of each round took."""
         rows = self._all(
             "SELECT CAST(substr(seed, 2) AS INTEGER), round, count(*) FROM calls "
             "WHERE kind = 'llm' AND role IN ('solver', 'judge') GROUP BY seed, round"
         )
-        return {(row[0], row[1]): row[2] for row in rows}
+        return [RoundCalls(*row) for row in rows]
 
     def calls(self, kind: CallKind) -> int:
         """Answered calls of a kind, a count."""

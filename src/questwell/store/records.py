@@ -27,6 +27,15 @@ class CallKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """An earlier request at the same place."""
+
+    digest: str
+    request: str
+    """JSON text."""
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """A call that was answered."""
 
@@ -42,8 +51,8 @@ class Call:
     completion_tokens: int | None
     cost_usd: float | None
     latency_s: float
-    base: tuple[str, str] | None = None
-    """Digest and JSON text of an earlier request at this place; the file keeps only what is new in this one."""
+    base: Earlier | None = None
+    """What this request is likely to repeat; the file keeps only what is new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +109,15 @@ class RoundRow:
     scored: int
     skipped: int
     difficulty: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RoundCalls:
+    """Model calls of solver and judge in one round."""
+
+    seed_index: int
+    round: int
+    calls: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,7 +115,7 @@ def _open(path: Path) -> sqlite3.Connection:
 
 def _insert_call(db: sqlite3.Connection, call: Call) -> None:
     place = call.key.place
-    base_digest, base_text = call.base or (None, "")
+    base = call.base
     db.execute(
         "INSERT OR IGNORE INTO calls (seed, round, role, attempt, turn, digest, kind, model, prompt_tokens, "
         "completion_tokens, cost_usd, latency_s, created, base, response, request) "
@@ -123,7 +123,12 @@ def _insert_call(db: sqlite3.Connection, call: Call) -> None:
         (
             *(place.seed, place.round, place.role, place.attempt, call.key.turn, call.key.digest),
             *(call.kind, call.model, call.prompt_tokens, call.completion_tokens, call.cost_usd, call.latency_s),
-            *(_now(), base_digest, _folded(db, call.response), pack(call.request, base_text)),
+            *(
+                _now(),
+                base.digest if base else None,
+                _folded(db, call.response),
+                pack(call.request, base.request if base else ""),
+            ),
         ),
     )
 

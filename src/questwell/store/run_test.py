@@ -9,7 +9,7 @@ import pytest
 from questwell.errors import RunLocked, StoreError
 from questwell.store.migrations import MIGRATIONS
 from questwell.store.reader import FILE_NAME, RunReader
-from questwell.store.records import Call, CallKey, CallKind, Failure, PlayStatus, RunInfo, WaveSeed
+from questwell.store.records import Call, CallKey, CallKind, Earlier, Failure, PlayStatus, RunInfo, WaveSeed
 from questwell.store.run import RunStore
 from questwell.types.corpus import Hit, Passage
 from questwell.types.dataset import Usage
@@ -103,7 +103,7 @@ async def test_a_growing_dialogue_costs_about_what_is_new(tmp_path: Path) -> Non
         base = None
         for turn, text in enumerate(requests):
             await store.record(call(turn, f"d{turn}", request=text, base=base))
-            base = (f"d{turn}", text)
+            base = Earlier(f"d{turn}", text)
         assert [store.read.request(call().key.place, f"d{turn}") for turn in range(29)] == requests
     db = sqlite3.connect(tmp_path / FILE_NAME)
     assert db.execute("SELECT sum(length(request)) FROM calls").fetchone()[0] < len(requests[-1])
