@@ -25,7 +25,7 @@ def a_model() -> Path:
 async def test_missing_file_is_a_config_error(tmp_path):
     pytest.importorskip("xllamacpp")
     llm = LocalLLM(tmp_path / "gone.gguf")
-    with pytest.raises(ConfigError, match="gone"):
+    with pytest.raises(ConfigError, match="no model file"):
         await llm.complete(ASK)
     await llm.aclose()
 
