@@ -222,6 +222,7 @@ def machine() -> dict[str, str | int]:
         "cores": len(os.sched_getaffinity(0)),
         "python": platform.python_version(),
         "system": platform.platform(),
+        "nice": os.nice(0),
         "load_before": _lines("/proc/loadavg")[0].split()[0],
     }
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import httpx2
 
-POOL_SIZE = 16
+POOL_SIZE = 8
 KEEPALIVE_S = 4.0
 """Seconds that an idle connection is kept: fewer than the 5 after which vLLM and SGLang (uvicorn) close it, because a
 request that meets the closing is lost."""
