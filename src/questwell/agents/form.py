@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from questwell.scoring.answers import contains
 from questwell.types.corpus import Passage
-from questwell.types.game import AnswerType
+from questwell.types.game import AnswerType, Seed
 
 _FORBIDDEN = re.compile(
     r"^\s*(why\b|how\b(?!\s+(many|much|long|old|far|tall|high|large|big|deep|wide|heavy|often|fast)\b))", re.I
@@ -25,7 +25,7 @@ MAX_ANSWER_WORDS = 10
 _TYPE = {AnswerType.NUMBER: "a number", AnswerType.DATE: "a date", AnswerType.ENTITY: "an entity"}
 
 
-def problem(question: str, answer: str, answer_type: AnswerType, evidence: Iterable[Passage]) -> str | None:
+def problem(question: str, answer: str, seed: Seed, evidence: Iterable[Passage]) -> str | None:
     """The first rule that question and answer break, as a sentence to the proposer; None when they keep all."""
     if not 10 <= len(question.strip()) <= 1000:
         return "The question must have 10 to 1000 characters."
@@ -37,8 +37,9 @@ def problem(question: str, answer: str, answer_type: AnswerType, evidence: Itera
         return f"The answer is too long: at most {MAX_ANSWER_WORDS} words."
     if contains(question, answer):
         return "The question contains its own answer."
-    if not _has_type(answer, answer_type):
-        return f"The answer {answer!r} is not {_TYPE[answer_type]}."
+    types = (seed.answer_type, *seed.other_types)
+    if not any(has_type(answer, answer_type) for answer_type in types):
+        return f"The answer {answer!r} is not {' or '.join(_TYPE[answer_type] for answer_type in types)}."
     passages = tuple(evidence)
     if not passages:
         return "No step names a passage that you retrieved as its evidence."
@@ -47,7 +48,8 @@ def problem(question: str, answer: str, answer_type: AnswerType, evidence: Itera
     return None
 
 
-def _has_type(answer: str, answer_type: AnswerType) -> bool:
+def has_type(answer: str, answer_type: AnswerType) -> bool:
+    """Whether `answer` can be of this type; the test is loose, a wrong type is only caught when it is plain."""
     has_digit = any(character.isdigit() for character in answer)
     match answer_type:
         case AnswerType.NUMBER:

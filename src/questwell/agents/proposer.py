@@ -106,7 +106,7 @@ class FreeProposer:
     ) -> Draft:
         def objection(finish: Finish) -> str | None:
             evidence = _evidence(finish, shelf)
-            return form.problem(finish.question, finish.answer, seed.answer_type, evidence)
+            return form.problem(finish.question, finish.answer, seed, evidence)
 
         played = await rollout(opening, self.dialect, session, budget, self.limits, random_seed, shelf, objection)
         trajectory = self._trajectory(played, session)

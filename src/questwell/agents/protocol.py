@@ -53,8 +53,10 @@ class Limits:
 class Dialect(Protocol):
     """One way to write moves."""
 
-    rules: str
-    """How to write a move, for the prompt."""
+    @property
+    def rules(self) -> str:
+        """How to write a move, for the prompt."""
+        ...
 
     def request(self, dialogue: Sequence[Message], limits: Limits, seed: int) -> Request:
         """The request for the next message."""
@@ -117,7 +119,8 @@ class Tags:
 
 def read_tags(text: str, *, proposing: bool) -> Move:
     """The first move in a model's message, thoughts left out."""
-    spoken = re.sub(r"<think>.*?(</think>|(?=<search>|<answer>|<question>)|\Z)", "", text, flags=re.DOTALL)
+    thought = re.sub(r"<think>.*?</think>", "", text, flags=re.DOTALL)
+    spoken = re.sub(r"<think>.*?(?=<search>|<answer>|<question>|\Z)", "", thought, flags=re.DOTALL)  # never closed
     query, answer, question = (_inside(spoken, tag) for tag in ("search", "answer", "question"))
     at = {tag: spoken.find(f"<{tag}>") for tag in ("search", "answer", "question")}
     if query is not None and not any(0 <= at[tag] < at["search"] for tag in ("answer", "question")):

@@ -162,7 +162,7 @@ def _refuse(draft: Draft, seed: Seed, rounds: Sequence[Round]) -> Rejected | Non
         reason, detail = Reason.NO_PROPOSAL, draft.problem
     else:
         pair = draft.proposal
-        problem = form.problem(pair.question, pair.answer, seed.answer_type, pair.evidence)
+        problem = form.problem(pair.question, pair.answer, seed, pair.evidence)
         if problem is None:
             return None
         reason, detail = Reason.BAD_FORM, problem

@@ -102,9 +102,10 @@ def draw_order(passages: int, random_seed: int) -> Sequence[int]:
 
 
 def draw_seed(index: int, passage: Passage, target: int | None, types: Sequence[AnswerType], random_seed: int) -> Seed:
-    """Seed number `index`, with an answer type drawn from `types`."""
-    answer_type = random.Random(f"{random_seed}/{index}/answer type").choice(list(types))
-    return Seed(index, passage, target, answer_type, random_seed)
+    """Seed number `index`, with one of `types` to ask for, the others as second choice."""
+    order = list(types)
+    random.Random(f"{random_seed}/{index}/answer type").shuffle(order)
+    return Seed(index, passage, target, order[0], tuple(order[1:]), random_seed)
 
 
 def _bounds(text: str, separator: str) -> tuple[int, int]:

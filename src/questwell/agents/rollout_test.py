@@ -1,0 +1,87 @@
+from questwell.agents.protocol import Finish, Limits, Tags
+from questwell.agents.rollout import Budget, Rollout, rollout
+from questwell.agents.session import DirectSession
+from questwell.agents.tools import Shelf
+from questwell.errors import ContextOverflow, LLMTimeout, RetrievalTimeout
+from questwell.llm.client import Message
+from questwell.llm.scripted import ScriptedLLM
+from questwell.types.corpus import Hit, Passage
+from questwell.types.trajectory import StopReason
+
+P = Passage(id="p", title="T", text="fact", document_id="p")
+
+
+class OnePassage:
+    name = "one"
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+
+    async def search(self, query: str, k: int) -> tuple[Hit, ...]:
+        if self.error:
+            raise self.error
+        return (Hit(P, 1.0, 1),)[:k]
+
+    async def aclose(self) -> None: ...
+
+
+async def play(
+    *answers: str | Exception, budget: Budget | None = None, retriever: OnePassage | None = None, objection=None
+) -> tuple[Rollout, ScriptedLLM]:
+    llm = ScriptedLLM(answers)
+    session = DirectSession(llm, retriever or OnePassage())
+    opening = (Message("user", "Question"),)
+    extra = {"objection": objection} if objection else {}
+    played = await rollout(opening, Tags(), session, budget or Budget(turns=3), Limits(), 5, Shelf(), **extra)
+    return played, llm
+
+
+async def test_search_then_answer() -> None:
+    played, llm = await play("<think>?</think><search>fact", "<answer>A")
+    assert (played.stop, played.finish) == (StopReason.FINISHED, Finish("A"))
+    assert [turn.query for turn in played.turns] == ["fact", None]
+    assert played.turns[0].observation == "[1] T: fact"
+    # what the model is shown next is its own message, closed, and the result: nothing of the past is rewritten
+    assert llm.requests[1].messages[:-2] == llm.requests[0].messages
+    assert llm.requests[1].messages[-2].content == "<think>?</think><search>fact</search>"
+    assert [request.seed for request in llm.requests] == [5, 6]
+
+
+async def test_a_message_without_a_move_costs_a_turn_but_no_search() -> None:
+    played, _ = await play("well", "<search>q", "<search>r")
+    assert (played.stop, played.finish) == (StopReason.TURNS, None)
+    assert sum(turn.query is not None for turn in played.turns) == 2
+
+
+async def test_forced_last_turn() -> None:
+    played, llm = await play("<search>q", "<answer>A", budget=Budget(turns=1, forced_last_turn=True))
+    assert played.finish == Finish("A")
+    assert "used up" in llm.requests[1].messages[-1].content
+    refused, _ = await play("<search>q", "<search>again", budget=Budget(turns=1, forced_last_turn=True))
+    assert refused.stop is StopReason.TURNS
+    assert [turn.query for turn in refused.turns] == ["q", None]
+
+
+async def test_searches_beyond_the_budget_are_not_executed() -> None:
+    played, _ = await play("<search>q", "<search>r", "<answer>A", budget=Budget(turns=3, searches=1))
+    assert [turn.query for turn in played.turns] == ["q", None, None]
+    assert played.finish == Finish("A")
+
+
+async def test_an_objection_is_shown_and_the_model_goes_on() -> None:
+    played, llm = await play(
+        "<answer>bad", "<answer>good", objection=lambda finish: "too bad" if finish.answer == "bad" else None
+    )
+    assert played.finish == Finish("good")
+    assert "too bad" in llm.requests[1].messages[-1].content
+
+
+async def test_failures_are_data() -> None:
+    timed_out, _ = await play("<search>q", LLMTimeout("slow"))
+    assert (timed_out.stop, len(timed_out.turns)) == (StopReason.ERRORED, 1)
+    assert "slow" in timed_out.error
+    no_hits, _ = await play("<search>q", retriever=OnePassage(RetrievalTimeout("late")))
+    assert no_hits.stop is StopReason.ERRORED
+    assert "late" in no_hits.error
+    overflow, _ = await play("<search>q", ContextOverflow("8192"))
+    assert (overflow.stop, overflow.finish) == (StopReason.CONTEXT, None)

@@ -1,0 +1,64 @@
+"""One small constrained call: a prompt file, a JSON schema of one string, the string."""
+
+import json
+from dataclasses import dataclass, field
+
+from questwell.agents.prompts import Prompts
+from questwell.agents.session import Session
+from questwell.llm.client import Request
+from questwell.types.corpus import Hit
+from questwell.types.trajectory import Turn
+
+
+def _schema(name: str, longest: int) -> str:
+    value = {"type": "string", "maxLength": longest}
+    return json.dumps(
+        {"type": "object", "properties": {name: value}, "required": [name], "additionalProperties": False}
+    )
+
+
+@dataclass(slots=True)
+class Moves:
+    """An agent's moves through its session, kept as turns."""
+
+    session: Session
+    prompts: Prompts
+    random_seed: int
+    temperature: float = 0.0
+    turns: list[Turn] = field(default_factory=list[Turn])
+
+    async def write(self, prompt: str, key: str, longest: int = 160, **values: object) -> str:
+        """The string of at most `longest` characters that the model writes under `key`; empty when it cannot be read.
+
+        Raises:
+            LLMError: the endpoint failed.
+        """
+        request = Request(
+            self.prompts.messages(prompt, **values),
+            max_tokens=longest // 3,
+            temperature=self.temperature,
+            seed=self.random_seed + len(self.turns),
+            schema=_schema(key, longest),
+        )
+        completion = await self.session.complete(request)
+        self.turns.append(Turn(completion.text))
+        try:
+            value = json.loads(completion.text)[key]
+        except (json.JSONDecodeError, KeyError, TypeError):
+            return ""
+        return " ".join(value.split()) if isinstance(value, str) else ""
+
+    async def search(self, query: str, k: int, observation: str = "") -> tuple[Hit, ...]:
+        """The hits of a real search, recorded as a turn of its own: code, not the model, chose the query.
+
+        Raises:
+            RetrievalError: the retriever failed.
+        """
+        hits = await self.session.search(query, k)
+        self.turns.append(Turn("", query, hits, observation))
+        return hits
+
+    @property
+    def searches(self) -> int:
+        """Searches so far, a count."""
+        return sum(turn.query is not None for turn in self.turns)

@@ -1,0 +1,278 @@
+"""What a passage offers: names that may lead to another passage, and spans that may be an answer."""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from questwell.retrieval.passages import sentences
+from questwell.scoring.answers import contains, normalise
+from questwell.types.corpus import Passage
+from questwell.types.game import AnswerType
+
+_MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
+_DATE = re.compile(
+    rf"\b(?:\d{{1,2}} (?:{_MONTHS}) \d{{4}}|(?:{_MONTHS}) \d{{1,2}}, \d{{4}}|(?:{_MONTHS}) \d{{4}}|1[4-9]\d\d|20\d\d)"
+    r"\b(?!s)"
+)
+_NUMBER = re.compile(
+    r"(?<![\w.,/$#:-])(?P<number>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
+    r"(?P<scale>%| percent| million| billion| trillion| thousand)?(?P<unit> (?:sq |cu )?[a-z]{1,14})?(?![\w/])"
+)
+_NAME = re.compile(
+    r"(?<![\w-])[A-Z][\w'&+-]*(?:\.[A-Z]\.?)?(?:(?: (?:of|of the|de|la|for|von|van|del) | |-)[A-Z][\w'&+-]*)*"
+)
+_NOT_UNITS = frozenset(
+    [
+        "a",
+        "an",
+        "and",
+        "are",
+        "as",
+        "at",
+        "be",
+        "but",
+        "by",
+        "can",
+        "could",
+        "did",
+        "do",
+        "does",
+        "for",
+        "from",
+        "had",
+        "has",
+        "have",
+        "he",
+        "if",
+        "in",
+        "into",
+        "is",
+        "it",
+        "its",
+        "may",
+        "more",
+        "not",
+        "of",
+        "on",
+        "or",
+        "she",
+        "since",
+        "so",
+        "than",
+        "that",
+        "the",
+        "then",
+        "there",
+        "they",
+        "this",
+        "through",
+        "to",
+        "until",
+        "use",
+        "used",
+        "uses",
+        "was",
+        "were",
+        "when",
+        "where",
+        "which",
+        "while",
+        "who",
+        "will",
+        "with",
+        "would",
+        "est",
+    ]
+)
+_RELATION = re.compile(
+    r"\b(?:by|at|from|in|of|after|called|named|for|with|on|using|under|is|was|were|are)(?: the| a| an)? $", re.I
+)
+_MAKER = re.compile(r"\b(?:by|at|from|after|for|in)(?: the| a| an)? $")
+_NOT_NAMES = frozenset(
+    [
+        "The",
+        "A",
+        "An",
+        "In",
+        "It",
+        "This",
+        "That",
+        "These",
+        "Those",
+        "He",
+        "She",
+        "They",
+        "His",
+        "Her",
+        "Its",
+        "Their",
+        "There",
+        "When",
+        "While",
+        "If",
+        "As",
+        "At",
+        "By",
+        "For",
+        "From",
+        "On",
+        "Or",
+        "And",
+        "But",
+        "See",
+        "Not",
+        "Also",
+        "No",
+        "Some",
+        "Most",
+        "Many",
+        "Each",
+        "Both",
+        "All",
+        "After",
+        "Before",
+        "Since",
+        "Under",
+        "With",
+        "Note",
+        "Other",
+        "However",
+        "Although",
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A piece of a passage's text that may be an answer."""
+
+    text: str
+    aliases: tuple[str, ...] = ()
+    weight: int = 0
+    """How likely it is to be asked for well; higher is better."""
+
+
+@lru_cache(maxsize=8192)
+def names(passage: Passage, subject: str) -> tuple[str, ...]:
+    """Proper names in the passage, other than its own subject, best bridges first.
+
+    Names that the corpus marks as links come first. A name that only occurs inside a longer name is left out
+    ("GNU" in "GNU Manifesto"), for a phrase could not replace it.
+    """
+    text = _own_words(passage.text)
+    linked = [link for link in passage.links if any(character.isupper() for character in link)]
+    written = [_clean(match, text) for match in _NAME.finditer(text)]
+    return tuple(
+        name
+        for name in dict.fromkeys([*linked, *written])
+        if len(normalise(name)) > 1
+        and len(name.split()) <= 6
+        and not contains(subject, name)
+        and not contains(name, subject)
+        and stands_alone(name, text)
+    )
+
+
+def stands_alone(name: str, text: str) -> bool:
+    """Whether `name` occurs in `text` somewhere other than inside a longer name or in a list of names."""
+    for match in re.finditer(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text):
+        before, after = text[: match.start()], text[match.end() :]
+        preceding = re.search(r"(?:^|[.!?:;] )?\b([A-Z][\w'-]*) $", before)
+        inside = (
+            preceding and preceding.group(1) not in _NOT_NAMES and not preceding.group().startswith((".", "!", "?"))
+        )
+        listed = _LIST_BEFORE.search(before) or _LIST_AFTER.match(after)
+        if not inside and not listed and not re.match(r" [A-Z]|'s? [A-Z]|/\w| \d", after):
+            return True
+    return False
+
+
+_LIST_BEFORE = re.compile(r"[A-Z][\w'.-]*(?: [\d,.]+ km| \[\w\])?(?:[,;]| and| or|, and|, or) $")
+_LIST_AFTER = re.compile(r"(?: [\d,.]+ km| \[\w\])?(?:[,;]| and| or|, and|, or) [A-Z]")
+
+
+@lru_cache(maxsize=8192)
+def fact(passage: Passage, needle: str) -> str:
+    """The passage's first sentence and the one in which `needle` stands: what a question about it is written from."""
+    parts = [passage.text[start:end] for start, end in sentences(passage.text)]
+    holding = next((part for part in parts if contains(part, needle)), "")
+    return holding if not parts or holding == parts[0] else f"{parts[0]} {holding}"
+
+
+def is_about(passage: Passage, subject: str, needle: str) -> bool:
+    """Whether what the passage says of `needle` is said of its subject, as far as its words show.
+
+    So it is in the document's first sentence, in a sentence that names the subject, and in a section of a document
+    about it (a title like "Chad: Geography").
+    """
+    if passage.title != subject:
+        return True
+    parts = [passage.text[start:end] for start, end in sentences(passage.text)]
+    at = next((number for number, part in enumerate(parts) if contains(part, needle)), None)
+    return at is not None and ((passage.offset == 0 and at == 0) or contains(parts[at], subject))
+
+
+@lru_cache(maxsize=8192)
+def spans(passage: Passage, subject: str, answer_type: AnswerType) -> tuple[Span, ...]:
+    """Spans of the wanted type, in the order of the text, without repeats and without those in the title."""
+    text = _own_words(passage.text)
+    match answer_type:
+        case AnswerType.DATE:
+            dates = [match for match in _DATE.finditer(text) if not _estimate(text, match)]
+            found = [Span(match.group(), weight=4 + (len(match.group()) > 4)) for match in dates]
+        case AnswerType.NUMBER:
+            found = [span for match in _NUMBER.finditer(text) if (span := _number(text, match))]
+        case AnswerType.ENTITY:
+            found = [Span(name, weight=name_weight(name, text)) for name in names(passage, subject)]
+    once = {normalise(span.text): span for span in reversed(found)}
+    return tuple(
+        span for span in reversed(once.values()) if normalise(span.text) and not contains(passage.title, span.text)
+    )
+
+
+def _own_words(text: str) -> str:
+    """`text` without what stands in square brackets: sources and editors' remarks are not facts about the subject."""
+    return re.sub(r"\[[^\[\]]*\]", " ", text)
+
+
+def _clean(match: re.Match[str], text: str) -> str:
+    """The matched name, or an empty string if it is only capitalised because it begins a sentence."""
+    words = match.group().removesuffix("'").removesuffix("'s").split()
+    begins = re.search(r"(?:^|[.!?:;\"(]\s*)$", text[: match.start()]) is not None
+    while words and words[0] in _NOT_NAMES:
+        words, begins = words[1:], False
+    return "" if begins and len(words) == 1 and words[0][1:].islower() else " ".join(words).rstrip("'-")
+
+
+def _estimate(text: str, match: re.Match[str]) -> bool:
+    """Whether a year only dates another figure, as in "(2023 est.)"."""
+    return bool(re.match(r"[^()]{0,12}est\.|\)", text[match.end() :])) and text[: match.start()].rstrip().endswith("(")
+
+
+def _number(text: str, match: re.Match[str]) -> Span | None:
+    number, scale, unit = match["number"], match["scale"] or "", match["unit"] or ""
+    if re.search(r"[A-Z][\w.'-]* $", text[: match.start()]):
+        return None  # part of a name: "IBM 709"
+    if _DATE.fullmatch(number) or re.search(
+        r"\b(?:version|release|v|section|chapter|no\.?) ?$", text[: match.start()], re.I
+    ):
+        return None
+    if re.search(rf"\b(?:{_MONTHS}) $", text[: match.start()]) or re.match(
+        rf" (?:{_MONTHS})\b", text[match.start("number") + len(number) :]
+    ):
+        return None
+    if unit.split() and (unit.split()[0] in _NOT_UNITS or unit.endswith("ing")):
+        unit = ""
+    if "," not in number and len(number.split(".")[0]) > 4:
+        return None  # a model's name or a code rather than a quantity
+    if not scale and not unit and "," not in number:
+        return None
+    bare = f"{number}{scale}"
+    return Span(f"{bare}{unit}", (bare,) if unit else (), weight=3 + bool(scale or "," in number or "." in number))
+
+
+def name_weight(name: str, text: str) -> int:
+    """How plainly `text` relates its subject to `name`, from 0 to 5: "by NAME" says more than a mere mention."""
+    before = [text[: match.start()] for match in re.finditer(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text)]
+    related = max((bool(_RELATION.search(part)) + bool(_MAKER.search(part)) for part in before), default=0)
+    return 2 * related + (len(name) > 4)

@@ -1,0 +1,69 @@
+import pytest
+
+from questwell.errors import LLMTimeout
+from questwell.llm.client import Message
+from questwell.llm.scripted import ScriptedLLM
+from questwell.scoring.judge import Judge, verdict
+from questwell.types.game import Judgement, Label
+
+
+def opening(question: str, reference: str, answer: str) -> tuple[Message, ...]:
+    return (Message("user", f"{question}|{reference}|{answer}"),)
+
+
+async def judged(
+    answer: str | None, *replies: str | Exception, references: tuple[str, ...] = ("Elsa Marwood",)
+) -> Judgement:
+    return await Judge(opening).judge("Who?", references, answer, ScriptedLLM(replies).complete)
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        ("verdict: yes", True),
+        ("Verdict: No.", False),
+        ('{"verdict": "yes"}', True),
+        ("yes", True),
+        ("**No**", False),
+        ("The two are the same.\nverdict: yes", True),
+        ("<think>verdict: yes</think>no", False),
+        ("Incorrect", None),
+        ("correct", None),
+        ("yes and no", None),
+        ("verdict: yes\nverdict: no", None),
+        ("verdict: maybe", None),
+        ("yes, because it says so", None),
+        ("I would say yes", None),
+        ("", None),
+        ("not yes", None),
+    ],
+)
+def test_verdict_is_read_strictly(reply: str, expected: bool | None) -> None:
+    assert verdict(reply) is expected
+
+
+async def test_exact_match_asks_no_model() -> None:
+    assert (await judged("elsa marwood.")).label is Label.RIGHT  # a script without answers would fail the test
+
+
+@pytest.mark.parametrize("answer", [None, "", "  "])
+async def test_no_answer_is_wrong(answer: str | None) -> None:
+    assert await judged(answer) == Judgement(Label.WRONG, "no_answer")
+
+
+async def test_another_number_is_wrong_without_asking() -> None:
+    judgement = await judged("in 1882", references=("1881", "November 1881"))
+    assert judgement.label is Label.WRONG
+    assert (await judged("sometime in 1881", "verdict: yes", references=("November 1881",))).label is Label.RIGHT
+
+
+async def test_an_unusable_reply_is_asked_again_and_then_unscored() -> None:
+    assert (await judged("E. Marwood", "hmm", "verdict: yes")).label is Label.RIGHT
+    unscored = await judged("E. Marwood", "yes and no", "Incorrect")
+    assert (unscored.label, unscored.reason) == (Label.UNSCORED, "Incorrect")
+
+
+async def test_a_failing_judge_is_an_error_not_a_verdict() -> None:
+    judgement = await judged("E. Marwood", LLMTimeout("30 s passed"))
+    assert judgement.label is Label.ERRORED
+    assert "30 s passed" in judgement.reason
