@@ -26,6 +26,9 @@ class Seed:
     target: int | None
     """S, the search steps that a right attempt must need; None is the paper's "S unspecified"."""
     answer_type: AnswerType
+    """The kind of answer to ask for."""
+    other_types: tuple[AnswerType, ...] = ()
+    """Kinds that are accepted too, when the corpus offers none of the first."""
     random_seed: int = 0
     """Start of every random choice of this play."""
 
