@@ -1,7 +1,7 @@
 """Any OpenAI-compatible endpoint as an `LLM`: vLLM, SGLang, llama.cpp, Ollama, OpenAI, Gemini, OpenRouter and others.
 
 Speaks HTTP through httpx2 and not through the openai SDK, which costs 2.3 ms of CPU a call at 256 in flight against
-0.7 ms here (`benchmarks/overhead.py`), and whose reply types would hide the malformed replies that `replies.py` sorts.
+0.9 ms here (`benchmarks/overhead.py`), and whose reply types would hide the malformed replies that `replies.py` sorts.
 The one retry layer is in `OpenAIClient.complete`.
 """
 
