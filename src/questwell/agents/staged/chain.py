@@ -1,7 +1,7 @@
 """Chains of passages in which each names the subject of the next: the skeleton of a multi-hop question."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from questwell.agents.staged.spans import Span, is_about, name_weight, names, spans, stands_alone
@@ -18,6 +18,11 @@ class Link:
     source: Passage
     name: str
     target: Passage
+
+    @property
+    def weight(self) -> int:
+        """How plainly the source relates its subject to the name; higher is better."""
+        return (self.name in self.source.links) + name_weight(self.name, self.source.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,24 +41,18 @@ class Chain:
     @property
     def weight(self) -> float:
         """How well it promises to read: plain relations between subjects and names, a plain answer."""
-        plain = [(link.name in link.source.links) + name_weight(link.name, link.source.text) for link in self.links]
+        plain = [link.weight for link in self.links]
         return self.answer.weight + (sum(plain) / len(plain) if plain else 0)
 
-    @property
-    def key(self) -> tuple[str, ...]:
-        """What makes it this chain and no other."""
-        return (*(passage.id for passage in self.passages), normalise(self.answer.text))
 
-
-def links(source: Passage, pool: Sequence[Passage]) -> Iterator[Link]:
+def links(source: Passage, pool: Iterable[Passage]) -> Iterator[Link]:
     """Links from `source` to passages of `pool` about something that it names."""
     here = subject(source.title)
-    for name in names(source, here):
-        if not is_about(source, here, name):
-            continue
-        for target in pool:
-            if target.document_id != source.document_id and normalise(subject(target.title)) == normalise(name):
-                yield Link(source, name, target)
+    named = {normalise(name): name for name in names(source, here) if is_about(source, here, name)}
+    for target in pool:
+        name = named.get(normalise(subject(target.title)))
+        if name is not None and target.document_id != source.document_id:
+            yield Link(source, name, target)
 
 
 def chains(
@@ -67,28 +66,14 @@ def chains(
     """
     pool = [passage for passage in pool if not passage.text.startswith("1. ")]  # several senses under one title
     linked = {passage.id: list(links(passage, pool)) for passage in pool}
-    found: list[Chain] = []
     starts = [passage for passage in pool if _is_name(subject(passage.title))]
     rng.shuffle(starts)
-    for start in starts:
-        for path in _paths(start, length - 1, linked):
-            last = path[-1].target if path else start
-            earlier = [link.source for link in path]
-            if any(
-                contains(passage.text, link.name) for link in path for passage in earlier if passage is not link.source
-            ):
-                continue
-            options = sorted(
-                (
-                    span
-                    for span in spans(last, subject(last.title), answer_type)
-                    if not any(contains(f"{p.title} {p.text}", span.text) for p in earlier)
-                    and stands_alone(span.text, last.text)
-                    and is_about(last, subject(last.title), span.text)
-                ),
-                key=lambda span: -span.weight,
-            )
-            found.extend(Chain(start, path, span) for span in options[:3])
+    found = [
+        chain
+        for start in starts
+        for path in _paths(start, length - 1, linked)
+        for chain in _end(start, path, answer_type)
+    ]
     rng.shuffle(found)
     about = normalise(subject(seed.title))
 
@@ -97,13 +82,25 @@ def chains(
             return 0
         return 1 if any(normalise(subject(passage.title)) == about for passage in chain.passages) else 2
 
-    found.sort(key=lambda chain: (distance(chain), -chain.weight))
-    return found
+    return sorted(found, key=lambda chain: (distance(chain), -chain.weight))
 
 
-def _is_name(title: str) -> bool:
-    """Whether a title is a proper name; in a script without capitals every title is taken for one."""
-    return any(c.isupper() or c.isdigit() for c in title) or title.lower() == title.upper()
+def depths(pool: Sequence[Passage], most: int) -> dict[str, int]:
+    """Passage id to the number of passages in the longest chain of the pool that ends there, at most `most`."""
+    deepest = dict.fromkeys((passage.id for passage in pool), 1)
+    linked = {passage.id: [link.target.id for link in links(passage, pool)] for passage in pool}
+    frontier = [(passage.id, (passage.id,)) for passage in pool]
+    for _ in range(most - 1):
+        frontier = [(target, (*path, target)) for at, path in frontier for target in linked[at] if target not in path]
+        frontier = frontier[:10_000]
+        for target, path in frontier:
+            deepest[target] = max(deepest[target], len(path))
+    return deepest
+
+
+def skips_a_step(source: Passage, later: Sequence[Passage]) -> bool:
+    """Whether `source`, put before `later`, already names what one of them but the first is about."""
+    return any(contains(source.text, subject(passage.title)) for passage in later[1:])
 
 
 def _paths(start: Passage, hops: int, linked: dict[str, list[Link]]) -> Iterator[tuple[Link, ...]]:
@@ -114,19 +111,27 @@ def _paths(start: Passage, hops: int, linked: dict[str, list[Link]]) -> Iterator
         for rest in _paths(link.target, hops - 1, linked):
             path = (link, *rest)
             documents = [start.document_id, *(step.target.document_id for step in path)]
-            if len(set(documents)) == len(documents):
+            targets = [step.target for step in path]
+            if len(set(documents)) == len(documents) and not skips_a_step(start, targets):
                 yield path
 
 
-def depths(pool: Sequence[Passage], most: int) -> dict[str, int]:
-    """Passage id to the number of passages in the longest chain of the pool that ends there, at most `most`."""
-    deepest = dict.fromkeys((passage.id for passage in pool), 1)
-    linked = {passage.id: [link.target.id for link in links(passage, pool)] for passage in pool}
-    frontier = [(passage.id, (passage.id,)) for passage in pool]
-    for _ in range(most - 1):
-        frontier = [(target, (*path, target)) for at, path in frontier for target in linked[at] if target not in path][
-            :10_000
-        ]
-        for target, path in frontier:
-            deepest[target] = max(deepest[target], len(path))
-    return deepest
+def _end(start: Passage, path: tuple[Link, ...], answer_type: AnswerType) -> Iterator[Chain]:
+    """The path with each of the three most promising answers in its last passage."""
+    passages = (start, *(link.target for link in path))
+    *earlier, last = passages
+    about = subject(last.title)
+    options = [
+        span
+        for span in spans(last, about, answer_type)
+        if stands_alone(span.text, last.text)
+        and is_about(last, about, span.text)
+        and not any(contains(f"{passage.title} {passage.text}", span.text) for passage in earlier)
+    ]
+    for span in sorted(options, key=lambda span: -span.weight)[:3]:
+        yield Chain(start, path, span)
+
+
+def _is_name(title: str) -> bool:
+    """Whether a title is a proper name; in a script without capitals every title is taken for one."""
+    return any(c.isupper() or c.isdigit() for c in title) or title.lower() == title.upper()

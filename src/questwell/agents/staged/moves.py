@@ -59,6 +59,11 @@ class Moves:
         return hits
 
     @property
+    def calls(self) -> int:
+        """Model calls so far, a count."""
+        return len(self.turns) - self.searches
+
+    @property
     def searches(self) -> int:
         """Searches so far, a count."""
         return sum(turn.query is not None for turn in self.turns)

@@ -1,51 +1,25 @@
 """The staged proposer: code picks a chain of passages and an answer, the model words it step by step."""
 
+import itertools
 import random
-import re
 from collections import Counter
-from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Iterable, Iterator
+from dataclasses import dataclass
 
-from questwell.agents import form
 from questwell.agents.prompts import Prompts
-from questwell.agents.proposer import Draft
+from questwell.agents.proposer import Case, Draft
 from questwell.agents.rollout import Budget
 from questwell.agents.session import Session
-from questwell.agents.staged.chain import Chain, Link, chains, depths
+from questwell.agents.staged.chain import Chain, Link, chains, depths, links, skips_a_step
 from questwell.agents.staged.moves import Moves
-from questwell.agents.staged.spans import Span, fact, names, spans
-from questwell.agents.tools import neutralise, show
+from questwell.agents.staged.spans import Span, names, spans
+from questwell.agents.staged.writer import Worded, Writer
 from questwell.errors import ContextOverflow, LLMError, RetrievalError
 from questwell.retrieval.corpus import subject
-from questwell.scoring.answers import contains, exact_match
+from questwell.scoring.answers import normalise
 from questwell.types.corpus import Passage
-from questwell.types.game import Proposal, Seed, Step
+from questwell.types.game import Feedback, FeedbackKind, Proposal, Round, Seed
 from questwell.types.trajectory import Role, StopReason, Style, Trajectory
-
-
-@dataclass(slots=True)
-class Pool:
-    """Passages at hand, and what was already found out about them."""
-
-    passages: dict[str, Passage] = field(default_factory=dict[str, Passage])
-    questions: dict[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
-    """(passage id, answer) to the checked question, or to what was wrong with it."""
-    phrases: dict[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
-    """(source id, name) to the checked phrase for it; empty if none could be had."""
-
-    def add(self, passages: Sequence[Passage]) -> None:
-        """Put new passages at the end."""
-        for passage in passages:
-            self.passages.setdefault(passage.id, passage)
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A worded chain."""
-
-    chain: Chain
-    question: str
-    steps: tuple[Step, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,197 +37,221 @@ class StagedProposer:
     async def propose(self, seed: Seed, session: Session, random_seed: int) -> Draft:
         """Search around the seed for chains, then word one of them."""
         moves = Moves(session, self.prompts, random_seed, self.temperature)
-        rng = random.Random(random_seed)
-        return await self._draft(self._propose(seed, Pool(), moves, rng), moves)
+        return await self._draft(self._propose(seed, moves, random.Random(random_seed)), moves)
 
-    async def _draft(self, work: Awaitable[Plan | str], moves: Moves) -> Draft:
-        """The draft that `work` leads to, with the trajectory of its moves."""
-        plan: Plan | str
-        stop, error = StopReason.FINISHED, ""
-        try:
-            plan = await work
-        except ContextOverflow as overflow:
-            plan, stop = f"context overflow: {overflow}", StopReason.CONTEXT
-        except (LLMError, RetrievalError) as failure:
-            plan, stop, error = str(failure), StopReason.ERRORED, f"{type(failure).__name__}: {failure}"
-        if isinstance(plan, str) and stop is StopReason.FINISHED:
-            stop = StopReason.GAVE_UP
-        trajectory = Trajectory(
-            role=Role.PROPOSER,
-            style=Style.STAGED,
-            turns=tuple(moves.turns),
-            stop=stop,
-            error=error,
-            model=moves.session.model,
-            prompts=self.prompts.hash,
-        )
-        if isinstance(plan, str):
-            return Draft(None, trajectory, plan)
-        answer = plan.chain.answer
-        return Draft(
-            Proposal(plan.question, answer.text, answer.aliases, plan.steps, plan.chain.passages, trajectory),
-            trajectory,
-        )
+    async def repair(
+        self, seed: Seed, rounds: tuple[Round, ...], case: Case, session: Session, random_seed: int
+    ) -> tuple[Draft, Feedback | None]:
+        """Too easy: one hop more in front, or a longer chain. Unsolved: a chain without the step that failed.
 
-    async def _propose(self, seed: Seed, pool: Pool, moves: Moves, rng: random.Random) -> Plan | str:
-        pool.add([seed.passage])
+        No search: only passages that either agent has retrieved.
+        """
+        moves = Moves(session, self.prompts, random_seed, self.temperature)
+        diagnosis = diagnose(rounds[-1], case)
+        draft = await self._draft(self._repair(seed, rounds, case, diagnosis, moves, random.Random(random_seed)), moves)
+        if draft.proposal is None:
+            return draft, None
+        change = f"{rounds[-1].proposal.question} -> {draft.proposal.question}"
+        return draft, Feedback(case.kind, case.shown.index if case.shown else -1, diagnosis.explanation, change)
+
+    async def _propose(self, seed: Seed, moves: Moves, rng: random.Random) -> Worded | str:
+        pool = {seed.passage.id: seed.passage}
         await self._explore(seed, pool, moves, rng)
-        problem = "the passages around the seed form no chain that ends in an answer of the wanted type"
-        written = len(moves.turns) - moves.searches
-        for chain in self._candidates(seed, pool, rng):
-            if len(moves.turns) - moves.searches - written >= self.calls:
-                break
-            result = await self._word(chain, seed, pool, moves)
+        writer = Writer(moves, self.budget.top_k)
+        return await self._first_worded(self._candidates(seed, tuple(pool.values()), rng), seed, writer)
+
+    async def _repair(
+        self,
+        seed: Seed,
+        rounds: tuple[Round, ...],
+        case: Case,
+        diagnosis: "Diagnosis",
+        moves: Moves,
+        rng: random.Random,
+    ) -> Worded | str:
+        pool = tuple(_everything_retrieved(seed, rounds).values())
+        last = rounds[-1].proposal
+        writer = Writer(moves, top_k=None)
+        if case.kind is FeedbackKind.DIFFICULTY and not diagnosis.answer_found_at_once:
+            worded = Worded(_bare_chain(last), last.question, last.steps)
+            for link in _into(last.evidence, pool):
+                if moves.calls >= self.calls // 2:
+                    break
+                extended = await writer.extend(worded, link, seed)
+                if not isinstance(extended, str):
+                    return extended
+        used = {_key(played.proposal.evidence, played.proposal.answer) for played in rounds}
+        others = (
+            chain
+            for chain in self._candidates(seed, pool, rng)
+            if _key(chain.passages, chain.answer.text) not in used and not diagnosis.faulty(chain)
+        )
+        return await self._first_worded(others, seed, writer)
+
+    async def _first_worded(self, candidates: Iterable[Chain], seed: Seed, writer: Writer) -> Worded | str:
+        problem = "the passages form no chain that ends in an answer of the wanted type"
+        spent = writer.moves.calls
+        for chain in candidates:
+            result = await writer.word(chain, seed)
             if not isinstance(result, str):
                 return result
             problem = result
+            if writer.moves.calls - spent >= self.calls:
+                break
         return problem
 
-    def _candidates(self, seed: Seed, pool: Pool, rng: random.Random) -> list[Chain]:
-        """Chains worth wording: the wanted length before the wanted type; at most two that differ only in the answer."""
-        passages = list(pool.passages.values())
+    def _candidates(self, seed: Seed, pool: tuple[Passage, ...], rng: random.Random) -> Iterator[Chain]:
+        """Chains worth wording, those of the wanted length first; at most two that differ only in the answer."""
         wanted = seed.target or 2
-        found: list[Chain] = []
         for length in range(wanted, min(wanted, 2) - 1, -1):
             for answer_type in (seed.answer_type, *seed.other_types):
                 paths: Counter[tuple[str, ...]] = Counter()
-                for chain in chains(passages, length, answer_type, rng, seed.passage):
+                for chain in chains(pool, length, answer_type, rng, seed.passage):
                     path = tuple(passage.id for passage in chain.passages)
                     paths[path] += 1
                     if paths[path] <= 2:
-                        found.append(chain)
-        return found
+                        yield chain
 
-    async def _explore(self, seed: Seed, pool: Pool, moves: Moves, rng: random.Random) -> None:
-        """Search in both directions until enough chains are at hand: for what names lead to, and for who names a subject.
+    async def _explore(self, seed: Seed, pool: dict[str, Passage], moves: Moves, rng: random.Random) -> None:
+        """Search in both directions until enough chains are at hand.
 
-        Forward grows the deepest chain; backward puts a passage in front of one that already ends in an answer.
+        Forward, for what a passage names, grows the deepest chain; backward, for the subject of a passage that holds an
+        answer, finds who names it.
         """
         wanted = seed.target or 2
         tried: set[str] = set()
 
         async def search(query: str) -> None:
             tried.add(query)
-            pool.add([hit.passage for hit in await moves.search(query, self.budget.top_k)])
+            pool.update((hit.passage.id, hit.passage) for hit in await moves.search(query, self.budget.top_k))
 
         await search(subject(seed.passage.title))
-        while moves.searches < self.budget.searches and not self._enough(seed, pool, rng):
-            passages = list(pool.passages.values())
+        while moves.searches < self.budget.searches and not self._has_enough(seed, pool, rng):
+            passages = tuple(pool.values())
             depth = depths(passages, wanted)
             forward = {p.id: [name for name in names(p, subject(p.title)) if name not in tried] for p in passages}
+            starts = [p for p in passages if forward[p.id]]
             ends = [
                 p for p in passages if subject(p.title) not in tried and spans(p, subject(p.title), seed.answer_type)
             ]
-            starts = [p for p in passages if forward[p.id]]
-            if not ends and not starts:
-                return
             if starts and (moves.searches % 2 or not ends):
                 near = max(
                     starts, key=lambda p: (depth[p.id] < wanted, depth[p.id], p.id == seed.passage.id, rng.random())
                 )
                 await search(forward[near.id][0])
-            else:
+            elif ends:
                 await search(subject(max(ends, key=lambda p: (depth[p.id], rng.random())).title))
+            else:
+                return
 
-    def _enough(self, seed: Seed, pool: Pool, rng: random.Random) -> bool:
-        found = chains(list(pool.passages.values()), seed.target or 2, seed.answer_type, rng, seed.passage)
+    def _has_enough(self, seed: Seed, pool: dict[str, Passage], rng: random.Random) -> bool:
+        found = chains(tuple(pool.values()), seed.target or 2, seed.answer_type, rng, seed.passage)
         return len({tuple(passage.id for passage in chain.passages) for chain in found}) >= self.enough
 
-    async def _word(self, chain: Chain, seed: Seed, pool: Pool, moves: Moves) -> Plan | str:
-        """The proposal of a chain, or why it makes none."""
-        last = chain.passages[-1]
-        question = await self._question(chain, pool, moves)
-        if not question.endswith("?"):
-            return question
-        steps = [Step(question, chain.answer.text, last.id)]
-        for link in reversed(chain.links):
-            phrase = await self._phrase(link, pool, moves)
-            if not phrase:
-                return f"no phrase for {link.name!r} from {subject(link.source.title)!r}"
-            question = _replace(question, link.name, phrase)
-            steps.insert(0, Step(f"What is {phrase}?", link.name, link.source.id))
-        if problem := form.problem(question, chain.answer.text, seed, chain.passages):
-            return f"{problem} {question!r}"
-        return Plan(chain, question, tuple(steps))
-
-    async def _question(self, chain: Chain, pool: Pool, moves: Moves) -> str:
-        """The checked question of the chain's last step, or what is wrong with the best that could be had."""
-        last = chain.passages[-1]
-        key = (last.id, chain.answer.text)
-        if key not in pool.questions:
-            about = chain.links[-1].name if chain.links else subject(last.title)
-            pool.questions[key] = await self._new_question(last, about, chain.answer, moves)
-        return pool.questions[key]
-
-    async def _new_question(self, last: Passage, about: str, answer: Span, moves: Moves) -> str:
-        question = await moves.write(
-            "staged_question",
-            "question",
-            140,
-            passage=f"{last.title}: {neutralise(fact(last, answer.text))}",
-            subject=about,
-            answer=answer.text,
+    async def _draft(self, work: Awaitable[Worded | str], moves: Moves) -> Draft:
+        """The draft that `work` leads to, with the trajectory of its moves; failures end it as data."""
+        stop, error = StopReason.GAVE_UP, ""
+        try:
+            result = await work
+        except ContextOverflow as overflow:
+            result, stop = f"context overflow: {overflow}", StopReason.CONTEXT
+        except (LLMError, RetrievalError) as failure:
+            error = f"{type(failure).__name__}: {failure}"
+            result, stop = error, StopReason.ERRORED
+        trajectory = Trajectory(
+            role=Role.PROPOSER,
+            style=Style.STAGED,
+            turns=tuple(moves.turns),
+            stop=stop if isinstance(result, str) else StopReason.FINISHED,
+            error=error,
+            model=moves.session.model,
+            prompts=self.prompts.hash,
         )
-        if problem := _question_problem(question, about, answer.text):
-            return f"{problem}: {question!r}"
-        if last.id not in await self._found(question, moves):
-            return f"searching {question!r} does not find its passage"
-        found = await self._read(question, last, moves)
-        if not agrees(found, answer.text, answer.aliases):
-            return f"round trip: {question!r} gave {found!r}, not {answer.text!r}"
-        return question
-
-    async def _phrase(self, link: Link, pool: Pool, moves: Moves) -> str:
-        key = (link.source.id, link.name)
-        if key not in pool.phrases:
-            pool.phrases[key] = await self._new_phrase(link, moves)
-        return pool.phrases[key]
-
-    async def _new_phrase(self, link: Link, moves: Moves) -> str:
-        about = subject(link.source.title)
-        phrase = await moves.write(
-            "staged_phrase",
-            "phrase",
-            100,
-            passage=f"{link.source.title}: {neutralise(fact(link.source, link.name))}",
-            subject=about,
-            target=link.name,
+        if isinstance(result, str):
+            return Draft(None, trajectory, result)
+        answer = result.chain.answer
+        evidence = result.chain.passages
+        return Draft(
+            Proposal(result.question, answer.text, answer.aliases, result.steps, evidence, trajectory), trajectory
         )
-        phrase = phrase.rstrip(".")
-        if (
-            len(phrase.split()) > 16
-            or not re.match(r"the \w", phrase, re.I)
-            or not contains(phrase, about)
-            or contains(phrase, link.name)
-        ):
-            return ""
-        if link.source.id not in await self._found(f"What is {phrase}?", moves):
-            return ""
-        found = await self._read(f"What is the name of {phrase}?", link.source, moves)
-        return phrase[0].lower() + phrase[1:] if agrees(found, link.name, ()) else ""
-
-    async def _found(self, question: str, moves: Moves) -> list[str]:
-        return [hit.passage.id for hit in await moves.search(question, self.budget.top_k)]
-
-    async def _read(self, question: str, passage: Passage, moves: Moves) -> str:
-        return await moves.write("staged_read", "answer", 80, passages=show(passage, 1), question=question)
 
 
-def agrees(found: str, wanted: str, aliases: Sequence[str]) -> bool:
-    return exact_match(found, [wanted, *aliases]) or (contains(found, wanted) and len(found) < 2 * len(wanted) + 8)
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What a round showed about its chain."""
+
+    explanation: str
+    answer_found_at_once: bool = False
+    """The first search of the easiest right attempt already found the passage with the answer."""
+    broken_link: tuple[str, str] | None = None
+    """Ids of two passages in a row, of which no attempt got from the first to the second."""
+    broken_end: tuple[str, str] | None = None
+    """Id of the last passage and its answer, when an attempt saw the passage and still answered otherwise."""
+
+    def faulty(self, chain: Chain) -> bool:
+        """Whether `chain` holds what failed."""
+        ids = [passage.id for passage in chain.passages]
+        return self.broken_link in itertools.pairwise(ids) or self.broken_end == (
+            ids[-1],
+            normalise(chain.answer.text),
+        )
 
 
-def _question_problem(question: str, about: str, answer: str) -> str | None:
-    if not contains(question, about):
-        return "the subject is missing"
-    if contains(question, answer):
-        return "the answer is in the question"
-    if len(question.split()) > 22:
-        return "it is too long"
-    if not question.endswith("?") or re.search(rf"{re.escape(about)}'s?\b", question) or "passage" in question.lower():
-        return "it cannot be nested"
-    return None
+def diagnose(last: Round, case: Case) -> Diagnosis:
+    """Why a proposal was too easy, or where its attempts lost the chain: read off what they retrieved."""
+    proposal = last.proposal
+    ids = [passage.id for passage in proposal.evidence]
+    titles = [passage.title for passage in proposal.evidence]
+    if case.kind is FeedbackKind.DIFFICULTY and case.shown is not None:
+        searched = [turn for turn in case.shown.trajectory.turns if turn.query is not None]
+        found = [[hit.passage.id for hit in turn.hits] for turn in searched]
+        first = next((number for number, hits in enumerate(found, 1) if ids[-1] in hits), None)
+        where = (
+            f"search {first} ({searched[first - 1].query!r}) already found {titles[-1]!r}, which holds the answer"
+            if first
+            else "the answer came from another passage than the intended one"
+        )
+        return Diagnosis(f"{len(searched)} searches were enough: {where}", answer_found_at_once=first == 1)
+    seen = {hit.passage.id for attempt in last.attempts for hit in attempt.trajectory.hits}
+    lost = next((n for n, passage_id in enumerate(ids) if passage_id not in seen), None)
+    given = f"; one answered {case.shown.trajectory.answer!r}" if case.shown else ""
+    if lost is None:
+        text = f"attempts found {titles[-1]!r} and still did not answer {proposal.answer!r}{given}"
+        return Diagnosis(text, broken_end=(ids[-1], normalise(proposal.answer)))
+    text = f"no attempt found {titles[lost]!r}, step {lost + 1} of {len(ids)}{given}"
+    return Diagnosis(text, broken_link=(ids[lost - 1], ids[lost]) if lost else (ids[0], ids[1]) if ids[1:] else None)
 
 
-def _replace(question: str, name: str, phrase: str) -> str:
-    return re.sub(rf"(?i)\b(?:the )?{re.escape(name)}(?!\w)", lambda _: phrase, question, count=1)
+def _key(evidence: Iterable[Passage], answer: str) -> tuple[str, ...]:
+    return (*(passage.id for passage in evidence), normalise(answer))
+
+
+def _everything_retrieved(seed: Seed, rounds: Iterable[Round]) -> dict[str, Passage]:
+    pool = {seed.passage.id: seed.passage}
+    for played in rounds:
+        for trajectory in (played.proposal.trajectory, *(attempt.trajectory for attempt in played.attempts)):
+            pool.update((hit.passage.id, hit.passage) for hit in trajectory.hits)
+    return pool
+
+
+def _bare_chain(proposal: Proposal) -> Chain:
+    """The chain of a proposal, as far as its evidence and steps tell it."""
+    evidence = proposal.evidence
+    hops = tuple(
+        Link(source, step.answer, target)
+        for source, target, step in zip(evidence, evidence[1:], proposal.steps, strict=False)
+    )
+    return Chain(evidence[0], hops, Span(proposal.answer, proposal.aliases))
+
+
+def _into(evidence: tuple[Passage, ...], pool: tuple[Passage, ...]) -> list[Link]:
+    """Links from other documents to the first passage of a chain that would not give a later step away."""
+    documents = {passage.document_id for passage in evidence}
+    found = [
+        link
+        for source in pool
+        if source.document_id not in documents
+        for link in links(source, [evidence[0]])
+        if not skips_a_step(source, evidence)
+    ]
+    return sorted(found, key=lambda link: (-link.weight, link.source.id))

@@ -8,7 +8,7 @@ from questwell.agents.session import Session
 from questwell.agents.staged.moves import Moves
 from questwell.agents.tools import Shelf, neutralise
 from questwell.errors import ContextOverflow, LLMError, RetrievalError
-from questwell.scoring.answers import normalise
+from questwell.scoring.answers import contains, normalise
 from questwell.types.trajectory import Role, StopReason, Style, Trajectory
 
 NOT_FOUND = "not found"
@@ -51,15 +51,20 @@ class StagedSolver:
             repeated = any(normalise(step) == normalise(asked) for asked, _ in known)
             if normalise(step) in ("done", "") or repeated:
                 break
-            shelf = Shelf()
-            hits = await moves.search(step, self.budget.top_k)
-            passages = shelf.show(hits)
-            moves.turns[-1] = replace(moves.turns[-1], observation=passages)
-            found = (
-                await moves.write("staged_read", "answer", 80, passages=passages, question=step) if hits else NOT_FOUND
-            )
-            known.append((step, found or NOT_FOUND))
+            known.append((step, await self._look_up(step, moves)))
         answers = [found for _, found in known if normalise(found) != NOT_FOUND]
         if not answers or normalise(known[-1][1]) == NOT_FOUND:
             return None, StopReason.GAVE_UP
         return answers[-1], StopReason.FINISHED
+
+    async def _look_up(self, step: str, moves: Moves) -> str:
+        """What a search says on one single question, or NOT_FOUND: words that stand in no hit are no answer."""
+        shelf = Shelf()
+        hits = await moves.search(step, self.budget.top_k)
+        passages = shelf.show(hits)
+        moves.turns[-1] = replace(moves.turns[-1], observation=passages)
+        if not hits:
+            return NOT_FOUND
+        found = await moves.write("staged_read", "answer", 90, passages=passages, question=step)
+        grounded = any(contains(f"{hit.passage.title} {hit.passage.text}", found) for hit in hits)
+        return found if grounded else NOT_FOUND
