@@ -6,7 +6,7 @@ Opened by many processes at once; needs no server. `indexing.py` builds what is 
 import asyncio
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Self, cast
+from typing import NamedTuple, Self, cast
 
 import tantivy
 
@@ -15,7 +15,7 @@ from questwell.retrieval.analysis import Analyzer, Terms
 from questwell.retrieval.manifest import ID, ORDINAL, STORED, SUBJECT, TEXT, TITLE, Manifest, open_files, unpack
 from questwell.types.corpus import Hit, Passage
 
-RANKING = 1
+RANKING = 2
 """Raise it when the same index would rank in another way than before: it is part of the retriever's name."""
 COMMON = 0.1
 """Share of the passages above which a term is dropped from a query: a third of the time for the same recall."""
@@ -30,10 +30,17 @@ TITLE_WEIGHT = 0.75
 DECIMALS = 4
 """Of a score. tantivy adds single-precision numbers in an order that depends on the segments: what differs less than
 this is a tie, so that ranks do not depend on how the index was built."""
-SPARE = 16
-"""Candidates beyond k that are fetched to see where a tie at rank k ends."""
+SPARE = 64
+"""Candidates beyond k that are looked at, but not loaded, to see where a tie at rank k ends."""
 INLINE_PASSAGES = 200_000
 """Up to this size a search takes less time than handing it to a thread costs."""
+
+
+class _Scored(NamedTuple):
+    score: float
+    ordinal: int
+    """Place in the corpus, from 0: the same however the index was built, and read without loading the passage."""
+    address: tantivy.DocAddress
 
 
 class LexicalIndex:
@@ -95,13 +102,12 @@ class LexicalIndex:
         """Nothing to release that the garbage collector does not."""
 
     def find(self, query: str, k: int) -> tuple[Hit, ...]:
-        """At most `k` hits for any string, best first; equal scores in the order of their ids."""
+        """At most `k` hits for any string, best first; equal scores in the order of the corpus."""
         terms = self.query_terms(query)
         if k < 1 or not terms:
             return ()
-        scored = [(score, self._load(address)) for score, address in self._candidates(self._either(terms), k)]
-        scored.sort(key=lambda pair: (-pair[0], pair[1].id))
-        return tuple(Hit(passage, score, rank) for rank, (score, passage) in enumerate(scored[:k], start=1))
+        best = sorted(self._candidates(self._either(terms), k), key=lambda scored: (-scored.score, scored.ordinal))
+        return tuple(Hit(self._load(scored.address), scored.score, rank) for rank, scored in enumerate(best[:k], 1))
 
     def query_terms(self, query: str) -> tuple[str, ...]:
         """Terms that a query is searched by, rarest first; those that no passage holds left out."""
@@ -141,18 +147,49 @@ class LexicalIndex:
             queries.append(tantivy.Query.boost_query(in_title, TITLE_WEIGHT))
         return tantivy.Query.boolean_query([(tantivy.Occur.Should, query) for query in queries])
 
-    def _candidates(self, query: tantivy.Query, k: int) -> list[tuple[float, tantivy.DocAddress]]:
-        """The best `k`, and every other passage with the score of the last of them."""
+    def _candidates(self, query: tantivy.Query, k: int) -> list[_Scored]:
+        """The best `k` and some more: all with the score of the last, or as many of them as stand first in the corpus.
+
+        A template-like corpus may give one score to every passage. So of a long tie only a prefix of the corpus is
+        looked at, found by bisection: at most log2(passages) searches, none of which gives more than k + SPARE hits.
+        """
         limit = min(k, len(self)) + SPARE
-        while True:
-            hits = self._searcher.search(query, limit, count=False).hits
-            found = [(round(float(score), DECIMALS), address) for score, address in hits]
-            if len(found) <= k:
-                return found
-            last = found[k - 1][0]
-            if len(found) < limit or found[-1][0] < last:
-                return [pair for pair in found if pair[0] >= last]
-            limit *= 4
+        found = self._best(query, limit)
+        if len(found) <= k:
+            return found
+        tied = found[k - 1].score
+        better = [scored for scored in found if scored.score > tied]
+        if len(found) < limit or found[-1].score < tied:
+            return better + [scored for scored in found if scored.score == tied]
+        few, many = 0, len(self)
+        while many - few > 1:
+            middle = (few + many) // 2
+            within = self._best(self._before(middle, query), limit)
+            equal = [scored for scored in within if scored.score == tied]
+            if len(equal) < k - len(better):
+                few = middle
+            elif len(within) == limit and within[-1].score >= tied:
+                many = middle
+            else:
+                return better + equal
+        return found  # only if a sum in another order was rounded to another score
+
+    def _best(self, query: tantivy.Query, limit: int) -> list[_Scored]:
+        hits = self._searcher.search(query, limit, count=False).hits
+        addresses = [address for _, address in hits]
+        ordinals = cast(list[int], self._searcher.fast_field_values(ORDINAL, addresses))
+        return [
+            _Scored(round(float(score), DECIMALS), ordinal, address)
+            for (score, address), ordinal in zip(hits, ordinals, strict=True)
+        ]
+
+    def _before(self, ordinal: int, query: tantivy.Query) -> tantivy.Query:
+        """`query` among the passages before `ordinal`, with the same scores."""
+        prefix = tantivy.Query.range_query(
+            self._schema, ORDINAL, tantivy.FieldType.Unsigned, 0, ordinal, include_upper=False
+        )
+        must = tantivy.Occur.Must
+        return tantivy.Query.boolean_query([(must, query), (must, tantivy.Query.boost_query(prefix, 0.0))])
 
     def _all(self, query: tantivy.Query, most: int) -> Iterator[Passage]:
         hits = self._searcher.search(query, most, count=False, order_by_field=ORDINAL, order=tantivy.Order.Asc).hits

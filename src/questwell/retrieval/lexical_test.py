@@ -1,4 +1,5 @@
 import asyncio
+import functools
 import json
 import math
 import random
@@ -64,6 +65,11 @@ def ids(hits):
     return [hit.passage.id for hit in hits]
 
 
+@functools.cache
+def places(index):
+    return {index.passage_at(ordinal).id: ordinal for ordinal in range(len(index))}
+
+
 SYNTAX = st.from_regex(r'[(\[{"+\-:^~*\\ANDOR ]{0,20}')
 
 
@@ -73,7 +79,7 @@ def test_any_string_is_a_query_and_hits_are_in_total_order(index, query, k):
     assert len(hits) <= max(k, 0)
     assert len(set(ids(hits))) == len(hits)
     assert [hit.rank for hit in hits] == list(range(1, len(hits) + 1))
-    keys = [(-hit.score, hit.passage.id) for hit in hits]
+    keys = [(-hit.score, places(index)[hit.passage.id]) for hit in hits]
     assert keys == sorted(keys)
 
 
@@ -87,13 +93,43 @@ def test_fewer_hits_are_the_beginning_of_more(index, query, k):
     assert index.find(query, k) == index.find(query, DOCUMENTS)[:k]
 
 
-def test_equal_scores_are_ordered_by_id_across_the_whole_corpus(tmp_path):
-    path = tmp_path / "c.jsonl"
-    names = [f"d{number:03}" for number in range(100)]
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    """Two builds of a corpus in which thousands of passages tie, in other segments, and the names in corpus order."""
+    folder = tmp_path_factory.mktemp("template")
+    names = [f"d{number:04}" for number in range(3000)]
     random.Random(1).shuffle(names)
-    path.write_text("".join(json.dumps({"id": name, "text": "the same words"}) + "\n" for name in names))
-    index = open_or_build(CorpusSpec(str(path)), folder=tmp_path / "index")
-    assert ids(index.find("same words", 7)) == [f"d00{number}#0" for number in range(7)]
+    lines = (
+        {"id": name, "text": f"the same words{' again' if name > 'd2900' else ''}", "title": name} for name in names
+    )
+    (folder / "c.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    spec = CorpusSpec(str(folder / "c.jsonl"))
+    build_index(spec, folder / "one")
+    build_index(spec, folder / "many", commit_every=300)
+    return LexicalIndex.open(folder / "one"), LexicalIndex.open(folder / "many"), names
+
+
+@pytest.mark.parametrize("k", [1, 7, 64, 99, 100, 300, 3000])
+def test_equal_scores_are_in_the_order_of_the_corpus_whatever_the_segments(template, k):
+    one, many, names = template
+    rare = [name for name in names if name > "d2900"]
+    for index in (one, many):
+        assert ids(index.find("same words", 3000)[:1]) == ids(index.find("same words", 1))
+        assert ids(index.find("same words", k)) == ids(index.find("same words", 3000))[:k]
+        assert ids(index.find("again", k)) == [f"{name}#0" for name in rare[:k]]
+        assert ids(index.find("same again", k))[: len(rare)] == [f"{name}#0" for name in rare[:k]]
+    assert one.find("same words", k) == many.find("same words", k)
+    assert one.find("d0007 same words", k) == many.find("d0007 same words", k)
+
+
+def test_only_the_hits_are_loaded_however_long_the_tie(template, monkeypatch):
+    loads, looks = [], []
+    load, best = LexicalIndex._load, LexicalIndex._best
+    monkeypatch.setattr(LexicalIndex, "_load", lambda self, address: loads.append(1) or load(self, address))
+    monkeypatch.setattr(LexicalIndex, "_best", lambda self, *of: looks.append(r := best(self, *of)) or r)
+    template[0].find("same words", 3)
+    assert len(loads) == 3
+    assert sum(map(len, looks)) <= (3 + lexical.SPARE) * (1 + math.log2(3000))
 
 
 def test_scores_are_those_of_bm25(index, corpus):

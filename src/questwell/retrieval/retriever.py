@@ -14,7 +14,7 @@ class Retriever(Protocol):
         ...
 
     async def search(self, query: str, k: int) -> tuple[Hit, ...]:
-        """At most `k` hits, best first, ids unique, in a total order (score, then id).
+        """At most `k` hits, best first, ids unique, in a total order (score, then one of its own that does not change).
 
         Any Unicode string is a legal query; one without a searchable term finds nothing.
 
