@@ -263,3 +263,18 @@ def test_interrupting_ends_cleanly_and_can_be_resumed(library: Path, tmp_path: P
 def json_calls(run: Path) -> int:
     result = call("status", run, "--json")
     return json.loads(result.stdout)["spending"]["total"]["calls"] if result.exit_code == 0 else 0
+
+
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+def test_a_limit_of_money_needs_a_price(library: Path, tmp_path: Path, dry: list[str]) -> None:
+    corpus = [
+        "--corpus",
+        library / "bridges.jsonl",
+        "--index",
+        library / "index",
+        "--llm",
+        "gpt-99@http://localhost:1/v1",
+    ]
+    result = call("generate", "--out", tmp_path / "run", "-n", 3, *corpus, "--max-cost", 1, *dry)
+    assert result.exit_code == 2, result.output
+    assert "'gpt-99' is not known; give it with --price-in" in " ".join(result.stderr.replace("│", " ").split())

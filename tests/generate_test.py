@@ -127,6 +127,19 @@ async def test_money_is_counted_over_resumes_and_unknown_money_cannot_be_limited
         await play(library, tmp_path / "uncounted", unpriced, seeds=2, max_tokens=100)
 
 
+async def test_a_limit_of_money_on_an_unpriced_model_is_refused_before_the_first_call(
+    library: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    unpriced = ScriptedLLM(world.play, name="gpt-99", priced=False)
+    with pytest.raises(ConfigError, match=r"'gpt-99' is not known.*--price-in and --price-out"):
+        await play(library, run, unpriced, seeds=2, max_cost=1.0)
+    assert unpriced.requests == [] and not run.exists()
+    assert (await play(library, run, unpriced, seeds=2)).ending is Ending.COMPLETE  # without the limit it may play
+    priced = ScriptedLLM(world.play, name="gpt-99", priced=True)
+    assert (await play(library, run, priced, resume=True, seeds=3, max_cost=1.0)).ending is Ending.COMPLETE
+
+
 async def test_a_price_that_is_given_later_is_applied_to_what_was_spent_before(library: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     unpriced = ScriptedLLM(lambda request: replace(world.play(request), cost_usd=None))

@@ -99,6 +99,11 @@ class LLM(Protocol):
         """The model, as recorded with each item."""
         ...
 
+    @property
+    def priced(self) -> bool | None:
+        """Whether completions will say what they cost; None when only a call can tell."""
+        ...
+
     async def complete(self, request: Request) -> Completion:
         """The model's answer to `request`.
 

@@ -7,6 +7,7 @@ from questwell.llm.client import Message, Request
 from questwell.llm.connect import ConnectOptions, connect, connect_all
 from questwell.llm.local import LocalLLM
 from questwell.llm.openai import OpenAIClient
+from questwell.llm.prices import Price
 
 ASK = Request(messages=(Message("user", "hi"),))
 
@@ -60,6 +61,13 @@ async def test_embedded_models_and_files(tmp_path):
     llm = connect(str(tmp_path / "mine.gguf"))
     assert isinstance(llm, LocalLLM)
     assert llm.name == "mine"
+
+
+def test_whether_a_price_is_known_is_told_before_any_call():
+    spec = "gpt-99@http://127.0.0.1:1/v1"
+    assert connect(spec).priced is False
+    assert connect(spec, ConnectOptions(price=Price(1.0, 2.0))).priced is True
+    assert connect("local").priced is True
 
 
 def test_missing_file_is_named():

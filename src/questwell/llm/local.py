@@ -64,6 +64,11 @@ class LocalLLM:
         """The model's name, or its file's without the ending."""
         return self._name
 
+    @property
+    def priced(self) -> bool:
+        """True: it costs nothing."""
+        return True
+
     async def complete(self, request: Request) -> Completion:
         """The model's answer; the first call loads the weights.
 

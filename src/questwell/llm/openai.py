@@ -25,7 +25,7 @@ from questwell.errors import ConfigError, LLMError, LLMTimeout, LLMUnavailable
 from questwell.llm.client import Completion, Message, Request, Tool
 from questwell.llm.connections import Connections
 from questwell.llm.limiter import Limiter, Slot
-from questwell.llm.prices import ListPrice, Pricing
+from questwell.llm.prices import ListPrice, Pricing, Usage
 from questwell.llm.replies import Failure, Reply, read_error, read_reply
 
 # stamina logs each retry as a warning, which Python prints on the terminal of anyone who has not set up logging.
@@ -100,6 +100,11 @@ class OpenAIClient:
     def name(self) -> str:
         """The model, as the endpoint was asked for it."""
         return self._model
+
+    @property
+    def priced(self) -> bool:
+        """Whether the price is known; the endpoint must still report usage for a call to have a cost."""
+        return self._pricing.cost_usd(Usage(1, 1)) is not None
 
     async def aclose(self) -> None:
         """Close the connections."""

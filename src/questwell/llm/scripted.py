@@ -26,6 +26,7 @@ class ScriptedLLM:
         script: Callable[[Request], Answer] | Iterable[Answer],
         *,
         name: str = "scripted",
+        priced: bool | None = None,
         latency_s: float = 0.0,
         log_path: Path | None = None,
     ) -> None:
@@ -34,6 +35,7 @@ class ScriptedLLM:
         Args:
             script: a function of the request, or the answers in the order of the calls.
             name: the model's name.
+            priced: what it says of its price before any call.
             latency_s: how long each call takes.
             log_path: a file to which the digest of each call's request is appended just before the call is answered,
                 in one write, so that it tells the truth even when the process is killed.
@@ -42,6 +44,7 @@ class ScriptedLLM:
         """Every request so far, in the order of arrival."""
         self._answer = script if callable(script) else _in_order(script)
         self._name = name
+        self._priced = priced
         self._latency_s = latency_s
         self._log_path = log_path
 
@@ -49,6 +52,11 @@ class ScriptedLLM:
     def name(self) -> str:
         """The model's name."""
         return self._name
+
+    @property
+    def priced(self) -> bool | None:
+        """As it was told to say."""
+        return self._priced
 
     async def complete(self, request: Request) -> Completion:
         """The script's answer to `request`; the script is asked when the call arrives, also for errors.

@@ -11,6 +11,7 @@ A, B = Request(prompt="a"), Request(prompt="b")
 
 async def test_answers_by_a_function_of_the_request():
     llm: LLM = ScriptedLLM(lambda request: request.prompt.upper(), name="echo")
+    assert llm.priced is None and ScriptedLLM([], priced=False).priced is False
     assert (await llm.complete(A)).text == "A"
     assert (await llm.complete(B)).model == "echo"
     assert llm.requests == [A, B]

@@ -5,12 +5,12 @@ when a limit is reached end and are kept, so a run can go a little over.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
 from questwell.errors import BudgetReached, ConfigError, QuestwellError
-from questwell.llm.client import Completion
+from questwell.llm.client import LLM, Completion
 from questwell.types.dataset import Usage
 
 _N = TypeVar("_N", int, float)
@@ -85,11 +85,25 @@ class Budget:
     def cost_usd(self) -> float:
         """Money so far; ConfigError when it is not known."""
         if self.spent.cost_usd is None:
-            raise ConfigError(
-                "max_cost cannot be kept: the price of a model of this run is not known; give it with "
-                "--price-in and --price-out (US dollars per million tokens), or limit --max-tokens instead"
-            )
+            raise _unknown_price("a model of this run")
         return self.spent.cost_usd
+
+
+def refuse_unknown_prices(limits: Limits, llms: Iterable[LLM]) -> None:
+    """Refuse, before any call, a limit of money that cannot be kept.
+
+    Raises:
+        ConfigError: there is one, and the price of a model is known not to be known.
+    """
+    if limits.cost_usd is not None and (unpriced := sorted({repr(llm.name) for llm in llms if llm.priced is False})):
+        raise _unknown_price(" and ".join(unpriced))
+
+
+def _unknown_price(of: str) -> ConfigError:
+    return ConfigError(
+        f"max_cost cannot be kept: the price of {of} is not known; give it with --price-in and --price-out "
+        "(US dollars per million tokens), or limit --max-tokens instead"
+    )
 
 
 def _plus(total: _N | None, part: _N | None) -> _N | None:

@@ -18,7 +18,7 @@ from typing import cast
 from questwell import __version__
 from questwell.errors import BudgetReached, ConfigChanged, ConfigError, QuestwellError
 from questwell.games.sage import play
-from questwell.recipes.budget import Budget, Stopped
+from questwell.recipes.budget import Budget, Stopped, refuse_unknown_prices
 from questwell.recipes.config import Values, differences, resolve
 from questwell.recipes.drawing import Drawing
 from questwell.recipes.generate_config import MAY_CHANGE, Config
@@ -117,9 +117,11 @@ async def generate(
         watch: is told of the progress after each play and every half second.
 
     Raises:
+        ConfigError: a limit of money is asked for, and a model's price is not known.
         ConfigChanged: the run that is there was started with something else.
         RunLocked: another process is writing it.
     """
+    refuse_unknown_prices(config.limits(), means.llms.values())
     with RunStore(folder) as store:
         await _begin(store, config, means, resume=resume)
         return await _Invocation(config, means, store, limit, watch).play()

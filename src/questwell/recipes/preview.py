@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from questwell.games.sage import Variant
+from questwell.recipes.budget import refuse_unknown_prices
 from questwell.recipes.funnel import funnel
 from questwell.recipes.generate_config import Config
 from questwell.recipes.index import Watching
@@ -40,6 +41,7 @@ class Preview:
 def preview(config: Config, folder: Path, watching: Watching | None = None) -> Preview:
     """What `generate` would do with the same arguments. The index is built; no model is called."""
     means = open_means(config, watching)
+    refuse_unknown_prices(config.limits(), means.llms.values())
     return Preview(
         corpus=config.corpus,
         passages=len(means.library),
