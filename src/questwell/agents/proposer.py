@@ -110,9 +110,10 @@ class FreeProposer:
 
         played = await rollout(opening, self.dialect, session, budget, self.limits, random_seed, shelf, objection)
         trajectory = self._trajectory(played, session)
-        if played.finish is None:
+        finish = played.finish or played.refused  # a pair that breaks a rule is still one: the game says which rule
+        if finish is None:
             return Draft(None, trajectory, f"ended without a pair ({played.stop.value}): {_last_words(played)}")
-        return Draft(_proposal(played.finish, shelf, trajectory), trajectory)
+        return Draft(_proposal(finish, shelf, trajectory), trajectory)
 
     def _trajectory(self, played: Rollout, session: Session) -> Trajectory:
         return Trajectory(

@@ -35,6 +35,8 @@ class Rollout:
     stop: StopReason
     finish: Finish | None = None
     error: str = ""
+    refused: Finish | None = None
+    """What the last turn would have finished with, when the budget ended upon an objection to it."""
 
 
 _LAST = "Your budget is used up: no more searches. End now with what you have."
@@ -61,9 +63,11 @@ async def rollout(
     dialogue = list(opening)
     turns: list[Turn] = []
     searches = 0
+    refused: Finish | None = None
     total = budget.turns + budget.forced_last_turn
     for number in range(total):
         forced = number >= budget.turns
+        refused = None
         if forced:
             dialogue.append(Message("user", _LAST))
         try:
@@ -82,6 +86,7 @@ async def rollout(
                     problem = objection(finish)
                     if problem is None:
                         return Rollout((*turns, Turn(text)), StopReason.FINISHED, finish)
+                    refused = finish
                     turn = Turn(text, observation=problem)
                 case Malformed(problem):
                     turn = Turn(text, observation=problem)
@@ -91,4 +96,4 @@ async def rollout(
             return Rollout(tuple(turns), StopReason.ERRORED, error=f"{type(error).__name__}: {error}")
         turns.append(turn)
         dialogue.extend(dialect.reply(text, completion, turn.observation))
-    return Rollout(tuple(turns), StopReason.TURNS)
+    return Rollout(tuple(turns), StopReason.TURNS, refused=refused)

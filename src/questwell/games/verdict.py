@@ -27,9 +27,10 @@ class PassRateBand:
 
     def outcome(self, right: int, scored: int, planned: int, difficulty: int, target: int | None) -> Outcome:
         """PASS, TOO_EASY or TOO_HARD, given at least one right attempt."""
-        if right > self.high * planned:
+        # Divided, as what the user wrote was: 29 / 100 == 0.29, but 0.29 * 100 < 29.
+        if right / planned > self.high:
             return Outcome.TOO_EASY
-        return Outcome.TOO_HARD if right < self.low * scored else Outcome.PASS
+        return Outcome.TOO_HARD if right / scored < self.low else Outcome.PASS
 
 
 Acceptance = StepTarget | PassRateBand
