@@ -22,9 +22,10 @@ def neutralise(text: str, limit: int = 2000) -> str:
 
 
 def show(passage: Passage, number: int) -> str:
-    """One passage as `[number] title: text`, neutralised."""
+    """One passage as `[number] title: text`, neutralised, on one line: so it cannot pass for two."""
     title = neutralise(passage.title, 200)
-    return f"[{number}] {title + ': ' if title else ''}{neutralise(passage.text)}"
+    line = f"[{number}] {title + ': ' if title else ''}{neutralise(passage.text)}"
+    return " ".join(line.split())
 
 
 class Shelf:

@@ -1,6 +1,7 @@
 """One small constrained call: a prompt file, a JSON schema of one string, the string."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from questwell.agents.prompts import Prompts
@@ -10,11 +11,8 @@ from questwell.types.corpus import Hit
 from questwell.types.trajectory import Turn
 
 
-def _schema(name: str, longest: int) -> str:
-    value = {"type": "string", "maxLength": longest}
-    return json.dumps(
-        {"type": "object", "properties": {name: value}, "required": [name], "additionalProperties": False}
-    )
+def _schema(key: str, value: dict[str, object]) -> str:
+    return json.dumps({"type": "object", "properties": {key: value}, "required": [key], "additionalProperties": False})
 
 
 @dataclass(slots=True)
@@ -33,20 +31,34 @@ class Moves:
         Raises:
             LLMError: the endpoint failed.
         """
+        return await self._ask(prompt, key, {"type": "string", "maxLength": longest}, longest // 3, values)
+
+    async def choose(self, prompt: str, key: str, options: Sequence[str], **values: object) -> str:
+        """The one of `options` that the model writes under `key`; an endpoint that ignores schemas may write another.
+
+        Raises:
+            LLMError: the endpoint failed.
+        """
+        longest = max(map(len, options))
+        return await self._ask(prompt, key, {"type": "string", "enum": list(options)}, 16 + longest, values)
+
+    async def _ask(
+        self, prompt: str, key: str, value: dict[str, object], max_tokens: int, values: dict[str, object]
+    ) -> str:
         request = Request(
             self.prompts.messages(prompt, **values),
-            max_tokens=longest // 3,
+            max_tokens=max_tokens,
             temperature=self.temperature,
             seed=self.random_seed + len(self.turns),
-            schema=_schema(key, longest),
+            schema=_schema(key, value),
         )
         completion = await self.session.complete(request)
         self.turns.append(Turn(completion.text))
         try:
-            value = json.loads(completion.text)[key]
+            written = json.loads(completion.text)[key]
         except (json.JSONDecodeError, KeyError, TypeError):
             return ""
-        return " ".join(value.split()) if isinstance(value, str) else ""
+        return " ".join(written.split()) if isinstance(written, str) else ""
 
     async def search(self, query: str, k: int, observation: str = "") -> tuple[Hit, ...]:
         """The hits of a real search, recorded as a turn of its own: code, not the model, chose the query.

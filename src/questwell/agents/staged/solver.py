@@ -1,17 +1,48 @@
-"""The staged solver: ask the next single question, search for it, read; until nothing is left to ask."""
+"""The staged solver: look up the innermost thing that the question describes, put its name in, and again."""
 
+import re
 from dataclasses import dataclass, replace
 
 from questwell.agents.prompts import Prompts
 from questwell.agents.rollout import Budget
 from questwell.agents.session import Session
 from questwell.agents.staged.moves import Moves
-from questwell.agents.tools import Shelf, neutralise
+from questwell.agents.tools import Shelf
 from questwell.errors import ContextOverflow, LLMError, RetrievalError
 from questwell.scoring.answers import contains, normalise
 from questwell.types.trajectory import Role, StopReason, Style, Trajectory
 
-NOT_FOUND = "not found"
+_NONE = "none"
+_ARTICLES = frozenset({"the", "a", "an"})
+_NO_END = frozenset(
+    [
+        "a",
+        "an",
+        "and",
+        "as",
+        "at",
+        "by",
+        "for",
+        "from",
+        "in",
+        "into",
+        "is",
+        "of",
+        "on",
+        "or",
+        "that",
+        "the",
+        "to",
+        "was",
+        "were",
+        "when",
+        "where",
+        "which",
+        "who",
+        "whose",
+        "with",
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +54,7 @@ class StagedSolver:
     temperature: float
 
     async def solve(self, question: str, session: Session, random_seed: int) -> Trajectory:
-        """One rollout; each single question is a search step."""
+        """One rollout; each look-up is a search step."""
         moves = Moves(session, self.prompts, random_seed, self.temperature)
         answer, stop, error = None, StopReason.GAVE_UP, ""
         try:
@@ -44,27 +75,57 @@ class StagedSolver:
         )
 
     async def _play(self, question: str, moves: Moves) -> tuple[str | None, StopReason]:
-        known: list[tuple[str, str]] = []
-        while moves.searches < min(self.budget.searches, self.budget.turns):
-            shown = "".join(f"\n- {neutralise(asked)} {neutralise(found)}" for asked, found in known) or " nothing"
-            step = await moves.write("staged_next", "next", question=question, known=shown)
-            repeated = any(normalise(step) == normalise(asked) for asked, _ in known)
-            if normalise(step) in ("done", "") or repeated:
+        """Resolve parts until none is left or none can be found, then look up what remains."""
+        failed: set[str] = set()
+        while moves.searches < self.budget.searches and moves.calls < self.budget.turns:
+            part = await self._part(question, failed, moves)
+            if part is None:
                 break
-            known.append((step, await self._look_up(step, moves)))
-        answers = [found for _, found in known if normalise(found) != NOT_FOUND]
-        if not answers or normalise(known[-1][1]) == NOT_FOUND:
-            return None, StopReason.GAVE_UP
-        return answers[-1], StopReason.FINISHED
+            name = await self._look_up(f"What is the name of {part}?", part, moves)
+            if name is None or contains(part, name):
+                failed.add(part)
+            else:
+                question = question.replace(part, name, 1)
+        if moves.searches >= self.budget.searches:
+            return None, StopReason.SEARCHES
+        answer = await self._look_up(question, question, moves)
+        return answer, StopReason.GAVE_UP if answer is None else StopReason.FINISHED
 
-    async def _look_up(self, step: str, moves: Moves) -> str:
-        """What a search says on one single question, or NOT_FOUND: words that stand in no hit are no answer."""
+    async def _part(self, question: str, failed: set[str], moves: Moves) -> str | None:
+        """The part to look up next, copied from the question; None when everything is named."""
+        options = [part for part in parts(question) if part not in failed]
+        if not options:
+            return None
+        chosen = await moves.choose("staged_part", "part", [*options, _NONE], question=question)
+        return chosen if chosen in options else None
+
+    async def _look_up(self, question: str, query: str, moves: Moves) -> str | None:
+        """What a search says; None when it does not: words that stand in no hit are no answer."""
         shelf = Shelf()
-        hits = await moves.search(step, self.budget.top_k)
+        hits = await moves.search(query, self.budget.top_k)
         passages = shelf.show(hits)
         moves.turns[-1] = replace(moves.turns[-1], observation=passages)
         if not hits:
-            return NOT_FOUND
-        found = await moves.write("staged_read", "answer", 90, passages=passages, question=step)
+            return None
+        found = await moves.write("staged_read", "answer", 90, passages=passages, question=question)
         grounded = any(contains(f"{hit.passage.title} {hit.passage.text}", found) for hit in hits)
-        return found if grounded else NOT_FOUND
+        return found if grounded and normalise(found) not in ("not found", "none") else None
+
+
+def parts(question: str) -> list[str]:
+    """Pieces of a question that begin with an article and hold a name, with at least one word between the two."""
+    words = question.rstrip("? ").split()
+    found: list[str] = []
+    for start, first in enumerate(words):
+        if first.lower() not in _ARTICLES or start + 1 >= len(words) or _is_named(words[start + 1]):
+            continue
+        for end in range(start + 3, len(words) + 1):
+            piece = words[start:end]
+            if any(map(_is_named, piece)) and piece[-1].lower() not in _NO_END:
+                found.append(" ".join(piece).rstrip(","))
+    return found
+
+
+def _is_named(word: str) -> bool:
+    """Whether a word looks like part of a name; in a script without capitals every word does."""
+    return bool(re.search(r"[A-Z0-9]", word)) or not word.isascii()
