@@ -1,4 +1,4 @@
-"""Judging one answer: exact match first, then a strict LLM judge that fails closed."""
+"""Judging one answer: numbers and exact match first, then a strict LLM judge that fails closed."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -12,7 +12,7 @@ from questwell.types.game import Judgement, Label
 Complete = Callable[[Request], Awaitable[Completion]]
 """The judge model's line: a session's `complete`."""
 
-_THINK = re.compile(r"<think>.*?</think>", re.DOTALL)
+_STATED = re.compile(r"^\W*verdict\W*\b(\w+)\W*$", re.MULTILINE)
 _SCHEMA = (
     '{"type":"object","properties":{"verdict":{"type":"string","enum":["yes","no"]}},'
     '"required":["verdict"],"additionalProperties":false}'
@@ -37,10 +37,10 @@ class Judge:
         """The judgement of `answer`; ERRORED when the judge model failed, UNSCORED when it said nothing usable."""
         if answer is None or not answer.strip():
             return Judgement(Label.WRONG, "no_answer")
+        if _other_numbers(answer, references):  # before the match, which drops points: 3.5 is not 35
+            return Judgement(Label.WRONG, "numbers", "no number of the reference is in the answer")
         if exact_match(answer, references):
             return Judgement(Label.RIGHT, "exact_match")
-        if _other_numbers(answer, references):
-            return Judgement(Label.WRONG, "numbers", "no number of the reference is in the answer")
         messages = self.opening(question, " / ".join(references), answer)
         reply = ""
         for ask in range(self.asks):
@@ -65,11 +65,14 @@ def verdict(reply: str) -> bool | None:
     """What a judge's reply says: True for yes, False for no, None when it is not exactly one of the two.
 
     The reply, thoughts removed, must be the bare word, `{"verdict": "yes"}`, or end with a line `verdict: yes`.
-    A substring never counts: "Incorrect" contains "correct".
+    A substring never counts: "Incorrect" contains "correct". What is said after the verdict may take it back, and a
+    thought that was cut off has come to none.
     """
-    text = _THINK.sub("", reply).strip().lower()
-    stated = re.findall(r"^\W*verdict\W*\b(\w+)\W*$", text, re.MULTILINE)
-    words = set(stated) or {text.strip(" .!*\"'`")}
+    text = reply.rpartition("</think>")[2].partition("<think>")[0].strip().lower()
+    stated = list(_STATED.finditer(text))
+    if stated and stated[-1].end() < len(text):
+        return None
+    words = {found[1] for found in stated} or {text.strip(" .!*\"'`")}
     if words == {"yes"}:
         return True
     if words == {"no"}:

@@ -36,6 +36,10 @@ async def judged(
         ("I would say yes", None),
         ("", None),
         ("not yes", None),
+        ("verdict: yes\nBut the years differ, so it is not the same.", None),
+        ("<think>\nverdict: yes\nOr is it? The years", None),  # cut off
+        ("verdict: yes, I thought</think>no", False),  # the opening tag was in the prompt
+        ('{"verdict":\n "no"}\n', False),
     ],
 )
 def test_verdict_is_read_strictly(reply: str, expected: bool | None) -> None:
@@ -55,6 +59,12 @@ async def test_another_number_is_wrong_without_asking() -> None:
     judgement = await judged("in 1882", references=("1881", "November 1881"))
     assert judgement.label is Label.WRONG
     assert (await judged("sometime in 1881", "verdict: yes", references=("November 1881",))).label is Label.RIGHT
+
+
+@pytest.mark.parametrize(("answer", "reference"), [("35", "3.5"), ("1-2", "12"), ("18 81", "1881")])
+async def test_a_number_does_not_match_another_that_has_the_same_digits(answer: str, reference: str) -> None:
+    assert (await judged(answer, references=(reference,))).label is Label.WRONG
+    assert (await judged("1043 m", references=("1,043 m.",))).method == "exact_match"
 
 
 async def test_an_unusable_reply_is_asked_again_and_then_unscored() -> None:
