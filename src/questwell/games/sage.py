@@ -29,6 +29,7 @@ from questwell.types.game import (
     Rejected,
     Round,
     Seed,
+    Verdict,
 )
 from questwell.types.trajectory import Role, StopReason
 
@@ -88,14 +89,14 @@ async def play(seed: Seed, rules: Rules, players: Players, sessions: Sessions) -
             return rejected
         assert proposal is not None
 
-        attempts = await _attempt(proposal, seed, index, rules, players, sessions)
+        last = index == rules.rounds or rules.variant is Variant.INITIAL
+        attempts = await _attempt(proposal, seed, index, rules, players, sessions, last=last)
         verdict = decide(
             attempts, rules.attempts, seed.target, rules.acceptance, unscored_is_wrong=rules.unscored_is_wrong
         )
         rounds.append(Round(index, proposal, attempts, verdict, critique))
 
-        last = index == rules.rounds or rules.variant is Variant.INITIAL
-        if verdict.outcome is Outcome.PASS or (last and _good_enough(rounds[-1], rules)):
+        if verdict.outcome is Outcome.PASS or (last and _good_enough(verdict, rules)):
             return Accepted(seed, tuple(rounds))
         if last or verdict.outcome in (Outcome.ERRORED, Outcome.UNSCORED):
             return Rejected(seed, tuple(rounds), Reason(verdict.outcome.value), verdict.detail)
@@ -123,7 +124,7 @@ async def _repair(
 
 
 async def _attempt(
-    proposal: Proposal, seed: Seed, index: int, rules: Rules, players: Players, sessions: Sessions
+    proposal: Proposal, seed: Seed, index: int, rules: Rules, players: Players, sessions: Sessions, *, last: bool
 ) -> tuple[Attempt, ...]:
     """K independent attempts: in index order up to the first decisive one, or all in parallel."""
 
@@ -147,9 +148,12 @@ async def _attempt(
     attempts: list[Attempt] = []
     for number in range(rules.attempts):
         attempts.append(await one(number))
-        if is_decisive(
-            attempts, rules.attempts, seed.target, rules.acceptance, unscored_is_wrong=rules.unscored_is_wrong
-        ):
+        settings = (rules.attempts, seed.target, rules.acceptance)
+        if not is_decisive(attempts, *settings, unscored_is_wrong=rules.unscored_is_wrong):
+            continue
+        # Where too easy may still be taken, the rest decides how easy it is.
+        so_far = decide(attempts, *settings, unscored_is_wrong=rules.unscored_is_wrong)
+        if not (last and _good_enough(so_far, rules)):
             break
     return tuple(attempts)
 
@@ -169,9 +173,8 @@ def _refuse(draft: Draft, seed: Seed, rounds: Sequence[Round]) -> Rejected | Non
     return Rejected(seed, tuple(rounds), reason, detail, draft.trajectory)
 
 
-def _good_enough(last: Round, rules: Rules) -> bool:
+def _good_enough(verdict: Verdict, rules: Rules) -> bool:
     """The release's rule for the last round, when the preset asks for it."""
-    verdict = last.verdict
     return (
         rules.last_round_takes_correct
         and verdict.outcome is Outcome.TOO_EASY

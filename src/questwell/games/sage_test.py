@@ -627,9 +627,10 @@ async def test_unspecified_target_takes_any_solved_question() -> None:
 @pytest.mark.parametrize(
     ("last", "minimum", "taken"),
     [
-        ([right(1)], 0, True),
-        ([right(1)], 1, True),
-        ([right(1)], 2, False),
+        ([right(1)] * 4, 0, True),
+        ([right(1)] * 4, 1, True),
+        ([right(1)], 2, False),  # decided at once
+        ([right(1), wrong(3), right(0)], 1, False),  # easier than the first right attempt showed
         ([wrong(3)] * 4, 0, False),
         ([["<search>broken"]], 0, False),
     ],
