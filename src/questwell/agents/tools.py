@@ -8,8 +8,12 @@ from questwell.types.corpus import Hit, Passage
 TAGS = ("think", "search", "information", "question", "answer", "steps", "tool_call", "tool_response")
 """Names that mean something in a dialogue; no retrieved text may spell one as a tag."""
 
-_TAG = re.compile(rf"<(?=\s*/?\s*(?:{'|'.join(TAGS)}|\|)\b|\s*\|)", re.IGNORECASE)
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+_GAP = r"[\s\u200c\u200d]*"
+_TAG = re.compile(rf"<(?={_GAP}/?{_GAP}(?:(?:{'|'.join(TAGS)})\b|\|))", re.IGNORECASE)
+# Not the joiners U+200C and U+200D: Persian, Indic scripts and emoji are spelt with them.
+_CONTROL = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]"
+)
 
 
 def neutralise(text: str, limit: int = 2000) -> str:

@@ -58,7 +58,7 @@ class Judge:
                     return Judgement(Label.WRONG, "llm", reply)
                 case None:
                     continue
-        return Judgement(Label.UNSCORED, "llm", reply)
+        return Judgement(Label.UNSCORED, "llm", reply if reply.strip() else "the judge's reply was empty")
 
 
 def verdict(reply: str) -> bool | None:

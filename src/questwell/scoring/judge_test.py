@@ -71,6 +71,7 @@ async def test_an_unusable_reply_is_asked_again_and_then_unscored() -> None:
     assert (await judged("E. Marwood", "hmm", "verdict: yes")).label is Label.RIGHT
     unscored = await judged("E. Marwood", "yes and no", "Incorrect")
     assert (unscored.label, unscored.reason) == (Label.UNSCORED, "Incorrect")
+    assert (await judged("E. Marwood", "", " ")).reason == "the judge's reply was empty"
 
 
 async def test_a_failing_judge_is_an_error_not_a_verdict() -> None:
