@@ -2,12 +2,15 @@
 
 import random
 from collections import Counter
+from collections.abc import Iterator
 
 from questwell.games.seeds import Bin, Mix, draw_order, draw_seed
 from questwell.recipes.generate_config import Config
 from questwell.recipes.means import Library
+from questwell.retrieval.passages import count_words
 from questwell.store.reader import RunReader
 from questwell.store.records import PlayStatus, WaveSeed
+from questwell.types.corpus import Passage
 from questwell.types.game import Seed
 
 _FREE_WAVE = 10_000
@@ -22,7 +25,8 @@ class Drawing:
         self._config = config
         self._library = library
         self._targets = config.targets
-        self._order = draw_order(len(library), config.seed)
+        self._order = iter(draw_order(len(library), config.seed))
+        self._passages: list[Passage] = []
         self.total = None if config.seeds is None else min(config.seeds, len(library))
         """Seeds to play; None when the number of items decides."""
 
@@ -36,13 +40,24 @@ class Drawing:
         end = min(len(plays) + size, len(self._library) if self.total is None else self.total)
         number = plays[-1].wave + 1 if plays else 0
         got, tried = self._so_far(run)
-        return [WaveSeed(self._draw(index, got, tried), number) for index in range(len(plays), end)]
+        seeds = (self._draw(index, passage, got, tried) for index, passage in self._starts(len(plays), end))
+        return [WaveSeed(seed, number) for seed in seeds]
 
-    def _draw(self, index: int, got: Counter[Bin], tried: Counter[Bin]) -> Seed:
+    def _starts(self, first: int, end: int) -> Iterator[tuple[int, Passage]]:
+        """Indices from `first` up to `end` with the passages where they start, as far as the corpus has any left.
+
+        A passage of a few words ("See X.") offers nothing to ask for, so it starts no play.
+        """
+        while len(self._passages) < end and (ordinal := next(self._order, None)) is not None:
+            passage = self._library.passage_at(ordinal)
+            if count_words(passage.text) >= self._config.seed_words:
+                self._passages.append(passage)
+        return iter(list(enumerate(self._passages))[first:end])
+
+    def _draw(self, index: int, passage: Passage, got: Counter[Bin], tried: Counter[Bin]) -> Seed:
         config = self._config
         rng = random.Random(f"{config.seed}/{index}/target")
         target = self._targets.draw(rng, got, tried) if self._targets else None
-        passage = self._library.passage_at(self._order[index])
         return draw_seed(index, passage, target, config.answer_types, config.seed)
 
     def _so_far(self, run: RunReader) -> tuple[Counter[Bin], Counter[Bin]]:

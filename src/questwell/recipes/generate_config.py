@@ -59,6 +59,8 @@ class Config(IndexConfig):
     """Difficulties wanted, in place of steps, as bins with shares: 2-3:40,4-5:40,6-7:20."""
     answer_types: Annotated[tuple[AnswerType, ...], BeforeValidator(_split), Field(min_length=1)] = tuple(AnswerType)
     """Answer types to draw from, separated by commas."""
+    seed_words: int = Field(default=20, ge=0)
+    """Words that a passage must have to start a play."""
     seed: int = 0
     """Fixes every random choice of the run."""
     wave: int = Field(default=32, ge=1)

@@ -81,7 +81,7 @@ def make_players(config: Config, prompts: Prompts, styles: Mapping[Role, Style])
     proposing = Budget(config.proposer_turns, config.proposer_searches, config.top_k, forced_last_turn=True)
     solving = Budget(config.solver_turns, config.solver_searches, config.top_k)
     return Players(
-        proposer=StagedProposer(prompts, proposing, config.temperature)
+        proposer=StagedProposer(prompts, proposing)
         if styles[Role.PROPOSER] is Style.STAGED
         else FreeProposer(prompts, _dialect(config, proposing=True), proposing, limits),
         solver=StagedSolver(prompts, solving, config.temperature)

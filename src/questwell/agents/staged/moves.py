@@ -23,6 +23,7 @@ class Moves:
     prompts: Prompts
     random_seed: int
     temperature: float = 0.0
+    """Of choices; what is written is always the likeliest text, so that attempts differ in moves, not in slips."""
     turns: list[Turn] = field(default_factory=list[Turn])
 
     async def write(self, prompt: str, key: str, longest: int = 160, **values: object) -> str:
@@ -31,7 +32,7 @@ class Moves:
         Raises:
             LLMError: the endpoint failed.
         """
-        return await self._ask(prompt, key, {"type": "string", "maxLength": longest}, longest // 3, values)
+        return await self._ask(prompt, key, {"type": "string", "maxLength": longest}, longest // 3, 0.0, values)
 
     async def choose(self, prompt: str, key: str, options: Sequence[str], **values: object) -> str:
         """The one of `options` that the model writes under `key`; an endpoint that ignores schemas may write another.
@@ -40,15 +41,23 @@ class Moves:
             LLMError: the endpoint failed.
         """
         longest = max(map(len, options))
-        return await self._ask(prompt, key, {"type": "string", "enum": list(options)}, 16 + longest, values)
+        return await self._ask(
+            prompt, key, {"type": "string", "enum": list(options)}, 16 + longest, self.temperature, values
+        )
 
     async def _ask(
-        self, prompt: str, key: str, value: dict[str, object], max_tokens: int, values: dict[str, object]
+        self,
+        prompt: str,
+        key: str,
+        value: dict[str, object],
+        max_tokens: int,
+        temperature: float,
+        values: dict[str, object],
     ) -> str:
         request = Request(
             self.prompts.messages(prompt, **values),
             max_tokens=max_tokens,
-            temperature=self.temperature,
+            temperature=temperature,
             seed=self.random_seed + len(self.turns),
             schema=_schema(key, value),
         )

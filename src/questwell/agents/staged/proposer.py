@@ -28,7 +28,6 @@ class StagedProposer:
 
     prompts: Prompts
     budget: Budget
-    temperature: float
     calls: int = 24
     """Model calls, each a question, a phrase or a short answer, before the proposer gives up."""
     enough: int = 8
@@ -36,7 +35,7 @@ class StagedProposer:
 
     async def propose(self, seed: Seed, session: Session, random_seed: int) -> Draft:
         """Search around the seed for chains, then word one of them."""
-        moves = Moves(session, self.prompts, random_seed, self.temperature)
+        moves = Moves(session, self.prompts, random_seed)
         return await self._draft(self._propose(seed, moves, random.Random(random_seed)), moves)
 
     async def repair(
@@ -46,7 +45,7 @@ class StagedProposer:
 
         No search: only passages that either agent has retrieved.
         """
-        moves = Moves(session, self.prompts, random_seed, self.temperature)
+        moves = Moves(session, self.prompts, random_seed)
         diagnosis = diagnose(rounds[-1], case)
         draft = await self._draft(self._repair(seed, rounds, case, diagnosis, moves, random.Random(random_seed)), moves)
         if draft.proposal is None:
@@ -191,10 +190,9 @@ class Diagnosis:
     def faulty(self, chain: Chain) -> bool:
         """Whether `chain` holds what failed."""
         ids = [passage.id for passage in chain.passages]
-        return self.broken_link in itertools.pairwise(ids) or self.broken_end == (
-            ids[-1],
-            normalise(chain.answer.text),
-        )
+        if any(pair == self.broken_link for pair in itertools.pairwise(ids)):
+            return True
+        return self.broken_end == (ids[-1], normalise(chain.answer.text))
 
 
 def diagnose(last: Round, case: Case) -> Diagnosis:

@@ -15,33 +15,7 @@ from questwell.types.trajectory import Role, StopReason, Style, Trajectory
 _NONE = "none"
 _ARTICLES = frozenset({"the", "a", "an"})
 _NO_END = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "as",
-        "at",
-        "by",
-        "for",
-        "from",
-        "in",
-        "into",
-        "is",
-        "of",
-        "on",
-        "or",
-        "that",
-        "the",
-        "to",
-        "was",
-        "were",
-        "when",
-        "where",
-        "which",
-        "who",
-        "whose",
-        "with",
-    ]
+    "a an and as at by for from in into is of on or that the to was were when where which who whose with".split()  # noqa: SIM905
 )
 
 
@@ -77,7 +51,8 @@ class StagedSolver:
     async def _play(self, question: str, moves: Moves) -> tuple[str | None, StopReason]:
         """Resolve parts until none is left or none can be found, then look up what remains."""
         failed: set[str] = set()
-        while moves.searches < self.budget.searches and moves.calls < self.budget.turns:
+        budget = min(self.budget.searches, self.budget.turns)
+        while moves.searches < budget:
             part = await self._part(question, failed, moves)
             if part is None:
                 break
@@ -86,7 +61,7 @@ class StagedSolver:
                 failed.add(part)
             else:
                 question = question.replace(part, name, 1)
-        if moves.searches >= self.budget.searches:
+        if moves.searches >= budget:
             return None, StopReason.SEARCHES
         answer = await self._look_up(question, question, moves)
         return answer, StopReason.GAVE_UP if answer is None else StopReason.FINISHED

@@ -1,0 +1,258 @@
+"""The staged agents against a scripted model over a few linked passages: the game's moves, round trips and repairs."""
+
+import json
+from collections.abc import Callable
+
+from questwell.agents.prompts import Prompts
+from questwell.agents.proposer import Case, Draft
+from questwell.agents.rollout import Budget
+from questwell.agents.session import DirectSession
+from questwell.agents.staged.proposer import StagedProposer, diagnose
+from questwell.agents.staged.solver import StagedSolver, parts
+from questwell.errors import LLMTimeout, RetrievalTimeout
+from questwell.llm.client import Request
+from questwell.llm.scripted import Answer, ScriptedLLM
+from questwell.scoring.answers import normalise
+from questwell.types.corpus import Hit, Passage
+from questwell.types.game import AnswerType, Attempt, FeedbackKind, Judgement, Label, Outcome, Round, Seed, Verdict
+from questwell.types.trajectory import StopReason, Trajectory
+
+
+def passage(title: str, text: str) -> Passage:
+    return Passage(id=f"{title}#0", title=title, text=text, document_id=title)
+
+
+GUIDE = passage("Dunwick Guide", "The Dunwick Guide describes Harrow Bridge.")
+BRIDGE = passage("Harrow Bridge", "The Harrow Bridge was designed by Elsa Marwood.")
+MARWOOD = passage("Elsa Marwood", "Elsa Marwood built the tower at Orrin Lighthouse.")
+LIGHT = passage("Orrin Lighthouse", "The Orrin Lighthouse was automated in 1968.")
+WORLD = (GUIDE, BRIDGE, MARWOOD, LIGHT)
+NESTED = "When was the lighthouse built by the designer of Harrow Bridge automated?"
+
+WORDS = {
+    "Answer: 1968": "When was Orrin Lighthouse automated?",
+    "Target: Orrin Lighthouse": "the lighthouse built by Elsa Marwood",
+    "Target: Elsa Marwood": "the designer of Harrow Bridge",
+    "Target: Harrow Bridge": "the bridge described in the Dunwick Guide",
+}
+READINGS = {
+    "When was Orrin Lighthouse automated?": "1968",
+    "What is the name of the lighthouse built by Elsa Marwood?": "Orrin Lighthouse",
+    "What is the name of the designer of Harrow Bridge?": "Elsa Marwood",
+    "What is the name of the bridge described in the Dunwick Guide?": "Harrow Bridge",
+}
+
+
+class Library:
+    name = "library"
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.queries: list[str] = []
+
+    async def search(self, query: str, k: int) -> tuple[Hit, ...]:
+        """By shared words; enough to tell four passages apart."""
+        self.queries.append(query)
+        if self.error:
+            raise self.error
+        words = set(normalise(query).split())
+        scored = [(len(words & set(normalise(f"{p.title} {p.text}").split())), p) for p in WORLD]
+        ranked = sorted((pair for pair in scored if pair[0]), key=lambda pair: (-pair[0], pair[1].id))
+        return tuple(Hit(p, float(score), rank) for rank, (score, p) in enumerate(ranked[:k], 1))
+
+    async def aclose(self) -> None: ...
+
+
+def model(**changes: str | Exception) -> Callable[[Request], Answer]:
+    """Words and reads the world rightly, but for what `changes` says: a key names the last line of a request."""
+
+    def answer(request: Request) -> Answer:
+        line = request.messages[-1].content.splitlines()[-1]
+        for key, change in changes.items():
+            if key.replace("_", " ") in line:
+                return (
+                    change
+                    if isinstance(change, Exception)
+                    else json.dumps({"phrase": change, "question": change, "answer": change})
+                )
+        if line in WORDS:
+            return json.dumps({"question": WORDS[line], "phrase": WORDS[line]})
+        return json.dumps({"answer": READINGS.get(line.removeprefix("Question: "), "not found")})
+
+    return answer
+
+
+def seed(target: int) -> Seed:
+    return Seed(0, BRIDGE, target, AnswerType.DATE, (), 3)
+
+
+PROPOSER = StagedProposer(Prompts(), Budget(searches=12, top_k=2))
+
+
+async def propose(target: int, **changes: str | Exception) -> Draft:
+    return await PROPOSER.propose(seed(target), DirectSession(ScriptedLLM(model(**changes)), Library()), 1)
+
+
+async def test_a_chain_is_found_worded_and_checked() -> None:
+    draft = await propose(3)
+    assert draft.proposal is not None, draft.problem
+    assert (draft.proposal.question, draft.proposal.answer) == (NESTED, "1968")
+    assert [step.answer for step in draft.proposal.steps] == ["Elsa Marwood", "Orrin Lighthouse", "1968"]
+    assert draft.proposal.evidence == (BRIDGE, MARWOOD, LIGHT)
+    assert draft.trajectory.stop is StopReason.FINISHED
+    assert draft.trajectory.searches <= 12 + 3  # exploring, and one check a step
+
+
+async def test_a_question_that_does_not_read_back_is_dropped() -> None:
+    draft = await propose(3, When_was_Orrin_Lighthouse="1986")
+    assert draft.proposal is None
+    assert "'1986'" in draft.problem
+    assert draft.trajectory.stop is StopReason.GAVE_UP
+
+
+async def test_a_phrase_that_fits_something_else_is_dropped() -> None:
+    draft = await propose(3, name_of_the_designer="Dunwick")
+    assert draft.proposal is not None
+    assert draft.proposal.evidence == (MARWOOD, LIGHT)  # a shorter chain, without that phrase
+
+
+async def test_phrases_must_hold_the_subject_and_not_the_target() -> None:
+    for phrase in (
+        "the famous designer",
+        "the designer Elsa Marwood of Harrow Bridge",
+        "designer of Harrow Bridge",
+        "",
+    ):
+        draft = await PROPOSER.propose(
+            seed(3), DirectSession(ScriptedLLM(model(**{"Target: Elsa": phrase})), Library()), 1
+        )
+        assert draft.proposal is not None
+        assert draft.proposal.evidence == (MARWOOD, LIGHT), phrase
+
+
+async def test_questions_must_hold_the_subject_and_not_the_answer() -> None:
+    for question in (
+        "When was it automated?",
+        "Was Orrin Lighthouse automated in 1968?",
+        "Orrin Lighthouse",
+        "Orrin Lighthouse's year?",
+    ):
+        draft = await PROPOSER.propose(
+            seed(3), DirectSession(ScriptedLLM(model(**{"Answer: 1968": question})), Library()), 1
+        )
+        assert draft.proposal is None, question
+
+
+async def test_failures_are_data() -> None:
+    draft = await propose(3, Answer="x", Target=LLMTimeout("slow"))
+    assert draft.proposal is None
+    late = await PROPOSER.propose(seed(3), DirectSession(ScriptedLLM(model()), Library(RetrievalTimeout("late"))), 1)
+    assert (late.trajectory.stop, late.proposal) == (StopReason.ERRORED, None)
+    assert "late" in late.trajectory.error
+
+
+def attempt(answer: str | None, label: Label, *searches: tuple[Passage, ...], index: int = 0) -> Attempt:
+    from questwell.types.trajectory import Role, Style, Turn
+
+    turns = tuple(
+        Turn("", f"query {n}", tuple(Hit(p, 1.0, r) for r, p in enumerate(found, 1)))
+        for n, found in enumerate(searches, 1)
+    )
+    trajectory = Trajectory(Role.SOLVER, Style.STAGED, turns, StopReason.FINISHED, answer)
+    return Attempt(index, trajectory, Judgement(label, "exact_match"))
+
+
+async def played(outcome: Outcome, *attempts: Attempt) -> Round:
+    draft = await propose(2)
+    assert draft.proposal is not None
+    assert draft.proposal.evidence == (MARWOOD, LIGHT)
+    return Round(0, draft.proposal, attempts, Verdict(outcome, 1, 1, 1))
+
+
+async def test_too_easy_gets_one_hop_more_without_searching() -> None:
+    easy = attempt("1968", Label.RIGHT, (MARWOOD,), (BRIDGE, LIGHT))
+    last = await played(Outcome.TOO_EASY, easy)
+    library = Library()
+    draft, feedback = await PROPOSER.repair(
+        seed(3), (last,), Case(FeedbackKind.DIFFICULTY, easy), DirectSession(ScriptedLLM(model()), library), 1
+    )
+    assert draft.proposal is not None, draft.problem
+    assert draft.proposal.question == NESTED
+    assert draft.proposal.evidence == (BRIDGE, MARWOOD, LIGHT)
+    assert library.queries == []
+    assert feedback is not None
+    assert (
+        feedback.explanation
+        == "2 searches were enough: search 2 ('query 2') already found 'Orrin Lighthouse', which holds the answer"
+    )
+    assert NESTED in feedback.change
+
+
+async def test_what_failed_is_not_tried_again() -> None:
+    missed = attempt("1900", Label.WRONG, (MARWOOD,))
+    last = await played(Outcome.UNSOLVED, missed)
+    diagnosis = diagnose(last, Case(FeedbackKind.CORRECTNESS, missed))
+    assert diagnosis.broken_link == (MARWOOD.id, LIGHT.id)
+    assert diagnosis.explanation == "no attempt found 'Orrin Lighthouse', step 2 of 2; one answered '1900'"
+    draft, feedback = await PROPOSER.repair(
+        seed(2), (last,), Case(FeedbackKind.CORRECTNESS, missed), DirectSession(ScriptedLLM(model()), Library()), 1
+    )
+    assert (draft.proposal, feedback) == (None, None)  # the only chain of this world breaks there
+    saw_it = attempt("1900", Label.WRONG, (MARWOOD, LIGHT))
+    assert diagnose(
+        last.__class__(0, last.proposal, (saw_it,), last.verdict), Case(FeedbackKind.CORRECTNESS, saw_it)
+    ).broken_end == (LIGHT.id, "1968")
+
+
+def solver_model(*choices: str) -> Callable[[Request], Answer]:
+    left = iter(choices)
+
+    def answer(request: Request) -> Answer:
+        if request.schema and '"enum"' in request.schema:
+            return json.dumps({"part": next(left)})
+        return model()(request)
+
+    return answer
+
+
+async def solve(*choices: str, budget: Budget | None = None, retriever: Library | None = None) -> Trajectory:
+    session = DirectSession(ScriptedLLM(solver_model(*choices)), retriever or Library())
+    return await StagedSolver(Prompts(), budget or Budget(), 1.0).solve(NESTED, session, 1)
+
+
+async def test_the_solver_resolves_from_the_inside_out() -> None:
+    solved = await solve("the designer of Harrow Bridge", "the lighthouse built by Elsa Marwood")
+    assert (solved.answer, solved.stop) == ("1968", StopReason.FINISHED)
+    assert solved.queries == (
+        "the designer of Harrow Bridge",
+        "the lighthouse built by Elsa Marwood",
+        "When was Orrin Lighthouse automated?",
+    )
+    assert solved.searches == 3
+
+
+async def test_an_answer_must_stand_in_a_hit() -> None:
+    READINGS_BEFORE = dict(READINGS)
+    READINGS["When was Orrin Lighthouse automated?"] = "1986"
+    try:
+        solved = await solve("the designer of Harrow Bridge", "the lighthouse built by Elsa Marwood")
+    finally:
+        READINGS.update(READINGS_BEFORE)
+    assert (solved.answer, solved.stop) == (None, StopReason.GAVE_UP)
+
+
+async def test_the_solver_keeps_to_its_budget_and_to_what_the_question_says() -> None:
+    assert (await solve("the designer of Harrow Bridge", budget=Budget(searches=1))).stop is StopReason.SEARCHES
+    invented = await solve("the moon of Mars")  # an endpoint that ignores the schema
+    assert invented.queries == (NESTED,)
+    late = await solve("none", retriever=Library(RetrievalTimeout("late")))
+    assert late.stop is StopReason.ERRORED
+
+
+def test_parts_hold_a_name_and_describe_something() -> None:
+    assert parts("When was the successor of Tarn released?") == [
+        "the successor of Tarn",
+        "the successor of Tarn released",
+    ]
+    assert parts("When was the Orrin Lighthouse automated?") == []
+    assert parts("Who is it?") == []

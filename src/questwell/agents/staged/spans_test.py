@@ -1,0 +1,79 @@
+import pytest
+
+from questwell.agents.staged.spans import fact, is_about, names, spans, stands_alone
+from questwell.types.corpus import Passage
+from questwell.types.game import AnswerType
+
+HARROW = Passage(
+    id="h#0",
+    title="Harrow Bridge",
+    text="The Harrow Bridge is a bridge over the River Tamsel near Dunwick. It was designed by Elsa Marwood and opened "
+    "on 3 May 1874. It has seven arches, is 212 metres long and cost 1,043,000 crowns [Guide, 1999, p. 12].",
+    document_id="h",
+    links=("River Tamsel", "bridge"),
+)
+
+
+def passage(text: str, title: str = "T", offset: int = 0) -> Passage:
+    return Passage(id="p", title=title, text=text, document_id="p", offset=offset)
+
+
+def test_names_are_proper_names_links_first() -> None:
+    assert names(HARROW, "Harrow Bridge") == ("River Tamsel", "Dunwick", "Elsa Marwood")
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("He wrote the GNU Manifesto in Boston.", "GNU"),  # inside a longer name
+        ("Made by Anton and Felix Duarte.", "Anton"),  # one of a list: a phrase cannot tell them apart
+        ("It borders Andorra 55 km; Belgium 556 km; Italy 476 km.", "Belgium"),
+        ("The IBM 709 came later.", "IBM"),
+    ],
+)
+def test_a_name_that_a_phrase_could_not_replace_is_left_out(text: str, name: str) -> None:
+    assert not stands_alone(name, text)
+    assert name not in names(passage(text), "T")
+
+
+def test_a_name_stands_alone_when_one_mention_does() -> None:
+    assert stands_alone("GNU", "The GNU Manifesto made GNU known.")
+    assert stands_alone("Boston", "It began. Boston was next.")
+
+
+def test_dates_numbers_and_entities() -> None:
+    def texts(kind: AnswerType) -> list[str]:
+        return [span.text for span in spans(HARROW, "Harrow Bridge", kind)]
+
+    assert texts(AnswerType.DATE) == ["3 May 1874"]  # not the year of a source in brackets
+    assert texts(AnswerType.NUMBER) == ["212 metres", "1,043,000 crowns"]
+    assert texts(AnswerType.ENTITY) == ["River Tamsel", "Dunwick", "Elsa Marwood"]
+    (metres, _) = spans(HARROW, "Harrow Bridge", AnswerType.NUMBER)
+    assert metres.aliases == ("212",)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["The IBM 709 is old.", "In version 3 of it.", "In 1999 it grew.", "On May 12 it came.", "See RFC 1268 and 68010."],
+)
+def test_what_looks_like_a_number_but_is_none(text: str) -> None:
+    assert spans(passage(text), "T", AnswerType.NUMBER) == ()
+
+
+def test_the_year_of_an_estimate_is_no_date() -> None:
+    assert spans(passage("Population: 1,202 (2023 est.)"), "T", AnswerType.DATE) == ()
+
+
+def test_a_fact_is_the_first_sentence_and_the_one_that_holds_it() -> None:
+    assert fact(HARROW, "3 May 1874").startswith(
+        "The Harrow Bridge is a bridge over the River Tamsel near Dunwick. It was"
+    )
+    assert "seven" not in fact(HARROW, "3 May 1874")
+    assert fact(HARROW, "Dunwick") == "The Harrow Bridge is a bridge over the River Tamsel near Dunwick."
+
+
+def test_what_is_said_of_another_thing_is_not_about_the_subject() -> None:
+    text = "Tarn is a program. Ole Brandt was born in 1951. Tarn was released in 1988."
+    assert is_about(passage(text, "Tarn"), "Tarn", "1988")
+    assert not is_about(passage(text, "Tarn"), "Tarn", "1951")
+    assert is_about(passage("Area: 12 sq km.", "Chad: Geography", offset=90), "Chad", "12 sq km")
