@@ -8,29 +8,40 @@ more than the one before it is what its layer costs. Results go to benchmarks/re
 import argparse
 import asyncio
 import contextlib
+import itertools
 import json
 import os
-import platform
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx2
+from report import heading, write
 
+from questwell.agents.session import Session
 from questwell.llm.client import Message, Request
 from questwell.llm.limiter import Limiter
 from questwell.llm.openai import OpenAIClient
 from questwell.llm.prices import FREE
+from questwell.recipes.budget import Budget, Limits
+from questwell.recipes.recording import Recorder
+from questwell.store.run import RunStore
+from questwell.types.corpus import Hit
+from questwell.types.dataset import Usage
+from questwell.types.game import Place
+from questwell.types.trajectory import Role
 
-RESULTS = Path(__file__).parent / "results" / "overhead.json"
 MODEL = "fixed"
 REQUEST = Request(messages=(Message("user", "lorem ipsum dolor sit " * 200),), max_tokens=64)
 """About 1,000 tokens, as a solver's turn with a few passages."""
+
+CALLS_PER_PLAY = 13
+"""Of the recorded path: seeds change as often as in a real run of the staged agents (13 calls a seed)."""
 
 Call = Callable[[], Awaitable[object]]
 
@@ -99,10 +110,50 @@ async def our_client(address: tuple[str, int], in_flight: int) -> AsyncGenerator
         await client.aclose()
 
 
+@asynccontextmanager
+async def recorded(address: tuple[str, int], in_flight: int) -> AsyncGenerator[Call]:
+    """`RecordedSession` over `OpenAIClient`: no answer is used before it is in a run file, fsynced.
+
+    Each call repeats its request, which packs better than a real dialogue; digest, JSON and packing work all the same.
+    """
+    base_url = f"http://{address[0]}:{address[1]}/v1"
+    client = OpenAIClient(MODEL, base_url, limiter=Limiter(in_flight), pricing=FREE)
+    seeds = itertools.count()
+    idle: list[tuple[Session, int]] = []
+    with tempfile.TemporaryDirectory() as folder, RunStore(Path(folder)) as store:
+        recorder = Recorder(store, dict.fromkeys(Role, client), _NoBooks(), Budget(Limits(), Usage()))
+
+        async def call() -> object:
+            session, left = idle.pop() if idle else _play(recorder, f"s{next(seeds):05d}")
+            completion = await session.complete(REQUEST)
+            if left > 1:
+                idle.append((session, left - 1))
+            return completion
+
+        yield call
+        await client.aclose()
+
+
+def _play(recorder: Recorder, seed: str) -> tuple[Session, int]:
+    return recorder.sessions(seed)(Place(seed, 0, Role.SOLVER)), CALLS_PER_PLAY
+
+
+class _NoBooks:
+    """Nothing is searched here."""
+
+    name = "none"
+
+    async def search(self, query: str, k: int) -> tuple[Hit, ...]:
+        return ()
+
+    async def aclose(self) -> None: ...
+
+
 PATHS: dict[str, Callable[[tuple[str, int], int], AbstractAsyncContextManager[Call]]] = {
     "raw_socket": raw_socket,
     "bare_httpx2": bare_httpx2,
     "openai_client": our_client,
+    "recorded": recorded,
 }
 
 
@@ -212,32 +263,7 @@ def endpoint(latency_s: float) -> Generator[tuple[str, int]]:
             process.kill()
 
 
-# --- the report
-
-
-def machine() -> dict[str, str | int]:
-    names = [line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
-    return {
-        "cpu": names[0] if names else platform.processor(),
-        "cores": len(os.sched_getaffinity(0)),
-        "python": platform.python_version(),
-        "system": platform.platform(),
-        "nice": os.nice(0),
-        "load_before": _lines("/proc/loadavg")[0].split()[0],
-    }
-
-
-def _lines(path: str) -> list[str]:
-    with contextlib.suppress(OSError):
-        return Path(path).read_text().splitlines()
-    return ["?"]
-
-
-def commit() -> str:
-    here = Path(__file__).parent
-    return subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=here, capture_output=True, text=True, check=False
-    ).stdout.strip()
+# --- the command
 
 
 def main() -> None:
@@ -252,12 +278,7 @@ def main() -> None:
         with contextlib.suppress(KeyboardInterrupt):
             asyncio.run(serve(options.serve))
         return
-    report: dict[str, object] = {
-        "command": " ".join(["python", "benchmarks/overhead.py", *sys.argv[1:]]),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit(),
-        "machine": machine(),
-    }
+    report = heading()
     rows: list[dict[str, object]] = []
     for latency_s in options.latency or [0.0, 1.0]:
         for path in options.path or PATHS:
@@ -265,8 +286,7 @@ def main() -> None:
             rows.append(asdict(measured))
             print(json.dumps(rows[-1]), flush=True)
     report["results"] = rows
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(report, indent=2) + "\n")
+    write("overhead", report)
 
 
 if __name__ == "__main__":
