@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
@@ -62,13 +63,17 @@ class Endpoint:
             self._writers.discard(writer)
             writer.close()
 
+    def answer(self, body: dict) -> Answer:
+        """What becomes of the latest request, which is `body`."""
+        return self._answers[min(len(self.requests), len(self._answers)) - 1]
+
     async def _serve_one(self, reader, writer) -> bool:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
         length = int(head.split("content-length:")[1].split("\r\n")[0])
         body = json.loads(await reader.readexactly(length))
         self.heads.append(head)
         self.requests.append(body)
-        answer = self._answers[min(len(self.requests), len(self._answers)) - 1]
+        answer = self.answer(body)
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
@@ -89,9 +94,9 @@ class Endpoint:
             writer.close()
 
 
-@pytest.fixture
-async def endpoint() -> AsyncIterator[Endpoint]:
-    fake = Endpoint()
+@asynccontextmanager
+async def serving(fake: Endpoint) -> AsyncIterator[Endpoint]:
+    """`fake`, at its `base_url`, while the block runs."""
     tasks: set[asyncio.Task] = set()
 
     def accept(reader, writer):
@@ -108,3 +113,9 @@ async def endpoint() -> AsyncIterator[Endpoint]:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     await server.wait_closed()
+
+
+@pytest.fixture
+async def endpoint() -> AsyncIterator[Endpoint]:
+    async with serving(Endpoint()) as fake:
+        yield fake
