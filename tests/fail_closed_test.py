@@ -89,7 +89,7 @@ def failing(role: Role, answer: Answer) -> ScriptedLLM:
 async def run(
     library: Path, folder: Path, llm: ScriptedLLM | None = None, search: Search | None = None, *, resume: bool = False
 ) -> Report:
-    given = {} if resume else world.values(library, seeds=SEEDS, solver_turns=5, max_errors=SEEDS + 1)
+    given = {} if resume else world.values(library, seeds=SEEDS, solver_turns=5, max_errors=SEEDS + 1, seed_words=0)
     config = configure(folder, given, resume=resume)
     means = world.means(config, llm or ScriptedLLM(honest))
     if search is not None:
