@@ -31,15 +31,18 @@ NESTED = "When was the lighthouse built by the designer of Harrow Bridge automat
 
 WORDS = {
     "Answer: 1968": "When was Orrin Lighthouse automated?",
-    "Target: Orrin Lighthouse": "the lighthouse built by Elsa Marwood",
-    "Target: Elsa Marwood": "the designer of Harrow Bridge",
-    "Target: Harrow Bridge": "the bridge described in the Dunwick Guide",
+    "Answer: Orrin Lighthouse": "What is the lighthouse built by Elsa Marwood?",
+    "Answer: Elsa Marwood": "Who is the designer of Harrow Bridge?",
+    "Answer: Harrow Bridge": "Which bridge is described in the Dunwick Guide?",
 }
 READINGS = {
     "When was Orrin Lighthouse automated?": "1968",
+    "What is the lighthouse built by Elsa Marwood?": "Orrin Lighthouse",
+    "Who is the designer of Harrow Bridge?": "Elsa Marwood",
+    "Which bridge is described in the Dunwick Guide?": "Harrow Bridge",
+    # as the solver asks
     "What is the name of the lighthouse built by Elsa Marwood?": "Orrin Lighthouse",
     "What is the name of the designer of Harrow Bridge?": "Elsa Marwood",
-    "What is the name of the bridge described in the Dunwick Guide?": "Harrow Bridge",
 }
 
 
@@ -70,13 +73,9 @@ def model(**changes: str | Exception) -> Callable[[Request], Answer]:
         line = request.messages[-1].content.splitlines()[-1]
         for key, change in changes.items():
             if key.replace("_", " ") in line:
-                return (
-                    change
-                    if isinstance(change, Exception)
-                    else json.dumps({"phrase": change, "question": change, "answer": change})
-                )
+                return change if isinstance(change, Exception) else json.dumps({"question": change, "answer": change})
         if line in WORDS:
-            return json.dumps({"question": WORDS[line], "phrase": WORDS[line]})
+            return json.dumps({"question": WORDS[line]})
         return json.dumps({"answer": READINGS.get(line.removeprefix("Question: "), "not found")})
 
     return answer
@@ -110,24 +109,19 @@ async def test_a_question_that_does_not_read_back_is_dropped() -> None:
     assert draft.trajectory.stop is StopReason.GAVE_UP
 
 
-async def test_a_phrase_that_fits_something_else_is_dropped() -> None:
-    draft = await propose(3, name_of_the_designer="Dunwick")
+async def test_a_step_that_reads_back_as_something_else_is_dropped() -> None:
+    draft = await propose(3, is_the_designer="Dunwick")
     assert draft.proposal is not None
     assert draft.proposal.evidence == (MARWOOD, LIGHT)  # a shorter chain, without that phrase
 
 
-async def test_phrases_must_hold_the_subject_and_not_the_target() -> None:
-    for phrase in (
-        "the famous designer",
-        "the designer Elsa Marwood of Harrow Bridge",
-        "designer of Harrow Bridge",
-        "",
-    ):
+async def test_a_step_without_a_phrase_is_dropped() -> None:
+    for asked in ("Who was it?", "Is Elsa Marwood the designer of Harrow Bridge?", "Harrow Bridge, by whom?", ""):
         draft = await PROPOSER.propose(
-            seed(3), DirectSession(ScriptedLLM(model(**{"Target: Elsa": phrase})), Library()), 1
+            seed(3), DirectSession(ScriptedLLM(model(**{"Answer: Elsa": asked})), Library()), 1
         )
         assert draft.proposal is not None
-        assert draft.proposal.evidence == (MARWOOD, LIGHT), phrase
+        assert draft.proposal.evidence == (MARWOOD, LIGHT), asked
 
 
 async def test_questions_must_hold_the_subject_and_not_the_answer() -> None:
@@ -144,7 +138,7 @@ async def test_questions_must_hold_the_subject_and_not_the_answer() -> None:
 
 
 async def test_failures_are_data() -> None:
-    draft = await propose(3, Answer="x", Target=LLMTimeout("slow"))
+    draft = await propose(3, Answer=LLMTimeout("slow"))
     assert draft.proposal is None
     late = await PROPOSER.propose(seed(3), DirectSession(ScriptedLLM(model()), Library(RetrievalTimeout("late"))), 1)
     assert (late.trajectory.stop, late.proposal) == (StopReason.ERRORED, None)

@@ -28,8 +28,8 @@ class StagedProposer:
 
     prompts: Prompts
     budget: Budget
-    calls: int = 24
-    """Model calls, each a question, a phrase or a short answer, before the proposer gives up."""
+    calls: int = 30
+    """Model calls, each a question or a short answer, before the proposer gives up."""
     enough: int = 8
     """Chains at hand after which it stops searching for more."""
 

@@ -1,4 +1,4 @@
-"""Words for a chain, one small checked piece at a time: a question for its end, a phrase for each name on the way."""
+"""Words for a chain, one small checked piece at a time: a question for each step, nested into one by code."""
 
 import re
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from questwell.agents import form
 from questwell.agents.staged.chain import Chain, Link
 from questwell.agents.staged.moves import Moves
+from questwell.agents.staged.phrases import as_phrase
 from questwell.agents.staged.spans import Span, fact
 from questwell.agents.tools import neutralise, show
 from questwell.retrieval.corpus import subject
@@ -34,8 +35,7 @@ class Writer:
     moves: Moves
     top_k: int | None
     """Passages a search, to check that each step's own words find its passage; None where no search is allowed."""
-    _questions: dict[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
-    _phrases: dict[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
+    _questions: dict[tuple[str, str, str], str] = field(default_factory=dict[tuple[str, str, str], str])
 
     async def word(self, chain: Chain, seed: Seed) -> Worded | str:
         """The chain in words, from its end outward; or why it cannot be had."""
@@ -55,18 +55,21 @@ class Writer:
 
     async def extend(self, worded: Worded, link: Link, seed: Seed) -> Worded | str:
         """One hop more in front: the name that the question gives becomes a phrase about `link.source`."""
-        phrase = await self._phrase(link)
-        if not phrase:
-            return f"no phrase for {link.name!r} from {subject(link.source.title)!r}"
+        about = subject(link.source.title)
+        asked = await self._question(link.source, about, Span(link.name))
+        if not asked.endswith("?"):
+            return asked
+        phrase = as_phrase(asked, about)
+        if phrase is None or len(phrase.split()) > MOST_PHRASE_WORDS:
+            return f"{asked!r} makes no phrase for {link.name!r}"
         question = re.sub(rf"(?i)\b(?:the )?{re.escape(link.name)}(?!\w)", lambda _: phrase, worded.question, count=1)
         if contains(question, link.name):
             return f"{link.name!r} is still named: {question!r}"
         chain = Chain(link.source, (link, *worded.chain.links), worded.chain.answer)
-        step = Step(f"What is {phrase}?", link.name, link.source.id)
-        return Worded(chain, question, (step, *worded.steps))
+        return Worded(chain, question, (Step(asked, link.name, link.source.id), *worded.steps))
 
     async def _question(self, passage: Passage, about: str, answer: Span) -> str:
-        key = (passage.id, answer.text)
+        key = (passage.id, about, answer.text)
         if key not in self._questions:
             self._questions[key] = await self._new_question(passage, about, answer)
         return self._questions[key]
@@ -86,31 +89,6 @@ class Writer:
             return f"searching {question!r} does not find its passage"
         found = await self._read(question, passage)
         return question if agrees(found, answer) else f"{question!r} reads as {found!r}, not {answer.text!r}"
-
-    async def _phrase(self, link: Link) -> str:
-        key = (link.source.id, link.name)
-        if key not in self._phrases:
-            self._phrases[key] = await self._new_phrase(link)
-        return self._phrases[key]
-
-    async def _new_phrase(self, link: Link) -> str:
-        """A phrase for `link.name` by which the source passage tells it; empty if none came."""
-        about = subject(link.source.title)
-        written = await self.moves.write(
-            "staged_phrase",
-            "phrase",
-            120,
-            passage=f"{link.source.title}: {neutralise(fact(link.source, link.name))}",
-            subject=about,
-            target=link.name,
-        )
-        phrase = written[:1].lower() + written[1:].rstrip(". ")
-        if not phrase.startswith("the ") or not contains(phrase, about) or contains(phrase, link.name):
-            return ""
-        if len(phrase.split()) > MOST_PHRASE_WORDS or not await self._finds(f"What is {phrase}?", link.source):
-            return ""
-        found = await self._read(f"What is the name of {phrase}?", link.source)
-        return phrase if agrees(found, Span(link.name)) else ""
 
     async def _finds(self, query: str, passage: Passage) -> bool:
         if self.top_k is None:
