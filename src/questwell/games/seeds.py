@@ -109,9 +109,9 @@ def draw_seed(index: int, passage: Passage, target: int | None, types: Sequence[
 
 
 def _bounds(text: str, separator: str) -> tuple[int, int]:
-    low, _, high = text.strip().partition(separator)
+    low, between, high = text.strip().partition(separator)
     try:
-        first, last = int(low), int(high or low)
+        first, last = int(low), int(high if between else low)
     except ValueError:
         first, last = 0, 0
     if not 1 <= first <= last <= 100:
