@@ -11,6 +11,14 @@ $(VENV)/.installed: requirements/dev.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
+# Exit code 4 of generate: the minutes are used up, and what there is is told.
+demo: $(VENV)/.installed
+	rm -rf runs/demo
+	$(BIN)/questwell generate --corpus factbook --seeds 8 --llm local --steps 2..3 --max-minutes 7 --out runs/demo || [ $$? -eq 4 ]
+	$(BIN)/questwell status runs/demo
+	$(BIN)/questwell show runs/demo
+	$(BIN)/questwell show runs/demo first
+
 test: lint
 	$(BIN)/pytest -m "not slow"
 

@@ -88,11 +88,13 @@ class Story:
 
 
 def find(plays: Sequence[Play], name: str) -> Play:
-    """The play that `name` means: `s00007`, or just `7`.
+    """The play that `name` means: `s00007`, just `7`, or `first` for the first that a listing shows.
 
     Raises:
         StoreError: the run has none of that name.
     """
+    if name == "first" and plays:
+        return by_interest(plays)[0]
     number = re.fullmatch(r"(?:\w+-)?s?0*(\d+)", name.strip())
     index = int(number.group(1)) if number else -1
     found = next((play for play in plays if play.index == index), None)
@@ -103,10 +105,15 @@ def find(plays: Sequence[Play], name: str) -> Play:
 
 
 def listing(folder: Path) -> list[Play]:
-    """All plays of a run, accepted ones first, unfinished ones last, else in the order of seeds."""
-    order = {"accepted": 0, "rejected": 1, "pending": 2}
+    """All plays of a run, those that say most first."""
     with RunReader(folder) as run:
-        return sorted(run.plays(), key=lambda play: (order[play.status], play.index))
+        return by_interest(run.plays())
+
+
+def by_interest(plays: Sequence[Play]) -> list[Play]:
+    """Accepted plays first, then those that led to a question, unfinished ones last; else in the order of seeds."""
+    order = {"accepted": 0, "rejected": 1, "pending": 2}
+    return sorted(plays, key=lambda play: (order[play.status], play.question is None, play.index))
 
 
 def story(folder: Path, name: str) -> Story:
