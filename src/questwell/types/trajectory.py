@@ -15,7 +15,7 @@ class Role(StrEnum):
 
 
 class Style(StrEnum):
-    """How an agent is driven (docs/agents.md)."""
+    """How an agent is driven (docs/architecture.md)."""
 
     FREE = "free"
     """The model decides each move, as in the paper."""

@@ -1,0 +1,142 @@
+"""What the documents say exists: flags, keys, files, tables, codes."""
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from questwell.cli.app import app
+from questwell.cli.codes import ExitCode
+from questwell.recipes.generate_config import MAY_CHANGE, PRESETS, Config
+from questwell.retrieval.corpus import BUILT_IN
+from questwell.retrieval.readers import JSON_SUFFIXES, TEXT_SUFFIXES
+from questwell.store.migrations import migrate
+from questwell.types.game import Reason
+
+ROOT = Path(__file__).parent.parent
+SOURCE = ROOT / "src" / "questwell"
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+FOLDERS = sorted(path.parent.name for path in SOURCE.glob("*/__init__.py"))
+
+each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def code(document: Path) -> str:
+    """What stands between backticks or in an indented block."""
+    written = document.read_text(encoding="utf-8")
+    blocks = re.findall(r"```.*?```", written, re.DOTALL) + re.findall(r"^ {4}\S.*$", written, re.MULTILINE)
+    return "\n".join([*re.findall(r"`([^`\n]+)`", written), *blocks])
+
+
+def flags() -> Iterator[str]:
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+    for command in (group, *group.commands.values()):
+        assert isinstance(command, TyperGroup | TyperCommand)
+        for parameter in command.params:
+            yield from (*parameter.opts, *parameter.secondary_opts)
+    yield "--help"
+
+
+@each_document
+def test_every_flag_exists(document: Path) -> None:
+    """Flags of our own command; lines that begin with another command are that command's."""
+    lines = [line for line in code(document).splitlines() if not re.match(r"\s*(pip|uv|git|docker|make|python) ", line)]
+    used = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", "\n".join(lines)))
+    assert used <= set(flags())
+
+
+@each_document
+def test_every_name_in_code_exists(document: Path) -> None:
+    """Names with an underscore: keys, values, functions, columns."""
+    known = "\n".join(path.read_text(encoding="utf-8") for path in SOURCE.rglob("*.py"))
+    names = set(re.findall(r"(?<![\w/.-])[a-z]+(?:_[a-z0-9]+)+(?![\w/.-])", code(document)))
+    assert {name for name in names if not re.search(rf"\b{name}\b", known)} == set()
+
+
+@each_document
+def test_every_file_exists(document: Path) -> None:
+    """Paths with a folder, from the root, the package or the document."""
+    named = re.findall(r"(?<![\w/:.-])[\w.-]+/[\w./-]*[\w/]", re.sub(r"\w+://\S+", "", code(document)))
+    ours = [name for name in named if name.split("/")[0] in {*FOLDERS, "src", "docs", "tests", "benchmarks", "configs"}]
+    for name in ours:
+        assert any((start / name).exists() for start in (ROOT, SOURCE, document.parent)), name
+
+
+def test_the_papers_rules_name_files_and_tests() -> None:
+    rows = [line for line in text("docs/papers.md").splitlines() if line.startswith("|") and ".py`" in line]
+    assert len(rows) > 25
+    for row in rows:
+        _, _, where, test, *_ = row.split("|")
+        assert re.search(r"`[\w/]+(\.py|\.md|/)`", where), row
+        assert re.search(r"`[\w/]+_test\.py`", test), row
+        for name in re.findall(r"`([\w/.]+)`", f"{where} {test}"):
+            assert (SOURCE / name).exists() or (ROOT / name).exists(), name
+
+
+@pytest.mark.parametrize("name", ["AGENTS.md", "docs/architecture.md", "README.md"])
+def test_the_layout_names_every_folder(name: str) -> None:
+    written = text(name)
+    if name == "README.md" and "| folder" not in written.lower():
+        pytest.skip("README has no layout table yet")
+    assert [folder for folder in FOLDERS if not re.search(rf"\b{folder}\b", written)] == []
+
+
+def test_no_code_names_a_document_that_is_not_there() -> None:
+    for path in SOURCE.rglob("*.py"):
+        for name in re.findall(r"\bdocs/[\w-]+\.md", path.read_text(encoding="utf-8")):
+            assert (ROOT / name).is_file(), f"{path.name} names {name}"
+
+
+@each_document
+def test_no_place_of_one_machine(document: Path) -> None:
+    assert not re.search(r"(?<![\w.])/(work|tmp|root|home|usr|opt)/", document.read_text(encoding="utf-8"))
+
+
+def test_agents_md_is_short() -> None:
+    assert len(text("AGENTS.md").splitlines()) <= 60
+
+
+def test_runs_md_tells_codes_reasons_tables_and_what_may_change() -> None:
+    written = text("docs/runs.md")
+    assert {int(found) for found in re.findall(r"^\| (\d) \|", written, re.MULTILINE)} == set(ExitCode)
+    assert [reason for reason in Reason if f"`{reason.value}`" not in written] == []
+    assert [key for key in MAY_CHANGE if f"`{key}`" not in written] == []
+    with sqlite3.connect(":memory:") as run:
+        migrate(run)
+        tables = run.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')").fetchall()
+        queries = re.findall(r'sqlite3 \S+ "(.+?)"', written, re.DOTALL)
+        assert len(queries) >= 4
+        for query in queries:
+            run.execute(query)
+    run.close()
+    assert [name for (name,) in tables if f"`{name}`" not in written] == []
+
+
+def test_corpora_md_tells_formats_and_built_in_ones() -> None:
+    written = text("docs/corpora.md")
+    assert [
+        name for name in (*BUILT_IN, *TEXT_SUFFIXES, *JSON_SUFFIXES, ".parquet") if f"`{name}`" not in written
+    ] == []
+
+
+def test_presets_that_are_named_exist() -> None:
+    named = {found for path in DOCUMENTS for found in re.findall(r"`(sage-[\w-]+)`", path.read_text(encoding="utf-8"))}
+    assert named <= set(PRESETS)
+
+
+def test_every_result_is_in_the_log() -> None:
+    for path in (ROOT / "benchmarks" / "results").glob("*.json"):
+        assert f"benchmarks/{path.stem}.py" in text("docs/log.md"), path.name
+
+
+def test_every_key_has_a_meaning() -> None:
+    assert [key for key, field in Config.model_fields.items() if not field.description] == []
