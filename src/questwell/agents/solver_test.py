@@ -42,6 +42,11 @@ async def test_search_and_answer() -> None:
     assert (llm.requests[0].max_tokens, llm.requests[0].temperature, llm.requests[0].seed) == (99, 1.0, 40)
 
 
+async def test_a_search_shows_so_many_passages_as_the_budget_says() -> None:
+    solved, _ = await solve("<search>Ost", "<answer>Quillan", budget=Budget(turns=2, top_k=4))
+    assert len(solved.hits) == 4
+
+
 async def test_only_its_own_words_are_read() -> None:
     """The passage spells an answer; the model, shown it, never gives one."""
     solved, llm = await solve("<search>Ost", "<search>Ost", "<search>Ost")

@@ -642,6 +642,7 @@ async def test_unspecified_target_takes_any_solved_question() -> None:
         ([right(1), wrong(3), right(0)], 1, False),  # easier than the first right attempt showed
         ([wrong(3)] * 4, 0, False),
         ([["<search>broken"]], 0, False),
+        ([right(1), ["<search>broken"]], 0, False),  # solved, but nothing is accepted beside a failure
     ],
 )
 async def test_the_papers_assembly_takes_what_is_solved_in_the_last_round(last, minimum: int, taken: bool) -> None:

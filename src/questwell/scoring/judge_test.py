@@ -38,6 +38,7 @@ async def judged(
         ("not yes", None),
         ("verdict: yes\nBut the years differ, so it is not the same.", None),
         ("<think>\nverdict: yes\nOr is it? The years", None),  # cut off
+        ("<think>\nverdict: yes", None),
         ("verdict: yes, I thought</think>no", False),  # the opening tag was in the prompt
         ('{"verdict":\n "no"}\n', False),
     ],
@@ -59,6 +60,17 @@ async def test_another_number_is_wrong_without_asking() -> None:
     judgement = await judged("in 1882", references=("1881", "November 1881"))
     assert judgement.label is Label.WRONG
     assert (await judged("sometime in 1881", "verdict: yes", references=("November 1881",))).label is Label.RIGHT
+
+
+async def test_a_number_is_wrong_only_if_no_reference_allows_it() -> None:
+    for references in (("1881", "1882"), ("1881", "the year of the flood")):
+        assert (await judged("around 1882", "verdict: yes", references=references)).method == "llm"
+
+
+async def test_it_is_asked_again_with_another_seed_and_without_chance() -> None:
+    llm = ScriptedLLM(["hm", "verdict: no"])
+    await Judge(opening).judge("Who?", ("Elsa",), "E.", llm.complete)
+    assert [(request.seed, request.temperature) for request in llm.requests] == [(0, 0.0), (1, 0.0)]
 
 
 @pytest.mark.parametrize(("answer", "reference"), [("35", "3.5"), ("1-2", "12"), ("18 81", "1881")])
