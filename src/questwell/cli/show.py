@@ -22,7 +22,7 @@ _LABEL_STYLE = {Label.RIGHT: "green", Label.WRONG: "red", Label.UNSCORED: "yello
 
 def show(
     run: Annotated[Path, typer.Argument(help="Folder of the run; it may be going on.")],
-    item: Annotated[str | None, typer.Argument(help="Which one: s00007, 7, or first. Without it, all are listed.")] = None,
+    item: Annotated[str | None, typer.Argument(help="s00007, 7, or first. Without it, all are listed.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Tell the story of an item, accepted or rejected; without ITEM, list them all."""

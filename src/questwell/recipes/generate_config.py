@@ -87,8 +87,8 @@ class Config(IndexConfig):
 
     proposer_turns: int = Field(default=20, ge=1)
     """Messages of a free proposer."""
-    proposer_searches: int = Field(default=20, ge=0)
-    """Searches of a proposer."""
+    proposer_searches: int | None = Field(default=None, ge=0)
+    """Searches of a proposer; 20, or 60 for a staged one, whose queries are picked by code."""
     solver_turns: int = Field(default=10, ge=1)
     """Messages of a free solver."""
     solver_searches: int = Field(default=10, ge=0)

@@ -78,7 +78,9 @@ def open_means(config: Config, watching: Watching | None = None) -> Means:
 def make_players(config: Config, prompts: Prompts, styles: Mapping[Role, Style]) -> Players:
     """The agents of a run."""
     limits = Limits(config.turn_tokens, config.temperature)
-    proposing = Budget(config.proposer_turns, config.proposer_searches, config.top_k, forced_last_turn=True)
+    usual = 60 if styles[Role.PROPOSER] is Style.STAGED else 20
+    searches = usual if config.proposer_searches is None else config.proposer_searches
+    proposing = Budget(config.proposer_turns, searches, config.top_k, forced_last_turn=True)
     solving = Budget(config.solver_turns, config.solver_searches, config.top_k)
     return Players(
         proposer=StagedProposer(prompts, proposing)

@@ -1,6 +1,7 @@
 """Chains of passages in which each names the subject of the next: the skeleton of a multi-hop question."""
 
 import random
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -48,7 +49,11 @@ class Chain:
 def links(source: Passage, pool: Iterable[Passage]) -> Iterator[Link]:
     """Links from `source` to passages of `pool` about something that it names."""
     here = subject(source.title)
-    named = {normalise(name): name for name in names(source, here) if is_about(source, here, name)}
+    named = {
+        normalise(name): name
+        for name in names(source, here)
+        if is_about(source, here, name) and not _same_initials(name, here)
+    }
     for target in pool:
         name = named.get(normalise(subject(target.title)))
         if name is not None and target.document_id != source.document_id:
@@ -130,6 +135,16 @@ def _end(start: Passage, path: tuple[Link, ...], answer_type: AnswerType) -> Ite
     ]
     for span in sorted(options, key=lambda span: -span.weight)[:3]:
         yield Chain(start, path, span)
+
+
+def _same_initials(one: str, other: str) -> bool:
+    """Whether one is an abbreviation of the other: then "another name for it" is all that links them."""
+
+    def initials(name: str) -> str:
+        words = re.findall(r"\w+", name)
+        return (words[0] if len(words) == 1 else "".join(word[0] for word in words)).upper()
+
+    return initials(one) == initials(other)
 
 
 def _is_name(title: str) -> bool:

@@ -56,3 +56,9 @@ def test_chains_through_the_seed_come_first() -> None:
 def test_depths_count_the_longest_chain_that_ends_in_a_passage() -> None:
     assert depths(POOL, 5) == {"Harrow Bridge#0": 1, "Elsa Marwood#0": 2, "Orrin Lighthouse#0": 3}
     assert depths(POOL, 2)["Orrin Lighthouse#0"] == 2
+
+
+def test_an_abbreviation_is_no_step() -> None:
+    short = passage("OLT", "OLT is short for Orrin Lighthouse Trust.")
+    trust = passage("Orrin Lighthouse Trust", "The Orrin Lighthouse Trust began in 1999.")
+    assert list(links(short, [trust])) == []

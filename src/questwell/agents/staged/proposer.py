@@ -21,6 +21,8 @@ from questwell.types.corpus import Passage
 from questwell.types.game import Feedback, FeedbackKind, Proposal, Round, Seed
 from questwell.types.trajectory import Role, StopReason, Style, Trajectory
 
+_NO_CHAIN = "the passages form no chain that ends in an answer of the wanted type"
+
 
 @dataclass(frozen=True, slots=True)
 class StagedProposer:
@@ -28,10 +30,12 @@ class StagedProposer:
 
     prompts: Prompts
     budget: Budget
-    calls: int = 30
+    calls: int = 40
     """Model calls, each a question or a short answer, before the proposer gives up."""
     enough: int = 8
-    """Chains at hand after which it stops searching for more."""
+    """New chains at hand after which it stops searching and starts to word them."""
+    stretch: int = 20
+    """Searches at a time, before it words what chains it has."""
 
     async def propose(self, seed: Seed, session: Session, random_seed: int) -> Draft:
         """Search around the seed for chains, then word one of them."""
@@ -54,10 +58,22 @@ class StagedProposer:
         return draft, Feedback(case.kind, case.shown.index if case.shown else -1, diagnosis.explanation, change)
 
     async def _propose(self, seed: Seed, moves: Moves, rng: random.Random) -> Worded | str:
+        """Search a while, word what chains there are, and search on if none could be worded."""
         pool = {seed.passage.id: seed.passage}
-        await self._explore(seed, pool, moves, rng)
+        asked: set[str] = set()
+        tried: set[tuple[str, ...]] = set()
         writer = Writer(moves, self.budget.top_k)
-        return await self._first_worded(self._candidates(seed, tuple(pool.values()), rng), seed, writer)
+        problem = _NO_CHAIN
+        while True:
+            exhausted = not await self._explore(seed, pool, asked, moves, rng)
+            fresh = [chain for chain in self._candidates(seed, tuple(pool.values()), rng) if _key(chain) not in tried]
+            tried.update(map(_key, fresh))
+            result = await self._first_worded(fresh, seed, writer)
+            if not isinstance(result, str):
+                return result
+            problem = result if fresh else problem
+            if exhausted or moves.calls >= self.calls:
+                return problem
 
     async def _repair(
         self,
@@ -79,23 +95,19 @@ class StagedProposer:
                 extended = await writer.extend(worded, link, seed)
                 if not isinstance(extended, str):
                     return extended
-        used = {_key(played.proposal.evidence, played.proposal.answer) for played in rounds}
-        others = (
-            chain
-            for chain in self._candidates(seed, pool, rng)
-            if _key(chain.passages, chain.answer.text) not in used and not diagnosis.faulty(chain)
-        )
-        return await self._first_worded(others, seed, writer)
+        used = {_key(_bare_chain(played.proposal)) for played in rounds}
+        others = (chain for chain in self._candidates(seed, pool, rng) if _key(chain) not in used)
+        return await self._first_worded((chain for chain in others if not diagnosis.faulty(chain)), seed, writer)
 
     async def _first_worded(self, candidates: Iterable[Chain], seed: Seed, writer: Writer) -> Worded | str:
-        problem = "the passages form no chain that ends in an answer of the wanted type"
-        spent = writer.moves.calls
+        """The first chain that can be worded within the calls; else what was wrong with the last."""
+        problem = _NO_CHAIN
         for chain in candidates:
             result = await writer.word(chain, seed)
             if not isinstance(result, str):
                 return result
             problem = result
-            if writer.moves.calls - spent >= self.calls:
+            if writer.moves.calls >= self.calls:
                 break
         return problem
 
@@ -111,29 +123,35 @@ class StagedProposer:
                     if paths[path] <= 2:
                         yield chain
 
-    async def _explore(self, seed: Seed, pool: dict[str, Passage], moves: Moves, rng: random.Random) -> None:
-        """Search in both directions until enough chains are at hand.
+    async def _explore(
+        self, seed: Seed, pool: dict[str, Passage], asked: set[str], moves: Moves, rng: random.Random
+    ) -> bool:
+        """Search in both directions until enough new chains are at hand; whether there is more to search for.
 
         Forward, for what a passage names, grows the deepest chain; backward, for the subject of a passage that holds an
-        answer, finds who names it.
+        answer, finds who names it. `asked` holds the queries so far.
         """
         wanted = seed.target or 2
-        tried: set[str] = set()
+        goal = self._paths(seed, pool, rng) + self.enough
+        pause = len(asked) + self.stretch
 
         async def search(query: str) -> None:
-            tried.add(query)
+            asked.add(query)
             pool.update((hit.passage.id, hit.passage) for hit in await moves.search(query, self.budget.top_k))
 
-        await search(subject(seed.passage.title))
-        while moves.searches < self.budget.searches and not self._has_enough(seed, pool, rng):
+        if not asked:
+            await search(subject(seed.passage.title))
+        while len(asked) < self.budget.searches:
+            if len(asked) >= pause or self._paths(seed, pool, rng) >= goal:
+                return True
             passages = tuple(pool.values())
             depth = depths(passages, wanted)
-            forward = {p.id: [name for name in names(p, subject(p.title)) if name not in tried] for p in passages}
+            forward = {p.id: [name for name in names(p, subject(p.title)) if name not in asked] for p in passages}
             starts = [p for p in passages if forward[p.id]]
             ends = [
-                p for p in passages if subject(p.title) not in tried and spans(p, subject(p.title), seed.answer_type)
+                p for p in passages if subject(p.title) not in asked and spans(p, subject(p.title), seed.answer_type)
             ]
-            if starts and (moves.searches % 2 or not ends):
+            if starts and (len(asked) % 2 or not ends):
                 near = max(
                     starts, key=lambda p: (depth[p.id] < wanted, depth[p.id], p.id == seed.passage.id, rng.random())
                 )
@@ -141,11 +159,13 @@ class StagedProposer:
             elif ends:
                 await search(subject(max(ends, key=lambda p: (depth[p.id], rng.random())).title))
             else:
-                return
+                return False
+        return False
 
-    def _has_enough(self, seed: Seed, pool: dict[str, Passage], rng: random.Random) -> bool:
+    def _paths(self, seed: Seed, pool: dict[str, Passage], rng: random.Random) -> int:
+        """Different paths of the wanted length to an answer of the wanted type, a count."""
         found = chains(tuple(pool.values()), seed.target or 2, seed.answer_type, rng, seed.passage)
-        return len({tuple(passage.id for passage in chain.passages) for chain in found}) >= self.enough
+        return len({tuple(passage.id for passage in chain.passages) for chain in found})
 
     async def _draft(self, work: Awaitable[Worded | str], moves: Moves) -> Draft:
         """The draft that `work` leads to, with the trajectory of its moves; failures end it as data."""
@@ -220,8 +240,9 @@ def diagnose(last: Round, case: Case) -> Diagnosis:
     return Diagnosis(text, broken_link=(ids[lost - 1], ids[lost]) if lost else (ids[0], ids[1]) if ids[1:] else None)
 
 
-def _key(evidence: Iterable[Passage], answer: str) -> tuple[str, ...]:
-    return (*(passage.id for passage in evidence), normalise(answer))
+def _key(chain: Chain) -> tuple[str, ...]:
+    """What makes it this chain and no other."""
+    return (*(passage.id for passage in chain.passages), normalise(chain.answer.text))
 
 
 def _everything_retrieved(seed: Seed, rounds: Iterable[Round]) -> dict[str, Passage]:

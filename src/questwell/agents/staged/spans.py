@@ -202,14 +202,22 @@ def fact(passage: Passage, needle: str) -> str:
 def is_about(passage: Passage, subject: str, needle: str) -> bool:
     """Whether what the passage says of `needle` is said of its subject, as far as its words show.
 
-    So it is in the document's first sentence, in a sentence that names the subject, and in a section of a document
-    about it (a title like "Chad: Geography").
+    So it is in the document's first sentence, in a sentence that names the subject or takes it up as "It", and in a
+    section of a document about it (a title like "Chad: Geography").
     """
     if passage.title != subject:
         return True
-    parts = [passage.text[start:end] for start, end in sentences(passage.text)]
-    at = next((number for number, part in enumerate(parts) if contains(part, needle)), None)
-    return at is not None and ((passage.offset == 0 and at == 0) or contains(parts[at], subject))
+    about = False
+    for number, (start, end) in enumerate(sentences(passage.text)):
+        part = passage.text[start:end]
+        first = passage.offset == 0 and number == 0
+        about = first or contains(part, subject) or (about and _TAKES_UP.match(part) is not None)
+        if contains(part, needle):
+            return about
+    return False
+
+
+_TAKES_UP = re.compile(r"(?:It|Its|He|His|She|Her|They|Their)\b")
 
 
 @lru_cache(maxsize=8192)

@@ -76,4 +76,8 @@ def test_what_is_said_of_another_thing_is_not_about_the_subject() -> None:
     text = "Tarn is a program. Ole Brandt was born in 1951. Tarn was released in 1988."
     assert is_about(passage(text, "Tarn"), "Tarn", "1988")
     assert not is_about(passage(text, "Tarn"), "Tarn", "1951")
+    assert is_about(
+        passage("Tarn is a program. It began at Cobalt Labs. Its fans met there in 1990.", "Tarn"), "Tarn", "1990"
+    )
+    assert not is_about(passage("Tarn is a program. Ole Brandt wrote it. He was born in 1951.", "Tarn"), "Tarn", "1951")
     assert is_about(passage("Area: 12 sq km.", "Chad: Geography", offset=90), "Chad", "12 sq km")

@@ -85,15 +85,17 @@ class Writer:
         )
         if problem := _question_problem(question, about, answer.text):
             return f"{problem}: {question!r}"
-        if not await self._finds(question, passage):
+        if not await self._finds(question, passage, answer):
             return f"searching {question!r} does not find its passage"
         found = await self._read(question, passage)
         return question if agrees(found, answer) else f"{question!r} reads as {found!r}, not {answer.text!r}"
 
-    async def _finds(self, query: str, passage: Passage) -> bool:
+    async def _finds(self, question: str, passage: Passage, answer: Span) -> bool:
+        """Whether searching the question finds its passage, or another that holds the answer."""
         if self.top_k is None:
             return True
-        return any(hit.passage.id == passage.id for hit in await self.moves.search(query, self.top_k))
+        hits = await self.moves.search(question, self.top_k)
+        return any(hit.passage.id == passage.id or contains(hit.passage.text, answer.text) for hit in hits)
 
     async def _read(self, question: str, passage: Passage) -> str:
         """The round trip: what the model answers from this passage alone."""
