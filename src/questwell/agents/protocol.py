@@ -12,7 +12,7 @@ from typing import Protocol
 from pydantic import BaseModel, ValidationError
 
 from questwell.agents.tools import TAGS
-from questwell.llm.client import Completion, Message, Request, Tool, ToolCall
+from questwell.llm.client import Completion, FinishReason, Message, Request, Tool, ToolCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +105,11 @@ class Tags:
         )
 
     def read(self, completion: Completion) -> tuple[str, Move]:
-        """Close the tag at which the engine stopped, then read the move after the thoughts."""
-        text = _close(completion.text)
+        """Close the tag at which the engine stopped, then read the move after the thoughts.
+
+        A message that was cut off at its limit has ended nowhere: its open tag stays open, so it is no move.
+        """
+        text = completion.text if completion.finish is FinishReason.LENGTH else _close(completion.text)
         return text, read_tags(text, proposing=self.proposing)
 
     def reply(self, text: str, completion: Completion, observation: str) -> tuple[Message, ...]:

@@ -45,6 +45,22 @@ def test_tags_a_message_without_a_move_is_malformed(text: str) -> None:
     assert isinstance(Tags().read(Completion(text, "m"))[1], Malformed)
 
 
+@pytest.mark.parametrize("text", ["<answer>188", "<search>old bri", "<think>hm</think><answer>either 1881 or"])
+def test_tags_that_were_cut_off_are_no_move(text: str) -> None:
+    """A model that ran into its limit has not said all: neither half an answer nor half a query counts."""
+    said, move = Tags().read(Completion(text, "m", FinishReason.LENGTH))
+    assert (said, type(move)) == (text, Malformed)
+    whole, move = Tags().read(Completion(f"{text}</answer></search>", "m", FinishReason.LENGTH))
+    assert isinstance(move, Search | Finish) and whole.startswith(text)
+
+
+def test_tags_only_a_move_is_closed() -> None:
+    for text in ("<think>so <answer>no</answer> then", "<answer>A</answer> and <think>", "</answer>", "<question>q"):
+        assert Tags().read(Completion(text, "m"))[0] == text
+    cut = "<question>q?</question><answer>a</answer><steps>q | a | [1"
+    assert Tags(proposing=True).read(Completion(cut, "m", FinishReason.LENGTH))[1] == Finish("a", "q?")
+
+
 def test_tags_stop_where_a_move_ends() -> None:
     request = Tags().request([Message("user", "q")], Limits(100, 0.5), 7)
     assert (request.stop[:2], request.max_tokens, request.temperature, request.seed) == (
