@@ -231,8 +231,8 @@ def test_what_is_shown_is_data(hostile: tuple[Moody, Report, Path]) -> None:
     for text in texts:
         assert not re.search(rf"<\s*/?\s*({'|'.join(TAGS)})\b|<\s*\|", text, re.IGNORECASE)
         assert not UNSAFE.search(text)
-        assert len(text) < 8 * 2300
         for line in text.splitlines():  # each line is a passage under its own number
+            assert len(line) < 2300
             assert re.match(r"\[\d+\] (Bridge \d+:|Guild of \d+ )", line) or text.startswith("When did")
     everything = "\n".join(texts)
     for phrase in ("今は昔、橋は", "افتُتح الجسر", ORDER, "‹answer>1042", "$question {reference} %s"):
