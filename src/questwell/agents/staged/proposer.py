@@ -70,6 +70,7 @@ class StagedProposer:
             tried.update(map(_key, fresh))
             result = await self._first_worded(fresh, seed, writer)
             if not isinstance(result, str):
+                await self._look_outward(result, moves)
                 return result
             problem = result if fresh else problem
             if exhausted or moves.calls >= self.calls:
@@ -87,17 +88,30 @@ class StagedProposer:
         pool = tuple(_everything_retrieved(seed, rounds).values())
         last = rounds[-1].proposal
         writer = Writer(moves, top_k=None)
+        used = {_key(_bare_chain(played.proposal)) for played in rounds}
         if case.kind is FeedbackKind.DIFFICULTY and not diagnosis.answer_found_at_once:
             worded = Worded(_bare_chain(last), last.question, last.steps)
             for link in _into(last.evidence, pool):
+                extended = await writer.extend(worded, link, seed)
+                if not isinstance(extended, str) and _key(extended.chain) not in used:
+                    return extended
                 if moves.calls >= self.calls // 2:
                     break
-                extended = await writer.extend(worded, link, seed)
-                if not isinstance(extended, str):
-                    return extended
-        used = {_key(_bare_chain(played.proposal)) for played in rounds}
-        others = (chain for chain in self._candidates(seed, pool, rng) if _key(chain) not in used)
-        return await self._first_worded((chain for chain in others if not diagnosis.faulty(chain)), seed, writer)
+        shortest = (rounds[-1].verdict.difficulty or 0) + 1 if case.kind is FeedbackKind.DIFFICULTY else 0
+        others = (
+            chain
+            for chain in self._candidates(seed, pool, rng)
+            if len(chain.passages) >= shortest and _key(chain) not in used and not diagnosis.faulty(chain)
+        )
+        return await self._first_worded(others, seed, writer)
+
+    async def _look_outward(self, worded: Worded, moves: Moves) -> None:
+        """Search for who names the chain's start: a repair may need one hop more, and cannot search."""
+        about = subject(worded.chain.first.title)
+        hits = await moves.search(about, self.budget.top_k)
+        for hit in hits:
+            if normalise(subject(hit.passage.title)) != normalise(about):
+                await moves.search(f"{subject(hit.passage.title)} {about}", self.budget.top_k)
 
     async def _first_worded(self, candidates: Iterable[Chain], seed: Seed, writer: Writer) -> Worded | str:
         """The first chain that can be worded within the calls; else what was wrong with the last."""

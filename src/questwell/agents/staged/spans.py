@@ -18,8 +18,9 @@ _NUMBER = re.compile(
     r"(?<![\w.,/$#:-])(?P<number>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
     r"(?P<scale>%| percent| million| billion| trillion| thousand)?(?P<unit> (?:sq |cu )?[a-z]{1,14})?(?![\w/])"
 )
+_WORD = r"[A-Z][\w'&+-]*(?:\.[A-Z]\.?)?"
 _NAME = re.compile(
-    r"(?<![\w-])[A-Z][\w'&+-]*(?:\.[A-Z]\.?)?(?:(?: (?:of|of the|de|la|for|von|van|del) | |-)[A-Z][\w'&+-]*)*"
+    rf"(?<![\w-])(?:[A-Z]\. )*{_WORD}(?:(?: (?:of|of the|de|la|for|von|van|del) | |-)(?:[A-Z]\. (?=[A-Z]))*{_WORD})*"
 )
 _NOT_UNITS = frozenset(
     [

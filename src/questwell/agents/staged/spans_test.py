@@ -36,6 +36,11 @@ def test_a_name_that_a_phrase_could_not_replace_is_left_out(text: str, name: str
     assert name not in names(passage(text), "T")
 
 
+def test_initials_are_part_of_a_name() -> None:
+    text = "It was founded by Steven P. Jobs. It employs J. R. Hartley."
+    assert names(passage(text), "T") == ("Steven P. Jobs", "J. R. Hartley")
+
+
 def test_a_name_stands_alone_when_one_mention_does() -> None:
     assert stands_alone("GNU", "The GNU Manifesto made GNU known.")
     assert stands_alone("Boston", "It began. Boston was next.")
