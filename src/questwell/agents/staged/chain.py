@@ -2,8 +2,9 @@
 
 import random
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from questwell.agents.staged.spans import Span, is_about, name_weight, names, spans, stands_alone
 from questwell.retrieval.corpus import subject
@@ -48,16 +49,32 @@ class Chain:
 
 def links(source: Passage, pool: Iterable[Passage]) -> Iterator[Link]:
     """Links from `source` to passages of `pool` about something that it names."""
-    here = subject(source.title)
-    named = {
-        normalise(name): name
-        for name in names(source, here)
-        if is_about(source, here, name) and not _same_initials(name, here)
-    }
+    named = _named(source)
     for target in pool:
         name = named.get(normalise(subject(target.title)))
         if name is not None and target.document_id != source.document_id:
             yield Link(source, name, target)
+
+
+@lru_cache(maxsize=8192)
+def _named(source: Passage) -> Mapping[str, str]:
+    """What a passage says of its subject names, by the normalised name."""
+    here = subject(source.title)
+    return {
+        normalise(name): name
+        for name in names(source, here)
+        if is_about(source, here, name) and not _same_initials(name, here)
+    }
+
+
+def _all_links(pool: Sequence[Passage]) -> dict[str, list[Link]]:
+    """The links within a pool by the id of their source."""
+    about: dict[str, list[Passage]] = {}
+    for passage in pool:
+        about.setdefault(normalise(subject(passage.title)), []).append(passage)
+    return {
+        source.id: [link for name in _named(source) for link in links(source, about.get(name, ()))] for source in pool
+    }
 
 
 def chains(
@@ -70,7 +87,7 @@ def chains(
     a step could be skipped.
     """
     pool = [passage for passage in pool if not passage.text.startswith("1. ")]  # several senses under one title
-    linked = {passage.id: list(links(passage, pool)) for passage in pool}
+    linked = _all_links(pool)
     starts = [passage for passage in pool if _is_name(subject(passage.title))]
     rng.shuffle(starts)
     found = [
@@ -93,7 +110,7 @@ def chains(
 def depths(pool: Sequence[Passage], most: int) -> dict[str, int]:
     """Passage id to the number of passages in the longest chain of the pool that ends there, at most `most`."""
     deepest = dict.fromkeys((passage.id for passage in pool), 1)
-    linked = {passage.id: [link.target.id for link in links(passage, pool)] for passage in pool}
+    linked = {source: [link.target.id for link in found] for source, found in _all_links(pool).items()}
     frontier = [(passage.id, (passage.id,)) for passage in pool]
     for _ in range(most - 1):
         frontier = [(target, (*path, target)) for at, path in frontier for target in linked[at] if target not in path]

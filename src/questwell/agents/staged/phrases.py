@@ -20,14 +20,17 @@ def as_phrase(question: str, subject: str) -> str | None:
     if match := re.match(r"(?:Who|What|Which) (?:is|was|are|were) the name of (the .+)", text):
         return match[1]
     if match := re.match(
-        rf"(?P<prep>{_PREPOSITION}) (?:which|what) (?P<noun>.+?) (?P<aux>{_AUX}) (?P<s>{about})(?P<rest>.*)", text
+        rf"(?P<prep>{_PREPOSITION}) (?:which|what) (?P<noun>.+?) (?P<aux>{_AUX}) (?P<s>{about})(?P<rest> .+)", text
     ):
         return f"the {match['noun']} {match['prep'].lower()} which {_clause(match)}"
-    if match := re.match(rf"Where (?P<aux>{_AUX}) (?P<s>{about})(?P<rest>.*)", text):
+    if match := re.match(rf"Where (?P<aux>{_AUX}) (?P<s>{about})(?P<rest> .+)", text):
         return f"the place where {_clause(match)}"
-    if match := re.match(rf"(?:Which|What) (?P<noun>(?!{_AUX}\b).+?) (?P<aux>{_AUX}) (?P<s>{about})(?P<rest>.*)", text):
+    if match := re.match(
+        rf"(?:Which|What) (?P<noun>(?!{_AUX}\b).+?) (?P<aux>{_AUX}) (?P<s>{about})(?P<rest> .+)", text
+    ):
         return f"the {match['noun']} that {_clause(match)}"
-    if match := re.match(rf"(?:Which|What) ((?!{_AUX}\b).+?) ((?:{_AUX}) .+)", text):
+    match = re.match(rf"(?:Which|What) ((?!{_AUX}\b).+?) ((?:{_AUX}) .+)", text)
+    if match and not re.fullmatch(rf"(?:{_AUX}) {about}", match[2]):
         return f"the {match[1]} that {match[2]}"
     if match := re.match(rf"(?:Which|What) ([\w-]+(?: [\w-]+)?) ((?:\w+ed|{_VERB})\b.+)", text):
         return f"the {match[1]} that {match[2]}"

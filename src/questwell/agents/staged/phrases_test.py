@@ -24,7 +24,8 @@ def test_known_shapes(question: str, phrase: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "question", ["When was Tarn released?", "How old is Tarn?", "Is Tarn old?", "Who is Tarn?", "Tarn?"]
+    "question",
+    ["When was Tarn released?", "How old is Tarn?", "Is Tarn old?", "Who is Tarn?", "What format is Tarn?", "Tarn?"],
 )
 def test_other_questions_make_no_phrase(question: str) -> None:
     assert as_phrase(question, "Tarn") is None
