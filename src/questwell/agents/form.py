@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 
+from questwell.agents.tools import neutralise
 from questwell.scoring.answers import contains
 from questwell.types.corpus import Passage
 from questwell.types.game import AnswerType, Seed
@@ -29,6 +30,8 @@ def problem(question: str, answer: str, seed: Seed, evidence: Iterable[Passage])
     """The first rule that question and answer break, as a sentence to the proposer; None when they keep all."""
     if not 10 <= len(question.strip()) <= 1000:
         return "The question must have 10 to 1000 characters."
+    if neutralise(question) != question or neutralise(answer) != answer:
+        return "The question or the answer holds a tag, a chat marker or a control character."
     if _FORBIDDEN.match(question):
         return "A question must not begin with How or Why."
     if not answer.strip():

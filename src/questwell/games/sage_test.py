@@ -366,7 +366,7 @@ async def test_correctness_feedback_shows_a_wrong_attempt_that_has_an_answer() -
     played = await table.play()
     assert played.rounds[1].feedback is not None and played.rounds[1].feedback.attempt == 2
     prompt = table.prompt(1, Role.PROPOSER)
-    assert "no solver answered as you did" in prompt
+    assert "no solver, or too few, answered as you did" in prompt
     assert "A solver's answer: 1912" in prompt and "solver two" in prompt
     assert "I do not know" not in prompt
     assert f"[3] {VILLAGE.title}" in prompt

@@ -39,10 +39,11 @@ def f1(answer: str, reference: str) -> float:
 def contains(text: str, answer: str) -> bool:
     """Whether the words of `answer` stand in `text`, in order and side by side, after normalisation.
 
-    Scripts without spaces are compared as plain substrings: their words cannot be told apart here.
+    Scripts without spaces are compared as plain substrings: their words cannot be told apart here. Numbers must be the
+    same: normalised, "3.5" reads like "35".
     """
     needle, haystack = normalise(answer), normalise(text)
-    if not needle:
+    if not needle or not numbers(answer) <= numbers(text):
         return False
     if needle.isascii():
         return f" {needle} " in f" {haystack} "

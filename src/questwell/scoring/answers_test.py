@@ -32,6 +32,8 @@ def test_contains_compares_whole_words_in_order() -> None:
     assert not contains("The Portland cat", "Port")
     assert not contains("cat sat", "sat cat")
     assert not contains("anything", "the")
+    assert not contains("It is 3.5 m wide.", "35 m")
+    assert contains("It is 3.5 m wide.", "3.5 m")
     assert contains("首都は東京です", "東京")
 
 
