@@ -4,6 +4,10 @@ import re
 
 _AUX = r"is|was|are|were|did|does|do|has|had|can|could|will"
 _VERB = r"wrote|made|built|led|won|sold|began|runs|makes|uses|sells|owns"
+_FOLLOWS = (
+    r"in|on|at|for|by|from|to|with|under|of|as|into|and|or|that|which|who|when|where|first|originally|built|made|sold|"
+    r"held|run|based|won|led|begun|set|located"
+)
 _PREPOSITION = r"In|On|At|For|By|From|To|With|Under|Of"
 
 
@@ -13,7 +17,25 @@ def as_phrase(question: str, subject: str) -> str | None:
     `subject` is the name that the question is about; it tells where an inverted clause begins ("was X made" becomes
     "X was made").
     """
-    text = question.rstrip("? ")
+    phrase = _as_phrase(question.rstrip("? "), subject)
+    if phrase is None or (" that " not in phrase and re.search(rf" (?:{_PREPOSITION})$", phrase, re.IGNORECASE)):
+        return None  # "the upgrade from X to": a preposition is left hanging
+    return phrase
+
+
+def can_be_replaced(name: str, question: str) -> bool:
+    """Whether `name` stands in the question as a noun of its own, so that a phrase can take its place.
+
+    "When was V.34 ratified?" but not "When was the V.34 recommendation ratified?".
+    """
+    match = re.search(rf"(?i)(?<![\w-]){re.escape(name)}(?![\w-])(?P<rest>.*)", question)
+    if match is None:
+        return False
+    inverted = re.search(r"(?i)\b(?:did|does|do|can|could|will)\b", question[: match.start()])
+    return bool(inverted or re.match(rf"[?,]| (?:{_AUX}|{_FOLLOWS})\b| \w+(?:ed|en)\b", match["rest"]))
+
+
+def _as_phrase(text: str, subject: str) -> str | None:
     about = rf"(?:[Tt]he )?{re.escape(subject)}"
     if match := re.match(r"(?:Who|What|Which) (?:is|was|are|were) (the (?!name of).+)", text):
         return match[1]

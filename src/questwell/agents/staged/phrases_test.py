@@ -1,6 +1,6 @@
 import pytest
 
-from questwell.agents.staged.phrases import as_phrase
+from questwell.agents.staged.phrases import as_phrase, can_be_replaced
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,31 @@ def test_known_shapes(question: str, phrase: str) -> None:
 
 @pytest.mark.parametrize(
     "question",
-    ["When was Tarn released?", "How old is Tarn?", "Is Tarn old?", "Who is Tarn?", "What format is Tarn?", "Tarn?"],
+    [
+        "When was Tarn released?",
+        "How old is Tarn?",
+        "Is Tarn old?",
+        "Who is Tarn?",
+        "What format is Tarn?",
+        "Tarn?",
+        "What is the step from Tarn to?",
+    ],
 )
 def test_other_questions_make_no_phrase(question: str) -> None:
     assert as_phrase(question, "Tarn") is None
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("When was Tarn released?", True),
+        ("Who wrote Tarn?", True),
+        ("What is the size of Tarn in bytes?", True),
+        ("What company did Tarn start?", True),
+        ("When was the Tarn recommendation ratified?", False),
+        ("Who wrote the Tarn manual?", False),
+        ("Who wrote Tarn-2?", False),
+    ],
+)
+def test_a_name_that_qualifies_another_noun_cannot_be_replaced(question: str, expected: bool) -> None:
+    assert can_be_replaced("Tarn", question) is expected

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from questwell.agents import form
 from questwell.agents.staged.chain import Chain, Link
 from questwell.agents.staged.moves import Moves
-from questwell.agents.staged.phrases import as_phrase
+from questwell.agents.staged.phrases import as_phrase, can_be_replaced
 from questwell.agents.staged.spans import Span, fact
 from questwell.agents.tools import neutralise, show
 from questwell.retrieval.corpus import subject
@@ -62,6 +62,8 @@ class Writer:
         phrase = as_phrase(asked, about)
         if phrase is None or len(phrase.split()) > MOST_PHRASE_WORDS:
             return f"{asked!r} makes no phrase for {link.name!r}"
+        if not can_be_replaced(link.name, worded.question):
+            return f"no phrase can take the place of {link.name!r} in {worded.question!r}"
         question = re.sub(rf"(?i)\b(?:the )?{re.escape(link.name)}(?!\w)", lambda _: phrase, worded.question, count=1)
         if contains(question, link.name):
             return f"{link.name!r} is still named: {question!r}"
