@@ -106,8 +106,8 @@ class LocalLLM:
 
 
 def _serve(path: Path, name: str, options: LocalOptions, key: str) -> "Server":
-    # Read when libgomp loads. Threads that spin for long starve each other on busy cores, and threads that sleep at once
-    # wake too slowly on free ones; a short spin has neither fault (docs/log.md).
+    # Read when libgomp loads. Threads that spin for long starve each other on busy cores, and threads that sleep at
+    # once wake too slowly on free ones; a short spin has neither fault (docs/log.md).
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     try:
