@@ -2,7 +2,6 @@
 
 import itertools
 import random
-from collections import Counter
 from collections.abc import Awaitable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -30,7 +29,7 @@ class StagedProposer:
 
     prompts: Prompts
     budget: Budget
-    calls: int = 40
+    calls: int = 30
     """Model calls, each a question or a short answer, before the proposer gives up."""
     enough: int = 8
     """New chains at hand after which it stops searching and starts to word them."""
@@ -92,7 +91,7 @@ class StagedProposer:
         if case.kind is FeedbackKind.DIFFICULTY and not diagnosis.answer_found_at_once:
             worded = Worded(_bare_chain(last), last.question, last.steps)
             for link in _into(last.evidence, pool):
-                extended = await writer.extend(worded, link, seed)
+                extended = await writer.extend(worded, link)
                 if not isinstance(extended, str) and _key(extended.chain) not in used:
                     return extended
                 if moves.calls >= self.calls // 2:
@@ -126,16 +125,15 @@ class StagedProposer:
         return problem
 
     def _candidates(self, seed: Seed, pool: tuple[Passage, ...], rng: random.Random) -> Iterator[Chain]:
-        """Chains worth wording, those of the wanted length first; at most two that differ only in the answer."""
+        """Chains worth wording, those of the wanted length first; the answers at the end of one path side by side."""
         wanted = seed.target or 2
         for length in range(wanted, min(wanted, 2) - 1, -1):
             for answer_type in (seed.answer_type, *seed.other_types):
-                paths: Counter[tuple[str, ...]] = Counter()
+                paths: dict[tuple[str, ...], list[Chain]] = {}
                 for chain in chains(pool, length, answer_type, rng, seed.passage):
-                    path = tuple(passage.id for passage in chain.passages)
-                    paths[path] += 1
-                    if paths[path] <= 2:
-                        yield chain
+                    paths.setdefault(tuple(passage.id for passage in chain.passages), []).append(chain)
+                for answers in paths.values():
+                    yield from answers
 
     async def _explore(
         self, seed: Seed, pool: dict[str, Passage], asked: set[str], moves: Moves, rng: random.Random

@@ -38,7 +38,15 @@ class Writer:
     _questions: dict[tuple[str, str, str], str] = field(default_factory=dict[tuple[str, str, str], str])
 
     async def word(self, chain: Chain, seed: Seed) -> Worded | str:
-        """The chain in words, from its end outward; or why it cannot be had."""
+        """The chain in words; or why it cannot be had.
+
+        The links are asked first, since they fail most and each holds for every answer at the chain's end; the question
+        is then put together from its end outward.
+        """
+        for link in chain.links:
+            step = await self._step(link)
+            if isinstance(step, str):
+                return step
         last = chain.passages[-1]
         about = chain.links[-1].name if chain.links else subject(last.title)
         question = await self._question(last, about, chain.answer)
@@ -46,22 +54,19 @@ class Writer:
             return question
         worded = Worded(Chain(last, (), chain.answer), question, (Step(question, chain.answer.text, last.id),))
         for link in reversed(chain.links):
-            extended = await self.extend(worded, link, seed)
+            extended = await self.extend(worded, link)
             if isinstance(extended, str):
                 return extended
             worded = extended
         problem = form.problem(worded.question, chain.answer.text, seed, chain.passages)
         return f"{problem} {worded.question!r}" if problem else worded
 
-    async def extend(self, worded: Worded, link: Link, seed: Seed) -> Worded | str:
+    async def extend(self, worded: Worded, link: Link) -> Worded | str:
         """One hop more in front: the name that the question gives becomes a phrase about `link.source`."""
-        about = subject(link.source.title)
-        asked = await self._question(link.source, about, Span(link.name))
-        if not asked.endswith("?"):
-            return asked
-        phrase = as_phrase(asked, about)
-        if phrase is None or len(phrase.split()) > MOST_PHRASE_WORDS:
-            return f"{asked!r} makes no phrase for {link.name!r}"
+        step = await self._step(link)
+        if isinstance(step, str):
+            return step
+        asked, phrase = step
         if not can_be_replaced(link.name, worded.question):
             return f"no phrase can take the place of {link.name!r} in {worded.question!r}"
         question = re.sub(rf"(?i)\b(?:the )?{re.escape(link.name)}(?!\w)", lambda _: phrase, worded.question, count=1)
@@ -69,6 +74,17 @@ class Writer:
             return f"{link.name!r} is still named: {question!r}"
         chain = Chain(link.source, (link, *worded.chain.links), worded.chain.answer)
         return Worded(chain, question, (Step(asked, link.name, link.source.id), *worded.steps))
+
+    async def _step(self, link: Link) -> tuple[str, str] | str:
+        """The question that leads over a link, and the phrase made of it; or why there is none."""
+        about = subject(link.source.title)
+        asked = await self._question(link.source, about, Span(link.name))
+        if not asked.endswith("?"):
+            return asked
+        phrase = as_phrase(asked, about)
+        if phrase is None or len(phrase.split()) > MOST_PHRASE_WORDS:
+            return f"{asked!r} makes no phrase for {link.name!r}"
+        return asked, phrase
 
     async def _question(self, passage: Passage, about: str, answer: Span) -> str:
         key = (passage.id, about, answer.text)
