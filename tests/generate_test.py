@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import world
 
-from questwell.errors import ConfigChanged, ConfigError, LLMUnavailable, RunLocked
+from questwell.errors import ConfigChanged, ConfigError, LLMUnavailable, RunLocked, StoreError
 from questwell.llm.client import Completion, Request
 from questwell.llm.scripted import ScriptedLLM
 from questwell.recipes.export import Format, export, items, read_items
@@ -259,14 +259,22 @@ async def test_two_writers_are_refused_and_readers_are_not(library: Path, tmp_pa
     run = tmp_path / "run"
     seen: list[int] = []
 
+    def drawn(folder: Path) -> int:
+        try:
+            return status(folder).funnel.drawn
+        except StoreError:  # not there yet
+            return 0
+
     async def second() -> None:
         with pytest.raises(RunLocked, match="process"):
             await play(library, run, resume=True)
         seen.append(status(run).funnel.drawn)
 
     async def both() -> None:
-        first = asyncio.create_task(play(library, run, ScriptedLLM(world.play, latency_s=0.01), seeds=10))
-        await asyncio.sleep(0.1)
+        first = asyncio.create_task(play(library, run, ScriptedLLM(world.play, latency_s=0.05), seeds=10))
+        while not drawn(run):
+            await asyncio.sleep(0.01)
+        assert not first.done()
         await second()
         await first
 

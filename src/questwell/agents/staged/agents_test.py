@@ -22,7 +22,7 @@ def passage(title: str, text: str) -> Passage:
     return Passage(id=f"{title}#0", title=title, text=text, document_id=title)
 
 
-GUIDE = passage("Dunwick Guide", "The Dunwick Guide describes Harrow Bridge.")
+GUIDE = passage("Dunwick Guide", "The Dunwick Guide describes Harrow Bridge, when it was built and by whom.")
 BRIDGE = passage("Harrow Bridge", "The Harrow Bridge was designed by Elsa Marwood.")
 MARWOOD = passage("Elsa Marwood", "Elsa Marwood built the tower at Orrin Lighthouse.")
 LIGHT = passage("Orrin Lighthouse", "The Orrin Lighthouse was automated in 1968.")
@@ -250,3 +250,20 @@ def test_parts_hold_a_name_and_describe_something() -> None:
     ]
     assert parts("When was the Orrin Lighthouse automated?") == []
     assert parts("Who is it?") == []
+
+
+async def test_a_question_that_finds_its_answer_at_once_is_second_best() -> None:
+    class Telling(Library):
+        async def search(self, query: str, k: int) -> tuple[Hit, ...]:
+            return (
+                (Hit(LIGHT, 9.0, 1), *await super().search(query, k - 1))
+                if query == NESTED
+                else await super().search(query, k)
+            )
+
+    draft = await PROPOSER.propose(seed(3), DirectSession(ScriptedLLM(model()), Telling()), 1)
+    assert draft.proposal is not None
+    assert draft.proposal.evidence == (MARWOOD, LIGHT)
+    easy = attempt("1968", Label.RIGHT, (LIGHT,))
+    last = await played(Outcome.TOO_EASY, easy)
+    assert diagnose(last, Case(FeedbackKind.DIFFICULTY, easy)).shortcut == (MARWOOD.id, LIGHT.id)

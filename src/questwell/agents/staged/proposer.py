@@ -88,7 +88,7 @@ class StagedProposer:
         last = rounds[-1].proposal
         writer = Writer(moves, top_k=None)
         used = {_key(_bare_chain(played.proposal)) for played in rounds}
-        if case.kind is FeedbackKind.DIFFICULTY and not diagnosis.answer_found_at_once:
+        if case.kind is FeedbackKind.DIFFICULTY:
             worded = Worded(_bare_chain(last), last.question, last.steps)
             for link in _into(last.evidence, pool):
                 extended = await writer.extend(worded, link)
@@ -113,16 +113,28 @@ class StagedProposer:
                 await moves.search(f"{subject(hit.passage.title)} {about}", self.budget.top_k)
 
     async def _first_worded(self, candidates: Iterable[Chain], seed: Seed, writer: Writer) -> Worded | str:
-        """The first chain that can be worded within the calls; else what was wrong with the last."""
-        problem = _NO_CHAIN
+        """The first chain that can be worded within the calls, one without a shortcut if there is any.
+
+        Else what was wrong with the last. A shortcut is a question that, searched as it stands, finds the passage with
+        its answer; the other answers at the end of that path are passed over then, for they mostly share it.
+        """
+        problem, second_best = _NO_CHAIN, None
+        short: set[tuple[str, ...]] = set()
         for chain in candidates:
-            result = await writer.word(chain, seed)
-            if not isinstance(result, str):
-                return result
-            problem = result
             if writer.moves.calls >= self.calls:
                 break
-        return problem
+            path = tuple(passage.id for passage in chain.passages)
+            if path in short:
+                continue
+            result = await writer.word(chain, seed)
+            if isinstance(result, str):
+                problem = result
+            elif chain.links and await writer.has_shortcut(result):
+                short.add(path)
+                second_best = second_best or result
+            else:
+                return result
+        return second_best or problem
 
     def _candidates(self, seed: Seed, pool: tuple[Passage, ...], rng: random.Random) -> Iterator[Chain]:
         """Chains worth wording, those of the wanted length first; the answers at the end of one path side by side."""
@@ -212,8 +224,8 @@ class Diagnosis:
     """What a round showed about its chain."""
 
     explanation: str
-    answer_found_at_once: bool = False
-    """The first search of the easiest right attempt already found the passage with the answer."""
+    shortcut: tuple[str, ...] = ()
+    """Ids of the chain's passages, when the easiest right attempt found the last of them by its first search."""
     broken_link: tuple[str, str] | None = None
     """Ids of two passages in a row, of which no attempt got from the first to the second."""
     broken_end: tuple[str, str] | None = None
@@ -222,7 +234,7 @@ class Diagnosis:
     def faulty(self, chain: Chain) -> bool:
         """Whether `chain` holds what failed."""
         ids = [passage.id for passage in chain.passages]
-        if any(pair == self.broken_link for pair in itertools.pairwise(ids)):
+        if tuple(ids) == self.shortcut or any(pair == self.broken_link for pair in itertools.pairwise(ids)):
             return True
         return self.broken_end == (ids[-1], normalise(chain.answer.text))
 
@@ -241,7 +253,7 @@ def diagnose(last: Round, case: Case) -> Diagnosis:
             if first
             else "the answer came from another passage than the intended one"
         )
-        return Diagnosis(f"{len(searched)} searches were enough: {where}", answer_found_at_once=first == 1)
+        return Diagnosis(f"{len(searched)} searches were enough: {where}", shortcut=tuple(ids) if first == 1 else ())
     seen = {hit.passage.id for attempt in last.attempts for hit in attempt.trajectory.hits}
     lost = next((n for n, passage_id in enumerate(ids) if passage_id not in seen), None)
     given = f"; one answered {case.shown.trajectory.answer!r}" if case.shown else ""

@@ -75,6 +75,13 @@ class Writer:
         chain = Chain(link.source, (link, *worded.chain.links), worded.chain.answer)
         return Worded(chain, question, (Step(asked, link.name, link.source.id), *worded.steps))
 
+    async def has_shortcut(self, worded: Worded) -> bool:
+        """Whether searching the whole question finds the passage with the answer; unknown, so no, without searching."""
+        if self.top_k is None:
+            return False
+        last = worded.chain.passages[-1]
+        return any(hit.passage.id == last.id for hit in await self.moves.search(worded.question, self.top_k))
+
     async def _step(self, link: Link) -> tuple[str, str] | str:
         """The question that leads over a link, and the phrase made of it; or why there is none."""
         about = subject(link.source.title)
