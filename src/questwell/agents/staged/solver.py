@@ -1,5 +1,6 @@
 """The staged solver: look up the innermost thing that the question describes, put its name in, and again."""
 
+import random
 import re
 from dataclasses import dataclass, replace
 
@@ -12,6 +13,8 @@ from questwell.errors import ContextOverflow, LLMError, RetrievalError
 from questwell.scoring.answers import contains, normalise
 from questwell.types.trajectory import Role, StopReason, Style, Trajectory
 
+WHOLE_FIRST = 4
+"""One attempt in so many begins by looking up the whole question; left to itself the 1.5B model did so in 7 of 8."""
 _NONE = "none"
 _ARTICLES = frozenset({"the", "a", "an"})
 _NO_END = frozenset(
@@ -52,6 +55,10 @@ class StagedSolver:
         """Resolve parts until none is left or none can be found, then look up what remains."""
         failed: set[str] = set()
         budget = min(self.budget.searches, self.budget.turns)
+        if random.Random(moves.random_seed).randrange(WHOLE_FIRST) == 0:
+            answer = await self._look_up(question, question, moves)
+            if answer is not None:
+                return answer, StopReason.FINISHED
         while moves.searches < budget:
             part = await self._part(question, failed, moves)
             if part is None:
@@ -71,7 +78,8 @@ class StagedSolver:
         options = [part for part in parts(question) if part not in failed]
         if not options:
             return None
-        chosen = await moves.choose("staged_part", "part", [*options, _NONE], question=question)
+        offered = [*options, _NONE] if moves.searches else options
+        chosen = await moves.choose("staged_part", "part", offered, question=question)
         return chosen if chosen in options else None
 
     async def _look_up(self, question: str, query: str, moves: Moves) -> str | None:
