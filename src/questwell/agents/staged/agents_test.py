@@ -267,3 +267,16 @@ async def test_a_question_that_finds_its_answer_at_once_is_second_best() -> None
     easy = attempt("1968", Label.RIGHT, (LIGHT,))
     last = await played(Outcome.TOO_EASY, easy)
     assert diagnose(last, Case(FeedbackKind.DIFFICULTY, easy)).shortcut == (MARWOOD.id, LIGHT.id)
+
+
+async def test_one_attempt_in_four_begins_with_the_whole_question() -> None:
+    whole_first, parts_first = 0, 0
+    for random_seed in range(80):
+        llm = ScriptedLLM(solver_model(*["the designer of Harrow Bridge", "the lighthouse built by Elsa Marwood"]))
+        solved = await StagedSolver(Prompts(), Budget(), 1.0).solve(NESTED, DirectSession(llm, Library()), random_seed)
+        whole_first += solved.queries[0] == NESTED
+        parts_first += solved.queries[0] == "the designer of Harrow Bridge"
+        first_choice = next(request for request in llm.requests if request.schema and '"enum"' in request.schema)
+        assert ('"none"' in first_choice.schema) == (solved.queries[0] == NESTED)  # type: ignore[operator]
+    assert whole_first + parts_first == 80
+    assert 10 <= whole_first <= 30
