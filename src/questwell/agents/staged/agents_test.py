@@ -314,7 +314,8 @@ async def test_the_question_is_lengthened_in_front_when_only_a_shorter_one_could
             return json.dumps({"answer": "Harrow Bridge"})
         return model(**{"Answer: Harrow": "Hm."})(request)
 
-    draft = await PROPOSER.propose(seed(4), DirectSession(ScriptedLLM(answer), Late()), 1)
+    roomy = replace(PROPOSER, budget=Budget(searches=40, top_k=2))
+    draft = await roomy.propose(seed(4), DirectSession(ScriptedLLM(answer), Late()), 1)
     assert draft.proposal is not None, draft.problem
     assert draft.proposal.evidence == (manual, BRIDGE, MARWOOD, LIGHT)
     assert draft.proposal.question == (
@@ -436,3 +437,13 @@ async def test_too_easy_is_not_mended_by_another_chain_as_short() -> None:
     easy = attempt("1968", Label.RIGHT, (MARWOOD, cape), (LIGHT,))
     draft = await repair_easy(ScriptedLLM(answer), easy=easy)
     assert draft.proposal is None
+
+
+async def test_looking_outward_keeps_to_the_budget_of_searches() -> None:
+    for budget in (3, 8):
+        library = Library()
+        proposer = replace(PROPOSER, budget=Budget(searches=budget, top_k=2))
+        draft = await proposer.propose(seed(2), DirectSession(ScriptedLLM(model()), library), 1)
+        relations = ("based on", "developed by", "written in", "version of", "used by")
+        assert all(at < budget for at, query in enumerate(library.queries) if query.startswith(relations))
+        assert draft.trajectory.searches <= budget + 6  # what was written is checked by searching too

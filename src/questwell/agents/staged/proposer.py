@@ -133,10 +133,12 @@ class StagedProposer:
         return None
 
     async def _look_outward(self, worded: Worded, pool: dict[str, Passage], moves: Moves) -> None:
-        """Search for who names the chain's start: one hop more may be needed, and a repair cannot search."""
+        """Search, within the budget, for who names the chain's start: a repair, which cannot, may need a hop more."""
         about = subject(worded.chain.first.title)
 
         async def search(query: str) -> tuple[Passage, ...]:
+            if moves.searches >= self.budget.searches:
+                return ()
             found = tuple(hit.passage for hit in await moves.search(query, self.reach))
             pool.update((passage.id, passage) for passage in found)
             return found
