@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from questwell.recipes.rescore import rescore
 from questwell.recipes.status import status
 from questwell.recipes.traces import trace
 from questwell.store.reader import RunReader
+from questwell.store.run import RunStore
 from questwell.types.game import Label
 from questwell.types.trajectory import Role
 
@@ -317,6 +319,27 @@ async def test_verbs_of_generate_say_what_it_is(library: Path, bench: Path, tmp_
     assert "--rescore writes" in CliRunner().invoke(app, ["evaluate", "--rescore", "x", "--out", "y"]).output
     assert CliRunner().invoke(app, ["evaluate", "--rescore", str(tmp_path), "--judge", "local"]).exit_code == 1
     assert not (tmp_path / "run.sqlite").exists()
+
+
+async def test_a_run_of_an_older_version_can_be_read_and_is_not_gone_on_with(
+    library: Path, bench: Path, tmp_path: Path
+) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    for run in (old, new):
+        await play(library, bench, run, sample="5")
+    with RunStore(old) as store:
+        info = store.read.info()
+        assert info is not None
+        assert isinstance(info.config, dict)
+        config = {key: value for key, value in info.config.items() if key not in ("retriever", "page_text")}
+        await store.begin(replace(info, config={**config, "search": None}, facts={}))
+    shown = CliRunner().invoke(app, ["status", str(old)])
+    assert shown.exit_code == 0, shown.output
+    assert "retriever unknown" in shown.output
+    assert CliRunner().invoke(app, ["compare", str(old), str(new)]).exit_code == 0
+    refused = CliRunner().invoke(app, ["evaluate", "--resume", "--out", str(old)])
+    assert refused.exit_code == 1
+    assert "does not know: unknown key 'search'" in refused.output
 
 
 def test_configs_that_cannot_be_are_refused(library: Path, bench: Path) -> None:

@@ -14,8 +14,8 @@ from questwell.recipes.status import tokens
 def print_evaluation(console: Console, found: Evaluation) -> None:
     """The table, what was not scored, agreement, and what it took."""
     info = found.info
-    model = one_line(info.facts.get("model", UNKNOWN))
-    console.print(f"Run {info.run_id}: {model}, retriever {one_line(info.facts['retriever'])}", soft_wrap=True)
+    model, retriever = (one_line(info.facts.get(name, UNKNOWN)) for name in ("model", "retriever"))
+    console.print(f"Run {info.run_id}: {model}, retriever {retriever}", soft_wrap=True)
     table = Table(title="Scores in percent, with 95 % intervals", title_justify="left", box=None, pad_edge=False)
     judges = [judge.judge for judge in found.summaries[0].judges if judge.judge != EXACT_MATCH]
     for name in ("questions", "n", "EM", "F1", *map(one_line, judges), "searches", "tokens"):

@@ -5,13 +5,15 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from questwell.errors import ConfigError
+from questwell import __version__
+from questwell.errors import ConfigError, StoreError
 from questwell.store.folding import Json
+from questwell.store.records import RunInfo
 
 Values = Mapping[str, object]
 """Config values by key, not yet checked."""
@@ -64,6 +66,24 @@ def resolve(config: type[_C], *layers: Values) -> _C:
     except ValidationError as error:
         known = tuple(config.model_fields)
         raise ConfigError("; ".join(_problem(problem, known) for problem in error.errors())) from None
+
+
+def resolve_saved(config: type[_C], run: RunInfo, *layers: Values) -> _C:
+    """The config of a run, with `layers` over it.
+
+    Raises:
+        ConfigError: from `layers`.
+        StoreError: the config that the run has saved is none of this version.
+    """
+    kept = cast(Values, run.config)
+    try:
+        resolve(config, kept)
+    except ConfigError as error:
+        raise StoreError(
+            f"run {run.run_id} has saved a config (of Questwell {run.questwell}) that this version ({__version__}) "
+            f"does not know: {error}; go on with the version that made it, or start a new run"
+        ) from None
+    return resolve(config, kept, *layers)
 
 
 def differences(old: Mapping[str, Json], new: Mapping[str, Json], ignored: Iterable[str] = ()) -> tuple[Change, ...]:

@@ -1,12 +1,14 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from questwell.errors import ConfigError
+from questwell.errors import ConfigError, StoreError
 from questwell.games.sage import Variant
 from questwell.games.verdict import PassRateBand
-from questwell.recipes.config import Change, differences, read_toml, resolve
+from questwell.recipes.config import Change, differences, read_toml, resolve, resolve_saved
 from questwell.recipes.generate_config import MAY_CHANGE, PRESETS, Config, preset
+from questwell.store.records import RunInfo
 
 WHOLE = {"corpus": "foldoc", "seeds": 3}
 
@@ -41,6 +43,16 @@ def test_presets_resolve_and_are_what_the_paper_says(name: str) -> None:
 def test_a_saved_config_resolves_to_itself() -> None:
     config = resolve(Config, preset("sage-paper-data"), WHOLE, {"prompts": "x", "mix": "2-3:1"})
     assert resolve(Config, config.model_dump(mode="json")) == config
+
+
+def test_a_config_that_another_version_saved_is_told_as_such() -> None:
+    kept = RunInfo("abc", "2026-11-20", "0.0.9", {**resolve(Config, WHOLE).model_dump(mode="json"), "sear": None}, {})
+    with pytest.raises(StoreError, match=r"run abc has saved a config \(of Questwell 0\.0\.9\).*'sear'"):
+        resolve_saved(Config, kept, {"rounds": 1})
+    known = replace(kept, config=resolve(Config, WHOLE).model_dump(mode="json"))
+    assert resolve_saved(Config, known, {"rounds": 1}).rounds == 1
+    with pytest.raises(ConfigError, match="rounds"):
+        resolve_saved(Config, known, {"rounds": -1})
 
 
 def test_the_band_is_a_policy() -> None:

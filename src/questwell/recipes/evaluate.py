@@ -18,7 +18,7 @@ from questwell import __version__
 from questwell.errors import BudgetReached, ConfigChanged, ConfigError, QuestwellError
 from questwell.evaluation.benchmarks import load, parse_source, sample
 from questwell.recipes.budget import Budget, Stopped, refuse_unknown_prices
-from questwell.recipes.config import Values, differences, resolve
+from questwell.recipes.config import Values, differences, resolve, resolve_saved
 from questwell.recipes.evaluate_config import MAY_CHANGE, EvalConfig
 from questwell.recipes.evaluate_means import EvalMeans, open_eval_means
 from questwell.recipes.generate import Ending
@@ -88,7 +88,7 @@ def configure(folder: Path, given: Values, *, resume: bool) -> EvalConfig:
         raise ConfigError(f"{str(folder)!r} holds a run already; go on with it by --resume, or name another --out")
     if saved.kind != KIND:
         raise ConfigError(f"{str(folder)!r} holds a run of {saved.kind}; name another --out")
-    return resolve(EvalConfig, cast(Values, saved.config), given)
+    return resolve_saved(EvalConfig, saved, given)
 
 
 def run(
@@ -360,7 +360,7 @@ async def _begin(
         raise ConfigError(f"{str(store.folder)!r} holds a run already; go on with it by --resume")
     if saved.kind != KIND:
         raise ConfigError(f"{str(store.folder)!r} holds a run of {saved.kind}; name another --out")
-    known = resolve(EvalConfig, cast(Values, saved.config)).model_dump(mode="json")
+    known = resolve_saved(EvalConfig, saved).model_dump(mode="json")
     changes = [str(change) for change in (*differences(known, new, MAY_CHANGE), *differences(saved.facts, facts))]
     now = {asked.position: asked.question for asked in questions}
     if missing := [kept for kept in store.read.questions() if now.get(kept.position) != kept.question]:

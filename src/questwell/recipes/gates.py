@@ -15,7 +15,7 @@ from questwell import __version__
 from questwell.errors import ConfigChanged, ConfigError
 from questwell.games.gates import Pair, check_all
 from questwell.recipes.budget import Budget, Limits
-from questwell.recipes.config import Values, differences, nearest, resolve
+from questwell.recipes.config import differences, nearest, resolve_saved
 from questwell.recipes.generate_config import Config
 from questwell.recipes.index import Watching
 from questwell.recipes.means import Means, open_means
@@ -124,8 +124,7 @@ def check_run(
         info = info_of(run)
         wanted = (PlayStatus.ACCEPTED, PlayStatus.REJECTED) if rejected else (PlayStatus.ACCEPTED,)
         outcomes = [run.outcome(play.index) for play in run.plays() if play.status in wanted]
-    saved = cast(Values, info.config)
-    config = resolve(Config, saved, dict.fromkeys(_MODELS, llm) if llm else {})
+    config = resolve_saved(Config, info, dict.fromkeys(_MODELS, llm) if llm else {})
 
     async def whole() -> GatesReport:
         means = open_means(config, watching)

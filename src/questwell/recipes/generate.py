@@ -19,7 +19,7 @@ from questwell import __version__
 from questwell.errors import BudgetReached, ConfigChanged, ConfigError, QuestwellError
 from questwell.games.sage import play
 from questwell.recipes.budget import Budget, Stopped, refuse_unknown_prices
-from questwell.recipes.config import Values, differences, resolve
+from questwell.recipes.config import Values, differences, resolve, resolve_saved
 from questwell.recipes.drawing import Drawing
 from questwell.recipes.generate_config import MAY_CHANGE, Config
 from questwell.recipes.index import Watching
@@ -73,7 +73,7 @@ def configure(folder: Path, given: Values, *, resume: bool) -> Config:
         return resolve(Config, given)
     if not resume:
         raise _occupied(folder)
-    return resolve(Config, cast(Values, saved.config), given)
+    return resolve_saved(Config, saved, given)
 
 
 def run(
@@ -241,7 +241,7 @@ async def _begin(store: RunStore, config: Config, means: Means, *, resume: bool)
     if not resume:
         raise _occupied(store.folder)
     changes = (
-        *differences(_dump(resolve(Config, cast(Values, saved.config))), new, MAY_CHANGE),
+        *differences(_dump(resolve_saved(Config, saved)), new, MAY_CHANGE),
         *differences(saved.facts, facts),
     )
     if changes:

@@ -9,14 +9,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import cast
 
 from questwell.agents.prompts import Prompts
 from questwell.errors import StoreError
 from questwell.evaluation.failures import Easy, Unsolved, why_easy, why_unsolved
 from questwell.evaluation.statistics import Share, wilson
 from questwell.llm.connect import connect
-from questwell.recipes.config import Values, resolve
+from questwell.recipes.config import resolve_saved
 from questwell.recipes.funnel import Funnel
 from questwell.recipes.generate_config import Config, is_embedded
 from questwell.recipes.index import open_ready
@@ -110,7 +109,7 @@ async def report(folders: Sequence[Path], out: Path, label_by: LabelBy | None = 
 async def _system(folder: Path) -> System:
     stands = status(folder)
     with RunReader(folder) as run, run.snapshot():
-        config = resolve(Config, cast(Values, info_of(run).config))
+        config = resolve_saved(Config, info_of(run))
         rounds = [(play.index, outcome.rounds) for play in run.plays() if (outcome := run.outcome(play.index))]
         usage = run.usage_by_seed()
         accepted = [play for play in run.plays() if play.status is PlayStatus.ACCEPTED]

@@ -27,7 +27,7 @@ from questwell.games.pool import Pool
 from questwell.games.ssp import Step, play
 from questwell.llm.client import LLM
 from questwell.recipes.budget import Budget, Limits
-from questwell.recipes.config import Values, differences, resolve
+from questwell.recipes.config import Values, differences, resolve, resolve_saved
 from questwell.recipes.index import Watching
 from questwell.recipes.recording import Recorder
 from questwell.recipes.selfplay_alarms import alarms
@@ -86,7 +86,7 @@ def configure(folder: Path, given: Values, *, resume: bool) -> Config:
         return resolve(Config, given)
     if not resume:
         raise ConfigError(f"{str(folder)!r} holds a run already; go on with it by --resume, or name another --out")
-    return resolve(Config, cast(Values, saved.config), given)
+    return resolve_saved(Config, saved, given)
 
 
 def run(

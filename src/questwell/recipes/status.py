@@ -7,7 +7,7 @@ from typing import cast
 
 from questwell.errors import StoreError
 from questwell.games.sage import Variant
-from questwell.recipes.config import Values, resolve
+from questwell.recipes.config import resolve_saved
 from questwell.recipes.funnel import Funnel, funnel
 from questwell.recipes.generate_config import Config
 from questwell.recipes.intrinsic import Cell, intrinsic
@@ -67,7 +67,7 @@ def status(folder: Path) -> Status:
     """
     with RunReader(folder) as run, run.snapshot():
         info = info_of(run)
-        config = resolve(Config, cast(Values, info.config))
+        config = resolve_saved(Config, info)
         plays = run.plays()
         counts = funnel(plays)
         rounds = run.rounds()

@@ -23,7 +23,7 @@ from questwell import __version__
 from questwell.agents.protocol import Malformed, read_tags
 from questwell.agents.session import DirectSession
 from questwell.errors import ConfigChanged, ConfigError, LLMError, RetrievalError, StoreError, TrainingCollapsed
-from questwell.recipes.config import Values, differences, resolve
+from questwell.recipes.config import Values, differences, resolve, resolve_saved
 from questwell.recipes.index import Watching
 from questwell.recipes.signals import stopping_on_signals
 from questwell.recipes.train_config import MAY_CHANGE, TOY, TrainConfig
@@ -92,7 +92,7 @@ def configure(folder: Path, given: Values, *, resume: bool) -> TrainConfig:
         return resolve(TrainConfig, TOY if str(given.get("data")) == "toy" else {}, given)
     if not resume:
         raise ConfigError(f"{str(folder)!r} holds a run already; go on with it by --resume, or name another --out")
-    return resolve(TrainConfig, cast(Values, saved.config), given)
+    return resolve_saved(TrainConfig, saved, given)
 
 
 def run(
