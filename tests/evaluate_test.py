@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import world
+from evaluation_world import JUDGE, answer, config, ledger, means, values, write_questions
 from typer.testing import CliRunner
 
 from questwell.agents.prompts import Prompts
@@ -16,8 +17,8 @@ from questwell.llm.client import LLM, Completion, Request
 from questwell.llm.scripted import ScriptedLLM
 from questwell.recipes.config import resolve
 from questwell.recipes.evaluate import EvalReport, configure, evaluate, questions_of
-from questwell.recipes.evaluate_config import EvalConfig, Mode, RescoreConfig
-from questwell.recipes.evaluate_means import EvalMeans, make_judge, make_solver, open_eval_means
+from questwell.recipes.evaluate_config import Mode, RescoreConfig
+from questwell.recipes.evaluate_means import make_judge, make_solver
 from questwell.recipes.evaluate_preview import eval_preview
 from questwell.recipes.evaluation import compare_runs, evaluation
 from questwell.recipes.generate import Ending
@@ -27,63 +28,13 @@ from questwell.recipes.traces import trace
 from questwell.store.reader import RunReader
 from questwell.store.run import RunStore
 from questwell.types.game import Label
-from questwell.types.trajectory import Role
 
 QUESTIONS = 24
 
 
 @pytest.fixture(scope="module")
-def bench(library: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Fate by number: 0 right, 1 wrong, 2 half right, 3 no answer."""
-    path = tmp_path_factory.mktemp("bench") / "bench.jsonl"
-    rows = [
-        {"id": f"b{n}", "question": f"When did bridge {n} open?", "answer": str(world.YEAR + n), "hops": 2 + n % 2}
-        for n in range(QUESTIONS)
-    ]
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
-
-
-def answer(request: Request) -> Completion:
-    """The solver's script: one search, one answer. As a judge it takes "about" for right; the exact match does not."""
-    first, last = request.messages[1].content, request.messages[-1].content
-    if first.startswith("Q: "):
-        verdict = "yes" if "about" in last.rpartition("A: ")[2] else "no"
-        return Completion(f"verdict: {verdict}", "judge", prompt_tokens=5, completion_tokens=1)
-    number = int(first.rpartition("bridge ")[2].split()[0])
-    year = world.YEAR + number
-    said = {0: f"<answer>{year}</answer>", 1: f"<answer>{year + 1}</answer>", 2: f"<answer>about {year}</answer>"}
-    searching = len(request.messages) == 2
-    text = f"<search>bridge {number}</search>" if searching else said.get(number % 4, "<answer></answer>")
-    return Completion(text, "scripted", prompt_tokens=9, completion_tokens=3, cost_usd=0.5)
-
-
-def config(library: Path, bench: Path, **given: object) -> EvalConfig:
-    return resolve(EvalConfig, values(library, bench, **given))
-
-
-def values(library: Path, bench: Path, **given: object) -> dict[str, object]:
-    return {
-        "corpus": str(library / "bridges.jsonl"),
-        "index": library / "index",
-        "prompts": library / "prompts",
-        "llm": "scripted@http://localhost:1/v1",
-        "benchmarks": f"plain={bench}",
-        "turns": 3,
-        **given,
-    }
-
-
-def means(chosen: EvalConfig, llm: LLM | None = None) -> EvalMeans:
-    opened = open_eval_means(chosen)
-    scripted = llm or ScriptedLLM(answer)
-    return EvalMeans(
-        opened.retriever,
-        dict.fromkeys((Role.SOLVER, Role.JUDGE), scripted),
-        opened.solver,
-        opened.judge,
-        opened.prompts_hash,
-    )
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_questions(tmp_path_factory.mktemp("bench") / "bench.jsonl", QUESTIONS)
 
 
 async def play(library: Path, bench: Path, run: Path, llm: LLM | None = None, **given: object) -> EvalReport:
@@ -93,21 +44,8 @@ async def play(library: Path, bench: Path, run: Path, llm: LLM | None = None, **
     return await evaluate(chosen, questions_of(chosen), run, means(chosen, llm), resume=resume, limit=limit)
 
 
-def ledger(run: Path) -> list[object]:
-    """All that a run holds, but for the clock."""
-    with RunReader(run) as reader:
-        rows: list[object] = [
-            *sorted(reader._all("SELECT seed, round, role, attempt, turn, digest, response FROM calls")),
-            *reader.questions(),
-            *reader.trials(),
-        ]
-        for scoring in reader.scorings():
-            rows += reader.scores(scoring.number)
-        return rows
-
-
 async def test_every_attempt_is_scored_and_the_outcomes_are_apart(library: Path, bench: Path, tmp_path: Path) -> None:
-    report = await play(library, bench, tmp_path / "run", judge="judge@http://localhost:1/v1")
+    report = await play(library, bench, tmp_path / "run", judge=JUDGE)
     assert report.ending is Ending.COMPLETE
     found = evaluation(tmp_path / "run")
     everything = found.summaries[0]
@@ -129,7 +67,7 @@ async def test_every_attempt_is_scored_and_the_outcomes_are_apart(library: Path,
 async def test_two_evaluations_are_identical_and_so_is_an_interrupted_one(
     library: Path, bench: Path, tmp_path: Path
 ) -> None:
-    given: dict[str, object] = {"judge": "judge@http://localhost:1/v1", "attempts": 2, "temperature": 1.0}
+    given: dict[str, object] = {"judge": JUDGE, "attempts": 2, "temperature": 1.0}
     for name in ("a", "b"):
         await play(library, bench, tmp_path / name, **given)
     assert ledger(tmp_path / "a") == ledger(tmp_path / "b")
@@ -186,7 +124,7 @@ async def test_an_unusable_judgement_is_unscored_and_a_failed_one_errored(
             return LLMTimeout("late") if "bridge 2 " in request.messages[-1].content else Completion("hm", "judge")
         return answer(request)
 
-    await play(library, bench, tmp_path / "run", ScriptedLLM(judge), judge="judge@http://localhost:1/v1")
+    await play(library, bench, tmp_path / "run", ScriptedLLM(judge), judge=JUDGE)
     (found,) = evaluation(tmp_path / "run").summaries[0].judges
     assert (found.right, found.wrong, found.unscored, found.errored) == (6, 12, 5, 1)
     assert found.accuracy.n == 18

@@ -1,82 +1,35 @@
 """SIGKILL at any moment: the run goes on where it was, pays nothing twice, and ends as if nothing had happened."""
 
-import os
-import random
-import signal
-import subprocess
-import sys
-import time
-from collections import Counter
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
+import evaluation_world
 import pytest
-from kill_worker import CONCURRENCY
+from killing import Worker, committed, digests, kill_and_resume
 
-from questwell.store.reader import FILE_NAME, RunReader
+from questwell.recipes.evaluation import evaluation
+from questwell.store.reader import RunReader
 from questwell.store.records import PlayStatus
 
 SEEDS = 100
-KILLS = 50
+QUESTIONS = 80
 
-
-class Worker:
-    """The process that forks invocations of one run."""
-
-    def __init__(self, library: Path, run: Path) -> None:
-        self.run = run
-        self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("kill_worker.py")), str(library), str(run)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def invoke(self, log: Path, kill_after_calls: int | None = None) -> int:
-        """The exit status of one invocation; -9 when it was killed, which happens after so many calls in `log`."""
-        assert self._process.stdin and self._process.stdout
-        self._process.stdin.write(f"{SEEDS} {log}\n")
-        self._process.stdin.flush()
-        child = int(self._process.stdout.readline())
-        if kill_after_calls is not None:
-            wait_for_lines(log, kill_after_calls)
-            os.kill(child, signal.SIGKILL)
-        return int(self._process.stdout.readline())
-
-    def close(self) -> None:
-        assert self._process.stdin and self._process.stdout
-        self._process.stdin.close()
-        self._process.wait()
-        self._process.stdout.close()
+Start = Callable[[str, int], tuple[Worker, Worker]]
 
 
 @pytest.fixture
-def workers(library: Path, tmp_path: Path) -> Generator[tuple[Worker, Worker]]:
-    """Of a run that is left alone, and of one that is killed."""
-    pair = Worker(library, tmp_path / "whole"), Worker(library, tmp_path / "killed")
-    yield pair
-    for worker in pair:
+def workers(library: Path, tmp_path: Path) -> Generator[Start]:
+    """Makes two: of a run that is left alone, and of one that is killed."""
+    open_ones: list[Worker] = []
+
+    def start(verb: str, size: int) -> tuple[Worker, Worker]:
+        pair = tuple(Worker(verb, library, tmp_path / name, size) for name in ("whole", "killed"))
+        open_ones.extend(pair)
+        return pair[0], pair[1]
+
+    yield start
+    for worker in open_ones:
         worker.close()
-
-
-def wait_for_lines(log: Path, lines: int, most_s: float = 30.0) -> None:
-    """Return as soon as `log` has so many lines, each of 65 bytes."""
-    until = time.monotonic() + most_s
-    while not log.exists() or log.stat().st_size < 65 * lines:
-        assert time.monotonic() < until, f"{log} did not get {lines} lines"
-        time.sleep(0.0005)
-
-
-def digests(log: Path) -> Counter[str]:
-    return Counter(log.read_text().split()) if log.exists() else Counter()
-
-
-def committed(run: Path) -> Counter[str]:
-    """Digests of the model calls whose answers are kept."""
-    if not (run / FILE_NAME).exists():
-        return Counter()
-    with RunReader(run) as reader:
-        return Counter(row[0] for row in reader._all("SELECT digest FROM calls WHERE kind = 'llm'"))
 
 
 def ledger(run: Path) -> list[tuple[object, ...]]:
@@ -97,41 +50,39 @@ def outcomes(run: Path) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.timeout(300)
-def test_fifty_kills_change_nothing(workers: tuple[Worker, Worker], tmp_path: Path) -> None:
-    whole, killed = workers
+def test_fifty_kills_change_nothing(workers: Start, tmp_path: Path) -> None:
+    whole, killed = workers("generate", SEEDS)
     assert whole.invoke(tmp_path / "whole.log") == 0
     calls = committed(whole.run)
     assert digests(tmp_path / "whole.log") == calls
-    # Each model request of this game is unlike any other, but for some of the judge; so a digest tells a call.
-    shared = {digest for digest, count in calls.items() if count > 1}
-
-    rng = random.Random(20180)
-    for number in range(KILLS):
-        log = tmp_path / f"{number}.log"
-        before = committed(killed.run)
-        left = calls.total() - before.total()
-        # Somewhere in what is left of the work, so that all fifty kills hit a run that is at work.
-        kill_after = rng.randint(0, max(1, 2 * left // (KILLS - number + 1)))
-        assert killed.invoke(log, min(kill_after, left - CONCURRENCY)) == -signal.SIGKILL
-        made, kept = digests(log), committed(killed.run) - before
-        assert not made.keys() & (before.keys() - shared)
-        assert not kept - made
-        assert (made - kept).total() <= CONCURRENCY  # at most what was in flight
-
-    last = tmp_path / "last.log"
-    before = committed(killed.run)
-    assert 0 < before.total() < calls.total()
-    assert killed.invoke(last) == 0
-    assert digests(last) == calls - before
+    kill_and_resume(killed, calls, tmp_path, kills=50, seed=20180)
     assert ledger(killed.run) == ledger(whole.run)
     assert outcomes(killed.run) == outcomes(whole.run)
     with RunReader(killed.run) as reader:
         assert any(play.status is PlayStatus.ACCEPTED for play in reader.plays())
 
 
+@pytest.mark.timeout(120)
+def test_ten_kills_change_nothing_in_an_evaluation(workers: Start, tmp_path: Path) -> None:
+    whole, killed = workers("evaluate", QUESTIONS)
+    assert whole.invoke(tmp_path / "whole.log") == 0
+    calls = committed(whole.run)
+    assert digests(tmp_path / "whole.log") == calls
+    kill_and_resume(killed, calls, tmp_path, kills=10, seed=2018)
+    assert ledger(killed.run) == ledger(whole.run)
+    assert evaluation_world.ledger(killed.run) == evaluation_world.ledger(whole.run)  # answers and judgements too
+    scores, alone = evaluation(killed.run), evaluation(whole.run)
+    assert (scores.summaries, scores.agreements, scores.total) == (alone.summaries, alone.agreements, alone.total)
+    assert (scores.missing, scores.failures) == (0, {})
+    everything = scores.summaries[0]
+    assert (everything.attempts, everything.exact_match.mean) == (2 * QUESTIONS, 1 / 4)
+    assert (everything.judges[0].right, everything.judges[0].wrong) == (QUESTIONS, QUESTIONS)
+
+
 @pytest.mark.timeout(60)
-def test_a_finished_run_replays_without_a_call(workers: tuple[Worker, Worker], tmp_path: Path) -> None:
-    whole, _ = workers
+@pytest.mark.parametrize(("verb", "size"), [("generate", SEEDS), ("evaluate", QUESTIONS)])
+def test_a_finished_run_replays_without_a_call(workers: Start, tmp_path: Path, verb: str, size: int) -> None:
+    whole, _ = workers(verb, size)
     assert whole.invoke(tmp_path / "first.log") == 0
     assert whole.invoke(tmp_path / "second.log") == 0
     assert not digests(tmp_path / "second.log")

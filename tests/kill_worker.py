@@ -1,17 +1,20 @@
 """A clean process that has imported everything, and forks a child for each invocation of a run: start-up is paid once.
 
-Reads `seeds log` per line; answers with the child's pid at once and with its exit status when it has ended.
+Reads `size log` per line; answers with the child's pid at once and with its exit status when it has ended.
 """
 
 import asyncio
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
+import evaluation_world
 import world
 
 from questwell.llm.scripted import ScriptedLLM
+from questwell.recipes import evaluate as evaluation
 from questwell.recipes.generate import Ending, configure, generate
 
 LATENCY_S = 0.001
@@ -25,20 +28,34 @@ def play(library: Path, run: Path, seeds: int, log: Path) -> Ending:
     return asyncio.run(generate(config, run, means, resume=True)).ending
 
 
+def evaluate(library: Path, run: Path, questions: int, log: Path) -> Ending:
+    """One invocation, as `questwell evaluate --resume` makes it, with two attempts a question and a model as judge."""
+    bench = evaluation_world.write_questions(log.with_suffix(".jsonl"), questions)
+    given = {"judge": evaluation_world.JUDGE, "attempts": 2, "temperature": 1.0, "concurrency": CONCURRENCY}
+    config = evaluation.configure(run, evaluation_world.values(library, bench, **given), resume=True)
+    llm = ScriptedLLM(evaluation_world.answer, latency_s=LATENCY_S, log_path=log)
+    means = evaluation_world.means(config, llm)
+    asked = evaluation.questions_of(config)
+    return asyncio.run(evaluation.evaluate(config, asked, run, means, resume=True)).ending
+
+
+VERBS: dict[str, Callable[[Path, Path, int, Path], Ending]] = {"generate": play, "evaluate": evaluate}
+
+
 def say(number: int) -> None:
     sys.stdout.write(f"{number}\n")
     sys.stdout.flush()
 
 
 def main() -> None:
-    library, run = Path(sys.argv[1]), Path(sys.argv[2])
+    verb, library, run = VERBS[sys.argv[1]], Path(sys.argv[2]), Path(sys.argv[3])
     for line in sys.stdin:
-        seeds, log = line.split()
+        size, log = line.split()
         child = os.fork()
         if child == 0:
             status = 1
             try:
-                status = 0 if play(library, run, int(seeds), Path(log)) is Ending.COMPLETE else 3
+                status = 0 if verb(library, run, int(size), Path(log)) is Ending.COMPLETE else 3
             except BaseException:
                 traceback.print_exc()
             finally:
