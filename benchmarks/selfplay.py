@@ -20,9 +20,9 @@ from questwell.games.answers import Position
 from questwell.games.ssp import Rules, Step, propose
 from questwell.recipes.selfplay import configure, run
 from questwell.recipes.selfplay_config import Trained
-from questwell.recipes.selfplay_means import make_players, make_trainer
+from questwell.recipes.selfplay_means import open_means
 from questwell.recipes.selfplay_record import Record, StepRow, series
-from questwell.recipes.selfplay_toy import school, toy
+from questwell.recipes.selfplay_toy import school
 from questwell.toy.world import PROMPTS
 from questwell.types.game import Place
 from questwell.types.selfplay import Invalid
@@ -153,8 +153,8 @@ async def verification(folder: Path, seed: int, proposals: int) -> list[dict[str
     A question is wrong when its true answer is not the one that it was written for; the toy world knows.
     """
     config = configure(folder, {}, resume=True)
-    start, world, prompts = toy(config, folder)
-    trainer, players = make_trainer(config, start), make_players(config, prompts, judged=False)
+    means = open_means(config, folder)
+    trainer, players, world = means.trainer, means.players, means.world
 
     def sessions(place: Place) -> DirectSession:
         return DirectSession(trainer.client(f"{place}"), world.retriever)

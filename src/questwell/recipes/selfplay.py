@@ -19,10 +19,9 @@ from typing import cast
 from pydantic import TypeAdapter
 
 from questwell import __version__
-from questwell.agents.session import DirectSession, Session, Sessions
+from questwell.agents.session import Sessions
 from questwell.errors import ConfigChanged, ConfigError
 from questwell.games.answers import Position
-from questwell.games.gates import FIRST_ATTEMPT
 from questwell.games.pool import Pool
 from questwell.games.ssp import Step, play
 from questwell.llm.client import LLM
@@ -37,6 +36,7 @@ from questwell.recipes.selfplay_figures import figures, mean, reasons
 from questwell.recipes.selfplay_means import HeldOut, Means, open_means
 from questwell.recipes.selfplay_record import Record, StepRow
 from questwell.recipes.selfplay_samples import proposer_samples, solver_samples
+from questwell.recipes.selfplay_sessions import rollout_name, sessions
 from questwell.recipes.signals import stopping_on_signals
 from questwell.retrieval.retriever import Retriever
 from questwell.store.folding import Json
@@ -138,7 +138,7 @@ async def selfplay(
         ConfigChanged: the run that is there was started with something else.
     """
     record = Record(folder)
-    _begin(record, config, means, resume=resume)
+    begin(record, config, means.facts, resume=resume)
     with RunStore(folder / "calls") as store:
         return await _Invocation(config, means, record, store, limit, watch).play()
 
@@ -205,8 +205,7 @@ class _Invocation:
         started, sampled = time.perf_counter(), self._means.trainer.policy.sampled
         step = Step(number, self._config.rules(), self._means.players, self._sessions(), self._pool, self._answers.take)
         episodes = await play(self._answers.take(self._config.batch), step)
-        made = [episode.problem for episode in episodes if episode.proposed.valid and episode.problem is not None]
-        self._pool = self._pool.after(number, made)
+        self._pool = self._pool.after(number, (problem for episode in episodes if (problem := episode.made)))
         played = time.perf_counter()
         sampled = self._means.trainer.policy.sampled - sampled
         learnt = self._learn(episodes)
@@ -288,21 +287,12 @@ class _Invocation:
         return mean(float(right) for _, right in scored), by_hops
 
     def _sessions(self, retriever: Retriever | None = None) -> Sessions:
-        """Lines to the policy, and recorded ones to models of their own."""
-        means = self._means
-        recorded: dict[str, Sessions] = {}
+        """Lines to the policy as it is now, and to models of their own."""
 
-        def session(place: Place) -> Session:
-            of_others = place.role is Role.JUDGE or place.attempt >= FIRST_ATTEMPT
-            if of_others and place.role in means.llms:
-                if place.seed not in recorded:
-                    recorded[place.seed] = self._recorder.sessions(place.seed)
-                return recorded[place.seed](place)
-            rollout = f"{place.seed}/{place.round}/{place.role.value}/{place.attempt}"
-            policy: LLM = means.trainer.client(rollout)
-            return DirectSession(policy, retriever or means.world.retriever)
+        def policy(place: Place) -> LLM:
+            return self._means.trainer.client(rollout_name(place))
 
-        return session
+        return sessions(policy, retriever or self._means.world.retriever, self._recorder)
 
     def _save(self) -> None:
         from questwell.training import checkpoint
@@ -319,13 +309,18 @@ class _Invocation:
         draw(self._record.rows(), self._record.curves, f"{config.model} on {config.corpus}, {config.train.value}")
 
 
-def _begin(record: Record, config: Config, means: Means, *, resume: bool) -> None:
-    """Save what the run is, or make sure that it is what it was."""
+def begin(record: Record, config: Config, facts: dict[str, str], *, resume: bool) -> None:
+    """Save what the run is, or make sure that it is what it was.
+
+    Raises:
+        ConfigChanged: it was started with something else.
+        ConfigError: there is one, and `resume` is not asked for.
+    """
     new = cast(Mapping[str, Json], config.model_dump(mode="json"))
     saved = record.info()
     if saved is None:
         created = datetime.now(UTC).isoformat(timespec="seconds")
-        record.begin(RunInfo(secrets.token_hex(5), created, __version__, dict(new), means.facts))
+        record.begin(RunInfo(secrets.token_hex(5), created, __version__, dict(new), facts))
         return
     if not resume:
         raise ConfigError(
@@ -333,7 +328,7 @@ def _begin(record: Record, config: Config, means: Means, *, resume: bool) -> Non
         )
     changes = (
         *differences(cast(Mapping[str, Json], saved.config), new, MAY_CHANGE),
-        *differences(saved.facts, means.facts),
+        *differences(saved.facts, facts),
     )
     if changes:
         raise ConfigChanged(

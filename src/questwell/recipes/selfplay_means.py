@@ -26,6 +26,7 @@ from questwell.recipes.train_means import check_extra
 from questwell.retrieval.retriever import Retriever
 from questwell.scoring.exact import AnswerJudge, ExactJudge
 from questwell.scoring.judge import Judge
+from questwell.toy.world import PROMPTS as TOY_PROMPTS
 from questwell.types.trajectory import Role
 
 if TYPE_CHECKING:
@@ -61,6 +62,19 @@ class World:
 
 
 @dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a run gets from outside but for its policy."""
+
+    world: World
+    prompts: Prompts
+    players: Players
+    llms: Mapping[Role, LLM]
+    """As in `Means`."""
+    facts: dict[str, str]
+    """As in `Means`, but for the policy's."""
+
+
+@dataclass(frozen=True, slots=True)
 class Means:
     """Everything that a run gets from outside."""
 
@@ -89,28 +103,38 @@ def open_means(config: Config, folder: Path, watching: Watching | None = None) -
         AssetError, CorpusError, IndexMismatch: from the model, the corpus and its index.
     """
     check_extra()
+    surroundings = open_surroundings(config, watching)
     if config.corpus == TOY:
-        from questwell.recipes.selfplay_toy import toy
+        from questwell.recipes.selfplay_toy import taught
 
-        start, world, prompts = toy(config, folder)
+        start = taught(config, folder, surroundings.prompts)
     else:
         from questwell.llm.pretrained import best_device, load
 
-        prompts = Prompts(config.prompts)
-        world = _world(config, watching)
         start = load(config.model, device=best_device())
-    named = {Role.JUDGE: config.judge_llm, Role.SOLVER: config.verifier_llm}
-    llms = {role: connect(spec) for role, spec in named.items() if spec is not None}
-    facts = {"world": world.snapshot, "prompts": prompts.hash, "policy": start.name}
-    facts |= {f"{'judge' if role is Role.JUDGE else 'verifier'} model": llm.name for role, llm in llms.items()}
     return Means(
         make_trainer(config, start),
-        world,
-        make_players(config, prompts, judged=Role.JUDGE in llms),
-        make_solver(config, prompts, config.eval_temperature),
-        llms,
-        facts,
+        surroundings.world,
+        surroundings.players,
+        make_solver(config, surroundings.prompts, config.eval_temperature),
+        surroundings.llms,
+        {**surroundings.facts, "policy": start.name},
     )
+
+
+def open_surroundings(config: Config, watching: Watching | None = None) -> Surroundings:
+    """What `config` names but for the policy. Raises as `open_means`; needs no extra."""
+    if config.corpus == TOY:
+        from questwell.recipes.selfplay_toy import world as toy_world
+
+        prompts, world = Prompts(TOY_PROMPTS), toy_world(config)
+    else:
+        prompts, world = Prompts(config.prompts), _world(config, watching)
+    named = {Role.JUDGE: config.judge_llm, Role.SOLVER: config.verifier_llm}
+    llms = {role: connect(spec) for role, spec in named.items() if spec is not None}
+    facts = {"world": world.snapshot, "prompts": prompts.hash}
+    facts |= {f"{'judge' if role is Role.JUDGE else 'verifier'} model": llm.name for role, llm in llms.items()}
+    return Surroundings(world, prompts, make_players(config, prompts, judged=Role.JUDGE in llms), llms, facts)
 
 
 def make_trainer(config: Config, start: "Pretrained") -> "Trainer":

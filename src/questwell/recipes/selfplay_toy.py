@@ -29,7 +29,7 @@ from questwell.toy.selfplay import (
     solving,
     truth,
 )
-from questwell.toy.world import PROMPTS, ToyWorld
+from questwell.toy.world import ToyWorld
 from questwell.types.corpus import Passage
 from questwell.types.trajectory import StopReason
 
@@ -54,16 +54,14 @@ SCHOOLING_STEPS = (1000, 1000, 150)
 _RATES = (5e-3, 3e-3, 2e-3)
 
 
-def toy(config: Config, folder: Path) -> "tuple[Pretrained, World, Prompts]":
-    """The policy after its warm start, kept in `folder` so that it is taught once; the world; its prompts."""
+def taught(config: Config, folder: Path, prompts: Prompts) -> "Pretrained":
+    """The policy after its warm start, kept in `folder` so that it is taught once."""
     from questwell.llm.pretrained import load
 
-    prompts = Prompts(PROMPTS)
     start = folder / "start"
     if not (start / "config.json").is_file():
         school(config.seed, prompts).save(start)
-    taught = replace(load(str(start)), name="toy", tokenizer=_tokenizer(config.seed))
-    return taught, world(config), prompts
+    return replace(load(str(start)), name="toy", tokenizer=_tokenizer(config.seed))
 
 
 def world(config: Config) -> World:
@@ -113,20 +111,20 @@ def _tokenizer(seed: int) -> "PreTrainedTokenizerFast":
 def lessons(seed: int, *, slips: bool) -> Sequence[Demonstration]:
     """Demonstrations, each in a world of its own: what holds there can be read off the searches only, not learnt."""
     rng = random.Random(f"{seed}/lessons")
-    taught: list[Demonstration] = []
+    shown: list[Demonstration] = []
     for kind, by_hops in _TAUGHT.items():
         for hops, count in by_hops.items():
             for _ in range(0 if slips and kind == "reader" else count):
                 here = ToyWorld(ENTITIES, RELATIONS, seed=rng.randrange(1 << 30))
                 names, questions = sorted(set(here.facts.values())), here.questions(hops)
                 if kind == "proposer":
-                    taught.append(proposing(here, rng.choice(names), hops, _PROPOSER_SLIPS * slips, rng))
+                    shown.append(proposing(here, rng.choice(names), hops, _PROPOSER_SLIPS * slips, rng))
                 elif kind == "solver":
-                    taught.append(solving(here, rng.choice(questions), _SOLVER_SLIPS * slips, rng))
+                    shown.append(solving(here, rng.choice(questions), _SOLVER_SLIPS * slips, rng))
                 else:
                     missing, noise = rng.random() < 0.3, rng.randint(0, _NOISE)
-                    taught.append(reading(here, rng.choice(questions), noise, missing, rng))
-    return taught
+                    shown.append(reading(here, rng.choice(questions), noise, missing, rng))
+    return shown
 
 
 def _view(one: Demonstration, prompts: Prompts, start: "Pretrained") -> "TokenView":

@@ -110,6 +110,11 @@ class Episode:
     """Invalid proposals of this slot that were thrown away before this one (dynamic resampling), a count."""
 
     @property
+    def made(self) -> Problem | None:
+        """The problem that its own proposal became; None when that was invalid."""
+        return self.problem if self.proposed.valid else None
+
+    @property
     def filled(self) -> bool:
         """Whether the problem came from the pool."""
         return self.problem is not None and not self.proposed.valid
