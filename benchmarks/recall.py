@@ -29,19 +29,21 @@ from questwell.retrieval.wordllama import WordLlama
 from questwell.types.corpus import Hit
 
 
-class Unpruned:
-    """The lexical index with no term dropped from a query."""
+class Pruned:
+    """The lexical index with as many terms dropped from a query as in a corpus so large that the share counts."""
 
-    def __init__(self, index: LexicalIndex) -> None:
+    def __init__(self, index: LexicalIndex, share: float) -> None:
         self.index = index
+        self.share = share
 
     async def search(self, query: str, k: int) -> tuple[Hit, ...]:
         """As `Retriever.search`."""
-        kept, lexical.COMMON = lexical.COMMON, 2.0
+        kept = lexical.POSTINGS, lexical.POSTINGS_SHARE
+        lexical.POSTINGS, lexical.POSTINGS_SHARE = 0, self.share
         try:
             return self.index.find(query, k)
         finally:
-            lexical.COMMON = kept
+            lexical.POSTINGS, lexical.POSTINGS_SHARE = kept
 
 
 class DenseOnly:
@@ -74,7 +76,12 @@ def run(corpus: Path, path: Path, folder: Path) -> dict[str, object]:
     build_index(CorpusSpec(str(corpus)), folder)
     index = LexicalIndex.open(folder)
     questions = read_questions(path)
-    retrievers: dict[str, Searches] = {"lexical": index, "lexical, unpruned": Unpruned(index)}
+    retrievers: dict[str, Searches] = {
+        "lexical": index,
+        "lexical, unpruned": Pruned(index, float("inf")),
+        "lexical, pruned as at a million": Pruned(index, lexical.POSTINGS_SHARE),
+        "lexical, pruned to a tenth": Pruned(index, 0.1),
+    }
     embedders: dict[str, dict[str, object]] = {}
     for label, embedder in (("wordllama", WordLlama()), ("minilm", MiniLM(threads=1))):
         started = time.process_time()

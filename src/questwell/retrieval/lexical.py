@@ -4,6 +4,7 @@ Opened by many processes at once; needs no server. `indexing.py` builds what is 
 """
 
 import asyncio
+import itertools
 import random
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,10 +30,12 @@ from questwell.retrieval.manifest import (
 )
 from questwell.types.corpus import Hit, Passage
 
-RANKING = 3
+RANKING = 4
 """Raise it when the same index would rank in another way than before: it is part of the retriever's name."""
-COMMON = 0.1
-"""Share of the passages above which a term is dropped from a query: a third of the time for the same recall."""
+POSTINGS = 100_000
+"""Entries of posting lists that a query may read; they are nearly all that it costs."""
+POSTINGS_SHARE = 0.15
+"""The same in entries per passage, for a large corpus, where it is more. Dropped terms are the most common ones."""
 KEPT = 2
 """Rarest terms of a query that are never dropped."""
 MOST_TERMS = 64
@@ -169,11 +172,16 @@ class LexicalIndex:
         return bool(self._terms.of(query[:QUERY_CHARS]))
 
     def query_terms(self, query: str) -> tuple[str, ...]:
-        """Terms that a query is searched by, rarest first; those that no passage holds left out."""
+        """Terms that a query is searched by, rarest first; those that no passage holds left out.
+
+        The most common ones are dropped when the postings of all would be more than a query may read.
+        """
         found = {term: self._passages_with(term) for term in set(self._terms.of(query[:QUERY_CHARS]))}
         rarest = sorted((count, term) for term, count in found.items() if count)[:MOST_TERMS]
-        common = COMMON * len(self)
-        return tuple(term for place, (count, term) in enumerate(rarest) if place < KEPT or count <= common)
+        most = max(POSTINGS, POSTINGS_SHARE * len(self))
+        postings = itertools.accumulate(count for count, _ in rarest)
+        read = [read <= most for read in postings]
+        return tuple(term for place, (_, term) in enumerate(rarest) if place < KEPT or read[place])
 
     def document_frequencies(self, text: str) -> dict[str, int]:
         """Passages that hold each term of `text`, a count; removed ones count until tantivy merges them away."""

@@ -149,10 +149,20 @@ def test_scores_are_those_of_bm25(index, corpus):
     assert hit.score == pytest.approx(expected, abs=1e-3)
 
 
-def test_common_terms_are_dropped_but_never_the_two_rarest(index):
-    assert index.query_terms("item reef onyx keel 17") == ("17", "keel")
+def test_the_commonest_terms_are_dropped_beyond_what_a_query_may_read_but_never_the_two_rarest(index, monkeypatch):
+    every = ("17", "keel", "onyx", "reef", "item")
+    counts = [index.document_frequencies(term)[term] for term in every]
+    assert counts == sorted(counts)
+    assert index.query_terms("item reef onyx keel 17 item REEF") == every  # a small corpus is read whole
+    for most in range(sum(counts) + 2):
+        monkeypatch.setattr(lexical, "POSTINGS", most)
+        monkeypatch.setattr(lexical, "POSTINGS_SHARE", 0.0)
+        fits = max(2, sum(sum(counts[:size]) <= most for size in range(1, 6)))
+        assert index.query_terms("item reef onyx keel 17") == every[:fits]
+        monkeypatch.setattr(lexical, "POSTINGS", 0)
+        monkeypatch.setattr(lexical, "POSTINGS_SHARE", most / len(index))
+        assert len(index.query_terms("item reef onyx keel 17")) == fits
     assert index.query_terms("item reef") == ("reef", "item")
-    assert index.query_terms("item item 17 17 ITEM") == ("17", "item")
 
 
 def test_of_a_long_query_the_beginning_and_the_rarest_terms_are_searched(index):
