@@ -12,10 +12,12 @@ from questwell.assets.progress import console_progress
 from questwell.cli import screen
 from questwell.cli.flags import config_flags, used
 from questwell.cli.text import one_line, visible
+from questwell.errors import ConfigError
 from questwell.evaluation.statistics import Estimate
 from questwell.recipes import index as recipe
 from questwell.recipes.config import resolve
 from questwell.recipes.recall import RecallReport, evaluate_index
+from questwell.recipes.updating import UpdateReport, update_index
 from questwell.retrieval.documents import BadRecord
 
 _MOST_SHOWN = 20
@@ -28,14 +30,28 @@ def index(
         Path | None,
         typer.Option("--evaluate", help="JSONL of questions with gold_doc_ids: print how much of them is found."),
     ] = None,
+    upsert: Annotated[
+        str | None,
+        typer.Option("--upsert", help="Documents, as --corpus: put each into the index, or in place of its id's."),
+    ] = None,
+    delete: Annotated[
+        Path | None, typer.Option("--delete", help="File of document ids, one a line: delete them from the index.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     **given: object,
 ) -> None:
-    """Build the index of a corpus, once; generate does it by itself on first use."""
+    """Build the index of a corpus, once; generate does it by itself on first use. Or change one that is there."""
     values = used(given)
     if source is not None:
         values["corpus"] = source
     config = resolve(recipe.IndexConfig, values)
+    if upsert is not None or delete is not None:
+        if evaluate is not None:
+            raise ConfigError("an index is changed or evaluated, not both: leave out --evaluate")
+        with watching(config.corpus) as watch:
+            changed = update_index(config, upsert, delete, watch)
+        _print_update(changed, config, json=json)
+        return
     if evaluate is not None:
         with watching(config.corpus) as watch:
             found = evaluate_index(config, evaluate, watch)
@@ -47,7 +63,8 @@ def index(
         screen.print_json(recipe.IndexReport, report)
         return
     console = screen.out()
-    state = "built" if report.built else "ready (it was there)"
+    since = ", changed since it was built" if report.updated else ""
+    state = "built" if report.built else f"ready (it was there{since})"
     console.print(f"Index {state}: {report.passages:,} passages of {report.documents:,} documents", soft_wrap=True)
     if report.skipped:
         console.print(f"Skipped {report.skipped:,} malformed records", soft_wrap=True)
@@ -55,6 +72,38 @@ def index(
         console.print(f"Vectors: {visible(report.embedder)}", soft_wrap=True)
     console.print(f"Folder: {report.folder}\nSnapshot: {report.snapshot}", soft_wrap=True)
     console.print(f"Next: questwell generate --corpus {visible(config.corpus)} -n 20 --out RUN", soft_wrap=True)
+
+
+def _print_update(report: UpdateReport, config: recipe.IndexConfig, *, json: bool) -> None:
+    if json:
+        screen.print_json(UpdateReport, report)
+        return
+    console = screen.out()
+    console.print(
+        f"Documents: {report.added:,} added, {report.replaced:,} replaced, {report.removed:,} removed, "
+        f"{report.unchanged:,} already there as given",
+        soft_wrap=True,
+    )
+    if report.absent:
+        console.print(f"Not there to be removed: {report.absent:,}")
+    if report.skipped:
+        console.print(f"Skipped {report.skipped:,} malformed records")
+    held = f"{report.passages:,} passages of {report.documents:,} documents"
+    console.print(f"Index: {held} in {report.folder}", soft_wrap=True)
+    if report.snapshot == report.snapshot_before:
+        console.print(f"Snapshot: {report.snapshot}, as before")
+    else:
+        console.print(
+            f"Snapshot: {report.snapshot}, before {report.snapshot_before}. A run that searched the index as it was "
+            "cannot go on with it; a server has to be started again to see the change",
+            soft_wrap=True,
+        )
+    for embedder, passages in report.lagging.items():
+        console.print(
+            f"Vectors of {visible(embedder)}: {passages:,} passages have none yet, and keep their lexical score until "
+            f"questwell index {visible(config.corpus)} --retriever hybrid makes them",
+            soft_wrap=True,
+        )
 
 
 def _print_recall(found: RecallReport, *, json: bool) -> None:

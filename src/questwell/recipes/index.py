@@ -111,6 +111,8 @@ class IndexReport:
     snapshot: str
     built: bool
     """By this call; else it was there."""
+    updated: bool
+    """Documents were put in, replaced or deleted since it was built."""
     embedder: str | None = None
     """Whose vectors it holds for a hybrid search; None: none were asked for."""
 
@@ -130,6 +132,7 @@ def index(config: IndexConfig, watching: Watching | None = None) -> IndexReport:
         skipped=manifest.skipped,
         snapshot=manifest.snapshot,
         built=not was_there,
+        updated=manifest.snapshot != manifest.origin,
         embedder=embedder,
     )
 

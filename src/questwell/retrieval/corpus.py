@@ -80,7 +80,7 @@ def fetch(spec: CorpusSpec, progress: Progress = silent) -> None:
 
 
 def read_documents(spec: CorpusSpec, report: ReadReport | None = None) -> Iterator[Document]:
-    """Documents of the corpus in a fixed order, ids unique, those without text left out.
+    """Documents of the corpus in a fixed order, ids unique; those without text are counted, they give no passage.
 
     A built-in corpus is fetched first if it is not cached.
 
@@ -97,10 +97,8 @@ def read_documents(spec: CorpusSpec, report: ReadReport | None = None) -> Iterat
             raise CorpusError(f"{spec.source}: two documents have the id {document.id!r}; ids must be unique")
         seen.add(key)
         report.documents += 1
-        if document.text.strip():
-            yield document
-        else:
-            report.empty += 1
+        report.empty += not document.text.strip()
+        yield document
 
 
 def read_corpus(spec: CorpusSpec, report: ReadReport | None = None) -> Iterator[Passage]:

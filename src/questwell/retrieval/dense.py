@@ -5,12 +5,9 @@ are written and fsynced, then the manifest says how many count. Rows beyond it a
 """
 
 import asyncio
-import json
 import os
-import re
-from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -20,46 +17,12 @@ from questwell.assets.progress import Progress, silent
 from questwell.errors import IndexMismatch, RetrievalError
 from questwell.retrieval.embedder import Embedder, Vectors, embedded_text
 from questwell.retrieval.lexical import LexicalIndex
-from questwell.retrieval.manifest import write_durably
+from questwell.retrieval.vector_manifest import MANIFEST, VectorManifest, embedders_of, vectors_folder
 
-FORMAT = 1
-"""Raise it when the files, or the text that is embedded, change: older vectors are then refused."""
 COMMIT_EVERY = 1024
 """Passages between two commits: ten seconds of a small transformer's work."""
-ROWS, MANIFEST = "rows.f16", "manifest.json"
+ROWS = "rows.f16"
 ITEM = np.dtype("<f2")
-
-
-@dataclass(frozen=True, slots=True)
-class VectorManifest:
-    """What the vector file of one embedder holds."""
-
-    embedder: str
-    dimensions: int
-    rows: int
-    """Ordinals below this have a vector; it is zero where the passage is removed or has nothing to embed."""
-    origin: str
-    """Of the index (`Manifest.origin`)."""
-    version: int = FORMAT
-
-    @classmethod
-    def read(cls, folder: Path) -> Self | None:
-        """The manifest in `folder`; None if there is none.
-
-        Raises:
-            IndexMismatch: another version wrote it.
-            RetrievalError: it cannot be read.
-        """
-        path = folder / MANIFEST
-        try:
-            values = cast(dict[str, Any], json.loads(path.read_text(encoding="utf-8")))
-            if values["version"] != FORMAT:
-                raise IndexMismatch(f"{folder} has version {values['version']}, not {FORMAT}: delete it, embed again")
-            return cls(**{field.name: values[field.name] for field in fields(cls)})
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RetrievalError(f"{path} cannot be read ({error!r}): delete its folder and embed again") from error
 
 
 class VectorFile:
@@ -112,17 +75,6 @@ class VectorFile:
         return found
 
 
-def vectors_folder(index: Path, embedder: str) -> Path:
-    """Where an index keeps the vectors of an embedder."""
-    return index / "vectors" / re.sub(r"[^\w.-]+", "_", embedder)
-
-
-def embedders_of(index: Path) -> list[VectorManifest]:
-    """Manifests of all vectors that an index holds."""
-    found = (VectorManifest.read(path.parent) for path in sorted(index.glob(f"vectors/*/{MANIFEST}")))
-    return [manifest for manifest in found if manifest is not None]
-
-
 async def embed_index(
     lexical: LexicalIndex, embedder: Embedder, *, progress: Progress = silent, commit_every: int = COMMIT_EVERY
 ) -> VectorManifest:
@@ -152,7 +104,7 @@ async def embed_index(
                 file.write(rows.tobytes())
                 file.flush()
                 os.fsync(file.fileno())
-                manifest = _keep(folder, manifest, last)
+                manifest = manifest.keep(folder, last)
                 progress(last, total)
         return manifest
 
@@ -175,7 +127,7 @@ async def _begin(folder: Path, lexical: LexicalIndex, embedder: Embedder) -> Vec
     for stale in folder.iterdir():  # the neighbours too
         if stale.name != "lock":
             stale.unlink()
-    return _keep(folder, manifest, 0)
+    return manifest.keep(folder, 0)
 
 
 async def _width(embedder: Embedder) -> int:
@@ -203,9 +155,3 @@ async def _rows(
         for start in range(0, len(passages), embedder.batch):
             group.create_task(fill(start))
     return rows
-
-
-def _keep(folder: Path, manifest: VectorManifest, rows: int) -> VectorManifest:
-    kept = VectorManifest(manifest.embedder, manifest.dimensions, rows, manifest.origin)
-    write_durably(folder / MANIFEST, json.dumps(asdict(kept)) + "\n")
-    return kept

@@ -15,7 +15,7 @@ from questwell.errors import IndexMismatch, LLMTimeout, LLMUnavailable, Retrieva
 from questwell.retrieval import hybrid
 from questwell.retrieval.analysis import Analyzer
 from questwell.retrieval.corpus import CorpusSpec
-from questwell.retrieval.dense import ROWS, VectorFile, VectorManifest, embed_index, vectors_folder
+from questwell.retrieval.dense import ROWS, VectorFile, embed_index
 from questwell.retrieval.documents import Document
 from questwell.retrieval.embedder import embedded_text
 from questwell.retrieval.hybrid import HybridIndex, mix
@@ -23,6 +23,7 @@ from questwell.retrieval.indexing import build_index
 from questwell.retrieval.lexical import LexicalIndex
 from questwell.retrieval.neighbours import Neighbours
 from questwell.retrieval.updating import update
+from questwell.retrieval.vector_manifest import VectorManifest, vectors_folder
 from questwell.retrieval.wordllama import WordLlama
 
 WORDS = ("amber", "basalt", "cobalt", "dune", "ember", "fjord", "harbor", "island", "keel", "lagoon", "onyx", "reef")
@@ -416,7 +417,7 @@ def test_neighbours_grow_with_the_vectors_and_skip_what_was_removed(own, embedde
 KILLED = """
 import asyncio, os, signal, sys
 from pathlib import Path
-from questwell.retrieval import dense, indexing, neighbours
+from questwell.retrieval import dense, indexing, neighbours, vector_manifest
 from questwell.retrieval.corpus import CorpusSpec
 from questwell.retrieval.lexical import LexicalIndex
 from questwell.retrieval.wordllama import WordLlama
@@ -448,7 +449,7 @@ elif where == "checkpoint": indexing.write_durably = deadly(indexing.write_durab
 elif where == "manifest": indexing.Manifest.write = deadly(indexing.Manifest.write)
 elif where == "embed": WordLlama.vectors = deadly(WordLlama.vectors)
 elif where == "fsync": dense.os.fsync = deadly(dense.os.fsync)
-elif where == "keep": dense.write_durably = deadly(dense.write_durably)
+elif where == "keep": vector_manifest.write_durably = deadly(vector_manifest.write_durably)
 elif where == "torn": WordLlama.vectors = torn(WordLlama.vectors)
 WordLlama.batch = 7
 indexing.build_index(CorpusSpec(corpus), folder, commit_every=50)

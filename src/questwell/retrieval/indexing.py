@@ -50,6 +50,15 @@ def open_or_build(
     return LexicalIndex.open(folder, analyzer)
 
 
+def built(spec: CorpusSpec, folder: Path, analyzer: Analyzer = Analyzer.EN) -> Manifest | None:
+    """Manifest of the complete index of this corpus in `folder`; None if there is no complete one.
+
+    Raises:
+        IndexMismatch: it is of another corpus or with another analyser.
+    """
+    return _Settings(spec.name, identity(spec), analyzer).read(folder)
+
+
 def build_index(
     spec: CorpusSpec,
     folder: Path,
@@ -78,8 +87,7 @@ def build_index(
     report = report if report is not None else ReadReport()
     settings = _Settings(spec.name, identity(spec), analyzer)
     with exclusive(folder / "lock"):
-        if (manifest := Manifest.read(folder)) is not None:
-            settings.check(manifest, folder)
+        if (manifest := settings.read(folder)) is not None:
             return manifest
         fetch(spec, fetching)
         build = _Build(folder, settings)
@@ -123,14 +131,16 @@ class _Settings:
     identity: str
     analyzer: Analyzer
 
-    def check(self, manifest: Manifest, folder: Path) -> None:
-        held = (manifest.identity, manifest.analyzer)
-        if held != (self.identity, self.analyzer):
+    def read(self, folder: Path) -> Manifest | None:
+        """The manifest in `folder`; None if no index was completed there, IndexMismatch if it is another one."""
+        manifest = Manifest.read(folder)
+        if manifest is not None and (manifest.identity, manifest.analyzer) != (self.identity, self.analyzer):
             raise IndexMismatch(
                 f"{folder} holds an index of {manifest.corpus!r} ({manifest.identity}) with analyser "
                 f"{manifest.analyzer.value!r}, not of {self.corpus!r} ({self.identity}) with {self.analyzer.value!r}: "
                 "name another folder, or delete this one"
             )
+        return manifest
 
     def key(self) -> str:
         return f"{Manifest.current_version()} {self.identity} {self.analyzer}"

@@ -22,15 +22,32 @@ from questwell.types.corpus import Passage
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """What becomes of one document."""
+    """What becomes of one document; nothing, if both are the same."""
 
     id: str
     old: tuple[Passage, ...]
     new: tuple[Passage, ...]
 
 
-def update(folder: Path, upserts: Iterable[Document] = (), deletes: Iterable[str] = ()) -> Manifest:
-    """Manifest of the index in `folder` after the change; the same as before if nothing changes.
+@dataclass(frozen=True, slots=True)
+class Updated:
+    """What an update did, in documents."""
+
+    manifest: Manifest
+    """Of the index as it is now; the same as before if nothing changed."""
+    snapshot_before: str
+    added: int
+    replaced: int
+    removed: int
+    """Deleted, or given without text."""
+    unchanged: int
+    """Already there as given."""
+    absent: int
+    """To be removed, and not there."""
+
+
+def update(folder: Path, upserts: Iterable[Document] = (), deletes: Iterable[str] = ()) -> Updated:
+    """Change the index in `folder`: all of it, or nothing if it fails.
 
     Args:
         folder: of a complete index.
@@ -50,23 +67,32 @@ def update(folder: Path, upserts: Iterable[Document] = (), deletes: Iterable[str
         index = LexicalIndex.open(folder)
         wanted: dict[str, Document | None] = {document.id: document for document in upserts}
         wanted.update(dict.fromkeys(deletes))
-        changes = [change for identifier, new in wanted.items() if (change := _change(index, identifier, new))]
-        if not changes:
-            return before
-        after = _after(before, index, changes)
+        asked = [_change(index, identifier, new) for identifier, new in wanted.items()]
+        changes = [change for change in asked if change.old != change.new]
+        after = _after(before, index, changes) if changes else before
         if not after.passages:
             raise CorpusError(f"nothing would be left in {folder}: delete the folder instead")
-        _apply(folder, before, after, changes)
-        return after
+        if changes:
+            _apply(folder, before, after, changes)
+        same = [change for change in asked if change.old == change.new]
+        return Updated(
+            after,
+            before.snapshot,
+            added=sum(not change.old for change in changes),
+            replaced=sum(bool(change.old and change.new) for change in changes),
+            removed=sum(not change.new for change in changes),
+            unchanged=sum(bool(change.new) for change in same),
+            absent=sum(not change.new for change in same),
+        )
 
 
-def _change(index: LexicalIndex, identifier: str, wanted: Document | None) -> _Change | None:
-    """The passages to remove and to add; None if the index holds just these."""
+def _change(index: LexicalIndex, identifier: str, wanted: Document | None) -> _Change:
+    """The passages that the index holds of a document, and those that it should."""
     new = tuple(passages_of(wanted)) if wanted is not None and wanted.text.strip() else ()
     old: list[Passage] = []
     while (passage := index.get(f"{identifier}#{len(old)}")) is not None:  # a document's passages are numbered
         old.append(passage)
-    return None if tuple(old) == new else _Change(identifier, tuple(old), new)
+    return _Change(identifier, tuple(old), new)
 
 
 def _after(before: Manifest, index: LexicalIndex, changes: list[_Change]) -> Manifest:

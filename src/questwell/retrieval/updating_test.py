@@ -14,7 +14,7 @@ from questwell.retrieval.indexing import build_index
 from questwell.retrieval.lexical import LexicalIndex
 from questwell.retrieval.manifest import JOURNAL, Manifest
 from questwell.retrieval.passages import passages_of
-from questwell.retrieval.updating import update
+from questwell.retrieval.updating import Updated, update
 
 LONG = " ".join(f"Sentence number {number} says a thing." for number in range(60))
 
@@ -52,7 +52,9 @@ def held(folder):
 def test_documents_are_added_replaced_and_deleted(folder):
     before, open_before = held(folder), LexicalIndex.open(folder)
     new = [Document("d3", "Item 3", "beryl stone."), Document("n", "New", LONG), Document("d4", "", "  ")]
-    manifest = update(folder, new, deletes=["d7", "nowhere"])
+    done = update(folder, new, deletes=["d7", "nowhere"])
+    manifest = done.manifest
+    assert (done.added, done.replaced, done.removed, done.unchanged, done.absent) == (1, 1, 2, 0, 1)
     after = held(folder)
     added = {passage.id for passage in passages_of(new[1])}
     assert len(added) > 1
@@ -60,6 +62,7 @@ def test_documents_are_added_replaced_and_deleted(folder):
     assert after["d3#0"].text == "beryl stone."
     assert all(after[key] == before[key] for key in set(before) & set(after) - {"d3#0"})
     assert (manifest.documents, manifest.passages) == (19, len(after))
+    assert done.snapshot_before == manifest.origin
     assert manifest.snapshot != manifest.origin == open_before.manifest.snapshot
     assert [hit.passage.id for hit in LexicalIndex.open(folder).find("beryl", 5)] == ["d3#0"]
     assert "d7" not in {hit.passage.document_id for hit in LexicalIndex.open(folder).find("7 item", 50)}
@@ -73,14 +76,17 @@ def test_a_replaced_document_moves_to_the_end_and_its_ordinal_is_not_given_again
     index = LexicalIndex.open(folder)
     assert index.passage_at(0).id == "d1#0"
     assert (index.passage_at(19).id, index.ordinal_of("d0#0")) == ("d0#0", 20)
-    assert update(folder, [Document("d0", "", "beryl two.")]).removed == (0, 20)
+    assert update(folder, [Document("d0", "", "beryl two.")]).manifest.removed == (0, 20)
     assert LexicalIndex.open(folder).ordinal_of("d0#0") == 21
 
 
 def test_an_upsert_is_idempotent_by_id(folder):
     once = update(folder, [Document("n", "New", LONG), Document("d1", "Item 1", "beryl.")])
-    assert update(folder, [Document("d1", "Item 1", "beryl."), Document("n", "New", LONG)], ["x"]) == once
-    assert Manifest.read(folder) == once
+    again = update(folder, [Document("d1", "Item 1", "beryl."), Document("n", "New", LONG)], ["x"])
+    assert again == Updated(
+        once.manifest, once.manifest.snapshot, added=0, replaced=0, removed=0, unchanged=2, absent=1
+    )
+    assert Manifest.read(folder) == once.manifest
 
 
 def test_of_two_documents_with_one_id_the_later_counts(folder):
