@@ -18,8 +18,9 @@ from typer.testing import CliRunner
 
 from questwell.agents.tools import TAGS
 from questwell.cli.app import app
+from questwell.http.conftest import Answer, Asked, serving
 from questwell.llm.client import Message, Request
-from questwell.llm.conftest import Answer, Endpoint, serving
+from questwell.llm.conftest import Endpoint
 from questwell.llm.openai import OpenAIClient, OpenAIOptions
 from questwell.llm.prices import Price
 from questwell.llm.scripted import ScriptedLLM
@@ -108,7 +109,8 @@ class Moody(Endpoint):
         self.faults: Counter[str] = Counter()
         self._seen: set[str] = set()
 
-    def answer(self, body: dict) -> Answer:
+    def answer(self, asked: Asked) -> Answer:
+        body = asked.body
         digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
         if self.broken and self.broken.match(body["messages"][1]["content"]):
             return self._fault(int(digest[0], 16) % 3 + 1)

@@ -30,21 +30,21 @@ async def model_asked(spec, endpoint, **options):
 async def test_model_at_an_address(endpoint):
     assert await model_asked(f"Qwen/Qwen3-8B@{endpoint.base_url}", endpoint) == "Qwen/Qwen3-8B"
     assert await model_asked(f"openai:odd@name@{endpoint.base_url}/", endpoint) == "odd@name"
-    assert "authorization" not in endpoint.heads[0]
+    assert "authorization" not in endpoint.asked[0].headers
 
 
 async def test_openai_model_at_the_address_and_with_the_key_of_the_environment(endpoint, monkeypatch):
     monkeypatch.setenv("OPENAI_BASE_URL", endpoint.base_url)
     monkeypatch.setenv("OPENAI_API_KEY", " sk-env\n")
     assert await model_asked("openai:gpt-9", endpoint) == "gpt-9"
-    assert "authorization: bearer sk-env\r\n" in endpoint.heads[0]
+    assert endpoint.asked[0].headers["authorization"] == "Bearer sk-env"
 
 
 async def test_key_from_another_variable(endpoint, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-wrong")
     monkeypatch.setenv("JUDGE_KEY", "sk-judge")
     await model_asked(f"m@{endpoint.base_url}", endpoint, api_key_env="JUDGE_KEY")
-    assert "bearer sk-judge" in endpoint.heads[0]
+    assert endpoint.asked[0].headers["authorization"] == "Bearer sk-judge"
 
 
 async def test_openai_itself_needs_a_key(monkeypatch):

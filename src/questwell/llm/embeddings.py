@@ -15,10 +15,11 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ValidationError
 
-from questwell.errors import LLMRefused, MalformedReply
+from questwell.errors import LLMError, LLMRefused, MalformedReply
+from questwell.http.retrying import Failure
 from questwell.llm.endpoint import Endpoint, EndpointOptions
 from questwell.llm.limiter import Limiter
-from questwell.llm.replies import Failure, quote
+from questwell.llm.replies import quote
 
 Vectors = npt.NDArray[np.float32]
 """One row a text, of length 1."""
@@ -80,7 +81,7 @@ class EndpointEmbedder:
         await self._endpoint.aclose()
 
 
-def read_vectors(content: bytes, count: int) -> Vectors | Failure:
+def read_vectors(content: bytes, count: int) -> Vectors | Failure[LLMError]:
     """The `count` vectors in a good answer, scaled to length 1, in the order of the texts."""
     try:
         items = sorted(_Body.model_validate_json(content).data, key=lambda item: item.index)
@@ -104,5 +105,5 @@ def _row(embedding: str | list[float]) -> npt.NDArray[np.float64]:
     return np.array(embedding, np.float64)
 
 
-def _malformed(what: str, content: bytes) -> Failure:
+def _malformed(what: str, content: bytes) -> Failure[LLMError]:
     return Failure(MalformedReply, f"{what}: {quote(content)}", _ADVICE, retriable=True)

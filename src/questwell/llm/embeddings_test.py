@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from questwell.errors import ConfigError, LLMRefused, LLMTimeout, LLMUnavailable, MalformedReply
+from questwell.http.retrying import Failure
 from questwell.llm.embeddings import EndpointEmbedder, read_vectors
 from questwell.llm.endpoint import EndpointOptions
-from questwell.llm.replies import Failure
 
 PATIENCE = EndpointOptions(backoff_s=0.001, max_wait_s=0.05, max_retries=2, timeout_s=5.0)
 
@@ -37,7 +37,8 @@ async def test_vectors_come_in_order_as_base64_or_numbers_and_are_scaled(endpoin
         assert vectors.dtype == np.float32
         assert np.allclose(vectors, [[0.6, 0.8], [0, 1]])
     assert endpoint.requests[-1] == {"model": "m/e-1", "input": ["one", "two"], "encoding_format": "base64"}
-    assert "post /v1/embeddings" in endpoint.heads[-1] and "authorization: bearer sk-1" in endpoint.heads[-1]
+    asked = endpoint.asked[-1]
+    assert (asked.method, asked.path, asked.headers["authorization"]) == ("POST", "/v1/embeddings", "Bearer sk-1")
 
 
 async def test_no_text_is_no_call_and_hostile_text_is_sent_as_data(endpoint):

@@ -1,28 +1,22 @@
-"""`Endpoint`: one POST to an HTTP API and what it answered, with the limiter, the deadline and the one retry layer.
+"""`Endpoint`: one POST to an HTTP API and what it answered, with the limiter, the deadline and retries.
 
 What the body says is the caller's affair: it gives a reader that makes a result or a `Failure` of it.
 """
 
 import asyncio
-import logging
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 import httpx2
-import stamina
 
 from questwell.errors import ConfigError, LLMError, LLMTimeout, LLMUnavailable
+from questwell.http.retrying import Failure, Server, TryFailedError, retry_after_s, retrying
 from questwell.llm.connections import Connections
 from questwell.llm.limiter import Limiter, Slot
-from questwell.llm.replies import Failure, read_error
-
-# stamina logs each retry as a warning, which Python prints on the terminal of anyone who has not set up logging.
-logging.getLogger("stamina").addHandler(logging.NullHandler())
+from questwell.llm.replies import read_error
 
 _R = TypeVar("_R")
 
@@ -64,8 +58,7 @@ class Endpoint:
         """
         _check(base_url, api_key)
         self.base_url = base_url.rstrip("/")
-        self._model = model
-        self._api_key = api_key
+        self._server = Server(f"{model!r} at {_shown(self.base_url)}", api_key)
         self._limiter = limiter
         self._options = options
         headers = {"content-type": "application/json", "user-agent": "questwell"}
@@ -77,7 +70,7 @@ class Endpoint:
         """Close the connections."""
         await self._connections.aclose()
 
-    async def post(self, url: httpx2.URL, body: bytes, read: Callable[[bytes], _R | Failure]) -> Answered[_R]:
+    async def post(self, url: httpx2.URL, body: bytes, read: Callable[[bytes], _R | Failure[LLMError]]) -> Answered[_R]:
         """What `read` makes of the body of a good answer, after retries.
 
         Raises:
@@ -85,24 +78,11 @@ class Endpoint:
             LLMTimeout: no answer within `timeout_s`, after all retries.
             LLMError: whatever else the failure is of that `read` or the status says.
         """
-        options = self._options
-        tries = stamina.retry_context(
-            on=self._wait_before_retry,
-            attempts=options.max_retries + 1,
-            timeout=None,
-            wait_initial=options.backoff_s,
-            wait_max=options.max_wait_s,
-            wait_jitter=options.backoff_s,
+        return await retrying(
+            lambda: self._try(url, body, read), self._server, self._options, lambda: self._connections.closed
         )
-        try:
-            async for attempt in tries:
-                with attempt:
-                    return await self._try(url, body, read)
-        except _TryFailedError as failed:
-            raise self._error(failed.failure) from failed.__cause__
-        raise AssertionError("stamina gives at least one attempt")
 
-    async def _try(self, url: httpx2.URL, body: bytes, read: Callable[[bytes], _R | Failure]) -> Answered[_R]:
+    async def _try(self, url: httpx2.URL, body: bytes, read: Callable[[bytes], _R | Failure[LLMError]]) -> Answered[_R]:
         async with self._limiter.slot() as slot:
             started = time.perf_counter()
             try:
@@ -110,46 +90,27 @@ class Endpoint:
                     response = await self._connections.post(url, body)
             except (TimeoutError, httpx2.TimeoutException) as error:
                 slot.overloaded()
-                raise _TryFailedError(self._timed_out(error)) from error
+                raise TryFailedError(self._timed_out(error)) from error
             except httpx2.RequestError as error:
-                raise _TryFailedError(_cut_off(error)) from error
+                raise TryFailedError(_cut_off(error)) from error
             latency_s = time.perf_counter() - started
             outcome = read(response.content) if response.is_success else self._read_error(response)
             _tell(slot, outcome)
         if isinstance(outcome, Failure):
-            raise _TryFailedError(outcome)
+            raise TryFailedError(cast(Failure[LLMError], outcome))
         return Answered(outcome, latency_s)
 
-    def _read_error(self, response: httpx2.Response) -> Failure:
-        seconds = retry_after_s(response.headers.get("retry-after"), datetime.now(UTC))
-        wait_s = None if seconds is None else min(seconds, self._options.max_wait_s)
+    def _read_error(self, response: httpx2.Response) -> Failure[LLMError]:
+        wait_s = retry_after_s(response.headers.get("retry-after"), datetime.now(UTC))
+        wait_s = None if wait_s is None else min(wait_s, self._options.max_wait_s)
         return read_error(response.status_code, response.content, wait_s)
 
-    def _wait_before_retry(self, error: Exception) -> bool | float:
-        """What stamina asks: no retry, its own back-off, or so many seconds."""
-        if not isinstance(error, _TryFailedError) or not error.failure.retriable or self._connections.closed:
-            return False
-        return True if error.failure.retry_after_s is None else error.failure.retry_after_s
-
-    def _timed_out(self, error: Exception) -> Failure:
+    def _timed_out(self, error: Exception) -> Failure[LLMError]:
         if isinstance(error, httpx2.ConnectTimeout):
             what = f"no connection within {self._options.connect_timeout_s:g} s"
             return Failure(LLMUnavailable, what, "check base_url and that the server runs", retriable=True)
         what = f"no answer within {self._options.timeout_s:g} s"
         return Failure(LLMTimeout, what, "raise timeout_s, or lower max_in_flight or max_tokens", retriable=True)
-
-    def _error(self, failure: Failure) -> LLMError:
-        after = f" (after {self._options.max_retries} retries)" if failure.retriable else ""
-        message = f"{self._model!r} at {_shown(self.base_url)}: {failure.what}{after}; {failure.advice}"
-        return failure.kind(message.replace(self._api_key, "***") if self._api_key else message)
-
-
-class _TryFailedError(Exception):
-    """One try failed; never leaves this module."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.kind.__name__)  # stamina logs it, and a body may quote the key
-        self.failure = failure
 
 
 def _tell(slot: Slot, outcome: object) -> None:
@@ -159,22 +120,7 @@ def _tell(slot: Slot, outcome: object) -> None:
         slot.overloaded(outcome.retry_after_s)
 
 
-def retry_after_s(header: str | None, now: datetime) -> float | None:
-    """Seconds that a Retry-After header asks to wait, from seconds or an HTTP date; None when it says neither."""
-    if header is None:
-        return None
-    try:
-        seconds = float(header)
-    except ValueError:
-        try:
-            date = parsedate_to_datetime(header)
-        except ValueError:
-            return None
-        seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now.timestamp()
-    return max(0.0, seconds) if math.isfinite(seconds) else None
-
-
-def _cut_off(error: httpx2.RequestError) -> Failure:
+def _cut_off(error: httpx2.RequestError) -> Failure[LLMError]:
     if isinstance(error, httpx2.ConnectError):
         return Failure(
             LLMUnavailable, f"no connection ({error})", "check base_url and that the server runs", retriable=True

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, JsonValue, ValidationError
 
 from questwell.errors import ContextOverflow, LLMError, LLMRefused, LLMUnavailable, MalformedReply
+from questwell.http.retrying import Failure
 from questwell.llm.client import FinishReason, ToolCall
 from questwell.llm.prices import Usage
 
@@ -29,20 +30,6 @@ OVERFLOW = re.compile(
     r"|(?:prompt|input) is too long|too large for model|input token count exceeds",
     re.IGNORECASE,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why one try gave no completion."""
-
-    kind: type[LLMError]
-    what: str
-    """What happened, without naming the endpoint."""
-    advice: str
-    retriable: bool
-    overloaded: bool = False
-    """The endpoint asked for fewer calls."""
-    retry_after_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +130,7 @@ _FINISH = {
 _NO_ANSWER = "the endpoint is unhealthy or no OpenAI-compatible one; check base_url and the server's log"
 
 
-def read_reply(body: bytes) -> Reply | Failure:
+def read_reply(body: bytes) -> Reply | Failure[LLMError]:
     """The reply in the body of a status 200."""
     try:
         parsed = _Body.model_validate_json(body)
@@ -209,7 +196,7 @@ def _token_view(choice: _Choice) -> tuple[tuple[int, ...], tuple[float, ...]]:
     return ids, logprobs
 
 
-def read_error(status: int, body: bytes, retry_after_s: float | None = None) -> Failure:
+def read_error(status: int, body: bytes, retry_after_s: float | None = None) -> Failure[LLMError]:
     """The failure that an HTTP error status stands for."""
     text = body.decode("utf-8", "replace")
     what = f"status {status}: {quote(body)}"
@@ -232,7 +219,7 @@ _REFUSED = {
 }
 
 
-def _error_under_200(parsed: _Body, body: bytes) -> Failure:
+def _error_under_200(parsed: _Body, body: bytes) -> Failure[LLMError]:
     """Some gateways answer 200 and put the real status into the body (OpenRouter, older vLLM)."""
     code = parsed.error.get("code") if isinstance(parsed.error, dict) else parsed.code
     if isinstance(code, int | str) and str(code).isdigit() and 400 <= int(code) <= 599:
@@ -242,7 +229,7 @@ def _error_under_200(parsed: _Body, body: bytes) -> Failure:
     return _malformed("an error under status 200", body)
 
 
-def _malformed(what: str, body: bytes) -> Failure:
+def _malformed(what: str, body: bytes) -> Failure[LLMError]:
     return Failure(MalformedReply, f"{what}: {quote(body)}", _NO_ANSWER, retriable=True)
 
 

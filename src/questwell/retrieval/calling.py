@@ -1,4 +1,4 @@
-"""`Caller`: one HTTP call that gives JSON, with pooling, the deadline and the one retry layer of retrieval.
+"""`Caller`: one HTTP call that gives JSON, with pooling, the deadline and retries.
 
 What an API means by a status is its own affair: a caller may be given a reader of its errors.
 """
@@ -6,17 +6,13 @@ What an API means by a status is its own affair: a caller may be given a reader 
 import asyncio
 import functools
 import json
-import logging
-import math
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, cast
 
 import httpx2
-import stamina
 
 from questwell.errors import (
     MalformedHits,
@@ -25,9 +21,7 @@ from questwell.errors import (
     RetrievalTimeout,
     RetrievalUnavailable,
 )
-
-# stamina logs each retry as a warning, which Python prints on the terminal of anyone who has not set up logging.
-logging.getLogger("stamina").addHandler(logging.NullHandler())
+from questwell.http.retrying import Failure, Server, TryFailedError, retry_after_s, retrying
 
 _QUOTED = 200
 """Characters of an error's body that a message quotes."""
@@ -64,18 +58,7 @@ class Call:
     """Body; None for none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why a try gave nothing, and what to do."""
-
-    kind: type[RetrievalError]
-    what: str
-    advice: str
-    retriable: bool
-    retry_after_s: float | None = None
-
-
-ReadError = Callable[[int, object], Failure | None]
+ReadError = Callable[[int, object], Failure[RetrievalError] | None]
 """What an API means by a status and a body; None where it means the usual."""
 
 
@@ -91,8 +74,7 @@ class Caller:
         read_error: ReadError = lambda status, body: None,
     ) -> None:
         """A caller whose messages begin with `name` and never hold `secret`."""
-        self._name = name
-        self._secret = secret
+        self._server = Server(name, secret)
         self._options = options or CallOptions()
         self._read_error = read_error
         self._slots = asyncio.Semaphore(self._options.in_flight)
@@ -118,23 +100,12 @@ class Caller:
             MalformedHits: no JSON in what it sent, after all retries.
             RetrievalRefused: it will never take this call.
         """
-        options = self._options
-        tries = stamina.retry_context(
-            on=self._wait_before_retry,
-            attempts=options.max_retries + 1,
-            timeout=None,
-            wait_initial=options.backoff_s,
-            wait_max=options.max_wait_s,
-            wait_jitter=options.backoff_s,
-        )
-        try:
-            async for attempt in tries:
-                with attempt:
-                    async with self._slots:
-                        return await self._try(call)
-        except _TryFailedError as failed:
-            raise self._error(failed.failure) from failed.__cause__
-        raise AssertionError("stamina gives at least one attempt")
+
+        async def attempt() -> object:
+            async with self._slots:
+                return await self._try(call)
+
+        return await retrying(attempt, self._server, self._options, lambda: self._http.is_closed)
 
     async def _try(self, call: Call) -> object:
         try:
@@ -142,16 +113,16 @@ class Caller:
                 status, headers, body = await self._send(call)
         except (TimeoutError, httpx2.ReadTimeout, httpx2.WriteTimeout) as error:
             what = f"no answer within {self._options.timeout_s:g} s"
-            raise _TryFailedError(Failure(RetrievalTimeout, what, "try again later", True)) from error
+            raise TryFailedError(Failure(RetrievalTimeout, what, "try again later", True)) from error
         except httpx2.ConnectTimeout as error:
             what = f"no connection within {self._options.connect_timeout_s:g} s"
-            raise _TryFailedError(Failure(RetrievalUnavailable, what, "check the address", True)) from error
+            raise TryFailedError(Failure(RetrievalUnavailable, what, "check the address", True)) from error
         except httpx2.ConnectError as error:
             failure = Failure(RetrievalUnavailable, f"no connection ({error})", "check that the server runs", True)
-            raise _TryFailedError(failure) from error
+            raise TryFailedError(failure) from error
         except httpx2.RequestError as error:
             what = f"the connection broke before the whole reply was there ({type(error).__name__}: {error})"
-            raise _TryFailedError(Failure(RetrievalUnavailable, what, "check the server's log", True)) from error
+            raise TryFailedError(Failure(RetrievalUnavailable, what, "check the server's log", True)) from error
         return self._read(status, headers, body)
 
     async def _send(self, call: Call) -> tuple[int, httpx2.Headers, bytes]:
@@ -167,7 +138,7 @@ class Caller:
                 chunks += chunk
                 if len(chunks) > self._options.most_bytes:
                     what = f"a reply of more than {self._options.most_bytes} bytes"
-                    raise _TryFailedError(Failure(MalformedHits, what, "ask for fewer passages", False))
+                    raise TryFailedError(Failure(MalformedHits, what, "ask for fewer passages", False))
             return response.status_code, response.headers, bytes(chunks)
         finally:
             await response.aclose()
@@ -178,22 +149,9 @@ class Caller:
             return body
         failure = self._read_error(status, body) or _usual(status, body, raw)
         if failure.retriable:
-            seconds = retry_after_s(headers, datetime.now(UTC))
-            seconds = failure.retry_after_s if seconds is None else seconds
-            wait = None if seconds is None else min(seconds, self._options.max_wait_s)
-            failure = Failure(failure.kind, failure.what, failure.advice, True, wait)
-        raise _TryFailedError(failure)
-
-    def _wait_before_retry(self, error: Exception) -> bool | float:
-        """What stamina asks: no retry, its own back-off, or so many seconds."""
-        if not isinstance(error, _TryFailedError) or not error.failure.retriable or self._http.is_closed:
-            return False
-        return True if error.failure.retry_after_s is None else error.failure.retry_after_s
-
-    def _error(self, failure: Failure) -> RetrievalError:
-        after = f" (after {self._options.max_retries} retries)" if failure.retriable else ""
-        message = f"{self._name}: {failure.what}{after}; {failure.advice}"
-        return failure.kind(message.replace(self._secret, "***") if self._secret else message)
+            seconds = retry_after_s(headers.get("retry-after"), datetime.now(UTC))
+            failure = failure if seconds is None else replace(failure, retry_after_s=seconds)
+        raise TryFailedError(failure)
 
 
 @functools.cache
@@ -218,30 +176,6 @@ def said(body: object) -> str:
     return " ".join(text.split())[:_QUOTED]
 
 
-def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Seconds that a reply asks to wait, from Retry-After (seconds or a date); None when it does not say."""
-    header = headers.get("retry-after")
-    if header is None:
-        return None
-    try:
-        seconds = float(header)
-    except ValueError:
-        try:
-            date = parsedate_to_datetime(header)
-        except ValueError:
-            return None
-        seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now.timestamp()
-    return max(0.0, seconds) if math.isfinite(seconds) else None
-
-
-class _TryFailedError(Exception):
-    """One try failed; never leaves this module."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.kind.__name__)  # stamina logs it, and a body may quote the key
-        self.failure = failure
-
-
 @dataclass(frozen=True, slots=True)
 class _NoJson:
     """A body that could not be read."""
@@ -254,7 +188,7 @@ def _json(raw: bytes) -> object:
         return _NoJson()
 
 
-def _usual(status: int, body: object, raw: bytes) -> Failure:
+def _usual(status: int, body: object, raw: bytes) -> Failure[RetrievalError]:
     """What a status means with most servers."""
     if isinstance(body, _NoJson):
         body = raw[:_QUOTED].decode("utf-8", "replace")

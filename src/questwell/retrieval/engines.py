@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
-from questwell.errors import MalformedHits, RetrievalRefused, RetrievalUnavailable
-from questwell.retrieval.calling import Call, Failure, said
+from questwell.errors import MalformedHits, RetrievalError, RetrievalRefused, RetrievalUnavailable
+from questwell.http.retrying import Failure
+from questwell.retrieval.calling import Call, said
 from questwell.retrieval.documents import clean, one_line
 
 SPARE = 5
@@ -81,7 +82,7 @@ class Engine(Protocol):
         """
         ...
 
-    def read_error(self, status: int, body: object) -> Failure | None:
+    def read_error(self, status: int, body: object) -> Failure[RetrievalError] | None:
         """What a status means where it is not the usual."""
         ...
 
@@ -120,7 +121,7 @@ class Serper:
         rows = _rows(self.name, fields.get("organic", []), "organic")
         return WebResults(_results(rows, "link", "snippet"), _credits(taken))
 
-    def read_error(self, status: int, body: object) -> Failure | None:
+    def read_error(self, status: int, body: object) -> Failure[RetrievalError] | None:
         """Used-up credits come as a bad request."""
         if status == 400 and "credit" in said(body).lower():
             return _quota(status, body, "buy credits at serper.dev")
@@ -160,7 +161,7 @@ class Tavily:
         rows = _rows(self.name, fields.get("results"), "results")
         return WebResults(_results(rows, "url", "content", "raw_content"), _credits(taken))
 
-    def read_error(self, status: int, body: object) -> Failure | None:
+    def read_error(self, status: int, body: object) -> Failure[RetrievalError] | None:
         """432 and 433 are its own: the plan's and the pay-as-you-go limit."""
         if status in (432, 433):
             return _quota(status, body, "raise the limit at app.tavily.com")
@@ -201,7 +202,7 @@ class Brave:
         web = _object(self.name, fields.get("web") or {"results": []})
         return WebResults(_results(_rows(self.name, web.get("results"), "web.results"), "url", "description"), 1.0)
 
-    def read_error(self, status: int, body: object) -> Failure | None:
+    def read_error(self, status: int, body: object) -> Failure[RetrievalError] | None:
         """A wrong key is 422 and a used-up quota is 429; the body's code tells them from other ones."""
         code = _brave_code(body)
         if status in (401, 403) or code.startswith(("SUBSCRIPTION_TOKEN", "SUBSCRIPTION_NOT_FOUND")):
@@ -211,7 +212,9 @@ class Brave:
         if code.startswith(("QUOTA", "USAGE_LIMIT")):
             return _quota(status, body, "raise the limit at api-dashboard.search.brave.com")
         if status == 429:  # so many a second; it says so without Retry-After
-            return Failure(RetrievalUnavailable, f"status 429: {said(body)}", "ask for less at once", True, 1.0)
+            return Failure(
+                RetrievalUnavailable, f"status 429: {said(body)}", "ask for less at once", True, retry_after_s=1.0
+            )
         return None
 
 
@@ -243,7 +246,7 @@ class SearXNG:
             )
         return WebResults(results, 1.0)
 
-    def read_error(self, status: int, body: object) -> Failure | None:
+    def read_error(self, status: int, body: object) -> Failure[RetrievalError] | None:
         """It forbids formats that are not in its settings."""
         if status == 403:
             advice = "add json to search.formats in the instance's settings.yml"
@@ -300,11 +303,11 @@ def _keys(fields: Mapping[str, Any]) -> str:
     return ", ".join(sorted(fields)[:10]) or "nothing"
 
 
-def _key(status: int, body: object, keys: Sequence[str]) -> Failure:
+def _key(status: int, body: object, keys: Sequence[str]) -> Failure[RetrievalError]:
     return Failure(RetrievalRefused, f"status {status}: {said(body)}", f"check the key in {keys[0]}", False)
 
 
-def _quota(status: int, body: object, advice: str) -> Failure:
+def _quota(status: int, body: object, advice: str) -> Failure[RetrievalError]:
     return Failure(RetrievalRefused, f"status {status}, the quota is used up: {said(body)}", advice, False)
 
 

@@ -1,7 +1,6 @@
 import asyncio
 import json
 
-import httpx2
 import pytest
 
 from questwell.errors import (
@@ -11,7 +10,7 @@ from questwell.errors import (
     RetrievalTimeout,
     RetrievalUnavailable,
 )
-from questwell.retrieval.calling import Caller, CallOptions
+from questwell.retrieval.calling import CallOptions
 from questwell.retrieval.remote import RemoteRetriever
 from questwell.retrieval.server import ServerOptions
 from questwell.retrieval.service import ServiceLimits
@@ -155,30 +154,6 @@ async def test_retry_after_is_waited_for(api):
     await remote.search("x", 1)
     assert asyncio.get_running_loop().time() - started >= 0.3
     await remote.aclose()
-
-
-@pytest.mark.parametrize(
-    ("header", "wait"),
-    [
-        (None, True),
-        ("7", 7.0),
-        ("100", 30.0),
-        ("-5", 0.0),
-        ("soon", True),
-        ("nan", True),
-        ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
-        ("Wed, 21 Oct 2099 07:28:00 GMT", 30.0),
-    ],
-)
-async def test_how_long_is_waited(header, wait):
-    caller = Caller("x", options=CallOptions(max_wait_s=30.0))
-    headers = httpx2.Headers({} if header is None else {"retry-after": header})
-    with pytest.raises(Exception, match="Unavailable") as failed:
-        caller._read(429, headers, b"{}")
-    assert caller._wait_before_retry(failed.value) == wait
-    assert (caller._wait_before_retry(failed.value) is True) == (wait is True)
-    await caller.aclose()
-    assert caller._wait_before_retry(failed.value) is False
 
 
 async def test_a_hang_is_a_time_out_and_a_cut_is_unavailable(api, remote):

@@ -1,0 +1,1 @@
+"""What every client of an HTTP API needs, whatever it asks for."""
