@@ -1,4 +1,4 @@
-"""A small corpus of towns, a server of any retriever in the test's own loop, and an API that answers as it is told."""
+"""A small corpus of towns, a server of any retriever in the test's own loop, and APIs that answer as they are told."""
 
 import asyncio
 import json
@@ -9,8 +9,11 @@ import pytest
 
 from questwell.http.conftest import Answer, Asked, Loopback
 from questwell.http.conftest import serving as serving_api
+from questwell.retrieval.calling import CallOptions
 from questwell.retrieval.corpus import CorpusSpec
+from questwell.retrieval.engines import Brave, SearXNG, Serper, Tavily
 from questwell.retrieval.indexing import open_or_build
+from questwell.retrieval.web import WebOptions, WebRetriever
 
 TOWNS = 60
 
@@ -89,3 +92,62 @@ class Api(Loopback):
 async def api() -> AsyncIterator[Api]:
     async with serving_api(Api()) as fake:
         yield fake
+
+
+QUICK = CallOptions(timeout_s=20.0, connect_timeout_s=20.0, max_retries=2, backoff_s=0.01, max_wait_s=0.05)
+ROWS = [("https://a.example/tea", "Tea & Co", "Tea is <strong>hot</strong>."), ("http://b.example", "B", "Cold tea.")]
+KEY = "k-123-secret"
+
+
+def serper(rows=ROWS, **more):
+    organic = [
+        {"title": title, "link": url, "snippet": text, "position": place}
+        for place, (url, title, text) in enumerate(rows, 1)
+    ]
+    asked = {"q": "tea", "type": "search", "num": 10, "engine": "google"}
+    return {"searchParameters": asked, "organic": organic, "relatedSearches": [], "credits": 1} | more
+
+
+def tavily(rows=ROWS, **more):
+    results = [
+        {"title": title, "url": url, "content": text, "score": 0.9, "raw_content": None} for url, title, text in rows
+    ]
+    body = {"query": "tea", "follow_up_questions": None, "answer": None, "images": [], "results": results}
+    return body | {"response_time": 0.6, "usage": {"credits": 1}, "request_id": "r"} | more
+
+
+def brave(rows=ROWS, **more):
+    results = [
+        {"type": "search_result", "title": title.replace("&", "&amp;"), "url": url, "description": text}
+        for url, title, text in rows
+    ]
+    found = {"web": {"type": "search", "results": results, "family_friendly": True}} if rows else {}
+    return {"type": "search", "query": {"original": "tea", "more_results_available": True}} | found | more
+
+
+def searxng(rows=ROWS, **more):
+    results = [
+        {"url": url, "title": title, "content": text, "engine": "duckduckgo", "engines": ["duckduckgo"], "score": 1.0}
+        for url, title, text in rows
+    ]
+    body = {"query": "tea", "number_of_results": 0, "results": results, "answers": [], "corrections": []}
+    return body | {"infoboxes": [], "suggestions": [], "unresponsive_engines": []} | more
+
+
+APIS = {"google": (Serper, serper), "tavily": (Tavily, tavily), "brave": (Brave, brave), "searxng": (SearXNG, searxng)}
+every_engine = pytest.mark.parametrize("engine", APIS)
+
+
+@pytest.fixture
+async def opened(api, tmp_path):
+    """opened(name, **options): a web retriever at the API's address."""
+    held = []
+
+    def open_it(name, calls=QUICK, **options):
+        given = {"cache": tmp_path / "web.sqlite", "calls": calls} | options
+        held.append(WebRetriever(APIS[name][0](url=api.url), KEY, WebOptions(**given)))
+        return held[-1]
+
+    yield open_it
+    for retriever in held:
+        await retriever.aclose()
