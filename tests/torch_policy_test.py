@@ -2,9 +2,12 @@
 
 import asyncio
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
 
 from questwell.agents.prompts import Prompts
 from questwell.agents.protocol import Limits, Tags
@@ -14,7 +17,7 @@ from questwell.agents.solver import FreeSolver
 from questwell.errors import ConfigError
 from questwell.llm.client import Message, Request
 from questwell.llm.connect import connect
-from questwell.llm.policy import PolicyClient, TokenOutput
+from questwell.llm.policy import ChatCodec, PolicyClient, TokenOutput
 from questwell.llm.pretrained import Pretrained, load
 from questwell.llm.torch_policy import TorchPolicy
 from questwell.toy.model import toy_model, toy_tokenizer
@@ -98,6 +101,32 @@ async def test_it_ends_at_a_stop_text_at_the_end_token_and_at_its_limit() -> Non
     assert (ended.token_ids, ended.stop_reason) == ([START.codec.end], "stop")
     on_and_on = await sample(leaning(7), [5], 0, stop=["</search>"])
     assert (on_and_on.token_ids, on_and_on.stop_reason) == ([7] * 6, "length")
+
+
+async def test_a_stop_text_may_be_spread_over_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a model that spells: it stops at the letter that completes the text, and at none before."""
+    letters = Tokenizer(models.WordLevel({letter: at for at, letter in enumerate("#abcdefhrs</>é ")}, unk_token="#"))
+    letters.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
+    letters.decoder = decoders.Fuse()
+    spelling = PreTrainedTokenizerFast(tokenizer_object=letters, eos_token="#")
+    model = toy_model(spelling, width=32, context=64)
+
+    async def spelt(text: str, stop: list[str]) -> str:
+        says = iter(spelling.encode(text))
+
+        def forward(**_: object) -> SimpleNamespace:
+            return SimpleNamespace(logits=torch.nn.functional.one_hot(torch.tensor([[next(says)]]), 15) * 99.0)
+
+        monkeypatch.setattr(model, "forward", forward)
+        of = TorchPolicy(model, ChatCodec(spelling))
+        out = await sample(of, [1], 0, max_tokens=len(text), stop=stop)
+        return spelling.decode(out.token_ids) + ("" if out.stop_reason == "stop" else "...")
+
+    assert await spelt("a > b </search> more", ["</search>"]) == "a > b </search>"
+    assert await spelt("a </searc", ["</search>"]) == "a </searc..."
+    assert await spelt("a </b> c é d", ["</c>", "cé", "é d"]) == "a </b> c é d"
+    assert await spelt("a é é", ["é"]) == "a é"
+    assert await spelt("ab  c", ["b "]) == "ab "
 
 
 async def test_greedy_is_the_likeliest_token() -> None:

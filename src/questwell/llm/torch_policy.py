@@ -29,7 +29,7 @@ class _Call:
     temperature: float
     stop: tuple[str, ...]
     uniforms: Tensor
-    """One number in [0, 1) for each token that may be sampled."""
+    """[most]: a number in [0, 1) for each token that may be sampled."""
     done: asyncio.Future[TokenOutput]
     ids: list[int] = field(default_factory=list[int])
     logprobs: list[float] = field(default_factory=list[float])
@@ -51,6 +51,9 @@ class TorchPolicy:
         self.sampled = 0
         """Tokens sampled so far, a count."""
         self._codec = codec
+        self._end = codec.end
+        self._texts: dict[int, str] = {}
+        """Of single tokens, as they were met."""
         self._batch = batch
         self._waiting: list[_Call] = []
         self._serving: asyncio.Task[None] | None = None
@@ -122,6 +125,7 @@ class TorchPolicy:
         positions = (attention.cumsum(1) - 1).clamp(min=0)
         cache = DynamicCache(config=cast(PreTrainedModel, self.model).config)
         going = list(calls)
+        luck = _Luck.of(calls, device)
         while going:
             output = self.model(
                 input_ids=ids,
@@ -131,7 +135,10 @@ class TorchPolicy:
                 use_cache=True,
                 logits_to_keep=1,
             )
-            chosen = self._choose(output.logits[:, -1], going)
+            chosen, logprobs = luck.choose(output.logits[:, -1], len(going[0].ids))
+            for call, token, logprob in zip(going, chosen.tolist(), logprobs.tolist(), strict=True):
+                call.ids.append(token)
+                call.logprobs.append(logprob)
             rows = [row for row, call in enumerate(going) if not self._ended(call)]
             if len(rows) < len(going):
                 kept = torch.tensor(rows, device=device, dtype=torch.long)
@@ -139,6 +146,7 @@ class TorchPolicy:
                 if not going:
                     break
                 cache.batch_select_indices(kept)
+                luck = luck.of_rows(kept)
                 chosen, attention, positions = chosen[kept], attention[kept], positions[kept]
             ids = chosen[:, None]
             attention = torch.cat([attention, attention.new_ones(len(going), 1)], dim=1)
@@ -146,26 +154,55 @@ class TorchPolicy:
         self.model.train(training)
         self.sampled += sum(len(call.ids) for call in calls)
 
-    def _choose(self, logits: Tensor, calls: Sequence[_Call]) -> Tensor:
-        """The next token of each call, [B], noted with its log-probability.
+    def _ended(self, call: _Call) -> bool:
+        call.stopped = call.ids[-1] == self._end or self._completes(call)
+        return call.stopped or len(call.ids) >= call.most
+
+    def _completes(self, call: _Call) -> bool:
+        """Whether the newest token completes a stop text; the tail is decoded only where that can be."""
+        newest = call.ids[-1]
+        if newest not in self._texts:
+            self._texts[newest] = self._codec.decode([newest])
+        text = self._texts[newest]
+        # A token that completes a word holds its last letter, unless it is a part of a letter or loses its spaces.
+        hopeful = [word for word in call.stop if word[-1] in text or not word[-1].isascii() or word[-1].isspace()]
+        if not hopeful:
+            return False
+        tail = self._codec.decode(call.ids[-_TAIL:])
+        return any(word in tail for word in hopeful)
+
+
+@dataclass(frozen=True, slots=True)
+class _Luck:
+    """What decides the tokens of B calls that are answered together."""
+
+    uniforms: Tensor
+    """[B, most]: a number in [0, 1) for each token."""
+    heat: Tensor
+    """[B]: temperature, 1 where greedy."""
+    greedy: Tensor
+    """[B]."""
+
+    @classmethod
+    def of(cls, calls: Sequence[_Call], device: torch.device) -> "_Luck":
+        """As the calls ask for."""
+        return cls(
+            nn.utils.rnn.pad_sequence([call.uniforms for call in calls], batch_first=True).to(device),
+            torch.tensor([call.temperature or 1.0 for call in calls], device=device),
+            torch.tensor([call.temperature == 0 for call in calls], device=device),
+        )
+
+    def of_rows(self, rows: Tensor) -> "_Luck":
+        """Of some of the calls."""
+        return _Luck(self.uniforms[rows], self.heat[rows], self.greedy[rows])
+
+    def choose(self, logits: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        """(the next token of each call, its log-probability), both [B], from [B, V].
 
         By inversion: the first token at which the cumulative probability passes the call's own uniform number.
         """
-        at = [len(call.ids) for call in calls]
-        uniforms = torch.stack([call.uniforms[step] for call, step in zip(calls, at, strict=True)]).to(logits.device)
-        heat = torch.tensor([call.temperature or 1.0 for call in calls], device=logits.device)
-        greedy = torch.tensor([call.temperature == 0 for call in calls], device=logits.device)
-        logprobs = (logits.float() / heat[:, None]).log_softmax(-1)
-        cumulative = logprobs.double().exp().cumsum(-1)
-        drawn = torch.searchsorted(cumulative, uniforms[:, None] * cumulative[:, -1:], right=True)[:, 0]
-        chosen = torch.where(greedy, logprobs.argmax(-1), drawn.clamp(max=logits.shape[-1] - 1))
-        of_chosen = logprobs.gather(-1, chosen[:, None])[:, 0]
-        for call, token, logprob in zip(calls, chosen.tolist(), of_chosen.tolist(), strict=True):
-            call.ids.append(token)
-            call.logprobs.append(logprob)
-        return chosen
-
-    def _ended(self, call: _Call) -> bool:
-        newest = self._codec.decode(call.ids[-_TAIL:])
-        call.stopped = call.ids[-1] == self._codec.end or any(word in newest for word in call.stop)
-        return call.stopped or len(call.ids) >= call.most
+        logprobs = (logits.float() / self.heat[:, None]).log_softmax(-1)
+        cumulative = logprobs.exp().cumsum(-1, dtype=torch.float64)
+        drawn = torch.searchsorted(cumulative, self.uniforms[:, step, None] * cumulative[:, -1:], right=True)[:, 0]
+        chosen = torch.where(self.greedy, logprobs.argmax(-1), drawn.clamp(max=logits.shape[-1] - 1))
+        return chosen, logprobs.gather(-1, chosen[:, None])[:, 0]

@@ -7,15 +7,17 @@ Compared with verl's `core_algos` on random masked batches (docs/training.md).
 """
 
 # torch is typed in part only; what comes out of this file is typed by hand.
-# pyright: reportUnknownMemberType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 KlEstimator = Literal["k1", "k2", "k3"]
+_CACHED, _LARGE = 2**20, 2**27
+"""Logits that are looked at together: 4 MiB in float32, and 512 MiB."""
 
 
 def masked_sum(values: Tensor, mask: Tensor) -> Tensor:
@@ -43,14 +45,22 @@ def whiten(values: Tensor, mask: Tensor) -> Tensor:
 
 def log_probs(logits: Tensor, ids: Tensor) -> Tensor:
     """Log-probability of each token of `ids` [B, T] under `logits` [B, T, V]; float32 whatever the logits are."""
-    logits = logits.float()
-    return logits.gather(-1, ids[..., None]).squeeze(-1) - logits.logsumexp(-1)
+    spent = nn.functional.cross_entropy(logits.float().flatten(0, -2), ids.flatten(), reduction="none")
+    return -spent.view_as(ids)
 
 
 def entropy(logits: Tensor) -> Tensor:
     """Entropy of each next-token distribution in nats, [B, T] from [B, T, V]."""
-    logp = logits.float().log_softmax(-1)
-    return -(logp.exp() * logp).sum(-1)
+    if torch.is_grad_enabled() and logits.requires_grad:
+        logp = logits.float().log_softmax(-1)
+        return -(logp.exp() * logp).sum(-1)
+    # a slice at a time: in a CPU's cache it takes a third of the time, and no copy of all logits is made
+    rows = max(1, (_CACHED if logits.device.type == "cpu" else _LARGE) // logits.shape[-1])
+    slices: list[Tensor] = []
+    for part in logits.flatten(0, -2).split(rows):
+        logp = part.float().log_softmax(-1)
+        slices.append(-logp.exp().mul_(logp).sum(-1))
+    return torch.cat(slices).view(logits.shape[:-1])
 
 
 def kl(logp: Tensor, reference: Tensor, estimator: KlEstimator = "k1") -> Tensor:

@@ -86,6 +86,14 @@ def test_log_probabilities_and_entropy_of_known_distributions() -> None:
     assert losses.entropy(logits[:, :1])[0].tolist() == pytest.approx([math.log(4)])
 
 
+def test_entropy_in_slices_is_that_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    logits = torch.randn((3, 5, 11), generator=torch.Generator().manual_seed(0))
+    whole = losses.entropy(logits.clone().requires_grad_())
+    monkeypatch.setattr(losses, "_CACHED", 25)  # two rows at a time, and one left over
+    assert whole.requires_grad
+    assert losses.entropy(logits).tolist() == [pytest.approx(row) for row in whole.tolist()]
+
+
 def test_explained_variance() -> None:
     returns, mask = T([[1.0, 2.0, 3.0, 99.0]]), T([[1.0, 1.0, 1.0, 0.0]])
     assert losses.explained_variance(returns, returns, mask).item() == pytest.approx(1)

@@ -60,15 +60,14 @@ class Actor:
                 self.reference = copy.deepcopy(model).requires_grad_(False).eval()
         self.model.eval()
 
-    def log_probs(self, batch: Batch, temperature: float, *, entropy_gradient: bool = False) -> tuple[Tensor, Tensor]:
-        """(log-probability of each response token, entropy in nats before it), both [B, T].
+    def log_probs(self, batch: Batch, temperature: float) -> tuple[Tensor, Tensor]:
+        """(log-probability of each response token, entropy in nats before it), both [B, T]."""
+        logits = self.logits(batch, temperature)
+        return log_probs(logits, batch.response), entropy(logits)
 
-        The entropy carries a gradient only if `entropy_gradient`: its graph is as large as the logits.
-        """
-        logits = logits_of(self.model, batch, temperature)
-        with torch.set_grad_enabled(torch.is_grad_enabled() and entropy_gradient):
-            spread = entropy(logits)
-        return log_probs(logits, batch.response), spread
+    def logits(self, batch: Batch, temperature: float) -> Tensor:
+        """Before each response token, [B, T, V]."""
+        return logits_of(self.model, batch, temperature)
 
     def reference_log_probs(self, batch: Batch, temperature: float) -> Tensor:
         """Log-probability of each response token under the initial policy, [B, T].
@@ -157,4 +156,5 @@ def logits_of(model: nn.Module, batch: Batch, temperature: float) -> Tensor:
         use_cache=False,
         logits_to_keep=batch.mask.shape[1] + 1,
     )
-    return output.logits[:, :-1] / temperature  # the last one predicts what comes after the response
+    logits: Tensor = output.logits[:, :-1]  # the last one predicts what comes after the response
+    return logits if temperature == 1 else logits / temperature  # a copy of the largest tensor of all

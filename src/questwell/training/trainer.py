@@ -79,6 +79,8 @@ class _Prepared:
     batch: Batch
     mask: Tensor
     """What is trained on."""
+    looked: bool
+    """Whether the next two are there before the descent; else the descent writes them."""
     logp: Tensor
     entropy: Tensor
     reference: Tensor
@@ -234,10 +236,10 @@ class Trainer:
         views = [sample.tokens.truncated(options.response_limit) for sample in samples]
         batch = collate(views, self._pad, self.ranks.device)
         mask = batch.mask if options.mask_inserted else batch.attention[:, -batch.mask.shape[1] :].float()
-        logp, entropy, reference, values = self._look(batch)
-        penalty = None
-        if options.kl_coefficient and options.kl_in == "reward":
-            penalty = options.kl_coefficient * losses.kl(logp, reference, "k1")
+        charged = options.kl_coefficient > 0 and options.kl_in == "reward"
+        looked = charged or not self._descends_once
+        logp, entropy, reference, values = self._look(batch, policy=looked)
+        penalty = options.kl_coefficient * losses.kl(logp, reference, "k1") if charged else None
         scores = torch.tensor([sample.reward for sample in samples], device=mask.device)
         rewards = losses.token_rewards(scores, mask, penalty)
         advantages, returns = torch.zeros_like(rewards), torch.zeros_like(rewards)
@@ -258,23 +260,32 @@ class Trainer:
             advantages[at] = credit.advantages
             if credit.returns is not None:
                 returns[at], valued[at] = credit.returns, 1.0
-        return _Prepared(batch, mask, logp, entropy, reference, values, advantages, returns, valued)
+        return _Prepared(batch, mask, looked, logp, entropy, reference, values, advantages, returns, valued)
+
+    @property
+    def _descends_once(self) -> bool:
+        """Whether a step is one descent: then the policy that it descends from is the one that sampled."""
+        return self.options.epochs == self.options.minibatches == 1
 
     @torch.no_grad()
-    def _look(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """(log-probabilities, entropies, the reference's log-probabilities, values), all [B, T], before any descent."""
+    def _look(self, batch: Batch, *, policy: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(log-probabilities, entropies, the reference's log-probabilities, values), all [B, T], before any descent.
+
+        Without `policy` the first two are 0: the only descent will find them.
+        """
         rows, _ = self.ranks.share(torch.arange(len(batch), device=batch.ids.device))
         temperature = self.options.temperature
         parts: list[Tensor] = []
         for at in self._passes(batch, rows):
             part = batch.rows(at)
-            logp, entropy = self.actor.log_probs(part, temperature)
+            nothing = torch.zeros_like(part.mask)
+            logp, entropy = self.actor.log_probs(part, temperature) if policy else (nothing, nothing)
             reference = self.actor.reference_log_probs(part, temperature) if self.options.kl_coefficient else logp
-            values = self.critic(part) if self.critic is not None else torch.zeros_like(logp)
+            values = self.critic(part) if self.critic is not None else nothing
             seen = torch.stack([logp, entropy, reference, values], dim=-1).float()
             parts.append(nn.functional.pad(seen, (0, 0, 0, batch.mask.shape[1] - seen.shape[1])))
-        logp, entropy, reference, values = self.ranks.collect(torch.cat(parts), len(batch)).unbind(-1)
-        return logp, entropy, reference, values
+        seen = self.ranks.collect(torch.cat(parts), len(batch)).movedim(-1, 0).contiguous()
+        return seen[0], seen[1], seen[2], seen[3]
 
     def _minibatches(self, count: int) -> Iterator[Tensor]:
         """Rows of each minibatch of this step, the same on every rank."""
@@ -300,10 +311,12 @@ class Trainer:
             part = prepared.batch.rows(at)
             width = part.mask.shape[1]
             mask = prepared.mask[at, :width] * weight[:, None]
-            old = prepared.logp[at, :width]
-            logp, entropy = self.actor.log_probs(
-                part, options.temperature, entropy_gradient=options.entropy_coefficient > 0
-            )
+            logits = self.actor.logits(part, options.temperature)
+            logp = losses.log_probs(logits, part.response)
+            if not prepared.looked:
+                prepared.logp[at, :width] += logp.detach() * weight[:, None]
+                prepared.entropy[at, :width] += losses.entropy(logits.detach()) * weight[:, None]
+            old = prepared.logp[at, :width] if prepared.looked else logp.detach()
             surrogate = losses.policy_loss(
                 logp,
                 old,
@@ -315,7 +328,8 @@ class Trainer:
             )
             loss = surrogate.loss
             if options.entropy_coefficient:
-                loss = loss - options.entropy_coefficient * losses.masked_sum(entropy, mask) / tokens
+                spread = losses.entropy(logits)
+                loss = loss - options.entropy_coefficient * losses.masked_sum(spread, mask) / tokens
             if options.kl_coefficient and options.kl_in == "loss":
                 divergence = losses.kl(logp, prepared.reference[at, :width], "k3")
                 loss = loss + options.kl_coefficient * losses.masked_sum(divergence, mask) / tokens
@@ -335,6 +349,9 @@ class Trainer:
                 )
                 error.backward()
                 sums[3] += error.detach()
+        if not prepared.looked:
+            for found in (prepared.logp, prepared.entropy):
+                self.ranks.sum(found)
         policy_loss, clipped, moved, value_loss = (self.ranks.sum(sums) / self.ranks.count).tolist()
         done = {"policy_loss": policy_loss, "clip_fraction": clipped, "update_kl": moved}
         if self.step >= options.critic_warmup_steps or self._critic_learner is None:

@@ -16,6 +16,7 @@ from questwell.training.algorithms.ppo import PPO
 from questwell.training.algorithms.reinforce import Reinforce
 from questwell.training.batch import collate
 from questwell.training.conftest import made_up, tiny
+from questwell.training.learner import trained
 from questwell.training.metrics import MEANINGS
 from questwell.training.policy import Lora
 from questwell.training.trainer import Options, Trainer
@@ -260,3 +261,31 @@ def test_the_divergence_is_charged_in_the_reward() -> None:
         learner.update([replace(sample, reward=0.0) for sample in samples])
     with torch.no_grad():
         assert apart() != before
+
+
+@each_way
+@pytest.mark.parametrize("coefficient", [0.0, 0.05])
+def test_a_single_descent_needs_no_look_beforehand(
+    coefficient: float, lora: Lora | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It saves a pass, and changes neither the weights after it nor any metric."""
+    options = replace(
+        OPTIONS, minibatches=1, kl_in="loss", kl_coefficient=coefficient, entropy_coefficient=0.01, micro_tokens=40
+    )
+    samples = made_up(8)
+    seen: list[dict[str, float]] = []
+    weights: list[torch.Tensor] = []
+    for looks in (False, True):
+        learner = trainer(GRPO(), options, lora)
+        if looks:
+            monkeypatch.setattr(Trainer, "_descends_once", property(lambda _: False))
+        else:
+            monkeypatch.setattr(learner.actor, "log_probs", None)  # not called
+        seen.append([learner.update(samples), learner.update(samples)][1])
+        weights.append(torch.cat([weight.detach().flatten() for weight in trained(learner.actor.model)]))
+    assert torch.allclose(weights[0], weights[1], atol=1e-5)
+    timed = {"update_s", "update_tokens_per_s"}
+    for name in seen[0].keys() - timed:
+        assert seen[0][name] == pytest.approx(seen[1][name], abs=1e-4), name
+    assert seen[0]["entropy"] > 1
+    assert seen[0]["sampling_gap"] > 0

@@ -1,0 +1,74 @@
+"""What both sides of `throughput.py` are told, and how a step of either is timed."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+
+from questwell.toy.world import ToyWorld
+
+WORLD = ToyWorld()
+GROUP = 8
+LEARNING_RATE = 1e-5
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A model and what it is asked for."""
+
+    words: int
+    width: int
+    layers: int
+    prompts: int
+    prompt_tokens: int
+    completion_tokens: int
+    searches: bool = False
+    kl: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A prompt, and what earns 1."""
+
+    text: str
+    right: Callable[[str], bool]
+
+
+class Watch:
+    """Seconds, by the clock and of this process's CPU time, added up over what is done within it."""
+
+    def __init__(self) -> None:
+        self.s = 0.0
+        self.cpu_s = 0.0
+
+    def __enter__(self) -> None:
+        self.s -= time.perf_counter()
+        self.cpu_s -= time.process_time()
+
+    def __exit__(self, *_: object) -> None:
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()  # until it has done what it was told
+        self.s += time.perf_counter()
+        self.cpu_s += time.process_time()
+
+
+@dataclass(slots=True)
+class Turn:
+    """One step of one trainer."""
+
+    rollout: Watch = field(default_factory=Watch)
+    whole: Watch = field(default_factory=Watch)
+    sampled: int = 0
+    trained: int = 0
+    attempts: int = 0
+
+    @property
+    def update_s(self) -> float:
+        """What is no rollout."""
+        return self.whole.s - self.rollout.s
+
+    @property
+    def update_cpu_s(self) -> float:
+        """Of it, CPU time."""
+        return self.whole.cpu_s - self.rollout.cpu_s
