@@ -52,8 +52,8 @@ class TorchPolicy:
         """Tokens sampled so far, a count."""
         self._codec = codec
         self._end = codec.end
-        self._texts: dict[int, str] = {}
-        """Of single tokens, as they were met."""
+        self._hopeful: dict[tuple[int, tuple[str, ...]], tuple[str, ...]] = {}
+        """Of each token that was met, and texts to stop at: those that it may complete."""
         self._batch = batch
         self._waiting: list[_Call] = []
         self._serving: asyncio.Task[None] | None = None
@@ -160,12 +160,12 @@ class TorchPolicy:
 
     def _completes(self, call: _Call) -> bool:
         """Whether the newest token completes a stop text; the tail is decoded only where that can be."""
-        newest = call.ids[-1]
-        if newest not in self._texts:
-            self._texts[newest] = self._codec.decode([newest])
-        text = self._texts[newest]
-        # A token that completes a word holds its last letter, unless it is a part of a letter or loses its spaces.
-        hopeful = [word for word in call.stop if word[-1] in text or not word[-1].isascii() or word[-1].isspace()]
+        hopeful = self._hopeful.get((call.ids[-1], call.stop))
+        if hopeful is None:
+            # A token that completes a text holds its last letter, unless it is a part of a letter or loses its spaces.
+            said = self._codec.decode(call.ids[-1:])
+            hopeful = tuple(word for word in call.stop if word[-1] in said or not "!" <= word[-1] <= "~")
+            self._hopeful[call.ids[-1], call.stop] = hopeful
         if not hopeful:
             return False
         tail = self._codec.decode(call.ids[-_TAIL:])
