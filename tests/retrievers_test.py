@@ -1,7 +1,8 @@
-"""The same game over each kind of retriever, with only the config changed; and what is done with the web's text."""
+"""The same game and the same evaluation over each kind of retriever, with only the config changed; the web as data."""
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -10,13 +11,17 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import evaluation_world
 import pytest
 import world
+from typer.testing import CliRunner
 
+from questwell.cli.app import app
 from questwell.errors import ConfigError
 from questwell.llm.client import Completion, Request
 from questwell.llm.scripted import ScriptedLLM
 from questwell.recipes.doctor import Health, doctor
+from questwell.recipes.evaluation import compare_runs, evaluation
 from questwell.recipes.generate import Ending, configure, generate
 from questwell.recipes.preview import preview
 from questwell.recipes.status import status
@@ -137,6 +142,59 @@ async def test_one_game_four_retrievers(library: Path, tmp_path: Path, server: s
         info = reader.info()
     assert info is not None
     assert info.facts["retriever"] == "web:google/snippets"
+
+
+def reads(request: Request) -> Completion:
+    """A solver that knows nothing: it searches, and answers what the passages of the question's own bridge say."""
+    number = re.findall(r"bridge (\d+) ", request.messages[1].content)[-1]
+    if len(request.messages) == 2:
+        return Completion(f"<search>Bridge Number {number} keeper Alma {number}</search>", "scripted", cost_usd=0.01)
+    years = re.findall(rf"Bridge Number {number} was opened in (\d+)", request.messages[-1].content)
+    return Completion(f"<answer>{''.join(years) or 'unknown'}</answer>", "scripted", cost_usd=0.01)
+
+
+def test_one_evaluation_four_retrievers(
+    library: Path, tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the command itself; but for the corpus' own index, `--retriever` is all that differs."""
+    bench = evaluation_world.write_questions(tmp_path / "bench.jsonl", SEEDS)
+    llm = ScriptedLLM(reads)
+    monkeypatch.setattr(
+        "questwell.recipes.evaluate.open_eval_means", lambda config, watching=None: evaluation_world.means(config, llm)
+    )
+    system = evaluation_world.values(library, bench)
+    corpus = {key: system.pop(key) for key in ("corpus", "index")}
+
+    def run(name: str, *more: str, **flags: object) -> None:
+        given = [f"--{key}={value}" for key, value in flags.items()]
+        told = CliRunner().invoke(app, ["evaluate", *given, "--out", str(tmp_path / name), *more])
+        assert told.exit_code == 0, told.output
+
+    index = LexicalIndex.open(library / "index")
+    with google(index) as (stand_in, queries):
+        specs = {"lexical": "lexical", "http": server, "mcp": f"mcp:{server}/mcp", "google": stand_in}
+        for name, spec in specs.items():
+            run(name, retriever=spec, **system, **(corpus if name == "lexical" else {}))
+        assert len(queries) == SEEDS
+        made = len(llm.requests)
+        run("google", "--resume")
+        assert (len(queries), len(llm.requests)) == (SEEDS, made)
+    found = {name: evaluation(tmp_path / name) for name in specs}
+    for one in found.values():
+        everything = one.summaries[0]
+        assert (everything.questions, everything.exact_match.mean, everything.searches.mean) == (SEEDS, 1.0, 1.0)
+        assert (everything.errored, one.missing) == (0, 0)
+    names = {name: one.info.facts["retriever"] for name, one in found.items()}
+    assert names["google"] == "web:google/snippets"
+    assert names["http"] == names["lexical"] == index.name
+    assert names["mcp"] == f"mcp:{server}/mcp"
+    spent = {name: one.total.cost_usd for name, one in found.items()}
+    assert spent["mcp"] is None  # what a tool takes is not known
+    assert spent["http"] == spent["lexical"] == pytest.approx(0.02 * SEEDS)
+    assert spent["google"] == pytest.approx(0.02 * SEEDS + 0.001 * SEEDS)
+    (compared, *_) = compare_runs([tmp_path / "lexical", tmp_path / "google"], "em")
+    assert compared.comparison is not None
+    assert (compared.comparison.difference.n, compared.comparison.difference.mean) == (SEEDS, 0.0)
 
 
 async def test_a_resume_asks_and_pays_for_nothing_again(library: Path, tmp_path: Path) -> None:

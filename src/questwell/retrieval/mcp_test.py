@@ -154,6 +154,17 @@ async def test_tools_with_other_names_and_forms():
     assert [each.cost_usd for each in found] == [None] * 3
 
 
+async def test_a_tool_that_gives_more_than_it_was_asked_for_and_some_of_it_twice():
+    def many(query: str, k: int) -> list[str]:
+        return [f"{query} {n % 4}" for n in range(12)]
+
+    async with Foreign(many) as url:
+        remote = McpRetriever(url, QUICK)
+        hits = await remote.search("tea", 3)
+        await remote.aclose()
+    assert [(hit.passage.text, hit.rank) for hit in hits] == [("tea 0", 1), ("tea 1", 2), ("tea 2", 3)]
+
+
 async def test_failures_are_typed():
     def failing(query: str) -> str:
         raise ValueError("no luck")
