@@ -38,6 +38,14 @@ async def test_page_text_is_the_part_that_fits_the_query(api, opened):
     assert len(api.asked) - count <= 1  # the page that was had is kept
 
 
+async def test_only_pages_of_hits_are_fetched(api, opened):
+    web = opened("google", pages=True, page=here(api))
+    rows = [(f"{api.url}/{number}", f"T{number}", "a snippet") for number in range(6)]
+    api.sends(serper(rows=rows)).sends(page(FILLER), **HTML)
+    assert [hit.passage.title for hit in await web.search("tea", 2)] == ["T0", "T1"]
+    assert {asked.path for asked in api.asked} == {"/search", "/0", "/1"}
+
+
 async def test_tavily_gives_page_text_itself(api, opened):
     body = tavily()
     body["results"][0]["raw_content"] = "Long page. " * 300 + "Samovars come from Tula."
