@@ -17,7 +17,7 @@ pytest.importorskip("torch")
 from questwell.agents.prompts import Prompts
 from questwell.cli.app import app
 from questwell.errors import ConfigChanged, ConfigError, RunLocked
-from questwell.llm.client import Message, Request
+from questwell.llm.client import Completion, FinishReason, Message, Request
 from questwell.llm.scripted import ScriptedLLM
 from questwell.recipes import selfplay_toy
 from questwell.recipes.selfplay import Ending, configure, run, selfplay
@@ -193,27 +193,77 @@ def test_changes_and_second_writers_are_refused(whole: Path) -> None:
     lock.release()
 
 
+class Asking:
+    """A judge that asks about every answer, so that calls are made however little the policy knows."""
+
+    async def judge(self, question: str, references: tuple[str, ...], answer: str | None, complete: Complete):
+        reply = await complete(Request((Message("user", f"{question}|{references}|{answer}"),)))
+        return Judgement(Label.RIGHT if reply.text == "yes" else Label.WRONG, "llm", reply.text)
+
+
+def judged(means: Means, judge: ScriptedLLM) -> Means:
+    gatekeeper = replace(means.players.gatekeeper, judge=Asking())
+    return replace(means, players=replace(means.players, gatekeeper=gatekeeper), llms={Role.JUDGE: judge})
+
+
+async def test_a_limit_of_spending_stops_between_kept_steps_and_nothing_is_paid_twice(
+    taught: Path, tmp_path: Path
+) -> None:
+    """Wherever it strikes: in a step's judging, in its evaluation after the update, before the first step."""
+
+    def judge() -> ScriptedLLM:
+        def verdict(request: Request) -> Completion:
+            said = "yes" if sum(request.messages[0].content.encode()) % 2 else "no"
+            return Completion(said, "judge", FinishReason.STOP, prompt_tokens=1, completion_tokens=0, cost_usd=0.01)
+
+        return ScriptedLLM(verdict, priced=True)
+
+    given = {**VALUES, "steps": 3, "save_every": 10}
+    whole, paid = prepared(tmp_path / "whole", taught), judge()
+    config = configure(whole, given, resume=False)
+    await selfplay(config, whole, judged(open_means(config, whole), paid))
+
+    folder, again, endings, kept = prepared(tmp_path / "run", taught), judge(), [], []
+    while not endings or endings[-1] is not Ending.COMPLETE:
+        most = 7 + 17 * len(endings)
+        config = configure(folder, {**({} if endings else given), "max_cost": most / 100}, resume=bool(endings))
+        report = await selfplay(config, folder, judged(open_means(config, folder), again), resume=bool(endings))
+        endings.append(report.ending)
+        kept.append(report.steps)
+        assert len(again.requests) <= most + 25  # calls in flight end and are kept
+        assert report.ending is Ending.COMPLETE or f"max_cost = ${most / 100:g} is used up" in report.message
+    assert len(endings) > 4 and kept == sorted(kept) and set(kept) == {0, 1, 2, 3}
+    assert told(folder) == told(whole)
+    assert episodes(folder) == episodes(whole)
+    assert state(folder) == state(whole)
+    assert len(again.requests) == len(paid.requests)
+
+    unpriced = configure(tmp_path / "x", {**VALUES, "max_cost": 1.0}, resume=False)
+    with pytest.raises(ConfigError, match="the price of 'scripted' is not known"):
+        llm = ScriptedLLM(lambda request: "no", priced=False)
+        await selfplay(unpriced, tmp_path / "x", judged(open_means(unpriced, prepared(tmp_path / "x", taught)), llm))
+
+
+def test_minutes_end_a_run_that_asks_no_model_but_the_policy(taught: Path, tmp_path: Path) -> None:
+    folder = prepared(tmp_path / "run", taught)
+    given = [part for key, value in VALUES.items() if key != "verify" for part in (f"--{key.replace('_', '-')}", value)]
+    ended = call("selfplay", *given, "--no-verify", "--eval-every", 0, "--out", folder, "--max-minutes", 1e-9)
+    assert ended.exit_code == 4, ended.output
+    assert "max_minutes" in ended.stdout and "Go on with a higher limit: questwell selfplay --resume" in ended.stdout
+    config = configure(folder, {"max_minutes": 60}, resume=True)
+    assert run(config, folder, resume=True, limit=1).steps == 1
+
+
 async def test_an_independent_judge_is_asked_once_however_often_the_step_is_played(
     taught: Path, tmp_path: Path
 ) -> None:
-    class Asking:
-        """Asks about every answer, so that calls are made however little the policy knows."""
-
-        async def judge(self, question: str, references: tuple[str, ...], answer: str | None, complete: Complete):
-            reply = await complete(Request((Message("user", f"{question}|{references}|{answer}"),)))
-            return Judgement(Label.WRONG, "llm", reply.text)
-
-    def judged(means: Means) -> Means:
-        gatekeeper = replace(means.players.gatekeeper, judge=Asking())
-        return replace(means, players=replace(means.players, gatekeeper=gatekeeper), llms={Role.JUDGE: judge})
-
     judge = ScriptedLLM(lambda request: "verdict: no")
     folder = prepared(tmp_path / "run", taught)
     given = {**VALUES, "steps": 1, "eval_every": 1}
     asked = []
     for resume in (False, True):
         config = configure(folder, given, resume=resume)
-        await selfplay(config, folder, judged(open_means(config, folder)), resume=resume)
+        await selfplay(config, folder, judged(open_means(config, folder), judge), resume=resume)
         asked.append(len(judge.requests))
         for path in (folder / "checkpoints").glob("step-*/*"):
             path.unlink() if path.is_file() else None  # as if it had been killed before its first checkpoint

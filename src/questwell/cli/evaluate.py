@@ -26,7 +26,8 @@ from questwell.recipes.status import tokens
 
 _PANELS = {
     "corpus": "What is searched",
-    "judge": "Judge, speed and limits",
+    "max_cost": "Limits",
+    "judge": "Judge and speed",
     "llm": "The system",
     "benchmarks": "The questions",
     "attempts": "Attempts",

@@ -23,11 +23,12 @@ from questwell.recipes.status import Status, status
 _PANELS = {
     "corpus": "Corpus",
     "retriever": "Search",
+    "max_cost": "Limits",
     "llm": "Models",
     "seeds": "What to make",
     "variant": "The game",
     "proposer_turns": "Agents",
-    "concurrency": "Speed and limits",
+    "concurrency": "Speed",
 }
 _CODES = {
     Ending.COMPLETE: ExitCode.OK,

@@ -96,7 +96,7 @@ async def play(batch: Sequence[AnswerSeed], step: Step) -> tuple[Episode, ...]:
         proposed, discarded = await _resample(proposed, step)
 
     problems = _fill(proposed, step)
-    attempts = await _all(
+    attempts = await all_ended(
         _attempt(slot, problem, seed, step) for slot, (problem, seed) in enumerate(zip(problems, batch, strict=True))
     )
     return _pay(proposed, problems, attempts, discarded, step)
@@ -107,9 +107,9 @@ async def propose(batch: Sequence[AnswerSeed], step: Step, earlier: Sequence[Pro
 
     `play` begins with it; alone it tells what verification lets through.
     """
-    drafts = await _all(_challenge(seed, step) for seed in batch)
+    drafts = await all_ended(_challenge(seed, step) for seed in batch)
     found = [documents(draft) for draft in (*drafts, *earlier)]
-    return await _all(
+    return await all_ended(
         _verified(draft, noise(slot, found, step.rules, _chance(draft.seed, "noise")), step)
         for slot, draft in enumerate(drafts)
     )
@@ -239,7 +239,7 @@ async def _attempt(slot: int, problem: Problem | None, seed: AnswerSeed, step: S
         )
         return Attempt(number, trajectory, judgement)
 
-    return tuple(await _all(one(number) for number in range(step.rules.attempts))) if problem else ()
+    return tuple(await all_ended(one(number) for number in range(step.rules.attempts))) if problem else ()
 
 
 def _pay(
@@ -271,7 +271,7 @@ def _chance(seed: AnswerSeed, what: str) -> str:
     return f"{seed.random_seed}/{seed.id}/{what}"
 
 
-async def _all(work: Iterable[Coroutine[Any, Any, _T]]) -> list[_T]:
+async def all_ended(work: Iterable[Coroutine[Any, Any, _T]]) -> list[_T]:
     """All results, in order. One that raises is raised after all have ended: what they paid for is recorded first."""
     ended: list[_T] = []
     for result in await asyncio.gather(*work, return_exceptions=True):

@@ -9,10 +9,9 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from questwell.errors import ConfigError
 from questwell.evaluation.benchmarks import SAMPLES, parse_source
-from questwell.recipes.budget import Limits
-from questwell.recipes.config import RecipeConfig
 from questwell.recipes.generate_config import StyleChoice, is_embedded
 from questwell.recipes.searching import SearchConfig
+from questwell.recipes.spending import SPENDING_MAY_CHANGE, SpendingConfig
 
 EXACT_MATCH = "exact_match"
 """The judge that asks no model."""
@@ -33,7 +32,7 @@ def _parts(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
-class JudgeConfig(RecipeConfig):
+class JudgeConfig(SpendingConfig):
     """What both an evaluation and a second judge of it need."""
 
     judge: str = EXACT_MATCH
@@ -44,28 +43,8 @@ class JudgeConfig(RecipeConfig):
     """Fixes the sample and every random choice."""
     concurrency: int | None = Field(default=None, ge=1)
     """Attempts at once; 16, or 2 when a model runs in this process."""
-    max_cost: float | None = Field(default=None, gt=0)
-    """US dollars that the run may cost, resumes included."""
-    max_tokens: int | None = Field(default=None, ge=1)
-    """Tokens that the run may take, resumes included."""
-    max_minutes: float | None = Field(default=None, gt=0)
-    """Minutes that this invocation may take."""
     max_errors: int = Field(default=20, ge=1)
     """Stop after so many failed attempts in a row: then something is wrong that more attempts cannot mend."""
-    price_in: float | None = Field(default=None, ge=0)
-    """US dollars per million prompt tokens, where the model's price is not known."""
-    price_out: float | None = Field(default=None, ge=0)
-    """US dollars per million completion tokens."""
-
-    @model_validator(mode="after")
-    def _prices(self) -> Self:
-        if (self.price_in is None) != (self.price_out is None):
-            raise ValueError("price_in and price_out go together")
-        return self
-
-    def limits(self) -> Limits:
-        """What may be spent."""
-        return Limits(self.max_cost, self.max_tokens, self.max_minutes)
 
 
 class RescoreConfig(JudgeConfig):
@@ -177,12 +156,8 @@ MAY_CHANGE: Mapping[str, str] = {
     "sample": "may be raised, to extend the run",
     "attempts": "may be raised, to extend the run",
     "concurrency": "changes speed only",
-    "max_cost": "a limit of spending",
-    "max_tokens": "a limit of spending",
-    "max_minutes": "a limit of spending",
+    **SPENDING_MAY_CHANGE,
     "max_errors": "a limit of patience",
-    "price_in": "what a token costs does not change what it says",
-    "price_out": "as price_in",
     "benchmarks": "the questions are compared instead, so that files may move",
     "corpus": "its snapshot is compared instead",
     "index": "its snapshot is compared instead",

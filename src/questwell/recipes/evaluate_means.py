@@ -12,7 +12,6 @@ from questwell.agents.staged.solver import StagedSolver
 from questwell.errors import RetrievalError
 from questwell.llm.client import LLM, Message
 from questwell.llm.connect import ConnectOptions, connect_all
-from questwell.llm.prices import Price
 from questwell.recipes.evaluate_config import EXACT_MATCH, EvalConfig, JudgeConfig, Mode, at_once
 from questwell.recipes.generate_config import is_embedded
 from questwell.recipes.index import Watching, open_index
@@ -129,7 +128,5 @@ def _open_retriever(config: EvalConfig, watching: Watching | None) -> Retriever:
 
 
 def _connect(config: JudgeConfig, *models: str) -> dict[str, LLM]:
-    given = config.price_in is not None and config.price_out is not None
-    price = Price(config.price_in or 0.0, config.price_out or 0.0) if given else None
-    options = ConnectOptions(max_in_flight=at_once(config.concurrency, *models), price=price)
+    options = ConnectOptions(max_in_flight=at_once(config.concurrency, *models), price=config.price)
     return connect_all((model for model in models if model != EXACT_MATCH), options)

@@ -12,9 +12,9 @@ from questwell.games.sage import Rules, Variant
 from questwell.games.seeds import Mix, parse_mix, parse_steps
 from questwell.games.verdict import Acceptance, PassRateBand, StepTarget
 from questwell.llm.weights import EMBEDDED
-from questwell.recipes.budget import Limits
 from questwell.recipes.config import Values, nearest
 from questwell.recipes.searching import SearchConfig
+from questwell.recipes.spending import SPENDING_MAY_CHANGE, SpendingConfig
 from questwell.types.game import AnswerType, Gate
 from questwell.types.trajectory import Role
 
@@ -31,7 +31,7 @@ def _split(value: object) -> object:
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
-class Config(SearchConfig):
+class Config(SpendingConfig, SearchConfig):
     """What a run of `generate` does."""
 
     llm: str = "local"
@@ -104,18 +104,8 @@ class Config(SearchConfig):
 
     concurrency: int | None = Field(default=None, ge=1)
     """Seeds in play at once; 16, or 2 when a model runs in this process."""
-    max_cost: float | None = Field(default=None, gt=0)
-    """US dollars that the run may cost, resumes included."""
-    max_tokens: int | None = Field(default=None, ge=1)
-    """Tokens that the run may take, resumes included."""
-    max_minutes: float | None = Field(default=None, gt=0)
-    """Minutes that this invocation may take."""
     max_errors: int = Field(default=20, ge=1)
     """Stop after so many errored plays in a row: then something is wrong that more plays cannot mend."""
-    price_in: float | None = Field(default=None, ge=0)
-    """US dollars per million prompt tokens, where the model's price is not known."""
-    price_out: float | None = Field(default=None, ge=0)
-    """US dollars per million completion tokens."""
 
     @field_validator("steps")
     @classmethod
@@ -137,8 +127,6 @@ class Config(SearchConfig):
     def _whole(self) -> Self:
         if self.seeds is None and self.items is None:
             raise ValueError("say how much to make: seeds (-n 20) or items (--items 10)")
-        if (self.price_in is None) != (self.price_out is None):
-            raise ValueError("price_in and price_out go together")
         return self
 
     @property
@@ -181,21 +169,13 @@ class Config(SearchConfig):
             gates=self.gates or (),
         )
 
-    def limits(self) -> Limits:
-        """What may be spent."""
-        return Limits(self.max_cost, self.max_tokens, self.max_minutes)
-
 
 MAY_CHANGE: Mapping[str, str] = {
     "seeds": "may be raised, to extend the run",
     "items": "may be raised, to extend the run",
     "concurrency": "changes speed only",
-    "max_cost": "a limit of spending",
-    "max_tokens": "a limit of spending",
-    "max_minutes": "a limit of spending",
+    **SPENDING_MAY_CHANGE,
     "max_errors": "a limit of patience",
-    "price_in": "applies to later calls, and to earlier ones of unknown cost",
-    "price_out": "as price_in",
     "price_search": "applies to later searches",
     "index": "its snapshot is compared instead",
     "skip_bad": "the index snapshot is compared instead",

@@ -20,12 +20,12 @@ from pydantic import TypeAdapter
 
 from questwell import __version__
 from questwell.agents.session import Sessions
-from questwell.errors import ConfigChanged, ConfigError
+from questwell.errors import BudgetReached, ConfigChanged, ConfigError
 from questwell.games.answers import Position
 from questwell.games.pool import Pool
-from questwell.games.ssp import Step, play
+from questwell.games.ssp import Step, all_ended, play
 from questwell.llm.client import LLM
-from questwell.recipes.budget import Budget, Limits
+from questwell.recipes.budget import Budget, refuse_unknown_prices
 from questwell.recipes.config import Values, differences, resolve, resolve_saved
 from questwell.recipes.index import Watching
 from questwell.recipes.recording import Recorder
@@ -62,6 +62,8 @@ class Ending(StrEnum):
     """By the user."""
     ALARM = "alarm"
     """The newest steps show a collapse, and `stop_on_alarm` is on."""
+    BUDGET = "budget"
+    """A limit of spending; a step that it cut short is played again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +138,14 @@ async def selfplay(
 
     Raises:
         ConfigChanged: the run that is there was started with something else.
+        ConfigError: a limit of money is asked for, and the price of judge or verifier is not known.
     """
+    refuse_unknown_prices(config.limits(), means.llms.values())
     record = Record(folder)
     begin(record, config, means.facts, resume=resume)
     with RunStore(folder / "calls") as store:
+        if config.price is not None:
+            await store.price(config.price.input_usd, config.price.output_usd)
         return await _Invocation(config, means, record, store, limit, watch).play()
 
 
@@ -170,31 +176,38 @@ class _Invocation:
         self._saved = self._done
         record.cut(self._done if self._done else -1)
         self._answers = means.world.answers(position)
-        budget = Budget(Limits(), store.read.usage())
-        self._recorder = Recorder(store, means.llms, means.world.retriever, budget)
+        self._position = position
+        self._torn = False
+        self._budget = Budget(config.limits(), store.read.usage())
+        self._recorder = Recorder(store, means.llms, means.world.retriever, self._budget)
 
     async def play(self) -> Report:
         """Play until done or stopped."""
-        ending, message = Ending.COMPLETE, ""
         with stopping_on_signals(self._stop):
-            if self._done == 0:
-                await self._first_look()
-            while self._done < self._config.steps:
-                if self._stopping:
-                    ending, message = Ending.STOPPED, "stopped as you asked"
-                elif self._left == 0:
-                    ending, message = Ending.LIMIT, "the limit of steps for this invocation is reached"
-                if ending is not Ending.COMPLETE:
-                    break
-                found = await self._step()
-                if found and self._config.stop_on_alarm:
-                    ending, message = Ending.ALARM, "; ".join(found)
-                    break
-        if self._done and self._saved != self._done:
+            try:
+                ending, message = await self._play_on()
+            except BudgetReached as reached:
+                ending, message = Ending.BUDGET, str(reached)
+        if self._done and self._saved != self._done and not self._torn:
             self._save()
         if self._done:
             self._draw()
         return Report(ending, message, self._done)
+
+    async def _play_on(self) -> tuple[Ending, str]:
+        """Step after step; raises BudgetReached before or within one."""
+        if self._done == 0:
+            await self._first_look()
+        while self._done < self._config.steps:
+            if self._stopping:
+                return Ending.STOPPED, "stopped as you asked"
+            if self._left == 0:
+                return Ending.LIMIT, "the limit of steps for this invocation is reached"
+            self._budget.check()
+            found = await self._step()
+            if found and self._config.stop_on_alarm:
+                return Ending.ALARM, "; ".join(found)
+        return Ending.COMPLETE, ""
 
     def _stop(self) -> None:
         self._stopping = True
@@ -208,6 +221,7 @@ class _Invocation:
         self._pool = self._pool.after(number, (problem for episode in episodes if (problem := episode.made)))
         played = time.perf_counter()
         sampled = self._means.trainer.policy.sampled - sampled
+        self._torn = True  # until it is kept: the policy is no longer that of the step before
         learnt = self._learn(episodes)
         updated = time.perf_counter()
         values = {**figures(episodes, self._pool, number, self._means.world.truth), **learnt}
@@ -224,7 +238,7 @@ class _Invocation:
         row = StepRow(number, values, reasons(episodes), by_hops, (), timing)
         row = replace(row, alarms=alarms([*(before for before in self._record.rows() if before.step), row]))
         self._record.add(row, episodes)
-        self._done = number
+        self._done, self._position, self._torn = number, self._answers.position, False
         self._left = None if self._left is None else self._left - 1
         if number % self._config.save_every == 0:
             self._save()
@@ -278,7 +292,7 @@ class _Invocation:
             judgement = await judge.judge(asked.question, asked.references, played.answer, judged.complete)
             return None if judgement.label in (Label.ERRORED, Label.UNSCORED) else judgement.label is Label.RIGHT
 
-        results = await asyncio.gather(*(one(index, asked) for index, asked in enumerate(world.held_out)))
+        results = await all_ended(one(index, asked) for index, asked in enumerate(world.held_out))
         scored = [
             (asked.hops, right) for asked, right in zip(world.held_out, results, strict=True) if right is not None
         ]
@@ -297,8 +311,8 @@ class _Invocation:
     def _save(self) -> None:
         from questwell.training import checkpoint
 
-        position = self._answers.position
-        kept = {"done": self._done, "pool": _POOL.dump_python(self._pool, mode="json"), "position": asdict(position)}
+        pool = _POOL.dump_python(self._pool, mode="json")
+        kept = {"done": self._done, "pool": pool, "position": asdict(self._position)}
         trainer = self._means.trainer
         state = {"trainer": trainer.state(), "selfplay": json.dumps(kept)}
         checkpoint.write(self._record.checkpoints, self._done, state, trainer.save_model, self._config.keep)

@@ -13,6 +13,7 @@ from questwell.games.ssp import NoiseUnit, Rules
 from questwell.games.ssp_rewards import Payment, Payments
 from questwell.recipes.config import Values, nearest
 from questwell.recipes.index import IndexConfig
+from questwell.recipes.spending import SPENDING_MAY_CHANGE, SpendingConfig
 from questwell.types.game import AnswerType
 
 TOY = "toy"
@@ -41,7 +42,7 @@ def _split(value: object) -> object:
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
-class Config(IndexConfig):
+class Config(SpendingConfig, IndexConfig):
     """What a run of `selfplay` does. The defaults are the paper's rules at a size for one machine."""
 
     model: str
@@ -196,6 +197,7 @@ MAY_CHANGE: Mapping[str, str] = {
     "save_every": "changes what a kill costs",
     "keep": "changes disk space only",
     "stop_on_alarm": "changes when the run stops only",
+    **SPENDING_MAY_CHANGE,
     "index": "its snapshot is compared instead",
     "skip_bad": "the index snapshot is compared instead",
     "prompts": "their hash is compared instead",

@@ -18,7 +18,7 @@ from questwell.games.answers import Answers, GroundedAnswers, KnownAnswer, Liste
 from questwell.games.gates import Gatekeeper
 from questwell.games.ssp import Players
 from questwell.llm.client import LLM, Message
-from questwell.llm.connect import connect
+from questwell.llm.connect import ConnectOptions, connect
 from questwell.recipes.index import Watching, open_index
 from questwell.recipes.selfplay_config import TOY, Config
 from questwell.recipes.selfplay_figures import Truth
@@ -131,7 +131,8 @@ def open_surroundings(config: Config, watching: Watching | None = None) -> Surro
     else:
         prompts, world = Prompts(config.prompts), _world(config, watching)
     named = {Role.JUDGE: config.judge_llm, Role.SOLVER: config.verifier_llm}
-    llms = {role: connect(spec) for role, spec in named.items() if spec is not None}
+    options = ConnectOptions(price=config.price)
+    llms = {role: connect(spec, options) for role, spec in named.items() if spec is not None}
     facts = {"world": world.snapshot, "prompts": prompts.hash}
     facts |= {f"{'judge' if role is Role.JUDGE else 'verifier'} model": llm.name for role, llm in llms.items()}
     return Surroundings(world, prompts, make_players(config, prompts, judged=Role.JUDGE in llms), llms, facts)
