@@ -8,7 +8,6 @@ import json
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 import toy_run
+from batches import groups, padded, spans
 
 from questwell.toy.model import toy_tokenizer
 from questwell.toy.world import PROMPTS
@@ -97,23 +97,6 @@ def done(request: pytest.FixtureRequest) -> Done:
     return request.getfixturevalue(request.param)
 
 
-def spans(row: dict[str, Any]) -> Iterator[tuple[int, int, int]]:
-    """(mask, begin, end) of each span of the response, as places of the whole sequence."""
-    at = len(row["prompts"])
-    for wrote, span in itertools.groupby(row["response_mask"]):
-        length = len(list(span))
-        yield wrote, at, at + length
-        at += length
-
-
-def groups(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """The rows of each question's group."""
-    found = defaultdict(list)
-    for row in rows:
-        found[row["key"].split("_")[0]].append(row)
-    return found
-
-
 def test_a_step_trains_on_groups_of_one_question(ppo: Done) -> None:
     assert ppo.filled == [0, 0]
     for rows in ppo.updates:
@@ -185,10 +168,6 @@ def test_the_reward_is_that_of_the_answer(done: Done) -> None:
         assert row["rm_scores"] == [0.0] * (len(row["responses"]) - 1) + [float(right)]
         rewards.add(right)
     assert rewards == {True, False}
-
-
-def padded(rows: list[dict[str, Any]], name: str) -> torch.Tensor:
-    return torch.nn.utils.rnn.pad_sequence([torch.tensor(row[name]).double() for row in rows], batch_first=True)
 
 
 def test_grpos_advantages_are_ours(group: Done) -> None:

@@ -80,6 +80,13 @@ def build_model(folder: Path, *, slips: float = 0.3, steps: int = 500, seed: int
     draw = random.Random(seed)
     asked = WORLD.questions(2)
     views = asyncio.run(_shown(codec, [draw.choice(asked) for _ in range(400)], slips, draw))
+    imitate(model, tokenizer, views, steps, draw)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder / "tokenizer")
+
+
+def imitate(model: Any, tokenizer: Any, views: Sequence[TokenView], steps: int, draw: random.Random) -> None:
+    """Train `model` on its own tokens of demonstrations; the recipe's warm start needs another transformers."""
     longest = max(len(view.prompt_ids) + len(view.response_ids) for view in views)
     ids = torch.full((len(views), longest), tokenizer.pad_token_id)
     labels = torch.full_like(ids, -100)
@@ -96,8 +103,6 @@ def build_model(folder: Path, *, slips: float = 0.3, steps: int = 500, seed: int
         loss.backward()
         optimiser.step()
         optimiser.zero_grad()
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder / "tokenizer")
 
 
 async def _shown(codec: ChatCodec, asked: Sequence[ToyQuestion], slips: float, draw: random.Random) -> list[TokenView]:
@@ -167,6 +172,7 @@ def environment(taps: Path) -> dict[str, str]:
         "OMP_NUM_THREADS": "1",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_worker_register_timeout_seconds": "600",  # two cores, a dozen processes, each of which imports torch
+        "RAY_worker_niceness": "0",  # else its workers yield to all, and on a busy machine never work
         "RAY_health_check_failure_threshold": "100",
         "HYDRA_FULL_ERROR": "1",
     }

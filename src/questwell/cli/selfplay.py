@@ -15,16 +15,21 @@ from questwell.cli.codes import ExitCode
 from questwell.cli.flags import config_flags, used
 from questwell.cli.index import watching
 from questwell.cli.text import one_line, visible
+from questwell.cli.verl import ENGINE, GPUS, NODES, VERL, Engine, run_by_verl
+from questwell.errors import ConfigError
 from questwell.recipes import selfplay as recipe
 from questwell.recipes.config import read_toml
 from questwell.recipes.selfplay import Ending
-from questwell.recipes.selfplay_config import PRESETS, Config, preset
+from questwell.recipes.selfplay_config import PRESETS, Config, Order, preset
 from questwell.recipes.selfplay_record import Record, StepRow
+from questwell.recipes.selfplay_verl import verl_run, write
+from questwell.training.engines.verl.launch import VerlRun
 from questwell.types.selfplay import Episode
 from questwell.types.trajectory import Trajectory
 
 _PANELS = {
     "corpus": "Corpus",
+    "max_cost": "Limits",
     "model": "Models",
     "answers": "What to play",
     "min_searches": "The game",
@@ -37,6 +42,7 @@ _CODES = {
     Ending.LIMIT: ExitCode.PARTIAL,
     Ending.STOPPED: ExitCode.PARTIAL,
     Ending.ALARM: ExitCode.PARTIAL,
+    Ending.BUDGET: ExitCode.BUDGET,
 }
 _COLUMNS: tuple[tuple[str, Callable[[StepRow], str]], ...] = (
     ("step", lambda row: str(row.step)),
@@ -67,6 +73,11 @@ def selfplay(
         Path | None, typer.Option("--config", help="TOML file with any of the keys below; flags go over it.")
     ] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Steps of this invocation, at most.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print verl's command and end (verl).")] = False,
+    engine: ENGINE = Engine.LOCAL,
+    nodes: NODES = 1,
+    gpus: GPUS = 8,
+    verl: VERL = None,
     json: Annotated[bool, typer.Option("--json", help="Print all steps as JSON at the end.")] = False,
     **given: object,
 ) -> None:
@@ -80,7 +91,15 @@ def selfplay(
     if config_file is not None:
         values.update(read_toml(config_file))
     values.update(used(given))
+    if dry_run and engine is not Engine.VERL:
+        raise ConfigError("--dry-run prints verl's command: it goes with --engine verl")
     config = recipe.configure(out, values, resume=resume)
+    if engine is Engine.VERL:
+        if config.order is not Order.JOINT:
+            screen.err().print("verl learns from both roles in one update (order = joint)", soft_wrap=True)
+        run = verl_run(config, out, nodes=nodes, gpus=gpus, more=verl or ())
+        run_by_verl(run, lambda: _write(run, config), dry_run=dry_run)
+        return
     told = _Telling(screen.err())
     with watching(config.corpus) as index:
         report = recipe.run(config, out, resume=resume, limit=limit, watch=told, watching=index)
@@ -92,9 +111,15 @@ def selfplay(
         print_steps(console, rows)
         if report.ending is not Ending.COMPLETE:
             console.print(f"Not complete: {one_line(report.message, 400)}.", soft_wrap=True)
-            console.print(f"Go on: questwell selfplay --resume --out {out}", soft_wrap=True)
+            more = " with a higher limit" if report.ending is Ending.BUDGET else ""
+            console.print(f"Go on{more}: questwell selfplay --resume --out {out}", soft_wrap=True)
         console.print(f"Read: questwell show {out} {report.steps}    Curves: {Record(out).curves}", soft_wrap=True)
     raise typer.Exit(_CODES[report.ending])
+
+
+def _write(run: VerlRun, config: Config) -> None:
+    with watching(config.corpus) as index:
+        write(run, config, index)
 
 
 class _Telling:

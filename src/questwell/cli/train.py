@@ -1,6 +1,5 @@
 """`questwell train`: train a search agent by reinforcement learning."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,21 +10,14 @@ from questwell.cli.codes import ExitCode
 from questwell.cli.flags import config_flags, used
 from questwell.cli.index import watching as watching_index
 from questwell.cli.text import one_line, visible
+from questwell.cli.verl import ENGINE, GPUS, NODES, VERL, Engine, run_by_verl
 from questwell.recipes import train as recipe
 from questwell.recipes import train_preview as dry
 from questwell.recipes.config import read_toml
 from questwell.recipes.train import Ending, TrainReport
 from questwell.recipes.train_config import TrainConfig
 from questwell.recipes.train_verl import verl_run, write
-from questwell.training.engines.verl.launch import VerlRun, launch, shown
-
-
-class Engine(StrEnum):
-    """Who trains."""
-
-    LOCAL = "local"
-    VERL = "verl"
-
+from questwell.training.engines.verl.launch import VerlRun
 
 _PANELS = {
     "corpus": "Search",
@@ -57,12 +49,10 @@ def train(
     ] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Steps of this invocation, at most.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would take, train nothing, end.")] = False,
-    engine: Annotated[Engine, typer.Option("--engine", help="Who trains: this process, or verl on a cluster.")] = (
-        Engine.LOCAL
-    ),
-    nodes: Annotated[int, typer.Option("--nodes", min=1, help="Machines (verl).")] = 1,
-    gpus: Annotated[int, typer.Option("--gpus", min=1, help="GPUs of each machine (verl).")] = 8,
-    verl: Annotated[list[str] | None, typer.Option("--verl", metavar="KEY=VALUE", help="A key of verl's own.")] = None,
+    engine: ENGINE = Engine.LOCAL,
+    nodes: NODES = 1,
+    gpus: GPUS = 8,
+    verl: VERL = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     **given: object,
 ) -> None:
@@ -75,7 +65,8 @@ def train(
         values["data"] = source
     config = recipe.configure(out, values, resume=resume)
     if engine is Engine.VERL:
-        _train_by_verl(config, verl_run(config, out, nodes=nodes, gpus=gpus, more=verl or ()), dry_run=dry_run)
+        run = verl_run(config, out, nodes=nodes, gpus=gpus, more=verl or ())
+        run_by_verl(run, lambda: _write(run, config), dry_run=dry_run)
         return
     if dry_run:
         _print_preview(dry.preview(config), json=json)
@@ -89,18 +80,9 @@ def train(
     raise typer.Exit(_CODES[report.ending])
 
 
-def _train_by_verl(config: TrainConfig, run: VerlRun, *, dry_run: bool) -> None:
-    """Print the command, alone on standard output, and run it unless it is only asked for."""
-    screen.out().print(shown(run), soft_wrap=True, markup=False, highlight=False)
-    if dry_run:
-        return
+def _write(run: VerlRun, config: TrainConfig) -> None:
     with watching_index(config.corpus or config.retriever) as index:
         write(run, config, index)
-    if launch(run) != 0:
-        screen.err().print(
-            "verl did not end well; what it said is above. The same command goes on from its checkpoint."
-        )
-        raise typer.Exit(ExitCode.ERROR)
 
 
 def _line(metrics: recipe.Metrics, steps: int) -> None:

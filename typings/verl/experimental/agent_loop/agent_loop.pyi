@@ -3,9 +3,13 @@ from typing import Any
 
 from questwell.llm.policy import Policy, Tokenizer
 
+class _AgentConfig:
+    num_workers: int
+
 class _RolloutConfig:
     prompt_length: int
     response_length: int
+    agent: _AgentConfig
 
 class AgentLoopMetrics:
     def __init__(self, *, generate_sequences: float, tool_calls: float) -> None: ...
@@ -19,12 +23,15 @@ class AgentLoopOutput:
         response_ids: list[int],
         response_mask: list[int],
         response_logprobs: list[float],
+        reward_score: float | None,
         num_turns: int,
         metrics: AgentLoopMetrics,
         extra_fields: dict[str, Any],
     ) -> None: ...
 
 class AgentLoopBase:
+    config: Any
+    """The whole of verl's config."""
     rollout_config: _RolloutConfig
     server_manager: Policy
     tokenizer: Tokenizer

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopMetrics, AgentLoopOutput
 
 from questwell.agents.protocol import Limits, Tags
-from questwell.agents.rollout import Budget, Rollout, rollout
+from questwell.agents.rollout import Budget, rollout
 from questwell.agents.session import DirectSession
 from questwell.agents.tools import Shelf
 from questwell.errors import Untrainable
@@ -25,7 +25,7 @@ from questwell.retrieval.choose import open_retriever
 from questwell.retrieval.lexical import LexicalIndex
 from questwell.retrieval.retriever import Retriever
 from questwell.training.engines.verl.reward import PLAYED, Played
-from questwell.types.trajectory import StopReason
+from questwell.types.trajectory import StopReason, TokenView
 
 
 class _Message(BaseModel):
@@ -78,7 +78,7 @@ class QuestwellLoop(AgentLoopBase):
         if prompt_tokens > self.rollout_config.prompt_length:
             most = self.rollout_config.prompt_length
             raise Untrainable(f"a prompt has {prompt_tokens} tokens, data.max_prompt_length is {most}: raise it")
-        engine, started = _Engine(self.server_manager), time.perf_counter()
+        engine, started = Engine(self.server_manager), time.perf_counter()
         client = PolicyClient(
             engine,
             self._codec,
@@ -88,7 +88,15 @@ class QuestwellLoop(AgentLoopBase):
         seed = _seed(self._random_seed, row.index, row.global_steps, row.session_id)
         session = DirectSession(client, self._retriever)
         played = await rollout(opening, Tags(), session, self._budget, self._limits, seed, Shelf())
-        return _output(played, engine, time.perf_counter() - started)
+        if played.stop is StopReason.ERRORED or played.tokens is None:
+            raise Untrainable(played.error or f"the rollout has no tokens: it stopped as {played.stop.value!r}")
+        said = Played(
+            answer=played.finish.answer if played.finish else None,
+            searches=sum(turn.query is not None for turn in played.turns),
+            stop=played.stop.value,
+        )
+        seconds = time.perf_counter() - started
+        return output_of(played.tokens, engine, messages=len(played.turns), played=said, seconds=seconds)
 
 
 @lru_cache(maxsize=2)
@@ -97,15 +105,17 @@ def codec_of(tokenizer: Tokenizer) -> ChatCodec:
     return ChatCodec(tokenizer)
 
 
-class _Engine:
+class Engine:
     """verl's server client as a `Policy`, its time and the versions of the weights that it sampled with kept."""
 
     def __init__(self, client: Policy) -> None:
+        """Nothing is sampled yet."""
         self._client = client
         self.seconds = 0.0
         self.versions: list[int] = []
 
     async def generate(self, request_id: str, *, prompt_ids: list[int], sampling_params: dict[str, Any]) -> TokenOutput:
+        """As `Policy.generate`."""
         started = time.perf_counter()
         output: Any = await self._client.generate(request_id, prompt_ids=prompt_ids, sampling_params=sampling_params)
         self.seconds += time.perf_counter() - started
@@ -133,24 +143,22 @@ def _seed(*place: object) -> int:
     return int.from_bytes(hashlib.sha256("/".join(map(str, place)).encode()).digest()[:4]) >> 1
 
 
-def _output(played: Rollout, engine: _Engine, seconds: float) -> AgentLoopOutput:
-    if played.stop is StopReason.ERRORED or played.tokens is None:
-        raise Untrainable(played.error or f"the rollout has no tokens: it stopped as {played.stop.value!r}")
+def output_of(
+    tokens: TokenView, engine: Engine, *, messages: int, played: Played, seconds: float, reward: float | None = None
+) -> AgentLoopOutput:
+    """A rollout as verl takes it; without a `reward` verl asks for one."""
     versions: Sequence[int | None] = engine.versions or [None]
     return AgentLoopOutput(
-        prompt_ids=list(played.tokens.prompt_ids),
-        response_ids=list(played.tokens.response_ids),
-        response_mask=list(played.tokens.response_mask),
-        response_logprobs=list(played.tokens.response_logprobs),
-        num_turns=2 * len(played.turns),
-        metrics=AgentLoopMetrics(generate_sequences=engine.seconds, tool_calls=seconds - engine.seconds),
+        prompt_ids=list(tokens.prompt_ids),
+        response_ids=list(tokens.response_ids),
+        response_mask=list(tokens.response_mask),
+        response_logprobs=list(tokens.response_logprobs),
+        reward_score=reward,
+        num_turns=2 * messages,
+        metrics=AgentLoopMetrics(generate_sequences=engine.seconds, tool_calls=max(0.0, seconds - engine.seconds)),
         extra_fields={
             "min_global_steps": min(versions, key=lambda version: version or 0),
             "max_global_steps": max(versions, key=lambda version: version or 0),
-            PLAYED: Played(
-                answer=played.finish.answer if played.finish else None,
-                searches=sum(turn.query is not None for turn in played.turns),
-                stop=played.stop.value,
-            ).model_dump(),
+            PLAYED: played.model_dump(),
         },
     )

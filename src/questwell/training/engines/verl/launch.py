@@ -62,7 +62,12 @@ def prepare(run: VerlRun, train: Sequence[Question], test: Sequence[Question]) -
     prompts = Prompts(run.prompts)
     for split, questions in (("train", train), ("test", test)):
         write_rows(run.folder / f"{split}.parquet", rows(questions, split, prompts, run.budget.turns))
-    agent = {
+    write_agents(run, solver_agent(run))
+
+
+def solver_agent(run: VerlRun) -> dict[str, object]:
+    """The row of `agent.yaml` that plays the solver on a given question."""
+    return {
         "name": AGENT,
         "_target_": f"{_HERE}.agent_loop.QuestwellLoop",
         "retriever": run.retriever,
@@ -72,7 +77,11 @@ def prepare(run: VerlRun, train: Sequence[Question], test: Sequence[Question]) -
         "turn_tokens": run.turn_tokens,
         "random_seed": run.random_seed,
     }
-    (run.folder / "agent.yaml").write_text(json.dumps([agent], indent=1) + "\n", encoding="utf-8")  # JSON is YAML
+
+
+def write_agents(run: VerlRun, *agents: Mapping[str, object]) -> None:
+    """Write `agent.yaml`."""
+    (run.folder / "agent.yaml").write_text(json.dumps(agents, indent=1) + "\n", encoding="utf-8")  # JSON is YAML
 
 
 def command(run: VerlRun) -> list[str]:

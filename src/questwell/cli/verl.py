@@ -1,0 +1,37 @@
+"""`--engine verl`, for the verbs that train: its flags, and how its command is told and run."""
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from questwell.cli import screen
+from questwell.cli.codes import ExitCode
+from questwell.training.engines.verl.launch import VerlRun, launch, shown
+
+
+class Engine(StrEnum):
+    """Who trains."""
+
+    LOCAL = "local"
+    VERL = "verl"
+
+
+ENGINE = Annotated[Engine, typer.Option("--engine", help="Who trains: this process, or verl on a cluster.")]
+NODES = Annotated[int, typer.Option("--nodes", min=1, help="Machines (verl).")]
+GPUS = Annotated[int, typer.Option("--gpus", min=1, help="GPUs of each machine (verl).")]
+VERL = Annotated[list[str] | None, typer.Option("--verl", metavar="KEY=VALUE", help="A key of verl's own.")]
+
+
+def run_by_verl(run: VerlRun, write: Callable[[], None], *, dry_run: bool) -> None:
+    """Print the command, alone on standard output, and run it after `write` unless it is only asked for."""
+    screen.out().print(shown(run), soft_wrap=True, markup=False, highlight=False)
+    if dry_run:
+        return
+    write()
+    if launch(run) != 0:
+        screen.err().print(
+            "verl did not end well; what it said is above. The same command goes on from its checkpoint."
+        )
+        raise typer.Exit(ExitCode.ERROR)

@@ -1,0 +1,52 @@
+"""Rows of verl that are played together: what their loop (`table_loop.py`) asks of whoever plays them. Needs no verl.
+
+The engine knows no game: who plays is named in `agent.yaml`, as `recipes/selfplay_table.py` for self-play.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from questwell.llm.client import LLM
+from questwell.types.trajectory import Trajectory
+
+
+class Lines(Protocol):
+    """Lines to the policy, one a rollout."""
+
+    def open(self, name: str, *, learnt: bool) -> LLM:
+        """A line for the rollout `name`. One that is not learnt from is sampled at the temperature that it asks for."""
+        ...
+
+
+_L = TypeVar("_L", bound=Lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What is learnt from one rollout."""
+
+    rollout: str
+    """Its name, as its line was opened."""
+    trajectory: Trajectory
+    reward: float
+
+
+class Tables(Protocol):
+    """Where rows are played."""
+
+    rows: int
+    """Of a step, a count."""
+    workers: int
+    """Of verl, each with an equal share of the rows, a count."""
+
+    async def share(self, row: Mapping[str, Any], step: int, attempt: int, lines: _L) -> tuple[Share | None, _L]:
+        """What is learnt from an attempt at a row, None is nothing, and the lines by which it was played.
+
+        Args:
+            row: its `extra_info`.
+            step: of the run, from 1.
+            attempt: which member of the row's group.
+            lines: to the policy; those of one row may serve for all.
+        """
+        ...
