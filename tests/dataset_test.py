@@ -14,7 +14,7 @@ from questwell.agents.prompts import Prompts
 from questwell.agents.protocol import Tags, read_tags
 from questwell.cli.app import app
 from questwell.datasets.split import documents
-from questwell.errors import ConfigError, StoreError
+from questwell.errors import BenchmarkError, ConfigError, StoreError
 from questwell.recipes.config import resolve
 from questwell.recipes.dataset import build, read_manifest
 from questwell.recipes.dataset_config import DatasetConfig
@@ -201,6 +201,46 @@ def test_a_planted_benchmark_question_is_reported_then_dropped(run: Path, librar
     dropped = build([run], tmp_path / "b", resolve(DatasetConfig, {**values, "drop_overlaps": True}))
     assert dropped.dropped["contaminated"] >= 1
     assert planted.id not in {item.id for part in by_split(tmp_path / "b").values() for item in part}
+
+
+def test_no_evidence_is_shared_with_another_datasets_test(run: Path, made: Path, library: Path, tmp_path: Path) -> None:
+    values = {"prompts": library / "prompts", "split": "train:1"}
+    files = [made / "data" / f"{name}.parquet" for name in ("test", "dev")]
+    manifest = build([run], tmp_path / "d", resolve(DatasetConfig, {**values, "apart_from": files}))
+    kept = by_split(tmp_path / "d")["train"]
+    theirs = {item.id for name in ("test", "dev") for item in by_split(made)[name]}
+    taken = set[str]().union(*(documents(item) for path in files for item in read_parquet(path, Item)))
+    assert taken and not any(documents(item) & taken for item in kept)
+    gone = [row for row in rows(tmp_path / "d" / "dropped.jsonl") if row["reason"] == "shares_evidence"]
+    assert {row["item_id"] for row in gone} >= theirs
+    assert (
+        manifest.dropped["shares_evidence"]
+        == len(gone)
+        == len(items(run)) - len(kept) - manifest.dropped.get("duplicate", 0)
+    )
+    assert manifest.settings["apart_from"] == ["bridges/data/test.parquet", "bridges/data/dev.parquet"]
+    (tmp_path / "no.jsonl").write_text('{"question": "Who?"}\n')
+    with pytest.raises(BenchmarkError, match="no item of ours"):
+        build([run], tmp_path / "e", resolve(DatasetConfig, {**values, "apart_from": str(tmp_path / "no.jsonl")}))
+
+
+def test_a_split_may_hold_so_many(run: Path, made: Path, library: Path, tmp_path: Path) -> None:
+    values = {"prompts": library / "prompts"}
+    whole = by_split(made)
+    build([run], tmp_path / "d", resolve(DatasetConfig, {**values, "at_most": "train:7,dev:1000"}))
+    few = by_split(tmp_path / "d")
+    assert len(few["train"]) == 7 < len(whole["train"])
+    assert (few["dev"], few["test"]) == (whole["dev"], whole["test"])
+    order = {item.id: at for at, item in enumerate(whole["train"])}
+    assert [order[item.id] for item in few["train"]] == sorted(order[item.id] for item in few["train"])
+    assert few["train"] != whole["train"][:7]  # drawn, not the first
+    surplus = [row for row in rows(tmp_path / "d" / "dropped.jsonl") if row["reason"] == "surplus"]
+    assert {row["item_id"] for row in surplus} == order.keys() - {item.id for item in few["train"]}
+    with pytest.raises(ConfigError, match="no split 'tset'"):
+        build([run], tmp_path / "e", resolve(DatasetConfig, {**values, "at_most": "tset:7"}))
+    for wrong in ("train", "train:0", "train:1.5", "train:1,train:2"):
+        with pytest.raises(ConfigError, match="expected names with counts"):
+            resolve(DatasetConfig, {**values, "at_most": wrong})
 
 
 def test_what_cannot_be_is_refused_and_leaves_nothing(run: Path, library: Path, tmp_path: Path) -> None:

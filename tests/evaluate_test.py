@@ -20,7 +20,7 @@ from questwell.recipes.evaluate import EvalReport, configure, evaluate, question
 from questwell.recipes.evaluate_config import Mode, RescoreConfig
 from questwell.recipes.evaluate_means import make_judge, make_solver
 from questwell.recipes.evaluate_preview import eval_preview
-from questwell.recipes.evaluation import compare_runs, evaluation
+from questwell.recipes.evaluation import compare_pooled, compare_runs, evaluation
 from questwell.recipes.generate import Ending
 from questwell.recipes.rescore import rescore
 from questwell.recipes.status import status
@@ -232,6 +232,32 @@ async def test_systems_are_compared_on_the_questions_they_share(library: Path, b
         compare_runs([tmp_path / "a"], "em")
     with pytest.raises(ConfigError, match="metric"):
         compare_runs([tmp_path / "a", tmp_path / "b"], "bleu")
+
+
+async def test_several_evaluations_of_a_system_count_as_one(library: Path, tmp_path: Path) -> None:
+    def better(request: Request) -> Completion:
+        return Completion(answer(request).text.replace("about ", ""), "scripted")
+
+    whole = write_questions(tmp_path / "whole.jsonl", QUESTIONS)
+    lines = whole.read_text(encoding="utf-8").splitlines(keepends=True)
+    for part, half in {"x": lines[:10], "y": lines[10:]}.items():
+        (tmp_path / f"{part}.jsonl").write_text("".join(half), encoding="utf-8")
+    for part in ("whole", "x", "y"):
+        await play(library, tmp_path / f"{part}.jsonl", tmp_path / f"a-{part}")
+        await play(library, tmp_path / f"{part}.jsonl", tmp_path / f"b-{part}", ScriptedLLM(better))
+
+    def of(*parts: str) -> dict[str, list[Path]]:
+        return {system: [tmp_path / f"{system}-{part}" for part in parts] for system in "ab"}
+
+    together, once = compare_pooled(of("x", "y"), "em"), compare_pooled(of("whole"), "em")
+    assert [row.comparison for row in together] == [row.comparison for row in once]
+    assert [(row.first, row.second, row.group) for row in together][:2] == [
+        ("a", "b", "all"),
+        ("a", "b", "plain: 2 hops"),
+    ]
+    assert together[0].comparison is not None and together[0].comparison.difference.n == QUESTIONS
+    with pytest.raises(ConfigError, match="ask different questions"):
+        compare_pooled(of("x", "whole"), "em")
 
 
 async def test_verbs_of_generate_say_what_it_is(library: Path, bench: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from questwell.llm.client import Completion, Request
 from questwell.llm.scripted import ScriptedLLM
 from questwell.recipes.export import Format, export, items, read_items
 from questwell.recipes.generate import Ending, Report, configure, generate
+from questwell.recipes.means import open_means
 from questwell.recipes.progress import Progress
 from questwell.recipes.status import status
 from questwell.recipes.story import story
@@ -45,6 +46,20 @@ def ledger(run: Path) -> list[tuple[object, ...]]:
 def accepted(run: Path) -> list[tuple[int, str, str]]:
     with RunReader(run) as reader:
         return [(p.index, p.question or "", p.answer or "") for p in reader.plays() if p.status is PlayStatus.ACCEPTED]
+
+
+async def test_a_callers_own_models_play_under_the_names_of_the_config(library: Path, tmp_path: Path) -> None:
+    scripted = {name: ScriptedLLM(world.play, name=name) for name in ("writer", "reader")}
+    config = configure(tmp_path, world.values(library, seeds=6, llm="writer", solver_llm="reader"), resume=False)
+    with pytest.raises(ConfigError, match="'writer'"):
+        open_means(config)
+    means = open_means(config, clients=scripted)
+    assert means.facts()["solver model"] == "reader" and means.facts()["judge model"] == "writer"
+    assert (await generate(config, tmp_path, means)).ending is Ending.COMPLETE
+    roles = {
+        name: {request.messages[0].content.split()[1] for request in llm.requests} for name, llm in scripted.items()
+    }
+    assert roles["reader"] == {"solver"} and {"proposer", "repair"} <= roles["writer"]
 
 
 async def test_funnel_adds_up_and_each_fate_has_its_reason(library: Path, tmp_path: Path) -> None:

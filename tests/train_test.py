@@ -94,6 +94,16 @@ async def test_two_ranks_learn_what_one_process_learns(tmp_path: Path, algorithm
     same(tmp_path / "one", tmp_path / "two", rel=1e-3, abs=1e-4)
 
 
+async def test_the_same_data_under_other_ids_trains_the_same(tmp_path: Path) -> None:
+    """An item's id names the run that made it, so the same data made again has other ids."""
+    chosen = config(steps=2)
+    await play(tmp_path / "one", chosen)
+    made = means(chosen)
+    renamed = [replace(one, id=f"another-run-{one.id}") for one in made.questions]
+    await train(chosen, tmp_path / "other", replace(made, questions=renamed))
+    same(tmp_path / "one", tmp_path / "other", rel=1e-6)
+
+
 async def test_what_was_not_judged_is_dropped_and_counted(tmp_path: Path) -> None:
     class Moody:
         def __init__(self) -> None:

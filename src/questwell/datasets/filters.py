@@ -27,7 +27,8 @@ class Dropped:
 
     item_id: str
     reason: str
-    """One word, for counting: `difficulty`, `solve_rate`, `answer_type`, `gate`, `duplicate`, `contaminated`."""
+    """For counting: `difficulty`, `solve_rate`, `answer_type`, `gate`, `shares_evidence`, `duplicate`, `contaminated`,
+    `surplus`."""
     detail: str
 
 

@@ -2,12 +2,27 @@
 
 import random
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from questwell.errors import ConfigError
 from questwell.types.dataset import Item
 
 DEFAULT: Mapping[str, float] = {"train": 0.8, "dev": 0.1, "test": 0.1}
+
+
+def parse_counts(text: str) -> dict[str, int]:
+    """`train:100,test:50` as counts.
+
+    Raises:
+        ConfigError: it is not of that form.
+    """
+    counts: dict[str, int] = {}
+    for part in text.split(","):
+        name, _, number = part.strip().partition(":")
+        if not name.isidentifier() or name in counts or not number.isdecimal() or not int(number):
+            raise ConfigError(f"at_most = {text!r}: expected names with counts, such as train:1000,test:200")
+        counts[name] = int(number)
+    return counts
 
 
 def parse_shares(text: str) -> dict[str, float]:
@@ -56,8 +71,13 @@ def documents(item: Item) -> frozenset[str]:
 
     Named with the corpus, so that equal ids of two corpora are two documents.
     """
-    seed = item.seed_passage_id.rpartition("#")[0] or item.seed_passage_id
-    return frozenset(f"{item.corpus}\0{name}" for name in (*item.evidence_document_ids, seed))
+    return documents_of(item.corpus, item.evidence_document_ids, item.seed_passage_id)
+
+
+def documents_of(corpus: str, evidence_document_ids: Iterable[str], seed_passage_id: str) -> frozenset[str]:
+    """`documents` of an item that is known by these fields alone."""
+    seed = seed_passage_id.rpartition("#")[0] or seed_passage_id
+    return frozenset(f"{corpus}\0{name}" for name in (*evidence_document_ids, seed))
 
 
 def split(items: Sequence[Item], shares: Mapping[str, float], *, seed: int = 0) -> dict[str, list[Item]]:
@@ -84,3 +104,9 @@ def split(items: Sequence[Item], shares: Mapping[str, float], *, seed: int = 0) 
         )
     order = {item.id: at for at, item in enumerate(items)}
     return {name: sorted(part, key=lambda item: order[item.id]) for name, part in dealt.items()}
+
+
+def thin(items: Sequence[Item], count: int, *, seed: int = 0) -> list[Item]:
+    """`count` of the items, drawn at random and in their own order; all when there are no more."""
+    drawn = random.Random(f"{seed}/thin").sample(range(len(items)), min(count, len(items)))
+    return [items[at] for at in sorted(drawn)]

@@ -27,9 +27,10 @@ from questwell.datasets.filters import Dropped, choose
 from questwell.datasets.manifest import File, Manifest, Source, counts, licences, total
 from questwell.datasets.qrels import beir_qrels, corpus_rows, query_rows, trec_qrels
 from questwell.datasets.rows import Row, sft_rows, sharegpt_rows, trl_rows, verl_rows
-from questwell.datasets.split import components, documents, parse_shares, split
-from questwell.errors import StoreError
+from questwell.datasets.split import components, documents, documents_of, parse_shares, split, thin
+from questwell.errors import BenchmarkError, ConfigError, StoreError
 from questwell.evaluation.benchmarks import load, parse_source
+from questwell.evaluation.records import records
 from questwell.recipes.dataset_config import DatasetConfig, Export
 from questwell.recipes.export import items
 from questwell.recipes.funnel import funnel
@@ -64,14 +65,15 @@ def build(runs: Sequence[Path], out: Path, config: DatasetConfig) -> Manifest:
 
     Raises:
         StoreError: a run cannot be read, no item is left, or `out` is there already or cannot be written.
-        ConfigError: a benchmark that cannot be read, or a split that would be empty.
+        BenchmarkError: a benchmark, or a file of items to keep apart from, that cannot be read.
+        ConfigError: a split that would be empty.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise StoreError(f"{str(out)!r} is there already; name another --out")
     gathered = [_gather(run) for run in runs]
     samples = {sample.item.id: sample for found, _ in gathered for sample in found}
     questions = [question for text in config.benchmarks for question in load(parse_source(text)).questions]
-    parts = _parts(samples, questions, config)
+    parts = _parts(samples, questions, _documents_in(config.apart_from), config)
     name = out.name
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -128,8 +130,29 @@ def _solutions(outcome: object) -> tuple[Trajectory, ...]:
     return tuple(attempt.trajectory for attempt in outcome.rounds[-1].attempts if attempt.right)
 
 
-def _parts(samples: dict[str, Sample], questions: Sequence[Question], config: DatasetConfig) -> _Parts:
+def _documents_in(files: Sequence[Path]) -> dict[str, str]:
+    """The documents behind the items of other datasets, each with the file that names it."""
+    taken: dict[str, str] = {}
+    for path in files:
+        for place, record in records(path):
+            try:
+                named = documents_of(record["corpus"], record["evidence_document_ids"], record["seed_passage_id"])
+            except (KeyError, TypeError, AttributeError) as error:
+                raise BenchmarkError(
+                    f"apart_from: {place} is no item of ours ({type(error).__name__}: {error}); name files such as "
+                    "DATASET/data/test.parquet"
+                ) from error
+            taken |= dict.fromkeys(named, "/".join(path.parts[-3:]))
+    return taken
+
+
+def _parts(
+    samples: dict[str, Sample], questions: Sequence[Question], taken: dict[str, str], config: DatasetConfig
+) -> _Parts:
     chosen, dropped = choose([sample.item for sample in samples.values()], config.wanted())
+    shared = {item.id: taken[name] for item in chosen for name in sorted(documents(item) & taken.keys(), reverse=True)}
+    dropped += [Dropped(name, "shares_evidence", f"with an item of {path}") for name, path in shared.items()]
+    chosen = [item for item in chosen if item.id not in shared]
     kept, duplicates = deduplicate(chosen, threshold=config.near_duplicates or None)
     dropped += [Dropped(d.item_id, "duplicate", _of(d)) for d in duplicates]
     found = overlaps(kept, questions, words=config.ngram)
@@ -144,6 +167,12 @@ def _parts(samples: dict[str, Sample], questions: Sequence[Question], config: Da
         reasons = ", ".join(f"{count} {reason}" for reason, count in Counter(d.reason for d in dropped).items())
         raise StoreError(f"no item is left ({reasons or 'the runs accepted none'}); questwell status RUN says why")
     parted = split(kept, parse_shares(config.split), seed=config.seed)
+    if unknown := config.counts.keys() - parted:
+        raise ConfigError(f"at_most = {config.at_most!r}: there is no split {min(unknown)!r}")
+    for name, count in config.counts.items():
+        few = thin(parted[name], count, seed=config.seed)
+        dropped += [Dropped(item.id, "surplus", f"{name} holds {count}") for item in parted[name] if item not in few]
+        parted[name] = few
     return _Parts(
         splits={name: [samples[item.id] for item in part] for name, part in parted.items()},
         dropped=dropped,
@@ -184,7 +213,12 @@ def _write(folder: Path, name: str, parts: _Parts, sources: Sequence[Source], co
         overlaps=dict(sorted(Counter(overlap.benchmark for overlap in parts.overlaps).items())),
         benchmarks=parts.benchmarks,
         usage=total([source.usage for source in sources]),
-        settings={**config.model_dump(mode="json"), "benchmarks": sorted(parts.benchmarks), "prompts": writer.hash},
+        settings={
+            **config.model_dump(mode="json"),
+            "benchmarks": sorted(parts.benchmarks),
+            "apart_from": ["/".join(path.parts[-3:]) for path in config.apart_from],
+            "prompts": writer.hash,
+        },
         files=writer.files,
     )
     (folder / "README.md").write_text(card(manifest), encoding="utf-8")

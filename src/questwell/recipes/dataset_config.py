@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, field_validator
 
 from questwell.datasets.filters import Wanted
-from questwell.datasets.split import parse_shares
+from questwell.datasets.split import parse_counts, parse_shares
 from questwell.errors import ConfigError
 from questwell.recipes.config import RecipeConfig
 from questwell.types.game import AnswerType, Gate
@@ -34,6 +34,10 @@ class DatasetConfig(RecipeConfig):
     """Splits with their shares; items that share an evidence document stay in one."""
     seed: int = 0
     """Fixes which items go to which split."""
+    at_most: str | None = None
+    """Items that a split may hold, as in train:1000,test:200; drawn at random, by default all."""
+    apart_from: Annotated[tuple[Path, ...], BeforeValidator(_parts)] = ()
+    """Files of items, such as the test split of another dataset, with which no evidence may be shared."""
     difficulty: str | None = None
     """Search steps that an item may need, as in 2..7; by default any."""
     solve_rate: str | None = None
@@ -66,6 +70,14 @@ class DatasetConfig(RecipeConfig):
             raise ValueError(str(error)) from None
         return text
 
+    @field_validator("at_most")
+    @classmethod
+    def _at_most(cls, text: str | None) -> str | None:
+        try:
+            return text if text is None or parse_counts(text) else None
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+
     @field_validator("difficulty", "solve_rate")
     @classmethod
     def _range(cls, text: str | None) -> str | None:
@@ -79,6 +91,11 @@ class DatasetConfig(RecipeConfig):
         if wrong := [name for name in names if not all(name.partition("=")[::2])]:
             raise ValueError(f"expected NAME=FILE, not {wrong[0]!r}")
         return names
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """`at_most` by split."""
+        return parse_counts(self.at_most) if self.at_most else {}
 
     def wanted(self) -> Wanted:
         """The filters."""

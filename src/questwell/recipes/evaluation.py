@@ -119,28 +119,26 @@ def attempted(run: RunReader) -> list[Attempted]:
 
 
 def compare_runs(folders: Sequence[Path], metric: str) -> list[Versus]:
-    """Each two of the evaluations, over all questions and by group.
+    """Each two of the evaluations, over all questions and by group; as `compare_pooled`."""
+    if len(set(map(str, folders))) < len(folders):
+        raise ConfigError("a run is named twice")
+    return compare_pooled({str(folder): [folder] for folder in folders}, metric)
+
+
+def compare_pooled(named: Mapping[str, Sequence[Path]], metric: str) -> list[Versus]:
+    """Each two systems, over all questions and by group.
 
     Args:
-        folders: of the runs.
+        named: the evaluations of each system; several of one system, on different questions, count as one.
         metric: `em`, `f1`, `searches`, or a judge's name.
 
     Raises:
-        ConfigError: fewer than two, or a metric that one of them does not have.
-        StoreError: one cannot be read.
+        ConfigError: fewer than two systems, a metric that a run does not have, or a question that a system has twice.
+        StoreError: a run cannot be read.
     """
-    if len(folders) < 2:
+    if len(named) < 2:
         raise ConfigError("a comparison needs two runs of evaluate, or more")
-    systems: dict[str, list[Attempted]] = {}
-    for folder in folders:
-        with RunReader(folder) as run, run.snapshot():
-            info_of(run, KIND)
-            known = ["em", "f1", "searches", *judge_names(run.scorings()).values()]
-            if metric not in known:
-                raise ConfigError(f"metric = {metric!r}: {str(folder)!r} has {', '.join(known)}")
-            systems[str(folder)] = attempted(run)
-    if len(systems) < len(folders):
-        raise ConfigError("a run is named twice")
+    systems = {name: pooled(folders, metric) for name, folders in named.items()}
     first = next(iter(systems.values()))
     groups = {"all": {""}, **{name: {name} for name in sorted({_group(one) for one in first} - {""})}}
     found: list[Versus] = []
@@ -155,6 +153,24 @@ def compare_runs(folders: Sequence[Path], metric: str) -> list[Versus]:
             for a, b, comparison in row
         ]
     return found
+
+
+def pooled(folders: Sequence[Path], metric: str = "em") -> list[Attempted]:
+    """The questions of several evaluations of one system as those of one, in order. Raises as `compare_pooled`."""
+    asked: dict[tuple[str, str], Attempted] = {}
+    for folder in folders:
+        with RunReader(folder) as run, run.snapshot():
+            info_of(run, KIND)
+            known = ["em", "f1", "searches", *judge_names(run.scorings()).values()]
+            if metric not in known:
+                raise ConfigError(f"metric = {metric!r}: {str(folder)!r} has {', '.join(known)}")
+            for one in attempted(run):
+                if asked.setdefault((one.question.benchmark, one.question.id), one) is not one:
+                    raise ConfigError(
+                        f"{str(folder)!r} and another run of the same system both ask {one.question.id!r} of "
+                        f"{one.question.benchmark}: runs that are counted as one must ask different questions"
+                    )
+    return list(asked.values())
 
 
 def _group(one: Attempted) -> str:

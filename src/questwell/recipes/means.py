@@ -77,8 +77,13 @@ class Means:
             await self.elsewhere.aclose()
 
 
-def open_means(config: Config, watching: Watching | None = None) -> Means:
+def open_means(config: Config, watching: Watching | None = None, clients: Mapping[str, LLM] | None = None) -> Means:
     """What `config` names; its index is built if it does not exist yet. No model is called.
+
+    Args:
+        config: of the run.
+        watching: whoever watches the index being built.
+        clients: models of the caller's own, by the names that `config` gives them; they are closed with the rest.
 
     Raises:
         ConfigError: a model or a prompt file that cannot be.
@@ -86,7 +91,7 @@ def open_means(config: Config, watching: Watching | None = None) -> Means:
     """
     prompts = Prompts(config.prompts)
     styles = {role: _style(config, role) for role in Role}
-    llms = _connect(config)
+    llms = _connect(config, clients or {})
     elsewhere = open_elsewhere(config)  # before the index, which may take long: a missing key is told at once
     players = make_players(config, prompts, styles)
     return Means(open_index(config, watching), llms, players, prompts.hash, styles, elsewhere)
@@ -131,10 +136,11 @@ def _style(config: Config, role: Role) -> Style:
     return Style.STAGED if is_embedded(config.model_of(role)) else Style.FREE
 
 
-def _connect(config: Config) -> Mapping[Role, LLM]:
+def _connect(config: Config, own: Mapping[str, LLM]) -> Mapping[Role, LLM]:
     given = config.price_in is not None and config.price_out is not None
     price = Price(config.price_in or 0.0, config.price_out or 0.0) if given else None
     parallel = 1 if config.early_stop else config.attempts
     options = ConnectOptions(max_in_flight=config.plays_at_once * parallel, price=price)
-    clients = connect_all((config.model_of(role) for role in Role), options)
-    return {role: clients[config.model_of(role)] for role in Role}
+    named = {role: config.model_of(role) for role in Role}
+    clients = {**connect_all((name for name in named.values() if name not in own), options), **own}
+    return {role: clients[name] for role, name in named.items()}

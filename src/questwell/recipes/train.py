@@ -162,6 +162,8 @@ class _Invocation:
         self._folder = folder
         self._means = means
         self._trainer = means.trainer
+        # By position, for an item's id names the run that made it: the same data made again trains the same policy.
+        self._places = {question.id: f"q{at:05d}" for at, question in enumerate(means.questions)}
         self._left = limit
         self._watch = watch
         self._stopping = False
@@ -240,8 +242,8 @@ class _Invocation:
         return list(await asyncio.gather(*(self._attempt(question, step, at) for question in drawn for at in group)))
 
     async def _attempt(self, question: Question, step: int, attempt: int) -> Played:
-        place = Place(question.id, step, Role.SOLVER, attempt)
-        client = self._trainer.client(f"{step}/{question.id}/{attempt}")
+        place = Place(self._places[question.id], step, Role.SOLVER, attempt)
+        client = self._trainer.client(f"{step}/{place.seed}/{attempt}")
         session = DirectSession(client, self._means.retriever)
         trajectory = await self._means.solver.solve(question.question, session, place.random_seed(self._config.seed))
         return Played(question, trajectory, await self._sample(question, trajectory))
