@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -16,11 +17,16 @@ RESULTS = Path(__file__).parent / "results"
 def heading() -> dict[str, object]:
     """Taken before the benchmark starts, so that the load is that of others."""
     return {
-        "command": " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
+        "command": " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *map(without_place, sys.argv[1:])]),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _commit(),
         "machine": _machine(),
     }
+
+
+def without_place(argument: str) -> str:
+    """An argument of the command line in which only the last name of an absolute path is left."""
+    return re.sub(r"(?<![\w.~:/-])~?/(?:[^/\s,;=]+/)*", "", argument)
 
 
 def write(name: str, report: Mapping[str, object]) -> None:

@@ -1,5 +1,7 @@
 """What the documents say exists: flags, keys, files, tables, codes."""
 
+import importlib.util
+import json
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -21,6 +23,7 @@ from questwell.types.game import Reason
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "questwell"
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+RESULTS = sorted((ROOT / "benchmarks" / "results").glob("*.json"))
 FOLDERS = sorted(path.parent.name for path in SOURCE.glob("*/__init__.py"))
 
 each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -140,8 +143,40 @@ def test_presets_that_are_named_exist() -> None:
 
 
 def test_every_result_is_in_the_log() -> None:
-    for path in (ROOT / "benchmarks" / "results").glob("*.json"):
+    for path in RESULTS:
         assert f"benchmarks/{path.stem}.py" in text("docs/log.md"), path.name
+
+
+@pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
+def test_no_result_names_a_place_of_one_machine(path: Path) -> None:
+    def texts(value: object) -> Iterator[str]:
+        if isinstance(value, dict):
+            yield from (text for pair in value.items() for part in pair for text in texts(part))
+        elif isinstance(value, list):
+            yield from (text for part in value for text in texts(part))
+        elif isinstance(value, str):
+            yield value
+
+    places = r"(?<![\w.:/<-])(~|/[\w.-]+)/\w"
+    assert [text for text in texts(json.loads(path.read_text())) if re.search(places, text)] == []
+
+
+def test_a_benchmark_records_its_command_without_places() -> None:
+    spec = importlib.util.spec_from_file_location("report", ROOT / "benchmarks" / "report.py")
+    assert spec is not None and spec.loader is not None
+    report = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(report)
+    for given, kept in {
+        "/tmp/train/learn": "learn",
+        "--work=/home/me/a b": "--work=a b",
+        "musique=/data/dev.jsonl,x=~/b.tsv": "musique=dev.jsonl,x=b.tsv",
+        "runs/a/b": "runs/a/b",
+        "../a": "../a",
+        "m@http://127.0.0.1:9/v1": "m@http://127.0.0.1:9/v1",
+        "0.5/0.7": "0.5/0.7",
+        "--steps": "--steps",
+    }.items():
+        assert report.without_place(given) == kept
 
 
 def test_every_key_has_a_meaning() -> None:
