@@ -174,12 +174,22 @@ def test_ablations_learn_from_one_role_only(taught: Path, tmp_path: Path) -> Non
         assert f"{train}_entropy" in row.values and f"{other}_entropy" not in row.values
 
 
-@pytest.mark.parametrize("given", [{"order": "joint"}, {"order": "proposer-first", "filling": "dynamic-resampling"}])
-def test_other_orders(taught: Path, tmp_path: Path, given: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"order": "joint"},
+        {"order": "proposer-first", "filling": "dynamic-resampling"},
+        {"proposals": 3, "proposer_baseline": "group"},
+    ],
+)
+def test_other_orders_and_groups(taught: Path, tmp_path: Path, given: dict[str, str]) -> None:
     folder = prepared(tmp_path / "run", taught)
     run(configure(folder, {**VALUES, **given, "steps": 1, "eval_every": 0}, resume=False), folder)
     (row,) = told(folder)
     assert {"solver_entropy", "proposer_entropy"} <= row.values.keys()
+    made = [episode.proposed for episode in Record(folder).episodes(1)]
+    assert len({one.seed.answer for one in made}) == 6 // int(given.get("proposals", 1))
+    assert len({one.seed.id for one in made}) == 6
 
 
 def test_changes_and_second_writers_are_refused(whole: Path) -> None:

@@ -5,7 +5,7 @@ Sources are endless, fixed by a random seed, and resumed by their position.
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Protocol
 
@@ -49,6 +49,11 @@ class KnownAnswer:
     aliases: tuple[str, ...] = ()
     hops: int | None = None
     """Searches that its question should need; None: drawn."""
+
+
+def several(seeds: Sequence[AnswerSeed], times: int) -> list[AnswerSeed]:
+    """Each answer `times` times, side by side, as seeds of their own: other names, so other random choices."""
+    return [replace(seed, index=seed.index * times + member) for seed in seeds for member in range(times)]
 
 
 class ListedAnswers:

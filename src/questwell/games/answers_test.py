@@ -1,7 +1,7 @@
 import pytest
 
 from questwell.errors import ConfigError
-from questwell.games.answers import GroundedAnswers, KnownAnswer, ListedAnswers, Position
+from questwell.games.answers import GroundedAnswers, KnownAnswer, ListedAnswers, Position, several
 from questwell.types.corpus import Passage
 from questwell.types.game import AnswerType
 
@@ -55,3 +55,12 @@ def test_nothing_to_ask_for_says_so() -> None:
         ListedAnswers([], (2, 3), 1)
     with pytest.raises(ConfigError, match="no passage"):
         grounded(corpus=[CORPUS[1]] * 3).take(1)
+
+
+def test_several_proposals_of_an_answer_are_seeds_of_their_own() -> None:
+    taken = ListedAnswers([KnownAnswer("a"), KnownAnswer("b"), KnownAnswer("c")], (2, 4), 0).take(4)
+    made = several(taken, 3)
+    assert [seed.answer for seed in made] == [seed.answer for seed in taken for _ in range(3)]
+    assert [seed.hops for seed in made[::3]] == [seed.hops for seed in taken]
+    assert [seed.index for seed in made] == list(range(12))
+    assert several(taken, 1) == taken

@@ -56,6 +56,8 @@ class Rules:
     """Units of noise among the documents that verify a question."""
     noise_unit: NoiseUnit = NoiseUnit.PASSAGES
     payments: Payments = field(default_factory=Payments)
+    proposals: int = 1
+    """Slots side by side that have one answer: none lends another its documents as noise."""
     resamples: int = 3
     """Further proposals of a slot under dynamic resampling, at most."""
 
@@ -153,13 +155,13 @@ def documents(proposed: Proposed) -> tuple[Passage, ...]:
 
 
 def noise(slot: int, found: Sequence[Sequence[Passage]], rules: Rules, random_seed: str) -> tuple[Passage, ...]:
-    """Documents of other slots than `slot` that it has not found itself; fewer when there are no more."""
+    """Documents of slots with another answer, which `slot` has not found itself; fewer when there are no more."""
     rng = random.Random(random_seed)
     own = {passage.id for passage in found[slot]}
     others = [
         tuple(passage for passage in passages if passage.id not in own)
         for at, passages in enumerate(found)
-        if at != slot
+        if at // rules.proposals != slot // rules.proposals
     ]
     if rules.noise_unit is NoiseUnit.TRAJECTORIES:
         useful = [passages for passages in others if passages]

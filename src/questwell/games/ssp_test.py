@@ -319,6 +319,10 @@ def test_noise_is_never_ones_own_and_counts_by_its_unit() -> None:
         whole = {p.id for p in noise(0, found, Rules(noise=2, noise_unit=NoiseUnit.TRAJECTORIES), str(seed))}
         assert whole in ({"t2", "t3", "t4"}, {"t2", "t3", "t5"}, {"t2", "t4", "t5"})
     assert len(noise(0, found, Rules(noise=99), "x")) == 4
+    paired = Rules(noise=99, proposals=2)  # slots 0 and 1 are for one answer, as are 2 and 3
+    assert {p.id for p in noise(0, found, paired, "x")} == {"t4", "t5", "t2"}
+    assert {p.id for p in noise(1, found, paired, "x")} == {"t4", "t5"}
+    assert {p.id for p in noise(3, found, paired, "x")} == {"t0", "t1", "t2", "t3", "t5"}
     assert noise(0, found[:1], Rules(noise=4), "x") == () == noise(0, found, Rules(noise=0), "x")
 
 

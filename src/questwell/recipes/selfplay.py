@@ -21,7 +21,7 @@ from pydantic import TypeAdapter
 from questwell import __version__
 from questwell.agents.session import Sessions
 from questwell.errors import BudgetReached, ConfigChanged, ConfigError
-from questwell.games.answers import Position
+from questwell.games.answers import Position, several
 from questwell.games.pool import Pool
 from questwell.games.ssp import Step, all_ended, play
 from questwell.llm.client import LLM
@@ -217,7 +217,8 @@ class _Invocation:
         number = self._done + 1
         started, sampled = time.perf_counter(), self._means.trainer.policy.sampled
         step = Step(number, self._config.rules(), self._means.players, self._sessions(), self._pool, self._answers.take)
-        episodes = await play(self._answers.take(self._config.batch), step)
+        proposals = self._config.proposals
+        episodes = await play(several(self._answers.take(self._config.batch // proposals), proposals), step)
         self._pool = self._pool.after(number, (problem for episode in episodes if (problem := episode.made)))
         played = time.perf_counter()
         sampled = self._means.trainer.policy.sampled - sampled
@@ -250,7 +251,7 @@ class _Invocation:
         """The updates of a step, in their order, and what they tell of themselves."""
         config = self._config
         solver = solver_samples(episodes) if config.train is not Trained.PROPOSER else []
-        proposer = proposer_samples(episodes) if config.train is not Trained.SOLVER else []
+        proposer = proposer_samples(episodes, config.proposals) if config.train is not Trained.SOLVER else []
         updates: list[list[Sample]] = [solver, proposer]
         if config.order is Order.PROPOSER_FIRST:
             updates.reverse()
@@ -341,7 +342,7 @@ def begin(record: Record, config: Config, facts: dict[str, str], *, resume: bool
             f"{str(record.folder)!r} holds a run already; go on with it by --resume, or name another --out"
         )
     changes = (
-        *differences(cast(Mapping[str, Json], saved.config), new, MAY_CHANGE),
+        *differences(resolve_saved(Config, saved).model_dump(mode="json"), new, MAY_CHANGE),
         *differences(saved.facts, facts),
     )
     if changes:

@@ -104,8 +104,10 @@ class Config(SpendingConfig, IndexConfig):
     """Of the updates: solver-first (paper), proposer-first, or joint."""
     solver_algorithm: Literal["grpo", "reinforce"] = "grpo"
     """How the solver's rollouts are credited."""
-    proposer_baseline: Literal["none", "batch", "hops"] = "none"
-    """What the proposer's reward is compared with: none (paper), the batch, or questions of as many hops."""
+    proposer_baseline: Literal["none", "batch", "hops", "group"] = "none"
+    """What the proposer's reward is compared with: none (paper), batch, hops (as many), group (one answer's; GRPO)."""
+    proposals: int = Field(default=1, ge=1)
+    """Proposals an answer; batch counts all of them."""
     learning_rate: float = Field(default=1e-6, gt=0)
     """Of the policy."""
     warmup_steps: int = Field(default=5, ge=0)
@@ -159,6 +161,12 @@ class Config(SpendingConfig, IndexConfig):
     def _whole(self) -> Self:
         if (self.model == TOY) != (self.corpus == TOY):
             raise ValueError("model toy and corpus toy go together: the tiny model knows the toy world's words only")
+        if self.batch % self.proposals:
+            raise ValueError(f"batch = {self.batch} must be a multiple of proposals = {self.proposals}")
+        if self.proposer_baseline == "group" and self.proposals == 1:
+            raise ValueError("proposer_baseline = group compares proposals for one answer: proposals must be 2 or more")
+        if self.filling is Filling.RESAMPLING and self.proposals > 1:
+            raise ValueError("dynamic-resampling would put other answers beside each other: proposals must be 1")
         if self.corpus == TOY and (self.judge_llm or self.verifier_llm or self.held_out or self.answers):
             raise ValueError("the toy world brings its own answers, judge, verifier and held-out questions")
         return self
@@ -184,6 +192,7 @@ class Config(SpendingConfig, IndexConfig):
             noise=self.noise,
             noise_unit=self.noise_unit,
             payments=Payments(self.payment, _fractions(self.band), self.invalid_reward, self.repetition_penalty),
+            proposals=self.proposals,
             resamples=self.resamples,
         )
 

@@ -149,7 +149,9 @@ def make_trainer(config: Config, start: "Pretrained") -> "Trainer":
     baselines: dict[str, Baseline] = {"none": "none", "batch": "batch", "hops": "stratum"}
     algorithms: dict[Role, Algorithm] = {
         Role.SOLVER: GRPO() if config.solver_algorithm == "grpo" else Reinforce("none"),
-        Role.PROPOSER: Reinforce(baselines[config.proposer_baseline]),
+        Role.PROPOSER: (
+            GRPO() if config.proposer_baseline == "group" else Reinforce(baselines[config.proposer_baseline])
+        ),
     }
     options = Options(
         learning_rate=config.learning_rate,

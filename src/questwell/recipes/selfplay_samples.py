@@ -31,10 +31,13 @@ def solver_samples(episodes: Iterable[Episode]) -> list[Sample]:
     return samples
 
 
-def proposer_samples(episodes: Sequence[Episode]) -> list[Sample]:
-    """Proposals that were paid, if only 0; those that ask for as many hops are of one stratum (hop-group baseline)."""
+def proposer_samples(episodes: Sequence[Episode], proposals: int = 1) -> list[Sample]:
+    """Proposals that were paid, if only 0; those that ask for as many hops are of one stratum (hop-group baseline).
+
+    `proposals` side by side are for one answer, and of one group (GRPO).
+    """
     samples: list[Sample] = []
-    for episode in episodes:
+    for slot, episode in enumerate(episodes):
         proposed = episode.proposed
         tokens = proposed.trajectory.tokens
         if episode.proposer_reward is None or tokens is None:
@@ -43,7 +46,7 @@ def proposer_samples(episodes: Sequence[Episode]) -> list[Sample]:
             Sample(
                 tokens=tokens,
                 reward=episode.proposer_reward,
-                group=proposed.seed.id,
+                group=episodes[slot - slot % proposals].proposed.seed.id,
                 role=Role.PROPOSER,
                 stratum=str(proposed.seed.hops),
                 searches=proposed.trajectory.searches,

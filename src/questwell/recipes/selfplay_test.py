@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from questwell.errors import ConfigError, StoreError
+from questwell.errors import ConfigChanged, ConfigError, StoreError
 from questwell.games.pool import Filling, Pool
 from questwell.games.ssp import NoiseUnit, Rules
 from questwell.recipes.config import resolve
+from questwell.recipes.selfplay import begin
 from questwell.recipes.selfplay_alarms import Bounds, alarms
 from questwell.recipes.selfplay_config import MAY_CHANGE, PRESETS, Config, preset
 from questwell.recipes.selfplay_figures import figures, reasons
@@ -112,6 +113,12 @@ def test_advantages_by_hand() -> None:
     assert first(Reinforce("none"), proposer) == pytest.approx([0.8, 0.2, 0.6, 0.0])
     assert first(Reinforce("batch"), proposer) == pytest.approx([0.4, -0.2, 0.2, -0.4])
     assert first(Reinforce("stratum"), proposer) == pytest.approx([0.3, -0.3, 0.3, -0.3])
+    of_one_answer = proposer_samples([*paid, episode(3, "R", invalid=Invalid.LEAK, filled=True, paid=0.0)], proposals=2)
+    assert [sample.group for sample in of_one_answer] == ["a000000", "a000000", "a000002", "a000002"]
+    half = 0.5**0.5  # each pair: a half of its difference, over its unbiased deviation
+    assert first(GRPO(), of_one_answer) == pytest.approx([half, -half, half, -half], abs=1e-4)
+    lost = replace(paid[1], proposer_reward=None)  # a failed call: the other of its pair is alone, and learns nothing
+    assert first(GRPO(), proposer_samples([paid[0], lost, paid[2], paid[0]], proposals=2))[0] == 0.0
 
 
 def test_figures_by_hand() -> None:
@@ -225,6 +232,9 @@ def test_the_papers_preset_is_the_papers() -> None:
         ({"model": "toy"}, "go together"),
         ({"model": "toy", "corpus": "toy", "judge_llm": "local"}, "brings its own"),
         ({"filling": "none"}, "filling"),
+        ({"batch": 6, "proposals": 4}, "multiple of proposals"),
+        ({"proposer_baseline": "group"}, "2 or more"),
+        ({"batch": 6, "proposals": 2, "filling": "dynamic-resampling"}, "proposals must be 1"),
         ({"nois": 3}, "did you mean 'noise'"),
     ],
 )
@@ -238,3 +248,19 @@ def test_a_row_is_one_line_of_json(tmp_path: Path) -> None:
     record.add(row(0), ())
     (line,) = (tmp_path / "metrics.jsonl").read_text().splitlines()
     assert json.loads(line)["values"]["valid_rate"] == 0.6
+
+
+def test_a_run_that_is_older_than_a_key_has_its_default(tmp_path: Path) -> None:
+    config = resolve(Config, {"model": "m", "corpus": "factbook"})
+    record = Record(tmp_path)
+    begin(record, config, {"world": "w"}, resume=False)
+    info = record.info()
+    assert info is not None and isinstance(info.config, dict)
+    record.begin(replace(info, config={key: value for key, value in info.config.items() if key != "proposals"}))
+    begin(record, config, {"world": "w"}, resume=True)
+    with pytest.raises(ConfigChanged, match="proposals: 1 -> 2"):
+        begin(
+            record, resolve(Config, {"model": "m", "corpus": "factbook", "proposals": 2}), {"world": "w"}, resume=True
+        )
+    with pytest.raises(ConfigChanged, match="world: 'w' -> 'v'"):
+        begin(record, config, {"world": "v"}, resume=True)

@@ -146,6 +146,7 @@ def _refuse(config: Config) -> None:
         "filling": config.filling is Filling.RESAMPLING,
         "solver_algorithm": config.solver_algorithm != "grpo",
         "proposer_baseline": config.proposer_baseline != "none",
+        "proposals": config.proposals > 1,
         "stop_on_alarm": config.stop_on_alarm,
         **{key: getattr(config, key) is not None for key in ("max_cost", "max_tokens", "max_minutes")},
     }
