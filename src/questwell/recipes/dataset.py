@@ -171,7 +171,8 @@ def _parts(
         raise ConfigError(f"at_most = {config.at_most!r}: there is no split {min(unknown)!r}")
     for name, count in config.counts.items():
         few = thin(parted[name], count, seed=config.seed)
-        dropped += [Dropped(item.id, "surplus", f"{name} holds {count}") for item in parted[name] if item not in few]
+        left = {item.id for item in parted[name]} - {item.id for item in few}
+        dropped += [Dropped(item.id, "surplus", f"{name} holds {count}") for item in parted[name] if item.id in left]
         parted[name] = few
     return _Parts(
         splits={name: [samples[item.id] for item in part] for name, part in parted.items()},
