@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+import transformers
 from safetensors import SafetensorError
 from torch import nn
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
-    GgufConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
@@ -39,6 +39,8 @@ class Size:
     parameters: int
     vocabulary: int
     hidden: int
+    inner: int
+    """Within a layer's feed-forward part."""
     layers: int
 
 
@@ -79,10 +81,7 @@ def load(source: str, *, half: bool = False, device: torch.device | str = "cpu")
     dtype = torch.bfloat16 if half else torch.float32
     try:
         tokenizer = _tokenizer_class(Path(folder)).from_pretrained(folder, local_files_only=True, **options)
-        if options:
-            options = {**options, "quantization_config": GgufConfig(dequantize=True)}
-        else:
-            options = {"use_safetensors": True}
+        options = {**options, **_unpacking()} if options else {"use_safetensors": True}
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True, **options)
     except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
         raise ConfigError(f"{source!r} cannot be loaded as a causal language model: {error}") from error
@@ -114,8 +113,15 @@ def size_of(source: str) -> Size:
         parameters=sum(weight.numel() for weight in model.parameters()),
         vocabulary=text.vocab_size,
         hidden=text.hidden_size,
+        inner=getattr(text, "intermediate_size", None) or 4 * text.hidden_size,
         layers=text.num_hidden_layers,
     )
+
+
+def _unpacking() -> dict[str, Any]:
+    """What tells transformers to unpack a GGUF file; an older one, such as verl's, always does."""
+    config = getattr(transformers, "GgufConfig", None)
+    return {"quantization_config": config(dequantize=True)} if config else {}
 
 
 def _tokenizer_class(folder: Path) -> type[Any]:

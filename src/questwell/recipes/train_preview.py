@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from questwell.recipes.train_config import TrainConfig
 from questwell.recipes.train_data import read_questions
-from questwell.recipes.train_means import check_extra
+from questwell.recipes.train_means import check_extra, place
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +38,12 @@ def preview(config: TrainConfig) -> TrainPreview:
         BenchmarkError, ConfigError, StoreError: the data or the model cannot be read.
     """
     check_extra()
-    from questwell.llm.pretrained import best_device, size_of
+    from questwell.llm.pretrained import size_of
     from questwell.training.memory import need
 
     questions = read_questions(config.data)
     size = size_of(config.model)
-    device = config.device or best_device()
+    device, half = place(config)
     needed = need(
         size,
         critic=config.algorithm == "ppo",
@@ -51,7 +51,8 @@ def preview(config: TrainConfig) -> TrainPreview:
         lora_rank=config.lora or None,
         micro_tokens=config.micro_tokens,
         checkpointing=config.checkpointing,
-        half=device.startswith("cuda"),
+        half=device.startswith("cuda") or half,
+        cpu=device == "cpu",
     )
     return TrainPreview(
         model=config.model,

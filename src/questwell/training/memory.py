@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from questwell.llm.pretrained import Size
 
+_HEAP = 1.75
+"""On a CPU: what the C library's heap holds on to, over what is in use (glibc, seen at 135M weights)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Need:
@@ -31,9 +34,13 @@ def need(
     micro_tokens: int,
     checkpointing: bool,
     half: bool,
+    cpu: bool = False,
     ranks: int = 1,
 ) -> Need:
-    """An estimate: exact for weights and optimiser, within a factor of about two for the passes.
+    """An estimate: exact for weights and optimiser; for the passes from what layers like Llama's and Qwen2's keep.
+
+    What Python and torch take by themselves, about 0.4 GiB, is not in it. Compared with what a process really took by
+    `benchmarks/memory.py`.
 
     Args:
         size: of the model.
@@ -42,7 +49,8 @@ def need(
         lora_rank: of the adapters; None trains all weights.
         micro_tokens: of one pass.
         checkpointing: whether activations are computed again.
-        half: compute in bfloat16 (on a GPU).
+        half: compute in bfloat16 on a GPU; on a CPU, frozen weights in bfloat16.
+        cpu: whether that is where it runs.
         ranks: processes that the weights are sharded over.
     """
     width = 2 if half else 4
@@ -55,6 +63,9 @@ def need(
         # an adapter adds rank x (inputs + outputs) to each of about seven matrices a layer, some of them three wide
         trained = learners * size.layers * lora_rank * 24 * size.hidden
         weights = width * size.parameters + 4 * trained
-    activations = micro_tokens * size.hidden * size.layers * width * (2 if checkpointing else 16)
-    logits = micro_tokens * size.vocabulary * 4 * 3
-    return Need(weights, 12 * trained // ranks, activations + logits)
+    # in float32 always: what the two norms keep and the stream between layers; the rest as wide as the passes
+    layer = 4 * 4 * size.hidden + width * (5 * size.hidden + 4 * size.inner)
+    kept = 4 * size.hidden * size.layers + layer if checkpointing else layer * size.layers
+    logits = 4 * 4 * size.vocabulary  # they, their copy without the last column, its softmax, and the gradient
+    passes = micro_tokens * (kept + logits)
+    return Need(weights, 12 * trained // ranks, int(passes * _HEAP) if cpu else passes)
