@@ -1,5 +1,6 @@
 """The agent loop as verl's workers hold it, without Ray: verl's classes and config, a policy that follows a script."""
 
+import asyncio
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +15,9 @@ from verl.experimental.agent_loop.agent_loop import AgentLoopOutput, DictConfigW
 from verl.utils.dataset.rl_dataset import RLHFDataset
 from verl.workers.rollout.replica import TokenOutput
 
-from questwell.errors import RetrievalTimeout, Untrainable
+from questwell.errors import RetrievalError, RetrievalTimeout, Untrainable
 from questwell.toy.model import toy_tokenizer
+from questwell.training.engines.verl.agent_loop import retriever_at
 from questwell.training.engines.verl.launch import VerlRun, prepare
 from questwell.training.engines.verl.reward import PLAYED, compute_score
 
@@ -134,7 +136,9 @@ async def test_members_of_a_group_differ_and_a_repeated_run_does_not(agent: Any,
     first = await seed()
     assert first == await seed()
     others = [await seed(session_id=1), await seed(global_steps=8), await seed(index=4)]
-    assert len({first, *others}) == 4
+    server = Server(SAYS)
+    await played(OmegaConf.merge(agent, {"random_seed": 1}), config, server)
+    assert len({first, *others, server.calls[0][2]["seed"]}) == 5
 
 
 async def test_versions_of_the_weights_are_handed_on(agent: Any, config: Any) -> None:
@@ -143,12 +147,58 @@ async def test_versions_of_the_weights_are_handed_on(agent: Any, config: Any) ->
     assert extra[PLAYED] == {"answer": ASKED.answer, "searches": 2, "stop": "finished"}
 
 
+async def test_the_budget_is_that_of_the_run(agent: Any, config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    async def search(_: object, query: str, k: int) -> tuple[Any, ...]:
+        asked.append(k)
+        return ()
+
+    monkeypatch.setattr("questwell.toy.world.ToyRetriever.search", search)
+    output = await played(OmegaConf.merge(agent, {"top_k": 2, "searches": 1}), config, Server(SAYS))
+    assert asked == [2]
+    assert output.extra_fields[PLAYED]["searches"] == 1
+
+
+async def test_verl_is_told_the_time_and_asked_for_the_reward(agent: Any, config: Any) -> None:
+    class Slow(Server):
+        async def generate(self, *args: Any, **params: Any) -> TokenOutput:
+            await asyncio.sleep(0.05)
+            return await super().generate(*args, **params)
+
+    output = await played(agent, config, Slow(SAYS))
+    assert output.metrics.generate_sequences >= 3 * 0.05
+    assert 0 <= output.metrics.tool_calls < output.metrics.generate_sequences
+    assert output.reward_score is None
+
+
+def test_a_retriever_is_opened_once_a_process(tmp_path: Path) -> None:
+    where = "python:toy_run:retriever"
+    assert retriever_at(where) is retriever_at(where)
+    with pytest.raises(RetrievalError, match="holds no complete index"):  # a folder is one of `questwell index`
+        retriever_at(str(tmp_path))
+
+
 async def test_a_response_never_outgrows_its_limit(agent: Any, config: Any) -> None:
     small = OmegaConf.merge(config, {"data": {"max_response_length": 20}})
     output = await played(agent, small, Server(SAYS))
     assert len(output.response_ids) <= 20
     assert len(output.response_ids) == len(output.response_mask) == len(output.response_logprobs or ())
     assert output.response_mask[-1] == 1  # it ends with what the model said, never with half an observation
+
+
+async def test_what_just_fits_is_played_whole(agent: Any, config: Any) -> None:
+    whole = await played(agent, config, Server(SAYS))
+    room = {"max_prompt_length": len(whole.prompt_ids), "max_response_length": len(whole.response_ids)}
+    fitting = await played(agent, OmegaConf.merge(config, {"data": room}), Server(SAYS))
+    assert fitting.response_ids == whole.response_ids
+    assert fitting.extra_fields[PLAYED]["stop"] == "finished"
+    room["max_response_length"] -= 1
+    cut = await played(agent, OmegaConf.merge(config, {"data": room}), Server(SAYS))
+    assert cut.response_ids == whole.response_ids[:-1]
+    room["max_prompt_length"] -= 1
+    with pytest.raises(Untrainable, match=r"data\.max_prompt_length is"):
+        await played(agent, OmegaConf.merge(config, {"data": room}), Server(SAYS))
 
 
 async def test_an_overlong_prompt_is_refused_not_cut(agent: Any, config: Any) -> None:
