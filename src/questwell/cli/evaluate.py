@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from questwell.cli import screen
-from questwell.cli.codes import ExitCode
+from questwell.cli.ending import CODES, print_unfinished
 from questwell.cli.figures import count, money
 from questwell.cli.flags import config_flags, used
 from questwell.cli.index import watching as watching_index
@@ -21,7 +21,6 @@ from questwell.recipes.config import read_toml, resolve
 from questwell.recipes.evaluate_config import EvalConfig, RescoreConfig
 from questwell.recipes.evaluate_preview import EvalPreview, eval_preview
 from questwell.recipes.evaluation import Evaluation, evaluation
-from questwell.recipes.generate import Ending
 from questwell.recipes.status import tokens
 
 _PANELS = {
@@ -31,14 +30,6 @@ _PANELS = {
     "llm": "The system",
     "benchmarks": "The questions",
     "attempts": "Attempts",
-}
-_CODES = {
-    Ending.COMPLETE: ExitCode.OK,
-    Ending.ERRORED: ExitCode.PARTIAL,
-    Ending.LIMIT: ExitCode.PARTIAL,
-    Ending.STOPPED: ExitCode.PARTIAL,
-    Ending.BUDGET: ExitCode.BUDGET,
-    Ending.FAILING: ExitCode.PARTIAL,
 }
 _LINE_EVERY_S = 10.0
 
@@ -88,12 +79,9 @@ def evaluate(
     else:
         console = screen.out()
         print_evaluation(console, found)
-        if report.ending is not Ending.COMPLETE:
-            more = " with a higher limit" if report.ending is Ending.BUDGET else ""
-            again_by = f"--rescore {folder}" if rescore else f"--resume --out {folder}"
-            console.print(f"Not complete: {one_line(report.message, 400)}.", soft_wrap=True)
-            console.print(f"Go on{more}: questwell evaluate {again_by}", soft_wrap=True)
-    raise typer.Exit(_CODES[report.ending])
+        again_by = f"--rescore {folder}" if rescore else f"--resume --out {folder}"
+        print_unfinished(console, report.ending, report.message, f"evaluate {again_by}")
+    raise typer.Exit(CODES[report.ending])
 
 
 def _print_preview(found: EvalPreview, *, json: bool) -> None:

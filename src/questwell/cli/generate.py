@@ -7,16 +7,15 @@ import typer
 from rich.console import Console
 
 from questwell.cli import screen
-from questwell.cli.codes import ExitCode
+from questwell.cli.ending import CODES, print_unfinished
 from questwell.cli.flags import config_flags, used
 from questwell.cli.index import watching as watching_index
 from questwell.cli.live import watching
 from questwell.cli.status import print_funnel, print_spending
-from questwell.cli.text import one_line, visible
+from questwell.cli.text import visible
 from questwell.recipes import generate as recipe
 from questwell.recipes import preview as dry
 from questwell.recipes.config import read_toml
-from questwell.recipes.generate import Ending
 from questwell.recipes.generate_config import PRESETS, Config, preset
 from questwell.recipes.status import Status, status
 
@@ -29,14 +28,6 @@ _PANELS = {
     "variant": "The game",
     "proposer_turns": "Agents",
     "concurrency": "Speed",
-}
-_CODES = {
-    Ending.COMPLETE: ExitCode.OK,
-    Ending.ERRORED: ExitCode.PARTIAL,
-    Ending.LIMIT: ExitCode.PARTIAL,
-    Ending.STOPPED: ExitCode.PARTIAL,
-    Ending.BUDGET: ExitCode.BUDGET,
-    Ending.FAILING: ExitCode.PARTIAL,
 }
 
 
@@ -84,14 +75,11 @@ def generate(
         print_funnel(console, stands.funnel)
         print_spending(console, stands.spending, accepted=stands.funnel.accepted)
         _print_ending(console, report, out, accepted=stands.funnel.accepted)
-    raise typer.Exit(_CODES[report.ending])
+    raise typer.Exit(CODES[report.ending])
 
 
 def _print_ending(console: Console, report: recipe.Report, out: Path, *, accepted: int) -> None:
-    if report.ending is not Ending.COMPLETE:
-        console.print(f"Not complete: {one_line(report.message, 400)}.", soft_wrap=True)
-        more = " with a higher limit" if report.ending is Ending.BUDGET else ""
-        console.print(f"Go on{more}: questwell generate --resume --out {out}", soft_wrap=True)
+    print_unfinished(console, report.ending, report.message, f"generate --resume --out {out}")
     console.print(f"Read: questwell show {out}    Table: questwell status {out}", soft_wrap=True)
     if accepted:
         console.print(f"Export: questwell export {out} --format jsonl --out items.jsonl", soft_wrap=True)

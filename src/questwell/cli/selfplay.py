@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from questwell.cli import screen
-from questwell.cli.codes import ExitCode
+from questwell.cli.ending import CODES, print_unfinished
 from questwell.cli.flags import config_flags, used
 from questwell.cli.index import watching
 from questwell.cli.text import one_line, visible
@@ -19,7 +19,6 @@ from questwell.cli.verl import ENGINE, GPUS, NODES, VERL, Engine, run_by_verl
 from questwell.errors import ConfigError
 from questwell.recipes import selfplay as recipe
 from questwell.recipes.config import read_toml
-from questwell.recipes.selfplay import Ending
 from questwell.recipes.selfplay_config import PRESETS, Config, Order, preset
 from questwell.recipes.selfplay_record import Record, StepRow
 from questwell.recipes.selfplay_verl import verl_run, write
@@ -36,13 +35,6 @@ _PANELS = {
     "train": "Learning",
     "turns": "Agents",
     "eval_every": "Evaluation and checkpoints",
-}
-_CODES = {
-    Ending.COMPLETE: ExitCode.OK,
-    Ending.LIMIT: ExitCode.PARTIAL,
-    Ending.STOPPED: ExitCode.PARTIAL,
-    Ending.ALARM: ExitCode.PARTIAL,
-    Ending.BUDGET: ExitCode.BUDGET,
 }
 _COLUMNS: tuple[tuple[str, Callable[[StepRow], str]], ...] = (
     ("step", lambda row: str(row.step)),
@@ -109,12 +101,9 @@ def selfplay(
     else:
         console = screen.out()
         print_steps(console, rows)
-        if report.ending is not Ending.COMPLETE:
-            console.print(f"Not complete: {one_line(report.message, 400)}.", soft_wrap=True)
-            more = " with a higher limit" if report.ending is Ending.BUDGET else ""
-            console.print(f"Go on{more}: questwell selfplay --resume --out {out}", soft_wrap=True)
+        print_unfinished(console, report.ending, report.message, f"selfplay --resume --out {out}")
         console.print(f"Read: questwell show {out} {report.steps}    Curves: {Record(out).curves}", soft_wrap=True)
-    raise typer.Exit(_CODES[report.ending])
+    raise typer.Exit(CODES[report.ending])
 
 
 def _write(run: VerlRun, config: Config) -> None:

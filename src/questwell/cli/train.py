@@ -6,15 +6,15 @@ from typing import Annotated
 import typer
 
 from questwell.cli import screen
-from questwell.cli.codes import ExitCode
+from questwell.cli.ending import CODES, print_unfinished
 from questwell.cli.flags import config_flags, used
 from questwell.cli.index import watching as watching_index
-from questwell.cli.text import one_line, visible
+from questwell.cli.text import visible
 from questwell.cli.verl import ENGINE, GPUS, NODES, VERL, Engine, run_by_verl
 from questwell.recipes import train as recipe
 from questwell.recipes import train_preview as dry
 from questwell.recipes.config import read_toml
-from questwell.recipes.train import Ending, TrainReport
+from questwell.recipes.train import TrainReport
 from questwell.recipes.train_config import TrainConfig
 from questwell.recipes.train_verl import verl_run, write
 from questwell.training.engines.verl.launch import VerlRun
@@ -28,13 +28,6 @@ _PANELS = {
     "lora": "Memory and speed",
     "warm_start_steps": "Warm start",
     "save_every": "What is kept, and when to stop",
-}
-_CODES = {
-    Ending.COMPLETE: ExitCode.OK,
-    Ending.LIMIT: ExitCode.PARTIAL,
-    Ending.STOPPED: ExitCode.PARTIAL,
-    Ending.ALARM: ExitCode.ERROR,
-    Ending.FAILING: ExitCode.PARTIAL,
 }
 _SHOWN = ("reward", "accuracy", "searches", "format_errors", "kl", "entropy")
 
@@ -77,7 +70,7 @@ def train(
         )
     if recipe.is_first():
         _print_report(report, out, json=json)
-    raise typer.Exit(_CODES[report.ending])
+    raise typer.Exit(CODES[report.ending])
 
 
 def _write(run: VerlRun, config: TrainConfig) -> None:
@@ -103,9 +96,7 @@ def _print_report(report: TrainReport, out: Path, *, json: bool) -> None:
         screen.print_json(TrainReport, report)
         return
     console = screen.out()
-    if report.ending is not Ending.COMPLETE:
-        console.print(f"Not complete: {one_line(report.message, 400)}.", soft_wrap=True)
-        console.print(f"Go on: questwell train --resume --out {out}", soft_wrap=True)
+    print_unfinished(console, report.ending, report.message, f"train --resume --out {out}")
     console.print(f"Steps: {report.step}    Metrics: {out / 'metrics.jsonl'}    Curves: {out / 'curves.png'}")
     if report.model is not None:
         console.print(f"Policy: {report.model} (a Hugging Face folder; also --llm {report.model})", soft_wrap=True)

@@ -19,9 +19,9 @@ from questwell.errors import BudgetReached, ConfigChanged, ConfigError, Questwel
 from questwell.evaluation.benchmarks import load, parse_source, sample
 from questwell.recipes.budget import Budget, Stopped, refuse_unknown_prices
 from questwell.recipes.config import Values, differences, resolve, resolve_saved
+from questwell.recipes.ending import Ending
 from questwell.recipes.evaluate_config import MAY_CHANGE, EvalConfig
 from questwell.recipes.evaluate_means import EvalMeans, open_eval_means
-from questwell.recipes.generate import Ending
 from questwell.recipes.index import Watching
 from questwell.recipes.recording import Recorder
 from questwell.recipes.signals import stopping_on_signals

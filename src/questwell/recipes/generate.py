@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import cast
 
@@ -21,6 +20,7 @@ from questwell.games.sage import play
 from questwell.recipes.budget import Budget, Stopped, refuse_unknown_prices
 from questwell.recipes.config import Values, differences, resolve, resolve_saved
 from questwell.recipes.drawing import Drawing
+from questwell.recipes.ending import Ending
 from questwell.recipes.generate_config import MAY_CHANGE, Config
 from questwell.recipes.index import Watching
 from questwell.recipes.means import Means, open_means
@@ -35,21 +35,6 @@ from questwell.store.run import RunStore
 from questwell.types.game import Accepted, Reason, Rejected, Seed
 
 _TICK_S = 0.5
-
-
-class Ending(StrEnum):
-    """How an invocation ended; all but the first can be resumed."""
-
-    COMPLETE = "complete"
-    ERRORED = "errored"
-    """All seeds are played, but some plays errored: a resume plays these again."""
-    LIMIT = "limit"
-    """The user's limit of plays for this invocation."""
-    STOPPED = "stopped"
-    """By the user."""
-    BUDGET = "budget"
-    FAILING = "failing"
-    """Too many plays in a row errored."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import cast
 
@@ -27,6 +26,7 @@ from questwell.games.ssp import Step, all_ended, play
 from questwell.llm.client import LLM
 from questwell.recipes.budget import Budget, refuse_unknown_prices
 from questwell.recipes.config import Values, differences, resolve, resolve_saved
+from questwell.recipes.ending import Ending
 from questwell.recipes.index import Watching
 from questwell.recipes.recording import Recorder
 from questwell.recipes.selfplay_alarms import alarms
@@ -50,20 +50,6 @@ from questwell.types.trajectory import Role, StopReason
 
 _POOL = TypeAdapter(Pool)
 Watch = Callable[[StepRow], None]
-
-
-class Ending(StrEnum):
-    """How an invocation ended; all but the first can be resumed."""
-
-    COMPLETE = "complete"
-    LIMIT = "limit"
-    """The user's limit of steps for this invocation."""
-    STOPPED = "stopped"
-    """By the user."""
-    ALARM = "alarm"
-    """The newest steps show a collapse, and `stop_on_alarm` is on."""
-    BUDGET = "budget"
-    """A limit of spending; a step that it cut short is played again."""
 
 
 @dataclass(frozen=True, slots=True)

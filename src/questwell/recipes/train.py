@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import cast
 
@@ -24,6 +23,7 @@ from questwell.agents.protocol import Malformed, read_tags
 from questwell.agents.session import DirectSession
 from questwell.errors import ConfigChanged, ConfigError, LLMError, RetrievalError, StoreError, TrainingCollapsed
 from questwell.recipes.config import Values, differences, resolve, resolve_saved
+from questwell.recipes.ending import Ending
 from questwell.recipes.index import Watching
 from questwell.recipes.signals import stopping_on_signals
 from questwell.recipes.train_config import MAY_CHANGE, TOY, TrainConfig
@@ -37,20 +37,6 @@ from questwell.types.game import Label, Place
 from questwell.types.trajectory import Role, StopReason, Trajectory
 
 _INFO = TypeAdapter(RunInfo)
-
-
-class Ending(StrEnum):
-    """How an invocation ended; all but the first can be resumed."""
-
-    COMPLETE = "complete"
-    LIMIT = "limit"
-    """The user's limit of steps for this invocation."""
-    STOPPED = "stopped"
-    """By the user."""
-    ALARM = "alarm"
-    """The newest steps show a collapse."""
-    FAILING = "failing"
-    """No attempt of a step could be judged: model, retriever or judge is down."""
 
 
 @dataclass(frozen=True, slots=True)
