@@ -16,9 +16,11 @@ from questwell.agents.rollout import Budget
 from questwell.agents.session import DirectSession
 from questwell.cli.app import app
 from questwell.datasets.split import documents
+from questwell.evaluation.statistics import Comparison, Estimate
 from questwell.games.verdict import StepTarget, decide
 from questwell.llm.scripted import ScriptedLLM
 from questwell.recipes import train
+from questwell.recipes.evaluation import Versus
 from questwell.recipes.parquet import read_parquet
 from questwell.recipes.status import status
 from questwell.store.reader import RunReader
@@ -195,6 +197,8 @@ def test_the_whole_story_small_stopped_and_gone_on_with(tmp_path: Path, monkeypa
 
     found = findings.compare([told])
     findings.write(found, tmp_path)
+    stages = {f"{stage} {kind}" for stage in ("generate", "train") for kind in example.KINDS}
+    assert stages < found.cpu_s.keys() and all(found.cpu_s[stage] > 0 for stage in stages)
     assert {score.agent for score in found.scores} == {"untrained", "one-go", "sage"}
     assert {score.domain for score in found.scores} == {"in", "out"}
     assert [score.exact_match.n for score in found.scores if (score.domain, score.group) == ("out", "all")] == [12] * 3
@@ -207,3 +211,16 @@ def test_the_whole_story_small_stopped_and_gone_on_with(tmp_path: Path, monkeypa
     pair = [str(out / f"test-in-{agent}") for agent in ("one-go", "sage")]
     assert CliRunner().invoke(app, ["compare", *pair]).exit_code == 0
     assert list((out / "train-sage" / "checkpoints").glob("step-*/model/config.json"))
+
+
+def versus(difference: float, p_value: float) -> Versus:
+    estimate = Estimate(difference, difference - 0.02, difference + 0.02, 90)
+    return Versus("one-go", "sage", "em", "all", Comparison(estimate, p_value, "sign_flip", 20, 10, 0.1), p_value)
+
+
+def test_it_says_who_wins_only_where_a_test_does() -> None:
+    assert findings.verdict([versus(0.12, 0.01)]).startswith("SAGE's data wins: 12.0 [10.0, 14.0] points, p = 0.01")
+    assert findings.verdict([versus(-0.12, 0.01)]).startswith("SAGE's data loses: -12.0")
+    told = findings.verdict([versus(0.12, 0.06)])
+    assert told.startswith("No difference is shown") and "difference of 10.0 would be found" in told
+    assert "were not compared" in findings.verdict([Versus("one-go", "sage", "em", "all", None, None)])

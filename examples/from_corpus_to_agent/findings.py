@@ -108,7 +108,7 @@ def compare(stories: Sequence[Story]) -> Findings:
         data=[_data(kind, [one.folder for one in stories]) for kind in first.agents if kind != UNTRAINED],
         scores=scores,
         versus=versus,
-        verdicts={domain: _verdict(rows) for domain, rows in versus.items()},
+        verdicts={domain: verdict(rows) for domain, rows in versus.items()},
         cpu_s={stage: round(seconds, 1) for stage, seconds in cpu_s.items()},
     )
 
@@ -169,7 +169,7 @@ def _scores(domain: str, agent: str, folders: Sequence[Path]) -> list[Score]:
     ]
 
 
-def _verdict(rows: Sequence[Versus]) -> str:
+def verdict(rows: Sequence[Versus]) -> str:
     """What the test of SAGE's data against the other says, at 5 % after Holm's correction."""
     row = next(row for row in rows if (row.first, row.second, row.group) == (ONE_GO, SAGE, ALL))
     if row.comparison is None or row.p_adjusted is None:
