@@ -289,3 +289,10 @@ def test_a_single_descent_needs_no_look_beforehand(
         assert seen[0][name] == pytest.approx(seen[1][name], abs=1e-4), name
     assert seen[0]["entropy"] > 1
     assert seen[0]["sampling_gap"] > 0
+
+
+def test_later_descents_are_held_to_the_policy_that_sampled() -> None:
+    learner = trainer(GRPO(), replace(OPTIONS, learning_rate=1e-2, minibatches=2, kl_coefficient=0.0))
+    assert learner.update(made_up(8))["update_kl"] > 1e-5
+    once = trainer(GRPO(), replace(OPTIONS, learning_rate=1e-2, minibatches=1, kl_coefficient=0.0))
+    assert once.update(made_up(8))["update_kl"] == 0
