@@ -296,3 +296,22 @@ def test_later_descents_are_held_to_the_policy_that_sampled() -> None:
     assert learner.update(made_up(8))["update_kl"] > 1e-5
     once = trainer(GRPO(), replace(OPTIONS, learning_rate=1e-2, minibatches=1, kl_coefficient=0.0))
     assert once.update(made_up(8))["update_kl"] == 0
+
+
+def test_a_charge_in_the_reward_is_known_before_the_only_descent(monkeypatch: pytest.MonkeyPatch) -> None:
+    options = replace(OPTIONS, learning_rate=1e-2, minibatches=1, kl_coefficient=0.5)
+    weights: list[torch.Tensor] = []
+    for _ in range(2):
+        learner = trainer(Reinforce(), options)
+        learner.update(made_up(8))  # from here on the policy is not the reference
+        learner.update(made_up(8))
+        weights.append(torch.cat([weight.detach().flatten() for weight in trained(learner.actor.model)]))
+        monkeypatch.setattr(Trainer, "_descends_once", property(lambda _: False))
+    assert torch.allclose(weights[0], weights[1], atol=1e-5)
+
+
+def test_an_entropy_bonus_has_a_gradient_of_its_own() -> None:
+    flat = [replace(sample, reward=1.0) for sample in made_up(8)]  # all attempts equally good: nothing else to learn
+    for coefficient in (0.0, 0.1):
+        learner = trainer(GRPO(), replace(OPTIONS, kl_coefficient=0.0, entropy_coefficient=coefficient))
+        assert (learner.update(flat)["gradient_norm"] > 1e-4) == (coefficient > 0)
