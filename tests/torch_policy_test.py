@@ -65,6 +65,19 @@ async def test_tokens_come_as_often_as_the_model_says() -> None:
     assert (found - wanted).abs().max() < 0.04
 
 
+async def test_each_token_is_drawn_by_a_number_of_its_own() -> None:
+    """By inversion of the model's distribution, worked out anew for the whole text at each token."""
+    out = await sample(policy(), [5, 6, 7], 11, max_tokens=6)
+    numbers = torch.rand(6, generator=torch.Generator().manual_seed(11), dtype=torch.float64)
+    ids = [5, 6, 7]
+    for number in numbers[: len(out.token_ids)]:
+        with torch.no_grad():
+            below = START.model(torch.tensor([ids])).logits[0, -1].double().softmax(-1).cumsum(-1)
+        ids.append(int((below <= number).sum()))
+    assert ids[3:] == list(out.token_ids)
+    assert len(ids) > 5
+
+
 async def test_log_probabilities_are_those_that_training_computes() -> None:
     solver = FreeSolver(Prompts(PROMPTS), Tags(), Budget(turns=3, top_k=1), Limits(max_tokens=6, temperature=0.8))
     of = policy()
