@@ -207,7 +207,8 @@ class Asking:
     """A judge that asks about every answer, so that calls are made however little the policy knows."""
 
     async def judge(self, question: str, references: tuple[str, ...], answer: str | None, complete: Complete):
-        reply = await complete(Request((Message("user", f"{question}|{references}|{answer}"),)))
+        for asked in ("first", "again"):  # so that a limit can strike between the two, in the middle of a step
+            reply = await complete(Request((Message("user", f"{asked}|{question}|{references}|{answer}"),)))
         return Judgement(Label.RIGHT if reply.text == "yes" else Label.WRONG, "llm", reply.text)
 
 
@@ -226,7 +227,7 @@ async def test_a_limit_of_spending_stops_between_kept_steps_and_nothing_is_paid_
             said = "yes" if sum(request.messages[0].content.encode()) % 2 else "no"
             return Completion(said, "judge", FinishReason.STOP, prompt_tokens=1, completion_tokens=0, cost_usd=0.01)
 
-        return ScriptedLLM(verdict, priced=True)
+        return ScriptedLLM(verdict, priced=True, latency_s=0.005)
 
     given = {**VALUES, "steps": 3, "save_every": 10}
     whole, paid = prepared(tmp_path / "whole", taught), judge()
@@ -235,12 +236,12 @@ async def test_a_limit_of_spending_stops_between_kept_steps_and_nothing_is_paid_
 
     folder, again, endings, kept = prepared(tmp_path / "run", taught), judge(), [], []
     while not endings or endings[-1] is not Ending.COMPLETE:
-        most = 7 + 17 * len(endings)
+        most = 7 + 23 * len(endings)
         config = configure(folder, {**({} if endings else given), "max_cost": most / 100}, resume=bool(endings))
         report = await selfplay(config, folder, judged(open_means(config, folder), again), resume=bool(endings))
         endings.append(report.ending)
         kept.append(report.steps)
-        assert len(again.requests) <= most + 25  # calls in flight end and are kept
+        assert len(again.requests) <= most + 36  # calls in flight end and are kept
         assert report.ending is Ending.COMPLETE or f"max_cost = ${most / 100:g} is used up" in report.message
     assert len(endings) > 4 and kept == sorted(kept) and set(kept) == {0, 1, 2, 3}
     assert told(folder) == told(whole)
