@@ -52,7 +52,9 @@ def main() -> None:
         if given.setting:
             stories.append(story(read_setting(given.setting), {}, out, seed))
         else:
-            stories.append(story(read_setting(toy.prepare(out, seed)), toy.clients(), out, seed))
+            with Clock(out / "cpu.json")("prepare"):  # the policy's schooling with the first seed
+                path = toy.prepare(out, seed)
+            stories.append(story(read_setting(path), toy.clients(), out, seed))
     found = findings.compare(stories)
     findings.write(found, given.out)
     say((given.out / "findings.md").read_text(encoding="utf-8"))
