@@ -122,6 +122,8 @@ class Config(SpendingConfig, IndexConfig):
     """Optimiser steps an update."""
     lora_rank: int = Field(default=0, ge=0)
     """Train an adapter of this rank; 0 trains all weights."""
+    half: bool | None = None
+    """Keep the weights under an adapter in bfloat16; by default on a GPU only."""
     response_limit: int = Field(default=8192, ge=1)
     """Tokens of a trajectory that are trained on."""
 

@@ -111,7 +111,9 @@ def open_means(config: Config, folder: Path, watching: Watching | None = None) -
     else:
         from questwell.llm.pretrained import best_device, load
 
-        start = load(config.model, device=best_device())
+        device = best_device()
+        half = device != "cpu" if config.half is None else config.half
+        start = load(config.model, device=device, half=half and config.lora_rank > 0)
     return Means(
         make_trainer(config, start),
         surroundings.world,
