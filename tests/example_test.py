@@ -143,11 +143,11 @@ async def test_not_answered_as_it_was_it_looks_again(monkeypatch: pytest.MonkeyP
 SMALL = toy.Scale(toy.TREES[:8], toy.BIRDS[:2], 5, 3, 4, (toy.Lessons(60, 5e-3, 0.0, 300),))
 FEWER = {
     'steps = "2..4"': 'steps = "2"',
-    "seeds = 260": "seeds = 90",
-    "wave = 260": "wave = 90",
-    "questions = 70": "questions = 6",
+    "seeds = 260": "seeds = 130",
+    "wave = 260": "wave = 130",
+    "questions = 70": "questions = 5",
     "test_questions = 40": "test_questions = 8",
-    "train:70,test:30": "train:50,test:50",
+    "train:70,test:30": "train:80,test:20",
     "warm_start_steps = 10": "warm_start_steps = 2",
     "steps = 20\n": "steps = 2\n",
     "batch = 16\n": "batch = 4\n",
@@ -183,7 +183,7 @@ def test_the_whole_story_small_stopped_and_gone_on_with(tmp_path: Path, monkeypa
 
     # Both learn from as many questions, and from no document of the test.
     data = {kind: read_parquet(out / f"data-{kind}" / "data" / "train.parquet", Item) for kind in example.KINDS}
-    assert {len(items) for items in data.values()} == {6}
+    assert {len(items) for items in data.values()} == {5}
     test = set[str]().union(*map(documents, read_parquet(out / "data-sage" / "data" / "test.parquet", Item)))
     assert not any(documents(item) & test for items in data.values() for item in items)
     assert all(item.difficulty >= 2 for item in data["sage"])
