@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ import pytest
 
 from questwell.retrieval.server import ServerOptions
 from questwell.retrieval.service import ServiceLimits
+from questwell.retrieval.workers import Address, _listen
 from questwell.types.corpus import Hit, Passage
 
 
@@ -193,6 +195,24 @@ def test_several_processes_share_a_port_one_that_dies_is_replaced_and_sigterm_en
     for left in seen:
         with pytest.raises(ProcessLookupError):
             os.kill(left, 0)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_an_answer_is_sent_at_once_and_does_not_wait_for_the_client_to_acknowledge(workers):
+    first, *others = _listen(Address("127.0.0.1", 0), workers)
+    for other in others:  # else the kernel may deal it the connection
+        other.close()
+    sent_at_once: list[int] = []
+
+    async def accepted(reader, writer):
+        sent_at_once.append(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    async with await asyncio.start_server(accepted, sock=first):
+        reader, writer = await asyncio.open_connection(*first.getsockname())
+        assert await reader.read() == b""
+        writer.close()
+    assert sent_at_once == [1]
 
 
 def test_a_taken_port_is_a_usage_error(corpus, index):
