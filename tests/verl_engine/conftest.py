@@ -12,4 +12,9 @@ else:
     sys.path.insert(0, str(HERE))
     with warnings.catch_warnings():  # what verl and Ray do on import is not ours to mend
         warnings.simplefilter("ignore")
+        import torch
         import verl.experimental.agent_loop.agent_loop  # noqa: F401
+
+    torch.set_num_threads(
+        1
+    )  # models this small are no faster on two, and wait for each other where others use the cores
