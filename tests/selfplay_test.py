@@ -20,7 +20,9 @@ from questwell.errors import ConfigChanged, ConfigError, RunLocked
 from questwell.llm.client import Completion, FinishReason, Message, Request
 from questwell.llm.scripted import ScriptedLLM
 from questwell.recipes import selfplay_toy
+from questwell.recipes.config import resolve
 from questwell.recipes.selfplay import Ending, configure, run, selfplay
+from questwell.recipes.selfplay_config import Config
 from questwell.recipes.selfplay_means import Means, open_means
 from questwell.recipes.selfplay_record import Record, StepRow
 from questwell.recipes.selfplay_toy import school
@@ -28,6 +30,7 @@ from questwell.scoring.judge import Complete
 from questwell.store.lock import RunLock
 from questwell.toy.world import PROMPTS
 from questwell.training import checkpoint
+from questwell.training.conftest import tiny
 from questwell.types.game import Judgement, Label
 from questwell.types.trajectory import Role
 
@@ -309,3 +312,27 @@ def test_the_command_and_how_its_questions_are_read(whole: Path, taught: Path, t
         refused = call("show", whole, item)
         assert refused.exit_code != 0 and said in refused.stderr
     assert call("selfplay", "--model", "toy", "--corpus", "factbook", "--out", tmp_path / "x").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "frozen"),
+    [
+        ({}, "torch.float32"),
+        ({"half": True}, "torch.float32"),
+        ({"lora_rank": 2}, "torch.float32"),
+        ({"lora_rank": 2, "half": True}, "torch.bfloat16"),
+        ({"lora_rank": 2, "half": False}, "torch.float32"),
+    ],
+)
+def test_only_weights_under_an_adapter_may_be_half_as_wide(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, object], frozen: str
+) -> None:
+    monkeypatch.setattr("questwell.llm.pretrained.best_device", lambda: "cpu")  # by default only a GPU has them
+    tiny().save(tmp_path / "model")
+    (tmp_path / "c.jsonl").write_text('{"id": "a", "title": "Selby", "text": "Selby is a town of 900 people."}\n')
+    values = {"model": str(tmp_path / "model"), "corpus": str(tmp_path / "c.jsonl"), "index": tmp_path / "index"}
+    means = open_means(resolve(Config, values, given), tmp_path / "run")
+    weights = dict(means.trainer.actor.model.named_parameters())
+    (embedding,) = (weight for name, weight in weights.items() if name.endswith("embed_tokens.weight"))
+    assert str(embedding.dtype) == frozen
+    assert {str(weight.dtype) for weight in weights.values() if weight.requires_grad} == {"torch.float32"}

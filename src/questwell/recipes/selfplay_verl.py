@@ -148,6 +148,7 @@ def _refuse(config: Config) -> None:
         "proposer_baseline": config.proposer_baseline != "none",
         "proposals": config.proposals > 1,
         "stop_on_alarm": config.stop_on_alarm,
+        "half": config.half is not None,
         **{key: getattr(config, key) is not None for key in ("max_cost", "max_tokens", "max_minutes")},
     }
     if lost := [f"{key} = {getattr(config, key)}" for key, refused in asked.items() if refused]:

@@ -90,6 +90,7 @@ def test_what_is_given_goes_into_the_command_and_verls_own_over_it(tmp_path: Pat
         ({"filling": "dynamic-resampling"}, "no place for filling = dynamic-resampling"),
         ({"proposer_baseline": "hops", "stop_on_alarm": True}, "proposer_baseline = hops, stop_on_alarm = True"),
         ({"solver_algorithm": "reinforce"}, "solver_algorithm"),
+        ({"half": False}, "half = False"),
         ({"proposals": 2, "proposer_baseline": "group"}, "proposer_baseline = group, proposals = 2"),
         ({"max_cost": 2.0, "max_minutes": 1.0}, r"max_cost = 2\.0, max_minutes = 1\.0"),
         ({"model": "local"}, "cannot load 'local'"),

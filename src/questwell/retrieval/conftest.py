@@ -1,7 +1,8 @@
-"""A small corpus of towns, a server of any retriever in the test's own loop, and APIs that answer as they are told."""
+"""Small corpora, a server of any retriever in the test's own loop, and APIs that answer as they are told."""
 
 import asyncio
 import json
+import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -11,8 +12,10 @@ from questwell.http.conftest import Answer, Asked, Loopback
 from questwell.http.conftest import serving as serving_api
 from questwell.retrieval.calling import CallOptions
 from questwell.retrieval.corpus import CorpusSpec
+from questwell.retrieval.dense import embed_index
 from questwell.retrieval.engines import Brave, SearXNG, Serper, Tavily
-from questwell.retrieval.indexing import open_or_build
+from questwell.retrieval.indexing import build_index, open_or_build
+from questwell.retrieval.lexical import LexicalIndex
 from questwell.retrieval.web import WebOptions, WebRetriever
 
 TOWNS = 60
@@ -151,3 +154,37 @@ async def opened(api, tmp_path):
     yield open_it
     for retriever in held:
         await retriever.aclose()
+
+
+WORDS = ("amber", "basalt", "cobalt", "dune", "ember", "fjord", "harbor", "island", "keel", "lagoon", "onyx", "reef")
+DOCUMENTS = 230
+COMMIT_EVERY = 20
+
+
+def corpus_of_words(path):
+    """Documents of a few words each, and one in Chinese."""
+    rng = random.Random(3)
+    lines = [
+        {
+            "id": f"d{number:03}",
+            "title": f"Item {number}",
+            "text": " ".join(rng.choices(WORDS, k=6)) + ".",
+            "metadata": {"parity": number % 2},
+        }
+        for number in range(DOCUMENTS)
+    ]
+    lines.append({"id": "北", "title": "北京大学", "text": "在中国的首都。"})
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return CorpusSpec(str(path))
+
+
+def with_vectors(corpus, folder, embedder):
+    """`folder`, with the index of a corpus and its vectors."""
+    build_index(corpus, folder)
+    asyncio.run(embed_index(LexicalIndex.open(folder), embedder, commit_every=COMMIT_EVERY))
+    return folder
+
+
+def find(index, query, k=10, where=None):
+    """Hits of a hybrid index."""
+    return index.find(query, k, index.embedder.vectors([query])[0], where)

@@ -2,9 +2,6 @@ import asyncio
 import json
 import random
 import shutil
-import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -14,6 +11,7 @@ from hypothesis import strategies as st
 from questwell.errors import IndexMismatch, LLMTimeout, LLMUnavailable, RetrievalError, RetrievalTimeout
 from questwell.retrieval import hybrid
 from questwell.retrieval.analysis import Analyzer
+from questwell.retrieval.conftest import COMMIT_EVERY, DOCUMENTS, WORDS, corpus_of_words, find, with_vectors
 from questwell.retrieval.corpus import CorpusSpec
 from questwell.retrieval.dense import ROWS, VectorFile, embed_index
 from questwell.retrieval.documents import Document
@@ -23,30 +21,13 @@ from questwell.retrieval.indexing import build_index
 from questwell.retrieval.lexical import LexicalIndex
 from questwell.retrieval.neighbours import Neighbours
 from questwell.retrieval.updating import update
-from questwell.retrieval.vector_manifest import VectorManifest, vectors_folder
+from questwell.retrieval.vector_manifest import vectors_folder
 from questwell.retrieval.wordllama import WordLlama
-
-WORDS = ("amber", "basalt", "cobalt", "dune", "ember", "fjord", "harbor", "island", "keel", "lagoon", "onyx", "reef")
-DOCUMENTS = 230
-COMMIT_EVERY = 20
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
-    path = tmp_path_factory.mktemp("corpus") / "c.jsonl"
-    rng = random.Random(3)
-    lines = [
-        {
-            "id": f"d{number:03}",
-            "title": f"Item {number}",
-            "text": " ".join(rng.choices(WORDS, k=6)) + ".",
-            "metadata": {"parity": number % 2},
-        }
-        for number in range(DOCUMENTS)
-    ]
-    lines.append({"id": "北", "title": "北京大学", "text": "在中国的首都。"})
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return CorpusSpec(str(path))
+    return corpus_of_words(tmp_path_factory.mktemp("corpus") / "c.jsonl")
 
 
 @pytest.fixture(scope="module")
@@ -54,16 +35,10 @@ def embedder():
     return WordLlama()
 
 
-def build(corpus, folder, embedder):
-    build_index(corpus, folder)
-    asyncio.run(embed_index(LexicalIndex.open(folder), embedder, commit_every=COMMIT_EVERY))
-    return folder
-
-
 @pytest.fixture(scope="module")
 def folder(corpus, embedder, tmp_path_factory):
     """Not to be changed."""
-    return build(corpus, tmp_path_factory.mktemp("hybrid"), embedder)
+    return with_vectors(corpus, tmp_path_factory.mktemp("hybrid"), embedder)
 
 
 @pytest.fixture
@@ -82,10 +57,6 @@ def two_legs(folder, embedder, tmp_path_factory):
     own = shutil.copytree(folder, tmp_path_factory.mktemp("legs") / "own")
     Neighbours.open_or_build(VectorFile.open(LexicalIndex.open(own), embedder.name))
     return HybridIndex.open(own, embedder, two_legs=True)
-
-
-def find(index, query, k=10, where=None):
-    return index.find(query, k, index.embedder.vectors([query])[0], where)
 
 
 def ids(hits):
@@ -230,7 +201,7 @@ def test_equal_scores_are_in_the_order_of_the_corpus(tmp_path, embedder):
     names = [f"d{number}" for number in random.Random(1).sample(range(100), 30)]
     lines = [{"id": name, "text": "a reef of coral" if place % 3 else "coral"} for place, name in enumerate(names)]
     (tmp_path / "c.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    build(CorpusSpec(str(tmp_path / "c.jsonl")), tmp_path / "index", embedder)
+    with_vectors(CorpusSpec(str(tmp_path / "c.jsonl")), tmp_path / "index", embedder)
     Neighbours.open_or_build(VectorFile.open(LexicalIndex.open(tmp_path / "index"), embedder.name))
     for two_legs in (False, True):
         found = ids(find(HybridIndex.open(tmp_path / "index", embedder, two_legs=two_legs), "coral", 30))
@@ -409,98 +380,3 @@ def test_neighbours_grow_with_the_vectors_and_skip_what_was_removed(own, embedde
     assert len(list(vectors_folder(own, embedder.name).glob("*.usearch"))) == 1
     assert first.id not in ids(find(HybridIndex.open(own, embedder, two_legs=True), "stones", 50))
     assert DOCUMENTS + 1 in grown.nearest(vector, 3)
-
-
-# --- killed
-
-
-KILLED = """
-import asyncio, os, signal, sys
-from pathlib import Path
-from questwell.retrieval import dense, indexing, neighbours, vector_manifest
-from questwell.retrieval.corpus import CorpusSpec
-from questwell.retrieval.lexical import LexicalIndex
-from questwell.retrieval.wordllama import WordLlama
-corpus, folder, where, count = sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
-calls = 0
-def deadly(call):
-    def counted(*arguments, **named):
-        global calls
-        calls += 1
-        if calls == count:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return call(*arguments, **named)
-    return counted
-def torn(call):
-    def counted(self, *arguments):
-        global calls
-        calls += 1
-        if calls == count:
-            with (self_rows()).open("ab") as file:
-                file.write(b"torn bytes")
-                file.flush()
-            os.kill(os.getpid(), signal.SIGKILL)
-        return call(self, *arguments)
-    return counted
-def self_rows():
-    return next(folder.glob("vectors/*/rows.f16"))
-if where == "pack": indexing.pack = deadly(indexing.pack)
-elif where == "checkpoint": indexing.write_durably = deadly(indexing.write_durably)
-elif where == "manifest": indexing.Manifest.write = deadly(indexing.Manifest.write)
-elif where == "embed": WordLlama.vectors = deadly(WordLlama.vectors)
-elif where == "fsync": dense.os.fsync = deadly(dense.os.fsync)
-elif where == "keep": vector_manifest.write_durably = deadly(vector_manifest.write_durably)
-elif where == "torn": WordLlama.vectors = torn(WordLlama.vectors)
-WordLlama.batch = 7
-indexing.build_index(CorpusSpec(corpus), folder, commit_every=50)
-asyncio.run(dense.embed_index(LexicalIndex.open(folder), WordLlama(), commit_every=5))
-"""
-
-KILLS = [
-    ("pack", 30),
-    ("pack", 170),
-    ("checkpoint", 2),
-    ("manifest", 1),
-    ("embed", 1),
-    ("embed", 2),
-    ("embed", 3),
-    ("embed", 9),
-    ("embed", 14),
-    ("fsync", 1),
-    ("fsync", 5),
-    ("fsync", 8),
-    ("keep", 1),
-    ("keep", 2),
-    ("keep", 3),
-    ("torn", 2),
-    ("torn", 5),
-    ("torn", 7),
-    ("keep", 2),
-    ("embed", 4),
-]
-
-
-def test_twenty_kills_while_building_with_vectors_leave_what_was_committed(corpus, folder, embedder, tmp_path):
-    """Each kill is made on what the one before left. After each, what is there is right, and nothing is lost again."""
-    whole = VectorFile.open(LexicalIndex.open(folder), embedder.name)
-    reached = 0
-    for where, count in KILLS:
-        arguments = [sys.executable, "-c", KILLED, corpus.source, str(tmp_path / "index"), where, str(count)]
-        done = subprocess.run(arguments, check=False, capture_output=True)
-        assert done.returncode == -signal.SIGKILL, (where, count, done.stderr)
-        manifest = VectorManifest.read(vectors_folder(tmp_path / "index", embedder.name))
-        if manifest is None:
-            continue
-        index = HybridIndex.open(tmp_path / "index", embedder)
-        rows = index.vectors.manifest.rows
-        assert rows >= reached and rows % 5 == 0
-        assert np.array_equal(index.vectors.rows, whole.rows[:rows])
-        assert len(find(index, "amber reef", 9)) == 9
-        reached = rows
-    assert 0 < reached < DOCUMENTS
-    build(corpus, tmp_path / "index", embedder)
-    survivor = HybridIndex.open(tmp_path / "index", embedder)
-    assert survivor.name == HybridIndex.open(folder, embedder).name
-    assert (survivor.vectors.folder / ROWS).read_bytes() == (whole.folder / ROWS).read_bytes()
-    for query in (*WORDS, "amber island 17", "keel lagoon dune onyx", "北京"):
-        assert find(survivor, query, 25) == find(HybridIndex.open(folder, embedder), query, 25)
