@@ -25,12 +25,12 @@ from typing import Any, cast
 
 from report import heading, write
 
-from questwell.retrieval.corpus import CorpusSpec
-from questwell.retrieval.dense import VectorFile, embed_index
-from questwell.retrieval.hybrid import HybridIndex
-from questwell.retrieval.indexing import build_index
-from questwell.retrieval.lexical import LexicalIndex
-from questwell.retrieval.wordllama import WordLlama
+from questwell.retrieval.corpora.corpus import CorpusSpec
+from questwell.retrieval.embedders.wordllama import WordLlama
+from questwell.retrieval.index.dense import VectorFile, embed_index
+from questwell.retrieval.index.hybrid import HybridIndex
+from questwell.retrieval.index.indexing import build_index
+from questwell.retrieval.index.lexical import LexicalIndex
 
 
 def recombine(corpus: Path, out: Path, passages: int) -> dict[str, object]:

@@ -28,8 +28,8 @@ from questwell.llm.client import Message, Request
 from questwell.llm.limiter import Limiter
 from questwell.llm.openai import OpenAIClient
 from questwell.llm.prices import FREE
-from questwell.recipes.budget import Budget, Limits
-from questwell.recipes.recording import Recorder
+from questwell.recipes.runs.budget import Budget, Limits
+from questwell.recipes.runs.recorder import Recorder
 from questwell.store.run import RunStore
 from questwell.types.corpus import Hit
 from questwell.types.dataset import Usage

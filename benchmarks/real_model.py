@@ -23,11 +23,11 @@ from questwell.agents.prompts import Prompts
 from questwell.agents.session import DirectSession
 from questwell.agents.tools import Shelf
 from questwell.llm.connect import connect
-from questwell.recipes.config import resolve
-from questwell.recipes.index import open_index
-from questwell.recipes.train import Metrics, run
-from questwell.recipes.train_config import TrainConfig
-from questwell.recipes.train_means import make_solver
+from questwell.recipes.corpus.index import open_index
+from questwell.recipes.runs.config import resolve
+from questwell.recipes.train.config import TrainConfig
+from questwell.recipes.train.loop import Metrics, run
+from questwell.recipes.train.setup import make_solver
 from questwell.training.metrics import read_metrics
 
 SOLVER = """--- user

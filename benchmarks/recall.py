@@ -16,16 +16,16 @@ import numpy as np
 from report import heading, write
 
 from questwell.evaluation.statistics import compare, estimate
-from questwell.retrieval import lexical
-from questwell.retrieval.corpus import CorpusSpec
-from questwell.retrieval.dense import VectorFile, embed_index
-from questwell.retrieval.hybrid import HybridIndex
-from questwell.retrieval.indexing import build_index
-from questwell.retrieval.lexical import LexicalIndex
-from questwell.retrieval.minilm import MiniLM
-from questwell.retrieval.neighbours import Neighbours
-from questwell.retrieval.recall import Recalls, Searches, measure, read_questions
-from questwell.retrieval.wordllama import WordLlama
+from questwell.retrieval.corpora.corpus import CorpusSpec
+from questwell.retrieval.embedders.minilm import MiniLM
+from questwell.retrieval.embedders.wordllama import WordLlama
+from questwell.retrieval.index import lexical
+from questwell.retrieval.index.dense import VectorFile, embed_index
+from questwell.retrieval.index.hybrid import HybridIndex
+from questwell.retrieval.index.indexing import build_index
+from questwell.retrieval.index.lexical import LexicalIndex
+from questwell.retrieval.index.neighbours import Neighbours
+from questwell.retrieval.index.recall import Recalls, Searches, measure, read_questions
 from questwell.types.corpus import Hit
 
 

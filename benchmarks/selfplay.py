@@ -18,11 +18,11 @@ from questwell.agents.prompts import Prompts
 from questwell.agents.session import DirectSession
 from questwell.games.answers import Position
 from questwell.games.ssp import Rules, Step, propose
-from questwell.recipes.selfplay import configure, run
-from questwell.recipes.selfplay_config import Trained
-from questwell.recipes.selfplay_means import open_means
-from questwell.recipes.selfplay_record import Record, StepRow, series
-from questwell.recipes.selfplay_toy import school
+from questwell.recipes.selfplay.config import Trained
+from questwell.recipes.selfplay.loop import configure, run
+from questwell.recipes.selfplay.record import Record, StepRow, series
+from questwell.recipes.selfplay.setup import open_means
+from questwell.recipes.selfplay.toy import school
 from questwell.toy.world import PROMPTS
 from questwell.types.game import Place
 from questwell.types.selfplay import Invalid

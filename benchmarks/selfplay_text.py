@@ -24,9 +24,9 @@ from questwell.agents.prompts import Prompts
 from questwell.agents.tools import Shelf, show
 from questwell.llm.client import Message
 from questwell.llm.pretrained import load
-from questwell.recipes.index import IndexConfig, open_index
-from questwell.recipes.selfplay import configure, run
-from questwell.recipes.selfplay_record import Record, StepRow
+from questwell.recipes.corpus.index import IndexConfig, open_index
+from questwell.recipes.selfplay.loop import configure, run
+from questwell.recipes.selfplay.record import Record, StepRow
 from questwell.retrieval.retriever import Retriever
 from questwell.training.policy import Lora
 from questwell.training.warmstart import Schooling, demonstration_of, warm_start

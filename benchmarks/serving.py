@@ -67,7 +67,7 @@ def fastapi_server(folder: str) -> None:
     from fastapi import FastAPI
     from pydantic import BaseModel
 
-    from questwell.retrieval.lexical import LexicalIndex
+    from questwell.retrieval.index.lexical import LexicalIndex
 
     index = LexicalIndex.open(Path(folder))
     app = FastAPI()
@@ -237,8 +237,8 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "index"
-        from questwell.retrieval.corpus import CorpusSpec
-        from questwell.retrieval.indexing import open_or_build
+        from questwell.retrieval.corpora.corpus import CorpusSpec
+        from questwell.retrieval.index.indexing import open_or_build
 
         passages = len(open_or_build(CorpusSpec(str(arguments.corpus)), folder=folder))
         corpus, workers, seconds = arguments.corpus, arguments.workers, arguments.seconds

@@ -50,9 +50,9 @@ from questwell.agents.rollout import Budget
 from questwell.agents.session import DirectSession
 from questwell.agents.solver import FreeSolver
 from questwell.llm.pretrained import Pretrained, load
-from questwell.recipes.config import resolve
-from questwell.recipes.train_config import TOY, TrainConfig
-from questwell.recipes.train_means import open_train_means
+from questwell.recipes.runs.config import resolve
+from questwell.recipes.train.config import TOY, TrainConfig
+from questwell.recipes.train.setup import open_train_means
 from questwell.scoring.answers import exact_match
 from questwell.toy.model import toy_model, toy_tokenizer
 from questwell.toy.world import PROMPTS

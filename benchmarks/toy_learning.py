@@ -20,10 +20,10 @@ import torch
 
 from questwell.agents.session import DirectSession
 from questwell.llm.pretrained import load
-from questwell.recipes.config import resolve
-from questwell.recipes.train import train
-from questwell.recipes.train_config import TOY, TrainConfig
-from questwell.recipes.train_means import TrainMeans, make_algorithm, make_options, open_train_means
+from questwell.recipes.runs.config import resolve
+from questwell.recipes.train.config import TOY, TrainConfig
+from questwell.recipes.train.loop import train
+from questwell.recipes.train.setup import TrainMeans, make_algorithm, make_options, open_train_means
 from questwell.scoring.answers import exact_match
 from questwell.toy.world import ToyQuestion, ToyWorld
 from questwell.training.curves import draw

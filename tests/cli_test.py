@@ -16,12 +16,12 @@ from questwell.cli.app import app
 from questwell.errors import LLMUnavailable
 from questwell.llm.client import Completion, Request
 from questwell.llm.scripted import ScriptedLLM
-from questwell.recipes import generate as recipe
-from questwell.recipes import preview
-from questwell.recipes.export import read_items
-from questwell.recipes.generate_config import Config
-from questwell.recipes.index import Watching
-from questwell.recipes.means import Means
+from questwell.recipes.corpus.index import Watching
+from questwell.recipes.dataset.export import read_items
+from questwell.recipes.generate import loop as recipe
+from questwell.recipes.generate import preview
+from questwell.recipes.generate.config import Config
+from questwell.recipes.generate.setup import Means
 
 VERBS = ("doctor", "index", "generate", "status", "show", "export")
 HOSTILE = "[red]Who[/red] \x1b[31mis\x1b[0m \u202eevil\u202c [/bold]:"
@@ -238,7 +238,7 @@ def test_interrupting_ends_cleanly_and_can_be_resumed(library: Path, tmp_path: P
     run = tmp_path / "run"
     program = (
         "import sys, world; from pathlib import Path; from questwell.cli.app import main;"
-        "from questwell.llm.scripted import ScriptedLLM; from questwell.recipes import generate as g;"
+        "from questwell.llm.scripted import ScriptedLLM; from questwell.recipes.generate import loop as g;"
         "g.open_means = lambda config, watching=None: world.means(config, ScriptedLLM(world.play, latency_s=0.02));"
         "main()"
     )

@@ -15,12 +15,12 @@ from questwell.agents.protocol import Tags, read_tags
 from questwell.cli.app import app
 from questwell.datasets.split import documents
 from questwell.errors import BenchmarkError, ConfigError, StoreError
-from questwell.recipes.config import resolve
-from questwell.recipes.dataset import build, read_manifest
-from questwell.recipes.dataset_config import DatasetConfig
-from questwell.recipes.export import items
-from questwell.recipes.generate import generate
-from questwell.recipes.parquet import read_parquet
+from questwell.recipes.dataset.build import build, read_manifest
+from questwell.recipes.dataset.config import DatasetConfig
+from questwell.recipes.dataset.export import items
+from questwell.recipes.dataset.parquet import read_parquet
+from questwell.recipes.generate.loop import generate
+from questwell.recipes.runs.config import resolve
 from questwell.types.dataset import Item
 
 os.environ["HF_HUB_OFFLINE"] = "1"

@@ -13,9 +13,9 @@ from typer.core import TyperCommand, TyperGroup
 
 from questwell.cli.app import app
 from questwell.cli.codes import ExitCode
-from questwell.recipes.generate_config import MAY_CHANGE, PRESETS, Config
-from questwell.retrieval.corpus import BUILT_IN
-from questwell.retrieval.readers import JSON_SUFFIXES, TEXT_SUFFIXES
+from questwell.recipes.generate.config import MAY_CHANGE, PRESETS, Config
+from questwell.retrieval.corpora.corpus import BUILT_IN
+from questwell.retrieval.corpora.readers import JSON_SUFFIXES, TEXT_SUFFIXES
 from questwell.store.migrations import migrate
 from questwell.training.metrics import MEANINGS
 from questwell.types.game import Reason

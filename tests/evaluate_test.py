@@ -15,16 +15,16 @@ from questwell.cli.app import app
 from questwell.errors import BudgetReached, ConfigChanged, ConfigError, LLMTimeout, LLMUnavailable, StoreError
 from questwell.llm.client import LLM, Completion, Request
 from questwell.llm.scripted import ScriptedLLM
-from questwell.recipes.config import resolve
-from questwell.recipes.evaluate import EvalReport, configure, evaluate, questions_of
-from questwell.recipes.evaluate_config import Mode, RescoreConfig
-from questwell.recipes.evaluate_means import make_judge, make_solver
-from questwell.recipes.evaluate_preview import eval_preview
-from questwell.recipes.evaluation import compare_pooled, compare_runs, evaluation
-from questwell.recipes.generate import Ending
-from questwell.recipes.rescore import rescore
-from questwell.recipes.status import status
-from questwell.recipes.traces import trace
+from questwell.recipes.evaluate.config import Mode, RescoreConfig
+from questwell.recipes.evaluate.loop import EvalReport, configure, evaluate, questions_of
+from questwell.recipes.evaluate.preview import eval_preview
+from questwell.recipes.evaluate.rescore import rescore
+from questwell.recipes.evaluate.setup import make_judge, make_solver
+from questwell.recipes.generate.loop import Ending
+from questwell.recipes.reports.scores import compare_pooled, compare_runs, evaluation
+from questwell.recipes.reports.status import status
+from questwell.recipes.reports.traces import trace
+from questwell.recipes.runs.config import resolve
 from questwell.store.reader import RunReader
 from questwell.store.run import RunStore
 from questwell.types.game import Label

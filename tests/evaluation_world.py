@@ -10,9 +10,9 @@ import world
 
 from questwell.llm.client import LLM, Completion, Request
 from questwell.llm.scripted import ScriptedLLM
-from questwell.recipes.config import resolve
-from questwell.recipes.evaluate_config import EvalConfig
-from questwell.recipes.evaluate_means import EvalMeans, open_eval_means
+from questwell.recipes.evaluate.config import EvalConfig
+from questwell.recipes.evaluate.setup import EvalMeans, open_eval_means
+from questwell.recipes.runs.config import resolve
 from questwell.store.reader import RunReader
 from questwell.types.trajectory import Role
 

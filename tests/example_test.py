@@ -19,10 +19,10 @@ from questwell.datasets.split import documents
 from questwell.evaluation.statistics import Comparison, Estimate
 from questwell.games.verdict import StepTarget, decide
 from questwell.llm.scripted import ScriptedLLM
-from questwell.recipes import train
-from questwell.recipes.evaluation import Versus
-from questwell.recipes.parquet import read_parquet
-from questwell.recipes.status import status
+from questwell.recipes.dataset.parquet import read_parquet
+from questwell.recipes.reports.scores import Versus
+from questwell.recipes.reports.status import status
+from questwell.recipes.train import loop as train
 from questwell.store.reader import RunReader
 from questwell.toy.selfplay import truth
 from questwell.toy.world import PROMPTS, ToyWorld

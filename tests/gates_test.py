@@ -12,13 +12,13 @@ from questwell.cli.app import app
 from questwell.errors import ConfigChanged, ConfigError, LLMUnavailable, StoreError
 from questwell.llm.client import Completion, Request
 from questwell.llm.scripted import ScriptedLLM
-from questwell.recipes import gates as recipe
-from questwell.recipes.gates import GatesReport, check_run, parse_gates
-from questwell.recipes.generate import configure, generate
-from questwell.recipes.generate_config import Config
-from questwell.recipes.index import Watching
-from questwell.recipes.means import Means
-from questwell.recipes.story import story
+from questwell.recipes.corpus.index import Watching
+from questwell.recipes.generate import gates as recipe
+from questwell.recipes.generate.config import Config
+from questwell.recipes.generate.gates import GatesReport, check_run, parse_gates
+from questwell.recipes.generate.loop import configure, generate
+from questwell.recipes.generate.setup import Means
+from questwell.recipes.reports.story import story
 from questwell.store.reader import FILE_NAME
 from questwell.types.game import Gate, GateOutcome
 

@@ -11,12 +11,12 @@ import world
 from questwell.errors import ConfigChanged, ConfigError, LLMUnavailable, RunLocked, StoreError
 from questwell.llm.client import Completion, Request
 from questwell.llm.scripted import ScriptedLLM
-from questwell.recipes.export import Format, export, items, read_items
-from questwell.recipes.generate import Ending, Report, configure, generate
-from questwell.recipes.means import open_means
-from questwell.recipes.progress import Progress
-from questwell.recipes.status import status
-from questwell.recipes.story import story
+from questwell.recipes.dataset.export import Format, export, items, read_items
+from questwell.recipes.generate.loop import Ending, Report, configure, generate
+from questwell.recipes.generate.setup import open_means
+from questwell.recipes.reports.status import status
+from questwell.recipes.reports.story import story
+from questwell.recipes.runs.progress import Progress
 from questwell.store.reader import RunReader
 from questwell.store.records import PlayStatus
 from questwell.store.run import RunStore

@@ -24,11 +24,11 @@ from questwell.llm.conftest import Endpoint
 from questwell.llm.openai import OpenAIClient, OpenAIOptions
 from questwell.llm.prices import Price
 from questwell.llm.scripted import ScriptedLLM
-from questwell.recipes.export import Format, export, items
-from questwell.recipes.generate import Ending, Report, configure, generate
-from questwell.recipes.means import open_means
-from questwell.recipes.status import status
-from questwell.recipes.story import listing, story
+from questwell.recipes.dataset.export import Format, export, items
+from questwell.recipes.generate.loop import Ending, Report, configure, generate
+from questwell.recipes.generate.setup import open_means
+from questwell.recipes.reports.status import status
+from questwell.recipes.reports.story import listing, story
 from questwell.store.records import PlayStatus
 from questwell.types.game import Label, Reason
 from questwell.types.trajectory import Role

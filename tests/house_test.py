@@ -58,7 +58,7 @@ def test_an_endpoint_needs_no_local_model(tmp_path: Path) -> None:
     values |= {"llm": "m@http://127.0.0.1:9/v1", "price_in": 1.0, "price_out": 1.0}
     code = (
         "import pathlib\n"
-        "from questwell.recipes.generate import configure, run\n"
+        "from questwell.recipes.generate.loop import configure, run\n"
         f"folder = pathlib.Path({str(tmp_path / 'run')!r})\n"
         f"run(configure(folder, {values!r}, resume=False), folder, limit=0)"
     )

@@ -11,10 +11,10 @@ from typer.testing import CliRunner, Result
 from questwell.cli.app import app
 from questwell.errors import ConfigChanged, ConfigError
 from questwell.llm.embeddings import EndpointEmbedder
-from questwell.recipes.embedders import connect_embedder
-from questwell.recipes.generate import configure, generate
-from questwell.recipes.index import IndexConfig, open_index, open_ready
-from questwell.retrieval.hybrid import HybridIndex
+from questwell.recipes.corpus.embedders import connect_embedder
+from questwell.recipes.corpus.index import IndexConfig, open_index, open_ready
+from questwell.recipes.generate.loop import configure, generate
+from questwell.retrieval.index.hybrid import HybridIndex
 from questwell.store.reader import FILE_NAME
 
 pytest.importorskip("onnxruntime")

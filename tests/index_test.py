@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from questwell.cli.app import app
-from questwell.retrieval.lexical import LexicalIndex
+from questwell.retrieval.index.lexical import LexicalIndex
 
 
 def call(*arguments: object) -> Result:
@@ -110,7 +110,7 @@ def test_malformed_records_are_skipped_if_the_index_was_built_so(corpus: Path, t
 
 KILLED = """
 import os, signal, sys
-from questwell.retrieval.manifest import Manifest
+from questwell.retrieval.index.manifest import Manifest
 def die(*arguments): os.kill(os.getpid(), signal.SIGKILL)
 setattr(Manifest, sys.argv.pop(1), die)
 from questwell.cli.app import main

@@ -7,7 +7,7 @@ import evaluation_world
 import pytest
 from killing import Worker, committed, digests, kill_and_resume
 
-from questwell.recipes.evaluation import evaluation
+from questwell.recipes.reports.scores import evaluation
 from questwell.store.reader import RunReader
 from questwell.store.records import PlayStatus
 

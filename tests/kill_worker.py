@@ -14,8 +14,8 @@ import evaluation_world
 import world
 
 from questwell.llm.scripted import ScriptedLLM
-from questwell.recipes import evaluate as evaluation
-from questwell.recipes.generate import Ending, configure, generate
+from questwell.recipes.evaluate import loop as evaluation
+from questwell.recipes.generate.loop import Ending, configure, generate
 
 LATENCY_S = 0.001
 CONCURRENCY = 8

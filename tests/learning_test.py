@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from questwell.llm.pretrained import load
-from questwell.recipes.config import resolve
-from questwell.recipes.train import train
-from questwell.recipes.train_config import TOY, TrainConfig
-from questwell.recipes.train_means import make_algorithm, make_options, open_train_means
+from questwell.recipes.runs.config import resolve
+from questwell.recipes.train.config import TOY, TrainConfig
+from questwell.recipes.train.loop import train
+from questwell.recipes.train.setup import make_algorithm, make_options, open_train_means
 from questwell.training.metrics import read_metrics
 from questwell.training.trainer import Trainer
 from questwell.types.trajectory import Role

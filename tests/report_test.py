@@ -10,10 +10,10 @@ import world
 from questwell.agents.prompts import Prompts
 from questwell.errors import ConfigError, StoreError
 from questwell.llm.scripted import ScriptedLLM
-from questwell.recipes.generate import generate
-from questwell.recipes.labels import label
-from questwell.recipes.report import report
-from questwell.recipes.status import status
+from questwell.recipes.generate.loop import generate
+from questwell.recipes.reports.labels import label
+from questwell.recipes.reports.report import report
+from questwell.recipes.reports.status import status
 
 
 async def play(library: Path, run: Path, **given: object) -> None:

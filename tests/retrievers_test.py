@@ -21,11 +21,11 @@ from questwell.errors import ConfigError
 from questwell.llm.client import Completion, Request
 from questwell.llm.scripted import ScriptedLLM
 from questwell.recipes.doctor import Health, doctor
-from questwell.recipes.evaluation import compare_runs, evaluation
-from questwell.recipes.generate import Ending, configure, generate
-from questwell.recipes.preview import preview
-from questwell.recipes.status import status
-from questwell.retrieval.lexical import LexicalIndex
+from questwell.recipes.generate.loop import Ending, configure, generate
+from questwell.recipes.generate.preview import preview
+from questwell.recipes.reports.scores import compare_runs, evaluation
+from questwell.recipes.reports.status import status
+from questwell.retrieval.index.lexical import LexicalIndex
 from questwell.store.reader import RunReader
 from questwell.store.records import PlayStatus
 from questwell.types.game import Reason
@@ -160,7 +160,8 @@ def test_one_evaluation_four_retrievers(
     bench = evaluation_world.write_questions(tmp_path / "bench.jsonl", SEEDS)
     llm = ScriptedLLM(reads)
     monkeypatch.setattr(
-        "questwell.recipes.evaluate.open_eval_means", lambda config, watching=None: evaluation_world.means(config, llm)
+        "questwell.recipes.evaluate.loop.open_eval_means",
+        lambda config, watching=None: evaluation_world.means(config, llm),
     )
     system = evaluation_world.values(library, bench)
     corpus = {key: system.pop(key) for key in ("corpus", "index")}

@@ -19,13 +19,13 @@ from questwell.cli.app import app
 from questwell.errors import ConfigChanged, ConfigError, RunLocked
 from questwell.llm.client import Completion, FinishReason, Message, Request
 from questwell.llm.scripted import ScriptedLLM
-from questwell.recipes import selfplay_toy
-from questwell.recipes.config import resolve
-from questwell.recipes.selfplay import Ending, configure, run, selfplay
-from questwell.recipes.selfplay_config import Config
-from questwell.recipes.selfplay_means import Means, open_means
-from questwell.recipes.selfplay_record import Record, StepRow
-from questwell.recipes.selfplay_toy import school
+from questwell.recipes.runs.config import resolve
+from questwell.recipes.selfplay import toy as selfplay_toy
+from questwell.recipes.selfplay.config import Config
+from questwell.recipes.selfplay.loop import Ending, configure, run, selfplay
+from questwell.recipes.selfplay.record import Record, StepRow
+from questwell.recipes.selfplay.setup import Means, open_means
+from questwell.recipes.selfplay.toy import school
 from questwell.scoring.judge import Complete
 from questwell.store.lock import RunLock
 from questwell.toy.world import PROMPTS
@@ -140,7 +140,7 @@ def test_parts_are_as_one_run(whole: Path, taught: Path, tmp_path: Path) -> None
 _CHILD = """
 import sys
 from pathlib import Path
-from questwell.recipes.selfplay import configure, run
+from questwell.recipes.selfplay.loop import configure, run
 folder = Path(sys.argv[1])
 run(configure(folder, {}, resume=True), folder, resume=True, watch=lambda row: print(row.step, flush=True))
 """

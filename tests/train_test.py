@@ -19,10 +19,10 @@ from typer.testing import CliRunner
 from questwell.cli.app import app
 from questwell.errors import ConfigChanged, ConfigError
 from questwell.llm.pretrained import Pretrained
-from questwell.recipes.config import resolve
-from questwell.recipes.train import Ending, configure, draw, train
-from questwell.recipes.train_config import TrainConfig
-from questwell.recipes.train_data import read_questions
+from questwell.recipes.runs.config import resolve
+from questwell.recipes.train.config import TrainConfig
+from questwell.recipes.train.data import read_questions
+from questwell.recipes.train.loop import Ending, configure, draw, train
 from questwell.retrieval.retriever import Retriever
 from questwell.scoring.rewards import Rewarded
 from questwell.toy.model import toy_model, toy_tokenizer

@@ -10,10 +10,10 @@ import torch
 
 from questwell.agents.prompts import Prompts
 from questwell.llm.pretrained import Pretrained
-from questwell.recipes.config import resolve
-from questwell.recipes.train import TrainReport, train
-from questwell.recipes.train_config import TOY, TrainConfig
-from questwell.recipes.train_means import TrainMeans, make_solver, make_trainer
+from questwell.recipes.runs.config import resolve
+from questwell.recipes.train.config import TOY, TrainConfig
+from questwell.recipes.train.loop import TrainReport, train
+from questwell.recipes.train.setup import TrainMeans, make_solver, make_trainer
 from questwell.scoring.rewards import Rewarded
 from questwell.toy.model import toy_model, toy_tokenizer
 from questwell.toy.world import PROMPTS, ToyWorld

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from questwell.llm.client import Completion, Request
 from questwell.llm.scripted import ScriptedLLM
-from questwell.recipes.config import resolve
-from questwell.recipes.generate_config import Config
-from questwell.recipes.means import Means, open_means
+from questwell.recipes.generate.config import Config
+from questwell.recipes.generate.setup import Means, open_means
+from questwell.recipes.runs.config import resolve
 from questwell.types.trajectory import Role
 
 BRIDGES = 120

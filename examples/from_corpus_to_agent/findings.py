@@ -14,9 +14,9 @@ from pydantic import TypeAdapter
 
 from questwell.evaluation.scores import ALL, summarise
 from questwell.evaluation.statistics import Comparison, Estimate, Share, wilson
-from questwell.recipes.dataset import read_manifest
-from questwell.recipes.evaluation import Versus, compare_pooled, pooled
-from questwell.recipes.status import status
+from questwell.recipes.dataset.build import read_manifest
+from questwell.recipes.reports.scores import Versus, compare_pooled, pooled
+from questwell.recipes.reports.status import status
 from questwell.training.metrics import read_metrics
 
 DOMAINS = {"in": "In domain", "out": "Out of domain"}

@@ -22,10 +22,13 @@ from setting import Setting, keys, read_setting
 from questwell.datasets.manifest import Manifest
 from questwell.errors import ConfigError
 from questwell.llm.client import LLM
-from questwell.recipes import dataset, evaluate, generate, train
-from questwell.recipes.config import Values, resolve
-from questwell.recipes.dataset_config import DatasetConfig
-from questwell.recipes.means import open_means
+from questwell.recipes.dataset import build as dataset
+from questwell.recipes.dataset.config import DatasetConfig
+from questwell.recipes.evaluate import loop as evaluate
+from questwell.recipes.generate import loop as generate
+from questwell.recipes.generate.setup import open_means
+from questwell.recipes.runs.config import Values, resolve
+from questwell.recipes.train import loop as train
 
 FEEDBACK: Values = {"variant": "feedback"}
 """SAGE: attempts show whether a question is right and takes as many searches as asked for; if not it is repaired."""

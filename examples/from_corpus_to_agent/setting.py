@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from questwell.recipes.config import RecipeConfig, Values, read_toml, resolve
+from questwell.recipes.runs.config import RecipeConfig, Values, read_toml, resolve
 
 
 class Setting(RecipeConfig):

@@ -28,12 +28,12 @@ from verl.utils.dataset.rl_dataset import RLHFDataset
 from questwell.agents.session import DirectSession
 from questwell.errors import ConfigError
 from questwell.llm.policy import ChatCodec, PolicyClient
-from questwell.recipes.config import resolve
-from questwell.recipes.selfplay_config import Config
-from questwell.recipes.selfplay_means import open_surroundings
-from questwell.recipes.selfplay_record import Record
-from questwell.recipes.selfplay_toy import ENTITIES, RELATIONS
-from questwell.recipes.selfplay_verl import verl_run, write
+from questwell.recipes.runs.config import resolve
+from questwell.recipes.selfplay.config import Config
+from questwell.recipes.selfplay.record import Record
+from questwell.recipes.selfplay.setup import open_surroundings
+from questwell.recipes.selfplay.toy import ENTITIES, RELATIONS
+from questwell.recipes.selfplay.verl import verl_run, write
 from questwell.toy.model import toy_model, toy_tokenizer
 from questwell.toy.selfplay import UNKNOWN, TwoWayRetriever, proposing
 from questwell.toy.world import ToyWorld, walk

@@ -9,7 +9,7 @@ from rich.table import Table
 from questwell.cli import screen
 from questwell.cli.figures import percent
 from questwell.cli.text import one_line
-from questwell.recipes.evaluation import Versus, compare_runs
+from questwell.recipes.reports.scores import Versus, compare_runs
 
 
 def compare(

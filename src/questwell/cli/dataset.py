@@ -12,9 +12,9 @@ from questwell.cli.figures import money
 from questwell.cli.flags import config_flags, used
 from questwell.cli.text import one_line
 from questwell.datasets.manifest import Manifest
-from questwell.recipes import dataset as recipe
-from questwell.recipes.config import read_toml, resolve
-from questwell.recipes.dataset_config import DatasetConfig
+from questwell.recipes.dataset import build as recipe
+from questwell.recipes.dataset.config import DatasetConfig
+from questwell.recipes.runs.config import read_toml, resolve
 
 _PANELS = {
     "split": "Splits",

@@ -4,7 +4,7 @@ from rich.console import Console
 
 from questwell.cli.codes import ExitCode
 from questwell.cli.text import one_line
-from questwell.recipes.ending import Ending
+from questwell.recipes.runs.ending import Ending
 
 CODES = {
     Ending.COMPLETE: ExitCode.OK,

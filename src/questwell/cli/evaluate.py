@@ -15,13 +15,13 @@ from questwell.cli.index import watching as watching_index
 from questwell.cli.scores import print_evaluation
 from questwell.cli.text import one_line
 from questwell.errors import ConfigError
-from questwell.recipes import evaluate as recipe
-from questwell.recipes import rescore as again
-from questwell.recipes.config import read_toml, resolve
-from questwell.recipes.evaluate_config import EvalConfig, RescoreConfig
-from questwell.recipes.evaluate_preview import EvalPreview, eval_preview
-from questwell.recipes.evaluation import Evaluation, evaluation
-from questwell.recipes.status import tokens
+from questwell.recipes.evaluate import loop as recipe
+from questwell.recipes.evaluate import rescore as again
+from questwell.recipes.evaluate.config import EvalConfig, RescoreConfig
+from questwell.recipes.evaluate.preview import EvalPreview, eval_preview
+from questwell.recipes.reports.scores import Evaluation, evaluation
+from questwell.recipes.reports.status import tokens
+from questwell.recipes.runs.config import read_toml, resolve
 
 _PANELS = {
     "corpus": "What is searched",

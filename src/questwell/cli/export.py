@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from questwell.cli import screen
-from questwell.recipes import export as recipe
+from questwell.recipes.dataset import export as recipe
 
 
 def export(

@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin
 import typer
 from pydantic.fields import FieldInfo
 
-from questwell.recipes.config import RecipeConfig
+from questwell.recipes.runs.config import RecipeConfig
 
 _F = TypeVar("_F", bound=Callable[..., object])
 

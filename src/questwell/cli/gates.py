@@ -11,7 +11,7 @@ from rich.text import Text
 from questwell.cli import screen
 from questwell.cli.index import watching
 from questwell.cli.text import one_line
-from questwell.recipes import gates as recipe
+from questwell.recipes.generate import gates as recipe
 from questwell.types.game import Gate, GateOutcome
 
 _ALL = ",".join(gate.value for gate in Gate)

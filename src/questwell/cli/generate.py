@@ -13,11 +13,11 @@ from questwell.cli.index import watching as watching_index
 from questwell.cli.live import watching
 from questwell.cli.status import print_funnel, print_spending
 from questwell.cli.text import visible
-from questwell.recipes import generate as recipe
-from questwell.recipes import preview as dry
-from questwell.recipes.config import read_toml
-from questwell.recipes.generate_config import PRESETS, Config, preset
-from questwell.recipes.status import Status, status
+from questwell.recipes.generate import loop as recipe
+from questwell.recipes.generate import preview as dry
+from questwell.recipes.generate.config import PRESETS, Config, preset
+from questwell.recipes.reports.status import Status, status
+from questwell.recipes.runs.config import read_toml
 
 _PANELS = {
     "corpus": "Corpus",

@@ -14,11 +14,11 @@ from questwell.cli.flags import config_flags, used
 from questwell.cli.text import one_line, visible
 from questwell.errors import ConfigError
 from questwell.evaluation.statistics import Estimate
-from questwell.recipes import index as recipe
-from questwell.recipes.config import resolve
-from questwell.recipes.recall import RecallReport, evaluate_index
-from questwell.recipes.updating import UpdateReport, update_index
-from questwell.retrieval.documents import BadRecord
+from questwell.recipes.corpus import index as recipe
+from questwell.recipes.corpus.recall import RecallReport, evaluate_index
+from questwell.recipes.corpus.update import UpdateReport, update_index
+from questwell.recipes.runs.config import resolve
+from questwell.retrieval.corpora.documents import BadRecord
 
 _MOST_SHOWN = 20
 

@@ -13,8 +13,8 @@ from rich.text import Text
 
 from questwell.cli import screen
 from questwell.cli.figures import UNKNOWN, money
-from questwell.recipes.progress import Progress, Watch
-from questwell.recipes.status import tokens
+from questwell.recipes.reports.status import tokens
+from questwell.recipes.runs.progress import Progress, Watch
 
 _LINE_EVERY_S = 1.0
 """Between two plain lines when plays end."""

@@ -6,9 +6,9 @@ from rich.table import Table
 from questwell.cli.figures import UNKNOWN, count, money, percent
 from questwell.cli.text import one_line
 from questwell.evaluation.scores import Summary
-from questwell.recipes.evaluate_config import EXACT_MATCH
-from questwell.recipes.evaluation import Evaluation
-from questwell.recipes.status import tokens
+from questwell.recipes.evaluate.config import EXACT_MATCH
+from questwell.recipes.reports.scores import Evaluation
+from questwell.recipes.reports.status import tokens
 
 
 def print_evaluation(console: Console, found: Evaluation) -> None:

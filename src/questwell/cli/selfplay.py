@@ -17,11 +17,11 @@ from questwell.cli.index import watching
 from questwell.cli.text import one_line, visible
 from questwell.cli.verl import ENGINE, GPUS, NODES, VERL, Engine, run_by_verl
 from questwell.errors import ConfigError
-from questwell.recipes import selfplay as recipe
-from questwell.recipes.config import read_toml
-from questwell.recipes.selfplay_config import PRESETS, Config, Order, preset
-from questwell.recipes.selfplay_record import Record, StepRow
-from questwell.recipes.selfplay_verl import verl_run, write
+from questwell.recipes.runs.config import read_toml
+from questwell.recipes.selfplay import loop as recipe
+from questwell.recipes.selfplay.config import PRESETS, Config, Order, preset
+from questwell.recipes.selfplay.record import Record, StepRow
+from questwell.recipes.selfplay.verl import verl_run, write
 from questwell.training.engines.verl.launch import VerlRun
 from questwell.types.selfplay import Episode
 from questwell.types.trajectory import Trajectory

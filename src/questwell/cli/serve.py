@@ -8,8 +8,8 @@ from questwell.cli import screen
 from questwell.cli.flags import config_flags, used
 from questwell.cli.index import watching
 from questwell.cli.text import visible
-from questwell.recipes import serve as recipe
-from questwell.recipes.config import resolve
+from questwell.recipes.corpus import serve as recipe
+from questwell.recipes.runs.config import resolve
 
 
 @config_flags(recipe.ServeConfig, {"corpus": "Corpus", "host": "Server"})

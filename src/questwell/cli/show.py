@@ -13,11 +13,11 @@ from questwell.cli.selfplay import show_run
 from questwell.cli.status import count, money
 from questwell.cli.text import one_line, visible
 from questwell.cli.traces import show_evaluation
-from questwell.recipes import story as recipe
-from questwell.recipes.evaluate import KIND
-from questwell.recipes.selfplay_record import is_selfplay
-from questwell.recipes.status import kind_of, tokens
-from questwell.recipes.story import AttemptStory, RoundStory, SearchStory, Story
+from questwell.recipes.evaluate.loop import KIND
+from questwell.recipes.reports import story as recipe
+from questwell.recipes.reports.status import kind_of, tokens
+from questwell.recipes.reports.story import AttemptStory, RoundStory, SearchStory, Story
+from questwell.recipes.selfplay.record import is_selfplay
 from questwell.store.records import Play, PlayStatus
 from questwell.types.game import Label
 

@@ -13,14 +13,14 @@ from questwell.cli.figures import count, money
 from questwell.cli.scores import print_evaluation
 from questwell.cli.text import one_line
 from questwell.evaluation.statistics import Share
-from questwell.recipes import status as recipe
-from questwell.recipes.evaluate import KIND
-from questwell.recipes.evaluation import Evaluation, evaluation
-from questwell.recipes.funnel import Funnel, explain
-from questwell.recipes.intrinsic import Cell
-from questwell.recipes.report import LabelBy
-from questwell.recipes.report import report as write_report
-from questwell.recipes.status import Spending, tokens
+from questwell.recipes.evaluate.loop import KIND
+from questwell.recipes.reports import status as recipe
+from questwell.recipes.reports.funnel import Funnel, explain
+from questwell.recipes.reports.intrinsic import Cell
+from questwell.recipes.reports.report import LabelBy
+from questwell.recipes.reports.report import report as write_report
+from questwell.recipes.reports.scores import Evaluation, evaluation
+from questwell.recipes.reports.status import Spending, tokens
 
 
 def status(

@@ -6,8 +6,8 @@ from rich.console import Console
 
 from questwell.cli import screen
 from questwell.cli.text import one_line
-from questwell.recipes import traces as recipe
-from questwell.recipes.traces import Listed, Trace
+from questwell.recipes.reports import traces as recipe
+from questwell.recipes.reports.traces import Listed, Trace
 from questwell.types.trajectory import Turn
 
 

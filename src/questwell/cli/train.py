@@ -11,12 +11,12 @@ from questwell.cli.flags import config_flags, used
 from questwell.cli.index import watching as watching_index
 from questwell.cli.text import visible
 from questwell.cli.verl import ENGINE, GPUS, NODES, VERL, Engine, run_by_verl
-from questwell.recipes import train as recipe
-from questwell.recipes import train_preview as dry
-from questwell.recipes.config import read_toml
-from questwell.recipes.train import TrainReport
-from questwell.recipes.train_config import TrainConfig
-from questwell.recipes.train_verl import verl_run, write
+from questwell.recipes.runs.config import read_toml
+from questwell.recipes.train import loop as recipe
+from questwell.recipes.train import preview as dry
+from questwell.recipes.train.config import TrainConfig
+from questwell.recipes.train.loop import TrainReport
+from questwell.recipes.train.verl import verl_run, write
 from questwell.training.engines.verl.launch import VerlRun
 
 _PANELS = {

@@ -12,7 +12,7 @@ from typing import Protocol
 from questwell.agents.staged.spans import spans
 from questwell.errors import ConfigError
 from questwell.games.seeds import draw_order
-from questwell.retrieval.documents import subject
+from questwell.retrieval.corpora.documents import subject
 from questwell.types.corpus import Passage
 from questwell.types.game import AnswerType
 from questwell.types.selfplay import AnswerSeed

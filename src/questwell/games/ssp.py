@@ -2,7 +2,7 @@
 
 A step is played as a whole, since a question is verified among documents of the other proposers' searches, and since
 slots without a valid question are filled. `play` reads in the paper's order; what it returns is fixed by its
-arguments and what its sessions answer. What is learnt from it is `recipes/selfplay.py`'s affair.
+arguments and what its sessions answer. What is learnt from it is `recipes/selfplay/loop.py`'s affair.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from questwell.agents.solver import Solver
 from questwell.games import gates
 from questwell.games.pool import Filling, Pool
 from questwell.games.ssp_rewards import Payments, repetition, solver_reward
-from questwell.retrieval.passages import count_words
+from questwell.retrieval.corpora.passages import count_words
 from questwell.types.corpus import Passage
 from questwell.types.game import Attempt, GateOutcome, GateResult, Judgement, Label, Place
 from questwell.types.selfplay import SILENT, AnswerSeed, Episode, Invalid, Problem, Proposed

@@ -1,4 +1,4 @@
-"""A model behind an OpenAI-compatible `/embeddings` endpoint, as an embedder (`retrieval/embedder.py`).
+"""A model behind an OpenAI-compatible `/embeddings` endpoint, as an embedder (`retrieval/embedders/embedder.py`).
 
 The same limiter, retries and deadlines as for completions. Vectors come as base64 where the endpoint can, which is a
 quarter of the bytes, and as lists of numbers from those that do not know the field.

@@ -12,7 +12,7 @@ from questwell.errors import QuestwellError
 from questwell.llm.client import Message, Request
 from questwell.llm.connect import connect
 from questwell.llm.weights import EMBEDDED
-from questwell.recipes.index import IndexConfig, Watching, open_lexical
+from questwell.recipes.corpus.index import IndexConfig, Watching, open_lexical
 from questwell.retrieval.choose import open_retriever
 from questwell.retrieval.retriever import search_and_reckon
 

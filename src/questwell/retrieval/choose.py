@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from questwell.errors import ConfigError
-from questwell.retrieval.calling import CallOptions
-from questwell.retrieval.engines import Brave, Engine, SearXNG, Serper, Tavily
-from questwell.retrieval.mcp_client import McpRetriever
-from questwell.retrieval.remote import RemoteRetriever, base_url
+from questwell.retrieval.remote.calling import CallOptions
+from questwell.retrieval.remote.engines import Brave, Engine, SearXNG, Serper, Tavily
+from questwell.retrieval.remote.mcp_client import McpRetriever
+from questwell.retrieval.remote.remote import RemoteRetriever, base_url
+from questwell.retrieval.remote.web import WebOptions, WebRetriever
 from questwell.retrieval.retriever import Retriever
-from questwell.retrieval.web import WebOptions, WebRetriever
 
 FORMS = "http://HOST:8000, mcp:URL, google, tavily, brave or searxng:URL"
 SEARXNG_URLS = ("SEARXNG_URL", "SEARXNG_BASE_URL", "SEARXNG_API_BASE", "SEARXNG_HOST", "SEARX_HOST")

@@ -5,8 +5,8 @@ import pytest
 from questwell.errors import ConfigError
 from questwell.retrieval.choose import ENGINES, RetrieverOptions, key_of, open_retriever
 from questwell.retrieval.conftest import KEY, QUICK
-from questwell.retrieval.engines import Brave, Serper, Tavily
-from questwell.retrieval.web import WebOptions
+from questwell.retrieval.remote.engines import Brave, Serper, Tavily
+from questwell.retrieval.remote.web import WebOptions
 
 
 def test_keys_come_from_the_environment_under_the_names_that_users_have(monkeypatch):

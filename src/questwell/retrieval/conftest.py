@@ -10,13 +10,13 @@ import pytest
 
 from questwell.http.conftest import Answer, Asked, Loopback
 from questwell.http.conftest import serving as serving_api
-from questwell.retrieval.calling import CallOptions
-from questwell.retrieval.corpus import CorpusSpec
-from questwell.retrieval.dense import embed_index
-from questwell.retrieval.engines import Brave, SearXNG, Serper, Tavily
-from questwell.retrieval.indexing import build_index, open_or_build
-from questwell.retrieval.lexical import LexicalIndex
-from questwell.retrieval.web import WebOptions, WebRetriever
+from questwell.retrieval.corpora.corpus import CorpusSpec
+from questwell.retrieval.index.dense import embed_index
+from questwell.retrieval.index.indexing import build_index, open_or_build
+from questwell.retrieval.index.lexical import LexicalIndex
+from questwell.retrieval.remote.calling import CallOptions
+from questwell.retrieval.remote.engines import Brave, SearXNG, Serper, Tavily
+from questwell.retrieval.remote.web import WebOptions, WebRetriever
 
 TOWNS = 60
 
@@ -46,7 +46,7 @@ def serving():
     """serving(opening, options): the address of our server while the block runs."""
     import uvicorn
 
-    from questwell.retrieval.server import make_app
+    from questwell.retrieval.serve.server import make_app
 
     @asynccontextmanager
     async def served(opening, options=None):

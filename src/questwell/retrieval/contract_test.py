@@ -10,12 +10,12 @@ import sys
 import pytest
 
 from questwell.http.conftest import Answer
-from questwell.retrieval.calling import CallOptions
 from questwell.retrieval.conftest import APIS, KEY
-from questwell.retrieval.mcp_client import McpRetriever
-from questwell.retrieval.remote import RemoteRetriever
-from questwell.retrieval.server import ServerOptions
-from questwell.retrieval.web import WebOptions, WebRetriever
+from questwell.retrieval.remote.calling import CallOptions
+from questwell.retrieval.remote.mcp_client import McpRetriever
+from questwell.retrieval.remote.remote import RemoteRetriever
+from questwell.retrieval.remote.web import WebOptions, WebRetriever
+from questwell.retrieval.serve.server import ServerOptions
 
 KINDS = ["corpus", "http", "mcp", *APIS]
 PATIENT = CallOptions(timeout_s=30.0, connect_timeout_s=30.0, max_retries=0)

@@ -15,7 +15,7 @@ from questwell.agents.staged.moves import Moves
 from questwell.agents.staged.spans import Span, names, spans
 from questwell.agents.staged.writer import Worded, Writer
 from questwell.errors import ContextOverflow, LLMError, RetrievalError
-from questwell.retrieval.corpus import subject
+from questwell.retrieval.corpora.corpus import subject
 from questwell.scoring.answers import normalise
 from questwell.types.corpus import Passage
 from questwell.types.game import Feedback, FeedbackKind, Proposal, Round, Seed

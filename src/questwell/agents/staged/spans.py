@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from questwell.retrieval.passages import sentences
+from questwell.retrieval.corpora.passages import sentences
 from questwell.scoring.answers import contains, normalise
 from questwell.types.corpus import Passage
 from questwell.types.game import AnswerType

@@ -10,7 +10,7 @@ from questwell.agents.staged.moves import Moves
 from questwell.agents.staged.phrases import as_phrase, can_be_replaced
 from questwell.agents.staged.spans import Span, fact
 from questwell.agents.tools import neutralise, show
-from questwell.retrieval.corpus import subject
+from questwell.retrieval.corpora.corpus import subject
 from questwell.scoring.answers import contains, exact_match
 from questwell.types.corpus import Passage
 from questwell.types.game import Seed, Step

@@ -22,7 +22,7 @@ from questwell.errors import Untrainable
 from questwell.llm.client import Message
 from questwell.llm.policy import ChatCodec, Policy, PolicyClient, Tokenizer, TokenOutput
 from questwell.retrieval.choose import open_retriever
-from questwell.retrieval.lexical import LexicalIndex
+from questwell.retrieval.index.lexical import LexicalIndex
 from questwell.retrieval.retriever import Retriever
 from questwell.training.engines.verl.reward import PLAYED, Played
 from questwell.types.trajectory import StopReason, TokenView

@@ -1,6 +1,6 @@
 """Rows of verl that are played together: what their loop (`table_loop.py`) asks of whoever plays them. Needs no verl.
 
-The engine knows no game: who plays is named in `agent.yaml`, as `recipes/selfplay_table.py` for self-play.
+The engine knows no game: who plays is named in `agent.yaml`, as `recipes/selfplay/verl_batch.py` for self-play.
 """
 
 from collections.abc import Mapping

@@ -1,0 +1,68 @@
+"""From the embedder that a user names to one that is ready.
+
+minilm            all-MiniLM-L6-v2 in this process (91 MB, fetched once)
+wordllama         static vectors in this process: 40 times as fast, less exact
+openai:MODEL      MODEL at OPENAI_BASE_URL, or at api.openai.com where that is not set
+MODEL@BASE_URL    MODEL at any OpenAI-compatible endpoint, as in BAAI/bge-m3@http://gpu1:8000/v1
+"""
+
+import os
+from typing import TYPE_CHECKING
+
+from questwell.errors import ConfigError
+from questwell.llm.connect import OPENAI_URL
+from questwell.retrieval.extras import optional
+
+if TYPE_CHECKING:
+    from questwell.retrieval.embedders.embedder import Embedder
+
+EMBEDDERS = ("minilm", "wordllama")
+FORMS = "minilm, wordllama, openai:MODEL or MODEL@BASE_URL (such as BAAI/bge-m3@http://127.0.0.1:8000/v1)"
+KEY_ENV = "OPENAI_API_KEY"
+
+
+def check_embedder(named: str) -> None:
+    """Refuse what names no embedder.
+
+    Raises:
+        ConfigError: `named` has none of the forms above.
+    """
+    if named not in EMBEDDERS and _place(named) is None:
+        raise ConfigError(f"cannot tell which embedder {named!r} is; name one of: {FORMS}")
+
+
+def connect_embedder(named: str) -> "Embedder":
+    """The embedder. Weights are fetched if need be; an endpoint is not called yet.
+
+    Raises:
+        AssetError: the weights cannot be had.
+        ConfigError: `named` has none of the forms above, or the extra `dense` is not installed.
+    """
+    check_embedder(named)
+    optional("numpy", "dense")
+    # The modules below need the extra, so they are imported where it is asked for.
+    if named == "minilm":
+        from questwell.retrieval.embedders.minilm import MiniLM
+
+        return MiniLM()
+    if named == "wordllama":
+        from questwell.retrieval.embedders.wordllama import WordLlama
+
+        return WordLlama()
+    from questwell.llm.embeddings import EndpointEmbedder
+
+    model, base_url = _place(named) or ("", "")
+    key = os.environ.get(KEY_ENV, "").strip() or None
+    if not key and base_url == OPENAI_URL:
+        raise ConfigError(f"{model!r} at {base_url} needs a key: set {KEY_ENV}")
+    return EndpointEmbedder(model, base_url, key)
+
+
+def _place(named: str) -> tuple[str, str] | None:
+    """Model and address of an endpoint."""
+    model, at, base_url = named.removeprefix("openai:").rpartition("@")
+    if at and model and base_url.startswith(("http://", "https://")):
+        return model, base_url.rstrip("/")
+    if named.startswith("openai:") and named != "openai:":
+        return named.removeprefix("openai:"), (os.environ.get("OPENAI_BASE_URL") or OPENAI_URL).rstrip("/")
+    return None

@@ -1,0 +1,209 @@
+"""Behind `questwell index`: a corpus into the index that `generate` searches, with vectors for a hybrid search."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import field_validator
+
+from questwell.assets.progress import Progress, silent
+from questwell.errors import ConfigError
+from questwell.recipes.corpus.embedders import check_embedder, connect_embedder
+from questwell.recipes.runs.config import RecipeConfig
+from questwell.retrieval.corpora.corpus import CorpusSpec
+from questwell.retrieval.corpora.documents import BadRecord, ReadReport
+from questwell.retrieval.index.analysis import Analyzer
+from questwell.retrieval.index.indexing import default_folder, open_or_build
+from questwell.retrieval.index.lexical import LexicalIndex
+
+if TYPE_CHECKING:
+    from questwell.retrieval.index.hybrid import HybridIndex
+
+_T = TypeVar("_T")
+
+
+class IndexConfig(RecipeConfig):
+    """Which corpus, and how it is read and indexed."""
+
+    corpus: str
+    """Corpus: factbook, foldoc, a JSONL or parquet file, or a folder of .txt and .md files."""
+    index: Path | None = None
+    """Folder of its index; built on first use and kept. By default in the cache."""
+    analyzer: Analyzer = Analyzer.EN
+    """How text becomes terms: en (English stems), multi (any language)."""
+    licence: str = ""
+    """Licence of the corpus, where its records state none; each item carries it."""
+    skip_bad: bool = False
+    """Skip malformed records of the corpus (they are counted and listed) instead of stopping."""
+    retriever: str = "lexical"
+    """How passages are found: lexical (BM25), hybrid (BM25, ranked anew by vectors; extra dense)."""
+    embedder: str = "minilm"
+    """What makes the vectors: minilm, wordllama (fast), openai:MODEL or MODEL@BASE_URL."""
+    two_legs: bool = False
+    """Find candidates by vectors too (usearch), for a corpus that says things in other words than its readers."""
+
+    @field_validator("retriever")
+    @classmethod
+    def _retriever(cls, named: str) -> str:
+        try:
+            cls.check_retriever(named)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return named
+
+    @classmethod
+    def check_retriever(cls, named: str) -> None:
+        """Refuse what names no retriever; recipes that search elsewhere too let more pass.
+
+        Raises:
+            ConfigError: it names none.
+        """
+        if named not in ("lexical", "hybrid"):
+            raise ConfigError("expected lexical or hybrid")
+
+    @field_validator("embedder")
+    @classmethod
+    def _embedder(cls, embedder: str) -> str:
+        try:
+            check_embedder(embedder)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return embedder
+
+    @property
+    def spec(self) -> CorpusSpec:
+        """The corpus, as `retrieval` knows it."""
+        return CorpusSpec(self.corpus, self.licence, self.skip_bad)
+
+    @property
+    def folder(self) -> Path:
+        """Where the index is kept."""
+        return self.index or default_folder(self.spec, self.analyzer)
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """Whoever watches a corpus being fetched and indexed."""
+
+    fetching: Progress = silent
+    """Told of (bytes, total)."""
+    indexing: Progress = silent
+    """Told of (passages, total); total 0 is not known."""
+    embedding: Progress = silent
+    """Told of (passages, total)."""
+    skipped: Callable[[list[BadRecord]], None] = lambda bad: None
+    """Told of malformed records that were skipped, if there were any."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexReport:
+    """An index that is ready."""
+
+    folder: Path
+    corpus: str
+    passages: int
+    documents: int
+    skipped: int
+    """Malformed records, a count."""
+    snapshot: str
+    built: bool
+    """By this call; else it was there."""
+    updated: bool
+    """Documents were put in, replaced or deleted since it was built."""
+    embedder: str | None = None
+    """Whose vectors it holds for a hybrid search; None: none were asked for."""
+
+
+def index(config: IndexConfig, watching: Watching | None = None) -> IndexReport:
+    """The index of a corpus, built if it is not there; an interrupted build goes on where it stopped."""
+    folder = config.folder
+    was_there = (folder / "manifest.json").is_file()
+    found = open_index(config, watching)
+    lexical, embedder = (found, None) if isinstance(found, LexicalIndex) else (found.lexical, found.embedder.name)
+    manifest = lexical.manifest
+    return IndexReport(
+        folder=folder,
+        corpus=manifest.corpus,
+        passages=manifest.passages,
+        documents=manifest.documents,
+        skipped=manifest.skipped,
+        snapshot=manifest.snapshot,
+        built=not was_there,
+        updated=manifest.snapshot != manifest.origin,
+        embedder=embedder,
+    )
+
+
+def open_index(config: IndexConfig, watching: Watching | None = None) -> "LexicalIndex | HybridIndex":
+    """The index itself, with the vectors that a hybrid search needs; what is missing is made first.
+
+    Raises:
+        AssetError, ConfigError, CorpusError: the corpus or the embedder cannot be had or read.
+        IndexMismatch: the folder holds another index.
+        LLMError: an embedder behind an endpoint failed.
+    """
+    watching = watching or Watching()
+    lexical = open_lexical(config, watching)
+    if config.retriever != "hybrid":
+        return lexical
+    _run(_embed(lexical, config, watching.embedding))
+    return open_ready(config)
+
+
+def open_lexical(config: IndexConfig, watching: Watching | None = None) -> LexicalIndex:
+    """As `open_index`, without vectors whatever `config` says."""
+    watching = watching or Watching()
+    report = ReadReport()
+    found = open_or_build(
+        config.spec,
+        analyzer=config.analyzer,
+        folder=config.folder,
+        report=report,
+        progress=watching.indexing,
+        fetching=watching.fetching,
+    )
+    if report.bad:
+        watching.skipped(report.bad)
+    return found
+
+
+def open_ready(config: IndexConfig) -> "LexicalIndex | HybridIndex":
+    """An index that `open_index` made, in this or another process; nothing is built.
+
+    Raises:
+        IndexMismatch, RetrievalError: it is not there, or not as `config` says.
+    """
+    if config.retriever != "hybrid":
+        return LexicalIndex.open(config.folder, config.analyzer)
+    embedder = connect_embedder(config.embedder)
+    from questwell.retrieval.index.hybrid import HybridIndex  # needs the extra, which the line above has seen to
+
+    return HybridIndex.open(config.folder, embedder, analyzer=config.analyzer, two_legs=config.two_legs)
+
+
+async def _embed(lexical: LexicalIndex, config: IndexConfig, progress: Progress) -> None:
+    """Make the vectors, and the index of neighbours, that are missing."""
+    embedder = connect_embedder(config.embedder)
+    from questwell.retrieval.index.dense import VectorFile, embed_index
+
+    try:
+        await embed_index(lexical, embedder, progress=progress)
+    finally:
+        await embedder.aclose()
+    if config.two_legs:
+        from questwell.retrieval.index.neighbours import Neighbours
+
+        Neighbours.open_or_build(VectorFile.open(lexical, embedder.name))
+
+
+def _run(work: Coroutine[Any, Any, _T]) -> _T:
+    """The result of `work`, in an event loop of its own: the caller may be inside another."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()

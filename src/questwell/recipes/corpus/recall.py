@@ -1,0 +1,63 @@
+"""Behind `questwell index --evaluate`: how much of the gold passages an index finds, with intervals."""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from questwell.errors import ConfigError
+from questwell.evaluation.statistics import Estimate, estimate
+from questwell.recipes.corpus.index import IndexConfig, Watching, open_index
+from questwell.retrieval.index.lexical import LexicalIndex
+from questwell.retrieval.index.recall import Question, Recalls, measure, read_questions
+
+
+@dataclass(frozen=True, slots=True)
+class RecallReport:
+    """How well an index finds gold passages; all shares are fractions with 95 % intervals."""
+
+    retriever: str
+    passages: int
+    questions: int
+    recall: dict[int, Estimate]
+    """By k: share of a question's gold documents among its first k hits, mean over questions."""
+    parts: Estimate
+    """Share of single-hop parts whose gold document is among their first 10 hits; of 0 when there are no parts."""
+
+
+def evaluate_index(config: IndexConfig, questions: Path, watching: Watching | None = None) -> RecallReport:
+    """What the index of `config`, built if it is not there, finds for the questions in a file.
+
+    Raises:
+        CorpusError: the file is malformed.
+        ConfigError: a gold document is not in the index, so that no figure would mean anything.
+        QuestwellError: as `open_index`, and as the retriever.
+    """
+    asked = read_questions(questions)
+    index = open_index(config, watching)
+    lexical = index if isinstance(index, LexicalIndex) else index.lexical
+    _check_gold(lexical, asked, questions)
+
+    async def whole() -> Recalls:
+        try:
+            return await measure(index, asked)
+        finally:
+            await index.aclose()
+
+    found = asyncio.run(whole())
+    return RecallReport(
+        retriever=index.name,
+        passages=len(index),
+        questions=len(asked),
+        recall={k: estimate(shares) for k, shares in found.questions.items()},
+        parts=estimate(found.parts),
+    )
+
+
+def _check_gold(index: LexicalIndex, questions: list[Question], path: Path) -> None:
+    gold = {name for question in questions for name in (*question.gold, *(part.gold for part in question.parts))}
+    missing = sorted(name for name in gold if index.get(f"{name}#0") is None)
+    if missing:
+        raise ConfigError(
+            f"{len(missing)} of {len(gold)} gold documents of {path} are not in the corpus {index.manifest.corpus!r}, "
+            f"such as {missing[0]!r}: name the corpus that the questions are about"
+        )

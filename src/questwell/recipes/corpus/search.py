@@ -1,0 +1,68 @@
+"""Where agents search: the corpus itself, or a retriever elsewhere. The keys of every recipe that searches."""
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, field_validator
+
+from questwell.errors import ConfigError
+from questwell.recipes.corpus.index import IndexConfig
+from questwell.retrieval.choose import RetrieverOptions, check_spec, open_retriever
+from questwell.retrieval.remote.blocking import BlockList
+from questwell.retrieval.remote.web import WebOptions
+from questwell.retrieval.retriever import PaidRetriever, Retriever
+
+
+def _domains(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+class SearchConfig(IndexConfig):
+    """Which corpus, and what its agents search."""
+
+    retriever: str = "lexical"
+    """What is searched: the corpus (lexical, hybrid), http://HOST:8000, mcp:URL, google, tavily, brave, searxng:URL."""
+    page_text: bool = False
+    """From the web, take the fitting part of each page instead of the engine's snippet (extra web)."""
+    block: Annotated[tuple[str, ...], BeforeValidator(_domains)] = ()
+    """Web domains never to show, separated by commas, beside the benchmarks' own sites."""
+    price_search: float | None = Field(default=None, ge=0)
+    """US dollars per thousand searches, where the retriever's price is not known or not the list price."""
+
+    @field_validator("block")
+    @classmethod
+    def _block(cls, block: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            BlockList(block)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return block
+
+    @classmethod
+    def check_retriever(cls, named: str) -> None:
+        """Refuse what names no retriever."""
+        if named not in ("lexical", "hybrid"):
+            check_spec(named)
+
+    @property
+    def searches_elsewhere(self) -> bool:
+        """Whether agents search something else than the corpus."""
+        return self.retriever not in ("lexical", "hybrid")
+
+
+def open_elsewhere(config: SearchConfig) -> Retriever | None:
+    """The retriever that agents search in place of the corpus; None when they search the corpus.
+
+    Raises:
+        ConfigError: a key is not set, or an extra is not installed.
+        RetrievalUnavailable: nothing answers at the address of a server.
+    """
+    if not config.searches_elsewhere:
+        return None
+    price = None if config.price_search is None else config.price_search / 1000
+    web = WebOptions(pages=config.page_text, block=config.block, price_usd=price)
+    return open_retriever(config.retriever, RetrieverOptions(web, price_usd=price))
+
+
+def is_priced(retriever: Retriever) -> bool:
+    """Whether the price of its searches is known."""
+    return not isinstance(retriever, PaidRetriever) or retriever.priced

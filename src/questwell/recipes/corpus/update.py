@@ -1,0 +1,107 @@
+"""Behind `questwell index --upsert` and `--delete`: documents put into an index that is there, replaced or deleted."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from questwell.errors import ConfigError, RetrievalError
+from questwell.recipes.corpus.index import IndexConfig, Watching, open_index
+from questwell.retrieval.corpora.corpus import CorpusSpec, ReadReport, read_documents
+from questwell.retrieval.index.indexing import built
+from questwell.retrieval.index.updating import update
+from questwell.retrieval.index.vector_manifest import embedders_of
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateReport:
+    """What became of an index; counts are of documents unless they say otherwise."""
+
+    folder: Path
+    corpus: str
+    added: int
+    replaced: int
+    removed: int
+    """Named in the file of deletes, or given without text."""
+    unchanged: int
+    """Given, and already there just so."""
+    absent: int
+    """To be removed, and not there."""
+    skipped: int
+    """Malformed records among those given, a count."""
+    passages: int
+    """Of the index as it is now, a count."""
+    documents: int
+    """Of the index as it is now."""
+    snapshot_before: str
+    snapshot: str
+    lagging: Mapping[str, int]
+    """By embedder: passages that its vectors do not cover yet."""
+
+
+def update_index(
+    config: IndexConfig, upserts: str | None, deletes: Path | None, watching: Watching | None = None
+) -> UpdateReport:
+    """Put documents into the index of a corpus and delete others: all of them, or none if it fails or is killed.
+
+    Args:
+        config: names an index that is there. Vectors that it asks for and that are missing are made afterwards.
+        upserts: documents as a corpus holds them; each is added, or replaces the one of its id.
+        deletes: file of ids, one a line; an id in both is deleted.
+        watching: whoever watches.
+
+    Raises:
+        ConfigError: a file that cannot be read, or nothing to do.
+        CorpusError: a malformed record, or nothing would be left.
+        IndexMismatch: the folder holds the index of another corpus or analyser.
+        RetrievalError: there is no complete index.
+    """
+    if upserts is None and deletes is None:
+        raise ConfigError("say what to change: documents to put in, or ids to delete")
+    watching = watching or Watching()
+    folder = config.folder
+    if built(config.spec, folder, config.analyzer) is None:
+        raise RetrievalError(
+            f"there is no complete index of {config.corpus!r} in {folder}: build it by `questwell index`. If there was "
+            "one, the corpus has changed since, or is read with another licence or skip_bad: an index goes with the "
+            "corpus it was built from"
+        )
+    report = ReadReport()
+    given = CorpusSpec(upserts, config.licence, config.skip_bad) if upserts is not None else None
+    done = update(folder, read_documents(given, report) if given else (), read_ids(deletes) if deletes else ())
+    if report.bad:
+        watching.skipped(report.bad)
+    if config.retriever == "hybrid":
+        open_index(config, watching)
+    now = done.manifest
+    return UpdateReport(
+        folder=folder,
+        corpus=now.corpus,
+        added=done.added,
+        replaced=done.replaced,
+        removed=done.removed,
+        unchanged=done.unchanged,
+        absent=done.absent,
+        skipped=len(report.bad),
+        passages=now.passages,
+        documents=now.documents,
+        snapshot_before=done.snapshot_before,
+        snapshot=now.snapshot,
+        lagging={found.embedder: lacking for found in embedders_of(folder) if (lacking := found.lacking(now))},
+    )
+
+
+def read_ids(path: Path) -> Iterator[str]:
+    """The ids in a file of one a line, each as the index holds it.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise ConfigError(f"the file of ids {str(path)!r} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"the file of ids {str(path)!r} is no UTF-8 ({error.reason} at byte {error.start})"
+        ) from error
+    return (identifier for line in lines if (identifier := line.strip()))

@@ -1,0 +1,1 @@
+"""Accepted items to datasets and exports."""

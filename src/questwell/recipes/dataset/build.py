@@ -1,0 +1,272 @@
+"""Behind `questwell dataset`: from runs to a folder with splits, exports, a manifest and a card.
+
+The folder appears whole or not at all. The same runs and config give the same files; only the manifest says when.
+"""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
+from uuid import NAMESPACE_URL, uuid5
+
+from pydantic import TypeAdapter
+
+from questwell import __version__
+from questwell.agents.prompts import Prompts
+from questwell.datasets.card import card
+from questwell.datasets.decontaminate import Overlap, overlaps
+from questwell.datasets.dedup import Duplicate, deduplicate
+from questwell.datasets.demonstrations import Sample
+from questwell.datasets.filters import Dropped, choose
+from questwell.datasets.manifest import File, Manifest, Source, counts, licences, total
+from questwell.datasets.qrels import beir_qrels, corpus_rows, query_rows, trec_qrels
+from questwell.datasets.rows import Row, sft_rows, sharegpt_rows, trl_rows, verl_rows
+from questwell.datasets.split import components, documents, documents_of, parse_shares, split, thin
+from questwell.errors import BenchmarkError, ConfigError, StoreError
+from questwell.evaluation.benchmarks import load, parse_source
+from questwell.evaluation.records import records
+from questwell.recipes.dataset.config import DatasetConfig, Export
+from questwell.recipes.dataset.export import items
+from questwell.recipes.dataset.parquet import write_parquet, write_rows
+from questwell.recipes.reports.funnel import funnel
+from questwell.recipes.reports.status import info_of
+from questwell.store.reader import RunReader
+from questwell.types.dataset import Item
+from questwell.types.evaluation import Question
+from questwell.types.game import Accepted
+from questwell.types.trajectory import Trajectory
+
+_MANIFEST = TypeAdapter(Manifest)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """A dataset before it is written."""
+
+    splits: dict[str, list[Sample]]
+    dropped: list[Dropped]
+    overlaps: list[Overlap]
+    benchmarks: dict[str, int]
+    largest_component: int
+
+    @property
+    def items(self) -> list[Item]:
+        return [sample.item for samples in self.splits.values() for sample in samples]
+
+
+def build(runs: Sequence[Path], out: Path, config: DatasetConfig) -> Manifest:
+    """Make the dataset of `runs` in the new folder `out`.
+
+    Raises:
+        StoreError: a run cannot be read, no item is left, or `out` is there already or cannot be written.
+        BenchmarkError: a benchmark, or a file of items to keep apart from, that cannot be read.
+        ConfigError: a split that would be empty.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise StoreError(f"{str(out)!r} is there already; name another --out")
+    gathered = [_gather(run) for run in runs]
+    samples = {sample.item.id: sample for found, _ in gathered for sample in found}
+    questions = [question for text in config.benchmarks for question in load(parse_source(text)).questions]
+    parts = _parts(samples, questions, _documents_in(config.apart_from), config)
+    name = out.name
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{name}.") as fresh:
+            folder = Path(fresh) / name
+            manifest = _write(folder, name, parts, [source for _, source in gathered], config)
+            if out.exists():
+                out.rmdir()
+            shutil.move(folder, out)
+    except OSError as error:
+        raise StoreError(f"the dataset {str(out)!r} cannot be written: {error}") from error
+    return manifest
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of the dataset in `folder`; StoreError when there is none that can be read."""
+    try:
+        return _MANIFEST.validate_json((folder / "manifest.json").read_bytes())
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{str(folder)!r} is no dataset of ours: {error}") from error
+
+
+def _gather(run: Path) -> tuple[list[Sample], Source]:
+    """The items of a run with the attempts that solved them, and what the run is."""
+    found = items(run)
+    with RunReader(run) as reader, reader.snapshot():
+        info = info_of(reader)
+        seeds = {play.seed_id: play.index for play in reader.plays()}
+        stands = funnel(reader.plays())
+        samples = [
+            Sample(item, _solutions(reader.outcome(seeds[item.id.removeprefix(f"{info.run_id}-")]))) for item in found
+        ]
+        facts = info.facts
+        source = Source(
+            run_id=info.run_id,
+            corpus=Path(str(cast("dict[str, object]", info.config)["corpus"])).name,
+            index_snapshot=facts["index snapshot"],
+            proposer_model=facts["proposer model"],
+            solver_model=facts["solver model"],
+            judge_model=facts["judge model"],
+            prompts=facts["prompts"],
+            questwell=info.questwell,
+            candidates=stands.candidates,
+            accepted=stands.accepted,
+            rejected={reason.value: count for reason, count in stands.rejected.items()},
+            usage=reader.usage(),
+        )
+    return samples, source
+
+
+def _solutions(outcome: object) -> tuple[Trajectory, ...]:
+    if not isinstance(outcome, Accepted):
+        return ()
+    return tuple(attempt.trajectory for attempt in outcome.rounds[-1].attempts if attempt.right)
+
+
+def _documents_in(files: Sequence[Path]) -> dict[str, str]:
+    """The documents behind the items of other datasets, each with the file that names it."""
+    taken: dict[str, str] = {}
+    for path in files:
+        for place, record in records(path):
+            try:
+                named = documents_of(record["corpus"], record["evidence_document_ids"], record["seed_passage_id"])
+            except (KeyError, TypeError, AttributeError) as error:
+                raise BenchmarkError(
+                    f"apart_from: {place} is no item of ours ({type(error).__name__}: {error}); name files such as "
+                    "DATASET/data/test.parquet"
+                ) from error
+            taken |= dict.fromkeys(named, "/".join(path.parts[-3:]))
+    return taken
+
+
+def _parts(
+    samples: dict[str, Sample], questions: Sequence[Question], taken: dict[str, str], config: DatasetConfig
+) -> _Parts:
+    chosen, dropped = choose([sample.item for sample in samples.values()], config.wanted())
+    shared = {item.id: taken[name] for item in chosen for name in sorted(documents(item) & taken.keys(), reverse=True)}
+    dropped += [Dropped(name, "shares_evidence", f"with an item of {path}") for name, path in shared.items()]
+    chosen = [item for item in chosen if item.id not in shared]
+    kept, duplicates = deduplicate(chosen, threshold=config.near_duplicates or None)
+    dropped += [Dropped(d.item_id, "duplicate", _of(d)) for d in duplicates]
+    found = overlaps(kept, questions, words=config.ngram)
+    if config.drop_overlaps:
+        touched = {overlap.item_id: overlap for overlap in reversed(found)}
+        dropped += [
+            Dropped(name, "contaminated", f"{overlap.benchmark} {overlap.question_id}: {overlap.sign}")
+            for name, overlap in touched.items()
+        ]
+        kept = [item for item in kept if item.id not in touched]
+    if not kept:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in Counter(d.reason for d in dropped).items())
+        raise StoreError(f"no item is left ({reasons or 'the runs accepted none'}); questwell status RUN says why")
+    parted = split(kept, parse_shares(config.split), seed=config.seed)
+    if unknown := config.counts.keys() - parted:
+        raise ConfigError(f"at_most = {config.at_most!r}: there is no split {min(unknown)!r}")
+    for name, count in config.counts.items():
+        few = thin(parted[name], count, seed=config.seed)
+        left = {item.id for item in parted[name]} - {item.id for item in few}
+        dropped += [Dropped(item.id, "surplus", f"{name} holds {count}") for item in parted[name] if item.id in left]
+        parted[name] = few
+    return _Parts(
+        splits={name: [samples[item.id] for item in part] for name, part in parted.items()},
+        dropped=dropped,
+        overlaps=found,
+        benchmarks=dict(Counter(question.benchmark for question in questions)),
+        largest_component=len(components(kept)[0]),
+    )
+
+
+def _of(duplicate: Duplicate) -> str:
+    return f"of {duplicate.of}, similarity {duplicate.similarity:.2f}"
+
+
+def _write(folder: Path, name: str, parts: _Parts, sources: Sequence[Source], config: DatasetConfig) -> Manifest:
+    """Write everything into `folder`, the manifest last."""
+    writer = _Writer(folder, Prompts(config.prompts), config)
+    for split_name, samples in parts.splits.items():
+        writer.split(split_name, samples)
+    if Export.BEIR in config.exports:
+        writer.lines("beir/corpus.jsonl", corpus_rows(parts.items))
+        writer.lines("beir/queries.jsonl", query_rows(parts.items))
+    writer.lines("dropped.jsonl", [asdict(dropped) for dropped in parts.dropped])
+    writer.lines("overlaps.jsonl", [asdict(overlap) for overlap in parts.overlaps])
+    content = "\n".join(sorted(f"{item.id}\t{item.question}\t{item.answer}" for item in parts.items))
+    manifest = Manifest(
+        name=name,
+        canary=f"questwell canary {uuid5(NAMESPACE_URL, content)}",
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        questwell=__version__,
+        sources=sources,
+        licences=licences(parts.items),
+        splits={
+            name: counts(found := [sample.item for sample in samples], len(set[str]().union(*map(documents, found))))
+            for name, samples in parts.splits.items()
+        },
+        largest_component=parts.largest_component,
+        dropped=dict(sorted(Counter(dropped.reason for dropped in parts.dropped).items())),
+        overlaps=dict(sorted(Counter(overlap.benchmark for overlap in parts.overlaps).items())),
+        benchmarks=parts.benchmarks,
+        usage=total([source.usage for source in sources]),
+        settings={
+            **config.model_dump(mode="json"),
+            "benchmarks": sorted(parts.benchmarks),
+            "apart_from": ["/".join(path.parts[-3:]) for path in config.apart_from],
+            "prompts": writer.hash,
+        },
+        files=writer.files,
+    )
+    (folder / "README.md").write_text(card(manifest), encoding="utf-8")
+    (folder / "manifest.json").write_bytes(_MANIFEST.dump_json(manifest, indent=1) + b"\n")
+    return manifest
+
+
+class _Writer:
+    """Writes the files of a dataset and remembers them."""
+
+    def __init__(self, folder: Path, prompts: Prompts, config: DatasetConfig) -> None:
+        self.files: list[File] = []
+        self.hash = prompts.hash
+        self._folder = folder
+        self._prompts = prompts
+        self._config = config
+
+    def split(self, name: str, samples: Sequence[Sample]) -> None:
+        """Everything that there is of one split."""
+        found = [sample.item for sample in samples]
+        given = (self._prompts, self._config.turns)
+        self._file(f"data/{name}.parquet", len(found), lambda path: write_parquet(path, Item, found))
+        for export in self._config.exports:
+            match export:
+                case Export.VERL:
+                    rows = verl_rows(found, name, *given)
+                    self._file(f"verl/{name}.parquet", len(rows), lambda path, rows=rows: write_rows(path, rows))
+                case Export.TRL:
+                    self.lines(f"trl/{name}.jsonl", trl_rows(samples, *given))
+                case Export.SHAREGPT:
+                    self.lines(f"sharegpt/{name}.jsonl", sharegpt_rows(samples, *given))
+                case Export.SFT:
+                    self.lines(f"sft/{name}.jsonl", sft_rows(samples, *given))
+                case Export.BEIR:
+                    pairs = sum(len(item.evidence_ids) for item in found)
+                    self._text(f"beir/qrels/{name}.tsv", pairs, beir_qrels(found))
+                    self._text(f"beir/qrels/{name}.trec", pairs, trec_qrels(found))
+
+    def lines(self, path: str, rows: Sequence[Row]) -> None:
+        """A JSON lines file."""
+        self._text(path, len(rows), "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+    def _text(self, path: str, rows: int, text: str) -> None:
+        self._file(path, rows, lambda target: target.write_text(text, encoding="utf-8", newline="\n"))
+
+    def _file(self, path: str, rows: int, write: Callable[[Path], object]) -> None:
+        target = self._folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write(target)
+        self.files.append(File(path, rows, hashlib.sha256(target.read_bytes()).hexdigest()))

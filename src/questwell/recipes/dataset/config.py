@@ -1,0 +1,120 @@
+"""The config of `dataset`: which items, which splits, which exports."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, field_validator
+
+from questwell.datasets.filters import Wanted
+from questwell.datasets.split import parse_counts, parse_shares
+from questwell.errors import ConfigError
+from questwell.recipes.runs.config import RecipeConfig
+from questwell.types.game import AnswerType, Gate
+
+
+class Export(StrEnum):
+    """A layout beside the Hugging Face folder, which is always written."""
+
+    VERL = "verl"
+    TRL = "trl"
+    SHAREGPT = "sharegpt"
+    SFT = "sft"
+    BEIR = "beir"
+
+
+def _parts(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+class DatasetConfig(RecipeConfig):
+    """What a dataset is made of."""
+
+    split: str = "train:80,dev:10,test:10"
+    """Splits with their shares; items that share an evidence document stay in one."""
+    seed: int = 0
+    """Fixes which items go to which split."""
+    at_most: str | None = None
+    """Items that a split may hold, as in train:1000,test:200; drawn at random, by default all."""
+    apart_from: Annotated[tuple[Path, ...], BeforeValidator(_parts)] = ()
+    """Files of items, such as the test split of another dataset, with which no evidence may be shared."""
+    difficulty: str | None = None
+    """Search steps that an item may need, as in 2..7; by default any."""
+    solve_rate: str | None = None
+    """Solve rates that an item may have, fractions, as in 0.2..0.8; by default any."""
+    answer_types: Annotated[tuple[AnswerType, ...], BeforeValidator(_parts)] = ()
+    """Answer types to take, separated by commas; by default any."""
+    gates: Annotated[tuple[Gate, ...], BeforeValidator(_parts)] = ()
+    """Gates that an item must have passed, separated by commas; by default none."""
+    near_duplicates: float = Field(default=0.7, ge=0, le=1)
+    """Similarity from which two questions with one answer are one; 0 removes exact duplicates only."""
+    benchmarks: Annotated[tuple[str, ...], BeforeValidator(_parts)] = ()
+    """Benchmarks to look for overlap with, as NAME=FILE, separated by commas."""
+    ngram: int = Field(default=8, ge=3)
+    """Words in a row that a question must share with a benchmark's to be reported."""
+    drop_overlaps: bool = False
+    """Leave out the items that overlap with a benchmark; by default they are only reported."""
+    exports: Annotated[tuple[Export, ...], BeforeValidator(_parts)] = tuple(Export)
+    """Further layouts to write, separated by commas."""
+    turns: int = Field(default=10, ge=1)
+    """Messages that the prompts in the exports tell a solver it has."""
+    prompts: Path | None = None
+    """Folder of prompt files that replace the packaged ones of the same name, in the exports' dialogues."""
+
+    @field_validator("split")
+    @classmethod
+    def _split(cls, text: str) -> str:
+        try:
+            parse_shares(text)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return text
+
+    @field_validator("at_most")
+    @classmethod
+    def _at_most(cls, text: str | None) -> str | None:
+        try:
+            return text if text is None or parse_counts(text) else None
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+
+    @field_validator("difficulty", "solve_rate")
+    @classmethod
+    def _range(cls, text: str | None) -> str | None:
+        if text is not None:
+            bounds(text)
+        return text
+
+    @field_validator("benchmarks")
+    @classmethod
+    def _named(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [name for name in names if not all(name.partition("=")[::2])]:
+            raise ValueError(f"expected NAME=FILE, not {wrong[0]!r}")
+        return names
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """`at_most` by split."""
+        return parse_counts(self.at_most) if self.at_most else {}
+
+    def wanted(self) -> Wanted:
+        """The filters."""
+        low, high = bounds(self.difficulty) if self.difficulty else (0.0, 0.0)
+        return Wanted(
+            difficulty=(int(low), int(high)) if self.difficulty else None,
+            solve_rate=bounds(self.solve_rate) if self.solve_rate else None,
+            answer_types=tuple(kind.value for kind in self.answer_types),
+            gates=tuple(gate.value for gate in self.gates),
+        )
+
+
+def bounds(text: str) -> tuple[float, float]:
+    """The two numbers of `low..high`; a single number is both. ValueError when it is not of that form."""
+    low, dots, high = text.partition("..")
+    try:
+        found = float(low), float(high if dots else low)
+    except ValueError:
+        found = 1.0, 0.0
+    if not 0 <= found[0] <= found[1]:
+        raise ValueError("expected a range like 2..7")
+    return found

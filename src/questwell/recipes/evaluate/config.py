@@ -1,0 +1,172 @@
+"""The config of `evaluate`: which system, which questions, which judge, and what a resume may change."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from questwell.errors import ConfigError
+from questwell.evaluation.benchmarks import SAMPLES, parse_source
+from questwell.recipes.corpus.search import SearchConfig
+from questwell.recipes.generate.config import StyleChoice, is_embedded
+from questwell.recipes.runs.spending import SPENDING_MAY_CHANGE, SpendingConfig
+
+EXACT_MATCH = "exact_match"
+"""The judge that asks no model."""
+
+
+class Mode(StrEnum):
+    """How the model is used."""
+
+    AGENT = "agent"
+    """It searches as often as it wants: the solver of the games."""
+    RAG = "rag"
+    """One search with the question itself, one answer."""
+    CLOSED_BOOK = "closed-book"
+    """From memory."""
+
+
+def _parts(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+class JudgeConfig(SpendingConfig):
+    """What both an evaluation and a second judge of it need."""
+
+    judge: str = EXACT_MATCH
+    """Who judges beside EM and F1: exact_match (no model), or a model as for llm."""
+    prompts: Path | None = None
+    """Folder of prompt files that replace the packaged ones of the same name."""
+    seed: int = 0
+    """Fixes the sample and every random choice."""
+    concurrency: int | None = Field(default=None, ge=1)
+    """Attempts at once; 16, or 2 when a model runs in this process."""
+    max_errors: int = Field(default=20, ge=1)
+    """Stop after so many failed attempts in a row: then something is wrong that more attempts cannot mend."""
+
+
+class RescoreConfig(JudgeConfig):
+    """What a second judge of a finished evaluation does."""
+
+    sample: int | None = Field(default=None, ge=1)
+    """Answers to judge, drawn at random; by default all."""
+
+
+class EvalConfig(JudgeConfig, SearchConfig):
+    """What an evaluation does."""
+
+    corpus: str = ""
+    """Corpus to search: factbook, foldoc, a JSONL or parquet file, or a folder of .txt and .md files."""
+    llm: str = "local"
+    """Model: local, local-small, FILE.gguf, a folder of a trained checkpoint, openai:MODEL or MODEL@BASE_URL."""
+    mode: Mode = Mode.AGENT
+    """agent (searches as it wants), rag (one search with the question itself) or closed-book (from memory)."""
+    style: StyleChoice = StyleChoice.AUTO
+    """How the model is driven: free, staged (small constrained calls), auto (by model)."""
+    protocol: Literal["tags", "functions"] = "tags"
+    """How a free agent writes its moves: tags in plain text, or function calls."""
+
+    benchmarks: Annotated[tuple[str, ...], BeforeValidator(_parts), Field(min_length=1)]
+    """Benchmarks as NAME=FILE, separated by commas."""
+    where: Annotated[tuple[str, ...], BeforeValidator(_parts)] = ()
+    """Take only records whose fields have these values, as FIELD=VALUE, separated by commas."""
+    sample: str = "full"
+    """Questions of each benchmark: a number, or full, ircot (500), quick (50)."""
+    per_group: bool = False
+    """The sample's number is of each group (hops, level, difficulty)."""
+
+    attempts: int = Field(default=1, ge=1, le=100)
+    """Attempts a question, K."""
+    temperature: float = Field(default=0.0, ge=0, le=2)
+    """Sampling temperature; several attempts need more than 0."""
+    turns: int = Field(default=10, ge=1)
+    """Messages of an agent."""
+    searches: int = Field(default=10, ge=0)
+    """Searches of an agent."""
+    top_k: int = Field(default=3, ge=1)
+    """Passages that a search shows."""
+    turn_tokens: int = Field(default=1024, ge=1)
+    """Tokens of one model message, at most."""
+
+    @field_validator("benchmarks")
+    @classmethod
+    def _benchmarks(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            for name in names:
+                parse_source(name)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return names
+
+    @field_validator("where")
+    @classmethod
+    def _where(cls, pairs: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [pair for pair in pairs if not pair.partition("=")[1]]:
+            raise ValueError(f"expected FIELD=VALUE, not {wrong[0]!r}")
+        return pairs
+
+    @field_validator("sample")
+    @classmethod
+    def _sample(cls, sample: str) -> str:
+        if sample not in SAMPLES and not (sample.isdecimal() and int(sample)):
+            raise ValueError(f"expected a number or one of {', '.join(SAMPLES)}")
+        return sample
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.attempts > 1 and not self.temperature:
+            raise ValueError("attempts > 1 at temperature = 0 would all be the same: give --temperature 1")
+        if self.mode is Mode.CLOSED_BOOK:
+            return self
+        if not self.corpus and not self.searches_elsewhere:
+            raise ValueError("say what to search: corpus, or a retriever elsewhere, or mode = closed-book")
+        return self
+
+    @property
+    def size(self) -> int | None:
+        """Questions of each benchmark (or group); None is all."""
+        return SAMPLES[self.sample] if self.sample in SAMPLES else int(self.sample)
+
+    @property
+    def conditions(self) -> dict[str, str]:
+        """`where` by field."""
+        return {name: value for name, _, value in (pair.partition("=") for pair in self.where)}
+
+    @property
+    def at_once(self) -> int:
+        """Attempts at once. A model in this process answers one call at a time: more only make a queue."""
+        return at_once(self.concurrency, self.llm, self.judge)
+
+    @property
+    def staged(self) -> bool:
+        """Whether the model is driven by small constrained calls; auto: when it is an embedded one or a GGUF file."""
+        return is_embedded(self.llm) if self.style is StyleChoice.AUTO else self.style is StyleChoice.STAGED
+
+
+def at_once(concurrency: int | None, *models: str) -> int:
+    """Attempts at once, of these models."""
+    if concurrency is not None:
+        return concurrency
+    return 2 if any(is_embedded(model) for model in models) else 16
+
+
+MAY_CHANGE: Mapping[str, str] = {
+    "sample": "may be raised, to extend the run",
+    "attempts": "may be raised, to extend the run",
+    "concurrency": "changes speed only",
+    **SPENDING_MAY_CHANGE,
+    "max_errors": "a limit of patience",
+    "benchmarks": "the questions are compared instead, so that files may move",
+    "corpus": "its snapshot is compared instead",
+    "index": "its snapshot is compared instead",
+    "skip_bad": "the index snapshot is compared instead",
+    "embedder": "its model's name is compared instead",
+    "retriever": "its name is compared instead, so that a server may move",
+    "price_search": "as price_in",
+    "prompts": "their hash is compared instead",
+    "llm": "the model's name is compared instead, so that an endpoint may move",
+    "judge": "as llm",
+}
+"""Keys that a resume may give another value, and why: they change no result. Any other change is refused."""

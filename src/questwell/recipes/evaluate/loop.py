@@ -1,0 +1,381 @@
+"""The durable loop behind `questwell evaluate`: questions in, attempts and judgements out, everything on the disk.
+
+The same run file and replay as `generate`: an answered call is never made again, an interrupted evaluation ends like
+one that was not, and every question of the sample has its attempts or is told as missing.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
+
+from questwell import __version__
+from questwell.errors import BudgetReached, ConfigChanged, ConfigError, QuestwellError
+from questwell.evaluation.benchmarks import load, parse_source, sample
+from questwell.recipes.corpus.index import Watching
+from questwell.recipes.evaluate.config import MAY_CHANGE, EvalConfig
+from questwell.recipes.evaluate.setup import EvalMeans, open_eval_means
+from questwell.recipes.runs.budget import Budget, Stopped, refuse_unknown_prices
+from questwell.recipes.runs.config import Values, differences, resolve, resolve_saved
+from questwell.recipes.runs.ending import Ending
+from questwell.recipes.runs.recorder import Recorder
+from questwell.recipes.runs.signals import stopping_on_signals
+from questwell.scoring.answers import exact_match
+from questwell.scoring.judge import Judge
+from questwell.store.folding import Json
+from questwell.store.reader import FILE_NAME, RunReader
+from questwell.store.records import Asked, RunInfo, Score, Scoring
+from questwell.store.run import RunStore
+from questwell.types.dataset import Usage
+from questwell.types.game import Judgement, Label, Place
+from questwell.types.trajectory import Role, StopReason, Trajectory
+
+KIND = "evaluate"
+_TICK_S = 0.5
+_Work = tuple[Asked, int]
+"""A question and the index of an attempt at it."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvalProgress:
+    """A moment of an evaluation."""
+
+    done: int
+    """Attempts made and judged, earlier invocations included."""
+    total: int
+    right: int
+    """As the run's judge says."""
+    scored: int
+    spent: Usage
+    """Of the whole run."""
+    elapsed_s: float
+    left_s: float | None
+    """Estimate from this invocation's pace; None while there is none."""
+    stopping: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EvalReport:
+    """What an invocation did."""
+
+    ending: Ending
+    message: str
+    """Why it ended; empty when complete."""
+
+
+Watch = Callable[[EvalProgress], None]
+
+
+def configure(folder: Path, given: Values, *, resume: bool) -> EvalConfig:
+    """The config of an evaluation in `folder`: what is `given`, over what the run has saved if there is one.
+
+    Raises:
+        ConfigError: a key or a value that cannot be, a run that is there though `resume` is not asked for, or one
+            that another verb made.
+    """
+    if not (folder / FILE_NAME).is_file():
+        return resolve(EvalConfig, given)
+    with RunReader(folder) as run:
+        saved = run.info()
+    if saved is None:
+        return resolve(EvalConfig, given)
+    if not resume:
+        raise ConfigError(f"{str(folder)!r} holds a run already; go on with it by --resume, or name another --out")
+    if saved.kind != KIND:
+        raise ConfigError(f"{str(folder)!r} holds a run of {saved.kind}; name another --out")
+    return resolve_saved(EvalConfig, saved, given)
+
+
+def run(
+    config: EvalConfig,
+    folder: Path,
+    *,
+    resume: bool = False,
+    limit: int | None = None,
+    watch: Watch = lambda progress: None,
+    watching: Watching | None = None,
+) -> EvalReport:
+    """`evaluate` with the means that `config` names, from start to end."""
+    questions = questions_of(config)
+    means = open_eval_means(config, watching)
+
+    async def whole() -> EvalReport:
+        try:
+            return await evaluate(config, questions, folder, means, resume=resume, limit=limit, watch=watch)
+        finally:
+            await means.aclose()
+
+    return asyncio.run(whole())
+
+
+def questions_of(config: EvalConfig) -> list[Asked]:
+    """The sample that `config` asks for, each question with its position among all.
+
+    Raises:
+        BenchmarkError: a file that cannot be read.
+    """
+    asked: list[Asked] = []
+    start = 0
+    for text in config.benchmarks:
+        questions = load(parse_source(text), config.conditions).questions
+        position = {question.id: start + at for at, question in enumerate(questions)}
+        chosen = sample(questions, config.size, config.seed, per_group=config.per_group)
+        asked += [Asked(position[question.id], question) for question in chosen]
+        start += len(questions)
+    return asked
+
+
+async def evaluate(
+    config: EvalConfig,
+    questions: Sequence[Asked],
+    folder: Path,
+    means: EvalMeans,
+    *,
+    resume: bool = False,
+    limit: int | None = None,
+    watch: Watch = lambda progress: None,
+) -> EvalReport:
+    """Attempt and judge `questions`, as far as budget, user and errors let it; resumable at any time.
+
+    Args:
+        config: from `configure`.
+        questions: from `questions_of`.
+        folder: of the run.
+        means: from `open_eval_means`.
+        resume: go on with the run that is there, if any.
+        limit: attempts of this invocation, at most.
+        watch: is told of the progress after each attempt and every half second.
+
+    Raises:
+        ConfigError: a limit of money is asked for, and a model's price is not known.
+        ConfigChanged: the run that is there was started with something else.
+        RunLocked: another process is writing it.
+    """
+    refuse_unknown_prices(config.limits(), means.llms.values(), means.retriever)
+    with RunStore(folder) as store:
+        await _begin(store, config, questions, means, resume=resume)
+        scoring = Scoring(0, means.judge_name, means.prompts_hash)
+        await store.begin_scoring(scoring)
+        work = [(asked, attempt) for asked in store.read.questions() for attempt in range(config.attempts)]
+        budget = Budget(config.limits(), store.read.usage())
+        recorder = Recorder(store, means.llms, means.retriever, budget)
+        player = _Player(recorder, means, config.seed, scoring)
+        return await Loop(work, player.play, player.finished(), store, scoring, config.max_errors, watch).run(
+            budget, config.at_once, limit
+        )
+
+
+class _Player:
+    """Makes and judges one attempt."""
+
+    def __init__(self, recorder: Recorder, means: EvalMeans, seed: int, scoring: Scoring) -> None:
+        self._recorder = recorder
+        self._means = means
+        self._seed = seed
+        self._scoring = scoring
+        self._tried = {
+            (trial.position, trial.attempt)
+            for trial in recorder.store.read.trials()
+            if trial.stop is not StopReason.ERRORED
+        }
+
+    def finished(self) -> set[tuple[int, int]]:
+        """Attempts that are made and judged; one that errored, in the rollout or the judge, is not."""
+        return self._tried & judged(self._recorder.store.read, self._scoring.number)
+
+    async def play(self, work: _Work) -> Judgement:
+        asked, attempt = work
+        store = self._recorder.store
+        if (asked.position, attempt) in self._tried:
+            trajectory = store.read.trajectory(asked.position, attempt)
+        else:
+            place = Place(asked.seed_id, 0, Role.SOLVER, attempt)
+            session = self._recorder.sessions(asked.seed_id)(place)
+            trajectory = await self._means.solver.solve(asked.question.question, session, place.random_seed(self._seed))
+            await store.try_out(asked.position, attempt, trajectory)
+        judgement = await judge_answer(
+            asked, attempt, trajectory, self._recorder, self._means.judge, self._scoring.number
+        )
+        await store.score(Score(self._scoring.number, asked.position, attempt, judgement))
+        return judgement
+
+
+async def judge_answer(
+    asked: Asked, attempt: int, trajectory: Trajectory, recorder: Recorder, judge: Judge | None, scoring: int
+) -> Judgement:
+    """What a judge says of an attempt; its calls are kept under the scoring's number, so that judges do not mix."""
+    if trajectory.stop is StopReason.ERRORED:
+        return Judgement(Label.ERRORED, "rollout", trajectory.error)
+    answer, references = trajectory.answer, asked.question.answers
+    if judge is None:
+        if answer is None:
+            return Judgement(Label.WRONG, "no_answer")
+        return Judgement(Label.RIGHT if exact_match(answer, references) else Label.WRONG, "exact_match")
+    session = recorder.sessions(asked.seed_id)(Place(asked.seed_id, scoring, Role.JUDGE, attempt))
+    return await judge.judge(asked.question.question, references, answer, session.complete)
+
+
+def judged(run: RunReader, scoring: int) -> set[tuple[int, int]]:
+    """(position, attempt) of the answers that a scoring has judged; a judgement that errored is made again."""
+    return {
+        (score.position, score.attempt) for score in run.scores(scoring) if score.judgement.label is not Label.ERRORED
+    }
+
+
+class Loop:
+    """Works through attempts, some at a time, until done or halted; shared by `evaluate` and `rescore`."""
+
+    def __init__(
+        self,
+        work: Sequence[_Work],
+        play: Callable[[_Work], Awaitable[Judgement]],
+        finished: set[tuple[int, int]],
+        store: RunStore,
+        scoring: Scoring,
+        max_errors: int,
+        watch: Watch,
+    ) -> None:
+        """`finished` of `work` is not played again."""
+        self._left = [one for one in work if (one[0].position, one[1]) not in finished]
+        self._total = len(work)
+        self._play = play
+        self._store = store
+        self._max_errors = max_errors
+        self._watch = watch
+        self._labels = [score.judgement.label for score in store.read.scores(scoring.number)]
+        self._labels = [label for label in self._labels if label is not Label.ERRORED]
+        self._done = self._errors = self._errors_in_a_row = 0
+        self._latest = ""
+        self._halted: QuestwellError | None = None
+        self._plays_left: int | None = None
+        self._started = time.monotonic()
+
+    async def run(self, budget: Budget, at_once: int, limit: int | None) -> EvalReport:
+        """Work until done, halted, or `limit` attempts are made."""
+        self._plays_left = limit
+        ticker = asyncio.create_task(self._tick(budget))
+        try:
+            with stopping_on_signals(budget.stop):
+                waiting = iter(self._left)
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(min(at_once, len(self._left))):
+                        group.create_task(self._worker(waiting, budget))
+        finally:
+            ticker.cancel()
+            with suppress(asyncio.CancelledError):
+                await ticker
+        self._tell(budget)
+        return self._report(budget)
+
+    async def _worker(self, waiting: Iterator[_Work], budget: Budget) -> None:
+        while self._halted is None and self._plays_left != 0 and not budget.stopping:
+            one = next(waiting, None)
+            if one is None:
+                return
+            if self._plays_left is not None:
+                self._plays_left -= 1
+            try:
+                judgement = await self._play(one)
+            except QuestwellError as halt:
+                # The others are not cancelled: what they have in flight is paid for, so it is kept first.
+                self._halted = self._halted or halt
+                return
+            self._count(judgement, budget)
+
+    def _count(self, judgement: Judgement, budget: Budget) -> None:
+        self._done += 1
+        if judgement.label is Label.ERRORED:
+            self._errors += 1
+            self._errors_in_a_row += 1
+            self._latest = judgement.reason
+            if self._errors_in_a_row >= self._max_errors:
+                budget.stop()
+        else:
+            self._errors_in_a_row = 0
+            self._labels.append(judgement.label)
+        self._tell(budget)
+
+    def _report(self, budget: Budget) -> EvalReport:
+        if self._errors_in_a_row >= self._max_errors:
+            return EvalReport(
+                Ending.FAILING, f"{self._errors_in_a_row} attempts in a row failed; the last one: {self._latest}"
+            )
+        match self._halted:
+            case BudgetReached():
+                return EvalReport(Ending.BUDGET, str(self._halted))
+            case Stopped():
+                return EvalReport(Ending.STOPPED, str(self._halted))
+            case QuestwellError():
+                raise self._halted
+            case None:
+                pass
+        if budget.stopping:
+            return EvalReport(Ending.STOPPED, "stopped as you asked")
+        if self._done < len(self._left):
+            return EvalReport(Ending.LIMIT, "the limit of attempts for this invocation is reached")
+        if self._errors:
+            return EvalReport(Ending.ERRORED, f"{self._errors} attempts failed; the last one: {self._latest}")
+        return EvalReport(Ending.COMPLETE, "")
+
+    async def _tick(self, budget: Budget) -> None:
+        while True:
+            await asyncio.sleep(_TICK_S)
+            self._tell(budget)
+
+    def _tell(self, budget: Budget) -> None:
+        elapsed_s = time.monotonic() - self._started
+        left = len(self._left) - self._done
+        self._watch(
+            EvalProgress(
+                done=self._total - left,
+                total=self._total,
+                right=self._labels.count(Label.RIGHT),
+                scored=self._labels.count(Label.RIGHT) + self._labels.count(Label.WRONG),
+                spent=budget.spent,
+                elapsed_s=elapsed_s,
+                left_s=elapsed_s / self._done * left if self._done else None,
+                stopping=budget.stopping,
+            )
+        )
+
+
+async def _begin(
+    store: RunStore, config: EvalConfig, questions: Sequence[Asked], means: EvalMeans, *, resume: bool
+) -> None:
+    """Save what the run is and asks, or make sure that it is what it was."""
+    new = cast(Mapping[str, Json], config.model_dump(mode="json"))
+    facts = means.facts()
+    saved = store.read.info()
+    if saved is None:
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        await store.begin(RunInfo(secrets.token_hex(5), created, __version__, dict(new), facts, KIND))
+        await store.ask(questions)
+        return
+    if not resume:
+        raise ConfigError(f"{str(store.folder)!r} holds a run already; go on with it by --resume")
+    if saved.kind != KIND:
+        raise ConfigError(f"{str(store.folder)!r} holds a run of {saved.kind}; name another --out")
+    known = resolve_saved(EvalConfig, saved).model_dump(mode="json")
+    changes = [str(change) for change in (*differences(known, new, MAY_CHANGE), *differences(saved.facts, facts))]
+    now = {asked.position: asked.question for asked in questions}
+    if missing := [kept for kept in store.read.questions() if now.get(kept.position) != kept.question]:
+        changes.append(
+            f"{len(missing)} questions of the run are not what the benchmarks now hold there, or not in the sample "
+            f"(the first: {missing[0].question.id!r}); a sample can be raised, not lowered"
+        )
+    if config.attempts < cast(int, known["attempts"]):
+        changes.append(f"attempts: {known['attempts']} -> {config.attempts}; they can be raised, not lowered")
+    if changes:
+        raise ConfigChanged(
+            f"the run in {str(store.folder)!r} was started with another config: {'; '.join(changes)}. Give it what it "
+            f"had, or start a new run with another --out; these alone may change: {', '.join(MAY_CHANGE)}"
+        )
+    await store.begin(RunInfo(saved.run_id, saved.created, saved.questwell, dict(new), facts, KIND))
+    await store.ask(questions)
+    if config.price_in is not None and config.price_out is not None:
+        await store.price(config.price_in, config.price_out)

@@ -1,0 +1,69 @@
+"""What `questwell evaluate --dry-run` says: which questions would be asked of whom, and how many calls at most."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from questwell.evaluation.benchmarks import load, parse_source, sample
+from questwell.recipes.corpus.index import Watching
+from questwell.recipes.evaluate.config import EXACT_MATCH, EvalConfig, Mode
+from questwell.recipes.evaluate.setup import open_eval_means
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A benchmark."""
+
+    benchmark: str
+    asked: int
+    """Questions of the sample, a count."""
+    found: int
+    """Questions that the file holds."""
+    skipped: Mapping[str, int]
+    """Records that are none, by reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvalPreview:
+    """What would be done."""
+
+    facts: Mapping[str, str]
+    """Model, retriever, judge, prompts."""
+    mode: Mode
+    style: str
+    benchmarks: Sequence[Planned]
+    attempts: int
+    """In all."""
+    most_calls: int
+    """Model calls at most, judges' included."""
+
+
+def eval_preview(config: EvalConfig, watching: Watching | None = None) -> EvalPreview:
+    """What an evaluation under `config` would do; no model is called, the index is built if it is not there."""
+    planned: list[Planned] = []
+    for text in config.benchmarks:
+        source = parse_source(text)
+        loaded = load(source, config.conditions)
+        chosen = sample(loaded.questions, config.size, config.seed, per_group=config.per_group)
+        planned.append(Planned(source.benchmark, len(chosen), len(loaded.questions), loaded.skipped))
+    means = open_eval_means(config, watching)
+    facts = means.facts()
+    asyncio.run(means.aclose())
+    attempts = sum(one.asked for one in planned) * config.attempts
+    judging = 0 if config.judge == EXACT_MATCH else 2
+    return EvalPreview(
+        facts=facts,
+        mode=config.mode,
+        style="staged" if config.staged else "free",
+        benchmarks=planned,
+        attempts=attempts,
+        most_calls=attempts * (_most_calls(config) + judging),
+    )
+
+
+def _most_calls(config: EvalConfig) -> int:
+    """Of one rollout."""
+    if config.mode is not Mode.AGENT:
+        return 1
+    # A staged agent asks which part to look up and what was found, for each search, and once whether any is left.
+    return 2 * min(config.turns, config.searches) + 1 if config.staged else config.turns

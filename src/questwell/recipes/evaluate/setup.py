@@ -1,0 +1,132 @@
+"""What an evaluation plays with: retriever, model, solver, judge."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from questwell.agents.baselines import OneCall
+from questwell.agents.prompts import Prompts
+from questwell.agents.protocol import Functions, Limits, Tags
+from questwell.agents.rollout import Budget
+from questwell.agents.solver import FreeSolver, Solver
+from questwell.agents.staged.solver import StagedSolver
+from questwell.errors import RetrievalError
+from questwell.llm.client import LLM, Message
+from questwell.llm.connect import ConnectOptions, connect_all
+from questwell.recipes.corpus.index import Watching, open_index
+from questwell.recipes.corpus.search import open_elsewhere
+from questwell.recipes.evaluate.config import EXACT_MATCH, EvalConfig, JudgeConfig, Mode, at_once
+from questwell.recipes.generate.config import is_embedded
+from questwell.retrieval.retriever import Retriever
+from questwell.scoring.judge import Judge
+from questwell.types.corpus import Hit
+from questwell.types.trajectory import Role
+
+
+class NoRetriever:
+    """Stands where nothing is searched."""
+
+    @property
+    def name(self) -> str:
+        """That there is none."""
+        return "none"
+
+    async def search(self, query: str, k: int) -> tuple[Hit, ...]:
+        """Refused."""
+        raise RetrievalError("there is nothing to search in closed-book mode")
+
+    async def aclose(self) -> None:
+        """Nothing to release."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvalMeans:
+    """Everything that an evaluation gets from outside."""
+
+    retriever: Retriever
+    llms: Mapping[Role, LLM]
+    """Of the solver, and of the judge when a model judges."""
+    solver: Solver
+    judge: Judge | None
+    """None: exact match."""
+    prompts_hash: str
+
+    @property
+    def judge_name(self) -> str:
+        """The judging model, or `exact_match`."""
+        return self.llms[Role.JUDGE].name if self.judge is not None else EXACT_MATCH
+
+    def facts(self) -> dict[str, str]:
+        """What must be the same when a run is resumed, beside its config and its questions."""
+        return {
+            "retriever": self.retriever.name,
+            "prompts": self.prompts_hash,
+            "model": self.llms[Role.SOLVER].name,
+            "judge": self.judge_name,
+        }
+
+    async def aclose(self) -> None:
+        """Release models and index."""
+        for llm in {id(llm): llm for llm in self.llms.values()}.values():
+            await llm.aclose()
+        await self.retriever.aclose()
+
+
+def open_eval_means(config: EvalConfig, watching: Watching | None = None) -> EvalMeans:
+    """What `config` names; its index is built if it does not exist yet. No model is called.
+
+    Raises:
+        ConfigError: a model, retriever or prompt file that cannot be.
+        AssetError, CorpusError, RetrievalError: from the corpus, its index, or the server of a retriever.
+    """
+    prompts = Prompts(config.prompts)
+    clients = _connect(config, config.llm, config.judge)
+    llms = {Role.SOLVER: clients[config.llm]}
+    if config.judge != EXACT_MATCH:
+        llms[Role.JUDGE] = clients[config.judge]
+    return EvalMeans(
+        retriever=_open_retriever(config, watching),
+        llms=llms,
+        solver=make_solver(config, prompts),
+        judge=make_judge(config, prompts),
+        prompts_hash=prompts.hash,
+    )
+
+
+def open_judge(config: JudgeConfig) -> tuple[LLM | None, Judge | None, str]:
+    """The judging model and its judge, None for the exact match; and the prompts' hash."""
+    prompts = Prompts(config.prompts)
+    judge = make_judge(config, prompts)
+    return None if judge is None else _connect(config, config.judge)[config.judge], judge, prompts.hash
+
+
+def make_solver(config: EvalConfig, prompts: Prompts) -> Solver:
+    """Who answers."""
+    limits = Limits(config.turn_tokens, config.temperature)
+    budget = Budget(config.turns, config.searches, config.top_k)
+    if config.mode is not Mode.AGENT:
+        return OneCall(prompts, limits, config.top_k if config.mode is Mode.RAG else 0, structured=config.staged)
+    if config.staged:
+        return StagedSolver(prompts, budget, config.temperature)
+    return FreeSolver(prompts, Functions() if config.protocol == "functions" else Tags(), budget, limits)
+
+
+def make_judge(config: JudgeConfig, prompts: Prompts) -> Judge | None:
+    """Who judges; None for the exact match."""
+    if config.judge == EXACT_MATCH:
+        return None
+
+    def opening(question: str, reference: str, answer: str) -> tuple[Message, ...]:
+        return prompts.messages("judge", question=question, reference=reference, answer=answer)
+
+    return Judge(opening, structured=is_embedded(config.judge))
+
+
+def _open_retriever(config: EvalConfig, watching: Watching | None) -> Retriever:
+    if config.mode is Mode.CLOSED_BOOK:
+        return NoRetriever()
+    return open_elsewhere(config) or open_index(config, watching)
+
+
+def _connect(config: JudgeConfig, *models: str) -> dict[str, LLM]:
+    options = ConnectOptions(max_in_flight=at_once(config.concurrency, *models), price=config.price)
+    return connect_all((model for model in models if model != EXACT_MATCH), options)

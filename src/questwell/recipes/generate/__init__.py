@@ -1,0 +1,1 @@
+"""SAGE over a corpus: seeds in, plays out."""

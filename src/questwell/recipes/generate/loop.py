@@ -1,0 +1,264 @@
+"""The durable loop behind `questwell generate`: seeds in, plays out, everything on the disk.
+
+Seeds are kept before they are played. A wave depends on finished waves only, and a play on nothing but its seed and
+its recorded calls, so a run that was killed and resumed ends like one that was not.
+"""
+
+import asyncio
+import secrets
+import traceback
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
+
+from questwell import __version__
+from questwell.errors import BudgetReached, ConfigChanged, ConfigError, QuestwellError
+from questwell.games.sage import play
+from questwell.recipes.corpus.index import Watching
+from questwell.recipes.generate.config import MAY_CHANGE, Config
+from questwell.recipes.generate.seeds import Drawing
+from questwell.recipes.generate.setup import Means, open_means
+from questwell.recipes.runs.budget import Budget, Stopped, refuse_unknown_prices
+from questwell.recipes.runs.config import Values, differences, resolve, resolve_saved
+from questwell.recipes.runs.ending import Ending
+from questwell.recipes.runs.progress import Progress, Tally, Watch
+from questwell.recipes.runs.recorder import Recorder
+from questwell.recipes.runs.signals import stopping_on_signals
+from questwell.scoring.answers import normalise
+from questwell.store.folding import Json
+from questwell.store.reader import FILE_NAME, RunReader
+from questwell.store.records import RunInfo, WaveSeed
+from questwell.store.run import RunStore
+from questwell.types.game import Accepted, Reason, Rejected, Seed
+
+_TICK_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an invocation did."""
+
+    ending: Ending
+    message: str
+    """Why it ended; empty when complete."""
+    progress: Progress
+
+
+def configure(folder: Path, given: Values, *, resume: bool) -> Config:
+    """The config of a run in `folder`: what is `given`, over what the run has saved if there is one.
+
+    Raises:
+        ConfigError: a key or a value that cannot be, or a run that is there though `resume` is not asked for.
+    """
+    saved = _saved(folder)
+    if saved is None:
+        return resolve(Config, given)
+    if not resume:
+        raise _occupied(folder)
+    return resolve_saved(Config, saved, given)
+
+
+def run(
+    config: Config,
+    folder: Path,
+    *,
+    resume: bool = False,
+    limit: int | None = None,
+    watch: Watch = lambda progress: None,
+    watching: Watching | None = None,
+) -> Report:
+    """`generate` with the means that `config` names, from start to end."""
+    means = open_means(config, watching)  # before the event loop: it may take long, and Ctrl-C then ends it
+
+    async def whole() -> Report:
+        try:
+            return await generate(config, folder, means, resume=resume, limit=limit, watch=watch)
+        finally:
+            await means.aclose()
+
+    return asyncio.run(whole())
+
+
+async def generate(
+    config: Config,
+    folder: Path,
+    means: Means,
+    *,
+    resume: bool = False,
+    limit: int | None = None,
+    watch: Watch = lambda progress: None,
+) -> Report:
+    """Play the seeds that `config` asks for, as far as budget, user and errors let it; resumable at any time.
+
+    Args:
+        config: from `configure`.
+        folder: of the run.
+        means: from `open_means`.
+        resume: go on with the run that is there, if any.
+        limit: plays of this invocation, at most.
+        watch: is told of the progress after each play and every half second.
+
+    Raises:
+        ConfigError: a limit of money is asked for, and a model's price is not known.
+        ConfigChanged: the run that is there was started with something else.
+        RunLocked: another process is writing it.
+    """
+    refuse_unknown_prices(config.limits(), means.llms.values(), means.retriever)
+    with RunStore(folder) as store:
+        await _begin(store, config, means, resume=resume)
+        return await _Invocation(config, means, store, limit, watch).play()
+
+
+class _Invocation:
+    """One invocation over a run."""
+
+    def __init__(self, config: Config, means: Means, store: RunStore, limit: int | None, watch: Watch) -> None:
+        self._config = config
+        self._rules = config.rules()
+        self._players = means.players
+        self._store = store
+        self._watch = watch
+        self._budget = Budget(config.limits(), store.read.usage())
+        self._recorder = Recorder(store, means.llms, means.retriever, self._budget)
+        self._drawing = Drawing(config, means.library)
+        self._tally = Tally(store.read.plays(), self._drawing.total, config.items)
+        self._plays_left = limit
+        self._halted: QuestwellError | None = None
+
+    async def play(self) -> Report:
+        """Play until done or halted."""
+        ticker = asyncio.create_task(self._tick())
+        try:
+            with stopping_on_signals(self._budget.stop):
+                await self._play_wave(self._store.read.unplayed())
+                while self._may_go_on() and (wave := self._drawing.next_wave(self._store.read)):
+                    await self._store.draw(wave)
+                    await self._play_wave(wave)
+        finally:
+            ticker.cancel()
+            with suppress(asyncio.CancelledError):
+                await ticker
+        ending, message = self._ending()
+        progress = self._tell()
+        return Report(ending, message, progress)
+
+    async def _play_wave(self, seeds: Sequence[WaveSeed]) -> None:
+        """Play `seeds`, some at a time, each to its end unless the run halts."""
+        waiting = iter(seeds)
+
+        async def player() -> None:
+            while self._may_go_on() and (drawn := next(waiting, None)):
+                if self._plays_left is not None:
+                    self._plays_left -= 1
+                try:
+                    await self._play_one(drawn.seed)
+                except QuestwellError as halt:
+                    # The other plays are not cancelled: what they have in flight is paid for, so it is kept first.
+                    self._halted = self._halted or halt
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(self._config.plays_at_once, len(seeds))):
+                group.create_task(player())
+
+    async def _play_one(self, seed: Seed) -> None:
+        try:
+            outcome = await play(seed, self._rules, self._players, self._recorder.sessions(seed.id))
+        except QuestwellError:
+            raise
+        except Exception as bug:  # a bug that one seed meets must not lose the others: it is data, with its reason
+            outcome = Rejected(seed, (), Reason.ERRORED, _where(bug))
+        question_key = normalise(outcome.rounds[-1].proposal.question) if isinstance(outcome, Accepted) else None
+        await self._store.finish(outcome, question_key)
+        self._tally.count(outcome, question_key)
+        if self._tally.errors_in_a_row >= self._config.max_errors:
+            self._budget.stop()
+        self._tell()
+
+    def _may_go_on(self) -> bool:
+        return self._halted is None and self._plays_left != 0 and not self._budget.stopping
+
+    def _ending(self) -> tuple[Ending, str]:
+        errors = self._tally.errors_in_a_row
+        latest = self._store.read.latest_error() or ""
+        if errors >= self._config.max_errors:
+            return Ending.FAILING, f"{errors} plays in a row errored; the last one: {latest}"
+        match self._halted:
+            case BudgetReached():
+                return Ending.BUDGET, str(self._halted)
+            case Stopped():
+                return Ending.STOPPED, str(self._halted)
+            case QuestwellError():
+                raise self._halted
+            case None:
+                pass
+        if self._budget.stopping:
+            return Ending.STOPPED, "stopped as you asked"
+        unplayed = len(self._store.read.unplayed())
+        if self._plays_left == 0 and (unplayed or self._drawing.next_wave(self._store.read)):
+            return Ending.LIMIT, "the limit of plays for this invocation is reached"
+        if unplayed:
+            return Ending.ERRORED, f"{unplayed} plays errored; the last one: {latest}"
+        return Ending.COMPLETE, ""
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK_S)
+            self._tell()
+
+    def _tell(self) -> Progress:
+        progress = self._tally.progress(self._recorder, self._budget)
+        self._watch(progress)
+        return progress
+
+
+async def _begin(store: RunStore, config: Config, means: Means, *, resume: bool) -> None:
+    """Save what the run is, or make sure that it is what it was."""
+    new = _dump(config)
+    facts = means.facts()
+    saved = store.read.info()
+    if saved is None:
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        await store.begin(RunInfo(secrets.token_hex(5), created, __version__, dict(new), facts))
+        return
+    if not resume:
+        raise _occupied(store.folder)
+    changes = (
+        *differences(_dump(resolve_saved(Config, saved)), new, MAY_CHANGE),
+        *differences(saved.facts, facts),
+    )
+    if changes:
+        raise ConfigChanged(
+            f"the run in {str(store.folder)!r} was started with another config: {'; '.join(map(str, changes))}. "
+            f"Give it what it had, or start a new run with another --out; these alone may change: "
+            f"{', '.join(MAY_CHANGE)}"
+        )
+    drawn = store.read.drawn()
+    if config.seeds is not None and config.seeds < drawn:
+        raise ConfigError(f"seeds = {config.seeds}: {drawn} are drawn already; seeds can be raised, not lowered")
+    await store.begin(RunInfo(saved.run_id, saved.created, saved.questwell, dict(new), facts))
+    if config.price_in is not None and config.price_out is not None:
+        await store.price(config.price_in, config.price_out)
+
+
+def _dump(config: Config) -> Mapping[str, Json]:
+    """All keys with their values; a run that is older than a key has its default."""
+    return cast(Mapping[str, Json], config.model_dump(mode="json"))
+
+
+def _saved(folder: Path) -> RunInfo | None:
+    if not (folder / FILE_NAME).is_file():
+        return None
+    with RunReader(folder) as run:
+        return run.info()
+
+
+def _occupied(folder: Path) -> ConfigError:
+    return ConfigError(f"{str(folder)!r} holds a run already; go on with it by --resume, or name another --out")
+
+
+def _where(bug: Exception) -> str:
+    last = traceback.extract_tb(bug.__traceback__)[-1]
+    return f"{type(bug).__name__}: {bug} (a bug in Questwell, at {Path(last.filename).name}:{last.lineno})"

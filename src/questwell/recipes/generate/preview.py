@@ -1,0 +1,75 @@
+"""What a run would do, without doing it: `generate --dry-run`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from questwell.agents.reader import MOST_LISTED
+from questwell.games.sage import Variant
+from questwell.recipes.corpus.index import Watching
+from questwell.recipes.generate.config import Config
+from questwell.recipes.generate.setup import open_means
+from questwell.recipes.reports.funnel import funnel
+from questwell.recipes.runs.budget import refuse_unknown_prices
+from questwell.store.reader import FILE_NAME, RunReader
+from questwell.types.game import Gate
+from questwell.types.trajectory import Role, Style
+
+_REPAIR_CALLS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a run would do."""
+
+    corpus: str
+    passages: int
+    snapshot: str
+    retriever: str
+    """What agents search."""
+    models: dict[Role, str]
+    styles: dict[Role, Style]
+    seeds: int | None
+    """To play; None when the number of items decides."""
+    items: int | None
+    finished: int
+    """Seeds played already, when the run is there."""
+    most_calls_per_seed: int
+    """Model calls, an upper bound that few seeds reach."""
+
+    @property
+    def most_calls(self) -> int | None:
+        """Model calls still to make, an upper bound; None when the number of items decides."""
+        return None if self.seeds is None else max(self.seeds - self.finished, 0) * self.most_calls_per_seed
+
+
+def preview(config: Config, folder: Path, watching: Watching | None = None) -> Preview:
+    """What `generate` would do with the same arguments. The index is built; no model is called."""
+    means = open_means(config, watching)
+    refuse_unknown_prices(config.limits(), means.llms.values(), means.retriever)
+    return Preview(
+        corpus=config.corpus,
+        passages=len(means.library),
+        snapshot=means.library.snapshot,
+        retriever=means.retriever.name,
+        models={role: means.llms[role].name for role in Role},
+        styles=dict(means.styles),
+        seeds=None if config.seeds is None else min(config.seeds, len(means.library)),
+        items=config.items,
+        finished=_finished(folder),
+        most_calls_per_seed=_most_calls(config, means.players.judge.asks),
+    )
+
+
+def _most_calls(config: Config, asks: int) -> int:
+    rounds = 1 if config.variant is Variant.INITIAL else 1 + config.rounds
+    proposal = config.proposer_turns + 1  # and the forced last turn
+    proposals = rounds * proposal if config.variant is Variant.RESAMPLE else proposal + (rounds - 1) * _REPAIR_CALLS
+    gates = sum(1 + asks * (MOST_LISTED if gate is Gate.UNIQUE else 1) for gate in config.gates or ())
+    return proposals + rounds * config.attempts * (config.solver_turns + asks) + gates
+
+
+def _finished(folder: Path) -> int:
+    if not (folder / FILE_NAME).is_file():
+        return 0
+    with RunReader(folder) as run:
+        return funnel(run.plays()).candidates

@@ -1,0 +1,146 @@
+"""What a run plays with: the corpus it draws from and searches, the models, and the agents they drive."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from questwell.agents.prompts import Prompts
+from questwell.agents.proposer import FreeProposer
+from questwell.agents.protocol import Dialect, Functions, Limits, Tags
+from questwell.agents.reader import PromptedReader
+from questwell.agents.rollout import Budget
+from questwell.agents.solver import FreeSolver
+from questwell.agents.staged.proposer import StagedProposer
+from questwell.agents.staged.solver import StagedSolver
+from questwell.games.gates import Gatekeeper
+from questwell.games.sage import Players
+from questwell.llm.client import LLM, Message
+from questwell.llm.connect import ConnectOptions, connect_all
+from questwell.llm.prices import Price
+from questwell.recipes.corpus.index import Watching, open_index
+from questwell.recipes.corpus.search import open_elsewhere
+from questwell.recipes.generate.config import Config, StyleChoice, is_embedded
+from questwell.retrieval.index.lexical import LexicalIndex
+from questwell.retrieval.retriever import Retriever
+from questwell.scoring.judge import Judge
+from questwell.types.corpus import Passage
+from questwell.types.trajectory import Role, Style
+
+
+class Library(Retriever, Protocol):
+    """A corpus that can be searched, and whose passages can be drawn by number."""
+
+    @property
+    def snapshot(self) -> str:
+        """Names exactly this content, indexed exactly this way."""
+        ...
+
+    def __len__(self) -> int:
+        """Passages, a count."""
+        ...
+
+    def passage_at(self, place: int) -> Passage:
+        """The passage at a position, from 0; the same for the same snapshot."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """Everything that a run gets from outside."""
+
+    library: Library
+    llms: Mapping[Role, LLM]
+    players: Players
+    prompts_hash: str
+    styles: Mapping[Role, Style]
+    elsewhere: Retriever | None = None
+    """What agents search, if not the corpus; seeds are drawn from the corpus all the same."""
+
+    @property
+    def retriever(self) -> Retriever:
+        """What agents search."""
+        return self.elsewhere or self.library
+
+    def facts(self) -> dict[str, str]:
+        """What must be the same when a run is resumed, beside its config."""
+        models = {f"{role.value} model": self.llms[role].name for role in Role}
+        facts = {"index snapshot": self.library.snapshot, "prompts": self.prompts_hash, **models}
+        # A lexical index says all by its snapshot; runs that are older than this fact have a lexical one.
+        return facts if isinstance(self.retriever, LexicalIndex) else {**facts, "retriever": self.retriever.name}
+
+    async def aclose(self) -> None:
+        """Release models and index."""
+        for llm in {id(llm): llm for llm in self.llms.values()}.values():
+            await llm.aclose()
+        await self.library.aclose()
+        if self.elsewhere is not None:
+            await self.elsewhere.aclose()
+
+
+def open_means(config: Config, watching: Watching | None = None, clients: Mapping[str, LLM] | None = None) -> Means:
+    """What `config` names; its index is built if it does not exist yet. No model is called.
+
+    Args:
+        config: of the run.
+        watching: whoever watches the index being built.
+        clients: models of the caller's own, by the names that `config` gives them; they are closed with the rest.
+
+    Raises:
+        ConfigError: a model or a prompt file that cannot be.
+        AssetError, CorpusError, IndexMismatch: from the corpus and its index.
+    """
+    prompts = Prompts(config.prompts)
+    styles = {role: _style(config, role) for role in Role}
+    llms = _connect(config, clients or {})
+    elsewhere = open_elsewhere(config)  # before the index, which may take long: a missing key is told at once
+    players = make_players(config, prompts, styles)
+    return Means(open_index(config, watching), llms, players, prompts.hash, styles, elsewhere)
+
+
+def make_players(config: Config, prompts: Prompts, styles: Mapping[Role, Style]) -> Players:
+    """The agents of a run."""
+    limits = Limits(config.turn_tokens, config.temperature)
+    usual = 60 if styles[Role.PROPOSER] is Style.STAGED else 20
+    searches = usual if config.proposer_searches is None else config.proposer_searches
+    proposing = Budget(config.proposer_turns, searches, config.top_k, forced_last_turn=True)
+    solving = Budget(config.solver_turns, config.solver_searches, config.top_k)
+    judge = Judge(_opening(prompts), structured=styles[Role.JUDGE] is Style.STAGED)
+    reader = PromptedReader(prompts, structured=styles[Role.SOLVER] is Style.STAGED)
+    return Players(
+        proposer=StagedProposer(prompts, proposing)
+        if styles[Role.PROPOSER] is Style.STAGED
+        else FreeProposer(prompts, _dialect(config, proposing=True), proposing, limits),
+        solver=StagedSolver(prompts, solving, config.temperature)
+        if styles[Role.SOLVER] is Style.STAGED
+        else FreeSolver(prompts, _dialect(config, proposing=False), solving, limits),
+        judge=judge,
+        gatekeeper=Gatekeeper(reader, judge, config.top_k),
+    )
+
+
+def _dialect(config: Config, *, proposing: bool) -> Dialect:
+    return Functions(proposing) if config.protocol == "functions" else Tags(proposing)
+
+
+def _opening(prompts: Prompts) -> Callable[[str, str, str], tuple[Message, ...]]:
+    def messages(question: str, reference: str, answer: str) -> tuple[Message, ...]:
+        return prompts.messages("judge", question=question, reference=reference, answer=answer)
+
+    return messages
+
+
+def _style(config: Config, role: Role) -> Style:
+    """`auto`: staged for the embedded models and other files, which are small; free for endpoints."""
+    if config.style is not StyleChoice.AUTO:
+        return Style(config.style.value)
+    return Style.STAGED if is_embedded(config.model_of(role)) else Style.FREE
+
+
+def _connect(config: Config, own: Mapping[str, LLM]) -> Mapping[Role, LLM]:
+    given = config.price_in is not None and config.price_out is not None
+    price = Price(config.price_in or 0.0, config.price_out or 0.0) if given else None
+    parallel = 1 if config.early_stop else config.attempts
+    options = ConnectOptions(max_in_flight=config.plays_at_once * parallel, price=price)
+    named = {role: config.model_of(role) for role in Role}
+    clients = {**connect_all((name for name in named.values() if name not in own), options), **own}
+    return {role: clients[name] for role, name in named.items()}

@@ -1,0 +1,1 @@
+"""Read models: what a run holds, computed from its files."""

@@ -1,0 +1,235 @@
+"""Behind `questwell status --report`: the paper's tables and pictures for one run or several, as a folder.
+
+`report.md` to read, `report.json` with every figure, and the pictures. Nothing is measured here that the run files do
+not hold, but for one search a too easy question, in the run's own index.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from questwell.agents.prompts import Prompts
+from questwell.errors import StoreError
+from questwell.evaluation.failures import Easy, Unsolved, why_easy, why_unsolved
+from questwell.evaluation.statistics import Share, wilson
+from questwell.llm.connect import connect
+from questwell.recipes.corpus.index import open_ready
+from questwell.recipes.generate.config import Config, is_embedded
+from questwell.recipes.reports.charts import Pictures
+from questwell.recipes.reports.funnel import Funnel
+from questwell.recipes.reports.intrinsic import Cell
+from questwell.recipes.reports.labels import Labels, label
+from questwell.recipes.reports.status import info_of, status, tokens
+from questwell.recipes.runs.config import resolve_saved
+from questwell.retrieval.retriever import Retriever
+from questwell.store.reader import RunReader
+from questwell.store.records import PlayStatus
+from questwell.types.game import Outcome, Round
+
+
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """Why questions failed, by kind; several may hold of one."""
+
+    round: int
+    too_easy: Mapping[str, Share]
+    """Of the too easy questions of this round."""
+    unsolved: Mapping[str, Share]
+    """Of the unsolved ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """Accepted items, one entry an item in the order of seeds."""
+
+    targets: Sequence[int | None]
+    """Search steps that were wanted."""
+    difficulties: Sequence[int]
+    tokens: Sequence[int | None]
+    """Of the whole play, rejected rounds included."""
+    costs_usd: Sequence[float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """One run of the report."""
+
+    name: str
+    """The variant, and the run's id."""
+    run_id: str
+    variant: str
+    funnel: Funnel
+    intrinsic: Sequence[Cell]
+    kinds: Sequence[Kinds]
+    searched: bool
+    """Whether the index was there to search the questions in; else `too specific` was not looked for."""
+    items: Items
+    labels: Labels | None = None
+    """By a model; None when none was asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelBy:
+    """Which model labels, and how much."""
+
+    llm: str
+    """As for generate."""
+    sample: int = 100
+    """Traces, and failed questions of each sort, at most."""
+
+
+async def report(folders: Sequence[Path], out: Path, label_by: LabelBy | None = None) -> list[System]:
+    """Write the report of the runs in `folders` into `out`; a report that is there is replaced.
+
+    Raises:
+        StoreError: a run cannot be read, or `out` cannot be written.
+        ConfigError: the extra for the pictures is not installed.
+    """
+    pictures = Pictures()
+    systems = [replace(await _system(one), labels=await _labels(one, label_by)) for one in folders]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        pictures.pass_rates([(one.name, one.intrinsic) for one in systems], out / "pass_rate.png")
+        pictures.funnel([(one.name, one.funnel) for one in systems], out / "funnel.png")
+        wanted = [(one.name, one.items.targets, one.items.difficulties) for one in systems]
+        pictures.difficulty(wanted, out / "difficulty.png")
+        spent = [(one.name, *_spent(one.items)) for one in systems]
+        pictures.cost(spent, out / "cost.png")
+        (out / "report.md").write_text(_markdown(systems), encoding="utf-8")
+        (out / "report.json").write_text(
+            json.dumps([asdict(one) for one in systems], indent=1) + "\n", encoding="utf-8"
+        )
+    except OSError as error:
+        raise StoreError(f"the report {str(out)!r} cannot be written: {error}") from error
+    return systems
+
+
+async def _system(folder: Path) -> System:
+    stands = status(folder)
+    with RunReader(folder) as run, run.snapshot():
+        config = resolve_saved(Config, info_of(run))
+        rounds = [(play.index, outcome.rounds) for play in run.plays() if (outcome := run.outcome(play.index))]
+        usage = run.usage_by_seed()
+        accepted = [play for play in run.plays() if play.status is PlayStatus.ACCEPTED]
+        last = {index: played[-1] for index, played in rounds if played}
+        items = Items(
+            targets=[play.target for play in accepted],
+            difficulties=[last[play.index].verdict.difficulty or 0 for play in accepted],
+            tokens=[tokens(usage[play.seed_id]) if play.seed_id in usage else 0 for play in accepted],
+            costs_usd=[usage[play.seed_id].cost_usd if play.seed_id in usage else 0.0 for play in accepted],
+        )
+    index = _index(config)
+    try:
+        kinds = await _kinds([played for _, played in rounds], index, config.top_k)
+    finally:
+        if index is not None:
+            await index.aclose()
+    return System(
+        name=f"{config.variant.value} ({stands.info.run_id})",
+        run_id=stands.info.run_id,
+        variant=config.variant.value,
+        funnel=stands.funnel,
+        intrinsic=stands.intrinsic,
+        kinds=kinds,
+        searched=index is not None,
+        items=items,
+    )
+
+
+def _index(config: Config) -> Retriever | None:
+    """The run's index if it is there; it is not built for a report."""
+    return open_ready(config) if (config.folder / "manifest.json").is_file() else None
+
+
+async def _labels(folder: Path, label_by: LabelBy | None) -> Labels | None:
+    if label_by is None:
+        return None
+    llm = connect(label_by.llm)
+    try:
+        return await label(folder, llm, Prompts(), structured=is_embedded(label_by.llm), sample=label_by.sample)
+    finally:
+        await llm.aclose()
+
+
+async def _kinds(plays: Sequence[Sequence[Round]], index: Retriever | None, top_k: int) -> list[Kinds]:
+    most = max((len(rounds) for rounds in plays), default=0)
+    found: list[Kinds] = []
+    for number in range(most):
+        played = [rounds[number] for rounds in plays if len(rounds) > number]
+        easy = [one for one in played if one.verdict.outcome is Outcome.TOO_EASY]
+        unsolved = [one for one in played if one.verdict.outcome is Outcome.UNSOLVED]
+        whys: Counter[Easy] = Counter()
+        for one in easy:
+            hits = () if index is None else await index.search(one.proposal.question, top_k)
+            whys.update(why_easy(one, hits))
+        wrongs = Counter(why_unsolved(one) for one in unsolved)
+        found.append(
+            Kinds(
+                number,
+                {kind.value: wilson(whys[kind], len(easy)) for kind in Easy} if easy else {},
+                {kind.value: wilson(wrongs[kind], len(unsolved)) for kind in Unsolved} if unsolved else {},
+            )
+        )
+    return found
+
+
+def _spent(items: Items) -> tuple[Sequence[float], str]:
+    """What each item took, in dollars where all are known and not all 0; else in tokens."""
+    costs = [cost for cost in items.costs_usd if cost is not None]
+    if costs and len(costs) == len(items.costs_usd) and any(costs):
+        return costs, "US dollars"
+    return [float(count) for count in items.tokens if count is not None], "tokens"
+
+
+def _markdown(systems: Sequence[System]) -> str:
+    head = "# Report\n\nShares in percent with 95 % Wilson intervals; rounds are cumulative, as in the paper.\n"
+    lines = [head, *_head("system", "target", "round", "seeds", "correct", "pass", "Avg@K on correct", "mean searches")]
+    for one in systems:
+        for cell in one.intrinsic:
+            avg = "-" if cell.avg_at_k is None else f"{100 * cell.avg_at_k:.1f}"
+            searches = "-" if cell.mean_searches is None else f"{cell.mean_searches:.1f}"
+            shares = (_percent(cell.correct), _percent(cell.passed))
+            lines.append(_row(one.name, cell.target, cell.round, cell.seeds, *shares, avg, searches))
+    lines += ["", "![pass rate by round](pass_rate.png)", "", "## Why questions failed", ""]
+    lines += ["Several kinds may hold of one question.", "", *_head("system", "round", "failed", "kind", "share")]
+    for one in systems:
+        for kinds in one.kinds:
+            for name, shares in (("too easy", kinds.too_easy), ("unsolved", kinds.unsolved)):
+                for kind, share in shares.items():
+                    text = "not looked for" if kind == Easy.TOO_SPECIFIC and not one.searched else _percent(share)
+                    lines.append(_row(one.name, kinds.round, name, kind, text))
+    lines += [line for one in systems if one.labels is not None for line in _labelled(one.name, one.labels)]
+    lines += ["", "## Funnel, difficulty, cost", ""]
+    for one in systems:
+        reasons = ", ".join(f"{number} {reason.value}" for reason, number in one.funnel.rejected.items()) or "none"
+        played = f"{one.funnel.candidates} seeds, {one.funnel.accepted} accepted"
+        lines.append(f"- {one.name}: {played}; rejected: {reasons}")
+    lines += ["", "![funnel](funnel.png)", "", "![difficulty](difficulty.png)", "", "![cost](cost.png)", ""]
+    return "\n".join(lines)
+
+
+def _labelled(name: str, labels: Labels) -> list[str]:
+    lines = ["", f"## Labels by a model: {name}", "", *_head("of", "label", "share")]
+    sorts = (
+        ("right attempts of accepted questions", labels.strategies),
+        ("unsolved though the answer was found", labels.faults),
+        ("too easy, nothing computed", labels.superficial),
+    )
+    lines += [_row(sort, label, _percent(share)) for sort, shares in sorts for label, share in shares.items()]
+    return [*lines, "", f"Replies that were no label: {labels.unread}."]
+
+
+def _head(*names: str) -> tuple[str, str]:
+    return _row(*names), "|---" * len(names) + "|"
+
+
+def _row(*cells: object) -> str:
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def _percent(share: Share) -> str:
+    if share.fraction is None or share.low is None or share.high is None:
+        return "-"
+    return f"{100 * share.fraction:.0f} [{100 * share.low:.0f}, {100 * share.high:.0f}] ({share.count}/{share.of})"

@@ -1,0 +1,186 @@
+"""Read models of evaluations: how one stands, and how several compare on the same questions."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+from questwell.errors import ConfigError
+from questwell.evaluation.benchmarks import FULL
+from questwell.evaluation.scores import (
+    Agreement,
+    Attempted,
+    Scored,
+    Summary,
+    agreement,
+    compare_systems,
+    summarise,
+)
+from questwell.evaluation.statistics import Comparison, holm
+from questwell.recipes.evaluate.config import EXACT_MATCH
+from questwell.recipes.evaluate.loop import KIND
+from questwell.recipes.reports.status import config_of, info_of, tokens
+from questwell.store.reader import RunReader
+from questwell.store.records import CallKind, RunInfo, Scoring
+from questwell.types.dataset import Usage
+from questwell.types.game import Label
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """How an evaluation stands."""
+
+    info: RunInfo
+    summaries: Sequence[Summary]
+    agreements: Sequence[Agreement]
+    """Of each two judges, the exact match included, over the answers that both judged."""
+    missing: int
+    """Attempts that the config asks for and that are not made yet, a count."""
+    parts: Mapping[str, tuple[int, int]]
+    """By benchmark of which published results are over more: questions asked, and how many those are over."""
+    total: Usage
+    """Of the whole run, judges included."""
+    searches: int
+    failures: Mapping[str, int]
+    """Failed calls by class of error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Versus:
+    """Two systems on the questions that both were scored on."""
+
+    first: str
+    second: str
+    metric: str
+    group: str
+    comparison: Comparison | None
+    """The second minus the first; None when they share no scored question."""
+    p_adjusted: float | None
+    """Holm's, over all pairs of this group."""
+
+
+def evaluation(folder: Path) -> Evaluation:
+    """How the evaluation in `folder` stands at this moment; it may be going on.
+
+    Raises:
+        StoreError: there is none, or it cannot be read.
+    """
+    with RunReader(folder) as run, run.snapshot():
+        info = info_of(run, KIND)
+        asked = attempted(run)
+        attempts = config_of(info)["attempts"]
+        assert isinstance(attempts, int)
+        counts: dict[str, int] = defaultdict(int)
+        for one in asked:
+            counts[one.question.benchmark] += 1
+        judges = ["em", *(name for name in judge_names(run.scorings()).values() if name != EXACT_MATCH)]
+        return Evaluation(
+            info=info,
+            summaries=summarise(asked),
+            agreements=[agreement(asked, a, b) for a, b in combinations(judges, 2)],
+            missing=len(asked) * attempts - sum(len(one.attempts) for one in asked),
+            parts={name: (count, FULL[name]) for name, count in counts.items() if count < FULL.get(name, 0)},
+            total=run.usage(),
+            searches=run.calls(CallKind.SEARCH),
+            failures=run.failures(),
+        )
+
+
+def attempted(run: RunReader) -> list[Attempted]:
+    """The questions of an evaluation with what came of each attempt."""
+    names = judge_names(run.scorings())
+    labels: dict[tuple[int, int], dict[str, Label]] = defaultdict(dict)
+    for number, name in names.items():
+        for score in run.scores(number):
+            labels[score.position, score.attempt][name] = score.judgement.label
+    by_question: dict[int, list[Scored]] = defaultdict(list)
+    for trial in run.trials():
+        by_question[trial.position].append(
+            Scored(
+                trial.attempt,
+                trial.stop,
+                trial.answer,
+                trial.searches,
+                trial.turns,
+                labels.get((trial.position, trial.attempt), {}),
+            )
+        )
+    usage = run.solver_usage_by_seed()
+    return [
+        Attempted(
+            asked.question,
+            tuple(by_question[asked.position]),
+            tokens(usage.get(asked.seed_id, Usage())),
+            usage.get(asked.seed_id, Usage()).cost_usd,
+        )
+        for asked in run.questions()
+    ]
+
+
+def compare_runs(folders: Sequence[Path], metric: str) -> list[Versus]:
+    """Each two of the evaluations, over all questions and by group; as `compare_pooled`."""
+    if len(set(map(str, folders))) < len(folders):
+        raise ConfigError("a run is named twice")
+    return compare_pooled({str(folder): [folder] for folder in folders}, metric)
+
+
+def compare_pooled(named: Mapping[str, Sequence[Path]], metric: str) -> list[Versus]:
+    """Each two systems, over all questions and by group.
+
+    Args:
+        named: the evaluations of each system; several of one system, on different questions, count as one.
+        metric: `em`, `f1`, `searches`, or a judge's name.
+
+    Raises:
+        ConfigError: fewer than two systems, a metric that a run does not have, or a question that a system has twice.
+        StoreError: a run cannot be read.
+    """
+    if len(named) < 2:
+        raise ConfigError("a comparison needs two runs of evaluate, or more")
+    systems = {name: pooled(folders, metric) for name, folders in named.items()}
+    first = next(iter(systems.values()))
+    groups = {"all": {""}, **{name: {name} for name in sorted({_group(one) for one in first} - {""})}}
+    found: list[Versus] = []
+    for group, members in groups.items():
+        row: list[tuple[str, str, Comparison | None]] = []
+        for (a, before), (b, after) in combinations(systems.items(), 2):
+            chosen = [one for one in before if group == "all" or _group(one) in members]
+            row.append((a, b, compare_systems(chosen, after, metric)))
+        adjusted = iter(holm([comparison.p_value for _, _, comparison in row if comparison is not None]))
+        found += [
+            Versus(a, b, metric, group, comparison, None if comparison is None else next(adjusted))
+            for a, b, comparison in row
+        ]
+    return found
+
+
+def pooled(folders: Sequence[Path], metric: str = "em") -> list[Attempted]:
+    """The questions of several evaluations of one system as those of one, in order. Raises as `compare_pooled`."""
+    asked: dict[tuple[str, str], Attempted] = {}
+    for folder in folders:
+        with RunReader(folder) as run, run.snapshot():
+            info_of(run, KIND)
+            known = ["em", "f1", "searches", *judge_names(run.scorings()).values()]
+            if metric not in known:
+                raise ConfigError(f"metric = {metric!r}: {str(folder)!r} has {', '.join(known)}")
+            for one in attempted(run):
+                if asked.setdefault((one.question.benchmark, one.question.id), one) is not one:
+                    raise ConfigError(
+                        f"{str(folder)!r} and another run of the same system both ask {one.question.id!r} of "
+                        f"{one.question.benchmark}: runs that are counted as one must ask different questions"
+                    )
+    return list(asked.values())
+
+
+def _group(one: Attempted) -> str:
+    return f"{one.question.benchmark}: {one.question.group}" if one.question.group else ""
+
+
+def judge_names(scorings: Sequence[Scoring]) -> dict[int, str]:
+    """Judges by the number of their scoring; two of one name are told apart by their prompts."""
+    names: dict[int, str] = {}
+    for scoring in scorings:
+        twice = sum(other.judge == scoring.judge for other in scorings) > 1
+        names[scoring.number] = f"{scoring.judge} (prompts {scoring.prompts})" if twice else scoring.judge
+    return names

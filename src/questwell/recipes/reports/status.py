@@ -1,0 +1,136 @@
+"""How a run stands: its funnel, the intrinsic table, and what it took."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from questwell.errors import StoreError
+from questwell.games.sage import Variant
+from questwell.recipes.generate.config import Config
+from questwell.recipes.reports.funnel import Funnel, funnel
+from questwell.recipes.reports.intrinsic import Cell, intrinsic
+from questwell.recipes.runs.config import resolve_saved
+from questwell.store.reader import RunReader
+from questwell.store.records import RoleUsage, RoundCalls, RoundRow, RunInfo
+from questwell.types.dataset import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What the exact early stop saved."""
+
+    attempts: int
+    """Not run, a count."""
+    of: int
+    """Attempts that all K of each question would have been, a count."""
+    calls: float
+    """Model calls that they would have made, if each had taken as many as the attempts at that question that ran."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """Model calls and searches of the whole run, resumes included. None is not known, which is not 0."""
+
+    total: Usage
+    """Its cost is that of the searches too."""
+    by_role: list[RoleUsage]
+    tokens_per_item: float | None
+    """None also when nothing was accepted."""
+    cost_usd_per_item: float | None
+    searches: int
+    searches_cost_usd: float | None
+    failures: dict[str, int]
+    """Failed calls by class of error."""
+    saved: Saved | None
+    """None when the early stop was off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How a run stands."""
+
+    info: RunInfo
+    funnel: Funnel
+    intrinsic: list[Cell]
+    early_stop: bool
+    spending: Spending
+    seeds_wanted: int | None
+    items_wanted: int | None
+
+
+def status(folder: Path) -> Status:
+    """How the run in `folder` stands at this moment; it may be going on.
+
+    Raises:
+        StoreError: there is no run, or it cannot be read.
+    """
+    with RunReader(folder) as run, run.snapshot():
+        info = info_of(run)
+        config = resolve_saved(Config, info)
+        plays = run.plays()
+        counts = funnel(plays)
+        rounds = run.rounds()
+        last_round = 0 if config.variant is Variant.INITIAL else config.rounds
+        total, roles, searches = run.usage(), run.usage_by_role(), run.searches()
+        saved = _saved(rounds, run.attempt_calls(), config.attempts) if config.early_stop else None
+        return Status(
+            info=info,
+            funnel=counts,
+            intrinsic=intrinsic(plays, rounds, last_round, early_stop=config.early_stop),
+            early_stop=config.early_stop,
+            spending=Spending(
+                total=total,
+                by_role=roles,
+                tokens_per_item=_each(tokens(total), counts.accepted),
+                cost_usd_per_item=_each(total.cost_usd, counts.accepted),
+                searches=searches.searches,
+                searches_cost_usd=searches.cost_usd,
+                failures=run.failures(),
+                saved=saved,
+            ),
+            seeds_wanted=config.seeds,
+            items_wanted=config.items,
+        )
+
+
+def _saved(rounds: Sequence[RoundRow], calls: Sequence[RoundCalls], attempts: int) -> Saved:
+    taken = {(row.seed_index, row.round): row.calls for row in calls}
+    estimate = 0.0
+    for row in rounds:
+        if row.skipped < attempts:
+            estimate += row.skipped * taken.get((row.seed_index, row.round), 0) / (attempts - row.skipped)
+    return Saved(sum(row.skipped for row in rounds), attempts * len(rounds), estimate)
+
+
+def info_of(run: RunReader, kind: str = "generate") -> RunInfo:
+    """What the run is; StoreError when it was killed before it had saved that, or when another verb made it."""
+    info = run.info()
+    if info is None:
+        raise StoreError(f"the run in {str(run.folder)!r} ended before it began; start it again with --resume")
+    if info.kind != kind:
+        raise StoreError(f"{str(run.folder)!r} holds a run of {info.kind}, not of {kind}; questwell status reads it")
+    return info
+
+
+def kind_of(folder: Path) -> str:
+    """The verb that made the run in `folder`; StoreError when there is none, or it ended before it began."""
+    with RunReader(folder) as run:
+        info = run.info()
+    return "generate" if info is None else info.kind
+
+
+def config_of(info: RunInfo) -> Mapping[str, object]:
+    """The saved config."""
+    return cast(Mapping[str, object], info.config)
+
+
+def tokens(usage: Usage) -> int | None:
+    """Prompt and completion tokens together; None when not known."""
+    if usage.prompt_tokens is None or usage.completion_tokens is None:
+        return None
+    return usage.prompt_tokens + usage.completion_tokens
+
+
+def _each(total: float | None, items: int) -> float | None:
+    return None if total is None or items == 0 else total / items

@@ -1,0 +1,106 @@
+"""Where a run stands while it goes on; the run file is the truth, this is for whoever watches."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from questwell.recipes.runs.budget import Budget
+from questwell.recipes.runs.recorder import Recorder
+from questwell.store.records import Play, PlayStatus
+from questwell.types.dataset import Usage
+from questwell.types.game import Accepted, Reason, Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A moment of a run."""
+
+    done: int
+    """Seeds played to an outcome, earlier invocations included; an errored play is done when it is played again."""
+    total: int | None
+    """Seeds to play; None when the number of items decides."""
+    accepted: int
+    wanted: int | None
+    """Items to stop at, if any."""
+    rejected: dict[Reason, int]
+    spent: Usage
+    """Of the whole run."""
+    calls_made: int
+    """Model calls of this invocation."""
+    calls_replayed: int
+    elapsed_s: float
+    left_s: float | None
+    """Estimate from this invocation's pace; None while there is none."""
+    stopping: bool
+    """The user asked to stop, or a limit is reached: calls in flight are ending."""
+
+    @property
+    def calls_per_s(self) -> float:
+        """Model calls made per second of this invocation."""
+        return self.calls_made / self.elapsed_s if self.elapsed_s > 0 else 0.0
+
+
+Watch = Callable[[Progress], None]
+
+
+class Tally:
+    """Counts plays as they end."""
+
+    def __init__(self, before: Iterable[Play], total: int | None, wanted: int | None) -> None:
+        """Start from the plays that earlier invocations finished."""
+        self._total = total
+        self._wanted = wanted
+        self._done = 0
+        self._ended = 0
+        self._accepted: set[str | None] = set()
+        self._rejected: Counter[Reason] = Counter()
+        self._started = time.monotonic()
+        self.errors_in_a_row = 0
+        for known in before:
+            if known.status is PlayStatus.PENDING or known.reason is Reason.ERRORED:
+                continue
+            self._done += 1
+            if known.reason is not None:
+                self._rejected[known.reason] += 1
+            else:
+                self._accepted.add(known.question_key)
+
+    def count(self, outcome: Accepted | Rejected, question_key: str | None) -> None:
+        """Count a play of this invocation. Which of two equal questions is the duplicate does not matter here."""
+        self._done += 1
+        self._ended += 1
+        if isinstance(outcome, Rejected):
+            self._rejected[outcome.reason] += 1
+            self.errors_in_a_row = self.errors_in_a_row + 1 if outcome.reason is Reason.ERRORED else 0
+            return
+        self.errors_in_a_row = 0
+        if question_key in self._accepted:
+            self._rejected[Reason.DUPLICATE] += 1
+        self._accepted.add(question_key)
+
+    def progress(self, recorder: Recorder, budget: Budget) -> Progress:
+        """Where the run stands now."""
+        elapsed_s = time.monotonic() - self._started
+        return Progress(
+            done=self._done,
+            total=self._total,
+            accepted=len(self._accepted),
+            wanted=self._wanted,
+            rejected=dict(self._rejected),
+            spent=budget.spent,
+            calls_made=recorder.made,
+            calls_replayed=recorder.replayed,
+            elapsed_s=elapsed_s,
+            left_s=self._left_s(elapsed_s),
+            stopping=budget.stopping,
+        )
+
+    def _left_s(self, elapsed_s: float) -> float | None:
+        shares = [self._done / self._total] if self._total else []
+        if self._wanted and self._accepted:
+            shares.append(len(self._accepted) / self._wanted)
+        if not self._ended or not shares:
+            return None
+        plays_left = self._done / max(shares) - self._done
+        return max(plays_left, 0.0) * elapsed_s / self._ended

@@ -1,0 +1,163 @@
+"""Sessions that answer from the run file what was answered before, and record durably what is new.
+
+The one door of a run to its models and its retriever: nothing paid for goes past it.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeVar, cast
+
+from pydantic import TypeAdapter
+
+from questwell.agents.session import Sessions
+from questwell.errors import LLMError, RetrievalError
+from questwell.llm.client import LLM, Completion, Request, ToolCall
+from questwell.recipes.runs.budget import Budget
+from questwell.retrieval.retriever import Retriever, search_and_reckon
+from questwell.store.folding import Json
+from questwell.store.records import Call, CallKey, CallKind, Earlier, Failure
+from questwell.store.run import RunStore
+from questwell.types.corpus import Hit
+from questwell.types.game import Place
+from questwell.types.trajectory import Role
+
+_COMPLETION = TypeAdapter(Completion)
+_HITS: TypeAdapter[tuple[Hit, ...]] = TypeAdapter(tuple[Hit, ...])
+_REQUEST = TypeAdapter(Request)
+_A = TypeVar("_A")
+
+
+@dataclass(slots=True)
+class Recorder:
+    """What the sessions of a run share."""
+
+    store: RunStore
+    llms: Mapping[Role, LLM]
+    retriever: Retriever
+    budget: Budget
+    made: int = 0
+    """Model calls made by this invocation, a count."""
+    replayed: int = 0
+    """Model calls answered from the run file, a count."""
+
+    def sessions(self, seed: str) -> Sessions:
+        """Opens the sessions of one play of `seed`; reads what its earlier plays were answered."""
+        play = _PlayedBefore(self.store.read.answers(seed))
+
+        def session(place: Place) -> RecordedSession:
+            if place.seed != seed:
+                raise ValueError(f"the sessions of {seed!r} were asked for {place!r}")
+            return RecordedSession(self, play, place)
+
+        return session
+
+
+@dataclass(slots=True)
+class _PlayedBefore:
+    """The kept answers of one seed, and where this play of it stands."""
+
+    answers: Mapping[CallKey, Json]
+    turns: dict[Place, int] = field(default_factory=dict[Place, int])
+    """Calls so far by place: a place that is opened twice goes on counting."""
+    requests: dict[Place, Earlier] = field(default_factory=dict[Place, Earlier])
+    """The latest model request by place."""
+
+
+class RecordedSession:
+    """A session whose every answer is in the run file before the agent sees it."""
+
+    def __init__(self, recorder: Recorder, play: _PlayedBefore, place: Place) -> None:
+        """Open it with `Recorder.sessions`."""
+        self._recorder = recorder
+        self._play = play
+        self._place = place
+        self._llm = recorder.llms[place.role]
+
+    @property
+    def model(self) -> str:
+        """The model behind `complete`."""
+        return self._llm.name
+
+    async def complete(self, request: Request) -> Completion:
+        """The model's answer: kept, or new and recorded."""
+        key = self._key(request.digest())
+        text = json.dumps(_REQUEST.dump_python(request, mode="json"), separators=(",", ":"))
+        base = self._play.requests.get(self._place)
+        if key in self._play.answers:
+            self._recorder.replayed += 1
+            self._play.requests[self._place] = Earlier(key.digest, text)
+            return _COMPLETION.validate_python(self._play.answers[key])
+
+        completion = _storable(await self._make(key, CallKind.LLM, lambda: self._llm.complete(request)))
+        self._recorder.budget.add(completion)
+        await self._recorder.store.record(
+            Call(
+                key=key,
+                kind=CallKind.LLM,
+                request=text,
+                response=cast(Json, _COMPLETION.dump_python(completion, mode="json", exclude_defaults=True)),
+                model=completion.model,
+                prompt_tokens=completion.prompt_tokens,
+                completion_tokens=completion.completion_tokens,
+                cost_usd=completion.cost_usd,
+                latency_s=completion.latency_s,
+                base=base,
+            )
+        )
+        self._play.requests[self._place] = Earlier(key.digest, text)
+        return completion
+
+    async def search(self, query: str, k: int) -> tuple[Hit, ...]:
+        """The retriever's hits: kept, or new and recorded."""
+        retriever = self._recorder.retriever
+        text = json.dumps({"retriever": retriever.name, "query": query, "k": k})
+        key = self._key(hashlib.sha256(text.encode()).hexdigest())
+        if key in self._play.answers:
+            return _HITS.validate_python(self._play.answers[key])
+
+        started = time.perf_counter()
+        found = await self._make(key, CallKind.SEARCH, lambda: search_and_reckon(retriever, query, k))
+        self._recorder.budget.add_search(found.cost_usd)
+        await self._recorder.store.record(
+            Call(
+                key=key,
+                kind=CallKind.SEARCH,
+                request=text,
+                response=cast(Json, _HITS.dump_python(found.hits, mode="json")),
+                model=retriever.name,
+                prompt_tokens=None,
+                completion_tokens=None,
+                cost_usd=found.cost_usd,
+                latency_s=time.perf_counter() - started,
+            )
+        )
+        return found.hits
+
+    def _key(self, digest: str) -> CallKey:
+        turn = self._play.turns.get(self._place, 0)
+        self._play.turns[self._place] = turn + 1
+        return CallKey(self._place, turn, digest)
+
+    async def _make(self, key: CallKey, kind: CallKind, call: Callable[[], Awaitable[_A]]) -> _A:
+        """Make a call if the budget allows; a failure is noted and raised again, never kept as an answer."""
+        self._recorder.budget.check()
+        self._recorder.made += kind is CallKind.LLM
+        try:
+            return await call()
+        except (LLMError, RetrievalError) as error:
+            failure = Failure(key, kind, type(error).__name__, str(error))
+            await self._recorder.store.record_failure(failure)
+            raise
+
+
+def _storable(completion: Completion) -> Completion:
+    """`completion` without lone surrogates: they have no UTF-8, so a file cannot give them back as they were."""
+
+    def clean(text: str) -> str:
+        return text.encode(errors="replace").decode()
+
+    calls = tuple(ToolCall(clean(c.id), clean(c.name), clean(c.arguments)) for c in completion.tool_calls)
+    return replace(completion, text=clean(completion.text), tool_calls=calls, model=clean(completion.model))

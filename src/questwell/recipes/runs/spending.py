@@ -1,0 +1,52 @@
+"""The keys that limit what a run may spend, and say what its models cost: the same for every verb that asks models."""
+
+from collections.abc import Mapping
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from questwell.llm.prices import Price
+from questwell.recipes.runs.budget import Limits
+from questwell.recipes.runs.config import RecipeConfig
+
+
+class SpendingConfig(RecipeConfig):
+    """What may be spent."""
+
+    max_cost: float | None = Field(default=None, gt=0)
+    """US dollars that the run may cost, resumes included."""
+    max_tokens: int | None = Field(default=None, ge=1)
+    """Tokens that the run may take, resumes included."""
+    max_minutes: float | None = Field(default=None, gt=0)
+    """Minutes that this invocation may take."""
+    price_in: float | None = Field(default=None, ge=0)
+    """US dollars per million prompt tokens, where the model's price is not known."""
+    price_out: float | None = Field(default=None, ge=0)
+    """US dollars per million completion tokens."""
+
+    @model_validator(mode="after")
+    def _prices(self) -> Self:
+        if (self.price_in is None) != (self.price_out is None):
+            raise ValueError("price_in and price_out go together")
+        return self
+
+    def limits(self) -> Limits:
+        """What may be spent."""
+        return Limits(self.max_cost, self.max_tokens, self.max_minutes)
+
+    @property
+    def price(self) -> Price | None:
+        """Of the models, where it is given."""
+        if self.price_in is None or self.price_out is None:
+            return None
+        return Price(self.price_in, self.price_out)
+
+
+SPENDING_MAY_CHANGE: Mapping[str, str] = {
+    "max_cost": "a limit of spending",
+    "max_tokens": "a limit of spending",
+    "max_minutes": "a limit of spending",
+    "price_in": "applies to later calls, and to earlier ones of unknown cost",
+    "price_out": "as price_in",
+}
+"""Of these keys a resume may change all: none changes what a model says."""

@@ -1,0 +1,1 @@
+"""Search self-play: proposer and solver co-evolve."""

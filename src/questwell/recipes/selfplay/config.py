@@ -1,0 +1,292 @@
+"""The config of `selfplay`: every key with its meaning and default, the presets, and what a resume may change."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from questwell.errors import ConfigError
+from questwell.games.pool import Filling, Pool
+from questwell.games.ssp import NoiseUnit, Rules
+from questwell.games.ssp_rewards import Payment, Payments
+from questwell.recipes.corpus.index import IndexConfig
+from questwell.recipes.runs.config import Values, nearest
+from questwell.recipes.runs.spending import SPENDING_MAY_CHANGE, SpendingConfig
+from questwell.types.game import AnswerType
+
+TOY = "toy"
+"""Corpus and model of this name are the toy world and a tiny model that has seen demonstrations of it."""
+
+
+class Trained(StrEnum):
+    """Whose trajectories are learnt from. Both roles are one policy, so its weights move either way."""
+
+    BOTH = "both"
+    SOLVER = "solver"
+    PROPOSER = "proposer"
+
+
+class Order(StrEnum):
+    """Of a step's updates."""
+
+    SOLVER_FIRST = "solver-first"
+    """Two updates, the solver's first (paper)."""
+    PROPOSER_FIRST = "proposer-first"
+    JOINT = "joint"
+    """One update on the trajectories of both."""
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+class Config(SpendingConfig, IndexConfig):
+    """What a run of `selfplay` does. The defaults are the paper's rules at a size for one machine."""
+
+    model: str
+    """Policy that plays both roles: a Hugging Face folder, FILE.gguf, local, local-small, or toy (with corpus toy)."""
+    judge_llm: str | None = None
+    """Independent model that judges answers; without one, only an exact match is right."""
+    verifier_llm: str | None = None
+    """Model that verifies questions, in place of the policy."""
+    prompts: Path | None = None
+    """Folder of prompt files that replace the packaged ones of the same name."""
+
+    answers: Path | None = None
+    """JSONL of known answers: answer, and if wanted aliases and hops; without it they are drawn out of the corpus."""
+    answer_types: Annotated[tuple[AnswerType, ...], BeforeValidator(_split), Field(min_length=1)] = tuple(AnswerType)
+    """Kinds of answer to draw out of the corpus, separated by commas."""
+    hops: str = "2..4"
+    """Searches that a question should need, where the answer list does not say, drawn uniformly."""
+    held_out: Path | None = None
+    """JSONL of questions to evaluate on: question, answer, and if wanted aliases and hops; never trained on."""
+    steps: int = Field(default=150, ge=1)
+    """Training steps."""
+    batch: int = Field(default=32, ge=1)
+    """Answers a step."""
+    attempts: int = Field(default=5, ge=1, le=100)
+    """Solver rollouts a problem."""
+    seed: int = 0
+    """Fixes every random choice of the run."""
+
+    min_searches: int = Field(default=1, ge=0)
+    """Searches that a proposer must make (the release: 2)."""
+    min_words: int = Field(default=0, ge=0)
+    """Words that a question must have (the release: 10); scripts without spaces count by characters."""
+    distinct_queries: bool = False
+    """Refuse proposals that ask one query twice (the release does)."""
+    verify: bool = True
+    """Keep only questions that are answered from their own documents among noise."""
+    noise: int = Field(default=4, ge=0)
+    """Units of noise among those documents."""
+    noise_unit: NoiseUnit = NoiseUnit.PASSAGES
+    """Unit of noise: passages (paper), or trajectories, all documents of another proposer (release)."""
+    payment: Payment = Payment.DIFFICULTY
+    """What a valid question pays: difficulty (1 - accuracy), learnability (0 when unsolved too), band (0 or 1)."""
+    band: str = "0.2..0.8"
+    """Accuracies that payment = band pays for, fractions."""
+    invalid_reward: float = 0.0
+    """What an invalid proposal pays; a negative one led the paper's proposer to collapse."""
+    repetition_penalty: float = Field(default=0.0, ge=0)
+    """Weight of the penalty for questions that are like others of the batch."""
+    filling: Filling = Filling.PERIODIC_RESET
+    """What fills a slot without a valid question: periodic-reset, full-reuse, dynamic-resampling or dummy."""
+    reset_every: int = Field(default=10, ge=1)
+    """Steps after which the pool is cleared."""
+    resamples: int = Field(default=3, ge=0)
+    """Further proposals of a slot under dynamic-resampling, at most."""
+
+    train: Trained = Trained.BOTH
+    """Whose trajectories are learnt from: both, solver or proposer (the paper's ablations)."""
+    order: Order = Order.SOLVER_FIRST
+    """Of the updates: solver-first (paper), proposer-first, or joint."""
+    solver_algorithm: Literal["grpo", "reinforce"] = "grpo"
+    """How the solver's rollouts are credited."""
+    proposer_baseline: Literal["none", "batch", "hops", "group"] = "none"
+    """What the proposer's reward is compared with: none (paper), batch, hops (as many), group (one answer's; GRPO)."""
+    proposals: int = Field(default=1, ge=1)
+    """Proposals an answer; batch counts all of them."""
+    learning_rate: float = Field(default=1e-6, gt=0)
+    """Of the policy."""
+    warmup_steps: int = Field(default=5, ge=0)
+    """Steps in which it rises from 0."""
+    clip_low: float = Field(default=0.2, gt=0)
+    """PPO's clip below 1."""
+    clip_high: float = Field(default=0.285, gt=0)
+    """PPO's clip above 1."""
+    kl: float = Field(default=0.01, ge=0)
+    """Weight of the divergence from the initial policy, in the loss (low-variance estimator)."""
+    minibatches: int = Field(default=2, ge=1)
+    """Optimiser steps an update."""
+    lora_rank: int = Field(default=0, ge=0)
+    """Train an adapter of this rank; 0 trains all weights."""
+    half: bool | None = None
+    """Keep the weights under an adapter in bfloat16; by default on a GPU only."""
+    response_limit: int = Field(default=8192, ge=1)
+    """Tokens of a trajectory that are trained on."""
+
+    turns: int = Field(default=10, ge=1)
+    """Messages of an agent."""
+    top_k: int = Field(default=3, ge=1)
+    """Passages that a search shows."""
+    temperature: float = Field(default=1.0, gt=0, le=2)
+    """Sampling temperature of both roles in training; verification is greedy."""
+    turn_tokens: int = Field(default=1024, ge=1)
+    """Tokens of one model message, at most."""
+
+    eval_every: int = Field(default=10, ge=0)
+    """Steps between two evaluations on held-out questions, one before the first step; 0 is none."""
+    eval_temperature: float = Field(default=0.0, ge=0, le=2)
+    """Sampling temperature of that evaluation, one attempt a question; 0 is greedy."""
+    save_every: int = Field(default=10, ge=1)
+    """Steps between two checkpoints; a resume goes on from the latest."""
+    keep: int = Field(default=2, ge=1)
+    """Checkpoints kept."""
+    stop_on_alarm: bool = False
+    """Stop when a step raises an alarm of collapse."""
+
+    @field_validator("hops")
+    @classmethod
+    def _hops(cls, hops: str) -> str:
+        _range(hops)
+        return hops
+
+    @field_validator("band")
+    @classmethod
+    def _band(cls, band: str) -> str:
+        _fractions(band)
+        return band
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.model == TOY) != (self.corpus == TOY):
+            raise ValueError("model toy and corpus toy go together: the tiny model knows the toy world's words only")
+        if self.batch % self.proposals:
+            raise ValueError(f"batch = {self.batch} must be a multiple of proposals = {self.proposals}")
+        if self.proposer_baseline == "group" and self.proposals == 1:
+            raise ValueError("proposer_baseline = group compares proposals for one answer: proposals must be 2 or more")
+        if self.filling is Filling.RESAMPLING and self.proposals > 1:
+            raise ValueError("dynamic-resampling would put other answers beside each other: proposals must be 1")
+        if self.corpus == TOY and (self.judge_llm or self.verifier_llm or self.held_out or self.answers):
+            raise ValueError("the toy world brings its own answers, judge, verifier and held-out questions")
+        return self
+
+    @property
+    def hop_range(self) -> tuple[int, int]:
+        """Fewest and most searches a question should need."""
+        return _range(self.hops)
+
+    @property
+    def updates(self) -> int:
+        """Updates a step, a count."""
+        return 2 if self.train is Trained.BOTH and self.order is not Order.JOINT else 1
+
+    def rules(self) -> Rules:
+        """The game's rules."""
+        return Rules(
+            attempts=self.attempts,
+            searches=self.min_searches,
+            words=self.min_words,
+            distinct_queries=self.distinct_queries,
+            verify=self.verify,
+            noise=self.noise,
+            noise_unit=self.noise_unit,
+            payments=Payments(self.payment, _fractions(self.band), self.invalid_reward, self.repetition_penalty),
+            proposals=self.proposals,
+            resamples=self.resamples,
+        )
+
+    def pool(self) -> Pool:
+        """An empty pool."""
+        return Pool(self.filling, self.reset_every)
+
+
+MAY_CHANGE: Mapping[str, str] = {
+    "steps": "may be raised, to extend the run",
+    "save_every": "changes what a kill costs",
+    "keep": "changes disk space only",
+    "stop_on_alarm": "changes when the run stops only",
+    **SPENDING_MAY_CHANGE,
+    "index": "its snapshot is compared instead",
+    "skip_bad": "the index snapshot is compared instead",
+    "prompts": "their hash is compared instead",
+    "judge_llm": "the model's name is compared instead, so that an endpoint may move",
+    "verifier_llm": "as judge_llm",
+}
+"""Keys that a resume may give another value, and why: they change no step. Any other change is refused."""
+
+# arXiv 2510.18821: a step of 256 answers in two minibatches, and the policy as its own verifier.
+_PAPER: Values = {
+    "batch": 256,
+    "attempts": 5,
+    "min_searches": 1,
+    "min_words": 0,
+    "distinct_queries": False,
+    "verify": True,
+    "noise": 4,
+    "noise_unit": "passages",
+    "payment": "difficulty",
+    "invalid_reward": 0.0,
+    "repetition_penalty": 0.0,
+    "filling": "periodic-reset",
+    "reset_every": 10,
+    "train": "both",
+    "order": "solver-first",
+    "solver_algorithm": "grpo",
+    "proposer_baseline": "none",
+    "learning_rate": 1e-6,
+    "warmup_steps": 5,
+    "clip_low": 0.2,
+    "clip_high": 0.285,
+    "kl": 0.01,
+    "minibatches": 2,
+    "lora_rank": 0,
+    "response_limit": 8192,
+    "turns": 10,
+    "top_k": 3,
+    "temperature": 1.0,
+    "steps": 150,
+}
+
+PRESETS: Mapping[str, Values] = {
+    "ssp-paper": _PAPER,
+    # Where the authors' code does otherwise than the paper. That it accepts what its verifier fails on is not kept.
+    "ssp-release": {
+        **_PAPER,
+        "min_searches": 2,
+        "min_words": 10,
+        "distinct_queries": True,
+        "noise_unit": "trajectories",
+    },
+}
+
+
+def preset(name: str) -> Values:
+    """The keys of a preset."""
+    if name not in PRESETS:
+        raise ConfigError(f"there is no preset {name!r}{nearest(name, PRESETS)}; there are: {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+def _range(text: str) -> tuple[int, int]:
+    low, between, high = text.partition("..")
+    try:
+        bounds = int(low), int(high if between else low)
+    except ValueError:
+        bounds = 0, 0
+    if not 1 <= bounds[0] <= bounds[1] <= 20:
+        raise ValueError("expected a range like 2..4, between 1 and 20")
+    return bounds
+
+
+def _fractions(text: str) -> tuple[float, float]:
+    low, _, high = text.partition("..")
+    try:
+        bounds = float(low), float(high)
+    except ValueError:
+        bounds = 1.0, 0.0
+    if not 0 <= bounds[0] <= bounds[1] <= 1:
+        raise ValueError("expected two fractions like 0.2..0.8")
+    return bounds

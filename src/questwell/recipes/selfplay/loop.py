@@ -1,0 +1,340 @@
+"""The co-evolution loop behind `questwell selfplay`: play a step, learn from it, keep it, again.
+
+The back edge of self-play is here: rewards become an update, and the updated policy plays the next step. Every random
+choice follows from the run's seed and the step, so what a checkpoint must hold is the policy with its optimiser, the
+pool, and the position in the answers; a run that was killed goes on from there as if nothing had happened.
+"""
+
+import asyncio
+import json
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
+
+from pydantic import TypeAdapter
+
+from questwell import __version__
+from questwell.agents.session import Sessions
+from questwell.errors import BudgetReached, ConfigChanged, ConfigError
+from questwell.games.answers import Position, several
+from questwell.games.pool import Pool
+from questwell.games.ssp import Step, all_ended, play
+from questwell.llm.client import LLM
+from questwell.recipes.corpus.index import Watching
+from questwell.recipes.runs.budget import Budget, refuse_unknown_prices
+from questwell.recipes.runs.config import Values, differences, resolve, resolve_saved
+from questwell.recipes.runs.ending import Ending
+from questwell.recipes.runs.recorder import Recorder
+from questwell.recipes.runs.signals import stopping_on_signals
+from questwell.recipes.selfplay.alarms import alarms
+from questwell.recipes.selfplay.charts import draw
+from questwell.recipes.selfplay.config import MAY_CHANGE, Config, Order, Trained
+from questwell.recipes.selfplay.metrics import figures, mean, reasons
+from questwell.recipes.selfplay.record import Record, StepRow
+from questwell.recipes.selfplay.samples import proposer_samples, solver_samples
+from questwell.recipes.selfplay.sessions import rollout_name, sessions
+from questwell.recipes.selfplay.setup import HeldOut, Means, open_means
+from questwell.retrieval.retriever import Retriever
+from questwell.store.folding import Json
+from questwell.store.lock import RunLock
+from questwell.store.records import RunInfo
+from questwell.store.run import RunStore
+from questwell.types.episode import Sample
+from questwell.types.game import Label, Place
+from questwell.types.selfplay import Episode
+from questwell.types.trajectory import Role, StopReason
+
+_POOL = TypeAdapter(Pool)
+Watch = Callable[[StepRow], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an invocation did."""
+
+    ending: Ending
+    message: str
+    """Why it ended; empty when complete."""
+    steps: int
+    """Of the whole run so far, a count."""
+
+
+def configure(folder: Path, given: Values, *, resume: bool) -> Config:
+    """The config of a run in `folder`: what is `given`, over what the run has saved if there is one.
+
+    Raises:
+        ConfigError: a key or a value that cannot be, or a run that is there though `resume` is not asked for.
+    """
+    saved = Record(folder).info()
+    if saved is None:
+        return resolve(Config, given)
+    if not resume:
+        raise ConfigError(f"{str(folder)!r} holds a run already; go on with it by --resume, or name another --out")
+    return resolve_saved(Config, saved, given)
+
+
+def run(
+    config: Config,
+    folder: Path,
+    *,
+    resume: bool = False,
+    limit: int | None = None,
+    watch: Watch = lambda row: None,
+    watching: Watching | None = None,
+) -> Report:
+    """`selfplay` with the means that `config` names, from start to end."""
+
+    async def whole() -> Report:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = RunLock(folder / "run.lock")
+        try:
+            means = open_means(config, folder, watching)
+            try:
+                return await selfplay(config, folder, means, resume=resume, limit=limit, watch=watch)
+            finally:
+                await means.aclose()
+        finally:
+            lock.release()
+
+    return asyncio.run(whole())
+
+
+async def selfplay(
+    config: Config,
+    folder: Path,
+    means: Means,
+    *,
+    resume: bool = False,
+    limit: int | None = None,
+    watch: Watch = lambda row: None,
+) -> Report:
+    """Play and learn `config.steps` steps, as far as user and alarms let it; resumable at any time.
+
+    Args:
+        config: from `configure`.
+        folder: of the run.
+        means: from `open_means`.
+        resume: go on with the run that is there, if any, from its latest checkpoint.
+        limit: steps of this invocation, at most.
+        watch: is told of each step; step 0 is the evaluation before the first.
+
+    Raises:
+        ConfigChanged: the run that is there was started with something else.
+        ConfigError: a limit of money is asked for, and the price of judge or verifier is not known.
+    """
+    refuse_unknown_prices(config.limits(), means.llms.values())
+    record = Record(folder)
+    begin(record, config, means.facts, resume=resume)
+    with RunStore(folder / "calls") as store:
+        if config.price is not None:
+            await store.price(config.price.input_usd, config.price.output_usd)
+        return await _Invocation(config, means, record, store, limit, watch).play()
+
+
+class _Invocation:
+    """One invocation over a run."""
+
+    def __init__(
+        self, config: Config, means: Means, record: Record, store: RunStore, limit: int | None, watch: Watch
+    ) -> None:
+        from questwell.training import checkpoint
+
+        self._config = config
+        self._means = means
+        self._record = record
+        self._watch = watch
+        self._left = limit
+        self._stopping = False
+        self._done = 0
+        self._pool = config.pool()
+        position = Position()
+        if checkpoint.steps(record.checkpoints):
+            state = checkpoint.read(record.checkpoints)
+            means.trainer.load(state["trainer"])
+            kept = json.loads(state["selfplay"])
+            self._done = int(kept["done"])
+            self._pool = _POOL.validate_python(kept["pool"])
+            position = Position(**kept["position"])
+        self._saved = self._done
+        record.cut(self._done if self._done else -1)
+        self._answers = means.world.answers(position)
+        self._position = position
+        self._torn = False
+        self._budget = Budget(config.limits(), store.read.usage())
+        self._recorder = Recorder(store, means.llms, means.world.retriever, self._budget)
+
+    async def play(self) -> Report:
+        """Play until done or stopped."""
+        with stopping_on_signals(self._stop):
+            try:
+                ending, message = await self._play_on()
+            except BudgetReached as reached:
+                ending, message = Ending.BUDGET, str(reached)
+        if self._done and self._saved != self._done and not self._torn:
+            self._save()
+        if self._done:
+            self._draw()
+        return Report(ending, message, self._done)
+
+    async def _play_on(self) -> tuple[Ending, str]:
+        """Step after step; raises BudgetReached before or within one."""
+        if self._done == 0:
+            await self._first_look()
+        while self._done < self._config.steps:
+            if self._stopping:
+                return Ending.STOPPED, "stopped as you asked"
+            if self._left == 0:
+                return Ending.LIMIT, "the limit of steps for this invocation is reached"
+            self._budget.check()
+            found = await self._step()
+            if found and self._config.stop_on_alarm:
+                return Ending.ALARM, "; ".join(found)
+        return Ending.COMPLETE, ""
+
+    def _stop(self) -> None:
+        self._stopping = True
+
+    async def _step(self) -> tuple[str, ...]:
+        """One step, kept; the alarms that it raises."""
+        number = self._done + 1
+        started, sampled = time.perf_counter(), self._means.trainer.policy.sampled
+        step = Step(number, self._config.rules(), self._means.players, self._sessions(), self._pool, self._answers.take)
+        proposals = self._config.proposals
+        episodes = await play(several(self._answers.take(self._config.batch // proposals), proposals), step)
+        self._pool = self._pool.after(number, (problem for episode in episodes if (problem := episode.made)))
+        played = time.perf_counter()
+        sampled = self._means.trainer.policy.sampled - sampled
+        self._torn = True  # until it is kept: the policy is no longer that of the step before
+        learnt = self._learn(episodes)
+        updated = time.perf_counter()
+        values = {**figures(episodes, self._pool, number, self._means.world.truth), **learnt}
+        by_hops: dict[str, float] = {}
+        last = number == self._config.steps
+        if self._config.eval_every and (number % self._config.eval_every == 0 or last):
+            values["held_out_accuracy"], by_hops = await self._evaluate(number)
+        timing = {
+            "seconds": time.perf_counter() - started,
+            "play_s": played - started,
+            "update_s": updated - played,
+            "tokens_per_s": sampled / (played - started),
+        }
+        row = StepRow(number, values, reasons(episodes), by_hops, (), timing)
+        row = replace(row, alarms=alarms([*(before for before in self._record.rows() if before.step), row]))
+        self._record.add(row, episodes)
+        self._done, self._position, self._torn = number, self._answers.position, False
+        self._left = None if self._left is None else self._left - 1
+        if number % self._config.save_every == 0:
+            self._save()
+            self._draw()
+        self._watch(row)
+        return row.alarms
+
+    def _learn(self, episodes: Sequence[Episode]) -> dict[str, float | None]:
+        """The updates of a step, in their order, and what they tell of themselves."""
+        config = self._config
+        solver = solver_samples(episodes) if config.train is not Trained.PROPOSER else []
+        proposer = proposer_samples(episodes, config.proposals) if config.train is not Trained.SOLVER else []
+        updates: list[list[Sample]] = [solver, proposer]
+        if config.order is Order.PROPOSER_FIRST:
+            updates.reverse()
+        elif config.order is Order.JOINT:
+            updates = [[*solver, *proposer]]
+        told: dict[str, float | None] = {}
+        for samples in updates:
+            if not samples:
+                continue  # no proposal was valid and the pool is empty, or every call failed: nothing to learn from
+            metrics = self._means.trainer.update(samples)
+            told["gradient_norm"] = metrics["gradient_norm"]
+            for role in {sample.role for sample in samples}:
+                told |= {f"{role.value}_{name}": metrics.get(name) for name in ("entropy", "kl")}
+        return told
+
+    async def _first_look(self) -> None:
+        """The evaluation before the first step."""
+        if not self._config.eval_every or not self._means.world.held_out:
+            return
+        started = time.perf_counter()
+        accuracy, by_hops = await self._evaluate(0)
+        timing = {"seconds": time.perf_counter() - started}
+        row = StepRow(0, {"held_out_accuracy": accuracy}, {}, by_hops, (), timing)
+        self._record.add(row, ())
+        self._watch(row)
+
+    async def _evaluate(self, number: int) -> tuple[float | None, dict[str, float]]:
+        """Accuracy on the held-out questions, one attempt each, in all and by hops."""
+        world = self._means.world
+        sessions = self._sessions(world.held_out_retriever)
+        judge = self._means.players.gatekeeper.judge
+
+        async def one(index: int, asked: HeldOut) -> bool | None:
+            place = Place(f"h{index:06d}", number, Role.SOLVER)
+            played = await self._means.evaluated.solve(asked.question, sessions(place), place.random_seed(0))
+            if played.stop is StopReason.ERRORED:
+                return None
+            judged = sessions(replace(place, role=Role.JUDGE))
+            judgement = await judge.judge(asked.question, asked.references, played.answer, judged.complete)
+            return None if judgement.label in (Label.ERRORED, Label.UNSCORED) else judgement.label is Label.RIGHT
+
+        results = await all_ended(one(index, asked) for index, asked in enumerate(world.held_out))
+        scored = [
+            (asked.hops, right) for asked, right in zip(world.held_out, results, strict=True) if right is not None
+        ]
+        kinds = sorted({hops for hops, _ in scored if hops is not None})
+        by_hops = {str(kind): mean(float(right) for hops, right in scored if hops == kind) or 0.0 for kind in kinds}
+        return mean(float(right) for _, right in scored), by_hops
+
+    def _sessions(self, retriever: Retriever | None = None) -> Sessions:
+        """Lines to the policy as it is now, and to models of their own."""
+
+        def policy(place: Place) -> LLM:
+            return self._means.trainer.client(rollout_name(place))
+
+        return sessions(policy, retriever or self._means.world.retriever, self._recorder)
+
+    def _save(self) -> None:
+        from questwell.training import checkpoint
+
+        pool = _POOL.dump_python(self._pool, mode="json")
+        kept = {"done": self._done, "pool": pool, "position": asdict(self._position)}
+        trainer = self._means.trainer
+        state = {"trainer": trainer.state(), "selfplay": json.dumps(kept)}
+        checkpoint.write(self._record.checkpoints, self._done, state, trainer.save_model, self._config.keep)
+        self._saved = self._done
+
+    def _draw(self) -> None:
+        config = self._config
+        draw(self._record.rows(), self._record.curves, f"{config.model} on {config.corpus}, {config.train.value}")
+
+
+def begin(record: Record, config: Config, facts: dict[str, str], *, resume: bool) -> None:
+    """Save what the run is, or make sure that it is what it was.
+
+    Raises:
+        ConfigChanged: it was started with something else.
+        ConfigError: there is one, and `resume` is not asked for.
+    """
+    new = cast(Mapping[str, Json], config.model_dump(mode="json"))
+    saved = record.info()
+    if saved is None:
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        record.begin(RunInfo(secrets.token_hex(5), created, __version__, dict(new), facts))
+        return
+    if not resume:
+        raise ConfigError(
+            f"{str(record.folder)!r} holds a run already; go on with it by --resume, or name another --out"
+        )
+    changes = (
+        *differences(resolve_saved(Config, saved).model_dump(mode="json"), new, MAY_CHANGE),
+        *differences(saved.facts, facts),
+    )
+    if changes:
+        raise ConfigChanged(
+            f"the run in {str(record.folder)!r} was started with another config: {'; '.join(map(str, changes))}. "
+            f"Give it what it had, or start a new run with another --out; these alone may change: "
+            f"{', '.join(MAY_CHANGE)}"
+        )
+    record.begin(replace(saved, config=dict(new), questwell=__version__))

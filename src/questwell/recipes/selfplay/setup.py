@@ -1,0 +1,263 @@
+"""What a run of self-play plays with: the policy and its trainer, agents, answers, judge and held-out questions."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from questwell.agents.challenger import FreeChallenger
+from questwell.agents.prompts import Prompts
+from questwell.agents.protocol import Limits, Tags
+from questwell.agents.reader import PromptedReader, Reader
+from questwell.agents.rollout import Budget
+from questwell.agents.solver import FreeSolver, Solver
+from questwell.errors import ConfigError
+from questwell.games.answers import Answers, GroundedAnswers, KnownAnswer, ListedAnswers, Position
+from questwell.games.gates import Gatekeeper
+from questwell.games.ssp import Players
+from questwell.llm.client import LLM, Message
+from questwell.llm.connect import ConnectOptions, connect
+from questwell.recipes.corpus.index import Watching, open_index
+from questwell.recipes.selfplay.config import TOY, Config
+from questwell.recipes.selfplay.metrics import Truth
+from questwell.recipes.train.setup import check_extra
+from questwell.retrieval.retriever import Retriever
+from questwell.scoring.exact import AnswerJudge, ExactJudge
+from questwell.scoring.judge import Judge
+from questwell.toy.world import PROMPTS as TOY_PROMPTS
+from questwell.types.trajectory import Role
+
+if TYPE_CHECKING:
+    from questwell.llm.pretrained import Pretrained
+    from questwell.training.trainer import Trainer
+
+_VERIFIER_TOKENS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """A question to evaluate on."""
+
+    question: str
+    references: tuple[str, ...]
+    hops: int | None
+    """Searches that it needs, if known."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What is played in: where agents search, and what they are asked."""
+
+    retriever: Retriever
+    answers: Callable[[Position], Answers]
+    """A source of answers that goes on from a position."""
+    held_out: tuple[HeldOut, ...]
+    held_out_retriever: Retriever
+    snapshot: str
+    """Names exactly this content."""
+    truth: Truth | None = None
+    """The right answer of any question, where the world knows it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a run gets from outside but for its policy."""
+
+    world: World
+    prompts: Prompts
+    players: Players
+    llms: Mapping[Role, LLM]
+    """As in `Means`."""
+    facts: dict[str, str]
+    """As in `Means`, but for the policy's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """Everything that a run gets from outside."""
+
+    trainer: "Trainer"
+    world: World
+    players: Players
+    evaluated: Solver
+    """The solver as it is evaluated."""
+    llms: Mapping[Role, LLM]
+    """Models of their own: the judge's, and as SOLVER the verifier's; a role that is missing is the policy."""
+    facts: dict[str, str]
+    """What must be the same when a run is resumed, beside its config."""
+
+    async def aclose(self) -> None:
+        """Release models and indexes."""
+        for llm in self.llms.values():
+            await llm.aclose()
+        await self.world.retriever.aclose()
+
+
+def open_means(config: Config, folder: Path, watching: Watching | None = None) -> Means:
+    """What `config` names, for a run in `folder`.
+
+    Raises:
+        ConfigError: a model, a file or a prompt that cannot be, or the extra 'train' is not installed.
+        AssetError, CorpusError, IndexMismatch: from the model, the corpus and its index.
+    """
+    check_extra()
+    surroundings = open_surroundings(config, watching)
+    if config.corpus == TOY:
+        from questwell.recipes.selfplay.toy import taught
+
+        start = taught(config, folder, surroundings.prompts)
+    else:
+        from questwell.llm.pretrained import best_device, load
+
+        device = best_device()
+        half = device != "cpu" if config.half is None else config.half
+        start = load(config.model, device=device, half=half and config.lora_rank > 0)
+    return Means(
+        make_trainer(config, start),
+        surroundings.world,
+        surroundings.players,
+        make_solver(config, surroundings.prompts, config.eval_temperature),
+        surroundings.llms,
+        {**surroundings.facts, "policy": start.name},
+    )
+
+
+def open_surroundings(config: Config, watching: Watching | None = None) -> Surroundings:
+    """What `config` names but for the policy. Raises as `open_means`; needs no extra."""
+    if config.corpus == TOY:
+        from questwell.recipes.selfplay.toy import world as toy_world
+
+        prompts, world = Prompts(TOY_PROMPTS), toy_world(config)
+    else:
+        prompts, world = Prompts(config.prompts), _world(config, watching)
+    named = {Role.JUDGE: config.judge_llm, Role.SOLVER: config.verifier_llm}
+    options = ConnectOptions(price=config.price)
+    llms = {role: connect(spec, options) for role, spec in named.items() if spec is not None}
+    facts = {"world": world.snapshot, "prompts": prompts.hash}
+    facts |= {f"{'judge' if role is Role.JUDGE else 'verifier'} model": llm.name for role, llm in llms.items()}
+    return Surroundings(world, prompts, make_players(config, prompts, judged=Role.JUDGE in llms), llms, facts)
+
+
+def make_trainer(config: Config, start: "Pretrained") -> "Trainer":
+    """The trainer of both roles: solver GRPO, proposer REINFORCE (paper), or what `config` says."""
+    from questwell.training.algorithms import Algorithm
+    from questwell.training.algorithms.grpo import GRPO
+    from questwell.training.algorithms.reinforce import Baseline, Reinforce
+    from questwell.training.policy import Lora
+    from questwell.training.trainer import Options, Trainer
+
+    baselines: dict[str, Baseline] = {"none": "none", "batch": "batch", "hops": "stratum"}
+    algorithms: dict[Role, Algorithm] = {
+        Role.SOLVER: GRPO() if config.solver_algorithm == "grpo" else Reinforce("none"),
+        Role.PROPOSER: (
+            GRPO() if config.proposer_baseline == "group" else Reinforce(baselines[config.proposer_baseline])
+        ),
+    }
+    options = Options(
+        learning_rate=config.learning_rate,
+        warmup_steps=config.warmup_steps * config.updates,
+        minibatches=config.minibatches,
+        clip_low=config.clip_low,
+        clip_high=config.clip_high,
+        kl_coefficient=config.kl,
+        kl_in="loss",
+        temperature=config.temperature,
+        response_limit=config.response_limit,
+        seed=config.seed,
+    )
+    lora = Lora(config.lora_rank, 2 * config.lora_rank) if config.lora_rank else None
+    return Trainer(start, algorithms, options, lora=lora)
+
+
+def make_players(config: Config, prompts: Prompts, *, judged: bool) -> Players:
+    """Both roles, and who verifies and judges."""
+
+    def opening(question: str, reference: str, answer: str) -> tuple[Message, ...]:
+        return prompts.messages("judge", question=question, reference=reference, answer=answer)
+
+    limits = Limits(config.turn_tokens, config.temperature)
+    judge: AnswerJudge = Judge(opening) if judged else ExactJudge()
+    reader: Reader = PromptedReader(prompts, max_tokens=min(_VERIFIER_TOKENS, config.turn_tokens))
+    if config.corpus == TOY:
+        from questwell.recipes.selfplay.toy import LookingReader
+
+        reader = LookingReader(make_solver(config, prompts, temperature=0.0))
+    return Players(
+        FreeChallenger(prompts, _budget(config), limits),
+        make_solver(config, prompts, config.temperature),
+        Gatekeeper(reader, judge, config.top_k),
+    )
+
+
+def make_solver(config: Config, prompts: Prompts, temperature: float) -> FreeSolver:
+    """The solver at a temperature."""
+    return FreeSolver(prompts, Tags(), _budget(config), Limits(config.turn_tokens, temperature))
+
+
+def _budget(config: Config) -> Budget:
+    return Budget(config.turns, config.turns, config.top_k)
+
+
+def _world(config: Config, watching: Watching | None) -> World:
+    library = open_index(config, watching)
+    listed = _read(config.answers, _Answer) if config.answers else None
+    known = [KnownAnswer(one.answer, one.aliases, one.hops) for one in listed or ()]
+
+    def answers(position: Position) -> Answers:
+        if listed is not None:
+            return ListedAnswers(known, config.hop_range, config.seed, position)
+        return GroundedAnswers(
+            library.passage_at, len(library), config.answer_types, config.hop_range, config.seed, position
+        )
+
+    questions: Sequence[_Question] = _read(config.held_out, _Question) if config.held_out else ()
+    return World(
+        retriever=library,
+        answers=answers,
+        held_out=tuple(HeldOut(one.question, (one.answer, *one.aliases), one.hops) for one in questions),
+        held_out_retriever=library,
+        snapshot=library.snapshot,
+    )
+
+
+class _Answer(BaseModel):
+    """A line of an answer list."""
+
+    model_config = ConfigDict(extra="ignore")
+    answer: str = Field(min_length=1)
+    aliases: tuple[str, ...] = ()
+    hops: int | None = Field(default=None, ge=1)
+
+
+class _Question(_Answer):
+    """A line of held-out questions."""
+
+    question: str = Field(min_length=1)
+
+
+_L = TypeVar("_L", bound=BaseModel)
+
+
+def _read(path: Path, line: type[_L]) -> Sequence[_L]:
+    """The lines of a JSONL file.
+
+    Raises:
+        ConfigError: it cannot be read, is empty, or a line is not as it should be; says which.
+    """
+    try:
+        texts = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{str(path)!r} cannot be read: {error}") from error
+    found: list[_L] = []
+    for number, text in enumerate(texts, 1):
+        try:
+            if text.strip():
+                found.append(line.model_validate_json(text))
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise ConfigError(f"{str(path)!r}, line {number}: {first['msg']} at {first['loc']}") from error
+    if not found:
+        raise ConfigError(f"{str(path)!r} holds no line")
+    return found

@@ -1,0 +1,178 @@
+"""Self-play in the toy world: a tiny policy that has seen demonstrations, so that a run takes minutes on two cores.
+
+The world knows the truth of every question, so what verification lets through can be measured. Held-out questions are
+asked in another world, in which the same names are linked otherwise: nothing that is remembered helps there.
+"""
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from questwell.agents.challenger import AskingTags
+from questwell.agents.prompts import Prompts
+from questwell.agents.protocol import Tags
+from questwell.agents.session import DirectSession, Session
+from questwell.agents.solver import Solver
+from questwell.errors import LLMError
+from questwell.games.answers import KnownAnswer, ListedAnswers
+from questwell.recipes.selfplay.config import Config
+from questwell.recipes.selfplay.setup import HeldOut, World
+from questwell.toy.selfplay import (
+    UNKNOWN,
+    Demonstration,
+    PassageRetriever,
+    TwoWayRetriever,
+    proposing,
+    reading,
+    solving,
+    truth,
+)
+from questwell.toy.world import ToyWorld
+from questwell.types.corpus import Passage
+from questwell.types.trajectory import StopReason
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+    from questwell.llm.pretrained import Pretrained
+    from questwell.types.trajectory import TokenView
+
+ENTITIES, RELATIONS = 12, 2
+ELSEWHERE = 1000
+"""Added to the seed of the world in which held-out questions are asked."""
+_TAUGHT = {"solver": {2: 400, 3: 400}, "proposer": {2: 400, 3: 400}, "reader": {2: 600, 3: 600}}
+"""Demonstrations by role and hops, counts, of a schooling. The reader's are never played: without them 1,500 steps did
+not teach the other two to copy what they had found."""
+_SOLVER_SLIPS, _PROPOSER_SLIPS = 0.3, 0.15
+"""Hops of the second schooling's demonstrations that go astray, fractions: so the policy is right only sometimes."""
+_WIDTH, _LAYERS, _CONTEXT = 64, 2, 512
+_NOISE = 7
+SCHOOLING_STEPS = (1000, 1000, 150)
+"""Of two schoolings without slips, from which a policy learns to look at what it found, and one with."""
+_RATES = (5e-3, 3e-3, 2e-3)
+
+
+def taught(config: Config, folder: Path, prompts: Prompts) -> "Pretrained":
+    """The policy after its warm start, kept in `folder` so that it is taught once."""
+    from questwell.llm.pretrained import load
+
+    start = folder / "start"
+    if not (start / "config.json").is_file():
+        school(config.seed, prompts).save(start)
+    return replace(load(str(start)), name="toy", tokenizer=_tokenizer(config.seed))
+
+
+def world(config: Config) -> World:
+    """The world to play in, and the other one for held-out questions."""
+    here = ToyWorld(ENTITIES, RELATIONS, seed=config.seed)
+    elsewhere = ToyWorld(ENTITIES, RELATIONS, seed=config.seed + ELSEWHERE)
+    names = [KnownAnswer(name) for name in sorted(set(here.facts.values()))]
+    low, high = config.hop_range
+    return World(
+        retriever=TwoWayRetriever(here),
+        answers=lambda position: ListedAnswers(names, config.hop_range, config.seed, position),
+        held_out=tuple(
+            HeldOut(question.question, (question.answer,), hops)
+            for hops in range(low, high + 1)
+            for question in elsewhere.questions(hops, test=True)
+        ),
+        held_out_retriever=TwoWayRetriever(elsewhere),
+        snapshot=f"toy-{ENTITIES}x{RELATIONS}-{config.seed}",
+        truth=lambda question: truth(here, question),
+    )
+
+
+def school(seed: int, prompts: Prompts, steps: tuple[int, ...] = SCHOOLING_STEPS) -> "Pretrained":
+    """A tiny model that has learnt demonstrations of both roles."""
+    from questwell.llm.pretrained import Pretrained
+    from questwell.toy.model import toy_model
+    from questwell.training.warmstart import Schooling, warm_start
+
+    tokenizer = _tokenizer(seed)
+    model = toy_model(tokenizer, width=_WIDTH, layers=_LAYERS, context=_CONTEXT, seed=seed)
+    start = Pretrained("toy", model, tokenizer)
+    for number, (count, rate) in enumerate(zip(steps, _RATES, strict=True)):
+        views = [_view(one, prompts, start) for one in lessons(seed + number, slips=number == 2)]
+        start = warm_start(
+            start, views, Schooling(steps=count, batch=16, learning_rate=rate, warmup_steps=20, seed=seed)
+        )
+    return start
+
+
+def _tokenizer(seed: int) -> "PreTrainedTokenizerFast":
+    """As it was: what transformers reads back from a folder is another tokenizer."""
+    from questwell.toy.model import toy_tokenizer
+
+    return toy_tokenizer([*ToyWorld(ENTITIES, RELATIONS, seed=seed).words, UNKNOWN])
+
+
+def lessons(seed: int, *, slips: bool) -> Sequence[Demonstration]:
+    """Demonstrations, each in a world of its own: what holds there can be read off the searches only, not learnt."""
+    rng = random.Random(f"{seed}/lessons")
+    shown: list[Demonstration] = []
+    for kind, by_hops in _TAUGHT.items():
+        for hops, count in by_hops.items():
+            for _ in range(0 if slips and kind == "reader" else count):
+                here = ToyWorld(ENTITIES, RELATIONS, seed=rng.randrange(1 << 30))
+                names, questions = sorted(set(here.facts.values())), here.questions(hops)
+                if kind == "proposer":
+                    shown.append(proposing(here, rng.choice(names), hops, _PROPOSER_SLIPS * slips, rng))
+                elif kind == "solver":
+                    shown.append(solving(here, rng.choice(questions), _SOLVER_SLIPS * slips, rng))
+                else:
+                    missing, noise = rng.random() < 0.3, rng.randint(0, _NOISE)
+                    shown.append(reading(here, rng.choice(questions), noise, missing, rng))
+    return shown
+
+
+def _view(one: Demonstration, prompts: Prompts, start: "Pretrained") -> "TokenView":
+    from questwell.training.warmstart import demonstration
+
+    name = {"solver": "solver", "proposer": "ssp_proposer", "reader": "gate_read"}[one.kind]
+    opening = prompts.messages(name, **{"rules": "", "turns": 0, "passage": "", **one.values})
+    dialect = AskingTags() if one.kind == "proposer" else Tags()
+    return demonstration(opening, one.turns, dialect, start.codec)
+
+
+@dataclass(frozen=True, slots=True)
+class LookingReader:
+    """Reads by looking up: the solver, whose searches find nothing but the passages that it is given.
+
+    A model of this size cannot hold passages in mind and combine them; in all else it is the policy that verifies.
+    """
+
+    solver: Solver
+
+    async def read(self, question: str, passages: Iterable[Passage], session: Session, random_seed: int) -> str | None:
+        """As `Reader.read`; raises when the rollout failed, and knows nothing when it ended without an answer."""
+        line = DirectSession(_Model(session), PassageRetriever(passages))
+        played = await self.solver.solve(question, line, random_seed)
+        if played.stop is StopReason.ERRORED:
+            raise LLMError(played.error)
+        return played.answer or ""
+
+    async def recall(self, question: str, session: Session, random_seed: int) -> str | None:
+        """As `Reader.recall`."""
+        return await self.read(question, (), session, random_seed)
+
+    async def every(
+        self, question: str, passages: Iterable[Passage], session: Session, random_seed: int
+    ) -> tuple[str, ...] | None:
+        """As `Reader.every`: one at most."""
+        answer = await self.read(question, passages, session, random_seed)
+        return (answer,) if answer else ()
+
+
+class _Model:
+    """A session's model as an `LLM`."""
+
+    priced = True
+
+    def __init__(self, session: Session) -> None:
+        self.name = session.model
+        self.complete = session.complete
+
+    async def aclose(self) -> None:
+        """Nothing to release."""

@@ -1,0 +1,197 @@
+"""Behind `questwell selfplay --engine verl`: a run of self-play as a run of verl, its rows written, its command run.
+
+An answer is two rows, a slot's proposer and its solver; verl asks for the first once and for the second as often as
+there are attempts. A worker of verl plays the slots of its rows together (`selfplay_table.py`). verl's GRPO compares
+the attempts of a row, and pays a group of one its raw reward: REINFORCE without a baseline. That is the paper's pair.
+"""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from questwell.agents.rollout import Budget
+from questwell.errors import ConfigError
+from questwell.games.answers import Position
+from questwell.games.pool import Filling
+from questwell.recipes.corpus.index import Watching
+from questwell.recipes.selfplay.config import TOY, Config
+from questwell.recipes.selfplay.loop import begin
+from questwell.recipes.selfplay.record import Record
+from questwell.recipes.selfplay.setup import open_surroundings
+from questwell.recipes.selfplay.verl_batch import Seat
+from questwell.training.engines.verl.launch import VerlRun, solver_agent, write_agents
+from questwell.training.engines.verl.rows import rows, write_rows
+from questwell.types.evaluation import Question
+from questwell.types.selfplay import AnswerSeed
+from questwell.types.trajectory import Role
+
+AGENT = "questwell_selfplay"
+"""Name of the agent loop that plays a row."""
+WORKERS = 8
+"""Of verl that play, at most (verl's own default)."""
+_LEAST_SLOTS = 16
+"""Of a worker's share: a question is verified among documents of the other slots there."""
+_SEAT = TypeAdapter(Seat)
+_ACTOR = "actor_rollout_ref.actor"
+_ROLLOUT = "actor_rollout_ref.rollout"
+
+
+def verl_run(
+    config: Config, folder: Path, *, nodes: int = 1, gpus: int = 8, more: Sequence[str] = (), model: str | None = None
+) -> VerlRun:
+    """The run of verl that `config` describes.
+
+    Args:
+        config: of `selfplay`.
+        folder: of the run.
+        nodes: machines.
+        gpus: of each machine.
+        more: of verl's own `key=value`; they go over everything else.
+        model: a folder to train in place of the config's model: for tests, in the toy world.
+
+    Raises:
+        ConfigError: a key has a value that verl has no place for, or the model is one that verl cannot load.
+    """
+    _refuse(config)
+    if model is None and (config.model in (TOY, "local", "local-small") or config.model.endswith(".gguf")):
+        raise ConfigError(f"verl cannot load {config.model!r}: name a Hugging Face model or a folder of one")
+    return VerlRun(
+        folder=folder,
+        model=model or config.model,
+        retriever="" if config.corpus == TOY else str(config.folder.resolve()),
+        algorithm="grpo",
+        reward="judge" if config.judge_llm else "em",
+        judge=config.judge_llm or "",
+        nodes=nodes,
+        gpus=gpus,
+        steps=config.steps,
+        budget=Budget(config.turns, config.turns, config.top_k),
+        turn_tokens=config.turn_tokens,
+        random_seed=config.seed,
+        prompts=config.prompts,
+        overrides=(*(f"{key}={value}" for key, value in _values(config).items()), *more),
+    )
+
+
+def tables_of(config: Config) -> int:
+    """Workers of verl that share a batch, a count: equal shares, none too small to verify in."""
+    return max(
+        count
+        for count in range(1, WORKERS + 1)
+        if config.batch % count == 0 and (count == 1 or config.batch // count >= _LEAST_SLOTS)
+    )
+
+
+def write(run: VerlRun, config: Config, watching: Watching | None = None) -> None:
+    """Write what the run's command reads; the index of the corpus is built if it is not there.
+
+    Raises:
+        ConfigChanged: the folder holds a run that was started with something else.
+        AssetError, ConfigError, CorpusError, IndexMismatch: something cannot be had.
+    """
+    surroundings = open_surroundings(config, watching)
+    everywhere = _everywhere(config)
+    tables = tables_of(config)
+    for table in range(tables):
+        begin(Record(run.folder / "tables" / str(table)), everywhere, surroundings.facts, resume=True)
+    seeds = surroundings.world.answers(Position()).take(config.steps * config.batch)
+    train = seed_rows(seeds, config.batch // tables, tables, config.attempts)
+    held_out = [
+        Question(f"h{at:06d}", one.question, one.references, "held-out")
+        for at, one in enumerate(surroundings.world.held_out)
+    ]
+    write_rows(run.folder / "train.parquet", train)
+    asked = rows(held_out, "test", surroundings.prompts, config.turns)
+    write_rows(run.folder / "test.parquet", asked or train[:1])  # verl wants some, though it is told to ask none
+    player: dict[str, object] = {
+        "name": AGENT,
+        "_target_": "questwell.training.engines.verl.table_loop.TableLoop",
+        "tables": {
+            "_target_": "questwell.recipes.selfplay.verl_batch.SelfplayTables",
+            "folder": str(run.folder.resolve()),
+            "rows": 2 * config.batch,
+            "workers": tables,
+        },
+    }
+    write_agents(run, player, solver_agent(run))
+
+
+def seed_rows(seeds: Sequence[AnswerSeed], slots: int, tables: int, attempts: int) -> list[dict[str, Any]]:
+    """Two rows an answer, in verl's layout, in the order in which verl deals them out: step, table, slot."""
+    found: list[dict[str, Any]] = []
+    for at, seed in enumerate(seeds):
+        table, slot = divmod(at % (slots * tables), slots)
+        seat = _SEAT.dump_json(Seat(slot, slots, seed)).decode()
+        for role, times in ((Role.PROPOSER, 1), (Role.SOLVER, attempts)):
+            info = {"index": seed.index, "split": "train", "table": table, "role": role.value, "seat": seat}
+            found.append(
+                {
+                    "data_source": "selfplay",
+                    "prompt": [{"role": "user", "content": seed.answer}],  # for readers; the role's opening is our own
+                    "ability": "search",
+                    "reward_model": {"style": "rule", "ground_truth": list(seed.references)},
+                    "extra_info": info,
+                    "agent_name": AGENT,
+                    "__rollout_n__": times,
+                }
+            )
+    return found
+
+
+def _refuse(config: Config) -> None:
+    asked = {
+        "filling": config.filling is Filling.RESAMPLING,
+        "solver_algorithm": config.solver_algorithm != "grpo",
+        "proposer_baseline": config.proposer_baseline != "none",
+        "proposals": config.proposals > 1,
+        "stop_on_alarm": config.stop_on_alarm,
+        "half": config.half is not None,
+        **{key: getattr(config, key) is not None for key in ("max_cost", "max_tokens", "max_minutes")},
+    }
+    if lost := [f"{key} = {getattr(config, key)}" for key, refused in asked.items() if refused]:
+        raise ConfigError(f"verl has no place for {', '.join(lost)}: leave it out, or play it by the local engine")
+
+
+def _values(config: Config) -> dict[str, object]:
+    """Verl's own keys. A sequence counts alike for both roles, so verl is told of `attempts` + 1 an answer."""
+    rank = config.lora_rank
+    looks = config.held_out is not None and config.eval_every > 0
+    return {
+        "data.train_batch_size": 2 * config.batch,
+        "data.shuffle": False,
+        "data.filter_overlong_prompts": False,
+        "data.max_response_length": config.response_limit,
+        f"{_ROLLOUT}.n": config.attempts + 1,
+        f"{_ROLLOUT}.temperature": config.temperature,
+        f"{_ROLLOUT}.val_kwargs.temperature": config.eval_temperature,
+        f"{_ROLLOUT}.val_kwargs.do_sample": config.eval_temperature > 0,
+        f"{_ROLLOUT}.agent.num_workers": tables_of(config),
+        f"{_ACTOR}.ppo_mini_batch_size": math.ceil(config.batch / config.minibatches),
+        f"{_ACTOR}.optim.lr": config.learning_rate,
+        f"{_ACTOR}.optim.lr_warmup_steps": config.warmup_steps,
+        f"{_ACTOR}.clip_ratio_low": config.clip_low,
+        f"{_ACTOR}.clip_ratio_high": config.clip_high,
+        f"{_ACTOR}.use_kl_loss": config.kl > 0,
+        f"{_ACTOR}.kl_loss_coef": config.kl,
+        **({"actor_rollout_ref.model.lora_rank": rank, "actor_rollout_ref.model.lora_alpha": 2 * rank} if rank else {}),
+        "trainer.save_freq": config.save_every,
+        "trainer.max_actor_ckpt_to_keep": config.keep,
+        "trainer.test_freq": config.eval_every if looks else -1,
+        "trainer.val_before_train": looks,
+    }
+
+
+def _everywhere(config: Config) -> Config:
+    """`config` with whole paths: workers stand in folders of their own."""
+    if config.corpus == TOY:
+        return config
+    here = Path(config.corpus)
+    changed: dict[str, object] = {
+        "corpus": str(here.resolve()) if here.exists() else config.corpus,
+        "index": config.folder.resolve(),
+    }
+    named = {"prompts": config.prompts, "answers": config.answers, "held_out": config.held_out}
+    return config.model_copy(update=changed | {key: path.resolve() for key, path in named.items() if path is not None})

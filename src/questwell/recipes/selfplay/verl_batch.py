@@ -1,0 +1,206 @@
+"""Self-play for an engine that hands out rows one by one, such as verl: each row takes a seat at a table.
+
+When all seats of a step are taken, the step is played once, by `games/ssp.py`, and each row gets its episode. What was
+played is kept as in a run on one machine. The pool is what the kept steps made, so an engine that goes on from a
+checkpoint of its own needs nothing else.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, cast
+
+from pydantic import BaseModel, BeforeValidator, TypeAdapter
+
+from questwell.errors import ConfigError, StoreError
+from questwell.games.pool import Pool
+from questwell.games.ssp import Step, play
+from questwell.llm.client import LLM
+from questwell.recipes.runs.budget import Budget, Limits
+from questwell.recipes.runs.config import resolve_saved
+from questwell.recipes.runs.recorder import Recorder
+from questwell.recipes.selfplay.alarms import alarms
+from questwell.recipes.selfplay.config import Config, Trained
+from questwell.recipes.selfplay.metrics import figures, reasons
+from questwell.recipes.selfplay.record import Record, StepRow
+from questwell.recipes.selfplay.sessions import rollout_name, sessions, verifies
+from questwell.recipes.selfplay.setup import Surroundings, open_surroundings
+from questwell.store.run import RunStore
+from questwell.training.engines.verl.together import Lines, Share
+from questwell.types.game import Place
+from questwell.types.selfplay import AnswerSeed, Episode
+from questwell.types.trajectory import Role
+
+_L = TypeVar("_L", bound=Lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """Where a row sits."""
+
+    slot: int
+    """Of its table, from 0."""
+    slots: int
+    """Of its table, a count; two rows a slot, the proposer's and the solver's."""
+    seed: AnswerSeed
+
+
+_SEAT = TypeAdapter(Seat)
+
+
+def _read(text: str) -> Seat:
+    return _SEAT.validate_json(text)
+
+
+class Sitting(BaseModel):
+    """Of a row: `extra_info`, beside what verl itself reads there."""
+
+    table: int
+    role: Role
+    seat: Annotated[Seat, BeforeValidator(_read)]
+    """As JSON, so that parquet need not know its shape."""
+
+
+@dataclass(slots=True)
+class _Round:
+    """One step at a table."""
+
+    lines: Lines
+    seeds: dict[int, AnswerSeed] = field(default_factory=dict[int, AnswerSeed])
+    full: asyncio.Event = field(default_factory=asyncio.Event)
+    playing: "asyncio.Task[tuple[Episode, ...]] | None" = None
+
+
+class Table:
+    """A share of every step: its slots are played together, verified among each other, and fill from one pool."""
+
+    def __init__(self, record: Record, config: Config, surroundings: Surroundings, recorder: Recorder) -> None:
+        """Play by `config`, and keep what was played in `record`."""
+        self.config = config
+        self._record = record
+        self._surroundings = surroundings
+        self._recorder = recorder
+        self._pool: Pool | None = None
+        self._rounds: dict[int, _Round] = {}
+
+    async def sit(self, step: int, seat: Seat, lines: Lines) -> tuple[Episode, Lines]:
+        """The episode of a seat, once all seats of the step are taken; and the lines that it was played by.
+
+        Those are of the first row of the step: all rows of a step bring lines to one policy.
+
+        Raises:
+            QuestwellError: what ended the play, to each row of the step.
+        """
+        if step not in self._rounds:
+            self._rounds = {step: _Round(lines)}  # the one before is over: an engine learns from it before it goes on
+        at = self._rounds[step]
+        at.seeds[seat.slot] = seat.seed
+        if at.playing is None and len(at.seeds) == seat.slots:
+            at.playing = asyncio.create_task(self._play(step, [at.seeds[slot] for slot in sorted(at.seeds)], at.lines))
+            at.full.set()
+        await at.full.wait()
+        assert at.playing is not None
+        return (await asyncio.shield(at.playing))[seat.slot], at.lines
+
+    async def _play(self, number: int, seeds: Sequence[AnswerSeed], lines: Lines) -> tuple[Episode, ...]:
+        """A step, kept."""
+        if self._pool is None:
+            self._pool = pool_before(number, self._record, self.config.pool())
+            self._record.cut(number - 1)
+        started = time.perf_counter()
+        world = self._surroundings.world
+
+        def policy(place: Place) -> LLM:
+            return lines.open(rollout_name(place), learnt=not verifies(place))
+
+        talking = sessions(policy, world.retriever, self._recorder)
+        step = Step(number, self.config.rules(), self._surroundings.players, talking, self._pool, _no_more)
+        episodes = await play(seeds, step)
+        self._pool = self._pool.after(number, (problem for episode in episodes if (problem := episode.made)))
+        seconds = time.perf_counter() - started
+        timing = {"seconds": seconds, "play_s": seconds, "tokens_per_s": _sampled(episodes) / seconds}
+        row = StepRow(number, figures(episodes, self._pool, number, world.truth), reasons(episodes), {}, (), timing)
+        row = replace(row, alarms=alarms([*self._record.rows(), row]))
+        self._record.add(row, episodes)
+        return episodes
+
+
+class SelfplayTables:
+    """The tables of a run, as `Tables`; each worker of verl opens its own."""
+
+    def __init__(self, folder: str, rows: int, workers: int) -> None:
+        """Of the run in `folder`; `recipes/selfplay/verl.py` has set them."""
+        self._folder = Path(folder)
+        self.rows = rows
+        self.workers = workers
+
+    async def share(self, row: Mapping[str, Any], step: int, attempt: int, lines: _L) -> tuple[Share | None, _L]:
+        """As `Tables.share`."""
+        sitting = Sitting.model_validate(row)
+        table = table_in(self._folder / "tables" / str(sitting.table))
+        episode, by = await table.sit(step, sitting.seat, lines)
+        return share_of(episode, sitting.role, attempt, step, table.config.train), cast(_L, by)
+
+
+@lru_cache(maxsize=4)
+def table_in(folder: Path) -> Table:
+    """The table that keeps its steps in `folder`, once a process.
+
+    Raises:
+        StoreError: there is none; `recipes/selfplay/verl.py` sets them.
+    """
+    record = Record(folder)
+    info = record.info()
+    if info is None:
+        raise StoreError(f"{str(folder)!r} holds no table of self-play; is the run's folder on every machine?")
+    config = resolve_saved(Config, info)
+    surroundings = open_surroundings(config)
+    store = RunStore(folder / "calls")
+    budget = Budget(Limits(), store.read.usage())
+    return Table(record, config, surroundings, Recorder(store, surroundings.llms, surroundings.world.retriever, budget))
+
+
+def pool_before(step: int, record: Record, pool: Pool) -> Pool:
+    """The pool as step number `step` finds it: what the steps before it made, out of their record.
+
+    Raises:
+        StoreError: one of them is not kept.
+    """
+    if not pool.filling.pools:
+        return pool
+    for number in range(1, step):
+        pool = pool.after(number, (problem for episode in record.episodes(number) if (problem := episode.made)))
+    return pool
+
+
+def share_of(episode: Episode, role: Role, attempt: int, step: int, trained: Trained) -> Share | None:
+    """What is learnt from the proposer's rollout of a slot, or from one attempt of its solver; None is nothing.
+
+    An attempt whose siblings all failed is nothing either: alone in its group, verl's GRPO would pay it its raw reward.
+    """
+    if role is Role.PROPOSER:
+        reward, trajectory = episode.proposer_reward, episode.proposed.trajectory
+        wanted = trained is not Trained.SOLVER
+    else:
+        if attempt >= len(episode.attempts):
+            return None
+        reward, trajectory = episode.solver_rewards[attempt], episode.attempts[attempt].trajectory
+        wanted = trained is not Trained.PROPOSER and episode.scored > 1
+    if not wanted or reward is None:
+        return None
+    return Share(rollout_name(Place(episode.proposed.seed.id, step, role, attempt)), trajectory, reward)
+
+
+def _sampled(episodes: Sequence[Episode]) -> int:
+    """Tokens that the policy wrote."""
+    rollouts = [episode.proposed.trajectory for episode in episodes]
+    rollouts += [attempt.trajectory for episode in episodes for attempt in episode.attempts]
+    return sum(sum(rollout.tokens.response_mask) for rollout in rollouts if rollout.tokens)
+
+
+def _no_more(count: int) -> Sequence[AnswerSeed]:
+    """Rows bring their answers, so none can be drawn."""
+    raise ConfigError(f"{count} further answers were asked for, and an engine that hands out rows has none")

@@ -1,0 +1,1 @@
+"""Search agents trained on questions."""

@@ -1,0 +1,183 @@
+"""The config of `train`: every key with its meaning and default, and what a resume may change."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from questwell.recipes.corpus.search import SearchConfig
+from questwell.recipes.runs.config import Values
+from questwell.scoring.rewards import RewardKind
+
+
+class TrainConfig(SearchConfig):
+    """What a training run does."""
+
+    data: Path
+    """Questions: a run of generate, a dataset's file, JSONL of question and answer, verl's parquet, or toy."""
+    model: str = "local-small"
+    """What is trained: local, local-small, FILE.gguf, or a Hugging Face folder."""
+    corpus: str = ""
+    """Corpus that is searched: factbook, foldoc, a JSONL or parquet file, or a folder; or name a --retriever."""
+    prompts: Path | None = None
+    """Folder of prompt files that replace the packaged ones of the same name."""
+
+    algorithm: Literal["ppo", "grpo", "reinforce"] = "ppo"
+    """How trajectories are credited: ppo (a critic, GAE), grpo (against the group), reinforce (against a mean)."""
+    steps: int = Field(default=100, ge=1)
+    """Updates to make."""
+    batch: int = Field(default=16, ge=1)
+    """Questions a step."""
+    group: int = Field(default=4, ge=1)
+    """Attempts at each question of a step."""
+    seed: int = 0
+    """Fixes every random choice."""
+
+    reward: RewardKind = RewardKind.EM
+    """What an answer earns: em, f1, judge, or chain (exact match first, the judge only when it fails)."""
+    judge: str = ""
+    """Model that judges, as --llm of generate takes it; for judge and chain."""
+    turns: int = Field(default=4, ge=1)
+    """Messages of an attempt, at most."""
+    searches: int = Field(default=4, ge=0)
+    """Searches of an attempt, at most."""
+    top_k: int = Field(default=3, ge=1)
+    """Passages that a search shows."""
+    turn_tokens: int = Field(default=256, ge=1)
+    """Tokens of one message, at most."""
+    response_limit: int = Field(default=2048, ge=1)
+    """Tokens of an attempt after its prompt that are trained on."""
+    temperature: float = Field(default=1.0, gt=0, le=2)
+    """Of sampling."""
+
+    learning_rate: float = Field(default=1e-6, gt=0)
+    """Of the actor."""
+    critic_learning_rate: float = Field(default=1e-5, gt=0)
+    """Of the critic (ppo)."""
+    warmup_steps: int = Field(default=0, ge=0)
+    """Steps in which the learning rates rise."""
+    critic_warmup_steps: int = Field(default=0, ge=0)
+    """First steps in which only the critic learns."""
+    epochs: int = Field(default=1, ge=1)
+    """Passes over a step's attempts."""
+    minibatches: int = Field(default=1, ge=1)
+    """Optimiser steps a pass."""
+    clip_low: float = Field(default=0.2, gt=0, lt=1)
+    """How far the probability of a token may fall in a step before its gradient is cut off."""
+    clip_high: float = Field(default=0.2, gt=0)
+    """How far it may rise."""
+    value_clip: float | None = Field(default=0.5, gt=0)
+    """How far a value may move in a step before its gradient is cut off (ppo)."""
+    gradient_clip: float = Field(default=1.0, gt=0)
+    """Largest norm of a gradient."""
+    kl_coefficient: float = Field(default=0.001, ge=0)
+    """Price of diverging from the initial policy; 0 keeps no reference."""
+    kl_in: Literal["reward", "loss"] = "reward"
+    """Where it is charged."""
+    entropy_coefficient: float = Field(default=0.0, ge=0)
+    """Bonus for entropy."""
+    gamma: float = Field(default=1.0, gt=0, le=1)
+    """Discount a token (ppo)."""
+    lam: float = Field(default=1.0, ge=0, le=1)
+    """Lambda of GAE (ppo)."""
+    scale: bool = True
+    """Divide by the group's standard deviation (grpo)."""
+    baseline: Literal["none", "batch", "stratum"] = "batch"
+    """What is subtracted (reinforce): nothing, the batch's mean, or the mean of questions of the same kind."""
+
+    lora: int = Field(default=0, ge=0)
+    """Rank of an adapter to train in place of all weights; 0 trains all."""
+    half: bool | None = None
+    """Keep the weights under an adapter in bfloat16; by default on a GPU only."""
+    device: str = ""
+    """cpu or cuda; by default the GPU where there is one."""
+    micro_tokens: int = Field(default=8192, ge=1)
+    """Tokens of one pass, padding included; smaller takes less memory."""
+    checkpointing: bool = False
+    """Compute activations again in the backward pass: less memory, a third more time."""
+
+    warm_start_steps: int = Field(default=0, ge=0)
+    """Steps of supervised learning before the first update (SFT)."""
+    demonstrations: Path | None = None
+    """What they learn: a run of generate (its right attempts) or JSONL with messages; by default the data's own run."""
+    warm_start_batch: int = Field(default=16, ge=1)
+    """Demonstrations a step."""
+    warm_start_learning_rate: float = Field(default=1e-5, gt=0)
+    """Of the warm start."""
+
+    save_every: int = Field(default=10, ge=1)
+    """Steps between checkpoints."""
+    keep: int = Field(default=2, ge=1)
+    """Checkpoints to keep."""
+    show: int = Field(default=4, ge=0)
+    """Attempts of each step to write down in full, to read."""
+    tensorboard: bool = False
+    """Write TensorBoard events too (extra tensorboard)."""
+    stop_on_alarm: bool = True
+    """Stop when the newest steps show a collapse."""
+    min_finished: float | None = Field(default=0.1, ge=0, le=1)
+    """Alarm: share of attempts that end by themselves, below."""
+    min_entropy: float | None = Field(default=0.001, ge=0)
+    """Alarm: entropy in nats, below."""
+    max_truncated: float | None = Field(default=0.5, ge=0, le=1)
+    """Alarm: share of attempts cut at response_limit, above."""
+    max_kl: float | None = Field(default=1.0, gt=0)
+    """Alarm: divergence from the initial policy in nats a token, above."""
+
+    @property
+    def toy(self) -> bool:
+        """Whether a made-up world is learnt, with a model of its own: to try everything out in minutes."""
+        return self.data == Path("toy") and not self.data.exists()
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if not self.corpus and not self.searches_elsewhere and not self.toy:
+            raise ValueError("say what is searched: --corpus, or --retriever with an address")
+        if self.reward in (RewardKind.JUDGE, RewardKind.CHAIN) and not self.judge:
+            raise ValueError(f"reward = {self.reward.value} needs a model that judges: --judge")
+        if self.algorithm == "grpo" and self.group == 1:
+            raise ValueError("grpo compares attempts at one question: group must be 2 or more")
+        return self
+
+
+TOY: Values = {
+    "batch": 16,
+    "group": 8,
+    "turns": 4,
+    "top_k": 1,
+    "turn_tokens": 8,
+    "response_limit": 64,
+    "steps": 60,
+    "learning_rate": 1e-3,
+    "critic_learning_rate": 3e-3,
+    "minibatches": 2,
+    "lam": 0.95,
+    "warm_start_steps": 280,
+    "warm_start_batch": 32,
+    "warm_start_learning_rate": 4e-3,
+    "min_entropy": None,
+    "max_kl": None,
+}
+"""Defaults for `data = "toy"`: the policy begins half right and ends nearly always right."""
+
+MAY_CHANGE: Mapping[str, str] = {
+    "steps": "may be raised, to go on longer",
+    "save_every": "changes no result",
+    "keep": "changes no result",
+    "show": "changes no result",
+    "tensorboard": "changes no result",
+    "micro_tokens": "changes memory and speed; results to rounding",
+    "checkpointing": "changes memory and speed",
+    "device": "results to rounding",
+    "stop_on_alarm": "whether to stop",
+    "min_finished": "an alarm",
+    "min_entropy": "an alarm",
+    "max_truncated": "an alarm",
+    "max_kl": "an alarm",
+    "data": "its questions are compared instead",
+    "index": "its snapshot is compared instead",
+    "prompts": "their hash is compared instead",
+    "demonstrations": "read only once, before the first step",
+}
+"""Keys that a resume may give another value, and why. Any other change is refused."""

@@ -1,0 +1,144 @@
+"""What a training run learns from: questions with answers, and demonstrations for the warm start."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from questwell.agents.prompts import Prompts
+from questwell.datasets.demonstrations import Sample, demonstrations, tagged
+from questwell.errors import BenchmarkError, ConfigError
+from questwell.evaluation.benchmarks import Source, load
+from questwell.evaluation.records import Record, records
+from questwell.llm.client import Message
+from questwell.recipes.dataset.export import items
+from questwell.store.reader import RunReader
+from questwell.types.evaluation import Question
+from questwell.types.game import Accepted
+
+
+class _Message(BaseModel):
+    """Of a demonstration."""
+
+    model_config = ConfigDict(extra="ignore")
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class _Dialogue(BaseModel):
+    """A line of demonstrations."""
+
+    model_config = ConfigDict(extra="ignore")
+    messages: tuple[_Message, ...]
+
+
+class _Truth(BaseModel):
+    """What a rule-based reward of verl compares with: a text, several, or Search-R1's `target`."""
+
+    model_config = ConfigDict(extra="ignore")
+    ground_truth: str | tuple[str, ...] | dict[Literal["target"], str | tuple[str, ...]]
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """As texts."""
+        truth = self.ground_truth["target"] if isinstance(self.ground_truth, dict) else self.ground_truth
+        return (truth,) if isinstance(truth, str) else truth
+
+
+class _Extra(BaseModel):
+    """What our own rows say beside."""
+
+    model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True)
+    id: str = ""
+    index: str = ""
+    question: str = ""
+    difficulty: str = ""
+
+
+class _VerlRow(BaseModel):
+    """A row in verl's layout."""
+
+    model_config = ConfigDict(extra="ignore")
+    data_source: str = "verl"
+    prompt: tuple[_Message, ...] = Field(min_length=1)
+    reward_model: _Truth
+    extra_info: _Extra = _Extra()
+
+
+def read_questions(data: Path) -> tuple[Question, ...]:
+    """The questions of a run of generate, or of a file: JSONL of question and answer(s), our exports, verl's parquet.
+
+    Raises:
+        BenchmarkError: a record is malformed, two have one id, or there is no question.
+        ConfigError: there is no such file.
+        StoreError: the folder is no run, or the run has no accepted item.
+    """
+    if data.is_dir():
+        return tuple(
+            Question(item.id, item.question, (item.answer, *item.aliases), item.corpus, f"difficulty {item.difficulty}")
+            for item in items(data)
+        )
+    if not data.is_file():
+        raise ConfigError(f"data: there is no file or run {str(data)!r}")
+    first: Record = next((record for _, record in records(data)), dict[str, object]())
+    if "reward_model" not in first:
+        return load(Source("questwell" if "evidence_ids" in first else "plain", data)).questions
+    found = [_verl(record, place, number) for number, (place, record) in enumerate(records(data))]
+    if len({question.id for question in found}) < len(found):
+        raise BenchmarkError(f"{data}: two rows have one id; groups would be mixed")
+    return tuple(found)
+
+
+def read_demonstrations(source: Path, prompts: Prompts, turns: int) -> list[tuple[Message, ...]]:
+    """Dialogues to learn from: the right attempts of a run, or the `messages` of each line of a JSONL file.
+
+    Raises:
+        ConfigError: there are none, or a line is not as it should be.
+    """
+    found = _attempts(source, prompts, turns) if source.is_dir() else _lines(source)
+    if not found:
+        raise ConfigError(f"{str(source)!r} holds no demonstration to start from")
+    return found
+
+
+def _verl(record: Record, place: str, number: int) -> Question:
+    try:
+        row = _VerlRow.model_validate(record)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BenchmarkError(f"{place} is not in verl's layout: {first['msg']} at {first['loc']}") from error
+    extra = row.extra_info
+    question = extra.question or next((m.content for m in reversed(row.prompt) if m.role == "user"), "")
+    if not question.strip() or not any(answer.strip() for answer in row.reward_model.answers):
+        raise BenchmarkError(f"{place}: question or ground truth is empty")
+    group = f"difficulty {extra.difficulty}" if extra.difficulty else ""
+    return Question(extra.id or f"{number:06d}", question, row.reward_model.answers, row.data_source, group)
+
+
+def _attempts(run: Path, prompts: Prompts, turns: int) -> list[tuple[Message, ...]]:
+    with RunReader(run) as reader, reader.snapshot():
+        outcomes = [reader.outcome(play.index) for play in reader.plays()]
+    accepted = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
+    solutions = [
+        tuple(attempt.trajectory for attempt in outcome.rounds[-1].attempts if attempt.right) for outcome in accepted
+    ]
+    solved = (Sample(item, right) for item, right in zip(items(run), solutions, strict=True))
+    return [tagged(shown, prompts, turns) for sample in solved for shown in demonstrations(sample)]
+
+
+def _lines(path: Path) -> list[tuple[Message, ...]]:
+    found: list[tuple[Message, ...]] = []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"demonstrations {str(path)!r} cannot be read: {error}") from error
+    for number, line in enumerate(lines, 1):
+        try:
+            dialogue = _Dialogue.model_validate_json(line)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise ConfigError(f"{str(path)!r}, line {number}: {first['msg']} at {first['loc']}") from error
+        if not any(message.role == "assistant" for message in dialogue.messages):
+            raise ConfigError(f"{str(path)!r}, line {number}: no message of an assistant to learn")
+        found.append(tuple(Message(message.role, message.content) for message in dialogue.messages))
+    return found

@@ -1,0 +1,353 @@
+"""The loop behind `questwell train`: draw questions, play attempts, reward them, update, keep; resumable at any step.
+
+Every random choice follows from the run's seed, the step and the question, so a checkpoint needs no more than the
+trainer's state: a run that was killed goes on as if nothing had happened.
+"""
+
+import asyncio
+import json
+import os
+import random
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
+
+from pydantic import TypeAdapter, ValidationError
+
+from questwell import __version__
+from questwell.agents.protocol import Malformed, read_tags
+from questwell.agents.session import DirectSession
+from questwell.errors import ConfigChanged, ConfigError, LLMError, RetrievalError, StoreError, TrainingCollapsed
+from questwell.recipes.corpus.index import Watching
+from questwell.recipes.runs.config import Values, differences, resolve, resolve_saved
+from questwell.recipes.runs.ending import Ending
+from questwell.recipes.runs.signals import stopping_on_signals
+from questwell.recipes.train.config import MAY_CHANGE, TOY, TrainConfig
+from questwell.recipes.train.setup import TrainMeans, WatchWarmStart, open_train_means
+from questwell.store.folding import Json
+from questwell.store.lock import RunLock
+from questwell.store.records import RunInfo
+from questwell.types.episode import Sample
+from questwell.types.evaluation import Question
+from questwell.types.game import Label, Place
+from questwell.types.trajectory import Role, StopReason, Trajectory
+
+_INFO = TypeAdapter(RunInfo)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainReport:
+    """What an invocation did."""
+
+    ending: Ending
+    message: str
+    """Why it ended; empty when complete."""
+    step: int
+    """Updates of the whole run so far, a count."""
+    model: Path | None
+    """The newest checkpoint's Hugging Face folder; None before the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """One attempt at a question."""
+
+    question: Question
+    trajectory: Trajectory
+    sample: Sample | None
+    """None when it errored or could not be judged: it is not trained on."""
+
+
+Metrics = Mapping[str, float]
+Watch = Callable[[Metrics, int], None]
+"""Told of each step's metrics, and of the steps to make."""
+
+
+def configure(folder: Path, given: Values, *, resume: bool) -> TrainConfig:
+    """The config of a run in `folder`: what is `given`, over what the run has saved if there is one.
+
+    Raises:
+        ConfigError: a key or a value that cannot be, or a run that is there though `resume` is not asked for.
+    """
+    saved = _info(folder)
+    if saved is None:
+        return resolve(TrainConfig, TOY if str(given.get("data")) == "toy" else {}, given)
+    if not resume:
+        raise ConfigError(f"{str(folder)!r} holds a run already; go on with it by --resume, or name another --out")
+    return resolve_saved(TrainConfig, saved, given)
+
+
+def run(
+    config: TrainConfig,
+    folder: Path,
+    *,
+    resume: bool = False,
+    limit: int | None = None,
+    watch: Watch = lambda metrics, steps: None,
+    watching: Watching | None = None,
+    warming: WatchWarmStart = lambda step, loss: None,
+) -> TrainReport:
+    """`train` with the means that `config` names, from start to end; raises RunLocked when the folder is in use."""
+
+    async def whole() -> TrainReport:
+        means = open_train_means(config, folder, watching, warming)
+        try:
+            return await train(config, folder, means, resume=resume, limit=limit, watch=watch)
+        finally:
+            await means.aclose()
+
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = RunLock(folder / "run.lock") if is_first() else None
+    try:
+        return asyncio.run(whole())
+    finally:
+        if lock is not None:
+            lock.release()
+
+
+async def train(
+    config: TrainConfig,
+    folder: Path,
+    means: TrainMeans,
+    *,
+    resume: bool = False,
+    limit: int | None = None,
+    watch: Watch = lambda metrics, steps: None,
+) -> TrainReport:
+    """Train `config.steps` steps, as far as user and alarms let it.
+
+    Args:
+        config: from `configure`.
+        folder: of the run.
+        means: from `open_train_means`.
+        resume: go on from the newest checkpoint, if there is one.
+        limit: steps of this invocation, at most.
+        watch: is told of each step.
+
+    Raises:
+        ConfigChanged: the run that is there was started with something else.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _begin(config, folder, means, resume=resume)
+    return await _Invocation(config, folder, means, limit, watch).train()
+
+
+class _Invocation:
+    """One invocation over a run."""
+
+    def __init__(self, config: TrainConfig, folder: Path, means: TrainMeans, limit: int | None, watch: Watch) -> None:
+        from questwell.training import checkpoint
+        from questwell.training.alarms import Alarms, Limits
+        from questwell.training.metrics import MetricsFile
+
+        self._config = config
+        self._folder = folder
+        self._means = means
+        self._trainer = means.trainer
+        # By position, for an item's id names the run that made it: the same data made again trains the same policy.
+        self._places = {question.id: f"q{at:05d}" for at, question in enumerate(means.questions)}
+        self._left = limit
+        self._watch = watch
+        self._stopping = False
+        self._saved = 0
+        if checkpoint.steps(folder / "checkpoints"):
+            self._trainer.load(checkpoint.read(folder / "checkpoints"))
+            self._saved = self._trainer.step
+        self._writes = self._trainer.ranks.first
+        self._metrics = MetricsFile(folder / "metrics.jsonl", after=self._trainer.step) if self._writes else None
+        self._alarms = Alarms(
+            Limits(
+                finished=config.min_finished,
+                entropy=config.min_entropy,
+                truncated=config.max_truncated,
+                kl=config.max_kl,
+            )
+        )
+
+    async def train(self) -> TrainReport:
+        """Train until done or stopped."""
+        ending, message = Ending.COMPLETE, ""
+        with stopping_on_signals(self._stop):
+            while self._trainer.step < self._config.steps:
+                if self._stopping:
+                    ending, message = Ending.STOPPED, "stopped as you asked"
+                elif self._left == 0:
+                    ending, message = Ending.LIMIT, "the limit of steps for this invocation is reached"
+                else:
+                    ending, message = await self._step()
+                if ending is not Ending.COMPLETE:
+                    break
+        if self._trainer.step > self._saved and ending is not Ending.ALARM:
+            self._save()
+        step = self._saved
+        model = self._folder / "checkpoints" / f"step-{step:06d}" / "model" if step else None
+        return TrainReport(ending, message, self._trainer.step, model)
+
+    def _stop(self) -> None:
+        self._stopping = True
+
+    async def _step(self) -> tuple[Ending, str]:
+        """One step, kept; COMPLETE when the run may go on."""
+        started, sampled = time.perf_counter(), self._trainer.policy.sampled
+        played = await self._play(self._trainer.step)
+        rollout_s = time.perf_counter() - started
+        samples = [one.sample for one in played if one.sample is not None]
+        failed = [one.trajectory.error for one in played if one.sample is None]
+        if not self._trainer.ranks.everyones(samples):
+            return Ending.FAILING, f"no attempt of the step could be judged; the last one: {failed[-1] or 'unscored'}"
+        try:
+            metrics = {
+                **self._trainer.update(samples),
+                "dropped": float(len(self._trainer.ranks.everyones(failed))),
+                "rollout_s": rollout_s,
+                "rollout_tokens_per_s": (self._trainer.policy.sampled - sampled) / rollout_s,
+            }
+        except TrainingCollapsed as error:
+            return Ending.ALARM, str(error)
+        self._left = None if self._left is None else self._left - 1
+        self._keep(metrics, played)
+        self._watch(metrics, self._config.steps)
+        try:
+            self._alarms.check(metrics)
+        except TrainingCollapsed as error:
+            if self._config.stop_on_alarm:
+                return Ending.ALARM, str(error)
+        if self._trainer.step % self._config.save_every == 0:
+            self._save()
+        return Ending.COMPLETE, ""
+
+    async def _play(self, step: int) -> list[Played]:
+        """The attempts of a step; under torchrun each rank plays its share of the questions."""
+        ranks = self._trainer.ranks
+        drawn = draw(self._means.questions, step, self._config.batch, self._config.seed)[ranks.rank :: ranks.count]
+        group = range(self._config.group)
+        return list(await asyncio.gather(*(self._attempt(question, step, at) for question in drawn for at in group)))
+
+    async def _attempt(self, question: Question, step: int, attempt: int) -> Played:
+        place = Place(self._places[question.id], step, Role.SOLVER, attempt)
+        client = self._trainer.client(f"{step}/{place.seed}/{attempt}")
+        session = DirectSession(client, self._means.retriever)
+        trajectory = await self._means.solver.solve(question.question, session, place.random_seed(self._config.seed))
+        return Played(question, trajectory, await self._sample(question, trajectory))
+
+    async def _sample(self, question: Question, trajectory: Trajectory) -> Sample | None:
+        if trajectory.stop is StopReason.ERRORED or trajectory.tokens is None:
+            return None
+        try:
+            earned = await self._means.reward.reward(question.question, question.answers, trajectory.answer)
+        except (LLMError, RetrievalError):  # a reward of the user's own; ours say so in their judgement
+            return None
+        if earned.reward is None:
+            return None
+        return Sample(
+            tokens=trajectory.tokens,
+            reward=earned.reward,
+            group=question.id,
+            stratum=question.group,
+            correct=earned.judgement.label is Label.RIGHT,
+            searches=trajectory.searches,
+            format_errors=format_errors(trajectory),
+            finished=trajectory.stop is StopReason.FINISHED,
+        )
+
+    def _keep(self, metrics: Metrics, played: Sequence[Played]) -> None:
+        if self._metrics is None:
+            return
+        self._metrics.add(metrics)
+        rows = [
+            {
+                "step": self._trainer.step,
+                "question": one.question.question,
+                "answers": one.question.answers,
+                "reward": one.sample.reward if one.sample else None,
+                "answer": one.trajectory.answer,
+                "stop": one.trajectory.stop,
+                "turns": [[turn.text, turn.observation] for turn in one.trajectory.turns],
+            }
+            for one in played[: self._config.show]
+        ]
+        with (self._folder / "attempts.jsonl").open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps(row) + "\n" for row in rows)
+        if self._config.tensorboard:
+            from questwell.training.tensorboard import write_events
+
+            write_events(self._folder / "tensorboard", metrics)
+
+    def _save(self) -> None:
+        """Keep a checkpoint and draw the curves; all ranks take part, the first one writes."""
+        from questwell.training import checkpoint
+        from questwell.training.curves import draw as draw_curves
+        from questwell.training.metrics import read_metrics
+
+        self._saved = self._trainer.step
+        state = self._trainer.state()
+        if self._writes:
+            checkpoint.write(
+                self._folder / "checkpoints", self._saved, state, self._trainer.save_model, self._config.keep
+            )
+            rows = read_metrics(self._folder / "metrics.jsonl")
+            title = f"{self._config.algorithm}, {Path(self._config.model).name}"
+            draw_curves({self._config.algorithm: rows}, self._folder / "curves.png", title)
+        self._trainer.ranks.wait()
+
+
+def is_first() -> bool:
+    """Whether this is the process that writes files; under torchrun there are others."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def draw(questions: Sequence[Question], step: int, count: int, seed: int) -> list[Question]:
+    """The questions of a step: the next `count` of a random order of all, then of another order, and so on."""
+    drawn: list[Question] = []
+    for at in range(step * count, (step + 1) * count):
+        epoch, place = divmod(at, len(questions))
+        order = list(range(len(questions)))
+        random.Random(f"{seed}/{epoch}").shuffle(order)
+        drawn.append(questions[order[place]])
+    return drawn
+
+
+def format_errors(trajectory: Trajectory) -> int:
+    """Messages without a move, a count."""
+    return sum(isinstance(read_tags(turn.text, proposing=False), Malformed) for turn in trajectory.turns)
+
+
+def _info(folder: Path) -> RunInfo | None:
+    path = folder / "run.json"
+    if not path.is_file():
+        return None
+    try:
+        return _INFO.validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise StoreError(
+            f"{str(path)!r} is not the description of a training run: {error.errors()[0]['msg']}"
+        ) from error
+
+
+def _begin(config: TrainConfig, folder: Path, means: TrainMeans, *, resume: bool) -> None:
+    """Save what the run is, or make sure that it is what it was."""
+    new = cast(Mapping[str, Json], config.model_dump(mode="json"))
+    saved = _info(folder)
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    info = RunInfo(secrets.token_hex(5), created, __version__, dict(new), means.facts)
+    if saved is not None:
+        if not resume:
+            raise ConfigError(f"{str(folder)!r} holds a run already; go on with it by --resume, or name another --out")
+        changes = (
+            *differences(cast(Mapping[str, Json], saved.config), new, MAY_CHANGE),
+            *differences(saved.facts, means.facts),
+        )
+        if changes:
+            raise ConfigChanged(
+                f"the run in {str(folder)!r} was started with another config: {'; '.join(map(str, changes))}. Give it "
+                f"what it had, or start a new run with another --out; these alone may change: {', '.join(MAY_CHANGE)}"
+            )
+        info = RunInfo(saved.run_id, saved.created, __version__, dict(new), means.facts)
+    if means.trainer.ranks.first:
+        beside = folder / ".run.json"
+        beside.write_text(json.dumps(asdict(info), indent=2, default=str), encoding="utf-8")
+        beside.replace(folder / "run.json")

@@ -1,0 +1,262 @@
+"""What a training run works with: the trainer, the solver that it trains, where it searches, and what rewards it.
+
+Only functions here import what needs torch, so that the command starts, and says what is missing, without it.
+"""
+
+import importlib.util
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from questwell.agents.prompts import Prompts
+from questwell.agents.protocol import Limits, Tags
+from questwell.agents.rollout import Budget
+from questwell.agents.solver import FreeSolver, Solver
+from questwell.errors import ConfigError
+from questwell.llm.client import LLM, Completion, Message
+from questwell.llm.connect import connect
+from questwell.recipes.corpus.index import Watching, open_index
+from questwell.recipes.corpus.search import open_elsewhere
+from questwell.recipes.train.config import TrainConfig
+from questwell.recipes.train.data import read_demonstrations, read_questions
+from questwell.retrieval.retriever import Retriever
+from questwell.scoring.judge import Judge
+from questwell.scoring.rewards import JudgeReward, MatchReward, Reward, RewardKind
+from questwell.toy.world import PROMPTS, ToyWorld, walk
+from questwell.types.evaluation import Question
+from questwell.types.trajectory import Role
+
+if TYPE_CHECKING:
+    from questwell.llm.pretrained import Pretrained
+    from questwell.training.algorithms import Algorithm
+    from questwell.training.trainer import Options, Trainer
+
+_SLIPS = 0.2
+"""Of the searches that the toy's policy is shown: it begins right in about half of its attempts."""
+WatchWarmStart = Callable[[int, float], None]
+"""Told of a step of the warm start and its loss."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainMeans:
+    """Everything that a run gets from outside."""
+
+    questions: Sequence[Question]
+    solver: Solver
+    retriever: Retriever
+    reward: Reward
+    judge: LLM | None
+    trainer: "Trainer"
+    facts: dict[str, str]
+    """What must be the same when a run is resumed, beside its config."""
+
+    async def aclose(self) -> None:
+        """Release model and index."""
+        if self.judge is not None:
+            await self.judge.aclose()
+        await self.retriever.aclose()
+        self.trainer.ranks.leave()
+
+
+def check_extra() -> None:
+    """Make sure that what training needs is installed.
+
+    Raises:
+        ConfigError: it is not; says what to install.
+    """
+    missing = [
+        name for name in ("torch", "transformers", "peft", "matplotlib") if importlib.util.find_spec(name) is None
+    ]
+    if missing:
+        raise ConfigError(
+            f"training needs the extra 'train' ({', '.join(missing)} not found): pip install 'questwell[train]'"
+        )
+
+
+def open_train_means(
+    config: TrainConfig,
+    folder: Path,
+    watching: Watching | None = None,
+    warming: WatchWarmStart = lambda step, loss: None,
+) -> TrainMeans:
+    """What `config` names, the warm start made if one is asked for and not made yet; it is kept in `folder`.
+
+    Raises:
+        AssetError, BenchmarkError, ConfigError, CorpusError, RetrievalError, StoreError: something cannot be had.
+    """
+    check_extra()
+    if config.toy:
+        return _toy_means(config, folder, warming)
+    from questwell.llm.pretrained import load
+
+    prompts = Prompts(config.prompts)
+    questions = read_questions(config.data)
+    retriever = open_elsewhere(config) or open_index(config, watching)
+    judge = connect(config.judge) if config.reward in (RewardKind.JUDGE, RewardKind.CHAIN) else None
+    device, half = place(config)
+    start = _start(
+        config,
+        folder,
+        lambda: load(config.model, device=device, half=half),
+        lambda: read_demonstrations(config.demonstrations or config.data, prompts, config.turns),
+        warming,
+    )
+    return TrainMeans(
+        questions=questions,
+        solver=make_solver(config, prompts),
+        retriever=retriever,
+        reward=make_reward(config.reward, prompts, judge),
+        judge=judge,
+        trainer=make_trainer(config, start),
+        facts={
+            "questions": f"{len(questions)} from {questions[0].id} to {questions[-1].id}",
+            "retriever": retriever.name,
+            "prompts": prompts.hash,
+            "judge": judge.name if judge else "",
+        },
+    )
+
+
+def make_solver(config: TrainConfig, prompts: Prompts) -> FreeSolver:
+    """The agent that is trained."""
+    budget = Budget(config.turns, config.searches, config.top_k)
+    return FreeSolver(prompts, Tags(), budget, Limits(config.turn_tokens, config.temperature))
+
+
+def make_reward(kind: RewardKind, prompts: Prompts, judge: LLM | None) -> Reward:
+    """What answers earn."""
+
+    def opening(question: str, reference: str, answer: str) -> tuple[Message, ...]:
+        return prompts.messages("judge", question=question, reference=reference, answer=answer)
+
+    if judge is None:
+        return MatchReward(soft=kind is RewardKind.F1)
+    return JudgeReward(Judge(opening, always=kind is RewardKind.JUDGE), judge.complete)
+
+
+def make_algorithm(config: TrainConfig) -> "Algorithm":
+    """How trajectories are credited."""
+    from questwell.training.algorithms.grpo import GRPO
+    from questwell.training.algorithms.ppo import PPO
+    from questwell.training.algorithms.reinforce import Reinforce
+
+    match config.algorithm:
+        case "ppo":
+            return PPO(config.gamma, config.lam)
+        case "grpo":
+            return GRPO(config.scale)
+        case "reinforce":
+            return Reinforce(config.baseline)
+
+
+def make_trainer(config: TrainConfig, start: "Pretrained") -> "Trainer":
+    """The trainer, at its first step."""
+    from questwell.training.policy import Lora
+    from questwell.training.trainer import Trainer
+
+    lora = Lora(config.lora, 2 * config.lora, config.seed) if config.lora else None
+    return Trainer(start, {Role.SOLVER: make_algorithm(config)}, make_options(config), lora=lora)
+
+
+def make_options(config: TrainConfig) -> "Options":
+    """How updates are made."""
+    from questwell.training.trainer import Options
+
+    return Options(
+        learning_rate=config.learning_rate,
+        critic_learning_rate=config.critic_learning_rate,
+        warmup_steps=config.warmup_steps,
+        critic_warmup_steps=config.critic_warmup_steps,
+        epochs=config.epochs,
+        minibatches=config.minibatches,
+        clip_low=config.clip_low,
+        clip_high=config.clip_high,
+        value_clip=config.value_clip,
+        kl_coefficient=config.kl_coefficient,
+        kl_in=config.kl_in,
+        entropy_coefficient=config.entropy_coefficient,
+        gradient_clip=config.gradient_clip,
+        temperature=config.temperature,
+        response_limit=config.response_limit,
+        micro_tokens=config.micro_tokens,
+        checkpointing=config.checkpointing,
+        seed=config.seed,
+    )
+
+
+def _toy_means(config: TrainConfig, folder: Path, warming: WatchWarmStart) -> TrainMeans:
+    """The toy world: two searches a question, each fact found by its name, and a policy that knows the form."""
+    from questwell.llm.pretrained import Pretrained
+    from questwell.toy.model import toy_model, toy_tokenizer
+
+    world = ToyWorld(seed=config.seed)
+    prompts = Prompts(PROMPTS)
+    asked = world.questions(2)
+    draw = random.Random(config.seed)
+
+    def demonstrations() -> list[list[Message]]:
+        dialogues: list[list[Message]] = []
+        for one in (question for question in asked for _ in range(20)):
+            opening = prompts.messages("solver", question=one.question)
+            turns = walk(one, world, draw, _SLIPS)
+            shown = [Tags().reply(turn.text, Completion(turn.text, ""), turn.observation) for turn in turns]
+            dialogues.append([*opening, *(message for pair in shown for message in pair)][:-1])
+        return dialogues
+
+    def given() -> Pretrained:
+        tokenizer = toy_tokenizer(world.words)
+        return Pretrained("toy", toy_model(tokenizer, seed=config.seed), tokenizer)
+
+    return TrainMeans(
+        questions=[Question(one.id, one.question, (one.answer,), "toy", f"{one.hops} hops") for one in asked],
+        solver=make_solver(config, prompts),
+        retriever=world.retriever(),
+        reward=MatchReward(),
+        judge=None,
+        trainer=make_trainer(config, _start(config, folder, given, demonstrations, warming)),
+        facts={"world": world.retriever().name, "prompts": prompts.hash},
+    )
+
+
+def _start(
+    config: TrainConfig,
+    folder: Path,
+    given: Callable[[], "Pretrained"],
+    demonstrations: Callable[[], Sequence[Sequence[Message]]],
+    warming: WatchWarmStart,
+) -> "Pretrained":
+    """The initial policy: as it is given, or after its warm start, which only the first rank makes."""
+    from questwell.llm.pretrained import load
+    from questwell.training.checkpoint import write_model
+    from questwell.training.policy import Lora
+    from questwell.training.ranks import first_of_all
+    from questwell.training.warmstart import Schooling, demonstration_of, warm_start
+
+    if not config.warm_start_steps:
+        return given()
+    device, half = place(config)
+    initial = folder / "initial"
+    with first_of_all(device) as first:
+        if first and not initial.exists():
+            start = given()
+            views = [demonstration_of(dialogue, start.codec) for dialogue in demonstrations()]
+            schooling = Schooling(
+                steps=config.warm_start_steps,
+                batch=config.warm_start_batch,
+                learning_rate=config.warm_start_learning_rate,
+                micro_tokens=config.micro_tokens,
+                seed=config.seed,
+            )
+            lora = Lora(config.lora, 2 * config.lora, config.seed) if config.lora else None
+            write_model(initial, warm_start(start, views, schooling, lora=lora, watch=warming).save)
+    return load(str(initial), device=device, half=half)
+
+
+def place(config: TrainConfig) -> tuple[str, bool]:
+    """(device, whether weights are bfloat16, which only frozen ones under an adapter may be)."""
+    from questwell.llm.pretrained import best_device
+
+    device = config.device or best_device()
+    return device, config.lora > 0 and (device != "cpu" if config.half is None else config.half)

@@ -1,0 +1,116 @@
+"""Behind `questwell train --engine verl`: the keys of `train` as a run of verl, its data written, its command run."""
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+from questwell.agents.rollout import Budget
+from questwell.errors import ConfigError
+from questwell.recipes.corpus.index import Watching, open_index
+from questwell.recipes.train.config import TrainConfig
+from questwell.recipes.train.data import read_questions
+from questwell.training.engines.verl.launch import VerlRun, prepare
+from questwell.types.evaluation import Question
+
+_SAME = {
+    *("data", "model", "corpus", "index", "analyzer", "licence", "skip_bad", "retriever", "prompts", "algorithm"),
+    *("steps", "seed", "reward", "judge", "turns", "searches", "top_k", "turn_tokens"),
+}
+"""Keys that mean the same there."""
+_ACTOR = "actor_rollout_ref.actor"
+_THERE = {
+    "group": "actor_rollout_ref.rollout.n",
+    "temperature": "actor_rollout_ref.rollout.temperature",
+    "response_limit": "data.max_response_length",
+    "learning_rate": f"{_ACTOR}.optim.lr",
+    "critic_learning_rate": "critic.optim.lr",
+    "warmup_steps": f"{_ACTOR}.optim.lr_warmup_steps",
+    "critic_warmup_steps": "trainer.critic_warmup",
+    "epochs": f"{_ACTOR}.ppo_epochs",
+    "clip_low": f"{_ACTOR}.clip_ratio_low",
+    "clip_high": f"{_ACTOR}.clip_ratio_high",
+    "value_clip": "critic.cliprange_value",
+    "gradient_clip": f"{_ACTOR}.grad_clip",
+    "entropy_coefficient": f"{_ACTOR}.entropy_coeff",
+    "gamma": "algorithm.gamma",
+    "lam": "algorithm.lam",
+    "scale": "algorithm.norm_adv_by_std_in_grpo",
+    "lora": "actor_rollout_ref.model.lora_rank",
+    "checkpointing": "actor_rollout_ref.model.enable_gradient_checkpointing",
+    "save_every": "trainer.save_freq",
+    "batch": "data.train_batch_size",
+}
+"""Keys that have another name there."""
+HELD_OUT = 20
+"""One question in so many is for verl's validation, at least one."""
+
+
+def verl_run(config: TrainConfig, folder: Path, *, nodes: int = 1, gpus: int = 8, more: Sequence[str] = ()) -> VerlRun:
+    """The run of verl that `config` describes. A key that was not given is the preset's, which is the paper's.
+
+    Args:
+        config: of `train`.
+        folder: of the run.
+        nodes: machines.
+        gpus: of each machine.
+        more: of verl's own `key=value`; they go over everything else.
+
+    Raises:
+        ConfigError: a key was given that verl has no place for, or the model is one that verl cannot load.
+    """
+    given = config.model_fields_set
+    if config.toy:
+        raise ConfigError("the toy world is learnt by the local engine: leave --engine verl out")
+    if lost := sorted(given - _SAME - _THERE.keys()):
+        raise ConfigError(f"verl has no place for {', '.join(lost)}: leave it out, or give verl's own key")
+    if config.model in ("local", "local-small") or config.model.endswith(".gguf"):
+        raise ConfigError(f"verl cannot load {config.model!r}: name a Hugging Face model or a folder of one")
+    unset = VerlRun(folder, "", "")
+    overrides = [f"{_THERE[key]}={getattr(config, key)}" for key in sorted(given & _THERE.keys())]
+    if "batch" in given:
+        overrides.append(f"{_ACTOR}.ppo_mini_batch_size={config.batch}")  # it may not be larger than the batch
+    budget = Budget(
+        turns=config.turns if "turns" in given else unset.budget.turns,
+        searches=config.searches if "searches" in given else unset.budget.searches,
+        top_k=config.top_k,
+    )
+    return VerlRun(
+        folder=folder,
+        model=config.model,
+        retriever=config.retriever if config.searches_elsewhere else str(config.folder.resolve()),
+        algorithm=config.algorithm,
+        reward=config.reward.value,
+        judge=config.judge,
+        nodes=nodes,
+        gpus=gpus,
+        steps=config.steps if "steps" in given else None,
+        budget=budget,
+        turn_tokens=config.turn_tokens if "turn_tokens" in given else unset.turn_tokens,
+        random_seed=config.seed,
+        prompts=config.prompts,
+        overrides=(*overrides, *more),
+    )
+
+
+def write(run: VerlRun, config: TrainConfig, watching: Watching | None = None) -> None:
+    """Write what the run's command reads; the index of the corpus is built if it is not there.
+
+    Raises:
+        AssetError, BenchmarkError, ConfigError, CorpusError, RetrievalError, StoreError: something cannot be had.
+    """
+    if not config.searches_elsewhere:
+        open_index(config, watching)
+    prepare(run, *parted(read_questions(config.data), config.seed))
+
+
+def parted(questions: Sequence[Question], seed: int) -> tuple[list[Question], list[Question]]:
+    """(questions to train on, questions to validate on), each in its old order.
+
+    Raises:
+        ConfigError: there are fewer than two.
+    """
+    if len(questions) < 2:
+        raise ConfigError("verl needs at least two questions: one to train on and one to validate on")
+    held_out = set(random.Random(seed).sample(range(len(questions)), max(1, len(questions) // HELD_OUT)))
+    train = [question for at, question in enumerate(questions) if at not in held_out]
+    return train, [question for at, question in enumerate(questions) if at in held_out]

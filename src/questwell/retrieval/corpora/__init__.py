@@ -1,0 +1,1 @@
+"""Corpora as they lie on disks, read into documents and passages."""

@@ -1,0 +1,188 @@
+"""The Free On-line Dictionary of Computing (GFDL), from Debian's dict-foldoc: 12,000 entries with cross references."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from questwell.assets import Deb, LocalFile, Progress, assemble
+from questwell.assets.progress import silent
+from questwell.retrieval.corpora.documents import Document, clean, subject
+
+NAME = "foldoc"
+LICENCE = "GFDL-1.1-or-later"
+FILE = "foldoc.dict"
+SHA256 = "c2dfea8326f0adb810f3624a8c0de234134c927434fb74737275719b0085a1be"
+SIZE = 5_578_809
+IDENTITY = f"{NAME} {SHA256}"
+MEMBER = "usr/share/dictd/foldoc.dict.dz"
+SOURCES = (LocalFile(Path("/") / MEMBER, unpack=True), Deb("dict-foldoc", MEMBER, unpack=True))
+ADVICE = "It is read from Debian's package dict-foldoc 20230119-1; install that, or take another corpus (factbook)."
+
+ABOUT_ITSELF = frozenset({"Free On-line Dictionary of Computing", "Acknowledgements", "Missing definition"})
+"""Entries about the dictionary."""
+END = "\nDictionary.debian"
+"""Where the entries end and Debian's additions begin."""
+
+UPDATED = re.compile(r"\s*\(\d{4}-\d\d?-\d\d?\)\.?\s*$")
+"""When an entry was last updated: no fact about its subject."""
+LINK = re.compile(r"\{(?P<name>[^{}()]*)(?:\((?P<target>[^{}]*)\))?\}")
+URL = re.compile(r"\w+://|^(?:rfc|news|mailto|ftp|gopher):|\.html?(?:#\w+)?$|^/")
+CATEGORY = re.compile(r"^(?P<number>\d+\.\s+)?<(?P<category>[^<>@]+)>\s*")
+PRONUNCIATION = re.compile(
+    r"^(?P<before>(?:\d+\.\s+)?(?:\([^()]*\)\s+)?)(?:/[^/]{1,40}/(?:,?\s+(?:or|also|and))?,?\s+)+"
+)
+EDITORIAL = re.compile(r"\s*\[[^\[\]]*\?\]")
+"""The editor's open questions: `[Details?]`."""
+MAIL = re.compile(r"\s*<[^<>\s]+@[^<>\s]+>")
+SOURCE_NOTE = re.compile(r"^\[.*\]\W*$", re.DOTALL)
+"""A paragraph that is a citation."""
+CONTACT = re.compile(
+    r"^(?:E-?mail|Address|Tel(?:ephone)?|Fax|Mailing lists?|(?:Usenet )?newsgroups?|FTP|Home|Mail|Web)\b[^.]{0,20}:",
+    re.IGNORECASE,
+)
+EMPHASIS = re.compile(r"(?<!\w)__(\w[^_\n]*)__(?!\w)")
+TRAILING_CONTACT = re.compile(r"\s*\bE-?mail(?: address)?:.*$", re.DOTALL)
+NO_BRACES = str.maketrans("", "", "{}")
+"""Braces left in running text are typing errors in the dictionary's links."""
+ADDRESS = "\ue000"
+"""Stands for an address until the words around it are mended (private use, in no entry)."""
+INTRODUCED_ADDRESS = re.compile(
+    rf"\s*\(\s*{ADDRESS}\s*\)|\s*(?:\b(?:at|by|from|see|to|via)\s+)?{ADDRESS}", re.IGNORECASE
+)
+SENTENCE = 8
+"""Words from which a paragraph that ends with an address is taken for a sentence, not for the name of a page."""
+LOOSE_MARK = re.compile(r"\s+([.,;:])(?=\s|$)|^[.,;:]\s+")
+DOUBLE_STOP = re.compile(r"(?<!\.)\.\.(?!\.)")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry as it stands in the dictionary."""
+
+    headwords: tuple[str, ...]
+    """The title, then other names of the same thing."""
+    body: str
+    """Indented by three spaces, with markup."""
+
+
+def fetch(progress: Progress = silent) -> Path:
+    """Path of the dictionary, fetched if it is not cached."""
+    return assemble(FILE, SHA256, SIZE, SOURCES, progress=progress, advice=ADVICE)
+
+
+def read_foldoc() -> Iterator[Document]:
+    """Entries in the order of the dictionary."""
+    yield from documents(fetch().read_text(encoding="utf-8"))
+
+
+def documents(dictionary: str) -> Iterator[Document]:
+    """Entries as documents: plain text, with links that lead to another entry's title."""
+    entries = [entry for entry in parse(dictionary) if entry.headwords[0] not in ABOUT_ITSELF]
+    titles = {subject(entry.headwords[0]).casefold() for entry in entries}
+    taken: Counter[str] = Counter()
+    for entry in entries:
+        title = entry.headwords[0]
+        slug = re.sub(r"\W+", "-", title.lower()).strip("-") or "sign"
+        taken[slug] += 1
+        text, names = plain(entry.body)
+        own = subject(title).casefold()
+        if text.casefold() == f"see {own}.":  # an alias of itself
+            continue
+        yield Document(
+            id=f"{NAME}/{slug}" + (f"~{taken[slug]}" if taken[slug] > 1 else ""),
+            title=title,
+            text=clean(text),
+            licence=LICENCE,
+            links=tuple(name for name in names if name.casefold() in titles and name.casefold() != own),
+        )
+
+
+def parse(dictionary: str) -> Iterator[Entry]:
+    """Entries in order.
+
+    Headwords stand at column 0 after an empty line or an update date; a wrapped link puts running text there too, but
+    after other text or a line of spaces.
+    """
+    headwords: list[str] = []
+    body: list[str] = []
+    before = ""
+    for line in dictionary.split(END)[0].split("\n"):
+        heads = line[:1].strip() != "" and (before == "" or not body or UPDATED.fullmatch(before) is not None)
+        if heads:
+            if body:
+                yield from _entry(headwords, body)
+                headwords, body = [], []
+            headwords.append(line.strip())
+        elif headwords:
+            body.append(line)
+        before = line
+    yield from _entry(headwords, body)
+
+
+def _entry(headwords: list[str], body: list[str]) -> Iterator[Entry]:
+    if headwords and not headwords[0].startswith("00-database"):
+        names = " ".join(headwords).split("%%%") if any("%%%" in word for word in headwords) else headwords
+        yield Entry(tuple(name.strip() for name in names), "\n".join(body))
+
+
+def plain(body: str) -> tuple[str, tuple[str, ...]]:
+    """The text that a person would read, and the names in it that are marked as links, without repeats."""
+    names: dict[str, None] = {}
+    paragraphs: list[str] = []
+    for block in body.strip("\n").split("\n\n"):
+        lines = [line.removeprefix("   ") for line in block.split("\n") if line.strip()]
+        if lines and lines[0].startswith(" ") and not CATEGORY.match(lines[0].strip()):
+            paragraphs.append(_drop_addresses("\n".join(_unlink(line, names) for line in lines)))
+        elif text := _prose(" ".join(line.strip() for line in lines), names):
+            paragraphs.append(text)
+    if len(paragraphs) == 1 and paragraphs[0].strip(". ") in names:  # nothing but a link: an alias
+        paragraphs = [f"See {paragraphs[0].strip('. ')}."]
+    text = "\n".join(paragraphs)
+    return text, tuple(name for name in names if name in text)
+
+
+def _prose(text: str, names: dict[str, None]) -> str:
+    """A paragraph without markup; empty if it only says where things are, or when and whence the entry came."""
+    text = EDITORIAL.sub("", UPDATED.sub("", text))
+    if SOURCE_NOTE.match(text) or CONTACT.match(LINK.sub(r"\g<name>", text)):
+        return ""
+    found: dict[str, None] = {}
+    text = _unlink(TRAILING_CONTACT.sub("", text), found)
+    if _is_list_of_pages(text):
+        return ""
+    text = _drop_addresses(MAIL.sub(f" {ADDRESS}", text)).translate(NO_BRACES)
+    text = CATEGORY.sub(lambda match: f"{match['number'] or ''}({match['category'].strip()}) ", text)
+    text = PRONUNCIATION.sub(lambda match: match["before"], text)
+    text = " ".join(EMPHASIS.sub(r"\1", text).split())
+    text = DOUBLE_STOP.sub(".", LOOSE_MARK.sub(r"\1", text))
+    if not re.search(r"\w", re.sub(r"^(?:\d+\.\s*)?\([^()]*\)", "", text)):
+        return ""
+    names.update(found)
+    return text
+
+
+def _unlink(text: str, names: dict[str, None]) -> str:
+    """`text` with links replaced by their names; an address becomes `ADDRESS`."""
+
+    def replace(link: re.Match[str]) -> str:
+        name = " ".join(link["name"].split())
+        target = link["target"]
+        if URL.search(target or name):
+            return f"{name} {ADDRESS}" if target and name else ADDRESS
+        if name:
+            names.setdefault(name)
+        return name
+
+    return LINK.sub(replace, text)
+
+
+def _is_list_of_pages(text: str) -> bool:
+    """Whether a paragraph is nothing but names of web pages, an address after each."""
+    *named, rest = text.split(ADDRESS)
+    return bool(named) and not re.search(r"\w", rest) and all(len(name.split()) < SENTENCE for name in named)
+
+
+def _drop_addresses(text: str) -> str:
+    return INTRODUCED_ADDRESS.sub("", text) if ADDRESS in text else text

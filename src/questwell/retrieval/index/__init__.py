@@ -1,0 +1,1 @@
+"""The lexical index, its vectors, and how both are built."""

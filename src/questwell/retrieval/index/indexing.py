@@ -1,0 +1,224 @@
+"""`build_index`: a corpus into a lexical index that survives being killed at any moment.
+
+Crash order: passages are committed to tantivy, then the checkpoint says how far; at the end the manifest makes the
+index valid. A second build reads the corpus again, skips what is committed and adds the rest.
+"""
+
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import tantivy
+
+from questwell.assets.cache import exclusive, home
+from questwell.assets.progress import Progress, silent
+from questwell.errors import CorpusError, IndexMismatch
+from questwell.retrieval.corpora.corpus import CorpusSpec, ReadReport, fetch, identity, read_corpus
+from questwell.retrieval.index.analysis import ANALYSIS, Analyzer, Terms
+from questwell.retrieval.index.lexical import LexicalIndex
+from questwell.retrieval.index.manifest import CONTENT, FORMAT, Manifest, document, open_files, pack, write_durably
+from questwell.types.corpus import Passage
+
+CHECKPOINT = "building.json"
+COMMIT_EVERY = 50_000
+"""Passages between two commits: a few seconds of work."""
+PROGRESS_EVERY = 1_000
+HEAP = 64_000_000
+"""Bytes that the writer fills before it writes a segment."""
+
+
+def default_folder(spec: CorpusSpec, analyzer: Analyzer = Analyzer.EN) -> Path:
+    """Where the index of this corpus is kept; another content, analyser or version of the files has another folder."""
+    return home() / "indexes" / f"{spec.name}-{identity(spec)}-{analyzer}-{FORMAT}.{ANALYSIS}"
+
+
+def open_or_build(
+    spec: CorpusSpec,
+    *,
+    analyzer: Analyzer = Analyzer.EN,
+    folder: Path | None = None,
+    report: ReadReport | None = None,
+    progress: Progress = silent,
+    fetching: Progress = silent,
+) -> LexicalIndex:
+    """The index of a corpus, built on first use and kept; parameters and errors as in `build_index`."""
+    folder = folder or default_folder(spec, analyzer)
+    build_index(spec, folder, analyzer=analyzer, report=report, progress=progress, fetching=fetching)
+    return LexicalIndex.open(folder, analyzer)
+
+
+def built(spec: CorpusSpec, folder: Path, analyzer: Analyzer = Analyzer.EN) -> Manifest | None:
+    """Manifest of the complete index of this corpus in `folder`; None if there is no complete one.
+
+    Raises:
+        IndexMismatch: it is of another corpus or with another analyser.
+    """
+    return _Settings(spec.name, identity(spec), analyzer).read(folder)
+
+
+def build_index(
+    spec: CorpusSpec,
+    folder: Path,
+    *,
+    analyzer: Analyzer = Analyzer.EN,
+    report: ReadReport | None = None,
+    progress: Progress = silent,
+    fetching: Progress = silent,
+    commit_every: int = COMMIT_EVERY,
+) -> Manifest:
+    """Manifest of the complete index in `folder`; goes on with an interrupted build, does nothing to a complete one.
+
+    Args:
+        spec: the corpus.
+        folder: holds one index; created if need be.
+        analyzer: how text becomes terms.
+        report: filled with what was read, if anything is.
+        progress: called with (passages, 0).
+        fetching: called with (bytes, total) while a built-in corpus is fetched.
+        commit_every: passages between two commits; decides what is lost on a crash, not what is built.
+
+    Raises:
+        IndexMismatch: `folder` holds the complete index of another corpus or with another analyser.
+        AssetError, ConfigError, CorpusError: from reading the corpus.
+    """
+    report = report if report is not None else ReadReport()
+    settings = _Settings(spec.name, identity(spec), analyzer)
+    with exclusive(folder / "lock"):
+        if (manifest := settings.read(folder)) is not None:
+            return manifest
+        fetch(spec, fetching)
+        build = _Build(folder, settings)
+        try:
+            for passage in read_corpus(spec, report):
+                build.add(passage)
+                if build.seen % commit_every == 0:
+                    build.commit()
+                if build.seen % PROGRESS_EVERY == 0:
+                    progress(build.seen, 0)
+            if not build.seen:
+                raise CorpusError(f"corpus {spec.source!r} holds no text")
+            snapshot = build.finish()
+        except CorpusError:
+            build.discard()  # the corpus will be another one when it is mended
+            raise
+        finally:
+            build.close()
+        progress(build.seen, build.seen)
+        manifest = Manifest(
+            corpus=spec.name,
+            identity=settings.identity,
+            analyzer=analyzer,
+            passages=build.seen,
+            documents=report.documents - report.empty,
+            skipped=len(report.bad),
+            snapshot=snapshot,
+            origin=snapshot,
+            ordinals=build.seen,
+        )
+        manifest.write(folder)
+        (folder / CHECKPOINT).unlink(missing_ok=True)
+        return manifest
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    """What an interrupted build must share with the one that goes on with it."""
+
+    corpus: str
+    identity: str
+    analyzer: Analyzer
+
+    def read(self, folder: Path) -> Manifest | None:
+        """The manifest in `folder`; None if no index was completed there, IndexMismatch if it is another one."""
+        manifest = Manifest.read(folder)
+        if manifest is not None and (manifest.identity, manifest.analyzer) != (self.identity, self.analyzer):
+            raise IndexMismatch(
+                f"{folder} holds an index of {manifest.corpus!r} ({manifest.identity}) with analyser "
+                f"{manifest.analyzer.value!r}, not of {self.corpus!r} ({self.identity}) with {self.analyzer.value!r}: "
+                "name another folder, or delete this one"
+            )
+        return manifest
+
+    def key(self) -> str:
+        return f"{Manifest.current_version()} {self.identity} {self.analyzer}"
+
+
+class _Build:
+    """A build under way. The digest over all passages is computed anew each time; it is the proof of the prefix."""
+
+    def __init__(self, folder: Path, settings: _Settings) -> None:
+        self.seen = 0
+        """Passages read so far; those below `_committed` are in the index already."""
+        self._folder = folder
+        self._settings = settings
+        self._digest = hashlib.sha256(f"{CONTENT}.{ANALYSIS} {settings.analyzer}\n".encode())
+        self._checkpoint = self._read_checkpoint()
+        if self._checkpoint is None:
+            self._wipe()
+        self._index = open_files(folder, Terms(settings.analyzer))
+        self._committed = self._index.searcher().num_docs
+        self._writer: tantivy.IndexWriter | None = self._index.writer(HEAP, 1)  # one thread keeps the order
+
+    def add(self, passage: Passage) -> None:
+        stored = pack(passage)
+        self._digest.update(stored + b"\n")
+        if self.seen >= self._committed:
+            self._open_writer().add_document(document(passage, stored, self.seen))
+        self.seen += 1
+        if self._checkpoint is not None and self.seen == self._checkpoint[0]:
+            self._check_prefix(self._checkpoint[1])
+
+    def commit(self) -> None:
+        """Make everything added so far survive a crash."""
+        if self.seen > self._committed:
+            self._open_writer().commit()
+            self._committed = self.seen
+            state = {"key": self._settings.key(), "passages": self.seen, "digest": self._digest.hexdigest()}
+            write_durably(self._folder / CHECKPOINT, json.dumps(state))
+
+    def finish(self) -> str:
+        """Snapshot of the index, after everything is on disk and merged."""
+        if self.seen < self._committed:
+            raise CorpusError(
+                f"{self._settings.corpus} gave {self.seen} passages, and {self._committed} before: it changed while "
+                "it was indexed. Start again"
+            )
+        self.commit()
+        self._open_writer().wait_merging_threads()
+        self._writer = None
+        return self._digest.hexdigest()[:16]
+
+    def discard(self) -> None:
+        """Delete what was built."""
+        self.close()
+        self._wipe()
+
+    def close(self) -> None:
+        """Drop the writer, and with it what was not committed."""
+        self._writer = None
+
+    def _open_writer(self) -> tantivy.IndexWriter:
+        assert self._writer is not None, "the build is closed"
+        return self._writer
+
+    def _wipe(self) -> None:
+        shutil.rmtree(self._folder / "tantivy", ignore_errors=True)
+        (self._folder / CHECKPOINT).unlink(missing_ok=True)
+
+    def _read_checkpoint(self) -> tuple[int, str] | None:
+        """Passages and digest of the last commit of an interrupted build with the same settings."""
+        try:
+            state = cast(dict[str, Any], json.loads((self._folder / CHECKPOINT).read_text(encoding="utf-8")))
+            return (int(state["passages"]), str(state["digest"])) if state["key"] == self._settings.key() else None
+        except (OSError, ValueError, KeyError):
+            return None
+
+    def _check_prefix(self, digest: str) -> None:
+        if self._digest.hexdigest() != digest:
+            raise CorpusError(
+                f"{self._settings.corpus} gives other passages than when its index was begun. The part that was built "
+                "is deleted; start again"
+            )

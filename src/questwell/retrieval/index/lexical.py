@@ -1,0 +1,309 @@
+"""`LexicalIndex`: BM25 over an index on disk, and the store of its passages. The default retriever.
+
+Opened by many processes at once; needs no server. `indexing.py` builds what is opened here.
+"""
+
+import asyncio
+import itertools
+import random
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, Self, cast
+
+import tantivy
+
+from questwell.errors import IndexMismatch, RetrievalError
+from questwell.retrieval.index.analysis import Analyzer, Terms
+from questwell.retrieval.index.manifest import (
+    FACET,
+    ID,
+    ORDINAL,
+    STORED,
+    SUBJECT,
+    TEXT,
+    TITLE,
+    Manifest,
+    facet,
+    open_files,
+    unpack,
+)
+from questwell.types.corpus import Hit, Passage
+
+RANKING = 4
+"""Raise it when the same index would rank in another way than before: it is part of the retriever's name."""
+POSTINGS = 100_000
+"""Entries of posting lists that a query may read; they are nearly all that it costs."""
+POSTINGS_SHARE = 0.14
+"""The same in entries per passage, for a large corpus, where it is more: what a million passages answer in 2 ms.
+Dropped terms are the most common ones."""
+KEPT = 2
+"""Rarest terms of a query that are never dropped."""
+MOST_TERMS = 64
+"""Rarest terms of a query that are looked for at all."""
+QUERY_CHARS = 20_000
+"""Of a longer query only the beginning is read."""
+TITLE_WEIGHT = 0.5
+"""Of a term's score in the title against the text, which holds the title too: best of 0.4, 0.5, 0.75 on 300 MuSiQue
+questions."""
+DECIMALS = 4
+"""Of a score. tantivy adds single-precision numbers in an order that depends on the segments: what differs less than
+this is a tie, so that ranks do not depend on how the index was built."""
+SPARE = 64
+"""Candidates beyond k that are looked at, but not loaded, to see where a tie at rank k ends."""
+OPENINGS = 5
+"""Tries at opening: manifest and files are two reads, and an update may come between."""
+INLINE_PASSAGES = 200_000
+"""Up to this size a search takes less time than handing it to a thread costs."""
+
+
+Filter = Mapping[str, str | Sequence[str]]
+"""Metadata that a passage must have: for each key the value, or one of the values."""
+
+
+class Scored(NamedTuple):
+    """A passage that was found and not loaded yet."""
+
+    score: float
+    ordinal: int
+    """Place in the corpus, from 0: the same however the index was built, and read without loading the passage."""
+    address: tantivy.DocAddress
+
+
+class LexicalIndex:
+    """A complete index. Implements `Retriever`."""
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        self._terms = Terms(manifest.analyzer)
+        self._live_before = [ordinal - place for place, ordinal in enumerate(manifest.removed)]
+        try:
+            self._index = open_files(folder, self._terms)
+        except ValueError as error:
+            raise RetrievalError(f"index {folder} cannot be opened ({error}): delete it and index again") from error
+        self._schema = self._index.schema
+        self._searcher = self._index.searcher()
+        if self._searcher.num_docs != manifest.passages:
+            raise RetrievalError(
+                f"index {folder} holds {self._searcher.num_docs} passages and its manifest says {manifest.passages}: "
+                "delete it and index again"
+            )
+
+    @classmethod
+    def open(cls, folder: Path, analyzer: Analyzer | None = None) -> Self:
+        """The index in `folder`.
+
+        Raises:
+            IndexMismatch: it was built with another analyser than `analyzer`, or by another version.
+            RetrievalError: there is no complete index.
+        """
+        for _ in range(OPENINGS):
+            manifest = Manifest.read(folder)
+            if manifest is None:
+                raise RetrievalError(f"{folder} holds no complete index: run `questwell index`")
+            if analyzer is not None and manifest.analyzer is not analyzer:
+                raise IndexMismatch(
+                    f"index {folder} was built with analyser {manifest.analyzer.value!r}, not {analyzer.value!r}"
+                )
+            try:
+                opened = cls(folder, manifest)
+            except RetrievalError as error:
+                opened = error
+            if Manifest.read(folder) == manifest:
+                if isinstance(opened, RetrievalError):
+                    raise opened
+                return opened
+        raise RetrievalError(f"index {folder} is updated all the time: try again when that is done")
+
+    @property
+    def name(self) -> str:
+        """Corpus, snapshot and version of the ranking."""
+        return f"{self.manifest.corpus}@{self.manifest.snapshot}/bm25.{RANKING}"
+
+    @property
+    def snapshot(self) -> str:
+        """Hash of the passages and of the settings of the analyser."""
+        return self.manifest.snapshot
+
+    def __len__(self) -> int:
+        """Passages, a count."""
+        return self.manifest.passages
+
+    async def search(self, query: str, k: int) -> tuple[Hit, ...]:
+        """As `Retriever.search`."""
+        if len(self) <= INLINE_PASSAGES:
+            return self.find(query, k)
+        return await asyncio.to_thread(self.find, query, k)
+
+    async def aclose(self) -> None:
+        """Nothing to release that the garbage collector does not."""
+
+    def find(self, query: str, k: int, where: Filter | None = None) -> tuple[Hit, ...]:
+        """At most `k` hits for any string, best first; equal scores in the order of the corpus."""
+        return self.load(self.rank(query, k, where))
+
+    def rank(self, query: str, k: int, where: Filter | None = None) -> list[Scored]:
+        """What `find` finds, not loaded."""
+        terms = self.query_terms(query)
+        if k < 1 or not terms:
+            return []
+        found = self._candidates(self._where(self._either(terms), where), k)
+        return sorted(found, key=lambda scored: (-scored.score, scored.ordinal))[:k]
+
+    def score(self, query: str, ordinals: Sequence[int], where: Filter | None = None) -> list[Scored]:
+        """Scores that `query` gives to the passages at `ordinals`, 0 without a common term; in no order.
+
+        Passages that are removed, or not `where`, are left out.
+        """
+        if not ordinals:
+            return []
+        optional, must = tantivy.Occur.Should, tantivy.Occur.Must
+        among = tantivy.Query.boost_query(tantivy.Query.term_set_query(self._schema, ORDINAL, list(ordinals)), 0.0)
+        terms = self.query_terms(query)
+        either = [(optional, self._either(terms))] if terms else []
+        return self._best(self._where(tantivy.Query.boolean_query([(must, among), *either]), where), len(ordinals))
+
+    def load(self, ranked: Iterable[Scored]) -> tuple[Hit, ...]:
+        """Ranked passages with their text."""
+        return tuple(Hit(self._load(scored.address), scored.score, rank) for rank, scored in enumerate(ranked, 1))
+
+    def is_searchable(self, query: str) -> bool:
+        """Whether `query` holds a term at all, be it in a passage or not."""
+        return bool(self._terms.of(query[:QUERY_CHARS]))
+
+    def query_terms(self, query: str) -> tuple[str, ...]:
+        """Terms that a query is searched by, rarest first; those that no passage holds left out.
+
+        The most common ones are dropped when the postings of all would be more than a query may read.
+        """
+        found = {term: self._passages_with(term) for term in set(self._terms.of(query[:QUERY_CHARS]))}
+        rarest = sorted((count, term) for term, count in found.items() if count)[:MOST_TERMS]
+        most = max(POSTINGS, POSTINGS_SHARE * len(self))
+        postings = itertools.accumulate(count for count, _ in rarest)
+        read = [read <= most for read in postings]
+        return tuple(term for place, (_, term) in enumerate(rarest) if place < KEPT or read[place])
+
+    def document_frequencies(self, text: str) -> dict[str, int]:
+        """Passages that hold each term of `text`, a count; removed ones count until tantivy merges them away."""
+        return {term: self._passages_with(term) for term in self._terms.of(text)}
+
+    def get(self, passage_id: str) -> Passage | None:
+        """The passage with this id, None if there is none."""
+        return next(self._all(tantivy.Query.term_query(self._schema, ID, _utf8(passage_id)), 1), None)
+
+    def ordinal_of(self, passage_id: str) -> int | None:
+        """The ordinal of the passage with this id, None if there is none."""
+        found = self._best(tantivy.Query.term_query(self._schema, ID, _utf8(passage_id)), 1)
+        return found[0].ordinal if found else None
+
+    def passage_at(self, place: int) -> Passage:
+        """The passage at this place of the corpus, from 0.
+
+        Raises:
+            IndexError: there is no such place.
+        """
+        if not 0 <= place < len(self):
+            raise IndexError(f"place {place} is not in [0, {len(self)})")
+        ordinal = place + bisect_right(self._live_before, place)
+        return next(self._all(tantivy.Query.term_query(self._schema, ORDINAL, ordinal), 1))
+
+    def scan(self, seed: int) -> Iterator[Passage]:
+        """Every passage once, in an order that `seed` shuffles."""
+        order = list(range(len(self)))
+        random.Random(seed).shuffle(order)
+        return map(self.passage_at, order)
+
+    def between(self, first: int, last: int) -> list[tuple[int, Passage]]:
+        """Passages with ordinals from `first` up to, not including, `last`, each after its ordinal, in order."""
+        query = tantivy.Query.range_query(
+            self._schema, ORDINAL, tantivy.FieldType.Unsigned, first, last, include_upper=False
+        )
+        hits = self._searcher.search(
+            query, last - first, count=False, order_by_field=ORDINAL, order=tantivy.Order.Asc
+        ).hits
+        return [(cast(int, ordinal), self._load(address)) for ordinal, address in hits]
+
+    def about(self, name: str, most: int = 10) -> tuple[Passage, ...]:
+        """Passages whose document's title names `name` (`corpus.subject`, case ignored), in the order of the corpus."""
+        query = tantivy.Query.term_query(self._schema, SUBJECT, _utf8(name.casefold()))
+        return tuple(self._all(query, most))
+
+    def _passages_with(self, term: str) -> int:
+        return self._searcher.doc_freq(TEXT, term)  # which holds the title too
+
+    def _either(self, terms: Iterable[str]) -> tantivy.Query:
+        """Passages with any of `terms`; built from terms, because a query parser would read syntax into the text."""
+        queries: list[tantivy.Query] = []
+        for term in terms:
+            in_title = tantivy.Query.term_query(self._schema, TITLE, term, index_option="freq")
+            queries.append(tantivy.Query.term_query(self._schema, TEXT, term, index_option="freq"))
+            queries.append(tantivy.Query.boost_query(in_title, TITLE_WEIGHT))
+        return tantivy.Query.boolean_query([(tantivy.Occur.Should, query) for query in queries])
+
+    def _where(self, query: tantivy.Query, where: Filter | None) -> tantivy.Query:
+        """`query` among the passages with this metadata, with the same scores."""
+        must = tantivy.Occur.Must
+        among: list[tuple[tantivy.Occur, tantivy.Query]] = []
+        for key, value in (where or {}).items():
+            terms = [_utf8(facet(key, one)) for one in ([value] if isinstance(value, str) else value)]
+            among.append(
+                (must, tantivy.Query.boost_query(tantivy.Query.term_set_query(self._schema, FACET, terms), 0.0))
+            )
+        return tantivy.Query.boolean_query([(must, query), *among]) if among else query
+
+    def _candidates(self, query: tantivy.Query, k: int) -> list[Scored]:
+        """The best `k` and some more: all with the score of the last, or as many of them as stand first in the corpus.
+
+        A template-like corpus may give one score to every passage. So of a long tie only a prefix of the corpus is
+        looked at, found by bisection: at most log2(passages) searches, none of which gives more than k + SPARE hits.
+        """
+        limit = min(k, len(self)) + SPARE
+        found = self._best(query, limit)
+        if len(found) <= k:
+            return found
+        tied = found[k - 1].score
+        better = [scored for scored in found if scored.score > tied]
+        if len(found) < limit or found[-1].score < tied:
+            return better + [scored for scored in found if scored.score == tied]
+        few, many = 0, self.manifest.ordinals
+        while many - few > 1:
+            middle = (few + many) // 2
+            within = self._best(self._before(middle, query), limit)
+            equal = [scored for scored in within if scored.score == tied]
+            if len(equal) < k - len(better):
+                few = middle
+            elif len(within) == limit and within[-1].score >= tied:
+                many = middle
+            else:
+                return better + equal
+        return found  # only if a sum in another order was rounded to another score
+
+    def _best(self, query: tantivy.Query, limit: int) -> list[Scored]:
+        hits = self._searcher.search(query, limit, count=False).hits
+        addresses = [address for _, address in hits]
+        ordinals = cast(list[int], self._searcher.fast_field_values(ORDINAL, addresses))
+        return [
+            Scored(round(float(score), DECIMALS), ordinal, address)
+            for (score, address), ordinal in zip(hits, ordinals, strict=True)
+        ]
+
+    def _before(self, ordinal: int, query: tantivy.Query) -> tantivy.Query:
+        """`query` among the passages before `ordinal`, with the same scores."""
+        prefix = tantivy.Query.range_query(
+            self._schema, ORDINAL, tantivy.FieldType.Unsigned, 0, ordinal, include_upper=False
+        )
+        must = tantivy.Occur.Must
+        return tantivy.Query.boolean_query([(must, query), (must, tantivy.Query.boost_query(prefix, 0.0))])
+
+    def _all(self, query: tantivy.Query, most: int) -> Iterator[Passage]:
+        hits = self._searcher.search(query, most, count=False, order_by_field=ORDINAL, order=tantivy.Order.Asc).hits
+        return (self._load(address) for _, address in hits)
+
+    def _load(self, address: tantivy.DocAddress) -> Passage:
+        return unpack(cast(bytes, self._searcher.doc(address).get_first(STORED)))
+
+
+def _utf8(text: str) -> str:
+    """`text` without lone surrogates, which no index can hold."""
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,1 @@
+"""Retrievers and search services on other machines, and the web."""

@@ -1,0 +1,169 @@
+"""`WebRetriever`: the live web as a retriever. One engine's results as passages, without the benchmarks' own sites.
+
+All text from the web is data of strangers: cleaned here, and made harmless where an agent sees it (`agents/tools.py`).
+"""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from questwell.assets.cache import home
+from questwell.retrieval.corpora.documents import Document
+from questwell.retrieval.corpora.passages import passages_of
+from questwell.retrieval.index.analysis import Analyzer, Terms
+from questwell.retrieval.remote.blocking import BlockList
+from questwell.retrieval.remote.calling import Call, Caller, CallOptions
+from questwell.retrieval.remote.engines import Engine, WebResult
+from questwell.retrieval.remote.pages import PageOptions, PageRefusedError, Pages
+from questwell.retrieval.remote.remote import readable, searchable
+from questwell.retrieval.remote.webcache import WebCache
+from questwell.retrieval.remote.wire import ranked, stable_id
+from questwell.retrieval.retriever import Found
+from questwell.types.corpus import Hit, Passage
+
+PASSAGE_CHARS = 1_500
+"""Of a page's text, about what an agent is shown of a passage."""
+QUERY_CHARS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class WebOptions:
+    """How the web is searched; the defaults suit most."""
+
+    pages: bool = False
+    """Take the part of each page that fits the query best, instead of the engine's snippet."""
+    block: tuple[str, ...] = ()
+    """Domains to leave out, beside the benchmarks' own."""
+    price_usd: float | None = None
+    """Of one search; None: the list price."""
+    cache_days: float = 7.0
+    """How long a reply is used again; 0 for never."""
+    cache: Path | None = None
+    """File of the cache; None: in the user's cache folder."""
+    calls: CallOptions = field(default_factory=lambda: CallOptions(max_retries=6))
+    page: PageOptions = field(default_factory=PageOptions)
+
+
+class WebRetriever:
+    """One search engine. Implements `Retriever` and `PaidRetriever`. Belongs to one event loop.
+
+    Equal queries in flight are asked once; each is paid for by the first that asked.
+    """
+
+    priced = True
+
+    def __init__(self, engine: Engine, key: str | None = None, options: WebOptions | None = None) -> None:
+        """Search with `engine`.
+
+        Raises:
+            ConfigError: a blocked domain is none, or page text is wanted without the extra `web`.
+            RetrievalError: the cache cannot be used.
+        """
+        self._engine = engine
+        self._options = options or WebOptions()
+        self._blocked = BlockList(self._options.block)
+        self._pages = Pages(self._options.page) if self._options.pages else None
+        self._terms = Terms(Analyzer.MULTI)
+        days = self._options.cache_days
+        self._cache = WebCache(self._options.cache or home() / "web.sqlite", days) if days > 0 else None
+        calls = replace(self._options.calls, in_flight=min(engine.in_flight, self._options.calls.in_flight))
+        self._caller = Caller(engine.name, engine.headers(key), key, calls, engine.read_error)
+        self._in_flight: dict[str, asyncio.Task[object]] = {}
+
+    @property
+    def name(self) -> str:
+        """The engine and what is taken of its results; the web has no snapshot."""
+        return f"web:{self._engine.name}/{'pages' if self._options.pages else 'snippets'}"
+
+    async def search(self, query: str, k: int) -> tuple[Hit, ...]:
+        """As `Retriever.search`; at most as many hits as the engine gives at once."""
+        return (await self.search_paid(query, k)).hits
+
+    async def search_paid(self, query: str, k: int) -> Found:
+        """The hits, and what the engine took for them: 0 for a reply from the cache.
+
+        Raises:
+            RetrievalError: as `Caller.ask` and `Engine.read`.
+        """
+        if k < 1 or not searchable(query):
+            return Found((), 0.0)
+        query = " ".join(readable(query).split())[:QUERY_CHARS]
+        pages = self._pages is not None
+        body, fresh = await self._ask(self._engine.call(query, k, self._blocked.domains, pages=pages))
+        found = self._engine.read(body)
+        price = self._engine.price_usd * found.credits if self._options.price_usd is None else self._options.price_usd
+        kept = self._kept(found.results)[:k]
+        passages = await asyncio.gather(*(self._passage(result, query) for result in kept))
+        hits = ranked(((1 / place, passage) for place, passage in enumerate(passages, 1)), k)
+        return Found(hits, price if fresh else 0.0)
+
+    async def aclose(self) -> None:
+        """Close connections and cache."""
+        for task in self._in_flight.values():
+            task.cancel()
+        await asyncio.gather(*self._in_flight.values(), return_exceptions=True)
+        await self._caller.aclose()
+        if self._pages is not None:
+            await self._pages.aclose()
+        if self._cache is not None:
+            self._cache.close()
+
+    def _kept(self, results: Iterable[WebResult]) -> list[WebResult]:
+        """Results that may be shown, each address once, those without any text left out."""
+        by_url = {result.url: result for result in results if result.text or result.page}
+        return [result for url, result in by_url.items() if not self._blocked.blocks(url)]
+
+    async def _ask(self, call: Call) -> tuple[object, bool]:
+        """The reply, and whether this call of ours was the one that was paid for."""
+        asked = {"engine": self._engine.name, **asdict(call)}
+        if self._cache is not None and (kept := self._cache.get(asked)) is not None:
+            return kept, False
+        key = repr(asked)
+        first = key not in self._in_flight
+        if first:
+            self._in_flight[key] = asyncio.create_task(self._ask_anew(call, asked))
+            self._in_flight[key].add_done_callback(lambda task: self._ended(key, task))
+        return await asyncio.shield(self._in_flight[key]), first
+
+    async def _ask_anew(self, call: Call, asked: object) -> object:
+        body = await self._caller.ask(call)
+        self._engine.read(body)  # what cannot be read is not kept
+        if self._cache is not None:
+            self._cache.put(asked, body)
+        return body
+
+    def _ended(self, key: str, task: asyncio.Task[object]) -> None:
+        del self._in_flight[key]
+        if not task.cancelled():
+            task.exception()  # it may be that nobody waits any more
+
+    async def _passage(self, result: WebResult, query: str) -> Passage:
+        text = result.text
+        if self._pages is not None:
+            page = result.page or await self._page_text(self._pages, result.url)
+            text = self._best(page, query) or text
+        return Passage(id=stable_id("web", result.url, text), title=result.title, text=text, document_id=result.url)
+
+    async def _page_text(self, pages: Pages, url: str) -> str:
+        """The page's text; empty where it cannot be had: then its snippet is what the engine found."""
+        asked = {"page": url}
+        if self._cache is not None and isinstance(kept := self._cache.get(asked), str):
+            return kept
+        try:
+            text = await pages.text(url)
+        except PageRefusedError:
+            return ""
+        if self._cache is not None:
+            self._cache.put(asked, text)
+        return text
+
+    def _best(self, page: str, query: str) -> str:
+        """The passage that holds most of the query's terms (the first such), with what follows it."""
+        wanted = set(self._terms.of(query))
+        passages = list(passages_of(Document("page", "", page)))
+        if not passages:
+            return ""
+        best = max(passages, key=lambda passage: len(wanted.intersection(self._terms.of(passage.text))))
+        rest = page[best.offset : best.offset + PASSAGE_CHARS]
+        return rest if len(page) <= best.offset + PASSAGE_CHARS else rest.rsplit(" ", 1)[0]

@@ -1,0 +1,148 @@
+"""Search-R1's `POST /retrieve`: passages as its documents, and back. Server and client share it.
+
+A document is `{"id", "contents"}` with `contents` = the title in quotes, a line end, the text. Servers of this protocol
+differ: some send no id, some send `title` and `text` apart. What they send is read as data from outside.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any, cast
+
+from questwell.errors import MalformedHits
+from questwell.retrieval.corpora.documents import clean, one_line
+from questwell.types.corpus import Hit, Passage
+
+_COUNT = 16
+
+
+class Answer:
+    """The hits of one query, and their JSON, which is made once for each form that is asked for."""
+
+    __slots__ = ("_encoded", "hits")
+
+    def __init__(self, hits: tuple[Hit, ...]) -> None:
+        self.hits = hits
+        self._encoded: dict[tuple[bool, bool], bytes] = {}
+
+    def encoded(self, *, scores: bool, whole: bool) -> bytes:
+        """The JSON list of documents; `whole` adds every field of the passage (an extension of ours)."""
+        form = (scores, whole)
+        if form not in self._encoded:
+            documents = [document(hit.passage, whole=whole) for hit in self.hits]
+            listed = (
+                [{"document": held, "score": hit.score} for held, hit in zip(documents, self.hits, strict=True)]
+                if scores
+                else documents
+            )
+            self._encoded[form] = encode(listed)
+        return self._encoded[form]
+
+
+def encode(value: object) -> bytes:
+    """`value` as JSON; lone surrogates become question marks."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def document(passage: Passage, *, whole: bool = False) -> dict[str, object]:
+    """`passage` as the protocol has it."""
+    plain: dict[str, object] = {"id": passage.id, "contents": f'"{passage.title}"\n{passage.text}'}
+    return plain | asdict(passage) if whole else plain
+
+
+def read_hits(reply: object, k: int) -> tuple[Hit, ...]:
+    """The hits in one inner list of a reply, with or without scores: at most `k`, ids unique, best first.
+
+    Hits without scores count down from the length of the list, so that their order stays.
+
+    Raises:
+        MalformedHits: it is no such list.
+    """
+    if not isinstance(reply, list):
+        raise MalformedHits(f"a list of documents is expected, not {_shown(reply)}")
+    entries = cast(list[object], reply)
+    found: list[tuple[float, Passage]] = []
+    for place, entry in enumerate(entries):
+        score: object = len(entries) - place
+        if isinstance(entry, dict) and "document" in entry:
+            scored = cast(dict[str, object], entry)
+            score, held = scored.get("score"), scored["document"]
+        else:
+            held = cast(object, entry)
+        if isinstance(score, bool) or not isinstance(score, int | float) or score != score:
+            raise MalformedHits(f"a score must be a number, not {_shown(score)}")
+        found.append((float(score), read_passage(held)))
+    return ranked(found, k)
+
+
+def ranked(found: Iterable[tuple[float, Passage]], k: int) -> tuple[Hit, ...]:
+    """Scored passages as hits: the best `k`, each id once. Equal scores stay in the order they came in."""
+    best: dict[str, tuple[float, Passage]] = {}
+    for score, passage in sorted(found, key=lambda pair: -pair[0]):
+        best.setdefault(passage.id, (score, passage))
+    kept = list(best.values())[: max(k, 0)]
+    return tuple(Hit(passage, score, rank) for rank, (score, passage) in enumerate(kept, 1))
+
+
+def read_passage(held: object) -> Passage:
+    """The passage in one document, of either layout.
+
+    Raises:
+        MalformedHits: it has no text.
+    """
+    if not isinstance(held, dict | str):
+        raise MalformedHits(f"a document must be an object, not {_shown(held)}")
+    fields = {"contents": held} if isinstance(held, str) else cast(dict[str, Any], held)
+    title, text = fields.get("title"), fields.get("text")
+    if not isinstance(text, str):
+        contents = fields.get("contents")
+        if not isinstance(contents, str):
+            raise MalformedHits(f"a document must have 'contents' or 'text', not {_shown(sorted(fields))}")
+        first, newline, rest = clean(contents).partition("\n")
+        title, text = (title if isinstance(title, str) else first, rest) if newline else (title, contents)
+    title = one_line(title) if isinstance(title, str) else ""
+    text = clean(text)
+    identifier = fields.get("id", fields.get("docid"))
+    named = isinstance(identifier, str | int) and not isinstance(identifier, bool) and str(identifier).strip()
+    identifier = one_line(str(identifier)) if named else stable_id("text", title, text)
+    offset, links = fields.get("offset"), fields.get("links")
+    return Passage(
+        id=identifier,
+        title=title,
+        text=text,
+        document_id=_string(fields.get("document_id")) or _string(fields.get("url")) or identifier,
+        offset=offset if isinstance(offset, int) else 0,
+        licence=_string(fields.get("licence")),
+        links=tuple(link for link in cast(list[object], links) if isinstance(link, str))
+        if isinstance(links, list)
+        else (),
+        metadata=_pairs(fields.get("metadata")),
+    )
+
+
+def _pairs(held: object) -> tuple[tuple[str, str], ...]:
+    """Metadata: (key, value) pairs of strings; what is not that is left out."""
+    pairs: list[tuple[str, str]] = []
+    for pair in cast(list[object], held) if isinstance(held, list) else []:
+        match pair:
+            case [str() as key, str() as value]:
+                pairs.append((key, value))
+            case _:
+                pass
+    return tuple(pairs)
+
+
+def stable_id(kind: str, *parts: str) -> str:
+    """An id that depends on `parts` alone: the same text has the same id each time it is found."""
+    digest = hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()
+    return f"{kind}:{digest[:_COUNT]}"
+
+
+def _string(value: object) -> str:
+    return one_line(value) if isinstance(value, str) else ""
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:80] + "…"

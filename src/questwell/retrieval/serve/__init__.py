@@ -1,0 +1,1 @@
+"""An index served over HTTP and MCP."""

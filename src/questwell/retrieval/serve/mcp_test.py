@@ -1,0 +1,253 @@
+"""MCP, both ends against the official SDK: its client with our server, its server with our client."""
+
+import asyncio
+import sys
+
+import pytest
+from mcp import Client, StdioServerParameters
+from mcp.server import MCPServer
+from mcp.server.mcpserver import Image
+
+from questwell.errors import (
+    ConfigError,
+    MalformedHits,
+    RetrievalRefused,
+    RetrievalTimeout,
+    RetrievalUnavailable,
+)
+from questwell.retrieval.remote.calling import CallOptions
+from questwell.retrieval.remote.mcp_client import McpRetriever, arguments_of
+from questwell.retrieval.serve.server import ServerOptions
+from questwell.retrieval.serve.service import ServiceLimits
+
+QUICK = CallOptions(timeout_s=2.0, connect_timeout_s=1.0)
+WITH_MCP = ServerOptions(mcp=True)
+
+
+async def use_both_tools(client, index):
+    tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+    assert set(tools) == {"search", "get_document"}
+    assert tools["search"].input_schema["required"] == ["query"]
+    found = await client.call_tool("search", {"query": "town founded 1703 Ada 3", "k": 2})
+    hits = index.find("town founded 1703 Ada 3", 2)
+    results = found.structured_content["results"]
+    assert [(r["id"], r["title"], r["text"], r["score"]) for r in results] == [
+        (hit.passage.id, hit.passage.title, hit.passage.text, hit.score) for hit in hits
+    ]
+    assert (await client.call_tool("search", {"query": "?!"})).structured_content == {"results": []}
+    whole = await client.call_tool("get_document", {"id": "t/7#0"})
+    assert (whole.structured_content["title"], whole.structured_content["licence"]) == ("Town 7", "CC0-1.0")
+    missing = await client.call_tool("get_document", {"id": "none"})
+    assert missing.is_error
+    assert "there is no passage 'none'" in missing.content[0].text
+    for wrong in ({}, {"query": 3}, {"query": "x", "k": 0}, {"query": "x", "k": 1000}):
+        assert (await client.call_tool("search", wrong)).is_error
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_streamable_http(index, serving, mode):
+    async with serving(lambda: index, WITH_MCP) as url, Client(f"{url}/mcp", mode=mode) as client:
+        await use_both_tools(client, index)
+
+
+async def test_stdio(corpus, index):
+    code = "from questwell.cli.app import main; main()"
+    folder = str(corpus.parent / "index")
+    command = StdioServerParameters(
+        command=sys.executable, args=["-c", code, "serve", str(corpus), "--index", folder, "--mcp"]
+    )
+    async with Client(command) as client:
+        await use_both_tools(client, index)
+
+
+async def test_both_protocols_beside_each_other(index, serving):
+    from questwell.retrieval.remote.remote import RemoteRetriever
+
+    async with serving(lambda: index, WITH_MCP) as url:
+        plain, tool = RemoteRetriever(url), McpRetriever(f"{url}/mcp", QUICK)
+        assert await plain.search("town 5", 3)
+        assert [hit.passage for hit in await tool.search("town 5", 3)] == [
+            hit.passage for hit in index.find("town 5", 3)
+        ]
+        await plain.aclose()
+        await tool.aclose()
+
+
+async def test_a_deadline_is_said_by_the_tool(serving):
+    class Stuck:
+        name = "stuck"
+
+        async def search(self, query, k):
+            await asyncio.sleep(60)
+
+        async def aclose(self):
+            pass
+
+    options = ServerOptions(mcp=True, limits=ServiceLimits(deadline_s=0.1))
+    async with serving(Stuck, options) as url:
+        async with Client(f"{url}/mcp") as client:
+            late = await client.call_tool("search", {"query": "x"})
+            assert late.is_error
+            assert "RetrievalTimeout" in late.content[0].text
+        remote = McpRetriever(f"{url}/mcp", QUICK)
+        with pytest.raises(RetrievalTimeout):
+            await remote.search("x", 1)
+        await remote.aclose()
+
+
+async def test_another_host_name_is_refused(index, serving):
+    import httpx2
+
+    async with serving(lambda: index, WITH_MCP) as url, httpx2.AsyncClient() as http:
+        headers = {"host": "evil.example", "accept": "application/json, text/event-stream"}
+        refused = await http.post(f"{url}/mcp", json={"jsonrpc": "2.0", "id": 1, "method": "ping"}, headers=headers)
+    assert refused.status_code == 421
+
+
+class Foreign:
+    """Another's MCP server over HTTP; `tool` is its only one."""
+
+    def __init__(self, tool, name="web_search"):
+        self.server = MCPServer("foreign", log_level="CRITICAL")
+        self.server.add_tool(tool, name=name)
+
+    async def __aenter__(self):
+        import uvicorn
+
+        app = self.server.streamable_http_app()
+        self._uvicorn = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical"))
+        self._task = asyncio.create_task(self._uvicorn._serve())
+        while not self._uvicorn.started:
+            await asyncio.sleep(0.01)
+        self.port = self._uvicorn.servers[0].sockets[0].getsockname()[1]
+        return f"http://127.0.0.1:{self.port}/mcp"
+
+    async def __aexit__(self, *_):
+        self._uvicorn.should_exit = True
+        await self._task
+
+
+async def test_tools_with_other_names_and_forms():
+    def texts(q: str, max_results: int = 3) -> list[str]:
+        return [f"{q} {n}" for n in range(max_results)]
+
+    def objects(question: str) -> dict:
+        rows = [{"url": "https://a.example/x", "title": "A", "content": f"about {question}", "score": 0.5}]
+        return {"results": rows}
+
+    def text(query: str) -> str:
+        return f"One long answer on {query}"
+
+    found = []
+    for tool in (texts, objects, text):
+        async with Foreign(tool) as url:
+            remote = McpRetriever(url, QUICK)
+            found.append(await remote.search_paid("tea", 2))
+            assert await remote.search("?!", 2) == ()
+            await remote.aclose()
+    assert [[hit.passage.text for hit in each.hits] for each in found] == [
+        ["tea 0", "tea 1"],
+        ["about tea"],
+        ["One long answer on tea"],
+    ]
+    assert found[1].hits[0].passage.document_id == "https://a.example/x"
+    assert [each.cost_usd for each in found] == [None] * 3
+
+
+async def test_a_tool_that_gives_more_than_it_was_asked_for_and_some_of_it_twice():
+    def many(query: str, k: int) -> list[str]:
+        return [f"{query} {n % 4}" for n in range(12)]
+
+    async with Foreign(many) as url:
+        remote = McpRetriever(url, QUICK)
+        hits = await remote.search("tea", 3)
+        await remote.aclose()
+    assert [(hit.passage.text, hit.rank) for hit in hits] == [("tea 0", 1), ("tea 1", 2), ("tea 2", 3)]
+
+
+async def test_failures_are_typed():
+    def failing(query: str) -> str:
+        raise ValueError("no luck")
+
+    async with Foreign(failing) as url:
+        remote = McpRetriever(url, QUICK)
+        with pytest.raises(RetrievalRefused):
+            await remote.search("x", 1)
+        await remote.aclose()
+    async with Foreign(lambda query: query, name="add") as url:
+        remote = McpRetriever(url, QUICK)
+        with pytest.raises(RetrievalRefused, match="no search tool; its tools: add"):
+            await remote.search("x", 1)
+        await remote.aclose()
+    nobody = McpRetriever("http://127.0.0.1:9/mcp", QUICK)
+    with pytest.raises(RetrievalUnavailable):
+        await nobody.search("x", 1)
+    await nobody.aclose()
+
+
+async def test_no_mcp_there(api):
+    api.sends(b"<html>hello</html>", headers={"content-type": "text/html"})
+    remote = McpRetriever(f"{api.url}/mcp", QUICK)
+    with pytest.raises((RetrievalUnavailable, RetrievalRefused)):
+        await remote.search("x", 1)
+    await remote.aclose()
+
+
+async def test_nothing_is_no_hits_and_a_picture_is_malformed():
+    def empty(query: str) -> list:
+        return []
+
+    def picture(query: str) -> Image:
+        return Image(data=b"x", format="png")
+
+    async with Foreign(empty) as url:
+        remote = McpRetriever(url, QUICK)
+        assert await remote.search("x", 1) == ()
+        await remote.aclose()
+    async with Foreign(picture) as url:
+        remote = McpRetriever(url, QUICK)
+        with pytest.raises(MalformedHits):
+            await remote.search("x", 1)
+        await remote.aclose()
+
+
+async def test_a_connection_that_broke_is_opened_again():
+    def search(query: str) -> list[str]:
+        return [query]
+
+    foreign = Foreign(search, "search")
+    async with foreign as url:
+        remote = McpRetriever(url, QUICK)
+        assert len(await remote.search("a", 1)) == 1
+    with pytest.raises((RetrievalUnavailable, RetrievalTimeout)):
+        await remote.search("b", 1)
+    import uvicorn
+
+    again = Foreign(search, "search")
+    app = again.server.streamable_http_app()
+    server = uvicorn.Server(uvicorn.Config(app, port=foreign.port, log_level="critical"))
+    task = asyncio.create_task(server._serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    found = await asyncio.gather(*(remote.search(f"c{n}", 1) for n in range(10)))
+    assert [hits[0].passage.text for hits in found] == [f"c{n}" for n in range(10)]
+    await remote.aclose()
+    server.should_exit = True
+    await task
+
+
+@pytest.mark.parametrize(
+    ("schema", "arguments"),
+    [
+        ({"properties": {"query": {}, "k": {"maximum": 2}}}, {"query": "x", "k": 2}),
+        ({"properties": {"q": {}, "limit": {}}}, {"q": "x", "limit": 5}),
+        ({"properties": {"what": {}}, "required": ["what"]}, {"what": "x"}),
+    ],
+)
+def test_arguments_are_found_by_their_names(schema, arguments):
+    assert arguments_of(schema, "x", 5) == arguments
+
+
+def test_a_tool_without_a_query():
+    with pytest.raises(ConfigError):
+        arguments_of({"properties": {"n": {}}}, "x", 5)

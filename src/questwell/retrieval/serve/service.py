@@ -1,0 +1,196 @@
+"""`Service`: a retriever under load. Bounded queue, batches, deadline, cache; the same for HTTP and MCP.
+
+Queries that arrive while a batch is searched form the next one, so batches grow with the load and a lone query waits
+for nothing. Equal queries in flight are searched once.
+"""
+
+import asyncio
+import math
+import time
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, runtime_checkable
+
+from questwell.errors import RetrievalBusy, RetrievalTimeout
+from questwell.retrieval.remote.wire import Answer
+from questwell.retrieval.retriever import Retriever
+from questwell.types.corpus import Hit, Passage
+
+_SMOOTHING = 0.1
+"""Weight of the latest batch in the seconds that a query takes."""
+
+
+@runtime_checkable
+class BatchRetriever(Protocol):
+    """A retriever for which many queries at once are cheaper than one by one: it encodes them together."""
+
+    async def search_many(self, queries: Sequence[str], k: int) -> Sequence[tuple[Hit, ...]]:
+        """The hits of each query, as `Retriever.search`."""
+        ...
+
+
+@runtime_checkable
+class Documents(Protocol):
+    """A retriever that can give a passage by its id."""
+
+    def get(self, passage_id: str) -> Passage | None:
+        """The passage with this id, None if there is none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceLimits:
+    """How much one process takes on."""
+
+    deadline_s: float = 10.0
+    """From the arrival of a request to its hits."""
+    queue: int = 1024
+    """Queries that may wait; a request that would make it longer is refused."""
+    batch: int = 32
+    """Queries searched together, at most."""
+    cache: int = 20_000
+    """Answers kept, the least recently used ones go first."""
+
+
+class _Key(NamedTuple):
+    snapshot: str
+    query: str
+    k: int
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    key: _Key
+    answer: asyncio.Future[Answer]
+    until: float
+    """When the last one who waits for it gives up, on the loop's clock."""
+
+
+class Service:
+    """Belongs to one event loop. Close it with `aclose`, which closes the retriever too."""
+
+    def __init__(self, retriever: Retriever, limits: ServiceLimits | None = None) -> None:
+        self.retriever = retriever
+        self.limits = limits or ServiceLimits()
+        self.refused = 0
+        """Requests refused because the queue was full, a count."""
+        self._cache: OrderedDict[_Key, Answer] = OrderedDict()
+        self._queue: deque[_Waiting] = deque()
+        self._in_flight: dict[_Key, _Waiting] = {}
+        self._work = asyncio.Event()
+        self._query_s = 0.0
+        self._batches: asyncio.Task[None] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Queries in the queue, a count."""
+        return len(self._queue)
+
+    async def search(self, queries: Sequence[str], k: int) -> list[Answer]:
+        """The answer to each query.
+
+        Raises:
+            RetrievalBusy: the queue has no room; nothing of the request was searched.
+            RetrievalTimeout: the deadline passed.
+            RetrievalError: the retriever failed.
+        """
+        snapshot = self.retriever.name
+        until = asyncio.get_running_loop().time() + self.limits.deadline_s
+        keys = [_Key(snapshot, query, k) for query in queries]
+        known = {key: answer for key in keys if (answer := self._cached(key)) is not None}
+        pending = self._enqueue([key for key in dict.fromkeys(keys) if key not in known], until)
+        if pending:
+            await asyncio.wait([waiting.answer for waiting in pending], timeout=self.limits.deadline_s)
+            if not all(waiting.answer.done() for waiting in pending):
+                raise RetrievalTimeout(f"no hits within {self.limits.deadline_s:g} s; {len(self._queue)} queries wait")
+            known |= {waiting.key: waiting.answer.result() for waiting in pending}
+        return [known[key] for key in keys]
+
+    async def aclose(self) -> None:
+        """Stop searching and release the retriever; who still waits is cancelled."""
+        if self._batches is not None:
+            self._batches.cancel()
+            await asyncio.gather(self._batches, return_exceptions=True)
+        for waiting in self._in_flight.values():
+            waiting.answer.cancel()
+        await self.retriever.aclose()
+
+    def _cached(self, key: _Key) -> Answer | None:
+        answer = self._cache.get(key)
+        if answer is not None:
+            self._cache.move_to_end(key)
+        return answer
+
+    def _enqueue(self, keys: list[_Key], until: float) -> list[_Waiting]:
+        fresh = [key for key in keys if key not in self._in_flight]
+        if fresh and self._queue and len(self._queue) + len(fresh) > self.limits.queue:
+            self.refused += 1
+            after_s = max(1, math.ceil(len(self._queue) * self._query_s))
+            raise RetrievalBusy(f"{len(self._queue)} queries wait already; ask again in {after_s} s", after_s)
+        loop = asyncio.get_running_loop()
+        for key in fresh:
+            self._in_flight[key] = _Waiting(key, loop.create_future(), until)
+            self._queue.append(self._in_flight[key])
+        if fresh:
+            self._work.set()
+            if self._batches is None:
+                self._batches = loop.create_task(self._search_batches())
+        for key in keys:
+            self._in_flight[key].until = max(self._in_flight[key].until, until)
+        return [self._in_flight[key] for key in keys]
+
+    async def _search_batches(self) -> None:
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            while batch := self._next_batch():
+                started = time.perf_counter()
+                await self._search_batch(batch)
+                each = (time.perf_counter() - started) / len(batch)
+                self._query_s += _SMOOTHING * (each - self._query_s)
+                await asyncio.sleep(0)  # answers go out and requests come in between two batches
+
+    def _next_batch(self) -> list[_Waiting]:
+        """The first in the queue and those after it with the same k; what nobody waits for any more is dropped."""
+        batch: list[_Waiting] = []
+        now = asyncio.get_running_loop().time()
+        while self._queue and len(batch) < self.limits.batch:
+            if self._queue[0].until <= now:
+                late = self._queue.popleft()
+                del self._in_flight[late.key]
+                late.answer.cancel()
+            elif batch and self._queue[0].key.k != batch[0].key.k:
+                break
+            else:
+                batch.append(self._queue.popleft())
+        return batch
+
+    async def _search_batch(self, batch: list[_Waiting]) -> None:
+        queries, k = [waiting.key.query for waiting in batch], batch[0].key.k
+        found: Sequence[tuple[Hit, ...] | BaseException]
+        if isinstance(self.retriever, BatchRetriever):
+            try:
+                found = await self.retriever.search_many(queries, k)
+            except Exception as error:  # of whatever kind: it goes to those who asked, and the next batch is searched
+                found = [error] * len(batch)
+        else:
+            found = await asyncio.gather(
+                *(self.retriever.search(query, k) for query in queries), return_exceptions=True
+            )
+        for waiting, hits in zip(batch, found, strict=True):
+            del self._in_flight[waiting.key]
+            if waiting.answer.done():
+                continue
+            if isinstance(hits, BaseException):
+                waiting.answer.set_exception(hits)
+                waiting.answer.exception()  # it may be that nobody waits any more
+            else:
+                answer = Answer(hits)
+                waiting.answer.set_result(answer)
+                self._keep(waiting.key, answer)
+
+    def _keep(self, key: _Key, answer: Answer) -> None:
+        self._cache[key] = answer
+        if len(self._cache) > self.limits.cache:
+            self._cache.popitem(last=False)
