@@ -17,9 +17,9 @@ from questwell.datasets.split import documents
 from questwell.errors import BenchmarkError, ConfigError, StoreError
 from questwell.recipes.dataset.build import build, read_manifest
 from questwell.recipes.dataset.config import DatasetConfig
-from questwell.recipes.dataset.export import items
 from questwell.recipes.dataset.parquet import read_parquet
 from questwell.recipes.generate.loop import generate
+from questwell.recipes.reports.items import items
 from questwell.recipes.runs.config import resolve
 from questwell.types.dataset import Item
 

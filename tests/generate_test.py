@@ -11,9 +11,10 @@ import world
 from questwell.errors import ConfigChanged, ConfigError, LLMUnavailable, RunLocked, StoreError
 from questwell.llm.client import Completion, Request
 from questwell.llm.scripted import ScriptedLLM
-from questwell.recipes.dataset.export import Format, export, items, read_items
+from questwell.recipes.dataset.export import Format, export, read_items
 from questwell.recipes.generate.loop import Ending, Report, configure, generate
 from questwell.recipes.generate.setup import open_means
+from questwell.recipes.reports.items import items
 from questwell.recipes.reports.status import status
 from questwell.recipes.reports.story import story
 from questwell.recipes.runs.progress import Progress

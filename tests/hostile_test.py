@@ -24,9 +24,10 @@ from questwell.llm.conftest import Endpoint
 from questwell.llm.openai import OpenAIClient, OpenAIOptions
 from questwell.llm.prices import Price
 from questwell.llm.scripted import ScriptedLLM
-from questwell.recipes.dataset.export import Format, export, items
+from questwell.recipes.dataset.export import Format, export
 from questwell.recipes.generate.loop import Ending, Report, configure, generate
 from questwell.recipes.generate.setup import open_means
+from questwell.recipes.reports.items import items
 from questwell.recipes.reports.status import status
 from questwell.recipes.reports.story import listing, story
 from questwell.store.records import PlayStatus

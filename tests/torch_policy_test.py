@@ -16,8 +16,9 @@ from questwell.agents.session import DirectSession
 from questwell.agents.solver import FreeSolver
 from questwell.errors import ConfigError
 from questwell.llm.client import Message, Request
+from questwell.llm.codec import ChatCodec
 from questwell.llm.connect import connect
-from questwell.llm.policy import ChatCodec, PolicyClient, TokenOutput
+from questwell.llm.policy import PolicyClient, TokenOutput
 from questwell.llm.pretrained import Pretrained, load
 from questwell.llm.torch_policy import TorchPolicy
 from questwell.toy.model import toy_model, toy_tokenizer

@@ -62,7 +62,7 @@ class Server:
     def __init__(self, model: str, rank: int) -> None:
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        from questwell.llm.policy import ChatCodec
+        from questwell.llm.codec import ChatCodec
         from questwell.llm.torch_policy import TorchPolicy
 
         torch.set_num_threads(1)

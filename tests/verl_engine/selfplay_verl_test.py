@@ -27,7 +27,8 @@ from verl.utils.dataset.rl_dataset import RLHFDataset
 
 from questwell.agents.session import DirectSession
 from questwell.errors import ConfigError
-from questwell.llm.policy import ChatCodec, PolicyClient
+from questwell.llm.codec import ChatCodec
+from questwell.llm.policy import PolicyClient
 from questwell.recipes.runs.config import resolve
 from questwell.recipes.selfplay.config import Config
 from questwell.recipes.selfplay.record import Record

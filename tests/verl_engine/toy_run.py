@@ -19,7 +19,8 @@ from questwell.agents.rollout import Budget
 from questwell.agents.session import DirectSession
 from questwell.agents.solver import FreeSolver
 from questwell.errors import RetrievalTimeout
-from questwell.llm.policy import ChatCodec, PolicyClient, TokenOutput
+from questwell.llm.codec import ChatCodec
+from questwell.llm.policy import PolicyClient, TokenOutput
 from questwell.toy.model import toy_model, toy_tokenizer
 from questwell.toy.world import PROMPTS, ToyQuestion, ToyRetriever, ToyWorld, walk
 from questwell.training.engines.verl.launch import VerlRun

@@ -15,7 +15,8 @@ from questwell.agents.solver import FreeSolver
 from questwell.agents.tokens import token_view
 from questwell.errors import ConfigError, ContextOverflow, LLMUnavailable
 from questwell.llm.client import Completion, FinishReason, Message, Request, Tool
-from questwell.llm.policy import ChatCodec, PolicyClient, TokenOutput
+from questwell.llm.codec import ChatCodec
+from questwell.llm.policy import PolicyClient, TokenOutput
 from questwell.toy.world import PROMPTS, ToyWorld
 from questwell.types.trajectory import StopReason, TokenView
 

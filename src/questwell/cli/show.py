@@ -15,8 +15,9 @@ from questwell.cli.text import one_line, visible
 from questwell.cli.traces import show_evaluation
 from questwell.recipes.evaluate.loop import KIND
 from questwell.recipes.reports import story as recipe
-from questwell.recipes.reports.status import kind_of, tokens
+from questwell.recipes.reports.status import tokens
 from questwell.recipes.reports.story import AttemptStory, RoundStory, SearchStory, Story
+from questwell.recipes.runs.opening import kind_of
 from questwell.recipes.selfplay.record import is_selfplay
 from questwell.store.records import Play, PlayStatus
 from questwell.types.game import Label

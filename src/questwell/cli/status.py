@@ -21,6 +21,7 @@ from questwell.recipes.reports.report import LabelBy
 from questwell.recipes.reports.report import report as write_report
 from questwell.recipes.reports.scores import Evaluation, evaluation
 from questwell.recipes.reports.status import Spending, tokens
+from questwell.recipes.runs.opening import config_of, kind_of
 
 
 def status(
@@ -41,7 +42,7 @@ def status(
         asyncio.run(write_report([run, *(beside or ())], report, LabelBy(label_llm) if label_llm else None))
         screen.out().print(f"Wrote report.md, report.json and pictures to {report}", soft_wrap=True)
         return
-    if recipe.kind_of(run) == KIND:
+    if kind_of(run) == KIND:
         evaluated = evaluation(run)
         if json:
             screen.print_json(Evaluation, evaluated)
@@ -53,7 +54,7 @@ def status(
         screen.print_json(recipe.Status, found)
         return
     console = screen.out()
-    corpus = one_line(str(recipe.config_of(found.info)["corpus"]))
+    corpus = one_line(str(config_of(found.info)["corpus"]))
     console.print(f"Run {found.info.run_id} over {corpus}, started {found.info.created}", soft_wrap=True)
     print_funnel(console, found.funnel)
     print_intrinsic(console, found.intrinsic, early_stop=found.early_stop)

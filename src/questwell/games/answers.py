@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Protocol
 
-from questwell.agents.staged.spans import spans
 from questwell.errors import ConfigError
 from questwell.games.seeds import draw_order
 from questwell.retrieval.corpora.documents import subject
+from questwell.staged.spans import spans
 from questwell.types.corpus import Passage
 from questwell.types.game import AnswerType
 from questwell.types.selfplay import AnswerSeed

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from questwell.errors import ConfigError
 from questwell.llm.client import LLM
+from questwell.llm.folder import FolderLLM
 from questwell.llm.limiter import Limiter
 from questwell.llm.local import LocalLLM, LocalOptions
 from questwell.llm.openai import OpenAIClient, OpenAIOptions
-from questwell.llm.policy import FolderLLM
 from questwell.llm.prices import Price
 from questwell.llm.weights import EMBEDDED
 

@@ -24,7 +24,7 @@ from transformers import (
 from transformers.utils.logging import disable_progress_bar
 
 from questwell.errors import ConfigError
-from questwell.llm.policy import ChatCodec, Tokenizer
+from questwell.llm.codec import ChatCodec, Tokenizer
 from questwell.llm.weights import EMBEDDED
 
 disable_progress_bar()  # loading takes seconds, and standard error is the command's own

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 from transformers import DynamicCache, PreTrainedModel
 
-from questwell.llm.policy import ChatCodec, TokenOutput
+from questwell.llm.codec import ChatCodec
+from questwell.llm.policy import TokenOutput
 
 _TAIL = 24
 """Newest tokens that are looked through for a stop text: more than any stop has letters."""

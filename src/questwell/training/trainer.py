@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
 from questwell.errors import CheckpointError, TrainingError
-from questwell.llm.policy import ChatCodec, PolicyClient
+from questwell.llm.codec import ChatCodec
+from questwell.llm.policy import PolicyClient
 from questwell.llm.pretrained import Pretrained
 from questwell.llm.torch_policy import TorchPolicy
 from questwell.training import losses

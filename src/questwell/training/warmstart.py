@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 
 from questwell.agents.protocol import Dialect
 from questwell.llm.client import Completion, Message
-from questwell.llm.policy import ChatCodec
+from questwell.llm.codec import ChatCodec
 from questwell.llm.pretrained import Pretrained
 from questwell.training import losses
 from questwell.training.batch import collate

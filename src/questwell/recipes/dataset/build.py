@@ -32,10 +32,10 @@ from questwell.errors import BenchmarkError, ConfigError, StoreError
 from questwell.evaluation.benchmarks import load, parse_source
 from questwell.evaluation.records import records
 from questwell.recipes.dataset.config import DatasetConfig, Export
-from questwell.recipes.dataset.export import items
 from questwell.recipes.dataset.parquet import write_parquet, write_rows
 from questwell.recipes.reports.funnel import funnel
-from questwell.recipes.reports.status import info_of
+from questwell.recipes.reports.items import items
+from questwell.recipes.runs.opening import info_of
 from questwell.store.reader import RunReader
 from questwell.types.dataset import Item
 from questwell.types.evaluation import Question

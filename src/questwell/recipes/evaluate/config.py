@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from questwell.errors import ConfigError
 from questwell.evaluation.benchmarks import SAMPLES, parse_source
 from questwell.recipes.corpus.search import SearchConfig
-from questwell.recipes.generate.config import StyleChoice, is_embedded
+from questwell.recipes.runs.agents import StyleChoice, is_embedded
 from questwell.recipes.runs.spending import SPENDING_MAY_CHANGE, SpendingConfig
 
 EXACT_MATCH = "exact_match"

@@ -12,8 +12,8 @@ from questwell.llm.client import LLM
 from questwell.recipes.evaluate.config import EXACT_MATCH, RescoreConfig, at_once
 from questwell.recipes.evaluate.loop import KIND, EvalReport, Loop, Watch, judge_answer, judged
 from questwell.recipes.evaluate.setup import NoRetriever, open_judge
-from questwell.recipes.reports.status import info_of
 from questwell.recipes.runs.budget import Budget, refuse_unknown_prices
+from questwell.recipes.runs.opening import info_of
 from questwell.recipes.runs.recorder import Recorder
 from questwell.scoring.judge import Judge
 from questwell.store.reader import RunReader

@@ -8,16 +8,16 @@ from questwell.agents.prompts import Prompts
 from questwell.agents.protocol import Functions, Limits, Tags
 from questwell.agents.rollout import Budget
 from questwell.agents.solver import FreeSolver, Solver
-from questwell.agents.staged.solver import StagedSolver
 from questwell.errors import RetrievalError
 from questwell.llm.client import LLM, Message
 from questwell.llm.connect import ConnectOptions, connect_all
 from questwell.recipes.corpus.index import Watching, open_index
 from questwell.recipes.corpus.search import open_elsewhere
 from questwell.recipes.evaluate.config import EXACT_MATCH, EvalConfig, JudgeConfig, Mode, at_once
-from questwell.recipes.generate.config import is_embedded
+from questwell.recipes.runs.agents import is_embedded
 from questwell.retrieval.retriever import Retriever
 from questwell.scoring.judge import Judge
+from questwell.staged.solver import StagedSolver
 from questwell.types.corpus import Hit
 from questwell.types.trajectory import Role
 

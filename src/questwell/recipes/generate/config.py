@@ -1,7 +1,6 @@
 """The config of `generate`: every key with its meaning and default, the presets, and what a resume may change."""
 
 from collections.abc import Callable, Mapping
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -11,20 +10,12 @@ from questwell.errors import ConfigError
 from questwell.games.sage import Rules, Variant
 from questwell.games.seeds import Mix, parse_mix, parse_steps
 from questwell.games.verdict import Acceptance, PassRateBand, StepTarget
-from questwell.llm.weights import EMBEDDED
 from questwell.recipes.corpus.search import SearchConfig
+from questwell.recipes.runs.agents import StyleChoice, is_embedded
 from questwell.recipes.runs.config import Values, nearest
 from questwell.recipes.runs.spending import SPENDING_MAY_CHANGE, SpendingConfig
 from questwell.types.game import AnswerType, Gate
 from questwell.types.trajectory import Role
-
-
-class StyleChoice(StrEnum):
-    """How the agents are driven."""
-
-    AUTO = "auto"
-    FREE = "free"
-    STAGED = "staged"
 
 
 def _split(value: object) -> object:
@@ -224,11 +215,6 @@ PRESETS: Mapping[str, Values] = {
         "temperature": 1.0,
     },
 }
-
-
-def is_embedded(model: str) -> bool:
-    """Whether a model, as the user names it, runs in this process."""
-    return model in EMBEDDED or model.endswith(".gguf")
 
 
 def preset(name: str) -> Values:

@@ -17,9 +17,9 @@ from questwell.games.gates import Pair, check_all
 from questwell.recipes.corpus.index import Watching
 from questwell.recipes.generate.config import Config
 from questwell.recipes.generate.setup import Means, open_means
-from questwell.recipes.reports.status import info_of
 from questwell.recipes.runs.budget import Budget, Limits
 from questwell.recipes.runs.config import differences, nearest, resolve_saved
+from questwell.recipes.runs.opening import info_of
 from questwell.recipes.runs.recorder import Recorder
 from questwell.recipes.runs.signals import stopping_on_signals
 from questwell.store.folding import Json

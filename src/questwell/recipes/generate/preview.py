@@ -8,9 +8,9 @@ from questwell.games.sage import Variant
 from questwell.recipes.corpus.index import Watching
 from questwell.recipes.generate.config import Config
 from questwell.recipes.generate.setup import open_means
-from questwell.recipes.reports.funnel import funnel
 from questwell.recipes.runs.budget import refuse_unknown_prices
 from questwell.store.reader import FILE_NAME, RunReader
+from questwell.store.records import PlayStatus
 from questwell.types.game import Gate
 from questwell.types.trajectory import Role, Style
 
@@ -72,4 +72,4 @@ def _finished(folder: Path) -> int:
     if not (folder / FILE_NAME).is_file():
         return 0
     with RunReader(folder) as run:
-        return funnel(run.plays()).candidates
+        return sum(play.status is not PlayStatus.PENDING for play in run.plays())

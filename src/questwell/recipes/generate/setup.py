@@ -10,8 +10,6 @@ from questwell.agents.protocol import Dialect, Functions, Limits, Tags
 from questwell.agents.reader import PromptedReader
 from questwell.agents.rollout import Budget
 from questwell.agents.solver import FreeSolver
-from questwell.agents.staged.proposer import StagedProposer
-from questwell.agents.staged.solver import StagedSolver
 from questwell.games.gates import Gatekeeper
 from questwell.games.sage import Players
 from questwell.llm.client import LLM, Message
@@ -19,10 +17,13 @@ from questwell.llm.connect import ConnectOptions, connect_all
 from questwell.llm.prices import Price
 from questwell.recipes.corpus.index import Watching, open_index
 from questwell.recipes.corpus.search import open_elsewhere
-from questwell.recipes.generate.config import Config, StyleChoice, is_embedded
+from questwell.recipes.generate.config import Config
+from questwell.recipes.runs.agents import StyleChoice, is_embedded
 from questwell.retrieval.index.lexical import LexicalIndex
 from questwell.retrieval.retriever import Retriever
 from questwell.scoring.judge import Judge
+from questwell.staged.proposer import StagedProposer
+from questwell.staged.solver import StagedSolver
 from questwell.types.corpus import Passage
 from questwell.types.trajectory import Role, Style
 

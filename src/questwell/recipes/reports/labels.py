@@ -13,8 +13,8 @@ from questwell.evaluation.failures import Easy, Unsolved, holding, why_easy, why
 from questwell.evaluation.statistics import Share, wilson
 from questwell.llm.client import LLM
 from questwell.recipes.evaluate.setup import NoRetriever
-from questwell.recipes.reports.status import info_of
 from questwell.recipes.runs.budget import Budget, Limits
+from questwell.recipes.runs.opening import info_of
 from questwell.recipes.runs.recorder import Recorder
 from questwell.store.run import RunStore
 from questwell.types.game import Accepted, Outcome, Place, Rejected, Round

@@ -16,13 +16,15 @@ from questwell.evaluation.failures import Easy, Unsolved, why_easy, why_unsolved
 from questwell.evaluation.statistics import Share, wilson
 from questwell.llm.connect import connect
 from questwell.recipes.corpus.index import open_ready
-from questwell.recipes.generate.config import Config, is_embedded
+from questwell.recipes.generate.config import Config
 from questwell.recipes.reports.charts import Pictures
 from questwell.recipes.reports.funnel import Funnel
 from questwell.recipes.reports.intrinsic import Cell
 from questwell.recipes.reports.labels import Labels, label
-from questwell.recipes.reports.status import info_of, status, tokens
+from questwell.recipes.reports.status import status, tokens
+from questwell.recipes.runs.agents import is_embedded
 from questwell.recipes.runs.config import resolve_saved
+from questwell.recipes.runs.opening import info_of
 from questwell.retrieval.retriever import Retriever
 from questwell.store.reader import RunReader
 from questwell.store.records import PlayStatus

@@ -20,7 +20,8 @@ from questwell.evaluation.scores import (
 from questwell.evaluation.statistics import Comparison, holm
 from questwell.recipes.evaluate.config import EXACT_MATCH
 from questwell.recipes.evaluate.loop import KIND
-from questwell.recipes.reports.status import config_of, info_of, tokens
+from questwell.recipes.reports.status import tokens
+from questwell.recipes.runs.opening import config_of, info_of
 from questwell.store.reader import RunReader
 from questwell.store.records import CallKind, RunInfo, Scoring
 from questwell.types.dataset import Usage

@@ -1,16 +1,15 @@
 """How a run stands: its funnel, the intrinsic table, and what it took."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
-from questwell.errors import StoreError
 from questwell.games.sage import Variant
 from questwell.recipes.generate.config import Config
 from questwell.recipes.reports.funnel import Funnel, funnel
 from questwell.recipes.reports.intrinsic import Cell, intrinsic
 from questwell.recipes.runs.config import resolve_saved
+from questwell.recipes.runs.opening import info_of
 from questwell.store.reader import RunReader
 from questwell.store.records import RoleUsage, RoundCalls, RoundRow, RunInfo
 from questwell.types.dataset import Usage
@@ -101,28 +100,6 @@ def _saved(rounds: Sequence[RoundRow], calls: Sequence[RoundCalls], attempts: in
         if row.skipped < attempts:
             estimate += row.skipped * taken.get((row.seed_index, row.round), 0) / (attempts - row.skipped)
     return Saved(sum(row.skipped for row in rounds), attempts * len(rounds), estimate)
-
-
-def info_of(run: RunReader, kind: str = "generate") -> RunInfo:
-    """What the run is; StoreError when it was killed before it had saved that, or when another verb made it."""
-    info = run.info()
-    if info is None:
-        raise StoreError(f"the run in {str(run.folder)!r} ended before it began; start it again with --resume")
-    if info.kind != kind:
-        raise StoreError(f"{str(run.folder)!r} holds a run of {info.kind}, not of {kind}; questwell status reads it")
-    return info
-
-
-def kind_of(folder: Path) -> str:
-    """The verb that made the run in `folder`; StoreError when there is none, or it ended before it began."""
-    with RunReader(folder) as run:
-        info = run.info()
-    return "generate" if info is None else info.kind
-
-
-def config_of(info: RunInfo) -> Mapping[str, object]:
-    """The saved config."""
-    return cast(Mapping[str, object], info.config)
 
 
 def tokens(usage: Usage) -> int | None:

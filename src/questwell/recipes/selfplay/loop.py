@@ -37,7 +37,8 @@ from questwell.recipes.selfplay.metrics import figures, mean, reasons
 from questwell.recipes.selfplay.record import Record, StepRow
 from questwell.recipes.selfplay.samples import proposer_samples, solver_samples
 from questwell.recipes.selfplay.sessions import rollout_name, sessions
-from questwell.recipes.selfplay.setup import HeldOut, Means, open_means
+from questwell.recipes.selfplay.setup import Means, open_means
+from questwell.recipes.selfplay.world import HeldOut
 from questwell.retrieval.retriever import Retriever
 from questwell.store.folding import Json
 from questwell.store.lock import RunLock

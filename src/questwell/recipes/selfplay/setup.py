@@ -1,6 +1,6 @@
 """What a run of self-play plays with: the policy and its trainer, agents, answers, judge and held-out questions."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -20,10 +20,9 @@ from questwell.games.ssp import Players
 from questwell.llm.client import LLM, Message
 from questwell.llm.connect import ConnectOptions, connect
 from questwell.recipes.corpus.index import Watching, open_index
+from questwell.recipes.runs.extras import check_extra
 from questwell.recipes.selfplay.config import TOY, Config
-from questwell.recipes.selfplay.metrics import Truth
-from questwell.recipes.train.setup import check_extra
-from questwell.retrieval.retriever import Retriever
+from questwell.recipes.selfplay.world import HeldOut, World
 from questwell.scoring.exact import AnswerJudge, ExactJudge
 from questwell.scoring.judge import Judge
 from questwell.toy.world import PROMPTS as TOY_PROMPTS
@@ -34,31 +33,6 @@ if TYPE_CHECKING:
     from questwell.training.trainer import Trainer
 
 _VERIFIER_TOKENS = 256
-
-
-@dataclass(frozen=True, slots=True)
-class HeldOut:
-    """A question to evaluate on."""
-
-    question: str
-    references: tuple[str, ...]
-    hops: int | None
-    """Searches that it needs, if known."""
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """What is played in: where agents search, and what they are asked."""
-
-    retriever: Retriever
-    answers: Callable[[Position], Answers]
-    """A source of answers that goes on from a position."""
-    held_out: tuple[HeldOut, ...]
-    held_out_retriever: Retriever
-    snapshot: str
-    """Names exactly this content."""
-    truth: Truth | None = None
-    """The right answer of any question, where the world knows it."""
 
 
 @dataclass(frozen=True, slots=True)

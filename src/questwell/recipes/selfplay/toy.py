@@ -18,7 +18,7 @@ from questwell.agents.solver import Solver
 from questwell.errors import LLMError
 from questwell.games.answers import KnownAnswer, ListedAnswers
 from questwell.recipes.selfplay.config import Config
-from questwell.recipes.selfplay.setup import HeldOut, World
+from questwell.recipes.selfplay.world import HeldOut, World
 from questwell.toy.selfplay import (
     UNKNOWN,
     Demonstration,

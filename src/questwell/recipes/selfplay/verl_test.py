@@ -150,7 +150,7 @@ def test_the_folder_holds_what_the_command_and_the_tables_read(tmp_path: Path) -
     found = SelfplayTables(**tables)
     assert (found.rows, found.workers) == (8, 1)
     module, _, name = player["_target_"].rpartition(".")
-    (source,) = Path(__file__).parent.parent.glob(f"training/engines/verl/{module.rpartition('.')[2]}.py")
+    (source,) = Path(__file__).parents[2].glob(f"training/engines/verl/{module.rpartition('.')[2]}.py")
     assert f"class {name}(" in source.read_text()  # importing it needs verl
     write(run, config)  # the same command again, as after a failure
     with pytest.raises(ConfigChanged, match="attempts: 2 -> 3"):

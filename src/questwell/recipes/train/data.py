@@ -11,7 +11,7 @@ from questwell.errors import BenchmarkError, ConfigError
 from questwell.evaluation.benchmarks import Source, load
 from questwell.evaluation.records import Record, records
 from questwell.llm.client import Message
-from questwell.recipes.dataset.export import items
+from questwell.recipes.reports.items import items
 from questwell.store.reader import RunReader
 from questwell.types.evaluation import Question
 from questwell.types.game import Accepted

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+from questwell.recipes.runs.extras import check_extra
 from questwell.recipes.train.config import TrainConfig
 from questwell.recipes.train.data import read_questions
-from questwell.recipes.train.setup import check_extra, place
+from questwell.recipes.train.setup import place
 
 
 @dataclass(frozen=True, slots=True)

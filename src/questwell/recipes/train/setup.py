@@ -3,7 +3,6 @@
 Only functions here import what needs torch, so that the command starts, and says what is missing, without it.
 """
 
-import importlib.util
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,11 +13,11 @@ from questwell.agents.prompts import Prompts
 from questwell.agents.protocol import Limits, Tags
 from questwell.agents.rollout import Budget
 from questwell.agents.solver import FreeSolver, Solver
-from questwell.errors import ConfigError
 from questwell.llm.client import LLM, Completion, Message
 from questwell.llm.connect import connect
 from questwell.recipes.corpus.index import Watching, open_index
 from questwell.recipes.corpus.search import open_elsewhere
+from questwell.recipes.runs.extras import check_extra
 from questwell.recipes.train.config import TrainConfig
 from questwell.recipes.train.data import read_demonstrations, read_questions
 from questwell.retrieval.retriever import Retriever
@@ -58,21 +57,6 @@ class TrainMeans:
             await self.judge.aclose()
         await self.retriever.aclose()
         self.trainer.ranks.leave()
-
-
-def check_extra() -> None:
-    """Make sure that what training needs is installed.
-
-    Raises:
-        ConfigError: it is not; says what to install.
-    """
-    missing = [
-        name for name in ("torch", "transformers", "peft", "matplotlib") if importlib.util.find_spec(name) is None
-    ]
-    if missing:
-        raise ConfigError(
-            f"training needs the extra 'train' ({', '.join(missing)} not found): pip install 'questwell[train]'"
-        )
 
 
 def open_train_means(

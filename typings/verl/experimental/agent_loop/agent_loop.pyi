@@ -1,7 +1,8 @@
 # What Questwell uses of verl 0.9.1, which is not installed where the types are checked.
 from typing import Any
 
-from questwell.llm.policy import Policy, Tokenizer
+from questwell.llm.codec import Tokenizer
+from questwell.llm.policy import Policy
 
 class _AgentConfig:
     num_workers: int

@@ -20,7 +20,8 @@ from questwell.agents.session import DirectSession
 from questwell.agents.tools import Shelf
 from questwell.errors import Untrainable
 from questwell.llm.client import Message
-from questwell.llm.policy import ChatCodec, Policy, PolicyClient, Tokenizer, TokenOutput
+from questwell.llm.codec import ChatCodec, Tokenizer
+from questwell.llm.policy import Policy, PolicyClient, TokenOutput
 from questwell.retrieval.choose import open_retriever
 from questwell.retrieval.index.lexical import LexicalIndex
 from questwell.retrieval.retriever import Retriever

@@ -7,7 +7,8 @@ from pydantic import BaseModel
 from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopOutput
 
 from questwell.errors import ConfigError, Untrainable
-from questwell.llm.policy import ChatCodec, Policy, PolicyClient
+from questwell.llm.codec import ChatCodec
+from questwell.llm.policy import Policy, PolicyClient
 from questwell.training.engines.verl.agent_loop import Engine, codec_of, output_of
 from questwell.training.engines.verl.reward import Played
 from questwell.training.engines.verl.together import Tables

@@ -1,6 +1,6 @@
 import pytest
 
-from questwell.agents.staged.phrases import as_phrase, can_be_replaced
+from questwell.staged.phrases import as_phrase, can_be_replaced
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from questwell.agents.prompts import Prompts
 from questwell.agents.rollout import Budget
 from questwell.agents.session import Session
-from questwell.agents.staged.moves import Moves
 from questwell.agents.tools import Shelf
 from questwell.errors import ContextOverflow, LLMError, RetrievalError
 from questwell.scoring.answers import contains, normalise
+from questwell.staged.moves import Moves
 from questwell.types.trajectory import Role, StopReason, Style, Trajectory
 
 WHOLE_FIRST = 4

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from questwell.agents.staged.spans import Span, is_about, name_weight, names, spans, stands_alone
 from questwell.retrieval.corpora.corpus import subject
 from questwell.scoring.answers import contains, normalise
+from questwell.staged.spans import Span, is_about, name_weight, names, spans, stands_alone
 from questwell.types.corpus import Passage
 from questwell.types.game import AnswerType
 

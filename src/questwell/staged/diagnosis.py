@@ -4,8 +4,8 @@ import itertools
 from dataclasses import dataclass
 
 from questwell.agents.proposer import Case
-from questwell.agents.staged.chain import Chain
 from questwell.scoring.answers import normalise
+from questwell.staged.chain import Chain
 from questwell.types.game import FeedbackKind, Round
 
 

@@ -1,6 +1,6 @@
 import random
 
-from questwell.agents.staged.chain import Link, chains, depths, links
+from questwell.staged.chain import Link, chains, depths, links
 from questwell.types.corpus import Passage
 from questwell.types.game import AnswerType
 

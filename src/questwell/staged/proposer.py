@@ -9,14 +9,14 @@ from questwell.agents.prompts import Prompts
 from questwell.agents.proposer import Case, Draft
 from questwell.agents.rollout import Budget
 from questwell.agents.session import Session
-from questwell.agents.staged.chain import Chain, Link, chains, depths, links, skips_a_step
-from questwell.agents.staged.diagnosis import Diagnosis, diagnose
-from questwell.agents.staged.moves import Moves
-from questwell.agents.staged.spans import Span, names, spans
-from questwell.agents.staged.writer import Worded, Writer
 from questwell.errors import ContextOverflow, LLMError, RetrievalError
 from questwell.retrieval.corpora.corpus import subject
 from questwell.scoring.answers import normalise
+from questwell.staged.chain import Chain, Link, chains, depths, links, skips_a_step
+from questwell.staged.diagnosis import Diagnosis, diagnose
+from questwell.staged.moves import Moves
+from questwell.staged.spans import Span, names, spans
+from questwell.staged.writer import Worded, Writer
 from questwell.types.corpus import Passage
 from questwell.types.game import Feedback, FeedbackKind, Proposal, Round, Seed
 from questwell.types.trajectory import Role, StopReason, Style, Trajectory

@@ -1,6 +1,6 @@
 import pytest
 
-from questwell.agents.staged.spans import fact, is_about, names, spans, stands_alone
+from questwell.staged.spans import fact, is_about, names, spans, stands_alone
 from questwell.types.corpus import Passage
 from questwell.types.game import AnswerType
 

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from questwell.agents import form
-from questwell.agents.staged.chain import Chain, Link
-from questwell.agents.staged.moves import Moves
-from questwell.agents.staged.phrases import as_phrase, can_be_replaced
-from questwell.agents.staged.spans import Span, fact
 from questwell.agents.tools import neutralise, show
 from questwell.retrieval.corpora.corpus import subject
 from questwell.scoring.answers import contains, exact_match
+from questwell.staged.chain import Chain, Link
+from questwell.staged.moves import Moves
+from questwell.staged.phrases import as_phrase, can_be_replaced
+from questwell.staged.spans import Span, fact
 from questwell.types.corpus import Passage
 from questwell.types.game import Seed, Step
 

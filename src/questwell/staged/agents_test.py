@@ -9,17 +9,17 @@ from questwell.agents.prompts import Prompts
 from questwell.agents.proposer import Case, Draft
 from questwell.agents.rollout import Budget
 from questwell.agents.session import DirectSession
-from questwell.agents.staged.chain import Chain, chains
-from questwell.agents.staged.diagnosis import diagnose
-from questwell.agents.staged.moves import Moves
-from questwell.agents.staged.proposer import StagedProposer
-from questwell.agents.staged.solver import StagedSolver, parts, stands_in
-from questwell.agents.staged.spans import Span
-from questwell.agents.staged.writer import Worded, Writer
 from questwell.errors import LLMTimeout, RetrievalTimeout
 from questwell.llm.client import Request
 from questwell.llm.scripted import Answer, ScriptedLLM
 from questwell.scoring.answers import normalise
+from questwell.staged.chain import Chain, chains
+from questwell.staged.diagnosis import diagnose
+from questwell.staged.moves import Moves
+from questwell.staged.proposer import StagedProposer
+from questwell.staged.solver import StagedSolver, parts, stands_in
+from questwell.staged.spans import Span
+from questwell.staged.writer import Worded, Writer
 from questwell.types.corpus import Hit, Passage
 from questwell.types.game import AnswerType, Attempt, FeedbackKind, Judgement, Label, Outcome, Round, Seed, Verdict
 from questwell.types.trajectory import StopReason, Trajectory

@@ -1,0 +1,100 @@
+"""Dialogues to token ids, piece by piece, as a tokenizer's chat template writes them."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Protocol
+
+from questwell.llm.client import Message
+
+_MODEL_SPEAKS = "@model-speaks-here@"
+
+
+PLAIN_TEMPLATE = (
+    "{% for message in messages %}{{ message['content'] }}"
+    "{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}\n{% endfor %}"
+)
+"""For base models, whose tokenizer has no chat template: one text, message after message."""
+
+
+class Tokenizer(Protocol):
+    """The part of a Hugging Face tokenizer that is used here."""
+
+    chat_template: str | None
+    eos_token: str
+    eos_token_id: int
+
+    def apply_chat_template(
+        self,
+        conversation: list[dict[str, str]],
+        *,
+        tokenize: bool,
+        add_generation_prompt: bool,
+        chat_template: str | None,
+    ) -> str:
+        """The dialogue as text."""
+        ...
+
+    def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
+        """Ids of `text`."""
+        ...
+
+    def decode(self, token_ids: list[int], *, skip_special_tokens: bool) -> str:
+        """Text of ids."""
+        ...
+
+
+class ChatCodec:
+    """Dialogues to ids, piece by piece, as the tokenizer's chat template writes them."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        """Use the template of `tokenizer`; `PLAIN_TEMPLATE` when it has none."""
+        self.tokenizer = tokenizer
+        self._template = None if tokenizer.chat_template else PLAIN_TEMPLATE
+        self._encode = lru_cache(maxsize=4096)(self._encoded)
+
+    @property
+    def end(self) -> int:
+        """Id of the token that ends a message."""
+        return self.tokenizer.eos_token_id
+
+    def encode(self, dialogue: Sequence[Message]) -> tuple[int, ...]:
+        """Ids of the dialogue up to where the model speaks next.
+
+        The model's own messages are spliced in as they were sampled. The pieces between them are encoded each by
+        itself, so a longer dialogue begins with exactly the ids of a shorter one.
+        """
+        spoken = [at for at, message in enumerate(dialogue) if message.token_ids]
+        ids = list(self._encode(self._render(dialogue[: spoken[0] if spoken else None])))
+        for at, following in zip(spoken, (*spoken, len(dialogue))[1:], strict=True):
+            said = dialogue[at].token_ids
+            ids += (*said, *self._between(dialogue[at + 1 : following], ended=said[-1] == self.end))
+        return tuple(ids)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of sampled ids, without the token that ends a message."""
+        said = ids[:-1] if ids and ids[-1] == self.end else ids
+        return self.tokenizer.decode(list(said), skip_special_tokens=False)  # a tag may be a special token
+
+    def message(self, text: str, *, ends: bool = True) -> tuple[int, ...]:
+        """Ids of a message that no model of this tokenizer sampled: for demonstrations."""
+        return (*self._encode(text), self.end) if ends else self._encode(text)
+
+    def _between(self, messages: Sequence[Message], *, ended: bool) -> tuple[int, ...]:
+        """What stands between two messages of the model: the end of the first, unless it wrote it, and the rest."""
+        whole = self._render((Message("user", "."), Message("assistant", _MODEL_SPEAKS), *messages))
+        text = whole.partition(_MODEL_SPEAKS)[2]
+        if ended:
+            before, end, after = text.partition(self.tokenizer.eos_token)
+            text = after if end and not before.strip() else text
+        return self._encode(text)
+
+    def _render(self, messages: Sequence[Message]) -> str:
+        return self.tokenizer.apply_chat_template(
+            [{"role": message.role, "content": message.content} for message in messages],
+            tokenize=False,
+            add_generation_prompt=True,
+            chat_template=self._template,
+        )
+
+    def _encoded(self, text: str) -> tuple[int, ...]:
+        return tuple(self.tokenizer.encode(text, add_special_tokens=False))
