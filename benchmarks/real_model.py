@@ -85,11 +85,11 @@ def main() -> None:
         losses.append(round(loss, 3))
         print(f"warm start {step}: {loss:.3f}, {time.perf_counter() - started:.0f} s", flush=True)
 
-    def watch(metrics: Metrics, steps: int) -> None:
+    def on_progress(metrics: Metrics, steps: int) -> None:
         line = {name: round(metrics[name], 4) for name in SHOWN if name in metrics}
         print(f"step {metrics['step']:.0f}: {line}, {time.perf_counter() - started:.0f} s", flush=True)
 
-    done = run(config, folder / "run", watch=watch, warming=warming)
+    done = run(config, folder / "run", on_progress=on_progress, warming=warming)
     seconds, cpu_s = time.perf_counter() - started, time.process_time() - cpu
     steps = read_metrics(folder / "run" / "metrics.jsonl")
     told |= {

@@ -21,7 +21,7 @@ from questwell.games.ssp import Rules, Step, propose
 from questwell.recipes.selfplay.config import Trained
 from questwell.recipes.selfplay.loop import configure, run
 from questwell.recipes.selfplay.record import Record, StepRow, series
-from questwell.recipes.selfplay.setup import open_means
+from questwell.recipes.selfplay.setup import open_setup
 from questwell.recipes.selfplay.toy import school
 from questwell.toy.world import PROMPTS
 from questwell.types.game import Place
@@ -106,7 +106,7 @@ def played(work: Path, train: Trained, seed: int, steps: int) -> list[StepRow]:
     }
     config = configure(folder, values, resume=True)
     started = time.time()
-    run(config, folder, resume=True, watch=lambda row: tell(folder.name, row, started))
+    run(config, folder, resume=True, on_progress=lambda row: tell(folder.name, row, started))
     return Record(folder).rows()
 
 
@@ -121,7 +121,7 @@ def tell(name: str, row: StepRow, started: float) -> None:
 
 
 def summary(runs: list[list[StepRow]]) -> dict[str, object]:
-    """Means over the seeds, with the spread (standard deviation) and each seed's own figure."""
+    """Setup over the seeds, with the spread (standard deviation) and each seed's own figure."""
 
     def over(values: list[float]) -> dict[str, object]:
         spread = statistics.stdev(values) if len(values) > 1 else None
@@ -153,8 +153,8 @@ async def verification(folder: Path, seed: int, proposals: int) -> list[dict[str
     A question is wrong when its true answer is not the one that it was written for; the toy world knows.
     """
     config = configure(folder, {}, resume=True)
-    means = open_means(config, folder)
-    trainer, players, world = means.trainer, means.players, means.world
+    setup = open_setup(config, folder)
+    trainer, players, world = setup.trainer, setup.players, setup.world
 
     def sessions(place: Place) -> DirectSession:
         return DirectSession(trainer.client(f"{place}"), world.retriever)
@@ -193,8 +193,8 @@ def picture(rows: dict[str, list[list[StepRow]]], path: Path) -> None:
             for steps, values in lines:
                 axes.plot(steps, values, color=colour, alpha=0.25)
             steps = lines[0][0]
-            means = [statistics.fmean(column) for column in zip(*(values for _, values in lines), strict=False)]
-            axes.plot(steps[: len(means)], means, color=colour, label=name, linewidth=2)
+            setup = [statistics.fmean(column) for column in zip(*(values for _, values in lines), strict=False)]
+            axes.plot(steps[: len(setup)], setup, color=colour, label=name, linewidth=2)
         axes.set_title(panel)
         axes.set_xlabel("step")
         axes.legend(fontsize="small")

@@ -92,7 +92,7 @@ def main() -> None:
     values = {**SETTINGS, "model": str(taught), "prompts": prompts, "steps": given.steps}
     folder = given.work / "run"
     started, cpu = time.perf_counter(), time.process_time()
-    run(configure(folder, values, resume=True), folder, resume=True, watch=tell)
+    run(configure(folder, values, resume=True), folder, resume=True, on_progress=tell)
     rows = Record(folder).rows()
     report.write(
         "selfplay_text",
@@ -122,10 +122,10 @@ def teach(model: str, prompts: Prompts, steps: int, out: Path) -> None:
     views = [demonstration_of(dialogue, start.codec) for dialogue in shown]
     schooling = Schooling(steps=steps, batch=3, learning_rate=5e-4, micro_tokens=1024)
 
-    def watch(step: int, loss: float) -> None:
+    def on_progress(step: int, loss: float) -> None:
         print(f"teaching {step}: {loss:.3f}", flush=True)
 
-    warm_start(start, views, schooling, lora=Lora(8, 16), watch=watch).save(out)
+    warm_start(start, views, schooling, lora=Lora(8, 16), on_step=on_progress).save(out)
 
 
 async def lessons(prompts: Prompts) -> list[list[Message]]:

@@ -52,7 +52,7 @@ from questwell.agents.solver import FreeSolver
 from questwell.llm.pretrained import Pretrained, load
 from questwell.recipes.runs.config import resolve
 from questwell.recipes.train.config import TOY, TrainConfig
-from questwell.recipes.train.setup import open_train_means
+from questwell.recipes.train.setup import open_train_setup
 from questwell.scoring.answers import exact_match
 from questwell.toy.model import toy_model, toy_tokenizer
 from questwell.toy.world import PROMPTS
@@ -124,7 +124,7 @@ def policy(setting: Setting) -> Pretrained:
     """Random weights; for `searches` the toy policy after its warm start."""
     if setting.searches:
         with tempfile.TemporaryDirectory() as folder:
-            open_train_means(resolve(TrainConfig, TOY, {"data": "toy"}), Path(folder))
+            open_train_setup(resolve(TrainConfig, TOY, {"data": "toy"}), Path(folder))
             return load(f"{folder}/initial")
     tokenizer = toy_tokenizer(f"w{number}" for number in range(setting.words))
     context = setting.prompt_tokens + setting.completion_tokens + 8

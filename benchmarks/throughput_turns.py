@@ -35,7 +35,7 @@ class Question:
     right: Callable[[str], bool]
 
 
-class Watch:
+class OnProgress:
     """Seconds, by the clock and of this process's CPU time, added up over what is done within it."""
 
     def __init__(self) -> None:
@@ -57,8 +57,8 @@ class Watch:
 class Turn:
     """One step of one trainer."""
 
-    rollout: Watch = field(default_factory=Watch)
-    whole: Watch = field(default_factory=Watch)
+    rollout: OnProgress = field(default_factory=OnProgress)
+    whole: OnProgress = field(default_factory=OnProgress)
     sampled: int = 0
     trained: int = 0
     attempts: int = 0

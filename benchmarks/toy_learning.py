@@ -23,7 +23,7 @@ from questwell.llm.pretrained import load
 from questwell.recipes.runs.config import resolve
 from questwell.recipes.train.config import TOY, TrainConfig
 from questwell.recipes.train.loop import train
-from questwell.recipes.train.setup import TrainMeans, make_algorithm, make_options, open_train_means
+from questwell.recipes.train.setup import TrainSetup, make_algorithm, make_options, open_train_setup
 from questwell.scoring.answers import exact_match
 from questwell.toy.world import ToyQuestion, ToyWorld
 from questwell.training.curves import draw
@@ -71,20 +71,20 @@ async def learn(name: str, seed: int, steps: int, folder: Path, initial: Path) -
     if initial.exists():
         folder.mkdir(parents=True)
         shutil.copytree(initial, folder / "initial")
-    means = open_train_means(config, folder)
+    setup = open_train_setup(config, folder)
     shutil.copytree(folder / "initial", initial, dirs_exist_ok=True)
     if name.endswith("off"):
         options = replace(make_options(config), mask_inserted=False)
         trainer = Trainer(load(str(initial)), {Role.SOLVER: make_algorithm(config)}, options)
-        means = replace(means, trainer=trainer)
+        setup = replace(setup, trainer=trainer)
     warm_s = time.perf_counter() - started
     world = ToyWorld(seed=seed)
     questions = {"train": world.questions(2), "test": world.questions(2, test=True)}
-    before = {split: await right(means, asked) for split, asked in questions.items()}
+    before = {split: await right(setup, asked) for split, asked in questions.items()}
     started, cpu = time.perf_counter(), time.process_time()
-    await train(config, folder, means)
+    await train(config, folder, setup)
     seconds, cpu_s = time.perf_counter() - started, time.process_time() - cpu
-    after = {split: await right(means, asked) for split, asked in questions.items()}
+    after = {split: await right(setup, asked) for split, asked in questions.items()}
     curve = [round(row["accuracy"], 4) for row in read_metrics(folder / "metrics.jsonl")]
     return {
         "run": name,
@@ -98,13 +98,13 @@ async def learn(name: str, seed: int, steps: int, folder: Path, initial: Path) -
     }
 
 
-async def right(means: TrainMeans, questions: tuple[ToyQuestion, ...]) -> float:
+async def right(setup: TrainSetup, questions: tuple[ToyQuestion, ...]) -> float:
     """Exact match over fresh samples at temperature 1, a fraction."""
 
     async def one(question: ToyQuestion, attempt: int) -> bool:
-        session = DirectSession(means.trainer.client(), means.retriever)
+        session = DirectSession(setup.trainer.client(), setup.retriever)
         place = Place(question.id, -1, Role.SOLVER, attempt)  # no step of the training has this place
-        played = await means.solver.solve(question.question, session, place.random_seed(0))
+        played = await setup.solver.solve(question.question, session, place.random_seed(0))
         return exact_match(played.answer or "", [question.answer])
 
     found = await asyncio.gather(*(one(question, at) for question in questions for at in range(SAMPLES)))

@@ -16,12 +16,12 @@ from questwell.cli.app import app
 from questwell.errors import LLMUnavailable
 from questwell.llm.client import Completion, Request
 from questwell.llm.scripted import ScriptedLLM
-from questwell.recipes.corpus.index import Watching
+from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.dataset.export import read_items
 from questwell.recipes.generate import loop as recipe
 from questwell.recipes.generate import preview
 from questwell.recipes.generate.config import Config
-from questwell.recipes.generate.setup import Means
+from questwell.recipes.generate.setup import Setup
 
 VERBS = ("doctor", "index", "generate", "status", "show", "export")
 HOSTILE = "[red]Who[/red] \x1b[31mis\x1b[0m \u202eevil\u202c [/bold]:"
@@ -46,11 +46,11 @@ def generate_flags(library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def script(monkeypatch: pytest.MonkeyPatch, answer: object) -> None:
-    def scripted(config: Config, watching: Watching | None = None) -> Means:
-        return world.means(config, ScriptedLLM(answer))  # type: ignore[arg-type]
+    def scripted(config: Config, index_progress: IndexProgress | None = None) -> Setup:
+        return world.setup(config, ScriptedLLM(answer))  # type: ignore[arg-type]
 
-    monkeypatch.setattr(recipe, "open_means", scripted)
-    monkeypatch.setattr(preview, "open_means", scripted)
+    monkeypatch.setattr(recipe, "open_setup", scripted)
+    monkeypatch.setattr(preview, "open_setup", scripted)
 
 
 def test_help_names_each_verb_and_each_key() -> None:
@@ -239,7 +239,7 @@ def test_interrupting_ends_cleanly_and_can_be_resumed(library: Path, tmp_path: P
     program = (
         "import sys, world; from pathlib import Path; from questwell.cli.app import main;"
         "from questwell.llm.scripted import ScriptedLLM; from questwell.recipes.generate import loop as g;"
-        "g.open_means = lambda config, watching=None: world.means(config, ScriptedLLM(world.play, latency_s=0.02));"
+        "g.open_setup = lambda config, watching=None: world.means(config, ScriptedLLM(world.play, latency_s=0.02));"
         "main()"
     )
     keys = (f"--{key.replace('_', '-')}={value}" for key, value in world.values(library).items())

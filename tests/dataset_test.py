@@ -32,7 +32,7 @@ def run(library: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("runs") / "run"
     config = world.config(library, seeds=60, early_stop=False)
-    asyncio.run(generate(config, folder, world.means(config)))
+    asyncio.run(generate(config, folder, world.setup(config)))
     return folder
 
 

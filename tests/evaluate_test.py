@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import world
-from evaluation_world import JUDGE, answer, config, ledger, means, values, write_questions
+from evaluation_world import JUDGE, answer, config, ledger, setup, values, write_questions
 from typer.testing import CliRunner
 
 from questwell.agents.prompts import Prompts
@@ -41,7 +41,7 @@ async def play(library: Path, bench: Path, run: Path, llm: LLM | None = None, **
     resume, limit = bool(given.pop("resume", False)), given.pop("limit", None)
     chosen = configure(run, {} if resume and not given else values(library, bench, **given), resume=resume)
     assert limit is None or isinstance(limit, int)
-    return await evaluate(chosen, questions_of(chosen), run, means(chosen, llm), resume=resume, limit=limit)
+    return await evaluate(chosen, questions_of(chosen), run, setup(chosen, llm), resume=resume, limit=limit)
 
 
 async def test_every_attempt_is_scored_and_the_outcomes_are_apart(library: Path, bench: Path, tmp_path: Path) -> None:
@@ -331,7 +331,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(library: Path, bench
     assert (planned.asked, planned.found, found.attempts) == (10, QUESTIONS, 20)
     assert found.most_calls == 20 * (3 + 2)
     llm = ScriptedLLM(answer)
-    asyncio.run(evaluate(chosen, questions_of(chosen), tmp_path / "run", means(chosen, llm)))
+    asyncio.run(evaluate(chosen, questions_of(chosen), tmp_path / "run", setup(chosen, llm)))
     assert len(llm.requests) <= found.most_calls
     flags = [f"--{key.replace('_', '-')}={value}" for key, value in values(library, bench, sample="10").items()]
     shown = CliRunner().invoke(app, ["evaluate", *flags, "--dry-run"])

@@ -11,7 +11,7 @@ import world
 from questwell.llm.client import LLM, Completion, Request
 from questwell.llm.scripted import ScriptedLLM
 from questwell.recipes.evaluate.config import EvalConfig
-from questwell.recipes.evaluate.setup import EvalMeans, open_eval_means
+from questwell.recipes.evaluate.setup import EvalSetup, open_eval_setup
 from questwell.recipes.runs.config import resolve
 from questwell.store.reader import RunReader
 from questwell.types.trajectory import Role
@@ -61,11 +61,11 @@ def config(library: Path, bench: Path, **given: object) -> EvalConfig:
     return resolve(EvalConfig, values(library, bench, **given))
 
 
-def means(chosen: EvalConfig, llm: LLM | None = None) -> EvalMeans:
+def setup(chosen: EvalConfig, llm: LLM | None = None) -> EvalSetup:
     """The real retriever and agents, driven by the script."""
-    opened = open_eval_means(chosen)
+    opened = open_eval_setup(chosen)
     scripted = llm or ScriptedLLM(answer)
-    return EvalMeans(
+    return EvalSetup(
         opened.retriever,
         dict.fromkeys((Role.SOLVER, Role.JUDGE), scripted),
         opened.solver,

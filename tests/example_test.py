@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from questwell.agents.prompts import Prompts
-from questwell.agents.proposer import Case, FreeProposer
+from questwell.agents.proposer import FreeProposer
 from questwell.agents.protocol import Limits, Tags
 from questwell.agents.rollout import Budget
 from questwell.agents.session import DirectSession
@@ -28,7 +28,17 @@ from questwell.toy.selfplay import truth
 from questwell.toy.world import PROMPTS, ToyWorld
 from questwell.types.corpus import Hit, Passage
 from questwell.types.dataset import Item
-from questwell.types.game import AnswerType, Attempt, FeedbackKind, Judgement, Label, Proposal, Round, Seed
+from questwell.types.game import (
+    AnswerType,
+    Attempt,
+    ExecutionFeedback,
+    FeedbackKind,
+    Judgement,
+    Label,
+    Proposal,
+    Round,
+    Seed,
+)
 from questwell.types.trajectory import Role, StopReason, Style, Trajectory, Turn
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "examples" / "from_corpus_to_agent"))
@@ -116,7 +126,7 @@ async def repaired(monkeypatch: pytest.MonkeyPatch, kind: FeedbackKind) -> list[
         attempt = judged(draft.proposal.question, tuple(queries), at, label)
         verdict = decide([attempt], 1, one.target, StepTarget(), unscored_is_wrong=False)
         rounds = (Round(0, draft.proposal, (attempt,), verdict, None),)
-        mended, feedback = await PROPOSER.repair(one, rounds, Case(kind, attempt), session(), number)
+        mended, feedback = await PROPOSER.repair(one, rounds, ExecutionFeedback(kind, attempt), session(), number)
         assert mended.proposal is not None and feedback is not None and feedback.explanation
         found.append((draft.proposal, mended.proposal, attempt))
     assert len(found) > 30

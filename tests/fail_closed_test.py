@@ -91,9 +91,9 @@ async def run(
 ) -> Report:
     given = {} if resume else world.values(library, seeds=SEEDS, solver_turns=5, max_errors=SEEDS + 1, seed_words=0)
     config = configure(folder, given, resume=resume)
-    means = world.means(config, llm or ScriptedLLM(honest))
-    means = replace(means, library=Faulty(means.library, search or (lambda query, hits: hits)))
-    return await generate(config, folder, means, resume=resume)
+    setup = world.setup(config, llm or ScriptedLLM(honest))
+    setup = replace(setup, library=Faulty(setup.library, search or (lambda query, hits: hits)))
+    return await generate(config, folder, setup, resume=resume)
 
 
 def plays(folder: Path) -> list[Play]:

@@ -12,12 +12,12 @@ from questwell.cli.app import app
 from questwell.errors import ConfigChanged, ConfigError, LLMUnavailable, StoreError
 from questwell.llm.client import Completion, Request
 from questwell.llm.scripted import ScriptedLLM
-from questwell.recipes.corpus.index import Watching
+from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.generate import gates as recipe
 from questwell.recipes.generate.config import Config
 from questwell.recipes.generate.gates import GatesReport, check_run, parse_gates
 from questwell.recipes.generate.loop import configure, generate
-from questwell.recipes.generate.setup import Means
+from questwell.recipes.generate.setup import Setup
 from questwell.recipes.reports.story import story
 from questwell.store.reader import FILE_NAME
 from questwell.types.game import Gate, GateOutcome
@@ -33,7 +33,7 @@ async def run(library: Path, tmp_path: Path) -> Path:
 
 async def made(library: Path, folder: Path, **given: object) -> Path:
     config = configure(folder, world.values(library, seeds=SEEDS, **given), resume=False)
-    await generate(config, folder, world.means(config))
+    await generate(config, folder, world.setup(config))
     return folder
 
 
@@ -41,10 +41,10 @@ async def made(library: Path, folder: Path, **given: object) -> Path:
 def llm(monkeypatch: pytest.MonkeyPatch) -> ScriptedLLM:
     scripted = ScriptedLLM(world.play)
 
-    def opened(config: Config, watching: Watching | None = None) -> Means:
-        return world.means(config, scripted)
+    def opened(config: Config, index_progress: IndexProgress | None = None) -> Setup:
+        return world.setup(config, scripted)
 
-    monkeypatch.setattr(recipe, "open_means", opened)
+    monkeypatch.setattr(recipe, "open_setup", opened)
     return scripted
 
 
@@ -86,7 +86,7 @@ async def test_an_interrupted_check_goes_on(run: Path, tmp_path: Path, monkeypat
         return world.play(request)
 
     for script in (flaky, world.play):
-        monkeypatch.setattr(recipe, "open_means", lambda c, w=None, s=script: world.means(c, ScriptedLLM(s)))
+        monkeypatch.setattr(recipe, "open_setup", lambda c, w=None, s=script: world.setup(c, ScriptedLLM(s)))
         if script is flaky:
             with pytest.raises(KeyboardInterrupt):
                 check_run_now(run, tmp_path / "out")
@@ -115,12 +115,12 @@ async def test_failures_are_no_pass_and_another_model_is_refused(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     down = ScriptedLLM(lambda request: LLMUnavailable("down"))
-    monkeypatch.setattr(recipe, "open_means", lambda c, w=None: world.means(c, down))
+    monkeypatch.setattr(recipe, "open_setup", lambda c, w=None: world.setup(c, down))
     report = await _thread(check, run, tmp_path / "out")
     assert report.stopped == report.questions
     assert {row.gate: row.outcomes for row in report.gates}[Gate.EVIDENCE] == {GateOutcome.ERRORED: report.questions}
     other = ScriptedLLM(world.play, name="another")
-    monkeypatch.setattr(recipe, "open_means", lambda c, w=None: world.means(c, other))
+    monkeypatch.setattr(recipe, "open_setup", lambda c, w=None: world.setup(c, other))
     with pytest.raises(ConfigChanged, match="solver model"):
         await _thread(check, run, tmp_path / "out")
 
@@ -131,10 +131,10 @@ async def test_another_index_is_searched_only_when_asked_for(
     changed = tmp_path / "bridges.jsonl"
     changed.write_text((library / "bridges.jsonl").read_text().replace("river", "sea"))
 
-    def opened(config: Config, watching: Watching | None = None) -> Means:
-        return world.means(config.model_copy(update={"corpus": str(changed), "index": tmp_path / "index"}), llm)
+    def opened(config: Config, index_progress: IndexProgress | None = None) -> Setup:
+        return world.setup(config.model_copy(update={"corpus": str(changed), "index": tmp_path / "index"}), llm)
 
-    monkeypatch.setattr(recipe, "open_means", opened)
+    monkeypatch.setattr(recipe, "open_setup", opened)
     with pytest.raises(ConfigChanged, match="shortcut and unique would search it"):
         await _thread(check, run, tmp_path / "out")
     assert (await _thread(check, run, tmp_path / "out", "closed-book,evidence")).questions > 5

@@ -13,7 +13,7 @@ from questwell.llm.client import Completion, Request
 from questwell.llm.scripted import ScriptedLLM
 from questwell.recipes.dataset.export import Format, export, read_items
 from questwell.recipes.generate.loop import Ending, Report, configure, generate
-from questwell.recipes.generate.setup import open_means
+from questwell.recipes.generate.setup import open_setup
 from questwell.recipes.reports.items import items
 from questwell.recipes.reports.status import status
 from questwell.recipes.reports.story import story
@@ -30,7 +30,7 @@ async def play(library: Path, run: Path, llm: ScriptedLLM | None = None, **given
     limit = given.pop("limit", None)
     assert limit is None or isinstance(limit, int)
     config = configure(run, {} if resume and not given else world.values(library, **given), resume=resume)
-    return await generate(config, run, world.means(config, llm), resume=resume, limit=limit)
+    return await generate(config, run, world.setup(config, llm), resume=resume, limit=limit)
 
 
 def ledger(run: Path) -> list[tuple[object, ...]]:
@@ -53,10 +53,10 @@ async def test_a_callers_own_models_play_under_the_names_of_the_config(library: 
     scripted = {name: ScriptedLLM(world.play, name=name) for name in ("writer", "reader")}
     config = configure(tmp_path, world.values(library, seeds=6, llm="writer", solver_llm="reader"), resume=False)
     with pytest.raises(ConfigError, match="'writer'"):
-        open_means(config)
-    means = open_means(config, clients=scripted)
-    assert means.facts()["solver model"] == "reader" and means.facts()["judge model"] == "writer"
-    assert (await generate(config, tmp_path, means)).ending is Ending.COMPLETE
+        open_setup(config)
+    setup = open_setup(config, clients=scripted)
+    assert setup.facts()["solver model"] == "reader" and setup.facts()["judge model"] == "writer"
+    assert (await generate(config, tmp_path, setup)).ending is Ending.COMPLETE
     roles = {
         name: {request.messages[0].content.split()[1] for request in llm.requests} for name, llm in scripted.items()
     }
@@ -357,7 +357,7 @@ async def test_two_writers_are_refused_and_readers_are_not(library: Path, tmp_pa
 async def test_progress_counts_up_to_the_funnel(library: Path, tmp_path: Path) -> None:
     told: list[Progress] = []
     config = world.config(library, seeds=12)
-    await generate(config, tmp_path / "run", world.means(config), watch=told.append)
+    await generate(config, tmp_path / "run", world.setup(config), on_progress=told.append)
     assert [progress.done for progress in told] == sorted(progress.done for progress in told)
     last = told[-1]
     assert last.done == last.total == 12 == last.accepted + sum(last.rejected.values())

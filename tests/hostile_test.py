@@ -26,7 +26,7 @@ from questwell.llm.prices import Price
 from questwell.llm.scripted import ScriptedLLM
 from questwell.recipes.dataset.export import Format, export
 from questwell.recipes.generate.loop import Ending, Report, configure, generate
-from questwell.recipes.generate.setup import open_means
+from questwell.recipes.generate.setup import open_setup
 from questwell.recipes.reports.items import items
 from questwell.recipes.reports.status import status
 from questwell.recipes.reports.story import listing, story
@@ -74,7 +74,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "prompts").mkdir()
     for name, text in world._PROMPTS.items():
         (folder / "prompts" / f"{name}.md").write_text(text, encoding="utf-8")
-    open_means(world.config(folder, seeds=1))
+    open_setup(world.config(folder, seeds=1))
     return folder
 
 
@@ -144,13 +144,13 @@ async def run(library: Path, folder: Path, fake: Moody | None, *, resume: bool =
     limits = {"proposer_turns": 2, "solver_turns": 6, "max_errors": 1000, "seed_words": 0}
     given = {} if resume else world.values(library, seeds=1000, **limits)
     config = configure(folder, given, resume=resume)
-    means = world.means(config, ScriptedLLM(gullible, name="m"))
+    setup = world.setup(config, ScriptedLLM(gullible, name="m"))
     if fake is None:
-        return await generate(config, folder, means, resume=resume)
+        return await generate(config, folder, setup, resume=resume)
     options = OpenAIOptions(max_retries=3, backoff_s=0.001, max_wait_s=0.02)
     client = OpenAIClient("m", fake.base_url, pricing=Price(1.0, 1.0), options=options)
     try:
-        return await generate(config, folder, replace(means, llms=dict.fromkeys(Role, client)), resume=resume)
+        return await generate(config, folder, replace(setup, llms=dict.fromkeys(Role, client)), resume=resume)
     finally:
         await client.aclose()
 

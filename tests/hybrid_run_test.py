@@ -111,25 +111,25 @@ async def test_a_run_keeps_its_retriever(library: Path, tmp_path: Path) -> None:
     given = world.values(library, seeds=2)
     hybrid = {**given, "retriever": "hybrid", "embedder": "wordllama"}
     config = configure(tmp_path / "run", hybrid, resume=False)
-    await generate(config, tmp_path / "run", world.means(config))
+    await generate(config, tmp_path / "run", world.setup(config))
     config = configure(tmp_path / "run", {"seeds": 3}, resume=True)
     assert (config.retriever, config.embedder) == ("hybrid", "wordllama")
-    means = world.means(config)
-    assert "hybrid.1(wordllama-l2-supercat-256,0.3)" in means.facts()["retriever"]
-    assert (await generate(config, tmp_path / "run", means, resume=True)).ending == "complete"
+    setup = world.setup(config)
+    assert "hybrid.1(wordllama-l2-supercat-256,0.3)" in setup.facts()["retriever"]
+    assert (await generate(config, tmp_path / "run", setup, resume=True)).ending == "complete"
     other = configure(tmp_path / "run", {"retriever": "lexical"}, resume=True)
     with pytest.raises(ConfigChanged, match="retriever: 'hybrid' -> 'lexical'"):
-        await generate(other, tmp_path / "run", world.means(other), resume=True)
+        await generate(other, tmp_path / "run", world.setup(other), resume=True)
 
 
 async def test_a_run_from_before_these_keys_can_be_resumed(library: Path, tmp_path: Path) -> None:
     config = configure(tmp_path / "run", world.values(library, seeds=2), resume=False)
-    await generate(config, tmp_path / "run", world.means(config))
+    await generate(config, tmp_path / "run", world.setup(config))
     with sqlite3.connect(tmp_path / "run" / FILE_NAME) as run:
         saved = json.loads(run.execute("SELECT value FROM meta WHERE key = 'run'").fetchone()[0])
-        for key in ("retriever", "embedder", "two_legs"):
+        for key in ("retriever", "embedder", "dense_candidates"):
             del saved["config"][key]
         run.execute("UPDATE meta SET value = ? WHERE key = 'run'", (json.dumps(saved),))
     run.close()
     later = configure(tmp_path / "run", {"seeds": 3}, resume=True)
-    assert (await generate(later, tmp_path / "run", world.means(later), resume=True)).ending == "complete"
+    assert (await generate(later, tmp_path / "run", world.setup(later), resume=True)).ending == "complete"

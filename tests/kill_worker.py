@@ -24,8 +24,8 @@ CONCURRENCY = 8
 def play(library: Path, run: Path, seeds: int, log: Path) -> Ending:
     """One invocation, as `questwell generate --resume` makes it."""
     config = configure(run, world.values(library, seeds=seeds, concurrency=CONCURRENCY), resume=True)
-    means = world.means(config, ScriptedLLM(world.play, latency_s=LATENCY_S, log_path=log))
-    return asyncio.run(generate(config, run, means, resume=True)).ending
+    setup = world.setup(config, ScriptedLLM(world.play, latency_s=LATENCY_S, log_path=log))
+    return asyncio.run(generate(config, run, setup, resume=True)).ending
 
 
 def evaluate(library: Path, run: Path, questions: int, log: Path) -> Ending:
@@ -34,9 +34,9 @@ def evaluate(library: Path, run: Path, questions: int, log: Path) -> Ending:
     given = {"judge": evaluation_world.JUDGE, "attempts": 2, "temperature": 1.0, "concurrency": CONCURRENCY}
     config = evaluation.configure(run, evaluation_world.values(library, bench, **given), resume=True)
     llm = ScriptedLLM(evaluation_world.answer, latency_s=LATENCY_S, log_path=log)
-    means = evaluation_world.means(config, llm)
+    setup = evaluation_world.setup(config, llm)
     asked = evaluation.questions_of(config)
-    return asyncio.run(evaluation.evaluate(config, asked, run, means, resume=True)).ending
+    return asyncio.run(evaluation.evaluate(config, asked, run, setup, resume=True)).ending
 
 
 VERBS: dict[str, Callable[[Path, Path, int, Path], Ending]] = {"generate": play, "evaluate": evaluate}

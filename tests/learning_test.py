@@ -12,7 +12,7 @@ from questwell.llm.pretrained import load
 from questwell.recipes.runs.config import resolve
 from questwell.recipes.train.config import TOY, TrainConfig
 from questwell.recipes.train.loop import train
-from questwell.recipes.train.setup import make_algorithm, make_options, open_train_means
+from questwell.recipes.train.setup import make_algorithm, make_options, open_train_setup
 from questwell.training.metrics import read_metrics
 from questwell.training.trainer import Trainer
 from questwell.types.trajectory import Role
@@ -26,7 +26,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The policy after its warm start, which is right in half of its attempts."""
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("start")
-    open_train_means(resolve(TrainConfig, TOY, {"data": "toy"}), folder)
+    open_train_setup(resolve(TrainConfig, TOY, {"data": "toy"}), folder)
     return folder / "initial"
 
 
@@ -34,12 +34,12 @@ def learnt(algorithm: str, folder: Path, start: Path, *, masked: bool = True) ->
     """Share of right answers at each step."""
     shutil.copytree(start, folder / "initial")
     config = resolve(TrainConfig, TOY, {"data": "toy", "algorithm": algorithm, "steps": STEPS, "save_every": STEPS})
-    means = open_train_means(config, folder)
+    setup = open_train_setup(config, folder)
     if not masked:
         options = replace(make_options(config), mask_inserted=False)
         trainer = Trainer(load(str(start)), {Role.SOLVER: make_algorithm(config)}, options)
-        means = replace(means, trainer=trainer)
-    asyncio.run(train(config, folder, means))
+        setup = replace(setup, trainer=trainer)
+    asyncio.run(train(config, folder, setup))
     return [row["accuracy"] for row in read_metrics(folder / "metrics.jsonl")]
 
 

@@ -18,7 +18,7 @@ from questwell.recipes.reports.status import status
 
 async def play(library: Path, run: Path, **given: object) -> None:
     config = world.config(library, **{"seeds": 24, "early_stop": False, **given})
-    await generate(config, run, world.means(config))
+    await generate(config, run, world.setup(config))
 
 
 async def test_tables_and_pictures_of_two_variants(library: Path, tmp_path: Path) -> None:

@@ -104,11 +104,11 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def play(library: Path, run: Path, llm: ScriptedLLM | None = None, *, resume: bool = False, **given: object):
     config = configure(run, {} if resume else world.values(library, seeds=SEEDS, **given), resume=resume)
-    means = await asyncio.to_thread(world.means, config, llm)
+    setup = await asyncio.to_thread(world.setup, config, llm)
     try:
-        return await generate(config, run, means, resume=resume)
+        return await generate(config, run, setup, resume=resume)
     finally:
-        await means.aclose()
+        await setup.aclose()
 
 
 def accepted(run: Path) -> list[tuple[int, str, str]]:
@@ -160,8 +160,8 @@ def test_one_evaluation_four_retrievers(
     bench = evaluation_world.write_questions(tmp_path / "bench.jsonl", SEEDS)
     llm = ScriptedLLM(reads)
     monkeypatch.setattr(
-        "questwell.recipes.evaluate.loop.open_eval_means",
-        lambda config, watching=None: evaluation_world.means(config, llm),
+        "questwell.recipes.evaluate.loop.open_eval_setup",
+        lambda config, index_progress=None: evaluation_world.setup(config, llm),
     )
     system = evaluation_world.values(library, bench)
     corpus = {key: system.pop(key) for key in ("corpus", "index")}

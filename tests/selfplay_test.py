@@ -24,7 +24,7 @@ from questwell.recipes.selfplay import toy as selfplay_toy
 from questwell.recipes.selfplay.config import Config
 from questwell.recipes.selfplay.loop import Ending, configure, run, selfplay
 from questwell.recipes.selfplay.record import Record, StepRow
-from questwell.recipes.selfplay.setup import Means, open_means
+from questwell.recipes.selfplay.setup import Setup, open_setup
 from questwell.recipes.selfplay.toy import school
 from questwell.scoring.judge import Complete
 from questwell.store.lock import RunLock
@@ -215,9 +215,9 @@ class Asking:
         return Judgement(Label.RIGHT if reply.text == "yes" else Label.WRONG, "llm", reply.text)
 
 
-def judged(means: Means, judge: ScriptedLLM) -> Means:
-    gatekeeper = replace(means.players.gatekeeper, judge=Asking())
-    return replace(means, players=replace(means.players, gatekeeper=gatekeeper), llms={Role.JUDGE: judge})
+def judged(setup: Setup, judge: ScriptedLLM) -> Setup:
+    gatekeeper = replace(setup.players.gatekeeper, judge=Asking())
+    return replace(setup, players=replace(setup.players, gatekeeper=gatekeeper), llms={Role.JUDGE: judge})
 
 
 async def test_a_limit_of_spending_stops_between_kept_steps_and_nothing_is_paid_twice(
@@ -235,13 +235,13 @@ async def test_a_limit_of_spending_stops_between_kept_steps_and_nothing_is_paid_
     given = {**VALUES, "steps": 3, "save_every": 10}
     whole, paid = prepared(tmp_path / "whole", taught), judge()
     config = configure(whole, given, resume=False)
-    await selfplay(config, whole, judged(open_means(config, whole), paid))
+    await selfplay(config, whole, judged(open_setup(config, whole), paid))
 
     folder, again, endings, kept = prepared(tmp_path / "run", taught), judge(), [], []
     while not endings or endings[-1] is not Ending.COMPLETE:
         most = 7 + 23 * len(endings)
         config = configure(folder, {**({} if endings else given), "max_cost": most / 100}, resume=bool(endings))
-        report = await selfplay(config, folder, judged(open_means(config, folder), again), resume=bool(endings))
+        report = await selfplay(config, folder, judged(open_setup(config, folder), again), resume=bool(endings))
         endings.append(report.ending)
         kept.append(report.steps)
         assert len(again.requests) <= most + 36  # calls in flight end and are kept
@@ -255,7 +255,7 @@ async def test_a_limit_of_spending_stops_between_kept_steps_and_nothing_is_paid_
     unpriced = configure(tmp_path / "x", {**VALUES, "max_cost": 1.0}, resume=False)
     with pytest.raises(ConfigError, match="the price of 'scripted' is not known"):
         llm = ScriptedLLM(lambda request: "no", priced=False)
-        await selfplay(unpriced, tmp_path / "x", judged(open_means(unpriced, prepared(tmp_path / "x", taught)), llm))
+        await selfplay(unpriced, tmp_path / "x", judged(open_setup(unpriced, prepared(tmp_path / "x", taught)), llm))
 
 
 def test_minutes_end_a_run_that_asks_no_model_but_the_policy(taught: Path, tmp_path: Path) -> None:
@@ -277,7 +277,7 @@ async def test_an_independent_judge_is_asked_once_however_often_the_step_is_play
     asked = []
     for resume in (False, True):
         config = configure(folder, given, resume=resume)
-        await selfplay(config, folder, judged(open_means(config, folder), judge), resume=resume)
+        await selfplay(config, folder, judged(open_setup(config, folder), judge), resume=resume)
         asked.append(len(judge.requests))
         for path in (folder / "checkpoints").glob("step-*/*"):
             path.unlink() if path.is_file() else None  # as if it had been killed before its first checkpoint
@@ -331,8 +331,8 @@ def test_only_weights_under_an_adapter_may_be_half_as_wide(
     tiny().save(tmp_path / "model")
     (tmp_path / "c.jsonl").write_text('{"id": "a", "title": "Selby", "text": "Selby is a town of 900 people."}\n')
     values = {"model": str(tmp_path / "model"), "corpus": str(tmp_path / "c.jsonl"), "index": tmp_path / "index"}
-    means = open_means(resolve(Config, values, given), tmp_path / "run")
-    weights = dict(means.trainer.actor.model.named_parameters())
+    setup = open_setup(resolve(Config, values, given), tmp_path / "run")
+    weights = dict(setup.trainer.actor.model.named_parameters())
     (embedding,) = (weight for name, weight in weights.items() if name.endswith("embed_tokens.weight"))
     assert str(embedding.dtype) == frozen
     assert {str(weight.dtype) for weight in weights.values() if weight.requires_grad} == {"torch.float32"}

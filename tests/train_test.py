@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from train_worker import config, means, play
+from train_worker import config, play, setup
 from typer.testing import CliRunner
 
 from questwell.cli.app import app
@@ -98,7 +98,7 @@ async def test_the_same_data_under_other_ids_trains_the_same(tmp_path: Path) -> 
     """An item's id names the run that made it, so the same data made again has other ids."""
     chosen = config(steps=2)
     await play(tmp_path / "one", chosen)
-    made = means(chosen)
+    made = setup(chosen)
     renamed = [replace(one, id=f"another-run-{one.id}") for one in made.questions]
     await train(chosen, tmp_path / "other", replace(made, questions=renamed))
     same(tmp_path / "one", tmp_path / "other", rel=1e-6)
@@ -115,7 +115,7 @@ async def test_what_was_not_judged_is_dropped_and_counted(tmp_path: Path) -> Non
             return Rewarded(None if label is Label.UNSCORED else 0.5, Judgement(label, "moody"))
 
     chosen = config(steps=1)
-    await train(chosen, tmp_path, replace(means(chosen), reward=Moody()))
+    await train(chosen, tmp_path, replace(setup(chosen), reward=Moody()))
     (row,) = read_metrics(tmp_path / "metrics.jsonl")
     assert (row["dropped"], row["trajectories"]) == (2, 4)
     assert row.keys() <= MEANINGS.keys()
@@ -130,7 +130,7 @@ async def test_a_run_in_which_nothing_can_be_judged_stops(tmp_path: Path) -> Non
             return Rewarded(None, Judgement(Label.ERRORED, "llm", "down"))
 
     chosen = config()
-    done = await train(chosen, tmp_path, replace(means(chosen), reward=Down()))
+    done = await train(chosen, tmp_path, replace(setup(chosen), reward=Down()))
     assert (done.ending, done.step, done.model) == (Ending.FAILING, 0, None)
 
 

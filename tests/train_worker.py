@@ -13,7 +13,7 @@ from questwell.llm.pretrained import Pretrained
 from questwell.recipes.runs.config import resolve
 from questwell.recipes.train.config import TOY, TrainConfig
 from questwell.recipes.train.loop import TrainReport, train
-from questwell.recipes.train.setup import TrainMeans, make_solver, make_trainer
+from questwell.recipes.train.setup import TrainSetup, make_solver, make_trainer
 from questwell.scoring.rewards import Rewarded
 from questwell.toy.model import toy_model, toy_tokenizer
 from questwell.toy.world import PROMPTS, ToyWorld
@@ -26,12 +26,12 @@ def config(**values: object) -> TrainConfig:
     return resolve(TrainConfig, TOY, small, {"warm_start_steps": 0, **values})
 
 
-def means(config: TrainConfig) -> TrainMeans:
+def setup(config: TrainConfig) -> TrainSetup:
     """The toy world and an untrained model."""
     world = ToyWorld()
     tokenizer = toy_tokenizer(world.words)
     start = Pretrained("tiny", toy_model(tokenizer, width=16, layers=1), tokenizer)
-    return TrainMeans(
+    return TrainSetup(
         questions=[Question(one.id, one.question, (one.answer,), "toy", "1 hop") for one in world.questions(1)],
         solver=make_solver(config, Prompts(PROMPTS)),
         retriever=world.retriever(),
@@ -51,12 +51,12 @@ class ByQuestion:
 
 async def play(folder: Path, chosen: TrainConfig, **options) -> TrainReport:
     torch.set_num_threads(1)
-    return await train(chosen, folder, means(chosen), **options)
+    return await train(chosen, folder, setup(chosen), **options)
 
 
 if __name__ == "__main__":
     chosen = config(**json.loads(sys.argv[2]))
-    made = means(chosen)
+    made = setup(chosen)
     torch.set_num_threads(1)
     report = asyncio.run(train(chosen, Path(sys.argv[1]), made, resume=True))
     sys.stdout.write(f"{report.ending.value}\n")

@@ -12,7 +12,7 @@ from pathlib import Path
 from questwell.llm.client import Completion, Request
 from questwell.llm.scripted import ScriptedLLM
 from questwell.recipes.generate.config import Config
-from questwell.recipes.generate.setup import Means, open_means
+from questwell.recipes.generate.setup import Setup, open_setup
 from questwell.recipes.runs.config import resolve
 from questwell.types.trajectory import Role
 
@@ -41,7 +41,7 @@ def build(folder: Path) -> None:
     (folder / "prompts").mkdir()
     for name, text in _PROMPTS.items():
         (folder / "prompts" / f"{name}.md").write_text(text, encoding="utf-8")
-    open_means(config(folder, seeds=1))
+    open_setup(config(folder, seeds=1))
 
 
 def values(folder: Path, **given: object) -> dict[str, object]:
@@ -63,12 +63,12 @@ def config(folder: Path, **given: object) -> Config:
     return resolve(Config, values(folder, **given))
 
 
-def means(config: Config, llm: ScriptedLLM | None = None) -> Means:
+def setup(config: Config, llm: ScriptedLLM | None = None) -> Setup:
     """The real index and agents, driven by the script."""
-    opened = open_means(config)
+    opened = open_setup(config)
     scripted = llm or ScriptedLLM(play)
     models = dict.fromkeys(Role, scripted)
-    return Means(opened.library, models, opened.players, opened.prompts_hash, opened.styles, opened.elsewhere)
+    return Setup(opened.library, models, opened.players, opened.prompts_hash, opened.styles, opened.elsewhere)
 
 
 def play(request: Request) -> Completion:

@@ -26,7 +26,7 @@ from questwell.recipes.dataset import build as dataset
 from questwell.recipes.dataset.config import DatasetConfig
 from questwell.recipes.evaluate import loop as evaluate
 from questwell.recipes.generate import loop as generate
-from questwell.recipes.generate.setup import open_means
+from questwell.recipes.generate.setup import open_setup
 from questwell.recipes.runs.config import Values, resolve
 from questwell.recipes.train import loop as train
 
@@ -102,11 +102,11 @@ def questions(setting: Setting, out: Path, kind: str, rules: Values, seed: int, 
     config = generate.configure(folder, keys(setting.generate, models, where, {"seed": seed}, rules), resume=True)
 
     async def whole() -> generate.Report:
-        means = open_means(config, clients=clients)
+        setup = open_setup(config, clients=clients)
         try:
-            return await generate.generate(config, folder, means, resume=True)
+            return await generate.generate(config, folder, setup, resume=True)
         finally:
-            await means.aclose()
+            await setup.aclose()
 
     done(folder, asyncio.run(whole()))
 

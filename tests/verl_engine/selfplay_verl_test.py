@@ -32,7 +32,7 @@ from questwell.llm.policy import PolicyClient
 from questwell.recipes.runs.config import resolve
 from questwell.recipes.selfplay.config import Config
 from questwell.recipes.selfplay.record import Record
-from questwell.recipes.selfplay.setup import open_surroundings
+from questwell.recipes.selfplay.setup import open_environment
 from questwell.recipes.selfplay.toy import ENTITIES, RELATIONS
 from questwell.recipes.selfplay.verl import verl_run, write
 from questwell.toy.model import toy_model, toy_tokenizer
@@ -81,7 +81,7 @@ class Done:
 async def shown(draw: random.Random) -> list[TokenView]:
     """Demonstrations of both roles in the world that is played in, some of them astray."""
     here, codec = ToyWorld(ENTITIES, RELATIONS, seed=CONFIG.seed), ChatCodec(TOKENIZER)
-    players, names = open_surroundings(CONFIG).players, sorted(set(here.facts.values()))
+    players, names = open_environment(CONFIG).players, sorted(set(here.facts.values()))
 
     def session(turns: Sequence[Turn]) -> DirectSession:
         script = toy_run.Script(codec, iter(turn.text for turn in turns))
@@ -93,7 +93,7 @@ async def shown(draw: random.Random) -> list[TokenView]:
         solved = await players.solver.solve(asked.question, session(walk(asked, here, draw, SLIPS)), 0)
         answer = draw.choice(names)
         turns = proposing(here, answer, 2, SLIPS, draw).turns
-        made = await players.challenger.challenge(AnswerSeed(0, answer, 2), session(turns), 0)
+        made = await players.selfplay_proposer.challenge(AnswerSeed(0, answer, 2), session(turns), 0)
         views += [solved.tokens, made.trajectory.tokens]
     return [view for view in views if view is not None]
 

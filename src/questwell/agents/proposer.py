@@ -13,7 +13,7 @@ from questwell.agents.tools import Shelf, neutralise, show
 from questwell.agents.transcript import history, transcript
 from questwell.llm.client import Message
 from questwell.types.corpus import Passage
-from questwell.types.game import Attempt, Feedback, FeedbackKind, Proposal, Round, Seed, Step
+from questwell.types.game import ExecutionFeedback, Proposal, Repair, Round, Seed, Step
 from questwell.types.trajectory import Role, Style, Trajectory
 
 
@@ -27,15 +27,6 @@ class Draft:
     """Why there is no proposal, when there is none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
-    """What a proposer is asked to mend."""
-
-    kind: FeedbackKind
-    shown: Attempt | None
-    """The attempt that it is shown; None when no attempt gave an answer."""
-
-
 class Proposer(Protocol):
     """Writes questions."""
 
@@ -44,8 +35,13 @@ class Proposer(Protocol):
         ...
 
     async def repair(
-        self, seed: Seed, rounds: tuple[Round, ...], case: Case, session: Session, random_seed: int
-    ) -> tuple[Draft, Feedback | None]:
+        self,
+        seed: Seed,
+        rounds: tuple[Round, ...],
+        feedback: ExecutionFeedback,
+        session: Session,
+        random_seed: int,
+    ) -> tuple[Draft, Repair | None]:
         """A pair in place of the last round's, without searching: facts only from what was retrieved."""
         ...
 
@@ -73,33 +69,38 @@ class FreeProposer:
         return await self._play(seed, shelf, opening, self.budget, session, random_seed)
 
     async def repair(
-        self, seed: Seed, rounds: tuple[Round, ...], case: Case, session: Session, random_seed: int
-    ) -> tuple[Draft, Feedback | None]:
+        self,
+        seed: Seed,
+        rounds: tuple[Round, ...],
+        feedback: ExecutionFeedback,
+        session: Session,
+        random_seed: int,
+    ) -> tuple[Draft, Repair | None]:
         """One call that explains the verdict and writes a new pair; a second only if the first breaks a rule."""
         shelf = _everything_retrieved(seed, rounds)
         last = rounds[-1]
         opening = self.prompts.messages(
-            f"repair_{case.kind.value}",
+            f"repair_{feedback.kind.value}",
             rules=self.dialect.rules,
             target=_target(seed),
             answer_type=seed.answer_type.value,
             question=neutralise(last.proposal.question),
             answer=neutralise(last.proposal.answer),
-            wrong_answer=neutralise((case.shown.trajectory.answer if case.shown else None) or "(none)"),
-            searches=case.shown.trajectory.searches if case.shown else 0,
+            wrong_answer=neutralise((feedback.shown.trajectory.answer if feedback.shown else None) or "(none)"),
+            searches=feedback.shown.trajectory.searches if feedback.shown else 0,
             passages="\n".join(show(passage, shelf.number(passage)) for passage in shelf.passages),
             earlier=history(rounds[:-1]),
             proposer=transcript(rounds[-1].proposal.trajectory, shelf),
-            solver=transcript(case.shown.trajectory, shelf) if case.shown else "(no attempt gave an answer)",
+            solver=transcript(feedback.shown.trajectory, shelf) if feedback.shown else "(no attempt gave an answer)",
         )
         budget = Budget(turns=2, searches=0)
         draft = await self._play(seed, shelf, opening, budget, session, random_seed)
         if draft.proposal is None:
             return draft, None
         thoughts = draft.trajectory.turns[-1].text.split("<question>")[0]
-        shown = case.shown.index if case.shown else -1
+        shown = feedback.shown.index if feedback.shown else -1
         change = f"{last.proposal.question} -> {draft.proposal.question}"
-        return draft, Feedback(case.kind, shown, explanation=thoughts.strip(), change=change)
+        return draft, Repair(feedback.kind, shown, explanation=thoughts.strip(), change=change)
 
     async def _play(
         self, seed: Seed, shelf: Shelf, opening: tuple[Message, ...], budget: Budget, session: Session, random_seed: int

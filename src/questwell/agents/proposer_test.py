@@ -1,5 +1,5 @@
 from questwell.agents.prompts import Prompts
-from questwell.agents.proposer import Case, Draft, FreeProposer
+from questwell.agents.proposer import Draft, FreeProposer
 from questwell.agents.protocol import Limits, Tags
 from questwell.agents.rollout import Budget
 from questwell.agents.session import DirectSession
@@ -9,12 +9,13 @@ from questwell.types.corpus import Hit, Passage
 from questwell.types.game import (
     AnswerType,
     Attempt,
-    Feedback,
+    ExecutionFeedback,
     FeedbackKind,
     Judgement,
     Label,
     Outcome,
     Proposal,
+    Repair,
     Round,
     Seed,
     Step,
@@ -79,10 +80,10 @@ def after(
 
 async def repair(
     *answers: Answer, rounds: tuple[Round, ...], kind: FeedbackKind, blind: bool = False
-) -> tuple[Draft, Feedback | None, ScriptedLLM]:
+) -> tuple[Draft, Repair | None, ScriptedLLM]:
     llm = ScriptedLLM(answers, name="m")
-    case = Case(kind, None if blind else rounds[-1].attempts[0])
-    draft, feedback = await proposer().repair(seed(), rounds, case, DirectSession(llm, Books()), 9)
+    execution_feedback = ExecutionFeedback(kind, None if blind else rounds[-1].attempts[0])
+    draft, feedback = await proposer().repair(seed(), rounds, execution_feedback, DirectSession(llm, Books()), 9)
     return draft, feedback, llm
 
 
@@ -152,7 +153,7 @@ async def test_a_repair_sees_all_passages_and_both_traces() -> None:
     assert "Your question: Old ‹/answer> question?" in prompt
     assert "at least 3" in prompt
     assert draft.proposal is not None and draft.proposal.evidence == (ENGINEER,)
-    assert feedback == Feedback(
+    assert feedback == Repair(
         FeedbackKind.DIFFICULTY, 2, "<think>why</think>", f"Old </answer> question? -> {QUESTION}"
     )
 

@@ -6,7 +6,7 @@ import typer
 
 from questwell.cli import screen
 from questwell.cli.codes import ExitCode
-from questwell.cli.index import watching
+from questwell.cli.index import index_progress
 from questwell.cli.text import visible
 from questwell.recipes import doctor as recipe
 
@@ -22,8 +22,8 @@ def doctor(
     json: Annotated[bool, typer.Option("--json", help="Print the checks as JSON.")] = False,
 ) -> None:
     """Check disk, corpus, model and retriever by using them, and say what to do where something is wrong."""
-    with watching(corpus or "") as watch:
-        checks = recipe.doctor(corpus, llm, watch, retriever)
+    with index_progress(corpus or "") as on_progress:
+        checks = recipe.doctor(corpus, llm, on_progress, retriever)
     if json:
         screen.print_json(list[recipe.Check], checks)
     else:

@@ -11,7 +11,7 @@ from questwell.cli import screen
 from questwell.cli.ending import CODES, print_unfinished
 from questwell.cli.figures import count, money
 from questwell.cli.flags import config_flags, used
-from questwell.cli.index import watching as watching_index
+from questwell.cli.index import index_progress as watching_index
 from questwell.cli.scores import print_evaluation
 from questwell.cli.text import one_line
 from questwell.errors import ConfigError
@@ -56,11 +56,11 @@ def evaluate(
     Stop it at any time and go on with --resume.
     """
     values: dict[str, object] = {**(read_toml(config_file) if config_file else {}), **used(given)}
-    watch = _Lines(screen.err())
+    on_progress = _Lines(screen.err())
     if rescore is not None:
         if out is not None or resume or limit is not None or dry_run:
             raise ConfigError("--rescore writes into its own run: leave out --out, --resume, --limit and --dry-run")
-        report, folder = again.run(rescore, resolve(RescoreConfig, values), watch), rescore
+        report, folder = again.run(rescore, resolve(RescoreConfig, values), on_progress), rescore
     elif dry_run:
         config = resolve(EvalConfig, values)
         with watching_index(config.corpus) as index:
@@ -71,7 +71,7 @@ def evaluate(
     else:
         config = recipe.configure(out, values, resume=resume)
         with watching_index(config.corpus) as index:
-            report = recipe.run(config, out, resume=resume, limit=limit, watch=watch, watching=index)
+            report = recipe.run(config, out, resume=resume, limit=limit, on_progress=on_progress, index_progress=index)
         folder = out
     found = evaluation(folder)
     if json:

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from questwell.cli import screen
-from questwell.cli.index import watching
+from questwell.cli.index import index_progress
 from questwell.cli.text import one_line
 from questwell.recipes.generate import gates as recipe
 from questwell.types.game import Gate, GateOutcome
@@ -42,7 +42,7 @@ def gates(
     def tell(done: int, of: int) -> None:
         console.print(f"questions {done:,}/{of:,}", soft_wrap=True)
 
-    with watching("") as index:
+    with index_progress("") as index:
         report = recipe.check_run(
             run,
             chosen,
@@ -50,8 +50,8 @@ def gates(
             llm=llm,
             rejected=rejected,
             any_index=any_index,
-            watch=tell,
-            watching=index,
+            on_progress=tell,
+            index_progress=index,
         )
     if json:
         screen.print_json(recipe.GatesReport, report)

@@ -9,8 +9,8 @@ from rich.console import Console
 from questwell.cli import screen
 from questwell.cli.ending import CODES, print_unfinished
 from questwell.cli.flags import config_flags, used
-from questwell.cli.index import watching as watching_index
-from questwell.cli.live import watching
+from questwell.cli.index import index_progress as watching_index
+from questwell.cli.live import index_progress
 from questwell.cli.status import print_funnel, print_spending
 from questwell.cli.text import visible
 from questwell.recipes.generate import loop as recipe
@@ -65,8 +65,8 @@ def generate(
         _print_preview(found, json=json)
         return
 
-    with watching_index(config.corpus) as index, watching() as watch:
-        report = recipe.run(config, out, resume=resume, limit=limit, watch=watch, watching=index)
+    with watching_index(config.corpus) as index, index_progress() as on_progress:
+        report = recipe.run(config, out, resume=resume, limit=limit, on_progress=on_progress, index_progress=index)
     stands = status(out)
     if json:
         screen.print_json(Status, stands)

@@ -48,17 +48,17 @@ def index(
     if upsert is not None or delete is not None:
         if evaluate is not None:
             raise ConfigError("an index is changed or evaluated, not both: leave out --evaluate")
-        with watching(config.corpus) as watch:
-            changed = update_index(config, upsert, delete, watch)
+        with index_progress(config.corpus) as on_progress:
+            changed = update_index(config, upsert, delete, on_progress)
         _print_update(changed, config, json=json)
         return
     if evaluate is not None:
-        with watching(config.corpus) as watch:
-            found = evaluate_index(config, evaluate, watch)
+        with index_progress(config.corpus) as on_progress:
+            found = evaluate_index(config, evaluate, on_progress)
         _print_recall(found, json=json)
         return
-    with watching(config.corpus) as watch:
-        report = recipe.index(config, watch)
+    with index_progress(config.corpus) as on_progress:
+        report = recipe.index(config, on_progress)
     if json:
         screen.print_json(recipe.IndexReport, report)
         return
@@ -130,7 +130,7 @@ def _percent(share: Estimate) -> tuple[str, str]:
 
 
 @contextmanager
-def watching(corpus: str) -> Generator[recipe.Watching]:
+def index_progress(corpus: str) -> Generator[recipe.IndexProgress]:
     """Shows on standard error how a corpus is fetched and indexed, and which of its records were skipped."""
     console = screen.err()
     with (
@@ -138,7 +138,7 @@ def watching(corpus: str) -> Generator[recipe.Watching]:
         console_progress(f"Indexing {one_line(corpus)}", "passages", console=console) as indexing,
         console_progress(f"Embedding {one_line(corpus)}", "passages", console=console) as embedding,
     ):
-        yield recipe.Watching(fetching, indexing, embedding, _list_skipped)
+        yield recipe.IndexProgress(fetching, indexing, embedding, _list_skipped)
 
 
 def _list_skipped(bad: list[BadRecord]) -> None:

@@ -14,7 +14,7 @@ from rich.text import Text
 from questwell.cli import screen
 from questwell.cli.figures import UNKNOWN, money
 from questwell.recipes.reports.status import tokens
-from questwell.recipes.runs.progress import Progress, Watch
+from questwell.recipes.runs.progress import OnProgress, Progress
 
 _LINE_EVERY_S = 1.0
 """Between two plain lines when plays end."""
@@ -22,7 +22,7 @@ _LINE_AT_LEAST_EVERY_S = 10.0
 
 
 @contextmanager
-def watching() -> Generator[Watch]:
+def index_progress() -> Generator[OnProgress]:
     """What a run tells of its progress is shown as long as this lasts."""
     console = screen.err()
     if not console.is_terminal:

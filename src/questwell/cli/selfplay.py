@@ -13,7 +13,7 @@ from rich.text import Text
 from questwell.cli import screen
 from questwell.cli.ending import CODES, print_unfinished
 from questwell.cli.flags import config_flags, used
-from questwell.cli.index import watching
+from questwell.cli.index import index_progress
 from questwell.cli.text import one_line, visible
 from questwell.cli.verl import ENGINE, GPUS, NODES, VERL, Engine, run_by_verl
 from questwell.errors import ConfigError
@@ -93,8 +93,8 @@ def selfplay(
         run_by_verl(run, lambda: _write(run, config), dry_run=dry_run)
         return
     told = _Telling(screen.err())
-    with watching(config.corpus) as index:
-        report = recipe.run(config, out, resume=resume, limit=limit, watch=told, watching=index)
+    with index_progress(config.corpus) as index:
+        report = recipe.run(config, out, resume=resume, limit=limit, on_progress=told, index_progress=index)
     rows = Record(out).rows()
     if json:
         screen.print_json(list[StepRow], rows)
@@ -107,7 +107,7 @@ def selfplay(
 
 
 def _write(run: VerlRun, config: Config) -> None:
-    with watching(config.corpus) as index:
+    with index_progress(config.corpus) as index:
         write(run, config, index)
 
 

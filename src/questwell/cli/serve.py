@@ -6,7 +6,7 @@ import typer
 
 from questwell.cli import screen
 from questwell.cli.flags import config_flags, used
-from questwell.cli.index import watching
+from questwell.cli.index import index_progress
 from questwell.cli.text import visible
 from questwell.recipes.corpus import serve as recipe
 from questwell.recipes.runs.config import resolve
@@ -28,8 +28,8 @@ def serve(
         values["corpus"] = source
     config = resolve(recipe.ServeConfig, values)
     over = recipe.transport(transport) if mcp else "http"
-    with watching(config.corpus) as watch:
-        opening = recipe.prepare(config, watch)
+    with index_progress(config.corpus) as on_progress:
+        opening = recipe.prepare(config, on_progress)
     console = screen.err()  # standard output is MCP's
     if over == "stdio":
         console.print(f"MCP over stdio: {visible(config.corpus)}", soft_wrap=True)

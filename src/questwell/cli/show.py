@@ -95,7 +95,7 @@ def print_round(console: Console, round_: RoundStory) -> None:
     """One question and what became of it."""
     _heading(console, f"Round {round_.index}")
     if round_.feedback is not None:
-        _field(console, "Feedback", f"{round_.feedback.kind.value}, shown attempt {round_.feedback.attempt}")
+        _field(console, "Repair", f"{round_.feedback.kind.value}, shown attempt {round_.feedback.attempt}")
         _block(console, round_.feedback.explanation)
         _field(console, "Changed", " and ".join(round_.changed) or "nothing")
         _block(console, round_.feedback.change)

@@ -8,7 +8,7 @@ import typer
 from questwell.cli import screen
 from questwell.cli.ending import CODES, print_unfinished
 from questwell.cli.flags import config_flags, used
-from questwell.cli.index import watching as watching_index
+from questwell.cli.index import index_progress as watching_index
 from questwell.cli.text import visible
 from questwell.cli.verl import ENGINE, GPUS, NODES, VERL, Engine, run_by_verl
 from questwell.recipes.runs.config import read_toml
@@ -66,7 +66,7 @@ def train(
         return
     with watching_index(config.corpus or config.retriever) as index:
         report = recipe.run(
-            config, out, resume=resume, limit=limit, watch=_line, watching=index, warming=_warm_start_line
+            config, out, resume=resume, limit=limit, on_progress=_line, index_progress=index, warming=_warm_start_line
         )
     if recipe.is_first():
         _print_report(report, out, json=json)

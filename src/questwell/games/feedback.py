@@ -1,12 +1,11 @@
-"""Which feedback a verdict calls for, and which attempt the proposer is shown (SAGE section 3)."""
+"""Execution feedback: what a failed verdict tells the proposer, and which attempt it is shown (SAGE section 3)."""
 
 import random
 
-from questwell.agents.proposer import Case
-from questwell.types.game import FeedbackKind, Outcome, Round
+from questwell.types.game import ExecutionFeedback, FeedbackKind, Outcome, Round
 
 
-def case(last: Round, random_seed: int) -> Case:
+def execution_feedback(last: Round, random_seed: int) -> ExecutionFeedback:
     """What the proposer must mend after `last`.
 
     Too easy: the right attempt with the fewest searches. Solved by none, or by too few: a random wrong one that has
@@ -15,7 +14,7 @@ def case(last: Round, random_seed: int) -> Case:
     if last.verdict.outcome is Outcome.TOO_EASY:
         right = [attempt for attempt in last.attempts if attempt.right]
         easiest = min(right, key=lambda attempt: (attempt.trajectory.searches, attempt.index))
-        return Case(FeedbackKind.DIFFICULTY, easiest)
+        return ExecutionFeedback(FeedbackKind.DIFFICULTY, easiest)
     answered = [attempt for attempt in last.attempts if attempt.trajectory.answer and not attempt.right]
     shown = random.Random(random_seed).choice(answered) if answered else None
-    return Case(FeedbackKind.CORRECTNESS, shown)
+    return ExecutionFeedback(FeedbackKind.CORRECTNESS, shown)

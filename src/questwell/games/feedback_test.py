@@ -1,6 +1,6 @@
 import pytest
 
-from questwell.games.feedback import case
+from questwell.games.feedback import execution_feedback
 from questwell.games.verdict import Acceptance, PassRateBand, StepTarget, decide
 from questwell.types.corpus import Passage
 from questwell.types.game import Attempt, FeedbackKind, Judgement, Label, Outcome, Proposal, Round
@@ -32,28 +32,28 @@ def played(*results: tuple[Label, int, str | None], acceptance: Acceptance | Non
 
 
 def shown(last: Round, random_seed: int = 0) -> int | None:
-    found = case(last, random_seed).shown
+    found = execution_feedback(last, random_seed).shown
     return None if found is None else found.index
 
 
 def test_too_easy_shows_the_easiest_right_attempt() -> None:
     last = played((W, 0, "b"), (R, 2, "a"), (R, 1, "a"), (R, 1, "a"), (W, 0, None))
     assert last.verdict.outcome is Outcome.TOO_EASY
-    assert case(last, 0).kind is FeedbackKind.DIFFICULTY
+    assert execution_feedback(last, 0).kind is FeedbackKind.DIFFICULTY
     assert {shown(last, seed) for seed in range(20)} == {2}  # the first of two, and not by chance
 
 
 def test_unsolved_shows_each_answer_by_chance_and_the_same_for_the_same_random_seed() -> None:
     last = played((W, 0, "b"), (W, 2, None), (W, 5, "c"), (W, 1, ""), (U, 1, "d"))
     assert last.verdict.outcome is Outcome.UNSOLVED
-    assert case(last, 0).kind is FeedbackKind.CORRECTNESS
+    assert execution_feedback(last, 0).kind is FeedbackKind.CORRECTNESS
     assert {shown(last, seed) for seed in range(50)} == {0, 2, 4}
     assert [shown(last, seed) for seed in range(50)] == [shown(last, seed) for seed in range(50)]
 
 
 def test_unsolved_without_an_answer_shows_nothing() -> None:
     last = played((W, 0, None), (W, 2, ""))
-    assert case(last, 0).kind is FeedbackKind.CORRECTNESS
+    assert execution_feedback(last, 0).kind is FeedbackKind.CORRECTNESS
     assert shown(last) is None
 
 
@@ -68,5 +68,5 @@ def test_outside_a_band(high: float, outcome: Outcome, kind: FeedbackKind, expec
     low = 0.0 if outcome is Outcome.TOO_EASY else 0.75
     last = played((R, 4, "a"), (R, 5, "a"), (W, 1, "b"), (W, 1, None), acceptance=PassRateBand(low, high))
     assert last.verdict.outcome is outcome
-    assert case(last, 0).kind is kind
+    assert execution_feedback(last, 0).kind is kind
     assert {shown(last, seed) for seed in range(20)} == expected

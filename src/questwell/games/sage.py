@@ -13,13 +13,13 @@ from questwell.agents import form
 from questwell.agents.proposer import Draft, Proposer
 from questwell.agents.session import Sessions
 from questwell.agents.solver import Solver
-from questwell.games import feedback, gates
+from questwell.games import gates
+from questwell.games.feedback import execution_feedback
 from questwell.games.verdict import Acceptance, StepTarget, decide, is_decisive
 from questwell.scoring.judge import Judge
 from questwell.types.game import (
     Accepted,
     Attempt,
-    Feedback,
     Gate,
     GateOutcome,
     Judgement,
@@ -29,6 +29,7 @@ from questwell.types.game import (
     Proposal,
     Reason,
     Rejected,
+    Repair,
     Round,
     Seed,
     Verdict,
@@ -87,7 +88,7 @@ async def play(seed: Seed, rules: Rules, players: Players, sessions: Sessions) -
     depends on a call that failed. Raises only what ends the run (BudgetReached, StoreError).
     """
     rounds: list[Round] = []
-    critique: Feedback | None = None
+    critique: Repair | None = None
     draft = await _propose(seed, 0, players, sessions)
     for index in range(rules.rounds + 1):
         proposal = draft.proposal
@@ -121,12 +122,12 @@ async def _propose(seed: Seed, index: int, players: Players, sessions: Sessions)
 
 async def _repair(
     seed: Seed, rounds: Sequence[Round], players: Players, sessions: Sessions
-) -> tuple[Draft, Feedback | None]:
+) -> tuple[Draft, Repair | None]:
     """Show the proposer what happened; it answers with a new pair. No search: facts only from what was retrieved."""
     place = Place(seed.id, len(rounds), Role.PROPOSER)
     random_seed = place.random_seed(seed.random_seed)
-    case = feedback.case(rounds[-1], random_seed)
-    return await players.proposer.repair(seed, tuple(rounds), case, sessions(place), random_seed)
+    feedback = execution_feedback(rounds[-1], random_seed)
+    return await players.proposer.repair(seed, tuple(rounds), feedback, sessions(place), random_seed)
 
 
 async def _attempt(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from questwell.agents.challenger import Challenger
+from questwell.agents.selfplay_proposer import SelfPlayProposer
 from questwell.agents.session import Sessions
 from questwell.agents.solver import Solver
 from questwell.games import gates
@@ -66,7 +66,7 @@ class Rules:
 class Players:
     """Who plays. In the paper challenger, solver and reader are one policy; the judge should be another model."""
 
-    challenger: Challenger
+    selfplay_proposer: SelfPlayProposer
     solver: Solver
     gatekeeper: gates.Gatekeeper
     """Verifies, and judges the solver's answers."""
@@ -119,7 +119,9 @@ async def propose(batch: Sequence[AnswerSeed], step: Step, earlier: Sequence[Pro
 
 async def _challenge(seed: AnswerSeed, step: Step) -> Proposed:
     place = Place(seed.id, step.index, Role.PROPOSER)
-    made = await step.players.challenger.challenge(seed, step.sessions(place), place.random_seed(seed.random_seed))
+    made = await step.players.selfplay_proposer.challenge(
+        seed, step.sessions(place), place.random_seed(seed.random_seed)
+    )
     invalid, detail = broken_rule(made.question, made.trajectory, seed, step.rules)
     return Proposed(seed, made.question, made.trajectory, invalid, made.problem or detail)
 

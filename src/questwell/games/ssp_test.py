@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from questwell.agents.challenger import FreeChallenger
 from questwell.agents.prompts import Prompts
 from questwell.agents.protocol import Limits, Tags
 from questwell.agents.reader import PromptedReader
 from questwell.agents.rollout import Budget
+from questwell.agents.selfplay_proposer import FreeSelfPlayProposer
 from questwell.agents.session import DirectSession, Session
 from questwell.agents.solver import FreeSolver
 from questwell.errors import BudgetReached, LLMError, LLMTimeout, RetrievalTimeout
@@ -94,7 +94,7 @@ def batch(count: int = 4, start: int = 0) -> list[AnswerSeed]:
 def step(world: World, rules: Rules | None = None, pool: Pool | None = None, index: int = 0, **given: object) -> Step:
     prompts = Prompts()
     players = Players(
-        FreeChallenger(prompts, Budget(4), Limits()),
+        FreeSelfPlayProposer(prompts, Budget(4), Limits()),
         FreeSolver(prompts, Tags(), Budget(4), Limits()),
         Gatekeeper(PromptedReader(prompts), Judge(opening)),
     )

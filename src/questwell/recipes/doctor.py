@@ -12,7 +12,7 @@ from questwell.errors import QuestwellError
 from questwell.llm.client import Message, Request
 from questwell.llm.connect import connect
 from questwell.llm.weights import EMBEDDED
-from questwell.recipes.corpus.index import IndexConfig, Watching, open_lexical
+from questwell.recipes.corpus.index import IndexConfig, IndexProgress, open_lexical
 from questwell.retrieval.choose import open_retriever
 from questwell.retrieval.retriever import search_and_reckon
 
@@ -39,7 +39,7 @@ class Check:
 
 
 def doctor(
-    corpus: str | None, llm: str | None, watching: Watching | None = None, retriever: str | None = None
+    corpus: str | None, llm: str | None, index_progress: IndexProgress | None = None, retriever: str | None = None
 ) -> list[Check]:
     """All checks: the disk, and the corpus, the model and the retriever elsewhere if they are named.
 
@@ -47,7 +47,7 @@ def doctor(
     """
     checks = [_disk(home())]
     if corpus is not None:
-        checks.append(_corpus(corpus, watching))
+        checks.append(_corpus(corpus, index_progress))
     if llm is not None:
         checks.extend(asyncio.run(_model(llm)))
     if retriever is not None:
@@ -64,9 +64,9 @@ def _disk(folder: Path) -> Check:
     return Check("disk", Health.OK, found)
 
 
-def _corpus(corpus: str, watching: Watching | None) -> Check:
+def _corpus(corpus: str, index_progress: IndexProgress | None) -> Check:
     try:
-        index = open_lexical(IndexConfig(corpus=corpus), watching)
+        index = open_lexical(IndexConfig(corpus=corpus), index_progress)
         hits = index.find(index.passage_at(0).title or index.passage_at(0).text, 1)
     except QuestwellError as error:
         return Check("corpus", Health.FAILED, str(error), "name factbook, foldoc, a file, or a folder by --corpus")

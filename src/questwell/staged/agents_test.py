@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from questwell.agents.prompts import Prompts
-from questwell.agents.proposer import Case, Draft
+from questwell.agents.proposer import Draft
 from questwell.agents.rollout import Budget
 from questwell.agents.session import DirectSession
 from questwell.errors import LLMTimeout, RetrievalTimeout
@@ -21,7 +21,18 @@ from questwell.staged.solver import StagedSolver, parts, stands_in
 from questwell.staged.spans import Span
 from questwell.staged.writer import Worded, Writer
 from questwell.types.corpus import Hit, Passage
-from questwell.types.game import AnswerType, Attempt, FeedbackKind, Judgement, Label, Outcome, Round, Seed, Verdict
+from questwell.types.game import (
+    AnswerType,
+    Attempt,
+    ExecutionFeedback,
+    FeedbackKind,
+    Judgement,
+    Label,
+    Outcome,
+    Round,
+    Seed,
+    Verdict,
+)
 from questwell.types.trajectory import StopReason, Trajectory
 
 
@@ -175,7 +186,11 @@ async def test_too_easy_gets_one_hop_more_without_searching() -> None:
     last = await played(Outcome.TOO_EASY, easy)
     library = Library()
     draft, feedback = await PROPOSER.repair(
-        seed(3), (last,), Case(FeedbackKind.DIFFICULTY, easy), DirectSession(ScriptedLLM(model()), library), 1
+        seed(3),
+        (last,),
+        ExecutionFeedback(FeedbackKind.DIFFICULTY, easy),
+        DirectSession(ScriptedLLM(model()), library),
+        1,
     )
     assert draft.proposal is not None, draft.problem
     assert draft.proposal.question == NESTED
@@ -192,16 +207,20 @@ async def test_too_easy_gets_one_hop_more_without_searching() -> None:
 async def test_what_failed_is_not_tried_again() -> None:
     missed = attempt("1900", Label.WRONG, (MARWOOD,))
     last = await played(Outcome.UNSOLVED, missed)
-    diagnosis = diagnose(last, Case(FeedbackKind.CORRECTNESS, missed))
+    diagnosis = diagnose(last, ExecutionFeedback(FeedbackKind.CORRECTNESS, missed))
     assert diagnosis.broken_link == (MARWOOD.id, LIGHT.id)
     assert diagnosis.explanation == "no attempt found 'Orrin Lighthouse', step 2 of 2; one answered '1900'"
     draft, feedback = await PROPOSER.repair(
-        seed(2), (last,), Case(FeedbackKind.CORRECTNESS, missed), DirectSession(ScriptedLLM(model()), Library()), 1
+        seed(2),
+        (last,),
+        ExecutionFeedback(FeedbackKind.CORRECTNESS, missed),
+        DirectSession(ScriptedLLM(model()), Library()),
+        1,
     )
     assert (draft.proposal, feedback) == (None, None)  # the only chain of this world breaks there
     saw_it = attempt("1900", Label.WRONG, (MARWOOD, LIGHT))
     assert diagnose(
-        last.__class__(0, last.proposal, (saw_it,), last.verdict), Case(FeedbackKind.CORRECTNESS, saw_it)
+        last.__class__(0, last.proposal, (saw_it,), last.verdict), ExecutionFeedback(FeedbackKind.CORRECTNESS, saw_it)
     ).broken_end == (LIGHT.id, "1968")
 
 
@@ -277,7 +296,7 @@ async def test_a_question_that_finds_its_answer_at_once_is_second_best() -> None
     assert draft.proposal.evidence == (MARWOOD, LIGHT)
     easy = attempt("1968", Label.RIGHT, (LIGHT,))
     last = await played(Outcome.TOO_EASY, easy)
-    assert diagnose(last, Case(FeedbackKind.DIFFICULTY, easy)).shortcut == (MARWOOD.id, LIGHT.id)
+    assert diagnose(last, ExecutionFeedback(FeedbackKind.DIFFICULTY, easy)).shortcut == (MARWOOD.id, LIGHT.id)
 
 
 async def test_one_attempt_in_four_begins_with_the_whole_question() -> None:
@@ -406,8 +425,8 @@ EASY = attempt("1968", Label.RIGHT, (MARWOOD,), (BRIDGE, LIGHT))
 
 async def repair_easy(llm: ScriptedLLM, proposer: StagedProposer = PROPOSER, easy: Attempt = EASY) -> Draft:
     last = await played(Outcome.TOO_EASY, easy)
-    case = Case(FeedbackKind.DIFFICULTY, easy)
-    return (await proposer.repair(seed(3), (last,), case, DirectSession(llm, Library()), 1))[0]
+    execution_feedback = ExecutionFeedback(FeedbackKind.DIFFICULTY, easy)
+    return (await proposer.repair(seed(3), (last,), execution_feedback, DirectSession(llm, Library()), 1))[0]
 
 
 async def test_a_repair_has_half_the_calls() -> None:

@@ -3,10 +3,9 @@
 import itertools
 from dataclasses import dataclass
 
-from questwell.agents.proposer import Case
 from questwell.scoring.answers import normalise
 from questwell.staged.chain import Chain
-from questwell.types.game import FeedbackKind, Round
+from questwell.types.game import ExecutionFeedback, FeedbackKind, Round
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +28,13 @@ class Diagnosis:
         return self.broken_end == (ids[-1], normalise(chain.answer.text))
 
 
-def diagnose(last: Round, case: Case) -> Diagnosis:
+def diagnose(last: Round, feedback: ExecutionFeedback) -> Diagnosis:
     """Why a proposal was too easy, or where its attempts lost the chain: read off what they retrieved."""
     proposal = last.proposal
     ids = [passage.id for passage in proposal.evidence]
     titles = [passage.title for passage in proposal.evidence]
-    if case.kind is FeedbackKind.DIFFICULTY and case.shown is not None:
-        searched = [turn for turn in case.shown.trajectory.turns if turn.query is not None]
+    if feedback.kind is FeedbackKind.DIFFICULTY and feedback.shown is not None:
+        searched = [turn for turn in feedback.shown.trajectory.turns if turn.query is not None]
         found = [[hit.passage.id for hit in turn.hits] for turn in searched]
         first = next((number for number, hits in enumerate(found, 1) if ids[-1] in hits), None)
         where = (
@@ -46,7 +45,7 @@ def diagnose(last: Round, case: Case) -> Diagnosis:
         return Diagnosis(f"{len(searched)} searches were enough: {where}", shortcut=tuple(ids) if first == 1 else ())
     seen = {hit.passage.id for attempt in last.attempts for hit in attempt.trajectory.hits}
     lost = next((n for n, passage_id in enumerate(ids) if passage_id not in seen), None)
-    given = f"; one answered {case.shown.trajectory.answer!r}" if case.shown else ""
+    given = f"; one answered {feedback.shown.trajectory.answer!r}" if feedback.shown else ""
     if lost is None:
         text = f"attempts found {titles[-1]!r} and still did not answer {proposal.answer!r}{given}"
         return Diagnosis(text, broken_end=(ids[-1], normalise(proposal.answer)))

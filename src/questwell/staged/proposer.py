@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from questwell.agents import form
 from questwell.agents.prompts import Prompts
-from questwell.agents.proposer import Case, Draft
+from questwell.agents.proposer import Draft
 from questwell.agents.rollout import Budget
 from questwell.agents.session import Session
 from questwell.errors import ContextOverflow, LLMError, RetrievalError
@@ -18,7 +18,7 @@ from questwell.staged.moves import Moves
 from questwell.staged.spans import Span, names, spans
 from questwell.staged.writer import Worded, Writer
 from questwell.types.corpus import Passage
-from questwell.types.game import Feedback, FeedbackKind, Proposal, Round, Seed
+from questwell.types.game import ExecutionFeedback, FeedbackKind, Proposal, Repair, Round, Seed
 from questwell.types.trajectory import Role, StopReason, Style, Trajectory
 
 _RELATIONS = ("based on", "developed by", "written in", "version of", "used by")
@@ -47,21 +47,31 @@ class StagedProposer:
         return await self._draft(self._propose(seed, moves, random.Random(random_seed)), moves)
 
     async def repair(
-        self, seed: Seed, rounds: tuple[Round, ...], case: Case, session: Session, random_seed: int
-    ) -> tuple[Draft, Feedback | None]:
+        self,
+        seed: Seed,
+        rounds: tuple[Round, ...],
+        feedback: ExecutionFeedback,
+        session: Session,
+        random_seed: int,
+    ) -> tuple[Draft, Repair | None]:
         """Too easy: one hop more in front, or a longer chain. Unsolved: a chain without the step that failed.
 
         No search: only passages that either agent has retrieved.
         """
         moves = Moves(session, self.prompts, random_seed)
-        diagnosis = diagnose(rounds[-1], case)
+        diagnosis = diagnose(rounds[-1], feedback)
         brief = replace(self, calls=self.calls // 2)
-        work = brief._repair(seed, rounds, case, diagnosis, moves, random.Random(random_seed))
+        work = brief._repair(seed, rounds, feedback, diagnosis, moves, random.Random(random_seed))
         draft = await self._draft(work, moves)
         if draft.proposal is None:
             return draft, None
         change = f"{rounds[-1].proposal.question} -> {draft.proposal.question}"
-        return draft, Feedback(case.kind, case.shown.index if case.shown else -1, diagnosis.explanation, change)
+        return draft, Repair(
+            feedback.kind,
+            feedback.shown.index if feedback.shown else -1,
+            diagnosis.explanation,
+            change,
+        )
 
     async def _propose(self, seed: Seed, moves: Moves, rng: random.Random) -> Worded | str:
         """Search a while, word what chains there are, and search on if none could be worded."""
@@ -84,7 +94,7 @@ class StagedProposer:
         self,
         seed: Seed,
         rounds: tuple[Round, ...],
-        case: Case,
+        feedback: ExecutionFeedback,
         diagnosis: Diagnosis,
         moves: Moves,
         rng: random.Random,
@@ -94,7 +104,7 @@ class StagedProposer:
         writer = Writer(moves, top_k=None)
         used = {_key(_bare_chain(played.proposal)) for played in rounds}
         shortest = 0
-        if case.kind is FeedbackKind.DIFFICULTY:
+        if feedback.kind is FeedbackKind.DIFFICULTY:
             wanted = seed.target or len(last.evidence) + 1
             worded = Worded(_bare_chain(last), last.question, last.steps)
             longer = await self._lengthen(worded, pool, seed, max(wanted, len(last.evidence) + 1), writer)

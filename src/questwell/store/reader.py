@@ -11,9 +11,9 @@ from typing import Any, Self, TypeAlias, cast
 from pydantic import TypeAdapter
 
 from questwell.errors import StoreError
-from questwell.store.folding import Json, names, unfold
+from questwell.store.delta import unpack
 from questwell.store.migrations import PAID_SEARCHES, READABLE, check
-from questwell.store.packing import unpack
+from questwell.store.passage_refs import Json, names, unfold
 from questwell.store.records import (
     Asked,
     CallKey,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from questwell.store.folding import Json
+from questwell.store.passage_refs import Json
 from questwell.types.dataset import Usage
 from questwell.types.evaluation import Question
 from questwell.types.game import AnswerType, Judgement, Outcome, Place, Reason, Seed

@@ -10,10 +10,10 @@ from typing import Self, cast
 from pydantic import TypeAdapter
 
 from questwell.errors import StoreError
-from questwell.store.folding import Json, fold
+from questwell.store.delta import pack
 from questwell.store.lock import RunLock
 from questwell.store.migrations import migrate
-from questwell.store.packing import pack
+from questwell.store.passage_refs import Json, fold
 from questwell.store.reader import FILE_NAME, RunReader
 from questwell.store.records import Asked, Call, Failure, PlayStatus, RunInfo, Score, Scoring, WaveSeed
 from questwell.store.writer import GroupCommit
@@ -97,16 +97,16 @@ class RunStore:
             )
         )
 
-    async def draw(self, seeds: Sequence[WaveSeed]) -> None:
+    async def add_seeds(self, seeds: Sequence[WaveSeed]) -> None:
         """Keep drawn seeds, all or none."""
         await self._writer.write(lambda db: _insert_seeds(db, seeds))
 
-    async def ask(self, questions: Sequence[Asked]) -> None:
+    async def add_questions(self, questions: Sequence[Asked]) -> None:
         """Keep the questions of an evaluation; those that are kept already stay as they are."""
         rows = [(asked.position, _QUESTION.dump_json(asked.question).decode()) for asked in questions]
         await self._writer.write(lambda db: db.executemany("INSERT OR IGNORE INTO questions VALUES (?, ?)", rows))
 
-    async def try_out(self, position: int, attempt: int, trajectory: Trajectory) -> None:
+    async def record_trial(self, position: int, attempt: int, trajectory: Trajectory) -> None:
         """Keep an attempt at a question; one that errored is replaced."""
         await self._writer.write(lambda db: _insert_trial(db, position, attempt, trajectory))
 

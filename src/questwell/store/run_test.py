@@ -64,7 +64,7 @@ def outcome(index: int, question: str = "Who?") -> Accepted:
 
 
 async def draw(store: RunStore, count: int) -> None:
-    await store.draw([WaveSeed(outcome(index).seed, 0) for index in range(count)])
+    await store.add_seeds([WaveSeed(outcome(index).seed, 0) for index in range(count)])
 
 
 async def test_what_is_written_is_read_back_equal(tmp_path: Path) -> None:
@@ -214,11 +214,11 @@ async def test_questions_trials_and_scores_are_kept_and_what_errored_is_replaced
     errored = Trajectory(Role.SOLVER, Style.FREE, (), StopReason.ERRORED, error="LLMTimeout: late")
     fine = Trajectory(Role.SOLVER, Style.FREE, (Turn("a", "q", (hit,), "seen"), Turn("b")), StopReason.FINISHED, "A")
     with RunStore(tmp_path) as store:
-        await store.ask(asked[:1])
-        await store.ask([Asked(3, asked[1].question), asked[1]])
+        await store.add_questions(asked[:1])
+        await store.add_questions([Asked(3, asked[1].question), asked[1]])
         assert store.read.questions() == asked
-        await store.try_out(3, 0, errored)
-        await store.try_out(3, 0, fine)
+        await store.record_trial(3, 0, errored)
+        await store.record_trial(3, 0, fine)
         (trial,) = store.read.trials()
         assert trial == Trial(3, 0, StopReason.FINISHED, "A", 1, 2)
         assert store.read.trajectory(3, 0).turns == fine.turns

@@ -77,7 +77,7 @@ def warm_start(
     schooling: Schooling,
     *,
     lora: Lora | None = None,
-    watch: Callable[[int, float], None] = lambda step, loss: None,
+    on_step: Callable[[int, float], None] = lambda step, loss: None,
 ) -> Pretrained:
     """`start` after it has learnt the demonstrations, as one plain model; with `lora` by an adapter that is merged.
 
@@ -86,7 +86,7 @@ def warm_start(
         views: the demonstrations; they are passed over in a random order, again and again.
         schooling: how.
         lora: learn an adapter.
-        watch: told of each step and its loss, the cross-entropy of the model's own tokens in nats.
+        on_step: told of each step and its loss, the cross-entropy of the model's own tokens in nats.
     """
     quieten(start.model)
     model: nn.Module = adapted(start.model, lora) if lora else start.model
@@ -97,7 +97,7 @@ def warm_start(
         while len(waiting) < schooling.batch:
             waiting += torch.randperm(len(views), generator=order).tolist()
         chosen, waiting = waiting[: schooling.batch], waiting[schooling.batch :]
-        watch(step, _learn(model, [views[at] for at in chosen], learner, start.codec.end, schooling.micro_tokens))
+        on_step(step, _learn(model, [views[at] for at in chosen], learner, start.codec.end, schooling.micro_tokens))
     if lora:
         model = model.merge_and_unload()  # type: ignore[operator]  peft's own
     return replace(start, model=cast(PreTrainedModel, model).eval())

@@ -158,7 +158,16 @@ class FeedbackKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Feedback:
+class ExecutionFeedback:
+    """What the attempts at a proposal showed, given to the proposer (SAGE section 3)."""
+
+    kind: FeedbackKind
+    shown: Attempt | None
+    """The attempt that it is shown; None when no attempt gave an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
     """A verdict explained to the proposer, and what the proposer then changed."""
 
     kind: FeedbackKind
@@ -212,7 +221,7 @@ class Round:
     proposal: Proposal
     attempts: tuple[Attempt, ...]
     verdict: Verdict
-    feedback: Feedback | None = None
+    feedback: Repair | None = None
     gates: tuple[GateResult, ...] = ()
     """Of a proposal that passed its attempts, in order, up to the first gate that did not let it through."""
 

@@ -42,7 +42,7 @@ class IndexConfig(RecipeConfig):
     """How passages are found: lexical (BM25), hybrid (BM25, ranked anew by vectors; extra dense)."""
     embedder: str = "minilm"
     """What makes the vectors: minilm, wordllama (fast), openai:MODEL or MODEL@BASE_URL."""
-    two_legs: bool = False
+    dense_candidates: bool = False
     """Find candidates by vectors too (usearch), for a corpus that says things in other words than its readers."""
 
     @field_validator("retriever")
@@ -85,7 +85,7 @@ class IndexConfig(RecipeConfig):
 
 
 @dataclass(frozen=True, slots=True)
-class Watching:
+class IndexProgress:
     """Whoever watches a corpus being fetched and indexed."""
 
     fetching: Progress = silent
@@ -117,11 +117,11 @@ class IndexReport:
     """Whose vectors it holds for a hybrid search; None: none were asked for."""
 
 
-def index(config: IndexConfig, watching: Watching | None = None) -> IndexReport:
+def index(config: IndexConfig, index_progress: IndexProgress | None = None) -> IndexReport:
     """The index of a corpus, built if it is not there; an interrupted build goes on where it stopped."""
     folder = config.folder
     was_there = (folder / "manifest.json").is_file()
-    found = open_index(config, watching)
+    found = open_index(config, index_progress)
     lexical, embedder = (found, None) if isinstance(found, LexicalIndex) else (found.lexical, found.embedder.name)
     manifest = lexical.manifest
     return IndexReport(
@@ -137,7 +137,7 @@ def index(config: IndexConfig, watching: Watching | None = None) -> IndexReport:
     )
 
 
-def open_index(config: IndexConfig, watching: Watching | None = None) -> "LexicalIndex | HybridIndex":
+def open_index(config: IndexConfig, index_progress: IndexProgress | None = None) -> "LexicalIndex | HybridIndex":
     """The index itself, with the vectors that a hybrid search needs; what is missing is made first.
 
     Raises:
@@ -145,28 +145,28 @@ def open_index(config: IndexConfig, watching: Watching | None = None) -> "Lexica
         IndexMismatch: the folder holds another index.
         LLMError: an embedder behind an endpoint failed.
     """
-    watching = watching or Watching()
-    lexical = open_lexical(config, watching)
+    index_progress = index_progress or IndexProgress()
+    lexical = open_lexical(config, index_progress)
     if config.retriever != "hybrid":
         return lexical
-    _run(_embed(lexical, config, watching.embedding))
+    _run(_embed(lexical, config, index_progress.embedding))
     return open_ready(config)
 
 
-def open_lexical(config: IndexConfig, watching: Watching | None = None) -> LexicalIndex:
+def open_lexical(config: IndexConfig, index_progress: IndexProgress | None = None) -> LexicalIndex:
     """As `open_index`, without vectors whatever `config` says."""
-    watching = watching or Watching()
+    index_progress = index_progress or IndexProgress()
     report = ReadReport()
     found = open_or_build(
         config.spec,
         analyzer=config.analyzer,
         folder=config.folder,
         report=report,
-        progress=watching.indexing,
-        fetching=watching.fetching,
+        progress=index_progress.indexing,
+        fetching=index_progress.fetching,
     )
     if report.bad:
-        watching.skipped(report.bad)
+        index_progress.skipped(report.bad)
     return found
 
 
@@ -181,7 +181,7 @@ def open_ready(config: IndexConfig) -> "LexicalIndex | HybridIndex":
     embedder = connect_embedder(config.embedder)
     from questwell.retrieval.index.hybrid import HybridIndex  # needs the extra, which the line above has seen to
 
-    return HybridIndex.open(config.folder, embedder, analyzer=config.analyzer, two_legs=config.two_legs)
+    return HybridIndex.open(config.folder, embedder, analyzer=config.analyzer, dense_candidates=config.dense_candidates)
 
 
 async def _embed(lexical: LexicalIndex, config: IndexConfig, progress: Progress) -> None:
@@ -193,7 +193,7 @@ async def _embed(lexical: LexicalIndex, config: IndexConfig, progress: Progress)
         await embed_index(lexical, embedder, progress=progress)
     finally:
         await embedder.aclose()
-    if config.two_legs:
+    if config.dense_candidates:
         from questwell.retrieval.index.neighbours import Neighbours
 
         Neighbours.open_or_build(VectorFile.open(lexical, embedder.name))

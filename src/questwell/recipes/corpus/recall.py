@@ -6,7 +6,7 @@ from pathlib import Path
 
 from questwell.errors import ConfigError
 from questwell.evaluation.statistics import Estimate, estimate
-from questwell.recipes.corpus.index import IndexConfig, Watching, open_index
+from questwell.recipes.corpus.index import IndexConfig, IndexProgress, open_index
 from questwell.retrieval.index.lexical import LexicalIndex
 from questwell.retrieval.index.recall import Question, Recalls, measure, read_questions
 
@@ -24,7 +24,7 @@ class RecallReport:
     """Share of single-hop parts whose gold document is among their first 10 hits; of 0 when there are no parts."""
 
 
-def evaluate_index(config: IndexConfig, questions: Path, watching: Watching | None = None) -> RecallReport:
+def evaluate_index(config: IndexConfig, questions: Path, index_progress: IndexProgress | None = None) -> RecallReport:
     """What the index of `config`, built if it is not there, finds for the questions in a file.
 
     Raises:
@@ -33,7 +33,7 @@ def evaluate_index(config: IndexConfig, questions: Path, watching: Watching | No
         QuestwellError: as `open_index`, and as the retriever.
     """
     asked = read_questions(questions)
-    index = open_index(config, watching)
+    index = open_index(config, index_progress)
     lexical = index if isinstance(index, LexicalIndex) else index.lexical
     _check_gold(lexical, asked, questions)
 

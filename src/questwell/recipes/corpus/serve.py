@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pydantic import Field
 
 from questwell.errors import ConfigError
-from questwell.recipes.corpus.index import IndexConfig, Watching, open_index, open_ready
+from questwell.recipes.corpus.index import IndexConfig, IndexProgress, open_index, open_ready
 from questwell.retrieval.retriever import Retriever
 from questwell.retrieval.serve.mcp_server import serve_stdio
 from questwell.retrieval.serve.server import ServerOptions
@@ -56,14 +56,14 @@ class Opening:
         return open_ready(self.config)
 
 
-def prepare(config: ServeConfig, watching: Watching | None = None) -> Opening:
+def prepare(config: ServeConfig, index_progress: IndexProgress | None = None) -> Opening:
     """Build the index if it is not there, and say how it is opened.
 
     Raises:
         AssetError, ConfigError, CorpusError, IndexMismatch: from the corpus and its index.
     """
     config = config.model_copy(update={"index": config.folder})  # else each process would read the corpus to find it
-    open_index(config, watching)
+    open_index(config, index_progress)
     return Opening(config)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from questwell.errors import ConfigError, RetrievalError
-from questwell.recipes.corpus.index import IndexConfig, Watching, open_index
+from questwell.recipes.corpus.index import IndexConfig, IndexProgress, open_index
 from questwell.retrieval.corpora.corpus import CorpusSpec, ReadReport, read_documents
 from questwell.retrieval.index.indexing import built
 from questwell.retrieval.index.updating import update
@@ -39,7 +39,7 @@ class UpdateReport:
 
 
 def update_index(
-    config: IndexConfig, upserts: str | None, deletes: Path | None, watching: Watching | None = None
+    config: IndexConfig, upserts: str | None, deletes: Path | None, index_progress: IndexProgress | None = None
 ) -> UpdateReport:
     """Put documents into the index of a corpus and delete others: all of them, or none if it fails or is killed.
 
@@ -47,7 +47,7 @@ def update_index(
         config: names an index that is there. Vectors that it asks for and that are missing are made afterwards.
         upserts: documents as a corpus holds them; each is added, or replaces the one of its id.
         deletes: file of ids, one a line; an id in both is deleted.
-        watching: whoever watches.
+        index_progress: whoever watches.
 
     Raises:
         ConfigError: a file that cannot be read, or nothing to do.
@@ -57,7 +57,7 @@ def update_index(
     """
     if upserts is None and deletes is None:
         raise ConfigError("say what to change: documents to put in, or ids to delete")
-    watching = watching or Watching()
+    index_progress = index_progress or IndexProgress()
     folder = config.folder
     if built(config.spec, folder, config.analyzer) is None:
         raise RetrievalError(
@@ -69,9 +69,9 @@ def update_index(
     given = CorpusSpec(upserts, config.licence, config.skip_bad) if upserts is not None else None
     done = update(folder, read_documents(given, report) if given else (), read_ids(deletes) if deletes else ())
     if report.bad:
-        watching.skipped(report.bad)
+        index_progress.skipped(report.bad)
     if config.retriever == "hybrid":
-        open_index(config, watching)
+        open_index(config, index_progress)
     now = done.manifest
     return UpdateReport(
         folder=folder,

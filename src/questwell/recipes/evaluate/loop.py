@@ -17,9 +17,9 @@ from typing import cast
 from questwell import __version__
 from questwell.errors import BudgetReached, ConfigChanged, ConfigError, QuestwellError
 from questwell.evaluation.benchmarks import load, parse_source, sample
-from questwell.recipes.corpus.index import Watching
+from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.evaluate.config import MAY_CHANGE, EvalConfig
-from questwell.recipes.evaluate.setup import EvalMeans, open_eval_means
+from questwell.recipes.evaluate.setup import EvalSetup, open_eval_setup
 from questwell.recipes.runs.budget import Budget, Stopped, refuse_unknown_prices
 from questwell.recipes.runs.config import Values, differences, resolve, resolve_saved
 from questwell.recipes.runs.ending import Ending
@@ -27,7 +27,7 @@ from questwell.recipes.runs.recorder import Recorder
 from questwell.recipes.runs.signals import stopping_on_signals
 from questwell.scoring.answers import exact_match
 from questwell.scoring.judge import Judge
-from questwell.store.folding import Json
+from questwell.store.passage_refs import Json
 from questwell.store.reader import FILE_NAME, RunReader
 from questwell.store.records import Asked, RunInfo, Score, Scoring
 from questwell.store.run import RunStore
@@ -68,7 +68,7 @@ class EvalReport:
     """Why it ended; empty when complete."""
 
 
-Watch = Callable[[EvalProgress], None]
+OnProgress = Callable[[EvalProgress], None]
 
 
 def configure(folder: Path, given: Values, *, resume: bool) -> EvalConfig:
@@ -97,18 +97,18 @@ def run(
     *,
     resume: bool = False,
     limit: int | None = None,
-    watch: Watch = lambda progress: None,
-    watching: Watching | None = None,
+    on_progress: OnProgress = lambda progress: None,
+    index_progress: IndexProgress | None = None,
 ) -> EvalReport:
     """`evaluate` with the means that `config` names, from start to end."""
     questions = questions_of(config)
-    means = open_eval_means(config, watching)
+    setup = open_eval_setup(config, index_progress)
 
     async def whole() -> EvalReport:
         try:
-            return await evaluate(config, questions, folder, means, resume=resume, limit=limit, watch=watch)
+            return await evaluate(config, questions, folder, setup, resume=resume, limit=limit, on_progress=on_progress)
         finally:
-            await means.aclose()
+            await setup.aclose()
 
     return asyncio.run(whole())
 
@@ -134,11 +134,11 @@ async def evaluate(
     config: EvalConfig,
     questions: Sequence[Asked],
     folder: Path,
-    means: EvalMeans,
+    setup: EvalSetup,
     *,
     resume: bool = False,
     limit: int | None = None,
-    watch: Watch = lambda progress: None,
+    on_progress: OnProgress = lambda progress: None,
 ) -> EvalReport:
     """Attempt and judge `questions`, as far as budget, user and errors let it; resumable at any time.
 
@@ -146,26 +146,26 @@ async def evaluate(
         config: from `configure`.
         questions: from `questions_of`.
         folder: of the run.
-        means: from `open_eval_means`.
+        setup: from `open_eval_setup`.
         resume: go on with the run that is there, if any.
         limit: attempts of this invocation, at most.
-        watch: is told of the progress after each attempt and every half second.
+        on_progress: is told of the progress after each attempt and every half second.
 
     Raises:
         ConfigError: a limit of money is asked for, and a model's price is not known.
         ConfigChanged: the run that is there was started with something else.
         RunLocked: another process is writing it.
     """
-    refuse_unknown_prices(config.limits(), means.llms.values(), means.retriever)
+    refuse_unknown_prices(config.limits(), setup.llms.values(), setup.retriever)
     with RunStore(folder) as store:
-        await _begin(store, config, questions, means, resume=resume)
-        scoring = Scoring(0, means.judge_name, means.prompts_hash)
+        await _begin(store, config, questions, setup, resume=resume)
+        scoring = Scoring(0, setup.judge_name, setup.prompts_hash)
         await store.begin_scoring(scoring)
         work = [(asked, attempt) for asked in store.read.questions() for attempt in range(config.attempts)]
         budget = Budget(config.limits(), store.read.usage())
-        recorder = Recorder(store, means.llms, means.retriever, budget)
-        player = _Player(recorder, means, config.seed, scoring)
-        return await Loop(work, player.play, player.finished(), store, scoring, config.max_errors, watch).run(
+        recorder = Recorder(store, setup.llms, setup.retriever, budget)
+        player = _Player(recorder, setup, config.seed, scoring)
+        return await Loop(work, player.play, player.finished(), store, scoring, config.max_errors, on_progress).run(
             budget, config.at_once, limit
         )
 
@@ -173,9 +173,9 @@ async def evaluate(
 class _Player:
     """Makes and judges one attempt."""
 
-    def __init__(self, recorder: Recorder, means: EvalMeans, seed: int, scoring: Scoring) -> None:
+    def __init__(self, recorder: Recorder, setup: EvalSetup, seed: int, scoring: Scoring) -> None:
         self._recorder = recorder
-        self._means = means
+        self._setup = setup
         self._seed = seed
         self._scoring = scoring
         self._tried = {
@@ -196,10 +196,10 @@ class _Player:
         else:
             place = Place(asked.seed_id, 0, Role.SOLVER, attempt)
             session = self._recorder.sessions(asked.seed_id)(place)
-            trajectory = await self._means.solver.solve(asked.question.question, session, place.random_seed(self._seed))
-            await store.try_out(asked.position, attempt, trajectory)
+            trajectory = await self._setup.solver.solve(asked.question.question, session, place.random_seed(self._seed))
+            await store.record_trial(asked.position, attempt, trajectory)
         judgement = await judge_answer(
-            asked, attempt, trajectory, self._recorder, self._means.judge, self._scoring.number
+            asked, attempt, trajectory, self._recorder, self._setup.judge, self._scoring.number
         )
         await store.score(Score(self._scoring.number, asked.position, attempt, judgement))
         return judgement
@@ -238,7 +238,7 @@ class Loop:
         store: RunStore,
         scoring: Scoring,
         max_errors: int,
-        watch: Watch,
+        on_progress: OnProgress,
     ) -> None:
         """`finished` of `work` is not played again."""
         self._left = [one for one in work if (one[0].position, one[1]) not in finished]
@@ -246,7 +246,7 @@ class Loop:
         self._play = play
         self._store = store
         self._max_errors = max_errors
-        self._watch = watch
+        self._on_progress = on_progress
         self._labels = [score.judgement.label for score in store.read.scores(scoring.number)]
         self._labels = [label for label in self._labels if label is not Label.ERRORED]
         self._done = self._errors = self._errors_in_a_row = 0
@@ -330,7 +330,7 @@ class Loop:
     def _tell(self, budget: Budget) -> None:
         elapsed_s = time.monotonic() - self._started
         left = len(self._left) - self._done
-        self._watch(
+        self._on_progress(
             EvalProgress(
                 done=self._total - left,
                 total=self._total,
@@ -345,16 +345,16 @@ class Loop:
 
 
 async def _begin(
-    store: RunStore, config: EvalConfig, questions: Sequence[Asked], means: EvalMeans, *, resume: bool
+    store: RunStore, config: EvalConfig, questions: Sequence[Asked], setup: EvalSetup, *, resume: bool
 ) -> None:
     """Save what the run is and asks, or make sure that it is what it was."""
     new = cast(Mapping[str, Json], config.model_dump(mode="json"))
-    facts = means.facts()
+    facts = setup.facts()
     saved = store.read.info()
     if saved is None:
         created = datetime.now(UTC).isoformat(timespec="seconds")
         await store.begin(RunInfo(secrets.token_hex(5), created, __version__, dict(new), facts, KIND))
-        await store.ask(questions)
+        await store.add_questions(questions)
         return
     if not resume:
         raise ConfigError(f"{str(store.folder)!r} holds a run already; go on with it by --resume")
@@ -376,6 +376,6 @@ async def _begin(
             f"had, or start a new run with another --out; these alone may change: {', '.join(MAY_CHANGE)}"
         )
     await store.begin(RunInfo(saved.run_id, saved.created, saved.questwell, dict(new), facts, KIND))
-    await store.ask(questions)
+    await store.add_questions(questions)
     if config.price_in is not None and config.price_out is not None:
         await store.price(config.price_in, config.price_out)

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from questwell.evaluation.benchmarks import load, parse_source, sample
-from questwell.recipes.corpus.index import Watching
+from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.evaluate.config import EXACT_MATCH, EvalConfig, Mode
-from questwell.recipes.evaluate.setup import open_eval_means
+from questwell.recipes.evaluate.setup import open_eval_setup
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class EvalPreview:
     """Model calls at most, judges' included."""
 
 
-def eval_preview(config: EvalConfig, watching: Watching | None = None) -> EvalPreview:
+def eval_preview(config: EvalConfig, index_progress: IndexProgress | None = None) -> EvalPreview:
     """What an evaluation under `config` would do; no model is called, the index is built if it is not there."""
     planned: list[Planned] = []
     for text in config.benchmarks:
@@ -46,9 +46,9 @@ def eval_preview(config: EvalConfig, watching: Watching | None = None) -> EvalPr
         loaded = load(source, config.conditions)
         chosen = sample(loaded.questions, config.size, config.seed, per_group=config.per_group)
         planned.append(Planned(source.benchmark, len(chosen), len(loaded.questions), loaded.skipped))
-    means = open_eval_means(config, watching)
-    facts = means.facts()
-    asyncio.run(means.aclose())
+    setup = open_eval_setup(config, index_progress)
+    facts = setup.facts()
+    asyncio.run(setup.aclose())
     attempts = sum(one.asked for one in planned) * config.attempts
     judging = 0 if config.judge == EXACT_MATCH else 2
     return EvalPreview(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from questwell.llm.client import LLM
 from questwell.recipes.evaluate.config import EXACT_MATCH, RescoreConfig, at_once
-from questwell.recipes.evaluate.loop import KIND, EvalReport, Loop, Watch, judge_answer, judged
+from questwell.recipes.evaluate.loop import KIND, EvalReport, Loop, OnProgress, judge_answer, judged
 from questwell.recipes.evaluate.setup import NoRetriever, open_judge
 from questwell.recipes.runs.budget import Budget, refuse_unknown_prices
 from questwell.recipes.runs.opening import info_of
@@ -23,7 +23,7 @@ from questwell.types.game import Judgement
 from questwell.types.trajectory import Role, StopReason
 
 
-def run(folder: Path, config: RescoreConfig, watch: Watch = lambda progress: None) -> EvalReport:
+def run(folder: Path, config: RescoreConfig, on_progress: OnProgress = lambda progress: None) -> EvalReport:
     """`rescore` with the judge that `config` names, from start to end."""
     with RunReader(folder) as reader:
         info_of(reader, KIND)  # before the folder is opened for writing, which would make it
@@ -31,7 +31,7 @@ def run(folder: Path, config: RescoreConfig, watch: Watch = lambda progress: Non
 
     async def whole() -> EvalReport:
         try:
-            return await rescore(folder, config, llm, judge, prompts_hash, watch)
+            return await rescore(folder, config, llm, judge, prompts_hash, on_progress)
         finally:
             if llm is not None:
                 await llm.aclose()
@@ -45,7 +45,7 @@ async def rescore(
     llm: LLM | None,
     judge: Judge | None,
     prompts_hash: str,
-    watch: Watch = lambda progress: None,
+    on_progress: OnProgress = lambda progress: None,
 ) -> EvalReport:
     """Judge the answers of the evaluation in `folder` by `judge`; goes on where an earlier call of it stopped.
 
@@ -70,7 +70,7 @@ async def rescore(
             return judgement
 
         finished = judged(store.read, scoring.number)
-        loop = Loop(_answers(store.read, config), play, finished, store, scoring, config.max_errors, watch)
+        loop = Loop(_answers(store.read, config), play, finished, store, scoring, config.max_errors, on_progress)
         return await loop.run(budget, at_once(config.concurrency, config.judge), None)
 
 

@@ -11,7 +11,7 @@ from questwell.agents.solver import FreeSolver, Solver
 from questwell.errors import RetrievalError
 from questwell.llm.client import LLM, Message
 from questwell.llm.connect import ConnectOptions, connect_all
-from questwell.recipes.corpus.index import Watching, open_index
+from questwell.recipes.corpus.index import IndexProgress, open_index
 from questwell.recipes.corpus.search import open_elsewhere
 from questwell.recipes.evaluate.config import EXACT_MATCH, EvalConfig, JudgeConfig, Mode, at_once
 from questwell.recipes.runs.agents import is_embedded
@@ -39,7 +39,7 @@ class NoRetriever:
 
 
 @dataclass(frozen=True, slots=True)
-class EvalMeans:
+class EvalSetup:
     """Everything that an evaluation gets from outside."""
 
     retriever: Retriever
@@ -71,7 +71,7 @@ class EvalMeans:
         await self.retriever.aclose()
 
 
-def open_eval_means(config: EvalConfig, watching: Watching | None = None) -> EvalMeans:
+def open_eval_setup(config: EvalConfig, index_progress: IndexProgress | None = None) -> EvalSetup:
     """What `config` names; its index is built if it does not exist yet. No model is called.
 
     Raises:
@@ -83,8 +83,8 @@ def open_eval_means(config: EvalConfig, watching: Watching | None = None) -> Eva
     llms = {Role.SOLVER: clients[config.llm]}
     if config.judge != EXACT_MATCH:
         llms[Role.JUDGE] = clients[config.judge]
-    return EvalMeans(
-        retriever=_open_retriever(config, watching),
+    return EvalSetup(
+        retriever=_open_retriever(config, index_progress),
         llms=llms,
         solver=make_solver(config, prompts),
         judge=make_judge(config, prompts),
@@ -121,10 +121,10 @@ def make_judge(config: JudgeConfig, prompts: Prompts) -> Judge | None:
     return Judge(opening, structured=is_embedded(config.judge))
 
 
-def _open_retriever(config: EvalConfig, watching: Watching | None) -> Retriever:
+def _open_retriever(config: EvalConfig, index_progress: IndexProgress | None) -> Retriever:
     if config.mode is Mode.CLOSED_BOOK:
         return NoRetriever()
-    return open_elsewhere(config) or open_index(config, watching)
+    return open_elsewhere(config) or open_index(config, index_progress)
 
 
 def _connect(config: JudgeConfig, *models: str) -> dict[str, LLM]:

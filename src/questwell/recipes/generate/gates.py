@@ -14,15 +14,15 @@ from typing import cast
 from questwell import __version__
 from questwell.errors import ConfigChanged, ConfigError
 from questwell.games.gates import Pair, check_all
-from questwell.recipes.corpus.index import Watching
+from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.generate.config import Config
-from questwell.recipes.generate.setup import Means, open_means
+from questwell.recipes.generate.setup import Setup, open_setup
 from questwell.recipes.runs.budget import Budget, Limits
 from questwell.recipes.runs.config import differences, nearest, resolve_saved
 from questwell.recipes.runs.opening import info_of
 from questwell.recipes.runs.recorder import Recorder
 from questwell.recipes.runs.signals import stopping_on_signals
-from questwell.store.folding import Json
+from questwell.store.passage_refs import Json
 from questwell.store.reader import RunReader
 from questwell.store.records import PlayStatus, RunInfo
 from questwell.store.run import RunStore
@@ -102,8 +102,8 @@ def check_run(
     llm: str | None = None,
     rejected: bool = False,
     any_index: bool = False,
-    watch: Callable[[int, int], None] = lambda done, of: None,
-    watching: Watching | None = None,
+    on_progress: Callable[[int, int], None] = lambda done, of: None,
+    index_progress: IndexProgress | None = None,
 ) -> GatesReport:
     """Every one of `gates` over the accepted items of the run in `folder`, from start to end.
 
@@ -114,8 +114,8 @@ def check_run(
         llm: model of reader and judge, if not those of the run.
         rejected: check the last questions of rejected plays too.
         any_index: search the corpus as it is indexed today, though the run searched another index.
-        watch: is told of (questions checked, of all).
-        watching: whoever watches the index being built.
+        on_progress: is told of (questions checked, of all).
+        index_progress: whoever watches the index being built.
 
     Raises:
         ConfigChanged: `out` was started with another model or other prompts, or the corpus is not that of the run.
@@ -127,13 +127,13 @@ def check_run(
     config = resolve_saved(Config, info, dict.fromkeys(_MODELS, llm) if llm else {})
 
     async def whole() -> GatesReport:
-        means = open_means(config, watching)
+        setup = open_setup(config, index_progress)
         try:
             found = await _check(
-                info, [o for o in outcomes if o and o.rounds], gates, out, means, watch, any_index=any_index
+                info, [o for o in outcomes if o and o.rounds], gates, out, setup, on_progress, any_index=any_index
             )
         finally:
-            await means.aclose()
+            await setup.aclose()
         return _report(info.run_id, gates, found)
 
     return asyncio.run(whole())
@@ -144,16 +144,16 @@ async def _check(
     outcomes: Sequence[Accepted | Rejected],
     gates: Sequence[Gate],
     out: Path,
-    means: Means,
-    watch: Callable[[int, int], None],
+    setup: Setup,
+    on_progress: Callable[[int, int], None],
     *,
     any_index: bool,
 ) -> list[Checked]:
-    keeper = means.players.gatekeeper
+    keeper = setup.players.gatekeeper
     assert keeper is not None
-    facts = {"of run": info.run_id, **means.facts()}
+    facts = {"of run": info.run_id, **setup.facts()}
     searching = [gate.value for gate in gates if gate in _SEARCHING]
-    if searching and not any_index and means.library.snapshot != info.facts["index snapshot"]:
+    if searching and not any_index and setup.library.snapshot != info.facts["index snapshot"]:
         raise ConfigChanged(
             f"the index of the run {info.run_id} is not what it was, and {' and '.join(searching)} would search it: "
             "ask the other gates only, or all of them over the index of today with --any-index"
@@ -167,11 +167,11 @@ async def _check(
             )
         await store.begin(RunInfo(info.run_id, datetime.now(UTC).isoformat(), __version__, {}, facts))
         budget = Budget(Limits(), store.read.usage())
-        recorder = Recorder(store, means.llms, means.library, budget)
+        recorder = Recorder(store, setup.llms, setup.library, budget)
         checked: list[Checked] = []
         with stopping_on_signals(budget.stop):
             for outcome in outcomes:
-                watch(len(checked), len(outcomes))
+                on_progress(len(checked), len(outcomes))
                 seed, last = outcome.seed, outcome.rounds[-1]
                 proposal = last.proposal
                 pair = Pair(proposal.question, (proposal.answer, *proposal.aliases), proposal.evidence)
@@ -182,7 +182,7 @@ async def _check(
                 )
                 accepted = isinstance(outcome, Accepted)
                 checked.append(Checked(seed.id, accepted, proposal.question, proposal.answer, results))
-        watch(len(checked), len(outcomes))
+        on_progress(len(checked), len(outcomes))
         return checked
 
 

@@ -17,18 +17,18 @@ from typing import cast
 from questwell import __version__
 from questwell.errors import BudgetReached, ConfigChanged, ConfigError, QuestwellError
 from questwell.games.sage import play
-from questwell.recipes.corpus.index import Watching
+from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.generate.config import MAY_CHANGE, Config
-from questwell.recipes.generate.seeds import Drawing
-from questwell.recipes.generate.setup import Means, open_means
+from questwell.recipes.generate.seeds import SeedSchedule
+from questwell.recipes.generate.setup import Setup, open_setup
 from questwell.recipes.runs.budget import Budget, Stopped, refuse_unknown_prices
 from questwell.recipes.runs.config import Values, differences, resolve, resolve_saved
 from questwell.recipes.runs.ending import Ending
-from questwell.recipes.runs.progress import Progress, Tally, Watch
+from questwell.recipes.runs.progress import OnProgress, Progress, Tally
 from questwell.recipes.runs.recorder import Recorder
 from questwell.recipes.runs.signals import stopping_on_signals
 from questwell.scoring.answers import normalise
-from questwell.store.folding import Json
+from questwell.store.passage_refs import Json
 from questwell.store.reader import FILE_NAME, RunReader
 from questwell.store.records import RunInfo, WaveSeed
 from questwell.store.run import RunStore
@@ -67,17 +67,17 @@ def run(
     *,
     resume: bool = False,
     limit: int | None = None,
-    watch: Watch = lambda progress: None,
-    watching: Watching | None = None,
+    on_progress: OnProgress = lambda progress: None,
+    index_progress: IndexProgress | None = None,
 ) -> Report:
     """`generate` with the means that `config` names, from start to end."""
-    means = open_means(config, watching)  # before the event loop: it may take long, and Ctrl-C then ends it
+    setup = open_setup(config, index_progress)  # before the event loop: it may take long, and Ctrl-C then ends it
 
     async def whole() -> Report:
         try:
-            return await generate(config, folder, means, resume=resume, limit=limit, watch=watch)
+            return await generate(config, folder, setup, resume=resume, limit=limit, on_progress=on_progress)
         finally:
-            await means.aclose()
+            await setup.aclose()
 
     return asyncio.run(whole())
 
@@ -85,46 +85,48 @@ def run(
 async def generate(
     config: Config,
     folder: Path,
-    means: Means,
+    setup: Setup,
     *,
     resume: bool = False,
     limit: int | None = None,
-    watch: Watch = lambda progress: None,
+    on_progress: OnProgress = lambda progress: None,
 ) -> Report:
     """Play the seeds that `config` asks for, as far as budget, user and errors let it; resumable at any time.
 
     Args:
         config: from `configure`.
         folder: of the run.
-        means: from `open_means`.
+        setup: from `open_setup`.
         resume: go on with the run that is there, if any.
         limit: plays of this invocation, at most.
-        watch: is told of the progress after each play and every half second.
+        on_progress: is told of the progress after each play and every half second.
 
     Raises:
         ConfigError: a limit of money is asked for, and a model's price is not known.
         ConfigChanged: the run that is there was started with something else.
         RunLocked: another process is writing it.
     """
-    refuse_unknown_prices(config.limits(), means.llms.values(), means.retriever)
+    refuse_unknown_prices(config.limits(), setup.llms.values(), setup.retriever)
     with RunStore(folder) as store:
-        await _begin(store, config, means, resume=resume)
-        return await _Invocation(config, means, store, limit, watch).play()
+        await _begin(store, config, setup, resume=resume)
+        return await _Invocation(config, setup, store, limit, on_progress).play()
 
 
 class _Invocation:
     """One invocation over a run."""
 
-    def __init__(self, config: Config, means: Means, store: RunStore, limit: int | None, watch: Watch) -> None:
+    def __init__(
+        self, config: Config, setup: Setup, store: RunStore, limit: int | None, on_progress: OnProgress
+    ) -> None:
         self._config = config
         self._rules = config.rules()
-        self._players = means.players
+        self._players = setup.players
         self._store = store
-        self._watch = watch
+        self._on_progress = on_progress
         self._budget = Budget(config.limits(), store.read.usage())
-        self._recorder = Recorder(store, means.llms, means.retriever, self._budget)
-        self._drawing = Drawing(config, means.library)
-        self._tally = Tally(store.read.plays(), self._drawing.total, config.items)
+        self._recorder = Recorder(store, setup.llms, setup.retriever, self._budget)
+        self._schedule = SeedSchedule(config, setup.library)
+        self._tally = Tally(store.read.plays(), self._schedule.total, config.items)
         self._plays_left = limit
         self._halted: QuestwellError | None = None
 
@@ -134,8 +136,8 @@ class _Invocation:
         try:
             with stopping_on_signals(self._budget.stop):
                 await self._play_wave(self._store.read.unplayed())
-                while self._may_go_on() and (wave := self._drawing.next_wave(self._store.read)):
-                    await self._store.draw(wave)
+                while self._may_go_on() and (wave := self._schedule.next_wave(self._store.read)):
+                    await self._store.add_seeds(wave)
                     await self._play_wave(wave)
         finally:
             ticker.cancel()
@@ -197,7 +199,7 @@ class _Invocation:
         if self._budget.stopping:
             return Ending.STOPPED, "stopped as you asked"
         unplayed = len(self._store.read.unplayed())
-        if self._plays_left == 0 and (unplayed or self._drawing.next_wave(self._store.read)):
+        if self._plays_left == 0 and (unplayed or self._schedule.next_wave(self._store.read)):
             return Ending.LIMIT, "the limit of plays for this invocation is reached"
         if unplayed:
             return Ending.ERRORED, f"{unplayed} plays errored; the last one: {latest}"
@@ -210,14 +212,14 @@ class _Invocation:
 
     def _tell(self) -> Progress:
         progress = self._tally.progress(self._recorder, self._budget)
-        self._watch(progress)
+        self._on_progress(progress)
         return progress
 
 
-async def _begin(store: RunStore, config: Config, means: Means, *, resume: bool) -> None:
+async def _begin(store: RunStore, config: Config, setup: Setup, *, resume: bool) -> None:
     """Save what the run is, or make sure that it is what it was."""
     new = _dump(config)
-    facts = means.facts()
+    facts = setup.facts()
     saved = store.read.info()
     if saved is None:
         created = datetime.now(UTC).isoformat(timespec="seconds")

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from questwell.agents.reader import MOST_LISTED
 from questwell.games.sage import Variant
-from questwell.recipes.corpus.index import Watching
+from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.generate.config import Config
-from questwell.recipes.generate.setup import open_means
+from questwell.recipes.generate.setup import open_setup
 from questwell.recipes.runs.budget import refuse_unknown_prices
 from questwell.store.reader import FILE_NAME, RunReader
 from questwell.store.records import PlayStatus
@@ -42,21 +42,21 @@ class Preview:
         return None if self.seeds is None else max(self.seeds - self.finished, 0) * self.most_calls_per_seed
 
 
-def preview(config: Config, folder: Path, watching: Watching | None = None) -> Preview:
+def preview(config: Config, folder: Path, index_progress: IndexProgress | None = None) -> Preview:
     """What `generate` would do with the same arguments. The index is built; no model is called."""
-    means = open_means(config, watching)
-    refuse_unknown_prices(config.limits(), means.llms.values(), means.retriever)
+    setup = open_setup(config, index_progress)
+    refuse_unknown_prices(config.limits(), setup.llms.values(), setup.retriever)
     return Preview(
         corpus=config.corpus,
-        passages=len(means.library),
-        snapshot=means.library.snapshot,
-        retriever=means.retriever.name,
-        models={role: means.llms[role].name for role in Role},
-        styles=dict(means.styles),
-        seeds=None if config.seeds is None else min(config.seeds, len(means.library)),
+        passages=len(setup.library),
+        snapshot=setup.library.snapshot,
+        retriever=setup.retriever.name,
+        models={role: setup.llms[role].name for role in Role},
+        styles=dict(setup.styles),
+        seeds=None if config.seeds is None else min(config.seeds, len(setup.library)),
         items=config.items,
         finished=_finished(folder),
-        most_calls_per_seed=_most_calls(config, means.players.judge.asks),
+        most_calls_per_seed=_most_calls(config, setup.players.judge.asks),
     )
 
 

@@ -17,7 +17,7 @@ _FREE_WAVE = 10_000
 """Seeds drawn at once when nothing depends on what was accepted; only bounds memory."""
 
 
-class Drawing:
+class SeedSchedule:
     """Draws waves of seeds."""
 
     def __init__(self, config: Config, library: Library) -> None:

@@ -15,7 +15,7 @@ from questwell.games.sage import Players
 from questwell.llm.client import LLM, Message
 from questwell.llm.connect import ConnectOptions, connect_all
 from questwell.llm.prices import Price
-from questwell.recipes.corpus.index import Watching, open_index
+from questwell.recipes.corpus.index import IndexProgress, open_index
 from questwell.recipes.corpus.search import open_elsewhere
 from questwell.recipes.generate.config import Config
 from questwell.recipes.runs.agents import StyleChoice, is_embedded
@@ -46,7 +46,7 @@ class Library(Retriever, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class Setup:
     """Everything that a run gets from outside."""
 
     library: Library
@@ -78,12 +78,14 @@ class Means:
             await self.elsewhere.aclose()
 
 
-def open_means(config: Config, watching: Watching | None = None, clients: Mapping[str, LLM] | None = None) -> Means:
+def open_setup(
+    config: Config, index_progress: IndexProgress | None = None, clients: Mapping[str, LLM] | None = None
+) -> Setup:
     """What `config` names; its index is built if it does not exist yet. No model is called.
 
     Args:
         config: of the run.
-        watching: whoever watches the index being built.
+        index_progress: whoever watches the index being built.
         clients: models of the caller's own, by the names that `config` gives them; they are closed with the rest.
 
     Raises:
@@ -95,7 +97,7 @@ def open_means(config: Config, watching: Watching | None = None, clients: Mappin
     llms = _connect(config, clients or {})
     elsewhere = open_elsewhere(config)  # before the index, which may take long: a missing key is told at once
     players = make_players(config, prompts, styles)
-    return Means(open_index(config, watching), llms, players, prompts.hash, styles, elsewhere)
+    return Setup(open_index(config, index_progress), llms, players, prompts.hash, styles, elsewhere)
 
 
 def make_players(config: Config, prompts: Prompts, styles: Mapping[Role, Style]) -> Players:

@@ -10,7 +10,7 @@ from questwell.store.reader import RunReader
 from questwell.store.records import Play
 from questwell.types.corpus import Passage
 from questwell.types.dataset import Usage
-from questwell.types.game import Attempt, Feedback, GateResult, Judgement, Proposal, Rejected, Round, Seed, Verdict
+from questwell.types.game import Attempt, GateResult, Judgement, Proposal, Rejected, Repair, Round, Seed, Verdict
 from questwell.types.trajectory import StopReason, Trajectory
 
 
@@ -50,7 +50,7 @@ class RoundStory:
     """One question and what became of it."""
 
     index: int
-    feedback: Feedback | None
+    feedback: Repair | None
     """What led here."""
     changed: tuple[str, ...]
     """Which of question and answer differ from the round before."""

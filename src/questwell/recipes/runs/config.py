@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from questwell import __version__
 from questwell.errors import ConfigError, StoreError
-from questwell.store.folding import Json
+from questwell.store.passage_refs import Json
 from questwell.store.records import RunInfo
 
 Values = Mapping[str, object]

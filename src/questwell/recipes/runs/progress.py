@@ -41,7 +41,7 @@ class Progress:
         return self.calls_made / self.elapsed_s if self.elapsed_s > 0 else 0.0
 
 
-Watch = Callable[[Progress], None]
+OnProgress = Callable[[Progress], None]
 
 
 class Tally:

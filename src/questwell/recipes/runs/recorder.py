@@ -17,7 +17,7 @@ from questwell.errors import LLMError, RetrievalError
 from questwell.llm.client import LLM, Completion, Request, ToolCall
 from questwell.recipes.runs.budget import Budget
 from questwell.retrieval.retriever import Retriever, search_and_reckon
-from questwell.store.folding import Json
+from questwell.store.passage_refs import Json
 from questwell.store.records import Call, CallKey, CallKind, Earlier, Failure
 from questwell.store.run import RunStore
 from questwell.types.corpus import Hit

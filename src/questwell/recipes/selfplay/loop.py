@@ -24,7 +24,7 @@ from questwell.games.answers import Position, several
 from questwell.games.pool import Pool
 from questwell.games.ssp import Step, all_ended, play
 from questwell.llm.client import LLM
-from questwell.recipes.corpus.index import Watching
+from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.runs.budget import Budget, refuse_unknown_prices
 from questwell.recipes.runs.config import Values, differences, resolve, resolve_saved
 from questwell.recipes.runs.ending import Ending
@@ -37,11 +37,11 @@ from questwell.recipes.selfplay.metrics import figures, mean, reasons
 from questwell.recipes.selfplay.record import Record, StepRow
 from questwell.recipes.selfplay.samples import proposer_samples, solver_samples
 from questwell.recipes.selfplay.sessions import rollout_name, sessions
-from questwell.recipes.selfplay.setup import Means, open_means
+from questwell.recipes.selfplay.setup import Setup, open_setup
 from questwell.recipes.selfplay.world import HeldOut
 from questwell.retrieval.retriever import Retriever
-from questwell.store.folding import Json
 from questwell.store.lock import RunLock
+from questwell.store.passage_refs import Json
 from questwell.store.records import RunInfo
 from questwell.store.run import RunStore
 from questwell.types.episode import Sample
@@ -50,7 +50,7 @@ from questwell.types.selfplay import Episode
 from questwell.types.trajectory import Role, StopReason
 
 _POOL = TypeAdapter(Pool)
-Watch = Callable[[StepRow], None]
+OnProgress = Callable[[StepRow], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +84,8 @@ def run(
     *,
     resume: bool = False,
     limit: int | None = None,
-    watch: Watch = lambda row: None,
-    watching: Watching | None = None,
+    on_progress: OnProgress = lambda row: None,
+    index_progress: IndexProgress | None = None,
 ) -> Report:
     """`selfplay` with the means that `config` names, from start to end."""
 
@@ -93,11 +93,11 @@ def run(
         folder.mkdir(parents=True, exist_ok=True)
         lock = RunLock(folder / "run.lock")
         try:
-            means = open_means(config, folder, watching)
+            setup = open_setup(config, folder, index_progress)
             try:
-                return await selfplay(config, folder, means, resume=resume, limit=limit, watch=watch)
+                return await selfplay(config, folder, setup, resume=resume, limit=limit, on_progress=on_progress)
             finally:
-                await means.aclose()
+                await setup.aclose()
         finally:
             lock.release()
 
@@ -107,47 +107,47 @@ def run(
 async def selfplay(
     config: Config,
     folder: Path,
-    means: Means,
+    setup: Setup,
     *,
     resume: bool = False,
     limit: int | None = None,
-    watch: Watch = lambda row: None,
+    on_progress: OnProgress = lambda row: None,
 ) -> Report:
     """Play and learn `config.steps` steps, as far as user and alarms let it; resumable at any time.
 
     Args:
         config: from `configure`.
         folder: of the run.
-        means: from `open_means`.
+        setup: from `open_setup`.
         resume: go on with the run that is there, if any, from its latest checkpoint.
         limit: steps of this invocation, at most.
-        watch: is told of each step; step 0 is the evaluation before the first.
+        on_progress: is told of each step; step 0 is the evaluation before the first.
 
     Raises:
         ConfigChanged: the run that is there was started with something else.
         ConfigError: a limit of money is asked for, and the price of judge or verifier is not known.
     """
-    refuse_unknown_prices(config.limits(), means.llms.values())
+    refuse_unknown_prices(config.limits(), setup.llms.values())
     record = Record(folder)
-    begin(record, config, means.facts, resume=resume)
+    begin(record, config, setup.facts, resume=resume)
     with RunStore(folder / "calls") as store:
         if config.price is not None:
             await store.price(config.price.input_usd, config.price.output_usd)
-        return await _Invocation(config, means, record, store, limit, watch).play()
+        return await _Invocation(config, setup, record, store, limit, on_progress).play()
 
 
 class _Invocation:
     """One invocation over a run."""
 
     def __init__(
-        self, config: Config, means: Means, record: Record, store: RunStore, limit: int | None, watch: Watch
+        self, config: Config, setup: Setup, record: Record, store: RunStore, limit: int | None, on_progress: OnProgress
     ) -> None:
         from questwell.training import checkpoint
 
         self._config = config
-        self._means = means
+        self._setup = setup
         self._record = record
-        self._watch = watch
+        self._on_progress = on_progress
         self._left = limit
         self._stopping = False
         self._done = 0
@@ -155,18 +155,18 @@ class _Invocation:
         position = Position()
         if checkpoint.steps(record.checkpoints):
             state = checkpoint.read(record.checkpoints)
-            means.trainer.load(state["trainer"])
+            setup.trainer.load(state["trainer"])
             kept = json.loads(state["selfplay"])
             self._done = int(kept["done"])
             self._pool = _POOL.validate_python(kept["pool"])
             position = Position(**kept["position"])
         self._saved = self._done
         record.cut(self._done if self._done else -1)
-        self._answers = means.world.answers(position)
+        self._answers = setup.world.answers(position)
         self._position = position
         self._torn = False
         self._budget = Budget(config.limits(), store.read.usage())
-        self._recorder = Recorder(store, means.llms, means.world.retriever, self._budget)
+        self._recorder = Recorder(store, setup.llms, setup.world.retriever, self._budget)
 
     async def play(self) -> Report:
         """Play until done or stopped."""
@@ -202,17 +202,17 @@ class _Invocation:
     async def _step(self) -> tuple[str, ...]:
         """One step, kept; the alarms that it raises."""
         number = self._done + 1
-        started, sampled = time.perf_counter(), self._means.trainer.policy.sampled
-        step = Step(number, self._config.rules(), self._means.players, self._sessions(), self._pool, self._answers.take)
+        started, sampled = time.perf_counter(), self._setup.trainer.policy.sampled
+        step = Step(number, self._config.rules(), self._setup.players, self._sessions(), self._pool, self._answers.take)
         proposals = self._config.proposals
         episodes = await play(several(self._answers.take(self._config.batch // proposals), proposals), step)
         self._pool = self._pool.after(number, (problem for episode in episodes if (problem := episode.made)))
         played = time.perf_counter()
-        sampled = self._means.trainer.policy.sampled - sampled
+        sampled = self._setup.trainer.policy.sampled - sampled
         self._torn = True  # until it is kept: the policy is no longer that of the step before
         learnt = self._learn(episodes)
         updated = time.perf_counter()
-        values = {**figures(episodes, self._pool, number, self._means.world.truth), **learnt}
+        values = {**figures(episodes, self._pool, number, self._setup.world.truth), **learnt}
         by_hops: dict[str, float] = {}
         last = number == self._config.steps
         if self._config.eval_every and (number % self._config.eval_every == 0 or last):
@@ -231,7 +231,7 @@ class _Invocation:
         if number % self._config.save_every == 0:
             self._save()
             self._draw()
-        self._watch(row)
+        self._on_progress(row)
         return row.alarms
 
     def _learn(self, episodes: Sequence[Episode]) -> dict[str, float | None]:
@@ -248,7 +248,7 @@ class _Invocation:
         for samples in updates:
             if not samples:
                 continue  # no proposal was valid and the pool is empty, or every call failed: nothing to learn from
-            metrics = self._means.trainer.update(samples)
+            metrics = self._setup.trainer.update(samples)
             told["gradient_norm"] = metrics["gradient_norm"]
             for role in {sample.role for sample in samples}:
                 told |= {f"{role.value}_{name}": metrics.get(name) for name in ("entropy", "kl")}
@@ -256,24 +256,24 @@ class _Invocation:
 
     async def _first_look(self) -> None:
         """The evaluation before the first step."""
-        if not self._config.eval_every or not self._means.world.held_out:
+        if not self._config.eval_every or not self._setup.world.held_out:
             return
         started = time.perf_counter()
         accuracy, by_hops = await self._evaluate(0)
         timing = {"seconds": time.perf_counter() - started}
         row = StepRow(0, {"held_out_accuracy": accuracy}, {}, by_hops, (), timing)
         self._record.add(row, ())
-        self._watch(row)
+        self._on_progress(row)
 
     async def _evaluate(self, number: int) -> tuple[float | None, dict[str, float]]:
         """Accuracy on the held-out questions, one attempt each, in all and by hops."""
-        world = self._means.world
+        world = self._setup.world
         sessions = self._sessions(world.held_out_retriever)
-        judge = self._means.players.gatekeeper.judge
+        judge = self._setup.players.gatekeeper.judge
 
         async def one(index: int, asked: HeldOut) -> bool | None:
             place = Place(f"h{index:06d}", number, Role.SOLVER)
-            played = await self._means.evaluated.solve(asked.question, sessions(place), place.random_seed(0))
+            played = await self._setup.evaluated.solve(asked.question, sessions(place), place.random_seed(0))
             if played.stop is StopReason.ERRORED:
                 return None
             judged = sessions(replace(place, role=Role.JUDGE))
@@ -292,16 +292,16 @@ class _Invocation:
         """Lines to the policy as it is now, and to models of their own."""
 
         def policy(place: Place) -> LLM:
-            return self._means.trainer.client(rollout_name(place))
+            return self._setup.trainer.client(rollout_name(place))
 
-        return sessions(policy, retriever or self._means.world.retriever, self._recorder)
+        return sessions(policy, retriever or self._setup.world.retriever, self._recorder)
 
     def _save(self) -> None:
         from questwell.training import checkpoint
 
         pool = _POOL.dump_python(self._pool, mode="json")
         kept = {"done": self._done, "pool": pool, "position": asdict(self._position)}
-        trainer = self._means.trainer
+        trainer = self._setup.trainer
         state = {"trainer": trainer.state(), "selfplay": json.dumps(kept)}
         checkpoint.write(self._record.checkpoints, self._done, state, trainer.save_model, self._config.keep)
         self._saved = self._done

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from questwell.agents.challenger import FreeChallenger
 from questwell.agents.prompts import Prompts
 from questwell.agents.protocol import Limits, Tags
 from questwell.agents.reader import PromptedReader, Reader
 from questwell.agents.rollout import Budget
+from questwell.agents.selfplay_proposer import FreeSelfPlayProposer
 from questwell.agents.solver import FreeSolver, Solver
 from questwell.errors import ConfigError
 from questwell.games.answers import Answers, GroundedAnswers, KnownAnswer, ListedAnswers, Position
@@ -19,7 +19,7 @@ from questwell.games.gates import Gatekeeper
 from questwell.games.ssp import Players
 from questwell.llm.client import LLM, Message
 from questwell.llm.connect import ConnectOptions, connect
-from questwell.recipes.corpus.index import Watching, open_index
+from questwell.recipes.corpus.index import IndexProgress, open_index
 from questwell.recipes.runs.extras import check_extra
 from questwell.recipes.selfplay.config import TOY, Config
 from questwell.recipes.selfplay.world import HeldOut, World
@@ -36,20 +36,20 @@ _VERIFIER_TOKENS = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class Environment:
     """What a run gets from outside but for its policy."""
 
     world: World
     prompts: Prompts
     players: Players
     llms: Mapping[Role, LLM]
-    """As in `Means`."""
+    """As in `Setup`."""
     facts: dict[str, str]
-    """As in `Means`, but for the policy's."""
+    """As in `Setup`, but for the policy's."""
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class Setup:
     """Everything that a run gets from outside."""
 
     trainer: "Trainer"
@@ -69,7 +69,7 @@ class Means:
         await self.world.retriever.aclose()
 
 
-def open_means(config: Config, folder: Path, watching: Watching | None = None) -> Means:
+def open_setup(config: Config, folder: Path, index_progress: IndexProgress | None = None) -> Setup:
     """What `config` names, for a run in `folder`.
 
     Raises:
@@ -77,41 +77,41 @@ def open_means(config: Config, folder: Path, watching: Watching | None = None) -
         AssetError, CorpusError, IndexMismatch: from the model, the corpus and its index.
     """
     check_extra()
-    surroundings = open_surroundings(config, watching)
+    environment = open_environment(config, index_progress)
     if config.corpus == TOY:
         from questwell.recipes.selfplay.toy import taught
 
-        start = taught(config, folder, surroundings.prompts)
+        start = taught(config, folder, environment.prompts)
     else:
         from questwell.llm.pretrained import best_device, load
 
         device = best_device()
         half = device != "cpu" if config.half is None else config.half
         start = load(config.model, device=device, half=half and config.lora_rank > 0)
-    return Means(
+    return Setup(
         make_trainer(config, start),
-        surroundings.world,
-        surroundings.players,
-        make_solver(config, surroundings.prompts, config.eval_temperature),
-        surroundings.llms,
-        {**surroundings.facts, "policy": start.name},
+        environment.world,
+        environment.players,
+        make_solver(config, environment.prompts, config.eval_temperature),
+        environment.llms,
+        {**environment.facts, "policy": start.name},
     )
 
 
-def open_surroundings(config: Config, watching: Watching | None = None) -> Surroundings:
-    """What `config` names but for the policy. Raises as `open_means`; needs no extra."""
+def open_environment(config: Config, index_progress: IndexProgress | None = None) -> Environment:
+    """What `config` names but for the policy. Raises as `open_setup`; needs no extra."""
     if config.corpus == TOY:
         from questwell.recipes.selfplay.toy import world as toy_world
 
         prompts, world = Prompts(TOY_PROMPTS), toy_world(config)
     else:
-        prompts, world = Prompts(config.prompts), _world(config, watching)
+        prompts, world = Prompts(config.prompts), _world(config, index_progress)
     named = {Role.JUDGE: config.judge_llm, Role.SOLVER: config.verifier_llm}
     options = ConnectOptions(price=config.price)
     llms = {role: connect(spec, options) for role, spec in named.items() if spec is not None}
     facts = {"world": world.snapshot, "prompts": prompts.hash}
     facts |= {f"{'judge' if role is Role.JUDGE else 'verifier'} model": llm.name for role, llm in llms.items()}
-    return Surroundings(world, prompts, make_players(config, prompts, judged=Role.JUDGE in llms), llms, facts)
+    return Environment(world, prompts, make_players(config, prompts, judged=Role.JUDGE in llms), llms, facts)
 
 
 def make_trainer(config: Config, start: "Pretrained") -> "Trainer":
@@ -159,7 +159,7 @@ def make_players(config: Config, prompts: Prompts, *, judged: bool) -> Players:
 
         reader = LookingReader(make_solver(config, prompts, temperature=0.0))
     return Players(
-        FreeChallenger(prompts, _budget(config), limits),
+        FreeSelfPlayProposer(prompts, _budget(config), limits),
         make_solver(config, prompts, config.temperature),
         Gatekeeper(reader, judge, config.top_k),
     )
@@ -174,8 +174,8 @@ def _budget(config: Config) -> Budget:
     return Budget(config.turns, config.turns, config.top_k)
 
 
-def _world(config: Config, watching: Watching | None) -> World:
-    library = open_index(config, watching)
+def _world(config: Config, index_progress: IndexProgress | None) -> World:
+    library = open_index(config, index_progress)
     listed = _read(config.answers, _Answer) if config.answers else None
     known = [KnownAnswer(one.answer, one.aliases, one.hops) for one in listed or ()]
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from questwell.agents.challenger import AskingTags
 from questwell.agents.prompts import Prompts
 from questwell.agents.protocol import Tags
+from questwell.agents.selfplay_proposer import AskingTags
 from questwell.agents.session import DirectSession, Session
 from questwell.agents.solver import Solver
 from questwell.errors import LLMError

@@ -16,12 +16,12 @@ from questwell.agents.rollout import Budget
 from questwell.errors import ConfigError
 from questwell.games.answers import Position
 from questwell.games.pool import Filling
-from questwell.recipes.corpus.index import Watching
+from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.selfplay.config import TOY, Config
 from questwell.recipes.selfplay.loop import begin
 from questwell.recipes.selfplay.record import Record
-from questwell.recipes.selfplay.setup import open_surroundings
-from questwell.recipes.selfplay.verl_batch import Seat
+from questwell.recipes.selfplay.setup import open_environment
+from questwell.recipes.selfplay.verl_batch import Slot
 from questwell.training.engines.verl.launch import VerlRun, solver_agent, write_agents
 from questwell.training.engines.verl.rows import rows, write_rows
 from questwell.types.evaluation import Question
@@ -34,7 +34,7 @@ WORKERS = 8
 """Of verl that play, at most (verl's own default)."""
 _LEAST_SLOTS = 16
 """Of a worker's share: a question is verified among documents of the other slots there."""
-_SEAT = TypeAdapter(Seat)
+_SEAT = TypeAdapter(Slot)
 _ACTOR = "actor_rollout_ref.actor"
 _ROLLOUT = "actor_rollout_ref.rollout"
 
@@ -85,32 +85,32 @@ def tables_of(config: Config) -> int:
     )
 
 
-def write(run: VerlRun, config: Config, watching: Watching | None = None) -> None:
+def write(run: VerlRun, config: Config, index_progress: IndexProgress | None = None) -> None:
     """Write what the run's command reads; the index of the corpus is built if it is not there.
 
     Raises:
         ConfigChanged: the folder holds a run that was started with something else.
         AssetError, ConfigError, CorpusError, IndexMismatch: something cannot be had.
     """
-    surroundings = open_surroundings(config, watching)
+    environment = open_environment(config, index_progress)
     everywhere = _everywhere(config)
     tables = tables_of(config)
     for table in range(tables):
-        begin(Record(run.folder / "tables" / str(table)), everywhere, surroundings.facts, resume=True)
-    seeds = surroundings.world.answers(Position()).take(config.steps * config.batch)
+        begin(Record(run.folder / "tables" / str(table)), everywhere, environment.facts, resume=True)
+    seeds = environment.world.answers(Position()).take(config.steps * config.batch)
     train = seed_rows(seeds, config.batch // tables, tables, config.attempts)
     held_out = [
         Question(f"h{at:06d}", one.question, one.references, "held-out")
-        for at, one in enumerate(surroundings.world.held_out)
+        for at, one in enumerate(environment.world.held_out)
     ]
     write_rows(run.folder / "train.parquet", train)
-    asked = rows(held_out, "test", surroundings.prompts, config.turns)
+    asked = rows(held_out, "test", environment.prompts, config.turns)
     write_rows(run.folder / "test.parquet", asked or train[:1])  # verl wants some, though it is told to ask none
     player: dict[str, object] = {
         "name": AGENT,
-        "_target_": "questwell.training.engines.verl.table_loop.TableLoop",
+        "_target_": "questwell.training.engines.verl.batch_loop.TableLoop",
         "tables": {
-            "_target_": "questwell.recipes.selfplay.verl_batch.SelfplayTables",
+            "_target_": "questwell.recipes.selfplay.verl_batch.SelfplayBatches",
             "folder": str(run.folder.resolve()),
             "rows": 2 * config.batch,
             "workers": tables,
@@ -124,9 +124,9 @@ def seed_rows(seeds: Sequence[AnswerSeed], slots: int, tables: int, attempts: in
     found: list[dict[str, Any]] = []
     for at, seed in enumerate(seeds):
         table, slot = divmod(at % (slots * tables), slots)
-        seat = _SEAT.dump_json(Seat(slot, slots, seed)).decode()
+        slot = _SEAT.dump_json(Slot(slot, slots, seed)).decode()
         for role, times in ((Role.PROPOSER, 1), (Role.SOLVER, attempts)):
-            info = {"index": seed.index, "split": "train", "table": table, "role": role.value, "seat": seat}
+            info = {"index": seed.index, "split": "train", "table": table, "role": role.value, "seat": slot}
             found.append(
                 {
                     "data_source": "selfplay",

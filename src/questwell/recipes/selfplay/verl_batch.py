@@ -27,7 +27,7 @@ from questwell.recipes.selfplay.config import Config, Trained
 from questwell.recipes.selfplay.metrics import figures, reasons
 from questwell.recipes.selfplay.record import Record, StepRow
 from questwell.recipes.selfplay.sessions import rollout_name, sessions, verifies
-from questwell.recipes.selfplay.setup import Surroundings, open_surroundings
+from questwell.recipes.selfplay.setup import Environment, open_environment
 from questwell.store.run import RunStore
 from questwell.training.engines.verl.together import Lines, Share
 from questwell.types.game import Place
@@ -38,7 +38,7 @@ _L = TypeVar("_L", bound=Lines)
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
+class Slot:
     """Where a row sits."""
 
     slot: int
@@ -48,19 +48,19 @@ class Seat:
     seed: AnswerSeed
 
 
-_SEAT = TypeAdapter(Seat)
+_SEAT = TypeAdapter(Slot)
 
 
-def _read(text: str) -> Seat:
+def _read(text: str) -> Slot:
     return _SEAT.validate_json(text)
 
 
-class Sitting(BaseModel):
+class Row(BaseModel):
     """Of a row: `extra_info`, beside what verl itself reads there."""
 
     table: int
     role: Role
-    seat: Annotated[Seat, BeforeValidator(_read)]
+    slot: Annotated[Slot, BeforeValidator(_read)]
     """As JSON, so that parquet need not know its shape."""
 
 
@@ -74,19 +74,19 @@ class _Round:
     playing: "asyncio.Task[tuple[Episode, ...]] | None" = None
 
 
-class Table:
+class StepBatch:
     """A share of every step: its slots are played together, verified among each other, and fill from one pool."""
 
-    def __init__(self, record: Record, config: Config, surroundings: Surroundings, recorder: Recorder) -> None:
+    def __init__(self, record: Record, config: Config, environment: Environment, recorder: Recorder) -> None:
         """Play by `config`, and keep what was played in `record`."""
         self.config = config
         self._record = record
-        self._surroundings = surroundings
+        self._surroundings = environment
         self._recorder = recorder
         self._pool: Pool | None = None
         self._rounds: dict[int, _Round] = {}
 
-    async def sit(self, step: int, seat: Seat, lines: Lines) -> tuple[Episode, Lines]:
+    async def sit(self, step: int, slot: Slot, lines: Lines) -> tuple[Episode, Lines]:
         """The episode of a seat, once all seats of the step are taken; and the lines that it was played by.
 
         Those are of the first row of the step: all rows of a step bring lines to one policy.
@@ -97,13 +97,13 @@ class Table:
         if step not in self._rounds:
             self._rounds = {step: _Round(lines)}  # the one before is over: an engine learns from it before it goes on
         at = self._rounds[step]
-        at.seeds[seat.slot] = seat.seed
-        if at.playing is None and len(at.seeds) == seat.slots:
+        at.seeds[slot.slot] = slot.seed
+        if at.playing is None and len(at.seeds) == slot.slots:
             at.playing = asyncio.create_task(self._play(step, [at.seeds[slot] for slot in sorted(at.seeds)], at.lines))
             at.full.set()
         await at.full.wait()
         assert at.playing is not None
-        return (await asyncio.shield(at.playing))[seat.slot], at.lines
+        return (await asyncio.shield(at.playing))[slot.slot], at.lines
 
     async def _play(self, number: int, seeds: Sequence[AnswerSeed], lines: Lines) -> tuple[Episode, ...]:
         """A step, kept."""
@@ -128,8 +128,8 @@ class Table:
         return episodes
 
 
-class SelfplayTables:
-    """The tables of a run, as `Tables`; each worker of verl opens its own."""
+class SelfplayBatches:
+    """The tables of a run, as `StepBatches`; each worker of verl opens its own."""
 
     def __init__(self, folder: str, rows: int, workers: int) -> None:
         """Of the run in `folder`; `recipes/selfplay/verl.py` has set them."""
@@ -138,15 +138,15 @@ class SelfplayTables:
         self.workers = workers
 
     async def share(self, row: Mapping[str, Any], step: int, attempt: int, lines: _L) -> tuple[Share | None, _L]:
-        """As `Tables.share`."""
-        sitting = Sitting.model_validate(row)
+        """As `StepBatches.share`."""
+        sitting = Row.model_validate(row)
         table = table_in(self._folder / "tables" / str(sitting.table))
-        episode, by = await table.sit(step, sitting.seat, lines)
+        episode, by = await table.sit(step, sitting.slot, lines)
         return share_of(episode, sitting.role, attempt, step, table.config.train), cast(_L, by)
 
 
 @lru_cache(maxsize=4)
-def table_in(folder: Path) -> Table:
+def table_in(folder: Path) -> StepBatch:
     """The table that keeps its steps in `folder`, once a process.
 
     Raises:
@@ -157,10 +157,12 @@ def table_in(folder: Path) -> Table:
     if info is None:
         raise StoreError(f"{str(folder)!r} holds no table of self-play; is the run's folder on every machine?")
     config = resolve_saved(Config, info)
-    surroundings = open_surroundings(config)
+    environment = open_environment(config)
     store = RunStore(folder / "calls")
     budget = Budget(Limits(), store.read.usage())
-    return Table(record, config, surroundings, Recorder(store, surroundings.llms, surroundings.world.retriever, budget))
+    return StepBatch(
+        record, config, environment, Recorder(store, environment.llms, environment.world.retriever, budget)
+    )
 
 
 def pool_before(step: int, record: Record, pool: Pool) -> Pool:

@@ -23,9 +23,9 @@ from questwell.recipes.selfplay.config import Config, Trained, preset
 from questwell.recipes.selfplay.loop_test import episode
 from questwell.recipes.selfplay.record import Record
 from questwell.recipes.selfplay.sessions import sessions
-from questwell.recipes.selfplay.setup import open_surroundings
+from questwell.recipes.selfplay.setup import open_environment
 from questwell.recipes.selfplay.verl import AGENT, seed_rows, tables_of, verl_run, write
-from questwell.recipes.selfplay.verl_batch import Seat, SelfplayTables, Sitting, Table, pool_before, share_of, table_in
+from questwell.recipes.selfplay.verl_batch import Row, SelfplayBatches, Slot, StepBatch, pool_before, share_of, table_in
 from questwell.store.run import RunStore
 from questwell.training.engines.verl.launch import command
 from questwell.types.selfplay import AnswerSeed, Episode, Invalid
@@ -117,15 +117,15 @@ def test_verl_deals_each_table_whole_slots() -> None:
     assert len(rows) == 48
     for step in (rows[:24], rows[24:]):
         for table, part in enumerate(step[at : at + 6] for at in range(0, 24, 6)):
-            seats = [TypeAdapter(Seat).validate_json(row["extra_info"]["seat"]) for row in part]
+            slots = [TypeAdapter(Slot).validate_json(row["extra_info"]["seat"]) for row in part]
             assert {row["extra_info"]["table"] for row in part} == {table}
-            assert Counter(seat.slot for seat in seats) == {0: 2, 1: 2, 2: 2}
-            assert {seat.slots for seat in seats} == {3}
+            assert Counter(slot.slot for slot in slots) == {0: 2, 1: 2, 2: 2}
+            assert {slot.slots for slot in slots} == {3}
             assert [(row["extra_info"]["role"], row["__rollout_n__"]) for row in part] == [
                 ("proposer", 1),
                 ("solver", 5),
             ] * 3
-            assert all(a.seed == b.seed for a, b in zip(seats[::2], seats[1::2], strict=True))
+            assert all(a.seed == b.seed for a, b in zip(slots[::2], slots[1::2], strict=True))
 
 
 def test_the_folder_holds_what_the_command_and_the_tables_read(tmp_path: Path) -> None:
@@ -135,19 +135,19 @@ def test_the_folder_holds_what_the_command_and_the_tables_read(tmp_path: Path) -
     train = pq.read_table(run.folder / "train.parquet").to_pylist()
     assert len(train) == 2 * 4 * 3
     assert all(row["agent_name"] == AGENT for row in train)
-    seats = [TypeAdapter(Seat).validate_json(row["extra_info"]["seat"]) for row in train]
-    drawn = open_surroundings(config).world.answers(Position()).take(12)
-    assert [seat.seed for seat in seats[::2]] == drawn
+    slots = [TypeAdapter(Slot).validate_json(row["extra_info"]["seat"]) for row in train]
+    drawn = open_environment(config).world.answers(Position()).take(12)
+    assert [slot.seed for slot in slots[::2]] == drawn
     assert pq.read_table(run.folder / "test.parquet").num_rows > 0
     player, solver = json.loads((run.folder / "agent.yaml").read_text())
     assert player["name"] == AGENT
     assert solver["name"] == "questwell_search"
-    assert Sitting.model_validate(train[3]["extra_info"]) == Sitting(
-        table=0, role=Role.SOLVER, seat=train[2]["extra_info"]["seat"]
+    assert Row.model_validate(train[3]["extra_info"]) == Row(
+        table=0, role=Role.SOLVER, slot=train[2]["extra_info"]["seat"]
     )
     tables = player["tables"]
-    assert tables.pop("_target_") == f"{SelfplayTables.__module__}.{SelfplayTables.__name__}"
-    found = SelfplayTables(**tables)
+    assert tables.pop("_target_") == f"{SelfplayBatches.__module__}.{SelfplayBatches.__name__}"
+    found = SelfplayBatches(**tables)
     assert (found.rows, found.workers) == (8, 1)
     module, _, name = player["_target_"].rpartition(".")
     (source,) = Path(__file__).parents[2].glob(f"training/engines/verl/{module.rpartition('.')[2]}.py")
@@ -181,21 +181,21 @@ class Talking:
         return self.llm
 
 
-def table(folder: Path, config: Config, store: RunStore) -> Table:
-    surroundings = open_surroundings(config)
-    recorder = Recorder(store, {}, surroundings.world.retriever, Budget(Limits(), store.read.usage()))
+def table(folder: Path, config: Config, store: RunStore) -> StepBatch:
+    environment = open_environment(config)
+    recorder = Recorder(store, {}, environment.world.retriever, Budget(Limits(), store.read.usage()))
     folder.mkdir(exist_ok=True)
-    return Table(Record(folder), config, surroundings, recorder)
+    return StepBatch(Record(folder), config, environment, recorder)
 
 
 def batch(config: Config, step: int) -> list[AnswerSeed]:
     size = config.batch
-    return open_surroundings(config).world.answers(Position((step - 1) * size, (step - 1) * size)).take(size)
+    return open_environment(config).world.answers(Position((step - 1) * size, (step - 1) * size)).take(size)
 
 
-async def seated(at: Table, step: int, seeds: list[AnswerSeed], order: list[int], lines) -> list[Episode]:
+async def seated(at: StepBatch, step: int, seeds: list[AnswerSeed], order: list[int], lines) -> list[Episode]:
     """What two rows of each slot get, which come in `order`."""
-    rows = [asyncio.create_task(at.sit(step, Seat(slot, len(seeds), seeds[slot]), lines)) for slot in order]
+    rows = [asyncio.create_task(at.sit(step, Slot(slot, len(seeds), seeds[slot]), lines)) for slot in order]
     found = {slot: (await row)[0] for slot, row in zip(order, rows, strict=True)}
     return [found[slot] for slot in range(len(seeds))]
 
@@ -203,13 +203,13 @@ async def seated(at: Table, step: int, seeds: list[AnswerSeed], order: list[int]
 async def test_a_table_plays_the_step_that_the_game_plays_whoever_comes_first(tmp_path: Path) -> None:
     config = resolve(Config, {**TOY, "verify": False})
     llm = ScriptedLLM(says)
-    surroundings = open_surroundings(config)
+    environment = open_environment(config)
     with RunStore(tmp_path / "calls") as store:
-        recorder = Recorder(store, {}, surroundings.world.retriever, Budget(Limits(), store.read.usage()))
+        recorder = Recorder(store, {}, environment.world.retriever, Budget(Limits(), store.read.usage()))
         straight, pool = [], config.pool()
         for number in (1, 2):
-            talking = sessions(lambda place: llm, surroundings.world.retriever, recorder)
-            step = Step(number, config.rules(), surroundings.players, talking, pool, lambda count: ())
+            talking = sessions(lambda place: llm, environment.world.retriever, recorder)
+            step = Step(number, config.rules(), environment.players, talking, pool, lambda count: ())
             straight.append(await play(batch(config, number), step))
             pool = pool.after(number, [one.problem for one in straight[-1] if one.proposed.valid and one.problem])
         assert {one.proposed.valid for one in (*straight[0], *straight[1])} == {True, False}
@@ -233,10 +233,10 @@ async def test_a_row_waits_for_its_whole_table(tmp_path: Path) -> None:
     llm = ScriptedLLM(says)
     with RunStore(tmp_path / "calls") as store:
         at, seeds = table(tmp_path / "t", config, store), batch(config, 1)
-        first = asyncio.create_task(at.sit(1, Seat(0, 2, seeds[0]), Talking(llm)))
+        first = asyncio.create_task(at.sit(1, Slot(0, 2, seeds[0]), Talking(llm)))
         await asyncio.sleep(0.02)
         assert not first.done() and not llm.requests
-        second = await at.sit(1, Seat(1, 2, seeds[1]), Talking(llm))
+        second = await at.sit(1, Slot(1, 2, seeds[1]), Talking(llm))
         assert (await first)[1] is second[1]  # one play, by the first one's lines
 
 
@@ -256,7 +256,7 @@ async def test_what_ends_a_play_reaches_every_row_and_failures_are_not_learnt_fr
         resampling = replace(table(tmp_path / "u", config, store).config.pool(), filling=Filling.RESAMPLING)
         assert pool_before(9, Record(tmp_path / "u"), resampling) == resampling  # nothing to read back
         bad = table(tmp_path / "v", resolve(Config, {**TOY, "filling": "dynamic-resampling"}), store)
-        rows = [bad.sit(1, Seat(slot, 4, seed), failing) for slot, seed in enumerate(batch(config, 1))]
+        rows = [bad.sit(1, Slot(slot, 4, seed), failing) for slot, seed in enumerate(batch(config, 1))]
         ends = await asyncio.gather(*rows, return_exceptions=True)
         assert [type(end) for end in ends] == [ConfigError] * 4
         with pytest.raises(StoreError, match="no step 1"):

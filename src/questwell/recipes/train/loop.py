@@ -22,14 +22,14 @@ from questwell import __version__
 from questwell.agents.protocol import Malformed, read_tags
 from questwell.agents.session import DirectSession
 from questwell.errors import ConfigChanged, ConfigError, LLMError, RetrievalError, StoreError, TrainingCollapsed
-from questwell.recipes.corpus.index import Watching
+from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.runs.config import Values, differences, resolve, resolve_saved
 from questwell.recipes.runs.ending import Ending
 from questwell.recipes.runs.signals import stopping_on_signals
 from questwell.recipes.train.config import MAY_CHANGE, TOY, TrainConfig
-from questwell.recipes.train.setup import TrainMeans, WatchWarmStart, open_train_means
-from questwell.store.folding import Json
+from questwell.recipes.train.setup import OnWarmStart, TrainSetup, open_train_setup
 from questwell.store.lock import RunLock
+from questwell.store.passage_refs import Json
 from questwell.store.records import RunInfo
 from questwell.types.episode import Sample
 from questwell.types.evaluation import Question
@@ -63,7 +63,7 @@ class Played:
 
 
 Metrics = Mapping[str, float]
-Watch = Callable[[Metrics, int], None]
+OnProgress = Callable[[Metrics, int], None]
 """Told of each step's metrics, and of the steps to make."""
 
 
@@ -87,18 +87,18 @@ def run(
     *,
     resume: bool = False,
     limit: int | None = None,
-    watch: Watch = lambda metrics, steps: None,
-    watching: Watching | None = None,
-    warming: WatchWarmStart = lambda step, loss: None,
+    on_progress: OnProgress = lambda metrics, steps: None,
+    index_progress: IndexProgress | None = None,
+    warming: OnWarmStart = lambda step, loss: None,
 ) -> TrainReport:
     """`train` with the means that `config` names, from start to end; raises RunLocked when the folder is in use."""
 
     async def whole() -> TrainReport:
-        means = open_train_means(config, folder, watching, warming)
+        setup = open_train_setup(config, folder, index_progress, warming)
         try:
-            return await train(config, folder, means, resume=resume, limit=limit, watch=watch)
+            return await train(config, folder, setup, resume=resume, limit=limit, on_progress=on_progress)
         finally:
-            await means.aclose()
+            await setup.aclose()
 
     folder.mkdir(parents=True, exist_ok=True)
     lock = RunLock(folder / "run.lock") if is_first() else None
@@ -112,46 +112,48 @@ def run(
 async def train(
     config: TrainConfig,
     folder: Path,
-    means: TrainMeans,
+    setup: TrainSetup,
     *,
     resume: bool = False,
     limit: int | None = None,
-    watch: Watch = lambda metrics, steps: None,
+    on_progress: OnProgress = lambda metrics, steps: None,
 ) -> TrainReport:
     """Train `config.steps` steps, as far as user and alarms let it.
 
     Args:
         config: from `configure`.
         folder: of the run.
-        means: from `open_train_means`.
+        setup: from `open_train_setup`.
         resume: go on from the newest checkpoint, if there is one.
         limit: steps of this invocation, at most.
-        watch: is told of each step.
+        on_progress: is told of each step.
 
     Raises:
         ConfigChanged: the run that is there was started with something else.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _begin(config, folder, means, resume=resume)
-    return await _Invocation(config, folder, means, limit, watch).train()
+    _begin(config, folder, setup, resume=resume)
+    return await _Invocation(config, folder, setup, limit, on_progress).train()
 
 
 class _Invocation:
     """One invocation over a run."""
 
-    def __init__(self, config: TrainConfig, folder: Path, means: TrainMeans, limit: int | None, watch: Watch) -> None:
+    def __init__(
+        self, config: TrainConfig, folder: Path, setup: TrainSetup, limit: int | None, on_progress: OnProgress
+    ) -> None:
         from questwell.training import checkpoint
         from questwell.training.alarms import Alarms, Limits
         from questwell.training.metrics import MetricsFile
 
         self._config = config
         self._folder = folder
-        self._means = means
-        self._trainer = means.trainer
+        self._setup = setup
+        self._trainer = setup.trainer
         # By position, for an item's id names the run that made it: the same data made again trains the same policy.
-        self._places = {question.id: f"q{at:05d}" for at, question in enumerate(means.questions)}
+        self._places = {question.id: f"q{at:05d}" for at, question in enumerate(setup.questions)}
         self._left = limit
-        self._watch = watch
+        self._on_progress = on_progress
         self._stopping = False
         self._saved = 0
         if checkpoint.steps(folder / "checkpoints"):
@@ -210,7 +212,7 @@ class _Invocation:
             return Ending.ALARM, str(error)
         self._left = None if self._left is None else self._left - 1
         self._keep(metrics, played)
-        self._watch(metrics, self._config.steps)
+        self._on_progress(metrics, self._config.steps)
         try:
             self._alarms.check(metrics)
         except TrainingCollapsed as error:
@@ -223,22 +225,22 @@ class _Invocation:
     async def _play(self, step: int) -> list[Played]:
         """The attempts of a step; under torchrun each rank plays its share of the questions."""
         ranks = self._trainer.ranks
-        drawn = draw(self._means.questions, step, self._config.batch, self._config.seed)[ranks.rank :: ranks.count]
+        drawn = draw(self._setup.questions, step, self._config.batch, self._config.seed)[ranks.rank :: ranks.count]
         group = range(self._config.group)
         return list(await asyncio.gather(*(self._attempt(question, step, at) for question in drawn for at in group)))
 
     async def _attempt(self, question: Question, step: int, attempt: int) -> Played:
         place = Place(self._places[question.id], step, Role.SOLVER, attempt)
         client = self._trainer.client(f"{step}/{place.seed}/{attempt}")
-        session = DirectSession(client, self._means.retriever)
-        trajectory = await self._means.solver.solve(question.question, session, place.random_seed(self._config.seed))
+        session = DirectSession(client, self._setup.retriever)
+        trajectory = await self._setup.solver.solve(question.question, session, place.random_seed(self._config.seed))
         return Played(question, trajectory, await self._sample(question, trajectory))
 
     async def _sample(self, question: Question, trajectory: Trajectory) -> Sample | None:
         if trajectory.stop is StopReason.ERRORED or trajectory.tokens is None:
             return None
         try:
-            earned = await self._means.reward.reward(question.question, question.answers, trajectory.answer)
+            earned = await self._setup.reward.reward(question.question, question.answers, trajectory.answer)
         except (LLMError, RetrievalError):  # a reward of the user's own; ours say so in their judgement
             return None
         if earned.reward is None:
@@ -328,26 +330,26 @@ def _info(folder: Path) -> RunInfo | None:
         ) from error
 
 
-def _begin(config: TrainConfig, folder: Path, means: TrainMeans, *, resume: bool) -> None:
+def _begin(config: TrainConfig, folder: Path, setup: TrainSetup, *, resume: bool) -> None:
     """Save what the run is, or make sure that it is what it was."""
     new = cast(Mapping[str, Json], config.model_dump(mode="json"))
     saved = _info(folder)
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    info = RunInfo(secrets.token_hex(5), created, __version__, dict(new), means.facts)
+    info = RunInfo(secrets.token_hex(5), created, __version__, dict(new), setup.facts)
     if saved is not None:
         if not resume:
             raise ConfigError(f"{str(folder)!r} holds a run already; go on with it by --resume, or name another --out")
         changes = (
             *differences(cast(Mapping[str, Json], saved.config), new, MAY_CHANGE),
-            *differences(saved.facts, means.facts),
+            *differences(saved.facts, setup.facts),
         )
         if changes:
             raise ConfigChanged(
                 f"the run in {str(folder)!r} was started with another config: {'; '.join(map(str, changes))}. Give it "
                 f"what it had, or start a new run with another --out; these alone may change: {', '.join(MAY_CHANGE)}"
             )
-        info = RunInfo(saved.run_id, saved.created, __version__, dict(new), means.facts)
-    if means.trainer.ranks.first:
+        info = RunInfo(saved.run_id, saved.created, __version__, dict(new), setup.facts)
+    if setup.trainer.ranks.first:
         beside = folder / ".run.json"
         beside.write_text(json.dumps(asdict(info), indent=2, default=str), encoding="utf-8")
         beside.replace(folder / "run.json")

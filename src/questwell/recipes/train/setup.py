@@ -15,7 +15,7 @@ from questwell.agents.rollout import Budget
 from questwell.agents.solver import FreeSolver, Solver
 from questwell.llm.client import LLM, Completion, Message
 from questwell.llm.connect import connect
-from questwell.recipes.corpus.index import Watching, open_index
+from questwell.recipes.corpus.index import IndexProgress, open_index
 from questwell.recipes.corpus.search import open_elsewhere
 from questwell.recipes.runs.extras import check_extra
 from questwell.recipes.train.config import TrainConfig
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
 _SLIPS = 0.2
 """Of the searches that the toy's policy is shown: it begins right in about half of its attempts."""
-WatchWarmStart = Callable[[int, float], None]
+OnWarmStart = Callable[[int, float], None]
 """Told of a step of the warm start and its loss."""
 
 
 @dataclass(frozen=True, slots=True)
-class TrainMeans:
+class TrainSetup:
     """Everything that a run gets from outside."""
 
     questions: Sequence[Question]
@@ -59,12 +59,12 @@ class TrainMeans:
         self.trainer.ranks.leave()
 
 
-def open_train_means(
+def open_train_setup(
     config: TrainConfig,
     folder: Path,
-    watching: Watching | None = None,
-    warming: WatchWarmStart = lambda step, loss: None,
-) -> TrainMeans:
+    index_progress: IndexProgress | None = None,
+    warming: OnWarmStart = lambda step, loss: None,
+) -> TrainSetup:
     """What `config` names, the warm start made if one is asked for and not made yet; it is kept in `folder`.
 
     Raises:
@@ -77,7 +77,7 @@ def open_train_means(
 
     prompts = Prompts(config.prompts)
     questions = read_questions(config.data)
-    retriever = open_elsewhere(config) or open_index(config, watching)
+    retriever = open_elsewhere(config) or open_index(config, index_progress)
     judge = connect(config.judge) if config.reward in (RewardKind.JUDGE, RewardKind.CHAIN) else None
     device, half = place(config)
     start = _start(
@@ -87,7 +87,7 @@ def open_train_means(
         lambda: read_demonstrations(config.demonstrations or config.data, prompts, config.turns),
         warming,
     )
-    return TrainMeans(
+    return TrainSetup(
         questions=questions,
         solver=make_solver(config, prompts),
         retriever=retriever,
@@ -170,7 +170,7 @@ def make_options(config: TrainConfig) -> "Options":
     )
 
 
-def _toy_means(config: TrainConfig, folder: Path, warming: WatchWarmStart) -> TrainMeans:
+def _toy_means(config: TrainConfig, folder: Path, warming: OnWarmStart) -> TrainSetup:
     """The toy world: two searches a question, each fact found by its name, and a policy that knows the form."""
     from questwell.llm.pretrained import Pretrained
     from questwell.toy.model import toy_model, toy_tokenizer
@@ -193,7 +193,7 @@ def _toy_means(config: TrainConfig, folder: Path, warming: WatchWarmStart) -> Tr
         tokenizer = toy_tokenizer(world.words)
         return Pretrained("toy", toy_model(tokenizer, seed=config.seed), tokenizer)
 
-    return TrainMeans(
+    return TrainSetup(
         questions=[Question(one.id, one.question, (one.answer,), "toy", f"{one.hops} hops") for one in asked],
         solver=make_solver(config, prompts),
         retriever=world.retriever(),
@@ -209,7 +209,7 @@ def _start(
     folder: Path,
     given: Callable[[], "Pretrained"],
     demonstrations: Callable[[], Sequence[Sequence[Message]]],
-    warming: WatchWarmStart,
+    warming: OnWarmStart,
 ) -> "Pretrained":
     """The initial policy: as it is given, or after its warm start, which only the first rank makes."""
     from questwell.llm.pretrained import load
@@ -234,7 +234,7 @@ def _start(
                 seed=config.seed,
             )
             lora = Lora(config.lora, 2 * config.lora, config.seed) if config.lora else None
-            write_model(initial, warm_start(start, views, schooling, lora=lora, watch=warming).save)
+            write_model(initial, warm_start(start, views, schooling, lora=lora, on_step=warming).save)
     return load(str(initial), device=device, half=half)
 
 

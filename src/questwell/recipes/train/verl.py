@@ -6,7 +6,7 @@ from pathlib import Path
 
 from questwell.agents.rollout import Budget
 from questwell.errors import ConfigError
-from questwell.recipes.corpus.index import Watching, open_index
+from questwell.recipes.corpus.index import IndexProgress, open_index
 from questwell.recipes.train.config import TrainConfig
 from questwell.recipes.train.data import read_questions
 from questwell.training.engines.verl.launch import VerlRun, prepare
@@ -92,14 +92,14 @@ def verl_run(config: TrainConfig, folder: Path, *, nodes: int = 1, gpus: int = 8
     )
 
 
-def write(run: VerlRun, config: TrainConfig, watching: Watching | None = None) -> None:
+def write(run: VerlRun, config: TrainConfig, index_progress: IndexProgress | None = None) -> None:
     """Write what the run's command reads; the index of the corpus is built if it is not there.
 
     Raises:
         AssetError, BenchmarkError, ConfigError, CorpusError, RetrievalError, StoreError: something cannot be had.
     """
     if not config.searches_elsewhere:
-        open_index(config, watching)
+        open_index(config, index_progress)
     prepare(run, *parted(read_questions(config.data), config.seed))
 
 

@@ -62,17 +62,17 @@ class HybridIndex:
 
     @classmethod
     def open(
-        cls, folder: Path, embedder: Embedder, *, analyzer: Analyzer | None = None, two_legs: bool = False
+        cls, folder: Path, embedder: Embedder, *, analyzer: Analyzer | None = None, dense_candidates: bool = False
     ) -> Self:
         """The index in `folder`, with the vectors that `embedder` made.
 
         Raises:
             IndexMismatch: it was built with another analyser, or holds the vectors of other embedders only.
-            RetrievalError: the index, its vectors, or with `two_legs` its neighbours are not there.
+            RetrievalError: the index, its vectors, or with `dense_candidates` its neighbours are not there.
         """
         lexical = LexicalIndex.open(folder, analyzer)
         vectors = VectorFile.open(lexical, embedder.name)
-        return cls(lexical, vectors, embedder, Neighbours.open(vectors) if two_legs else None)
+        return cls(lexical, vectors, embedder, Neighbours.open(vectors) if dense_candidates else None)
 
     @property
     def name(self) -> str:

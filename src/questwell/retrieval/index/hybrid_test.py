@@ -53,10 +53,10 @@ def index(folder, embedder):
 
 
 @pytest.fixture(scope="module")
-def two_legs(folder, embedder, tmp_path_factory):
+def dense_candidates(folder, embedder, tmp_path_factory):
     own = shutil.copytree(folder, tmp_path_factory.mktemp("legs") / "own")
     Neighbours.open_or_build(VectorFile.open(LexicalIndex.open(own), embedder.name))
-    return HybridIndex.open(own, embedder, two_legs=True)
+    return HybridIndex.open(own, embedder, dense_candidates=True)
 
 
 def ids(hits):
@@ -158,11 +158,11 @@ def hostile():
     return fixed
 
 
-def test_two_hundred_hostile_strings_are_queries_like_any_other(index, two_legs):
+def test_two_hundred_hostile_strings_are_queries_like_any_other(index, dense_candidates):
     strings = hostile()
     assert len(set(strings)) == 200
     for query in strings:
-        for searched in (index, two_legs, index.lexical):
+        for searched in (index, dense_candidates, index.lexical):
             hits = searched.find(query, 7) if searched is index.lexical else find(searched, query, 7)
             assert len(hits) <= 7 and len(set(ids(hits))) == len(hits)
             assert [hit.rank for hit in hits] == list(range(1, len(hits) + 1))
@@ -171,8 +171,8 @@ def test_two_hundred_hostile_strings_are_queries_like_any_other(index, two_legs)
 
 
 @pytest.mark.parametrize("query", ["", " ", "?!…", "(", "\x00", "\ud800 ✓"])
-async def test_a_query_without_a_term_finds_nothing_and_is_not_embedded(index, two_legs, query):
-    for searched in (index, two_legs):
+async def test_a_query_without_a_term_finds_nothing_and_is_not_embedded(index, dense_candidates, query):
+    for searched in (index, dense_candidates):
         asked = Watched(searched.embedder)
         other = HybridIndex(searched.lexical, searched.vectors, asked, searched._neighbours)
         assert await other.search(query, 5) == () == await other.search("amber", 0)
@@ -203,14 +203,16 @@ def test_equal_scores_are_in_the_order_of_the_corpus(tmp_path, embedder):
     (tmp_path / "c.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     with_vectors(CorpusSpec(str(tmp_path / "c.jsonl")), tmp_path / "index", embedder)
     Neighbours.open_or_build(VectorFile.open(LexicalIndex.open(tmp_path / "index"), embedder.name))
-    for two_legs in (False, True):
-        found = ids(find(HybridIndex.open(tmp_path / "index", embedder, two_legs=two_legs), "coral", 30))
+    for dense_candidates in (False, True):
+        found = ids(
+            find(HybridIndex.open(tmp_path / "index", embedder, dense_candidates=dense_candidates), "coral", 30)
+        )
         short = [f"{name}#0" for place, name in enumerate(names) if not place % 3]
         assert found == short + [f"{name}#0" for name in names if f"{name}#0" not in short]
 
 
-def test_a_filter_narrows_both_legs(index, two_legs):
-    for searched in (index, two_legs):
+def test_a_filter_narrows_both_legs(index, dense_candidates):
+    for searched in (index, dense_candidates):
         for hit in find(searched, "amber reef", 50, {"parity": "1"}):
             assert hit.passage.metadata == (("parity", "1"),)
 
@@ -296,7 +298,7 @@ def test_another_analyser_and_no_vectors_are_refused(own, corpus, embedder, tmp_
     with pytest.raises(RetrievalError, match="no vectors"):
         HybridIndex.open(tmp_path / "bare", embedder)
     with pytest.raises(RetrievalError, match="no index of neighbours"):
-        HybridIndex.open(own, embedder, two_legs=True)
+        HybridIndex.open(own, embedder, dense_candidates=True)
 
 
 def test_vectors_of_another_index_are_never_used(own, embedder, tmp_path):
@@ -310,7 +312,7 @@ def test_vectors_of_another_index_are_never_used(own, embedder, tmp_path):
         HybridIndex.open(tmp_path / "other", embedder)
     assert asyncio.run(embed_index(LexicalIndex.open(tmp_path / "other"), embedder)).rows == 2
     with pytest.raises(RetrievalError, match="no index of neighbours"):
-        HybridIndex.open(tmp_path / "other", embedder, two_legs=True)
+        HybridIndex.open(tmp_path / "other", embedder, dense_candidates=True)
 
 
 def test_an_endpoint_that_serves_another_model_is_noticed(own, embedder):
@@ -348,35 +350,35 @@ def test_updated_documents_get_vectors_of_their_own(own, embedder):
 # --- the second leg
 
 
-def test_neighbours_are_the_nearest_by_brute_force(two_legs):
-    rows = np.asarray(two_legs.vectors.rows, np.float32)
+def test_neighbours_are_the_nearest_by_brute_force(dense_candidates):
+    rows = np.asarray(dense_candidates.vectors.rows, np.float32)
     right = 0
     for query in [" ".join(WORDS[start : start + 3]) for start in range(10)]:
-        vector = two_legs.embedder.vectors([query])[0]
+        vector = dense_candidates.embedder.vectors([query])[0]
         exact = set(np.argsort(-(rows @ vector))[:10])
-        right += len(exact & set(two_legs._neighbours.nearest(vector, 10)))
+        right += len(exact & set(dense_candidates._neighbours.nearest(vector, 10)))
     assert right >= 95
 
 
-def test_the_second_leg_finds_what_shares_no_word(two_legs, index):
+def test_the_second_leg_finds_what_shares_no_word(dense_candidates, index):
     """`stone` and `basalt` are near in meaning; no passage holds the word `stones`."""
     assert find(index, "stones") == ()
-    hits = find(two_legs, "stones", 5)
+    hits = find(dense_candidates, "stones", 5)
     assert len(hits) == 5
-    rows = np.asarray(two_legs.vectors.rows, np.float32)
-    best = int(np.argmax(rows @ two_legs.embedder.vectors(["stones"])[0]))
-    assert hits[0].passage == two_legs.passage_at(best)
+    rows = np.asarray(dense_candidates.vectors.rows, np.float32)
+    best = int(np.argmax(rows @ dense_candidates.embedder.vectors(["stones"])[0]))
+    assert hits[0].passage == dense_candidates.passage_at(best)
 
 
 def test_neighbours_grow_with_the_vectors_and_skip_what_was_removed(own, embedder):
     Neighbours.open_or_build(VectorFile.open(LexicalIndex.open(own), embedder.name))
     vector = embedder.vectors(["stones"])[0]
-    first = find(HybridIndex.open(own, embedder, two_legs=True), "stones", 1)[0].passage
+    first = find(HybridIndex.open(own, embedder, dense_candidates=True), "stones", 1)[0].passage
     update(own, [Document("stones", "", "many rocks and pebbles")], [first.document_id])
     lexical = LexicalIndex.open(own)
     asyncio.run(embed_index(lexical, embedder))
     grown = Neighbours.open_or_build(VectorFile.open(lexical, embedder.name))
     assert grown.rows == DOCUMENTS + 2
     assert len(list(vectors_folder(own, embedder.name).glob("*.usearch"))) == 1
-    assert first.id not in ids(find(HybridIndex.open(own, embedder, two_legs=True), "stones", 50))
+    assert first.id not in ids(find(HybridIndex.open(own, embedder, dense_candidates=True), "stones", 50))
     assert DOCUMENTS + 1 in grown.nearest(vector, 3)

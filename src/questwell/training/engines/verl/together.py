@@ -1,4 +1,4 @@
-"""Rows of verl that are played together: what their loop (`table_loop.py`) asks of whoever plays them. Needs no verl.
+"""Rows of verl that are played together: what their loop (`batch_loop.py`) asks of whoever plays them. Needs no verl.
 
 The engine knows no game: who plays is named in `agent.yaml`, as `recipes/selfplay/verl_batch.py` for self-play.
 """
@@ -32,7 +32,7 @@ class Share:
     reward: float
 
 
-class Tables(Protocol):
+class StepBatches(Protocol):
     """Where rows are played."""
 
     rows: int

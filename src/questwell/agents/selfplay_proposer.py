@@ -28,7 +28,7 @@ class Challenge:
     """Why there is no question, when there is none."""
 
 
-class Challenger(Protocol):
+class SelfPlayProposer(Protocol):
     """Writes questions to a given answer."""
 
     async def challenge(self, seed: AnswerSeed, session: Session, random_seed: int) -> Challenge:
@@ -97,7 +97,7 @@ def _move(spoken: str) -> Move:
 
 
 @dataclass(frozen=True, slots=True)
-class FreeChallenger:
+class FreeSelfPlayProposer:
     """The paper's proposer: the model decides each move."""
 
     prompts: Prompts

@@ -11,7 +11,7 @@ from questwell.llm.codec import ChatCodec
 from questwell.llm.policy import Policy, PolicyClient
 from questwell.training.engines.verl.agent_loop import Engine, codec_of, output_of
 from questwell.training.engines.verl.reward import Played
-from questwell.training.engines.verl.together import Tables
+from questwell.training.engines.verl.together import StepBatches
 
 
 class VerlLines:
@@ -45,7 +45,7 @@ class _Row(BaseModel):
 class TableLoop(AgentLoopBase):
     """Plays a row at a table."""
 
-    def __init__(self, *args: object, tables: Tables, **options: object) -> None:
+    def __init__(self, *args: object, tables: StepBatches, **options: object) -> None:
         """Arguments beyond verl's own come from the run's `agent.yaml`.
 
         Raises:
