@@ -126,7 +126,7 @@ def seed_rows(seeds: Sequence[AnswerSeed], slots: int, tables: int, attempts: in
         table, slot = divmod(at % (slots * tables), slots)
         slot = _SEAT.dump_json(Slot(slot, slots, seed)).decode()
         for role, times in ((Role.PROPOSER, 1), (Role.SOLVER, attempts)):
-            info = {"index": seed.index, "split": "train", "table": table, "role": role.value, "seat": slot}
+            info = {"index": seed.index, "split": "train", "table": table, "role": role.value, "slot": slot}
             found.append(
                 {
                     "data_source": "selfplay",

@@ -117,7 +117,7 @@ def test_verl_deals_each_table_whole_slots() -> None:
     assert len(rows) == 48
     for step in (rows[:24], rows[24:]):
         for table, part in enumerate(step[at : at + 6] for at in range(0, 24, 6)):
-            slots = [TypeAdapter(Slot).validate_json(row["extra_info"]["seat"]) for row in part]
+            slots = [TypeAdapter(Slot).validate_json(row["extra_info"]["slot"]) for row in part]
             assert {row["extra_info"]["table"] for row in part} == {table}
             assert Counter(slot.slot for slot in slots) == {0: 2, 1: 2, 2: 2}
             assert {slot.slots for slot in slots} == {3}
@@ -135,7 +135,7 @@ def test_the_folder_holds_what_the_command_and_the_tables_read(tmp_path: Path) -
     train = pq.read_table(run.folder / "train.parquet").to_pylist()
     assert len(train) == 2 * 4 * 3
     assert all(row["agent_name"] == AGENT for row in train)
-    slots = [TypeAdapter(Slot).validate_json(row["extra_info"]["seat"]) for row in train]
+    slots = [TypeAdapter(Slot).validate_json(row["extra_info"]["slot"]) for row in train]
     drawn = open_environment(config).world.answers(Position()).take(12)
     assert [slot.seed for slot in slots[::2]] == drawn
     assert pq.read_table(run.folder / "test.parquet").num_rows > 0
@@ -143,7 +143,7 @@ def test_the_folder_holds_what_the_command_and_the_tables_read(tmp_path: Path) -
     assert player["name"] == AGENT
     assert solver["name"] == "questwell_search"
     assert Row.model_validate(train[3]["extra_info"]) == Row(
-        table=0, role=Role.SOLVER, slot=train[2]["extra_info"]["seat"]
+        table=0, role=Role.SOLVER, slot=train[2]["extra_info"]["slot"]
     )
     tables = player["tables"]
     assert tables.pop("_target_") == f"{SelfplayBatches.__module__}.{SelfplayBatches.__name__}"
