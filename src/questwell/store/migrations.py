@@ -6,6 +6,7 @@ A step is never edited after a release: a change is a new step. The file's versi
 import sqlite3
 
 from questwell.errors import StoreError
+from questwell.store.counts import TABLES
 
 APPLICATION_ID = 0x51574C31  # "QWL1": tells a run file from any other SQLite file
 
@@ -130,11 +131,14 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT, WITHOUT ROWID;
     """,
     "UPDATE calls SET cost_usd = 0.0 WHERE kind = 'search' AND cost_usd IS NULL;",  # all were in this process
+    TABLES,
 )
 READABLE = 1
-"""The oldest version that can be read as it is: later steps only added tables, and the cost of searches."""
+"""The oldest version that can be read as it is: later steps only added tables, counts, and the cost of searches."""
 PAID_SEARCHES = 3
 """From this version on a search has a cost; before, all were in the process and cost nothing."""
+COUNTED = 4
+"""From this version on the file keeps counts (`counts.py`); before, they are counted when they are asked for."""
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -1,43 +1,31 @@
 """Reading a run file, also while another process writes it."""
 
 import json
-import sqlite3
-from collections.abc import Generator
-from contextlib import contextmanager
-from dataclasses import replace
-from pathlib import Path
-from typing import Any, Self, TypeAlias, cast
+from typing import cast
 
 from pydantic import TypeAdapter
 
 from questwell.errors import StoreError
 from questwell.store.delta import unpack
-from questwell.store.migrations import PAID_SEARCHES, READABLE, check
 from questwell.store.passage_refs import Json, names, unfold
+from questwell.store.query import FILE_NAME as FILE_NAME  # the name of the file that this reads
 from questwell.store.records import (
     Asked,
     CallKey,
-    CallKind,
     Play,
+    PlayCount,
     PlayStatus,
-    RoleUsage,
-    RoundCalls,
     RoundRow,
     RunInfo,
     Score,
     Scoring,
-    SearchUsage,
     Trial,
     WaveSeed,
 )
-from questwell.types.dataset import Usage
+from questwell.store.spending import SpendingReader
 from questwell.types.evaluation import Question
 from questwell.types.game import Accepted, AnswerType, Judgement, Label, Outcome, Place, Reason, Rejected, Seed
 from questwell.types.trajectory import Role, StopReason, Trajectory
-
-FILE_NAME = "run.sqlite"
-
-_Row: TypeAlias = tuple[Any, ...]
 
 _SEED = TypeAdapter(Seed)
 _ACCEPTED = TypeAdapter(Accepted)
@@ -46,57 +34,9 @@ _INFO = TypeAdapter(RunInfo)
 _QUESTION = TypeAdapter(Question)
 _TRAJECTORY = TypeAdapter(Trajectory)
 
-# A sum over a column that is NULL anywhere is not known.
-_USAGE = """count(*),
-  CASE WHEN count(prompt_tokens) = count(*) THEN coalesce(sum(prompt_tokens), 0) END,
-  CASE WHEN count(completion_tokens) = count(*) THEN coalesce(sum(completion_tokens), 0) END,
-  CASE WHEN count(cost_usd) = count(*) THEN coalesce(sum(cost_usd), 0.0) END"""
-_SEARCHES = "count(*), CASE WHEN count(cost_usd) = count(*) THEN coalesce(sum(cost_usd), 0.0) END"
 
-
-class RunReader:
+class RunReader(SpendingReader):
     """What a run folder holds. Opens the file read-only; takes no lock."""
-
-    def __init__(self, folder: Path) -> None:
-        """Open the run in `folder`.
-
-        Raises:
-            StoreError: there is no run, or it cannot be read.
-        """
-        self.folder = folder
-        path = folder / FILE_NAME
-        if not path.is_file():
-            raise StoreError(f"there is no run in {str(folder)!r}: it has no {FILE_NAME}; questwell generate makes one")
-        with _boundary(path):
-            self._connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
-            self._connection.execute("PRAGMA busy_timeout = 10000")
-            version = check(self._connection)
-        self._paid_searches = version >= PAID_SEARCHES
-        if version < READABLE:
-            self.close()
-            raise StoreError(
-                f"the run in {str(folder)!r} was written by an older Questwell; "
-                f"questwell generate --resume --out {folder} brings it up to date"
-            )
-
-    def close(self) -> None:
-        """Release the file."""
-        self._connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    @contextmanager
-    def snapshot(self) -> Generator[None]:
-        """Within it, everything read is of one moment, so that counts add up while the run goes on."""
-        self._connection.execute("BEGIN")
-        try:
-            yield
-        finally:
-            self._connection.execute("COMMIT")
 
     def info(self) -> RunInfo | None:
         """What the run is; None before its config was saved."""
@@ -105,6 +45,9 @@ class RunReader:
 
     def plays(self) -> list[Play]:
         """All drawn seeds, in order."""
+        return self._plays("ORDER BY seed_index")
+
+    def _plays(self, where: str, *values: object) -> list[Play]:
         return [
             Play(
                 index=row[0],
@@ -120,7 +63,8 @@ class RunReader:
             )
             for row in self._all(
                 "SELECT seed_index, wave, target, answer_type, status, reason, detail, question, answer, question_key "
-                "FROM settled ORDER BY seed_index"
+                f"FROM settled {where}",
+                *values,
             )
         ]
 
@@ -184,42 +128,31 @@ class RunReader:
             raise StoreError(f"the run has no call {digest} at {place!r}")
         return unpack(row[0], "" if row[1] is None else self.request(place, row[1]))
 
-    def usage(self) -> Usage:
-        """Model calls of the whole run, resumes included; the cost is that of its searches too."""
-        calls = Usage(*self._row(f"SELECT {_USAGE} FROM calls WHERE kind = 'llm'"))
-        return _with_searches(calls, self.searches().cost_usd)
+    def play_counts(self) -> list[PlayCount]:
+        """All ended plays, counted by how each of their rounds went."""
+        return [
+            PlayCount(
+                target=None if row[0] < 0 else row[0],
+                status=PlayStatus(row[1]),
+                reason=Reason(row[2]) if row[2] else None,
+                round=None if row[3] < 0 else row[3],
+                final=bool(row[4]),
+                outcome=Outcome(row[5]) if row[5] else None,
+                right=row[6],
+                scored=row[7],
+                skipped=row[8],
+                difficulty=None if row[9] < 0 else row[9],
+                plays=row[10],
+                calls=row[11],
+            )
+            for row in self._all(f"SELECT * FROM {self.play_source} WHERE plays > 0")
+        ]
 
-    def searches(self) -> SearchUsage:
-        """Answered searches of the whole run, resumes included."""
-        count, cost_usd = self._row(f"SELECT {_SEARCHES} FROM calls WHERE kind = 'search'")
-        return SearchUsage(count, cost_usd if self._paid_searches else 0.0)
-
-    def usage_by_role(self) -> list[RoleUsage]:
-        """Model calls by role and model."""
-        rows = self._all(
-            f"SELECT role, model, {_USAGE} FROM calls WHERE kind = 'llm' GROUP BY role, model ORDER BY role, model"
+    def duplicates(self) -> int:
+        """Accepted plays whose question an earlier seed has too."""
+        return self._value(
+            "SELECT count(question_key) - count(DISTINCT question_key) FROM plays WHERE status = 'accepted'"
         )
-        return [RoleUsage(row[0], row[1], Usage(*row[2:])) for row in rows]
-
-    def solver_usage_by_seed(self) -> dict[str, Usage]:
-        """Model calls of solvers by seed id: what attempts took, judges left out."""
-        rows = self._all(f"SELECT seed, {_USAGE} FROM calls WHERE kind = 'llm' AND role = 'solver' GROUP BY seed")
-        return {row[0]: Usage(*row[1:]) for row in rows}
-
-    def usage_by_seed(self) -> dict[str, Usage]:
-        """Model calls by seed id; the cost is that of its searches too."""
-        rows = self._all(f"SELECT seed, {_USAGE} FROM calls WHERE kind = 'llm' GROUP BY seed")
-        searches = self._all(f"SELECT seed, {_SEARCHES} FROM calls WHERE kind = 'search' GROUP BY seed")
-        costs = {row[0]: row[2] if self._paid_searches else 0.0 for row in searches}
-        return {row[0]: _with_searches(Usage(*row[1:]), costs.get(row[0], 0.0)) for row in rows}
-
-    def attempt_calls(self) -> list[RoundCalls]:
-        """What the attempts of each round took."""
-        rows = self._all(
-            "SELECT CAST(substr(seed, 2) AS INTEGER), round, count(*) FROM calls "
-            "WHERE kind = 'llm' AND role IN ('solver', 'judge') AND attempt < 100 GROUP BY seed, round"  # no gates
-        )
-        return [RoundCalls(*row) for row in rows]
 
     def questions(self) -> list[Asked]:
         """The questions of an evaluation, in order."""
@@ -252,14 +185,6 @@ class RunReader:
         )
         return [Score(scoring, row[0], row[1], Judgement(Label(row[2]), row[3], row[4])) for row in rows]
 
-    def calls(self, kind: CallKind) -> int:
-        """Answered calls of a kind, a count."""
-        return self._value("SELECT count(*) FROM calls WHERE kind = ?", kind)
-
-    def failures(self) -> dict[str, int]:
-        """Failed calls by class of error, counts."""
-        return dict(self._all("SELECT error, count(*) FROM failures GROUP BY error ORDER BY error"))
-
     def latest_error(self) -> str | None:
         """Why the play that errored last did so; None when none has."""
         row = self._one("SELECT detail FROM plays WHERE reason = 'errored' ORDER BY finished DESC LIMIT 1")
@@ -275,31 +200,9 @@ class RunReader:
         )
         return {row[0]: json.loads(row[1]) for row in rows}
 
-    def _all(self, sql: str, *values: object) -> list[_Row]:
-        with _boundary(self.folder / FILE_NAME):
-            return self._connection.execute(sql, values).fetchall()
-
-    def _one(self, sql: str, *values: object) -> _Row | None:
-        rows = self._all(sql, *values)
-        return rows[0] if rows else None
-
-    def _row(self, sql: str, *values: object) -> _Row:
-        return self._all(sql, *values)[0]
-
-    def _value(self, sql: str, *values: object) -> int:
-        return self._row(sql, *values)[0]
-
-
-def _with_searches(usage: Usage, cost_usd: float | None) -> Usage:
-    if usage.cost_usd is None or cost_usd is None:
-        return replace(usage, cost_usd=None)
-    return replace(usage, cost_usd=usage.cost_usd + cost_usd)
-
-
-@contextmanager
-def _boundary(path: Path) -> Generator[None]:
-    """The one place where what SQLite raises on reading becomes ours."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise StoreError(f"the run file {str(path)!r} cannot be read: {error}") from error
+    def play(self, index: int) -> Play:
+        """The play of a seed, duplicates told apart; StoreError when there is none."""
+        found = self._plays("WHERE seed_index = ?", index)
+        if not found:
+            raise StoreError(f"the run has no seed {index}")
+        return found[0]

@@ -114,12 +114,40 @@ class RoundRow:
 
 
 @dataclass(frozen=True, slots=True)
-class RoundCalls:
-    """Model calls of solver and judge in one round."""
+class PlayCount:
+    """So many ended plays of which one round went alike."""
 
-    seed_index: int
-    round: int
+    target: int | None
+    status: PlayStatus
+    """Duplicates still count as accepted."""
+    reason: Reason | None
+    round: int | None
+    """None: plays without any round."""
+    final: bool
+    """Whether it was the last round of these plays; each play is counted once with `final`."""
+    outcome: Outcome | None
+    right: int
+    scored: int
+    skipped: int
+    difficulty: int | None
+    plays: int
     calls: int
+    """Model calls of the attempts of this round, judges included."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallCount:
+    """Answered calls of one kind, role, model and round in one minute, or in all."""
+
+    kind: CallKind
+    role: str
+    model: str
+    round: int
+    minute: str
+    """ISO 8601 without seconds, UTC; empty: over the whole run."""
+    usage: Usage
+    latency_s: float
+    """Sum over the calls."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Self, cast
 from pydantic import TypeAdapter
 
 from questwell.errors import StoreError
+from questwell.store.counts import count_call, count_play, recount_calls
 from questwell.store.delta import pack
 from questwell.store.lock import RunLock
 from questwell.store.migrations import migrate
@@ -89,13 +90,17 @@ class RunStore:
 
     async def price(self, prompt_usd: float, completion_usd: float) -> None:
         """Reckon the cost of model calls of unknown cost, at US dollars per million tokens."""
-        await self._writer.write(
-            lambda db: db.execute(
+
+        def write(db: sqlite3.Connection) -> None:
+            priced = db.execute(
                 "UPDATE calls SET cost_usd = (prompt_tokens * ? + completion_tokens * ?) / 1e6 "
                 "WHERE cost_usd IS NULL AND kind = 'llm'",
                 (prompt_usd, completion_usd),
             )
-        )
+            if priced.rowcount:
+                recount_calls(db)
+
+        await self._writer.write(write)
 
     async def add_seeds(self, seeds: Sequence[WaveSeed]) -> None:
         """Keep drawn seeds, all or none."""
@@ -140,7 +145,8 @@ def _open(path: Path) -> sqlite3.Connection:
 def _insert_call(db: sqlite3.Connection, call: Call) -> None:
     place = call.key.place
     base = call.base
-    db.execute(
+    created = _now()
+    added = db.execute(
         "INSERT OR IGNORE INTO calls (seed, round, role, attempt, turn, digest, kind, model, prompt_tokens, "
         "completion_tokens, cost_usd, latency_s, created, base, response, request) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -148,13 +154,16 @@ def _insert_call(db: sqlite3.Connection, call: Call) -> None:
             *(place.seed, place.round, place.role, place.attempt, call.key.turn, call.key.digest),
             *(call.kind, call.model, call.prompt_tokens, call.completion_tokens, call.cost_usd, call.latency_s),
             *(
-                _now(),
+                created,
                 base.digest if base else None,
                 _folded(db, call.response),
                 pack(call.request, base.request if base else ""),
             ),
         ),
     )
+    if added.rowcount:
+        tokens = (call.prompt_tokens, call.completion_tokens)
+        count_call(db, (call.kind, place.role, call.model, place.round), created, tokens, call.cost_usd, call.latency_s)
 
 
 def _insert_failure(db: sqlite3.Connection, failure: Failure) -> None:
@@ -183,9 +192,10 @@ def _update_play(db: sqlite3.Connection, outcome: Accepted | Rejected, question_
     index = outcome.seed.index
     rejected = outcome if isinstance(outcome, Rejected) else None
     last = outcome.rounds[-1].proposal if outcome.rounds else None
+    count_play(db, index, -1)  # one that errored is played again
     db.execute(
         "UPDATE plays SET status = ?, reason = ?, detail = ?, question = ?, answer = ?, question_key = ?, "
-        "finished = ?, outcome = ? WHERE seed_index = ?",
+        "finished = ?, outcome = ?, difficulty = ? WHERE seed_index = ?",
         (
             PlayStatus.REJECTED if rejected else PlayStatus.ACCEPTED,
             rejected.reason if rejected else None,
@@ -195,6 +205,7 @@ def _update_play(db: sqlite3.Connection, outcome: Accepted | Rejected, question_
             question_key,
             _now(),
             pack(_folded(db, cast(Json, _OUTCOME.dump_python(outcome, mode="json")))),
+            outcome.rounds[-1].verdict.difficulty if outcome.rounds else None,
             index,
         ),
     )
@@ -215,6 +226,7 @@ def _update_play(db: sqlite3.Connection, outcome: Accepted | Rejected, question_
             for r in outcome.rounds
         ],
     )
+    count_play(db, index, 1)
 
 
 def _insert_trial(db: sqlite3.Connection, position: int, attempt: int, trajectory: Trajectory) -> None:

@@ -33,7 +33,7 @@ from questwell.evaluation.benchmarks import load, parse_source
 from questwell.evaluation.records import records
 from questwell.recipes.dataset.config import DatasetConfig, Export
 from questwell.recipes.dataset.parquet import write_parquet, write_rows
-from questwell.recipes.reports.funnel import funnel
+from questwell.recipes.reports.funnel import funnel_of
 from questwell.recipes.reports.items import items
 from questwell.recipes.runs.opening import info_of
 from questwell.store.reader import RunReader
@@ -102,7 +102,7 @@ def _gather(run: Path) -> tuple[list[Sample], Source]:
     with RunReader(run) as reader, reader.snapshot():
         info = info_of(reader)
         seeds = {play.seed_id: play.index for play in reader.plays()}
-        stands = funnel(reader.plays())
+        stands = funnel_of(reader)
         samples = [
             Sample(item, _solutions(reader.outcome(seeds[item.id.removeprefix(f"{info.run_id}-")]))) for item in found
         ]

@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from questwell.store.records import Play, PlayStatus
+from questwell.store.reader import RunReader
+from questwell.store.records import PlayCount
 from questwell.types.game import Reason
 
 
@@ -27,12 +28,23 @@ class Funnel:
         return self.accepted / self.candidates if self.candidates else None
 
 
-def funnel(plays: Sequence[Play]) -> Funnel:
-    """The funnel of a run."""
-    reasons = Counter(play.reason for play in plays if play.reason is not None)
-    accepted = sum(play.status is PlayStatus.ACCEPTED for play in plays)
-    unfinished = sum(play.status is PlayStatus.PENDING for play in plays)
-    return Funnel(len(plays), len(plays) - unfinished, accepted, dict(reasons.most_common()), unfinished)
+def funnel(counts: Sequence[PlayCount], drawn: int, duplicates: int) -> Funnel:
+    """The funnel of a run of `drawn` seeds, from its counts; `duplicates` of the accepted plays are no items."""
+    ended = [count for count in counts if count.final]
+    reasons: Counter[Reason] = Counter()
+    for count in ended:
+        if count.reason is not None:
+            reasons[count.reason] += count.plays
+    if duplicates:
+        reasons[Reason.DUPLICATE] += duplicates
+    candidates = sum(count.plays for count in ended)
+    ordered = dict(sorted(reasons.items(), key=lambda pair: (-pair[1], list(Reason).index(pair[0]))))
+    return Funnel(drawn, candidates, candidates - reasons.total(), ordered, drawn - candidates)
+
+
+def funnel_of(run: RunReader) -> Funnel:
+    """The funnel of the run behind `run`."""
+    return funnel(run.play_counts(), run.drawn(), run.duplicates())
 
 
 ADVICE: Mapping[Reason, str] = {

@@ -5,11 +5,11 @@ Deviations: seeds whose proposer gave no question count as not correct (the pape
 or could not be scored are left out, since they say nothing about the question.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from questwell.evaluation.statistics import Share, wilson
-from questwell.store.records import Play, PlayStatus, RoundRow
+from questwell.store.records import PlayCount
 from questwell.types.game import Outcome, Reason
 
 ALL = "all"
@@ -34,39 +34,42 @@ class Cell:
     """Mean over the correct questions of the fewest search steps in a right attempt (their difficulty)."""
 
 
-def intrinsic(plays: Sequence[Play], rounds: Iterable[RoundRow], last_round: int, *, early_stop: bool) -> list[Cell]:
+def intrinsic(counts: Sequence[PlayCount], last_round: int, *, early_stop: bool) -> list[Cell]:
     """The table: all targets first, then each target, every round from 0 to `last_round`."""
-    verdicts: dict[int, list[RoundRow]] = {}
-    for row in rounds:
-        verdicts.setdefault(row.seed_index, []).append(row)
-    telling = [play for play in plays if play.status is not PlayStatus.PENDING and play.reason not in _SILENT]
-    groups: dict[str, list[Play]] = {ALL: telling} if telling else {}
-    for play in sorted(telling, key=lambda play: play.target or 0):
-        groups.setdefault("any" if play.target is None else str(play.target), []).append(play)
+    telling = [count for count in counts if count.reason not in _SILENT]
+    groups: dict[str, list[PlayCount]] = {ALL: telling} if telling else {}
+    for count in sorted(telling, key=lambda count: -1 if count.target is None else count.target):
+        groups.setdefault("any" if count.target is None else str(count.target), []).append(count)
     return [
-        _cell(target, number, [_state(verdicts.get(play.index, []), number) for play in group], early_stop=early_stop)
+        _cell(target, number, [count for count in group if _stands(count, number)], early_stop=early_stop)
         for target, group in groups.items()
         for number in range(last_round + 1)
     ]
 
 
-def _state(verdicts: Sequence[RoundRow], number: int) -> RoundRow | None:
-    """The verdict that counts after round `number`: the first pass, else the latest; None without a question."""
-    so_far = [row for row in verdicts if row.round <= number]
-    passed = (row for row in so_far if row.outcome is Outcome.PASS)
-    return next(passed, so_far[-1] if so_far else None)
+def _stands(count: PlayCount, number: int) -> bool:
+    """Whether this is how those plays stand after round `number`."""
+    round_ = -1 if count.round is None else count.round
+    return round_ == number or (count.final and round_ < number)
 
 
-def _cell(target: str, number: int, states: Sequence[RoundRow | None], *, early_stop: bool) -> Cell:
-    correct = [row for row in states if row is not None and row.right > 0]
-    searches = [row.difficulty for row in correct if row.difficulty is not None]
-    rates = [row.right / row.scored for row in correct]
+def _cell(target: str, number: int, states: Sequence[PlayCount], *, early_stop: bool) -> Cell:
+    seeds = sum(state.plays for state in states)
+    correct = [state for state in states if state.right > 0]
+    solved = sum(state.plays for state in correct)
+    searches = [(state.difficulty, state.plays) for state in correct if state.difficulty is not None]
+    rates = sum(state.plays * state.right / state.scored for state in correct)
     return Cell(
         target=target,
         round=number,
-        seeds=len(states),
-        correct=wilson(len(correct), len(states)),
-        passed=wilson(sum(row.outcome is Outcome.PASS for row in correct), len(states)),
-        avg_at_k=None if early_stop or not rates else sum(rates) / len(rates),
-        mean_searches=sum(searches) / len(searches) if searches else None,
+        seeds=seeds,
+        correct=wilson(solved, seeds),
+        passed=wilson(sum(state.plays for state in correct if state.outcome is Outcome.PASS), seeds),
+        avg_at_k=None if early_stop or not solved else rates / solved,
+        mean_searches=_mean(searches),
     )
+
+
+def _mean(weighted: Sequence[tuple[int, int]]) -> float | None:
+    total = sum(weight for _, weight in weighted)
+    return sum(value * weight for value, weight in weighted) / total if total else None

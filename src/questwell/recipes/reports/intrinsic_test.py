@@ -3,7 +3,7 @@ import pytest
 from questwell.evaluation.statistics import wilson
 from questwell.recipes.reports.funnel import ADVICE, explain, funnel
 from questwell.recipes.reports.intrinsic import intrinsic
-from questwell.store.records import Play, PlayStatus, RoundRow
+from questwell.store.records import Play, PlayCount, PlayStatus, RoundRow
 from questwell.types.game import AnswerType, Outcome, Reason
 
 
@@ -35,8 +35,28 @@ ROUNDS = [
 ]
 
 
+def counted(plays: list[Play], rounds: list[RoundRow]) -> list[PlayCount]:
+    """The counts of a run, as the store keeps them."""
+    found: list[PlayCount] = []
+    for known in plays:
+        mine = [one for one in rounds if one.seed_index == known.index]
+        passed = next((at for at, one in enumerate(mine) if one.outcome is Outcome.PASS), len(mine))
+        status = PlayStatus.ACCEPTED if known.reason is Reason.DUPLICATE else known.status
+        reason = None if known.reason is Reason.DUPLICATE else known.reason
+        shown = mine[: passed + 1] or [None]
+        for at, one in enumerate(shown):
+            verdict = (one.outcome, one.right, one.scored, 0, one.difficulty) if one else (None, 0, 0, 0, None)
+            number = one.round if one else None
+            if status is not PlayStatus.PENDING:
+                found.append(PlayCount(known.target, status, reason, number, at == len(shown) - 1, *verdict, 1, 0))
+    return found
+
+
+COUNTS = counted(PLAYS, ROUNDS)
+
+
 def test_the_table_is_cumulative_and_counts_what_tells_something() -> None:
-    cells = {(cell.target, cell.round): cell for cell in intrinsic(PLAYS, ROUNDS, 2, early_stop=False)}
+    cells = {(cell.target, cell.round): cell for cell in intrinsic(COUNTS, 2, early_stop=False)}
     assert set(cells) == {(target, number) for target in ("all", "2", "3", "any") for number in range(3)}
     first, last = cells["all", 0], cells["all", 2]
     assert (first.seeds, first.correct.count, first.passed.count) == (4, 2, 1)
@@ -53,16 +73,16 @@ def asdict_of(cell: object) -> dict[str, object]:
 
 def test_a_pass_of_an_earlier_round_stays() -> None:
     rounds = [row(0, 0, Outcome.PASS, 1, 4, 3), row(0, 1, Outcome.UNSOLVED, 0, 4, None)]
-    last = intrinsic([play(0, 2)], rounds, 1, early_stop=False)[1]
+    last = intrinsic(counted([play(0, 2)], rounds), 1, early_stop=False)[1]
     assert (last.passed.count, last.correct.count) == (1, 1)
 
 
 def test_an_early_stop_hides_what_it_biases() -> None:
-    assert all(cell.avg_at_k is None for cell in intrinsic(PLAYS, ROUNDS, 1, early_stop=True))
+    assert all(cell.avg_at_k is None for cell in intrinsic(COUNTS, 1, early_stop=True))
 
 
 def test_nothing_played_gives_no_table() -> None:
-    assert intrinsic([play(0, 2, status=PlayStatus.PENDING)], [], 2, early_stop=True) == []
+    assert intrinsic(counted([play(0, 2, status=PlayStatus.PENDING)], []), 2, early_stop=True) == []
 
 
 @pytest.mark.parametrize(
@@ -75,8 +95,9 @@ def test_wilson_as_others_compute_it(count: int, of: int, low: float, high: floa
 
 
 def test_the_funnel_adds_up_and_each_reason_has_advice() -> None:
-    counts = funnel(PLAYS)
+    counts = funnel(COUNTS, drawn=len(PLAYS), duplicates=1)
     assert (counts.drawn, counts.candidates, counts.unfinished, counts.accepted) == (7, 6, 1, 1)
     assert counts.candidates == counts.accepted + sum(counts.rejected.values())
+    assert counts.rejected[Reason.DUPLICATE] == 1
     assert len(explain(counts)) == len(counts.rejected)
     assert set(ADVICE) == set(Reason)

@@ -11,7 +11,7 @@ from questwell.recipes.reports.intrinsic import Cell, intrinsic
 from questwell.recipes.runs.config import resolve_saved
 from questwell.recipes.runs.opening import info_of
 from questwell.store.reader import RunReader
-from questwell.store.records import RoleUsage, RoundCalls, RoundRow, RunInfo
+from questwell.store.records import PlayCount, RoleUsage, RunInfo
 from questwell.types.dataset import Usage
 
 
@@ -67,16 +67,15 @@ def status(folder: Path) -> Status:
     with RunReader(folder) as run, run.snapshot():
         info = info_of(run)
         config = resolve_saved(Config, info)
-        plays = run.plays()
-        counts = funnel(plays)
-        rounds = run.rounds()
+        plays = run.play_counts()
+        counts = funnel(plays, run.drawn(), run.duplicates())
         last_round = 0 if config.variant is Variant.INITIAL else config.rounds
         total, roles, searches = run.usage(), run.usage_by_role(), run.searches()
-        saved = _saved(rounds, run.attempt_calls(), config.attempts) if config.early_stop else None
+        saved = _saved(plays, config.attempts) if config.early_stop else None
         return Status(
             info=info,
             funnel=counts,
-            intrinsic=intrinsic(plays, rounds, last_round, early_stop=config.early_stop),
+            intrinsic=intrinsic(plays, last_round, early_stop=config.early_stop),
             early_stop=config.early_stop,
             spending=Spending(
                 total=total,
@@ -93,13 +92,15 @@ def status(folder: Path) -> Status:
         )
 
 
-def _saved(rounds: Sequence[RoundRow], calls: Sequence[RoundCalls], attempts: int) -> Saved:
-    taken = {(row.seed_index, row.round): row.calls for row in calls}
-    estimate = 0.0
-    for row in rounds:
-        if row.skipped < attempts:
-            estimate += row.skipped * taken.get((row.seed_index, row.round), 0) / (attempts - row.skipped)
-    return Saved(sum(row.skipped for row in rounds), attempts * len(rounds), estimate)
+def _saved(counts: Sequence[PlayCount], attempts: int) -> Saved:
+    rounds = [count for count in counts if count.round is not None]
+    return Saved(
+        attempts=sum(count.skipped * count.plays for count in rounds),
+        of=attempts * sum(count.plays for count in rounds),
+        calls=sum(
+            count.skipped * count.calls / (attempts - count.skipped) for count in rounds if count.skipped < attempts
+        ),
+    )
 
 
 def tokens(usage: Usage) -> int | None:

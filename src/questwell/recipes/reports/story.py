@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from questwell.errors import StoreError
+from questwell.store.pages import PlayFilter, page
 from questwell.store.reader import RunReader
-from questwell.store.records import Play
+from questwell.store.records import Play, PlayStatus
 from questwell.types.corpus import Passage
 from questwell.types.dataset import Usage
 from questwell.types.game import Attempt, GateResult, Judgement, Proposal, Rejected, Repair, Round, Seed, Verdict
@@ -88,21 +89,27 @@ class Story:
     """How proposer and solver were driven."""
 
 
-def find(plays: Sequence[Play], name: str) -> Play:
+def find(run: RunReader, name: str) -> Play:
     """The play that `name` means: `s00007`, just `7`, or `first` for the first that a listing shows.
 
     Raises:
         StoreError: the run has none of that name.
     """
-    if name == "first" and plays:
-        return by_interest(plays)[0]
+    drawn = run.drawn()
+    if name == "first" and drawn:
+        return _first(run)
     number = re.fullmatch(r"(?:\w+-)?s?0*(\d+)", name.strip())
     index = int(number.group(1)) if number else -1
-    found = next((play for play in plays if play.index == index), None)
-    if found is None:
-        last = f"; the last one is {plays[-1].seed_id}" if plays else ""
+    if not 0 <= index < drawn:
+        last = f"; the last one is {run.play(drawn - 1).seed_id}" if drawn else ""
         raise StoreError(f"the run has no item {name!r}{last}; questwell show RUN lists them")
-    return found
+    return run.play(index)
+
+
+def _first(run: RunReader) -> Play:
+    """As `by_interest` would put it, without reading all plays when one is accepted."""
+    accepted = page(run, PlayFilter(PlayStatus.ACCEPTED), size=1)
+    return accepted[0] if accepted else by_interest(run.plays())[0]
 
 
 def listing(folder: Path) -> list[Play]:
@@ -124,10 +131,10 @@ def story(folder: Path, name: str) -> Story:
         StoreError: there is no such run or no such play.
     """
     with RunReader(folder) as run, run.snapshot():
-        play = find(run.plays(), name)
+        play = find(run, name)
         outcome = run.outcome(play.index)
         seed = run.seed(play.index)
-        usage = run.usage_by_seed().get(play.seed_id, Usage())
+        usage = run.usage_of(play.seed_id)
     rounds = outcome.rounds if outcome else ()
     last = outcome.trajectory if isinstance(outcome, Rejected) else None
     played = [trajectory for round_ in rounds for trajectory in _trajectories(round_)] + ([last] if last else [])

@@ -1,0 +1,92 @@
+"""What a run took: model calls, searches, tokens, money. None is not known, which is not 0."""
+
+from dataclasses import replace
+
+from questwell.store.query import Query, Row
+from questwell.store.records import CallCount, CallKind, RoleUsage, SearchUsage
+from questwell.types.dataset import Usage
+
+# A sum over a column that is NULL anywhere is not known.
+_USAGE = """count(*),
+  CASE WHEN count(prompt_tokens) = count(*) THEN coalesce(sum(prompt_tokens), 0) END,
+  CASE WHEN count(completion_tokens) = count(*) THEN coalesce(sum(completion_tokens), 0) END,
+  CASE WHEN count(cost_usd) = count(*) THEN coalesce(sum(cost_usd), 0.0) END"""
+_SUMS = """coalesce(sum(calls), 0), coalesce(sum(prompt_known), 0), coalesce(sum(prompt_tokens), 0),
+  coalesce(sum(completion_known), 0), coalesce(sum(completion_tokens), 0), coalesce(sum(cost_known), 0),
+  coalesce(sum(cost), 0)"""
+_SEARCHES = "count(*), CASE WHEN count(cost_usd) = count(*) THEN coalesce(sum(cost_usd), 0.0) END"
+
+
+class SpendingReader(Query):
+    """The questions about calls."""
+
+    def call_counts(self, by: str = "''") -> list[CallCount]:
+        """Answered calls by kind, role, model, round, and `by`: `minute`, a part of it, or nothing."""
+        return [
+            CallCount(CallKind(row[0]), row[1], row[2], row[3], row[4], _usage(row[5:12]), row[12])
+            for row in self._all(
+                f"SELECT kind, role, model, round, {by}, {_SUMS}, sum(latency_s) FROM {self.call_source} "
+                "GROUP BY 1, 2, 3, 4, 5 ORDER BY 5, 1, 2, 3, 4"
+            )
+        ]
+
+    def usage(self) -> Usage:
+        """Model calls of the whole run, resumes included; the cost is that of its searches too."""
+        calls = _usage(self._row(f"SELECT {_SUMS} FROM {self.call_source} WHERE kind = 'llm'"))
+        return _with_searches(calls, self.searches().cost_usd)
+
+    def searches(self) -> SearchUsage:
+        """Answered searches of the whole run, resumes included."""
+        found = _usage(self._row(f"SELECT {_SUMS} FROM {self.call_source} WHERE kind = 'search'"))
+        return SearchUsage(found.calls, found.cost_usd if self.paid_searches else 0.0)
+
+    def usage_by_role(self) -> list[RoleUsage]:
+        """Model calls by role and model."""
+        rows = self._all(
+            f"SELECT role, model, {_SUMS} FROM {self.call_source} WHERE kind = 'llm' "
+            "GROUP BY role, model ORDER BY role, model"
+        )
+        return [RoleUsage(row[0], row[1], _usage(row[2:])) for row in rows]
+
+    def usage_of(self, seed: str) -> Usage:
+        """Model calls of one seed; the cost is that of its searches too."""
+        calls = Usage(*self._row(f"SELECT {_USAGE} FROM calls WHERE kind = 'llm' AND seed = ?", seed))
+        cost = self._row(f"SELECT {_SEARCHES} FROM calls WHERE kind = 'search' AND seed = ?", seed)[1]
+        return _with_searches(calls, cost if self.paid_searches else 0.0)
+
+    def solver_usage_by_seed(self) -> dict[str, Usage]:
+        """Model calls of solvers by seed id: what attempts took, judges left out."""
+        rows = self._all(f"SELECT seed, {_USAGE} FROM calls WHERE kind = 'llm' AND role = 'solver' GROUP BY seed")
+        return {row[0]: Usage(*row[1:]) for row in rows}
+
+    def usage_by_seed(self) -> dict[str, Usage]:
+        """Model calls by seed id; the cost is that of its searches too."""
+        rows = self._all(f"SELECT seed, {_USAGE} FROM calls WHERE kind = 'llm' GROUP BY seed")
+        searches = self._all(f"SELECT seed, {_SEARCHES} FROM calls WHERE kind = 'search' GROUP BY seed")
+        costs = {row[0]: row[2] if self.paid_searches else 0.0 for row in searches}
+        return {row[0]: _with_searches(Usage(*row[1:]), costs.get(row[0], 0.0)) for row in rows}
+
+    def calls(self, kind: CallKind) -> int:
+        """Answered calls of a kind, a count."""
+        return self._value(f"SELECT coalesce(sum(calls), 0) FROM {self.call_source} WHERE kind = ?", kind)
+
+    def failures(self) -> dict[str, int]:
+        """Failed calls by class of error, counts."""
+        return dict(self._all("SELECT error, count(*) FROM failures GROUP BY error ORDER BY error"))
+
+
+def _usage(sums: Row) -> Usage:
+    """From the columns of `_SUMS`: a sum of which a part is not known is not known."""
+    calls, prompt_known, prompt, completion_known, completion, cost_known, cost = sums
+    return Usage(
+        calls,
+        prompt if prompt_known == calls else None,
+        completion if completion_known == calls else None,
+        cost / 1e12 if cost_known == calls else None,
+    )
+
+
+def _with_searches(usage: Usage, cost_usd: float | None) -> Usage:
+    if usage.cost_usd is None or cost_usd is None:
+        return replace(usage, cost_usd=None)
+    return replace(usage, cost_usd=usage.cost_usd + cost_usd)

@@ -1,0 +1,116 @@
+"""Words of questions, answers and details of a run, in an index of its own beside the cache: the run is only read.
+
+The index holds words and seed numbers, no text (FTS5, contentless). It follows a run that goes on: what ended since the
+last look is added.
+"""
+
+import re
+import sqlite3
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from questwell.errors import StoreError
+from questwell.store.reader import RunReader
+
+_BATCH = 5_000
+_SCHEMA = """
+  CREATE TABLE IF NOT EXISTS indexed (seed_index INTEGER PRIMARY KEY) STRICT;
+  CREATE TABLE IF NOT EXISTS state (finished TEXT NOT NULL) STRICT;
+  CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5 (text, content='', tokenize='unicode61 remove_diacritics 2');
+"""
+_WIDE = re.compile("([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\U00020000-\U0003ffff])")
+"""Characters of scripts without spaces: each is a word of its own, and a run of them is a phrase."""
+
+
+class TextIndex:
+    """The words of one run."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or make the index at `path`.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = _open(path)
+        except (OSError, sqlite3.Error) as error:
+            raise StoreError(f"the search index {str(path)!r} cannot be written: {error}") from error
+
+    def close(self) -> None:
+        """Release the file."""
+        self._db.close()
+
+    def follow(self, run: RunReader, stop: Callable[[], bool] = lambda: False) -> int:
+        """Plays added to the index: those that ended since the last look; errored ones may be played again."""
+        added = 0
+        try:
+            while not stop():
+                (since,) = self._db.execute("SELECT coalesce(max(finished), '') FROM state").fetchone()
+                rows = run.rows(
+                    "SELECT seed_index, finished, question, answer, detail, reason FROM plays WHERE finished >= ? "
+                    "ORDER BY finished LIMIT ?",
+                    *(since, _BATCH),
+                )
+                fresh = self._add(rows)
+                added += fresh
+                if len(rows) < _BATCH or not fresh:
+                    break
+        except sqlite3.Error as error:
+            raise StoreError(f"the search index cannot be written: {error}") from error
+        return added
+
+    def find(self, text: str, *, after: int = -1, before: int | None = None, limit: int = 500) -> list[int]:
+        """Seeds whose question, answer or detail holds all words of `text`, in order; the last word may be cut."""
+        query = _query(text)
+        if not query:
+            return []
+        backwards = before is not None
+        sql = (
+            f"SELECT rowid FROM words WHERE words MATCH ? AND rowid {'<' if backwards else '>'} ? "
+            f"ORDER BY rowid {'DESC' if backwards else ''} LIMIT ?"
+        )
+        try:
+            rows = self._db.execute(sql, (query, before if backwards else after, limit)).fetchall()
+        except sqlite3.Error as error:
+            raise StoreError(f"the search index cannot be read: {error}") from error
+        return [row[0] for row in (reversed(rows) if backwards else rows)]
+
+    def _add(self, rows: list[tuple[int, str, str | None, str | None, str, str | None]]) -> int:
+        added = 0
+        with self._db:
+            for index, _, question, answer, detail, reason in rows:
+                if reason == "errored":
+                    continue
+                if self._db.execute("INSERT OR IGNORE INTO indexed VALUES (?)", (index,)).rowcount:
+                    text = " ".join(filter(None, (question, answer, detail)))
+                    self._db.execute("INSERT INTO words (rowid, text) VALUES (?, ?)", (index, _WIDE.sub(r" \1 ", text)))
+                    added += 1
+            if rows:
+                self._db.execute("DELETE FROM state")
+                self._db.execute("INSERT INTO state VALUES (?)", (rows[-1][1],))
+        return added
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """The index; one that cannot be read is made anew, for all of it comes from the run."""
+    for again in (True, False):
+        db = sqlite3.connect(path, check_same_thread=False, timeout=10)
+        try:
+            db.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; {_SCHEMA}")
+            return db
+        except sqlite3.DatabaseError:
+            db.close()
+            if not again:
+                raise
+            with suppress(OSError):
+                path.unlink()
+    raise AssertionError("unreachable: the second try returns or raises")
+
+
+def _query(text: str) -> str:
+    """What FTS5 is asked: every word as a quoted phrase, so that nothing in it is an operator."""
+    words = [_WIDE.sub(r" \1 ", word.replace('"', " ")).strip() for word in text.split()]
+    kept = [word for word in words if re.search(r"\w", word)]
+    return " AND ".join(f'"{word}"{"*" if word == kept[-1] else ""}' for word in kept)
