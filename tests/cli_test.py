@@ -239,7 +239,8 @@ def test_interrupting_ends_cleanly_and_can_be_resumed(library: Path, tmp_path: P
     program = (
         "import sys, world; from pathlib import Path; from questwell.cli.app import main;"
         "from questwell.llm.scripted import ScriptedLLM; from questwell.recipes.generate import loop as g;"
-        "g.open_setup = lambda config, index_progress=None: world.setup(config, ScriptedLLM(world.play, latency_s=0.02));"
+        "scripted = ScriptedLLM(world.play, latency_s=0.02);"
+        "g.open_setup = lambda config, index_progress=None: world.setup(config, scripted);"
         "main()"
     )
     keys = (f"--{key.replace('_', '-')}={value}" for key, value in world.values(library).items())

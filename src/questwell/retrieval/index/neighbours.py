@@ -38,7 +38,9 @@ class Neighbours:
         """
         found = _found(vectors)
         if not found:
-            raise RetrievalError(f"{vectors.folder} holds no index of neighbours: run `questwell index --dense-candidates`")
+            raise RetrievalError(
+                f"{vectors.folder} holds no index of neighbours: run `questwell index --dense-candidates`"
+            )
         rows = max(found)
         index = _new(vectors.manifest.dimensions)
         index.view(str(found[rows]))
