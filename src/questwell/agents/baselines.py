@@ -4,15 +4,16 @@ One call each, and a best guess is asked for: a baseline that may say "unknown" 
 """
 
 import json
-import re
 from dataclasses import dataclass
 
+from questwell.agents.moves import Finish
 from questwell.agents.prompts import Prompts
-from questwell.agents.protocol import Finish, Limits, read_tags
+from questwell.agents.protocol import Limits, Tags
 from questwell.agents.session import Session
 from questwell.agents.tools import Shelf, neutralise
 from questwell.errors import ContextOverflow, LLMError, RetrievalError
-from questwell.llm.client import Completion, FinishReason, Message, Request
+from questwell.llm.client import Completion, Message, Request
+from questwell.llm.json_replies import json_text, said
 from questwell.types.trajectory import Role, StopReason, Style, Trajectory, Turn
 
 _TAG_RULES = "Write <answer>the short answer only</answer>: a bare name, number or date, one candidate."
@@ -53,7 +54,7 @@ class OneCall:
                 schema=_SCHEMA if self.structured else None,
             )
             completion = await session.complete(request)
-            turns.append(Turn(completion.text))
+            turns.append(Turn(completion.text, reasoning=completion.reasoning))
             answer = _read(completion, structured=self.structured)
             stop = StopReason.GAVE_UP if answer is None else StopReason.FINISHED
         except ContextOverflow:
@@ -85,13 +86,6 @@ class OneCall:
 def _read(completion: Completion, *, structured: bool) -> str | None:
     """The answer in a reply; None when there is none, or when it was cut off."""
     if structured:
-        try:
-            written = json.loads(completion.text)["answer"]
-        except (json.JSONDecodeError, KeyError, TypeError):
-            return None
-        return " ".join(written.split()) or None if isinstance(written, str) else None
-    text = completion.text
-    if completion.finish is not FinishReason.LENGTH and re.search(r"<answer>(?!.*</answer>)", text, re.DOTALL):
-        text += "</answer>"  # the stop string is not returned
-    move = read_tags(text, proposing=False)
+        return json_text(said(completion), "answer") or None
+    move = Tags().read(completion)[1]
     return move.answer if isinstance(move, Finish) else None

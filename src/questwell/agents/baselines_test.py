@@ -71,7 +71,8 @@ async def test_an_answer_that_was_cut_off_is_none() -> None:
 
 async def test_under_a_schema() -> None:
     assert (await solve(json.dumps({"answer": " the  Ost "}), structured=True)).answer == "the Ost"
-    for text in ("Ost", '{"answer": 3}', '["answer"]', '{"answer": ""}', "{"):
+    assert (await solve('{"answer": 3}', structured=True)).answer == "3"
+    for text in ("Ost", '["answer"]', '{"answer": ""}', "{"):
         assert (await solve(text, structured=True)).answer is None
 
 

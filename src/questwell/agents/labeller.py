@@ -4,7 +4,6 @@ For reports only: no label decides what is accepted. A reply that is not exactly
 """
 
 import json
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,6 +14,7 @@ from questwell.agents.session import Session
 from questwell.agents.tools import Shelf, neutralise, show
 from questwell.agents.transcript import transcript
 from questwell.llm.client import Request
+from questwell.llm.json_replies import json_value, said
 from questwell.types.corpus import Passage
 from questwell.types.game import Proposal
 from questwell.types.trajectory import Trajectory
@@ -56,6 +56,8 @@ class Labeller:
     prompts: Prompts
     structured: bool = False
     """Ask under a JSON schema: for small models."""
+    max_tokens: int = 8192
+    """Of a reply, thoughts included."""
 
     async def strategies(self, question: str, trajectory: Trajectory, session: Session) -> frozenset[Strategy] | None:
         """How the agent of `trajectory` reasoned; may be empty."""
@@ -83,9 +85,11 @@ class Labeller:
 
     async def _ask(self, prompt: str, labels: type[_L], session: Session, **values: str) -> frozenset[_L] | None:
         request = Request(
-            self.prompts.messages(prompt, **values), max_tokens=200, schema=_schema(labels) if self.structured else None
+            self.prompts.messages(prompt, **values),
+            max_tokens=self.max_tokens,
+            schema=_schema(labels) if self.structured else None,
         )
-        return _read((await session.complete(request)).text, labels)
+        return _read(said(await session.complete(request)), labels)
 
 
 def _pair(pair: Proposal) -> dict[str, str]:
@@ -106,16 +110,8 @@ def _schema(labels: type[StrEnum]) -> str:
 
 
 def _read(reply: str, labels: type[_L]) -> frozenset[_L] | None:
-    """The labels in a reply, its thoughts removed; None unless it is one JSON object of labels of the set."""
-    spoken = reply.rpartition("</think>")[2].partition("<think>")[0]
-    found = re.search(r"\{.*\}", spoken, re.DOTALL)
-    try:
-        tree: object = json.loads(found.group()) if found else None
-    except (json.JSONDecodeError, RecursionError):
-        return None
-    if not isinstance(tree, dict) or tree.keys() != {"labels"}:
-        return None
-    given = cast(dict[str, object], tree)["labels"]
+    """The labels in a reply; None unless it is a JSON object of labels of the set."""
+    given = json_value(reply, "labels")
     known = {label.value: label for label in labels}
     if not isinstance(given, list) or not all(
         isinstance(name, str) and name in known for name in cast(list[object], given)

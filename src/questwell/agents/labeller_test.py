@@ -32,7 +32,7 @@ class Nowhere:
         ('{"labels": ["guessing"]}', None),
         ('{"labels": "inference"}', None),
         ('{"labels": [["inference"]]}', None),
-        ('{"labels": ["inference"], "more": 1}', None),
+        ('{"labels": ["inference"], "more": 1}', {Strategy.INFERENCE}),
         ("inference", None),
         ("", None),
     ],

@@ -138,7 +138,8 @@ def _proposal(finish: Finish, shelf: Shelf, trajectory: Trajectory) -> Proposal:
 
 
 def _evidence(finish: Finish, shelf: Shelf) -> tuple[Passage, ...]:
-    cited = (shelf.passage(number) for _, _, number in finish.steps if number is not None)
+    numbers = (*(number for _, _, number in finish.steps if number is not None), *finish.also)
+    cited = map(shelf.passage, numbers)
     return tuple({passage.id: passage for passage in cited if passage is not None}.values())
 
 

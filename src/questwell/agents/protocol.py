@@ -6,47 +6,23 @@ Only the model's own message is ever parsed, never the prompt nor an observation
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from pydantic import BaseModel, ValidationError
-
+from questwell.agents.calls import ending, read_call, tools
+from questwell.agents.moves import Finish, Malformed, Move, Search
+from questwell.agents.textcalls import text_calls
 from questwell.agents.tools import TAGS
-from questwell.llm.client import Completion, FinishReason, Message, Request, Tool, ToolCall
-
-
-@dataclass(frozen=True, slots=True)
-class Search:
-    """The model wants to search."""
-
-    query: str
-
-
-@dataclass(frozen=True, slots=True)
-class Finish:
-    """The model ends with an answer (solver) or a proposal (proposer)."""
-
-    answer: str
-    question: str = ""
-    steps: tuple[tuple[str, str, int | None], ...] = ()
-    """(query, sub-answer, number of the supporting passage)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Malformed:
-    """The message holds no move; `problem` tells the model what to write instead."""
-
-    problem: str
-
-
-Move = Search | Finish | Malformed
+from questwell.llm.client import Completion, FinishReason, Message, Request
+from questwell.llm.speech import Heard, hear
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Of one model message."""
 
-    max_tokens: int = 1024
+    max_tokens: int = 8192
+    """Thoughts included."""
     temperature: float = 1.0
 
 
@@ -105,37 +81,78 @@ class Tags:
         )
 
     def read(self, completion: Completion) -> tuple[str, Move]:
-        """Close the tag at which the engine stopped, then read the move after the thoughts.
+        """Close the tag at which the engine stopped, then read the first move after the thoughts.
 
-        A message that was cut off at its limit has ended nowhere: its open tag stays open, so it is no move.
+        What follows that move is cut off: an endpoint that drops `stop` lets the model make up what comes next. A
+        message that was cut off at its limit has ended nowhere: its open tag stays open, so it is no move.
         """
         text = completion.text if completion.finish is FinishReason.LENGTH else _close(completion.text)
-        return text, read_tags(text, proposing=self.proposing)
+        move, end = first_move(text, proposing=self.proposing)
+        if text[end:].strip():
+            text = text[:end]
+        return text, too_long(move, completion)
 
     def reply(self, text: str, completion: Completion, observation: str) -> tuple[Message, ...]:
         """The observation goes inside `<information>`."""
         return (
-            Message("assistant", text, token_ids=completion.token_ids),
+            replace(carried(completion), content=text),
             Message("user", f"<information>\n{observation}\n</information>"),
         )
 
 
 def read_tags(text: str, *, proposing: bool) -> Move:
     """The first move in a model's message, thoughts left out."""
-    thought = re.sub(r"<think>.*?</think>", "", text, flags=re.DOTALL)
-    spoken = re.sub(r"<think>.*?(?=<search>|<answer>|<question>|\Z)", "", thought, flags=re.DOTALL)  # never closed
-    query, answer, question = (_inside(spoken, tag) for tag in ("search", "answer", "question"))
-    at = {tag: spoken.find(f"<{tag}>") for tag in ("search", "answer", "question")}
-    if query is not None and not any(0 <= at[tag] < at["search"] for tag in ("answer", "question")):
-        return Search(query) if query else Malformed("The search was empty. Write <search>your query</search>.")
+    return first_move(text, proposing=proposing)[0]
+
+
+def first_move(text: str, *, proposing: bool) -> tuple[Move, int]:
+    """(the first move in a model's message, where it ends); a message without one ends where it ends.
+
+    A search may also end a thought that was never closed, for models forget to close it; an answer may not, for it is
+    likely to be a draft. A function call that was written as text counts where there is no tag.
+    """
+    heard = hear(text)
+    found = {tag: _inside(heard.masked, tag) for tag in ("search", "answer", "question", "steps")}
+    search, answer, question, steps = found.values()
+    tags = [part.start for part in (search, answer, question) if part]
+    written = text_calls(heard.masked)
+    if written and written[0].start < min(tags, default=len(text)):
+        return read_call(written[0].call, proposing=proposing), written[0].end
+    if search is not None and not any(0 <= heard.masked.find(f"<{tag}>") < search.start for tag in _ENDING):
+        if search.said:
+            return Search(search.said), search.end
+        return Malformed("The search was empty. Write <search>your query</search>."), search.end
+    if answer is not None and answer.said and not proposing:
+        return Finish(answer.said), answer.end
+    if proposing and question is not None and question.said and answer is not None and answer.said:
+        lines = [_step(line) for line in (steps.said if steps else "").splitlines() if line.strip()]
+        end = max(part.end for part in (question, answer, steps) if part)
+        also = tuple(number for _, _, numbers in lines for number in numbers[1:])
+        steps_read = tuple((query, said, numbers[0] if numbers else None) for query, said, numbers in lines)
+        return Finish(answer.said, question.said, steps_read, also), end
+    if heard.unclosed and (last := _LAST_SEARCH.search(text)) and last[1].strip():
+        return Search(last[1].strip()), len(text)
+    return _no_move(heard, proposing=proposing), len(text)
+
+
+def too_long(move: Move, completion: Completion) -> Move:
+    """`move`, which says so when there is none because the message was cut off."""
+    if isinstance(move, Malformed) and completion.finish is FinishReason.LENGTH:
+        return replace(move, problem=f"Your message was cut off at its length before it held a move. {move.problem}")
+    return move
+
+
+_ENDING = ("answer", "question")
+_LAST_SEARCH = re.compile(r"<search>((?:(?!<search>).)*)</search>\s*\Z", re.DOTALL)
+
+
+def _no_move(heard: Heard, *, proposing: bool) -> Malformed:
+    thinking = "Your thought was never closed. " if heard.unclosed else ""
     if proposing:
-        if not question or not answer:
-            return Malformed("No move was found. Write <search>...</search>, or <question>, <answer> and <steps>.")
-        steps = _inside(spoken, "steps") or ""
-        return Finish(answer, question, tuple(_step(line) for line in steps.splitlines() if line.strip()))
-    if not answer:
-        return Malformed("No move was found. Write <search>your query</search> or <answer>...</answer>.")
-    return Finish(answer)
+        return Malformed(
+            f"{thinking}No move was found. Write <search>...</search>, or <question>, <answer> and <steps>."
+        )
+    return Malformed(f"{thinking}No move was found. Write <search>your query</search> or <answer>...</answer>.")
 
 
 def write_tags(move: Search | Finish) -> str:
@@ -148,57 +165,36 @@ def write_tags(move: Search | Finish) -> str:
     return f"<question>{move.question}</question><answer>{move.answer}</answer><steps>\n{steps}\n</steps>"
 
 
-def _inside(text: str, tag: str) -> str | None:
-    found = re.search(rf"<{tag}>(.*?)</{tag}>", text, re.DOTALL)
-    return found.group(1).strip() if found else None
+@dataclass(frozen=True, slots=True)
+class _Tagged:
+    said: str
+    start: int
+    end: int
+
+
+def _inside(masked: str, tag: str) -> _Tagged | None:
+    found = re.search(rf"<{tag}>(.*?)</{tag}>", masked, re.DOTALL | re.IGNORECASE)
+    return _Tagged(found[1].strip(), *found.span()) if found else None
 
 
 def _close(text: str) -> str:
     """`text` with the last move's tag closed, when the engine stopped there and left the closing tag out."""
-    opened = re.findall(rf"<(/?)({'|'.join(TAGS)})>", text)
-    if opened and not opened[-1][0] and f"</{opened[-1][1]}>" in _CLOSERS:
+    heard = hear(text)
+    opened = re.findall(rf"<(/?)({'|'.join(TAGS)})>", text if heard.unclosed else heard.masked)
+    closers = _CLOSERS[:1] if heard.unclosed else _CLOSERS
+    if opened and not opened[-1][0] and f"</{opened[-1][1]}>" in closers:
         return f"{text}</{opened[-1][1]}>"
     return text
 
 
-def _step(line: str) -> tuple[str, str, int | None]:
-    fields = [field.strip() for field in re.sub(r"^\s*\d+[.)]\s*", "", line).split("|")]
+_BULLET = re.compile(r"^\s*(?:[-*•–]\s+|\d+\s*[.):]\s*|\(\d+\)\s*|\**step\s*\d+\**\s*[:.)–-]\**\s*)+", re.IGNORECASE)
+
+
+def _step(line: str) -> tuple[str, str, tuple[int, ...]]:
+    """(query, sub-answer, numbers of the passages) of a line of steps."""
+    fields = [field.strip() for field in _BULLET.sub("", line).strip("|").split("|")]
     query, answer, source = (*fields, "", "")[:3]
-    number = re.search(r"\d+", source)
-    return query, answer, int(number.group()) if number else None
-
-
-class _Search(BaseModel):
-    """Search the corpus."""
-
-    query: str
-
-
-class _Answer(BaseModel):
-    """End with the short answer."""
-
-    answer: str
-
-
-class _Step(BaseModel):
-    query: str
-    answer: str
-    passage: int | None = None
-
-
-class _Propose(BaseModel):
-    """End with the question, its short answer and the answering steps."""
-
-    question: str
-    answer: str
-    steps: list[_Step] = []
-
-
-_CALLS: dict[str, type[_Search] | type[_Answer] | type[_Propose]] = {
-    "search": _Search,
-    "answer": _Answer,
-    "propose": _Propose,
-}
+    return query, answer, tuple(dict.fromkeys(int(number) for number in re.findall(r"\d+", source)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,57 +206,60 @@ class Functions:
     @property
     def rules(self) -> str:
         """How to write a move."""
-        return f"In each message call exactly one function: search, or, to end, {self._end}."
-
-    @property
-    def _end(self) -> str:
-        return "propose" if self.proposing else "answer"
+        return f"In each message call exactly one function: search, or, to end, {ending(proposing=self.proposing)}."
 
     def request(self, dialogue: Sequence[Message], limits: Limits, seed: int) -> Request:
         """A chat request with the tools."""
-        tools = tuple(
-            Tool(name, _CALLS[name].__doc__ or "", json.dumps(_CALLS[name].model_json_schema()))
-            for name in ("search", self._end)
-        )
         return Request(
-            tuple(dialogue), max_tokens=limits.max_tokens, temperature=limits.temperature, tools=tools, seed=seed
+            tuple(dialogue),
+            max_tokens=limits.max_tokens,
+            temperature=limits.temperature,
+            tools=tools(proposing=self.proposing),
+            seed=seed,
         )
 
     def read(self, completion: Completion) -> tuple[str, Move]:
-        """The first tool call as a move; a move that the model wrote as tags counts too."""
-        if not completion.tool_calls:
-            return completion.text, read_tags(completion.text, proposing=self.proposing)
-        call = completion.tool_calls[0]
-        return f"{completion.text}\n{call.name}({call.arguments})".strip(), self._move(call)
+        """The first tool call as a move; one that the model wrote as text or as tags counts too.
 
-    def _move(self, call: ToolCall) -> Move:
-        if call.name not in ("search", self._end):
-            return Malformed(f"There is no function {call.name!r}. Call search or {self._end}.")
-        try:
-            arguments = _CALLS[call.name].model_validate_json(call.arguments)
-        except ValidationError as error:
-            first = error.errors()[0]
-            return Malformed(
-                f"The arguments of {call.name} are wrong: {first['msg']} at {first['loc']}. Call it again."
-            )
-        match arguments:
-            case _Search(query=query) if query.strip():
-                return Search(query.strip())
-            case _Answer(answer=answer) if answer.strip():
-                return Finish(answer.strip())
-            case _Propose(question=question, answer=answer, steps=steps) if question.strip() and answer.strip():
-                cited = tuple((step.query, step.answer, step.passage) for step in steps)
-                return Finish(answer.strip(), question.strip(), cited)
-            case _:
-                return Malformed(f"An argument of {call.name} was empty. Call it again.")
+        A call in a message that was cut off is none: a server may have closed its JSON for the model.
+        """
+        if not completion.tool_calls:
+            return Tags(self.proposing).read(completion)
+        call = completion.tool_calls[0]
+        text = f"{completion.text}\n{call.name}({call.arguments})".strip()
+        if completion.finish is FinishReason.LENGTH:
+            return text, too_long(Malformed("Call one function.", call.name, call.arguments), completion)
+        return text, read_call(call, proposing=self.proposing)
 
     def reply(self, text: str, completion: Completion, observation: str) -> tuple[Message, ...]:
-        """Each tool call must be answered; those after the first are told that they did not run."""
+        """Each tool call must be answered; those after the first are told that they did not run.
+
+        Arguments that are no JSON object go back as an empty one: servers parse the history, and refuse it for ever.
+        """
+        said = carried(completion)
         if not completion.tool_calls:
-            return Message("assistant", completion.text), Message("user", observation)
-        first, *others = completion.tool_calls
+            return replace(said, content=text), Message("user", observation)
+        first, *others = (replace(call, arguments=_valid(call.arguments)) for call in completion.tool_calls)
         return (
-            Message("assistant", completion.text, completion.tool_calls),
+            replace(said, tool_calls=(first, *others)),
             Message("tool", observation, tool_call_id=first.id),
             *(Message("tool", "Not executed: one call a message.", tool_call_id=other.id) for other in others),
         )
+
+
+def carried(completion: Completion) -> Message:
+    """The model's message for the history, with what its endpoint may want back."""
+    return Message(
+        "assistant",
+        completion.text,
+        token_ids=completion.token_ids,
+        reasoning=completion.reasoning,
+        carry=completion.carry,
+    )
+
+
+def _valid(arguments: str) -> str:
+    try:
+        return arguments if isinstance(json.loads(arguments), dict) else "{}"
+    except (json.JSONDecodeError, RecursionError):
+        return "{}"

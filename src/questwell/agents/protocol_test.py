@@ -55,8 +55,9 @@ def test_tags_that_were_cut_off_are_no_move(text: str) -> None:
 
 
 def test_tags_only_a_move_is_closed() -> None:
-    for text in ("<think>so <answer>no</answer> then", "<answer>A</answer> and <think>", "</answer>", "<question>q"):
+    for text in ("<think>so <answer>no</answer> then", "<think>so <answer>no", "</answer>", "<question>q"):
         assert Tags().read(Completion(text, "m"))[0] == text
+    assert Tags().read(Completion("<answer>A</answer> and <think>", "m")) == ("<answer>A</answer>", Finish("A"))
     cut = "<question>q?</question><answer>a</answer><steps>q | a | [1"
     assert Tags(proposing=True).read(Completion(cut, "m", FinishReason.LENGTH))[1] == Finish("a", "q?")
 
@@ -112,6 +113,103 @@ def test_a_bad_function_call_is_malformed(completion: Completion) -> None:
     move = Functions().read(completion)[1]
     assert isinstance(move, Malformed)
     assert move.problem
+
+
+@pytest.mark.parametrize(
+    "arguments", ["", "null", "5", '"q"', "[]", '{"query": "a"}{"query": "b"}', '{"query": "a', '{"query": null}', "{}"]
+)
+def test_bad_arguments_go_back_as_an_object_that_servers_can_read(arguments: str) -> None:
+    completion = call("search", arguments)
+    assert isinstance(Functions().read(completion)[1], Malformed)
+    history = Functions().reply("", completion, "told")
+    assert isinstance(json.loads(history[0].tool_calls[0].arguments), dict)
+    assert [(m.role, m.content) for m in history[1:]] == [("tool", "told")]
+
+
+def test_a_function_call_in_a_message_that_was_cut_off_is_none() -> None:
+    completion = Completion("", "m", FinishReason.LENGTH, (ToolCall("c", "answer", '{"answer": "188"}'),))
+    move = Functions().read(completion)[1]
+    assert isinstance(move, Malformed) and "cut off" in move.problem
+
+
+@pytest.mark.parametrize(
+    ("given", "move"),
+    [
+        ({"query": ["a", "b", "c"]}, Search("a", ("b", "c"))),
+        ({"queries": ["a"]}, Search("a")),
+        ({"query": "a", "top_k": 5}, Search("a")),
+    ],
+)
+def test_several_queries_in_one_call(given: dict[str, object], move: Search) -> None:
+    assert Functions().read(call("search", given))[1] == move
+
+
+def test_a_number_may_be_the_answer() -> None:
+    assert Functions().read(call("answer", {"answer": 1936}))[1] == Finish("1936")
+    steps = [{"query": "q", "answer": 3, "passage": "[2]"}, "no step", {"query": "r", "answer": "a", "passage": None}]
+    proposed = call("propose", {"question": "Q?", "answer": 2.5, "steps": steps})
+    assert Functions(proposing=True).read(proposed)[1] == Finish("2.5", "Q?", (("q", "3", 2), ("r", "a", None)))
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        ("<search>q</search>\n<information>made up</information><answer>A</answer>", "<search>q</search>"),
+        ("<think>t</think><answer>A</answer>\nNow the next question", "<think>t</think><answer>A</answer>"),
+        ("<answer>A</answer>\n", "<answer>A</answer>\n"),  # nothing follows: nothing is touched
+    ],
+)
+def test_what_follows_the_first_move_is_cut_off(written: str, text: str) -> None:
+    assert Tags().read(Completion(written, "m"))[0] == text
+
+
+def test_a_whole_proposal_is_kept_and_what_follows_is_not() -> None:
+    pair = "<question>Q?</question><answer>A</answer><steps>q | a | [1]</steps>"
+    text, move = Tags(proposing=True).read(Completion(f"{pair}<information>made up</information>", "m"))
+    assert (text, move) == (pair, Finish("A", "Q?", (("q", "a", 1),)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "It might be <answer>Paris</answer>, no.\n</think>\n\n<answer>Rome</answer>",
+        "[THINK]<answer>Paris</answer>[/THINK]<answer>Rome</answer>",
+        "<thinking><search>Paris</search></thinking>\n<answer>Rome</answer>",
+        "<|channel|>analysis<|message|><answer>Paris</answer><|end|><|channel|>final<|message|><answer>Rome</answer>",
+    ],
+)
+def test_a_draft_in_a_thought_is_no_move(text: str) -> None:
+    assert Tags().read(Completion(text, "m"))[1] == Finish("Rome")
+
+
+@pytest.mark.parametrize(
+    "text", ["<think>maybe <answer>Paris</answer>", "<think>maybe <answer>Paris", "<think><answer>P"]
+)
+def test_an_answer_in_a_thought_that_was_never_closed_is_none(text: str) -> None:
+    move = Tags().read(Completion(text, "m"))[1]
+    assert isinstance(move, Malformed) and "never closed" in move.problem
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "q | a | [3], [4]",
+        "- q | a | [3], [4]",
+        "Step 3: q | a | 3, 4",
+        "2. q | a | [3] and [4]",
+        "**Step 1:** q | a | [3][4]",
+    ],
+)
+def test_steps_are_read_however_they_are_listed(line: str) -> None:
+    text = f"<question>Q?</question><answer>A</answer><steps>\n{line}\n</steps>"
+    assert read_tags(text, proposing=True) == Finish("A", "Q?", (("q", "a", 3),), (4,))
+
+
+def test_thoughts_travel_with_the_message() -> None:
+    completion = Completion("<search>q", "m", reasoning="hm", carry='{"x": 1}')
+    for dialect in (Tags(), Functions()):
+        said = dialect.reply("<search>q</search>", completion, "found")[0]
+        assert (said.content, said.reasoning, said.carry) == ("<search>q</search>", "hm", '{"x": 1}')
 
 
 def test_every_function_call_is_answered() -> None:

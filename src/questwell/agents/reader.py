@@ -14,6 +14,8 @@ from questwell.agents.prompts import Prompts
 from questwell.agents.session import Session
 from questwell.agents.tools import neutralise, show
 from questwell.llm.client import Request
+from questwell.llm.json_replies import json_text, json_value, said, scalar_text
+from questwell.llm.speech import spoken
 from questwell.scoring.answers import normalise
 from questwell.types.corpus import Passage
 
@@ -53,8 +55,8 @@ class PromptedReader:
     prompts: Prompts
     structured: bool = False
     """Ask under a JSON schema: for small models."""
-    max_tokens: int = 1024
-    """Of a reply; a schema bounds it anyway."""
+    max_tokens: int = 8192
+    """Of a reply, thoughts included."""
 
     async def recall(self, question: str, session: Session, random_seed: int) -> str | None:
         """As `Reader.recall`."""
@@ -79,7 +81,7 @@ class PromptedReader:
             seed=random_seed,
             schema=schema if self.structured else None,
         )
-        return (await session.complete(request)).text
+        return said(await session.complete(request))
 
 
 def _schema(key: str, value: dict[str, object]) -> str:
@@ -97,37 +99,23 @@ def _shown(passages: Iterable[Passage]) -> str:
 
 
 def _answer(reply: str) -> str | None:
-    """The one answer in a reply."""
-    value = _value(reply, "answer")
-    if value is None and (tagged := _TAGGED.findall(_spoken(reply))) and len(tagged) == 1:
+    """The one answer in a reply: in JSON or in `<answer>`."""
+    value = json_text(reply, "answer")
+    if value is None and (tagged := _TAGGED.findall(spoken(reply))) and len(tagged) == 1:
         value = tagged[0]
-    return _known(value) if isinstance(value, str) and value.strip() else None
-
-
-def _spoken(reply: str) -> str:
-    """A reply without its thoughts; a thought that was cut off has come to nothing."""
-    return reply.rpartition("</think>")[2].partition("<think>")[0]
+    return _known(value) if value and value.strip() else None
 
 
 def _answers(reply: str) -> tuple[str, ...] | None:
     """All answers in a reply; those that say "unknown" left out."""
-    value = _value(reply, "answers")
-    if not isinstance(value, list) or not all(isinstance(one, str) for one in cast(list[object], value)):
+    value = json_value(reply, "answers")
+    texts = [scalar_text(one) for one in cast(list[object], value)] if isinstance(value, list) else [None]
+    if any(text is None for text in texts):
         return None
-    known = filter(None, map(_known, cast(list[str], value)))
-    return tuple({normalise(one): one for one in known}.values())[:MOST_LISTED]
+    known = [_known(text) for text in texts if text is not None]
+    return tuple({normalise(one): one for one in known if one}.values())[:MOST_LISTED]
 
 
 def _known(answer: str) -> str:
     """`answer` on one line; empty when it says that it is not known."""
     return "" if normalise(answer) in _UNKNOWN else " ".join(answer.split())
-
-
-def _value(reply: str, key: str) -> object:
-    """What the JSON object in a reply holds under `key`; None unless it is one object with this one key."""
-    found = re.search(r"\{.*\}", _spoken(reply), re.DOTALL)
-    try:
-        tree: object = json.loads(found.group()) if found else None
-    except (json.JSONDecodeError, RecursionError):
-        return None
-    return cast(dict[str, object], tree)[key] if isinstance(tree, dict) and tree.keys() == {key} else None

@@ -89,10 +89,11 @@ async def rollout(
             completions.append(completion)
             text, move = dialect.read(completion)
             match move:
-                case Search(query) if not forced and searches < budget.searches:
+                case Search(query, others) if not forced and searches < budget.searches:
                     hits = await session.search(query, budget.top_k)
                     searches += 1
-                    turn = Turn(text, query, hits, shelf.show(hits))
+                    left = f"\nNot executed, one query a search: {'; '.join(others)}" if others else ""
+                    turn = Turn(text, query, hits, f"{shelf.show(hits)}{left}")
                 case Search():
                     if forced:
                         return ended(StopReason.TURNS, Turn(text))

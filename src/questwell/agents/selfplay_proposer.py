@@ -5,22 +5,24 @@ It ends with a question alone, for the answer was given to it. The moves are tag
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+from questwell.agents.moves import Finish, Malformed, Move, Search
 from questwell.agents.prompts import Prompts
-from questwell.agents.protocol import Finish, Limits, Malformed, Move, Search
+from questwell.agents.protocol import Limits, carried, too_long
 from questwell.agents.rollout import Budget, rollout
 from questwell.agents.session import Session
 from questwell.agents.tools import Shelf, neutralise, show
 from questwell.llm.client import Completion, FinishReason, Message, Request
+from questwell.llm.speech import hear
 from questwell.types.selfplay import AnswerSeed
 from questwell.types.trajectory import Role, Style, Trajectory
 
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """What a challenger came up with."""
+    """What the proposer came up with."""
 
     question: str | None
     trajectory: Trajectory
@@ -38,6 +40,8 @@ class SelfPlayProposer(Protocol):
 
 _MOVE = re.compile(r"<(search|question)>(.*?)</\1>", re.DOTALL)
 _OPEN = re.compile(r"<(search|question)>(?!.*</\1>)", re.DOTALL)
+_OPEN_SEARCH = re.compile(r"<(search)>(?!.*</?search>)", re.DOTALL)
+_LAST_SEARCH = re.compile(r"<(search)>((?:(?!<search>).)*)</search>\s*\Z", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,32 +72,31 @@ class AskingTags:
         A message that was cut off at its limit has ended nowhere: its open tag stays open, so it is no move.
         """
         text = completion.text
-        if completion.finish is not FinishReason.LENGTH and (opened := _OPEN.search(_spoken(text))):
-            text = f"{text}</{opened[1]}>"
-        return text, _move(_spoken(text))
+        if completion.finish is not FinishReason.LENGTH:
+            heard = hear(text)
+            if opened := _OPEN.search(heard.masked) or (heard.unclosed and _OPEN_SEARCH.search(text)):
+                text = f"{text}</{opened[1]}>"
+        move, end = _move(text)
+        return text if not text[end:].strip() else text[:end], too_long(move, completion)
 
     def reply(self, text: str, completion: Completion, observation: str) -> tuple[Message, ...]:
         """The observation goes inside `<information>`."""
         return (
-            Message("assistant", text, token_ids=completion.token_ids),
+            replace(carried(completion), content=text),
             Message("user", f"<information>\n{observation}\n</information>"),
         )
 
 
-def _spoken(text: str) -> str:
-    """A message without its thoughts; one that was never closed ends where a move begins."""
-    thought = re.sub(r"<think>.*?</think>", "", text, flags=re.DOTALL)
-    return re.sub(r"<think>.*?(?=<search>|<question>|\Z)", "", thought, flags=re.DOTALL)
-
-
-def _move(spoken: str) -> Move:
-    found = _MOVE.search(spoken)
+def _move(text: str) -> tuple[Move, int]:
+    """(the first move of a message, where it ends); a search may also end a thought that was never closed."""
+    heard = hear(text)
+    found = _MOVE.search(heard.masked) or (_LAST_SEARCH.search(text) if heard.unclosed else None)
     if found is None:
-        return Malformed("No move was found. Write <search>your query</search> or <question>...</question>.")
+        return Malformed("No move was found. Write <search>your query</search> or <question>...</question>."), len(text)
     tag, said = found[1], found[2].strip()
     if not said:
-        return Malformed(f"The {tag} was empty. Write <{tag}>...</{tag}>.")
-    return Search(said) if tag == "search" else Finish("", said)
+        return Malformed(f"The {tag} was empty. Write <{tag}>...</{tag}>."), found.end()
+    return Search(said) if tag == "search" else Finish("", said), found.end()
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,8 @@ async def challenge(*answers: Answer, seed: AnswerSeed | None = None, turns: int
         ("<think>a</think> <search> Ost </search>", Search("Ost")),
         ("<question>Where does the Ost rise?", Finish("", "Where does the Ost rise?")),
         ("<think><question>no</question></think><question>Yes?", Finish("", "Yes?")),
-        ("<think>never closed <question>Yes?</question>", Finish("", "Yes?")),
+        ("<think>never closed <question>Yes?</question>", None),  # likely to be a draft
+        ("<think>never closed <search>Ost", Search("Ost")),
         ("<search>a</search><question>Later?</question>", Search("a")),
         ("<question>First?</question><search>a</search>", Finish("", "First?")),
         ("<question>  </question>", Malformed("The question was empty. Write <question>...</question>.")),

@@ -4,7 +4,6 @@ A turn is kept when it searched, and the one that answered; turns without a move
 are kept; a staged agent has none. What was shown is shown as in a rollout, so that training meets what inference meets.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,10 +11,9 @@ from questwell.agents.prompts import Prompts
 from questwell.agents.protocol import Finish, Search, Tags, write_tags
 from questwell.agents.tools import Shelf
 from questwell.llm.client import Message
+from questwell.llm.speech import hear
 from questwell.types.dataset import Item
-from questwell.types.trajectory import Trajectory
-
-_THOUGHT = re.compile(r"<think>(.*?)</think>", re.DOTALL)
+from questwell.types.trajectory import Trajectory, Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,20 +79,19 @@ def _thinking(thought: str) -> str:
 def _demonstration(item: Item, trajectory: Trajectory, answer: str) -> Demonstration:
     shelf = Shelf()
     moves = tuple(
-        Move(_thought(turn.text), turn.query, shelf.show(turn.hits))
-        for turn in trajectory.turns
-        if turn.query is not None
+        Move(_thought(turn), turn.query, shelf.show(turn.hits)) for turn in trajectory.turns if turn.query is not None
     )
     return Demonstration(item.id, item.question, moves, _last_thought(trajectory), answer)
 
 
 def _last_thought(trajectory: Trajectory) -> str:
     last = trajectory.turns[-1] if trajectory.turns else None
-    return _thought(last.text) if last is not None and last.query is None else ""
+    return _thought(last) if last is not None and last.query is None else ""
 
 
-def _thought(text: str) -> str:
-    return "\n".join(part.strip() for part in _THOUGHT.findall(text) if part.strip())
+def _thought(turn: Turn) -> str:
+    """What was thought: as the endpoint gave it apart, or as the message holds it."""
+    return "\n".join(part for part in (turn.reasoning.strip(), hear(turn.text).thought) if part)
 
 
 def of_all(samples: Sequence[Sample]) -> list[Demonstration]:

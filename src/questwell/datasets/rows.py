@@ -103,7 +103,8 @@ def _sharegpt(shown: Demonstration, prompts: Prompts, turns: int) -> Row:
     said: list[Row] = [{"from": "human", "value": "\n".join(m.content for m in rest)}]
     for move in shown.moves:
         call = json.dumps({"name": "search", "arguments": {"query": move.query}}, ensure_ascii=False)
-        said.append({"from": "function_call", "value": call})
+        thought = f"<think>{move.thought}</think>\n" if move.thought else ""  # LLaMA-Factory keeps what stands before
+        said.append({"from": "function_call", "value": thought + call})
         said.append({"from": "observation", "value": move.observation})
     said.append({"from": "gpt", "value": _with_thought(shown.thought, shown.answer)})
     return {

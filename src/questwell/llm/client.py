@@ -15,6 +15,8 @@ class ToolCall:
     name: str
     arguments: str
     """JSON text exactly as the model wrote it; it may be invalid."""
+    carry: str = ""
+    """JSON object of fields that must go back with the call as they came (Gemini's thought signatures)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,10 @@ class Message:
     tool_call_id: str | None = None
     token_ids: tuple[int, ...] = ()
     """`content` as the model sampled it, when the client gave ids: it is never encoded again (`llm/policy.py`)."""
+    reasoning: str = ""
+    """What the model thought, for endpoints that demand it back; other endpoints are not sent it."""
+    carry: str = ""
+    """JSON object of fields that must go back with the message as they came (OpenRouter's `reasoning_details`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +69,12 @@ class Request:
         """SHA-256 of everything above, in hex: with its place, the key under which a run keeps the answer."""
         values = asdict(self)
         for message in values["messages"]:
-            if not message["token_ids"]:  # an endpoint that gives none asks what it always asked
-                del message["token_ids"]
+            for late in ("token_ids", "reasoning", "carry"):  # fields newer than the keys of older runs
+                if not message[late]:
+                    del message[late]
+            for call in message["tool_calls"]:
+                if not call["carry"]:
+                    del call["carry"]
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
@@ -85,6 +95,12 @@ class Completion:
     """As the endpoint names it."""
     finish: FinishReason = FinishReason.STOP
     tool_calls: tuple[ToolCall, ...] = ()
+    reasoning: str = ""
+    """What the endpoint gave as reasoning, apart from the text; never read as what the model said."""
+    carry: str = ""
+    """As in `Message`."""
+    adapted: tuple[str, ...] = ()
+    """How the request was changed for this endpoint, which had refused it as it was: `omit stop`."""
     prompt_tokens: int | None = None
     """None when the endpoint does not say."""
     completion_tokens: int | None = None

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from questwell.errors import LLMError
 from questwell.llm.client import Completion, Message, Request
+from questwell.llm.json_replies import json_value, said
+from questwell.llm.speech import spoken
 from questwell.scoring.answers import exact_match, numbers
 from questwell.types.game import Judgement, Label
 
@@ -13,6 +15,7 @@ Complete = Callable[[Request], Awaitable[Completion]]
 """The judge model's line: a session's `complete`."""
 
 _STATED = re.compile(r"^\W*verdict\W*\b(\w+)\W*$", re.MULTILINE)
+_YES_NO = {"yes": True, "true": True, "no": False, "false": False}
 _SCHEMA = (
     '{"type":"object","properties":{"verdict":{"type":"string","enum":["yes","no"]}},'
     '"required":["verdict"],"additionalProperties":false}'
@@ -29,7 +32,8 @@ class Judge:
     """Ask for the verdict under a JSON schema: for small models."""
     asks: int = 2
     """How often the model may be asked before the answer is unscored: an unusable reply is asked again."""
-    max_tokens: int = 512
+    max_tokens: int = 4096
+    """Of a reply, thoughts included."""
     always: bool = False
     """Ask the model of every answer that there is, also where numbers or an exact match decide."""
 
@@ -52,10 +56,11 @@ class Judge:
                 messages, max_tokens=self.max_tokens, seed=ask, schema=_SCHEMA if self.structured else None
             )
             try:
-                reply = (await complete(request)).text
+                completion = await complete(request)
             except LLMError as error:
                 return Judgement(Label.ERRORED, "llm", f"{type(error).__name__}: {error}")
-            match verdict(reply):
+            reply = completion.text
+            match verdict(said(completion)):
                 case True:
                     return Judgement(Label.RIGHT, "llm", reply)
                 case False:
@@ -72,7 +77,10 @@ def verdict(reply: str) -> bool | None:
     A substring never counts: "Incorrect" contains "correct". What is said after the verdict may take it back, and a
     thought that was cut off has come to none.
     """
-    text = reply.rpartition("</think>")[2].partition("<think>")[0].strip().lower()
+    text = spoken(reply).lower()
+    if (written := json_value(reply, "verdict")) is not None:
+        taken_back = text.rpartition("}")[2].strip(" \n`.]")
+        return None if taken_back else _YES_NO.get(str(written).strip(" .!").lower())
     stated = list(_STATED.finditer(text))
     if stated and stated[-1].end() < len(text):
         return None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from questwell.agents.prompts import Prompts
 from questwell.agents.session import Session
 from questwell.llm.client import Request
+from questwell.llm.json_replies import json_text, said
 from questwell.types.corpus import Hit
 from questwell.types.trajectory import Turn
 
@@ -62,12 +63,8 @@ class Moves:
             schema=_schema(key, value),
         )
         completion = await self.session.complete(request)
-        self.turns.append(Turn(completion.text))
-        try:
-            written = json.loads(completion.text)[key]
-        except (json.JSONDecodeError, KeyError, TypeError):
-            return ""
-        return " ".join(written.split()) if isinstance(written, str) else ""
+        self.turns.append(Turn(completion.text, reasoning=completion.reasoning))
+        return json_text(said(completion), key) or ""
 
     async def search(self, query: str, k: int, observation: str = "") -> tuple[Hit, ...]:
         """The hits of a real search, recorded as a turn of its own: code, not the model, chose the query.

@@ -52,6 +52,8 @@ class Turn:
     """What the search found."""
     observation: str = ""
     """What the model was shown next; empty for a last turn."""
+    reasoning: str = ""
+    """What its endpoint gave as the model's thoughts, apart from the text."""
 
 
 @dataclass(frozen=True, slots=True)
