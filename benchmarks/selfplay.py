@@ -22,7 +22,7 @@ from questwell.recipes.selfplay.config import Trained
 from questwell.recipes.selfplay.loop import configure, run
 from questwell.recipes.selfplay.record import Record, StepRow, series
 from questwell.recipes.selfplay.setup import open_setup
-from questwell.recipes.selfplay.toy import school
+from questwell.recipes.selfplay.toy import make_start
 from questwell.toy.world import PROMPTS
 from questwell.types.game import Place
 from questwell.types.selfplay import Invalid
@@ -35,7 +35,7 @@ SETTINGS = {
     "turn_tokens": 32,
     "top_k": 1,
     "learning_rate": 1e-3,
-    "warmup_steps": 0,
+    "lr_warmup_steps": 0,
     "minibatches": 1,
     "eval_temperature": 1.0,
     "save_every": 5,
@@ -89,12 +89,12 @@ def main() -> None:
 def played(work: Path, train: Trained, seed: int, steps: int) -> list[StepRow]:
     """The steps of one run, played as far as they are not there yet."""
     folder = work / f"{train.value}-{seed}"
-    taught = work / "start"
-    if not taught.is_dir():
-        school(0, Prompts(PROMPTS)).save(taught)
+    start = work / "start"
+    if not start.is_dir():
+        make_start(0, Prompts(PROMPTS)).save(start)
     if not (folder / "start").exists():
         folder.mkdir(parents=True)
-        (folder / "start").symlink_to(taught.resolve())  # one warm start for all; seeds differ in worlds and samples
+        (folder / "start").symlink_to(start.resolve())  # one warm start for all; seeds differ in worlds and samples
     values = {
         "model": "toy",
         "corpus": "toy",
@@ -148,7 +148,7 @@ def summary(runs: list[list[StepRow]]) -> dict[str, object]:
 
 
 async def verification(folder: Path, seed: int, proposals: int) -> list[dict[str, object]]:
-    """What RAG verification by the taught policy lets through, of the same proposals, by the noise beside them.
+    """What RAG verification by the start policy lets through, of the same proposals, by the noise beside them.
 
     A question is wrong when its true answer is not the one that it was written for; the toy world knows.
     """

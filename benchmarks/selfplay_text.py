@@ -29,7 +29,7 @@ from questwell.recipes.selfplay.loop import configure, run
 from questwell.recipes.selfplay.record import Record, StepRow
 from questwell.retrieval.retriever import Retriever
 from questwell.training.policy import Lora
-from questwell.training.warmstart import Schooling, demonstration_of, warm_start
+from questwell.training.warmstart import WarmStart, demonstration_of, warm_start
 from questwell.types.corpus import Passage
 
 CORPUS = "factbook"
@@ -61,10 +61,10 @@ SETTINGS = {
     "turns": 3,
     "turn_tokens": 40,
     "top_k": 1,
-    "noise": 1,
+    "distractors": 1,
     "response_limit": 512,
     "lora_rank": 8,
-    "half": True,
+    "dtype": "bfloat16",
     "learning_rate": 1e-4,
     "minibatches": 1,
     "save_every": 10,
@@ -86,10 +86,10 @@ def main() -> None:
     prompts.mkdir(parents=True, exist_ok=True)
     for name, text in PROMPTS.items():
         (prompts / f"{name}.md").write_text(text, encoding="utf-8")
-    taught = given.work / "taught"
-    if not taught.exists():
-        teach(given.model, Prompts(prompts), given.teaching, taught)
-    values = {**SETTINGS, "model": str(taught), "prompts": prompts, "steps": given.steps}
+    start_folder = given.work / "start_folder"
+    if not start_folder.exists():
+        warm(given.model, Prompts(prompts), given.teaching, start_folder)
+    values = {**SETTINGS, "model": str(start_folder), "prompts": prompts, "steps": given.steps}
     folder = given.work / "run"
     started, cpu = time.perf_counter(), time.process_time()
     run(configure(folder, values, resume=True), folder, resume=True, on_progress=tell)
@@ -115,20 +115,20 @@ def tell(row: StepRow) -> None:
     print(f"step {row.step}:", {key: known[key] for key in shown if key in known}, dict(row.reasons), flush=True)
 
 
-def teach(model: str, prompts: Prompts, steps: int, out: Path) -> None:
-    """Save `model` after `steps` supervised steps on what `lessons` shows."""
-    start = load(model, half=True)
-    shown = asyncio.run(lessons(prompts))
+def warm(model: str, prompts: Prompts, steps: int, out: Path) -> None:
+    """Save `model` after `steps` supervised steps on what `demonstrations` shows."""
+    start = load(model, dtype="bfloat16")
+    shown = asyncio.run(demonstrations(prompts))
     views = [demonstration_of(dialogue, start.codec) for dialogue in shown]
-    schooling = Schooling(steps=steps, batch=3, learning_rate=5e-4, micro_tokens=1024)
+    how = WarmStart(steps=steps, batch=3, learning_rate=5e-4, micro_tokens=1024)
 
     def on_progress(step: int, loss: float) -> None:
         print(f"teaching {step}: {loss:.3f}", flush=True)
 
-    warm_start(start, views, schooling, lora=Lora(8, 16), on_step=on_progress).save(out)
+    warm_start(start, views, how, lora=Lora(8, 16), on_step=on_progress).save(out)
 
 
-async def lessons(prompts: Prompts) -> list[list[Message]]:
+async def demonstrations(prompts: Prompts) -> list[list[Message]]:
     """Dialogues of the three roles about the same facts, in a fixed random order."""
     index = open_index(IndexConfig(corpus=CORPUS))
     passages = [index.passage_at(place) for place in range(len(index))]

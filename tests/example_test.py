@@ -150,7 +150,7 @@ async def test_not_answered_as_it_was_it_looks_again(monkeypatch: pytest.MonkeyP
         assert truth(WORLD, after.question) == after.answer != before.answer
 
 
-SMALL = toy.Scale(toy.TREES[:8], toy.BIRDS[:2], 5, 3, 4, (toy.Lessons(60, 5e-3, 0.0, 300),))
+SMALL = toy.Scale(toy.TREES[:8], toy.BIRDS[:2], 5, 3, 4, (toy.Stage(60, 5e-3, 0.0, 300),))
 FEWER = {
     'steps = "2..4"': 'steps = "2"',
     "seeds = 260": "seeds = 130",

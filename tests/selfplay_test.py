@@ -25,7 +25,7 @@ from questwell.recipes.selfplay.config import Config
 from questwell.recipes.selfplay.loop import Ending, configure, run, selfplay
 from questwell.recipes.selfplay.record import Record, StepRow
 from questwell.recipes.selfplay.setup import Setup, open_setup
-from questwell.recipes.selfplay.toy import school
+from questwell.recipes.selfplay.toy import make_start
 from questwell.scoring.judge import Complete
 from questwell.store.lock import RunLock
 from questwell.toy.world import PROMPTS
@@ -43,7 +43,7 @@ VALUES = {
     "turns": 4,
     "turn_tokens": 24,
     "learning_rate": 1e-3,
-    "warmup_steps": 0,
+    "lr_warmup_steps": 0,
     "minibatches": 1,
     "verify": False,
     "save_every": 2,
@@ -52,33 +52,33 @@ VALUES = {
     "reset_every": 3,
     "steps": 5,
 }
-SCHOOLING = (100, 20, 10)
+WARM_START = (100, 20, 10)
 """Steps of the warm starts: enough for some valid questions and some right answers."""
 
 
 @pytest.fixture(scope="session")
-def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def started(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The policy after a short warm start."""
     import torch
 
     torch.set_num_threads(1)  # a model this small is no faster on two, and much slower where others use the cores
-    folder = tmp_path_factory.mktemp("taught") / "start"
+    folder = tmp_path_factory.mktemp("started") / "start"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(selfplay_toy, "_TAUGHT", {"solver": {2: 150}, "proposer": {2: 150}, "reader": {}})
-        school(0, Prompts(PROMPTS), SCHOOLING).save(folder)
+        patch.setattr(selfplay_toy, "_DEMONSTRATIONS", {"solver": {2: 150}, "proposer": {2: 150}, "reader": {}})
+        make_start(0, Prompts(PROMPTS), WARM_START).save(folder)
     return folder
 
 
-def prepared(folder: Path, taught: Path) -> Path:
+def prepared(folder: Path, started: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "start").symlink_to(taught)
+    (folder / "start").symlink_to(started)
     return folder
 
 
 @pytest.fixture(scope="session")
-def whole(tmp_path_factory: pytest.TempPathFactory, taught: Path) -> Path:
+def whole(tmp_path_factory: pytest.TempPathFactory, started: Path) -> Path:
     """A run that was left alone."""
-    folder = prepared(tmp_path_factory.mktemp("whole") / "run", taught)
+    folder = prepared(tmp_path_factory.mktemp("whole") / "run", started)
     assert run(configure(folder, VALUES, resume=False), folder).ending is Ending.COMPLETE
     return folder
 
@@ -124,9 +124,9 @@ def test_a_run_plays_learns_and_keeps_what_it_did(whole: Path) -> None:
             assert episode.proposer_reward == pytest.approx(1 - (episode.accuracy or 0))
 
 
-def test_parts_are_as_one_run(whole: Path, taught: Path, tmp_path: Path) -> None:
+def test_parts_are_as_one_run(whole: Path, started: Path, tmp_path: Path) -> None:
     """Stopped after each step; so also between two checkpoints."""
-    folder = prepared(tmp_path / "run", taught)
+    folder = prepared(tmp_path / "run", started)
     endings = []
     for resume in (False, True, True, True):
         config = configure(folder, {} if resume else VALUES, resume=resume)
@@ -148,9 +148,9 @@ run(configure(folder, {}, resume=True), folder, resume=True, watch=lambda row: p
 
 @pytest.mark.timeout(300)
 def test_killed_in_the_middle_of_a_step_it_goes_on_as_if_nothing_had_happened(
-    whole: Path, taught: Path, tmp_path: Path
+    whole: Path, started: Path, tmp_path: Path
 ) -> None:
-    folder = prepared(tmp_path / "run", taught)
+    folder = prepared(tmp_path / "run", started)
     run(configure(folder, VALUES, resume=False), folder, limit=2)
     child = subprocess.Popen([sys.executable, "-c", _CHILD, str(folder)], stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
@@ -168,9 +168,9 @@ def test_killed_in_the_middle_of_a_step_it_goes_on_as_if_nothing_had_happened(
     assert state(folder) == state(whole)
 
 
-def test_ablations_learn_from_one_role_only(taught: Path, tmp_path: Path) -> None:
+def test_ablations_learn_from_one_role_only(started: Path, tmp_path: Path) -> None:
     for train, other in (("solver", "proposer"), ("proposer", "solver")):
-        folder = prepared(tmp_path / train, taught)
+        folder = prepared(tmp_path / train, started)
         given = {**VALUES, "train": train, "steps": 1, "eval_every": 0}
         run(configure(folder, given, resume=False), folder)
         (row,) = told(folder)
@@ -181,12 +181,12 @@ def test_ablations_learn_from_one_role_only(taught: Path, tmp_path: Path) -> Non
     "given",
     [
         {"order": "joint"},
-        {"order": "proposer-first", "filling": "dynamic-resampling"},
+        {"order": "proposer-first", "empty_slots": "dynamic-resampling"},
         {"proposals": 3, "proposer_baseline": "group"},
     ],
 )
-def test_other_orders_and_groups(taught: Path, tmp_path: Path, given: dict[str, str]) -> None:
-    folder = prepared(tmp_path / "run", taught)
+def test_other_orders_and_groups(started: Path, tmp_path: Path, given: dict[str, str]) -> None:
+    folder = prepared(tmp_path / "run", started)
     run(configure(folder, {**VALUES, **given, "steps": 1, "eval_every": 0}, resume=False), folder)
     (row,) = told(folder)
     assert {"solver_entropy", "proposer_entropy"} <= row.values.keys()
@@ -221,7 +221,7 @@ def judged(setup: Setup, judge: ScriptedLLM) -> Setup:
 
 
 async def test_a_limit_of_spending_stops_between_kept_steps_and_nothing_is_paid_twice(
-    taught: Path, tmp_path: Path
+    started: Path, tmp_path: Path
 ) -> None:
     """Wherever it strikes: in a step's judging, in its evaluation after the update, before the first step."""
 
@@ -233,11 +233,11 @@ async def test_a_limit_of_spending_stops_between_kept_steps_and_nothing_is_paid_
         return ScriptedLLM(verdict, priced=True, latency_s=0.005)
 
     given = {**VALUES, "steps": 3, "save_every": 10}
-    whole, paid = prepared(tmp_path / "whole", taught), judge()
+    whole, paid = prepared(tmp_path / "whole", started), judge()
     config = configure(whole, given, resume=False)
     await selfplay(config, whole, judged(open_setup(config, whole), paid))
 
-    folder, again, endings, kept = prepared(tmp_path / "run", taught), judge(), [], []
+    folder, again, endings, kept = prepared(tmp_path / "run", started), judge(), [], []
     while not endings or endings[-1] is not Ending.COMPLETE:
         most = 7 + 23 * len(endings)
         config = configure(folder, {**({} if endings else given), "max_cost": most / 100}, resume=bool(endings))
@@ -255,11 +255,11 @@ async def test_a_limit_of_spending_stops_between_kept_steps_and_nothing_is_paid_
     unpriced = configure(tmp_path / "x", {**VALUES, "max_cost": 1.0}, resume=False)
     with pytest.raises(ConfigError, match="the price of 'scripted' is not known"):
         llm = ScriptedLLM(lambda request: "no", priced=False)
-        await selfplay(unpriced, tmp_path / "x", judged(open_setup(unpriced, prepared(tmp_path / "x", taught)), llm))
+        await selfplay(unpriced, tmp_path / "x", judged(open_setup(unpriced, prepared(tmp_path / "x", started)), llm))
 
 
-def test_minutes_end_a_run_that_asks_no_model_but_the_policy(taught: Path, tmp_path: Path) -> None:
-    folder = prepared(tmp_path / "run", taught)
+def test_minutes_end_a_run_that_asks_no_model_but_the_policy(started: Path, tmp_path: Path) -> None:
+    folder = prepared(tmp_path / "run", started)
     given = [part for key, value in VALUES.items() if key != "verify" for part in (f"--{key.replace('_', '-')}", value)]
     ended = call("selfplay", *given, "--no-verify", "--eval-every", 0, "--out", folder, "--max-minutes", 1e-9)
     assert ended.exit_code == 4, ended.output
@@ -269,10 +269,10 @@ def test_minutes_end_a_run_that_asks_no_model_but_the_policy(taught: Path, tmp_p
 
 
 async def test_an_independent_judge_is_asked_once_however_often_the_step_is_played(
-    taught: Path, tmp_path: Path
+    started: Path, tmp_path: Path
 ) -> None:
     judge = ScriptedLLM(lambda request: "verdict: no")
-    folder = prepared(tmp_path / "run", taught)
+    folder = prepared(tmp_path / "run", started)
     given = {**VALUES, "steps": 1, "eval_every": 1}
     asked = []
     for resume in (False, True):
@@ -290,8 +290,8 @@ def call(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-def test_the_command_and_how_its_questions_are_read(whole: Path, taught: Path, tmp_path: Path) -> None:
-    folder = prepared(tmp_path / "run", taught)
+def test_the_command_and_how_its_questions_are_read(whole: Path, started: Path, tmp_path: Path) -> None:
+    folder = prepared(tmp_path / "run", started)
     flags = [part for key, value in VALUES.items() if key != "verify" for part in (f"--{key.replace('_', '-')}", value)]
     made = call("selfplay", *flags, "--no-verify", "--out", folder, "--limit", 1)
     assert made.exit_code == 3, made.output
@@ -318,10 +318,10 @@ def test_the_command_and_how_its_questions_are_read(whole: Path, taught: Path, t
     ("given", "frozen"),
     [
         ({}, "torch.float32"),
-        ({"half": True}, "torch.float32"),
+        ({"dtype": "bfloat16"}, "torch.float32"),
         ({"lora_rank": 2}, "torch.float32"),
-        ({"lora_rank": 2, "half": True}, "torch.bfloat16"),
-        ({"lora_rank": 2, "half": False}, "torch.float32"),
+        ({"lora_rank": 2, "dtype": "bfloat16"}, "torch.bfloat16"),
+        ({"lora_rank": 2, "dtype": "float32"}, "torch.float32"),
     ],
 )
 def test_only_weights_under_an_adapter_may_be_half_as_wide(

@@ -200,7 +200,7 @@ def test_the_command_end_to_end(tmp_path: Path) -> None:
             file.write(json.dumps(row) + "\n")
     common = ["train", str(tmp_path / "data.jsonl"), "--out", str(tmp_path / "run"), "--json"]
     given = ["--corpus", str(tmp_path / "corpus.jsonl"), "--index", str(tmp_path / "index"), "--top-k", "1"]
-    given += ["--model", str(tmp_path / "model"), "--prompts", str(PROMPTS), "--algorithm", "ppo", "--lora", "4"]
+    given += ["--model", str(tmp_path / "model"), "--prompts", str(PROMPTS), "--algorithm", "ppo", "--lora-rank", "4"]
     given += ["--batch", "2", "--group", "2", "--turns", "2", "--turn-tokens", "6", "--steps", "2", "--device", "cpu"]
     given += ["--warm-start-steps", "3", "--warm-start-batch", "1", "--demonstrations", str(tmp_path / "sft.jsonl")]
     given += ["--tensorboard", "--warm-start-learning-rate", "0.01"]

@@ -55,7 +55,7 @@ def main() -> None:
         if given.setting:
             stories.append(story(read_setting(given.setting), {}, out, seed))
         else:
-            with Clock(out / "cpu.json")("prepare"):  # the policy's schooling with the first seed
+            with Clock(out / "cpu.json")("prepare"):  # the policy's warm start with the first seed
                 path = toy.prepare(out, seed)
             stories.append(story(read_setting(path), toy.clients(), out, seed))
     found = findings.compare(stories)

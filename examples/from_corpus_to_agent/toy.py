@@ -22,7 +22,7 @@ from questwell.llm.scripted import ScriptedLLM
 from questwell.toy.model import toy_model, toy_tokenizer
 from questwell.toy.world import PROMPTS, ToyWorld
 from questwell.training.checkpoint import write_model
-from questwell.training.warmstart import Schooling, demonstration, warm_start
+from questwell.training.warmstart import WarmStart, demonstration, warm_start
 from questwell.types.corpus import Passage
 from questwell.types.trajectory import Turn
 
@@ -34,20 +34,20 @@ TIE = tuple(f"tie{number}" for number in range(5))
 
 
 @dataclass(frozen=True, slots=True)
-class Lessons:
-    """A part of the policy's schooling."""
+class Stage:
+    """A stage of the warm start."""
 
     steps: int
     learning_rate: float
     astray: float
     """Searches that are for something else, a fraction."""
     count: int
-    """Different lessons."""
+    """Different demonstrations."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How large the worlds are, and how long the policy is schooled."""
+    """How large the worlds are, and how long the warm start is."""
 
     trees: tuple[str, ...] = TREES
     """Islands of the first world."""
@@ -56,10 +56,10 @@ class Scale:
     entities: int = 6
     """Of an island, a count; named after it: oak0 to oak5."""
     hops: int = 4
-    """Of the longest question in lessons and out of domain, a count; one hop is asked too."""
+    """Of the longest question in the warm start and out of domain, a count; one hop is asked too."""
     other: int = 12
     """Questions out of domain of each number of hops, a count."""
-    lessons: tuple[Lessons, ...] = (Lessons(500, 5e-3, 0.0, 4000), Lessons(100, 2e-3, 0.1, 2500))
+    stages: tuple[Stage, ...] = (Stage(500, 5e-3, 0.0, 4000), Stage(100, 2e-3, 0.1, 2500))
     """First the policy learns to copy and to follow a question, then to be right in about half of its attempts at two
     hops, as the policy of `questwell train toy` begins."""
 
@@ -78,7 +78,7 @@ def prepare(folder: Path, seed: int, scale: Scale | None = None) -> Path:
     setting, agent = folder / "setting.toml", folder.parent / "agent"
     folder.mkdir(parents=True, exist_ok=True)
     if not agent.exists():
-        write_model(agent, school(scale).save)
+        write_model(agent, make_start(scale).save)
     if not setting.exists():
         here, elsewhere = islands(scale, scale.trees, "kin", seed), islands(scale, scale.birds, "tie", seed)
         _write(folder / "corpus.jsonl", _records(here))
@@ -102,7 +102,7 @@ def islands(scale: Scale, names: Sequence[str], relation_prefix: str, seed: int)
     ]
 
 
-def school(scale: Scale) -> Pretrained:
+def make_start(scale: Scale) -> Pretrained:
     """A small policy that speaks the language of both worlds and knows no fact of either.
 
     It stands for a pretrained model: it has met the words of the second world, though no training question has them.
@@ -110,20 +110,20 @@ def school(scale: Scale) -> Pretrained:
     tokenizer = toy_tokenizer([*scale.names, *KIN, *TIE])
     start = Pretrained("toy", toy_model(tokenizer, context=256), tokenizer)
     prompts = Prompts(PROMPTS)
-    for number, lessons in enumerate(scale.lessons):
+    for number, stage in enumerate(scale.stages):
         draw = random.Random(number)
-        drawn = [_lesson(scale, lessons.astray, draw) for _ in range(lessons.count)]
+        drawn = [_demonstration(scale, stage.astray, draw) for _ in range(stage.count)]
         views = [
             demonstration(prompts.messages("solver", question=question), turns, Tags(), start.codec)
             for question, turns in drawn
         ]
-        schooling = Schooling(steps=lessons.steps, learning_rate=lessons.learning_rate, warmup_steps=30)
-        start = warm_start(start, views, schooling)
+        how = WarmStart(steps=stage.steps, learning_rate=stage.learning_rate, lr_warmup_steps=30)
+        start = warm_start(start, views, how)
     return start
 
 
-def _lesson(scale: Scale, astray: float, draw: random.Random) -> tuple[str, list[Turn]]:
-    """A question and its solution over facts that hold in this lesson only.
+def _demonstration(scale: Scale, astray: float, draw: random.Random) -> tuple[str, list[Turn]]:
+    """A question and its solution over facts that hold in this demonstration only.
 
     A search that goes astray is for something else, whose finding is then taken for true.
     """

@@ -56,11 +56,11 @@ CONFIG = resolve(
         "turns": 4,
         "turn_tokens": 24,
         "learning_rate": 1e-3,
-        "warmup_steps": 0,
+        "lr_warmup_steps": 0,
         "response_limit": 160,
     },
 )
-SLIPS = 0.2
+ERROR_RATE = 0.2
 TOKENIZER = toy_tokenizer([*ToyWorld(ENTITIES, RELATIONS, seed=CONFIG.seed).words, UNKNOWN])
 
 pytestmark = pytest.mark.timeout(1500)
@@ -90,9 +90,9 @@ async def shown(draw: random.Random) -> list[TokenView]:
     views: list[TokenView | None] = []
     for _ in range(200):
         asked = draw.choice(here.questions(2))
-        solved = await players.solver.solve(asked.question, session(walk(asked, here, draw, SLIPS)), 0)
+        solved = await players.solver.solve(asked.question, session(walk(asked, here, draw, ERROR_RATE)), 0)
         answer = draw.choice(names)
-        turns = proposing(here, answer, 2, SLIPS, draw).turns
+        turns = proposing(here, answer, 2, ERROR_RATE, draw).turns
         made = await players.selfplay_proposer.challenge(AnswerSeed(0, answer, 2), session(turns), 0)
         views += [solved.tokens, made.trajectory.tokens]
     return [view for view in views if view is not None]

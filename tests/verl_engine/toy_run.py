@@ -73,14 +73,14 @@ class Script:
         return TokenOutput(ids, [0.0] * len(ids), "stop")
 
 
-def build_model(folder: Path, *, slips: float = 0.3, steps: int = 500, seed: int = 0) -> None:
-    """Write a model that has learnt how rollouts look, from some in which a share `slips` of the searches are off."""
+def build_model(folder: Path, *, error_rate: float = 0.3, steps: int = 500, seed: int = 0) -> None:
+    """Write a model that has learnt how rollouts look; a share `error_rate` of the searches it saw were wrong."""
     tokenizer = toy_tokenizer(WORLD.words)
     codec = ChatCodec(tokenizer)
     model = toy_model(tokenizer, seed=seed)
     draw = random.Random(seed)
     asked = WORLD.questions(2)
-    views = asyncio.run(_shown(codec, [draw.choice(asked) for _ in range(400)], slips, draw))
+    views = asyncio.run(_shown(codec, [draw.choice(asked) for _ in range(400)], error_rate, draw))
     imitate(model, tokenizer, views, steps, draw)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder / "tokenizer")
@@ -106,12 +106,14 @@ def imitate(model: Any, tokenizer: Any, views: Sequence[TokenView], steps: int, 
         optimiser.zero_grad()
 
 
-async def _shown(codec: ChatCodec, asked: Sequence[ToyQuestion], slips: float, draw: random.Random) -> list[TokenView]:
+async def _shown(
+    codec: ChatCodec, asked: Sequence[ToyQuestion], error_rate: float, draw: random.Random
+) -> list[TokenView]:
     """A demonstration of each question, played through the agents' own loop."""
     solver = FreeSolver(Prompts(PROMPTS), Tags(), BUDGET, LIMITS)
     views: list[TokenView] = []
     for question in asked:
-        script = Script(codec, iter(turn.text for turn in walk(question, WORLD, draw, slips)))
+        script = Script(codec, iter(turn.text for turn in walk(question, WORLD, draw, error_rate)))
         session = DirectSession(PolicyClient(script, codec), retriever())
         played = await solver.solve(question.question, session, 0)
         assert played.tokens is not None

@@ -39,6 +39,13 @@ def config_flags(
                     annotation=Annotated[_type(field.annotation), _option(key, field, panel, (short or {}).get(key))],
                 )
             )
+        for key, now in config.renamed.items():
+            hidden = typer.Option(*_names(key, config.model_fields[now.key]), hidden=True)
+            hint = _type(config.model_fields[now.key].annotation)
+            hint = bool | None if set(now.values) == {True, False} else hint
+            flags.append(
+                inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[hint, hidden])
+            )
         parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own] + flags
         command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
         command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
@@ -53,11 +60,13 @@ def used(given: Mapping[str, object]) -> dict[str, object]:
 
 
 def _option(key: str, field: FieldInfo, panel: str, short: str | None) -> Any:  # noqa: ANN401  typer's own type is private
-    name = f"--{key.replace('_', '-')}"
-    if _plain(field.annotation) is bool:
-        name = f"{name}/--no-{key.replace('_', '-')}"
-    names = (name, short) if short else (name,)
+    names = (*_names(key, field), short) if short else _names(key, field)
     return typer.Option(*names, help=f"{field.description}{_default(field)}", rich_help_panel=panel, show_default=False)
+
+
+def _names(key: str, field: FieldInfo) -> tuple[str, ...]:
+    name = f"--{key.replace('_', '-')}"
+    return (f"{name}/--no-{key.replace('_', '-')}" if _plain(field.annotation) is bool else name,)
 
 
 def _default(field: FieldInfo) -> str:

@@ -25,7 +25,7 @@ _PANELS = {
     "algorithm": "Algorithm",
     "reward": "Attempts and rewards",
     "learning_rate": "The update",
-    "lora": "Memory and speed",
+    "lora_rank": "Memory and speed",
     "warm_start_steps": "Warm start",
     "save_every": "What is kept, and when to stop",
 }

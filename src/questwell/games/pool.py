@@ -8,7 +8,7 @@ from enum import StrEnum
 from questwell.types.selfplay import Problem
 
 
-class Filling(StrEnum):
+class EmptySlots(StrEnum):
     """What becomes of a slot without a valid proposal: the four ways that the paper compares."""
 
     PERIODIC_RESET = "periodic-reset"
@@ -23,21 +23,21 @@ class Filling(StrEnum):
     @property
     def pools(self) -> bool:
         """Whether earlier problems are used again."""
-        return self in (Filling.PERIODIC_RESET, Filling.FULL_REUSE)
+        return self in (EmptySlots.PERIODIC_RESET, EmptySlots.FULL_REUSE)
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
     """Problems of earlier steps. A value: each step makes the next one, and a checkpoint keeps it."""
 
-    filling: Filling = Filling.PERIODIC_RESET
+    empty_slots: EmptySlots = EmptySlots.PERIODIC_RESET
     reset_every: int = 10
     """Steps after which it is cleared, where it is cleared at all."""
     problems: tuple[Problem, ...] = ()
 
     def draw(self, count: int, random_seed: str) -> tuple[Problem, ...]:
         """`count` problems, fixed by `random_seed`; the same one twice only when there are fewer; none from none."""
-        if not self.problems or not self.filling.pools:
+        if not self.problems or not self.empty_slots.pools:
             return ()
         rng = random.Random(random_seed)
         whole, rest = divmod(count, len(self.problems))
@@ -46,9 +46,9 @@ class Pool:
 
     def after(self, step: int, made: Iterable[Problem]) -> "Pool":
         """The pool after step number `step` (from 1), whose valid proposals are `made`."""
-        if not self.filling.pools:
+        if not self.empty_slots.pools:
             return self
-        cleared = self.filling is Filling.PERIODIC_RESET and step % self.reset_every == 0
+        cleared = self.empty_slots is EmptySlots.PERIODIC_RESET and step % self.reset_every == 0
         return replace(self, problems=() if cleared else (*self.problems, *made))
 
     def age(self, step: int) -> float | None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from questwell.games.pool import Filling, Pool
+from questwell.games.pool import EmptySlots, Pool
 from questwell.types.selfplay import Problem
 
 
@@ -13,7 +13,7 @@ def problem(number: int, step: int = 0) -> Problem:
 
 
 def test_periodic_reset_clears_after_every_so_many_steps() -> None:
-    pool = Pool(Filling.PERIODIC_RESET, reset_every=3)
+    pool = Pool(EmptySlots.PERIODIC_RESET, reset_every=3)
     sizes = []
     for step in range(1, 8):
         pool = pool.after(step, [problem(step, step)])
@@ -22,8 +22,8 @@ def test_periodic_reset_clears_after_every_so_many_steps() -> None:
 
 
 def test_full_reuse_never_clears_and_the_others_keep_nothing() -> None:
-    for filling, expected in ((Filling.FULL_REUSE, 20), (Filling.RESAMPLING, 0), (Filling.DUMMY, 0)):
-        pool = Pool(filling, reset_every=3)
+    for empty_slots, expected in ((EmptySlots.FULL_REUSE, 20), (EmptySlots.RESAMPLING, 0), (EmptySlots.DUMMY, 0)):
+        pool = Pool(empty_slots, reset_every=3)
         for step in range(20):
             pool = pool.after(step, [problem(step)])
         assert len(pool.problems) == expected
@@ -32,7 +32,7 @@ def test_full_reuse_never_clears_and_the_others_keep_nothing() -> None:
 
 @given(st.integers(0, 12), st.integers(0, 40))
 def test_a_draw_repeats_a_problem_only_when_there_are_too_few(size: int, count: int) -> None:
-    pool = Pool(Filling.FULL_REUSE, problems=tuple(map(problem, range(size))))
+    pool = Pool(EmptySlots.FULL_REUSE, problems=tuple(map(problem, range(size))))
     drawn = pool.draw(count, "seed")
     assert len(drawn) == (count if size else 0)
     often = Counter(one.id for one in drawn)
@@ -42,7 +42,7 @@ def test_a_draw_repeats_a_problem_only_when_there_are_too_few(size: int, count: 
 
 
 def test_draws_differ_by_seed() -> None:
-    pool = Pool(Filling.FULL_REUSE, problems=tuple(map(problem, range(50))))
+    pool = Pool(EmptySlots.FULL_REUSE, problems=tuple(map(problem, range(50))))
     assert pool.draw(5, "0/1/pool") != pool.draw(5, "0/2/pool")
 
 

@@ -16,7 +16,7 @@ from questwell.agents.selfplay_proposer import SelfPlayProposer
 from questwell.agents.session import Sessions
 from questwell.agents.solver import Solver
 from questwell.games import gates
-from questwell.games.pool import Filling, Pool
+from questwell.games.pool import EmptySlots, Pool
 from questwell.games.ssp_rewards import Payments, repetition, solver_reward
 from questwell.retrieval.corpora.passages import count_words
 from questwell.types.corpus import Passage
@@ -27,7 +27,7 @@ from questwell.types.trajectory import Role, StopReason, Trajectory
 _T = TypeVar("_T")
 
 
-class NoiseUnit(StrEnum):
+class DistractorUnit(StrEnum):
     """What is mixed into a proposer's documents to verify its question."""
 
     PASSAGES = "passages"
@@ -54,7 +54,7 @@ class Rules:
     """RAG verification."""
     noise: int = 4
     """Units of noise among the documents that verify a question."""
-    noise_unit: NoiseUnit = NoiseUnit.PASSAGES
+    distractor_unit: DistractorUnit = DistractorUnit.PASSAGES
     payments: Payments = field(default_factory=Payments)
     proposals: int = 1
     """Slots side by side that have one answer: none lends another its documents as noise."""
@@ -94,7 +94,7 @@ async def play(batch: Sequence[AnswerSeed], step: Step) -> tuple[Episode, ...]:
     """
     proposed = await propose(batch, step)
     discarded = [0] * len(batch)
-    if step.pool.filling is Filling.RESAMPLING:
+    if step.pool.empty_slots is EmptySlots.RESAMPLING:
         proposed, discarded = await _resample(proposed, step)
 
     problems = _fill(proposed, step)
@@ -165,7 +165,7 @@ def noise(slot: int, found: Sequence[Sequence[Passage]], rules: Rules, random_se
         for at, passages in enumerate(found)
         if at // rules.proposals != slot // rules.proposals
     ]
-    if rules.noise_unit is NoiseUnit.TRAJECTORIES:
+    if rules.distractor_unit is DistractorUnit.TRAJECTORIES:
         useful = [passages for passages in others if passages]
         chosen = [passage for passages in rng.sample(useful, min(rules.noise, len(useful))) for passage in passages]
         return tuple({passage.id: passage for passage in chosen}.values())

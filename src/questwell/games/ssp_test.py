@@ -17,8 +17,8 @@ from questwell.agents.session import DirectSession, Session
 from questwell.agents.solver import FreeSolver
 from questwell.errors import BudgetReached, LLMError, LLMTimeout, RetrievalTimeout
 from questwell.games.gates import Gatekeeper
-from questwell.games.pool import Filling, Pool
-from questwell.games.ssp import NoiseUnit, Players, Rules, Step, broken_rule, documents, noise, play
+from questwell.games.pool import EmptySlots, Pool
+from questwell.games.ssp import DistractorUnit, Players, Rules, Step, broken_rule, documents, noise, play
 from questwell.games.ssp_rewards import Payment, Payments
 from questwell.llm.client import Completion, Message, Request
 from questwell.llm.scripted import Answer, ScriptedLLM
@@ -316,7 +316,7 @@ def test_noise_is_never_ones_own_and_counts_by_its_unit() -> None:
         single = noise(0, found, Rules(noise=3), str(seed))
         assert len(single) == len({p.id for p in single}) == 3
         assert not {"t0", "t1"} & {p.id for p in single}
-        whole = {p.id for p in noise(0, found, Rules(noise=2, noise_unit=NoiseUnit.TRAJECTORIES), str(seed))}
+        whole = {p.id for p in noise(0, found, Rules(noise=2, distractor_unit=DistractorUnit.TRAJECTORIES), str(seed))}
         assert whole in ({"t2", "t3", "t4"}, {"t2", "t3", "t5"}, {"t2", "t4", "t5"})
     assert len(noise(0, found, Rules(noise=99), "x")) == 4
     paired = Rules(noise=99, proposals=2)  # slots 0 and 1 are for one answer, as are 2 and 3
@@ -343,7 +343,7 @@ def some_fail(number: int, turn: int) -> str:
 
 async def test_a_filled_slot_pays_its_proposer_nothing_and_its_solvers_as_ever() -> None:
     kept = (Problem("a000077", "Which person founded town 7 long ago?", ("Keeper7",), 2, 1),)
-    pool = Pool(Filling.PERIODIC_RESET, problems=kept)
+    pool = Pool(EmptySlots.PERIODIC_RESET, problems=kept)
     episodes = await play(batch(4), step(World(propose=some_fail), pool=pool, index=5))
     assert [episode.filled for episode in episodes] == [False, True, False, True]
     for episode in episodes[1::2]:
@@ -362,7 +362,7 @@ async def test_an_unsolved_pool_problem_does_not_pay_the_proposer_whose_slot_it_
 
 async def test_an_empty_pool_leaves_the_slot_empty_as_dummy_does() -> None:
     kept = (Problem("a000077", "Which person founded town 7 long ago?", ("Keeper7",), 2, 1),)
-    for pool in (Pool(), Pool(Filling.DUMMY, problems=kept)):
+    for pool in (Pool(), Pool(EmptySlots.DUMMY, problems=kept)):
         episodes = await play(batch(4), step(World(propose=some_fail), pool=pool))
         assert [episode.problem is None for episode in episodes] == [False, True, False, True]
         assert [len(episode.attempts) for episode in episodes] == [5, 0, 5, 0]
@@ -370,18 +370,18 @@ async def test_an_empty_pool_leaves_the_slot_empty_as_dummy_does() -> None:
 
 async def test_dynamic_resampling_tries_other_answers() -> None:
     world = World(propose=some_fail)
-    made = step(world, Rules(resamples=3), Pool(Filling.RESAMPLING))
+    made = step(world, Rules(resamples=3), Pool(EmptySlots.RESAMPLING))
     episodes = await play(batch(4), made)  # 50, 51 are drawn, then 52 for 51
     assert [episode.proposed.seed.index for episode in episodes] == [0, 50, 2, 52]
     assert [episode.discarded for episode in episodes] == [0, 1, 0, 2]
     assert all(episode.proposed.valid for episode in episodes)
-    episodes = await play(batch(2), step(world, Rules(resamples=0), Pool(Filling.RESAMPLING)))
+    episodes = await play(batch(2), step(world, Rules(resamples=0), Pool(EmptySlots.RESAMPLING)))
     assert [episode.proposed.valid for episode in episodes] == [True, False]
 
 
 async def test_a_resampled_question_is_verified_among_the_documents_of_the_whole_step() -> None:
     world = World(propose=some_fail)
-    await play(batch(6), step(world, Rules(noise=3), Pool(Filling.RESAMPLING)))
+    await play(batch(6), step(world, Rules(noise=3), Pool(EmptySlots.RESAMPLING)))
     late = [shown for place, shown in world.shown.items() if int(place.seed[1:]) >= 50]
     assert len(late) == 3
     assert all(len(re.findall(r"^\[\d+\] Town", shown, re.MULTILINE)) == 4 for shown in late)

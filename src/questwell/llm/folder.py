@@ -51,6 +51,6 @@ class FolderLLM:
                 "or serve it with vLLM and name the endpoint"
             ) from error
         device = best_device()
-        found = load(str(self._folder), half=device != "cpu", device=device)
+        found = load(str(self._folder), dtype="float32" if device == "cpu" else "bfloat16", device=device)
         policy = TorchPolicy(found.model, found.codec)
         return PolicyClient(policy, found.codec, name=self.name, context_tokens=found.context_tokens)

@@ -7,7 +7,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 import transformers
@@ -29,6 +29,8 @@ from questwell.llm.weights import EMBEDDED
 
 disable_progress_bar()  # loading takes seconds, and standard error is the command's own
 
+Dtype = Literal["float32", "bfloat16"]
+"""Precision of weights."""
 FORMS = "local, local-small, path/to/model.gguf or a Hugging Face folder (one that holds config.json)"
 
 
@@ -68,8 +70,8 @@ class Pretrained:
         self.tokenizer.save_pretrained(folder)
 
 
-def load(source: str, *, half: bool = False, device: torch.device | str = "cpu") -> Pretrained:
-    """The model that `source` names, in evaluation mode, float32 or `half` (bfloat16). A GGUF file is unpacked.
+def load(source: str, *, dtype: Dtype = "float32", device: torch.device | str = "cpu") -> Pretrained:
+    """The model that `source` names, in evaluation mode. A GGUF file is unpacked.
 
     Only safetensors and GGUF are read, and no code that a folder brings along is run.
 
@@ -78,11 +80,12 @@ def load(source: str, *, half: bool = False, device: torch.device | str = "cpu")
         ConfigError: `source` names none, or one that cannot be loaded.
     """
     folder, options, name = _place(source)
-    dtype = torch.bfloat16 if half else torch.float32
     try:
         tokenizer = _tokenizer_class(Path(folder)).from_pretrained(folder, local_files_only=True, **options)
         options = {**options, **_unpacking()} if options else {"use_safetensors": True}
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True, **options)
+        model = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=getattr(torch, dtype), local_files_only=True, **options
+        )
     except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
         raise ConfigError(f"{source!r} cannot be loaded as a causal language model: {error}") from error
     if tokenizer.eos_token_id is None:
@@ -97,6 +100,13 @@ def load(source: str, *, half: bool = False, device: torch.device | str = "cpu")
 def best_device() -> str:
     """`cuda` where there is one (of this rank, under torchrun), else `cpu`."""
     return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
+
+
+def dtype_of(asked: Dtype | None, device: str, lora_rank: int) -> Dtype:
+    """Precision to load weights in: what was asked for, and float32 for weights that are trained whole."""
+    if not lora_rank:
+        return "float32"
+    return asked or ("float32" if device == "cpu" else "bfloat16")
 
 
 def size_of(source: str) -> Size:

@@ -69,16 +69,16 @@ def truth(world: ToyWorld, question: str) -> str | None:
     return at if relations else None
 
 
-def solving(world: ToyWorld, question: ToyQuestion, slips: float, rng: random.Random) -> Demonstration:
-    """A solver that searches hop by hop, and with probability `slips` a hop for something else (`walk`)."""
-    return Demonstration("solver", {"question": question.question}, walk(question, world, rng, slips))
+def solving(world: ToyWorld, question: ToyQuestion, error_rate: float, rng: random.Random) -> Demonstration:
+    """A solver that searches hop by hop, and with probability `error_rate` a hop for something else (`walk`)."""
+    return Demonstration("solver", {"question": question.question}, walk(question, world, rng, error_rate))
 
 
-def proposing(world: ToyWorld, answer: str, hops: int, slips: float, rng: random.Random) -> Demonstration:
+def proposing(world: ToyWorld, answer: str, hops: int, error_rate: float, rng: random.Random) -> Demonstration:
     """A proposer that goes back `hops` facts from `answer`, by a random path that does not come back to it.
 
-    With probability `slips` a hop it goes on from a fact that has nothing to do with the one before: its question then
-    has another answer.
+    With probability `error_rate` per hop it goes on from a fact unrelated to the one before: its question
+    then has another answer.
     """
     leading = {(relation, found): subject for (relation, subject), found in world.facts.items()}
     relations = sorted({relation for relation, _ in world.facts})
@@ -87,7 +87,7 @@ def proposing(world: ToyWorld, answer: str, hops: int, slips: float, rng: random
     for _ in range(hops):
         usable = [relation for relation in relations if leading[relation, at] != answer] or relations
         relation = rng.choice(usable)
-        if rng.random() < slips:
+        if rng.random() < error_rate:
             at = rng.choice(sorted({found for _, found in leading} - {at}))
         source = leading[relation, at]
         query = f"{relation} is {at}"

@@ -40,11 +40,11 @@ def test_the_truth_is_what_the_worlds_own_questions_say(hops: int) -> None:
 def test_a_proposer_that_never_slips_asks_what_is_so_and_one_that_does_mostly_not(hops: int) -> None:
     rng = random.Random(1)
 
-    def share(slips: float) -> float:
+    def share(error_rate: float) -> float:
         right = 0
         for _ in range(100):
             answer = rng.choice(sorted(set(WORLD.facts.values())))
-            shown = proposing(WORLD, answer, hops, slips, rng)
+            shown = proposing(WORLD, answer, hops, error_rate, rng)
             question = shown.turns[-1].text.removeprefix("<question>").removesuffix("</question>")
             assert len(shown.turns) == hops + 1 and shown.values == {"answer": answer, "hops": str(hops)}
             assert question.count(" of ") == hops

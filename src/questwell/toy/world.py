@@ -129,16 +129,16 @@ class ToyRetriever:
                 yield passage
 
 
-def walk(question: ToyQuestion, world: ToyWorld, draw: random.Random, slips: float = 0.0) -> tuple[Turn, ...]:
+def walk(question: ToyQuestion, world: ToyWorld, draw: random.Random, error_rate: float = 0.0) -> tuple[Turn, ...]:
     """How the question is answered: a search a hop, then the answer that the last one found.
 
-    With probability `slips` a search is for a random fact instead, whose finding is then taken for true: from such
+    With probability `error_rate` a search is for a random fact instead, whose finding is then taken for true: from such
     demonstrations a policy learns the form of an episode, and to be right only sometimes.
     """
     at = question.queries[0].split()[-1]
     turns: list[Turn] = []
     for number, query in enumerate(question.queries, 1):
-        fact = (query.split()[0], at) if draw.random() >= slips else draw.choice(list(world.facts))
+        fact = (query.split()[0], at) if draw.random() >= error_rate else draw.choice(list(world.facts))
         searched = f"{fact[0]} of {fact[1]}"
         at = world.facts[fact]
         turns.append(Turn(f"<search>{searched}</search>", searched, (), f"[{number}] {searched} is {at}"))

@@ -22,14 +22,14 @@ class Learner:
     """Descends the gradient that others left in the model's parameters."""
 
     def __init__(
-        self, model: nn.Module, *, learning_rate: float, warmup_steps: int = 0, gradient_clip: float = 1.0
+        self, model: nn.Module, *, learning_rate: float, lr_warmup_steps: int = 0, gradient_clip: float = 1.0
     ) -> None:
         """AdamW over the parameters of `model` that learn, without weight decay."""
         self.model = model
         self._clip = gradient_clip
         self._optimiser = AdamW(trained(model), lr=learning_rate, weight_decay=0.0)
         self._full_rate = learning_rate
-        self._warmup_steps = warmup_steps
+        self._lr_warmup_steps = lr_warmup_steps
         self._ticks = 0
         self._set_rate()
 
@@ -83,7 +83,7 @@ class Learner:
 
     def _set_rate(self) -> None:
         for group in self._optimiser.param_groups:
-            group["lr"] = self._full_rate * min(1.0, (self._ticks + 1) / (self._warmup_steps + 1))
+            group["lr"] = self._full_rate * min(1.0, (self._ticks + 1) / (self._lr_warmup_steps + 1))
 
 
 def trained(module: nn.Module) -> list[nn.Parameter]:

@@ -43,7 +43,7 @@ class Options:
 
     learning_rate: float = 1e-6
     critic_learning_rate: float = 1e-5
-    warmup_steps: int = 0
+    lr_warmup_steps: int = 0
     """Steps in which the learning rates rise linearly from 0."""
     critic_warmup_steps: int = 0
     """First steps in which only the critic learns."""
@@ -143,13 +143,13 @@ class Trainer:
         self._learner = Learner(
             self.actor.model,
             learning_rate=options.learning_rate,
-            warmup_steps=options.warmup_steps,
+            lr_warmup_steps=options.lr_warmup_steps,
             gradient_clip=options.gradient_clip,
         )
         self._critic_learner = self.critic and Learner(
             self.critic,
             learning_rate=options.critic_learning_rate,
-            warmup_steps=options.warmup_steps,
+            lr_warmup_steps=options.lr_warmup_steps,
             gradient_clip=options.gradient_clip,
         )
         self.policy = TorchPolicy(sampler, self.codec)

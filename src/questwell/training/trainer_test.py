@@ -23,7 +23,7 @@ from questwell.training.trainer import Options, Trainer
 from questwell.types.episode import Sample
 from questwell.types.trajectory import Role
 
-ALGORITHMS: list[Algorithm] = [PPO(lam=0.9), GRPO(), Reinforce()]
+ALGORITHMS: list[Algorithm] = [PPO(gae_lambda=0.9), GRPO(), Reinforce()]
 each_algorithm = pytest.mark.parametrize("algorithm", ALGORITHMS, ids=lambda algorithm: type(algorithm).__name__)
 each_way = pytest.mark.parametrize("lora", [None, Lora(4, 8)], ids=["all weights", "lora"])
 OPTIONS = Options(learning_rate=3e-3, critic_learning_rate=3e-3, minibatches=2, kl_coefficient=0.01)
@@ -185,16 +185,16 @@ def test_nothing_to_learn_from_is_an_error_and_a_broken_gradient_an_alarm() -> N
 
 @each_way
 def test_a_resumed_trainer_goes_on_as_if_nothing_had_happened(tmp_path: Path, lora: Lora | None) -> None:
-    options = replace(OPTIONS, warmup_steps=3)
-    whole = trainer(PPO(lam=0.9), options, lora)
+    options = replace(OPTIONS, lr_warmup_steps=3)
+    whole = trainer(PPO(gae_lambda=0.9), options, lora)
     told = [whole.update(made_up(6, seed=step)) for step in range(6)]
 
-    first = trainer(PPO(lam=0.9), options, lora)
+    first = trainer(PPO(gae_lambda=0.9), options, lora)
     for step in range(3):
         first.update(made_up(6, seed=step))
     checkpoint.write(tmp_path, 3, first.state(), first.save_model, keep=2)
     torch.manual_seed(99)
-    second = trainer(PPO(lam=0.9), options, lora)
+    second = trainer(PPO(gae_lambda=0.9), options, lora)
     second.load(checkpoint.read(tmp_path))
     for step in range(3, 6):
         metrics = second.update(made_up(6, seed=step))

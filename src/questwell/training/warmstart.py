@@ -23,14 +23,14 @@ from questwell.types.trajectory import TokenView, Turn
 
 
 @dataclass(frozen=True, slots=True)
-class Schooling:
+class WarmStart:
     """How demonstrations are learnt."""
 
     steps: int = 100
     batch: int = 16
     """Demonstrations a step."""
     learning_rate: float = 1e-5
-    warmup_steps: int = 0
+    lr_warmup_steps: int = 0
     micro_tokens: int = 16_384
     seed: int = 0
     """Fixes their order."""
@@ -74,7 +74,7 @@ def demonstration_of(dialogue: Sequence[Message], codec: ChatCodec) -> TokenView
 def warm_start(
     start: Pretrained,
     views: Sequence[TokenView],
-    schooling: Schooling,
+    how: WarmStart,
     *,
     lora: Lora | None = None,
     on_step: Callable[[int, float], None] = lambda step, loss: None,
@@ -84,20 +84,20 @@ def warm_start(
     Args:
         start: its model is changed in place.
         views: the demonstrations; they are passed over in a random order, again and again.
-        schooling: how.
+        how: steps, batch, rates and order.
         lora: learn an adapter.
         on_step: told of each step and its loss, the cross-entropy of the model's own tokens in nats.
     """
     quieten(start.model)
     model: nn.Module = adapted(start.model, lora) if lora else start.model
-    learner = Learner(model, learning_rate=schooling.learning_rate, warmup_steps=schooling.warmup_steps)
-    order = torch.Generator().manual_seed(schooling.seed)
+    learner = Learner(model, learning_rate=how.learning_rate, lr_warmup_steps=how.lr_warmup_steps)
+    order = torch.Generator().manual_seed(how.seed)
     waiting: list[int] = []
-    for step in range(1, schooling.steps + 1):
-        while len(waiting) < schooling.batch:
+    for step in range(1, how.steps + 1):
+        while len(waiting) < how.batch:
             waiting += torch.randperm(len(views), generator=order).tolist()
-        chosen, waiting = waiting[: schooling.batch], waiting[schooling.batch :]
-        on_step(step, _learn(model, [views[at] for at in chosen], learner, start.codec.end, schooling.micro_tokens))
+        chosen, waiting = waiting[: how.batch], waiting[how.batch :]
+        on_step(step, _learn(model, [views[at] for at in chosen], learner, start.codec.end, how.micro_tokens))
     if lora:
         model = model.merge_and_unload()  # type: ignore[operator]  peft's own
     return replace(start, model=cast(PreTrainedModel, model).eval())

@@ -1,11 +1,13 @@
 """Configs of recipes: from preset, TOML file and flags to one frozen value, and what differs between two of them."""
 
 import difflib
+import logging
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import ClassVar, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
@@ -17,12 +19,25 @@ from questwell.store.records import RunInfo
 
 Values = Mapping[str, object]
 """Config values by key, not yet checked."""
+_LOG = logging.getLogger("questwell")
+
+
+@dataclass(frozen=True, slots=True)
+class Renamed:
+    """What became of a key of an older version."""
+
+    key: str
+    """Its name now."""
+    values: Mapping[object, object] = field(default_factory=dict[object, object])
+    """Old values that are written differently now; any other stays as it is."""
 
 
 class RecipeConfig(BaseModel):
     """Base of each recipe's config: frozen, no unknown keys, the line under a field is its meaning."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+    renamed: ClassVar[Mapping[str, Renamed]] = {}
+    """Keys of older versions: a saved run still opens with them, and a user is told the new name."""
 
 
 _C = TypeVar("_C", bound=RecipeConfig)
@@ -64,18 +79,18 @@ def resolve(config: type[_C], *layers: Values) -> _C:
     try:
         return config.model_validate(values)
     except ValidationError as error:
-        known = tuple(config.model_fields)
-        raise ConfigError("; ".join(_problem(problem, known) for problem in error.errors())) from None
+        raise ConfigError("; ".join(_problem(problem, config) for problem in error.errors())) from None
 
 
 def resolve_saved(config: type[_C], run: RunInfo, *layers: Values) -> _C:
-    """The config of a run, with `layers` over it.
+    """The config of a run, with `layers` over it. Keys that were renamed since are read, and a log line says so.
 
     Raises:
         ConfigError: from `layers`.
         StoreError: the config that the run has saved is none of this version.
     """
-    kept = cast(Values, run.config)
+    kept, notes = read_renamed(config, cast(Values, run.config))
+    _log_once(run.run_id, notes)
     try:
         resolve(config, kept)
     except ConfigError as error:
@@ -84,6 +99,20 @@ def resolve_saved(config: type[_C], run: RunInfo, *layers: Values) -> _C:
             f"does not know: {error}; go on with the version that made it, or start a new run"
         ) from None
     return resolve(config, kept, *layers)
+
+
+def read_renamed(config: type[RecipeConfig], saved: Values) -> tuple[Values, tuple[str, ...]]:
+    """`saved` under the keys of today, and a line for each key whose name has changed."""
+    kept: dict[str, object] = {}
+    notes: list[str] = []
+    for key, value in saved.items():
+        now = config.renamed.get(key)
+        if now is None or key in config.model_fields:
+            kept[key] = value
+        else:
+            kept[now.key] = now.values.get(value, value)
+            notes.append(f"{key} is called {now.key} now")
+    return kept, tuple(notes)
 
 
 def differences(old: Mapping[str, Json], new: Mapping[str, Json], ignored: Iterable[str] = ()) -> tuple[Change, ...]:
@@ -99,13 +128,25 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
-def _problem(problem: ErrorDetails, known: tuple[str, ...]) -> str:
+@cache
+def _log_once(run_id: str, notes: tuple[str, ...]) -> None:
+    if notes:
+        _LOG.warning("run %s was saved by an older version: %s", run_id, ", ".join(notes))
+
+
+def _problem(problem: ErrorDetails, config: type[RecipeConfig]) -> str:
     key = str(problem["loc"][0]) if problem["loc"] else "config"
     if problem["type"] == "extra_forbidden":
-        return f"unknown key {key!r}{nearest(key, known)}"
+        if (now := config.renamed.get(key)) is not None:
+            return f"{key} is called {now.key} now{_as_flag(now.key)}"
+        return f"unknown key {key!r}{nearest(key, config.model_fields)}"
     if problem["type"] == "missing":
         return f"{key} is missing"
     message = problem["msg"].removeprefix("Value error, ")
     if key == "config" or message.startswith(key):
         return message
     return f"{key} = {problem['input']!r}: {message}"
+
+
+def _as_flag(key: str) -> str:
+    return f" (--{key.replace('_', '-')})"

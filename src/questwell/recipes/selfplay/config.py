@@ -3,16 +3,16 @@
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from questwell.errors import ConfigError
-from questwell.games.pool import Filling, Pool
-from questwell.games.ssp import NoiseUnit, Rules
+from questwell.games.pool import EmptySlots, Pool
+from questwell.games.ssp import DistractorUnit, Rules
 from questwell.games.ssp_rewards import Payment, Payments
 from questwell.recipes.corpus.index import IndexConfig
-from questwell.recipes.runs.config import Values, nearest
+from questwell.recipes.runs.config import Renamed, Values, nearest
 from questwell.recipes.runs.spending import SPENDING_MAY_CHANGE, SpendingConfig
 from questwell.types.game import AnswerType
 
@@ -44,6 +44,15 @@ def _split(value: object) -> object:
 
 class Config(SpendingConfig, IndexConfig):
     """What a run of `selfplay` does. The defaults are the paper's rules at a size for one machine."""
+
+    renamed: ClassVar[Mapping[str, Renamed]] = {
+        "kl": Renamed("kl_coefficient"),
+        "half": Renamed("dtype", {True: "bfloat16", False: "float32"}),
+        "warmup_steps": Renamed("lr_warmup_steps"),
+        "filling": Renamed("empty_slots"),
+        "noise": Renamed("distractors"),
+        "noise_unit": Renamed("distractor_unit"),
+    }
 
     model: str
     """Policy that plays both roles: a Hugging Face folder, FILE.gguf, local, local-small, or toy (with corpus toy)."""
@@ -78,11 +87,11 @@ class Config(SpendingConfig, IndexConfig):
     distinct_queries: bool = False
     """Refuse proposals that ask one query twice (the release does)."""
     verify: bool = True
-    """Keep only questions that are answered from their own documents among noise."""
-    noise: int = Field(default=4, ge=0)
-    """Units of noise among those documents."""
-    noise_unit: NoiseUnit = NoiseUnit.PASSAGES
-    """Unit of noise: passages (paper), or trajectories, all documents of another proposer (release)."""
+    """Keep only questions that are answered from their own documents when distractors are mixed in."""
+    distractors: int = Field(default=4, ge=0)
+    """Unrelated passages or trajectories mixed into those documents to verify a question."""
+    distractor_unit: DistractorUnit = DistractorUnit.PASSAGES
+    """What --distractors counts: passages (paper) or trajectories, each all documents of one proposer (release)."""
     payment: Payment = Payment.DIFFICULTY
     """What a valid question pays: difficulty (1 - accuracy), learnability (0 when unsolved too), band (0 or 1)."""
     band: str = "0.2..0.8"
@@ -91,7 +100,7 @@ class Config(SpendingConfig, IndexConfig):
     """What an invalid proposal pays; a negative one led the paper's proposer to collapse."""
     repetition_penalty: float = Field(default=0.0, ge=0)
     """Weight of the penalty for questions that are like others of the batch."""
-    filling: Filling = Filling.PERIODIC_RESET
+    empty_slots: EmptySlots = EmptySlots.PERIODIC_RESET
     """What fills a slot without a valid question: periodic-reset, full-reuse, dynamic-resampling or dummy."""
     reset_every: int = Field(default=10, ge=1)
     """Steps after which the pool is cleared."""
@@ -110,20 +119,20 @@ class Config(SpendingConfig, IndexConfig):
     """Proposals an answer; batch counts all of them."""
     learning_rate: float = Field(default=1e-6, gt=0)
     """Of the policy."""
-    warmup_steps: int = Field(default=5, ge=0)
-    """Steps in which it rises from 0."""
+    lr_warmup_steps: int = Field(default=5, ge=0)
+    """Steps over which the learning rate rises linearly from 0."""
     clip_low: float = Field(default=0.2, gt=0)
     """PPO's clip below 1."""
     clip_high: float = Field(default=0.285, gt=0)
     """PPO's clip above 1."""
-    kl: float = Field(default=0.01, ge=0)
+    kl_coefficient: float = Field(default=0.01, ge=0)
     """Weight of the divergence from the initial policy, in the loss (low-variance estimator)."""
     minibatches: int = Field(default=2, ge=1)
     """Optimiser steps an update."""
     lora_rank: int = Field(default=0, ge=0)
     """Train an adapter of this rank; 0 trains all weights."""
-    half: bool | None = None
-    """Keep the weights under an adapter in bfloat16; by default on a GPU only."""
+    dtype: Literal["float32", "bfloat16"] | None = None
+    """Precision of the frozen weights under an adapter; by default bfloat16 on a GPU and float32 on a CPU."""
     response_limit: int = Field(default=8192, ge=1)
     """Tokens of a trajectory that are trained on."""
 
@@ -167,7 +176,7 @@ class Config(SpendingConfig, IndexConfig):
             raise ValueError(f"batch = {self.batch} must be a multiple of proposals = {self.proposals}")
         if self.proposer_baseline == "group" and self.proposals == 1:
             raise ValueError("proposer_baseline = group compares proposals for one answer: proposals must be 2 or more")
-        if self.filling is Filling.RESAMPLING and self.proposals > 1:
+        if self.empty_slots is EmptySlots.RESAMPLING and self.proposals > 1:
             raise ValueError("dynamic-resampling would put other answers beside each other: proposals must be 1")
         if self.corpus == TOY and (self.judge_llm or self.verifier_llm or self.held_out or self.answers):
             raise ValueError("the toy world brings its own answers, judge, verifier and held-out questions")
@@ -191,8 +200,8 @@ class Config(SpendingConfig, IndexConfig):
             words=self.min_words,
             distinct_queries=self.distinct_queries,
             verify=self.verify,
-            noise=self.noise,
-            noise_unit=self.noise_unit,
+            noise=self.distractors,
+            distractor_unit=self.distractor_unit,
             payments=Payments(self.payment, _fractions(self.band), self.invalid_reward, self.repetition_penalty),
             proposals=self.proposals,
             resamples=self.resamples,
@@ -200,7 +209,7 @@ class Config(SpendingConfig, IndexConfig):
 
     def pool(self) -> Pool:
         """An empty pool."""
-        return Pool(self.filling, self.reset_every)
+        return Pool(self.empty_slots, self.reset_every)
 
 
 MAY_CHANGE: Mapping[str, str] = {
@@ -225,22 +234,22 @@ _PAPER: Values = {
     "min_words": 0,
     "distinct_queries": False,
     "verify": True,
-    "noise": 4,
-    "noise_unit": "passages",
+    "distractors": 4,
+    "distractor_unit": "passages",
     "payment": "difficulty",
     "invalid_reward": 0.0,
     "repetition_penalty": 0.0,
-    "filling": "periodic-reset",
+    "empty_slots": "periodic-reset",
     "reset_every": 10,
     "train": "both",
     "order": "solver-first",
     "solver_algorithm": "grpo",
     "proposer_baseline": "none",
     "learning_rate": 1e-6,
-    "warmup_steps": 5,
+    "lr_warmup_steps": 5,
     "clip_low": 0.2,
     "clip_high": 0.285,
-    "kl": 0.01,
+    "kl_coefficient": 0.01,
     "minibatches": 2,
     "lora_rank": 0,
     "response_limit": 8192,
@@ -258,7 +267,7 @@ PRESETS: Mapping[str, Values] = {
         "min_searches": 2,
         "min_words": 10,
         "distinct_queries": True,
-        "noise_unit": "trajectories",
+        "distractor_unit": "trajectories",
     },
 }
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from questwell.errors import ConfigChanged, ConfigError, StoreError
-from questwell.games.pool import Filling, Pool
-from questwell.games.ssp import NoiseUnit, Rules
+from questwell.games.pool import EmptySlots, Pool
+from questwell.games.ssp import DistractorUnit, Rules
 from questwell.recipes.runs.config import resolve
 from questwell.recipes.selfplay.alarms import Bounds, alarms
 from questwell.recipes.selfplay.config import MAY_CHANGE, PRESETS, Config, preset
@@ -128,7 +128,7 @@ def test_figures_by_hand() -> None:
         episode(2, "", invalid=Invalid.LEAK, paid=None),
         episode(3, "R", question="Which thing number 0 is it?", paid=0.0),
     ]
-    pool = Pool(Filling.FULL_REUSE, problems=(Problem("a", "q", ("x",), 2, 1), Problem("b", "q", ("x",), 2, 4)))
+    pool = Pool(EmptySlots.FULL_REUSE, problems=(Problem("a", "q", ("x",), 2, 1), Problem("b", "q", ("x",), 2, 4)))
     truth = {"Which thing number 0 is it?": "answer 0"}.get
     found = figures(played, pool, 5, truth)
     assert found.keys() <= MEANINGS.keys()
@@ -203,8 +203,14 @@ def test_a_record_is_read_back_cut_and_survives_a_torn_line(tmp_path: Path) -> N
 
 def test_the_papers_preset_is_the_papers() -> None:
     config = resolve(Config, {"model": "m", "corpus": "factbook", **preset("ssp-paper")})
-    assert (config.batch, config.attempts, config.clip_low, config.clip_high, config.kl) == (256, 5, 0.2, 0.285, 0.01)
-    assert (config.learning_rate, config.warmup_steps, config.minibatches, config.turns, config.top_k) == (
+    assert (config.batch, config.attempts, config.clip_low, config.clip_high, config.kl_coefficient) == (
+        256,
+        5,
+        0.2,
+        0.285,
+        0.01,
+    )
+    assert (config.learning_rate, config.lr_warmup_steps, config.minibatches, config.turns, config.top_k) == (
         1e-6,
         5,
         2,
@@ -212,10 +218,12 @@ def test_the_papers_preset_is_the_papers() -> None:
         3,
     )
     assert config.rules() == Rules()  # the defaults of the game are the paper's
-    assert config.pool() == Pool(Filling.PERIODIC_RESET, 10)
+    assert config.pool() == Pool(EmptySlots.PERIODIC_RESET, 10)
     assert config.updates == 2
     release = resolve(Config, {"model": "m", "corpus": "factbook", **preset("ssp-release")}).rules()
-    assert release == replace(Rules(), searches=2, words=10, distinct_queries=True, noise_unit=NoiseUnit.TRAJECTORIES)
+    assert release == replace(
+        Rules(), searches=2, words=10, distinct_queries=True, distractor_unit=DistractorUnit.TRAJECTORIES
+    )
     assert set(MAY_CHANGE) <= set(Config.model_fields)
     with pytest.raises(ConfigError, match="did you mean 'ssp-paper'"):
         preset("ssp-papr")
@@ -231,11 +239,11 @@ def test_the_papers_preset_is_the_papers() -> None:
         ({"corpus": "toy"}, "go together"),
         ({"model": "toy"}, "go together"),
         ({"model": "toy", "corpus": "toy", "judge_llm": "local"}, "brings its own"),
-        ({"filling": "none"}, "filling"),
+        ({"empty_slots": "none"}, "empty_slots"),
         ({"batch": 6, "proposals": 4}, "multiple of proposals"),
         ({"proposer_baseline": "group"}, "2 or more"),
-        ({"batch": 6, "proposals": 2, "filling": "dynamic-resampling"}, "proposals must be 1"),
-        ({"nois": 3}, "did you mean 'noise'"),
+        ({"batch": 6, "proposals": 2, "empty_slots": "dynamic-resampling"}, "proposals must be 1"),
+        ({"distractor": 3}, "did you mean 'distractors'"),
     ],
 )
 def test_a_config_that_cannot_be(values: dict[str, object], said: str) -> None:

@@ -79,15 +79,14 @@ def open_setup(config: Config, folder: Path, index_progress: IndexProgress | Non
     check_extra()
     environment = open_environment(config, index_progress)
     if config.corpus == TOY:
-        from questwell.recipes.selfplay.toy import taught
+        from questwell.recipes.selfplay.toy import warm_started
 
-        start = taught(config, folder, environment.prompts)
+        start = warm_started(config, folder, environment.prompts)
     else:
-        from questwell.llm.pretrained import best_device, load
+        from questwell.llm.pretrained import best_device, dtype_of, load
 
         device = best_device()
-        half = device != "cpu" if config.half is None else config.half
-        start = load(config.model, device=device, half=half and config.lora_rank > 0)
+        start = load(config.model, device=device, dtype=dtype_of(config.dtype, device, config.lora_rank))
     return Setup(
         make_trainer(config, start),
         environment.world,
@@ -131,11 +130,11 @@ def make_trainer(config: Config, start: "Pretrained") -> "Trainer":
     }
     options = Options(
         learning_rate=config.learning_rate,
-        warmup_steps=config.warmup_steps * config.updates,
+        lr_warmup_steps=config.lr_warmup_steps * config.updates,
         minibatches=config.minibatches,
         clip_low=config.clip_low,
         clip_high=config.clip_high,
-        kl_coefficient=config.kl,
+        kl_coefficient=config.kl_coefficient,
         kl_in="loss",
         temperature=config.temperature,
         response_limit=config.response_limit,

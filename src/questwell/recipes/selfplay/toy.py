@@ -42,25 +42,25 @@ if TYPE_CHECKING:
 ENTITIES, RELATIONS = 12, 2
 ELSEWHERE = 1000
 """Added to the seed of the world in which held-out questions are asked."""
-_TAUGHT = {"solver": {2: 400, 3: 400}, "proposer": {2: 400, 3: 400}, "reader": {2: 600, 3: 600}}
-"""Demonstrations by role and hops, counts, of a schooling. The reader's are never played: without them 1,500 steps did
-not teach the other two to copy what they had found."""
-_SOLVER_SLIPS, _PROPOSER_SLIPS = 0.3, 0.15
-"""Hops of the second schooling's demonstrations that go astray, fractions: so the policy is right only sometimes."""
+_DEMONSTRATIONS = {"solver": {2: 400, 3: 400}, "proposer": {2: 400, 3: 400}, "reader": {2: 600, 3: 600}}
+"""Demonstrations by role and hops in the warm start. The reader's are never played: without them 1,500 steps did
+not get the other two to copy what they had found."""
+_SOLVER_ERRORS, _PROPOSER_ERRORS = 0.3, 0.15
+"""Share of wrong hops in the last stage's demonstrations: so the policy is right only sometimes."""
 _WIDTH, _LAYERS, _CONTEXT = 64, 2, 512
 _NOISE = 7
-SCHOOLING_STEPS = (1000, 1000, 150)
-"""Of two schoolings without slips, from which a policy learns to look at what it found, and one with."""
+WARM_START_STEPS = (1000, 1000, 150)
+"""Of two stages without errors, from which a policy learns to look at what it found, and one with."""
 _RATES = (5e-3, 3e-3, 2e-3)
 
 
-def taught(config: Config, folder: Path, prompts: Prompts) -> "Pretrained":
-    """The policy after its warm start, kept in `folder` so that it is taught once."""
+def warm_started(config: Config, folder: Path, prompts: Prompts) -> "Pretrained":
+    """The policy after its warm start, kept in `folder` so that it is made once."""
     from questwell.llm.pretrained import load
 
     start = folder / "start"
     if not (start / "config.json").is_file():
-        school(config.seed, prompts).save(start)
+        make_start(config.seed, prompts).save(start)
     return replace(load(str(start)), name="toy", tokenizer=_tokenizer(config.seed))
 
 
@@ -84,19 +84,19 @@ def world(config: Config) -> World:
     )
 
 
-def school(seed: int, prompts: Prompts, steps: tuple[int, ...] = SCHOOLING_STEPS) -> "Pretrained":
+def make_start(seed: int, prompts: Prompts, steps: tuple[int, ...] = WARM_START_STEPS) -> "Pretrained":
     """A tiny model that has learnt demonstrations of both roles."""
     from questwell.llm.pretrained import Pretrained
     from questwell.toy.model import toy_model
-    from questwell.training.warmstart import Schooling, warm_start
+    from questwell.training.warmstart import WarmStart, warm_start
 
     tokenizer = _tokenizer(seed)
     model = toy_model(tokenizer, width=_WIDTH, layers=_LAYERS, context=_CONTEXT, seed=seed)
     start = Pretrained("toy", model, tokenizer)
     for number, (count, rate) in enumerate(zip(steps, _RATES, strict=True)):
-        views = [_view(one, prompts, start) for one in lessons(seed + number, slips=number == 2)]
+        views = [_view(one, prompts, start) for one in demonstrations(seed + number, errors=number == 2)]
         start = warm_start(
-            start, views, Schooling(steps=count, batch=16, learning_rate=rate, warmup_steps=20, seed=seed)
+            start, views, WarmStart(steps=count, batch=16, learning_rate=rate, lr_warmup_steps=20, seed=seed)
         )
     return start
 
@@ -108,19 +108,19 @@ def _tokenizer(seed: int) -> "PreTrainedTokenizerFast":
     return toy_tokenizer([*ToyWorld(ENTITIES, RELATIONS, seed=seed).words, UNKNOWN])
 
 
-def lessons(seed: int, *, slips: bool) -> Sequence[Demonstration]:
+def demonstrations(seed: int, *, errors: bool) -> Sequence[Demonstration]:
     """Demonstrations, each in a world of its own: what holds there can be read off the searches only, not learnt."""
     rng = random.Random(f"{seed}/lessons")
     shown: list[Demonstration] = []
-    for kind, by_hops in _TAUGHT.items():
+    for kind, by_hops in _DEMONSTRATIONS.items():
         for hops, count in by_hops.items():
-            for _ in range(0 if slips and kind == "reader" else count):
+            for _ in range(0 if errors and kind == "reader" else count):
                 here = ToyWorld(ENTITIES, RELATIONS, seed=rng.randrange(1 << 30))
                 names, questions = sorted(set(here.facts.values())), here.questions(hops)
                 if kind == "proposer":
-                    shown.append(proposing(here, rng.choice(names), hops, _PROPOSER_SLIPS * slips, rng))
+                    shown.append(proposing(here, rng.choice(names), hops, _PROPOSER_ERRORS * errors, rng))
                 elif kind == "solver":
-                    shown.append(solving(here, rng.choice(questions), _SOLVER_SLIPS * slips, rng))
+                    shown.append(solving(here, rng.choice(questions), _SOLVER_ERRORS * errors, rng))
                 else:
                     missing, noise = rng.random() < 0.3, rng.randint(0, _NOISE)
                     shown.append(reading(here, rng.choice(questions), noise, missing, rng))

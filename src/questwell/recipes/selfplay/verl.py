@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from questwell.agents.rollout import Budget
 from questwell.errors import ConfigError
 from questwell.games.answers import Position
-from questwell.games.pool import Filling
+from questwell.games.pool import EmptySlots
 from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.selfplay.config import TOY, Config
 from questwell.recipes.selfplay.loop import begin
@@ -143,12 +143,12 @@ def seed_rows(seeds: Sequence[AnswerSeed], slots: int, tables: int, attempts: in
 
 def _refuse(config: Config) -> None:
     asked = {
-        "filling": config.filling is Filling.RESAMPLING,
+        "empty_slots": config.empty_slots is EmptySlots.RESAMPLING,
         "solver_algorithm": config.solver_algorithm != "grpo",
         "proposer_baseline": config.proposer_baseline != "none",
         "proposals": config.proposals > 1,
         "stop_on_alarm": config.stop_on_alarm,
-        "half": config.half is not None,
+        "dtype": config.dtype is not None,
         **{key: getattr(config, key) is not None for key in ("max_cost", "max_tokens", "max_minutes")},
     }
     if lost := [f"{key} = {getattr(config, key)}" for key, refused in asked.items() if refused]:
@@ -171,11 +171,11 @@ def _values(config: Config) -> dict[str, object]:
         f"{_ROLLOUT}.agent.num_workers": tables_of(config),
         f"{_ACTOR}.ppo_mini_batch_size": math.ceil(config.batch / config.minibatches),
         f"{_ACTOR}.optim.lr": config.learning_rate,
-        f"{_ACTOR}.optim.lr_warmup_steps": config.warmup_steps,
+        f"{_ACTOR}.optim.lr_warmup_steps": config.lr_warmup_steps,
         f"{_ACTOR}.clip_ratio_low": config.clip_low,
         f"{_ACTOR}.clip_ratio_high": config.clip_high,
-        f"{_ACTOR}.use_kl_loss": config.kl > 0,
-        f"{_ACTOR}.kl_loss_coef": config.kl,
+        f"{_ACTOR}.use_kl_loss": config.kl_coefficient > 0,
+        f"{_ACTOR}.kl_loss_coef": config.kl_coefficient,
         **({"actor_rollout_ref.model.lora_rank": rank, "actor_rollout_ref.model.lora_alpha": 2 * rank} if rank else {}),
         "trainer.save_freq": config.save_every,
         "trainer.max_actor_ckpt_to_keep": config.keep,

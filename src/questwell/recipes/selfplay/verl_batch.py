@@ -171,7 +171,7 @@ def pool_before(step: int, record: Record, pool: Pool) -> Pool:
     Raises:
         StoreError: one of them is not kept.
     """
-    if not pool.filling.pools:
+    if not pool.empty_slots.pools:
         return pool
     for number in range(1, step):
         pool = pool.after(number, (problem for episode in record.episodes(number) if (problem := episode.made)))

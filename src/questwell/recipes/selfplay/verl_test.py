@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from questwell.errors import ConfigChanged, ConfigError, LLMUnavailable, StoreError
 from questwell.games.answers import Position
-from questwell.games.pool import Filling, Pool
+from questwell.games.pool import EmptySlots, Pool
 from questwell.games.ssp import Step, play
 from questwell.llm.client import Request
 from questwell.llm.scripted import ScriptedLLM
@@ -72,7 +72,7 @@ def test_the_papers_step_is_one_of_verls(tmp_path: Path) -> None:
 def test_what_is_given_goes_into_the_command_and_verls_own_over_it(tmp_path: Path) -> None:
     (tmp_path / "h.jsonl").write_text('{"question": "q", "answer": "a"}\n')
     looked = values(
-        tmp_path, held_out=str(tmp_path / "h.jsonl"), eval_every=7, lora_rank=8, kl=0.0, judge_llm="m@http://j/v1"
+        tmp_path, held_out=str(tmp_path / "h.jsonl"), eval_every=7, lora_rank=8, kl_coefficient=0.0, judge_llm="m@http://j/v1"
     )
     assert (looked["trainer.test_freq"], looked["trainer.val_before_train"]) == ("7", "True")
     assert (looked["actor_rollout_ref.model.lora_rank"], looked["actor_rollout_ref.model.lora_alpha"]) == ("8", "16")
@@ -87,10 +87,10 @@ def test_what_is_given_goes_into_the_command_and_verls_own_over_it(tmp_path: Pat
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"filling": "dynamic-resampling"}, "no place for filling = dynamic-resampling"),
+        ({"empty_slots": "dynamic-resampling"}, "no place for empty_slots = dynamic-resampling"),
         ({"proposer_baseline": "hops", "stop_on_alarm": True}, "proposer_baseline = hops, stop_on_alarm = True"),
         ({"solver_algorithm": "reinforce"}, "solver_algorithm"),
-        ({"half": False}, "half = False"),
+        ({"dtype": "float32"}, "dtype = float32"),
         ({"proposals": 2, "proposer_baseline": "group"}, "proposer_baseline = group, proposals = 2"),
         ({"max_cost": 2.0, "max_minutes": 1.0}, r"max_cost = 2\.0, max_minutes = 1\.0"),
         ({"model": "local"}, "cannot load 'local'"),
@@ -253,9 +253,9 @@ async def test_what_ends_a_play_reaches_every_row_and_failures_are_not_learnt_fr
         got = await seated(table(tmp_path / "t", config, store), 1, batch(config, 1), [0, 1, 2, 3], failing)
         assert got[0].proposed.invalid is Invalid.ERRORED
         assert share_of(got[0], Role.PROPOSER, 0, 7, Trained.BOTH) is None
-        resampling = replace(table(tmp_path / "u", config, store).config.pool(), filling=Filling.RESAMPLING)
+        resampling = replace(table(tmp_path / "u", config, store).config.pool(), empty_slots=EmptySlots.RESAMPLING)
         assert pool_before(9, Record(tmp_path / "u"), resampling) == resampling  # nothing to read back
-        bad = table(tmp_path / "v", resolve(Config, {**TOY, "filling": "dynamic-resampling"}), store)
+        bad = table(tmp_path / "v", resolve(Config, {**TOY, "empty_slots": "dynamic-resampling"}), store)
         rows = [bad.sit(1, Slot(slot, 4, seed), failing) for slot, seed in enumerate(batch(config, 1))]
         ends = await asyncio.gather(*rows, return_exceptions=True)
         assert [type(end) for end in ends] == [ConfigError] * 4

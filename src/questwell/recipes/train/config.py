@@ -2,17 +2,24 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from questwell.recipes.corpus.search import SearchConfig
-from questwell.recipes.runs.config import Values
+from questwell.recipes.runs.config import Renamed, Values
 from questwell.scoring.rewards import RewardKind
 
 
 class TrainConfig(SearchConfig):
     """What a training run does."""
+
+    renamed: ClassVar[Mapping[str, Renamed]] = {
+        "lam": Renamed("gae_lambda"),
+        "lora": Renamed("lora_rank"),
+        "half": Renamed("dtype", {True: "bfloat16", False: "float32"}),
+        "warmup_steps": Renamed("lr_warmup_steps"),
+    }
 
     data: Path
     """Questions: a run of generate, a dataset's file, JSONL of question and answer, verl's parquet, or toy."""
@@ -55,8 +62,8 @@ class TrainConfig(SearchConfig):
     """Of the actor."""
     critic_learning_rate: float = Field(default=1e-5, gt=0)
     """Of the critic (ppo)."""
-    warmup_steps: int = Field(default=0, ge=0)
-    """Steps in which the learning rates rise."""
+    lr_warmup_steps: int = Field(default=0, ge=0)
+    """Steps over which the learning rates rise linearly from 0."""
     critic_warmup_steps: int = Field(default=0, ge=0)
     """First steps in which only the critic learns."""
     epochs: int = Field(default=1, ge=1)
@@ -79,17 +86,17 @@ class TrainConfig(SearchConfig):
     """Bonus for entropy."""
     gamma: float = Field(default=1.0, gt=0, le=1)
     """Discount a token (ppo)."""
-    lam: float = Field(default=1.0, ge=0, le=1)
+    gae_lambda: float = Field(default=1.0, ge=0, le=1)
     """Lambda of GAE (ppo)."""
     scale: bool = True
     """Divide by the group's standard deviation (grpo)."""
     baseline: Literal["none", "batch", "stratum"] = "batch"
     """What is subtracted (reinforce): nothing, the batch's mean, or the mean of questions of the same kind."""
 
-    lora: int = Field(default=0, ge=0)
+    lora_rank: int = Field(default=0, ge=0)
     """Rank of an adapter to train in place of all weights; 0 trains all."""
-    half: bool | None = None
-    """Keep the weights under an adapter in bfloat16; by default on a GPU only."""
+    dtype: Literal["float32", "bfloat16"] | None = None
+    """Precision of the frozen weights under an adapter; by default bfloat16 on a GPU and float32 on a CPU."""
     device: str = ""
     """cpu or cuda; by default the GPU where there is one."""
     micro_tokens: int = Field(default=8192, ge=1)
@@ -152,7 +159,7 @@ TOY: Values = {
     "learning_rate": 1e-3,
     "critic_learning_rate": 3e-3,
     "minibatches": 2,
-    "lam": 0.95,
+    "gae_lambda": 0.95,
     "warm_start_steps": 280,
     "warm_start_batch": 32,
     "warm_start_learning_rate": 4e-3,

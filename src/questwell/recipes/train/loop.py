@@ -340,7 +340,7 @@ def _begin(config: TrainConfig, folder: Path, setup: TrainSetup, *, resume: bool
         if not resume:
             raise ConfigError(f"{str(folder)!r} holds a run already; go on with it by --resume, or name another --out")
         changes = (
-            *differences(cast(Mapping[str, Json], saved.config), new, MAY_CHANGE),
+            *differences(resolve_saved(TrainConfig, saved).model_dump(mode="json"), new, MAY_CHANGE),
             *differences(saved.facts, setup.facts),
         )
         if changes:

@@ -44,21 +44,21 @@ def preview(config: TrainConfig) -> TrainPreview:
 
     questions = read_questions(config.data)
     size = size_of(config.model)
-    device, half = place(config)
+    device, dtype = place(config)
     needed = need(
         size,
         critic=config.algorithm == "ppo",
         reference=config.kl_coefficient > 0,
-        lora_rank=config.lora or None,
+        lora_rank=config.lora_rank or None,
         micro_tokens=config.micro_tokens,
         checkpointing=config.checkpointing,
-        half=device.startswith("cuda") or half,
+        half=device.startswith("cuda") or dtype == "bfloat16",
         cpu=device == "cpu",
     )
     return TrainPreview(
         model=config.model,
         parameters=size.parameters,
-        trained=f"an adapter of rank {config.lora}" if config.lora else "all of them",
+        trained=f"an adapter of rank {config.lora_rank}" if config.lora_rank else "all of them",
         questions=len(questions),
         steps=config.steps,
         passes=config.steps * config.batch / len(questions),

@@ -28,12 +28,12 @@ from questwell.types.evaluation import Question
 from questwell.types.trajectory import Role
 
 if TYPE_CHECKING:
-    from questwell.llm.pretrained import Pretrained
+    from questwell.llm.pretrained import Dtype, Pretrained
     from questwell.training.algorithms import Algorithm
     from questwell.training.trainer import Options, Trainer
 
-_SLIPS = 0.2
-"""Of the searches that the toy's policy is shown: it begins right in about half of its attempts."""
+_ERROR_RATE = 0.2
+"""Share of wrong searches in the toy's demonstrations: its policy begins right in about half of its attempts."""
 OnWarmStart = Callable[[int, float], None]
 """Told of a step of the warm start and its loss."""
 
@@ -79,11 +79,11 @@ def open_train_setup(
     questions = read_questions(config.data)
     retriever = open_elsewhere(config) or open_index(config, index_progress)
     judge = connect(config.judge) if config.reward in (RewardKind.JUDGE, RewardKind.CHAIN) else None
-    device, half = place(config)
+    device, dtype = place(config)
     start = _start(
         config,
         folder,
-        lambda: load(config.model, device=device, half=half),
+        lambda: load(config.model, device=device, dtype=dtype),
         lambda: read_demonstrations(config.demonstrations or config.data, prompts, config.turns),
         warming,
     )
@@ -128,7 +128,7 @@ def make_algorithm(config: TrainConfig) -> "Algorithm":
 
     match config.algorithm:
         case "ppo":
-            return PPO(config.gamma, config.lam)
+            return PPO(config.gamma, config.gae_lambda)
         case "grpo":
             return GRPO(config.scale)
         case "reinforce":
@@ -140,7 +140,7 @@ def make_trainer(config: TrainConfig, start: "Pretrained") -> "Trainer":
     from questwell.training.policy import Lora
     from questwell.training.trainer import Trainer
 
-    lora = Lora(config.lora, 2 * config.lora, config.seed) if config.lora else None
+    lora = Lora(config.lora_rank, 2 * config.lora_rank, config.seed) if config.lora_rank else None
     return Trainer(start, {Role.SOLVER: make_algorithm(config)}, make_options(config), lora=lora)
 
 
@@ -151,7 +151,7 @@ def make_options(config: TrainConfig) -> "Options":
     return Options(
         learning_rate=config.learning_rate,
         critic_learning_rate=config.critic_learning_rate,
-        warmup_steps=config.warmup_steps,
+        lr_warmup_steps=config.lr_warmup_steps,
         critic_warmup_steps=config.critic_warmup_steps,
         epochs=config.epochs,
         minibatches=config.minibatches,
@@ -184,7 +184,7 @@ def _toy_means(config: TrainConfig, folder: Path, warming: OnWarmStart) -> Train
         dialogues: list[list[Message]] = []
         for one in (question for question in asked for _ in range(20)):
             opening = prompts.messages("solver", question=one.question)
-            turns = walk(one, world, draw, _SLIPS)
+            turns = walk(one, world, draw, _ERROR_RATE)
             shown = [Tags().reply(turn.text, Completion(turn.text, ""), turn.observation) for turn in turns]
             dialogues.append([*opening, *(message for pair in shown for message in pair)][:-1])
         return dialogues
@@ -216,31 +216,31 @@ def _start(
     from questwell.training.checkpoint import write_model
     from questwell.training.policy import Lora
     from questwell.training.ranks import first_of_all
-    from questwell.training.warmstart import Schooling, demonstration_of, warm_start
+    from questwell.training.warmstart import WarmStart, demonstration_of, warm_start
 
     if not config.warm_start_steps:
         return given()
-    device, half = place(config)
+    device, dtype = place(config)
     initial = folder / "initial"
     with first_of_all(device) as first:
         if first and not initial.exists():
             start = given()
             views = [demonstration_of(dialogue, start.codec) for dialogue in demonstrations()]
-            schooling = Schooling(
+            how = WarmStart(
                 steps=config.warm_start_steps,
                 batch=config.warm_start_batch,
                 learning_rate=config.warm_start_learning_rate,
                 micro_tokens=config.micro_tokens,
                 seed=config.seed,
             )
-            lora = Lora(config.lora, 2 * config.lora, config.seed) if config.lora else None
-            write_model(initial, warm_start(start, views, schooling, lora=lora, on_step=warming).save)
-    return load(str(initial), device=device, half=half)
+            lora = Lora(config.lora_rank, 2 * config.lora_rank, config.seed) if config.lora_rank else None
+            write_model(initial, warm_start(start, views, how, lora=lora, on_step=warming).save)
+    return load(str(initial), device=device, dtype=dtype)
 
 
-def place(config: TrainConfig) -> tuple[str, bool]:
-    """(device, whether weights are bfloat16, which only frozen ones under an adapter may be)."""
-    from questwell.llm.pretrained import best_device
+def place(config: TrainConfig) -> tuple[str, "Dtype"]:
+    """(device, precision of the weights)."""
+    from questwell.llm.pretrained import best_device, dtype_of
 
     device = config.device or best_device()
-    return device, config.lora > 0 and (device != "cpu" if config.half is None else config.half)
+    return device, dtype_of(config.dtype, device, config.lora_rank)

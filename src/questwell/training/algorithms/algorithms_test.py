@@ -83,7 +83,14 @@ def test_rows_in_another_order_get_the_same_advantages(seed: int) -> None:
     mask[:, 0] = 1
     rewards, values = (torch.randn(8, 5, generator=draw) * mask for _ in range(2))
     order = shuffle.sample(range(8), 8)
-    for algorithm in (GRPO(), GRPO(scale=False), PPO(lam=0.9), Reinforce(), Reinforce("stratum"), Reinforce("none")):
+    for algorithm in (
+        GRPO(),
+        GRPO(scale=False),
+        PPO(gae_lambda=0.9),
+        Reinforce(),
+        Reinforce("stratum"),
+        Reinforce("none"),
+    ):
         straight = algorithm.credit(outcomes(rewards, mask, groups, values)).advantages
         shuffled = algorithm.credit(
             outcomes(rewards[order], mask[order], [groups[at] for at in order], values[order])

@@ -21,7 +21,7 @@ class PPO:
 
     gamma: float = 1.0
     """Discount a token of the model's."""
-    lam: float = 1.0
+    gae_lambda: float = 1.0
     """GAE's lambda: 1 trusts the rewards only, 0 the critic only."""
 
     @property
@@ -33,16 +33,16 @@ class PPO:
         """Whitened advantages, and the returns that the critic learns."""
         if outcomes.values is None:
             raise ValueError("PPO needs the critic's values")
-        advantages, returns = gae(outcomes.rewards, outcomes.values, outcomes.mask, self.gamma, self.lam)
+        advantages, returns = gae(outcomes.rewards, outcomes.values, outcomes.mask, self.gamma, self.gae_lambda)
         return Credit(whiten(advantages, outcomes.mask), returns)
 
 
-def gae(rewards: Tensor, values: Tensor, mask: Tensor, gamma: float, lam: float) -> tuple[Tensor, Tensor]:
+def gae(rewards: Tensor, values: Tensor, mask: Tensor, gamma: float, gae_lambda: float) -> tuple[Tensor, Tensor]:
     """Generalised advantage estimates, and the returns (advantage + value), both [B, T] and 0 outside the mask.
 
     For the model's tokens t = 1, 2, ... in order, whatever stands between them:
 
-        delta_t = r_t + gamma V_{t+1} - V_t        A_t = delta_t + gamma lam A_{t+1}
+        delta_t = r_t + gamma V_{t+1} - V_t        A_t = delta_t + gamma lambda A_{t+1}
 
     with V and A beyond the last token 0.
     """
@@ -52,7 +52,7 @@ def gae(rewards: Tensor, values: Tensor, mask: Tensor, gamma: float, lam: float)
     for t in reversed(range(values.shape[1])):
         ours = mask[:, t].bool()
         delta = rewards[:, t] + gamma * next_value - values[:, t]
-        next_advantage = torch.where(ours, delta + gamma * lam * next_advantage, next_advantage)
+        next_advantage = torch.where(ours, delta + gamma * gae_lambda * next_advantage, next_advantage)
         next_value = torch.where(ours, values[:, t], next_value)
         advantages[:, t] = torch.where(ours, next_advantage, 0.0)
     return advantages, torch.where(mask.bool(), advantages + values, 0.0)
