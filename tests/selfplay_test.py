@@ -142,7 +142,7 @@ import sys
 from pathlib import Path
 from questwell.recipes.selfplay.loop import configure, run
 folder = Path(sys.argv[1])
-run(configure(folder, {}, resume=True), folder, resume=True, watch=lambda row: print(row.step, flush=True))
+run(configure(folder, {}, resume=True), folder, resume=True, on_progress=lambda row: print(row.step, flush=True))
 """
 
 
