@@ -72,7 +72,12 @@ def test_the_papers_step_is_one_of_verls(tmp_path: Path) -> None:
 def test_what_is_given_goes_into_the_command_and_verls_own_over_it(tmp_path: Path) -> None:
     (tmp_path / "h.jsonl").write_text('{"question": "q", "answer": "a"}\n')
     looked = values(
-        tmp_path, held_out=str(tmp_path / "h.jsonl"), eval_every=7, lora_rank=8, kl_coefficient=0.0, judge_llm="m@http://j/v1"
+        tmp_path,
+        held_out=str(tmp_path / "h.jsonl"),
+        eval_every=7,
+        lora_rank=8,
+        kl_coefficient=0.0,
+        judge_llm="m@http://j/v1",
     )
     assert (looked["trainer.test_freq"], looked["trainer.val_before_train"]) == ("7", "True")
     assert (looked["actor_rollout_ref.model.lora_rank"], looked["actor_rollout_ref.model.lora_alpha"]) == ("8", "16")
