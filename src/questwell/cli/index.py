@@ -18,9 +18,10 @@ from questwell.recipes.corpus import index as recipe
 from questwell.recipes.corpus.recall import RecallReport, evaluate_index
 from questwell.recipes.corpus.update import UpdateReport, update_index
 from questwell.recipes.runs.config import resolve
-from questwell.retrieval.corpora.documents import BadRecord
+from questwell.retrieval.corpora.documents import ReadReport
 
 _MOST_SHOWN = 20
+_NAMES_SHOWN = 5
 
 
 @config_flags(recipe.IndexConfig, {"corpus": "Corpus"})
@@ -141,10 +142,17 @@ def index_progress(corpus: str) -> Generator[recipe.IndexProgress]:
         yield recipe.IndexProgress(fetching, indexing, embedding, _list_skipped)
 
 
-def _list_skipped(bad: list[BadRecord]) -> None:
+def _list_skipped(report: ReadReport) -> None:
     console = screen.err()
-    console.print(f"Skipped {len(bad):,} malformed records:")
-    for record in bad[:_MOST_SHOWN]:
+    if report.bad:
+        console.print(f"Skipped {len(report.bad):,} malformed records:")
+    for record in report.bad[:_MOST_SHOWN]:
         console.print(f"  {visible(record.place)}: {one_line(record.problem)}", soft_wrap=True)
-    if len(bad) > _MOST_SHOWN:
-        console.print(f"  and {len(bad) - _MOST_SHOWN:,} more")
+    if len(report.bad) > _MOST_SHOWN:
+        console.print(f"  and {len(report.bad) - _MOST_SHOWN:,} more")
+    if report.repeated:
+        console.print(f"Left out {report.repeated:,} documents whose id an earlier one has")
+    for reason, names in report.left_out.items():
+        shown = ", ".join(one_line(name) for name in names[:_NAMES_SHOWN])
+        more = ", ..." if len(names) > _NAMES_SHOWN else ""
+        console.print(f"Left out {len(names):,} {visible(reason)}: {shown}{more}", soft_wrap=True)

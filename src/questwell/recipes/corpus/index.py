@@ -13,8 +13,9 @@ from questwell.assets.progress import Progress, silent
 from questwell.errors import ConfigError
 from questwell.recipes.corpus.embedders import check_embedder, connect_embedder
 from questwell.recipes.runs.config import RecipeConfig
-from questwell.retrieval.corpora.corpus import CorpusSpec
-from questwell.retrieval.corpora.documents import BadRecord, ReadReport
+from questwell.retrieval.corpora.corpus import CorpusSpec, Duplicates
+from questwell.retrieval.corpora.documents import ReadReport
+from questwell.retrieval.corpora.fields import FieldNames
 from questwell.retrieval.index.analysis import Analyzer
 from questwell.retrieval.index.indexing import default_folder, open_or_build
 from questwell.retrieval.index.lexical import LexicalIndex
@@ -29,7 +30,7 @@ class IndexConfig(RecipeConfig):
     """Which corpus, and how it is read and indexed."""
 
     corpus: str
-    """Corpus: factbook, foldoc, a JSONL or parquet file, or a folder of .txt and .md files."""
+    """Corpus: factbook, foldoc, a file (JSON, CSV, TSV, parquet, arrow), a folder, "a/*.parquet", or hf:NAME."""
     index: Path | None = None
     """Folder of its index; built on first use and kept. By default in the cache."""
     analyzer: Analyzer = Analyzer.EN
@@ -38,6 +39,14 @@ class IndexConfig(RecipeConfig):
     """Licence of the corpus, where its records state none; each item carries it."""
     skip_bad: bool = False
     """Skip malformed records of the corpus (they are counted and listed) instead of stopping."""
+    duplicates: Duplicates = Duplicates.ERROR
+    """What happens when two documents have one id: error, or first (keep the first)."""
+    id_field: str = ""
+    """Field of the corpus' records that holds the id; by default one of the usual names, else ids are made."""
+    title_field: str = ""
+    """Field that holds the title; by default one of the usual names."""
+    text_field: str = ""
+    """Field that holds the text; by default one of the usual names (contents, text, body, passage, ...)."""
     retriever: str = "lexical"
     """How passages are found: lexical (BM25), hybrid (BM25, ranked anew by vectors; extra dense)."""
     embedder: str = "minilm"
@@ -76,7 +85,12 @@ class IndexConfig(RecipeConfig):
     @property
     def spec(self) -> CorpusSpec:
         """The corpus, as `retrieval` knows it."""
-        return CorpusSpec(self.corpus, self.licence, self.skip_bad)
+        return self.spec_of(self.corpus)
+
+    def spec_of(self, source: str) -> CorpusSpec:
+        """Another source, read as the corpus is."""
+        names = FieldNames(self.id_field, self.title_field, self.text_field)
+        return CorpusSpec(source, self.licence, self.skip_bad, self.duplicates, names)
 
     @property
     def folder(self) -> Path:
@@ -94,8 +108,8 @@ class IndexProgress:
     """Told of (passages, total); total 0 is not known."""
     embedding: Progress = silent
     """Told of (passages, total)."""
-    skipped: Callable[[list[BadRecord]], None] = lambda bad: None
-    """Told of malformed records that were skipped, if there were any."""
+    read: Callable[[ReadReport], None] = lambda report: None
+    """Called with what was skipped or left out, if anything was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +179,8 @@ def open_lexical(config: IndexConfig, index_progress: IndexProgress | None = Non
         progress=index_progress.indexing,
         fetching=index_progress.fetching,
     )
-    if report.bad:
-        index_progress.skipped(report.bad)
+    if report.incomplete:
+        index_progress.read(report)
     return found
 
 

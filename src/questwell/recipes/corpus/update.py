@@ -6,7 +6,7 @@ from pathlib import Path
 
 from questwell.errors import ConfigError, RetrievalError
 from questwell.recipes.corpus.index import IndexConfig, IndexProgress, open_index
-from questwell.retrieval.corpora.corpus import CorpusSpec, ReadReport, read_documents
+from questwell.retrieval.corpora.corpus import ReadReport, read_documents
 from questwell.retrieval.index.indexing import built
 from questwell.retrieval.index.updating import update
 from questwell.retrieval.index.vector_manifest import embedders_of
@@ -66,10 +66,10 @@ def update_index(
             "corpus it was built from"
         )
     report = ReadReport()
-    given = CorpusSpec(upserts, config.licence, config.skip_bad) if upserts is not None else None
+    given = config.spec_of(upserts) if upserts is not None else None
     done = update(folder, read_documents(given, report) if given else (), read_ids(deletes) if deletes else ())
-    if report.bad:
-        index_progress.skipped(report.bad)
+    if report.incomplete:
+        index_progress.read(report)
     if config.retriever == "hybrid":
         open_index(config, index_progress)
     now = done.manifest
@@ -97,11 +97,11 @@ def read_ids(path: Path) -> Iterator[str]:
         ConfigError: it cannot be read.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # splitlines would cut at U+2028 too
     except OSError as error:
         raise ConfigError(f"the file of ids {str(path)!r} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(
             f"the file of ids {str(path)!r} is no UTF-8 ({error.reason} at byte {error.start})"
         ) from error
-    return (identifier for line in lines if (identifier := line.strip()))
+    return (line.removesuffix("\r") for line in lines if line.strip())

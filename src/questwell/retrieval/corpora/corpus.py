@@ -1,23 +1,35 @@
-"""`read_corpus`: a built-in corpus by name, or a user's file or folder, as a stream of passages."""
+"""`read_corpus`: a built-in corpus by name, or a user's files, as a stream of passages."""
 
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from questwell.assets.progress import Progress, silent
 from questwell.errors import ConfigError, CorpusError
 from questwell.retrieval.corpora import factbook, foldoc
-from questwell.retrieval.corpora.documents import BadRecord, Document, ReadReport, subject
+from questwell.retrieval.corpora.digests import digest_files
+from questwell.retrieval.corpora.documents import SURROGATE, BadRecord, Document, ReadReport, subject
+from questwell.retrieval.corpora.fields import KNOWN_NAMES, FieldNames
+from questwell.retrieval.corpora.hub import PREFIX, hub_members
 from questwell.retrieval.corpora.passages import passages_of
-from questwell.retrieval.corpora.readers import digest_path, read_path
+from questwell.retrieval.corpora.readers import read_files
+from questwell.retrieval.corpora.sources import Members, find_members, is_glob
 from questwell.types.corpus import Passage
 
 __all__ = ["BUILT_IN", "BadRecord", "CorpusSpec", "Document", "ReadReport", "identity", "read_corpus", "subject"]
 
 BUILT_IN = (factbook.NAME, foldoc.NAME)
-READING = 3
-"""Raise it when the same file would give other passages than before: indexes are then built anew."""
+READING = 4
+"""Raise it when the same file would give other passages than before: indexes are then built again."""
+
+
+class Duplicates(StrEnum):
+    """What becomes of a document whose id an earlier one has."""
+
+    ERROR = "error"
+    FIRST = "first"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +37,25 @@ class CorpusSpec:
     """Which corpus, and how it is read."""
 
     source: str
-    """A name in `BUILT_IN`, or the path of a file or folder."""
+    """A name in `BUILT_IN`, the path of a file or folder, a pattern of paths, or `hf:NAME`."""
     licence: str = ""
     """Of every passage whose record states none; a built-in corpus states its own."""
     skip_bad: bool = False
     """Skip malformed records and list them in the report, instead of ending with an error."""
+    duplicates: Duplicates = Duplicates.ERROR
+    """A repeated id is an error, or the first document that has it counts."""
+    fields: FieldNames = KNOWN_NAMES
+    """Names of the fields that hold id, title and text, where they are not among the known ones."""
 
     @property
     def name(self) -> str:
         """Short name, fit for a file name."""
-        return self.source if self.source in BUILT_IN else self.path.stem or "corpus"
+        if self.source in BUILT_IN:
+            return self.source
+        if self.source.startswith(PREFIX) or is_glob(self.source):
+            plain = "".join(char if char.isalnum() or char in "-_." else "-" for char in self.source)
+            return plain.strip("-.")[-80:] or "corpus"
+        return SURROGATE.sub("_", self.path.name.split(".", 1)[0] or self.path.stem) or "corpus"
 
     @property
     def path(self) -> Path:
@@ -50,18 +71,38 @@ class CorpusSpec:
             )
         return path
 
+    def members(self) -> Members:
+        """The files of a user's corpus.
+
+        Raises:
+            AssetError: of a data set that cannot be had.
+            ConfigError: there are none.
+        """
+        if self.source.startswith(PREFIX):
+            return hub_members(self.source)
+        if not is_glob(self.source):
+            _ = self.path
+        return find_members(self.source)
+
 
 def identity(spec: CorpusSpec) -> str:
-    """Hash of everything that decides the passages, the files' content included; fetches nothing."""
+    """Hash of everything that decides the passages, the files' content included.
+
+    Only a data set of the hub is fetched for it.
+    """
     match spec.source:
         case factbook.NAME:
             content = factbook.IDENTITY
         case foldoc.NAME:
             content = foldoc.IDENTITY
         case _:
-            content = digest_path(spec.path)
-    settings = f"{READING}\0{content}\0{spec.licence}\0{spec.skip_bad}"
-    return hashlib.sha256(settings.encode()).hexdigest()[:16]
+            try:
+                content = digest_files((member.name, member.path) for member in spec.members().files)
+            except OSError as error:
+                raise CorpusError(f"{error.filename} cannot be read: {error.strerror}") from error
+    names = "\0".join((spec.fields.id, spec.fields.title, spec.fields.text))
+    settings = f"{READING}\0{content}\0{spec.licence}\0{spec.skip_bad}\0{spec.duplicates}\0{names}"
+    return hashlib.sha256(settings.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def fetch(spec: CorpusSpec, progress: Progress = silent) -> None:
@@ -94,7 +135,13 @@ def read_documents(spec: CorpusSpec, report: ReadReport | None = None) -> Iterat
     for document in _documents(spec, report):
         key = hashlib.blake2b(document.id.encode(), digest_size=12).digest()  # 12 bytes an id, however long ids are
         if key in seen:
-            raise CorpusError(f"{spec.source}: two documents have the id {document.id!r}; ids must be unique")
+            if not document.made_id and spec.duplicates is Duplicates.ERROR:
+                raise CorpusError(
+                    f"{spec.source}: two documents have the id {document.id!r}; ids must be unique. "
+                    "To keep the first of each: --duplicates first"
+                )
+            report.repeated += 1
+            continue
         seen.add(key)
         report.documents += 1
         report.empty += not document.text.strip()
@@ -114,4 +161,6 @@ def _documents(spec: CorpusSpec, report: ReadReport) -> Iterator[Document]:
         case foldoc.NAME:
             return foldoc.read_foldoc()
         case _:
-            return read_path(spec.path, spec.licence, spec.skip_bad, report)
+            members = spec.members()
+            report.left_out = members.left_out
+            return read_files(members.files, spec.fields, spec.licence, spec.skip_bad, report)

@@ -73,7 +73,7 @@ def test_a_folder_is_read_in_the_order_of_names(tmp_path):
 def test_an_empty_folder_and_other_files_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="holds no file"):
         read(CorpusSpec(str(tmp_path)))
-    (tmp_path / "c.csv").touch()
+    (tmp_path / "c.csv").write_bytes(b"GIF89a\0\0")
     with pytest.raises(ConfigError, match="is no corpus"):
         read(CorpusSpec(str(tmp_path / "c.csv")))
     with pytest.raises(ConfigError, match="'fuctbook' is neither built in"):
@@ -112,7 +112,7 @@ def test_malformed_lines_can_be_skipped_and_are_listed(tmp_path):
 
 def test_a_text_file_in_another_encoding_is_named(tmp_path):
     (tmp_path / "a.txt").write_bytes(b"fine\ncaf\xe9")
-    with pytest.raises(CorpusError, match=r"a\.txt, line 2: no UTF-8"):
+    with pytest.raises(CorpusError, match=r"a\.txt: no UTF-8 in line 2"):
         read(CorpusSpec(str(tmp_path)))
 
 

@@ -3,8 +3,6 @@
 import re
 from dataclasses import dataclass, field
 
-from questwell.errors import CorpusError
-
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 QUALIFIER = re.compile(r"(?<=\S)\s+\((?:[^()]|\([^()]*\))*\)$")
 """A trailing parenthesis that tells apart what has the same name."""
@@ -25,6 +23,8 @@ class Document:
     """Names in `text` that point to another document's title."""
     metadata: tuple[tuple[str, str], ...] = ()
     """What a search can be narrowed by, as (key, value)."""
+    made_id: bool = False
+    """The corpus states no ids: this one is made from title and text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,17 @@ class ReadReport:
     documents: int = 0
     empty: int = 0
     """Documents without text: they give no passage."""
+    repeated: int = 0
+    """Documents that were left out because an earlier one has their id."""
     bad: list[BadRecord] = field(default_factory=list[BadRecord])
     """Malformed records, skipped because the user asked for it."""
+    left_out: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    """Names of files in the corpus' folder that are not read, by reason."""
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether anything was skipped or left out that the user should hear of."""
+        return bool(self.bad or self.left_out or self.repeated)
 
 
 def clean(text: str) -> str:
@@ -68,14 +77,3 @@ def subject(title: str) -> str:
     while (shorter := QUALIFIER.sub("", name)) != name:
         name = shorter
     return name
-
-
-def refuse_or_skip(place: str, problem: str, skip: bool, report: ReadReport) -> None:
-    """Note a malformed record in the report if it may be skipped.
-
-    Raises:
-        CorpusError: it may not.
-    """
-    if not skip:
-        raise CorpusError(f"{place}: {problem}. Mend it, or skip malformed records (skip_bad)")
-    report.bad.append(BadRecord(place, problem))

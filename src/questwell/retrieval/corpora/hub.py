@@ -1,0 +1,36 @@
+"""`hf:NAME[:CONFIG][@SPLIT]`: a data set of the Hugging Face hub, fetched by its own library (extra `hub`).
+
+The library keeps it as arrow files, which are read as those of `save_to_disk`. Without a network it takes what is in
+its cache (`HF_HUB_OFFLINE=1`).
+"""
+
+from pathlib import Path
+from typing import Any
+
+from questwell.errors import AssetError
+from questwell.retrieval.corpora.forms import Form
+from questwell.retrieval.corpora.sources import Member, Members
+from questwell.retrieval.extras import optional
+
+PREFIX = "hf:"
+EXTRA = "hub"
+
+
+def hub_members(source: str) -> Members:
+    """The arrow files of a data set, fetched if they are not cached.
+
+    Raises:
+        AssetError: it cannot be had.
+        ConfigError: the extra `hub` is not installed.
+    """
+    named, _, split = source.removeprefix(PREFIX).partition("@")
+    name, _, config = named.partition(":")
+    datasets: Any = optional("datasets", EXTRA)
+    datasets.disable_progress_bars()
+    try:
+        loaded = datasets.load_dataset(name, config or None, split=split or None)
+    except Exception as error:  # of whatever kind the library, the hub and the network have
+        raise AssetError(f"data set {name!r} of the hub cannot be had ({type(error).__name__}: {error})") from error
+    parts = [loaded] if split else [loaded[key] for key in sorted(loaded)]
+    paths = [Path(held["filename"]) for part in parts for held in part.cache_files]
+    return Members([Member(path.name, path, Form.ARROW) for path in paths])

@@ -1,0 +1,72 @@
+"""A file's bytes, unpacked by what they are and not by what the file is called."""
+
+import bz2
+import gzip
+import io
+import lzma
+import zlib
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, cast
+
+import pyarrow as pa
+
+ARROW_ERROR = cast(type[Exception], cast(Any, pa).ArrowException)
+FAULTS = (OSError, EOFError, zlib.error, lzma.LZMAError, ARROW_ERROR)
+"""What reading a packed file raises when it is cut short, or is not what its first bytes promise."""
+SUFFIXES = (".gz", ".bz2", ".zst", ".zstd", ".xz")
+HEAD = 1 << 16
+"""Bytes that tell what a file is."""
+
+
+@contextmanager
+def unpacked(path: Path) -> Generator[IO[bytes]]:
+    """The file's content, as it is or unpacked from gzip, bzip2, zstd or xz.
+
+    Raises:
+        OSError: it cannot be opened. While it is read, any of `FAULTS`.
+    """
+    with path.open("rb") as raw:
+        magic = raw.read(6)
+    match magic:
+        case bytes() if magic.startswith(b"\x1f\x8b"):
+            opened = cast(IO[bytes], gzip.open(path))  # noqa: SIM115  closed below
+        case bytes() if magic.startswith(b"BZh"):
+            opened = cast(IO[bytes], bz2.open(path))  # noqa: SIM115
+        case bytes() if magic.startswith(b"\xfd7zXZ\x00"):
+            opened = cast(IO[bytes], lzma.open(path))  # noqa: SIM115
+        case bytes() if magic.startswith(b"\x28\xb5\x2f\xfd"):
+            opened = cast(IO[bytes], io.BufferedReader(cast(Any, pa).CompressedInputStream(str(path), "zstd"), HEAD))
+        case _ if path.suffix.lower() in SUFFIXES and magic:
+            raise OSError(f"it is named {path.suffix} and holds something else")
+        case _:
+            opened = path.open("rb")
+    with opened:
+        yield opened
+
+
+def head(path: Path) -> bytes:
+    """The first `HEAD` bytes of the content.
+
+    Raises:
+        OSError: it cannot be read, or cannot be unpacked.
+    """
+    try:
+        with unpacked(path) as file:
+            return file.read(HEAD)
+    except FAULTS as error:
+        raise OSError(fault(error)) from error
+
+
+def fault(error: BaseException) -> str:
+    """What went wrong, in a user's words."""
+    match error:
+        case EOFError():
+            return "the packed file ends too early: it was cut, so copy or fetch it again"
+        case OSError(strerror=str() as reason):
+            return reason
+        case zlib.error() | lzma.LZMAError():
+            return f"the packed file is damaged ({error})"
+        case _:
+            return " ".join(str(error).split())

@@ -1,0 +1,221 @@
+"""Which files a corpus is made of: a file, a glob, a folder of documents or of shards, a data set that was saved."""
+
+import glob
+import importlib.util
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from questwell.errors import ConfigError, CorpusError
+from questwell.retrieval.corpora.documents import SURROGATE
+from questwell.retrieval.corpora.forms import BY_SUFFIX, DOCUMENTS, KNOWN, RECORDS, Form, form_of, suffix_of
+
+NEEDS = {Form.HTML: "trafilatura", Form.PDF: "pypdf", Form.DOCX: "docx"}
+"""Modules of the extra `documents`, by the form that they read."""
+BESIDE = ("readme", "license", "licence", "changelog", "citation", "notice")
+"""Beginnings of the names of files that go along with shards and are no part of them."""
+BEIR = "corpus"
+"""Name of the file, endings apart, that is the corpus in a folder with queries and judgements too."""
+NO_UTF8 = "its name is no UTF-8"
+_EXAMPLES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file of a corpus."""
+
+    name: str
+    """Path within the corpus, with slashes; the id of a document that is a file."""
+    path: Path
+    form: Form
+
+
+@dataclass(slots=True)
+class Members:
+    """The files of a corpus in the order in which they are read, and what else its folder holds."""
+
+    files: list[Member] = field(default_factory=list[Member])
+    left_out: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    """Names of files that are not read, by reason."""
+
+    def leave_out(self, reason: str, name: str) -> None:
+        """Note a file that is not read."""
+        self.left_out.setdefault(reason, []).append(name)
+
+    def leave_out_all(self, reason: str, members: Iterable[Member]) -> None:
+        """Note files that are not read."""
+        for member in members:
+            self.leave_out(reason, member.name)
+
+
+def is_glob(source: str) -> bool:
+    """Whether `source` is a pattern of names (`wiki/*.parquet`), and no file or folder that is called so."""
+    return glob.has_magic(source) and not Path(source).expanduser().exists()
+
+
+def find_members(source: str) -> Members:
+    """The files of a file, folder or glob.
+
+    Raises:
+        ConfigError: there are none that can be read.
+        CorpusError: one cannot be opened or unpacked.
+    """
+    if is_glob(source):
+        return _matched(source)
+    path = Path(source).expanduser().resolve()
+    if path.is_dir():
+        return _folder(path)
+    form = _form(path)
+    if form is Form.OTHER:
+        raise ConfigError(f"{str(path)!r} is no corpus: give a folder, or a file that holds {KNOWN}")
+    if (missing := _missing(form)) is not None:
+        raise ConfigError(f"{str(path)!r} is {form}: {missing}")
+    return Members([Member(path.name, path, form)])
+
+
+def _matched(pattern: str) -> Members:
+    expanded = os.path.expanduser(pattern)
+    found = sorted(Path(name) for name in glob.glob(expanded, recursive=True))
+    found = [path for path in found if path.is_file()]
+    if not found:
+        raise ConfigError(f"no file matches {pattern!r}")
+    fixed = Path(*Path(expanded).parts[: _first_magic(expanded)])
+    members = Members()
+    files: list[Member] = []
+    for path in found:
+        name = path.relative_to(fixed).as_posix() if path.is_relative_to(fixed) else path.name
+        files.extend(_readable(members, name, path))
+    members.files = files
+    return _or_refuse(members, repr(pattern))
+
+
+def _first_magic(pattern: str) -> int:
+    return next(at for at, part in enumerate(Path(pattern).parts) if glob.has_magic(part))
+
+
+def _folder(folder: Path) -> Members:
+    if (saved := _saved(folder)) is not None:
+        return Members([Member(path.relative_to(folder).as_posix(), path, Form.ARROW) for path in saved])
+    members = Members()
+    found = [member for name, path in _walk(folder, members) for member in _readable(members, name, path)]
+    shards = [member for member in found if member.form in RECORDS]
+    texts = [member for member in found if member.form in DOCUMENTS]
+    corpus = [member for member in shards if _stem(member.path) == BEIR]
+    if len(corpus) == 1:
+        members.leave_out_all("beside a file named corpus", (one for one in found if one is not corpus[0]))
+        members.files = corpus
+    elif shards and all(member.path.name.lower().startswith(BESIDE) for member in texts):
+        members.leave_out_all("beside shards of records", texts)
+        members.files = shards
+    else:
+        members.leave_out_all("records beside documents (name them by a glob to read them)", shards)
+        members.files = texts
+    return _or_refuse(members, f"folder {str(folder)!r}")
+
+
+def _or_refuse(members: Members, where: str) -> Members:
+    if not members.files:
+        raise ConfigError(f"{where} holds no file that can be read as a corpus ({KNOWN}){left_out(members.left_out)}")
+    return members
+
+
+def left_out(names: dict[str, list[str]]) -> str:
+    """`; left out: 3 hidden (.a, .b, .c)`, or nothing."""
+    parts = [f"{len(held):,} {reason} ({_few(held)})" for reason, held in names.items()]
+    return f"; left out: {', '.join(parts)}" if parts else ""
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:_EXAMPLES]) + (", ..." if len(names) > _EXAMPLES else "")
+
+
+def _walk(folder: Path, members: Members) -> Iterator[tuple[str, Path]]:
+    """(name, path) of the files of a folder in the order of their names; hidden ones and links outwards are noted."""
+    found: list[tuple[str, Path]] = []
+    for place, folders, files in os.walk(folder):
+        here = Path(place)
+        for name in sorted(folders):
+            if name.startswith(".") or (here / name).is_symlink():
+                inside = (here / name).relative_to(folder).as_posix() + "/"
+                members.leave_out("hidden" if name.startswith(".") else "a linked folder", inside)
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found.extend(((here / name).relative_to(folder).as_posix(), here / name) for name in files)
+    for name, path in sorted(found):
+        if path.name.startswith("."):
+            members.leave_out("hidden", name)
+        elif path.is_symlink() and not path.resolve().is_relative_to(folder):
+            members.leave_out("a link that leads out of the folder", name)
+        elif not path.is_file():
+            members.leave_out("no file (a broken link, a pipe)", name)
+        else:
+            yield name, path
+
+
+def _readable(members: Members, name: str, path: Path) -> list[Member]:
+    """The file as a member, if it is of a known form; else it is noted."""
+    if SURROGATE.search(name):
+        return [Member(name, path, Form.TEXT)]  # the reader refuses it or skips it, as it does a bad record
+    try:
+        form = _form(path)
+    except CorpusError:
+        form = Form.OTHER
+    if form is Form.OTHER:
+        members.leave_out(f"{suffix_of(path) or 'without an ending'}", name)
+    elif (missing := _missing(form)) is not None:
+        members.leave_out(f"{form}: {missing}", name)
+    else:
+        return [Member(name, path, form)]
+    return []
+
+
+def _form(path: Path) -> Form:
+    """What the file holds; of one that cannot be unpacked what its name says: the reader will tell what is wrong.
+
+    Raises:
+        CorpusError: it cannot be unpacked, and its name says nothing.
+    """
+    try:
+        return form_of(path)
+    except OSError as error:
+        if (named := BY_SUFFIX.get(suffix_of(path))) is None:
+            raise CorpusError(f"{path} cannot be read: {error}") from error
+        return named
+
+
+def _missing(form: Form) -> str | None:
+    """What to install before files of `form` can be read; None: nothing."""
+    if form not in NEEDS or importlib.util.find_spec(NEEDS[form]) is not None:
+        return None
+    return "reading it needs `pip install 'questwell[documents]'`"
+
+
+def _stem(path: Path) -> str:
+    return path.name.lower().split(".", 1)[0]
+
+
+def _saved(folder: Path) -> list[Path] | None:
+    """Shards of a data set that Hugging Face `datasets` wrote by `save_to_disk`, all splits; None: it is none."""
+    splits = _json(folder / "dataset_dict.json").get("splits")
+    folders = [folder / str(split) for split in cast(list[object], splits)] if isinstance(splits, list) else [folder]
+    found: list[Path] = []
+    for one in folders:
+        files = _json(one / "state.json").get("_data_files")
+        if not isinstance(files, list):
+            return None
+        for held in cast(list[Any], files):
+            path = (one / str(held["filename"])).resolve()
+            if not path.is_relative_to(folder) or not path.is_file():
+                raise CorpusError(f"{one / 'state.json'} names {str(path)!r}, which is no file of this folder")
+            found.append(path)
+    return found
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return cast(dict[str, Any], value) if isinstance(value, dict) else {}

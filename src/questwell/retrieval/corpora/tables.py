@@ -1,0 +1,94 @@
+"""Rows of CSV and TSV. Quotes are the trap: a lone one must never swallow the rows after it."""
+
+import csv
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from questwell.retrieval.corpora.documents import SURROGATE
+from questwell.retrieval.corpora.packed import HEAD, head, unpacked
+
+DELIMITERS = "\t,;|"
+LOOKED_AT = 64 * HEAD
+"""Bytes of a table that decide whether its lines are its rows."""
+Found = tuple[str, dict[str, Any] | None, str]
+
+
+def read_table(path: Path) -> Iterator[Found]:
+    """(place, record, problem) of each row, by the names in the first; problems of the file as `packed.FAULTS`.
+
+    Two columns without names, the first a number, are ids and texts (MS MARCO's collection.tsv).
+    """
+    csv.field_size_limit(sys.maxsize)
+    first = head(path).removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0].decode("utf-8", "surrogateescape")
+    delimiter = max(DELIMITERS, key=first.count)
+    with unpacked(path) as file:
+        by_lines = delimiter == "\t" and _lines_are_rows(_decoded(file.readlines(LOOKED_AT)))
+    with unpacked(path) as file:
+        lines = _decoded(file)
+        rows = _split(lines) if by_lines else _parse(lines, delimiter)
+        names: list[str] | None = None
+        for number, row, problem in rows:
+            if names is None and row is not None:
+                names = ["id", "text"] if _is_nameless(row) else [name.strip() for name in row]
+                if not _is_nameless(row):
+                    continue
+            if not problem and row is not None and names is not None:
+                problem = _check(row, names)
+            if problem or row is None or names is None:
+                yield f"line {number}", None, problem
+            else:
+                yield f"line {number}", dict(zip(names, row, strict=True)), ""
+
+
+def _decoded(lines: Iterable[bytes]) -> Iterator[str]:
+    for number, line in enumerate(lines):
+        yield (line.removeprefix(b"\xef\xbb\xbf") if not number else line).decode("utf-8", "surrogateescape")
+
+
+def _is_nameless(row: list[str]) -> bool:
+    return len(row) == 2 and row[0].isdigit()
+
+
+def _check(row: list[str], names: list[str]) -> str:
+    if any(SURROGATE.search(value) for value in row):
+        return "no UTF-8"
+    if len(row) != len(names):
+        return f"{len(row)} fields under {len(names)} column names ({', '.join(names)}); look for a stray quote"
+    return ""
+
+
+def _lines_are_rows(lines: Iterable[str]) -> bool:
+    """Whether each line has as many tabs as the first, so that no field holds a line end."""
+    counts = {line.count("\t") for line in lines if line.strip("\r\n")}
+    return len(counts) == 1
+
+
+def _split(lines: Iterable[str]) -> Iterator[tuple[int, list[str] | None, str]]:
+    for number, line in enumerate(lines, start=1):
+        if line.strip("\r\n"):
+            yield number, [_unquoted(field) for field in line.rstrip("\r\n").split("\t")], ""
+
+
+def _unquoted(field: str) -> str:
+    """The field without its quotes where they enclose all of it and each inside is doubled; else as it is."""
+    inner = field[1:-1]
+    if len(field) < 2 or field[0] != '"' or field[-1] != '"' or '"' in inner.replace('""', ""):
+        return field
+    return inner.replace('""', '"')
+
+
+def _parse(lines: Iterator[str], delimiter: str) -> Iterator[tuple[int, list[str] | None, str]]:
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    while True:
+        before = reader.line_num
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield before + 1, None, f"no {'TSV' if delimiter == chr(9) else 'CSV'} ({error}); look for a stray quote"
+            continue
+        if row:
+            yield before + 1, row, ""

@@ -1,0 +1,137 @@
+"""Files that are one document each: text, Markdown, reStructuredText, HTML, PDF, docx.
+
+HTML, PDF and docx are read by trafilatura, pypdf and python-docx (extra `documents`; docs/log.md says why these).
+"""
+
+import re
+import zipfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from questwell.retrieval.corpora.documents import Document, clean, one_line
+from questwell.retrieval.corpora.forms import Form
+from questwell.retrieval.corpora.packed import unpacked
+from questwell.retrieval.corpora.sources import Member
+from questwell.retrieval.extras import optional
+
+EXTRA = "documents"
+FRONT_MATTER = re.compile(r"\A(---|\+\+\+)[ \t]*\n(.*?)\n\1[ \t]*(?:\n|\Z)", re.DOTALL)
+FRONT_TITLE = re.compile(r"^title\s*[:=]\s*(.+?)\s*$", re.MULTILINE | re.IGNORECASE)
+HEADING = re.compile(r"\A\s*#{1,6}\s+(.+?)\s*#*\s*(?:\n|\Z)")
+MARK = r"[=\-~^\"'`#*+.:_]"
+UNDERLINED = re.compile(rf"\A\s*(?:({MARK})\1{{2,}}[ \t]*\n)?[ \t]*(\S[^\n]*?)[ \t]*\n({MARK})\3{{2,}}[ \t]*(?:\n|\Z)")
+"""A heading of reStructuredText or Markdown: a line of marks under it, and perhaps one over it."""
+MOST_UNPACKED = 1 << 29
+"""Bytes that a docx may unpack to."""
+
+
+class Read(NamedTuple):
+    """Title and text of a file."""
+
+    title: str
+    text: str
+
+
+def read_text(member: Member, licence: str) -> Document:
+    """The document in a file.
+
+    Raises:
+        ValueError: it cannot be read as what it is; says why.
+        OSError: it cannot be read, or any of `packed.FAULTS`.
+    """
+    match member.form:
+        case Form.HTML:
+            read = _html(_bytes(member.path))
+        case Form.PDF:
+            read = _pdf(member.path)
+        case Form.DOCX:
+            read = _docx(member.path)
+        case form:
+            read = _plain(_decode(_bytes(member.path)), form)
+    title = one_line(read.title) or member.path.stem
+    return Document(id=member.name, title=title, text=clean(read.text), licence=licence)
+
+
+def _bytes(path: Path) -> bytes:
+    with unpacked(path) as file:
+        return file.read()
+
+
+def _decode(content: bytes) -> str:
+    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8"
+    try:
+        return clean(content.decode(encoding))
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ValueError(f"no UTF-8 in line {line} ({error.reason})") from error
+
+
+def _plain(text: str, form: Form) -> Read:
+    """The first heading is the title, unless front matter states one; front matter is left out."""
+    if form is Form.TEXT:
+        return Read("", text)
+    stated = ""
+    if form is Form.MARKDOWN and (front := FRONT_MATTER.match(text)) is not None:
+        named = FRONT_TITLE.search(front[2])
+        stated = named[1].strip("\"'") if named else ""
+        text = text[front.end() :]
+    heading = HEADING.match(text) if form is Form.MARKDOWN else None
+    if heading is not None:
+        title, rest = heading[1], text[heading.end() :]
+    elif (heading := UNDERLINED.match(text)) is not None:
+        title, rest = heading[2], text[heading.end() :]
+    else:
+        return Read(stated, text)
+    return Read(stated, text) if stated and one_line(stated) != one_line(title) else Read(title, rest)
+
+
+def _html(content: bytes) -> Read:
+    trafilatura: Any = optional("trafilatura", EXTRA)
+    try:
+        text = trafilatura.extract(content, include_comments=False, include_tables=True, favor_recall=True)
+        text = text or trafilatura.html2txt(content)
+        about = trafilatura.extract_metadata(content)
+    except Exception as error:  # of whatever kind the parser has for a broken page
+        raise ValueError(f"no HTML that can be read ({type(error).__name__}: {error})") from error
+    return Read(about.title or "" if about is not None else "", text or "")
+
+
+def _pdf(path: Path) -> Read:
+    pypdf: Any = optional("pypdf", EXTRA)
+    try:
+        reader = pypdf.PdfReader(path)
+        if reader.is_encrypted and not reader.decrypt(""):
+            raise ValueError("a PDF that asks for a password")
+        text = "\n\n".join(page.extract_text() for page in reader.pages)
+        title = str((reader.metadata.title if reader.metadata is not None else None) or "")
+    except ValueError:
+        raise
+    except Exception as error:  # of whatever kind the parser has for a broken file
+        raise ValueError(f"no PDF that can be read ({type(error).__name__}: {error})") from error
+    return Read(title, text)
+
+
+def _docx(path: Path) -> Read:
+    docx: Any = optional("docx", EXTRA)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if sum(part.file_size for part in archive.infolist()) > MOST_UNPACKED:
+                raise ValueError(f"a docx that unpacks to more than {MOST_UNPACKED >> 20} MB")
+        document = docx.Document(path)
+        blocks = [_block(block) for block in document.iter_inner_content()]
+        title = str(document.core_properties.title or "")
+    except ValueError:
+        raise
+    except Exception as error:  # of whatever kind the parser has for a broken file
+        raise ValueError(f"no docx that can be read ({type(error).__name__}: {error})") from error
+    return Read(title, "\n\n".join(block for block in blocks if block.strip()))
+
+
+def _block(block: Any) -> str:  # noqa: ANN401  python-docx has no types
+    """A paragraph, a heading marked as in Markdown, or the rows of a table with bars between their cells."""
+    if hasattr(block, "rows"):
+        return "\n".join(
+            "| " + " | ".join(" ".join(cell.text.split()) for cell in row.cells) + " |" for row in block.rows
+        )
+    style = str(getattr(block.style, "name", "") or "")
+    return f"## {block.text}" if style.startswith(("Heading", "Title")) and block.text.strip() else str(block.text)
