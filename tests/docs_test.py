@@ -16,7 +16,8 @@ from questwell.cli.codes import ExitCode
 from questwell.recipes.generate.config import MAY_CHANGE, PRESETS, Config
 from questwell.retrieval.corpora.corpus import BUILT_IN
 from questwell.retrieval.corpora.fields import IDS, TEXTS, TITLES
-from questwell.retrieval.corpora.forms import BY_SUFFIX, DOCUMENTS
+from questwell.retrieval.corpora.forms import BY_SUFFIX
+from questwell.retrieval.corpora.forms import DOCUMENTS as DOCUMENT_FORMS
 from questwell.store.migrations import migrate
 from questwell.training.metrics import MEANINGS
 from questwell.types.game import Reason
@@ -129,7 +130,7 @@ def test_runs_md_tells_codes_reasons_tables_and_what_may_change() -> None:
 def test_corpora_md_tells_formats_and_built_in_ones() -> None:
     written = text("docs/corpora.md")
     assert [name for name in (*BUILT_IN, *IDS, *TITLES, *TEXTS) if f"`{name}`" not in written] == []
-    assert [suffix for suffix, form in BY_SUFFIX.items() if form in DOCUMENTS and suffix not in written] == []
+    assert [suffix for suffix, form in BY_SUFFIX.items() if form in DOCUMENT_FORMS and suffix not in written] == []
 
 
 def test_training_md_defines_every_metric() -> None:
