@@ -28,6 +28,7 @@ from dataclasses import dataclass, field, replace
 
 from report import heading, write
 
+from questwell.agents.judging import judge_opening
 from questwell.agents.prompts import Prompts
 from questwell.agents.proposer import FreeProposer
 from questwell.agents.protocol import Finish, Limits, Search, Tags, write_tags
@@ -165,9 +166,7 @@ def players() -> Players:
     prompts = Prompts()
     proposer = FreeProposer(prompts, Tags(proposing=True), Budget(20, forced_last_turn=True), Limits())
     solver = FreeSolver(prompts, Tags(), Budget(20), Limits())
-    return Players(
-        proposer, solver, Judge(lambda q, r, a: prompts.messages("judge", question=q, reference=r, answer=a))
-    )
+    return Players(proposer, solver, Judge(judge_opening(prompts)))
 
 
 @dataclass(frozen=True)

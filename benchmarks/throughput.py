@@ -53,7 +53,7 @@ from questwell.llm.pretrained import Pretrained, load
 from questwell.recipes.runs.config import resolve
 from questwell.recipes.train.config import TOY, TrainConfig
 from questwell.recipes.train.setup import open_train_setup
-from questwell.scoring.answers import exact_match
+from questwell.scoring.squad import exact_match
 from questwell.toy.model import toy_model, toy_tokenizer
 from questwell.toy.world import PROMPTS
 from questwell.training.algorithms.grpo import GRPO

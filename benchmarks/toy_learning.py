@@ -24,7 +24,7 @@ from questwell.recipes.runs.config import resolve
 from questwell.recipes.train.config import TOY, TrainConfig
 from questwell.recipes.train.loop import train
 from questwell.recipes.train.setup import TrainSetup, make_algorithm, make_options, open_train_setup
-from questwell.scoring.answers import exact_match
+from questwell.scoring.squad import exact_match
 from questwell.toy.world import ToyQuestion, ToyWorld
 from questwell.training.curves import draw
 from questwell.training.metrics import Metrics, read_metrics

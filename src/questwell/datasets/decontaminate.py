@@ -8,8 +8,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 
 from questwell.scoring.answers import normalise
+from questwell.scoring.functional import is_functional
+from questwell.scoring.words import is_unspaced
+from questwell.scoring.words import words as words_of
 from questwell.types.dataset import Item
 from questwell.types.evaluation import Question
 
@@ -17,11 +21,9 @@ NGRAM = 8
 """Words. GPT-3's 13 (Brown et al. 2020, appendix C) is longer than most multi-hop questions."""
 SHARED = 0.6
 """Of a benchmark question's content words, from which the same answer makes an overlap."""
-_EMPTY = frozenset(
-    "about after also and are been before both but can could did does for from had has have her his how into its many "  # noqa: SIM905
-    "more most much name named not one only other over than that their them then there these they this those under was "
-    "were what when where which while who whom whose why will with would year years".split()
-)
+_TELLING = 3
+"""Content words that a run must have: "what is the name of the one who was" is in many questions."""
+_ARTICLES = frozenset({"a", "an", "the"})
 
 
 class Sign(StrEnum):
@@ -51,13 +53,14 @@ def overlaps(items: Iterable[Item], questions: Sequence[Question], *, words: int
     Args:
         items: read in their question and the queries of their intended steps.
         questions: of any benchmarks.
-        words: length of a run, articles not counted; a benchmark question that is shorter counts as one run.
+        words: length of a run, articles not counted; a benchmark question that is shorter counts as one run. Two
+            characters of a script without spaces count as a word.
     """
     runs = _runs(questions, words)
     by_answer: dict[str, list[tuple[Question, frozenset[str]]]] = defaultdict(list)
     for question in questions:
         content = _content(question.question)
-        for answer in {normalise(answer) for answer in question.answers} - {""}:
+        for answer in {_answer(answer) for answer in question.answers} - {""}:
             by_answer[answer].append((question, content))
     return [found for item in items for found in (*_by_run(item, runs), *_by_answer(item, by_answer))]
 
@@ -66,10 +69,13 @@ def _runs(questions: Sequence[Question], words: int) -> dict[int, dict[tuple[str
     """Runs of words by their length: `words`, or fewer for a question that has no more."""
     runs: dict[int, dict[tuple[str, ...], list[Question]]] = defaultdict(lambda: defaultdict(list))
     for question in questions:
-        tokens = normalise(question.question).split()
-        length = min(words, len(tokens))
-        if length >= 3:  # "Who is he?" is in too many questions to say anything
-            for run in dict.fromkeys(_ngrams(tokens, length)):
+        tokens = _tokens(question.question)
+        unspaced = 2 * sum(map(is_unspaced, tokens)) > len(tokens)
+        length = min(2 * words if unspaced else words, len(tokens))
+        if length < 3:  # "Who is he?" is in too many questions to say anything
+            continue
+        for run in dict.fromkeys(_ngrams(tokens, length)):
+            if sum(not is_functional(word) for word in run) >= min(_TELLING, length - 1):
                 runs[length][run].append(question)
     return runs
 
@@ -77,7 +83,7 @@ def _runs(questions: Sequence[Question], words: int) -> dict[int, dict[tuple[str
 def _by_run(item: Item, runs: dict[int, dict[tuple[str, ...], list[Question]]]) -> list[Overlap]:
     found: dict[tuple[str, str], Overlap] = {}
     for text in (item.question, *(step.query for step in item.steps)):
-        tokens = normalise(text).split()
+        tokens = _tokens(text)
         for length, known in runs.items():
             for run in _ngrams(tokens, length):
                 for question in known.get(run, ()):
@@ -89,7 +95,7 @@ def _by_run(item: Item, runs: dict[int, dict[tuple[str, ...], list[Question]]]) 
 def _by_answer(item: Item, by_answer: dict[str, list[tuple[Question, frozenset[str]]]]) -> list[Overlap]:
     ours = _content(" ".join((item.question, *(step.query for step in item.steps))))
     found: dict[tuple[str, str], Overlap] = {}
-    for answer in dict.fromkeys(normalise(answer) for answer in (item.answer, *item.aliases)):
+    for answer in dict.fromkeys(_answer(answer) for answer in (item.answer, *item.aliases)):
         for question, theirs in by_answer.get(answer, ()):
             shared = ours & theirs
             if theirs and len(shared) >= SHARED * len(theirs):
@@ -104,5 +110,23 @@ def _ngrams(tokens: Sequence[str], length: int) -> Iterable[tuple[str, ...]]:
 
 
 def _content(text: str) -> frozenset[str]:
-    """Words that say what a question is about; in a script without spaces, what stands between punctuation."""
-    return frozenset(word for word in normalise(text).split() if len(word) > 2 and word not in _EMPTY)
+    """Words that say what a question is about; in scripts without spaces, pairs of characters."""
+    tokens = _tokens(text)
+    spaced = {word for word in tokens if len(word) > 2 and not is_functional(word)}
+    pairs = {
+        one + other
+        for one, other in pairwise(tokens)
+        if is_unspaced(one + other) and not is_functional(one) and not is_functional(other)
+    }
+    return frozenset(spaced | pairs)
+
+
+def _tokens(text: str) -> list[str]:
+    return [word for word in words_of(text) if word not in _ARTICLES]
+
+
+def _answer(text: str) -> str:
+    """The words of an answer; a leading article makes no difference here, where a report is made."""
+    plain = normalise(text)
+    first, _, rest = plain.partition(" ")
+    return rest if rest and first in _ARTICLES else plain

@@ -1,3 +1,5 @@
+import pytest
+
 from questwell.datasets.conftest import MakeItem
 from questwell.datasets.decontaminate import Sign, overlaps
 from questwell.types.evaluation import Question
@@ -54,3 +56,32 @@ def test_length_of_a_run_decides(make_item: MakeItem) -> None:
     item = make_item(0, question="Where did the architect of the Blue Mosque of Veltheim die?")
     assert [f.sign for f in overlaps([item], [PLANTED], words=6)] == [Sign.NGRAM]
     assert overlaps([item], [PLANTED], words=8) == []
+
+
+@pytest.mark.parametrize(
+    ("question", "ours", "theirs"),
+    [
+        ("古い塩の道の北の端にある港町はどこですか？", "ロデン", "ロデン市"),
+        ("旧盐路北端的港口城市叫什么名字？", "洛登", "洛登市"),
+        ("เมืองท่าทางเหนือสุดของเส้นทางเกลือชื่ออะไร", "โลเดน", "เมืองโลเดน"),
+    ],
+)
+def test_a_planted_question_without_spaces_is_found(make_item: MakeItem, question: str, ours: str, theirs: str) -> None:
+    item = make_item(0, question=question, answer=ours)
+    assert [f.sign for f in overlaps([item], [Question("b1", question, (theirs,), "bench")])] == [Sign.NGRAM]
+
+
+def test_the_same_answer_without_spaces(make_item: MakeItem) -> None:
+    item = make_item(0, question="北端にある港町は、古い塩の道ではどこですか。", answer="ロデン")
+    other = make_item(1, question="南の島で灯台を設計した技師は誰ですか。", answer="ロデン")
+    planted = Question("b1", "古い塩の道の北端にある港町はどこですか？", ("ロデン",), "bench")
+    assert [(f.item_id, f.sign) for f in overlaps([item, other], [planted], words=20)] == [
+        ("r-s00000", Sign.ANSWER_PAIR)
+    ]
+
+
+def test_a_run_of_function_words_is_no_overlap(make_item: MakeItem) -> None:
+    planted = Question("b", "What is the name of the one who was in the Blue Mosque?", ("X",), "b")
+    item = make_item(0, question="What is the name of the one who was in Veltheim castle?")
+    assert overlaps([item], [planted]) == []
+    assert overlaps([item], [Question("c", "何年に建てられたのですか", ("X",), "b")]) == []

@@ -62,3 +62,28 @@ def test_without_the_extra_it_says_so(make_item: MakeItem, monkeypatch: pytest.M
     with pytest.raises(ConfigError, match=r"questwell\[datasets\]"):
         deduplicate([make_item(0), make_item(1)])
     assert len(deduplicate([make_item(0), make_item(1)], threshold=None)[0]) == 2
+
+
+def test_another_number_or_name_makes_another_question(make_item: MakeItem) -> None:
+    template = "In which year was the old stone bridge {} over the northern river first opened to public traffic?"
+    for one, other in (("number 12", "number 13"), ("of Ostia", "of Quillan")):
+        items = [make_item(n, question=template.format(what), answer="1900") for n, what in enumerate((one, other))]
+        assert len(deduplicate(items)[0]) == 2
+    reworded = template.replace("first opened to public", "opened to the public")
+    items = [
+        make_item(n, question=form.format("number 12"), answer="1900") for n, form in enumerate((template, reworded))
+    ]
+    assert len(deduplicate(items)[0]) == 1
+
+
+def test_one_template_filled_in_often_costs_no_comparison(make_item: MakeItem, monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[object] = []
+    real = similarity
+    monkeypatch.setattr(
+        "questwell.datasets.dedup.similarity", lambda one, other: compared.append(1) or real(one, other)
+    )
+    template = "In which year was the old stone bridge number {} over the northern river opened to traffic?"
+    for answer in ("{}", "1900"):
+        items = [make_item(n, question=template.format(n), answer=answer.format(n)) for n in range(1000)]
+        assert len(deduplicate(items)[0]) == 1000
+    assert compared == []

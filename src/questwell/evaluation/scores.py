@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from statistics import fmean
 
 from questwell.evaluation.statistics import Comparison, Estimate, bootstrap, compare, estimate, kappa
-from questwell.scoring.answers import exact_match, f1
 from questwell.scoring.pass_at_k import avg_at_k, pass_at_k
+from questwell.scoring.squad import exact_match, f1
 from questwell.types.evaluation import Question
 from questwell.types.game import Label
 from questwell.types.trajectory import StopReason

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from questwell.evaluation.scores import Attempted, Scored, agreement, best_f1, compare_systems, summarise, values
-from questwell.scoring.answers import exact_match
+from questwell.scoring.squad import exact_match
 from questwell.types.evaluation import Question
 from questwell.types.game import Label
 from questwell.types.trajectory import StopReason

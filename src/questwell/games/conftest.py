@@ -60,7 +60,9 @@ class Table:
         self._players = Players(
             FreeProposer(PROMPTS, Tags(proposing=True), Budget(proposer_turns, forced_last_turn=True), Limits()),
             FreeSolver(PROMPTS, Tags(), Budget(solver_turns), Limits()),
-            Judge(lambda question, reference, answer: (Message("user", f"{question}|{reference}|{answer}"),)),
+            Judge(
+                lambda question, references, answer: (Message("user", f"{question}|{' / '.join(references)}|{answer}"),)
+            ),
         )
 
     def proposes(self, index: int, *answers: Answer) -> "Table":

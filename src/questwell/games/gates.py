@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from questwell.agents.reader import Reader
 from questwell.agents.session import Sessions
 from questwell.errors import ContextOverflow, LLMError, RetrievalError
-from questwell.scoring.answers import contains, normalise
+from questwell.scoring.answers import contains
 from questwell.scoring.exact import AnswerJudge
 from questwell.types.corpus import Passage
 from questwell.types.game import Gate, GateOutcome, GateResult, Judgement, Label, Place, Reason
@@ -219,11 +219,8 @@ def _unusable(judgement: Judgement) -> tuple[GateOutcome, str]:
 
 
 def leak(question: str, references: Iterable[str]) -> str | None:
-    """Which answer stands in the question, as a sentence; None when none does. Case does not matter."""
+    """Which answer stands in the question, as a sentence; None when none does: by whole words, case aside."""
     for reference in references:
         if contains(question, reference):
             return f"the question holds its answer {reference!r}"
-        bare = normalise(reference)
-        if len(bare) > 3 and bare in normalise(question):  # inside a longer word: "Marwoodian" tells Marwood
-            return f"the question holds its answer {reference!r} inside a word"
     return None

@@ -69,7 +69,9 @@ class Scripted:
 
 
 def judge() -> Judge:
-    return Judge(lambda question, reference, answer: (Message("user", f"{question}|{reference}|{answer}"),))
+    return Judge(
+        lambda question, references, answer: (Message("user", f"{question}|{' / '.join(references)}|{answer}"),)
+    )
 
 
 async def checked(
@@ -224,7 +226,8 @@ async def test_noise_is_shuffled_in_and_fixed_by_the_seed() -> None:
 def test_a_leaked_answer() -> None:
     assert leak("Where was Elsa born, in QUILLAN?", ("Quillan",))
     assert leak("首都は東京ですか", ("東京",))
-    assert leak("What did the Marwoodian school teach?", ("Marwood",))
+    assert leak("Пётр Иванович", ("Иван",)) is None
+    assert leak("Was the editor written in C++?", ("C",)) is None
     assert leak("Which alias, E. Marwood?", ("Elsa", "E. Marwood"))
     assert leak("Which number lies between 11 and 13?", ("12",)) is None
     assert leak("Who was it in 1912?", ("12",)) is None
@@ -235,7 +238,7 @@ def test_a_leaked_answer() -> None:
 def test_a_question_around_its_answer_always_leaks(before: str, answer: str, after: str) -> None:
     from questwell.scoring.answers import normalise
 
-    if normalise(answer):
+    if normalise(answer) and not set("*_⁻") & set(before + answer + after):  # emphasis may close in another part
         assert leak(f"{before} {answer} {after}", (answer,))
 
 

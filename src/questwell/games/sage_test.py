@@ -58,7 +58,7 @@ async def test_too_easy_then_mended() -> None:
 
 
 async def test_nobody_right_then_mended() -> None:
-    table = Table().proposes(0, "<search>Elsa Marwood", pair(answer="in 1881")).solves(0, *[wrong(3, "1882")] * 4)
+    table = Table().proposes(0, "<search>Elsa Marwood", pair(answer="1881")).solves(0, *[wrong(3, "1882")] * 4)
     table.proposes(1, pair()).solves(1, *[right(2)] * 4)
     played = await table.play()
     assert isinstance(played, Accepted)

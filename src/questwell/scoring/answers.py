@@ -1,62 +1,57 @@
-"""Comparing a short answer with the reference: normalisation, exact match, token F1."""
+"""Whether two texts are the same, or one stands in the other, by their words: for verdicts, leaks and duplicates.
+
+Nothing that carries meaning is erased (`scoring/words.py`). What may mean the same in other words is for a judge.
+"""
 
 import re
-import string
-import unicodedata
-from collections import Counter
 from collections.abc import Iterable
-from functools import lru_cache
 
-_ARTICLES = re.compile(r"\b(a|an|the)\b")
-_PUNCTUATION = str.maketrans("", "", string.punctuation)
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+from questwell.scoring.words import words
+
+_ARTICLES = frozenset({"a", "an", "the"})
+_HANGUL = re.compile("[\uac00-\ud7a3]+")
 
 
-@lru_cache(maxsize=8192)
 def normalise(text: str) -> str:
-    """`text` in lower case without punctuation, articles and extra spaces.
-
-    The rules of the SQuAD evaluation (Rajpurkar et al. 2016, arXiv:1606.05250), after Unicode NFKC, so that
-    full-width and composed forms compare equal.
-    """
-    lowered = unicodedata.normalize("NFKC", text).lower().translate(_PUNCTUATION)
-    return " ".join(_ARTICLES.sub(" ", lowered).split())
+    """The words of `text` with single spaces: equal for texts that are the same but for case and punctuation."""
+    return " ".join(words(text))
 
 
-def exact_match(answer: str, references: Iterable[str]) -> bool:
-    """Whether `answer` equals one of `references` after normalisation; an empty answer never does."""
-    normalised = normalise(answer)
-    return bool(normalised) and any(normalised == normalise(reference) for reference in references)
+def same(answer: str, references: Iterable[str]) -> bool:
+    """Whether `answer` has the same words as one of `references`; an answer without a word never does."""
+    given = words(answer)
+    return bool(given) and any(given == words(reference) for reference in references)
 
 
-def f1(answer: str, reference: str) -> float:
-    """Harmonic mean of token precision and recall after normalisation, in [0, 1]; 0 when either is empty."""
-    ours, theirs = normalise(answer).split(), normalise(reference).split()
-    common = sum((Counter(ours) & Counter(theirs)).values())
-    return 2 * common / (len(ours) + len(theirs)) if common else 0.0
+def matches(answer: str, references: Iterable[str]) -> bool:
+    """As `same`, a leading article aside, where no judge can be asked. "The A" is "A", but "A" is not empty."""
+    given = _bare(answer)
+    return bool(given) and any(given == _bare(reference) for reference in references)
 
 
 def contains(text: str, answer: str) -> bool:
-    """Whether the words of `answer` stand in `text`, in order and side by side, after normalisation.
+    """Whether the words of `answer` stand in `text`, in order and next to each other.
 
-    Scripts without spaces are compared as plain substrings: their words cannot be told apart here. Numbers must be the
-    same: normalised, "3.5" reads like "35".
+    Korean puts particles behind a word, so its last word may go on there.
     """
-    needle, haystack = normalise(answer), normalise(text)
-    if not needle or not numbers(answer) <= numbers(text):
+    needle, haystack = words(answer), words(text)
+    if not needle:
         return False
-    if needle.isascii():
-        return f" {needle} " in f" {haystack} "
-    return needle in haystack
+    *first, last = needle
+    goes_on = _HANGUL.fullmatch(last) is not None
+    length = len(needle)
+    return any(
+        list(haystack[at : at + length - 1]) == first
+        and (haystack[at + length - 1] == last or (goes_on and haystack[at + length - 1].startswith(last)))
+        for at in range(len(haystack) - length + 1)
+    )
 
 
 def numbers(text: str) -> frozenset[str]:
     """The numbers written in digits in `text`, without thousands separators and leading zeros."""
-    folded = unicodedata.normalize("NFKC", text)
-    return frozenset(_plain(match) for match in _NUMBER.findall(folded))
+    return frozenset(word.lstrip("0") or "0" for word in words(text) if word.lstrip("+-")[:1].isdigit())
 
 
-def _plain(number: str) -> str:
-    grouped = re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d+)?", number)
-    plain = number.replace(",", "") if grouped else number
-    return plain.lstrip("0") or "0"
+def _bare(text: str) -> tuple[str, ...]:
+    found = words(text)
+    return found[1:] if len(found) > 1 and found[0] in _ARTICLES else found

@@ -2,8 +2,8 @@
 
 from typing import Protocol
 
-from questwell.scoring.answers import exact_match
-from questwell.scoring.judge import Complete
+from questwell.scoring.answers import matches
+from questwell.scoring.judge import Complete, decide_unasked
 from questwell.types.game import Judgement, Label
 
 
@@ -18,7 +18,7 @@ class AnswerJudge(Protocol):
 
 
 class ExactJudge:
-    """Normalised exact match alone: for short answers of a closed vocabulary, and where no model may judge."""
+    """Same words or same number, or it is wrong: for short answers of a closed vocabulary, and without a model."""
 
     async def judge(
         self, question: str, references: tuple[str, ...], answer: str | None, complete: Complete
@@ -26,4 +26,11 @@ class ExactJudge:
         """Right or wrong; never unscored, and no call is made."""
         if answer is None or not answer.strip():
             return Judgement(Label.WRONG, "no_answer")
-        return Judgement(Label.RIGHT if exact_match(answer, references) else Label.WRONG, "exact_match")
+        return judge_exactly(references, answer)
+
+
+def judge_exactly(references: tuple[str, ...], answer: str) -> Judgement:
+    """Right or wrong without a model; a leading article makes no difference."""
+    if decided := decide_unasked(references, answer):
+        return decided
+    return Judgement(Label.RIGHT if matches(answer, references) else Label.WRONG, "exact_match")

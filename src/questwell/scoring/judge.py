@@ -1,4 +1,4 @@
-"""Judging one answer: numbers and exact match first, then a strict LLM judge that fails closed."""
+"""Judging one answer: what needs no judge first, then a strict LLM judge that fails closed."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -8,11 +8,15 @@ from questwell.errors import LLMError
 from questwell.llm.client import Completion, Message, Request
 from questwell.llm.json_replies import json_value, said
 from questwell.llm.speech import spoken
-from questwell.scoring.answers import exact_match, numbers
+from questwell.scoring.answers import same
+from questwell.scoring.quantities import compare_numbers
 from questwell.types.game import Judgement, Label
 
 Complete = Callable[[Request], Awaitable[Completion]]
 """The judge model's line: a session's `complete`."""
+
+Opening = Callable[[str, tuple[str, ...], str], tuple[Message, ...]]
+"""(question, references, answer) to the messages of the judge's prompt."""
 
 _STATED = re.compile(r"^\W*verdict\W*\b(\w+)\W*$", re.MULTILINE)
 _YES_NO = {"yes": True, "true": True, "no": False, "false": False}
@@ -26,8 +30,7 @@ _SCHEMA = (
 class Judge:
     """Decides whether an answer means the same as the reference."""
 
-    opening: Callable[[str, str, str], tuple[Message, ...]]
-    """(question, reference, answer) to the messages of the judge's prompt."""
+    opening: Opening
     structured: bool = False
     """Ask for the verdict under a JSON schema: for small models."""
     asks: int = 2
@@ -35,7 +38,7 @@ class Judge:
     max_tokens: int = 4096
     """Of a reply, thoughts included."""
     always: bool = False
-    """Ask the model of every answer that there is, also where numbers or an exact match decide."""
+    """Ask the model about every answer, also where the same words or numbers decide."""
 
     async def judge(
         self, question: str, references: tuple[str, ...], answer: str | None, complete: Complete
@@ -43,13 +46,9 @@ class Judge:
         """The judgement of `answer`; ERRORED when the judge model failed, UNSCORED when it said nothing usable."""
         if answer is None or not answer.strip():
             return Judgement(Label.WRONG, "no_answer")
-        if not self.always and _other_numbers(
-            answer, references
-        ):  # before the match, which drops points: 3.5 is not 35
-            return Judgement(Label.WRONG, "numbers", "no number of the reference is in the answer")
-        if not self.always and exact_match(answer, references):
-            return Judgement(Label.RIGHT, "exact_match")
-        messages = self.opening(question, " / ".join(references), answer)
+        if not self.always and (decided := decide_unasked(references, answer)):
+            return decided
+        messages = self.opening(question, references, answer)
         reply = ""
         for ask in range(self.asks):
             request = Request(
@@ -92,10 +91,16 @@ def verdict(reply: str) -> bool | None:
     return None
 
 
-def _other_numbers(answer: str, references: tuple[str, ...]) -> bool:
-    """Whether every reference holds numbers and `answer` holds numbers, none of them in common.
+def decide_unasked(references: tuple[str, ...], answer: str) -> Judgement | None:
+    """What needs no model: the same words as a reference, or plain numbers on both sides; None for all else.
 
-    A small judge forgives a wrong year; arithmetic does not.
+    A small judge forgives a wrong year; arithmetic does not. The method says that no judge was asked.
     """
-    given = numbers(answer)
-    return bool(given) and all((wanted := numbers(reference)) and not wanted & given for reference in references)
+    if same(answer, references):
+        return Judgement(Label.RIGHT, "exact_match")
+    compared = [compare_numbers(answer, reference) for reference in references]
+    if True in compared:
+        return Judgement(Label.RIGHT, "numbers", "the same number")
+    if compared and all(equal is False for equal in compared):
+        return Judgement(Label.WRONG, "numbers", "another number")
+    return None

@@ -7,8 +7,8 @@ from questwell.scoring.judge import Judge, verdict
 from questwell.types.game import Judgement, Label
 
 
-def opening(question: str, reference: str, answer: str) -> tuple[Message, ...]:
-    return (Message("user", f"{question}|{reference}|{answer}"),)
+def opening(question: str, references: tuple[str, ...], answer: str) -> tuple[Message, ...]:
+    return (Message("user", f"{question}|{'|'.join(references)}|{answer}"),)
 
 
 async def judged(
@@ -57,9 +57,31 @@ async def test_no_answer_is_wrong(answer: str | None) -> None:
 
 
 async def test_another_number_is_wrong_without_asking() -> None:
-    judgement = await judged("in 1882", references=("1881", "November 1881"))
-    assert judgement.label is Label.WRONG
+    judgement = await judged("1882", references=("1881", "1880"))
+    assert (judgement.label, judgement.method) == (Label.WRONG, "numbers")
+    same = await judged("1.5 million", references=("1,500,000",))
+    assert (same.label, same.method) == (Label.RIGHT, "numbers")
     assert (await judged("sometime in 1881", "verdict: yes", references=("November 1881",))).label is Label.RIGHT
+
+
+@pytest.mark.parametrize(
+    ("answer", "reference"),
+    [
+        ("40 °C", "-40 °C"),
+        ("C", "C++"),
+        ("Vitamin", "Vitamin A"),
+        ("version 15", "version 1.5"),
+        ("plan", "Plan A"),
+        ("105", "10⁵"),
+        ("$5", "5%"),
+        ("in 1882", "1881"),
+        ("Four gold medals in 1936", "4"),
+    ],
+)
+@pytest.mark.parametrize(("reply", "label"), [("verdict: yes", Label.RIGHT), ("verdict: no", Label.WRONG)])
+async def test_what_may_mean_the_same_or_not_is_asked(answer: str, reference: str, reply: str, label: Label) -> None:
+    judgement = await judged(answer, reply, references=(reference,))
+    assert (judgement.label, judgement.method) == (label, "llm")
 
 
 async def test_a_number_is_wrong_only_if_no_reference_allows_it() -> None:
@@ -73,9 +95,10 @@ async def test_it_is_asked_again_with_another_seed_and_without_chance() -> None:
     assert [(request.seed, request.temperature) for request in llm.requests] == [(0, 0.0), (1, 0.0)]
 
 
-@pytest.mark.parametrize(("answer", "reference"), [("35", "3.5"), ("1-2", "12"), ("18 81", "1881")])
-async def test_a_number_does_not_match_another_that_has_the_same_digits(answer: str, reference: str) -> None:
-    assert (await judged(answer, references=(reference,))).label is Label.WRONG
+async def test_a_number_does_not_match_another_that_has_the_same_digits() -> None:
+    assert (await judged("35", references=("3.5",))).method == "numbers"
+    for answer, reference in (("1-2", "12"), ("18 81", "1881")):
+        assert (await judged(answer, "verdict: no", references=(reference,))).method == "llm"
     assert (await judged("1043 m", references=("1,043 m.",))).method == "exact_match"
 
 

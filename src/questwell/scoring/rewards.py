@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from questwell.scoring.answers import exact_match, f1
+from questwell.scoring.exact import judge_exactly
 from questwell.scoring.judge import Complete, Judge
+from questwell.scoring.squad import f1
 from questwell.types.game import Judgement, Label
 
 
@@ -17,7 +18,7 @@ class RewardKind(StrEnum):
     """How answers are rewarded."""
 
     EM = "em"
-    """1 for an answer that equals a reference after normalisation, else 0."""
+    """1 for an answer that has a reference's words (case, punctuation and a leading article aside), else 0."""
     F1 = "f1"
     """Token overlap with the nearest reference after normalisation, in [0, 1]."""
     JUDGE = "judge"
@@ -48,15 +49,17 @@ class MatchReward:
     """Without a model: exact match, or F1."""
 
     soft: bool = False
-    """F1 in place of exact match. Whether the answer is right is told by exact match all the same."""
+    """F1 in place of exact match, which still says whether the answer is right."""
 
     async def reward(self, question: str, references: Sequence[str], answer: str | None) -> Rewarded:
         """What `answer` earns."""
         if answer is None or not answer.strip():
             return Rewarded(0.0, Judgement(Label.WRONG, "no_answer"))
-        right = exact_match(answer, references)
-        earned = max((f1(answer, reference) for reference in references), default=0.0) if self.soft else float(right)
-        return Rewarded(earned, Judgement(Label.RIGHT if right else Label.WRONG, "exact_match"))
+        judgement = judge_exactly(tuple(references), answer)
+        earned = float(judgement.label is Label.RIGHT)
+        if self.soft:
+            earned = max((f1(answer, reference) for reference in references), default=0.0)
+        return Rewarded(earned, judgement)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from questwell.agents import form
 from questwell.agents.tools import neutralise, show
 from questwell.retrieval.corpora.corpus import subject
-from questwell.scoring.answers import contains, exact_match
+from questwell.scoring.answers import contains, matches
 from questwell.staged.chain import Chain, Link
 from questwell.staged.moves import Moves
 from questwell.staged.phrases import as_phrase, can_be_replaced
@@ -158,7 +158,7 @@ def _end_key(chain: Chain) -> tuple[str, str, str]:
 def agrees(found: str, wanted: Span) -> bool:
     """Whether a short answer is the wanted one, at most with a few words around it."""
     references: Sequence[str] = (wanted.text, *wanted.aliases)
-    return exact_match(found, references) or (contains(found, wanted.text) and len(found) < 2 * len(wanted.text) + 8)
+    return matches(found, references) or (contains(found, wanted.text) and len(found) < 2 * len(wanted.text) + 8)
 
 
 def _question_problem(question: str, about: str, answer: str) -> str | None:

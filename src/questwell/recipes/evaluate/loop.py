@@ -25,8 +25,8 @@ from questwell.recipes.runs.config import Values, differences, resolve, resolve_
 from questwell.recipes.runs.ending import Ending
 from questwell.recipes.runs.recorder import Recorder
 from questwell.recipes.runs.signals import stopping_on_signals
-from questwell.scoring.answers import exact_match
 from questwell.scoring.judge import Judge
+from questwell.scoring.squad import exact_match
 from questwell.store.passage_refs import Json
 from questwell.store.reader import FILE_NAME, RunReader
 from questwell.store.records import Asked, RunInfo, Score, Scoring

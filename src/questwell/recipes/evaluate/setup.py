@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from questwell.agents.baselines import OneCall
+from questwell.agents.judging import judge_opening
 from questwell.agents.prompts import Prompts
 from questwell.agents.protocol import Functions, Limits, Tags
 from questwell.agents.rollout import Budget
 from questwell.agents.solver import FreeSolver, Solver
 from questwell.errors import RetrievalError
-from questwell.llm.client import LLM, Message
+from questwell.llm.client import LLM
 from questwell.llm.connect import ConnectOptions, connect_all
 from questwell.recipes.corpus.index import IndexProgress, open_index
 from questwell.recipes.corpus.search import open_elsewhere
@@ -115,10 +116,7 @@ def make_judge(config: JudgeConfig, prompts: Prompts) -> Judge | None:
     if config.judge == EXACT_MATCH:
         return None
 
-    def opening(question: str, reference: str, answer: str) -> tuple[Message, ...]:
-        return prompts.messages("judge", question=question, reference=reference, answer=answer)
-
-    return Judge(opening, structured=is_embedded(config.judge))
+    return Judge(judge_opening(prompts), structured=is_embedded(config.judge))
 
 
 def _open_retriever(config: EvalConfig, index_progress: IndexProgress | None) -> Retriever:

@@ -1,9 +1,10 @@
 """What a run plays with: the corpus it draws from and searches, the models, and the agents they drive."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from questwell.agents.judging import judge_opening
 from questwell.agents.prompts import Prompts
 from questwell.agents.proposer import FreeProposer
 from questwell.agents.protocol import Dialect, Functions, Limits, Tags
@@ -12,7 +13,7 @@ from questwell.agents.rollout import Budget
 from questwell.agents.solver import FreeSolver
 from questwell.games.gates import Gatekeeper
 from questwell.games.sage import Players
-from questwell.llm.client import LLM, Message
+from questwell.llm.client import LLM
 from questwell.llm.connect import ConnectOptions, connect_all
 from questwell.llm.prices import Price
 from questwell.recipes.corpus.index import IndexProgress, open_index
@@ -107,7 +108,7 @@ def make_players(config: Config, prompts: Prompts, styles: Mapping[Role, Style])
     searches = usual if config.proposer_searches is None else config.proposer_searches
     proposing = Budget(config.proposer_turns, searches, config.top_k, forced_last_turn=True)
     solving = Budget(config.solver_turns, config.solver_searches, config.top_k)
-    judge = Judge(_opening(prompts), structured=styles[Role.JUDGE] is Style.STAGED)
+    judge = Judge(judge_opening(prompts), structured=styles[Role.JUDGE] is Style.STAGED)
     reader = PromptedReader(prompts, structured=styles[Role.SOLVER] is Style.STAGED)
     return Players(
         proposer=StagedProposer(prompts, proposing)
@@ -123,13 +124,6 @@ def make_players(config: Config, prompts: Prompts, styles: Mapping[Role, Style])
 
 def _dialect(config: Config, *, proposing: bool) -> Dialect:
     return Functions(proposing) if config.protocol == "functions" else Tags(proposing)
-
-
-def _opening(prompts: Prompts) -> Callable[[str, str, str], tuple[Message, ...]]:
-    def messages(question: str, reference: str, answer: str) -> tuple[Message, ...]:
-        return prompts.messages("judge", question=question, reference=reference, answer=answer)
-
-    return messages
 
 
 def _style(config: Config, role: Role) -> Style:

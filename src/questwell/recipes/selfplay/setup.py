@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from questwell.agents.judging import judge_opening
 from questwell.agents.prompts import Prompts
 from questwell.agents.protocol import Limits, Tags
 from questwell.agents.reader import PromptedReader, Reader
@@ -17,7 +18,7 @@ from questwell.errors import ConfigError
 from questwell.games.answers import Answers, GroundedAnswers, KnownAnswer, ListedAnswers, Position
 from questwell.games.gates import Gatekeeper
 from questwell.games.ssp import Players
-from questwell.llm.client import LLM, Message
+from questwell.llm.client import LLM
 from questwell.llm.connect import ConnectOptions, connect
 from questwell.recipes.corpus.index import IndexProgress, open_index
 from questwell.recipes.runs.extras import check_extra
@@ -146,12 +147,8 @@ def make_trainer(config: Config, start: "Pretrained") -> "Trainer":
 
 def make_players(config: Config, prompts: Prompts, *, judged: bool) -> Players:
     """Both roles, and who verifies and judges."""
-
-    def opening(question: str, reference: str, answer: str) -> tuple[Message, ...]:
-        return prompts.messages("judge", question=question, reference=reference, answer=answer)
-
     limits = Limits(config.turn_tokens, config.temperature)
-    judge: AnswerJudge = Judge(opening) if judged else ExactJudge()
+    judge: AnswerJudge = Judge(judge_opening(prompts)) if judged else ExactJudge()
     reader: Reader = PromptedReader(prompts, max_tokens=min(_VERIFIER_TOKENS, config.turn_tokens))
     if config.corpus == TOY:
         from questwell.recipes.selfplay.toy import LookingReader

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from questwell.agents.judging import judge_opening
 from questwell.agents.prompts import Prompts
 from questwell.agents.protocol import Limits, Tags
 from questwell.agents.rollout import Budget
@@ -111,13 +112,9 @@ def make_solver(config: TrainConfig, prompts: Prompts) -> FreeSolver:
 
 def make_reward(kind: RewardKind, prompts: Prompts, judge: LLM | None) -> Reward:
     """What answers earn."""
-
-    def opening(question: str, reference: str, answer: str) -> tuple[Message, ...]:
-        return prompts.messages("judge", question=question, reference=reference, answer=answer)
-
     if judge is None:
         return MatchReward(soft=kind is RewardKind.F1)
-    return JudgeReward(Judge(opening, always=kind is RewardKind.JUDGE), judge.complete)
+    return JudgeReward(Judge(judge_opening(prompts), always=kind is RewardKind.JUDGE), judge.complete)
 
 
 def make_algorithm(config: TrainConfig) -> "Algorithm":

@@ -9,9 +9,9 @@ from functools import lru_cache
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from questwell.agents.judging import judge_opening
 from questwell.agents.prompts import Prompts
 from questwell.errors import ConfigError, Untrainable
-from questwell.llm.client import Message
 from questwell.llm.connect import connect
 from questwell.scoring.judge import Judge
 from questwell.scoring.rewards import JudgeReward, MatchReward, Reward, RewardKind
@@ -79,11 +79,7 @@ def rewards(kind: str, judge: str) -> Reward:
         return MatchReward(soft=kind == RewardKind.F1)
     if not judge:
         raise ConfigError(f"the reward {kind!r} asks a model: name one (judge)")
-    prompts = Prompts()
-
-    def opening(question: str, reference: str, answer: str) -> tuple[Message, ...]:
-        return prompts.messages("judge", question=question, reference=reference, answer=answer)
-
+    opening = judge_opening(Prompts())
     return JudgeReward(Judge(opening, always=kind == RewardKind.JUDGE), connect(judge).complete)
 
 

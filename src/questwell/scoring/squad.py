@@ -1,0 +1,49 @@
+"""Exact match and F1 as published results report them: SQuAD's rules. Only for reporting, for they lose meaning.
+
+"C++" equals "C" here, and "-40" equals "40". Verdicts, rewards and duplicates use `scoring/answers.py`.
+Languages written without spaces are compared by characters, as in MLQA's evaluation (Lewis et al. 2020,
+arXiv:1910.07475).
+"""
+
+import re
+import string
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable
+from functools import lru_cache
+
+from questwell.scoring.words import UNSPACED
+
+_ARTICLES = re.compile(r"\b(a|an|the)\b")
+_PIECE = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
+
+
+@lru_cache(maxsize=8192)
+def squad_tokens(text: str) -> tuple[str, ...]:
+    """The tokens of `text` in lower case without punctuation and articles.
+
+    The rules of the SQuAD evaluation (Rajpurkar et al. 2016, arXiv:1606.05250), after Unicode NFKC, so that
+    full-width and composed forms compare equal; punctuation of every script counts as such.
+    """
+    folded = unicodedata.normalize("NFKC", text).lower()
+    kept = "".join(character for character in folded if not _is_punctuation(character))
+    return tuple(_PIECE.findall(_ARTICLES.sub(" ", kept)))
+
+
+def exact_match(answer: str, references: Iterable[str]) -> bool:
+    """Whether `answer` has the tokens of one of `references`; an empty answer never does."""
+    tokens = squad_tokens(answer)
+    return bool(tokens) and any(tokens == squad_tokens(reference) for reference in references)
+
+
+def f1(answer: str, reference: str) -> float:
+    """Harmonic mean of token precision and recall, in [0, 1]; 0 when either is empty."""
+    ours, theirs = squad_tokens(answer), squad_tokens(reference)
+    common = sum((Counter(ours) & Counter(theirs)).values())
+    return 2 * common / (len(ours) + len(theirs)) if common else 0.0
+
+
+def _is_punctuation(character: str) -> bool:
+    if character.isascii():
+        return character in string.punctuation
+    return unicodedata.category(character).startswith("P")

@@ -1,0 +1,94 @@
+"""Text as a sequence of words that keeps what a word means: its sign, unit, symbol and letter.
+
+"-40" is one word and "40" another; so are "C++" and "C", "1.5" and "15", "A" is a word. What folds: letter case,
+spaces, quotation marks, kinds of dashes, punctuation between words, digits of other scripts, thousands separators.
+A script that is written without spaces gives one word per character.
+"""
+
+import re
+import unicodedata
+from functools import lru_cache
+
+UNSPACED = (
+    "\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u309f\u30a1-\u30fa\u30fc-\u30ff"
+    "\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+)
+"""Scripts written without spaces, as ranges of a character class: Thai, Lao, Tibetan, Burmese, Khmer, Kana, Han."""
+
+_SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
+_RAISED = re.compile("⁻?[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
+_FRACTION = re.compile("[¼-¾⅐-⅞]")
+_OWNED = str.maketrans("", "", "™®©℠")
+_EMPHASIS = re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1|(?<![\w*])\*(?=[^\s*])([^*]+)(?<=\S)\*(?![\w*])")
+_FOLDED = str.maketrans(
+    {
+        **dict.fromkeys("‘’‚‛ʼ`´", "'"),
+        **dict.fromkeys("“”„‟«»‹›「」『』《》〈〉〝〞〟", '"'),
+        **dict.fromkeys("‐‑‒–−﹣", "-"),
+        **dict.fromkeys("—―", " — "),  # between words, never a sign
+        "⁄": "/",
+        "٪": "%",
+        "٫": ".",
+        "٬": ",",
+        "ς": "σ",
+    }
+)
+
+
+def _marks() -> str:
+    r"""Combining marks as a character class: `\w` leaves out those that Indic and other scripts are spelt with."""
+    points = [point for point in range(0x300, 0x20D0) if unicodedata.category(chr(point)).startswith("M")]
+    return "".join(map(chr, points)) + "\ufe20-\ufe2f"
+
+
+_LETTER = rf"(?:[^\W_{UNSPACED}]|[{_marks()}])"
+_UNIT = r"(?:[kcm]?m|[km]?g|[mk]?l|ft|mph|[kmgt]?hz|[kmgt]?b|[kmg]?w)"
+_GROUPED = r"\d{1,3}(?:,\d{2,3})*,\d{3}(?!\d)"
+_WORD = re.compile(
+    rf"(?P<number>(?:(?<![\w)\]\"'%°])[-+])?(?:{_GROUPED}|\d+)(?:\.\d+)*(?:\^-?\d+)?"
+    rf"(?:(?!{_LETTER})|(?={_UNIT}(?!{_LETTER}))))"
+    rf"|(?P<word>(?:(?<![\w.)\]])\.)?(?:{_LETTER}{{1,2}}-(?!\w)|{_LETTER}+[+#]*))"  # .NET, B-, C++
+    rf"|(?P<unspaced>[{UNSPACED}])"
+    r"|(?P<between>(?<=\d)[-/:.,](?=\d))"
+    r"|(?P<symbol>[^\w\s])"
+)
+_PUNCTUATION = frozenset({"Pc", "Pd", "Pe", "Pf", "Pi", "Po", "Ps", "Cc", "Cf"})
+_MEANT = frozenset("%&@*#§‰′″")
+"""Punctuation by its Unicode category that means something."""
+
+
+@lru_cache(maxsize=16384)
+def words(text: str) -> tuple[str, ...]:
+    """The words of `text`, folded. Equal sequences mean the same; unequal ones may."""
+    found: list[str] = []
+    for match in _WORD.finditer(fold(text)):
+        word = match.group()
+        if match.lastgroup == "number":
+            found.append(word.replace(",", ""))
+        elif match.lastgroup != "symbol" or word in _MEANT or unicodedata.category(word) not in _PUNCTUATION:
+            found.append(word)
+    return tuple(found)
+
+
+def fold(text: str) -> str:
+    """`text` in lower case, without emphasis, with one form of each quotation mark, dash and digit; `⁵` is `^5`."""
+    text = _EMPHASIS.sub(lambda found: found[2] or found[3], text.translate(_OWNED))
+    text = _FRACTION.sub(lambda found: " " + unicodedata.normalize("NFKC", found.group()), text)
+    text = _RAISED.sub(lambda found: "^" + found.group().translate(_SUPERSCRIPT), text)
+    text = unicodedata.normalize("NFKC", text).lower().translate(_FOLDED)
+    if not text.isascii():
+        text = "".join(_digit(character) for character in text)
+    return text
+
+
+def is_unspaced(text: str) -> bool:
+    """Whether `text` holds a character of a script that is written without spaces."""
+    return _UNSPACED.search(text) is not None
+
+
+_UNSPACED = re.compile(f"[{UNSPACED}]")
+
+
+def _digit(character: str) -> str:
+    value = unicodedata.decimal(character, None)
+    return character if value is None else str(value)
