@@ -46,7 +46,7 @@ def test_index_makes_vectors_once_and_says_whose(corpus: Path, tmp_path: Path) -
     made = call(*flags)
     assert made.exit_code == 0, made.output
     assert "Vectors: wordllama-l2-supercat-256" in made.stdout and "Embedding" in made.stderr
-    again = call(*flags, "--two-legs", "--json")
+    again = call(*flags, "--dense-candidates", "--json")
     assert json.loads(again.stdout)["embedder"] == "wordllama-l2-supercat-256"
     assert "Embedding" not in again.stderr
     assert list(tmp_path.glob("vectors/*/neighbours.40.usearch"))
