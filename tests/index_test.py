@@ -88,7 +88,7 @@ def test_another_index_no_index_and_bad_files_are_refused_and_change_nothing(
         ((corpus, "--upsert", bad), 1, "bad.jsonl, line 2"),
         ((corpus, "--upsert", tmp_path / "nowhere.jsonl"), 2, "nowhere.jsonl"),
         ((corpus, "--delete", tmp_path / "nowhere.txt"), 2, "cannot be read: No such file"),
-        ((corpus, "--delete", tmp_path / "latin.txt"), 2, "no UTF-8"),
+        ((corpus, "--delete", tmp_path / "latin.txt"), 2, "not UTF-8"),
         ((corpus, "--delete", everything), 1, "nothing would be left"),
         ((corpus, *changes, "--evaluate", bad), 2, "leave out --evaluate"),
     ):

@@ -1,5 +1,6 @@
 """The command `questwell`: verbs, exit codes, and errors as one clear message."""
 
+import errno
 from typing import Annotated, Any
 
 import typer
@@ -36,6 +37,14 @@ class _Verbs(TyperGroup):
                 raise
             screen.err().print(f"Error: {visible(str(error))}", soft_wrap=True)
             raise typer.Exit(_code(error)) from None
+        except OSError as error:
+            if ctx.params.get("debug") or error.errno == errno.EPIPE:  # whoever read our output has gone: click knows
+                raise
+            named = f" {str(error.filename)!r}" if error.filename else ""
+            why = error.strerror or error
+            said = f"Error: the system refused{named}: {why}. Check the path, its permissions and the disk"
+            screen.err().print(visible(said), soft_wrap=True)
+            raise typer.Exit(ExitCode.ERROR) from None
 
 
 app = typer.Typer(

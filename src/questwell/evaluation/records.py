@@ -10,6 +10,7 @@ from typing import Any, TypeAlias, cast
 import pyarrow.parquet as pq
 
 from questwell.errors import BenchmarkError
+from questwell.text.files import lines, read_text
 
 Record: TypeAlias = Mapping[str, Any]
 """A record as its file has it: not checked yet."""
@@ -44,15 +45,16 @@ def records(path: Path) -> Iterator[tuple[str, Record]]:
 
 
 def _json_lines(path: Path) -> Iterator[tuple[int, object]]:
-    with path.open(encoding="utf-8-sig") as lines:
-        for number, line in enumerate(lines, 1):
-            if line.strip():
-                yield number, json.loads(line)
+    for line in lines(path, BenchmarkError):
+        try:
+            yield line.number, line.json()
+        except ValueError as error:
+            raise BenchmarkError(f"{line.place}: {error}. Correct the line, or delete it") from error
 
 
 def _json(path: Path) -> Iterator[tuple[int, object]]:
     """The elements of a list, or of the list under `Data` (TriviaQA)."""
-    tree = json.loads(path.read_text(encoding="utf-8-sig"))
+    tree = json.loads(read_text(path, BenchmarkError))
     if isinstance(tree, dict):
         tree = cast(dict[str, object], tree).get("Data")
     if not isinstance(tree, list):

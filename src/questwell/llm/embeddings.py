@@ -20,6 +20,7 @@ from questwell.http.retrying import Failure
 from questwell.llm.endpoint import Endpoint, EndpointOptions
 from questwell.llm.limiter import Limiter
 from questwell.llm.replies import quote
+from questwell.text.unicode import without_surrogates
 
 Vectors = npt.NDArray[np.float32]
 """One row a text, of length 1."""
@@ -71,7 +72,7 @@ class EndpointEmbedder:
         """
         if not texts:
             return np.empty((0, 0), np.float32)
-        clean = [text.encode("utf-8", "replace").decode("utf-8") or " " for text in texts]
+        clean = [without_surrogates(text) or " " for text in texts]
         body = json.dumps({"model": self._model, "input": clean, "encoding_format": "base64"}).encode()
         answered = await self._endpoint.post(self._url, body, lambda content: read_vectors(content, len(texts)))
         return answered.result

@@ -18,6 +18,7 @@ from questwell.store.passage_refs import Json, fold
 from questwell.store.reader import FILE_NAME, RunReader
 from questwell.store.records import Asked, Call, Failure, PlayStatus, RunInfo, Score, Scoring, WaveSeed
 from questwell.store.writer import GroupCommit
+from questwell.text.unicode import without_surrogates
 from questwell.types.evaluation import Question
 from questwell.types.game import Accepted, Rejected, Seed
 from questwell.types.trajectory import Trajectory
@@ -123,7 +124,7 @@ class RunStore:
     async def score(self, score: Score) -> None:
         """Keep what a judge said; a judgement that errored is replaced."""
         said = score.judgement
-        row = (score.scoring, score.position, score.attempt, said.label, said.method, _storable(said.reason))
+        row = (score.scoring, score.position, score.attempt, said.label, said.method, without_surrogates(said.reason))
         await self._writer.write(lambda db: db.execute("INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?)", row))
 
     async def finish(self, outcome: Accepted | Rejected, question_key: str | None) -> None:
@@ -173,7 +174,7 @@ def _insert_failure(db: sqlite3.Connection, failure: Failure) -> None:
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             *(place.seed, place.round, place.role, place.attempt, failure.key.turn, failure.key.digest),
-            *(failure.kind, failure.error, _storable(failure.message), _now()),
+            *(failure.kind, failure.error, without_surrogates(failure.message), _now()),
         ),
     )
 
@@ -199,7 +200,7 @@ def _update_play(db: sqlite3.Connection, outcome: Accepted | Rejected, question_
         (
             PlayStatus.REJECTED if rejected else PlayStatus.ACCEPTED,
             rejected.reason if rejected else None,
-            _storable(rejected.detail) if rejected else "",
+            without_surrogates(rejected.detail) if rejected else "",
             last.question if last else None,
             last.answer if last else None,
             question_key,
@@ -231,7 +232,7 @@ def _update_play(db: sqlite3.Connection, outcome: Accepted | Rejected, question_
 
 def _insert_trial(db: sqlite3.Connection, position: int, attempt: int, trajectory: Trajectory) -> None:
     tree = _folded(db, cast(Json, _TRAJECTORY.dump_python(trajectory, mode="json")))
-    answer = None if trajectory.answer is None else _storable(trajectory.answer)
+    answer = None if trajectory.answer is None else without_surrogates(trajectory.answer)
     db.execute(
         "INSERT OR REPLACE INTO trials VALUES (?, ?, ?, ?, ?, ?, ?)",
         (position, attempt, trajectory.stop, answer, trajectory.searches, len(trajectory.turns), pack(tree)),
@@ -245,11 +246,6 @@ def _folded(db: sqlite3.Connection, tree: Json) -> str:
         db.execute("INSERT OR IGNORE INTO passages VALUES (?, ?)", (passage_id, json.dumps(passage)))
 
     return json.dumps(fold(tree, keep), separators=(",", ":"))
-
-
-def _storable(text: str) -> str:
-    """`text` without lone surrogates, which have no UTF-8 and which SQLite refuses."""
-    return text.encode(errors="replace").decode()
 
 
 def _now() -> str:

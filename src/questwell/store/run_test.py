@@ -81,7 +81,7 @@ async def test_what_is_written_is_read_back_equal(tmp_path: Path) -> None:
         assert run.outcome(0) == outcome(0)
         assert run.seed(1) == outcome(1).seed
         assert [play.status for play in run.plays()] == [PlayStatus.ACCEPTED, PlayStatus.REJECTED]
-        assert run.plays()[1].detail == "why ?"
+        assert run.plays()[1].detail == "why \ufffd"
         assert run.answers("s00000") == {call().key: {"hits": hits}}
         assert run.answers("s00001") == {}
         assert run.usage() == Usage(1, 3, 4, None)

@@ -6,6 +6,11 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
+from questwell.errors import TrainingError
+from questwell.text.files import read_jsonl
+
 Metrics = Mapping[str, float]
 
 MEANINGS: Mapping[str, str] = {
@@ -41,6 +46,8 @@ MEANINGS: Mapping[str, str] = {
 }
 """By name."""
 
+_ROW = TypeAdapter(dict[str, float | None])
+
 
 class MetricsFile:
     """One JSON object a step, a line each. A number that is not finite or not known is null."""
@@ -66,9 +73,8 @@ class MetricsFile:
 def read_metrics(path: Path) -> list[dict[str, float]]:
     """The steps of a file, without what is null. A last line that was cut off is left out."""
     rows: list[dict[str, float]] = []
-    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-        if line.endswith("\n"):
-            rows.append({key: value for key, value in json.loads(line).items() if value is not None})
+    for _, row in read_jsonl(path, _ROW, TrainingError, ended=True):
+        rows.append({key: value for key, value in row.items() if value is not None})
     return rows
 
 

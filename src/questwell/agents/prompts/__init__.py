@@ -14,6 +14,7 @@ from typing import Literal, cast
 
 from questwell.errors import ConfigError
 from questwell.llm.client import Message
+from questwell.text.files import read_text
 
 _SECTION = re.compile(r"^--- (system|user|assistant)[ \t]*$", re.MULTILINE)
 
@@ -36,7 +37,7 @@ class Prompts:
         for path in sorted(folder.glob("*.md")) if folder else ():
             if path.stem not in self._files:
                 raise ConfigError(f"{path}: no agent uses a prompt of this name; the names are {sorted(self._files)}")
-            self._files[path.stem] = path.read_text(encoding="utf-8")
+            self._files[path.stem] = read_text(path, ConfigError)
         for name, text in self._files.items():
             if not _SECTION.match(text):
                 raise ConfigError(f"prompt {name!r} must start with a line `--- system`, `--- user` or `--- assistant`")

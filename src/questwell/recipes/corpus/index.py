@@ -73,6 +73,13 @@ class IndexConfig(RecipeConfig):
         if named not in ("lexical", "hybrid"):
             raise ConfigError("expected lexical or hybrid")
 
+    @field_validator("index")
+    @classmethod
+    def _index(cls, index: Path | None) -> Path | None:
+        if index is not None and index.is_file():
+            raise ValueError("an index is a folder, and this is a file; name a folder, which may be new")
+        return index
+
     @field_validator("embedder")
     @classmethod
     def _embedder(cls, embedder: str) -> str:

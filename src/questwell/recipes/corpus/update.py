@@ -1,6 +1,6 @@
 """Behind `questwell index --upsert` and `--delete`: documents put into an index that is there, replaced or deleted."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from questwell.retrieval.corpora.corpus import ReadReport, read_documents
 from questwell.retrieval.index.indexing import built
 from questwell.retrieval.index.updating import update
 from questwell.retrieval.index.vector_manifest import embedders_of
+from questwell.text.files import read_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +91,10 @@ def update_index(
     )
 
 
-def read_ids(path: Path) -> Iterator[str]:
-    """The ids in a file of one a line, each as the index holds it.
+def read_ids(path: Path) -> list[str]:
+    """The document ids in a file with one id per line, each as the index holds it.
 
     Raises:
         ConfigError: it cannot be read.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")  # splitlines would cut at U+2028 too
-    except OSError as error:
-        raise ConfigError(f"the file of ids {str(path)!r} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(
-            f"the file of ids {str(path)!r} is no UTF-8 ({error.reason} at byte {error.start})"
-        ) from error
-    return (line.removesuffix("\r") for line in lines if line.strip())
+    return read_lines(path, ConfigError)

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from questwell.errors import ConfigError, StoreError
 from questwell.recipes.dataset.parquet import read_parquet, write_parquet
 from questwell.recipes.reports.items import items
+from questwell.text.files import read_jsonl
 from questwell.types.dataset import Item
 
 _ITEM = TypeAdapter(Item)
@@ -63,8 +64,7 @@ def read_items(path: Path) -> list[Item]:
     """The items of an exported file; ConfigError as in `format_of`."""
     if format_of(path) is Format.PARQUET:
         return read_parquet(path, Item)
-    with path.open(encoding="utf-8") as lines:
-        return [_ITEM.validate_json(line) for line in lines]
+    return [item for _, item in read_jsonl(path, _ITEM, StoreError)]
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from questwell import __version__
 from questwell.errors import ConfigError, StoreError
 from questwell.store.passage_refs import Json
 from questwell.store.records import RunInfo
+from questwell.text.files import read_text
 
 Values = Mapping[str, object]
 """Config values by key, not yet checked."""
@@ -58,11 +59,8 @@ class Change:
 def read_toml(path: Path) -> Values:
     """The keys of a TOML file; `max-cost` and `max_cost` are the same key."""
     try:
-        with path.open("rb") as file:
-            values = tomllib.load(file)
-    except OSError as error:
-        raise ConfigError(f"the config file {str(path)!r} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        values = tomllib.loads(read_text(path, ConfigError))
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"the config file {str(path)!r} is not TOML: {error}") from error
     return {key.replace("-", "_"): value for key, value in values.items()}
 

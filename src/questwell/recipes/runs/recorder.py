@@ -20,6 +20,7 @@ from questwell.retrieval.retriever import Retriever, search_and_reckon
 from questwell.store.passage_refs import Json
 from questwell.store.records import Call, CallKey, CallKind, Earlier, Failure
 from questwell.store.run import RunStore
+from questwell.text.unicode import without_surrogates
 from questwell.types.corpus import Hit
 from questwell.types.game import Place
 from questwell.types.trajectory import Role
@@ -155,9 +156,6 @@ class RecordedSession:
 
 def _storable(completion: Completion) -> Completion:
     """`completion` without lone surrogates: they have no UTF-8, so a file cannot give them back as they were."""
-
-    def clean(text: str) -> str:
-        return text.encode(errors="replace").decode()
-
+    clean = without_surrogates
     calls = tuple(ToolCall(clean(c.id), clean(c.name), clean(c.arguments)) for c in completion.tool_calls)
     return replace(completion, text=clean(completion.text), tool_calls=calls, model=clean(completion.model))

@@ -21,6 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from questwell.errors import StoreError
 from questwell.store.records import RunInfo
+from questwell.text.files import read_jsonl
 from questwell.types.selfplay import Episode, Invalid
 from questwell.types.trajectory import Trajectory
 
@@ -117,8 +118,7 @@ class Record:
         path = self.folder / "metrics.jsonl"
         if not path.is_file():
             return []
-        lines = path.read_bytes().splitlines(keepends=True)
-        return [_ROW.validate_json(line) for line in lines if line.endswith(b"\n")]
+        return [row for _, row in read_jsonl(path, _ROW, StoreError, ended=True)]
 
     def cut(self, steps: int) -> None:
         """Forget what came after the first `steps` steps: they are played again."""
@@ -153,8 +153,7 @@ class Record:
                 f"the run in {str(self.folder)!r} has no step {step}; "
                 + ("it has none yet" if last is None else f"the last one is {last}")
             )
-        with gzip.open(path) as lines:
-            return [_EPISODE.validate_json(line) for line in lines]
+        return [episode for _, episode in read_jsonl(path, _EPISODE, StoreError)]
 
     def _step(self, step: int) -> Path:
         return self.folder / "steps" / f"{step:06d}.jsonl.gz"

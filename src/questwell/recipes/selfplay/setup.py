@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from questwell.agents.judging import judge_opening
 from questwell.agents.prompts import Prompts
@@ -26,6 +26,7 @@ from questwell.recipes.selfplay.config import TOY, Config
 from questwell.recipes.selfplay.world import HeldOut, World
 from questwell.scoring.exact import AnswerJudge, ExactJudge
 from questwell.scoring.judge import Judge
+from questwell.text.files import read_jsonl
 from questwell.toy.world import PROMPTS as TOY_PROMPTS
 from questwell.types.trajectory import Role
 
@@ -216,18 +217,7 @@ def _read(path: Path, line: type[_L]) -> Sequence[_L]:
     Raises:
         ConfigError: it cannot be read, is empty, or a line is not as it should be; says which.
     """
-    try:
-        texts = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{str(path)!r} cannot be read: {error}") from error
-    found: list[_L] = []
-    for number, text in enumerate(texts, 1):
-        try:
-            if text.strip():
-                found.append(line.model_validate_json(text))
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise ConfigError(f"{str(path)!r}, line {number}: {first['msg']} at {first['loc']}") from error
+    found = [value for _, value in read_jsonl(path, TypeAdapter(line), ConfigError)]
     if not found:
         raise ConfigError(f"{str(path)!r} holds no line")
     return found

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from questwell.agents.prompts import Prompts
 from questwell.datasets.demonstrations import Sample, demonstrations, tagged
@@ -13,6 +13,7 @@ from questwell.evaluation.records import Record, records
 from questwell.llm.client import Message
 from questwell.recipes.reports.items import items
 from questwell.store.reader import RunReader
+from questwell.text.files import read_jsonl
 from questwell.types.evaluation import Question
 from questwell.types.game import Accepted
 
@@ -128,17 +129,8 @@ def _attempts(run: Path, prompts: Prompts, turns: int) -> list[tuple[Message, ..
 
 def _lines(path: Path) -> list[tuple[Message, ...]]:
     found: list[tuple[Message, ...]] = []
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"demonstrations {str(path)!r} cannot be read: {error}") from error
-    for number, line in enumerate(lines, 1):
-        try:
-            dialogue = _Dialogue.model_validate_json(line)
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise ConfigError(f"{str(path)!r}, line {number}: {first['msg']} at {first['loc']}") from error
+    for line, dialogue in read_jsonl(path, TypeAdapter(_Dialogue), ConfigError):
         if not any(message.role == "assistant" for message in dialogue.messages):
-            raise ConfigError(f"{str(path)!r}, line {number}: no message of an assistant to learn")
+            raise ConfigError(f"{line.place}: no message has the role assistant, so there is nothing to learn")
         found.append(tuple(Message(message.role, message.content) for message in dialogue.messages))
     return found

@@ -81,8 +81,8 @@ def test_an_empty_folder_and_other_files_are_refused(tmp_path):
 
 
 BAD = [
-    (b"{", "no JSON"),
-    (b'{"id": "x", "text": "\xff"}', "no UTF-8"),
+    (b"{", "not JSON"),
+    (b'{"id": "x", "text": "\xff"}', "not UTF-8"),
     (b"[1]", "object"),
     (b'{"text": "t"}', "field 'id'"),
     (b'{"id": true, "text": "t"}', "field 'id'"),
@@ -112,7 +112,7 @@ def test_malformed_lines_can_be_skipped_and_are_listed(tmp_path):
 
 def test_a_text_file_in_another_encoding_is_named(tmp_path):
     (tmp_path / "a.txt").write_bytes(b"fine\ncaf\xe9")
-    with pytest.raises(CorpusError, match=r"a\.txt: no UTF-8 in line 2"):
+    with pytest.raises(CorpusError, match=r"a\.txt: not UTF-8 in line 2"):
         read(CorpusSpec(str(tmp_path)))
 
 

@@ -3,10 +3,11 @@
 import re
 from dataclasses import dataclass, field
 
+from questwell.text.unicode import without_surrogates
+
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 QUALIFIER = re.compile(r"(?<=\S)\s+\((?:[^()]|\([^()]*\))*\)$")
 """A trailing parenthesis that tells apart what has the same name."""
-SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def clean(text: str) -> str:
     Offsets of passages count in the cleaned text; only CRLF and the mark change its length.
     """
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-    return SURROGATE.sub("\ufffd", CONTROL.sub(" ", text))
+    return without_surrogates(CONTROL.sub(" ", text))
 
 
 def one_line(title: str) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from questwell.retrieval.corpora.documents import CONTROL, SURROGATE, Document, clean, one_line
+from questwell.retrieval.corpora.documents import CONTROL, Document, clean, one_line
+from questwell.text.unicode import SURROGATE, without_surrogates
 
 IDS = ("id", "_id", "docid", "doc_id", "document_id", "pid", "passage_id", "psg_id", "idx")
 """BEIR, BrowseComp-Plus, Tevatron, MS MARCO, DPR, HippoRAG; the first that a record has counts."""
@@ -140,7 +141,7 @@ def _metadata(values: object) -> Iterator[tuple[str, str]]:
         try:
             values = json.loads(values)
         except ValueError as error:
-            raise ValueError(f"field 'metadata' is no JSON object ({error})") from error
+            raise ValueError(f"field 'metadata' is not a JSON object ({error})") from error
     if values is None or values == "":
         return
     if not isinstance(values, dict):
@@ -148,7 +149,7 @@ def _metadata(values: object) -> Iterator[tuple[str, str]]:
     for key, value in cast(dict[object, object], values).items():
         for single in cast(list[object], value) if isinstance(value, list) else [value]:
             if single is not None:
-                yield SURROGATE.sub("\ufffd", str(key)), metadata_value(str(key), single)
+                yield without_surrogates(str(key)), metadata_value(str(key), single)
 
 
 def metadata_value(key: str, value: object) -> str:
@@ -158,7 +159,7 @@ def metadata_value(key: str, value: object) -> str:
         ValueError: it is neither text, number nor truth value.
     """
     if isinstance(value, str):
-        return SURROGATE.sub("\ufffd", value)
+        return without_surrogates(value)
     if not isinstance(value, int | float):
         raise ValueError(f"metadata {key!r} must be text, a number or a truth value, not {type(value).__name__}")
     return json.dumps(cast(object, value))

@@ -229,15 +229,15 @@ REFUSED: dict[str, tuple[Callable[[Path], str], str]] = {
     "gzip that was cut": (file("c.jsonl.gz", gzip.compress(lines(ROWS) * 99)[:-9]), "ends too early"),
     "named .gz and not packed": (file("c.jsonl.gz", lines(ROWS)), "named .gz and holds something else"),
     "parquet that was cut": (file("c.parquet", b"PAR1 and no more"), "Parquet"),
-    "bad UTF-8 in parquet": (bad_utf8_parquet, "row 2: no UTF-8"),
-    "bad UTF-8 in JSON lines": (file("c.jsonl", lines(ROWS) + b'{"id": "x", "text": "\xff"}\n'), "line 3: no UTF-8"),
-    "bad UTF-8 in CSV": (file("c.csv", b"id,text\na,\xff\n"), "line 2: no UTF-8"),
-    "JSON array that was cut": (file("c.json", json.dumps(ROWS).encode()[:-20]), "record 2: no JSON"),
+    "bad UTF-8 in parquet": (bad_utf8_parquet, "row 2: not UTF-8"),
+    "bad UTF-8 in JSON lines": (file("c.jsonl", lines(ROWS) + b'{"id": "x", "text": "\xff"}\n'), "line 3: not UTF-8"),
+    "bad UTF-8 in CSV": (file("c.csv", b"id,text\na,\xff\n"), "line 2: not UTF-8"),
+    "JSON array that was cut": (file("c.json", json.dumps(ROWS).encode()[:-20]), "record 2: not JSON"),
     "CSV with a quote that is not closed": (file("c.csv", b'id,text\na,"One.\nb,Two.\n'), "stray quote"),
     "a row with too many fields": (file("c.csv", b"id,text\na,One, two.\n"), "3 fields under 2 column names"),
     "no field that is known": (file("c.jsonl", b'{"key": 1, "words": "x"}\n'), "the record has key, words"),
     "two documents of one id": (file("c.jsonl", lines(MANY)), "--duplicates first"),
-    "a file name that is no UTF-8": (surrogate_name, "its name is no UTF-8"),
+    "a file name that is not UTF-8": (surrogate_name, "its name is not UTF-8"),
     "a link that leads out of the folder": (outward_link, "1 a link that leads out of the folder (link.txt)"),
     "a folder of pictures": (folder(a_png=b"\x89PNG\0", b_png=b"\x89PNG\0"), "2 .png (a.png, b.png)"),
     "a zip archive": (zipped, "is no corpus"),
@@ -248,7 +248,7 @@ REFUSED: dict[str, tuple[Callable[[Path], str], str]] = {
 SKIPPED = {
     "gzip that was cut", "bad UTF-8 in parquet", "bad UTF-8 in JSON lines", "bad UTF-8 in CSV", "parquet that was cut",
     "JSON array that was cut", "CSV with a quote that is not closed", "a row with too many fields",
-    "no field that is known", "a file name that is no UTF-8", "PDF that is damaged", "docx that is damaged",
+    "no field that is known", "a file name that is not UTF-8", "PDF that is damaged", "docx that is damaged",
 }  # fmt: skip
 """What `--skip-bad` passes over."""
 

@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 
 from questwell.errors import CorpusError
-from questwell.retrieval.corpora.documents import SURROGATE, BadRecord, Document, ReadReport
+from questwell.retrieval.corpora.documents import BadRecord, Document, ReadReport
 from questwell.retrieval.corpora.fields import DocumentMaker, FieldNames
 from questwell.retrieval.corpora.forms import RECORDS
 from questwell.retrieval.corpora.packed import FAULTS, fault
 from questwell.retrieval.corpora.records import read_records
 from questwell.retrieval.corpora.sources import NO_UTF8, Member
 from questwell.retrieval.corpora.texts import read_text
+from questwell.text.unicode import SURROGATE
 
 
 def read_files(

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from questwell.retrieval.corpora.forms import Form
 from questwell.retrieval.corpora.packed import ARROW_ERROR, FAULTS, fault, head, unpacked
 from questwell.retrieval.corpora.tables import read_table
+from questwell.text.files import numbered, parse_json
 
 BATCH = 1_000
 """Rows of a parquet file in memory at a time."""
@@ -67,14 +68,7 @@ def parse_line(line: bytes) -> dict[str, Any]:
     Raises:
         ValueError: it holds none; says why.
     """
-    try:
-        record: Any = json.loads(line.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise ValueError(f"no UTF-8 ({error.reason} at byte {error.start})") from error
-    except json.JSONDecodeError as error:
-        raise ValueError(f"no JSON ({error.msg} at character {error.pos})") from error
-    except RecursionError as error:
-        raise ValueError("no JSON that can be read (nested too deep)") from error
+    record = parse_json(line)
     if not isinstance(record, dict):
         raise ValueError(f"a JSON object is expected, not {type(record).__name__}")
     return cast(dict[str, Any], record)
@@ -83,7 +77,7 @@ def parse_line(line: bytes) -> dict[str, Any]:
 def _json(path: Path) -> Iterator[Row]:
     start = head(path).removeprefix(b"\xef\xbb\xbf")
     if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        yield Row("line 1", None, "no UTF-8 but UTF-16: save it as UTF-8")
+        yield Row("line 1", None, "not UTF-8 but UTF-16: save it as UTF-8")
         return
     with unpacked(path) as file:
         yield from _lines(file) if _is_lines(start) else _values(file)
@@ -110,10 +104,7 @@ def _opens_container(line: bytes) -> bool:
 
 
 def _lines(file: IO[bytes]) -> Iterator[Row]:
-    for number, line in enumerate(file, start=1):
-        line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
-        if not line.strip():
-            continue
+    for number, line in numbered(file):
         try:
             yield Row(f"line {number}", parse_line(line))
         except ValueError as error:
@@ -133,11 +124,11 @@ def _values(file: IO[bytes]) -> Iterator[Row]:
                 else:
                     yield Row(f"record {number}", None, f"a JSON object is expected, not {type(record).__name__}")
     except UnicodeDecodeError as error:
-        yield Row(f"record {number + 1}", None, f"no UTF-8 ({error.reason})")
+        yield Row(f"record {number + 1}", None, f"not UTF-8 ({error.reason})")
     except RecursionError:
-        yield Row(f"record {number + 1}", None, "no JSON that can be read (nested too deep)")
+        yield Row(f"record {number + 1}", None, "not JSON that can be read (nested too deep)")
     except ValueError as error:
-        yield Row(f"record {number + 1}", None, f"no JSON ({error})")
+        yield Row(f"record {number + 1}", None, f"not JSON ({error})")
     finally:
         text.detach()
 
@@ -146,7 +137,7 @@ def _elements(file: io.TextIOWrapper) -> Iterator[object]:
     """JSON values one after another; of an array, its elements. Only one value is in memory at a time.
 
     Raises:
-        ValueError: what comes next is no JSON, or the array is not closed.
+        ValueError: what comes next is not JSON, or the array is not closed.
     """
     decode = json.JSONDecoder().raw_decode
     held, ended = file.read(CHUNK), False
@@ -247,6 +238,6 @@ def _one_row(row: Any, place: str) -> Row:  # noqa: ANN401
     try:
         return Row(place, row.to_pylist()[0])
     except UnicodeDecodeError as error:
-        return Row(place, None, f"no UTF-8 ({error.reason} at byte {error.start})")
+        return Row(place, None, f"not UTF-8 ({error.reason} at byte {error.start})")
     except ARROW_ERROR as error:
         return Row(place, None, fault(error))

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from questwell.errors import ConfigError, CorpusError
-from questwell.retrieval.corpora.documents import SURROGATE
 from questwell.retrieval.corpora.forms import BY_SUFFIX, DOCUMENTS, KNOWN, RECORDS, Form, form_of, suffix_of
+from questwell.text.unicode import SURROGATE
 
 NEEDS = {Form.HTML: "trafilatura", Form.PDF: "pypdf", Form.DOCX: "docx"}
 """Modules of the extra `documents`, by the form that they read."""
@@ -19,7 +19,7 @@ BESIDE = ("readme", "license", "licence", "changelog", "citation", "notice")
 """Beginnings of the names of files that go along with shards and are no part of them."""
 BEIR = "corpus"
 """Name of the file, endings apart, that is the corpus in a folder with queries and judgements too."""
-NO_UTF8 = "its name is no UTF-8"
+NO_UTF8 = "its name is not UTF-8"
 _EXAMPLES = 3
 
 

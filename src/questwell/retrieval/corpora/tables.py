@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from questwell.retrieval.corpora.documents import SURROGATE
 from questwell.retrieval.corpora.packed import HEAD, head, unpacked
+from questwell.text.unicode import SURROGATE
 
 DELIMITERS = "\t,;|"
 LOOKED_AT = 64 * HEAD
@@ -53,7 +53,7 @@ def _is_nameless(row: list[str]) -> bool:
 
 def _check(row: list[str], names: list[str]) -> str:
     if any(SURROGATE.search(value) for value in row):
-        return "no UTF-8"
+        return "not UTF-8"
     if len(row) != len(names):
         return f"{len(row)} fields under {len(names)} column names ({', '.join(names)}); look for a stray quote"
     return ""

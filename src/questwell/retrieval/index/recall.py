@@ -4,16 +4,16 @@ Questions come from a JSON-lines file of MuSiQue's kind: `question`, `gold_doc_i
 list of `{"question", "answer", "gold_doc_id"}` in which `#1` stands for the first answer.
 """
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Protocol
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter
 
 from questwell.errors import CorpusError
+from questwell.text.files import Line, read_jsonl
 from questwell.types.corpus import Hit
 
 REFERENCE = re.compile(r"#(\d{1,2})\b")
@@ -79,34 +79,22 @@ def read_questions(path: Path) -> list[Question]:
     Raises:
         CorpusError: it cannot be read, or a line is no such question; says which.
     """
-    questions: list[Question] = []
-    number = 0
-    try:
-        for number, line in enumerate(path.read_bytes().decode("utf-8").splitlines(), 1):
-            if line.strip():
-                record = _Record.model_validate(json.loads(line))
-                parts = _parts(record, path, number)
-                questions.append(Question(record.question, frozenset(record.gold_doc_ids), parts))
-    except OSError as error:
-        raise CorpusError(f"the questions {str(path)!r} cannot be read: {error.strerror}") from error
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the line"
-        raise CorpusError(f"{path}, line {number}: {where}: {first['msg']}") from error
-    except ValueError as error:
-        raise CorpusError(f"{path}, line {number}: no JSON in UTF-8 ({error})") from error
+    questions = [
+        Question(record.question, frozenset(record.gold_doc_ids), _parts(record, line))
+        for line, record in read_jsonl(path, TypeAdapter(_Record), CorpusError)
+    ]
     if not questions:
         raise CorpusError(f"{path} holds no question")
     return questions
 
 
-def _parts(record: _Record, path: Path, number: int) -> tuple[Part, ...]:
+def _parts(record: _Record, line: Line) -> tuple[Part, ...]:
     answers: list[str] = []
 
     def answer(reference: re.Match[str]) -> str:
         place = int(reference[1])
         if not 1 <= place <= len(answers):
-            raise CorpusError(f"{path}, line {number}: {reference.group()} refers to no earlier part")
+            raise CorpusError(f"{line.place}: {reference.group()} refers to no earlier part")
         return answers[place - 1]
 
     parts: list[Part] = []

@@ -60,7 +60,7 @@ async def test_recall_counts_documents_once_and_only_among_the_first(tmp_path):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("{", "line 2: no JSON"),
+        ("{", "line 2: not JSON"),
         ('{"question": "x"}', "line 2: gold_doc_ids: Field required"),
         ('{"question": "x", "gold_doc_ids": []}', "line 2: gold_doc_ids"),
         (

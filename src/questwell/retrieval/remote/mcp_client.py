@@ -21,9 +21,10 @@ from questwell.errors import (
 )
 from questwell.retrieval.extras import optional
 from questwell.retrieval.remote.calling import CallOptions
-from questwell.retrieval.remote.remote import base_url, readable, searchable, shown
+from questwell.retrieval.remote.remote import base_url, searchable, shown
 from questwell.retrieval.remote.wire import read_hits
 from questwell.retrieval.retriever import Found
+from questwell.text.unicode import without_surrogates
 from questwell.types.corpus import Hit
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class McpRetriever:
         for last in (False, True):
             connection = await self._connected()
             try:
-                return Found(await connection.search(readable(query), k), self._price_usd)
+                return Found(await connection.search(without_surrogates(query), k), self._price_usd)
             except RetrievalUnavailable:
                 await self._drop(connection)
                 if last:

@@ -8,6 +8,7 @@ import httpx2
 from questwell.errors import ConfigError, MalformedHits, RetrievalUnavailable
 from questwell.retrieval.remote.calling import Call, Caller, CallOptions
 from questwell.retrieval.remote.wire import read_hits
+from questwell.text.unicode import without_surrogates
 from questwell.types.corpus import Hit
 
 
@@ -76,7 +77,7 @@ class RemoteRetriever:
         Raises:
             RetrievalError: as `Caller.ask`; or the reply is no list of hits for each query.
         """
-        asked = [readable(query) for query in queries if k > 0 and searchable(query)]
+        asked = [without_surrogates(query) for query in queries if k > 0 and searchable(query)]
         if not asked:
             return [() for _ in queries]
         body: dict[str, object] = {"queries": asked, "topk": k, "return_scores": True}
@@ -97,11 +98,6 @@ class RemoteRetriever:
 def searchable(query: str) -> bool:
     """Whether there is anything in a query to look for."""
     return any(character.isalnum() for character in query)
-
-
-def readable(query: str) -> str:
-    """`query` without lone surrogates, which many servers refuse."""
-    return query.encode("utf-8", "replace").decode("utf-8")
 
 
 def base_url(url: str) -> str:

@@ -16,10 +16,11 @@ from questwell.retrieval.remote.blocking import BlockList
 from questwell.retrieval.remote.calling import Call, Caller, CallOptions
 from questwell.retrieval.remote.engines import Engine, WebResult
 from questwell.retrieval.remote.pages import PageOptions, PageRefusedError, Pages
-from questwell.retrieval.remote.remote import readable, searchable
+from questwell.retrieval.remote.remote import searchable
 from questwell.retrieval.remote.webcache import WebCache
 from questwell.retrieval.remote.wire import ranked, stable_id
 from questwell.retrieval.retriever import Found
+from questwell.text.unicode import without_surrogates
 from questwell.types.corpus import Hit, Passage
 
 PASSAGE_CHARS = 1_500
@@ -88,7 +89,7 @@ class WebRetriever:
         """
         if k < 1 or not searchable(query):
             return Found((), 0.0)
-        query = " ".join(readable(query).split())[:QUERY_CHARS]
+        query = " ".join(without_surrogates(query).split())[:QUERY_CHARS]
         pages = self._pages is not None
         body, fresh = await self._ask(self._engine.call(query, k, self._blocked.domains, pages=pages))
         found = self._engine.read(body)

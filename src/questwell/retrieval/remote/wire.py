@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from questwell.errors import MalformedHits
 from questwell.retrieval.corpora.documents import clean, one_line
+from questwell.text.unicode import without_surrogates
 from questwell.types.corpus import Hit, Passage
 
 _COUNT = 16
@@ -41,8 +42,8 @@ class Answer:
 
 
 def encode(value: object) -> bytes:
-    """`value` as JSON; lone surrogates become question marks."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    """`value` as JSON; lone surrogates become U+FFFD."""
+    return without_surrogates(json.dumps(value, ensure_ascii=False, separators=(",", ":"))).encode()
 
 
 def document(passage: Passage, *, whole: bool = False) -> dict[str, object]:
@@ -135,7 +136,7 @@ def _pairs(held: object) -> tuple[tuple[str, str], ...]:
 
 def stable_id(kind: str, *parts: str) -> str:
     """An id that depends on `parts` alone: the same text has the same id each time it is found."""
-    digest = hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()
+    digest = hashlib.sha256(without_surrogates("\0".join(parts)).encode()).hexdigest()
     return f"{kind}:{digest[:_COUNT]}"
 
 
