@@ -132,7 +132,7 @@ async def test_text_that_no_file_can_hold_is_mended_before_the_agent_sees_it(tmp
         said = await session.complete(ASK)
         replay = recorder(store, ScriptedLLM([])).sessions("s00000")(PLACE)
         assert await replay.complete(ASK) == said
-        assert said.text == "a?b \x00 \u202e"
+        assert said.text == "a\ufffdb \x00 \u202e"
 
 
 async def test_exact_requests_can_be_read_back_even_when_one_is_made_twice(tmp_path: Path) -> None:
