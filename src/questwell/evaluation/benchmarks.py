@@ -6,11 +6,12 @@ No benchmark is shipped or fetched: the user has the files, under their own lice
 import random
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from questwell.errors import BenchmarkError, ConfigError
-from questwell.evaluation.layouts import LAYOUTS, Fields, Layout, Skipped
+from questwell.evaluation.judged import judged_beside
+from questwell.evaluation.layouts import LAYOUTS, NAMES, Fields, Layout, Skipped
 from questwell.evaluation.records import Record, records
 from questwell.types.evaluation import Question
 
@@ -24,6 +25,8 @@ FULL: Mapping[str, int] = {
     "triviaqa": 11_313,
     "popqa": 14_267,
     "browsecomp": 1_266,
+    "browsecomp-plus": 830,
+    "simpleqa": 4_326,
 }
 """Questions that published results are over (Search-R1, arXiv 2503.09516, table 2; FRAMES; BrowseComp).
 
@@ -62,6 +65,8 @@ def parse_source(text: str) -> Source:
         ConfigError: it is not of that form, or no benchmark has that name.
     """
     name, equals, path = text.partition("=")
+    name = name.strip().lower().replace("_", "-")
+    name = NAMES.get(name, name)
     if not equals or not path or name not in LAYOUTS:
         raise ConfigError(f"benchmark = {text!r}: expected NAME=FILE, NAME one of {', '.join(LAYOUTS)}")
     return Source(name, Path(path).expanduser())
@@ -80,6 +85,7 @@ def load(source: Source, where: Mapping[str, str] | None = None) -> Loaded:
     layout = LAYOUTS[source.benchmark]
     questions: dict[str, Question] = {}
     skipped: Counter[str] = Counter()
+    judged = judged_beside(source.path) if source.benchmark == "browsecomp-plus" else {}
     for number, (place, record) in enumerate(records(source.path)):
         if where and not _meets(record, where, place):
             skipped["not asked for"] += 1
@@ -89,6 +95,8 @@ def load(source: Source, where: Mapping[str, str] | None = None) -> Loaded:
                 skipped[reason] += 1
             case Fields() as found:
                 question = _question(found, source.benchmark, number, place)
+                if not question.evidence and question.id in judged:
+                    question = replace(question, evidence=judged[question.id])
                 if question.id in questions:
                     raise BenchmarkError(f"{place}: a second question with the id {question.id!r}")
                 questions[question.id] = question

@@ -206,7 +206,7 @@ def test_malformed_files_say_where_and_what(tmp_path: Path) -> None:
         ([{"question": "", "answer": "1"}], "empty"),
         ([{"question": "a?", "answer": "  "}], "empty"),
         ([{"id": "1", "question": "a?", "answer": "1"}, {"id": "1", "question": "b?", "answer": "2"}], "second"),
-        ([["a?", "1"]], "not an object"),
+        ([["a?", "1"]], "object is expected"),
         ([], "holds no plain question"),
     ):
         with pytest.raises(BenchmarkError, match=problem):
@@ -216,7 +216,7 @@ def test_malformed_files_say_where_and_what(tmp_path: Path) -> None:
         with pytest.raises(BenchmarkError):
             load(Source("plain", path))
     (tmp_path / "x.json").write_text('{"a": 1}')
-    with pytest.raises(BenchmarkError, match="neither a list"):
+    with pytest.raises(BenchmarkError, match="not laid out"):
         load(Source("plain", tmp_path / "x.json"))
 
 

@@ -1,12 +1,17 @@
-"""One reader a benchmark: its published layout to a question, or the reason why a record is no question for us."""
+"""One reader per benchmark: a record in any published layout to a question, or the reason why it is none for us.
 
+Question, answers and id are read the same way for all (`reading.py`); a reader adds what its benchmark has of its own.
+"""
+
+import ast
 import json
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from questwell.evaluation.browsecomp import decrypt
+from questwell.evaluation.browsecomp import decrypt, decrypt_plain
+from questwell.evaluation.reading import answers_of, any_of, id_of, question_of, texts
 from questwell.evaluation.records import Record
 
 
@@ -32,132 +37,111 @@ class Skipped:
 Layout = Callable[[Record], Fields | Skipped]
 
 
+def plain(record: Record) -> Fields | Skipped:
+    """Question and answers in any file; the group is `hops`, `difficulty`, `level` or `type`, where one is given."""
+    group = next((_grouped(name, record[name]) for name in _GROUPS if record.get(name) not in (None, "")), "")
+    return _fields(record, group, (str(name) for name in record.get("gold_doc_ids") or ()))
+
+
 def musique(record: Record) -> Fields | Skipped:
     """MuSiQue (arXiv 2108.00573): `musique_ans_v1.0_dev.jsonl`; unanswerable ones of `musique_full` are left out."""
     if record.get("answerable") is False:
         return Skipped("unanswerable")
-    paragraphs = record.get("paragraphs") or ()
-    supporting = (paragraph["title"] for paragraph in paragraphs if paragraph.get("is_supporting"))
-    evidence = supporting if paragraphs else (str(name) for name in record.get("gold_doc_ids") or ())
-    hops = re.match(r"(\d)hop", record["id"])
-    return Fields(
-        record["question"],
-        (record["answer"], *record.get("answer_aliases", ())),
-        record["id"],
-        f"{hops[1]} hops" if hops else "",
-        tuple(evidence),
-    )
+    paragraphs = cast(list[Record], record.get("paragraphs") or [])
+    supporting = [str(paragraph["title"]) for paragraph in paragraphs if paragraph.get("is_supporting")]
+    evidence = supporting if paragraphs else [str(name) for name in record.get("gold_doc_ids") or ()]
+    hops = re.match(r"(\d)hop", id_of(record))
+    return _fields(record, f"{hops[1]} hops" if hops else "", evidence)
 
 
 def hotpotqa(record: Record) -> Fields | Skipped:
-    """HotpotQA (arXiv 1809.09600): `hotpot_dev_fullwiki_v1.json`, or the hub's parquet."""
-    facts: Any = record.get("supporting_facts") or ()
+    """HotpotQA (arXiv 1809.09600) and 2WikiMultihopQA: the published JSON, the hub's parquet, FlashRAG's lines."""
+    facts: Any = any_of(record, "supporting_facts") or ()
+    facts = json.loads(facts) if isinstance(facts, str) else facts  # 2Wiki's parquet has it as a text
     titles = cast(list[str], facts["title"] if isinstance(facts, dict) else [fact[0] for fact in facts])
-    return Fields(
-        record["question"],
-        (record["answer"],),
-        str(record.get("_id") or record.get("id") or ""),
-        str(record.get("type") or ""),
-        tuple(dict.fromkeys(titles)),
-    )
+    return _fields(record, str(any_of(record, "type") or ""), titles)
 
 
 def frames(record: Record) -> Fields | Skipped:
-    """FRAMES (arXiv 2409.12941): `test.tsv`. The group is how many articles it takes, as far as they are listed."""
-    links = tuple(
+    """FRAMES (arXiv 2409.12941): `test.tsv` or JSON. The group is how many articles it takes, as far as listed."""
+    links = [
         link.strip()
         for name, value in record.items()
-        if name and name.startswith("wikipedia_link") and value
+        if name and str(name).startswith("wikipedia_link") and value
         for link in str(value).split(", ")
         if link.strip().startswith("http")
-    )
+    ] or list(texts(record.get("wiki_links")))
     index = record.get("Unnamed: 0", record.get(""))
-    return Fields(
-        record["Prompt"],
-        (record["Answer"],),
-        "" if index is None else str(index),
-        f"{len(links)} articles" if links else "",
-        links,
-    )
-
-
-def bamboogle(record: Record) -> Fields | Skipped:
-    """Bamboogle (arXiv 2210.03350): the published sheet as CSV (`Question`, `Answer`), or the same as JSON."""
-    return Fields(
-        _any(record, "Question", "question"), _texts(_any(record, "Answer", "answer")), str(record.get("id", ""))
-    )
-
-
-def nq(record: Record) -> Fields | Skipped:
-    """Natural Questions, open domain: `NQ-open.dev.jsonl`."""
-    return Fields(record["question"], _texts(record["answer"]))
+    found = _fields(record, f"{len(links)} articles" if links else "", links)
+    return found if found.id or index is None else replace(found, id=str(index))
 
 
 def triviaqa(record: Record) -> Fields | Skipped:
     """TriviaQA (arXiv 1705.03551): `unfiltered-web-dev.json` and the like; any alias counts."""
-    answer: Any = record.get("Answer") or record.get("answer")
-    if not answer:
-        return Skipped("no answer published")
-    given = {str(key).lower(): value for key, value in cast(dict[str, Any], answer).items()}
-    aliases = given.get("aliases") or ()
-    return Fields(
-        _any(record, "Question", "question"),
-        (given["value"], *aliases),
-        str(record.get("QuestionId") or record.get("question_id") or ""),
-    )
+    return _fields(record) if answers_of(record) else Skipped("no answer published")
 
 
 def popqa(record: Record) -> Fields | Skipped:
-    """PopQA (arXiv 2212.10511): `popQA.tsv`; `possible_answers` is a list written as JSON. Groups by relation."""
-    return Fields(
-        record["question"],
-        _texts(json.loads(record["possible_answers"])),
-        str(record["id"]),
-        str(record.get("prop", "")),
-    )
+    """PopQA (arXiv 2212.10511): `popQA.tsv`. Groups by relation."""
+    return _fields(record, str(any_of(record, "prop") or ""))
 
 
 def gaia(record: Record) -> Fields | Skipped:
-    """GAIA (arXiv 2311.12983), text only: `metadata.jsonl` or parquet; what comes with a file is left out."""
+    """GAIA (arXiv 2311.12983), text only: `metadata.jsonl`, parquet or JSON; what comes with a file is left out."""
     if record.get("file_name"):
         return Skipped("needs a file")
-    answer = str(record["Final answer"])
-    if answer in ("", "?"):
+    if answers_of(record) in ((), ("?",)):
         return Skipped("no answer published")
-    return Fields(record["Question"], (answer,), record["task_id"], f"level {record['Level']}")
+    level = any_of(record, "Level")
+    return _fields(record, "" if level is None else f"level {level}")
 
 
 def browsecomp(record: Record) -> Fields | Skipped:
-    """BrowseComp (arXiv 2504.12516): `browse_comp_test_set.csv`, decrypted in memory. Groups by topic."""
-    canary = record["canary"]
-    return Fields(
-        decrypt(record["problem"], canary),
-        (decrypt(record["answer"], canary),),
-        group=str(record.get("problem_topic") or ""),
-    )
+    """BrowseComp (arXiv 2504.12516) and BrowseComp-ZH: as published, decrypted in memory, or decrypted already."""
+    return _encrypted(record, decrypt)
+
+
+def xbench(record: Record) -> Fields | Skipped:
+    """xbench-DeepSearch: its CSV, decrypted in memory (XOR with the canary itself), or decrypted already."""
+    return _encrypted(record, decrypt_plain)
+
+
+def browsecomp_plus(record: Record) -> Fields | Skipped:
+    """BrowseComp-Plus (arXiv 2508.06600): the decrypted JSON lines; evidence are its gold documents, or its qrels'."""
+    documents = cast(list[Record], any_of(record, "gold_docs", "evidence_docs") or [])
+    return _fields(record, evidence=(str(one["docid"]) for one in documents))
 
 
 def hle(record: Record) -> Fields | Skipped:
-    """Humanity's Last Exam (arXiv 2501.14249), text only: the hub's parquet or JSON lines. Groups by category."""
+    """Humanity's Last Exam (arXiv 2501.14249), text only. Groups by category."""
     if record.get("image"):
         return Skipped("needs an image")
-    return Fields(record["question"], (str(record["answer"]),), record["id"], group=str(record.get("category") or ""))
+    return _fields(record, str(any_of(record, "category") or ""))
 
 
-def plain(record: Record) -> Fields | Skipped:
-    """Question and answer in any file: `question`, and `answer`, `answers` or `golden_answers`, one or a list.
+def simpleqa(record: Record) -> Fields | Skipped:
+    """SimpleQA (arXiv 2411.04368): `simple_qa_test_set.csv`. Groups by topic, which its `metadata` holds as a text."""
+    metadata = record.get("metadata")
+    if isinstance(metadata, str):
+        metadata = ast.literal_eval(metadata)
+    return _fields(record, str(any_of({**record, "metadata": metadata}, "topic") or ""))
 
-    `answer_aliases`, `id`, and for the group `hops`, `difficulty`, `level` or `type` are read where they are.
-    """
-    answers = _texts(_any(record, "answers", "golden_answers", "answer"))
-    group = next((_grouped(name, record[name]) for name in _GROUPS if record.get(name) not in (None, "")), "")
-    return Fields(
-        record["question"],
-        (*answers, *_texts(record.get("answer_aliases") or ())),
-        str(record.get("id", record.get("_id", ""))),
-        group,
-        tuple(str(name) for name in record.get("gold_doc_ids") or ()),
-    )
+
+def strategyqa(record: Record) -> Fields | Skipped:
+    """StrategyQA (arXiv 2101.02235): `dev.json`; answers are yes or no. Groups by number of steps."""
+    steps = cast(list[object], any_of(record, "decomposition") or [])
+    return _fields(record, f"{len(steps)} steps" if steps else "")
+
+
+def fanoutqa(record: Record) -> Fields | Skipped:
+    """FanOutQA (arXiv 2402.14116): `fanout-final-dev.json`. An answer of several parts becomes one text."""
+    answer: Any = record["answer"]
+    if isinstance(answer, dict):
+        answer = "; ".join(f"{key}: {value}" for key, value in cast(dict[object, object], answer).items())
+    elif isinstance(answer, list):
+        answer = "; ".join(str(value) for value in cast(list[object], answer))
+    evidence = cast(list[Record], record.get("necessary_evidence") or [])
+    return _fields({**record, "answer": answer}, evidence=(str(one["title"]) for one in evidence))
 
 
 def questwell(record: Record) -> Fields | Skipped:
@@ -174,32 +158,52 @@ def questwell(record: Record) -> Fields | Skipped:
 LAYOUTS: Mapping[str, Layout] = {
     "musique": musique,
     "hotpotqa": hotpotqa,
-    "2wiki": hotpotqa,  # its files have HotpotQA's layout, with evidence triples beside
+    "2wiki": hotpotqa,  # its files have HotpotQA's layout, with evidence triples next to it
     "frames": frames,
-    "bamboogle": bamboogle,
-    "nq": nq,
+    "bamboogle": plain,
+    "nq": plain,
     "triviaqa": triviaqa,
     "popqa": popqa,
     "gaia": gaia,
     "browsecomp": browsecomp,
+    "browsecomp-plus": browsecomp_plus,
     "hle": hle,
+    "simpleqa": simpleqa,
+    "strategyqa": strategyqa,
+    "fanoutqa": fanoutqa,
+    "xbench": xbench,
     "plain": plain,
     "questwell": questwell,
 }
+NAMES: Mapping[str, str] = {
+    "2wikimultihopqa": "2wiki",
+    "2wikimultihop": "2wiki",
+    "hotpot": "hotpotqa",
+    "nq-open": "nq",
+    "natural-questions": "nq",
+    "browsecomp-zh": "browsecomp",
+    "xbench-deepsearch": "xbench",
+}
+"""Other names in use, `_` being `-`."""
 _GROUPS = ("hops", "difficulty", "level", "type")
 
 
-def _any(record: Record, *names: str) -> Any:  # noqa: ANN401  a record is not checked yet
-    for name in names:
-        if record.get(name) not in (None, ""):
-            return record[name]
-    raise KeyError(names[-1])
+def _fields(record: Record, group: str = "", evidence: Iterable[str] = ()) -> Fields:
+    answers = answers_of(record)
+    if not answers:
+        raise KeyError("answer")
+    return Fields(question_of(record), answers, id_of(record), group, tuple(dict.fromkeys(map(str, evidence))))
 
 
-def _texts(value: Any) -> tuple[str, ...]:  # noqa: ANN401
-    if isinstance(value, (list, tuple)):
-        return tuple(str(part) for part in cast(list[object], value))
-    return (str(value),)
+def _encrypted(record: Record, read: Callable[[str, str], str]) -> Fields:
+    """A question whose text and answer are encrypted under its `canary`, if it has one. Groups by topic."""
+    topic = str(any_of(record, "problem_topic", "topic") or "")
+    canary = record.get("canary")
+    found = _fields(record, topic)
+    if not canary:
+        return found
+    answers = tuple(read(answer, str(canary)) for answer in found.answers)
+    return replace(found, question=read(found.question, str(canary)), answers=answers)
 
 
 def _grouped(name: str, value: object) -> str:

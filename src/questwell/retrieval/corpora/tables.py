@@ -18,7 +18,7 @@ Found = tuple[str, dict[str, Any] | None, str]
 def read_table(path: Path) -> Iterator[Found]:
     """(place, record, problem) of each row, by the names in the first; problems of the file as `packed.FAULTS`.
 
-    Two columns without names, the first a number, are ids and texts (MS MARCO's collection.tsv).
+    Two columns without names are ids and texts, or questions and lists of answers (`_nameless`).
     """
     csv.field_size_limit(sys.maxsize)
     first = head(path).removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0].decode("utf-8", "surrogateescape")
@@ -31,8 +31,9 @@ def read_table(path: Path) -> Iterator[Found]:
         names: list[str] | None = None
         for number, row, problem in rows:
             if names is None and row is not None:
-                names = ["id", "text"] if _is_nameless(row) else [name.strip() for name in row]
-                if not _is_nameless(row):
+                names = _nameless(row)
+                if names is None:
+                    names = [name.strip() for name in row]
                     continue
             if not problem and row is not None and names is not None:
                 problem = _check(row, names)
@@ -47,8 +48,13 @@ def _decoded(lines: Iterable[bytes]) -> Iterator[str]:
         yield (line.removeprefix(b"\xef\xbb\xbf") if not number else line).decode("utf-8", "surrogateescape")
 
 
-def _is_nameless(row: list[str]) -> bool:
-    return len(row) == 2 and row[0].isdigit()
+def _nameless(row: list[str]) -> list[str] | None:
+    """Names of the columns of a table whose first row is data already; None: it holds the names."""
+    if len(row) != 2:
+        return None
+    if row[0].isdigit():
+        return ["id", "text"]  # MS MARCO's collection.tsv
+    return ["question", "answers"] if row[1].startswith("[") and row[1].endswith("]") else None  # DPR's nq-test.qa.csv
 
 
 def _check(row: list[str], names: list[str]) -> str:
