@@ -296,7 +296,7 @@ async def test_a_run_of_an_older_version_can_be_read_and_is_not_gone_on_with(
         assert info is not None
         assert isinstance(info.config, dict)
         config = {key: value for key, value in info.config.items() if key not in ("retriever", "page_text")}
-        await store.begin(replace(info, config={**config, "search": None}, facts={}))
+        await store.begin(replace(info, config={**config, "search": None}, fingerprint={}))
     shown = CliRunner().invoke(app, ["status", str(old)])
     assert shown.exit_code == 0, shown.output
     assert "retriever unknown" in shown.output

@@ -55,7 +55,7 @@ async def test_a_callers_own_models_play_under_the_names_of_the_config(library: 
     with pytest.raises(ConfigError, match="'writer'"):
         open_setup(config)
     setup = open_setup(config, clients=scripted)
-    assert setup.facts()["solver model"] == "reader" and setup.facts()["judge model"] == "writer"
+    assert setup.fingerprint()["solver model"] == "reader" and setup.fingerprint()["judge model"] == "writer"
     assert (await generate(config, tmp_path, setup)).ending is Ending.COMPLETE
     roles = {
         name: {request.messages[0].content.split()[1] for request in llm.requests} for name, llm in scripted.items()

@@ -115,7 +115,7 @@ async def test_a_run_keeps_its_retriever(library: Path, tmp_path: Path) -> None:
     config = configure(tmp_path / "run", {"seeds": 3}, resume=True)
     assert (config.retriever, config.embedder) == ("hybrid", "wordllama")
     setup = world.setup(config)
-    assert "hybrid.1(wordllama-l2-supercat-256,0.3)" in setup.facts()["retriever"]
+    assert "hybrid.1(wordllama-l2-supercat-256,0.3)" in setup.fingerprint()["retriever"]
     assert (await generate(config, tmp_path / "run", setup, resume=True)).ending == "complete"
     other = configure(tmp_path / "run", {"retriever": "lexical"}, resume=True)
     with pytest.raises(ConfigChanged, match="retriever: 'hybrid' -> 'lexical'"):

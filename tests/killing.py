@@ -11,7 +11,8 @@ from pathlib import Path
 
 from kill_worker import CONCURRENCY
 
-from questwell.store.reader import FILE_NAME, RunReader
+from questwell.store.query import begun
+from questwell.store.reader import RunReader
 
 
 class Worker:
@@ -60,7 +61,7 @@ def digests(log: Path) -> Counter[str]:
 
 def committed(run: Path) -> Counter[str]:
     """Digests of the model calls whose answers are kept."""
-    if not (run / FILE_NAME).exists():
+    if not begun(run):
         return Counter()
     with RunReader(run) as reader:
         return Counter(row[0] for row in reader._all("SELECT digest FROM calls WHERE kind = 'llm'"))

@@ -141,7 +141,7 @@ async def test_one_game_four_retrievers(library: Path, tmp_path: Path, server: s
         assert names == {"web:google/snippets"}
         info = reader.info()
     assert info is not None
-    assert info.facts["retriever"] == "web:google/snippets"
+    assert info.fingerprint["retriever"] == "web:google/snippets"
 
 
 def reads(request: Request) -> Completion:
@@ -185,7 +185,7 @@ def test_one_evaluation_four_retrievers(
         everything = one.summaries[0]
         assert (everything.questions, everything.exact_match.mean, everything.searches.mean) == (SEEDS, 1.0, 1.0)
         assert (everything.errored, one.missing) == (0, 0)
-    names = {name: one.info.facts["retriever"] for name, one in found.items()}
+    names = {name: one.info.fingerprint["retriever"] for name, one in found.items()}
     assert names["google"] == "web:google/snippets"
     assert names["http"] == names["lexical"] == index.name
     assert names["mcp"] == f"mcp:{server}/mcp"

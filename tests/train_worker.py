@@ -38,7 +38,7 @@ def setup(config: TrainConfig) -> TrainSetup:
         reward=ByQuestion(),
         judge=None,
         trainer=make_trainer(config, start),
-        facts={"world": "toy"},
+        fingerprint={"world": "toy"},
     )
 
 

@@ -93,7 +93,7 @@ def _print_preview(found: EvalPreview, *, json: bool) -> None:
         skipped = ", ".join(f"{number:,} {reason}" for reason, number in one.skipped.items())
         left_out = f" (left out: {skipped})" if skipped else ""
         console.print(f"{one.benchmark}: {one.asked:,} of {one.found:,} questions{left_out}", soft_wrap=True)
-    for name, value in found.facts.items():
+    for name, value in found.fingerprint.items():
         console.print(f"{name.capitalize()}: {one_line(value)}", soft_wrap=True)
     console.print(f"Mode: {found.mode.value}, {found.style}")
     console.print(f"Attempts: {found.attempts:,}; model calls: at most {found.most_calls:,}; most need far fewer")

@@ -14,7 +14,7 @@ from questwell.recipes.reports.status import tokens
 def print_evaluation(console: Console, found: Evaluation) -> None:
     """The table, what was not scored, agreement, and what it took."""
     info = found.info
-    model, retriever = (one_line(info.facts.get(name, UNKNOWN)) for name in ("model", "retriever"))
+    model, retriever = (one_line(info.fingerprint.get(name, UNKNOWN)) for name in ("model", "retriever"))
     console.print(f"Run {info.run_id}: {model}, retriever {retriever}", soft_wrap=True)
     table = Table(title="Scores in percent, with 95 % intervals", title_justify="left", box=None, pad_edge=False)
     judges = [judge.judge for judge in found.summaries[0].judges if judge.judge != EXACT_MATCH]

@@ -37,7 +37,7 @@ def show(
     if is_selfplay(run):
         show_run(run, item, json=json)
         return
-    if kind_of(run) == KIND:
+    if kind_of(run) == KIND.name:
         show_evaluation(run, item, json=json)
         return
     if item is None:

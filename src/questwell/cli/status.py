@@ -42,7 +42,7 @@ def status(
         asyncio.run(write_report([run, *(beside or ())], report, LabelBy(label_llm) if label_llm else None))
         screen.out().print(f"Wrote report.md, report.json and pictures to {report}", soft_wrap=True)
         return
-    if kind_of(run) == KIND:
+    if kind_of(run) == KIND.name:
         evaluated = evaluation(run)
         if json:
             screen.print_json(Evaluation, evaluated)

@@ -17,10 +17,8 @@ class RunLock:
 
     def __init__(self, path: Path) -> None:
         """Take the lock, or say who has it."""
-        try:
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            raise StoreError(f"the run folder {str(path.parent)!r} cannot be written: {error.strerror}") from error
+        self.path = path
+        self._file = self._open()
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -30,9 +28,18 @@ class RunLock:
                 f"the run in {str(path.parent)!r} is being written by process {holder}; wait for it or stop it "
                 f"(reading it with status, show and export is possible meanwhile)"
             ) from None
+        if not path.exists() or not os.path.samestat(os.fstat(self._file), path.stat()):
+            os.close(self._file)
+            raise RunLocked(f"the run in {str(path.parent)!r} was being removed by another process; start it again")
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
 
+    def _open(self) -> int:
+        try:
+            return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise StoreError(f"the run folder {str(self.path.parent)!r} cannot be written: {error.strerror}") from error
+
     def release(self) -> None:
-        """Give the lock back. The file stays: removing it would let two writers lock two different files."""
+        """Give the lock back. The file stays, so that the next writer need not make it."""
         os.close(self._file)

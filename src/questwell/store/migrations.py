@@ -133,8 +133,6 @@ MIGRATIONS: tuple[str, ...] = (
     "UPDATE calls SET cost_usd = 0.0 WHERE kind = 'search' AND cost_usd IS NULL;",  # all were in this process
     TABLES,
 )
-READABLE = 1
-"""The oldest version that can be read as it is: later steps only added tables, counts, and the cost of searches."""
 PAID_SEARCHES = 3
 """From this version on a search has a cost; before, all were in the process and cost nothing."""
 COUNTED = 4

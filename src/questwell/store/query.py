@@ -8,7 +8,7 @@ from typing import Any, Self, TypeAlias
 
 from questwell.errors import StoreError
 from questwell.store.counts import ALL_CALLS, ALL_PLAYS
-from questwell.store.migrations import COUNTED, PAID_SEARCHES, READABLE, check
+from questwell.store.migrations import COUNTED, PAID_SEARCHES, check
 
 FILE_NAME = "run.sqlite"
 
@@ -29,20 +29,15 @@ class Query:
         if not path.is_file():
             raise StoreError(f"there is no run in {str(folder)!r}: it has no {FILE_NAME}; questwell generate makes one")
         with _boundary(path):
-            self._connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
-            self._connection.execute("PRAGMA busy_timeout = 10000")
-            version = check(self._connection)
+            self._connection, version = _open(path)
         self.paid_searches = version >= PAID_SEARCHES
         self.counted = version >= COUNTED
         """Whether the file keeps counts and indexes, so that questions about many plays are answered at once."""
         self.play_source = "play_counts" if self.counted else f"({ALL_PLAYS})"
         self.call_source = "call_counts" if self.counted else f"({ALL_CALLS})"
-        if version < READABLE:
+        if version == 0:
             self.close()
-            raise StoreError(
-                f"the run in {str(folder)!r} was written by an older Questwell; "
-                f"questwell generate --resume --out {folder} brings it up to date"
-            )
+            raise StoreError(f"the run in {str(folder)!r} ended before it began; start it again with --resume")
 
     def close(self) -> None:
         """Release the file."""
@@ -84,6 +79,44 @@ class Query:
 
     def _value(self, sql: str, *values: object) -> int:
         return self._row(sql, *values)[0]
+
+
+def begun(folder: Path) -> bool:
+    """Whether `folder` has a run file; one that was killed while it was being made is empty, and no run yet.
+
+    Raises:
+        StoreError: the file is no run file, or cannot be read.
+    """
+    path = folder / FILE_NAME
+    if not path.is_file():
+        return False
+    with _boundary(path):
+        connection, version = _open(path)
+        connection.close()
+    return version > 0
+
+
+def _open(path: Path) -> tuple[sqlite3.Connection, int]:
+    """The file, opened to read, and its version."""
+    uri = path.resolve().as_uri()
+    try:
+        return _connect(f"{uri}?mode=ro")
+    except sqlite3.OperationalError:
+        # In a folder that cannot be written SQLite cannot make the index of the write-ahead log. Where there is no log,
+        # nobody is writing, and the file alone is all of it.
+        if path.with_name(f"{path.name}-wal").exists():
+            raise
+        return _connect(f"{uri}?immutable=1")
+
+
+def _connect(uri: str) -> tuple[sqlite3.Connection, int]:
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None)
+    try:
+        connection.execute("PRAGMA busy_timeout = 10000")
+        return connection, check(connection)
+    except (sqlite3.Error, StoreError):
+        connection.close()
+        raise
 
 
 @contextmanager

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AliasChoices, Field
 
 from questwell.store.passage_refs import Json
 from questwell.types.dataset import Usage
@@ -180,8 +183,8 @@ class RunInfo:
     """Version that started it."""
     config: Json
     """Resolved."""
-    facts: dict[str, str]
-    """What must be the same when it goes on: index snapshot, prompts' hash, models."""
+    fingerprint: Annotated[dict[str, str], Field(validation_alias=AliasChoices("fingerprint", "facts"))]
+    """What must be the same when it goes on, beside the config: index snapshot, prompts' hash, models."""
     kind: str = "generate"
     """The verb that made it."""
 

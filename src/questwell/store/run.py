@@ -36,8 +36,12 @@ class RunStore:
     A kill at any moment leaves exactly what was returned from, and perhaps a little more.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, lock: RunLock | None = None) -> None:
         """Open the run in `folder` for writing; make the folder and the file when they are missing.
+
+        Args:
+            folder: of the run.
+            lock: of the folder, where the caller holds it already; it stays held when the store is closed.
 
         Raises:
             RunLocked: another process writes it.
@@ -49,12 +53,12 @@ class RunStore:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"the run folder {str(folder)!r} cannot be made: {error}") from error
-        self._lock = RunLock(folder / "run.lock")
+        self._own_lock = RunLock(folder / "run.lock") if lock is None else None
         try:
             self._connection = _open(path)
             self.read = RunReader(folder)
         except StoreError:
-            self._lock.release()
+            self._release()
             raise
         self._writer = GroupCommit(self._connection)
 
@@ -63,7 +67,11 @@ class RunStore:
         self._writer.close()
         self.read.close()
         self._connection.close()
-        self._lock.release()
+        self._release()
+
+    def _release(self) -> None:
+        if self._own_lock is not None:
+            self._own_lock.release()
 
     def __enter__(self) -> Self:
         return self

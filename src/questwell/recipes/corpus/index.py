@@ -5,15 +5,15 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 
 from pydantic import field_validator
 
 from questwell.assets.progress import Progress, silent
 from questwell.errors import ConfigError
 from questwell.recipes.corpus.embedders import check_embedder, connect_embedder
-from questwell.recipes.runs.config import RecipeConfig
-from questwell.retrieval.corpora.corpus import CorpusSpec, Duplicates
+from questwell.recipes.runs.config import MayBePath, RecipeConfig
+from questwell.retrieval.corpora.corpus import BUILT_IN, CorpusSpec, Duplicates
 from questwell.retrieval.corpora.documents import ReadReport
 from questwell.retrieval.corpora.fields import FieldNames
 from questwell.retrieval.index.analysis import Analyzer
@@ -24,12 +24,14 @@ if TYPE_CHECKING:
     from questwell.retrieval.index.hybrid import HybridIndex
 
 _T = TypeVar("_T")
+Corpus: TypeAlias = Annotated[str, MayBePath((*BUILT_IN, "toy"))]
+"""A corpus as the user names it: a built-in one, a file or a folder."""
 
 
 class IndexConfig(RecipeConfig):
     """Which corpus, and how it is read and indexed."""
 
-    corpus: str
+    corpus: Corpus
     """Corpus: factbook, foldoc, a file (JSON, CSV, TSV, parquet, arrow), a folder, "a/*.parquet", or hf:NAME."""
     index: Path | None = None
     """Folder of its index; built on first use and kept. By default in the cache."""

@@ -106,7 +106,7 @@ def _gather(run: Path) -> tuple[list[Sample], Source]:
         samples = [
             Sample(item, _solutions(reader.outcome(seeds[item.id.removeprefix(f"{info.run_id}-")]))) for item in found
         ]
-        facts = info.facts
+        facts = info.fingerprint
         source = Source(
             run_id=info.run_id,
             corpus=Path(str(cast("dict[str, object]", info.config)["corpus"])).name,

@@ -9,8 +9,10 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from questwell.errors import ConfigError
 from questwell.evaluation.benchmarks import SAMPLES, parse_source
+from questwell.recipes.corpus.index import Corpus
 from questwell.recipes.corpus.search import SearchConfig
-from questwell.recipes.runs.agents import StyleChoice, is_embedded
+from questwell.recipes.runs.agents import Model, StyleChoice, is_embedded
+from questwell.recipes.runs.config import MayBePath
 from questwell.recipes.runs.spending import SPENDING_MAY_CHANGE, SpendingConfig
 
 EXACT_MATCH = "exact_match"
@@ -35,7 +37,7 @@ def _parts(value: object) -> object:
 class JudgeConfig(SpendingConfig):
     """What both an evaluation and a second judge of it need."""
 
-    judge: str = EXACT_MATCH
+    judge: Model = EXACT_MATCH
     """Who judges beside EM and F1: exact_match (no model), or a model as for llm."""
     prompts: Path | None = None
     """Folder of prompt files that replace the packaged ones of the same name."""
@@ -57,9 +59,9 @@ class RescoreConfig(JudgeConfig):
 class EvalConfig(JudgeConfig, SearchConfig):
     """What an evaluation does."""
 
-    corpus: str = ""
+    corpus: Corpus = ""
     """Corpus to search: factbook, foldoc, a JSONL or parquet file, or a folder of .txt and .md files."""
-    llm: str = "local"
+    llm: Model = "local"
     """Model: local, local-small, FILE.gguf, a folder of a trained checkpoint, openai:MODEL or MODEL@BASE_URL."""
     mode: Mode = Mode.AGENT
     """agent (searches as it wants), rag (one search with the question itself) or closed-book (from memory)."""
@@ -68,7 +70,7 @@ class EvalConfig(JudgeConfig, SearchConfig):
     protocol: Literal["tags", "functions"] = "tags"
     """How a free agent writes its moves: tags in plain text, or function calls."""
 
-    benchmarks: Annotated[tuple[str, ...], BeforeValidator(_parts), Field(min_length=1)]
+    benchmarks: Annotated[tuple[str, ...], BeforeValidator(_parts), Field(min_length=1), MayBePath(after="=")]
     """Benchmarks as NAME=FILE, separated by commas."""
     where: Annotated[tuple[str, ...], BeforeValidator(_parts)] = ()
     """Take only records whose fields have these values, as FIELD=VALUE, separated by commas."""

@@ -5,37 +5,34 @@ one that was not, and every question of the sample has its attempts or is told a
 """
 
 import asyncio
-import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
 
-from questwell import __version__
-from questwell.errors import BudgetReached, ConfigChanged, ConfigError, QuestwellError
+from questwell.errors import BudgetReached, QuestwellError
 from questwell.evaluation.benchmarks import load, parse_source, sample
 from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.evaluate.config import MAY_CHANGE, EvalConfig
 from questwell.recipes.evaluate.setup import EvalSetup, open_eval_setup
+from questwell.recipes.runs import opening
 from questwell.recipes.runs.budget import Budget, Stopped, refuse_unknown_prices
-from questwell.recipes.runs.config import Values, differences, resolve, resolve_saved
+from questwell.recipes.runs.config import Values, resolve_saved
 from questwell.recipes.runs.ending import Ending
+from questwell.recipes.runs.opening import Kind, Run
 from questwell.recipes.runs.recorder import Recorder
 from questwell.recipes.runs.signals import stopping_on_signals
 from questwell.scoring.judge import Judge
 from questwell.scoring.squad import exact_match
-from questwell.store.passage_refs import Json
-from questwell.store.reader import FILE_NAME, RunReader
-from questwell.store.records import Asked, RunInfo, Score, Scoring
+from questwell.store.reader import RunReader
+from questwell.store.records import Asked, Score, Scoring
 from questwell.store.run import RunStore
 from questwell.types.dataset import Usage
 from questwell.types.game import Judgement, Label, Place
 from questwell.types.trajectory import Role, StopReason, Trajectory
 
-KIND = "evaluate"
+KIND = Kind("evaluate", EvalConfig, MAY_CHANGE)
 _TICK_S = 0.5
 _Work = tuple[Asked, int]
 """A question and the index of an attempt at it."""
@@ -78,17 +75,7 @@ def configure(folder: Path, given: Values, *, resume: bool) -> EvalConfig:
         ConfigError: a key or a value that cannot be, a run that is there though `resume` is not asked for, or one
             that another verb made.
     """
-    if not (folder / FILE_NAME).is_file():
-        return resolve(EvalConfig, given)
-    with RunReader(folder) as run:
-        saved = run.info()
-    if saved is None:
-        return resolve(EvalConfig, given)
-    if not resume:
-        raise ConfigError(f"{str(folder)!r} holds a run already; go on with it by --resume, or name another --out")
-    if saved.kind != KIND:
-        raise ConfigError(f"{str(folder)!r} holds a run of {saved.kind}; name another --out")
-    return resolve_saved(EvalConfig, saved, given)
+    return opening.configure(KIND, folder, given, resume=resume)
 
 
 def run(
@@ -100,17 +87,18 @@ def run(
     on_progress: OnProgress = lambda progress: None,
     index_progress: IndexProgress | None = None,
 ) -> EvalReport:
-    """`evaluate` with the means that `config` names, from start to end."""
-    questions = questions_of(config)
-    setup = open_eval_setup(config, index_progress)
+    """`evaluate` with the setup that `config` names, from start to end."""
+    with Run(KIND, config, folder, resume=resume) as opened:
+        questions = questions_of(config)
+        setup = open_eval_setup(config, index_progress)
 
-    async def whole() -> EvalReport:
-        try:
-            return await evaluate(config, questions, folder, setup, resume=resume, limit=limit, on_progress=on_progress)
-        finally:
-            await setup.aclose()
+        async def whole() -> EvalReport:
+            try:
+                return await _evaluate(opened, questions, setup, limit, on_progress)
+            finally:
+                await setup.aclose()
 
-    return asyncio.run(whole())
+        return asyncio.run(whole())
 
 
 def questions_of(config: EvalConfig) -> list[Asked]:
@@ -156,9 +144,17 @@ async def evaluate(
         ConfigChanged: the run that is there was started with something else.
         RunLocked: another process is writing it.
     """
+    with Run(KIND, config, folder, resume=resume) as opened:
+        return await _evaluate(opened, questions, setup, limit, on_progress)
+
+
+async def _evaluate(
+    opened: Run[EvalConfig], questions: Sequence[Asked], setup: EvalSetup, limit: int | None, on_progress: OnProgress
+) -> EvalReport:
+    config = opened.config
     refuse_unknown_prices(config.limits(), setup.llms.values(), setup.retriever)
-    with RunStore(folder) as store:
-        await _begin(store, config, questions, setup, resume=resume)
+    with RunStore(opened.folder, opened.lock) as store:
+        await _begin(store, opened, questions, setup)
         scoring = Scoring(0, setup.judge_name, setup.prompts_hash)
         await store.begin_scoring(scoring)
         work = [(asked, attempt) for asked in store.read.questions() for attempt in range(config.attempts)]
@@ -344,38 +340,19 @@ class Loop:
         )
 
 
-async def _begin(
-    store: RunStore, config: EvalConfig, questions: Sequence[Asked], setup: EvalSetup, *, resume: bool
-) -> None:
+async def _begin(store: RunStore, opened: Run[EvalConfig], questions: Sequence[Asked], setup: EvalSetup) -> None:
     """Save what the run is and asks, or make sure that it is what it was."""
-    new = cast(Mapping[str, Json], config.model_dump(mode="json"))
-    facts = setup.facts()
-    saved = store.read.info()
-    if saved is None:
-        created = datetime.now(UTC).isoformat(timespec="seconds")
-        await store.begin(RunInfo(secrets.token_hex(5), created, __version__, dict(new), facts, KIND))
-        await store.add_questions(questions)
-        return
-    if not resume:
-        raise ConfigError(f"{str(store.folder)!r} holds a run already; go on with it by --resume")
-    if saved.kind != KIND:
-        raise ConfigError(f"{str(store.folder)!r} holds a run of {saved.kind}; name another --out")
-    known = resolve_saved(EvalConfig, saved).model_dump(mode="json")
-    changes = [str(change) for change in (*differences(known, new, MAY_CHANGE), *differences(saved.facts, facts))]
+    config, changes = opened.config, list[str]()
     now = {asked.position: asked.question for asked in questions}
     if missing := [kept for kept in store.read.questions() if now.get(kept.position) != kept.question]:
         changes.append(
             f"{len(missing)} questions of the run are not what the benchmarks now hold there, or not in the sample "
             f"(the first: {missing[0].question.id!r}); a sample can be raised, not lowered"
         )
-    if config.attempts < cast(int, known["attempts"]):
-        changes.append(f"attempts: {known['attempts']} -> {config.attempts}; they can be raised, not lowered")
-    if changes:
-        raise ConfigChanged(
-            f"the run in {str(store.folder)!r} was started with another config: {'; '.join(changes)}. Give it what it "
-            f"had, or start a new run with another --out; these alone may change: {', '.join(MAY_CHANGE)}"
-        )
-    await store.begin(RunInfo(saved.run_id, saved.created, saved.questwell, dict(new), facts, KIND))
+    before = None if opened.saved is None else resolve_saved(EvalConfig, opened.saved).attempts
+    if before is not None and config.attempts < before:
+        changes.append(f"attempts: {before} -> {config.attempts}; they can be raised, not lowered")
+    await store.begin(opened.compare(setup.fingerprint(), changes))
     await store.add_questions(questions)
     if config.price_in is not None and config.price_out is not None:
         await store.price(config.price_in, config.price_out)

@@ -27,7 +27,7 @@ class Planned:
 class EvalPreview:
     """What would be done."""
 
-    facts: Mapping[str, str]
+    fingerprint: Mapping[str, str]
     """Model, retriever, judge, prompts."""
     mode: Mode
     style: str
@@ -47,12 +47,12 @@ def eval_preview(config: EvalConfig, index_progress: IndexProgress | None = None
         chosen = sample(loaded.questions, config.size, config.seed, per_group=config.per_group)
         planned.append(Planned(source.benchmark, len(chosen), len(loaded.questions), loaded.skipped))
     setup = open_eval_setup(config, index_progress)
-    facts = setup.facts()
+    fingerprint = setup.fingerprint()
     asyncio.run(setup.aclose())
     attempts = sum(one.asked for one in planned) * config.attempts
     judging = 0 if config.judge == EXACT_MATCH else 2
     return EvalPreview(
-        facts=facts,
+        fingerprint=fingerprint,
         mode=config.mode,
         style="staged" if config.staged else "free",
         benchmarks=planned,

@@ -26,7 +26,7 @@ from questwell.types.trajectory import Role, StopReason
 def run(folder: Path, config: RescoreConfig, on_progress: OnProgress = lambda progress: None) -> EvalReport:
     """`rescore` with the judge that `config` names, from start to end."""
     with RunReader(folder) as reader:
-        info_of(reader, KIND)  # before the folder is opened for writing, which would make it
+        info_of(reader, KIND.name)  # before the folder is opened for writing, which would make it
     llm, judge, prompts_hash = open_judge(config)
 
     async def whole() -> EvalReport:
@@ -56,7 +56,7 @@ async def rescore(
     """
     refuse_unknown_prices(config.limits(), () if llm is None else (llm,))
     with RunStore(folder) as store:
-        info_of(store.read, KIND)
+        info_of(store.read, KIND.name)
         scoring = _scoring(store.read, EXACT_MATCH if llm is None else llm.name, prompts_hash)
         await store.begin_scoring(scoring)
         budget = Budget(config.limits(), store.read.usage())

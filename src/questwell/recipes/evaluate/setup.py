@@ -56,7 +56,7 @@ class EvalSetup:
         """The judging model, or `exact_match`."""
         return self.llms[Role.JUDGE].name if self.judge is not None else EXACT_MATCH
 
-    def facts(self) -> dict[str, str]:
+    def fingerprint(self) -> dict[str, str]:
         """What must be the same when a run is resumed, beside its config and its questions."""
         return {
             "retriever": self.retriever.name,

@@ -11,7 +11,7 @@ from questwell.games.sage import Rules, Variant
 from questwell.games.seeds import Mix, parse_mix, parse_steps
 from questwell.games.verdict import Acceptance, PassRateBand, StepTarget
 from questwell.recipes.corpus.search import SearchConfig
-from questwell.recipes.runs.agents import StyleChoice, is_embedded
+from questwell.recipes.runs.agents import MaybeModel, Model, StyleChoice, is_embedded
 from questwell.recipes.runs.config import Values, nearest
 from questwell.recipes.runs.spending import SPENDING_MAY_CHANGE, SpendingConfig
 from questwell.types.game import AnswerType, Gate
@@ -25,13 +25,13 @@ def _split(value: object) -> object:
 class Config(SpendingConfig, SearchConfig):
     """What a run of `generate` does."""
 
-    llm: str = "local"
+    llm: Model = "local"
     """Model of all roles: local, local-small, FILE.gguf, openai:MODEL or MODEL@BASE_URL."""
-    proposer_llm: str | None = None
+    proposer_llm: MaybeModel = None
     """Model of the proposer, if another."""
-    solver_llm: str | None = None
+    solver_llm: MaybeModel = None
     """Model of the solver, if another."""
-    judge_llm: str | None = None
+    judge_llm: MaybeModel = None
     """Model of the judge, if another."""
     style: StyleChoice = StyleChoice.AUTO
     """How agents are driven: free (the model decides each move), staged (small constrained calls), auto (by model)."""
@@ -168,6 +168,7 @@ MAY_CHANGE: Mapping[str, str] = {
     **SPENDING_MAY_CHANGE,
     "max_errors": "a limit of patience",
     "price_search": "applies to later searches",
+    "corpus": "its snapshot is compared instead",
     "index": "its snapshot is compared instead",
     "skip_bad": "the index snapshot is compared instead",
     "embedder": "its model's name is compared instead, so that an endpoint may move",

@@ -7,28 +7,30 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
 
-from questwell import __version__
 from questwell.errors import ConfigChanged, ConfigError
 from questwell.games.gates import Pair, check_all
 from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.generate.config import Config
 from questwell.recipes.generate.setup import Setup, open_setup
 from questwell.recipes.runs.budget import Budget, Limits
-from questwell.recipes.runs.config import differences, nearest, resolve_saved
-from questwell.recipes.runs.opening import info_of
+from questwell.recipes.runs.config import RecipeConfig, nearest, resolve_saved
+from questwell.recipes.runs.opening import Kind, Run, info_of
 from questwell.recipes.runs.recorder import Recorder
 from questwell.recipes.runs.signals import stopping_on_signals
-from questwell.store.passage_refs import Json
 from questwell.store.reader import RunReader
 from questwell.store.records import PlayStatus, RunInfo
 from questwell.store.run import RunStore
 from questwell.types.game import Accepted, Gate, GateOutcome, GateResult, Place, Rejected
 from questwell.types.trajectory import Role
 
+
+class GatesConfig(RecipeConfig):
+    """What a check asks can change from call to call: the calls themselves are compared."""
+
+
+KIND = Kind("gates", GatesConfig, {})
 _SEARCHING = (Gate.SHORTCUT, Gate.UNIQUE)
 _MODELS = ("llm", "proposer_llm", "solver_llm", "judge_llm")
 
@@ -151,21 +153,15 @@ async def _check(
 ) -> list[Checked]:
     keeper = setup.players.gatekeeper
     assert keeper is not None
-    facts = {"of run": info.run_id, **setup.facts()}
+    fingerprint = {"of run": info.run_id, **setup.fingerprint()}
     searching = [gate.value for gate in gates if gate in _SEARCHING]
-    if searching and not any_index and setup.library.snapshot != info.facts["index snapshot"]:
+    if searching and not any_index and setup.library.snapshot != info.fingerprint["index snapshot"]:
         raise ConfigChanged(
             f"the index of the run {info.run_id} is not what it was, and {' and '.join(searching)} would search it: "
             "ask the other gates only, or all of them over the index of today with --any-index"
         )
-    with RunStore(out) as store:
-        before = store.read.info()
-        if before is not None and (changes := differences(cast(dict[str, Json], before.facts), facts)):
-            raise ConfigChanged(
-                f"the gates in {str(out)!r} were started with something else: {'; '.join(map(str, changes))}. "
-                "Name another --out"
-            )
-        await store.begin(RunInfo(info.run_id, datetime.now(UTC).isoformat(), __version__, {}, facts))
+    with Run(KIND, GatesConfig(), out, resume=True) as opened, RunStore(out, opened.lock) as store:
+        await store.begin(opened.compare(fingerprint))
         budget = Budget(Limits(), store.read.usage())
         recorder = Recorder(store, setup.llms, setup.library, budget)
         checked: list[Checked] = []

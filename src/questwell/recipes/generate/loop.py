@@ -5,35 +5,32 @@ its recorded calls, so a run that was killed and resumed ends like one that was 
 """
 
 import asyncio
-import secrets
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
 
-from questwell import __version__
-from questwell.errors import BudgetReached, ConfigChanged, ConfigError, QuestwellError
+from questwell.errors import BudgetReached, ConfigError, QuestwellError
 from questwell.games.sage import play
 from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.generate.config import MAY_CHANGE, Config
 from questwell.recipes.generate.seeds import SeedSchedule
 from questwell.recipes.generate.setup import Setup, open_setup
+from questwell.recipes.runs import opening
 from questwell.recipes.runs.budget import Budget, Stopped, refuse_unknown_prices
-from questwell.recipes.runs.config import Values, differences, resolve, resolve_saved
+from questwell.recipes.runs.config import Values
 from questwell.recipes.runs.ending import Ending
+from questwell.recipes.runs.opening import Kind, Run
 from questwell.recipes.runs.progress import OnProgress, Progress, Tally
 from questwell.recipes.runs.recorder import Recorder
 from questwell.recipes.runs.signals import stopping_on_signals
 from questwell.scoring.answers import normalise
-from questwell.store.passage_refs import Json
-from questwell.store.reader import FILE_NAME, RunReader
-from questwell.store.records import RunInfo, WaveSeed
+from questwell.store.records import WaveSeed
 from questwell.store.run import RunStore
 from questwell.types.game import Accepted, Reason, Rejected, Seed
 
+KIND = Kind("generate", Config, MAY_CHANGE)
 _TICK_S = 0.5
 
 
@@ -53,12 +50,7 @@ def configure(folder: Path, given: Values, *, resume: bool) -> Config:
     Raises:
         ConfigError: a key or a value that cannot be, or a run that is there though `resume` is not asked for.
     """
-    saved = _saved(folder)
-    if saved is None:
-        return resolve(Config, given)
-    if not resume:
-        raise _occupied(folder)
-    return resolve_saved(Config, saved, given)
+    return opening.configure(KIND, folder, given, resume=resume)
 
 
 def run(
@@ -70,16 +62,17 @@ def run(
     on_progress: OnProgress = lambda progress: None,
     index_progress: IndexProgress | None = None,
 ) -> Report:
-    """`generate` with the means that `config` names, from start to end."""
-    setup = open_setup(config, index_progress)  # before the event loop: it may take long, and Ctrl-C then ends it
+    """`generate` with the setup that `config` names, from start to end."""
+    with Run(KIND, config, folder, resume=resume) as opened:
+        setup = open_setup(config, index_progress)  # before the event loop: it may take long, and Ctrl-C then ends it
 
-    async def whole() -> Report:
-        try:
-            return await generate(config, folder, setup, resume=resume, limit=limit, on_progress=on_progress)
-        finally:
-            await setup.aclose()
+        async def whole() -> Report:
+            try:
+                return await _generate(opened, setup, limit, on_progress)
+            finally:
+                await setup.aclose()
 
-    return asyncio.run(whole())
+        return asyncio.run(whole())
 
 
 async def generate(
@@ -106,10 +99,15 @@ async def generate(
         ConfigChanged: the run that is there was started with something else.
         RunLocked: another process is writing it.
     """
-    refuse_unknown_prices(config.limits(), setup.llms.values(), setup.retriever)
-    with RunStore(folder) as store:
-        await _begin(store, config, setup, resume=resume)
-        return await _Invocation(config, setup, store, limit, on_progress).play()
+    with Run(KIND, config, folder, resume=resume) as opened:
+        return await _generate(opened, setup, limit, on_progress)
+
+
+async def _generate(opened: Run[Config], setup: Setup, limit: int | None, on_progress: OnProgress) -> Report:
+    refuse_unknown_prices(opened.config.limits(), setup.llms.values(), setup.retriever)
+    with RunStore(opened.folder, opened.lock) as store:
+        await _begin(store, opened, setup)
+        return await _Invocation(opened.config, setup, store, limit, on_progress).play()
 
 
 class _Invocation:
@@ -216,49 +214,14 @@ class _Invocation:
         return progress
 
 
-async def _begin(store: RunStore, config: Config, setup: Setup, *, resume: bool) -> None:
+async def _begin(store: RunStore, opened: Run[Config], setup: Setup) -> None:
     """Save what the run is, or make sure that it is what it was."""
-    new = _dump(config)
-    facts = setup.facts()
-    saved = store.read.info()
-    if saved is None:
-        created = datetime.now(UTC).isoformat(timespec="seconds")
-        await store.begin(RunInfo(secrets.token_hex(5), created, __version__, dict(new), facts))
-        return
-    if not resume:
-        raise _occupied(store.folder)
-    changes = (
-        *differences(_dump(resolve_saved(Config, saved)), new, MAY_CHANGE),
-        *differences(saved.facts, facts),
-    )
-    if changes:
-        raise ConfigChanged(
-            f"the run in {str(store.folder)!r} was started with another config: {'; '.join(map(str, changes))}. "
-            f"Give it what it had, or start a new run with another --out; these alone may change: "
-            f"{', '.join(MAY_CHANGE)}"
-        )
-    drawn = store.read.drawn()
+    config, drawn = opened.config, store.read.drawn()
     if config.seeds is not None and config.seeds < drawn:
         raise ConfigError(f"seeds = {config.seeds}: {drawn} are drawn already; seeds can be raised, not lowered")
-    await store.begin(RunInfo(saved.run_id, saved.created, saved.questwell, dict(new), facts))
+    await store.begin(opened.compare(setup.fingerprint()))
     if config.price_in is not None and config.price_out is not None:
         await store.price(config.price_in, config.price_out)
-
-
-def _dump(config: Config) -> Mapping[str, Json]:
-    """All keys with their values; a run that is older than a key has its default."""
-    return cast(Mapping[str, Json], config.model_dump(mode="json"))
-
-
-def _saved(folder: Path) -> RunInfo | None:
-    if not (folder / FILE_NAME).is_file():
-        return None
-    with RunReader(folder) as run:
-        return run.info()
-
-
-def _occupied(folder: Path) -> ConfigError:
-    return ConfigError(f"{str(folder)!r} holds a run already; go on with it by --resume, or name another --out")
 
 
 def _where(bug: Exception) -> str:

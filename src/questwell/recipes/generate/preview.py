@@ -9,7 +9,8 @@ from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.generate.config import Config
 from questwell.recipes.generate.setup import open_setup
 from questwell.recipes.runs.budget import refuse_unknown_prices
-from questwell.store.reader import FILE_NAME, RunReader
+from questwell.store.query import begun
+from questwell.store.reader import RunReader
 from questwell.store.records import PlayStatus
 from questwell.types.game import Gate
 from questwell.types.trajectory import Role, Style
@@ -69,7 +70,7 @@ def _most_calls(config: Config, asks: int) -> int:
 
 
 def _finished(folder: Path) -> int:
-    if not (folder / FILE_NAME).is_file():
+    if not begun(folder):
         return 0
     with RunReader(folder) as run:
         return sum(play.status is not PlayStatus.PENDING for play in run.plays())

@@ -63,12 +63,12 @@ class Setup:
         """What agents search."""
         return self.elsewhere or self.library
 
-    def facts(self) -> dict[str, str]:
+    def fingerprint(self) -> dict[str, str]:
         """What must be the same when a run is resumed, beside its config."""
         models = {f"{role.value} model": self.llms[role].name for role in Role}
-        facts = {"index snapshot": self.library.snapshot, "prompts": self.prompts_hash, **models}
-        # A lexical index says all by its snapshot; runs that are older than this fact have a lexical one.
-        return facts if isinstance(self.retriever, LexicalIndex) else {**facts, "retriever": self.retriever.name}
+        shared = {"index snapshot": self.library.snapshot, "prompts": self.prompts_hash, **models}
+        # A lexical index says all by its snapshot; runs that are older than this entry have a lexical one.
+        return shared if isinstance(self.retriever, LexicalIndex) else {**shared, "retriever": self.retriever.name}
 
     async def aclose(self) -> None:
         """Release models and index."""

@@ -68,7 +68,7 @@ def evaluation(folder: Path) -> Evaluation:
         StoreError: there is none, or it cannot be read.
     """
     with RunReader(folder) as run, run.snapshot():
-        info = info_of(run, KIND)
+        info = info_of(run, KIND.name)
         asked = attempted(run)
         attempts = config_of(info)["attempts"]
         assert isinstance(attempts, int)
@@ -161,7 +161,7 @@ def pooled(folders: Sequence[Path], metric: str = "em") -> list[Attempted]:
     asked: dict[tuple[str, str], Attempted] = {}
     for folder in folders:
         with RunReader(folder) as run, run.snapshot():
-            info_of(run, KIND)
+            info_of(run, KIND.name)
             known = ["em", "f1", "searches", *judge_names(run.scorings()).values()]
             if metric not in known:
                 raise ConfigError(f"metric = {metric!r}: {str(folder)!r} has {', '.join(known)}")

@@ -50,7 +50,7 @@ class Trace:
 def listing(folder: Path) -> list[Listed]:
     """All questions of the evaluation in `folder`, in order; StoreError when there is none."""
     with RunReader(folder) as run, run.snapshot():
-        info_of(run, KIND)
+        info_of(run, KIND.name)
         trials: dict[int, list[Trial]] = defaultdict(list)
         for trial in run.trials():
             trials[trial.position].append(trial)
@@ -78,7 +78,7 @@ def trace(folder: Path, name: str) -> Trace:
         StoreError: there is no evaluation.
     """
     with RunReader(folder) as run, run.snapshot():
-        info_of(run, KIND)
+        info_of(run, KIND.name)
         asked = _named(run.questions(), name)
         if asked is None:
             raise ConfigError(f"the evaluation has no question {name!r}; questwell show {folder} lists them")

@@ -1,8 +1,15 @@
 """How agents are driven, and by which kind of model."""
 
 from enum import StrEnum
+from typing import Annotated, TypeAlias
 
 from questwell.llm.weights import EMBEDDED
+from questwell.recipes.runs.config import MayBePath
+
+Model: TypeAlias = Annotated[str, MayBePath(tuple(EMBEDDED))]
+"""A model as the user names it: local, a file, a folder, or one behind an endpoint."""
+MaybeModel: TypeAlias = Annotated[str | None, MayBePath(tuple(EMBEDDED))]
+"""A model, if one is named."""
 
 
 class StyleChoice(StrEnum):

@@ -2,6 +2,7 @@
 
 import difflib
 import logging
+import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -31,6 +32,24 @@ class Renamed:
     """Its name now."""
     values: Mapping[object, object] = field(default_factory=dict[object, object])
     """Old values that are written differently now; any other stays as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class MayBePath:
+    """Marks a text (in `Annotated`) that may name a file: its full path is saved, so a run goes on from anywhere."""
+
+    names: tuple[str, ...] = ()
+    """Texts that never are one."""
+    after: str = ""
+    """What stands before the path: of `NAME=FILE` it is `=`."""
+
+    def full(self, text: str) -> str:
+        """`text` with its path in full, if it names one that exists."""
+        head, between, path = text.rpartition(self.after) if self.after else ("", "", text)
+        plain = Path(*(part for part in Path(path).parts if "*" not in part)).expanduser()  # a pattern's own folder
+        if text in self.names or not path or not plain.exists():
+            return text
+        return f"{head}{between}{os.path.abspath(Path(path).expanduser())}"
 
 
 class RecipeConfig(BaseModel):
@@ -111,6 +130,21 @@ def read_renamed(config: type[RecipeConfig], saved: Values) -> tuple[Values, tup
             kept[now.key] = now.values.get(value, value)
             notes.append(f"{key} is called {now.key} now")
     return kept, tuple(notes)
+
+
+def located(config: RecipeConfig) -> dict[str, Json]:
+    """All keys with their values as JSON, paths in full: the same from whatever working folder."""
+    dumped = cast(dict[str, Json], config.model_dump(mode="json"))
+    for key, field_ in type(config).model_fields.items():
+        value = getattr(config, key)
+        marks = [mark for mark in field_.metadata if isinstance(mark, MayBePath)]
+        if marks and isinstance(value, str | Path):
+            dumped[key] = marks[0].full(str(value))
+        elif marks and isinstance(value, tuple):
+            dumped[key] = [marks[0].full(str(one)) for one in cast(tuple[object, ...], value)]
+        elif isinstance(value, Path):
+            dumped[key] = os.path.abspath(value.expanduser())
+    return dumped
 
 
 def differences(old: Mapping[str, Json], new: Mapping[str, Json], ignored: Iterable[str] = ()) -> tuple[Change, ...]:

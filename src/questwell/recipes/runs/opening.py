@@ -1,17 +1,151 @@
-"""What a run is: its kind, and the config it was started with."""
+"""How a run of any verb is opened, so that no run ever goes on as something that it was not.
 
-from collections.abc import Mapping
+In this order: read the kind, refuse changes of the config, lock the folder; then the caller opens its setup, which may
+build an index or warm a model up; `Run.compare` then holds the setup against what the run began with, and the caller
+saves. So a change is refused before anything is made, and a second process before it can do harm.
+"""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
+from typing import Generic, Self, TypeVar, cast
 
-from questwell.errors import StoreError
+from questwell import __version__
+from questwell.errors import ConfigChanged, ConfigError, StoreError
+from questwell.recipes.runs import description
+from questwell.recipes.runs.config import RecipeConfig, Values, differences, located, resolve, resolve_saved
+from questwell.store.lock import RunLock
+from questwell.store.passage_refs import Json
 from questwell.store.reader import RunReader
 from questwell.store.records import RunInfo
+
+_C = TypeVar("_C", bound=RecipeConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[_C]):
+    """What the runs of one verb have in common."""
+
+    name: str
+    """The verb."""
+    config: type[_C]
+    may_change: Mapping[str, str]
+    """Keys that a resume may give another value, and why: they change no result. Any other change is refused."""
+
+
+def configure(kind: Kind[_C], folder: Path, given: Values, *, resume: bool, defaults: Values | None = None) -> _C:
+    """The config of a run in `folder`: what is `given`, over what the run has saved if there is one.
+
+    Args:
+        kind: of the run.
+        folder: of the run; it need not exist.
+        given: by the user.
+        resume: whether a run that is there may go on.
+        defaults: under what is given, for a new run only.
+
+    Raises:
+        ConfigError: a key or a value that cannot be, a run that is there though `resume` is not asked for, or a run
+            of another verb.
+    """
+    saved = _saved(kind, folder, resume=resume)
+    if saved is None:
+        return resolve(kind.config, defaults or {}, given)
+    return resolve_saved(kind.config, saved, given)
+
+
+class Run(Generic[_C]):
+    """A run that this process writes, from construction to `close`."""
+
+    def __init__(self, kind: Kind[_C], config: _C, folder: Path, *, resume: bool, writes: bool = True) -> None:
+        """Make sure that the run in `folder` may go on under `config`, and lock the folder, which need not exist.
+
+        Args:
+            kind: of the run.
+            config: from `configure`.
+            folder: of the run.
+            resume: go on with the run that is there, if any.
+            writes: whether this process is the one that writes; a further rank of a training run is not.
+
+        Raises:
+            ConfigChanged: the run was started with another config.
+            ConfigError: there is a run though `resume` is not asked for, or one of another verb.
+            RunLocked: another process is writing it.
+            StoreError: the folder cannot be written.
+        """
+        self.kind = kind
+        self.config = config
+        self.folder = folder
+        self.saved = self._check(resume=resume)
+        self.lock: RunLock | None = None
+        if not writes:
+            return
+        self._made = not folder.exists()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"the run folder {str(folder)!r} cannot be made: {error.strerror}") from error
+        self.lock = RunLock(folder / "run.lock")
+        try:
+            self.saved = self._check(resume=resume)  # another process may have written while we did not hold the lock
+        except Exception:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let others write; a folder in which nothing was begun does not stay."""
+        if self.lock is not None:
+            if self._made and [entry.name for entry in self.folder.iterdir()] == [self.lock.path.name]:
+                self.lock.path.unlink()
+                self.folder.rmdir()
+            self.lock.release()
+            self.lock = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def compare(self, fingerprint: Mapping[str, str], changes: Sequence[str] = ()) -> RunInfo:
+        """What is to be saved of the run, if all that it depends on is what it was.
+
+        Args:
+            fingerprint: what must be the same on a resume beside the config. Entries that an older version did not
+                save are taken as they are now.
+            changes: further differences that the caller has found, a sentence each.
+
+        Raises:
+            ConfigChanged: something differs; names all of it.
+        """
+        config = _dump(self.config)
+        if self.saved is None:
+            created = datetime.now(UTC).isoformat(timespec="seconds")
+            return RunInfo(secrets.token_hex(5), created, __version__, config, dict(fingerprint), self.kind.name)
+        known = {**fingerprint, **self.saved.fingerprint}
+        found = [*map(str, differences(known, fingerprint)), *changes]
+        if found:
+            raise _changed(self.folder, found, self.kind)
+        return replace(self.saved, config=config, fingerprint=dict(fingerprint), kind=self.kind.name)
+
+    def write(self, info: RunInfo) -> None:
+        """Save what `compare` gave, for a verb that goes by steps; does nothing in a process that does not write."""
+        if self.lock is not None:
+            description.write(self.folder, info)
+
+    def _check(self, *, resume: bool) -> RunInfo | None:
+        saved = _saved(self.kind, self.folder, resume=resume)
+        if saved is not None:
+            before = _dump(resolve_saved(self.kind.config, saved))
+            if changes := differences(before, _dump(self.config), self.kind.may_change):
+                raise _changed(self.folder, list(map(str, changes)), self.kind)
+        return saved
 
 
 def info_of(run: RunReader, kind: str = "generate") -> RunInfo:
     """What the run is; StoreError when it was killed before it had saved that, or when another verb made it."""
-    info = run.info()
+    info = description.of(run)
     if info is None:
         raise StoreError(f"the run in {str(run.folder)!r} ended before it began; start it again with --resume")
     if info.kind != kind:
@@ -20,12 +154,40 @@ def info_of(run: RunReader, kind: str = "generate") -> RunInfo:
 
 
 def kind_of(folder: Path) -> str:
-    """The verb that made the run in `folder`; StoreError when there is none, or it ended before it began."""
-    with RunReader(folder) as run:
-        info = run.info()
-    return "generate" if info is None else info.kind
+    """The verb that made the run in `folder`.
+
+    Raises:
+        StoreError: there is no run, or it ended before it began.
+    """
+    info = description.read(folder)
+    if info is None:
+        with RunReader(folder) as run:  # says what is missing
+            return info_of(run).kind
+    return info.kind
 
 
 def config_of(info: RunInfo) -> Mapping[str, object]:
     """The saved config."""
     return cast(Mapping[str, object], info.config)
+
+
+def _saved(kind: Kind[_C], folder: Path, *, resume: bool) -> RunInfo | None:
+    saved = description.read(folder)
+    if saved is None:
+        return None
+    if saved.kind != kind.name:
+        raise ConfigError(f"{str(folder)!r} holds a run of {saved.kind}, not of {kind.name}; name another --out")
+    if not resume:
+        raise ConfigError(f"{str(folder)!r} holds a run already; go on with it with --resume, or name another --out")
+    return saved
+
+
+def _changed(folder: Path, changes: Sequence[str], kind: Kind[_C]) -> ConfigChanged:
+    return ConfigChanged(
+        f"the run in {str(folder)!r} was started with something else: {'; '.join(changes)}. Give it what it had, or "
+        f"start a new run with another --out; only these keys may change: {', '.join(kind.may_change)}"
+    )
+
+
+def _dump(config: RecipeConfig) -> dict[str, Json]:
+    return located(config)

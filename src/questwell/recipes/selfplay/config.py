@@ -12,6 +12,7 @@ from questwell.games.pool import EmptySlots, Pool
 from questwell.games.ssp import DistractorUnit, Rules
 from questwell.games.ssp_rewards import Payment, Payments
 from questwell.recipes.corpus.index import IndexConfig
+from questwell.recipes.runs.agents import MaybeModel, Model
 from questwell.recipes.runs.config import Renamed, Values, nearest
 from questwell.recipes.runs.spending import SPENDING_MAY_CHANGE, SpendingConfig
 from questwell.types.game import AnswerType
@@ -54,11 +55,11 @@ class Config(SpendingConfig, IndexConfig):
         "noise_unit": Renamed("distractor_unit"),
     }
 
-    model: str
+    model: Model
     """Policy that plays both roles: a Hugging Face folder, FILE.gguf, local, local-small, or toy (with corpus toy)."""
-    judge_llm: str | None = None
+    judge_llm: MaybeModel = None
     """Independent model that judges answers; without one, only an exact match is right."""
-    verifier_llm: str | None = None
+    verifier_llm: MaybeModel = None
     """Model that verifies questions, in place of the policy."""
     prompts: Path | None = None
     """Folder of prompt files that replace the packaged ones of the same name."""
@@ -218,6 +219,7 @@ MAY_CHANGE: Mapping[str, str] = {
     "keep": "changes disk space only",
     "stop_on_alarm": "changes when the run stops only",
     **SPENDING_MAY_CHANGE,
+    "corpus": "its snapshot is compared instead",
     "index": "its snapshot is compared instead",
     "skip_bad": "the index snapshot is compared instead",
     "prompts": "their hash is compared instead",

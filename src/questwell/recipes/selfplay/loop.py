@@ -7,42 +7,37 @@ pool, and the position in the answers; a run that was killed goes on from there 
 
 import asyncio
 import json
-import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
 
 from pydantic import TypeAdapter
 
-from questwell import __version__
 from questwell.agents.session import Sessions
-from questwell.errors import BudgetReached, ConfigChanged, ConfigError
+from questwell.errors import BudgetReached
 from questwell.games.answers import Position, several
 from questwell.games.pool import Pool
 from questwell.games.ssp import Step, all_ended, play
 from questwell.llm.client import LLM
 from questwell.recipes.corpus.index import IndexProgress
+from questwell.recipes.runs import opening
 from questwell.recipes.runs.budget import Budget, refuse_unknown_prices
-from questwell.recipes.runs.config import Values, differences, resolve, resolve_saved
+from questwell.recipes.runs.config import Values
 from questwell.recipes.runs.ending import Ending
+from questwell.recipes.runs.opening import Run
 from questwell.recipes.runs.recorder import Recorder
 from questwell.recipes.runs.signals import stopping_on_signals
 from questwell.recipes.selfplay.alarms import alarms
 from questwell.recipes.selfplay.charts import draw
-from questwell.recipes.selfplay.config import MAY_CHANGE, Config, Order, Trained
+from questwell.recipes.selfplay.config import Config, Order, Trained
 from questwell.recipes.selfplay.metrics import figures, mean, reasons
-from questwell.recipes.selfplay.record import Record, StepRow
+from questwell.recipes.selfplay.record import KIND, Record, StepRow
 from questwell.recipes.selfplay.samples import proposer_samples, solver_samples
 from questwell.recipes.selfplay.sessions import rollout_name, sessions
 from questwell.recipes.selfplay.setup import Setup, open_setup
 from questwell.recipes.selfplay.world import HeldOut
 from questwell.retrieval.retriever import Retriever
-from questwell.store.lock import RunLock
-from questwell.store.passage_refs import Json
-from questwell.store.records import RunInfo
 from questwell.store.run import RunStore
 from questwell.types.episode import Sample
 from questwell.types.game import Label, Place
@@ -70,12 +65,7 @@ def configure(folder: Path, given: Values, *, resume: bool) -> Config:
     Raises:
         ConfigError: a key or a value that cannot be, or a run that is there though `resume` is not asked for.
     """
-    saved = Record(folder).info()
-    if saved is None:
-        return resolve(Config, given)
-    if not resume:
-        raise ConfigError(f"{str(folder)!r} holds a run already; go on with it by --resume, or name another --out")
-    return resolve_saved(Config, saved, given)
+    return opening.configure(KIND, folder, given, resume=resume)
 
 
 def run(
@@ -87,21 +77,17 @@ def run(
     on_progress: OnProgress = lambda row: None,
     index_progress: IndexProgress | None = None,
 ) -> Report:
-    """`selfplay` with the means that `config` names, from start to end."""
+    """`selfplay` with the setup that `config` names, from start to end."""
+    with Run(KIND, config, folder, resume=resume) as opened:
+        setup = open_setup(config, folder, index_progress)
 
-    async def whole() -> Report:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = RunLock(folder / "run.lock")
-        try:
-            setup = open_setup(config, folder, index_progress)
+        async def whole() -> Report:
             try:
-                return await selfplay(config, folder, setup, resume=resume, limit=limit, on_progress=on_progress)
+                return await _selfplay(opened, setup, limit, on_progress)
             finally:
                 await setup.aclose()
-        finally:
-            lock.release()
 
-    return asyncio.run(whole())
+        return asyncio.run(whole())
 
 
 async def selfplay(
@@ -127,10 +113,15 @@ async def selfplay(
         ConfigChanged: the run that is there was started with something else.
         ConfigError: a limit of money is asked for, and the price of judge or verifier is not known.
     """
+    with Run(KIND, config, folder, resume=resume) as opened:
+        return await _selfplay(opened, setup, limit, on_progress)
+
+
+async def _selfplay(opened: Run[Config], setup: Setup, limit: int | None, on_progress: OnProgress) -> Report:
+    config, record = opened.config, Record(opened.folder)
     refuse_unknown_prices(config.limits(), setup.llms.values())
-    record = Record(folder)
-    begin(record, config, setup.facts, resume=resume)
-    with RunStore(folder / "calls") as store:
+    opened.write(opened.compare(setup.fingerprint))
+    with RunStore(opened.folder / "calls") as store:
         if config.price is not None:
             await store.price(config.price.input_usd, config.price.output_usd)
         return await _Invocation(config, setup, record, store, limit, on_progress).play()
@@ -309,33 +300,3 @@ class _Invocation:
     def _draw(self) -> None:
         config = self._config
         draw(self._record.rows(), self._record.curves, f"{config.model} on {config.corpus}, {config.train.value}")
-
-
-def begin(record: Record, config: Config, facts: dict[str, str], *, resume: bool) -> None:
-    """Save what the run is, or make sure that it is what it was.
-
-    Raises:
-        ConfigChanged: it was started with something else.
-        ConfigError: there is one, and `resume` is not asked for.
-    """
-    new = cast(Mapping[str, Json], config.model_dump(mode="json"))
-    saved = record.info()
-    if saved is None:
-        created = datetime.now(UTC).isoformat(timespec="seconds")
-        record.begin(RunInfo(secrets.token_hex(5), created, __version__, dict(new), facts))
-        return
-    if not resume:
-        raise ConfigError(
-            f"{str(record.folder)!r} holds a run already; go on with it by --resume, or name another --out"
-        )
-    changes = (
-        *differences(resolve_saved(Config, saved).model_dump(mode="json"), new, MAY_CHANGE),
-        *differences(saved.facts, facts),
-    )
-    if changes:
-        raise ConfigChanged(
-            f"the run in {str(record.folder)!r} was started with another config: {'; '.join(map(str, changes))}. "
-            f"Give it what it had, or start a new run with another --out; these alone may change: "
-            f"{', '.join(MAY_CHANGE)}"
-        )
-    record.begin(replace(saved, config=dict(new), questwell=__version__))

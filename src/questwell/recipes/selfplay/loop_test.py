@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from questwell.errors import ConfigChanged, ConfigError, StoreError
+from questwell.errors import ConfigError, StoreError
 from questwell.games.pool import EmptySlots, Pool
 from questwell.games.ssp import DistractorUnit, Rules
 from questwell.recipes.runs.config import resolve
 from questwell.recipes.selfplay.alarms import Bounds, alarms
 from questwell.recipes.selfplay.config import MAY_CHANGE, PRESETS, Config, preset
-from questwell.recipes.selfplay.loop import begin
 from questwell.recipes.selfplay.metrics import figures, reasons
 from questwell.recipes.selfplay.record import MEANINGS, Record, StepRow, is_selfplay, series
 from questwell.recipes.selfplay.samples import proposer_samples, solver_samples
@@ -256,19 +255,3 @@ def test_a_row_is_one_line_of_json(tmp_path: Path) -> None:
     record.add(row(0), ())
     (line,) = (tmp_path / "metrics.jsonl").read_text().splitlines()
     assert json.loads(line)["values"]["valid_rate"] == 0.6
-
-
-def test_a_run_that_is_older_than_a_key_has_its_default(tmp_path: Path) -> None:
-    config = resolve(Config, {"model": "m", "corpus": "factbook"})
-    record = Record(tmp_path)
-    begin(record, config, {"world": "w"}, resume=False)
-    info = record.info()
-    assert info is not None and isinstance(info.config, dict)
-    record.begin(replace(info, config={key: value for key, value in info.config.items() if key != "proposals"}))
-    begin(record, config, {"world": "w"}, resume=True)
-    with pytest.raises(ConfigChanged, match="proposals: 1 -> 2"):
-        begin(
-            record, resolve(Config, {"model": "m", "corpus": "factbook", "proposals": 2}), {"world": "w"}, resume=True
-        )
-    with pytest.raises(ConfigChanged, match="world: 'w' -> 'v'"):
-        begin(record, config, {"world": "v"}, resume=True)

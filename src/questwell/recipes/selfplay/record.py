@@ -1,6 +1,6 @@
 """What a run of self-play leaves in its folder, and reading it back.
 
-    selfplay.json          what the run is: config, facts that must not change
+    run.json               what the run is: config, fingerprint (older runs: selfplay.json)
     metrics.jsonl          a line a step
     steps/000012.jsonl.gz  the episodes of a step, a line each: questions, checks, attempts, rewards
     curves.png             the metrics as pictures
@@ -12,20 +12,23 @@ Writing a step again writes the same files: so a resume may go back to the lates
 
 import gzip
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from dataclasses import replace as replaced
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from questwell.errors import StoreError
-from questwell.store.records import RunInfo
+from questwell.recipes.runs import description
+from questwell.recipes.runs.files import append_line, cut, replace
+from questwell.recipes.runs.opening import Kind
+from questwell.recipes.selfplay.config import MAY_CHANGE, Config
 from questwell.text.files import read_jsonl
 from questwell.types.selfplay import Episode, Invalid
 from questwell.types.trajectory import Trajectory
 
-FILE_NAME = "selfplay.json"
+KIND = Kind("selfplay", Config, MAY_CHANGE)
 
 MEANINGS: Mapping[str, str] = {
     "valid_rate": "proposals that kept all rules and passed verification, a fraction of the batch",
@@ -73,12 +76,12 @@ class StepRow:
 
 _ROW = TypeAdapter(StepRow)
 _EPISODE = TypeAdapter(Episode)
-_INFO = TypeAdapter(RunInfo)
 
 
 def is_selfplay(folder: Path) -> bool:
     """Whether a folder holds a run of self-play."""
-    return (folder / FILE_NAME).is_file()
+    info = description.read(folder)
+    return info is not None and info.kind == KIND.name
 
 
 class Record:
@@ -98,21 +101,6 @@ class Record:
         """The picture."""
         return self.folder / "curves.png"
 
-    def info(self) -> RunInfo | None:
-        """What the run is; None when there is none."""
-        path = self.folder / FILE_NAME
-        if not path.is_file():
-            return None
-        try:
-            return _INFO.validate_json(path.read_bytes())
-        except (ValidationError, OSError) as error:
-            raise StoreError(f"{str(path)!r} cannot be read: {error}") from error
-
-    def begin(self, info: RunInfo) -> None:
-        """Save what the run is."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        _replace(self.folder / FILE_NAME, _INFO.dump_json(info, indent=1))
-
     def rows(self) -> list[StepRow]:
         """All steps so far. A last line that was cut off is left out."""
         path = self.folder / "metrics.jsonl"
@@ -122,8 +110,7 @@ class Record:
 
     def cut(self, steps: int) -> None:
         """Forget what came after the first `steps` steps: they are played again."""
-        kept = [row for row in self.rows() if row.step <= steps]
-        _replace(self.folder / "metrics.jsonl", b"".join(_ROW.dump_json(row) + b"\n" for row in kept))
+        cut(self.folder / "metrics.jsonl", lambda line: _ROW.validate_json(line).step <= steps)
         for path in (self.folder / "steps").glob("*.jsonl.gz"):
             if path.name.split(".")[0].isdigit() and int(path.name.split(".")[0]) > steps:
                 path.unlink()
@@ -133,12 +120,8 @@ class Record:
         text = b"".join(_EPISODE.dump_json(_without_tokens(episode)) + b"\n" for episode in episodes)
         if text:
             path = self._step(row.step)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _replace(path, gzip.compress(text, mtime=0))
-        with (self.folder / "metrics.jsonl").open("ab") as file:
-            file.write(_ROW.dump_json(row) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+            replace(path, gzip.compress(text, mtime=0))
+        append_line(self.folder / "metrics.jsonl", _ROW.dump_json(row))
 
     def episodes(self, step: int) -> list[Episode]:
         """The episodes of a step, in the order of their slots.
@@ -169,21 +152,11 @@ def _without_tokens(episode: Episode) -> Episode:
     """What a person or a program reads; token ids are for the step's own update."""
 
     def bare(trajectory: Trajectory) -> Trajectory:
-        return replace(trajectory, tokens=None)
+        return replaced(trajectory, tokens=None)
 
-    proposed = replace(episode.proposed, trajectory=bare(episode.proposed.trajectory))
-    attempts = tuple(replace(attempt, trajectory=bare(attempt.trajectory)) for attempt in episode.attempts)
-    return replace(episode, proposed=proposed, attempts=attempts)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with beside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    proposed = replaced(episode.proposed, trajectory=bare(episode.proposed.trajectory))
+    attempts = tuple(replaced(attempt, trajectory=bare(attempt.trajectory)) for attempt in episode.attempts)
+    return replaced(episode, proposed=proposed, attempts=attempts)
 
 
 def dump(rows: Sequence[StepRow]) -> str:

@@ -46,7 +46,7 @@ class Environment:
     players: Players
     llms: Mapping[Role, LLM]
     """As in `Setup`."""
-    facts: dict[str, str]
+    fingerprint: dict[str, str]
     """As in `Setup`, but for the policy's."""
 
 
@@ -61,7 +61,7 @@ class Setup:
     """The solver as it is evaluated."""
     llms: Mapping[Role, LLM]
     """Models of their own: the judge's, and as SOLVER the verifier's; a role that is missing is the policy."""
-    facts: dict[str, str]
+    fingerprint: dict[str, str]
     """What must be the same when a run is resumed, beside its config."""
 
     async def aclose(self) -> None:
@@ -95,7 +95,7 @@ def open_setup(config: Config, folder: Path, index_progress: IndexProgress | Non
         environment.players,
         make_solver(config, environment.prompts, config.eval_temperature),
         environment.llms,
-        {**environment.facts, "policy": start.name},
+        {**environment.fingerprint, "policy": start.name},
     )
 
 
@@ -110,9 +110,9 @@ def open_environment(config: Config, index_progress: IndexProgress | None = None
     named = {Role.JUDGE: config.judge_llm, Role.SOLVER: config.verifier_llm}
     options = ConnectOptions(price=config.price)
     llms = {role: connect(spec, options) for role, spec in named.items() if spec is not None}
-    facts = {"world": world.snapshot, "prompts": prompts.hash}
-    facts |= {f"{'judge' if role is Role.JUDGE else 'verifier'} model": llm.name for role, llm in llms.items()}
-    return Environment(world, prompts, make_players(config, prompts, judged=Role.JUDGE in llms), llms, facts)
+    fingerprint = {"world": world.snapshot, "prompts": prompts.hash}
+    fingerprint |= {f"{'judge' if role is Role.JUDGE else 'verifier'} model": llm.name for role, llm in llms.items()}
+    return Environment(world, prompts, make_players(config, prompts, judged=Role.JUDGE in llms), llms, fingerprint)
 
 
 def make_trainer(config: Config, start: "Pretrained") -> "Trainer":

@@ -17,9 +17,9 @@ from questwell.errors import ConfigError
 from questwell.games.answers import Position
 from questwell.games.pool import EmptySlots
 from questwell.recipes.corpus.index import IndexProgress
+from questwell.recipes.runs.opening import Run
 from questwell.recipes.selfplay.config import TOY, Config
-from questwell.recipes.selfplay.loop import begin
-from questwell.recipes.selfplay.record import Record
+from questwell.recipes.selfplay.record import KIND
 from questwell.recipes.selfplay.setup import open_environment
 from questwell.recipes.selfplay.verl_batch import Slot
 from questwell.training.engines.verl.launch import VerlRun, solver_agent, write_agents
@@ -96,7 +96,8 @@ def write(run: VerlRun, config: Config, index_progress: IndexProgress | None = N
     everywhere = _everywhere(config)
     tables = tables_of(config)
     for table in range(tables):
-        begin(Record(run.folder / "tables" / str(table)), everywhere, environment.facts, resume=True)
+        with Run(KIND, everywhere, run.folder / "tables" / str(table), resume=True) as opened:
+            opened.write(opened.compare(environment.fingerprint))
     seeds = environment.world.answers(Position()).take(config.steps * config.batch)
     train = seed_rows(seeds, config.batch // tables, tables, config.attempts)
     held_out = [

@@ -19,6 +19,7 @@ from questwell.errors import ConfigError, StoreError
 from questwell.games.pool import Pool
 from questwell.games.ssp import Step, play
 from questwell.llm.client import LLM
+from questwell.recipes.runs import description
 from questwell.recipes.runs.budget import Budget, Limits
 from questwell.recipes.runs.config import resolve_saved
 from questwell.recipes.runs.recorder import Recorder
@@ -153,7 +154,7 @@ def table_in(folder: Path) -> StepBatch:
         StoreError: there is none; `recipes/selfplay/verl.py` sets them.
     """
     record = Record(folder)
-    info = record.info()
+    info = description.read(folder)
     if info is None:
         raise StoreError(f"{str(folder)!r} holds no table of self-play; is the run's folder on every machine?")
     config = resolve_saved(Config, info)

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from questwell.recipes.corpus.index import Corpus
 from questwell.recipes.corpus.search import SearchConfig
-from questwell.recipes.runs.config import Renamed, Values
+from questwell.recipes.runs.agents import Model
+from questwell.recipes.runs.config import MayBePath, Renamed, Values
 from questwell.scoring.rewards import RewardKind
 
 
@@ -21,11 +23,11 @@ class TrainConfig(SearchConfig):
         "warmup_steps": Renamed("lr_warmup_steps"),
     }
 
-    data: Path
+    data: Annotated[Path, MayBePath()]
     """Questions: a run of generate, a dataset's file, JSONL of question and answer, verl's parquet, or toy."""
-    model: str = "local-small"
+    model: Model = "local-small"
     """What is trained: local, local-small, FILE.gguf, or a Hugging Face folder."""
-    corpus: str = ""
+    corpus: Corpus = ""
     """Corpus that is searched: factbook, foldoc, a JSONL or parquet file, or a folder; or name a --retriever."""
     prompts: Path | None = None
     """Folder of prompt files that replace the packaged ones of the same name."""
@@ -43,7 +45,7 @@ class TrainConfig(SearchConfig):
 
     reward: RewardKind = RewardKind.EM
     """What an answer earns: em, f1, judge, or chain (exact match first, the judge only when it fails)."""
-    judge: str = ""
+    judge: Model = ""
     """Model that judges, as --llm of generate takes it; for judge and chain."""
     turns: int = Field(default=4, ge=1)
     """Messages of an attempt, at most."""
@@ -183,6 +185,7 @@ MAY_CHANGE: Mapping[str, str] = {
     "max_truncated": "an alarm",
     "max_kl": "an alarm",
     "data": "its questions are compared instead",
+    "corpus": "its snapshot is compared instead",
     "index": "its snapshot is compared instead",
     "prompts": "their hash is compared instead",
     "demonstrations": "read only once, before the first step",

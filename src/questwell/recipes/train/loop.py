@@ -8,35 +8,28 @@ import asyncio
 import json
 import os
 import random
-import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
-from pydantic import TypeAdapter, ValidationError
-
-from questwell import __version__
 from questwell.agents.protocol import Malformed, read_tags
 from questwell.agents.session import DirectSession
-from questwell.errors import ConfigChanged, ConfigError, LLMError, RetrievalError, StoreError, TrainingCollapsed
+from questwell.errors import LLMError, RetrievalError, TrainingCollapsed
 from questwell.recipes.corpus.index import IndexProgress
-from questwell.recipes.runs.config import Values, differences, resolve, resolve_saved
+from questwell.recipes.runs import opening
+from questwell.recipes.runs.config import Values
 from questwell.recipes.runs.ending import Ending
+from questwell.recipes.runs.opening import Kind, Run
 from questwell.recipes.runs.signals import stopping_on_signals
 from questwell.recipes.train.config import MAY_CHANGE, TOY, TrainConfig
 from questwell.recipes.train.setup import OnWarmStart, TrainSetup, open_train_setup
-from questwell.store.lock import RunLock
-from questwell.store.passage_refs import Json
-from questwell.store.records import RunInfo
 from questwell.types.episode import Sample
 from questwell.types.evaluation import Question
 from questwell.types.game import Label, Place
 from questwell.types.trajectory import Role, StopReason, Trajectory
 
-_INFO = TypeAdapter(RunInfo)
+KIND = Kind("train", TrainConfig, MAY_CHANGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +66,8 @@ def configure(folder: Path, given: Values, *, resume: bool) -> TrainConfig:
     Raises:
         ConfigError: a key or a value that cannot be, or a run that is there though `resume` is not asked for.
     """
-    saved = _info(folder)
-    if saved is None:
-        return resolve(TrainConfig, TOY if str(given.get("data")) == "toy" else {}, given)
-    if not resume:
-        raise ConfigError(f"{str(folder)!r} holds a run already; go on with it by --resume, or name another --out")
-    return resolve_saved(TrainConfig, saved, given)
+    defaults: Values = TOY if str(given.get("data")) == "toy" else {}
+    return opening.configure(KIND, folder, given, resume=resume, defaults=defaults)
 
 
 def run(
@@ -91,22 +80,17 @@ def run(
     index_progress: IndexProgress | None = None,
     warming: OnWarmStart = lambda step, loss: None,
 ) -> TrainReport:
-    """`train` with the means that `config` names, from start to end; raises RunLocked when the folder is in use."""
-
-    async def whole() -> TrainReport:
+    """`train` with the setup that `config` names, from start to end."""
+    with Run(KIND, config, folder, resume=resume, writes=is_first()) as opened:
         setup = open_train_setup(config, folder, index_progress, warming)
-        try:
-            return await train(config, folder, setup, resume=resume, limit=limit, on_progress=on_progress)
-        finally:
-            await setup.aclose()
 
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = RunLock(folder / "run.lock") if is_first() else None
-    try:
+        async def whole() -> TrainReport:
+            try:
+                return await _train(opened, setup, limit, on_progress)
+            finally:
+                await setup.aclose()
+
         return asyncio.run(whole())
-    finally:
-        if lock is not None:
-            lock.release()
 
 
 async def train(
@@ -131,9 +115,15 @@ async def train(
     Raises:
         ConfigChanged: the run that is there was started with something else.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    _begin(config, folder, setup, resume=resume)
-    return await _Invocation(config, folder, setup, limit, on_progress).train()
+    with Run(KIND, config, folder, resume=resume, writes=is_first()) as opened:
+        return await _train(opened, setup, limit, on_progress)
+
+
+async def _train(
+    opened: Run[TrainConfig], setup: TrainSetup, limit: int | None, on_progress: OnProgress
+) -> TrainReport:
+    opened.write(opened.compare(setup.fingerprint))
+    return await _Invocation(opened.config, opened.folder, setup, limit, on_progress).train()
 
 
 class _Invocation:
@@ -316,40 +306,3 @@ def draw(questions: Sequence[Question], step: int, count: int, seed: int) -> lis
 def format_errors(trajectory: Trajectory) -> int:
     """Messages without a move, a count."""
     return sum(isinstance(read_tags(turn.text, proposing=False), Malformed) for turn in trajectory.turns)
-
-
-def _info(folder: Path) -> RunInfo | None:
-    path = folder / "run.json"
-    if not path.is_file():
-        return None
-    try:
-        return _INFO.validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise StoreError(
-            f"{str(path)!r} is not the description of a training run: {error.errors()[0]['msg']}"
-        ) from error
-
-
-def _begin(config: TrainConfig, folder: Path, setup: TrainSetup, *, resume: bool) -> None:
-    """Save what the run is, or make sure that it is what it was."""
-    new = cast(Mapping[str, Json], config.model_dump(mode="json"))
-    saved = _info(folder)
-    created = datetime.now(UTC).isoformat(timespec="seconds")
-    info = RunInfo(secrets.token_hex(5), created, __version__, dict(new), setup.facts)
-    if saved is not None:
-        if not resume:
-            raise ConfigError(f"{str(folder)!r} holds a run already; go on with it by --resume, or name another --out")
-        changes = (
-            *differences(resolve_saved(TrainConfig, saved).model_dump(mode="json"), new, MAY_CHANGE),
-            *differences(saved.facts, setup.facts),
-        )
-        if changes:
-            raise ConfigChanged(
-                f"the run in {str(folder)!r} was started with another config: {'; '.join(map(str, changes))}. Give it "
-                f"what it had, or start a new run with another --out; these alone may change: {', '.join(MAY_CHANGE)}"
-            )
-        info = RunInfo(saved.run_id, saved.created, __version__, dict(new), setup.facts)
-    if setup.trainer.ranks.first:
-        beside = folder / ".run.json"
-        beside.write_text(json.dumps(asdict(info), indent=2, default=str), encoding="utf-8")
-        beside.replace(folder / "run.json")

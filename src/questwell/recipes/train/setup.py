@@ -49,7 +49,7 @@ class TrainSetup:
     reward: Reward
     judge: LLM | None
     trainer: "Trainer"
-    facts: dict[str, str]
+    fingerprint: dict[str, str]
     """What must be the same when a run is resumed, beside its config."""
 
     async def aclose(self) -> None:
@@ -95,7 +95,7 @@ def open_train_setup(
         reward=make_reward(config.reward, prompts, judge),
         judge=judge,
         trainer=make_trainer(config, start),
-        facts={
+        fingerprint={
             "questions": f"{len(questions)} from {questions[0].id} to {questions[-1].id}",
             "retriever": retriever.name,
             "prompts": prompts.hash,
@@ -197,7 +197,7 @@ def _toy_means(config: TrainConfig, folder: Path, warming: OnWarmStart) -> Train
         reward=MatchReward(),
         judge=None,
         trainer=make_trainer(config, _start(config, folder, given, demonstrations, warming)),
-        facts={"world": world.retriever().name, "prompts": prompts.hash},
+        fingerprint={"world": world.retriever().name, "prompts": prompts.hash},
     )
 
 

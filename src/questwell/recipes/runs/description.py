@@ -1,0 +1,58 @@
+"""What a folder holds: the one description of a run, wherever its verb keeps it.
+
+Verbs that record calls keep it in the run file, so that it is one file to copy; those that go by steps in `run.json`.
+"""
+
+from dataclasses import replace as replaced
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from questwell.errors import StoreError
+from questwell.recipes.runs.files import replace
+from questwell.store.query import begun
+from questwell.store.reader import RunReader
+from questwell.store.records import RunInfo
+
+FILE_NAME = "run.json"
+_OLD_SELFPLAY = "selfplay.json"
+_UNNAMED = "generate"
+"""What older versions called every run that was not an evaluation."""
+_INFO = TypeAdapter(RunInfo)
+
+
+def read(folder: Path) -> RunInfo | None:
+    """What the run in `folder` is; None when there is none, or it was killed before that was saved.
+
+    Raises:
+        StoreError: the description cannot be read.
+    """
+    for name, older in ((FILE_NAME, "train"), (_OLD_SELFPLAY, "selfplay")):
+        if (folder / name).is_file():
+            info = _read_json(folder / name)
+            return replaced(info, kind=older) if info.kind == _UNNAMED else info
+    if not begun(folder):
+        return None
+    with RunReader(folder) as run:
+        return of(run)
+
+
+def of(run: RunReader) -> RunInfo | None:
+    """What the run is whose file is open; None before that was saved."""
+    info = run.info()
+    if info is not None and info.kind == _UNNAMED and "of run" in info.fingerprint:
+        return replaced(info, kind="gates")
+    return info
+
+
+def write(folder: Path, info: RunInfo) -> None:
+    """Save it for a verb that goes by steps."""
+    replace(folder / FILE_NAME, _INFO.dump_json(info, indent=2) + b"\n")
+
+
+def _read_json(path: Path) -> RunInfo:
+    try:
+        return _INFO.validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
+        raise StoreError(f"{str(path)!r} is not the description of a run: {what}") from error
