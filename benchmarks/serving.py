@@ -26,7 +26,7 @@ from pathlib import Path
 from report import heading, write
 
 TOP_K = 3
-HEAD = "POST /retrieve HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+HEAD = "POST /retrieve HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
 ROUNDS = 3
 """Each path is measured so often, in turn with the others; the median run is told."""
 

@@ -15,11 +15,11 @@ from questwell.recipes.runs.config import resolve
 @config_flags(recipe.ServeConfig, {"corpus": "Corpus", "host": "Server"})
 def serve(
     source: Annotated[str | None, typer.Argument(metavar="CORPUS", help="As --corpus.")] = None,
-    mcp: Annotated[bool, typer.Option("--mcp", help="Serve the tools search and get_document over MCP.")] = False,
-    transport: Annotated[str, typer.Option(help="Of MCP: stdio, or http (at /mcp, beside /retrieve).")] = "stdio",
+    mcp: Annotated[bool, typer.Option("--mcp", help="Serve the corpus to MCP clients: search and documents.")] = False,
+    transport: Annotated[str, typer.Option(help="Of MCP: stdio, or http (at /mcp, next to /retrieve).")] = "stdio",
     **given: object,
 ) -> None:
-    """Serve the passages of a corpus: POST /retrieve, /healthz, /docs/{id}; with --mcp to MCP clients.
+    """Serve the passages of a corpus: POST /retrieve, /docs/{id}, /metrics; with --mcp to MCP clients.
 
     End it with Ctrl-C or SIGTERM: requests in flight are answered first.
     """
@@ -37,12 +37,20 @@ def serve(
         return
 
     def listening(port: int) -> None:
-        where = f"http://{config.host}:{port}"
+        where = f"http://{recipe.reached_at(config.host)}:{port}"
         console.print(
             f"Serving {visible(config.corpus)} at {where}/retrieve{f' and {where}/mcp' if mcp else ''} "
             f"({config.processes} processes)",
             soft_wrap=True,
         )
+        if not recipe.is_local(config.host):
+            console.print(
+                "Other machines can reach this server"
+                + (" and need no token: everyone can read the corpus." if config.anyone else "; they need the token.")
+                + " What is sent is not encrypted: across networks put a proxy with TLS in front.",
+                style="yellow",
+                soft_wrap=True,
+            )
         console.print(f"Try: questwell generate --retriever {where} ...    End: Ctrl-C", soft_wrap=True)
 
     recipe.serve_http(config, opening, mcp=mcp, listening=listening)

@@ -46,11 +46,16 @@ def serving():
     """serving(opening, options): the address of our server while the block runs."""
     import uvicorn
 
-    from questwell.retrieval.serve.server import make_app
+    from questwell.retrieval.serve.connections import Guard
+    from questwell.retrieval.serve.server import ServerOptions, make_app
 
     @asynccontextmanager
     async def served(opening, options=None):
-        server = uvicorn.Server(uvicorn.Config(make_app(opening, options), port=0, log_level="warning", lifespan="on"))
+        options = options or ServerOptions()
+        guard = Guard(options.connections)
+        app = make_app(opening, options, guard)
+        more = {"port": 0, "log_level": "warning", "lifespan": "on", "http": guard.protocol}
+        server = uvicorn.Server(uvicorn.Config(app, **more))
         task = asyncio.create_task(server._serve())
         while not server.started:
             assert not task.done(), task.exception()

@@ -1,9 +1,13 @@
 """The `Retriever` protocol: a query in, hits out. In-process, remote and web retrievers implement it."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from questwell.types.corpus import Hit
+from questwell.types.corpus import Hit, Passage
+
+Filter = Mapping[str, str | Sequence[str]]
+"""Metadata that a passage must have: for each key the value, or one of the values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,64 @@ class PaidRetriever(Protocol):
     async def search_paid(self, query: str, k: int) -> Found:
         """As `Retriever.search`, with what it cost."""
         ...
+
+
+@runtime_checkable
+class FilteringRetriever(Protocol):
+    """A retriever that can search among the passages with some metadata."""
+
+    async def search_where(self, queries: Sequence[str], k: int, where: Filter) -> Sequence[tuple[Hit, ...]]:
+        """The hits of each query among the passages that `where` lets through, as `Retriever.search`."""
+        ...
+
+
+PAGE_CHARS = 4_000
+"""Of the text of one page of a document: about ten passages."""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentPage:
+    """Some passages of a document that follow each other."""
+
+    document_id: str
+    title: str
+    page: int
+    """From 1."""
+    pages: int
+    """In the whole document."""
+    passages: tuple[Passage, ...]
+
+
+@runtime_checkable
+class DocumentReader(Protocol):
+    """A retriever that gives whole documents."""
+
+    async def read_page(self, identifier: str, page: int) -> DocumentPage | None:
+        """A page (from 1) of the document with this id, or that the passage with this id is from.
+
+        None where there is no such document; without passages where it has no such page.
+        """
+        ...
+
+    async def find_in(self, identifier: str, query: str, k: int) -> tuple[Hit, ...] | None:
+        """At most `k` passages of that document that fit `query`, best first; None where there is no such document."""
+        ...
+
+
+def page_of(passages: Sequence[Passage], page: int) -> DocumentPage | None:
+    """Page `page` of a document that consists of `passages`; None if there are none."""
+    if not passages:
+        return None
+    pages: list[list[Passage]] = [[]]
+    size = 0
+    for passage in passages:
+        size += len(passage.text)
+        if pages[-1] and size > PAGE_CHARS:
+            pages.append([])
+            size = len(passage.text)
+        pages[-1].append(passage)
+    held = pages[page - 1] if 1 <= page <= len(pages) else []
+    return DocumentPage(passages[0].document_id, passages[0].title, page, len(pages), tuple(held))
 
 
 async def search_and_reckon(retriever: Retriever, query: str, k: int) -> Found:

@@ -1,17 +1,29 @@
 """Behind `questwell serve`: the index of a corpus, built if need be, served by reader processes or over MCP."""
 
+import os
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from questwell.errors import ConfigError
 from questwell.recipes.corpus.index import IndexConfig, IndexProgress, open_index, open_ready
 from questwell.retrieval.retriever import Retriever
+from questwell.retrieval.serve.asked import AskLimits
+from questwell.retrieval.serve.gate import ConnectionLimits, GateOptions
+from questwell.retrieval.serve.gate import is_local as is_local
 from questwell.retrieval.serve.mcp_server import serve_stdio
 from questwell.retrieval.serve.server import ServerOptions
 from questwell.retrieval.serve.service import ServiceLimits
 from questwell.retrieval.serve.workers import Address, available_cores, serve
+
+TOKEN_VARIABLE = "QUESTWELL_SERVE_TOKEN"
+
+
+def _names(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
 class ServeConfig(IndexConfig):
@@ -25,19 +37,28 @@ class ServeConfig(IndexConfig):
     """Reader processes; as many as there are cores, 8 at most."""
     top_k: int = Field(default=3, ge=1, le=1000)
     """Passages for a request that does not say how many."""
+    token: str = ""
+    """Secret that callers must send (Authorization: Bearer TOKEN); required when other machines can reach the host.
+    Also read from QUESTWELL_SERVE_TOKEN, which other users of this machine cannot see."""
+    anyone: bool = False
+    """Let anyone who reaches the address search, without a token."""
+    allow_host: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
+    """More names that the server is reached by, separated by commas; requests for another name are refused."""
     deadline: float = Field(default=10.0, gt=0)
     """Seconds from a request to its hits; later it gets a time-out (504)."""
     queue: int = Field(default=1024, ge=1)
-    """Queries that may wait in a process; beyond that a request is refused (429, Retry-After)."""
+    """Queries that may wait in a process; beyond that a request is refused (503, Retry-After)."""
     batch: int = Field(default=32, ge=1)
     """Queries searched together, at most."""
-    cache: int = Field(default=20_000, ge=0)
-    """Answers that a process keeps."""
+    cache_mb: int = Field(default=256, ge=0)
+    """Megabytes of answers that a process keeps."""
+    connections: int = Field(default=1024, ge=1)
+    """Connections open at once in a process; then idle ones are closed, and if none is idle the next one gets 503."""
 
     @property
     def limits(self) -> ServiceLimits:
         """Of one process."""
-        return ServiceLimits(self.deadline, self.queue, self.batch, self.cache)
+        return ServiceLimits(self.deadline, self.queue, self.batch, self.cache_mb * 1_000_000)
 
     @property
     def processes(self) -> int:
@@ -73,9 +94,22 @@ def serve_http(
     """Serve `/retrieve` (and MCP at /mcp) until SIGTERM or Ctrl-C; `listening` is told of the port.
 
     Raises:
-        ConfigError: the address is taken, or the extra `serve` is not installed.
+        ConfigError: the address is taken, other machines could ask without a token, or the extra `serve` is not
+            installed.
     """
-    options = ServerOptions(top_k=config.top_k, mcp=mcp, host=config.host, limits=config.limits)
+    token = config.token or os.environ.get(TOKEN_VARIABLE, "").strip()
+    if not token and not config.anyone and not is_local(config.host):
+        raise ConfigError(
+            f"host = {config.host!r} lets other machines in: name a secret that callers must know (--token, or better "
+            f"the environment variable {TOKEN_VARIABLE}); --anyone serves without one"
+        )
+    options = ServerOptions(
+        mcp=mcp,
+        asking=AskLimits(top_k=config.top_k),
+        gate=GateOptions(config.host, config.allow_host, token),
+        limits=config.limits,
+        connections=ConnectionLimits(config.connections),
+    )
     serve(opening, Address(config.host, config.port), config.processes, options, listening)
 
 
@@ -86,6 +120,18 @@ def serve_mcp_stdio(config: ServeConfig, opening: Opening) -> None:
         ConfigError: the extra `serve` is not installed.
     """
     serve_stdio(opening, config.limits)
+
+
+def reached_at(host: str) -> str:
+    """The host that others can use to reach what listens at `host`: for all addresses, one of this machine's."""
+    if host not in ("0.0.0.0", "::"):
+        return f"[{host}]" if ":" in host else host
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing: it only asks which way a packet would go
+            return str(probe.getsockname()[0])
+        except OSError:
+            return socket.gethostname()
 
 
 def transport(name: str) -> str:

@@ -16,8 +16,9 @@ from questwell.errors import LLMError, LLMTimeout, RetrievalError, RetrievalTime
 from questwell.retrieval.embedders.embedder import Embedder, Vectors
 from questwell.retrieval.index.analysis import Analyzer
 from questwell.retrieval.index.dense import VectorFile
-from questwell.retrieval.index.lexical import INLINE_PASSAGES, QUERY_CHARS, Filter, LexicalIndex, Scored
+from questwell.retrieval.index.lexical import INLINE_PASSAGES, QUERY_CHARS, LexicalIndex, Scored
 from questwell.retrieval.index.neighbours import Neighbours
+from questwell.retrieval.retriever import DocumentPage, Filter
 from questwell.types.corpus import Hit, Passage
 
 RANKING = 1
@@ -101,10 +102,14 @@ class HybridIndex:
 
     async def search_many(self, queries: Sequence[str], k: int) -> list[tuple[Hit, ...]]:
         """The hits of each query, as `search`; all queries are encoded by one call."""
+        return await self.search_where(queries, k, {})
+
+    async def search_where(self, queries: Sequence[str], k: int, where: Filter) -> list[tuple[Hit, ...]]:
+        """The same among the passages that `where` lets through."""
         vectors = await self.encode(queries)
 
         def find_all() -> list[tuple[Hit, ...]]:
-            return [self.find(query, k, vector) for query, vector in zip(queries, vectors, strict=True)]
+            return [self.find(query, k, vector, where) for query, vector in zip(queries, vectors, strict=True)]
 
         return find_all() if len(self) <= INLINE_PASSAGES else await asyncio.to_thread(find_all)
 
@@ -137,6 +142,18 @@ class HybridIndex:
         scores = mix(lexical, self.vectors.similarities(ordinals, vector), self._weight)
         mixed = [Scored(float(score), one.ordinal, one.address) for score, one in zip(scores, found, strict=True)]
         return self.lexical.load(sorted(mixed, key=lambda scored: (-scored.score, scored.ordinal))[:k])
+
+    def outdated(self) -> bool:
+        """As of the lexical index."""
+        return self.lexical.outdated()
+
+    async def read_page(self, identifier: str, page: int) -> DocumentPage | None:
+        """As of the lexical index."""
+        return await self.lexical.read_page(identifier, page)
+
+    async def find_in(self, identifier: str, query: str, k: int) -> tuple[Hit, ...] | None:
+        """As of the lexical index: vectors tell passages of one document hardly apart."""
+        return await self.lexical.find_in(identifier, query, k)
 
     def get(self, passage_id: str) -> Passage | None:
         """As of the lexical index."""

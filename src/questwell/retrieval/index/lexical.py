@@ -7,13 +7,14 @@ import asyncio
 import itertools
 import random
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, Self, cast
+from typing import NamedTuple, Self, TypeVar, cast
 
 import tantivy
 
 from questwell.errors import IndexMismatch, RetrievalError
+from questwell.retrieval.index import reading
 from questwell.retrieval.index.analysis import Analyzer, Terms
 from questwell.retrieval.index.manifest import (
     FACET,
@@ -26,8 +27,10 @@ from questwell.retrieval.index.manifest import (
     Manifest,
     facet,
     open_files,
+    stamp_of,
     unpack,
 )
+from questwell.retrieval.retriever import DocumentPage, Filter
 from questwell.text.unicode import without_surrogates
 from questwell.types.corpus import Hit, Passage
 
@@ -58,8 +61,7 @@ INLINE_PASSAGES = 200_000
 """Up to this size a search takes less time than handing it to a thread costs."""
 
 
-Filter = Mapping[str, str | Sequence[str]]
-"""Metadata that a passage must have: for each key the value, or one of the values."""
+_T = TypeVar("_T")
 
 
 class Scored(NamedTuple):
@@ -77,6 +79,7 @@ class LexicalIndex:
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self.folder = folder
         self.manifest = manifest
+        self._stamp = ""  # of the files, when they were last seen to be this snapshot's
         self._terms = Terms(manifest.analyzer)
         self._live_before = [ordinal - place for place, ordinal in enumerate(manifest.removed)]
         try:
@@ -133,9 +136,32 @@ class LexicalIndex:
 
     async def search(self, query: str, k: int) -> tuple[Hit, ...]:
         """As `Retriever.search`."""
-        if len(self) <= INLINE_PASSAGES:
-            return self.find(query, k)
-        return await asyncio.to_thread(self.find, query, k)
+        return await self._apart(lambda: self.find(query, k))
+
+    async def search_where(self, queries: Sequence[str], k: int, where: Filter) -> list[tuple[Hit, ...]]:
+        """As `FilteringRetriever.search_where`."""
+        return await self._apart(lambda: [self.find(query, k, where) for query in queries])
+
+    async def read_page(self, identifier: str, page: int) -> DocumentPage | None:
+        """As `DocumentReader.read_page`."""
+        return await self._apart(lambda: reading.read_page(self, identifier, page))
+
+    async def find_in(self, identifier: str, query: str, k: int) -> tuple[Hit, ...] | None:
+        """As `DocumentReader.find_in`."""
+        return await self._apart(lambda: reading.find_in(self, identifier, query, k))
+
+    def outdated(self) -> bool:
+        """Whether the folder holds another snapshot by now: it was updated, or built again."""
+        stamp = stamp_of(self.folder)
+        if stamp == self._stamp:
+            return False
+        manifest = Manifest.read(self.folder)
+        self._stamp = stamp
+        return manifest is not None and manifest.snapshot != self.snapshot
+
+    async def _apart(self, work: Callable[[], _T]) -> _T:
+        """The result of `work`, in a thread where it may take long."""
+        return work() if len(self) <= INLINE_PASSAGES else await asyncio.to_thread(work)
 
     async def aclose(self) -> None:
         """Nothing to release that the garbage collector does not."""

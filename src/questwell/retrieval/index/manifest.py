@@ -106,6 +106,18 @@ def opstamp(folder: Path) -> int:
     return cast(int, values["opstamp"])
 
 
+def stamp_of(folder: Path) -> str:
+    """Changes whenever the manifest in `folder` may have changed; takes microseconds."""
+    found: list[str] = []
+    for path in (folder / MANIFEST, folder / JOURNAL, folder / "tantivy" / "meta.json"):
+        try:
+            held = path.stat()
+            found.append(f"{held.st_ino}.{held.st_mtime_ns}.{held.st_size}")
+        except OSError:
+            found.append("")
+    return " ".join(found)
+
+
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
         return cast(dict[str, Any], dict(json.loads(path.read_text(encoding="utf-8"))))

@@ -16,21 +16,31 @@ from questwell.text.unicode import without_surrogates
 from questwell.types.corpus import Hit, Passage
 
 _COUNT = 16
+_FORMS = 2
+"""Forms of JSON that an answer keeps."""
+_EMPTY_BYTES, _HIT_BYTES = 600, 1_000
+"""What Python's objects take besides the text."""
+_TIMES = 2 + 2 * _FORMS
+"""Bytes for each character: two where text is not Latin, and as much again in each form, which may hold it twice."""
 
 
 class Answer:
     """The hits of one query, and their JSON, which is made once for each form that is asked for."""
 
-    __slots__ = ("_encoded", "hits")
+    __slots__ = ("_encoded", "hits", "weight")
 
     def __init__(self, hits: tuple[Hit, ...]) -> None:
         self.hits = hits
         self._encoded: dict[tuple[bool, bool], bytes] = {}
+        self.weight = _EMPTY_BYTES + sum(_HIT_BYTES + _TIMES * _characters(hit.passage) for hit in hits)
+        """Bytes that it takes in memory, at most about: the hits and two forms of JSON."""
 
     def encoded(self, *, scores: bool, whole: bool) -> bytes:
         """The JSON list of documents; `whole` adds every field of the passage (an extension of ours)."""
         form = (scores, whole)
         if form not in self._encoded:
+            if len(self._encoded) == _FORMS:
+                self._encoded.clear()
             documents = [document(hit.passage, whole=whole) for hit in self.hits]
             listed = (
                 [{"document": held, "score": hit.score} for held, hit in zip(documents, self.hits, strict=True)]
@@ -39,6 +49,11 @@ class Answer:
             )
             self._encoded[form] = encode(listed)
         return self._encoded[form]
+
+
+def _characters(passage: Passage) -> int:
+    more = sum(len(key) + len(value) for key, value in passage.metadata) + sum(map(len, passage.links))
+    return len(passage.title) + len(passage.text) + more
 
 
 def encode(value: object) -> bytes:

@@ -1,6 +1,7 @@
 """MCP, both ends against the official SDK: its client with our server, its server with our client."""
 
 import asyncio
+import os
 import sys
 
 import pytest
@@ -26,7 +27,7 @@ WITH_MCP = ServerOptions(mcp=True)
 
 async def use_both_tools(client, index):
     tools = {tool.name: tool for tool in (await client.list_tools()).tools}
-    assert set(tools) == {"search", "get_document"}
+    assert set(tools) == {"search", "get_document", "open_document", "find_in_document"}
     assert tools["search"].input_schema["required"] == ["query"]
     found = await client.call_tool("search", {"query": "town founded 1703 Ada 3", "k": 2})
     hits = index.find("town founded 1703 Ada 3", 2)
@@ -37,9 +38,16 @@ async def use_both_tools(client, index):
     assert (await client.call_tool("search", {"query": "?!"})).structured_content == {"results": []}
     whole = await client.call_tool("get_document", {"id": "t/7#0"})
     assert (whole.structured_content["title"], whole.structured_content["licence"]) == ("Town 7", "CC0-1.0")
-    missing = await client.call_tool("get_document", {"id": "none"})
-    assert missing.is_error
-    assert "there is no passage 'none'" in missing.content[0].text
+    page = (await client.call_tool("open_document", {"id": "t/7"})).structured_content
+    assert (page["document_id"], page["page"], page["pages"]) == ("t/7", 1, 1)
+    assert [passage["id"] for passage in page["passages"]] == ["t/7#0"]
+    inside = await client.call_tool("find_in_document", {"id": "t/7#0", "query": "Ada founded"})
+    assert [r["id"] for r in inside.structured_content["results"]] == ["t/7#0"]
+    for tool, more in (("get_document", {}), ("open_document", {}), ("find_in_document", {"query": "x"})):
+        missing = await client.call_tool(tool, {"id": "none", **more})
+        assert missing.is_error
+        assert "'none'" in missing.content[0].text
+    assert (await client.call_tool("open_document", {"id": "t/7", "page": 2})).is_error
     for wrong in ({}, {"query": 3}, {"query": "x", "k": 0}, {"query": "x", "k": 1000}):
         assert (await client.call_tool("search", wrong)).is_error
 
@@ -54,7 +62,9 @@ async def test_stdio(corpus, index):
     code = "from questwell.cli.app import main; main()"
     folder = str(corpus.parent / "index")
     command = StdioServerParameters(
-        command=sys.executable, args=["-c", code, "serve", str(corpus), "--index", folder, "--mcp"]
+        command=sys.executable,
+        args=["-c", code, "serve", str(corpus), "--index", folder, "--mcp"],
+        env=dict(os.environ),  # else it may be another checkout that answers
     )
     async with Client(command) as client:
         await use_both_tools(client, index)

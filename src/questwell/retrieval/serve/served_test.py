@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -12,10 +13,14 @@ import time
 import httpx2
 import pytest
 
+from questwell.retrieval.serve.asked import AskLimits
+from questwell.retrieval.serve.gate import GateOptions
 from questwell.retrieval.serve.server import ServerOptions
 from questwell.retrieval.serve.service import ServiceLimits
 from questwell.retrieval.serve.workers import Address, _listen
 from questwell.types.corpus import Hit, Passage
+
+JSON = {"content-type": "application/json"}
 
 
 @pytest.fixture
@@ -64,7 +69,7 @@ async def test_retrieve_speaks_the_protocol_exactly(serving, index, http):
         (b"[" * 1_900, 422),
         (b"[]", 422),
         (b"{}", 422),
-        (b'{"queries": "x"}', 422),
+        (b'{"queries": {"x": 1}}', 422),
         (b'{"queries": [1]}', 422),
         (b'{"queries": ["x"], "topk": -1}', 422),
         (b'{"queries": ["x"], "topk": true}', 422),
@@ -76,8 +81,9 @@ async def test_retrieve_speaks_the_protocol_exactly(serving, index, http):
     ],
 )
 async def test_what_is_no_request_is_refused_with_a_reason(serving, index, http, body, status):
-    async with serving(lambda: index, ServerOptions(most_queries=4, most_bytes=2_000)) as url:
-        refused = await http.post(f"{url}/retrieve", content=body)
+    options = ServerOptions(asking=AskLimits(most_queries=4), gate=GateOptions(most_bytes=2_000))
+    async with serving(lambda: index, options) as url:
+        refused = await http.post(f"{url}/retrieve", content=body, headers=JSON)
         assert refused.status_code == status
         assert set(refused.json()["error"]) == {"type", "message"}
         assert (await http.get(f"{url}/healthz")).json()["status"] == "ok"
@@ -98,7 +104,7 @@ async def test_hostile_queries_are_answered(serving, index, http):
     ]
     async with serving(lambda: index) as url:
         body = json.dumps({"queries": hostile, "topk": 5})
-        answered = await http.post(f"{url}/retrieve", content=body.encode())
+        answered = await http.post(f"{url}/retrieve", content=body.encode(), headers=JSON)
     assert answered.status_code == 200
     assert len(answered.json()["result"]) == len(hostile)
 
@@ -126,7 +132,7 @@ async def test_a_deadline_is_504_and_does_not_hang_the_server(serving, http):
         assert (await http.get(f"{url}/docs/p")).status_code == 404
 
 
-async def test_overload_is_429_with_retry_after_and_passes(serving, index, http):
+async def test_overload_is_503_with_retry_after_and_passes(serving, index, http):
     class Gated:
         name = "gated"
         gate = asyncio.Event()
@@ -143,9 +149,9 @@ async def test_overload_is_429_with_retry_after_and_passes(serving, index, http)
         await asyncio.sleep(0.3)
         Gated.gate.set()
         statuses = [(await call).status_code for call in calls]
-        assert set(statuses) == {200, 429}
+        assert set(statuses) == {200, 503}
         assert 3 <= statuses.count(200) <= 4
-        refused = next(call.result() for call in calls if call.result().status_code == 429)
+        refused = next(call.result() for call in calls if call.result().status_code == 503)
         assert int(refused.headers["retry-after"]) >= 1
         assert refused.json()["error"]["type"] == "RetrievalBusy"
         assert (await http.post(f"{url}/retrieve", json={"queries": ["town 99"]})).status_code == 200
@@ -188,6 +194,8 @@ def test_several_processes_share_a_port_one_that_dies_is_replaced_and_sigterm_en
                 except httpx2.RequestError:
                     time.sleep(0.05)
             assert len(seen - {victim}) == 2
+            counted = httpx2.get(f"http://{address}/metrics", trust_env=False).text  # of all processes, whoever answers
+            assert int(re.search(r'route="/healthz",status="200"} (\d+)', counted)[1]) >= 4
             process.send_signal(signal.SIGTERM)
             assert process.wait(20) == 0
         finally:
@@ -225,3 +233,30 @@ def test_a_taken_port_is_a_usage_error(corpus, index):
         ended = subprocess.run(command(corpus, "--port", port), capture_output=True, text=True, timeout=60)
     assert ended.returncode == 2
     assert "name another --host or --port" in ended.stderr
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_other_machines_are_let_in_only_with_a_token_or_when_that_is_said(corpus, index, host):
+    environment = {key: value for key, value in os.environ.items() if key != "QUESTWELL_SERVE_TOKEN"}
+    flags = command(corpus, "--port", "0", "--workers", "1", "--host", host)
+    ended = subprocess.run(flags, capture_output=True, text=True, timeout=60, env=environment)
+    assert ended.returncode == 2
+    assert "QUESTWELL_SERVE_TOKEN" in ended.stderr
+
+
+def test_beyond_this_machine_the_address_and_a_warning_are_shown(corpus, index):
+    environment = {**os.environ, "QUESTWELL_SERVE_TOKEN": "a-secret"}
+    flags = command(corpus, "--port", "0", "--workers", "1", "--host", "0.0.0.0")
+    with subprocess.Popen(flags, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        try:
+            address = until_listening(process)
+            warning = process.stderr.readline()
+            assert not address.startswith("0.0.0.0")
+            assert "Other machines can reach this server; they need the token." in warning
+            url = f"http://127.0.0.1:{address.rsplit(':', 1)[1]}/metrics"
+            refused = httpx2.get(url, trust_env=False)
+            let_in = httpx2.get(url, headers={"authorization": "Bearer a-secret"}, trust_env=False)
+            assert [refused.status_code, let_in.status_code] == [401, 200]
+        finally:
+            process.terminate()
+            assert process.wait(20) == 0

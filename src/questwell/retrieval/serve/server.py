@@ -1,21 +1,27 @@
-"""A retriever over HTTP: Search-R1's `POST /retrieve`, `/healthz`, `/docs/{id}`. Needs the extra `serve`.
+"""A retriever over HTTP: Search-R1's `POST /retrieve`, documents, `/healthz`, `/metrics`. Needs the extra `serve`.
 
 `POST /retrieve` takes `{"queries": [str], "topk": int, "return_scores": bool}` and gives `{"result": [[...]]}`, see
-`wire.py`. `"passages": true` is an extension: documents then hold every field of the passage. What goes wrong is
-`{"error": {"type", "message"}}`: 422 no such request, 413 too large, 429 full (with Retry-After), 504 deadline.
+`wire.py`. Ours: `"passages": true` gives every field, `"where"` filters; `POST /open` gives a document page by page,
+`POST /find` searches inside it. What goes wrong is `{"error": {"type", "message"}}`: 422 no such request, 413 too
+large, 503 full (with Retry-After), 504 deadline. `gate.py` is in front of all routes.
 """
 
-import json
+import asyncio
+import contextlib
 import os
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from questwell.errors import RetrievalBusy, RetrievalError, RetrievalTimeout
+from questwell.errors import ConfigError, RetrievalBusy, RetrievalError, RetrievalTimeout
 from questwell.retrieval.extras import optional
 from questwell.retrieval.remote.wire import encode
 from questwell.retrieval.retriever import Retriever
+from questwell.retrieval.serve.asked import AskLimits, BadRequestError, count, parsed, read_search, text
+from questwell.retrieval.serve.gate import App, ConnectionLimits, Gate, GateOptions
+from questwell.retrieval.serve.metrics import CONTENT_TYPE, Measured, Metrics
+from questwell.retrieval.serve.reading import find_in, read_page
 from questwell.retrieval.serve.service import Documents, Service, ServiceLimits
 
 if TYPE_CHECKING:
@@ -23,31 +29,35 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-PROTOCOL = 1
+    from questwell.retrieval.serve.connections import Guard
+
+PROTOCOL = 2
 """Of our extensions; a client finds it in `/healthz`."""
+_LOOK_S = 2.0
+"""How often it is looked whether the index changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
     """What a server answers, and how much of it."""
 
-    top_k: int = 3
-    """Passages for a request that does not say how many; that of Search-R1."""
-    most_k: int = 1_000
-    """Passages a query, at most."""
-    most_queries: int = 1_024
-    """Queries a request, at most."""
-    most_bytes: int = 8_000_000
-    """Of a request."""
     mcp: bool = False
     """Serve MCP at /mcp too."""
-    host: str = "127.0.0.1"
-    """What it is reached by; MCP checks it."""
+    asking: AskLimits = field(default_factory=AskLimits)
+    gate: GateOptions = field(default_factory=GateOptions)
     limits: ServiceLimits = field(default_factory=ServiceLimits)
+    connections: ConnectionLimits = field(default_factory=ConnectionLimits)
 
 
-def make_app(opening: Callable[[], Retriever], options: ServerOptions | None = None) -> "Starlette":
+def make_app(
+    opening: Callable[[], Retriever], options: ServerOptions | None = None, guard: "Guard | None" = None
+) -> App:
     """The application of one process; it opens its retriever when it starts and closes it when it ends.
+
+    Args:
+        opening: opens the retriever, and again when its index has changed.
+        options: what it answers.
+        guard: of its connections, for the figures that it tells.
 
     Raises:
         ConfigError: the extra `serve` is not installed.
@@ -58,17 +68,21 @@ def make_app(opening: Callable[[], Retriever], options: ServerOptions | None = N
 
     options = options or ServerOptions()
     held: list[Service] = []
-    server = _Server(held, options)
+    metrics = Metrics()
+    server = _Server(held, options, metrics, guard)
     routes = [
         Route("/retrieve", server.retrieve, methods=["POST"]),
+        Route("/open", server.open, methods=["POST"]),
+        Route("/find", server.find, methods=["POST"]),
         Route("/healthz", server.healthz),
+        Route("/metrics", server.metrics),
         Route("/docs/{id:path}", server.docs),
     ]
     manager = None
     if options.mcp:
         from questwell.retrieval.serve.mcp_server import mcp_routes
 
-        more, manager = mcp_routes(held, options.host)
+        more, manager = mcp_routes(held)
         routes += more
 
     @asynccontextmanager
@@ -79,38 +93,60 @@ def make_app(opening: Callable[[], Retriever], options: ServerOptions | None = N
             stack.push_async_callback(service.aclose)
             if manager is not None:
                 await stack.enter_async_context(manager.run())
+            looking = asyncio.create_task(_look(service, opening, metrics, guard))
+            stack.callback(looking.cancel)
             yield
 
-    return Starlette(routes=routes, lifespan=lifespan, exception_handlers={RetrievalError: _failed})
+    handlers: dict[Any, Any] = {RetrievalError: _failed, BadRequestError: _bad, ConfigError: _bad}
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
+    return Measured(Gate(cast(App, app), options.gate), metrics)
 
 
-class _BadRequestError(Exception):
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
+async def _look(service: Service, opening: Callable[[], Retriever], metrics: Metrics, guard: "Guard | None") -> None:
+    """Every two seconds: take up an index that changed, and note how the process stands."""
+    while True:
+        await asyncio.sleep(_LOOK_S)
+        metrics.note(service, guard)
+        with contextlib.suppress(RetrievalError):  # an index that is being built again: the open one is good until then
+            await service.renew(opening)
 
 
 class _Server:
-    def __init__(self, held: list[Service], options: ServerOptions) -> None:
+    def __init__(self, held: list[Service], options: ServerOptions, metrics: Metrics, guard: "Guard | None") -> None:
         self._held = held
         self._options = options
+        self._metrics = metrics
+        self._guard = guard
 
     async def retrieve(self, request: "Request") -> "Response":
-        from starlette.requests import ClientDisconnect
+        limits = self._options.asking
+        asked = read_search(await request.body(), limits)
+        answers = await self._held[0].search(asked.queries, asked.k, asked.where)
+        size, lists = 0, list[bytes]()
+        for answer in answers:
+            lists.append(answer.encoded(scores=asked.scores, whole=asked.whole))
+            size += len(lists[-1])
+            if size > limits.most_reply_bytes:
+                raise BadRequestError(
+                    413, f"the reply would have more than {limits.most_reply_bytes} bytes: ask for less"
+                )
+        return _respond(b'{"result":[' + b",".join(lists) + b"]}")
 
-        try:
-            body = _parsed(await self._body(request))
-            queries, k = self._queries(body), self._k(body)
-        except _BadRequestError as error:
-            return _error(error.status, "BadRequest", str(error))
-        except ClientDisconnect:
-            return _respond(b"", 400)
-        answers = await self._held[0].search(queries, k)
-        scores, whole = body.get("return_scores") is True, body.get("passages") is True
-        lists = b",".join(answer.encoded(scores=scores, whole=whole) for answer in answers)
-        return _respond(b'{"result":[' + lists + b"]}")
+    async def open(self, request: "Request") -> "Response":
+        body = parsed(await request.body())
+        page = await read_page(self._held[0], text(body, "id"), count(body, ("page",), 1, 1_000_000))
+        return _json(asdict(page))
 
-    async def healthz(self, _: "Request") -> "Response":
+    async def find(self, request: "Request") -> "Response":
+        limits = self._options.asking
+        body = parsed(await request.body())
+        k = count(body, ("topk", "top_k", "k"), limits.top_k, limits.most_k)
+        hits = await find_in(self._held[0], text(body, "id"), text(body, "query"), k)
+        return _json({"result": [{"document": asdict(hit.passage), "score": hit.score} for hit in hits]})
+
+    async def healthz(self, request: "Request") -> "Response":
+        if not request.scope["questwell.known"]:
+            return _json({"status": "ok"})
         service = self._held[0]
         retriever = service.retriever
         passages = len(cast(Any, retriever)) if hasattr(retriever, "__len__") else None
@@ -126,61 +162,33 @@ class _Server:
             }
         )
 
+    async def metrics(self, _: "Request") -> "Response":
+        from starlette.responses import Response
+
+        self._metrics.note(self._held[0], self._guard)
+        return Response(self._metrics.text(), media_type=CONTENT_TYPE)
+
     async def docs(self, request: "Request") -> "Response":
+        """A passage by its id, else a page of the document with that id."""
         retriever = self._held[0].retriever
         identifier = cast(str, request.path_params["id"])
-        if not isinstance(retriever, Documents):
-            return _error(404, "NotFound", f"{retriever.name} gives no passages by id")
-        passage = retriever.get(identifier)
-        if passage is None:
-            return _error(404, "NotFound", f"there is no passage {identifier!r}")
-        return _json(asdict(passage))
-
-    async def _body(self, request: "Request") -> bytes:
-        most = self._options.most_bytes
-        chunks: list[bytes] = []
-        size = 0
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > most:
-                raise _BadRequestError(413, f"a request may have {most} bytes; send fewer queries at once")
-            chunks.append(chunk)
-        return b"".join(chunks)
-
-    def _queries(self, body: dict[str, Any]) -> list[str]:
-        queries = body.get("queries")
-        if not isinstance(queries, list) or not all(isinstance(query, str) for query in cast(list[object], queries)):
-            raise _BadRequestError(422, 'queries must be a list of strings: {"queries": ["..."], "topk": 3}')
-        listed = cast(list[str], queries)
-        if len(listed) > self._options.most_queries:
-            raise _BadRequestError(413, f"a request may have {self._options.most_queries} queries, not {len(listed)}")
-        return listed
-
-    def _k(self, body: dict[str, Any]) -> int:
-        k = body.get("topk")
-        if k is None or k == 0:  # as in Search-R1
-            return self._options.top_k
-        if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= self._options.most_k:
-            raise _BadRequestError(422, f"topk must be a whole number from 1 to {self._options.most_k}, not {k!r}")
-        return k
+        passage = retriever.get(identifier) if isinstance(retriever, Documents) else None
+        if passage is not None and "page" not in request.query_params:
+            return _json(asdict(passage))
+        page = count(dict(request.query_params), ("page",), 1, 1_000_000)
+        return _json(asdict(await read_page(self._held[0], identifier, page)))
 
 
-def _parsed(raw: bytes) -> dict[str, Any]:
-    try:
-        body: object = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise _BadRequestError(422, f"the request is no JSON ({type(error).__name__})") from error
-    if not isinstance(body, dict):
-        raise _BadRequestError(422, 'a JSON object is expected: {"queries": ["..."], "topk": 3}')
-    return cast(dict[str, Any], body)
+async def _bad(_: "Request", error: Exception) -> "Response":
+    return _error(error.status if isinstance(error, BadRequestError) else 422, "BadRequest", str(error))
 
 
 async def _failed(_: "Request", error: Exception) -> "Response":
     """The one place where a failed search becomes a status."""
     kind, message = type(error).__name__, str(error)
     match error:
-        case RetrievalBusy():
-            return _error(429, kind, message, {"retry-after": str(error.retry_after_s)})
+        case RetrievalBusy():  # not 429: clients that retry for a busy server give up on it
+            return _error(503, kind, message, {"retry-after": str(error.retry_after_s)})
         case RetrievalTimeout():
             return _error(504, kind, message)
         case _:

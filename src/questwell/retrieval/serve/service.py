@@ -8,13 +8,13 @@ import asyncio
 import math
 import time
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from questwell.errors import RetrievalBusy, RetrievalTimeout
+from questwell.errors import ConfigError, RetrievalBusy, RetrievalTimeout, RetrievalUnavailable
 from questwell.retrieval.remote.wire import Answer
-from questwell.retrieval.retriever import Retriever
+from questwell.retrieval.retriever import Filter, FilteringRetriever, Retriever
 from questwell.types.corpus import Hit, Passage
 
 _SMOOTHING = 0.1
@@ -39,6 +39,15 @@ class Documents(Protocol):
         ...
 
 
+@runtime_checkable
+class Renewable(Protocol):
+    """A retriever whose index may be changed by another process."""
+
+    def outdated(self) -> bool:
+        """Whether it has."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ServiceLimits:
     """How much one process takes on."""
@@ -49,14 +58,24 @@ class ServiceLimits:
     """Queries that may wait; a request that would make it longer is refused."""
     batch: int = 32
     """Queries searched together, at most."""
-    cache: int = 20_000
-    """Answers kept, the least recently used ones go first."""
+    cache_bytes: int = 256_000_000
+    """Size of the answers kept, in bytes; the least recently used ones go first."""
+
+
+Where = tuple[tuple[str, tuple[str, ...]], ...]
+"""A filter as part of a key: each metadata key with the values that will do."""
 
 
 class _Key(NamedTuple):
     snapshot: str
     query: str
     k: int
+    where: Where
+
+    @property
+    def like(self) -> tuple[str, int, Where]:
+        """What queries of one batch share."""
+        return self.snapshot, self.k, self.where
 
 
 @dataclass(slots=True, eq=False)
@@ -74,31 +93,42 @@ class Service:
         self.retriever = retriever
         self.limits = limits or ServiceLimits()
         self.refused = 0
-        """Requests refused because the queue was full, a count."""
+        """Requests refused because the queue was full."""
+        self.searched = 0
+        """Queries that the retriever was asked."""
+        self.from_cache = 0
+        """Queries answered from the cache."""
+        self.cached_bytes = 0
         self._cache: OrderedDict[_Key, Answer] = OrderedDict()
         self._queue: deque[_Waiting] = deque()
         self._in_flight: dict[_Key, _Waiting] = {}
         self._work = asyncio.Event()
+        self._closing: list[Retriever] = []
         self._query_s = 0.0
         self._batches: asyncio.Task[None] | None = None
 
     @property
     def waiting(self) -> int:
-        """Queries in the queue, a count."""
+        """Queries in the queue."""
         return len(self._queue)
 
-    async def search(self, queries: Sequence[str], k: int) -> list[Answer]:
-        """The answer to each query.
+    async def search(self, queries: Sequence[str], k: int, where: Filter | None = None) -> list[Answer]:
+        """The answer to each query, among the passages with the metadata `where`.
 
         Raises:
+            ConfigError: there is a filter, and the retriever knows none.
             RetrievalBusy: the queue has no room; nothing of the request was searched.
             RetrievalTimeout: the deadline passed.
             RetrievalError: the retriever failed.
         """
         snapshot = self.retriever.name
         until = asyncio.get_running_loop().time() + self.limits.deadline_s
-        keys = [_Key(snapshot, query, k) for query in queries]
+        if where and not isinstance(self.retriever, FilteringRetriever):
+            raise ConfigError(f"{snapshot} cannot filter by metadata: leave out where")
+        among = _key_of(where or {})
+        keys = [_Key(snapshot, query, k, among) for query in queries]
         known = {key: answer for key in keys if (answer := self._cached(key)) is not None}
+        self.from_cache += len(known)
         pending = self._enqueue([key for key in dict.fromkeys(keys) if key not in known], until)
         if pending:
             await asyncio.wait([waiting.answer for waiting in pending], timeout=self.limits.deadline_s)
@@ -107,14 +137,30 @@ class Service:
             known |= {waiting.key: waiting.answer.result() for waiting in pending}
         return [known[key] for key in keys]
 
+    async def renew(self, opening: Callable[[], Retriever]) -> bool:
+        """Open the retriever again if its index has changed; searches that have begun end on the old one.
+
+        Raises:
+            RetrievalError: the new index cannot be opened; the old one stays.
+        """
+        old = self.retriever
+        if not isinstance(old, Renewable) or not await asyncio.to_thread(old.outdated):
+            return False
+        self.retriever = await asyncio.to_thread(opening)
+        for older in self._closing:  # of two changes ago: no search is on it any more
+            await older.aclose()
+        self._closing = [old]
+        return True
+
     async def aclose(self) -> None:
-        """Stop searching and release the retriever; who still waits is cancelled."""
+        """Stop searching and release the retriever; those who still wait get `RetrievalUnavailable`."""
         if self._batches is not None:
             self._batches.cancel()
             await asyncio.gather(self._batches, return_exceptions=True)
         for waiting in self._in_flight.values():
-            waiting.answer.cancel()
-        await self.retriever.aclose()
+            _fail(waiting, RetrievalUnavailable("the server is ending"))
+        for retriever in (*self._closing, self.retriever):
+            await retriever.aclose()
 
     def _cached(self, key: _Key) -> Answer | None:
         answer = self._cache.get(key)
@@ -159,38 +205,55 @@ class Service:
             if self._queue[0].until <= now:
                 late = self._queue.popleft()
                 del self._in_flight[late.key]
-                late.answer.cancel()
-            elif batch and self._queue[0].key.k != batch[0].key.k:
+                _fail(late, RetrievalTimeout(f"not searched within {self.limits.deadline_s:g} s"))
+            elif batch and self._queue[0].key.like != batch[0].key.like:
                 break
             else:
                 batch.append(self._queue.popleft())
         return batch
 
     async def _search_batch(self, batch: list[_Waiting]) -> None:
-        queries, k = [waiting.key.query for waiting in batch], batch[0].key.k
-        found: Sequence[tuple[Hit, ...] | BaseException]
-        if isinstance(self.retriever, BatchRetriever):
-            try:
-                found = await self.retriever.search_many(queries, k)
-            except Exception as error:  # of whatever kind: it goes to those who asked, and the next batch is searched
-                found = [error] * len(batch)
-        else:
-            found = await asyncio.gather(
-                *(self.retriever.search(query, k) for query in queries), return_exceptions=True
-            )
+        found = await self._found([waiting.key.query for waiting in batch], batch[0].key)
+        self.searched += len(batch)
         for waiting, hits in zip(batch, found, strict=True):
             del self._in_flight[waiting.key]
             if waiting.answer.done():
                 continue
             if isinstance(hits, BaseException):
-                waiting.answer.set_exception(hits)
-                waiting.answer.exception()  # it may be that nobody waits any more
+                _fail(waiting, hits)
             else:
                 answer = Answer(hits)
                 waiting.answer.set_result(answer)
                 self._keep(waiting.key, answer)
 
+    async def _found(self, queries: list[str], key: _Key) -> Sequence[tuple[Hit, ...] | BaseException]:
+        retriever = self.retriever
+        if key.where and isinstance(retriever, FilteringRetriever):
+            together = retriever.search_where(queries, key.k, dict(key.where))
+        elif isinstance(retriever, BatchRetriever):
+            together = retriever.search_many(queries, key.k)
+        else:
+            each = (retriever.search(query, key.k) for query in queries)
+            return await asyncio.gather(*each, return_exceptions=True)
+        try:
+            return await together
+        except Exception as error:  # of whatever kind: it goes to those who asked, and the next batch is searched
+            return [error] * len(queries)
+
     def _keep(self, key: _Key, answer: Answer) -> None:
         self._cache[key] = answer
-        if len(self._cache) > self.limits.cache:
-            self._cache.popitem(last=False)
+        self.cached_bytes += answer.weight
+        while self.cached_bytes > self.limits.cache_bytes:
+            _, dropped = self._cache.popitem(last=False)
+            self.cached_bytes -= dropped.weight
+
+
+def _key_of(where: Filter) -> Where:
+    values = {key: (value,) if isinstance(value, str) else tuple(sorted(value)) for key, value in where.items()}
+    return tuple(sorted(values.items()))
+
+
+def _fail(waiting: _Waiting, error: BaseException) -> None:
+    if not waiting.answer.done():
+        waiting.answer.set_exception(error)
+        waiting.answer.exception()  # it may be that nobody waits any more

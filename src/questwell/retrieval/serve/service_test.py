@@ -1,8 +1,10 @@
 import asyncio
+import sys
 
 import pytest
 
-from questwell.errors import RetrievalBusy, RetrievalError, RetrievalTimeout, RetrievalUnavailable
+from questwell.errors import ConfigError, RetrievalBusy, RetrievalError, RetrievalTimeout, RetrievalUnavailable
+from questwell.retrieval.remote.wire import Answer
 from questwell.retrieval.serve.service import Service, ServiceLimits
 from questwell.types.corpus import Hit, Passage
 
@@ -95,14 +97,26 @@ async def test_equal_queries_in_flight_are_searched_once_and_later_ones_not_at_a
     await service.aclose()
 
 
-async def test_the_cache_drops_the_least_recently_used():
+async def test_the_cache_counts_bytes_and_drops_the_least_recently_used():
     slow = Slow()
     slow.go.set()
-    service = Service(slow, ServiceLimits(cache=2))
+    one = Answer(tuple(Hit(Passage("a1", "", "a", "a"), 1.0, 1) for _ in range(1))).weight
+    service = Service(slow, ServiceLimits(cache_bytes=2 * one))
     for query in ["a", "b", "a", "c", "a", "b"]:
         await service.search([query], 1)
     assert [query for query, _ in slow.asked] == ["a", "b", "c", "b"]
+    assert service.cached_bytes == 2 * one
+    await service.search(["x" * 100_000], 1)  # larger than the cache: not kept, and not in place of everything for long
+    assert service.cached_bytes == 0
     await service.aclose()
+
+
+def test_the_weight_of_an_answer_covers_what_it_takes():
+    passages = [Passage(f"p{n}", "T" * 50, "wörter " * 100, "d", metadata=(("k", "v" * 30),)) for n in range(20)]
+    answer = Answer(tuple(Hit(passage, 1.0, n) for n, passage in enumerate(passages, 1)))
+    held = sum(sys.getsizeof(text) for passage in passages for text in (passage.title, passage.text))
+    held += sum(len(answer.encoded(scores=scores, whole=True)) for scores in (True, False))
+    assert held <= answer.weight <= 8 * held
 
 
 async def test_a_full_queue_refuses_and_recovers():
@@ -146,6 +160,32 @@ async def test_the_deadline_is_a_typed_time_out_and_late_queries_are_dropped():
     await service.aclose()
 
 
+async def test_an_answer_that_comes_too_late_is_a_time_out_for_everyone_who_waits():
+    slow = Slow()
+    service = Service(slow, ServiceLimits(deadline_s=0.05, batch=1))
+    first = asyncio.create_task(service.search(["a"], 1))
+    await settle()
+    late = asyncio.create_task(service.search(["b"], 1))
+    await settle()
+    await asyncio.sleep(0)
+    service._queue[0].until = 0.0  # its time is over before the batch comes to it, and before its own timer fires
+    slow.go.set()
+    assert ids(await first) == [["a1"]]
+    with pytest.raises(RetrievalTimeout, match="not searched"):
+        await late
+    await service.aclose()
+
+
+async def test_those_who_wait_when_the_server_ends_are_told_so():
+    slow = Slow()
+    service = Service(slow)
+    call = asyncio.create_task(service.search(["a"], 1))
+    await settle()
+    await service.aclose()
+    with pytest.raises(RetrievalUnavailable, match="ending"):
+        await call
+
+
 async def test_one_waiter_that_leaves_does_not_take_the_others_along():
     slow = Slow()
     service = Service(slow)
@@ -181,3 +221,32 @@ async def test_of_many_queries_only_the_broken_one_fails_its_request():
     assert ids(good) == [["a1"]]
     assert isinstance(bad, RetrievalError)
     await service.aclose()
+
+
+class Filtered(Batching):
+    def __init__(self):
+        super().__init__()
+        self.wheres = []
+
+    async def search_where(self, queries, k, where):
+        self.wheres.append((tuple(queries), where))
+        return [(Hit(Passage(f"{query}-{sorted(where)}", "", query, query), 1.0, 1),) for query in queries]
+
+
+async def test_a_filter_is_part_of_what_is_asked():
+    filtered = Filtered()
+    filtered.go.set()
+    service = Service(filtered)
+    one, two, none = await asyncio.gather(
+        service.search(["a", "b"], 1, {"year": ["2", "1"]}),
+        service.search(["a"], 1, {"year": "1"}),
+        service.search(["a"], 1),
+    )
+    await service.search(["b"], 1, {"year": ["1", "2"]})
+    assert filtered.wheres == [(("a", "b"), {"year": ("1", "2")}), (("a",), {"year": ("1",)})]
+    assert (ids(one)[0], ids(two), ids(none)) == (["a-['year']"], [["a-['year']"]], [["a1"]])
+    await service.aclose()
+    plain = Service(Slow())
+    with pytest.raises(ConfigError, match="cannot filter"):
+        await plain.search(["a"], 1, {"year": "1"})
+    await plain.aclose()

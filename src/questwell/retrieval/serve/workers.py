@@ -3,6 +3,7 @@
 Each has its own listening socket on the port, so that the kernel deals out connections.
 """
 
+import asyncio
 import multiprocessing
 import os
 import signal
@@ -17,9 +18,11 @@ from types import FrameType
 from questwell.errors import ConfigError, RetrievalUnavailable
 from questwell.retrieval.extras import optional
 from questwell.retrieval.retriever import Retriever
+from questwell.retrieval.serve.metrics import shared
 from questwell.retrieval.serve.server import ServerOptions, make_app
 
 BACKLOG = 2_048
+"""Connections that the kernel holds until they are taken."""
 GRACE_S = 10
 """Requests in flight may take so long after SIGTERM; then their connections are cut."""
 _LOOK_S = 0.2
@@ -68,7 +71,8 @@ def serve(
             with _Quietly():
                 _run(opening, options, sockets[0])
         else:
-            _Pool(opening, options, sockets).run()
+            with shared():
+                _Pool(opening, options, sockets).run()
     finally:
         for held in sockets:
             held.close()
@@ -115,18 +119,28 @@ def _run(opening: Callable[[], Retriever], options: ServerOptions, bound: socket
     optional("uvicorn", "serve")
     import uvicorn
 
-    app = make_app(opening, options)
+    from questwell.retrieval.serve.connections import ACCEPTED_AT_ONCE, Guard, quieten
+
+    guard = Guard(options.connections)
     config = uvicorn.Config(
-        app,
+        make_app(opening, options, guard),
+        http=guard.protocol,
         log_level="warning",
         access_log=False,
         lifespan="on",
-        backlog=BACKLOG,
+        backlog=ACCEPTED_AT_ONCE,
         timeout_graceful_shutdown=GRACE_S,
-        timeout_keep_alive=30,  # longer than clients keep theirs: a request that meets the closing is lost
+        timeout_keep_alive=round(options.connections.idle_s),
         server_header=False,
     )
-    server = uvicorn.Server(config)
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            quieten(asyncio.get_running_loop())
+            await super().startup(sockets=sockets)
+            bound.listen(BACKLOG)  # asyncio has told the kernel the number that it takes at once
+
+    server = Server(config)
     server.run(sockets=[bound])
     if not server.started:
         raise RetrievalUnavailable("the server could not start; see the message above")

@@ -1,0 +1,95 @@
+"""Whole documents of an index: page by page, and a search inside one. Its passages are one run of ordinals."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol, TypeVar
+
+from questwell.retrieval.retriever import DocumentPage, page_of
+from questwell.types.corpus import Hit, Passage
+
+_AT_ONCE = 64
+"""Passages read together; a page is about ten."""
+MOST_PASSAGES = 20_000
+"""Of one document, as many are looked at on each side of the passage that was asked for."""
+
+
+class Scored(Protocol):
+    """A passage that was found."""
+
+    @property
+    def score(self) -> float:
+        """Higher is better."""
+        ...
+
+    @property
+    def ordinal(self) -> int:
+        """Place in the corpus."""
+        ...
+
+
+_S = TypeVar("_S", bound=Scored)
+
+
+class Ordered(Protocol[_S]):
+    """What is needed of an index."""
+
+    def ordinal_of(self, passage_id: str, /) -> int | None:
+        """The ordinal of the passage with this id."""
+        ...
+
+    def between(self, first: int, last: int, /) -> Sequence[tuple[int, Passage]]:
+        """Passages with ordinals from `first` up to, not including, `last`, in order."""
+        ...
+
+    def score(self, query: str, ordinals: Sequence[int], /) -> list[_S]:
+        """Scores of these passages."""
+        ...
+
+    def load(self, ranked: Iterable[_S], /) -> tuple[Hit, ...]:
+        """Ranked passages with their text."""
+        ...
+
+
+def read_page(index: Ordered[_S], identifier: str, page: int) -> DocumentPage | None:
+    """As `DocumentReader.read_page`."""
+    return page_of([passage for _, passage in document(index, identifier)], page)
+
+
+def find_in(index: Ordered[_S], identifier: str, query: str, k: int) -> tuple[Hit, ...] | None:
+    """As `DocumentReader.find_in`."""
+    ordinals = [ordinal for ordinal, _ in document(index, identifier)]
+    if not ordinals:
+        return None
+    found = [scored for scored in index.score(query, ordinals) if scored.score > 0]
+    return index.load(sorted(found, key=lambda scored: (-scored.score, scored.ordinal))[: max(k, 0)])
+
+
+def document(index: Ordered[_S], identifier: str) -> list[tuple[int, Passage]]:
+    """All passages of a document in order, each after its ordinal; empty if there is none."""
+    for passage_id in (identifier, f"{identifier}#0"):
+        anchor = index.ordinal_of(passage_id)
+        if anchor is not None:
+            document_id = index.between(anchor, anchor + 1)[0][1].document_id
+            before = list(_before(index, document_id, anchor))
+            return [*reversed(before), *_from(index, document_id, anchor)]
+    return []
+
+
+def _before(index: Ordered[_S], document_id: str, anchor: int) -> Iterator[tuple[int, Passage]]:
+    """Passages of the document before `anchor`, nearest first."""
+    for last in range(anchor, max(0, anchor - MOST_PASSAGES), -_AT_ONCE):
+        for ordinal, passage in reversed(index.between(max(0, last - _AT_ONCE), last)):
+            if passage.document_id != document_id:
+                return
+            yield ordinal, passage
+
+
+def _from(index: Ordered[_S], document_id: str, anchor: int) -> Iterator[tuple[int, Passage]]:
+    """Passages of the document from `anchor` on."""
+    for first in range(anchor, anchor + MOST_PASSAGES, _AT_ONCE):
+        entries = index.between(first, first + _AT_ONCE)
+        for ordinal, passage in entries:
+            if passage.document_id != document_id:
+                return
+            yield ordinal, passage
+        if not entries:  # the end, or a gap that updates left: a document has none
+            return

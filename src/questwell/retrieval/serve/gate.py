@@ -1,0 +1,228 @@
+"""`Gate`: who may ask. In front of every route, `/mcp` too: host, origin, token; then the body, read within limits.
+
+A web page that someone on this machine opens can send requests to 127.0.0.1. It is told apart by what no page can
+change: the Host that the browser thinks it talks to (a page whose name was rebound to 127.0.0.1 sends that name), the
+Origin, and a content type that needs the server's consent.
+"""
+
+import asyncio
+import hmac
+import ipaddress
+import json
+import socket
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+
+LOCAL = ("localhost", "127.0.0.1", "::1")
+KEY_VARIABLE = "QUESTWELL_RETRIEVER_KEY"
+_OPEN = {"/healthz"}
+"""Answered without the token: that the server is alive, and nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class GateOptions:
+    """Who is let in, and with how much."""
+
+    host: str = "127.0.0.1"
+    """What the server listens at. Beyond loopback, any IP address and this machine's name are good as Host too."""
+    hosts: tuple[str, ...] = ()
+    """More names that the server is reached by, and origins of pages that may ask it."""
+    token: str = field(default="", repr=False)
+    """What callers must know; empty for none."""
+    most_bytes: int = 8_000_000
+    """Of one request."""
+    most_held: int = 256_000_000
+    """Bytes of all requests that are being read or answered."""
+    body_s: float = 30.0
+    """From the end of the headers to the end of the body."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """Of one process."""
+
+    connections: int = 1_024
+    """Open at once. One more takes the place of the one that is idle for longest; if none is idle, it gets 503."""
+    header_s: float = 10.0
+    """From the first byte of a request, or from connecting, to the end of its headers."""
+    idle_s: float = 30.0
+    """Between two requests. Longer than clients keep theirs: a request that meets the closing is lost."""
+    write_s: float = 30.0
+    """How long a client may leave its reply unread."""
+
+
+class _RefusedError(Exception):
+    def __init__(self, status: int, kind: str, message: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        super().__init__(message)
+        self.status, self.kind, self.headers = status, kind, tuple(headers)
+
+
+class Gate:
+    """An ASGI application around another."""
+
+    def __init__(self, app: App, options: GateOptions | None = None) -> None:
+        self._app = app
+        self._options = options or GateOptions()
+        self._local = is_local(self._options.host)
+        own = () if self._local else (socket.gethostname(), socket.getfqdn())
+        self._names = {name.lower().rstrip(".") for name in (*LOCAL, *own, *self._options.hosts)}
+        self._token = self._options.token.encode()
+        self._held = 0
+        self.refused: dict[int, int] = {}
+        """Requests turned away here, by status."""
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Let a request through, or answer it here."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        held: list[bytes] = []
+        try:
+            self._check(scope)
+            await self._read(scope, receive, held)
+        except _RefusedError as error:
+            self._release(held)
+            self.refused[error.status] = self.refused.get(error.status, 0) + 1
+            await _answer(send, error)
+            return
+        except ConnectionError:
+            self._release(held)
+            return
+        try:
+            await self._app(scope, _again(b"".join(held), receive), send)
+        finally:
+            self._release(held)
+
+    def _check(self, scope: MutableMapping[str, Any]) -> None:
+        headers = _headers(scope)
+        known = self._knows(headers)
+        scope["questwell.known"] = known
+        hosts = headers.get(b"host", [])
+        if not known and scope["path"] not in _OPEN:
+            message = f"this server wants its token: Authorization: Bearer TOKEN (clients of ours: {KEY_VARIABLE})"
+            raise _RefusedError(401, "Unauthorized", message, [(b"www-authenticate", b"Bearer")])
+        proven = known and bool(self._token)  # no page that was rebound knows the token
+        if not proven and not (len(hosts) == 1 and self._named(_host(hosts[0].decode("latin-1")))):
+            shown = hosts[0].decode("latin-1")[:100] if hosts else ""
+            message = f"this server is not called {shown!r}; if it should be: questwell serve --allow-host NAME"
+            raise _RefusedError(421, "WrongHost", message)
+        self._check_origin(headers, hosts)
+        if scope["method"] in ("POST", "PUT", "PATCH"):
+            _check_content(headers)
+
+    def _check_origin(self, headers: dict[bytes, list[bytes]], hosts: list[bytes]) -> None:
+        for raw in headers.get(b"origin", []):
+            origin = raw.decode("latin-1")
+            same = bool(hosts) and origin.partition("://")[2].lower() == hosts[0].decode("latin-1").lower()
+            if not (same or _origin_host(origin) in {*LOCAL, *map(str.lower, self._options.hosts)}):
+                raise _RefusedError(403, "WrongOrigin", f"no page of {origin[:100]!r} may ask this server")
+        if b"cross-site" in headers.get(b"sec-fetch-site", []):
+            raise _RefusedError(403, "WrongOrigin", "no page of another site may ask this server")
+
+    def _named(self, host: str) -> bool:
+        if host in self._names:
+            return True
+        try:
+            address = ipaddress.ip_address(host)
+        except ValueError:
+            return False
+        return address.is_loopback or not self._local  # a page that was rebound has a name, not an address
+
+    def _knows(self, headers: dict[bytes, list[bytes]]) -> bool:
+        if not self._token:
+            return True
+        scheme, _, given = b"".join(headers.get(b"authorization", [])).partition(b" ")
+        return scheme.lower() == b"bearer" and hmac.compare_digest(given.strip(), self._token)
+
+    async def _read(self, scope: MutableMapping[str, Any], receive: Receive, held: list[bytes]) -> None:
+        options = self._options
+        size = 0
+        try:
+            async with asyncio.timeout(options.body_s):
+                more = True
+                while more:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise ConnectionResetError("the client is gone")
+                    more, chunk = message.get("more_body", False), message.get("body", b"")
+                    size += len(chunk)
+                    if size > options.most_bytes:
+                        said = f"a request may have {options.most_bytes} bytes; send fewer queries at once"
+                        raise _RefusedError(413, "BadRequest", said)
+                    if chunk:
+                        held.append(chunk)
+                        self._held += len(chunk)
+                    if self._held > options.most_held:
+                        said = "the requests in progress are too large together; ask again"
+                        raise _RefusedError(503, "RetrievalBusy", said, [(b"retry-after", b"1")])
+        except TimeoutError:
+            said = f"the request was not complete within {options.body_s:g} s"
+            raise _RefusedError(408, "BadRequest", said) from None
+
+    def _release(self, held: list[bytes]) -> None:
+        self._held -= sum(map(len, held))
+
+
+def is_local(host: str) -> bool:
+    """Whether only this machine can reach what listens at `host`."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _check_content(headers: dict[bytes, list[bytes]]) -> None:
+    kind = b"".join(headers.get(b"content-type", [])).partition(b";")[0].strip().lower()
+    if kind != b"application/json":
+        said = f"send JSON with the header content-type: application/json, not {kind.decode('latin-1')[:60]!r}"
+        raise _RefusedError(415, "BadRequest", said)
+    if headers.get(b"content-encoding", [b"identity"]) != [b"identity"]:
+        raise _RefusedError(415, "BadRequest", "send the request uncompressed")
+
+
+def _headers(scope: MutableMapping[str, Any]) -> dict[bytes, list[bytes]]:
+    found: dict[bytes, list[bytes]] = {}
+    for name, value in cast(list[tuple[bytes, bytes]], scope["headers"]):
+        found.setdefault(name, []).append(value)
+    return found
+
+
+def _host(header: str) -> str:
+    """Without its port; empty where it is no host."""
+    try:
+        return (urlsplit(f"//{header}").hostname or "").rstrip(".")
+    except ValueError:
+        return ""
+
+
+def _origin_host(origin: str) -> str:
+    scheme, found, rest = origin.partition("://")
+    return _host(rest) if found and scheme in ("http", "https") else ""
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Gives the body that was read already, and then what comes."""
+    first = True
+
+    async def again() -> Message:
+        nonlocal first
+        if first:
+            first = False
+            return {"type": "http.request", "body": body, "more_body": False}
+        return await receive()
+
+    return again
+
+
+async def _answer(send: Send, error: _RefusedError) -> None:
+    body = json.dumps({"error": {"type": error.kind, "message": str(error)}}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *error.headers]
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

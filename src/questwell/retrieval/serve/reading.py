@@ -1,0 +1,50 @@
+"""Documents of a served retriever, for `/open`, `/find`, `/docs` and MCP: within the deadline, and none is an error."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
+
+from questwell.errors import RetrievalTimeout
+from questwell.retrieval.retriever import DocumentPage, DocumentReader
+from questwell.retrieval.serve.asked import BadRequestError
+from questwell.retrieval.serve.service import Service
+from questwell.types.corpus import Hit
+
+_T = TypeVar("_T")
+
+
+async def read_page(service: Service, identifier: str, page: int) -> DocumentPage:
+    """A page of the document with this id.
+
+    Raises:
+        BadRequestError: there is none (404).
+        RetrievalTimeout: the deadline passed.
+    """
+    found = await _in_time(service, _reader(service).read_page(identifier, page))
+    if found is None:
+        raise BadRequestError(404, f"there is no document or passage {identifier!r}")
+    if not found.passages:
+        raise BadRequestError(404, f"{identifier!r} has {found.pages} pages, and no page {page}")
+    return found
+
+
+async def find_in(service: Service, identifier: str, query: str, k: int) -> tuple[Hit, ...]:
+    """The passages of that document that fit `query`; raises as `read_page`."""
+    found = await _in_time(service, _reader(service).find_in(identifier, query, k))
+    if found is None:
+        raise BadRequestError(404, f"there is no document or passage {identifier!r}")
+    return found
+
+
+def _reader(service: Service) -> DocumentReader:
+    if not isinstance(service.retriever, DocumentReader):
+        raise BadRequestError(404, f"{service.retriever.name} gives no documents")
+    return service.retriever
+
+
+async def _in_time(service: Service, work: Awaitable[_T]) -> _T:
+    try:
+        async with asyncio.timeout(service.limits.deadline_s):
+            return await work
+    except TimeoutError as error:
+        raise RetrievalTimeout(f"no answer within {service.limits.deadline_s:g} s") from error
