@@ -16,6 +16,7 @@ QuestwellError
 │   ├── LLMUnavailable      it could not be reached, or kept failing after all retries
 │   ├── LLMTimeout          it did not answer in time after all retries
 │   ├── LLMRefused          it refused the request for good (key, model name, bad request)
+│   │   └── LLMFiltered     its content filter does not take the text, and never will
 │   ├── ContextOverflow     the request is longer than the model's context; a retry cannot help
 │   └── MalformedReply      it answered with something that is no completion
 ├── Untrainable             a rollout errored or could not be scored: an engine must leave it out of training
@@ -88,6 +89,11 @@ class MalformedHits(RetrievalError):
 class LLMError(QuestwellError):
     """A model endpoint gave no usable completion."""
 
+    paid_tokens: tuple[int, int] = (0, 0)
+    """Prompt and completion tokens of replies that were paid for and rejected."""
+    paid_usd: float | None = 0.0
+    """What they cost; None when the price is not known."""
+
 
 class LLMUnavailable(LLMError):
     """The endpoint could not be reached, or kept failing after all retries."""
@@ -99,6 +105,10 @@ class LLMTimeout(LLMError):
 
 class LLMRefused(LLMError):
     """The endpoint refused the request for good."""
+
+
+class LLMFiltered(LLMRefused):
+    """The endpoint's content filter does not take the text, and never will."""
 
 
 class ContextOverflow(LLMError):

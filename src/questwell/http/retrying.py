@@ -18,6 +18,9 @@ from questwell.errors import QuestwellError
 # stamina logs each retry as a warning, which Python prints on the terminal of anyone who has not set up logging.
 logging.getLogger("stamina").addHandler(logging.NullHandler())
 
+SHORTEST_SECRET = 8
+"""Characters of a key from which messages hide it: a shorter one is a placeholder, and stands in any text."""
+
 _R = TypeVar("_R")
 _E = TypeVar("_E", bound=QuestwellError)
 
@@ -129,4 +132,5 @@ def retry_after_s(header: str | None, now: datetime) -> float | None:
 def _error(failure: Failure[Any], server: Server, patience: Patience) -> QuestwellError:
     after = f" (after {patience.max_retries} retries)" if failure.retriable else ""
     message = f"{server.name}: {failure.what}{after}; {failure.advice}"
-    return failure.kind(message.replace(server.secret, "***") if server.secret else message)
+    hidden = server.secret is not None and len(server.secret) >= SHORTEST_SECRET
+    return failure.kind(message.replace(server.secret or "", "***") if hidden else message)

@@ -10,7 +10,6 @@ import json
 from collections.abc import Sequence
 from typing import cast
 
-import httpx2
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ValidationError
@@ -19,7 +18,7 @@ from questwell.errors import LLMError, LLMRefused, MalformedReply
 from questwell.http.retrying import Failure
 from questwell.llm.endpoint import Endpoint, EndpointOptions
 from questwell.llm.limiter import Limiter
-from questwell.llm.replies import quote
+from questwell.llm.refusals import quote
 from questwell.text.unicode import without_surrogates
 
 Vectors = npt.NDArray[np.float32]
@@ -56,7 +55,7 @@ class EndpointEmbedder:
         """An embedder of `model` at `base_url`, what `/embeddings` is appended to; raises as `Endpoint`."""
         self._model = model
         self._endpoint = Endpoint(model, base_url, api_key, Limiter(max_in_flight), options or EndpointOptions())
-        self._url = httpx2.URL(f"{self._endpoint.base_url}/embeddings")
+        self._url = self._endpoint.url("embeddings")
         self.in_flight = max_in_flight
 
     @property

@@ -5,8 +5,9 @@ What the body says is the caller's affair: it gives a reader that makes a result
 
 import asyncio
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Generic, TypeVar, cast
 
@@ -16,9 +17,12 @@ from questwell.errors import ConfigError, LLMError, LLMTimeout, LLMUnavailable
 from questwell.http.retrying import Failure, Server, TryFailedError, retry_after_s, retrying
 from questwell.llm.connections import Connections
 from questwell.llm.limiter import Limiter, Slot
-from questwell.llm.replies import read_error
+from questwell.llm.keys import is_loopback, wants_own_header
+from questwell.llm.refusals import read_error
 
 _R = TypeVar("_R")
+Refuse = Callable[[int, bytes, float | None], Failure[LLMError]]
+"""(status, body, seconds that it asks to wait) to the failure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,12 @@ class EndpointOptions:
     """Wait before the first retry; doubles each time, with jitter of the same size."""
     max_wait_s: float = 60.0
     """Longest wait between two tries, also where the endpoint's Retry-After asks for more."""
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    """More headers of each request, such as an organisation's; `$NAME` is read from the environment."""
+    query: Mapping[str, str] = field(default_factory=dict[str, str])
+    """More query parameters of the address, such as Azure's `api-version`."""
+    key_name: str | None = None
+    """Where the key comes from, for messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +72,32 @@ class Endpoint:
         self._limiter = limiter
         self._options = options
         headers = {"content-type": "application/json", "user-agent": "questwell"}
-        if api_key:
+        if api_key and wants_own_header(base_url):
+            headers["api-key"] = api_key
+        elif api_key:
             headers["authorization"] = f"Bearer {api_key}"
-        self._connections = Connections(headers, options.connect_timeout_s)
+        self._keyed = api_key is not None
+        headers |= {name.lower(): _from_environment(value) for name, value in options.headers.items()}
+        self._connections = Connections(headers, options.connect_timeout_s, direct=is_loopback(base_url))
+
+    def url(self, path: str) -> httpx2.URL:
+        """The address of `path` under the base, with the query of both."""
+        base = httpx2.URL(self.base_url)
+        whole = base.copy_with(path=f"{base.path.rstrip('/')}/{path}")
+        return whole.copy_merge_params(dict(self._options.query)) if self._options.query else whole
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._connections.aclose()
 
-    async def post(self, url: httpx2.URL, body: bytes, read: Callable[[bytes], _R | Failure[LLMError]]) -> Answered[_R]:
-        """What `read` makes of the body of a good answer, after retries.
+    async def post(
+        self,
+        url: httpx2.URL,
+        body: bytes,
+        read: Callable[[bytes], _R | Failure[LLMError]],
+        refuse: Refuse = read_error,
+    ) -> Answered[_R]:
+        """What `read` makes of the body of a good answer, after retries; `refuse` makes a failure of any other.
 
         Raises:
             LLMUnavailable: not reached, or overloaded or broken, after all retries.
@@ -79,10 +105,12 @@ class Endpoint:
             LLMError: whatever else the failure is of that `read` or the status says.
         """
         return await retrying(
-            lambda: self._try(url, body, read), self._server, self._options, lambda: self._connections.closed
+            lambda: self._try(url, body, read, refuse), self._server, self._options, lambda: self._connections.closed
         )
 
-    async def _try(self, url: httpx2.URL, body: bytes, read: Callable[[bytes], _R | Failure[LLMError]]) -> Answered[_R]:
+    async def _try(
+        self, url: httpx2.URL, body: bytes, read: Callable[[bytes], _R | Failure[LLMError]], refuse: Refuse
+    ) -> Answered[_R]:
         async with self._limiter.slot() as slot:
             started = time.perf_counter()
             try:
@@ -94,16 +122,26 @@ class Endpoint:
             except httpx2.RequestError as error:
                 raise TryFailedError(_cut_off(error)) from error
             latency_s = time.perf_counter() - started
-            outcome = read(response.content) if response.is_success else self._read_error(response)
+            outcome = read(response.content) if response.is_success else self._read_error(response, refuse)
             _tell(slot, outcome)
         if isinstance(outcome, Failure):
             raise TryFailedError(cast(Failure[LLMError], outcome))
         return Answered(outcome, latency_s)
 
-    def _read_error(self, response: httpx2.Response) -> Failure[LLMError]:
+    def _read_error(self, response: httpx2.Response, refuse: Refuse) -> Failure[LLMError]:
         wait_s = retry_after_s(response.headers.get("retry-after"), datetime.now(UTC))
-        wait_s = None if wait_s is None else min(wait_s, self._options.max_wait_s)
-        return read_error(response.status_code, response.content, wait_s)
+        failure = refuse(response.status_code, response.content, wait_s)
+        if response.status_code == 401:
+            failure = replace(failure, advice=self._key_advice())
+        if failure.retry_after_s is None:
+            return failure
+        return replace(failure, retry_after_s=min(failure.retry_after_s, self._options.max_wait_s))
+
+    def _key_advice(self) -> str:
+        if self._keyed:
+            return f"check the API key ({self._options.key_name or 'as it was given'})"
+        named = self._options.key_name
+        return f"set {named}" if named else "no key was sent: name the variable that holds one with --key-env"
 
     def _timed_out(self, error: Exception) -> Failure[LLMError]:
         if isinstance(error, httpx2.ConnectTimeout):
@@ -138,8 +176,18 @@ def _check(base_url: str, api_key: str | None) -> None:
         raise ConfigError(f"base_url {base_url!r} is no address of the form http://HOST:PORT/v1 or https://...")
     if api_key and not (api_key.isascii() and api_key.isprintable()):
         raise ConfigError(
-            f"the API key for {_shown(base_url)} holds a line break or other stray characters; copy it anew"
+            f"the API key for {_shown(base_url)} holds a line break or other stray characters; copy it again"
         )
+
+
+def _from_environment(value: str) -> str:
+    """A header's value; `$NAME` is that of the variable, so that no secret stands in a config."""
+    if not value.startswith("$"):
+        return value
+    found = os.environ.get(value[1:])
+    if found is None:
+        raise ConfigError(f"a header is to be read from {value[1:]!r}, but that environment variable is not set")
+    return found.strip()
 
 
 def _shown(base_url: str) -> str:

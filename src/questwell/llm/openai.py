@@ -7,18 +7,28 @@ The one retry layer is in `Endpoint.post`.
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal, cast
 
 import httpx2
 from pydantic import JsonValue
 
-from questwell.llm.client import Completion, Message, Request, Tool
-from questwell.llm.endpoint import Endpoint, EndpointOptions
+from questwell.errors import ContextOverflow, LLMError, LLMFiltered, LLMRefused
+from questwell.http.retrying import Failure
+from questwell.llm.adapting import Body, Manners, room_in
+from questwell.llm.client import Completion, FinishReason, Message, Request, Tool
+from questwell.llm.endpoint import Answered, Endpoint, EndpointOptions
 from questwell.llm.limiter import Limiter
 from questwell.llm.prices import ListPrice, Pricing, Usage
-from questwell.llm.replies import Reply, read_reply
+from questwell.llm.refusals import PROXY_GAVE_UP, read_error, refusal_text
+from questwell.llm.replies import Reply, read_reply, usage_in
+from questwell.llm.speech import hear
+
+LEAST_ROOM = 64
+"""Tokens of an answer for which a call that was refused as too long is made again with a lower cap."""
+_MOST_CHANGES = 12
+"""Of one request, until it is given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +39,17 @@ class OpenAIOptions(EndpointOptions):
     """Name of the chat field that caps the answer. None: `max_completion_tokens` at api.openai.com, whose newer models
     refuse the other, and `max_tokens` elsewhere."""
     omit: frozenset[str] = frozenset()
-    """Body fields never sent, such as `temperature` and `seed` for models that refuse them."""
+    """Body fields never sent. What an endpoint refuses by name is left out by itself, once it has said so."""
     extra: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
-    """More body fields, such as `{"chat_template_kwargs": {"enable_thinking": false}}`."""
+    """More body fields, such as `{"chat_template_kwargs": {"enable_thinking": false}}`; a refusal of one is final."""
+    reasoning_effort: str | None = None
+    """How much a model is to think, as its endpoint names it: none, minimal, low, medium, high."""
+    max_tokens: int | None = None
+    """Tokens of every answer, in place of what each request asks for."""
+    temperature: float | None = None
+    """Temperature of every call, in place of what each request asks for."""
+    stream: bool = False
+    """Ask for a stream: for proxies that cut a connection on which nothing comes for a minute."""
     token_view: bool = False
     """Ask for token ids and log-probabilities (vLLM, SGLang, llama.cpp give them)."""
 
@@ -48,6 +66,7 @@ class OpenAIClient:
         limiter: Limiter | None = None,
         pricing: Pricing | None = None,
         options: OpenAIOptions | None = None,
+        manners: Manners | None = None,
     ) -> None:
         """A client of `model` at `base_url` (which mostly ends in /v1).
 
@@ -58,6 +77,7 @@ class OpenAIClient:
             limiter: shared with all other clients of the endpoint; None: its own, 64 calls in flight.
             pricing: None: the public list price.
             options: None: the defaults.
+            manners: what the endpoint is known to take, shared by all clients of this model there; None: nothing yet.
 
         Raises:
             ConfigError: `base_url` is no http address, or `api_key` has characters that no key has.
@@ -66,8 +86,11 @@ class OpenAIClient:
         self._options = options or OpenAIOptions()
         self._endpoint = Endpoint(model, base_url, api_key, limiter or Limiter(64), self._options)
         self._base_url = self._endpoint.base_url
-        self._chat_url = httpx2.URL(f"{self._base_url}/chat/completions")  # parsed once: parsing is 6 % of a call
-        self._completion_url = httpx2.URL(f"{self._base_url}/completions")
+        self._chat_url = self._endpoint.url("chat/completions")  # parsed once: parsing is 6 % of a call
+        self._completion_url = self._endpoint.url("completions")
+        effort = ("reasoning_effort",) if self._options.reasoning_effort else ()
+        self.manners = manners or Manners((*self._options.extra, *effort))
+        """What this endpoint takes, as far as it has said."""
         self._pricing = pricing or ListPrice(model, base_url)
 
     @property
@@ -87,45 +110,118 @@ class OpenAIClient:
     async def complete(self, request: Request) -> Completion:
         """The model's answer; `latency_s` is that of the try that gave it, without the wait for a slot.
 
+        A refusal that names a parameter changes the request and is asked again, once for each model and endpoint. What
+        it took is in `adapted`, and what rejected replies cost is added to the answer's own tokens and cost.
+
         Raises:
             LLMUnavailable: not reached, or overloaded or broken, after all retries.
             LLMTimeout: no answer within `timeout_s`, after all retries.
             MalformedReply: no completion in what it sent, after all retries.
-            LLMRefused: it will never take this request (key, model, parameter, content filter).
+            LLMRefused: it will never take this request (key, model, parameter).
+            LLMFiltered: nor this text.
             ContextOverflow: the request is longer than the model's context.
         """
-        url = self._chat_url if request.prompt is None else self._completion_url
-        body = json.dumps(self._body(request)).encode()
-        answered = await self._endpoint.post(url, body, read_reply)
-        return self._completion(answered.result, answered.latency_s)
+        spent = _Spent(self._pricing)
+        try:
+            answered = await self._ask(request, spent)
+        except LLMError as error:
+            error.paid_tokens, error.paid_usd = (spent.prompt_tokens, spent.completion_tokens), spent.cost_usd
+            raise
+        return self._completion(answered.result, answered.latency_s, spent)
 
-    def _completion(self, reply: Reply, latency_s: float) -> Completion:
-        usage = reply.usage
+    async def _ask(self, request: Request, spent: "_Spent") -> Answered[Reply]:
+        url = self._chat_url if request.prompt is None else self._completion_url
+        cap: int | None = None
+        for _ in range(_MOST_CHANGES):
+            body = self._body(request, cap)
+            refusal = _Refusal()
+            try:
+                answered = await self._endpoint.post(
+                    url, json.dumps(body).encode(), spent.reading(refusal), self._refusing(refusal, body)
+                )
+            except ContextOverflow:
+                room = room_in(refusal.text)
+                asked = cap or self._cap(request)
+                if room is None or not LEAST_ROOM <= room.left < asked:
+                    raise
+                if room.left < room.context // 2 or not self.manners.learn_by_itself(f"cap {room.context // 2}"):
+                    cap = room.left
+                continue
+            except LLMError as error:
+                final = not isinstance(error, LLMRefused) or isinstance(error, LLMFiltered)
+                if refusal.status == PROXY_GAVE_UP and self.manners.learn_by_itself("stream"):
+                    continue
+                if final or not self.manners.learn(body, refusal.text, refusal.param):
+                    raise
+                continue
+            reply = answered.result
+            if is_struck(reply, body) and self.manners.learn_by_itself("omit stop"):
+                spent.add(reply.usage)
+                continue
+            if self._is_overflow(reply, body):
+                spent.add(reply.usage)
+                raise ContextOverflow(
+                    f"{self._model!r} at {self._base_url}: the answer was cut off after {_written(reply)} tokens, before "
+                    "anything was said: the prompt fills the context; shorten the prompt or serve a longer context"
+                )
+            return answered
+        raise LLMRefused(
+            f"{self._model!r} at {self._base_url} still refuses the request after {_MOST_CHANGES} changes of it: "
+            f"{', '.join(self.manners.changes)}; name what it does not take with --omit"
+        )
+
+    def _refusing(self, refusal: "_Refusal", body: Body) -> Callable[[int, bytes, float | None], Failure[LLMError]]:
+        def refuse(status: int, content: bytes, wait_s: float | None) -> Failure[LLMError]:
+            refusal.hear(status, content)
+            failure = read_error(status, content, wait_s)
+            if status == PROXY_GAVE_UP and not body.get("stream"):  # it would be cut off again: ask for a stream
+                return replace(failure, retriable=False)
+            return failure
+
+        return refuse
+
+    def _cap(self, request: Request) -> int:
+        return self._options.max_tokens or request.max_tokens
+
+    def _is_overflow(self, reply: Reply, body: Body) -> bool:
+        """Whether the context ended and not the cap: Ollama cuts a prompt silently, and answers with one token."""
+        caps = [value for name in ("max_tokens", "max_completion_tokens") if isinstance(value := body.get(name), int)]
+        cut = reply.finish is FinishReason.LENGTH and not reply.text.strip() and not reply.tool_calls
+        return cut and bool(caps) and reply.usage is not None and _written(reply) < min(caps)
+
+    def _completion(self, reply: Reply, latency_s: float, spent: "_Spent") -> Completion:
+        spent.add(reply.usage)
         return Completion(
             text=reply.text,
             model=reply.model or self._model,
             finish=reply.finish,
             tool_calls=reply.tool_calls,
-            prompt_tokens=usage.prompt_tokens if usage else None,
-            completion_tokens=usage.completion_tokens if usage else None,
-            cost_usd=self._pricing.cost_usd(usage) if usage else None,
+            reasoning=reply.reasoning,
+            carry=reply.carry,
+            adapted=self.manners.changes,
+            prompt_tokens=spent.prompt_tokens if reply.usage else None,
+            completion_tokens=spent.completion_tokens if reply.usage else None,
+            cost_usd=spent.cost_usd if reply.usage else None,
             latency_s=latency_s,
             prompt_ids=reply.prompt_ids,
             token_ids=reply.token_ids,
             logprobs=reply.logprobs,
         )
 
-    def _body(self, request: Request) -> dict[str, JsonValue]:
+    def _body(self, request: Request, cap: int | None = None) -> Body:
         options = self._options
-        body: dict[str, JsonValue] = {"model": self._model, "temperature": request.temperature}
+        most = cap or self._cap(request)
+        temperature = request.temperature if options.temperature is None else options.temperature
+        body: Body = {"model": self._model, "temperature": temperature}
         if request.prompt is not None:
             body["prompt"] = request.prompt
-            body["max_tokens"] = request.max_tokens
+            body["max_tokens"] = most
             if request.schema is not None:  # llama.cpp reads response_format for chat only
                 body["json_schema"] = json.loads(request.schema)
         else:
-            body["messages"] = [_message(message) for message in request.messages]
-            body[options.max_tokens_field or self._default_max_tokens_field()] = request.max_tokens
+            back = self.manners.reasoning_field
+            body["messages"] = [_message(message, back) for message in request.messages]
+            body[options.max_tokens_field or self._default_max_tokens_field()] = most
         if request.stop:
             body["stop"] = list(request.stop)
         if request.seed is not None:
@@ -138,23 +234,33 @@ class OpenAIClient:
         if options.token_view:
             body["logprobs"] = 0 if request.prompt is not None else True
             body["return_token_ids"] = True
+        if options.reasoning_effort:
+            body["reasoning_effort"] = options.reasoning_effort
+        if options.stream:
+            body |= {"stream": True, "stream_options": {"include_usage": True}}
         body |= options.extra
-        return {key: value for key, value in body.items() if key not in options.omit}
+        return self.manners.adapt({key: value for key, value in body.items() if key not in options.omit})
 
     def _default_max_tokens_field(self) -> str:
         host = httpx2.URL(self._base_url).host
         return "max_completion_tokens" if host == "api.openai.com" else "max_tokens"
 
 
-def _message(message: Message) -> dict[str, JsonValue]:
-    body: dict[str, JsonValue] = {"role": message.role, "content": message.content}
+def _message(message: Message, reasoning_field: str | None) -> Body:
+    """A message as the API has it; next to calls, an empty text is null, which some servers insist on."""
+    body: Body = {"role": message.role, "content": message.content or (None if message.tool_calls else "")}
     if message.tool_calls:
         body["tool_calls"] = [
             {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            | cast(Body, json.loads(call.carry or "{}"))
             for call in message.tool_calls
         ]
     if message.tool_call_id is not None:
         body["tool_call_id"] = message.tool_call_id
+    if message.carry:
+        body |= cast(Body, json.loads(message.carry))
+    if reasoning_field and message.role == "assistant":
+        body[reasoning_field] = message.reasoning
     return body
 
 
@@ -165,3 +271,64 @@ def _tool(tool: Tool) -> JsonValue:
         "parameters": json.loads(tool.parameters),
     }
     return {"type": "function", "function": function}
+
+
+@dataclass(slots=True)
+class _Refusal:
+    """The latest refusal of a call."""
+
+    status: int = 0
+    text: str = ""
+    param: str = ""
+
+    def hear(self, status: int, content: bytes) -> None:
+        self.status = status
+        self.text, self.param = refusal_text(content)
+
+
+@dataclass(slots=True)
+class _Spent:
+    """What the replies of one call took, rejected ones included."""
+
+    pricing: Pricing
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_usd: float | None = 0.0
+
+    def add(self, usage: Usage | None) -> None:
+        if usage is None:
+            return
+        self.prompt_tokens += usage.prompt_tokens
+        self.completion_tokens += usage.completion_tokens
+        cost = usage.cost_usd if usage.cost_usd is not None else self.pricing.cost_usd(usage)
+        self.cost_usd = None if cost is None or self.cost_usd is None else self.cost_usd + cost
+
+    def reading(self, refusal: _Refusal) -> Callable[[bytes], Reply | Failure[LLMError]]:
+        def read(content: bytes) -> Reply | Failure[LLMError]:
+            outcome = read_reply(content)
+            if isinstance(outcome, Failure):
+                refusal.hear(200, content)
+                self.add(usage_in(content))
+            return outcome
+
+        return read
+
+
+def is_struck(reply: Reply, body: Body) -> bool:
+    """Whether a stop text ended the reply inside a thought: a draft in a thought is no end (vLLM looks there too)."""
+    if reply.finish is not FinishReason.STOP or reply.tool_calls or "stop" not in body:
+        return False
+    heard = hear(reply.text)
+    ends = [stop for stop in cast(list[str], body["stop"]) if stop.startswith("</")]
+    if not reply.text.strip() and reply.reasoning:
+        return True
+    # A search is executed wherever it stands, so that only a drafted end is worth another call.
+    return heard.unclosed and any(_is_open(reply.text, stop) for stop in ends if stop != "</search>")
+
+
+def _is_open(text: str, closing: str) -> bool:
+    return text.rfind(closing.replace("</", "<")) > text.rfind(closing)
+
+
+def _written(reply: Reply) -> int:
+    return reply.usage.completion_tokens if reply.usage else 0

@@ -79,7 +79,7 @@ async def test_chat_request_carries_every_field(endpoint):
             {"role": "system", "content": "Be brief."},
             {
                 "role": "assistant",
-                "content": "",
+                "content": None,
                 "tool_calls": [
                     {"id": "c1", "type": "function", "function": {"name": "search", "arguments": '{"query": "lake"}'}}
                 ],
@@ -399,11 +399,12 @@ async def test_call_after_closing_is_an_error_of_the_endpoint_like_any_other(end
 
 
 @pytest.mark.parametrize("where", ["reasoning_content", "reasoning"])
-async def test_reasoning_is_the_text_only_when_there_is_no_content(endpoint, where):
-    endpoint.says("", message={where: "It is Erie."}).says("Erie", message={where: "hm"})
+async def test_reasoning_is_kept_apart_and_never_the_text(endpoint, where):
+    endpoint.says(None, message={where: "It is Erie."}).says("Erie", message={where: "hm"})
     async with client_of(endpoint.base_url) as client:
-        assert (await client.complete(ASK)).text == "It is Erie."
-        assert (await client.complete(ASK)).text == "Erie"
+        for text, thought in (("", "It is Erie."), ("Erie", "hm")):
+            done = await client.complete(ASK)
+            assert (done.text, done.reasoning) == (text, thought)
 
 
 async def test_reasoning_is_not_the_text_of_a_tool_call(endpoint):
@@ -411,7 +412,7 @@ async def test_reasoning_is_not_the_text_of_a_tool_call(endpoint):
     endpoint.says("", message={"reasoning_content": "I search.", "tool_calls": calls})
     async with client_of(endpoint.base_url) as client:
         done = await client.complete(ASK)
-    assert done.text == ""
+    assert (done.text, done.reasoning) == ("", "I search.")
     assert done.finish is FinishReason.TOOL_CALLS
     assert json.loads(done.tool_calls[0].arguments) == {"query": "lake"}
 

@@ -16,6 +16,8 @@ class Usage:
     completion_tokens: int
     cached_tokens: int = 0
     """Those of `prompt_tokens` that were served from the endpoint's prompt cache."""
+    cost_usd: float | None = None
+    """As the provider itself says, where it does."""
 
 
 class Pricing(Protocol):

@@ -1,35 +1,21 @@
 """What an OpenAI-compatible endpoint sent back, as a `Completion` or as the `Failure` that it is.
 
 Everything that servers are known to get wrong is decided here, by status and body alone, so that it can be tested
-without a network: error bodies under status 200, answers in `reasoning_content`, missing usage, overflow messages.
+without a network: error bodies under status 200, thoughts in `reasoning_content`, missing usage, streams nobody asked
+for. Thoughts are never taken for the text, also where there is no other.
 """
 
 import json
-import re
 from dataclasses import dataclass
 
-from pydantic import BaseModel, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
-from questwell.errors import ContextOverflow, LLMError, LLMRefused, LLMUnavailable, MalformedReply
+from questwell.errors import LLMError, LLMFiltered, MalformedReply
 from questwell.http.retrying import Failure
 from questwell.llm.client import FinishReason, ToolCall
 from questwell.llm.prices import Usage
-
-QUOTED = 200
-"""Characters of a body that an error message shows."""
-
-RETRIABLE = frozenset({408, 409, 429})
-OVERLOADED = frozenset({429, 503, 504, 529})
-"""Statuses by which an endpoint says that it gets too many calls."""
-
-# vLLM, SGLang: "maximum context length"; llama.cpp: "available context size", type exceed_context_size_error; OpenAI:
-# code context_length_exceeded; Anthropic's compatible endpoint: "prompt is too long"; TGI, Mistral, Gemini:
-# "input is too long", "too large for model", "input token count exceeds".
-OVERFLOW = re.compile(
-    r"context_length_exceeded|exceed_context_size|available context size|maximum context length|context window"
-    r"|(?:prompt|input) is too long|too large for model|input token count exceeds",
-    re.IGNORECASE,
-)
+from questwell.llm.refusals import OVERFLOW, quote, read_error
+from questwell.llm.streams import is_stream, joined
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +26,8 @@ class Reply:
     model: str | None
     finish: FinishReason
     tool_calls: tuple[ToolCall, ...]
+    reasoning: str
+    carry: str
     usage: Usage | None
     prompt_ids: tuple[int, ...]
     token_ids: tuple[int, ...]
@@ -47,40 +35,63 @@ class Reply:
 
 
 class _Function(BaseModel):
-    name: str
-    arguments: str | dict[str, JsonValue] = "{}"
+    name: str | None = None
+    arguments: JsonValue = None
 
     def written(self) -> str:
-        """The arguments as text; some servers send them parsed."""
+        """The arguments as text; some servers send them parsed, or nothing where there are none."""
+        if self.arguments is None:
+            return ""
         return self.arguments if isinstance(self.arguments, str) else json.dumps(self.arguments)
 
 
 class _ToolCall(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
     id: str | None = None
-    function: _Function
+    function: _Function = _Function()
+
+    def carry(self) -> str:
+        """Fields that are no OpenAI server's: Gemini demands its thought signature back, in `extra_content`."""
+        kept = {key: value for key, value in (self.model_extra or {}).items() if key not in ("type", "index")}
+        return json.dumps(kept, sort_keys=True) if kept else ""
 
 
 class _Part(BaseModel):
-    type: str
-    text: str = ""
+    type: str = "text"
+    text: str | None = None
+    thinking: JsonValue = None
+
+    def thought(self) -> str:
+        """Mistral's parts hold parts, Anthropic's a text."""
+        if isinstance(self.thinking, list):
+            return "".join(str(part.get("text") or "") for part in self.thinking if isinstance(part, dict))
+        return self.thinking if isinstance(self.thinking, str) else self.text or ""
 
 
 class _Message(BaseModel):
     content: str | list[_Part] | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
+    reasoning_details: list[JsonValue] | None = None
     refusal: str | None = None
     tool_calls: list[_ToolCall] | None = None
 
     def text(self) -> str:
-        """The content; what the server took for reasoning only where there is no content."""
+        """What was said."""
         if isinstance(self.content, list):
-            content = "".join(part.text for part in self.content if part.type == "text")
-        else:
-            content = self.content or ""
-        if content or self.tool_calls:
-            return content
-        return self.reasoning_content or self.reasoning or ""
+            return "".join(part.text or "" for part in self.content if part.type in ("text", "output_text"))
+        return self.content or ""
+
+    def thought(self) -> str:
+        """What was thought, wherever the server put it."""
+        parts = self.content if isinstance(self.content, list) else []
+        thinking = "".join(part.thought() for part in parts if part.type in ("thinking", "reasoning"))
+        return self.reasoning_content or self.reasoning or thinking
+
+    def carry(self) -> str:
+        """OpenRouter hands thoughts through to providers that check them."""
+        return json.dumps({"reasoning_details": self.reasoning_details}) if self.reasoning_details else ""
 
 
 class _Token(BaseModel):
@@ -98,6 +109,7 @@ class _Choice(BaseModel):
     text: str | None = None
     finish_reason: str | None = None
     logprobs: _Logprobs | None = None
+    error: JsonValue = None
     token_ids: list[int] | None = None
     prompt_token_ids: list[int] | None = None
 
@@ -109,7 +121,12 @@ class _Details(BaseModel):
 class _Usage(BaseModel):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    total_tokens: int | None = None
     prompt_tokens_details: _Details | None = None
+    prompt_cache_hit_tokens: int | None = None
+    """DeepSeek's."""
+    cost: float | None = None
+    """OpenRouter's, in US dollars."""
 
 
 class _Body(BaseModel):
@@ -124,14 +141,32 @@ class _Body(BaseModel):
 
 _FINISH = {
     "length": FinishReason.LENGTH,
+    "max_tokens": FinishReason.LENGTH,  # Gemini, Anthropic
+    "max_output_tokens": FinishReason.LENGTH,
+    "model_length": FinishReason.LENGTH,  # Mistral
+    "model_context_window_exceeded": FinishReason.LENGTH,
     "tool_calls": FinishReason.TOOL_CALLS,
+    "tool_use": FinishReason.TOOL_CALLS,
     "function_call": FinishReason.TOOL_CALLS,
 }
+_FILTERED = (
+    "content_filter",
+    "safety",
+    "recitation",
+    "prohibited_content",
+    "blocklist",
+    "spii",
+    "refusal",
+    "sensitive",
+)
+_BROKEN = ("abort", "error", "network_error", "insufficient_system_resource")
 _NO_ANSWER = "the endpoint is unhealthy or no OpenAI-compatible one; check base_url and the server's log"
 
 
 def read_reply(body: bytes) -> Reply | Failure[LLMError]:
     """The reply in the body of a status 200."""
+    if is_stream(body):
+        body = joined(body)
     try:
         parsed = _Body.model_validate_json(body)
     except ValidationError as error:
@@ -143,30 +178,42 @@ def read_reply(body: bytes) -> Reply | Failure[LLMError]:
     if not parsed.choices:
         return _malformed("a reply without choices", body)
     choice = parsed.choices[0]
-    if choice.finish_reason == "content_filter" or (choice.message and choice.message.refusal):
-        return Failure(
-            LLMRefused, f"refused by its content filter: {quote(body)}", "change the prompt", retriable=False
-        )
-    if choice.finish_reason in {"abort", "error"}:
+    if choice.error is not None:
+        return _error_under_200(_Body(error=choice.error), body)
+    finish = (choice.finish_reason or "").lower()
+    if finish.startswith(_FILTERED) or (choice.message and choice.message.refusal):
+        advice = "the endpoint's filter does not take this text"
+        return Failure(LLMFiltered, f"refused by its content filter: {quote(body)}", advice, retriable=False)
+    if finish in _BROKEN:
         return _malformed(f"a reply that it broke off ({choice.finish_reason})", body)
     if choice.message is None and choice.text is None:
         return _malformed("a choice without message or text", body)
     return _reply(parsed, choice)
 
 
+def usage_in(body: bytes) -> Usage | None:
+    """The usage that a body reports, whatever else it holds: a reply that is rejected is paid for all the same."""
+    try:
+        return _usage(_Body.model_validate_json(joined(body) if is_stream(body) else body).usage)
+    except ValidationError:
+        return None
+
+
 def _reply(parsed: _Body, choice: _Choice) -> Reply:
-    calls = (choice.message.tool_calls or []) if choice.message else []
+    message = choice.message or _Message()
     tool_calls = tuple(
-        ToolCall(call.id or f"call_{index}", call.function.name, call.function.written())
-        for index, call in enumerate(calls)
+        ToolCall(call.id or f"call_{index}", call.function.name or "", call.function.written(), call.carry())
+        for index, call in enumerate(message.tool_calls or [])
     )
-    finish = _FINISH.get(choice.finish_reason or "", FinishReason.TOOL_CALLS if tool_calls else FinishReason.STOP)
+    usual = FinishReason.TOOL_CALLS if tool_calls else FinishReason.STOP
     token_ids, logprobs = _token_view(choice)
     return Reply(
-        text=choice.message.text() if choice.message else choice.text or "",
+        text=message.text() if choice.message else choice.text or "",
         model=parsed.model,
-        finish=finish,
+        finish=_FINISH.get((choice.finish_reason or "").lower(), usual),
         tool_calls=tool_calls,
+        reasoning=message.thought(),
+        carry=message.carry(),
         usage=_usage(parsed.usage),
         prompt_ids=tuple(choice.prompt_token_ids or parsed.prompt_token_ids or ()),
         token_ids=token_ids,
@@ -175,10 +222,13 @@ def _reply(parsed: _Body, choice: _Choice) -> Reply:
 
 
 def _usage(usage: _Usage | None) -> Usage | None:
+    """Where thoughts are counted in the total only (Gemini, xAI), the total counts."""
     if usage is None or usage.prompt_tokens is None or usage.completion_tokens is None:
         return None
     details = usage.prompt_tokens_details
-    return Usage(usage.prompt_tokens, usage.completion_tokens, (details.cached_tokens or 0) if details else 0)
+    cached = (details.cached_tokens if details else None) or usage.prompt_cache_hit_tokens or 0
+    written = max(usage.completion_tokens, (usage.total_tokens or 0) - usage.prompt_tokens)
+    return Usage(usage.prompt_tokens, written, cached, usage.cost)
 
 
 def _token_view(choice: _Choice) -> tuple[tuple[int, ...], tuple[float, ...]]:
@@ -196,29 +246,6 @@ def _token_view(choice: _Choice) -> tuple[tuple[int, ...], tuple[float, ...]]:
     return ids, logprobs
 
 
-def read_error(status: int, body: bytes, retry_after_s: float | None = None) -> Failure[LLMError]:
-    """The failure that an HTTP error status stands for."""
-    text = body.decode("utf-8", "replace")
-    what = f"status {status}: {quote(body)}"
-    if status in {400, 413, 422, 500} and OVERFLOW.search(text):  # llama.cpp once sent it as a 500
-        return Failure(ContextOverflow, what, "shorten the prompt or serve a longer context", retriable=False)
-    if status == 429 and "insufficient_quota" in text:
-        return Failure(LLMRefused, what, "the account has no credit left; add some", retriable=False)
-    if status in RETRIABLE or status >= 500:
-        advice = "the endpoint is overloaded or down; try later, or lower max_in_flight"
-        return Failure(LLMUnavailable, what, advice, True, status in OVERLOADED, retry_after_s)
-    return Failure(LLMRefused, what, _REFUSED.get(status, "the server does not take this request"), retriable=False)
-
-
-_REFUSED = {
-    400: "the server does not take this request; if it names a parameter, leave that out with the option `omit`",
-    401: "check the API key (OPENAI_API_KEY)",
-    403: "check that this API key may use the model",
-    404: "check the model's name and that base_url ends as the server wants it (most: /v1)",
-    422: "the server does not take this request; if it names a parameter, leave that out with the option `omit`",
-}
-
-
 def _error_under_200(parsed: _Body, body: bytes) -> Failure[LLMError]:
     """Some gateways answer 200 and put the real status into the body (OpenRouter, older vLLM)."""
     code = parsed.error.get("code") if isinstance(parsed.error, dict) else parsed.code
@@ -231,8 +258,3 @@ def _error_under_200(parsed: _Body, body: bytes) -> Failure[LLMError]:
 
 def _malformed(what: str, body: bytes) -> Failure[LLMError]:
     return Failure(MalformedReply, f"{what}: {quote(body)}", _NO_ANSWER, retriable=True)
-
-
-def quote(body: bytes) -> str:
-    """The first characters of a body, for a message."""
-    return repr(body[: 4 * QUOTED].decode("utf-8", "replace")[:QUOTED])

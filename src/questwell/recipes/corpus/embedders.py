@@ -6,11 +6,10 @@ openai:MODEL      MODEL at OPENAI_BASE_URL, or at api.openai.com where that is n
 MODEL@BASE_URL    MODEL at any OpenAI-compatible endpoint, as in BAAI/bge-m3@http://gpu1:8000/v1
 """
 
-import os
 from typing import TYPE_CHECKING
 
 from questwell.errors import ConfigError
-from questwell.llm.connect import OPENAI_URL
+from questwell.llm.keys import OPENAI_URL, endpoint_of, key_for, key_variable
 from questwell.retrieval.extras import optional
 
 if TYPE_CHECKING:
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
 EMBEDDERS = ("minilm", "wordllama")
 FORMS = "minilm, wordllama, openai:MODEL or MODEL@BASE_URL (such as BAAI/bge-m3@http://127.0.0.1:8000/v1)"
-KEY_ENV = "OPENAI_API_KEY"
 
 
 def check_embedder(named: str) -> None:
@@ -27,7 +25,7 @@ def check_embedder(named: str) -> None:
     Raises:
         ConfigError: `named` has none of the forms above.
     """
-    if named not in EMBEDDERS and _place(named) is None:
+    if named not in EMBEDDERS and endpoint_of(named) is None:
         raise ConfigError(f"cannot tell which embedder {named!r} is; name one of: {FORMS}")
 
 
@@ -51,18 +49,8 @@ def connect_embedder(named: str) -> "Embedder":
         return WordLlama()
     from questwell.llm.embeddings import EndpointEmbedder
 
-    model, base_url = _place(named) or ("", "")
-    key = os.environ.get(KEY_ENV, "").strip() or None
+    model, base_url = endpoint_of(named) or ("", "")
+    key = key_for(base_url)
     if not key and base_url == OPENAI_URL:
-        raise ConfigError(f"{model!r} at {base_url} needs a key: set {KEY_ENV}")
+        raise ConfigError(f"{model!r} at {base_url} needs a key: set {key_variable(base_url)}")
     return EndpointEmbedder(model, base_url, key)
-
-
-def _place(named: str) -> tuple[str, str] | None:
-    """Model and address of an endpoint."""
-    model, at, base_url = named.removeprefix("openai:").rpartition("@")
-    if at and model and base_url.startswith(("http://", "https://")):
-        return model, base_url.rstrip("/")
-    if named.startswith("openai:") and named != "openai:":
-        return named.removeprefix("openai:"), (os.environ.get("OPENAI_BASE_URL") or OPENAI_URL).rstrip("/")
-    return None

@@ -1,0 +1,100 @@
+"""Which key goes to which host: a provider's own variable to its own host, and no key to anyone else by itself."""
+
+import os
+import re
+
+import httpx2
+
+OPENAI_KEY = "OPENAI_API_KEY"
+OPENAI_URL = "https://api.openai.com/v1"
+
+_VARIABLES = {
+    "api.openai.com": OPENAI_KEY,
+    "openai.azure.com": "AZURE_OPENAI_API_KEY",
+    "cognitiveservices.azure.com": "AZURE_OPENAI_API_KEY",
+    "services.ai.azure.com": "AZURE_OPENAI_API_KEY",
+    "openrouter.ai": "OPENROUTER_API_KEY",
+    "generativelanguage.googleapis.com": "GEMINI_API_KEY",
+    "api.anthropic.com": "ANTHROPIC_API_KEY",
+    "api.deepseek.com": "DEEPSEEK_API_KEY",
+    "api.mistral.ai": "MISTRAL_API_KEY",
+    "api.groq.com": "GROQ_API_KEY",
+    "api.x.ai": "XAI_API_KEY",
+    "api.together.xyz": "TOGETHER_API_KEY",
+    "api.together.ai": "TOGETHER_API_KEY",
+    "api.fireworks.ai": "FIREWORKS_API_KEY",
+    "api.cerebras.ai": "CEREBRAS_API_KEY",
+    "api.cohere.ai": "COHERE_API_KEY",
+    "api.cohere.com": "COHERE_API_KEY",
+    "api.moonshot.ai": "MOONSHOT_API_KEY",
+    "api.moonshot.cn": "MOONSHOT_API_KEY",
+    "dashscope.aliyuncs.com": "DASHSCOPE_API_KEY",
+    "dashscope-intl.aliyuncs.com": "DASHSCOPE_API_KEY",
+    "api.z.ai": "ZAI_API_KEY",
+    "router.huggingface.co": "HF_TOKEN",
+    "integrate.api.nvidia.com": "NVIDIA_API_KEY",
+}
+
+
+_AT = re.compile(r"(?:openai:)?(?P<model>.+?)@(?P<url>https?://.+)", re.DOTALL)
+
+
+def endpoint_of(spec: str, base_url: str | None = None) -> tuple[str, str] | None:
+    """(model, base URL) that `openai:MODEL` or `MODEL@BASE_URL` names; None when it has neither form.
+
+    Args:
+        spec: as the user wrote it; the address may hold `user:password@`.
+        base_url: where `openai:MODEL` is; None is OPENAI_BASE_URL, or api.openai.com where that is not set.
+    """
+    if found := _AT.fullmatch(spec):
+        return found["model"], found["url"].rstrip("/")
+    model = spec.removeprefix("openai:")
+    if model and (model != spec or base_url):
+        return model, (base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL).rstrip("/")
+    return None
+
+
+def key_variable(base_url: str, named: str | None = None) -> str | None:
+    """The environment variable whose key goes to `base_url`; None: no key goes there.
+
+    Args:
+        base_url: of the endpoint.
+        named: what the user said for this endpoint.
+    """
+    if named:
+        return named
+    host = _host(base_url)
+    for suffix, variable in _VARIABLES.items():
+        if host == suffix or host.endswith(f".{suffix}"):
+            return variable
+    own = os.environ.get("OPENAI_BASE_URL")
+    return OPENAI_KEY if own and _origin(own) == _origin(base_url) else None
+
+
+def key_for(base_url: str, named: str | None = None) -> str | None:
+    """The key for `base_url`; None when it has none."""
+    variable = key_variable(base_url, named)
+    return (os.environ.get(variable, "").strip() or None) if variable else None
+
+
+def wants_own_header(base_url: str) -> bool:
+    """Whether the key goes in `api-key` (Azure), not as a bearer token."""
+    return _host(base_url).endswith(".azure.com")
+
+
+def is_loopback(base_url: str) -> bool:
+    """Whether an address is this machine's own, which no proxy can reach."""
+    host = _host(base_url)
+    return host == "localhost" or host.endswith(".localhost") or host in ("::1", "0.0.0.0") or host.startswith("127.")
+
+
+def _host(base_url: str) -> str:
+    try:
+        return httpx2.URL(base_url).host.lower()
+    except httpx2.InvalidURL:
+        return ""
+
+
+def _origin(base_url: str) -> tuple[str, str, int | None]:
+    url = httpx2.URL(base_url)
+    return url.scheme, url.host.lower(), url.port

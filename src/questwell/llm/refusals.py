@@ -1,0 +1,149 @@
+"""What an endpoint's error says, as the `Failure` that it is: overload, overflow, filter, refusal.
+
+Wordings are of servers that people use, with a short name of whose they are; each is tested. Order matters: a limit of
+tokens a minute is no overflow, and a filter is no bad request.
+"""
+
+import json
+import re
+from typing import cast
+
+from pydantic import JsonValue
+
+from questwell.errors import ContextOverflow, LLMError, LLMFiltered, LLMRefused, LLMUnavailable
+from questwell.http.retrying import Failure
+
+QUOTED = 200
+"""Characters of a body that an error message shows."""
+
+RETRIABLE = frozenset({408, 409, 425, 429})
+OVERLOADED = frozenset({429, 503, 504, 529})
+"""Statuses by which an endpoint says that it gets too many calls."""
+PROXY_GAVE_UP = 524
+"""Cloudflare's: the server sent nothing for 100 s. Streaming keeps such a connection alive."""
+
+_OVERFLOW = (
+    r"context_length_exceeded",  # OpenAI, Groq
+    r"exceed_context_size|available context size",  # llama.cpp
+    r"maximum context length",  # OpenAI, vLLM, SGLang, DeepSeek, OpenRouter, Fireworks
+    r"longer than the (?:maximum )?model(?:'s)? (?:maximum )?(?:context )?length",  # vLLM's decoder prompt, SGLang
+    r"exceeds? the (?:maximum|max) (?:allowed )?(?:input |sequence |context )?length",  # SGLang, MLC, Z.ai
+    r"exceeds? (?:the )?(?:model'?s? )?(?:max(?:imum)? )?(?:context|prompt|input|sequence)(?:[ _]length|[ _]limit|[ _]window)",
+    r"exceeds? max(?:imum)? (?:context |prompt |input )?length",  # Ollama, Z.ai
+    r"context (?:window|limit|length)\b.{0,40}(?:exceed|overflow|reached)|(?:exceed|overflow)\w*.{0,40}context (?:window|limit)",
+    r"context the overflows|reached context length|greater than the context length",  # LM Studio
+    r"(?:prompt|input) (?:is )?too long",  # Anthropic, Bedrock, TGI, Ollama
+    r"too large for model",  # Mistral
+    r"(?:input|prompt) token count.{0,40}exceeds",  # Gemini, Copilot
+    r"maximum prompt length",  # xAI
+    r"must be <= \d+\. given|must have less than \d+ tokens",  # TGI, Together
+    r"range of input length should be",  # DashScope
+    r"too many tokens: ",  # Cohere
+    r"exceeded model token limit",  # Moonshot
+    r"reduce the length of the (?:messages|prompt|input)",  # Groq, Cerebras
+    r"exceeds maximum allowed token size",  # NVIDIA NIM
+    r"greater than max_seq_len",  # TabbyAPI
+    r"input length and `?max_tokens`? exceed",  # Anthropic
+    r"model_max_prompt_tokens_exceeded|model_context_window_exceeded",
+)
+OVERFLOW = re.compile("|".join(_OVERFLOW), re.IGNORECASE)
+_RATE = re.compile(
+    r"tokens per (?:minute|day|hour)|requests per (?:minute|day|hour)|\b[TR]P[MD]\b|rate[_ ]limit|too many requests",
+    re.IGNORECASE,
+)
+_NO_CREDIT = re.compile(r"insufficient_quota|insufficient (?:balance|credit|funds)|billing_hard_limit", re.IGNORECASE)
+_FILTER = re.compile(
+    r"content[_ ]filter|content management policy|ResponsibleAIPolicyViolation"  # Azure
+    r"|flagged as potentially violating|invalid_prompt|content_policy_violation"  # OpenAI
+    r"|Content Exists Risk"  # DeepSeek
+    r"|data_?inspection_?failed|inappropriate content"  # DashScope
+    r"|PROHIBITED_CONTENT|blockReason|prompt was blocked"  # Gemini
+    r"|requires moderation|flagged by moderation|\"flagged_input\"",  # OpenRouter
+    re.IGNORECASE,
+)
+_NO_TOOLS = re.compile(
+    r"enable-auto-tool-choice|tool-call-parser|does not support (?:tools|function)|tools param requires --jinja"
+    r"|no endpoints found that support tool use",
+    re.IGNORECASE,
+)
+_WAIT = re.compile(
+    r'"retryDelay"\s*:\s*"([\d.]+)(s)"|(?:try again|retry) (?:in|after) ([\d.]+)\s*(ms|s|m)\b', re.IGNORECASE
+)
+
+
+def read_error(status: int, body: bytes, retry_after_s: float | None = None) -> Failure[LLMError]:
+    """The failure that an HTTP error status stands for."""
+    text = body.decode("utf-8", "replace")
+    what = f"status {status}: {quote(body)}"
+    if _NO_CREDIT.search(text) or status == 402:
+        return Failure(LLMRefused, what, "the account has no credit left; add some", retriable=False)
+    limited = status == 429 or (status in {400, 413} and _RATE.search(text) is not None)
+    if not limited and status in {400, 413, 422, 500} and OVERFLOW.search(text):  # llama.cpp once sent it as a 500
+        return Failure(ContextOverflow, what, "shorten the prompt or serve a longer context", retriable=False)
+    if not limited and status in {400, 403, 422, 451} and _FILTER.search(text):
+        return Failure(LLMFiltered, what, "the endpoint's filter does not take this text", retriable=False)
+    if limited or status in RETRIABLE or status >= 500:
+        advice = "the endpoint is overloaded or down; try later, or lower max_in_flight"
+        wait_s = retry_after_s if retry_after_s is not None else _asked_wait_s(text)
+        return Failure(LLMUnavailable, what, advice, True, limited or status in OVERLOADED, wait_s)
+    return Failure(LLMRefused, what, _advice(status, text), retriable=False)
+
+
+def refusal_text(body: bytes) -> tuple[str, str]:
+    """(what a refusal says in words, the parameter that it names or nothing), without what it quotes of the request."""
+    text = body.decode("utf-8", "replace")
+    try:
+        tree: JsonValue = json.loads(text)
+    except (json.JSONDecodeError, RecursionError):
+        return text[:4000], ""
+    if isinstance(tree, list) and tree:  # Gemini
+        tree = tree[0]
+    said: list[str] = []
+    param = ""
+    parts = [tree, *(_fields(tree).get(key) for key in ("error", "detail"))]
+    for part in [*parts, *(one for part in parts if isinstance(part, list) for one in part)]:
+        if isinstance(part, str):
+            said.append(part)
+        fields = _fields(part)
+        said += [value for key in ("message", "msg", "code", "type") if isinstance(value := fields.get(key), str)]
+        if isinstance(named := fields.get("param"), str):
+            param = named
+        if isinstance(where := fields.get("loc"), list):
+            param = next((step for step in where if isinstance(step, str) and step != "body"), param)
+            said.append(param)
+    return (" ".join(said) or text)[:4000], param
+
+
+def quote(body: bytes) -> str:
+    """The first characters of a body, for a message."""
+    return repr(body[: 4 * QUOTED].decode("utf-8", "replace")[:QUOTED])
+
+
+def _fields(tree: object) -> dict[str, JsonValue]:
+    return cast(dict[str, JsonValue], tree) if isinstance(tree, dict) else {}
+
+
+def _asked_wait_s(text: str) -> float | None:
+    found = _WAIT.search(text)
+    if found is None:
+        return None
+    seconds = float(found[1] or found[3])
+    return seconds * {"ms": 0.001, "s": 1.0, "m": 60.0}[(found[2] or found[4]).lower()]
+
+
+def _advice(status: int, text: str) -> str:
+    if _NO_TOOLS.search(text):
+        return (
+            "it cannot read function calls: use --protocol tags, or start the server with a parser "
+            "(vLLM: --enable-auto-tool-choice --tool-call-parser hermes; llama.cpp: --jinja)"
+        )
+    return _REFUSED.get(status, "the server does not take this request")
+
+
+_PARAMETER = "the server does not take this request; if it names a parameter, leave that out with --omit NAME"
+_REFUSED = {
+    400: _PARAMETER,
+    403: "check that this API key may use the model",
+    404: "check the model's name and that base_url ends as the server wants it (most: /v1)",
+    422: _PARAMETER,
+}
