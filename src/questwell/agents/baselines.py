@@ -11,7 +11,7 @@ from questwell.agents.prompts import Prompts
 from questwell.agents.protocol import Limits, Tags
 from questwell.agents.session import Session
 from questwell.agents.tools import Shelf, neutralise
-from questwell.errors import ContextOverflow, LLMError, RetrievalError
+from questwell.errors import ContextOverflow, LLMError, LLMFiltered, RetrievalError
 from questwell.llm.client import Completion, Message, Request
 from questwell.llm.json_replies import json_text, said
 from questwell.types.trajectory import Role, StopReason, Style, Trajectory, Turn
@@ -59,6 +59,8 @@ class OneCall:
             stop = StopReason.GAVE_UP if answer is None else StopReason.FINISHED
         except ContextOverflow:
             stop = StopReason.CONTEXT
+        except LLMFiltered as failure:
+            stop, error = StopReason.FILTERED, str(failure)
         except (LLMError, RetrievalError) as failure:
             stop, error = StopReason.ERRORED, f"{type(failure).__name__}: {failure}"
         return Trajectory(

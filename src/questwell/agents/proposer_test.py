@@ -131,8 +131,8 @@ async def test_a_pair_that_breaks_a_rule_is_sent_back_and_kept_if_it_is_the_last
 async def test_no_proposal_says_why() -> None:
     draft, _ = await propose("hm", "well", "...", turns=2)
     assert draft.proposal is None
-    assert draft.problem.startswith("ended without a pair (turns): No move was found")
-    searching = ["<search>marwood"] * 3
+    assert draft.problem.startswith("ended without a pair (no_moves): No move was found")
+    searching = [f"<search>marwood {number}" for number in range(3)]
     draft, _ = await propose(*searching, turns=2)
     assert draft.proposal is None and "(turns)" in draft.problem
     draft, _ = await propose("<search>marwood", LLMTimeout("30 s"))

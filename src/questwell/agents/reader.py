@@ -13,6 +13,7 @@ from typing import Protocol, cast
 from questwell.agents.prompts import Prompts
 from questwell.agents.session import Session
 from questwell.agents.tools import neutralise, show
+from questwell.errors import LLMFiltered
 from questwell.llm.client import Request
 from questwell.llm.json_replies import json_text, json_value, said, scalar_text
 from questwell.llm.speech import spoken
@@ -23,7 +24,7 @@ from questwell.types.corpus import Passage
 class Reader(Protocol):
     """Answers a question in one call. None: it said nothing usable. Empty: it said that it does not know.
 
-    Each raises LLMError when the endpoint fails.
+    Each raises LLMError when the endpoint fails; a text that its filter does not take is nothing usable.
     """
 
     async def recall(self, question: str, session: Session, random_seed: int) -> str | None:
@@ -81,7 +82,10 @@ class PromptedReader:
             seed=random_seed,
             schema=schema if self.structured else None,
         )
-        return said(await session.complete(request))
+        try:
+            return said(await session.complete(request))
+        except LLMFiltered:  # it will never say anything usable of this text
+            return ""
 
 
 def _schema(key: str, value: dict[str, object]) -> str:

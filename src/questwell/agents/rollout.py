@@ -4,14 +4,16 @@ Both roles use it, and so does evaluation.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from questwell.agents.protocol import Dialect, Finish, Limits, Malformed, Search
+from questwell.agents.moves import Finish, Malformed, Search
+from questwell.agents.protocol import Dialect, Limits
 from questwell.agents.session import Session
 from questwell.agents.tokens import token_view
-from questwell.agents.tools import Shelf
-from questwell.errors import ContextOverflow, LLMError, RetrievalError
+from questwell.agents.tools import Shelf, neutralise
+from questwell.errors import ContextOverflow, LLMError, LLMFiltered, RetrievalError
 from questwell.llm.client import Completion, Message
+from questwell.types.corpus import Hit
 from questwell.types.trajectory import StopReason, TokenView, Turn
 
 
@@ -26,6 +28,8 @@ class Budget:
     """Passages a search."""
     forced_last_turn: bool = False
     """When the turns end without an answer: say so, and ask once more (SAGE does this for proposers only)."""
+    repeats: bool = False
+    """Execute a query again that was executed before: self-play's rules look at repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,11 @@ class Rollout:
     tokens: TokenView | None = None
     """The same as token ids, when the model's client gives them."""
 
+
+MOST_MOVELESS = 3
+"""Messages in a row without a move after which a rollout ends: the model does not play."""
+MOST_REPEATS = 3
+"""Queries in a row that were asked before, until the agent is told to end; the next one ends the rollout."""
 
 _LAST = "Your budget is used up: no more searches. End now with what you have."
 _NO_SEARCHES = "You have used all your searches. End now with what you have."
@@ -61,12 +70,14 @@ async def rollout(
     `shelf` gives each passage its number and is left holding all that was seen. `objection` may refuse a finish:
     what it says is shown to the model, which goes on within its budget.
 
-    Failures of the endpoint or the retriever end the rollout as ERRORED; they are data, not a crash.
+    A query that was executed before is not executed again: the model is told where its passages stand. Failures of the
+    endpoint or the retriever end the rollout as ERRORED; they are data, not a crash.
     """
     dialogue = list(opening)
     turns: list[Turn] = []
     completions: list[Completion] = []
-    searches = 0
+    repeats = _Repeats(shelf)
+    searches = moveless = 0
     refused: Finish | None = None
 
     def ended(
@@ -88,28 +99,68 @@ async def rollout(
             completion = await session.complete(dialect.request(dialogue, limits, random_seed + number))
             completions.append(completion)
             text, move = dialect.read(completion)
+            turn = Turn(text, reasoning=completion.reasoning)
+            moveless = moveless + 1 if isinstance(move, Malformed) else 0
             match move:
-                case Search(query, others) if not forced and searches < budget.searches:
+                case Search() if forced:
+                    return ended(StopReason.TURNS, turn)
+                case Search(query) if not budget.repeats and (told := repeats.told(query)):
+                    if repeats.in_a_row > MOST_REPEATS:
+                        return ended(StopReason.LOOPING, turn)
+                    turn = replace(turn, observation=told)
+                case Search(query, others) if searches < budget.searches:
                     hits = await session.search(query, budget.top_k)
                     searches += 1
                     left = f"\nNot executed, one query a search: {'; '.join(others)}" if others else ""
-                    turn = Turn(text, query, hits, f"{shelf.show(hits)}{left}")
+                    turn = replace(turn, query=query, hits=hits, observation=f"{shelf.show(hits)}{left}")
+                    repeats.add(query, hits)
                 case Search():
-                    if forced:
-                        return ended(StopReason.TURNS, Turn(text))
-                    turn = Turn(text, observation=_NO_SEARCHES)
+                    turn = replace(turn, observation=_NO_SEARCHES)
                 case Finish() as finish:
                     problem = objection(finish)
                     if problem is None:
-                        return ended(StopReason.FINISHED, Turn(text), finish=finish)
+                        return ended(StopReason.FINISHED, turn, finish=finish)
                     refused = finish
-                    turn = Turn(text, observation=problem)
+                    turn = replace(turn, observation=problem)
                 case Malformed(problem):
-                    turn = Turn(text, observation=problem)
+                    turn = replace(turn, observation=problem)
+                    if moveless == MOST_MOVELESS:
+                        return ended(StopReason.NO_MOVES, turn)
         except ContextOverflow:
             return ended(StopReason.CONTEXT)
+        except LLMFiltered as error:
+            return ended(StopReason.FILTERED, error=str(error))
         except (LLMError, RetrievalError) as error:
             return ended(StopReason.ERRORED, error=f"{type(error).__name__}: {error}")
         turns.append(turn)
         dialogue.extend(dialect.reply(text, completion, turn.observation))
     return ended(StopReason.TURNS, refused=refused)
+
+
+class _Repeats:
+    """Queries that were executed, so that an agent that asks the same again is told so in a line."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+        self._found: dict[str, tuple[Hit, ...]] = {}
+        self.in_a_row = 0
+
+    def add(self, query: str, hits: tuple[Hit, ...]) -> None:
+        self._found[_same(query)] = hits
+        self.in_a_row = 0
+
+    def told(self, query: str) -> str | None:
+        """What to say to a query that was executed before; None for a new one."""
+        hits = self._found.get(_same(query))
+        if hits is None:
+            return None
+        self.in_a_row += 1
+        if self.in_a_row == MOST_REPEATS:
+            return f"You have asked the same {MOST_REPEATS + 1} times. No more searches: end now with what you have."
+        numbers = " ".join(f"[{self._shelf.number(hit.passage)}]" for hit in hits)
+        where = f"its passages stand above: {numbers}" if numbers else "nothing was found"
+        return f"You have already searched for {neutralise(query, 200)!r}; {where}. Search for something else, or end."
+
+
+def _same(query: str) -> str:
+    return " ".join(query.casefold().split())

@@ -2,8 +2,8 @@ from questwell.agents.protocol import Finish, Limits, Tags
 from questwell.agents.rollout import Budget, Rollout, rollout
 from questwell.agents.session import DirectSession
 from questwell.agents.tools import Shelf
-from questwell.errors import ContextOverflow, LLMTimeout, RetrievalTimeout
-from questwell.llm.client import Message
+from questwell.errors import ContextOverflow, LLMFiltered, LLMTimeout, RetrievalTimeout
+from questwell.llm.client import Completion, Message
 from questwell.llm.scripted import ScriptedLLM
 from questwell.types.corpus import Hit, Passage
 from questwell.types.trajectory import StopReason
@@ -26,7 +26,10 @@ class OnePassage:
 
 
 async def play(
-    *answers: str | Exception, budget: Budget | None = None, retriever: OnePassage | None = None, objection=None
+    *answers: str | Exception | Completion,
+    budget: Budget | None = None,
+    retriever: OnePassage | None = None,
+    objection=None,
 ) -> tuple[Rollout, ScriptedLLM]:
     llm = ScriptedLLM(answers)
     session = DirectSession(llm, retriever or OnePassage())
@@ -85,3 +88,55 @@ async def test_failures_are_data() -> None:
     assert "late" in no_hits.error
     overflow, _ = await play("<search>q", ContextOverflow("8192"))
     assert (overflow.stop, overflow.finish) == (StopReason.CONTEXT, None)
+
+
+async def test_three_messages_in_a_row_without_a_move_end_it() -> None:
+    played, llm = await play("well", "hm", "no", budget=Budget(turns=20))
+    assert (played.stop, len(played.turns), len(llm.requests)) == (StopReason.NO_MOVES, 3, 3)
+    played, _ = await play("well", "hm", "<search>q", "well", "hm", "<answer>A", budget=Budget(turns=20))
+    assert played.finish == Finish("A")
+
+
+async def test_a_query_that_was_asked_before_is_answered_in_a_line_and_not_executed_again() -> None:
+    played, llm = await play("<search>fact", "<search> FACT ", "<answer>A", budget=Budget(turns=20))
+    assert [turn.query for turn in played.turns] == ["fact", None, None]
+    told = llm.requests[2].messages[-1].content
+    assert "already" in told and "[1]" in told and "[1] T: fact" not in told
+    assert played.finish == Finish("A")
+
+
+async def test_an_agent_that_loops_is_told_to_end_and_then_ended() -> None:
+    played, llm = await play(*["<search>fact"] * 5, budget=Budget(turns=20))
+    assert (played.stop, len(played.turns)) == (StopReason.LOOPING, 5)
+    assert "end now" not in llm.requests[3].messages[-1].content
+    assert "end now" in llm.requests[4].messages[-1].content
+    # another query starts the count again
+    queries = ["a", "a", "a", "b", "b", "a", "b", "a"]
+    played, _ = await play(*[f"<search>{query}" for query in queries], "<answer>A", budget=Budget(turns=20))
+    assert played.stop is StopReason.LOOPING
+    queries = ["a", "a", "a", "b", "b", "a"]
+    played, _ = await play(*[f"<search>{query}" for query in queries], "<answer>A", budget=Budget(turns=20))
+    assert (played.stop, played.finish) == (StopReason.FINISHED, Finish("A"))
+
+
+async def test_self_play_executes_repeats() -> None:
+    played, _ = await play("<search>q", "<search>q", "<answer>A", budget=Budget(turns=3, repeats=True))
+    assert [turn.query for turn in played.turns] == ["q", "q", None]
+
+
+async def test_several_queries_in_one_call_run_the_first_and_say_so() -> None:
+    call = '<tool_call>{"name": "search", "arguments": {"query": ["q", "r", "s"]}}</tool_call>'
+    played, _ = await play(call, "<answer>A")
+    assert played.turns[0].query == "q"
+    assert played.turns[0].observation.endswith("Not executed, one query a search: r; s")
+
+
+async def test_thoughts_of_the_endpoint_are_kept_with_the_turn() -> None:
+    played, llm = await play(Completion("<search>q", "m", reasoning="why q"), "<answer>A")
+    assert [turn.reasoning for turn in played.turns] == ["why q", ""]
+    assert llm.requests[1].messages[-2].reasoning == "why q"
+
+
+async def test_a_filtered_dialogue_is_not_an_error() -> None:
+    played, _ = await play("<search>q", LLMFiltered("content policy"))
+    assert (played.stop, played.error) == (StopReason.FILTERED, "content policy")

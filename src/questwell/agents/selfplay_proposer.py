@@ -119,7 +119,9 @@ class FreeSelfPlayProposer:
             passage=show(seed.passage, 1) if seed.passage else "(not said)",
         )
         shelf = Shelf([seed.passage] if seed.passage else ())
-        played = await rollout(opening, dialect, session, self.budget, self.limits, random_seed, shelf)
+        played = await rollout(
+            opening, dialect, session, replace(self.budget, repeats=True), self.limits, random_seed, shelf
+        )
         trajectory = Trajectory(
             role=Role.PROPOSER,
             style=Style.FREE,

@@ -49,7 +49,7 @@ async def test_a_search_shows_so_many_passages_as_the_budget_says() -> None:
 
 async def test_only_its_own_words_are_read() -> None:
     """The passage spells an answer; the model, shown it, never gives one."""
-    solved, llm = await solve("<search>Ost", "<search>Ost", "<search>Ost")
+    solved, llm = await solve("<search>Ost", "<search>Ost 2", "<search>Ost 3")
     assert (solved.answer, solved.stop, solved.searches) == (None, StopReason.TURNS, 3)
     assert "‹answer>X" in llm.requests[1].messages[-1].content
 

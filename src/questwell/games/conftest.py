@@ -137,7 +137,7 @@ def wrong(searches: int, answer: str = "1999") -> list[str]:
     return after(searches, f"<answer>{answer}")
 
 
-SILENT = ["I do not know."] * 6
+SILENT = ["I do not know."] * 3
 PROPOSAL = ("<search>Elsa Marwood", pair())
 
 

@@ -140,6 +140,8 @@ async def _attempt(
         trajectory = await players.solver.solve(proposal.question, sessions(place), place.random_seed(seed.random_seed))
         if trajectory.stop is StopReason.ERRORED:
             return Attempt(number, trajectory, Judgement(Label.ERRORED, "rollout", trajectory.error))
+        if trajectory.stop is StopReason.FILTERED:  # it says nothing about the question, and never will
+            return Attempt(number, trajectory, Judgement(Label.UNSCORED, "rollout", trajectory.error))
         judge = sessions(Place(seed.id, index, Role.JUDGE, number))
         references = (proposal.answer, *proposal.aliases)
         judgement = await players.judge.judge(proposal.question, references, trajectory.answer, judge.complete)
@@ -193,6 +195,8 @@ def _refuse(draft: Draft, seed: Seed, rounds: Sequence[Round], rules: Rules) -> 
     """Why a draft cannot be attempted, if so."""
     if draft.trajectory.stop is StopReason.ERRORED:
         reason, detail = Reason.ERRORED, draft.trajectory.error
+    elif draft.proposal is None and draft.trajectory.stop in _WHY:
+        reason, detail = _WHY[draft.trajectory.stop], draft.problem
     elif draft.proposal is None and rounds and rules.variant is Variant.FEEDBACK:
         reason, detail = Reason.NO_REPAIR, f"{rounds[-1].verdict.outcome.value} before; {draft.problem}"
     elif draft.proposal is None:
@@ -204,6 +208,14 @@ def _refuse(draft: Draft, seed: Seed, rounds: Sequence[Round], rules: Rules) -> 
             return None
         reason, detail = Reason.BAD_FORM, problem
     return Rejected(seed, tuple(rounds), reason, detail, draft.trajectory)
+
+
+_WHY = {
+    StopReason.NO_MOVES: Reason.NO_MOVES,
+    StopReason.LOOPING: Reason.LOOPING,
+    StopReason.FILTERED: Reason.FILTERED,
+}
+"""Ends of a proposer that have a reason of their own."""
 
 
 def _good_enough(verdict: Verdict, rules: Rules) -> bool:

@@ -47,10 +47,10 @@ async def test_resample_starts_anew_without_a_trace() -> None:
 
 
 async def test_resample_that_proposes_nothing() -> None:
-    table = Table().proposes(0, *PROPOSAL).solves(0, right(1)).proposes(1, *["Hm."] * 4)
+    table = Table().proposes(0, *PROPOSAL).solves(0, right(1)).proposes(1, *["Hm."] * 3)
     played = await table.play(variant=Variant.RESAMPLE)
     assert isinstance(played, Rejected)
-    assert (played.reason, len(played.rounds)) == (Reason.NO_PROPOSAL, 1)
+    assert (played.reason, len(played.rounds)) == (Reason.NO_MOVES, 1)
 
 
 async def test_difficulty_feedback_shows_the_right_attempt_with_the_fewest_searches() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from questwell.errors import BudgetReached, LLMUnavailable, StoreError
+from questwell.errors import BudgetReached, LLMFiltered, LLMUnavailable, StoreError
 from questwell.games.conftest import (
     ENGINEER,
     HARDER,
@@ -99,8 +99,29 @@ async def test_nothing_that_can_be_read() -> None:
     table = Table(proposer_turns=2).proposes(0, "Well.", "<question>Half a pair?</question>", "Still nothing.")
     played = await table.play()
     assert isinstance(played, Rejected)
-    assert (played.reason, played.rounds) == (Reason.NO_PROPOSAL, ())
+    assert (played.reason, played.rounds) == (Reason.NO_MOVES, ())
     assert played.trajectory is not None and len(played.trajectory.turns) == 3
+    searching = Table(proposer_turns=2).proposes(0, "Well.", "<search>Elsa Marwood", "Still nothing.")
+    played = await searching.play()
+    assert isinstance(played, Rejected) and played.reason is Reason.NO_PROPOSAL
+
+
+async def test_a_proposer_that_will_not_play_costs_three_calls() -> None:
+    table = Table(proposer_turns=20).proposes(0, "Well.", "I would rather not.", "No.")
+    played = await table.play()
+    assert isinstance(played, Rejected) and played.reason is Reason.NO_MOVES
+    # a move in between starts the count again
+    table = Table(proposer_turns=20).proposes(0, "Hm.", "Hm.", "<search>Elsa Marwood", "Hm.", "Hm.", "Hm.")
+    played = await table.play()
+    assert isinstance(played, Rejected) and played.reason is Reason.NO_MOVES
+
+
+async def test_a_filtered_passage_is_a_final_reason() -> None:
+    played = await Table().proposes(0, LLMFiltered("content policy")).play()
+    assert isinstance(played, Rejected) and played.reason is Reason.FILTERED
+    table = Table().proposes(0, *PROPOSAL).solves(0, [LLMFiltered("content policy")])
+    played = await table.play()
+    assert isinstance(played, Rejected) and played.reason is Reason.UNSCORED
 
 
 async def test_a_repair_that_cannot_be_read_keeps_the_rounds_before() -> None:
@@ -146,7 +167,7 @@ async def test_bad_form_in_a_repair() -> None:
 
 async def test_a_pair_of_bad_form_that_is_left_behind_is_no_proposal() -> None:
     played = await Table().proposes(0, pair(cited=9), "Hm.", "Hm.", "Hm.").play()
-    assert isinstance(played, Rejected) and played.reason is Reason.NO_PROPOSAL
+    assert isinstance(played, Rejected) and played.reason is Reason.NO_MOVES
 
 
 async def test_the_proposer_is_forced_to_a_last_thought() -> None:

@@ -237,6 +237,8 @@ async def _attempt(slot: int, problem: Problem | None, seed: AnswerSeed, step: S
         )
         if trajectory.stop is StopReason.ERRORED:
             return Attempt(number, trajectory, Judgement(Label.ERRORED, "rollout", trajectory.error))
+        if trajectory.stop is StopReason.FILTERED:
+            return Attempt(number, trajectory, Judgement(Label.UNSCORED, "rollout", trajectory.error))
         judge = step.sessions(replace(place, role=Role.JUDGE))
         judgement = await step.players.gatekeeper.judge.judge(
             problem.question, problem.references, trajectory.answer, judge.complete

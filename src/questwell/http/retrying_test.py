@@ -8,7 +8,7 @@ import pytest
 from questwell.errors import LLMUnavailable, RetrievalRefused, RetrievalUnavailable
 from questwell.http.retrying import Failure, Server, TryFailedError, retry_after_s, retrying, wait_before_retry
 
-SERVER = Server("the shop", "s3cret")
+SERVER = Server("the shop", "s3cret-key")
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Patient:
 
 
 def passing(wait: float | None = None, kind=RetrievalUnavailable) -> Failure:
-    return Failure(kind, "busy with s3cret", "come back", retriable=True, retry_after_s=wait)
+    return Failure(kind, "busy with s3cret-key", "come back", retriable=True, retry_after_s=wait)
 
 
 class Tries:
@@ -53,7 +53,7 @@ async def test_tries_are_bounded_and_the_last_failure_is_told_without_the_secret
 
 
 async def test_what_will_not_pass_and_what_is_no_failure_of_a_try_is_made_once():
-    tries = Tries(Failure(RetrievalRefused, "no s3cret", "ask else", retriable=False))
+    tries = Tries(Failure(RetrievalRefused, "no s3cret-key", "ask else", retriable=False))
     with pytest.raises(RetrievalRefused, match=r"^the shop: no \*\*\*; ask else$"):
         await retrying(tries, SERVER, Patient(), lambda: False)
     tries = Tries(ZeroDivisionError())
@@ -72,7 +72,7 @@ async def test_a_closed_client_tries_nothing_again():
 async def test_the_cause_is_kept_and_the_log_holds_no_secret(caplog):
     async def cut() -> int:
         try:
-            raise ConnectionError("s3cret broke")
+            raise ConnectionError("s3cret-key broke")
         except ConnectionError as error:
             raise TryFailedError(passing()) from error
 
@@ -80,7 +80,7 @@ async def test_the_cause_is_kept_and_the_log_holds_no_secret(caplog):
         await retrying(cut, SERVER, Patient(max_retries=1), lambda: False)
     assert isinstance(told.value.__cause__, ConnectionError)
     assert [record.name for record in caplog.records] == ["stamina"]
-    assert "s3cret" not in str(vars(caplog.records[0]))
+    assert "s3cret-key" not in str(vars(caplog.records[0]))
 
 
 @pytest.mark.parametrize(("asked", "wait"), [(None, True), (7.0, 7.0), (0.0, 0.0), (100.0, 30.0)])

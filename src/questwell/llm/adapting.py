@@ -102,7 +102,7 @@ def _schema(body: Body, names: list[str]) -> None:
     if not isinstance(form, dict) or form.get("type") != "json_schema":
         return
     if names[0] == "without":
-        body["response_format"] = cast(JsonValue, _without_bounds(form))
+        body["response_format"] = _without_bounds(form)
     else:
         body["response_format"] = {"type": "json_object"}
 
@@ -286,7 +286,7 @@ _RULES: tuple[Callable[[Body, str, str], str | None], ...] = (
 )
 
 _CONTEXT = re.compile(
-    r"(?:maximum context length (?:is|of)|context length:?|must be <=|context limit:? \d+ \+ \d+ >|context size \()"
+    r"(?:maximum context length (?:is|of)|context length:?|must be <=|context limit:? [\d,]+ \+ [\d,]+ >)"
     r"\s*([\d,]+)",
     re.IGNORECASE,
 )

@@ -4,8 +4,8 @@ What the body says is the caller's affair: it gives a reader that makes a result
 """
 
 import asyncio
-import time
 import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -16,8 +16,8 @@ import httpx2
 from questwell.errors import ConfigError, LLMError, LLMTimeout, LLMUnavailable
 from questwell.http.retrying import Failure, Server, TryFailedError, retry_after_s, retrying
 from questwell.llm.connections import Connections
-from questwell.llm.limiter import Limiter, Slot
 from questwell.llm.keys import is_loopback, wants_own_header
+from questwell.llm.limiter import Limiter, Slot
 from questwell.llm.refusals import read_error
 
 _R = TypeVar("_R")

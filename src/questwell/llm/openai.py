@@ -17,7 +17,7 @@ from pydantic import JsonValue
 from questwell.errors import ContextOverflow, LLMError, LLMFiltered, LLMRefused
 from questwell.http.retrying import Failure
 from questwell.llm.adapting import Body, Manners, room_in
-from questwell.llm.client import Completion, FinishReason, Message, Request, Tool
+from questwell.llm.client import Completion, FinishReason, Message, Request, Tool, ToolCall
 from questwell.llm.endpoint import Answered, Endpoint, EndpointOptions
 from questwell.llm.limiter import Limiter
 from questwell.llm.prices import ListPrice, Pricing, Usage
@@ -160,10 +160,9 @@ class OpenAIClient:
                 continue
             if self._is_overflow(reply, body):
                 spent.add(reply.usage)
-                raise ContextOverflow(
-                    f"{self._model!r} at {self._base_url}: the answer was cut off after {_written(reply)} tokens, before "
-                    "anything was said: the prompt fills the context; shorten the prompt or serve a longer context"
-                )
+                cut = f"the answer was cut off after {_written(reply)} tokens, before anything was said"
+                advice = "the prompt fills the context: shorten it, or serve a longer context"
+                raise ContextOverflow(f"{self._model!r} at {self._base_url}: {cut}; {advice}")
             return answered
         raise LLMRefused(
             f"{self._model!r} at {self._base_url} still refuses the request after {_MOST_CHANGES} changes of it: "
@@ -251,8 +250,12 @@ def _message(message: Message, reasoning_field: str | None) -> Body:
     body: Body = {"role": message.role, "content": message.content or (None if message.tool_calls else "")}
     if message.tool_calls:
         body["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-            | cast(Body, json.loads(call.carry or "{}"))
+            {
+                "id": call.id,
+                "type": "function",
+                "function": _function(call),
+                **cast(Body, json.loads(call.carry or "{}")),
+            }
             for call in message.tool_calls
         ]
     if message.tool_call_id is not None:
@@ -262,6 +265,10 @@ def _message(message: Message, reasoning_field: str | None) -> Body:
     if reasoning_field and message.role == "assistant":
         body[reasoning_field] = message.reasoning
     return body
+
+
+def _function(call: ToolCall) -> Body:
+    return {"name": call.name, "arguments": call.arguments}
 
 
 def _tool(tool: Tool) -> JsonValue:

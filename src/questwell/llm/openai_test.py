@@ -9,6 +9,7 @@ from questwell.errors import (
     ConfigError,
     ContextOverflow,
     LLMError,
+    LLMFiltered,
     LLMRefused,
     LLMTimeout,
     LLMUnavailable,
@@ -315,7 +316,7 @@ async def test_context_overflow_is_told_apart_and_final(endpoint, status, messag
 
 async def test_content_filter_is_a_refusal(endpoint):
     endpoint.says("", choice={"finish_reason": "content_filter"})
-    assert type(await error_of(endpoint)) is LLMRefused
+    assert type(await error_of(endpoint)) is LLMFiltered
     assert len(endpoint.requests) == 1
 
 

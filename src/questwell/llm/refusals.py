@@ -28,9 +28,10 @@ _OVERFLOW = (
     r"maximum context length",  # OpenAI, vLLM, SGLang, DeepSeek, OpenRouter, Fireworks
     r"longer than the (?:maximum )?model(?:'s)? (?:maximum )?(?:context )?length",  # vLLM's decoder prompt, SGLang
     r"exceeds? the (?:maximum|max) (?:allowed )?(?:input |sequence |context )?length",  # SGLang, MLC, Z.ai
-    r"exceeds? (?:the )?(?:model'?s? )?(?:max(?:imum)? )?(?:context|prompt|input|sequence)(?:[ _]length|[ _]limit|[ _]window)",
+    r"exceeds? (?:the )?(?:model'?s? )?(?:max(?:imum)? )?(?:context|prompt|input|sequence)[ _](?:length|limit|window)",
     r"exceeds? max(?:imum)? (?:context |prompt |input )?length",  # Ollama, Z.ai
-    r"context (?:window|limit|length)\b.{0,40}(?:exceed|overflow|reached)|(?:exceed|overflow)\w*.{0,40}context (?:window|limit)",
+    r"context (?:window|limit|length)\b.{0,40}(?:exceed|overflow|reached)",  # MiniMax
+    r"(?:exceed|overflow)\w*.{0,40}context (?:window|limit)",
     r"context the overflows|reached context length|greater than the context length",  # LM Studio
     r"(?:prompt|input) (?:is )?too long",  # Anthropic, Bedrock, TGI, Ollama
     r"too large for model",  # Mistral
@@ -101,7 +102,7 @@ def refusal_text(body: bytes) -> tuple[str, str]:
     said: list[str] = []
     param = ""
     parts = [tree, *(_fields(tree).get(key) for key in ("error", "detail"))]
-    for part in [*parts, *(one for part in parts if isinstance(part, list) for one in part)]:
+    for part in [*parts, *(one for several in parts if isinstance(several, list) for one in several)]:
         if isinstance(part, str):
             said.append(part)
         fields = _fields(part)

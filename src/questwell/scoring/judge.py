@@ -4,7 +4,7 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from questwell.errors import LLMError
+from questwell.errors import LLMError, LLMFiltered
 from questwell.llm.client import Completion, Message, Request
 from questwell.llm.json_replies import json_value, said
 from questwell.llm.speech import spoken
@@ -56,6 +56,8 @@ class Judge:
             )
             try:
                 completion = await complete(request)
+            except LLMFiltered as error:
+                return Judgement(Label.UNSCORED, "llm", str(error))
             except LLMError as error:
                 return Judgement(Label.ERRORED, "llm", f"{type(error).__name__}: {error}")
             reply = completion.text

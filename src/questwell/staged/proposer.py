@@ -9,7 +9,7 @@ from questwell.agents.prompts import Prompts
 from questwell.agents.proposer import Draft
 from questwell.agents.rollout import Budget
 from questwell.agents.session import Session
-from questwell.errors import ContextOverflow, LLMError, RetrievalError
+from questwell.errors import ContextOverflow, LLMError, LLMFiltered, RetrievalError
 from questwell.retrieval.corpora.corpus import subject
 from questwell.scoring.answers import normalise
 from questwell.staged.chain import Chain, Link, chains, depths, links, skips_a_step
@@ -250,6 +250,8 @@ class StagedProposer:
             result = await work
         except ContextOverflow as overflow:
             result, stop = f"context overflow: {overflow}", StopReason.CONTEXT
+        except LLMFiltered as failure:
+            result, error, stop = str(failure), str(failure), StopReason.FILTERED
         except (LLMError, RetrievalError) as failure:
             error = f"{type(failure).__name__}: {failure}"
             result, stop = error, StopReason.ERRORED

@@ -8,7 +8,7 @@ from questwell.agents.prompts import Prompts
 from questwell.agents.rollout import Budget
 from questwell.agents.session import Session
 from questwell.agents.tools import Shelf
-from questwell.errors import ContextOverflow, LLMError, RetrievalError
+from questwell.errors import ContextOverflow, LLMError, LLMFiltered, RetrievalError
 from questwell.scoring.answers import contains, normalise
 from questwell.staged.moves import Moves
 from questwell.types.trajectory import Role, StopReason, Style, Trajectory
@@ -40,6 +40,8 @@ class StagedSolver:
             answer, stop = await self._play(question, moves)
         except ContextOverflow:
             stop = StopReason.CONTEXT
+        except LLMFiltered as failure:
+            stop, error = StopReason.FILTERED, str(failure)
         except (LLMError, RetrievalError) as failure:
             stop, error = StopReason.ERRORED, f"{type(failure).__name__}: {failure}"
         return Trajectory(

@@ -36,6 +36,12 @@ class StopReason(StrEnum):
     """The budget of searches is used up."""
     CONTEXT = "context"
     """The dialogue no longer fits the model's context."""
+    NO_MOVES = "no_moves"
+    """Several messages in a row held no move: the model does not play."""
+    LOOPING = "looping"
+    """It asked for the same again and again, also after it was told to end."""
+    FILTERED = "filtered"
+    """The endpoint's content filter does not take the text, and never will."""
     ERRORED = "errored"
     """The model endpoint or the retriever failed: this rollout says nothing about the question."""
 

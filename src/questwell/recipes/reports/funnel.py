@@ -60,6 +60,10 @@ ADVICE: Mapping[Reason, str] = {
     Reason.AMBIGUOUS: "other answers fit too: a stronger proposer",
     Reason.DUPLICATE: "the same questions came again: a larger corpus",
     Reason.UNSCORED: "the judge gave no readable verdict: a stronger judge (judge_llm)",
+    Reason.NO_MOVES: "the model does not play: see a reply (questwell show RUN sNNNNN); try the other --protocol, or "
+    "--style staged for a small model",
+    Reason.LOOPING: "the proposer searches for the same again and again: use a larger model, or --style staged",
+    Reason.FILTERED: "the endpoint's content filter refuses passages of the corpus: use another model for the proposer",
     Reason.ERRORED: "calls failed (questwell show RUN sNNNNN says how): mend that, then go on with --resume",
 }
 """What to do about each reason."""
