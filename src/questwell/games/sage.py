@@ -84,8 +84,8 @@ class Players:
 async def play(seed: Seed, rules: Rules, players: Players, sessions: Sessions) -> Accepted | Rejected:
     """Play one seed to its end.
 
-    Failures of a model, the judge or the retriever end the play as Rejected(ERRORED) at once: its course never
-    depends on a call that failed. Raises only what ends the run (BudgetReached, StoreError).
+    Failures of a model, the judge or the retriever end the play as Rejected(ERRORED), unless an attempt shows that the
+    question is too easy anyway. Raises only what ends the run (BudgetReached, StoreError).
     """
     rounds: list[Round] = []
     critique: Repair | None = None
@@ -160,7 +160,7 @@ async def _attempt(
         settings = (rules.attempts, seed.target, rules.acceptance)
         if not is_decisive(attempts, *settings, unscored_is_wrong=rules.unscored_is_wrong):
             continue
-        # Where too easy may still be taken, the rest decides how easy it is.
+        # Where too easy may still be accepted, the remaining attempts decide how easy it is.
         so_far = decide(attempts, *settings, unscored_is_wrong=rules.unscored_is_wrong)
         if not (last and _good_enough(so_far, rules)):
             break
@@ -219,10 +219,11 @@ _WHY = {
 
 
 def _good_enough(verdict: Verdict, rules: Rules) -> bool:
-    """The release's rule for the last round, when the preset asks for it."""
+    """The release's rule for the last round, when the preset asks for it. Nothing is accepted next to a failure."""
     return (
         rules.last_round_takes_correct
         and verdict.outcome is Outcome.TOO_EASY
+        and verdict.scored + verdict.skipped == rules.attempts
         and verdict.difficulty is not None
         and verdict.difficulty >= rules.minimum_difficulty
     )

@@ -19,7 +19,7 @@ from questwell.games.conftest import (
     wrong,
 )
 from questwell.games.sage import Rules, Variant, play
-from questwell.types.game import Accepted, Place, Reason, Rejected
+from questwell.types.game import Accepted, Outcome, Place, Reason, Rejected
 from questwell.types.trajectory import Role
 
 
@@ -56,6 +56,22 @@ async def test_early_stop_follows_a_stop_at_a_failure() -> None:
     played = await table.play()
     assert isinstance(played, Rejected) and played.reason is Reason.ERRORED
     assert "gone" in played.detail and "attempt 1" in played.detail
+
+
+async def test_an_unscored_answer_next_to_a_too_easy_one_is_too_easy() -> None:
+    table = Table().proposes(0, *PROPOSAL).solves(0, right(2), wrong(1, "about 1881"), right(0))
+    table.judges(0, 1, "hm", "hm").proposes(1, pair()).solves(1, *[right(2)] * 4)
+    played = await table.play()
+    assert isinstance(played, Accepted)
+    assert [len(played.rounds[0].attempts), played.rounds[0].verdict.outcome] == [3, Outcome.TOO_EASY]
+
+
+async def test_a_failure_of_another_attempt_does_not_hide_that_it_is_too_easy() -> None:
+    table = Table().proposes(0, *PROPOSAL).solves(0, right(2), ["<search>broken"], right(0), wrong(1))
+    table.proposes(1, pair()).solves(1, *[right(2)] * 4)
+    played = await table.play(early_stop=False)
+    assert isinstance(played, Accepted)
+    assert played.rounds[0].verdict.outcome is Outcome.TOO_EASY
 
 
 async def test_without_early_stop_all_attempts_run_at_once() -> None:

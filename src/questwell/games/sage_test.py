@@ -20,7 +20,7 @@ from questwell.games.conftest import (
     wrong,
 )
 from questwell.games.sage import Variant
-from questwell.games.verdict import PassRateBand, StepTarget
+from questwell.games.verdict import PassRateBand, StepTarget, Tally
 from questwell.llm.scripted import Answer
 from questwell.types.game import Accepted, FeedbackKind, Label, Outcome, Place, Reason, Rejected
 from questwell.types.trajectory import Role, StopReason
@@ -213,8 +213,11 @@ async def test_an_answer_in_other_words_goes_to_the_judge_of_its_attempt() -> No
     [(["yes and no", "Incorrect"], Reason.UNSCORED), ([LLMUnavailable("judge is gone")], Reason.ERRORED)],
 )
 async def test_a_judgement_that_fails_ends_the_play(variant, judge, reason) -> None:
-    """At once, whatever the variant: no repair may hang on a verdict that is none."""
-    table = Table().proposes(0, *PROPOSAL).solves(0, right(2), wrong(1, "about 1881")).judges(0, 1, *judge)
+    """Whatever the variant: no repair may hang on a verdict that is none."""
+    table = Table().proposes(0, *PROPOSAL).solves(0, right(2), wrong(1, "about 1881"))
+    table.judges(0, 1, *judge)
+    if reason is Reason.UNSCORED:  # a later attempt might show that it is too easy
+        table.solves(0, right(2), wrong(1, "about 1881"), right(3), wrong(2))
     played = await table.play(variant=variant)
     assert isinstance(played, Rejected)
     assert played.reason is reason
@@ -306,7 +309,7 @@ async def test_unspecified_target_takes_any_solved_question() -> None:
         ([right(1), wrong(3), right(0)], 1, False),  # easier than the first right attempt showed
         ([wrong(3)] * 4, 0, False),
         ([["<search>broken"]], 0, False),
-        ([right(1), ["<search>broken"]], 0, False),  # solved, but nothing is accepted beside a failure
+        ([right(1), ["<search>broken"]], 0, False),  # nothing is accepted next to a failure
     ],
 )
 async def test_the_papers_assembly_takes_what_is_solved_in_the_last_round(last, minimum: int, taken: bool) -> None:
@@ -333,9 +336,10 @@ async def test_pass_rate_band(solved: int, outcome: Outcome) -> None:
 @pytest.mark.parametrize(("rate", "planned"), [(0.29, 100), (0.07, 100), (0.58, 50), (0.2, 5), (0.3, 10)])
 def test_the_ends_of_a_band_are_in_it(rate: float, planned: int) -> None:
     exactly = round(rate * planned)
-    assert PassRateBand(rate, rate).outcome(exactly, planned, planned, 1, None) is Outcome.PASS
-    assert PassRateBand(rate, rate).outcome(exactly + 1, planned, planned, 1, None) is Outcome.TOO_EASY
-    assert PassRateBand(rate, rate).outcome(exactly - 1, planned, planned, 1, None) is Outcome.TOO_HARD
+    band = PassRateBand(rate, rate)
+    low, within, high = (Tally(exactly + more, planned, planned, 1, None) for more in (-1, 0, 1))
+    assert (band.too_easy(within), band.too_hard(within)) == (False, False)
+    assert (band.too_easy(high), band.too_hard(low)) == (True, True)
 
 
 async def test_a_minimum_holds_beside_the_target() -> None:

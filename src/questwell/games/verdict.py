@@ -7,15 +7,40 @@ from questwell.types.game import Attempt, Label, Outcome, Verdict
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """What the attempts at one proposal came to."""
+
+    right: int
+    scored: int
+    """Attempts that count as right or wrong."""
+    planned: int
+    difficulty: int | None
+    """Fewest search steps in a right attempt; None when none was right."""
+    target: int | None
+    """S, the search steps asked for; None leaves them unspecified."""
+
+
+@dataclass(frozen=True, slots=True)
 class StepTarget:
     """The paper's acceptance: right at least once, and never right in fewer than the target's search steps."""
 
     minimum: int = 0
-    """Search steps needed even when a seed has no target, a count."""
+    """Minimum number of search steps, also where a seed has no target."""
 
-    def outcome(self, right: int, scored: int, planned: int, difficulty: int, target: int | None) -> Outcome:
-        """PASS or TOO_EASY, given at least one right attempt."""
-        return Outcome.PASS if difficulty >= max(target or 0, self.minimum) else Outcome.TOO_EASY
+    def too_easy(self, tally: Tally) -> bool:
+        """Whether a right attempt took too few search steps; no further attempt can change that."""
+        return tally.difficulty is not None and tally.difficulty < self._least(tally)
+
+    def may_be_too_easy(self, tally: Tally, remaining: int) -> bool:
+        """Whether it may yet turn out too easy in `remaining` further attempts."""
+        return remaining > 0 and self._least(tally) > 0
+
+    def too_hard(self, tally: Tally) -> bool:
+        """Never: one right attempt is enough."""
+        return False
+
+    def _least(self, tally: Tally) -> int:
+        return max(tally.target or 0, self.minimum)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +49,23 @@ class PassRateBand:
 
     low: float
     high: float
+    minimum: int = 0
+    """Minimum number of search steps in a right attempt; 0 asks for none."""
 
-    def outcome(self, right: int, scored: int, planned: int, difficulty: int, target: int | None) -> Outcome:
-        """PASS, TOO_EASY or TOO_HARD, given at least one right attempt."""
+    def too_easy(self, tally: Tally) -> bool:
+        """Whether too many are right, or one in too few search steps; no further attempt can change that."""
         # Divided, as what the user wrote was: 29 / 100 == 0.29, but 0.29 * 100 < 29.
-        if right / planned > self.high:
-            return Outcome.TOO_EASY
-        return Outcome.TOO_HARD if right / scored < self.low else Outcome.PASS
+        if tally.right / tally.planned > self.high:
+            return True
+        return tally.difficulty is not None and tally.difficulty < self.minimum
+
+    def may_be_too_easy(self, tally: Tally, remaining: int) -> bool:
+        """Whether it may yet turn out too easy in `remaining` further attempts."""
+        return remaining > 0 and (self.minimum > 0 or (tally.right + remaining) / tally.planned > self.high)
+
+    def too_hard(self, tally: Tally) -> bool:
+        """Whether too few are right."""
+        return tally.right / tally.scored < self.low
 
 
 Acceptance = StepTarget | PassRateBand
@@ -41,29 +76,28 @@ def decide(
 ) -> Verdict:
     """The verdict on a proposal from its attempts, of which `planned` were wanted.
 
-    Fails closed: one attempt that errored or could not be scored might have been the easy one, so nothing passes
-    beside it. `unscored_is_wrong` is the paper's rule (an unparsable judgement counts as not correct).
+    Right too easily is too easy, whatever else failed. Otherwise it fails closed: an attempt that errored or could not
+    be scored might have been the easy one, so nothing passes next to it. `unscored_is_wrong` is the paper's rule (an
+    unparsable judgement counts as not correct).
     """
     labels = [attempt.judgement.label for attempt in attempts]
-    right = [attempt.trajectory.searches for attempt in attempts if attempt.right]
-    scored = labels.count(Label.RIGHT) + labels.count(Label.WRONG)
-    if unscored_is_wrong:
-        scored += labels.count(Label.UNSCORED)
-    difficulty = min(right, default=None)
-    if Label.ERRORED in labels:
+    tally = _tally(attempts, planned, target, unscored_is_wrong=unscored_is_wrong)
+    if acceptance.too_easy(tally):
+        outcome = Outcome.TOO_EASY
+    elif Label.ERRORED in labels:
         outcome = Outcome.ERRORED
     elif Label.UNSCORED in labels and not unscored_is_wrong:
         outcome = Outcome.UNSCORED
-    elif difficulty is None:
+    elif not tally.right:
         outcome = Outcome.UNSOLVED
     else:
-        outcome = acceptance.outcome(len(right), scored, planned, difficulty, target)
+        outcome = Outcome.TOO_HARD if acceptance.too_hard(tally) else Outcome.PASS
     bad = next((a for a in attempts if a.judgement.label in (Label.ERRORED, Label.UNSCORED)), None)
     return Verdict(
         outcome,
-        right=len(right),
-        scored=scored,
-        difficulty=difficulty,
+        right=tally.right,
+        scored=tally.scored,
+        difficulty=tally.difficulty,
         skipped=planned - len(attempts),
         detail=f"attempt {bad.index}: {bad.judgement.reason}" if bad else "",
     )
@@ -74,8 +108,21 @@ def is_decisive(
 ) -> bool:
     """Whether the attempts so far fix the outcome, so that the rest need not run: the exact early stop.
 
-    Right too easily stays so whatever follows. A failure stops too: nothing can be accepted any more.
-    A wrong attempt never decides: "0 of K" needs all K.
+    Right too easily stays so whatever follows. A failed call stops at once: such a play is no result, it is played
+    again. An unscored answer stops only where nothing can turn out too easy any more, for a too easy question is
+    repaired. A wrong attempt never decides: "0 of K" needs all K.
     """
     verdict = decide(attempts, planned, target, acceptance, unscored_is_wrong=unscored_is_wrong)
-    return verdict.outcome in (Outcome.TOO_EASY, Outcome.ERRORED, Outcome.UNSCORED)
+    if verdict.outcome is Outcome.UNSCORED:
+        tally = _tally(attempts, planned, target, unscored_is_wrong=unscored_is_wrong)
+        return not acceptance.may_be_too_easy(tally, planned - len(attempts))
+    return verdict.outcome in (Outcome.TOO_EASY, Outcome.ERRORED)
+
+
+def _tally(attempts: Sequence[Attempt], planned: int, target: int | None, *, unscored_is_wrong: bool) -> Tally:
+    labels = [attempt.judgement.label for attempt in attempts]
+    right = [attempt.trajectory.searches for attempt in attempts if attempt.right]
+    scored = labels.count(Label.RIGHT) + labels.count(Label.WRONG)
+    if unscored_is_wrong:
+        scored += labels.count(Label.UNSCORED)
+    return Tally(len(right), scored, planned, min(right, default=None), target)

@@ -1,5 +1,6 @@
 import itertools
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,6 +39,25 @@ def test_nothing_passes_beside_a_failure() -> None:
     assert outcome(2, (W, 4), (U, 0)) is Outcome.UNSCORED  # not "nobody can solve it"
     assert outcome(2, (R, 4), (U, 0), paper=True) is Outcome.PASS
     assert outcome(2, (R, 4), (E, 0), paper=True) is Outcome.ERRORED
+
+
+def test_right_too_easily_decides_whatever_fails() -> None:
+    assert outcome(2, (R, 1), (E, 0)) is Outcome.TOO_EASY
+    assert outcome(2, (E, 0), (U, 0), (R, 1)) is Outcome.TOO_EASY
+    band = PassRateBand(0.25, 0.5)
+    tried = attempts((R, 1), (R, 1), (R, 1), (E, 0))
+    assert decide(tried, 4, None, band, unscored_is_wrong=False).outcome is Outcome.TOO_EASY
+    assert decide(tried[1:], 4, None, band, unscored_is_wrong=False).outcome is Outcome.ERRORED
+    assert not is_decisive(attempts((U, 0)), 4, 2, StepTarget(), unscored_is_wrong=False)
+    assert is_decisive(attempts((U, 0)), 4, None, StepTarget(), unscored_is_wrong=False)
+    assert is_decisive(attempts((E, 0)), 4, 2, StepTarget(), unscored_is_wrong=False)
+
+
+def test_a_band_may_ask_for_a_minimum_of_steps() -> None:
+    band = PassRateBand(0.25, 0.75, minimum=2)
+    for searches, expected in ((1, Outcome.TOO_EASY), (2, Outcome.PASS)):
+        tried = attempts((R, searches), (R, 3), (W, 0), (W, 1))
+        assert decide(tried, 4, 9, band, unscored_is_wrong=False).outcome is expected
 
 
 def test_counts_leave_failures_out() -> None:
@@ -82,18 +102,30 @@ def test_the_order_of_attempts_does_not_matter(results, target, rng) -> None:
     )
 
 
-def test_early_stop_is_exact_by_brute_force() -> None:
-    """Whatever the attempts not run would have given, a stopped game rejects for a reason that it would still have."""
-    kinds = [(R, 1), (R, 3), (W, 2)]
-    for acceptance in (StepTarget(), PassRateBand(0.25, 0.5)):
-        for results in itertools.product(kinds, repeat=4):
-            whole = decide(attempts(*results), 4, 2, acceptance, unscored_is_wrong=False)
-            for stop in range(1, 5):
-                if is_decisive(attempts(*results[:stop]), 4, 2, acceptance, unscored_is_wrong=False):
-                    assert whole.outcome is Outcome.TOO_EASY
-                    break
-                assert stop == 4 or not all(
-                    decide(attempts(*results[:stop], *rest), 4, 2, acceptance, unscored_is_wrong=False).outcome
-                    is Outcome.TOO_EASY
-                    for rest in itertools.product(kinds, repeat=4 - stop)
-                ), "it could have stopped"
+@pytest.mark.parametrize(
+    "acceptance", [StepTarget(), StepTarget(3), PassRateBand(0.25, 0.5), PassRateBand(0.25, 0.5, minimum=2)]
+)
+@pytest.mark.parametrize("target", [2, None])
+@pytest.mark.parametrize("paper", [False, True])
+def test_early_stop_is_exact_by_brute_force(acceptance, target: int | None, paper: bool) -> None:
+    """Whatever the attempts not run would have given, a stopped game ends as the whole one does.
+
+    Except at a failed call: such a play is played again, so that it only may not hide one that would be accepted.
+    """
+    kinds = [(R, 1), (R, 3), (W, 2), (U, 1), (E, 0)]
+    end = {
+        results: decide(attempts(*results), 4, target, acceptance, unscored_is_wrong=paper).outcome
+        for results in itertools.product(kinds, repeat=4)
+    }
+    for length in range(1, 5):
+        for begun in itertools.product(kinds, repeat=length):
+            possible = {end[(*begun, *rest)] for rest in itertools.product(kinds, repeat=4 - length)}
+            so_far = attempts(*begun)
+            now = decide(so_far, 4, target, acceptance, unscored_is_wrong=paper).outcome
+            if is_decisive(so_far, 4, target, acceptance, unscored_is_wrong=paper):
+                again = {Outcome.ERRORED, Outcome.TOO_EASY} if now is Outcome.ERRORED else {now}
+                also = {Outcome.ERRORED} if now is Outcome.UNSCORED else set[Outcome]()
+                assert possible <= again | also
+            elif length < 4:
+                assert possible != {Outcome.TOO_EASY}, "it could have stopped"
+                assert now is not Outcome.ERRORED

@@ -70,7 +70,7 @@ class Config(SpendingConfig, SearchConfig):
     band: str = "0.2..0.8"
     """Solve rates that pass under accept = band, fractions."""
     min_difficulty: int = Field(default=0, ge=0)
-    """Search steps below which nothing is accepted."""
+    """Minimum number of search steps; with accept = band too."""
     last_round_takes_correct: bool = False
     """Accept what is solved in the last round though too easy (the release's assembly of training data)."""
     unscored_is_wrong: bool = False
@@ -147,7 +147,9 @@ class Config(SpendingConfig, SearchConfig):
     def rules(self) -> Rules:
         """The game's rules."""
         low, high = _bounds(self.band)
-        acceptance: Acceptance = StepTarget(self.min_difficulty) if self.accept == "steps" else PassRateBand(low, high)
+        acceptance: Acceptance = StepTarget(self.min_difficulty)
+        if self.accept == "band":
+            acceptance = PassRateBand(low, high, self.min_difficulty)
         return Rules(
             variant=self.variant,
             attempts=self.attempts,
