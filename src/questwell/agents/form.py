@@ -5,20 +5,12 @@ from collections.abc import Iterable
 
 from questwell.agents.tools import neutralise
 from questwell.scoring.answers import contains
+from questwell.scoring.kinds import has_type
 from questwell.types.corpus import Passage
 from questwell.types.game import AnswerType, Seed
 
 _FORBIDDEN = re.compile(
     r"^\s*(why\b|how\b(?!\s+(many|much|long|old|far|tall|high|large|big|deep|wide|heavy|often|fast)\b))", re.I
-)
-_YEAR = re.compile(r"\b\d{3,4}\b")
-_MONTH = re.compile(
-    r"\b(january|february|march|april|may|june|july|august|september|october|november|december)\b", re.I
-)
-_NUMBER_WORD = re.compile(
-    r"\b(zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty|hundred|thousand"
-    r"|million|billion|half|dozen)\b",
-    re.I,
 )
 MAX_ANSWER_WORDS = 10
 
@@ -41,7 +33,7 @@ def problem(question: str, answer: str, seed: Seed, evidence: Iterable[Passage])
     if contains(question, answer):
         return "The question contains its own answer."
     types = (seed.answer_type, *seed.other_types)
-    if not any(has_type(answer, answer_type) for answer_type in types):
+    if not any(has_type(answer, answer_type, question) for answer_type in types):
         return f"The answer {answer!r} is not {' or '.join(_TYPE[answer_type] for answer_type in types)}."
     passages = tuple(evidence)
     if not passages:
@@ -49,15 +41,3 @@ def problem(question: str, answer: str, seed: Seed, evidence: Iterable[Passage])
     if not any(contains(f"{passage.title} {passage.text}", answer) for passage in passages):
         return "The answer does not stand in the passages that the steps name."
     return None
-
-
-def has_type(answer: str, answer_type: AnswerType) -> bool:
-    """Whether `answer` can be of this type; the test is loose, a wrong type is only caught when it is plain."""
-    has_digit = any(character.isdigit() for character in answer)
-    match answer_type:
-        case AnswerType.NUMBER:
-            return has_digit or bool(_NUMBER_WORD.search(answer))
-        case AnswerType.DATE:
-            return bool(_YEAR.search(answer) or _MONTH.search(answer)) or (has_digit and not answer.isascii())
-        case AnswerType.ENTITY:
-            return any(character.isalpha() for character in answer)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from questwell.errors import StoreError
 from questwell.recipes.runs.opening import config_of, info_of
+from questwell.scoring.kinds import type_of
 from questwell.store.reader import RunReader
 from questwell.store.records import Play, PlayStatus, RunInfo
 from questwell.types.dataset import AttemptSummary, Item, Usage
@@ -36,7 +37,7 @@ def _item(outcome: Accepted, info: RunInfo, usage: Usage) -> Item:
         question=proposal.question,
         answer=proposal.answer,
         aliases=proposal.aliases,
-        answer_type=seed.answer_type,
+        answer_type=type_of(proposal.answer, seed.answer_type),
         target_steps=seed.target,
         difficulty=verdict.difficulty,
         solve_rate=verdict.solve_rate,
