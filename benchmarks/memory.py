@@ -83,7 +83,8 @@ def measured(case: Case, rows: int, tokens: int) -> dict[str, object]:
     from questwell.training.algorithms.ppo import PPO
     from questwell.training.memory import need
     from questwell.training.policy import Lora
-    from questwell.training.trainer import Options, Trainer
+    from questwell.training.trainer import Trainer
+    from questwell.training.update import Update
     from questwell.types.trajectory import Role
 
     torch.set_num_threads(1)
@@ -107,7 +108,7 @@ def measured(case: Case, rows: int, tokens: int) -> dict[str, object]:
     torch.set_default_dtype(torch.float32)
     size = Size(model.num_parameters(), WORDS, WIDTH, INNER, LAYERS)
     micro_tokens = rows * tokens // case.passes
-    options = Options(micro_tokens=micro_tokens, checkpointing=case.checkpointing)
+    options = Update(micro_tokens=micro_tokens, checkpointing=case.checkpointing)
     lora = Lora(case.lora, 2 * case.lora) if case.lora else None
     start = Pretrained("135m", model, toy_tokenizer(()))
     trainer = Trainer(start, {Role.SOLVER: PPO()}, options, lora=lora)

@@ -57,7 +57,8 @@ from questwell.scoring.squad import exact_match
 from questwell.toy.model import toy_model, toy_tokenizer
 from questwell.toy.world import PROMPTS
 from questwell.training.algorithms.grpo import GRPO
-from questwell.training.trainer import Options, Trainer
+from questwell.training.trainer import Trainer
+from questwell.training.update import Update
 from questwell.types.episode import Sample
 from questwell.types.trajectory import Role, Trajectory
 
@@ -162,7 +163,7 @@ class Local:
 
     def __init__(self, setting: Setting, start: Pretrained, questions: Sequence[Question]) -> None:
         self.turns: list[Turn] = []
-        options = Options(learning_rate=LEARNING_RATE, kl_coefficient=setting.kl, kl_in="loss", response_limit=10_000)
+        options = Update(learning_rate=LEARNING_RATE, kl_coefficient=setting.kl, kl_in="loss", response_limit=10_000)
         self._trainer = Trainer(start, {Role.SOLVER: GRPO()}, options)
         limits = Limits(max_tokens=8 if setting.searches else setting.completion_tokens, temperature=1.0)
         budget = Budget(turns=4 if setting.searches else 1, top_k=1)

@@ -23,7 +23,7 @@ from questwell.llm.pretrained import load
 from questwell.recipes.runs.config import resolve
 from questwell.recipes.train.config import TOY, TrainConfig
 from questwell.recipes.train.loop import train
-from questwell.recipes.train.setup import TrainSetup, make_algorithm, make_options, open_train_setup
+from questwell.recipes.train.setup import TrainSetup, make_algorithm, make_update, open_train_setup
 from questwell.scoring.squad import exact_match
 from questwell.toy.world import ToyQuestion, ToyWorld
 from questwell.training.curves import draw
@@ -74,7 +74,7 @@ async def learn(name: str, seed: int, steps: int, folder: Path, initial: Path) -
     setup = open_train_setup(config, folder)
     shutil.copytree(folder / "initial", initial, dirs_exist_ok=True)
     if name.endswith("off"):
-        options = replace(make_options(config), mask_inserted=False)
+        options = replace(make_update(config), mask_inserted=False)
         trainer = Trainer(load(str(initial)), {Role.SOLVER: make_algorithm(config)}, options)
         setup = replace(setup, trainer=trainer)
     warm_s = time.perf_counter() - started

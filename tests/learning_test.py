@@ -12,7 +12,7 @@ from questwell.llm.pretrained import load
 from questwell.recipes.runs.config import resolve
 from questwell.recipes.train.config import TOY, TrainConfig
 from questwell.recipes.train.loop import train
-from questwell.recipes.train.setup import make_algorithm, make_options, open_train_setup
+from questwell.recipes.train.setup import make_algorithm, make_update, open_train_setup
 from questwell.training.metrics import read_metrics
 from questwell.training.trainer import Trainer
 from questwell.types.trajectory import Role
@@ -36,8 +36,8 @@ def learnt(algorithm: str, folder: Path, start: Path, *, masked: bool = True) ->
     config = resolve(TrainConfig, TOY, {"data": "toy", "algorithm": algorithm, "steps": STEPS, "save_every": STEPS})
     setup = open_train_setup(config, folder)
     if not masked:
-        options = replace(make_options(config), mask_inserted=False)
-        trainer = Trainer(load(str(start)), {Role.SOLVER: make_algorithm(config)}, options)
+        update = replace(make_update(config), mask_inserted=False)
+        trainer = Trainer(load(str(start)), {Role.SOLVER: make_algorithm(config)}, update)
         setup = replace(setup, trainer=trainer)
     asyncio.run(train(config, folder, setup))
     return [row["accuracy"] for row in read_metrics(folder / "metrics.jsonl")]

@@ -33,8 +33,8 @@ TOKENIZER = toy_tokenizer(WORLD.words)
 START = Pretrained("toy", toy_model(TOKENIZER, width=32).eval(), TOKENIZER)
 
 
-def policy(batch: int = 64) -> TorchPolicy:
-    return TorchPolicy(START.model, START.codec, batch=batch)
+def policy(rows: int = 64) -> TorchPolicy:
+    return TorchPolicy(START.model, START.codec, rows=rows)
 
 
 async def sample(of: TorchPolicy, prompt: list[int], seed: int, **params) -> TokenOutput:
@@ -44,8 +44,8 @@ async def sample(of: TorchPolicy, prompt: list[int], seed: int, **params) -> Tok
 async def test_a_call_samples_the_same_whoever_shares_its_batch() -> None:
     prompts = [[5, 6, 7], [8], [9, 10, 11, 12, 13], [5, 6]]
     alone = [await sample(policy(), prompt, seed) for seed, prompt in enumerate(prompts)]
-    for batch in (1, 3, 64):
-        of = policy(batch)
+    for rows in (1, 3, 64):
+        of = policy(rows)
         together = await asyncio.gather(*(sample(of, prompt, seed) for seed, prompt in enumerate(prompts)))
         assert [out.token_ids for out in together] == [out.token_ids for out in alone]
         for one, other in zip(together, alone, strict=True):

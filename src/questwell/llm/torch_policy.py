@@ -1,7 +1,8 @@
 """`TorchPolicy`: a Hugging Face causal language model in this process as a `Policy`. Needs torch; imported lazily.
 
-Calls that are made at the same time are answered as one batch. What a call samples is fixed by its own seed, and does
-not depend on which calls happened to share its batch.
+Continuous batching: a call joins the others as soon as a row is free, and leaves when its message ends. The keys and
+values of a dialogue stay in its row while it searches, so its next turn reads only what is new. What a call samples is
+fixed by its own seed, and does not depend on which calls happened to share its steps.
 """
 
 # torch and transformers are typed in part only; what comes out of this file is typed by hand.
@@ -9,22 +10,30 @@ not depend on which calls happened to share its batch.
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from transformers import DynamicCache, PreTrainedModel
+from transformers import PreTrainedModel
 
+from questwell.errors import ConfigError
 from questwell.llm.codec import ChatCodec
 from questwell.llm.policy import TokenOutput
+from questwell.llm.row_cache import RowCache, attention_mask, sliding_mask
 
 _TAIL = 24
-"""Newest tokens that are looked through for a stop text: more than any stop has letters."""
+"""Newest tokens that are searched for a stop text: more than any stop has letters."""
+_PREFILL_TOKENS = {"cpu": 2048, "cuda": 16_384}
+"""Prompt tokens, padding included, of one pass."""
+_PATIENCE = {"cpu": 0, "cuda": 4}
+"""Steps that a finished call waits for others: a GPU reads several prompts in the time of one."""
 
 
 @dataclass(slots=True)
 class _Call:
+    request_id: str
     prompt: list[int]
     most: int
     temperature: float
@@ -35,30 +44,49 @@ class _Call:
     ids: list[int] = field(default_factory=list[int])
     logprobs: list[float] = field(default_factory=list[float])
     stopped: bool = False
+    cached: int = 0
+    """Tokens of the prompt that need not be read again."""
 
 
 class TorchPolicy:
     """Samples from a model that lives here. Implements `Policy`; belongs to one event loop at a time."""
 
-    def __init__(self, model: nn.Module, codec: ChatCodec, *, batch: int = 64) -> None:
-        """Sample from `model`, a causal language model (with an adapter, if need be), as it is at each call.
+    def __init__(self, model: nn.Module, codec: ChatCodec, *, rows: int = 64, graphs: bool = True) -> None:
+        """Sample from `model`, a plain causal language model, as it is at each call.
 
         Args:
             model: may change between calls, not during one.
             codec: tells where a message ends.
-            batch: calls answered together, at most.
+            rows: dialogues sampled side by side; twice as many keep their place while they search.
+            graphs: on a GPU, record a step once and replay it (CUDA graphs).
+
+        Raises:
+            ConfigError: a layer of the model keeps something else than keys and values.
         """
         self.model = model
         self.sampled = 0
-        """Tokens sampled so far, a count."""
+        """Tokens sampled so far."""
+        self.read = 0
+        """Prompt tokens that went through the model so far."""
+        self.steps = 0
+        """Decoding steps so far."""
         self._codec = codec
         self._end = codec.end
-        self._hopeful: dict[tuple[int, tuple[str, ...]], tuple[str, ...]] = {}
+        self._completing: dict[tuple[int, tuple[str, ...]], tuple[str, ...]] = {}
         """Of each token that was met, and texts to stop at: those that it may complete."""
-        self._batch = batch
+        self._most_rows = rows
         self._waiting: list[_Call] = []
+        self._active: list[_Call] = []
+        """The calls that are sampled for; call i is in row i of the cache."""
+        self._cache = RowCache()
+        self._weights = -1
+        self._window = _window(cast(PreTrainedModel, model))
+        self._state: _State | None = None
         self._serving: asyncio.Task[None] | None = None
         self._unseeded = torch.Generator().manual_seed(0)
+        self._clock = 0
+        self._graphs: dict[tuple[int, int, int], _Graph] = {}
+        self._records = graphs
 
     async def generate(self, request_id: str, *, prompt_ids: list[int], sampling_params: dict[str, Any]) -> TokenOutput:
         """A sampled continuation; ends with the token that completes a stop text, or with end-of-sequence.
@@ -72,10 +100,11 @@ class TorchPolicy:
         seed = sampling_params.get("seed")
         generator = self._unseeded if seed is None else torch.Generator().manual_seed(int(seed))
         call = _Call(
+            request_id=request_id,
             prompt=prompt_ids,
             most=most,
             temperature=float(sampling_params.get("temperature", 1.0)),
-            stop=tuple(sampling_params.get("stop", ())),
+            stop=tuple(sampling_params.get("stop") or ()),
             uniforms=torch.rand(most, generator=generator, dtype=torch.float64),
             done=asyncio.get_running_loop().create_future(),
         )
@@ -84,21 +113,32 @@ class TorchPolicy:
             self._serving = asyncio.create_task(self._serve())
         return await call.done
 
+    def forget(self) -> None:
+        """Give back the memory of the cache, where no recorded step needs it."""
+        if self._graphs:
+            self._cache.forget()
+        else:
+            self._cache = RowCache()
+
     async def _serve(self) -> None:
-        """Answer what waits, batch by batch, until nothing does."""
+        """Sample for all calls until there are none."""
         try:
-            while self._waiting:
+            while self._waiting or self._active:
                 await self._gather()
-                calls, self._waiting = self._waiting[: self._batch], self._waiting[self._batch :]
+                free = self._most_rows - len(self._active)
+                arrivals, self._waiting = self._waiting[:free], self._waiting[free:]
                 try:
-                    await asyncio.to_thread(self._sample, calls)
+                    finished = await asyncio.to_thread(self._work, arrivals)
                 except BaseException as error:  # whatever it is, it is the callers': they raise it
-                    for call in calls:
+                    failed, self._active = [*self._active, *arrivals], []
+                    self._cache, self._state, self._graphs = RowCache(), None, {}
+                    for call in failed:
                         if not call.done.done():
                             call.done.set_exception(error)
                     if not isinstance(error, Exception):
                         raise
-                for call in calls:
+                    continue
+                for call in finished:
                     if not call.done.done():  # its rollout may have been cancelled
                         reason = "stop" if call.stopped else "length"
                         call.done.set_result(TokenOutput(call.ids, call.logprobs, reason))
@@ -108,52 +148,213 @@ class TorchPolicy:
     async def _gather(self) -> None:
         """Let the rollouts that are about to call do so: until a turn of the event loop brings no more of them."""
         before = -1
-        while before < len(self._waiting) < self._batch:
+        while before < len(self._waiting) < self._most_rows - len(self._active):
             before = len(self._waiting)
             for _ in range(8):  # a rollout takes some turns of the loop from a search to its next call
                 await asyncio.sleep(0)
 
-    @torch.no_grad()
-    def _sample(self, calls: Sequence[_Call]) -> None:
-        device = next(self.model.parameters()).device
+    def _work(self, arrivals: list[_Call]) -> list[_Call]:
+        """Admit `arrivals`, then step until a call has finished or others wait; the finished ones."""
+        device = self._device
+        with torch.no_grad(), torch.cuda.device(device) if device.type == "cuda" else nullcontext():
+            return self._work_on(arrivals)
+
+    def _work_on(self, arrivals: list[_Call]) -> list[_Call]:
         training = self.model.training
         self.model.eval()
-        width = max(len(call.prompt) for call in calls)
-        pad = self._codec.end
-        ids = torch.tensor([[pad] * (width - len(call.prompt)) + call.prompt for call in calls], device=device)
-        lengths = torch.tensor([len(call.prompt) for call in calls], device=device)
-        attention = (torch.arange(width, device=device) >= width - lengths[:, None]).long()
-        positions = (attention.cumsum(1) - 1).clamp(min=0)
-        cache = DynamicCache(config=cast(PreTrainedModel, self.model).config)
-        going = list(calls)
-        luck = _Luck.of(calls, device)
-        while going:
-            output = self.model(
-                input_ids=ids,
-                attention_mask=attention,
-                position_ids=positions,
-                past_key_values=cache,
-                use_cache=True,
-                logits_to_keep=1,
-            )
-            chosen, logprobs = luck.choose(output.logits[:, -1], len(going[0].ids))
-            for call, token, logprob in zip(going, chosen.tolist(), logprobs.tolist(), strict=True):
-                call.ids.append(token)
-                call.logprobs.append(logprob)
-            rows = [row for row, call in enumerate(going) if not self._ended(call)]
-            if len(rows) < len(going):
-                kept = torch.tensor(rows, device=device, dtype=torch.long)
-                going = [going[row] for row in rows]
-                if not going:
+        try:
+            self._note_weights()
+            self._drop([at for at, call in enumerate(self._active) if call.done.done()])  # its rollout was cancelled
+            self._admit(arrivals)
+            finished = self._drop_ended()
+            patience = _PATIENCE.get(self._device.type, 0)
+            while self._active:
+                if finished and patience <= 0:
                     break
-                cache.batch_select_indices(kept)
-                luck = luck.of_rows(kept)
-                chosen, attention, positions = chosen[kept], attention[kept], positions[kept]
-            ids = chosen[:, None]
-            attention = torch.cat([attention, attention.new_ones(len(going), 1)], dim=1)
-            positions = positions[:, -1:] + 1
-        self.model.train(training)
-        self.sampled += sum(len(call.ids) for call in calls)
+                if finished or (self._waiting and len(self._active) < self._most_rows):
+                    if patience <= 0:
+                        break
+                    patience -= 1
+                self._step()
+                finished += self._drop_ended()
+            return finished
+        finally:
+            self.model.train(training)
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    def _note_weights(self) -> None:
+        """Forget what was computed with other weights: torch counts every change of a tensor in place."""
+        now = sum(weight._version for weight in self.model.parameters())  # pyright: ignore[reportPrivateUsage]
+        if now != self._weights:
+            self._weights = now
+            self._cache.forget()
+
+    def _admit(self, arrivals: Sequence[_Call]) -> None:
+        """Read the prompts of `arrivals`, as far as they are new, and sample the first token of each."""
+        if not arrivals:
+            return
+        # Attempts at one question open alike: the first of them is read, the others copy it.
+        openings = {tuple(row.opening) for row in self._cache.rows if row.ids}
+        first: list[_Call] = []
+        alike: list[_Call] = []
+        for call in arrivals:
+            opening = tuple(call.prompt)
+            (alike if opening in openings else first).append(call)
+            openings.add(opening)
+        for wave in (first, alike):
+            start = len(self._active)
+            for call in wave:
+                self._seat(call)
+            self._read(range(start, len(self._active)))
+        self._state = None
+
+    def _seat(self, call: _Call) -> None:
+        """Give `call` the next row, with what is already known of its dialogue in it."""
+        place, cache = len(self._active), self._cache
+        cache.reserve(min(2 * self._most_rows, max(len(cache.rows), place + 1)), len(call.prompt) + 1)
+        continued = [
+            (len(row.ids), row.owner == call.request_id, at)
+            for at, row in enumerate(cache.rows[place:], place)
+            if row.ids and row.ids == call.prompt[: len(row.ids)]
+        ]
+        cache.swap(max(continued)[2] if continued else self._free_row(place), place)
+        row = cache.rows[place]
+        if continued:
+            row.ids = row.ids[: len(call.prompt) - 1]  # the newest token is always read, for what follows it
+        else:
+            row.opening = list(call.prompt)
+            alike = (at for at, other in enumerate(cache.rows) if at != place and other.opening == row.opening)
+            if (source := next(alike, None)) is not None:
+                known = min(_common(cache.rows[source].ids, call.prompt), len(call.prompt) - 1)
+                cache.share(source, place, known)
+        self._clock += 1
+        row.owner, row.used = call.request_id, self._clock
+        call.cached = len(row.ids)
+        self._active.append(call)
+
+    def _free_row(self, place: int) -> int:
+        """A row from `place` on that no dialogue needs: an empty one, a new one, or the one that waits longest."""
+        rows = self._cache.rows
+        free = next((at for at in range(place, len(rows)) if not rows[at].ids), None)
+        if free is None and len(rows) < 2 * self._most_rows:
+            free = len(rows)
+            self._cache.reserve(min(2 * self._most_rows, max(8, 2 * len(rows))), self._cache.capacity)
+        if free is None:
+            free = min(range(place, len(rows)), key=lambda at: rows[at].used)
+        rows[free].ids, rows[free].opening = [], []
+        return free
+
+    def _read(self, places: Sequence[int]) -> None:
+        """Put the new tokens of the prompts at `places` through the model, those of like length together."""
+
+        def fresh(at: int) -> int:
+            return len(self._active[at].prompt) - self._active[at].cached
+
+        most = _PREFILL_TOKENS.get(self._device.type, 2048)
+        together: list[int] = []
+        for at in sorted(places, key=fresh):
+            padded, real = fresh(at) * (len(together) + 1), fresh(at) + sum(map(fresh, together))
+            if together and (padded > most or padded > 1.3 * real):
+                self._read_together(together)
+                together = []
+            together.append(at)
+        if together:
+            self._read_together(together)
+
+    def _read_together(self, places: Sequence[int]) -> None:
+        device, calls = self._device, [self._active[at] for at in places]
+        fresh = [call.prompt[call.cached :] for call in calls]
+        width = max(map(len, fresh))
+        ids = torch.tensor([new + [self._end] * (width - len(new)) for new in fresh], device=device)  # [rows, width]
+        starts = torch.tensor([call.cached for call in calls], device=device)
+        positions = starts[:, None] + torch.arange(width, device=device)  # [rows, width]
+        span = max(call.cached for call in calls) + width
+        self._cache.reserve(len(self._cache.rows), span)
+        last = torch.tensor([len(new) - 1 for new in fresh], device=device)
+        logits = self._forward(torch.tensor(places, device=device), ids, positions, span, last)
+        for at, call in zip(places, calls, strict=True):
+            self._cache.rows[at].ids = list(call.prompt)
+        self._choose(_State.of(calls, device), calls, logits)
+        self.read += sum(map(len, fresh))
+
+    def _forward(self, rows: slice | Tensor, ids: Tensor, positions: Tensor, span: int, last: Tensor | None) -> Tensor:
+        """Logits [rows, V] after the token at `last` [rows] of each of `ids` [rows, width], or after the only one."""
+        self._cache.aim(rows, positions, span)
+        dtype = next(self.model.parameters()).dtype
+        mask: Any = attention_mask(positions, span, dtype)
+        if self._window is not None:
+            mask = {"full_attention": mask, "sliding_attention": sliding_mask(positions, span, dtype, self._window)}
+        keep: Any = 1
+        if last is not None:
+            keep = torch.arange(int(last.min()), ids.shape[1], device=ids.device)
+        logits = self.model(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=self._cache,
+            use_cache=True,
+            logits_to_keep=keep,
+        ).logits
+        if last is None:
+            return logits[:, -1]
+        return logits[torch.arange(len(last), device=ids.device), last - last.min()]
+
+    def _step(self) -> None:
+        """One token for every active call."""
+        count, device = len(self._active), self._device
+        if self._state is None:
+            self._state = _State.of(self._active, device)
+        state, rows = self._state, self._cache.rows
+        span = max(len(row.ids) for row in rows[:count]) + 1
+        self._cache.reserve(len(rows), span)
+        if device.type == "cuda" and self._records:
+            logits = self._replay(state, span)
+        else:
+            logits = self._forward(slice(0, count), state.tokens[:, None], state.positions[:, None], span, None)
+        for row, call in zip(rows, self._active, strict=False):
+            row.ids.append(call.ids[-1])
+        self._choose(state, self._active, logits)
+        self.steps += 1
+
+    def _replay(self, state: "_State", span: int) -> Tensor:
+        """As a step by `_forward`, recorded once per number of rows and span and then replayed."""
+        count = len(self._active)
+        rows = next((size for size in (8, 16, 32) if size >= count), self._most_rows)
+        rows = min(max(rows, count), 2 * self._most_rows)
+        span = -(-span // 512) * 512
+        cache = self._cache
+        cache.reserve(rows, max(span, 1 + max(len(row.ids) for row in cache.rows)))
+        lengths = [len(row.ids) for row in cache.rows[:rows]]  # rows that wait are written behind their end
+        key = rows, span, cache.version
+        if key not in self._graphs:
+            self._graphs = {old: graph for old, graph in self._graphs.items() if old[2] == key[2]}
+            self._graphs[key] = _Graph(self, lengths, span, state.tokens.device)
+        return self._graphs[key].replay(state, lengths[count:])[:count]
+
+    def _choose(self, state: "_State", calls: Sequence[_Call], logits: Tensor) -> None:
+        chosen, logprobs = state.choose(logits)
+        for call, token, logprob in zip(calls, chosen.tolist(), logprobs.tolist(), strict=True):
+            call.ids.append(token)
+            call.logprobs.append(logprob)
+        self.sampled += len(calls)
+
+    def _drop_ended(self) -> list[_Call]:
+        return self._drop([at for at, call in enumerate(self._active) if self._ended(call)])
+
+    def _drop(self, places: Sequence[int]) -> list[_Call]:
+        """Take the calls at `places` out of the active rows; their dialogues stay in the cache, behind those."""
+        dropped: list[_Call] = []
+        for at in reversed(places):
+            last = len(self._active) - 1
+            self._cache.swap(at, last)
+            self._active[at], self._active[last] = self._active[last], self._active[at]
+            dropped.append(self._active.pop())
+        if dropped:
+            self._state = None
+        return dropped
 
     def _ended(self, call: _Call) -> bool:
         call.stopped = call.ids[-1] == self._end or self._completes(call)
@@ -161,49 +362,102 @@ class TorchPolicy:
 
     def _completes(self, call: _Call) -> bool:
         """Whether the newest token completes a stop text; the tail is decoded only where that can be."""
-        hopeful = self._hopeful.get((call.ids[-1], call.stop))
-        if hopeful is None:
+        possible = self._completing.get((call.ids[-1], call.stop))
+        if possible is None:
             # A token that completes a text holds its last letter, unless it is a part of a letter or loses its spaces.
             said = self._codec.decode(call.ids[-1:])
-            hopeful = tuple(word for word in call.stop if word[-1] in said or not "!" <= word[-1] <= "~")
-            self._hopeful[call.ids[-1], call.stop] = hopeful
-        if not hopeful:
+            possible = tuple(word for word in call.stop if word[-1] in said or not "!" <= word[-1] <= "~")
+            self._completing[call.ids[-1], call.stop] = possible
+        if not possible:
             return False
         tail = self._codec.decode(call.ids[-_TAIL:])
-        return any(word in tail for word in hopeful)
+        return any(word in tail for word in possible)
 
 
 @dataclass(frozen=True, slots=True)
-class _Luck:
-    """What decides the tokens of B calls that are answered together."""
+class _State:
+    """Where B calls stand, on the device; it moves on with each token."""
 
+    tokens: Tensor
+    """[B]: the newest token of each."""
+    positions: Tensor
+    """[B]: its position in the dialogue."""
+    drawn: Tensor
+    """[B]: tokens sampled so far."""
     uniforms: Tensor
     """[B, most]: a number in [0, 1) for each token."""
-    heat: Tensor
-    """[B]: temperature, 1 where greedy."""
+    temperature: Tensor
+    """[B]: 1 where greedy."""
     greedy: Tensor
     """[B]."""
 
     @classmethod
-    def of(cls, calls: Sequence[_Call], device: torch.device) -> "_Luck":
-        """As the calls ask for."""
+    def of(cls, calls: Sequence[_Call], device: torch.device) -> "_State":
+        """Of the calls as they are."""
         return cls(
+            torch.tensor([call.ids[-1] if call.ids else 0 for call in calls], device=device),
+            torch.tensor([len(call.prompt) + len(call.ids) - 1 for call in calls], device=device),
+            torch.tensor([len(call.ids) for call in calls], device=device),
             nn.utils.rnn.pad_sequence([call.uniforms for call in calls], batch_first=True).to(device),
             torch.tensor([call.temperature or 1.0 for call in calls], device=device),
             torch.tensor([call.temperature == 0 for call in calls], device=device),
         )
 
-    def of_rows(self, rows: Tensor) -> "_Luck":
-        """Of some of the calls."""
-        return _Luck(self.uniforms[rows], self.heat[rows], self.greedy[rows])
-
-    def choose(self, logits: Tensor, step: int) -> tuple[Tensor, Tensor]:
+    def choose(self, logits: Tensor) -> tuple[Tensor, Tensor]:
         """(the next token of each call, its log-probability), both [B], from [B, V].
 
         By inversion: the first token at which the cumulative probability passes the call's own uniform number.
         """
-        logprobs = (logits.float() / self.heat[:, None]).log_softmax(-1)
-        cumulative = logprobs.exp().cumsum(-1, dtype=torch.float64)
-        drawn = torch.searchsorted(cumulative, self.uniforms[:, step, None] * cumulative[:, -1:], right=True)[:, 0]
+        logprobs = (logits.float() / self.temperature[:, None]).log_softmax(-1)  # [B, V]
+        cumulative = logprobs.exp().cumsum(-1, dtype=torch.float64)  # [B, V]
+        uniforms = self.uniforms.gather(1, self.drawn[:, None])  # [B, 1]
+        drawn = torch.searchsorted(cumulative, uniforms * cumulative[:, -1:], right=True)[:, 0]
         chosen = torch.where(self.greedy, logprobs.argmax(-1), drawn.clamp(max=logits.shape[-1] - 1))
+        self.tokens.copy_(chosen)
+        self.positions.add_(1)
+        self.drawn.add_(1)
         return chosen, logprobs.gather(-1, chosen[:, None])[:, 0]
+
+
+class _Graph:
+    """A decoding step of so many rows, recorded on the GPU: a replay launches its kernels at once."""
+
+    def __init__(self, policy: TorchPolicy, lengths: Sequence[int], span: int, device: torch.device) -> None:
+        rows = slice(0, len(lengths))
+        self._tokens = torch.zeros(len(lengths), dtype=torch.long, device=device)
+        self._positions = torch.tensor(lengths, device=device)
+        forward = policy._forward  # pyright: ignore[reportPrivateUsage]  a part of it
+        aside = torch.cuda.Stream()
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside):
+            forward(rows, self._tokens[:, None], self._positions[:, None], span, None)
+        torch.cuda.current_stream().wait_stream(aside)
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph):
+            self._logits = forward(rows, self._tokens[:, None], self._positions[:, None], span, None)
+
+    def replay(self, state: _State, lengths: Sequence[int]) -> Tensor:
+        """Logits [rows, V]; the rows that are not sampled from write behind their `lengths`, where nobody reads."""
+        count = len(state.tokens)
+        self._tokens[:count] = state.tokens
+        self._positions[:count] = state.positions
+        if lengths:
+            self._positions[count:] = torch.tensor(lengths, device=self._positions.device)
+        self._graph.replay()
+        return self._logits
+
+
+def _common(one: Sequence[int], other: Sequence[int]) -> int:
+    """Tokens that both begin with."""
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
+def _window(model: PreTrainedModel) -> int | None:
+    """The window of the model's sliding layers; None when it has none."""
+    config: Any = model.config.get_text_config()
+    kinds: set[str] = set(getattr(config, "layer_types", None) or ())
+    if unknown := kinds - {"full_attention", "sliding_attention"}:
+        raise ConfigError(
+            f"layers of {', '.join(sorted(unknown))} cannot be sampled from here: serve the model by vLLM"
+        )
+    return int(config.sliding_window) if "sliding_attention" in kinds else None

@@ -1,4 +1,4 @@
-"""`Learner`: a model with its optimiser and its schedule, on any number of ranks."""
+"""`Learner`: a model with its optimizer and its schedule, on any number of ranks."""
 
 # torch is typed in part only; what comes out of this file is typed by hand.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -8,12 +8,14 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
 from torch.distributed.tensor import DTensor
 from torch.optim import AdamW
 
-from questwell.errors import TrainingCollapsed
+from questwell.errors import ConfigError, TrainingCollapsed
+from questwell.training.update import Optimizer, Update
 
 _WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=True, strict=False)
 
@@ -21,25 +23,23 @@ _WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_
 class Learner:
     """Descends the gradient that others left in the model's parameters."""
 
-    def __init__(
-        self, model: nn.Module, *, learning_rate: float, lr_warmup_steps: int = 0, gradient_clip: float = 1.0
-    ) -> None:
+    def __init__(self, model: nn.Module, update: Update, learning_rate: float) -> None:
         """AdamW over the parameters of `model` that learn, without weight decay."""
         self.model = model
-        self._clip = gradient_clip
-        self._optimiser = AdamW(trained(model), lr=learning_rate, weight_decay=0.0)
+        self._clip = update.gradient_clip
+        self._optimizer = make_optimizer(trained(model), learning_rate, update.optimizer)
         self._full_rate = learning_rate
-        self._lr_warmup_steps = lr_warmup_steps
+        self._lr_warmup_steps = update.lr_warmup_steps
         self._ticks = 0
         self._set_rate()
 
     @property
     def learning_rate(self) -> float:
         """Of the next descent."""
-        return float(self._optimiser.param_groups[0]["lr"])
+        return float(self._optimizer.param_groups[0]["lr"])
 
     def descend(self) -> float:
-        """One optimiser step, and the gradient's norm before it was clipped; the gradient is then cleared.
+        """One optimizer step, and the gradient's norm before it was clipped; the gradient is then cleared.
 
         Raises:
             TrainingCollapsed: the gradient is not finite; the model is left as it was.
@@ -51,13 +51,13 @@ class Learner:
                 f"the gradient's norm is {size}: go back to a checkpoint with a lower learning rate, or look for a "
                 "reward that is not finite"
             )
-        self._optimiser.step()
+        self._optimizer.step()
         self.forget()
         return size
 
     def forget(self) -> None:
         """Clear the gradient without a step."""
-        self._optimiser.zero_grad(set_to_none=True)
+        self._optimizer.zero_grad(set_to_none=True)
 
     def tick(self) -> None:
         """Move the learning rate on by a training step."""
@@ -66,14 +66,14 @@ class Learner:
 
     def state(self) -> dict[str, Any]:
         """Weights that learn, moments and schedule, whole and on the CPU; empty on all ranks but the first."""
-        weights, optimiser = get_state_dict(self.model, self._optimiser, options=_WHOLE)
-        return {"weights": weights, "optimiser": optimiser, "ticks": self._ticks}
+        weights, optimizer = get_state_dict(self.model, self._optimizer, options=_WHOLE)
+        return {"weights": weights, "optimiser": optimizer, "ticks": self._ticks}
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Go on from `state`, as each rank has read it whole."""
         set_state_dict(
             self.model,
-            self._optimiser,
+            self._optimizer,
             model_state_dict=state["weights"],
             optim_state_dict=state["optimiser"],
             options=_WHOLE,
@@ -82,8 +82,25 @@ class Learner:
         self._set_rate()
 
     def _set_rate(self) -> None:
-        for group in self._optimiser.param_groups:
+        for group in self._optimizer.param_groups:
             group["lr"] = self._full_rate * min(1.0, (self._ticks + 1) / (self._lr_warmup_steps + 1))
+
+
+def make_optimizer(parameters: list[nn.Parameter], learning_rate: float, kind: Optimizer) -> torch.optim.Optimizer:
+    """AdamW without weight decay; `adamw8bit` keeps its moments in 8 bits.
+
+    Raises:
+        ConfigError: bitsandbytes is not installed.
+    """
+    if kind == "adamw":
+        return AdamW(parameters, lr=learning_rate, weight_decay=0.0)
+    try:
+        from bitsandbytes.optim import AdamW8bit  # pyright: ignore[reportMissingImports]  an extra
+    except ImportError as error:
+        raise ConfigError(
+            "optimizer = adamw8bit needs the extra 'adam8bit': pip install 'questwell[adam8bit]'"
+        ) from error
+    return AdamW8bit(parameters, lr=learning_rate, weight_decay=0.0)
 
 
 def trained(module: nn.Module) -> list[nn.Parameter]:

@@ -112,6 +112,7 @@ def policy_loss(
     clip_low: float = 0.2,
     clip_high: float = 0.2,
     tokens: Tensor | float | None = None,
+    weights: Tensor | None = None,
 ) -> PolicyLoss:
     """PPO's clipped surrogate (Schulman et al. 2017, arXiv:1707.06347, eq. 7), mean over mask-1 tokens.
 
@@ -126,14 +127,27 @@ def policy_loss(
         clip_low: a ratio below 1 - clip_low earns nothing more.
         clip_high: a ratio above 1 + clip_high earns nothing more.
         tokens: the count to divide by when this is only a part of the batch; None counts the mask.
+        weights: of each token's gradient (`sampler_weights`).
     """
     ratio = torch.where(mask.bool(), logp - old_logp, 0.0).exp()
     plain = -advantages * ratio
     clipped = -advantages * ratio.clamp(1 - clip_low, 1 + clip_high)
+    surrogate = torch.maximum(plain, clipped)
+    if weights is not None:
+        surrogate = surrogate * weights
     return PolicyLoss(
-        loss=masked_sum(torch.maximum(plain, clipped), mask) / _count(mask, tokens),
+        loss=masked_sum(surrogate, mask) / _count(mask, tokens),
         clipped=masked_mean((clipped > plain).float(), mask).detach(),
     )
+
+
+def sampler_weights(old_logp: Tensor, sampled_logp: Tensor, cap: float) -> Tensor:
+    """Truncated importance weights min(trainer's / sampler's probability, cap) of each token, without gradient.
+
+    The sampler may compute in another precision, or in another program, than the trainer: then its tokens come from a
+    slightly different policy than the one that is updated.
+    """
+    return (old_logp - sampled_logp).detach().exp().clamp(max=cap)
 
 
 def value_loss(

@@ -1,8 +1,9 @@
-"""What a training step tells of itself. Every name has its meaning here; docs/training.md lists them."""
+"""What a training step reports. Every name has its meaning here; docs/training.md lists them."""
 
 import json
 import math
 import os
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from pydantic import TypeAdapter
 
 from questwell.errors import TrainingError
 from questwell.text.files import read_jsonl
+from questwell.types.episode import Sample
 
 Metrics = Mapping[str, float]
 
@@ -87,3 +89,34 @@ def series(rows: Sequence[Metrics], name: str) -> tuple[list[float], list[float]
 def _line(metrics: Metrics) -> str:
     shown = {key: value if math.isfinite(value) else None for key, value in metrics.items()}
     return json.dumps(shown, allow_nan=False) + "\n"
+
+
+def describe(samples: Sequence[Sample], response_limit: int) -> dict[str, float]:
+    """Metrics of the trajectories themselves."""
+    count = len(samples)
+    rewards = [sample.reward for sample in samples]
+    judged = [sample.correct for sample in samples if sample.correct is not None]
+    groups = [[rewards[row] for row in rows] for rows in _members(samples) if len(rows) > 1]
+    shown = {
+        "reward": statistics.fmean(rewards),
+        "reward_std": statistics.pstdev(rewards),
+        "finished": sum(sample.finished for sample in samples) / count,
+        "searches": sum(sample.searches for sample in samples) / count,
+        "format_errors": sum(sample.format_errors for sample in samples) / count,
+        "response_tokens": sum(len(sample.tokens.response_ids) for sample in samples) / count,
+        "model_tokens": sum(sum(sample.tokens.response_mask) for sample in samples) / count,
+        "truncated": sum(len(sample.tokens.response_ids) > response_limit for sample in samples) / count,
+        "trajectories": float(count),
+    }
+    if judged:
+        shown["accuracy"] = sum(judged) / len(judged)
+    if groups:
+        shown["flat_groups"] = sum(max(group) == min(group) for group in groups) / len(groups)
+    return shown
+
+
+def _members(samples: Sequence[Sample]) -> list[list[int]]:
+    rows: dict[str, list[int]] = {}
+    for row, sample in enumerate(samples):
+        rows.setdefault(sample.group, []).append(row)
+    return list(rows.values())

@@ -9,13 +9,14 @@ off, and the critic has an adapter and a head of its own on the very same weight
 
 import copy
 import warnings
-from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Generator, Iterable
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import cast
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
@@ -41,13 +42,21 @@ class Lora:
 class Actor:
     """The policy, and the frozen policy that it started from."""
 
-    def __init__(self, model: PreTrainedModel, *, lora: Lora | None = None, reference: bool = True) -> None:
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        *,
+        lora: Lora | None = None,
+        reference: bool = True,
+        reference_dtype: torch.dtype | None = None,
+    ) -> None:
         """Train `model` itself, or with `lora` an adapter on it.
 
         Args:
             model: a causal language model; it is changed in place.
             lora: train an adapter.
             reference: keep the initial policy, for the KL divergence from it.
+            reference_dtype: of its weights; None keeps that of `model`.
         """
         quieten(model)
         self.lora = lora
@@ -57,39 +66,36 @@ class Actor:
         else:
             self.model = model
             if reference:
-                self.reference = copy.deepcopy(model).requires_grad_(False).eval()
+                kept = cast(nn.Module, copy.deepcopy(model)).requires_grad_(False).eval()
+                self.reference = cast(PreTrainedModel, kept.to(dtype=reference_dtype))
         self.model.eval()
 
-    def log_probs(self, batch: Batch, temperature: float) -> tuple[Tensor, Tensor]:
-        """(log-probability of each response token, entropy in nats before it), both [B, T]."""
-        logits = self.logits(batch, temperature)
-        return log_probs(logits, batch.response), entropy(logits)
+    def log_probs(self, batch: Batch, temperature: float, where: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """(log-probability of each response token, entropy in nats before it), both [B, T]; 0 outside `where`."""
+        logits = self.logits(batch, temperature, where)
+        where = _everywhere(batch) if where is None else where
+        return spread(log_probs(logits, batch.response[where]), where), spread(entropy(logits), where)
 
-    def logits(self, batch: Batch, temperature: float) -> Tensor:
-        """Before each response token, [B, T, V]."""
-        return logits_of(self.model, batch, temperature)
+    def logits(self, batch: Batch, temperature: float, where: Tensor | None = None) -> Tensor:
+        """Before each response token in `where`, [N, V]."""
+        return logits_of(self.model, batch, temperature, where)
 
-    def reference_log_probs(self, batch: Batch, temperature: float) -> Tensor:
-        """Log-probability of each response token under the initial policy, [B, T].
+    def reference_log_probs(self, batch: Batch, temperature: float, where: Tensor | None = None) -> Tensor:
+        """Log-probability of each response token under the initial policy, [B, T]; 0 outside `where`.
 
         Raises:
             ValueError: no reference was kept.
         """
         if isinstance(self.model, PeftModel):
-            without: AbstractContextManager[object] = self.model.disable_adapter()
+            without: AbstractContextManager[object] = _switched_off(self.model)
             model: nn.Module = self.model
         elif self.reference is not None:
             without, model = nullcontext(), self.reference
         else:
             raise ValueError("this actor keeps no reference policy")
+        where = _everywhere(batch) if where is None else where
         with torch.no_grad(), without:
-            return log_probs(logits_of(model, batch, temperature), batch.response)
-
-    def merged(self, model: nn.Module) -> PreTrainedModel:
-        """`model`, this actor's or a whole copy of it, as one plain model; an adapter is folded in, in a copy."""
-        if isinstance(model, PeftModel):
-            return cast(PreTrainedModel, copy.deepcopy(model).merge_and_unload())
-        return cast(PreTrainedModel, model)
+            return spread(log_probs(logits_of(model, batch, temperature, where), batch.response[where]), where)
 
 
 class Critic(nn.Module):
@@ -121,7 +127,8 @@ class Critic(nn.Module):
         ).last_hidden_state
         width = batch.mask.shape[1]
         with torch.autocast(hidden.device.type, enabled=False):
-            return self.head(hidden[:, -width - 1 : -1].float()).squeeze(-1)
+            read = hidden[:, -width - 1 : -1].float().flatten(0, 1)  # [B * T, hidden]
+            return self.head(read).view(len(batch), width)
 
 
 def adapted(model: PreTrainedModel, lora: Lora) -> PeftModel:
@@ -130,6 +137,22 @@ def adapted(model: PreTrainedModel, lora: Lora) -> PeftModel:
         torch.manual_seed(lora.seed)
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)  # peft 0.21 on transformers 5
         return cast(PeftModel, get_peft_model(model, lora.config()))
+
+
+@contextmanager
+def _switched_off(model: PeftModel) -> Generator[None]:
+    """The model without its adapter. peft's own switch also freezes the adapter.
+
+    FSDP2 would take a frozen one for untrained if it saw the model so first, and reduce its gradients in bfloat16.
+    """
+    layers = [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
+    for layer in layers:
+        layer._disable_adapters = True  # pyright: ignore[reportPrivateUsage]
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer._disable_adapters = False  # pyright: ignore[reportPrivateUsage]
 
 
 def quieten(model: nn.Module) -> None:
@@ -147,14 +170,38 @@ def layers(model: nn.Module) -> Iterable[nn.Module]:
     return [module for module in model.modules() if type(module).__name__ in names]
 
 
-def logits_of(model: nn.Module, batch: Batch, temperature: float) -> Tensor:
-    """Before each response token, [B, T, V]."""
-    output = model(
-        input_ids=batch.ids,
-        attention_mask=batch.attention,
-        position_ids=batch.positions,
-        use_cache=False,
-        logits_to_keep=batch.mask.shape[1] + 1,
-    )
-    logits: Tensor = output.logits[:, :-1]  # the last one predicts what comes after the response
+def logits_of(model: nn.Module, batch: Batch, temperature: float, where: Tensor | None = None) -> Tensor:
+    """Before each response token in `where` [B, T] (bool, by default every one), row by row: [N, V].
+
+    Only they go through the vocabulary's matrix, which for a small model is most of a pass.
+    """
+    chosen = _everywhere(batch) if where is None else where.bool()
+    # the hidden state before the first response token up to the last one, which predicts what comes after it: not kept
+    at = torch.cat([chosen, torch.zeros_like(chosen[:, :1])], dim=1)  # [B, T + 1]
+    inner = model.get_base_model() if isinstance(model, PeftModel) else model
+    head = cast(nn.Module, cast(PreTrainedModel, inner).get_output_embeddings())
+
+    def select(_: nn.Module, given: tuple[Tensor, ...]) -> tuple[Tensor]:
+        return (given[0][at],)  # [N, hidden]
+
+    handle = head.register_forward_pre_hook(select)
+    try:
+        logits: Tensor = model(
+            input_ids=batch.ids,
+            attention_mask=batch.attention,
+            position_ids=batch.positions,
+            use_cache=False,
+            logits_to_keep=batch.mask.shape[1] + 1,
+        ).logits
+    finally:
+        handle.remove()
     return logits if temperature == 1 else logits / temperature  # a copy of the largest tensor of all
+
+
+def spread(values: Tensor, where: Tensor) -> Tensor:
+    """`values` [N] at their places in `where` [B, T], 0 elsewhere: [B, T]."""
+    return torch.zeros(where.shape, dtype=values.dtype, device=values.device).masked_scatter(where, values)
+
+
+def _everywhere(batch: Batch) -> Tensor:
+    return torch.ones_like(batch.mask, dtype=torch.bool)

@@ -18,7 +18,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
-from questwell.training.policy import layers
+from questwell.training.policy import Critic, layers
 
 _T = TypeVar("_T")
 
@@ -26,12 +26,15 @@ _T = TypeVar("_T")
 class Ranks:
     """A process among its peers."""
 
-    def __init__(self, device: torch.device) -> None:
-        """Join the peers that torchrun started, if it did."""
+    def __init__(self, device: torch.device, *, alone: bool = False) -> None:
+        """Join the peers that torchrun started, if it did; `alone` has none whatever it started."""
         self.device = device
-        self.count = int(os.environ.get("WORLD_SIZE", "1"))
-        _join(device)
+        self.count = 1 if alone else int(os.environ.get("WORLD_SIZE", "1"))
+        if not alone:
+            _join(device)
         self.rank = dist.get_rank() if self.count > 1 else 0
+        self.sharded = not alone and dist.is_initialized()
+        """Whether models are sharded: also by a single process, when it has joined a group of one."""
 
     @property
     def first(self) -> bool:
@@ -39,33 +42,20 @@ class Ranks:
         return self.rank == 0
 
     def shard(self, model: nn.Module, *, half: bool) -> None:
-        """Spread the weights of `model` over the ranks, layer by layer (FSDP2); `half` computes in bfloat16."""
-        if self.count == 1:
+        """Spread the weights of `model` over the ranks, layer by layer (FSDP2); `half` computes in bfloat16.
+
+        A critic's head computes in float32 whatever its backbone does, so it is gathered apart from it.
+        """
+        if not self.sharded:
             return
         precision = MixedPrecisionPolicy(torch.bfloat16, torch.float32) if half else MixedPrecisionPolicy()
         for layer in layers(model):
             fully_shard(layer, mp_policy=precision)
-        fully_shard(model, mp_policy=precision)
-
-    def share(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """(the rank's own share of `rows`, 1 or 0 for each of them), as long on every rank.
-
-        All ranks must call a sharded model equally often, so a share that is short repeats a row, with weight 0.
-        """
-        longest = -(-len(rows) // self.count)
-        mine = rows[self.rank :: self.count]
-        weights = torch.ones(longest, device=rows.device)
-        weights[len(mine) :] = 0.0
-        filled = rows[:1].expand(longest - len(mine))
-        return torch.cat([mine, filled]), weights
-
-    def collect(self, values: Tensor, rows: int) -> Tensor:
-        """The whole [rows, ...] tensor, of which each rank holds `values` for its `share` of `arange(rows)`."""
-        if self.count == 1:
-            return values
-        parts = [torch.empty_like(values) for _ in range(self.count)]
-        dist.all_gather(parts, values.contiguous())
-        return torch.stack(parts, dim=1).flatten(0, 1)[:rows]
+        if isinstance(model, Critic):
+            fully_shard(model.backbone, mp_policy=precision)
+            fully_shard(model.head, mp_policy=MixedPrecisionPolicy(torch.float32, torch.float32))
+        else:
+            fully_shard(model, mp_policy=precision)
 
     def sum(self, values: Tensor) -> Tensor:
         """The sum over the ranks."""

@@ -19,17 +19,18 @@ from questwell.training.conftest import made_up, tiny
 from questwell.training.learner import trained
 from questwell.training.metrics import MEANINGS
 from questwell.training.policy import Lora
-from questwell.training.trainer import Options, Trainer
+from questwell.training.trainer import Trainer
+from questwell.training.update import Update
 from questwell.types.episode import Sample
 from questwell.types.trajectory import Role
 
 ALGORITHMS: list[Algorithm] = [PPO(gae_lambda=0.9), GRPO(), Reinforce()]
 each_algorithm = pytest.mark.parametrize("algorithm", ALGORITHMS, ids=lambda algorithm: type(algorithm).__name__)
 each_way = pytest.mark.parametrize("lora", [None, Lora(4, 8)], ids=["all weights", "lora"])
-OPTIONS = Options(learning_rate=3e-3, critic_learning_rate=3e-3, minibatches=2, kl_coefficient=0.01)
+OPTIONS = Update(learning_rate=3e-3, critic_learning_rate=3e-3, minibatches=2, kl_coefficient=0.01)
 
 
-def trainer(algorithm: Algorithm, options: Options = OPTIONS, lora: Lora | None = None) -> Trainer:
+def trainer(algorithm: Algorithm, options: Update = OPTIONS, lora: Lora | None = None) -> Trainer:
     return Trainer(tiny(), {Role.SOLVER: algorithm}, options, lora=lora)
 
 
@@ -278,7 +279,7 @@ def test_a_single_descent_needs_no_look_beforehand(
     for looks in (False, True):
         learner = trainer(GRPO(), options, lora)
         if looks:
-            monkeypatch.setattr(Trainer, "_descends_once", property(lambda _: False))
+            monkeypatch.setattr(Update, "descends_once", property(lambda _: False))
         else:
             monkeypatch.setattr(learner.actor, "log_probs", None)  # not called
         seen.append([learner.update(samples), learner.update(samples)][1])
@@ -306,7 +307,7 @@ def test_a_charge_in_the_reward_is_known_before_the_only_descent(monkeypatch: py
         learner.update(made_up(8))  # from here on the policy is not the reference
         learner.update(made_up(8))
         weights.append(torch.cat([weight.detach().flatten() for weight in trained(learner.actor.model)]))
-        monkeypatch.setattr(Trainer, "_descends_once", property(lambda _: False))
+        monkeypatch.setattr(Update, "descends_once", property(lambda _: False))
     assert torch.allclose(weights[0], weights[1], atol=1e-5)
 
 

@@ -19,6 +19,9 @@ from questwell.training import losses
 from questwell.training.batch import collate
 from questwell.training.learner import Learner
 from questwell.training.policy import Lora, adapted, logits_of, quieten
+from questwell.training.prepare import passes
+from questwell.training.ranks import Ranks
+from questwell.training.update import Update
 from questwell.types.trajectory import TokenView, Turn
 
 
@@ -90,7 +93,7 @@ def warm_start(
     """
     quieten(start.model)
     model: nn.Module = adapted(start.model, lora) if lora else start.model
-    learner = Learner(model, learning_rate=how.learning_rate, lr_warmup_steps=how.lr_warmup_steps)
+    learner = Learner(model, Update(lr_warmup_steps=how.lr_warmup_steps), how.learning_rate)
     order = torch.Generator().manual_seed(how.seed)
     waiting: list[int] = []
     for step in range(1, how.steps + 1):
@@ -108,11 +111,12 @@ def _learn(model: nn.Module, views: Sequence[TokenView], learner: Learner, pad: 
     batch = collate(views, pad, device)
     tokens = batch.mask.sum()
     total = 0.0
-    for at in torch.arange(len(batch), device=device).split(max(1, micro_tokens // batch.ids.shape[1])):
-        part = batch.rows(at)
+    for one in passes(batch, torch.arange(len(batch), device=device), micro_tokens, Ranks(device, alone=True)):
+        part = batch.rows(one.rows)
+        where = part.mask.bool()
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            logp = losses.log_probs(logits_of(model, part, 1.0), part.response)
-        loss = -losses.masked_sum(logp, part.mask) / tokens
+            logits = logits_of(model, part, 1.0, where)  # [N, V]
+        loss = -losses.log_probs(logits, part.response[where]).sum() / tokens
         loss.backward()
         total += float(loss.detach())
     learner.descend()

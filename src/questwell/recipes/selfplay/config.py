@@ -14,7 +14,9 @@ from questwell.games.ssp_rewards import Payment, Payments
 from questwell.recipes.corpus.index import IndexConfig
 from questwell.recipes.runs.agents import MaybeModel, Model
 from questwell.recipes.runs.config import Renamed, Values, nearest
+from questwell.recipes.runs.learning import LearningConfig, settle
 from questwell.recipes.runs.spending import SPENDING_MAY_CHANGE, SpendingConfig
+from questwell.training.update import default_learning_rate
 from questwell.types.game import AnswerType
 
 TOY = "toy"
@@ -43,7 +45,7 @@ def _split(value: object) -> object:
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
-class Config(SpendingConfig, IndexConfig):
+class Config(LearningConfig, SpendingConfig, IndexConfig):
     """What a run of `selfplay` does. The defaults are the paper's rules at a size for one machine."""
 
     renamed: ClassVar[Mapping[str, Renamed]] = {
@@ -118,22 +120,18 @@ class Config(SpendingConfig, IndexConfig):
     """What the proposer's reward is compared with: none (paper), batch, hops (as many), group (one answer's; GRPO)."""
     proposals: int = Field(default=1, ge=1)
     """Proposals an answer; batch counts all of them."""
-    learning_rate: float = Field(default=1e-6, gt=0)
-    """Of the policy."""
+    learning_rate: float | None = Field(default=None, gt=0)
+    """Learning rate of the policy; by default 1e-6 for all weights and 1e-4 for an adapter."""
     lr_warmup_steps: int = Field(default=5, ge=0)
     """Steps over which the learning rate rises linearly from 0."""
     clip_low: float = Field(default=0.2, gt=0)
-    """PPO's clip below 1."""
+    """Lower clip range of the probability ratio."""
     clip_high: float = Field(default=0.285, gt=0)
-    """PPO's clip above 1."""
+    """Upper clip range of the probability ratio."""
     kl_coefficient: float = Field(default=0.01, ge=0)
-    """Weight of the divergence from the initial policy, in the loss (low-variance estimator)."""
+    """Weight of the KL divergence from the initial policy, in the loss (low-variance estimator)."""
     minibatches: int = Field(default=2, ge=1)
-    """Optimiser steps an update."""
-    lora_rank: int = Field(default=0, ge=0)
-    """Train an adapter of this rank; 0 trains all weights."""
-    dtype: Literal["float32", "bfloat16"] | None = None
-    """Precision of the frozen weights under an adapter; by default bfloat16 on a GPU and float32 on a CPU."""
+    """Optimizer steps per update."""
     response_limit: int = Field(default=8192, ge=1)
     """Tokens of a trajectory that are trained on."""
 
@@ -156,6 +154,12 @@ class Config(SpendingConfig, IndexConfig):
     """Checkpoints kept."""
     stop_on_alarm: bool = False
     """Stop when a step raises an alarm of collapse."""
+
+    @model_validator(mode="after")
+    def _defaults(self) -> Self:
+        """Write down a default that depends on another key, so that the run saves it."""
+        settle(self, "learning_rate", self.learning_rate or default_learning_rate(self.lora_rank))
+        return self
 
     @field_validator("hops")
     @classmethod
@@ -218,6 +222,11 @@ MAY_CHANGE: Mapping[str, str] = {
     "save_every": "changes what a kill costs",
     "keep": "changes disk space only",
     "stop_on_alarm": "changes when the run stops only",
+    "micro_tokens": "changes memory and speed; results to rounding",
+    "checkpointing": "changes memory and speed",
+    "rollout_rows": "changes memory and speed; results to rounding",
+    "device": "results to rounding",
+    "fit": "what it chose is saved",
     **SPENDING_MAY_CHANGE,
     "corpus": "its snapshot is compared instead",
     "index": "its snapshot is compared instead",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
@@ -22,12 +22,14 @@ from questwell.llm.client import LLM
 from questwell.llm.connect import ConnectOptions, connect
 from questwell.recipes.corpus.index import IndexProgress, open_index
 from questwell.recipes.runs.extras import check_extra
+from questwell.recipes.runs.learning import learning_values
 from questwell.recipes.selfplay.config import TOY, Config
 from questwell.recipes.selfplay.world import HeldOut, World
 from questwell.scoring.exact import AnswerJudge, ExactJudge
 from questwell.scoring.judge import Judge
 from questwell.text.files import read_jsonl
 from questwell.toy.world import PROMPTS as TOY_PROMPTS
+from questwell.training.update import Update
 from questwell.types.trajectory import Role
 
 if TYPE_CHECKING:
@@ -87,7 +89,7 @@ def open_setup(config: Config, folder: Path, index_progress: IndexProgress | Non
     else:
         from questwell.llm.pretrained import best_device, dtype_of, load
 
-        device = best_device()
+        device = config.device or best_device()
         start = load(config.model, device=device, dtype=dtype_of(config.dtype, device, config.lora_rank))
     return Setup(
         make_trainer(config, start),
@@ -121,7 +123,7 @@ def make_trainer(config: Config, start: "Pretrained") -> "Trainer":
     from questwell.training.algorithms.grpo import GRPO
     from questwell.training.algorithms.reinforce import Baseline, Reinforce
     from questwell.training.policy import Lora
-    from questwell.training.trainer import Options, Trainer
+    from questwell.training.trainer import Trainer
 
     baselines: dict[str, Baseline] = {"none": "none", "batch": "batch", "hops": "stratum"}
     algorithms: dict[Role, Algorithm] = {
@@ -130,20 +132,11 @@ def make_trainer(config: Config, start: "Pretrained") -> "Trainer":
             GRPO() if config.proposer_baseline == "group" else Reinforce(baselines[config.proposer_baseline])
         ),
     }
-    options = Options(
-        learning_rate=config.learning_rate,
-        lr_warmup_steps=config.lr_warmup_steps * config.updates,
-        minibatches=config.minibatches,
-        clip_low=config.clip_low,
-        clip_high=config.clip_high,
-        kl_coefficient=config.kl_coefficient,
-        kl_in="loss",
-        temperature=config.temperature,
-        response_limit=config.response_limit,
-        seed=config.seed,
-    )
+    values = learning_values(config, Update)
+    values |= {"lr_warmup_steps": config.lr_warmup_steps * config.updates, "kl_in": "loss"}
+    update = Update(**cast(dict[str, Any], values))
     lora = Lora(config.lora_rank, 2 * config.lora_rank) if config.lora_rank else None
-    return Trainer(start, algorithms, options, lora=lora)
+    return Trainer(start, algorithms, update, lora=lora)
 
 
 def make_players(config: Config, prompts: Prompts, *, judged: bool) -> Players:

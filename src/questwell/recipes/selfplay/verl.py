@@ -149,6 +149,10 @@ def _refuse(config: Config) -> None:
         "proposer_baseline": config.proposer_baseline != "none",
         "proposals": config.proposals > 1,
         "stop_on_alarm": config.stop_on_alarm,
+        "fit": config.fit,
+        "optimizer": config.optimizer != "adamw",
+        "micro_tokens": "micro_tokens" in config.model_fields_set,
+        "rollout_rows": "rollout_rows" in config.model_fields_set,
         "dtype": config.dtype is not None,
         **{key: getattr(config, key) is not None for key in ("max_cost", "max_tokens", "max_minutes")},
     }
@@ -178,6 +182,7 @@ def _values(config: Config) -> dict[str, object]:
         f"{_ACTOR}.use_kl_loss": config.kl_coefficient > 0,
         f"{_ACTOR}.kl_loss_coef": config.kl_coefficient,
         **({"actor_rollout_ref.model.lora_rank": rank, "actor_rollout_ref.model.lora_alpha": 2 * rank} if rank else {}),
+        "actor_rollout_ref.model.enable_gradient_checkpointing": config.checkpointing,
         "trainer.save_freq": config.save_every,
         "trainer.max_actor_ckpt_to_keep": config.keep,
         "trainer.test_freq": config.eval_every if looks else -1,

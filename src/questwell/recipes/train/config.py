@@ -10,10 +10,12 @@ from questwell.recipes.corpus.index import Corpus
 from questwell.recipes.corpus.search import SearchConfig
 from questwell.recipes.runs.agents import Model
 from questwell.recipes.runs.config import MayBePath, Renamed, Values
+from questwell.recipes.runs.learning import LearningConfig, settle
 from questwell.scoring.rewards import RewardKind
+from questwell.training.update import default_critic_learning_rate, default_learning_rate
 
 
-class TrainConfig(SearchConfig):
+class TrainConfig(LearningConfig, SearchConfig):
     """What a training run does."""
 
     renamed: ClassVar[Mapping[str, Renamed]] = {
@@ -58,12 +60,12 @@ class TrainConfig(SearchConfig):
     response_limit: int = Field(default=2048, ge=1)
     """Tokens of an attempt after its prompt that are trained on."""
     temperature: float = Field(default=1.0, gt=0, le=2)
-    """Of sampling."""
+    """Sampling temperature."""
 
-    learning_rate: float = Field(default=1e-6, gt=0)
-    """Of the actor."""
-    critic_learning_rate: float = Field(default=1e-5, gt=0)
-    """Of the critic (ppo)."""
+    learning_rate: float | None = Field(default=None, gt=0)
+    """Learning rate of the actor; by default 1e-6 for all weights and 1e-4 for an adapter."""
+    critic_learning_rate: float | None = Field(default=None, gt=0)
+    """Learning rate of the critic (ppo); by default 1e-5 for all weights and 1e-4 for an adapter."""
     lr_warmup_steps: int = Field(default=0, ge=0)
     """Steps over which the learning rates rise linearly from 0."""
     critic_warmup_steps: int = Field(default=0, ge=0)
@@ -71,40 +73,31 @@ class TrainConfig(SearchConfig):
     epochs: int = Field(default=1, ge=1)
     """Passes over a step's attempts."""
     minibatches: int = Field(default=1, ge=1)
-    """Optimiser steps a pass."""
+    """Optimizer steps per pass over the attempts."""
     clip_low: float = Field(default=0.2, gt=0, lt=1)
-    """How far the probability of a token may fall in a step before its gradient is cut off."""
+    """Lower clip range of the probability ratio."""
     clip_high: float = Field(default=0.2, gt=0)
-    """How far it may rise."""
+    """Upper clip range of the probability ratio."""
     value_clip: float | None = Field(default=0.5, gt=0)
-    """How far a value may move in a step before its gradient is cut off (ppo)."""
+    """Clip range of the critic's values per step (ppo)."""
     gradient_clip: float = Field(default=1.0, gt=0)
     """Largest norm of a gradient."""
     kl_coefficient: float = Field(default=0.001, ge=0)
-    """Price of diverging from the initial policy; 0 keeps no reference."""
-    kl_in: Literal["reward", "loss"] = "reward"
-    """Where it is charged."""
+    """Weight of the KL divergence from the initial policy; 0 keeps no reference."""
+    kl_in: Literal["reward", "loss"] | None = None
+    """Whether the KL penalty goes into the reward or the loss; by default the loss for grpo, else the reward."""
+    sampler_ratio_cap: float | None = Field(default=2.0, ge=1)
+    """Largest weight of a token when correcting for the sampler's lower precision (truncated importance sampling)."""
     entropy_coefficient: float = Field(default=0.0, ge=0)
-    """Bonus for entropy."""
+    """Weight of the entropy bonus."""
     gamma: float = Field(default=1.0, gt=0, le=1)
-    """Discount a token (ppo)."""
+    """Discount per token (ppo)."""
     gae_lambda: float = Field(default=1.0, ge=0, le=1)
     """Lambda of GAE (ppo)."""
     scale: bool = True
     """Divide by the group's standard deviation (grpo)."""
     baseline: Literal["none", "batch", "stratum"] = "batch"
     """What is subtracted (reinforce): nothing, the batch's mean, or the mean of questions of the same kind."""
-
-    lora_rank: int = Field(default=0, ge=0)
-    """Rank of an adapter to train in place of all weights; 0 trains all."""
-    dtype: Literal["float32", "bfloat16"] | None = None
-    """Precision of the frozen weights under an adapter; by default bfloat16 on a GPU and float32 on a CPU."""
-    device: str = ""
-    """cpu or cuda; by default the GPU where there is one."""
-    micro_tokens: int = Field(default=8192, ge=1)
-    """Tokens of one pass, padding included; smaller takes less memory."""
-    checkpointing: bool = False
-    """Compute activations again in the backward pass: less memory, a third more time."""
 
     warm_start_steps: int = Field(default=0, ge=0)
     """Steps of supervised learning before the first update (SFT)."""
@@ -133,6 +126,15 @@ class TrainConfig(SearchConfig):
     """Alarm: share of attempts cut at response_limit, above."""
     max_kl: float | None = Field(default=1.0, gt=0)
     """Alarm: divergence from the initial policy in nats a token, above."""
+
+    @model_validator(mode="after")
+    def _defaults(self) -> Self:
+        """Write down defaults that depend on other keys, so that the run saves them."""
+        settle(self, "learning_rate", self.learning_rate or default_learning_rate(self.lora_rank))
+        critic = default_critic_learning_rate(self.lora_rank)
+        settle(self, "critic_learning_rate", self.critic_learning_rate or critic)
+        settle(self, "kl_in", self.kl_in or ("loss" if self.algorithm == "grpo" else "reward"))
+        return self
 
     @property
     def toy(self) -> bool:
@@ -178,6 +180,8 @@ MAY_CHANGE: Mapping[str, str] = {
     "tensorboard": "changes no result",
     "micro_tokens": "changes memory and speed; results to rounding",
     "checkpointing": "changes memory and speed",
+    "rollout_rows": "changes memory and speed; results to rounding",
+    "fit": "what it chose is saved",
     "device": "results to rounding",
     "stop_on_alarm": "whether to stop",
     "min_finished": "an alarm",

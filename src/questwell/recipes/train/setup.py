@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from questwell.agents.judging import judge_opening
 from questwell.agents.prompts import Prompts
@@ -19,19 +19,21 @@ from questwell.llm.connect import connect
 from questwell.recipes.corpus.index import IndexProgress, open_index
 from questwell.recipes.corpus.search import open_elsewhere
 from questwell.recipes.runs.extras import check_extra
+from questwell.recipes.runs.learning import learning_values
 from questwell.recipes.train.config import TrainConfig
 from questwell.recipes.train.data import read_demonstrations, read_questions
 from questwell.retrieval.retriever import Retriever
 from questwell.scoring.judge import Judge
 from questwell.scoring.rewards import JudgeReward, MatchReward, Reward, RewardKind
 from questwell.toy.world import PROMPTS, ToyWorld, walk
+from questwell.training.update import Update
 from questwell.types.evaluation import Question
 from questwell.types.trajectory import Role
 
 if TYPE_CHECKING:
     from questwell.llm.pretrained import Dtype, Pretrained
     from questwell.training.algorithms import Algorithm
-    from questwell.training.trainer import Options, Trainer
+    from questwell.training.trainer import Trainer
 
 _ERROR_RATE = 0.2
 """Share of wrong searches in the toy's demonstrations: its policy begins right in about half of its attempts."""
@@ -138,33 +140,12 @@ def make_trainer(config: TrainConfig, start: "Pretrained") -> "Trainer":
     from questwell.training.trainer import Trainer
 
     lora = Lora(config.lora_rank, 2 * config.lora_rank, config.seed) if config.lora_rank else None
-    return Trainer(start, {Role.SOLVER: make_algorithm(config)}, make_options(config), lora=lora)
+    return Trainer(start, {Role.SOLVER: make_algorithm(config)}, make_update(config), lora=lora)
 
 
-def make_options(config: TrainConfig) -> "Options":
-    """How updates are made."""
-    from questwell.training.trainer import Options
-
-    return Options(
-        learning_rate=config.learning_rate,
-        critic_learning_rate=config.critic_learning_rate,
-        lr_warmup_steps=config.lr_warmup_steps,
-        critic_warmup_steps=config.critic_warmup_steps,
-        epochs=config.epochs,
-        minibatches=config.minibatches,
-        clip_low=config.clip_low,
-        clip_high=config.clip_high,
-        value_clip=config.value_clip,
-        kl_coefficient=config.kl_coefficient,
-        kl_in=config.kl_in,
-        entropy_coefficient=config.entropy_coefficient,
-        gradient_clip=config.gradient_clip,
-        temperature=config.temperature,
-        response_limit=config.response_limit,
-        micro_tokens=config.micro_tokens,
-        checkpointing=config.checkpointing,
-        seed=config.seed,
-    )
+def make_update(config: TrainConfig) -> Update:
+    """How updates are made: the keys of the config that have the same name."""
+    return Update(**cast(dict[str, Any], learning_values(config, Update)))
 
 
 def _toy_means(config: TrainConfig, folder: Path, warming: OnWarmStart) -> TrainSetup:

@@ -6,6 +6,8 @@ from typing import Protocol
 
 from torch import Tensor
 
+from questwell.training.update import KlIn
+
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
@@ -39,6 +41,11 @@ class Algorithm(Protocol):
     @property
     def needs_critic(self) -> bool:
         """Whether `Outcomes.values` must be there."""
+        ...
+
+    @property
+    def kl_in(self) -> KlIn:
+        """Where the divergence from the initial policy belongs unless the user says otherwise."""
         ...
 
     def credit(self, outcomes: Outcomes) -> Credit:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from questwell.training.algorithms import Credit, Outcomes
+from questwell.training.update import KlIn
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,11 @@ class GRPO:
         """No."""
         return False
 
+    @property
+    def kl_in(self) -> KlIn:
+        """In the loss, as in the paper and in verl: in the reward it would be noise that is all a flat group has."""
+        return "loss"
+
     def credit(self, outcomes: Outcomes) -> Credit:
         """The same advantage for all of a trajectory's tokens."""
         relative = grpo(outcomes.rewards.sum(dim=1), outcomes.groups, scale=self.scale)
@@ -37,12 +43,12 @@ class GRPO:
 def grpo(rewards: Tensor, groups: Sequence[str], *, scale: bool = True) -> Tensor:
     """[B]: each reward less its group's mean, over the group's unbiased standard deviation + 1e-6 if `scale`.
 
-    Groups are equal ids, in any order.
+    Groups are equal ids, in any order. Equal rewards are exactly 0.
     """
     relative = torch.zeros_like(rewards)
     for rows in members(groups):
         group = rewards[rows]
-        if len(rows) > 1:
+        if len(rows) > 1 and not bool((group == group[0]).all()):  # rounding of the mean is no advantage
             relative[rows] = (group - group.mean()) / (group.std() + 1e-6 if scale else 1.0)
     return relative
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from questwell.training.algorithms import Credit, Outcomes
 from questwell.training.losses import whiten
+from questwell.training.update import KlIn
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,11 @@ class PPO:
     def needs_critic(self) -> bool:
         """Yes."""
         return True
+
+    @property
+    def kl_in(self) -> KlIn:
+        """In the reward, as in Search-R1."""
+        return "reward"
 
     def credit(self, outcomes: Outcomes) -> Credit:
         """Whitened advantages, and the returns that the critic learns."""

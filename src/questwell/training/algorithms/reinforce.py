@@ -15,6 +15,7 @@ from torch import Tensor
 
 from questwell.training.algorithms import Credit, Outcomes
 from questwell.training.algorithms.grpo import members
+from questwell.training.update import KlIn
 
 Baseline = Literal["none", "batch", "stratum"]
 
@@ -29,6 +30,11 @@ class Reinforce:
     def needs_critic(self) -> bool:
         """No."""
         return False
+
+    @property
+    def kl_in(self) -> KlIn:
+        """In the reward, as in verl's REINFORCE."""
+        return "reward"
 
     def credit(self, outcomes: Outcomes) -> Credit:
         """Rewards to come at each token, less the mean total reward of those that the baseline names."""

@@ -1,0 +1,39 @@
+"""The keys that every verb that trains has: adapter, precision, memory and speed."""
+
+from dataclasses import fields
+from typing import Literal, cast
+
+from pydantic import Field
+
+from questwell.recipes.runs.config import RecipeConfig
+
+
+class LearningConfig(RecipeConfig):
+    """Which weights are trained, in what precision, in how much memory."""
+
+    lora_rank: int = Field(default=0, ge=0)
+    """Rank of an adapter to train instead of all weights; 0 trains all."""
+    dtype: Literal["float32", "bfloat16"] | None = None
+    """Precision of the frozen weights under an adapter; by default bfloat16 on a GPU and float32 on a CPU."""
+    device: str = ""
+    """cpu or cuda; by default the GPU where there is one."""
+    micro_tokens: int = Field(default=8192, ge=1)
+    """Tokens of one pass, padding included; fewer take less memory."""
+    checkpointing: bool = False
+    """Compute activations again in the backward pass: less memory, a third more time."""
+    optimizer: Literal["adamw", "adamw8bit"] = "adamw"
+    """adamw, or adamw8bit: its moments in 8 bits, a quarter of the memory (extra adam8bit)."""
+    rollout_rows: int = Field(default=64, ge=1)
+    """Dialogues sampled side by side."""
+    fit: bool = False
+    """Choose checkpointing, micro_tokens and lora_rank so that the run fits the device, unless you give them."""
+
+
+def settle(config: RecipeConfig, key: str, value: object) -> None:
+    """Write down a default that depends on other keys while `config` is made; it does not count as given."""
+    cast(dict[str, object], config.__dict__)[key] = value
+
+
+def learning_values(config: LearningConfig, update: type) -> dict[str, object]:
+    """The values of those keys of `config` that are fields of `update`."""
+    return {key: getattr(config, key) for key in (field.name for field in fields(update)) if hasattr(config, key)}

@@ -1,0 +1,115 @@
+"""`Placement`: actor, critic, reference and the sampler's copy on this process's device, in the precision of each."""
+
+# torch is typed in part only; what comes out of this file is typed by hand.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+import copy
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from peft import PeftModel
+from peft.tuners.lora import LoraLayer
+from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
+from transformers import PreTrainedModel
+
+from questwell.llm.pretrained import Dtype, Pretrained
+from questwell.training.policy import Actor, Critic, Lora
+from questwell.training.ranks import Ranks
+from questwell.training.update import Update
+
+
+class Placement:
+    """The models of one trainer."""
+
+    def __init__(
+        self, start: Pretrained, update: Update, *, critic: bool, lora: Lora | None, compute: Dtype | None = None
+    ) -> None:
+        """Place the models that start from `start`; its model is changed in place.
+
+        Args:
+            start: the initial policy.
+            update: whether there is a reference, and whether activations are computed again.
+            critic: whether there is one.
+            lora: train adapters.
+            compute: precision of the passes; by default bfloat16 on a GPU and float32 on a CPU.
+        """
+        device = start.model.device
+        self.start = start
+        self.ranks = Ranks(device)
+        self.compute: Dtype = compute or ("bfloat16" if device.type == "cuda" else "float32")
+        half = self.compute == "bfloat16"
+        plain = copy.deepcopy(start.model).requires_grad_(False) if lora else None
+
+        # The critic comes first: the actor changes the model that both start from.
+        self.critic = Critic(start.model, lora=lora) if critic else None
+        self.actor = Actor(
+            start.model,
+            lora=lora,
+            reference=update.kl_coefficient > 0,
+            reference_dtype=torch.bfloat16 if half else None,
+        )
+        if plain is None:
+            plain = cast(PreTrainedModel, self.actor.model)
+            if self.ranks.sharded or half:
+                dtype = torch.bfloat16 if half else torch.float32
+                plain = cast(PreTrainedModel, cast(nn.Module, copy.deepcopy(plain)).requires_grad_(False).to(dtype))
+        self.sampler: PreTrainedModel = plain
+        """A plain model, the adapter merged in; the actor itself where it can be."""
+        for model in (self.actor.model, self.actor.reference, self.critic):
+            if model is None:
+                continue
+            if update.checkpointing and model is not self.actor.reference:
+                _recompute_activations(model)
+            self.ranks.shard(model, half=half)
+
+    def precision(self) -> AbstractContextManager[object]:
+        """The context of one forward pass.
+
+        Each pass has its own: autocast keeps its casts of the weights until its context ends, so one context around
+        several descents would compute all but the first with stale weights. FSDP casts by itself.
+        """
+        if self.compute == "float32" or self.ranks.sharded:
+            return nullcontext()
+        return torch.autocast(self.ranks.device.type, torch.bfloat16)
+
+    @torch.no_grad()
+    def refresh_sampler(self) -> None:
+        """Copy the actor's weights of now into the sampler, where that is a copy."""
+        if isinstance(self.actor.model, PeftModel):
+            _merge(self.actor.model, self.sampler)
+        elif self.sampler is not self.actor.model:
+            pairs = zip(self.sampler.parameters(), self.actor.model.parameters(), strict=True)
+            for copied, weight in pairs:
+                copied.copy_(_whole(weight))
+
+    def save_model(self, folder: Path) -> None:
+        """Write the policy as a Hugging Face folder, the adapter merged in."""
+        Pretrained(self.start.name, self.sampler, self.start.tokenizer).save(folder)
+
+
+def _recompute_activations(model: nn.Module) -> None:
+    backbone: Any = model.backbone if isinstance(model, Critic) else model
+    enable = getattr(backbone, "activation_checkpointing_enable", None)  # its name since transformers 5.23
+    (enable or backbone.gradient_checkpointing_enable)({"use_reentrant": False})
+    model.train()  # dropout is off for good; this only switches the checkpointing on
+
+
+def _merge(adapted: PeftModel, plain: PreTrainedModel) -> None:
+    """Write the adapted weights into `plain`, a copy of the model under the adapter."""
+    targets: Mapping[str, nn.Module] = dict(plain.named_modules())
+    for name, layer in adapted.get_base_model().named_modules():
+        if not isinstance(layer, LoraLayer):
+            continue
+        base: Any = layer.get_base_layer()
+        down, up = (cast(Any, part["default"]).weight for part in (layer.lora_A, layer.lora_B))
+        change = _whole(up).float() @ _whole(down).float() * layer.scaling["default"]  # [outputs, inputs]
+        target = cast(Tensor, targets[name].weight)
+        target.copy_(_whole(base.weight).float() + change)
+
+
+def _whole(weight: Tensor) -> Tensor:
+    return weight.full_tensor() if isinstance(weight, DTensor) else weight

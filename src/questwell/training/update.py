@@ -1,0 +1,71 @@
+"""`Update`: every hyperparameter of one training step, in one frozen value. Recipes build it from their config."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+KlIn = Literal["reward", "loss"]
+Optimizer = Literal["adamw", "adamw8bit"]
+
+WHOLE_LEARNING_RATE, LORA_LEARNING_RATE = 1e-6, 1e-4
+"""Search-R1 (arXiv:2503.09516) trains all weights at 1e-6. An adapter starts at zero: at 1e-6 it
+moved no token's log-probability by more than 0.02 nats in 50 updates."""
+WHOLE_CRITIC_LEARNING_RATE, LORA_CRITIC_LEARNING_RATE = 1e-5, 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """How an update is made. The defaults are those of Search-R1 (arXiv:2503.09516) where it says."""
+
+    learning_rate: float = WHOLE_LEARNING_RATE
+    critic_learning_rate: float = WHOLE_CRITIC_LEARNING_RATE
+    lr_warmup_steps: int = 0
+    """Steps over which the learning rates rise linearly from 0."""
+    critic_warmup_steps: int = 0
+    """First steps in which only the critic learns."""
+    epochs: int = 1
+    """Passes over a step's trajectories."""
+    minibatches: int = 1
+    """Optimizer steps per epoch."""
+    clip_low: float = 0.2
+    clip_high: float = 0.2
+    value_clip: float | None = 0.5
+    kl_coefficient: float = 0.001
+    kl_in: KlIn | None = None
+    """Where the divergence from the initial policy is charged: in each token's reward (k1), or in the loss (k3).
+    None: where the algorithm has it (`Algorithm.kl_in`)."""
+    entropy_coefficient: float = 0.0
+    sampler_ratio_cap: float | None = 2.0
+    """Truncated importance sampling: each token's gradient is weighted by trainer / sampler probability, at most this.
+    It corrects for a sampler of lower precision (as in IMPALA, arXiv:1802.01561); None does not correct."""
+    gradient_clip: float = 1.0
+    temperature: float = 1.0
+    """Sampling temperature of the trajectories."""
+    response_limit: int = 4096
+    """Tokens of a trajectory after its prompt; longer ones are cut."""
+    micro_tokens: int = 16_384
+    """Tokens, padding included, of one pass through a model: gradients are accumulated over as many as it takes."""
+    checkpointing: bool = False
+    """Compute activations again in the backward pass: less memory, a third more time."""
+    optimizer: Optimizer = "adamw"
+    """adamw8bit keeps the moments in 8 bits (bitsandbytes): 2 bytes per weight instead of 8."""
+    rollout_rows: int = 64
+    """Dialogues sampled side by side."""
+    mask_inserted: bool = True
+    """False trains on retrieved tokens too. That is wrong, and there to be measured."""
+    seed: int = 0
+    """Fixes the order of minibatches."""
+
+    @property
+    def descends_once(self) -> bool:
+        """Whether a step is one descent: then the policy that it descends from is the one that sampled."""
+        return self.epochs == self.minibatches == 1
+
+
+def default_learning_rate(lora_rank: int) -> float:
+    """Learning rate of the actor where the user gives none."""
+    return LORA_LEARNING_RATE if lora_rank else WHOLE_LEARNING_RATE
+
+
+def default_critic_learning_rate(lora_rank: int) -> float:
+    """Learning rate of the critic where the user gives none."""
+    return LORA_CRITIC_LEARNING_RATE if lora_rank else WHOLE_CRITIC_LEARNING_RATE
