@@ -6,6 +6,7 @@ from rich.table import Table
 from questwell.cli.figures import UNKNOWN, count, money, percent
 from questwell.cli.text import one_line
 from questwell.evaluation.scores import Summary
+from questwell.evaluation.statistics import Estimate
 from questwell.recipes.evaluate.config import EXACT_MATCH
 from questwell.recipes.reports.scores import Evaluation
 from questwell.recipes.reports.status import tokens
@@ -21,11 +22,12 @@ def print_evaluation(console: Console, found: Evaluation) -> None:
     for name in ("questions", "n", "EM", "F1", *map(one_line, judges), "searches", "tokens"):
         table.add_column(name, justify="left" if name == "questions" else "right")
     for row in found.summaries:
-        by_judge = {judge.judge: percent(judge.accuracy) for judge in row.judges}
+        by_judge = {judge.judge: _at_least(judge.accuracy, judge.if_wrong) for judge in row.judges}
+        scored = row.exact_match.n
         table.add_row(
             one_line(row.group),
-            f"{row.questions:,}",
-            percent(row.exact_match),
+            f"{row.questions:,}" if scored == row.questions else f"{scored:,} of {row.questions:,}",
+            _at_least(row.exact_match, row.exact_match_if_wrong),
             percent(row.f1),
             *(by_judge.get(judge, "-") for judge in judges),
             "-" if row.searches.mean is None else f"{row.searches.mean:.1f}",
@@ -55,6 +57,14 @@ def print_evaluation(console: Console, found: Evaluation) -> None:
     if found.failures:
         failures = ", ".join(f"{number:,} {error}" for error, number in found.failures.items())
         console.print(f"Failed calls (never kept as answers): {failures}", soft_wrap=True)
+
+
+def _at_least(found: Estimate, least: float | None) -> str:
+    """A score, with the least that it can be where errored or unscored attempts are left out of it."""
+    text = percent(found)
+    if found.mean is None or least is None or least >= found.mean:
+        return text
+    return f"{text}, at least {100 * least:.1f}"
 
 
 def _print_attempts(console: Console, everything: Summary) -> None:

@@ -33,7 +33,7 @@ class Scored:
     @property
     def errored(self) -> bool:
         """Whether the rollout failed, so that it says nothing about the question."""
-        return self.stop is StopReason.ERRORED
+        return self.stop in (StopReason.ERRORED, StopReason.FILTERED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,10 @@ class Summary:
     unanswered: int
     """Rollouts that ended without an answer: wrong, a count."""
     exact_match: Estimate
+    """Over the questions with an attempt that did not error; `n` says how many."""
     f1: Estimate
+    exact_match_if_wrong: float | None
+    """Exact match if every errored attempt counted as wrong: the least that it can be. None without an attempt."""
     judges: Sequence[JudgeScore]
     searches: Estimate
     """Search steps an attempt."""
@@ -216,12 +219,25 @@ def _summary(group: str, asked: Sequence[Attempted], seed: int) -> Summary:
         unanswered=sum(attempt.answer is None and not attempt.errored for attempt in everything),
         exact_match=over("em"),
         f1=over("f1"),
+        exact_match_if_wrong=_least_exact_match(asked),
         judges=[_judge(asked, judge, over) for judge in judges],
         searches=counted(list(values(asked, "searches").values())),
         turns=counted(turns),
         tokens=counted(tokens),
         cost_usd=sum(costs) if len(costs) == len(asked) else None,
     )
+
+
+def _least_exact_match(asked: Sequence[Attempted]) -> float | None:
+    shares = [
+        fmean(
+            float(not attempt.errored and exact_match(attempt.answer or "", one.question.answers))
+            for attempt in one.attempts
+        )
+        for one in asked
+        if one.attempts
+    ]
+    return fmean(shares) if shares else None
 
 
 def _judge(asked: Sequence[Attempted], judge: str, over: Callable[[str], Estimate]) -> JudgeScore:

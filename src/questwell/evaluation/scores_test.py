@@ -86,6 +86,8 @@ def test_errored_rollouts_are_in_no_mean_and_questions_of_nothing_else_in_none()
     (judge,) = summary.judges
     assert (judge.right, judge.wrong, judge.errored, judge.accuracy.n) == (1, 0, 0, 1)
     assert judge.if_wrong == pytest.approx((0 + 0.5 + 0) / 3)
+    assert summary.exact_match_if_wrong == pytest.approx((0 + 0.5 + 0) / 3)
+    assert summarise([asked("q1")])[0].exact_match_if_wrong is None
 
 
 def test_what_no_question_knows_is_none() -> None:
@@ -123,3 +125,10 @@ def test_agreement_is_over_answers_that_both_judged() -> None:
     assert (found.answers, found.agreed, found.only_first, found.only_second) == (2, 0.5, 1, 0)
     assert agreement(answers, "em", "j").answers == 3
     assert agreement(answers, "em", "nobody").agreed is None
+
+
+def test_a_filtered_rollout_says_nothing_about_its_question() -> None:
+    filtered = tried(None, StopReason.FILTERED, j=Label.UNSCORED)
+    (summary,) = summarise([asked("q1", tried("Ost", j=Label.RIGHT)), asked("q2", filtered), asked("q3", filtered)])
+    assert (summary.exact_match.n, summary.exact_match.mean) == (1, 1.0)
+    assert summary.exact_match_if_wrong == summary.judges[0].if_wrong == pytest.approx(1 / 3)

@@ -22,8 +22,6 @@ from questwell.types.game import (
     Attempt,
     Gate,
     GateOutcome,
-    Judgement,
-    Label,
     Outcome,
     Place,
     Proposal,
@@ -33,6 +31,7 @@ from questwell.types.game import (
     Round,
     Seed,
     Verdict,
+    failed_rollout,
 )
 from questwell.types.trajectory import Role, StopReason
 
@@ -138,10 +137,8 @@ async def _attempt(
     async def one(number: int) -> Attempt:
         place = Place(seed.id, index, Role.SOLVER, number)
         trajectory = await players.solver.solve(proposal.question, sessions(place), place.random_seed(seed.random_seed))
-        if trajectory.stop is StopReason.ERRORED:
-            return Attempt(number, trajectory, Judgement(Label.ERRORED, "rollout", trajectory.error))
-        if trajectory.stop is StopReason.FILTERED:  # it says nothing about the question, and never will
-            return Attempt(number, trajectory, Judgement(Label.UNSCORED, "rollout", trajectory.error))
+        if failed := failed_rollout(trajectory):
+            return Attempt(number, trajectory, failed)
         judge = sessions(Place(seed.id, index, Role.JUDGE, number))
         references = (proposal.answer, *proposal.aliases)
         judgement = await players.judge.judge(proposal.question, references, trajectory.answer, judge.complete)

@@ -119,7 +119,7 @@ async def test_a_proposer_that_will_not_play_costs_three_calls() -> None:
 async def test_a_filtered_passage_is_a_final_reason() -> None:
     played = await Table().proposes(0, LLMFiltered("content policy")).play()
     assert isinstance(played, Rejected) and played.reason is Reason.FILTERED
-    table = Table().proposes(0, *PROPOSAL).solves(0, [LLMFiltered("content policy")])
+    table = Table().proposes(0, *PROPOSAL).solves(0, [LLMFiltered("content policy")], *[right(4)] * 3)
     played = await table.play()
     assert isinstance(played, Rejected) and played.reason is Reason.UNSCORED
 

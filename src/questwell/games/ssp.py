@@ -20,7 +20,7 @@ from questwell.games.pool import EmptySlots, Pool
 from questwell.games.ssp_rewards import Payments, repetition, solver_reward
 from questwell.retrieval.corpora.passages import count_words
 from questwell.types.corpus import Passage
-from questwell.types.game import Attempt, GateOutcome, GateResult, Judgement, Label, Place
+from questwell.types.game import Attempt, GateOutcome, GateResult, Place, failed_rollout
 from questwell.types.selfplay import SILENT, AnswerSeed, Episode, Invalid, Problem, Proposed
 from questwell.types.trajectory import Role, StopReason, Trajectory
 
@@ -235,10 +235,8 @@ async def _attempt(slot: int, problem: Problem | None, seed: AnswerSeed, step: S
         trajectory = await step.players.solver.solve(
             problem.question, step.sessions(place), place.random_seed(seed.random_seed)
         )
-        if trajectory.stop is StopReason.ERRORED:
-            return Attempt(number, trajectory, Judgement(Label.ERRORED, "rollout", trajectory.error))
-        if trajectory.stop is StopReason.FILTERED:
-            return Attempt(number, trajectory, Judgement(Label.UNSCORED, "rollout", trajectory.error))
+        if failed := failed_rollout(trajectory):
+            return Attempt(number, trajectory, failed)
         judge = step.sessions(replace(place, role=Role.JUDGE))
         judgement = await step.players.gatekeeper.judge.judge(
             problem.question, problem.references, trajectory.answer, judge.complete

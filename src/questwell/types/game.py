@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from questwell.types.corpus import Passage
-from questwell.types.trajectory import Role, Trajectory
+from questwell.types.trajectory import Role, StopReason, Trajectory
 
 
 class AnswerType(StrEnum):
@@ -99,6 +99,21 @@ class Judgement:
     """What decided: `exact_match`, `no_answer`, `numbers`, `llm`, `rollout`."""
     reason: str = ""
     """What the judge wrote, or what failed."""
+
+
+def failed_rollout(trajectory: Trajectory) -> Judgement | None:
+    """What a rollout that failed is worth, without a judge; None for one that may be judged.
+
+    ERRORED for a call that failed and may be made again, UNSCORED for a text that the endpoint's filter never takes:
+    neither says anything about the question.
+    """
+    match trajectory.stop:
+        case StopReason.ERRORED:
+            return Judgement(Label.ERRORED, "rollout", trajectory.error)
+        case StopReason.FILTERED:
+            return Judgement(Label.UNSCORED, "rollout", f"filtered: {trajectory.error}")
+        case _:
+            return None
 
 
 @dataclass(frozen=True, slots=True)

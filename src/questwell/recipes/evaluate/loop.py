@@ -29,7 +29,7 @@ from questwell.store.reader import RunReader
 from questwell.store.records import Asked, Score, Scoring
 from questwell.store.run import RunStore
 from questwell.types.dataset import Usage
-from questwell.types.game import Judgement, Label, Place
+from questwell.types.game import Judgement, Label, Place, failed_rollout
 from questwell.types.trajectory import Role, StopReason, Trajectory
 
 KIND = Kind("evaluate", EvalConfig, MAY_CHANGE)
@@ -205,8 +205,8 @@ async def judge_answer(
     asked: Asked, attempt: int, trajectory: Trajectory, recorder: Recorder, judge: Judge | None, scoring: int
 ) -> Judgement:
     """What a judge says of an attempt; its calls are kept under the scoring's number, so that judges do not mix."""
-    if trajectory.stop is StopReason.ERRORED:
-        return Judgement(Label.ERRORED, "rollout", trajectory.error)
+    if failed := failed_rollout(trajectory):
+        return failed
     answer, references = trajectory.answer, asked.question.answers
     if judge is None:
         if answer is None:
