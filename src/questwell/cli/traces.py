@@ -62,6 +62,8 @@ def _print_trace(console: Console, found: Trace) -> None:
 
 
 def _print_turn(console: Console, turn: Turn) -> None:
+    if turn.reasoning:
+        console.print(f"  thought: {one_line(turn.reasoning, 400)}", soft_wrap=True)
     if turn.text:
         console.print(f"  wrote: {one_line(turn.text, 400)}", soft_wrap=True)
     if turn.query is not None:

@@ -54,13 +54,14 @@ class Manners:
             _APPLY[verb](body, names)
         return body
 
-    def learn(self, sent: Body, text: str, param: str) -> bool:
+    def learn(self, sent: Body, text: str, param: str, known: tuple[str, ...] | None = None) -> bool:
         """Whether there is something to change in the request `sent`, which was refused with `text`.
 
         Args:
             sent: the body as it went out.
             text: of the refusal.
             param: the parameter that it names in a field of its own; else empty.
+            known: what had been learnt when it went out; None: all that is known now.
         """
         for rule in _RULES:
             change = rule(sent, text, param)
@@ -70,7 +71,7 @@ class Manners:
                 continue
             self._changes[change] = None
             return True
-        return self.adapt(sent) != sent  # another call in flight has learnt it meanwhile
+        return known is not None and known != self.changes  # another call in flight has learnt it meanwhile
 
     def learn_by_itself(self, change: str) -> bool:
         """Put a change in force that no refusal named; False when it is already."""

@@ -8,21 +8,21 @@ openai:MODEL              MODEL at OPENAI_BASE_URL, or at api.openai.com where t
 MODEL@BASE_URL            MODEL at any OpenAI-compatible endpoint, as in Qwen/Qwen3-8B@http://gpu1:8000/v1
 """
 
-import os
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from questwell.errors import ConfigError
+from questwell.llm.adapting import Manners
 from questwell.llm.client import LLM
+from questwell.llm.endpoint import shown
 from questwell.llm.folder import FolderLLM
+from questwell.llm.keys import OPENAI_URL, endpoint_of, key_for, key_variable
 from questwell.llm.limiter import Limiter
 from questwell.llm.local import LocalLLM, LocalOptions
 from questwell.llm.openai import OpenAIClient, OpenAIOptions
 from questwell.llm.prices import Price
 from questwell.llm.weights import EMBEDDED
-
-OPENAI_URL = "https://api.openai.com/v1"
 
 FORMS = (
     "local, local-small, path/to/model.gguf, a Hugging Face folder, openai:MODEL or MODEL@BASE_URL "
@@ -36,8 +36,10 @@ class ConnectOptions:
 
     max_in_flight: int = 64
     """Calls to one endpoint at once, at most; fewer while it pushes back."""
-    api_key_env: str = "OPENAI_API_KEY"
-    """Environment variable that holds the endpoint's key; it need not be set for one that wants none."""
+    api_key_env: str | None = None
+    """Environment variable that holds the endpoint's key. None: the provider's own variable, to its own host only."""
+    base_url: str | None = None
+    """Where `openai:MODEL` is; None: OPENAI_BASE_URL, or api.openai.com."""
     price: Price | None = None
     """None: the public list price, where it is known."""
     endpoint: OpenAIOptions = field(default_factory=OpenAIOptions)
@@ -50,7 +52,7 @@ def connect(spec: str, options: ConnectOptions | None = None) -> LLM:
     Raises:
         ConfigError: `spec` has none of these forms, or names a file that does not exist.
     """
-    return connect_all([spec], options)[spec]
+    return Connector().connect(spec, options)
 
 
 def connect_all(specs: Iterable[str], options: ConnectOptions | None = None) -> dict[str, LLM]:
@@ -59,35 +61,58 @@ def connect_all(specs: Iterable[str], options: ConnectOptions | None = None) -> 
     Raises:
         ConfigError: as `connect`.
     """
-    options = options or ConnectOptions()
-    limiters: dict[str, Limiter] = {}
-    return {spec: _connect(spec, options, limiters) for spec in dict.fromkeys(specs)}
+    connector = Connector()
+    return {spec: connector.connect(spec, options) for spec in dict.fromkeys(specs)}
 
 
-def _connect(spec: str, options: ConnectOptions, limiters: dict[str, Limiter]) -> LLM:
-    if spec in EMBEDDED:
-        return LocalLLM(EMBEDDED[spec], options=options.local)
-    model, at, base_url = spec.removeprefix("openai:").rpartition("@")
-    if at and base_url.startswith(("http://", "https://")) and model:
-        return _endpoint(model, base_url, options, limiters)
-    if spec.startswith("openai:") and spec != "openai:":
-        return _endpoint(
-            spec.removeprefix("openai:"), os.environ.get("OPENAI_BASE_URL") or OPENAI_URL, options, limiters
+class Connector:
+    """Makes clients that share what belongs together: one limiter an endpoint, what is known of a model there."""
+
+    def __init__(self) -> None:
+        self._limiters: dict[str, Limiter] = {}
+        self._manners: dict[tuple[str, str], Manners] = {}
+        self._made: list[tuple[str, ConnectOptions, LLM]] = []
+
+    def connect(self, spec: str, options: ConnectOptions | None = None) -> LLM:
+        """As the function; the same client where spec and options are the same."""
+        options = options or ConnectOptions()
+        for known, how, llm in self._made:
+            if (known, how) == (spec, options):
+                return llm
+        made = self._connect(spec, options)
+        self._made.append((spec, options, made))
+        return made
+
+    def _connect(self, spec: str, options: ConnectOptions) -> LLM:
+        if spec in EMBEDDED:
+            return LocalLLM(EMBEDDED[spec], options=options.local)
+        is_endpoint = spec.startswith("openai:") or "@http://" in spec or "@https://" in spec
+        if is_endpoint and (place := endpoint_of(spec, options.base_url)):
+            return self._endpoint(*place, options)
+        if spec.endswith(".gguf"):
+            path = Path(spec).expanduser()
+            if not path.is_file():
+                raise ConfigError(f"there is no model file {spec!r}")
+            return LocalLLM(path, options=options.local)
+        if (Path(spec).expanduser() / "config.json").is_file():
+            return FolderLLM(Path(spec).expanduser())
+        raise ConfigError(f"cannot tell which model {spec!r} is; name one of: {FORMS}")
+
+    def _endpoint(self, model: str, base_url: str, options: ConnectOptions) -> LLM:
+        limiter = self._limiters.setdefault(base_url, Limiter(options.max_in_flight))
+        variable = key_variable(base_url, options.api_key_env)
+        key = key_for(base_url, options.api_key_env)
+        if not key and (options.api_key_env or base_url == OPENAI_URL):
+            raise ConfigError(f"{model!r} at {shown(base_url)} needs a key: set {variable}")
+        extra = options.endpoint
+        kept = (*extra.extra, *(("reasoning_effort",) if extra.reasoning_effort else ()))
+        manners = self._manners.setdefault((model, base_url), Manners(kept))
+        return OpenAIClient(
+            model,
+            base_url,
+            key,
+            limiter=limiter,
+            pricing=options.price,
+            options=replace(extra, key_name=variable),
+            manners=manners,
         )
-    if spec.endswith(".gguf"):
-        path = Path(spec).expanduser()
-        if not path.is_file():
-            raise ConfigError(f"there is no model file {spec!r}")
-        return LocalLLM(path, options=options.local)
-    if (Path(spec).expanduser() / "config.json").is_file():
-        return FolderLLM(Path(spec).expanduser())
-    raise ConfigError(f"cannot tell which model {spec!r} is; name one of: {FORMS}")
-
-
-def _endpoint(model: str, base_url: str, options: ConnectOptions, limiters: dict[str, Limiter]) -> LLM:
-    base_url = base_url.rstrip("/")
-    limiter = limiters.setdefault(base_url, Limiter(options.max_in_flight))
-    key = os.environ.get(options.api_key_env, "").strip() or None
-    if not key and base_url == OPENAI_URL:
-        raise ConfigError(f"{model!r} at {base_url} needs a key: set {options.api_key_env}")
-    return OpenAIClient(model, base_url, key, limiter=limiter, pricing=options.price, options=options.endpoint)

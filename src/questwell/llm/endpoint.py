@@ -68,7 +68,7 @@ class Endpoint:
         """
         _check(base_url, api_key)
         self.base_url = base_url.rstrip("/")
-        self._server = Server(f"{model!r} at {_shown(self.base_url)}", api_key)
+        self._server = Server(f"{model!r} at {shown(self.base_url)}", api_key)
         self._limiter = limiter
         self._options = options
         headers = {"content-type": "application/json", "user-agent": "questwell"}
@@ -176,7 +176,7 @@ def _check(base_url: str, api_key: str | None) -> None:
         raise ConfigError(f"base_url {base_url!r} is no address of the form http://HOST:PORT/v1 or https://...")
     if api_key and not (api_key.isascii() and api_key.isprintable()):
         raise ConfigError(
-            f"the API key for {_shown(base_url)} holds a line break or other stray characters; copy it again"
+            f"the API key for {shown(base_url)} holds a line break or other stray characters; copy it again"
         )
 
 
@@ -190,6 +190,6 @@ def _from_environment(value: str) -> str:
     return found.strip()
 
 
-def _shown(base_url: str) -> str:
+def shown(base_url: str) -> str:
     """The address without a password in it."""
     return str(httpx2.URL(base_url).copy_with(userinfo=b""))

@@ -133,6 +133,7 @@ class OpenAIClient:
         url = self._chat_url if request.prompt is None else self._completion_url
         cap: int | None = None
         for _ in range(_MOST_CHANGES):
+            known = self.manners.changes
             body = self._body(request, cap)
             refusal = _Refusal()
             try:
@@ -151,7 +152,7 @@ class OpenAIClient:
                 final = not isinstance(error, LLMRefused) or isinstance(error, LLMFiltered)
                 if refusal.status == PROXY_GAVE_UP and self.manners.learn_by_itself("stream"):
                     continue
-                if final or not self.manners.learn(body, refusal.text, refusal.param):
+                if final or not self.manners.learn(body, refusal.text, refusal.param, known):
                     raise
                 continue
             reply = answered.result
@@ -183,9 +184,13 @@ class OpenAIClient:
         return self._options.max_tokens or request.max_tokens
 
     def _is_overflow(self, reply: Reply, body: Body) -> bool:
-        """Whether the context ended and not the cap: Ollama cuts a prompt silently, and answers with one token."""
+        """Whether the context ended and not the cap: Ollama cuts a prompt silently, and answers with one token.
+
+        A thought that was cut off is none: servers have limits of their own.
+        """
         caps = [value for name in ("max_tokens", "max_completion_tokens") if isinstance(value := body.get(name), int)]
-        cut = reply.finish is FinishReason.LENGTH and not reply.text.strip() and not reply.tool_calls
+        said = reply.text.strip() or reply.reasoning or reply.tool_calls
+        cut = reply.finish is FinishReason.LENGTH and not said
         return cut and bool(caps) and reply.usage is not None and _written(reply) < min(caps)
 
     def _completion(self, reply: Reply, latency_s: float, spent: "_Spent") -> Completion:

@@ -37,6 +37,7 @@ class Judge:
     """How often the model may be asked before the answer is unscored: an unusable reply is asked again."""
     max_tokens: int = 4096
     """Of a reply, thoughts included."""
+    temperature: float = 0.0
     always: bool = False
     """Ask the model about every answer, also where the same words or numbers decide."""
 
@@ -52,7 +53,11 @@ class Judge:
         reply = ""
         for ask in range(self.asks):
             request = Request(
-                messages, max_tokens=self.max_tokens, seed=ask, schema=_SCHEMA if self.structured else None
+                messages,
+                max_tokens=self.max_tokens,
+                temperature=self.temperature,
+                seed=ask,
+                schema=_SCHEMA if self.structured else None,
             )
             try:
                 completion = await complete(request)

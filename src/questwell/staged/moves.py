@@ -25,6 +25,8 @@ class Moves:
     random_seed: int
     temperature: float = 0.0
     """Of choices; what is written is always the likeliest text, so that attempts differ in moves, not in slips."""
+    thinking: int = 0
+    """Tokens on top of what a reply itself needs: for models that think before they write."""
     turns: list[Turn] = field(default_factory=list[Turn])
 
     async def write(self, prompt: str, key: str, longest: int = 160, **values: object) -> str:
@@ -57,7 +59,7 @@ class Moves:
     ) -> str:
         request = Request(
             self.prompts.messages(prompt, **values),
-            max_tokens=max_tokens,
+            max_tokens=max_tokens + self.thinking,
             temperature=temperature,
             seed=self.random_seed + len(self.turns),
             schema=_schema(key, value),

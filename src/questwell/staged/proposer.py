@@ -32,6 +32,8 @@ class StagedProposer:
 
     prompts: Prompts
     budget: Budget
+    thinking: int = 0
+    """Tokens of a thought before each reply."""
     calls: int = 40
     """Model calls, each a question or a short answer, before the proposer gives up; a repair has half of them."""
     enough: int = 8
@@ -43,7 +45,7 @@ class StagedProposer:
 
     async def propose(self, seed: Seed, session: Session, random_seed: int) -> Draft:
         """Search around the seed for chains, then word one of them."""
-        moves = Moves(session, self.prompts, random_seed)
+        moves = Moves(session, self.prompts, random_seed, thinking=self.thinking)
         return await self._draft(self._propose(seed, moves, random.Random(random_seed)), moves)
 
     async def repair(
@@ -58,7 +60,7 @@ class StagedProposer:
 
         No search: only passages that either agent has retrieved.
         """
-        moves = Moves(session, self.prompts, random_seed)
+        moves = Moves(session, self.prompts, random_seed, thinking=self.thinking)
         diagnosis = diagnose(rounds[-1], feedback)
         brief = replace(self, calls=self.calls // 2)
         work = brief._repair(seed, rounds, feedback, diagnosis, moves, random.Random(random_seed))

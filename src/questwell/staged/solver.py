@@ -31,10 +31,12 @@ class StagedSolver:
     prompts: Prompts
     budget: Budget
     temperature: float
+    thinking: int = 0
+    """Tokens of a thought before each reply."""
 
     async def solve(self, question: str, session: Session, random_seed: int) -> Trajectory:
         """One rollout; each look-up is a search step."""
-        moves = Moves(session, self.prompts, random_seed, self.temperature)
+        moves = Moves(session, self.prompts, random_seed, self.temperature, self.thinking)
         answer, stop, error = None, StopReason.GAVE_UP, ""
         try:
             answer, stop = await self._play(question, moves)

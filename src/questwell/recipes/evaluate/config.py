@@ -89,8 +89,8 @@ class EvalConfig(JudgeConfig, SearchConfig):
     """Searches of an agent."""
     top_k: int = Field(default=3, ge=1)
     """Passages that a search shows."""
-    turn_tokens: int = Field(default=1024, ge=1)
-    """Tokens of one model message, at most."""
+    turn_tokens: int | None = Field(default=None, ge=1)
+    """Tokens of one model message, thoughts included; 8192, or 1024 for a model in this process."""
 
     @field_validator("benchmarks")
     @classmethod

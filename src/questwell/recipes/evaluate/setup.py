@@ -11,11 +11,11 @@ from questwell.agents.rollout import Budget
 from questwell.agents.solver import FreeSolver, Solver
 from questwell.errors import RetrievalError
 from questwell.llm.client import LLM
-from questwell.llm.connect import ConnectOptions, connect_all
 from questwell.recipes.corpus.index import IndexProgress, open_index
 from questwell.recipes.corpus.search import open_elsewhere
 from questwell.recipes.evaluate.config import EXACT_MATCH, EvalConfig, JudgeConfig, Mode, at_once
 from questwell.recipes.runs.agents import is_embedded
+from questwell.recipes.runs.models import connect_roles
 from questwell.retrieval.retriever import Retriever
 from questwell.scoring.judge import Judge
 from questwell.staged.solver import StagedSolver
@@ -80,10 +80,7 @@ def open_eval_setup(config: EvalConfig, index_progress: IndexProgress | None = N
         AssetError, CorpusError, RetrievalError: from the corpus, its index, or the server of a retriever.
     """
     prompts = Prompts(config.prompts)
-    clients = _connect(config, config.llm, config.judge)
-    llms = {Role.SOLVER: clients[config.llm]}
-    if config.judge != EXACT_MATCH:
-        llms[Role.JUDGE] = clients[config.judge]
+    llms = _connect(config, {Role.SOLVER: config.llm, Role.JUDGE: config.judge})
     return EvalSetup(
         retriever=_open_retriever(config, index_progress),
         llms=llms,
@@ -97,17 +94,19 @@ def open_judge(config: JudgeConfig) -> tuple[LLM | None, Judge | None, str]:
     """The judging model and its judge, None for the exact match; and the prompts' hash."""
     prompts = Prompts(config.prompts)
     judge = make_judge(config, prompts)
-    return None if judge is None else _connect(config, config.judge)[config.judge], judge, prompts.hash
+    return None if judge is None else _connect(config, {Role.JUDGE: config.judge})[Role.JUDGE], judge, prompts.hash
 
 
 def make_solver(config: EvalConfig, prompts: Prompts) -> Solver:
     """Who answers."""
-    limits = Limits(config.turn_tokens, config.temperature)
+    own = config.role(Role.SOLVER).temperature
+    tokens = config.tokens_of(Role.SOLVER, config.llm, config.turn_tokens, embedded=1024, endpoint=8192)
+    limits = Limits(tokens, config.temperature if own is None else own)
     budget = Budget(config.turns, config.searches, config.top_k)
     if config.mode is not Mode.AGENT:
         return OneCall(prompts, limits, config.top_k if config.mode is Mode.RAG else 0, structured=config.staged)
     if config.staged:
-        return StagedSolver(prompts, budget, config.temperature)
+        return StagedSolver(prompts, budget, limits.temperature, 0 if is_embedded(config.llm) else tokens)
     return FreeSolver(prompts, Functions() if config.protocol == "functions" else Tags(), budget, limits)
 
 
@@ -116,7 +115,12 @@ def make_judge(config: JudgeConfig, prompts: Prompts) -> Judge | None:
     if config.judge == EXACT_MATCH:
         return None
 
-    return Judge(judge_opening(prompts), structured=is_embedded(config.judge))
+    return Judge(
+        judge_opening(prompts),
+        structured=is_embedded(config.judge),
+        max_tokens=config.judging_tokens(config.judge),
+        temperature=config.role(Role.JUDGE).temperature or 0.0,
+    )
 
 
 def _open_retriever(config: EvalConfig, index_progress: IndexProgress | None) -> Retriever:
@@ -125,6 +129,6 @@ def _open_retriever(config: EvalConfig, index_progress: IndexProgress | None) ->
     return open_elsewhere(config) or open_index(config, index_progress)
 
 
-def _connect(config: JudgeConfig, *models: str) -> dict[str, LLM]:
-    options = ConnectOptions(max_in_flight=at_once(config.concurrency, *models), price=config.price)
-    return connect_all((model for model in models if model != EXACT_MATCH), options)
+def _connect(config: JudgeConfig, named: Mapping[Role, str]) -> dict[Role, LLM]:
+    asked = {role: model for role, model in named.items() if model != EXACT_MATCH}
+    return connect_roles(config, asked, at_once(config.concurrency, *named.values()), config.price, {})

@@ -90,8 +90,8 @@ class Config(SpendingConfig, SearchConfig):
     """Passages that a search shows."""
     temperature: float = Field(default=1.0, ge=0, le=2)
     """Sampling temperature of proposer and solver; the judge's is 0."""
-    turn_tokens: int = Field(default=1024, ge=1)
-    """Tokens of one model message, at most."""
+    turn_tokens: int | None = Field(default=None, ge=1)
+    """Tokens of one model message, thoughts included; 8192, or 1024 for a model in this process."""
 
     concurrency: int | None = Field(default=None, ge=1)
     """Seeds in play at once; 16, or 2 when a model runs in this process."""

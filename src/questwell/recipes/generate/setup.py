@@ -14,12 +14,11 @@ from questwell.agents.solver import FreeSolver
 from questwell.games.gates import Gatekeeper
 from questwell.games.sage import Players
 from questwell.llm.client import LLM
-from questwell.llm.connect import ConnectOptions, connect_all
-from questwell.llm.prices import Price
 from questwell.recipes.corpus.index import IndexProgress, open_index
 from questwell.recipes.corpus.search import open_elsewhere
 from questwell.recipes.generate.config import Config
 from questwell.recipes.runs.agents import StyleChoice, is_embedded
+from questwell.recipes.runs.models import connect_roles
 from questwell.retrieval.index.lexical import LexicalIndex
 from questwell.retrieval.retriever import Retriever
 from questwell.scoring.judge import Judge
@@ -103,23 +102,39 @@ def open_setup(
 
 def make_players(config: Config, prompts: Prompts, styles: Mapping[Role, Style]) -> Players:
     """The agents of a run."""
-    limits = Limits(config.turn_tokens, config.temperature)
+    limits = {role: _limits(config, role) for role in (Role.PROPOSER, Role.SOLVER)}
+    thinking = {role: 0 if is_embedded(config.model_of(role)) else limits[role].max_tokens for role in limits}
     usual = 60 if styles[Role.PROPOSER] is Style.STAGED else 20
     searches = usual if config.proposer_searches is None else config.proposer_searches
     proposing = Budget(config.proposer_turns, searches, config.top_k, forced_last_turn=True)
     solving = Budget(config.solver_turns, config.solver_searches, config.top_k)
-    judge = Judge(judge_opening(prompts), structured=styles[Role.JUDGE] is Style.STAGED)
-    reader = PromptedReader(prompts, structured=styles[Role.SOLVER] is Style.STAGED)
+    judge = Judge(
+        judge_opening(prompts),
+        structured=styles[Role.JUDGE] is Style.STAGED,
+        max_tokens=config.judging_tokens(config.model_of(Role.JUDGE)),
+        temperature=config.role(Role.JUDGE).temperature or 0.0,
+    )
+    reader = PromptedReader(
+        prompts,
+        structured=styles[Role.SOLVER] is Style.STAGED,
+        max_tokens=config.reading_tokens(config.model_of(Role.SOLVER)),
+    )
     return Players(
-        proposer=StagedProposer(prompts, proposing)
+        proposer=StagedProposer(prompts, proposing, thinking[Role.PROPOSER])
         if styles[Role.PROPOSER] is Style.STAGED
-        else FreeProposer(prompts, _dialect(config, proposing=True), proposing, limits),
-        solver=StagedSolver(prompts, solving, config.temperature)
+        else FreeProposer(prompts, _dialect(config, proposing=True), proposing, limits[Role.PROPOSER]),
+        solver=StagedSolver(prompts, solving, limits[Role.SOLVER].temperature, thinking[Role.SOLVER])
         if styles[Role.SOLVER] is Style.STAGED
-        else FreeSolver(prompts, _dialect(config, proposing=False), solving, limits),
+        else FreeSolver(prompts, _dialect(config, proposing=False), solving, limits[Role.SOLVER]),
         judge=judge,
         gatekeeper=Gatekeeper(reader, judge, config.top_k),
     )
+
+
+def _limits(config: Config, role: Role) -> Limits:
+    own = config.role(role).temperature
+    tokens = config.tokens_of(role, config.model_of(role), config.turn_tokens, embedded=1024, endpoint=8192)
+    return Limits(tokens, config.temperature if own is None else own)
 
 
 def _dialect(config: Config, *, proposing: bool) -> Dialect:
@@ -134,10 +149,6 @@ def _style(config: Config, role: Role) -> Style:
 
 
 def _connect(config: Config, own: Mapping[str, LLM]) -> Mapping[Role, LLM]:
-    given = config.price_in is not None and config.price_out is not None
-    price = Price(config.price_in or 0.0, config.price_out or 0.0) if given else None
     parallel = 1 if config.early_stop else config.attempts
-    options = ConnectOptions(max_in_flight=config.plays_at_once * parallel, price=price)
     named = {role: config.model_of(role) for role in Role}
-    clients = {**connect_all((name for name in named.values() if name not in own), options), **own}
-    return {role: clients[name] for role, name in named.items()}
+    return connect_roles(config, named, config.plays_at_once * parallel, config.price, own)

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from questwell.errors import StoreError
+from questwell.llm.speech import hear
 from questwell.store.pages import PlayFilter, page
 from questwell.store.reader import RunReader
 from questwell.store.records import Play, PlayStatus
 from questwell.types.corpus import Passage
 from questwell.types.dataset import Usage
 from questwell.types.game import Attempt, GateResult, Judgement, Proposal, Rejected, Repair, Round, Seed, Verdict
-from questwell.types.trajectory import StopReason, Trajectory
+from questwell.types.trajectory import StopReason, Trajectory, Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,8 @@ class SearchStory:
     query: str
     found: tuple[str, ...]
     """Titles, best first."""
+    thought: str = ""
+    """What the agent thought before it, where that is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,10 +188,15 @@ def _attempt(attempt: Attempt) -> AttemptStory:
 
 def _searches(trajectory: Trajectory) -> tuple[SearchStory, ...]:
     return tuple(
-        SearchStory(turn.query, tuple(hit.passage.title or hit.passage.id for hit in turn.hits))
+        SearchStory(turn.query, tuple(hit.passage.title or hit.passage.id for hit in turn.hits), thought_of(turn))
         for turn in trajectory.turns
         if turn.query is not None
     )
+
+
+def thought_of(turn: Turn) -> str:
+    """What was thought in a turn: as the endpoint gave it apart, or as the message holds it."""
+    return turn.reasoning or hear(turn.text).thought
 
 
 def _trajectories(round_: Round) -> list[Trajectory]:

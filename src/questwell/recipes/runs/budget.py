@@ -74,6 +74,16 @@ class Budget:
             _plus(self.spent.cost_usd, completion.cost_usd),
         )
 
+    def add_rejected(self, prompt_tokens: int, completion_tokens: int, cost_usd: float | None) -> None:
+        """Count what replies took that were paid for and are no answer."""
+        spent = self.spent
+        self.spent = replace(
+            spent,
+            prompt_tokens=_plus(spent.prompt_tokens, prompt_tokens),
+            completion_tokens=_plus(spent.completion_tokens, completion_tokens),
+            cost_usd=_plus(spent.cost_usd, cost_usd),
+        )
+
     def add_search(self, cost_usd: float | None) -> None:
         """Count what an answered search cost."""
         self.spent = replace(self.spent, cost_usd=_plus(self.spent.cost_usd, cost_usd))

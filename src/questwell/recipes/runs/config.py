@@ -58,6 +58,8 @@ class RecipeConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
     renamed: ClassVar[Mapping[str, Renamed]] = {}
     """Keys of older versions: a saved run still opens with them, and a user is told the new name."""
+    older: ClassVar[Values] = {}
+    """Values of keys that older versions did not have, so that a saved run goes on as it began."""
 
 
 _C = TypeVar("_C", bound=RecipeConfig)
@@ -106,7 +108,7 @@ def resolve_saved(config: type[_C], run: RunInfo, *layers: Values) -> _C:
         ConfigError: from `layers`.
         StoreError: the config that the run has saved is none of this version.
     """
-    kept, notes = read_renamed(config, cast(Values, run.config))
+    kept, notes = read_renamed(config, {**config.older, **cast(Values, run.config)})
     _log_once(run.run_id, notes)
     try:
         resolve(config, kept)
@@ -168,6 +170,8 @@ def _log_once(run_id: str, notes: tuple[str, ...]) -> None:
 
 def _problem(problem: ErrorDetails, config: type[RecipeConfig]) -> str:
     key = str(problem["loc"][0]) if problem["loc"] else "config"
+    if len(problem["loc"]) > 1 and problem["type"] == "extra_forbidden":
+        return f"unknown key {'.'.join(map(str, problem['loc']))!r}"
     if problem["type"] == "extra_forbidden":
         if (now := config.renamed.get(key)) is not None:
             return f"{key} is called {now.key} now{_as_flag(now.key)}"

@@ -149,6 +149,8 @@ class RecordedSession:
         try:
             return await call()
         except (LLMError, RetrievalError) as error:
+            if isinstance(error, LLMError):
+                self._recorder.budget.add_rejected(*error.paid_tokens, error.paid_usd)
             failure = Failure(key, kind, type(error).__name__, str(error))
             await self._recorder.store.record_failure(failure)
             raise
@@ -157,5 +159,11 @@ class RecordedSession:
 def _storable(completion: Completion) -> Completion:
     """`completion` without lone surrogates: they have no UTF-8, so a file cannot give them back as they were."""
     clean = without_surrogates
-    calls = tuple(ToolCall(clean(c.id), clean(c.name), clean(c.arguments)) for c in completion.tool_calls)
-    return replace(completion, text=clean(completion.text), tool_calls=calls, model=clean(completion.model))
+    calls = tuple(ToolCall(clean(c.id), clean(c.name), clean(c.arguments), c.carry) for c in completion.tool_calls)
+    return replace(
+        completion,
+        text=clean(completion.text),
+        reasoning=clean(completion.reasoning),
+        tool_calls=calls,
+        model=clean(completion.model),
+    )

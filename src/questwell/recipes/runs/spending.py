@@ -7,10 +7,10 @@ from pydantic import Field, model_validator
 
 from questwell.llm.prices import Price
 from questwell.recipes.runs.budget import Limits
-from questwell.recipes.runs.config import RecipeConfig
+from questwell.recipes.runs.models import MODELS_MAY_CHANGE, ModelConfig
 
 
-class SpendingConfig(RecipeConfig):
+class SpendingConfig(ModelConfig):
     """What may be spent."""
 
     max_cost: float | None = Field(default=None, gt=0)
@@ -48,5 +48,6 @@ SPENDING_MAY_CHANGE: Mapping[str, str] = {
     "max_minutes": "a limit of spending",
     "price_in": "applies to later calls, and to earlier ones of unknown cost",
     "price_out": "as price_in",
+    **MODELS_MAY_CHANGE,
 }
 """Of these keys a resume may change all: none changes what a model says."""

@@ -19,10 +19,10 @@ from questwell.games.answers import Answers, GroundedAnswers, KnownAnswer, Liste
 from questwell.games.gates import Gatekeeper
 from questwell.games.ssp import Players
 from questwell.llm.client import LLM
-from questwell.llm.connect import ConnectOptions, connect
 from questwell.recipes.corpus.index import IndexProgress, open_index
 from questwell.recipes.runs.extras import check_extra
 from questwell.recipes.runs.learning import learning_values
+from questwell.recipes.runs.models import connect_roles
 from questwell.recipes.selfplay.config import TOY, Config
 from questwell.recipes.selfplay.world import HeldOut, World
 from questwell.scoring.exact import AnswerJudge, ExactJudge
@@ -110,8 +110,8 @@ def open_environment(config: Config, index_progress: IndexProgress | None = None
     else:
         prompts, world = Prompts(config.prompts), _world(config, index_progress)
     named = {Role.JUDGE: config.judge_llm, Role.SOLVER: config.verifier_llm}
-    options = ConnectOptions(price=config.price)
-    llms = {role: connect(spec, options) for role, spec in named.items() if spec is not None}
+    asked = {role: spec for role, spec in named.items() if spec is not None}
+    llms = connect_roles(config, asked, 64, config.price, {})
     fingerprint = {"world": world.snapshot, "prompts": prompts.hash}
     fingerprint |= {f"{'judge' if role is Role.JUDGE else 'verifier'} model": llm.name for role, llm in llms.items()}
     return Environment(world, prompts, make_players(config, prompts, judged=Role.JUDGE in llms), llms, fingerprint)
@@ -142,7 +142,9 @@ def make_trainer(config: Config, start: "Pretrained") -> "Trainer":
 def make_players(config: Config, prompts: Prompts, *, judged: bool) -> Players:
     """Both roles, and who verifies and judges."""
     limits = Limits(config.turn_tokens, config.temperature)
-    judge: AnswerJudge = Judge(judge_opening(prompts)) if judged else ExactJudge()
+    judge: AnswerJudge = ExactJudge()
+    if judged and config.judge_llm is not None:
+        judge = Judge(judge_opening(prompts), max_tokens=config.judging_tokens(config.judge_llm))
     reader: Reader = PromptedReader(prompts, max_tokens=min(_VERIFIER_TOKENS, config.turn_tokens))
     if config.corpus == TOY:
         from questwell.recipes.selfplay.toy import LookingReader

@@ -1,0 +1,207 @@
+"""The keys that say how models are reached and asked: for all roles, and for one role where it differs."""
+
+import json
+import shlex
+from collections.abc import Iterable, Mapping
+from typing import Annotated, ClassVar, Self, cast
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
+
+from questwell.llm.client import LLM
+from questwell.llm.connect import ConnectOptions, Connector
+from questwell.llm.openai import OpenAIOptions
+from questwell.llm.prices import Price
+from questwell.recipes.runs.agents import is_embedded
+from questwell.recipes.runs.config import RecipeConfig, Values
+from questwell.types.trajectory import Role
+
+
+def _names(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _json(value: object) -> object:
+    """A JSON object, as a flag gives it; TOML and Python give a table."""
+    if not isinstance(value, str):
+        return value
+    try:
+        tree: object = json.loads(value)
+    except json.JSONDecodeError as error:
+        raise ValueError(f'expected a JSON object like {{"top_k": 20}}: {error}') from None
+    if not isinstance(tree, dict):
+        raise ValueError("expected a JSON object")
+    return cast(object, tree)
+
+
+def _pairs(value: object) -> object:
+    """`name=value,name=value`, as a flag gives it."""
+    if not isinstance(value, str):
+        return value
+    pairs = [part.strip().partition("=") for part in value.split(",") if part.strip()]
+    if wrong := [name for name, equals, _ in pairs if not equals]:
+        raise ValueError(f"expected NAME=VALUE, not {wrong[0]!r}")
+    return {name.strip(): given.strip() for name, _, given in pairs}
+
+
+def _roles(value: object) -> object:
+    """`judge.omit=stop,seed solver.timeout_s=900`, as a flag gives it."""
+    if not isinstance(value, str):
+        return value
+    found: dict[str, dict[str, str]] = {}
+    for part in shlex.split(value):
+        place, equals, given = part.partition("=")
+        role, dot, key = place.partition(".")
+        if not equals or not dot:
+            raise ValueError(f"expected ROLE.KEY=VALUE such as judge.omit=stop, not {part!r}")
+        found.setdefault(role, {})[key.replace("-", "_")] = given
+    return found
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+Table = Annotated[dict[str, JsonValue], BeforeValidator(_json)]
+Pairs = Annotated[dict[str, str], BeforeValidator(_pairs)]
+
+
+class RoleOptions(BaseModel):
+    """How the model of one role is reached and asked; what is not given is as for all roles."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+    key_env: str | None = None
+    base_url: str | None = None
+    omit: Names | None = None
+    extra: Table | None = None
+    headers: Pairs | None = None
+    query: Pairs | None = None
+    reasoning_effort: str | None = None
+    timeout_s: float | None = Field(default=None, gt=0)
+    stream: bool | None = None
+    max_tokens: int | None = Field(default=None, ge=1)
+    """Tokens of one reply, thoughts included."""
+    temperature: float | None = Field(default=None, ge=0, le=2)
+
+
+Roles = Annotated[dict[Role, RoleOptions], BeforeValidator(_roles)]
+
+
+class ModelConfig(RecipeConfig):
+    """How models at endpoints are reached and asked."""
+
+    key_env: str | None = None
+    """Environment variable that holds the endpoint's key; by default the provider's own, such as OPENAI_API_KEY."""
+    base_url: str | None = None
+    """Address of openai:MODEL, by default OPENAI_BASE_URL or api.openai.com."""
+    omit: Names | None = None
+    """Fields never sent, separated by commas: temperature,stop. What an endpoint refuses is left out by itself."""
+    extra: Table | None = None
+    """More fields of each request, as JSON: '{"chat_template_kwargs": {"enable_thinking": false}}'."""
+    headers: Pairs | None = None
+    """More headers, as NAME=VALUE separated by commas; $NAME is read from the environment."""
+    query: Pairs | None = None
+    """More query parameters, as NAME=VALUE separated by commas: api-version=2024-10-21."""
+    reasoning_effort: str | None = None
+    """How much a thinking model is to think, as its endpoint names it: minimal, low, medium, high."""
+    timeout_s: float | None = Field(default=None, gt=0)
+    """Seconds that one call may take; 600 by default."""
+    stream: bool | None = None
+    """Ask for a stream, for proxies that cut a connection on which nothing comes for a minute."""
+    judge_tokens: int | None = Field(default=None, ge=1)
+    """Tokens of a judge's reply, thoughts included; 4096, or 512 for a model in this process."""
+    reader_tokens: int | None = Field(default=None, ge=1)
+    """Tokens of a reply of a gate or a labeller, thoughts included; 8192, or 1024 for a model in this process."""
+    roles: Roles | None = None
+    """Other options for one role, as "judge.omit=stop solver.timeout_s=900"; in TOML a table [roles.judge]."""
+
+    older: ClassVar[Values] = {"judge_tokens": 512, "reader_tokens": 1024}
+
+    @model_validator(mode="after")
+    def _for_endpoints(self) -> Self:
+        for role, options in (self.roles or {}).items():
+            named = options.base_url
+            if named is not None and not named.startswith(("http://", "https://")):
+                raise ValueError(
+                    f"roles.{role.value}.base_url: expected http://HOST:PORT/v1 or https://..., not {named!r}"
+                )
+        return self
+
+    def role(self, role: Role) -> RoleOptions:
+        """What `role` has of its own."""
+        return (self.roles or {}).get(role, RoleOptions())
+
+    def tokens_of(self, role: Role, model: str, given: int | None, *, embedded: int, endpoint: int) -> int:
+        """Tokens of a reply: the role's own, or what is `given` for all, or what suits the kind of model."""
+        return self.role(role).max_tokens or given or (embedded if is_embedded(model) else endpoint)
+
+    def judging_tokens(self, model: str) -> int:
+        """Tokens of a reply of the judge `model`."""
+        return self.tokens_of(Role.JUDGE, model, self.judge_tokens, embedded=512, endpoint=4096)
+
+    def reading_tokens(self, model: str) -> int:
+        """Tokens of a reply of `model` as a gate's reader."""
+        return self.reader_tokens or (1024 if is_embedded(model) else 8192)
+
+    def connect_options(self, role: Role, max_in_flight: int, price: Price | None) -> ConnectOptions:
+        """How the model of `role` is reached."""
+        own = self.role(role)
+        return ConnectOptions(
+            max_in_flight=max_in_flight,
+            api_key_env=own.key_env or self.key_env,
+            base_url=own.base_url or self.base_url,
+            price=price,
+            endpoint=OpenAIOptions(
+                omit=frozenset((self.omit or ()) if own.omit is None else own.omit),
+                extra={**(self.extra or {}), **(own.extra or {})},
+                headers={**(self.headers or {}), **(own.headers or {})},
+                query={**(self.query or {}), **(own.query or {})},
+                reasoning_effort=own.reasoning_effort or self.reasoning_effort,
+                timeout_s=own.timeout_s or self.timeout_s or OpenAIOptions().timeout_s,
+                stream=bool(self.stream if own.stream is None else own.stream),
+            ),
+        )
+
+
+MODELS_MAY_CHANGE: Mapping[str, str] = {
+    "key_env": "says where a key is, not what is asked",
+    "base_url": "the models' names are compared instead, so that an endpoint may move",
+    "omit": "an endpoint may come to refuse a field; each answer keeps how it was asked",
+    "headers": "as key_env",
+    "query": "as base_url",
+    "timeout_s": "a limit of patience",
+    "stream": "changes how an answer comes, not what it is",
+    "judge_tokens": "a cap may be raised where replies are cut off; what is judged stays",
+    "reader_tokens": "as judge_tokens",
+}
+
+
+def connect_roles(
+    config: ModelConfig, named: Mapping[Role, str], max_in_flight: int, price: Price | None, own: Mapping[str, LLM]
+) -> dict[Role, LLM]:
+    """A client for each role; roles with the same model and options share one.
+
+    Args:
+        config: how to reach them.
+        named: models by role.
+        max_in_flight: calls to one endpoint at once.
+        price: of all models that are not free, where it is given.
+        own: clients of the caller's own, by model.
+
+    Raises:
+        ConfigError: a model that cannot be.
+    """
+    connector = Connector()
+    return {
+        role: own[model]
+        if model in own
+        else connector.connect(model, config.connect_options(role, max_in_flight, price))
+        for role, model in named.items()
+    }
+
+
+def adapted_by(llms: Iterable[LLM]) -> dict[str, str]:
+    """How requests were changed for endpoints that refuse them as they are: by model, in words."""
+    found: dict[str, str] = {}
+    for llm in llms:
+        changes: tuple[str, ...] = getattr(getattr(llm, "manners", None), "changes", ())
+        if changes:
+            found[llm.name] = "; ".join(changes)
+    return found
