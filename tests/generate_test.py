@@ -69,7 +69,7 @@ async def test_funnel_adds_up_and_each_fate_has_its_reason(library: Path, tmp_pa
     assert report.ending is Ending.COMPLETE
     found = status(run).funnel
     assert found.candidates == found.drawn == 60 == found.accepted + sum(found.rejected.values())
-    assert set(found.rejected) == {Reason.TOO_EASY, Reason.NO_PROPOSAL, Reason.DUPLICATE}
+    assert set(found.rejected) == {Reason.TOO_EASY, Reason.NO_MOVES, Reason.DUPLICATE}
     assert report.progress.accepted == found.accepted
     assert report.progress.rejected == found.rejected
     with RunReader(run) as reader:
