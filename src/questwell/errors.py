@@ -26,6 +26,7 @@ QuestwellError
 │   └── CheckpointError     a checkpoint is missing, incomplete or of another run
 └── StoreError              the run file cannot be used
     ├── RunLocked           another process is writing it
+    ├── ReviewConflict      somebody else reviewed the item meanwhile
     └── ConfigChanged       it was started with another config; names the keys that differ
 
 `RetrievalError` and `LLMError` are the two that a game turns into data (an errored attempt, an
@@ -145,6 +146,10 @@ class StoreError(QuestwellError):
 
 class RunLocked(StoreError):
     """Another process is writing the run file."""
+
+
+class ReviewConflict(StoreError):
+    """The item got a newer review than the one that this decision was made on."""
 
 
 class ConfigChanged(StoreError):

@@ -23,6 +23,7 @@ from questwell.cli.show import show
 from questwell.cli.status import status
 from questwell.cli.text import visible
 from questwell.cli.train import train
+from questwell.cli.view import view
 from questwell.errors import BudgetReached, ConfigError, QuestwellError
 
 
@@ -75,7 +76,22 @@ def common(
     """
 
 
-for _verb in (doctor, index, serve, generate, status, show, gates, export, dataset, evaluate, compare, train, selfplay):
+for _verb in (
+    doctor,
+    index,
+    serve,
+    generate,
+    status,
+    show,
+    view,
+    gates,
+    export,
+    dataset,
+    evaluate,
+    compare,
+    train,
+    selfplay,
+):
     app.command()(_verb)
 
 

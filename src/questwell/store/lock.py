@@ -43,3 +43,28 @@ class RunLock:
     def release(self) -> None:
         """Give the lock back. The file stays, so that the next writer need not make it."""
         os.close(self._file)
+
+
+def writer_of(path: Path) -> int | None:
+    """The process that holds the lock file `path`, as far as can be told without touching the lock; None: nobody.
+
+    A reader must not try the lock itself: a writer that starts at that moment would be refused.
+    """
+    try:
+        pid = int(path.read_text(encoding="utf-8").strip())
+    except (OSError, ValueError):
+        return None
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return pid  # of another user
+    except OSError:
+        return None
+    descriptors = Path(f"/proc/{pid}/fd")
+    if not descriptors.is_dir():  # no such view of other processes here: the pid has to do
+        return pid
+    try:
+        held = any(os.path.realpath(one) == os.path.realpath(path) for one in descriptors.iterdir())
+    except OSError:
+        return pid
+    return pid if held else None

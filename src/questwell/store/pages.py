@@ -99,3 +99,16 @@ def _also(
         where.append(f"{'+' if where else ''}{column} {test}")
         values += own
     return where, values
+
+
+def accepted_by_minute(run: RunReader) -> list[tuple[str, int]]:
+    """(minute, accepted plays that ended in it), in order; duplicates count too."""
+    return run.rows(
+        "SELECT substr(finished, 1, 16), count(*) FROM plays WHERE finished IS NOT NULL AND status = 'accepted' "
+        "GROUP BY 1 ORDER BY 1"
+    )
+
+
+def latest_failures(run: RunReader, size: int = 20) -> list[tuple[str, str, str, str]]:
+    """(when, seed, class of error, message) of the newest failed calls, newest first."""
+    return run.rows("SELECT created, seed, error, message FROM failures ORDER BY id DESC LIMIT ?", size)

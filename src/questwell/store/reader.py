@@ -190,9 +190,13 @@ class RunReader(SpendingReader):
         row = self._one("SELECT detail FROM plays WHERE reason = 'errored' ORDER BY finished DESC LIMIT 1")
         return row[0] if row else None
 
-    def _unfolded(self, packed: bytes) -> Json:
-        tree = cast(Json, json.loads(unpack(packed)))
+    def unfolded(self, text: str) -> Json:
+        """JSON text with the passages that it only names."""
+        tree = cast(Json, json.loads(text))
         return unfold(tree, self._passages(set(names(tree))).__getitem__)
+
+    def _unfolded(self, packed: bytes) -> Json:
+        return self.unfolded(unpack(packed))
 
     def _passages(self, wanted: set[str]) -> dict[str, Json]:
         rows = self._all(

@@ -1,104 +1,82 @@
-"""Pictures of a report as PNG files, drawn with matplotlib (extra train), without a screen."""
-
-# matplotlib ships types that pyright knows in part only.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+"""The pictures of a run of generate, from its figures: the report and the pages show the same ones."""
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from questwell.errors import ConfigError
+from questwell.recipes.reports import svg
 from questwell.recipes.reports.funnel import Funnel
 from questwell.recipes.reports.intrinsic import ALL, Cell
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-
-class Pictures:
-    """Draws, each picture into its own file."""
-
-    def __init__(self) -> None:
-        """Make sure that there is something to draw with.
-
-        Raises:
-            ConfigError: the extra is not installed.
-        """
-        try:
-            from matplotlib.figure import Figure
-        except ImportError:
-            raise ConfigError("pictures are drawn with matplotlib: pip install 'questwell[train]'") from None
-        self._figure: type[Figure] = Figure
-
-    def pass_rates(self, systems: Sequence[tuple[str, Sequence[Cell]]], path: Path) -> None:
-        """Share of seeds that passed by round, with intervals, one line a system."""
-        figure, axes = self._new("round", "passed, percent of seeds")
-        most = 0
-        for at, (name, cells) in enumerate(systems):
-            rows = [cell for cell in cells if cell.target == ALL and cell.passed.fraction is not None]
-            shift = 0.04 * at
-            middle = [100 * (cell.passed.fraction or 0.0) for cell in rows]
-            low = [100 * ((cell.passed.fraction or 0.0) - (cell.passed.low or 0.0)) for cell in rows]
-            high = [100 * ((cell.passed.high or 0.0) - (cell.passed.fraction or 0.0)) for cell in rows]
-            rounds = [cell.round + shift for cell in rows]
-            axes.errorbar(rounds, middle, yerr=[low, high], marker="o", capsize=3, label=_plain(name))
-            most = max(most, *(cell.round for cell in rows), 0)
-        axes.set_xticks(range(most + 1))
-        axes.set_ylim(0, 100)
-        self._save(figure, axes, path)
-
-    def funnel(self, systems: Sequence[tuple[str, Funnel]], path: Path) -> None:
-        """What became of the seeds, one bar a reason."""
-        figure, axes = self._new("seeds", "")
-        reasons = list(dict.fromkeys(reason for _, found in systems for reason in found.rejected))
-        names = ["accepted", *(reason.value for reason in reasons)]
-        height = 0.8 / max(1, len(systems))
-        for at, (name, found) in enumerate(systems):
-            counts = [found.accepted, *(found.rejected.get(reason, 0) for reason in reasons)]
-            axes.barh([n + at * height for n in range(len(names))], counts, height=height, label=_plain(name))
-        axes.set_yticks([n + 0.4 - height / 2 for n in range(len(names))], names)
-        axes.invert_yaxis()
-        self._save(figure, axes, path)
-
-    def difficulty(self, systems: Sequence[tuple[str, Sequence[int | None], Sequence[int]]], path: Path) -> None:
-        """Accepted items by search steps: what was wanted beside what they need."""
-        figure, axes = self._new("search steps", "accepted items")
-        width = 0.8 / max(1, 2 * len(systems))
-        seen: set[int] = set()
-        for at, (name, targets, got) in enumerate(systems):
-            wanted = Counter(target for target in targets if target is not None)
-            needed = Counter(got)
-            for side, (what, counts) in enumerate((("wanted", wanted), ("got", needed))):
-                shift = (2 * at + side - len(systems) + 0.5) * width  # the bars of a step stand around it
-                axes.bar([step + shift for step in counts], counts.values(), width, label=f"{_plain(name)}: {what}")
-                seen |= set(counts)
-        if seen:
-            axes.set_xticks(range(min(seen), max(seen) + 1))
-        axes.yaxis.get_major_locator().set_params(integer=True)
-        self._save(figure, axes, path)
-
-    def cost(self, systems: Sequence[tuple[str, Sequence[float], str]], path: Path) -> None:
-        """What an accepted item took, its rejected rounds included: one point an item, sorted."""
-        figure, axes = self._new("items, cheapest first", " or ".join(dict.fromkeys(unit for _, _, unit in systems)))
-        for name, values, _ in systems:
-            axes.plot(range(1, len(values) + 1), sorted(values), marker=".", label=_plain(name))
-        axes.set_ylim(bottom=0)
-        self._save(figure, axes, path)
-
-    def _new(self, across: str, up: str) -> tuple["Figure", Any]:
-        figure = self._figure(figsize=(7, 4), layout="constrained")
-        axes: Any = figure.subplots()
-        axes.set_xlabel(across)
-        axes.set_ylabel(up)
-        return figure, axes
-
-    def _save(self, figure: "Figure", axes: Any, path: Path) -> None:  # noqa: ANN401  typed in part only
-        if axes.get_legend_handles_labels()[0]:
-            axes.legend(fontsize="small")
-        figure.savefig(path, dpi=120, metadata={"Software": None})  # no version in the file: same data, same bytes
+from questwell.recipes.reports.svg import Axis, Bars, Line, Point
+from questwell.store.records import PlayCount, PlayStatus
 
 
-def _plain(name: str) -> str:
-    """`name` without the sign that starts a formula."""
-    return name.replace("$", "")
+def pass_rates(systems: Sequence[tuple[str, Sequence[Cell]]], *, alone: bool = False) -> str:
+    """Share of seeds that passed by round, with 95 % intervals, one line a run."""
+    drawn: list[Line] = []
+    most = 0
+    for at, (name, cells) in enumerate(systems):
+        points: list[Point] = []
+        for cell in cells:
+            share = cell.passed
+            if cell.target == ALL and share.fraction is not None and share.low is not None and share.high is not None:
+                x = cell.round + 0.03 * at
+                points.append(Point(x, 100 * share.fraction, 100 * share.low, 100 * share.high))
+                most = max(most, cell.round)
+        drawn.append(Line(name, points))
+    across = Axis("round", low=-0.2, high=most + 0.3, ticks=[(number, str(number)) for number in range(most + 1)])
+    title = "Seeds that passed, by round (cumulative)"
+    return svg.lines(title, across, Axis("percent of seeds", high=100.0), drawn, alone=alone)
+
+
+def funnel(systems: Sequence[tuple[str, Funnel]], *, alone: bool = False) -> str:
+    """What became of the seeds."""
+    reasons = list(dict.fromkeys(reason for _, found in systems for reason in found.rejected))
+    names = ["accepted", *(reason.value.replace("_", " ") for reason in reasons)]
+    drawn = [
+        Bars(name, [found.accepted, *(found.rejected.get(reason, 0) for reason in reasons)]) for name, found in systems
+    ]
+    return svg.bars("What became of the seeds", "seeds", names, drawn, alone=alone)
+
+
+def difficulty(systems: Sequence[tuple[str, Sequence[int | None], Sequence[int]]], *, alone: bool = False) -> str:
+    """Accepted items by search steps: what was wanted next to what they need."""
+    drawn: list[tuple[str, Counter[int]]] = []
+    for name, targets, got in systems:
+        prefix = f"{name}: " if len(systems) > 1 else ""
+        drawn.append((f"{prefix}wanted", Counter(target for target in targets if target is not None)))
+        drawn.append((f"{prefix}got", Counter(got)))
+    seen = [step for _, counts in drawn for step in counts]
+    steps = list(range(min(seen), max(seen) + 1)) if seen else []
+    return svg.columns(
+        "Difficulty of the accepted items: wanted and got",
+        "search steps",
+        "accepted items",
+        [str(step) for step in steps],
+        [Bars(name, [counts[step] for step in steps]) for name, counts in drawn],
+        alone=alone,
+    )
+
+
+def wanted_and_got(counts: Sequence[PlayCount]) -> tuple[list[int | None], list[int]]:
+    """Targets and difficulties of the accepted plays, from a run's counts."""
+    accepted = [count for count in counts if count.final and count.status is PlayStatus.ACCEPTED]
+    targets = [count.target for count in accepted for _ in range(count.plays)]
+    got = [count.difficulty for count in accepted if count.difficulty is not None for _ in range(count.plays)]
+    return targets, got
+
+
+def spent(systems: Sequence[tuple[str, Sequence[float]]], unit: str, *, alone: bool = False) -> str:
+    """What an accepted item took, its rejected rounds included: one point an item, cheapest first."""
+    drawn = [
+        Line(name, [Point(at, value) for at, value in enumerate(sorted(values), start=1)]) for name, values in systems
+    ]
+    across = Axis("accepted items, cheapest first", low=None)
+    return svg.lines(f"What an accepted item took, in {unit}", across, Axis(unit), drawn, alone=alone)
+
+
+def over_time(title: str, unit: str, hours: Sequence[tuple[float, float]], *, alone: bool = False) -> str:
+    """One line over the hours of a run."""
+    short = max((x for x, _ in hours), default=0.0) < 2
+    line = Line(title, [Point(60 * x if short else x, y) for x, y in hours])
+    across = Axis(f"{'minutes' if short else 'hours'} since the start")
+    return svg.lines(title, across, Axis(unit), [line], alone=alone)

@@ -17,7 +17,7 @@ from questwell.evaluation.statistics import Share, wilson
 from questwell.llm.connect import connect
 from questwell.recipes.corpus.index import open_ready
 from questwell.recipes.generate.config import Config
-from questwell.recipes.reports.charts import Pictures
+from questwell.recipes.reports import charts
 from questwell.recipes.reports.funnel import Funnel
 from questwell.recipes.reports.intrinsic import Cell
 from questwell.recipes.reports.labels import Labels, label
@@ -59,7 +59,7 @@ class System:
     """One run of the report."""
 
     name: str
-    """The variant, and the run's id."""
+    """The run's folder, and the variant."""
     run_id: str
     variant: str
     funnel: Funnel
@@ -87,18 +87,12 @@ async def report(folders: Sequence[Path], out: Path, label_by: LabelBy | None = 
 
     Raises:
         StoreError: a run cannot be read, or `out` cannot be written.
-        ConfigError: the extra for the pictures is not installed.
     """
-    pictures = Pictures()
     systems = [replace(await _system(one), labels=await _labels(one, label_by)) for one in folders]
     try:
         out.mkdir(parents=True, exist_ok=True)
-        pictures.pass_rates([(one.name, one.intrinsic) for one in systems], out / "pass_rate.png")
-        pictures.funnel([(one.name, one.funnel) for one in systems], out / "funnel.png")
-        wanted = [(one.name, one.items.targets, one.items.difficulties) for one in systems]
-        pictures.difficulty(wanted, out / "difficulty.png")
-        spent = [(one.name, *_spent(one.items)) for one in systems]
-        pictures.cost(spent, out / "cost.png")
+        for name, picture in _pictures(systems).items():
+            (out / name).write_text(picture, encoding="utf-8")
         (out / "report.md").write_text(_markdown(systems), encoding="utf-8")
         (out / "report.json").write_text(
             json.dumps([asdict(one) for one in systems], indent=1) + "\n", encoding="utf-8"
@@ -106,6 +100,25 @@ async def report(folders: Sequence[Path], out: Path, label_by: LabelBy | None = 
     except OSError as error:
         raise StoreError(f"the report {str(out)!r} cannot be written: {error}") from error
     return systems
+
+
+def _pictures(systems: Sequence[System]) -> dict[str, str]:
+    """By file name. Dollars and tokens never share an axis."""
+    wanted = [(one.name, one.items.targets, one.items.difficulties) for one in systems]
+    drawn = {
+        "pass_rate.svg": charts.pass_rates([(one.name, one.intrinsic) for one in systems], alone=True),
+        "funnel.svg": charts.funnel([(one.name, one.funnel) for one in systems], alone=True),
+        "difficulty.svg": charts.difficulty(wanted, alone=True),
+    }
+    paid = [(one.name, _known(one.items.costs_usd)) for one in systems]
+    if any(sum(values) for _, values in paid):
+        drawn["cost.svg"] = charts.spent(paid, "US dollars", alone=True)
+    drawn["tokens.svg"] = charts.spent([(one.name, _known(one.items.tokens)) for one in systems], "tokens", alone=True)
+    return drawn
+
+
+def _known(values: Sequence[float | None]) -> list[float]:
+    return [float(value) for value in values if value is not None]
 
 
 async def _system(folder: Path) -> System:
@@ -129,7 +142,7 @@ async def _system(folder: Path) -> System:
         if index is not None:
             await index.aclose()
     return System(
-        name=f"{config.variant.value} ({stands.info.run_id})",
+        name=f"{folder.resolve().name} ({config.variant.value})",
         run_id=stands.info.run_id,
         variant=config.variant.value,
         funnel=stands.funnel,
@@ -177,14 +190,6 @@ async def _kinds(plays: Sequence[Sequence[Round]], index: Retriever | None, top_
     return found
 
 
-def _spent(items: Items) -> tuple[Sequence[float], str]:
-    """What each item took, in dollars where all are known and not all 0; else in tokens."""
-    costs = [cost for cost in items.costs_usd if cost is not None]
-    if costs and len(costs) == len(items.costs_usd) and any(costs):
-        return costs, "US dollars"
-    return [float(count) for count in items.tokens if count is not None], "tokens"
-
-
 def _markdown(systems: Sequence[System]) -> str:
     head = "# Report\n\nShares in percent with 95 % Wilson intervals; rounds are cumulative, as in the paper.\n"
     lines = [head, *_head("system", "target", "round", "seeds", "correct", "pass", "Avg@K on correct", "mean searches")]
@@ -194,7 +199,7 @@ def _markdown(systems: Sequence[System]) -> str:
             searches = "-" if cell.mean_searches is None else f"{cell.mean_searches:.1f}"
             shares = (_percent(cell.correct), _percent(cell.passed))
             lines.append(_row(one.name, cell.target, cell.round, cell.seeds, *shares, avg, searches))
-    lines += ["", "![pass rate by round](pass_rate.png)", "", "## Why questions failed", ""]
+    lines += ["", "![pass rate by round](pass_rate.svg)", "", "## Why questions failed", ""]
     lines += ["Several kinds may hold of one question.", "", *_head("system", "round", "failed", "kind", "share")]
     for one in systems:
         for kinds in one.kinds:
@@ -208,7 +213,8 @@ def _markdown(systems: Sequence[System]) -> str:
         reasons = ", ".join(f"{number} {reason.value}" for reason, number in one.funnel.rejected.items()) or "none"
         played = f"{one.funnel.candidates} seeds, {one.funnel.accepted} accepted"
         lines.append(f"- {one.name}: {played}; rejected: {reasons}")
-    lines += ["", "![funnel](funnel.png)", "", "![difficulty](difficulty.png)", "", "![cost](cost.png)", ""]
+    names = [name for name in _pictures(systems) if name != "pass_rate.svg"]
+    lines += ["", *(line for name in names for line in (f"![{name.removesuffix('.svg')}]({name})", ""))]
     return "\n".join(lines)
 
 

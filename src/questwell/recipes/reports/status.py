@@ -56,6 +56,8 @@ class Status:
     spending: Spending
     seeds_wanted: int | None
     items_wanted: int | None
+    counts: Sequence[PlayCount]
+    """Ended plays by how their rounds went."""
 
 
 def status(folder: Path) -> Status:
@@ -89,6 +91,7 @@ def status(folder: Path) -> Status:
             ),
             seeds_wanted=config.seeds,
             items_wanted=config.items,
+            counts=plays,
         )
 
 

@@ -10,7 +10,7 @@ from questwell.llm.speech import hear
 from questwell.store.pages import PlayFilter, page
 from questwell.store.reader import RunReader
 from questwell.store.records import Play, PlayStatus
-from questwell.types.corpus import Passage
+from questwell.types.corpus import Hit, Passage
 from questwell.types.dataset import Usage
 from questwell.types.game import Attempt, GateResult, Judgement, Proposal, Rejected, Repair, Round, Seed, Verdict
 from questwell.types.trajectory import StopReason, Trajectory, Turn
@@ -25,6 +25,16 @@ class SearchStory:
     """Titles, best first."""
     thought: str = ""
     """What the agent thought before it, where that is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnStory:
+    """One message of an agent, and what its search found."""
+
+    text: str
+    query: str | None
+    """None: it did not search."""
+    hits: tuple[Hit, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +57,9 @@ class AttemptStory:
     answer: str | None
     stop: StopReason
     judgement: Judgement
+    turns: tuple[TurnStory, ...]
+    error: str
+    """What failed; empty when nothing did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +77,9 @@ class RoundStory:
     evidence: tuple[Passage, ...]
     searches: tuple[SearchStory, ...]
     """Of the proposer."""
+    turns: tuple[TurnStory, ...]
+    """Of the proposer."""
+    aliases: tuple[str, ...]
     attempts: tuple[AttemptStory, ...]
     verdict: Verdict
     gates: tuple[GateResult, ...]
@@ -76,6 +92,7 @@ class DraftStory:
     searches: tuple[SearchStory, ...]
     stop: StopReason
     last_words: str
+    turns: tuple[TurnStory, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +163,7 @@ def story(folder: Path, name: str) -> Story:
         play=play,
         seed=seed,
         rounds=tuple(_round(now, before) for before, now in zip((None, *rounds), rounds, strict=False)),
-        draft=DraftStory(_searches(last), last.stop, last.turns[-1].text if last.turns else last.error)
-        if last
-        else None,
+        draft=_draft(last) if last else None,
         usage=usage,
         styles=tuple(dict.fromkeys(trajectory.style.value for trajectory in played)),
     )
@@ -170,6 +185,8 @@ def _round(now: Round, before: Round | None) -> RoundStory:
         ),
         evidence=proposal.evidence,
         searches=_searches(proposal.trajectory),
+        turns=turns_of(proposal.trajectory),
+        aliases=proposal.aliases,
         attempts=tuple(map(_attempt, now.attempts)),
         verdict=now.verdict,
         gates=now.gates,
@@ -183,7 +200,25 @@ def _changed(now: Proposal, before: Proposal) -> tuple[str, ...]:
 
 def _attempt(attempt: Attempt) -> AttemptStory:
     trajectory = attempt.trajectory
-    return AttemptStory(attempt.index, _searches(trajectory), trajectory.answer, trajectory.stop, attempt.judgement)
+    return AttemptStory(
+        index=attempt.index,
+        searches=_searches(trajectory),
+        answer=trajectory.answer,
+        stop=trajectory.stop,
+        judgement=attempt.judgement,
+        turns=turns_of(trajectory),
+        error=trajectory.error,
+    )
+
+
+def _draft(last: Trajectory) -> DraftStory:
+    said = last.turns[-1].text if last.turns else last.error
+    return DraftStory(_searches(last), last.stop, said, turns_of(last))
+
+
+def turns_of(trajectory: Trajectory) -> tuple[TurnStory, ...]:
+    """The messages of a rollout with what was found."""
+    return tuple(TurnStory(turn.text, turn.query, turn.hits) for turn in trajectory.turns)
 
 
 def _searches(trajectory: Trajectory) -> tuple[SearchStory, ...]:

@@ -1,0 +1,43 @@
+"""`questwell view`: look at runs in the browser, and review their items."""
+
+import getpass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from questwell.cli import screen
+from questwell.cli.text import visible
+from questwell.errors import ConfigError
+
+
+def view(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Runs of any verb, or folders of runs.")],
+    host: Annotated[str, typer.Option("--host", help="Address to listen on; another than loopback needs --token.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option("--port", help="Port to listen on; 0 takes a free one.")] = 8642,
+    token: Annotated[str | None, typer.Option("--token", help="What visitors must know.")] = None,
+    reviewer: Annotated[str | None, typer.Option("--reviewer", help="Name under which reviews are kept.")] = None,
+) -> None:
+    """Show runs as web pages: items with every thought, passage and verdict; filters; reviews. End it with Ctrl-C."""
+    try:
+        from questwell.view.serve import serve
+        from questwell.view.site import Site
+    except ImportError as error:
+        raise ConfigError(f"the pages need an extra: pip install 'questwell[view]' ({error})") from error
+    console = screen.err()
+
+    def listening(address: str) -> None:
+        console.print(f"Open {visible(address)}", soft_wrap=True)
+        where = address.split("/")[2].rpartition(":")[2]
+        console.print(f"From another machine: ssh -L {where}:127.0.0.1:{where} THIS-MACHINE    End: Ctrl-C")
+
+    serve(Site(paths, reviewer or _user()), host=host, port=port, token=token, listening=listening)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a user without a name
+        return ""

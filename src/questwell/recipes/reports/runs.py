@@ -1,0 +1,140 @@
+"""Runs of every kind in the folders that a user names: what they are, and whether somebody writes them now."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from questwell.errors import QuestwellError, StoreError
+from questwell.recipes.reports.funnel import funnel_of
+from questwell.recipes.selfplay.record import FILE_NAME as SELFPLAY_NAME
+from questwell.recipes.selfplay.record import Record
+from questwell.store.lock import writer_of
+from questwell.store.query import FILE_NAME
+from questwell.store.reader import RunReader
+
+_DEEP = 3
+"""Levels of folders in which runs are looked for."""
+_FILES = (FILE_NAME, f"{FILE_NAME}-wal", "reviews.sqlite", "metrics.jsonl", "attempts.jsonl")
+
+
+class Kind(StrEnum):
+    """The verb that made a run."""
+
+    GENERATE = "generate"
+    EVALUATE = "evaluate"
+    TRAIN = "train"
+    SELFPLAY = "selfplay"
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRun:
+    """A run, by a name that no other run here has."""
+
+    name: str
+    folder: Path
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class RunCard:
+    """A run in one line."""
+
+    run: FoundRun
+    created: str
+    live: bool
+    """Whether a process writes it now."""
+    headline: str
+    cost_usd: float | None
+    problem: str
+    """Why it cannot be read; empty when it can."""
+
+
+def find_runs(paths: Sequence[Path]) -> list[FoundRun]:
+    """The runs in `paths`, each a run or a folder of runs.
+
+    Raises:
+        StoreError: one of them holds none.
+    """
+    found: dict[Path, Kind] = {}
+    for path in paths:
+        here = dict(_below(path.resolve(), _DEEP))
+        if not here:
+            raise StoreError(f"there is no run in {str(path)!r}, nor in the folders below it")
+        found |= here
+    names: dict[str, int] = {}
+    runs: list[FoundRun] = []
+    for folder, kind in found.items():
+        count = names[folder.name] = names.get(folder.name, 0) + 1
+        runs.append(FoundRun(folder.name if count == 1 else f"{folder.name}~{count}", folder, kind))
+    return runs
+
+
+def _below(folder: Path, levels: int) -> list[tuple[Path, Kind]]:
+    kind = _kind(folder)
+    if kind is not None:
+        return [(folder, kind)]
+    if not levels or not folder.is_dir():
+        return []
+    inner = sorted(one for one in folder.iterdir() if one.is_dir() and not one.name.startswith("."))
+    return [found for one in inner for found in _below(one, levels - 1)]
+
+
+def _kind(folder: Path) -> Kind | None:
+    if (folder / SELFPLAY_NAME).is_file():
+        return Kind.SELFPLAY
+    if (folder / FILE_NAME).is_file():
+        try:
+            with RunReader(folder) as run:
+                info = run.info()
+        except QuestwellError:
+            return Kind.GENERATE  # its page says what is wrong with it
+        return Kind.EVALUATE if info is not None and info.kind == Kind.EVALUATE else Kind.GENERATE
+    return Kind.TRAIN if (folder / "run.json").is_file() and (folder / "metrics.jsonl").is_file() else None
+
+
+def is_live(folder: Path) -> bool:
+    """Whether a process writes the run in `folder` now."""
+    return writer_of(folder / "run.lock") is not None
+
+
+def stamp(folder: Path) -> str:
+    """Changes whenever the run in `folder` does: sizes and times of its files."""
+    parts: list[str] = []
+    for name in _FILES:
+        try:
+            found = (folder / name).stat()
+        except OSError:
+            continue
+        parts.append(f"{name[:3]}{found.st_mtime_ns:x}.{found.st_size:x}")
+    return f"{'-'.join(parts)}-{is_live(folder):d}"
+
+
+def card(found: FoundRun) -> RunCard:
+    """One line about a run; what is wrong with it is said in it."""
+    try:
+        created, headline, cost = _facts(found)
+    except QuestwellError as error:
+        return RunCard(found, "", live=False, headline="", cost_usd=None, problem=str(error))
+    return RunCard(found, created, is_live(found.folder), headline, cost, "")
+
+
+def _facts(found: FoundRun) -> tuple[str, str, float | None]:
+    match found.kind:
+        case Kind.SELFPLAY:
+            record = Record(found.folder)
+            info, rows = record.info(), record.rows()
+            return info.created if info else "", f"{max((row.step for row in rows), default=0):,} steps", None
+        case Kind.TRAIN:
+            with (found.folder / "metrics.jsonl").open("rb") as lines:
+                return "", f"{sum(1 for _ in lines):,} steps", None
+        case Kind.GENERATE:
+            with RunReader(found.folder) as run, run.snapshot():
+                info, counts = run.info(), funnel_of(run)
+                headline = f"{counts.accepted:,} accepted of {counts.candidates:,} played"
+                return info.created if info else "", headline, run.usage().cost_usd
+        case Kind.EVALUATE:
+            with RunReader(found.folder) as run, run.snapshot():
+                info = run.info()
+                (asked,), (tried,) = (run.rows(f"SELECT count(*) FROM {name}")[0] for name in ("questions", "trials"))
+                return info.created if info else "", f"{tried:,} attempts at {asked:,} questions", run.usage().cost_usd

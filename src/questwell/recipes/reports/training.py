@@ -1,0 +1,115 @@
+"""Runs of train and of self-play for the pages: their curves, thinned, and what a step held."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from questwell.errors import StoreError
+from questwell.recipes.reports import svg
+from questwell.recipes.reports.browse import thinned
+from questwell.recipes.reports.svg import Axis, Line, Point
+from questwell.recipes.selfplay.record import MEANINGS as SELFPLAY_MEANINGS
+from questwell.recipes.selfplay.record import Record, StepRow
+from questwell.training.metrics import MEANINGS, read_metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A picture of one or two values over the steps."""
+
+    picture: str
+    meanings: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRun:
+    """A run of train."""
+
+    steps: int
+    latest: Mapping[str, float]
+    curves: Sequence[Curve]
+    facts: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class SelfplayRun:
+    """A run of self-play."""
+
+    rows: Sequence[StepRow]
+    """The newest 200 steps, newest first."""
+    steps: int
+    alarms: Sequence[tuple[int, str]]
+    """(step, sentence), newest first."""
+    curves: Sequence[Curve]
+    facts: Mapping[str, str]
+
+
+_TRAIN = (
+    ("Reward", "mean reward", ("reward",)),
+    ("Accuracy", "fraction", ("accuracy", "finished")),
+    ("Searches an attempt", "searches", ("searches",)),
+    ("Tokens an attempt", "tokens", ("response_tokens", "model_tokens")),
+    ("KL to the initial policy", "nats a token", ("kl", "update_kl")),
+    ("Entropy", "nats", ("entropy",)),
+    ("Losses", "loss", ("policy_loss", "value_loss", "sft_loss")),
+    ("Gradient norm", "norm", ("gradient_norm", "critic_gradient_norm")),
+)
+_SELFPLAY = (
+    ("Accuracy", "fraction", ("solver_accuracy", "held_out_accuracy")),
+    ("Proposals", "fraction", ("valid_rate", "true_rate", "filled", "distinct_questions")),
+    ("Reward of the proposer", "mean reward", ("proposer_reward",)),
+    ("Searches a rollout", "searches", ("proposer_searches", "solver_searches")),
+    ("Length of the questions", "characters", ("question_length",)),
+    ("Entropy", "nats", ("proposer_entropy", "solver_entropy")),
+    ("KL to the initial policy", "nats a token", ("proposer_kl", "solver_kl")),
+    ("Pool", "problems", ("pool",)),
+)
+
+
+def training_run(folder: Path) -> TrainingRun:
+    """The run of train in `folder`; StoreError when its metrics cannot be read."""
+    try:
+        rows = read_metrics(folder / "metrics.jsonl")
+    except (OSError, ValueError) as error:
+        raise StoreError(f"the metrics of {folder.name!r} cannot be read: {error}") from error
+    known: list[Mapping[str, float | None]] = [cast(Mapping[str, float | None], row) for row in rows]
+    steps = [row.get("step", 0.0) for row in rows]
+    return TrainingRun(
+        steps=len(rows),
+        latest=rows[-1] if rows else {},
+        curves=_curves(_TRAIN, steps, known, MEANINGS),
+        facts={},
+    )
+
+
+def selfplay_run(folder: Path) -> SelfplayRun:
+    """The run of self-play in `folder`."""
+    record = Record(folder)
+    rows, info = record.rows(), record.info()
+    curves = _curves(_SELFPLAY, [row.step for row in rows], [row.values for row in rows], SELFPLAY_MEANINGS)
+    raised = [(row.step, alarm) for row in rows for alarm in row.alarms]
+    return SelfplayRun(rows[::-1][:200], len(rows), raised[::-1][:50], curves, info.facts if info else {})
+
+
+def _curves(
+    wanted: Sequence[tuple[str, str, Sequence[str]]],
+    steps: Sequence[float],
+    rows: Sequence[Mapping[str, float | None]],
+    meanings: Mapping[str, str],
+) -> list[Curve]:
+    curves: list[Curve] = []
+    for title, unit, names in wanted:
+        drawn: list[Line] = []
+        for name in names:
+            known = [
+                (step, value) for step, row in zip(steps, rows, strict=True) if (value := row.get(name)) is not None
+            ]
+            if known:
+                drawn.append(Line(name.replace("_", " "), [Point(x, y) for x, y in thinned(known)]))
+        if drawn:
+            values = [point.y for line in drawn for point in line.points]
+            up = Axis(unit, low=None if min(values) < 0 else 0.0)
+            picture = svg.lines(title, Axis("step", low=None), up, drawn)
+            curves.append(Curve(picture, {name: meanings[name] for name in names if name in meanings}))
+    return curves

@@ -1,0 +1,57 @@
+"""The calls of one seed as they were made, for a person who wants to see exactly what was asked and answered."""
+
+import json
+from dataclasses import dataclass
+
+from questwell.errors import StoreError
+from questwell.store.reader import RunReader
+from questwell.types.game import Place
+from questwell.types.trajectory import Role
+
+
+@dataclass(frozen=True, slots=True)
+class CallRow:
+    """An answered call in short."""
+
+    id: int
+    kind: str
+    round: int
+    role: str
+    attempt: int
+    turn: int
+    model: str
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    cost_usd: float | None
+    latency_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class RawCall:
+    """A call in full."""
+
+    row: CallRow
+    request: str
+    """JSON text, as it was sent."""
+    response: str
+    """JSON text, its passages unfolded."""
+
+
+_COLUMNS = "id, kind, round, role, attempt, turn, model, prompt_tokens, completion_tokens, cost_usd, latency_s"
+
+
+def calls_of(run: RunReader, seed: str, limit: int = 2_000) -> list[CallRow]:
+    """The first `limit` calls of a seed, in the order in which they were answered."""
+    rows = run.rows(f"SELECT {_COLUMNS} FROM calls WHERE seed = ? ORDER BY id LIMIT ?", seed, limit)
+    return [CallRow(*row) for row in rows]
+
+
+def raw_call(run: RunReader, seed: str, number: int) -> RawCall:
+    """One call of a seed; StoreError when there is none."""
+    rows = run.rows(f"SELECT {_COLUMNS}, digest, response FROM calls WHERE id = ? AND seed = ?", number, seed)
+    if not rows:
+        raise StoreError(f"the run has no call {number} of {seed}")
+    *row, digest, response = rows[0]
+    made = CallRow(*row)
+    request = run.request(Place(seed, made.round, Role(made.role), made.attempt), digest)
+    return RawCall(made, request, json.dumps(run.unfolded(response), ensure_ascii=False))

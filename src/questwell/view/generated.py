@@ -1,0 +1,237 @@
+"""Pages of a run of generate: overview, items, one item with its review, its calls, cost, gates."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from urllib.parse import quote, urlencode
+
+from questwell.errors import ReviewConflict
+from questwell.recipes.reports import charts
+from questwell.recipes.reports.browse import (
+    Items,
+    Overview,
+    Wanted,
+    calls_per_second,
+    cost_per_item,
+    overview,
+)
+from questwell.recipes.reports.funnel import explain
+from questwell.recipes.reports.reviewing import ReviewState, agreements, review
+from questwell.recipes.reports.runs import FoundRun, Kind, is_live
+from questwell.recipes.reports.story import Story, story
+from questwell.recipes.runs.opening import config_of
+from questwell.store.rawcalls import calls_of, raw_call
+from questwell.store.reader import RunReader
+from questwell.store.records import PlayStatus
+from questwell.types.game import Gate, Reason
+from questwell.types.review import Decision, pair_digest
+from questwell.view.page import Missing, Page, Shown
+from questwell.view.site import Site
+
+MOST_SHOWN = 200_000
+"""Characters of a request or a response in a page; a longer one is a download."""
+_FILTERS = ("state", "target", "difficulty", "review", "q")
+
+
+def overview_page(site: Site, page: Page) -> Shown:
+    """Funnel, difficulty, the paper's table, pace, errors, config."""
+    found = _run(site, page)
+    stands = overview(found.folder)
+    return Shown(
+        "overview.html", {"run": found, **overview_values(stands), "live": True, "writing": is_live(found.folder)}
+    )
+
+
+def overview_values(stands: Overview) -> dict[str, object]:
+    """What the overview shows; the static file shows the same."""
+    status = stands.status
+    name = "this run"
+    with_counts = charts.wanted_and_got(status.counts)
+    unit, course = cost_per_item(stands)
+    return {
+        "stands": stands,
+        "status": status,
+        "advice": explain(status.funnel) if status.funnel.candidates else [],
+        "pictures": [
+            charts.funnel([(name, status.funnel)]),
+            charts.difficulty([("", *with_counts)]),
+            charts.pass_rates([(name, status.intrinsic)]),
+            *([charts.over_time("Spent per accepted item so far", unit, course)] if course else []),
+            *([charts.over_time("Model calls a second", "calls a second", calls_per_second(stands))]),
+        ],
+        "config": config_of(status.info),
+    }
+
+
+def items_page(site: Site, page: Page) -> Shown:
+    """The list under a filter."""
+    found = _run(site, page)
+    wanted = _wanted(page)
+    words, complete = site.words(found) if wanted.q.strip() else (None, True)
+    try:
+        with RunReader(found.folder) as run, run.snapshot():
+            items = Items(found.folder, run, wanted, words)
+            before = page.query.get("before")
+            after = page.query.get("after")
+            shown = items.page(
+                after=page.number("after", after) if after else -1,
+                before=page.number("before", before) if before else None,
+            )
+            targets = sorted({count.target for count in run.play_counts() if count.target is not None})
+    finally:
+        if words is not None:
+            words.close()
+    return Shown(
+        "items.html",
+        {
+            "run": found,
+            "wanted": asdict(wanted),
+            "shown": shown,
+            "targets": targets,
+            "states": [*PlayStatus, *Reason],
+            "reviews": list(ReviewState),
+            "agreements": agreements(found.folder),
+            "complete": complete,
+            "live": True,
+        },
+    )
+
+
+def item_page(site: Site, page: Page) -> Shown:
+    """One item in full, with the form of its review."""
+    found = _run(site, page)
+    wanted = _wanted(page)
+    told = story(found.folder, page.path["item"])
+    words = site.words(found)[0] if wanted.q.strip() else None
+    try:
+        with RunReader(found.folder) as run, run.snapshot():
+            items = Items(found.folder, run, wanted, words)
+            before, after = items.neighbours(told.play.index)
+            fresh = items.next_unreviewed(told.play.index)
+            reviewed = items.reviewed(told.play)
+    finally:
+        if words is not None:
+            words.close()
+    return Shown(
+        "item.html",
+        {
+            "run": found,
+            "wanted": asdict(wanted),
+            "story": told,
+            "answers": answers_of(told),
+            "before": before,
+            "after": after,
+            "fresh": fresh,
+            "reviewed": reviewed,
+            "digest": pair_digest(told.play.question or "", told.play.answer or ""),
+            "live": told.play.status is PlayStatus.PENDING,
+        },
+    )
+
+
+def answers_of(told: Story) -> list[list[str]]:
+    """By round: what is marked in its passages."""
+    return [[one.answer, *one.aliases] for one in told.rounds]
+
+
+def calls_page(site: Site, page: Page) -> Shown:
+    """The calls of an item; with `call` one of them as it was made, a long one as a file."""
+    found = _run(site, page)
+    name = page.path["item"]
+    with RunReader(found.folder) as run, run.snapshot():
+        number = page.query.get("call")
+        if number is None:
+            return Shown("calls.html", {"run": found, "item": name, "calls": calls_of(run, name), "raw": None})
+        made = raw_call(run, name, page.number("call", number))
+    parts = {"request": _pretty(made.request), "response": _pretty(made.response)}
+    part = page.query.get("part")
+    if part in parts:
+        headers = {"content-disposition": f'attachment; filename="call-{made.row.id}-{part}.json"'}
+        return Shown("", {}, text=parts[part], headers=headers)
+    sizes = {name: len(text) for name, text in parts.items()}
+    shown = {name: text for name, text in parts.items() if len(text) <= MOST_SHOWN}
+    raw = {"row": made.row, "parts": shown, "sizes": sizes}
+    return Shown("calls.html", {"run": found, "item": name, "calls": [], "raw": raw})
+
+
+def cost_page(site: Site, page: Page) -> Shown:
+    """By role, model and round; what failed."""
+    found = _run(site, page)
+    stands = overview(found.folder)
+    with RunReader(found.folder) as run, run.snapshot():
+        rows = run.call_counts()
+    unit, course = cost_per_item(stands)
+    pictures = [charts.over_time("Spent per accepted item so far", unit, course)] if course else []
+    return Shown("cost.html", {"run": found, "stands": stands, "rows": rows, "pictures": pictures, "live": True})
+
+
+def gates_page(site: Site, page: Page) -> Shown:
+    """What each gate stopped, with the way to those items."""
+    found = _run(site, page)
+    stands = overview(found.folder)
+    reasons = {
+        Gate.CLOSED_BOOK: Reason.CLOSED_BOOK,
+        Gate.EVIDENCE: Reason.UNSUPPORTED,
+        Gate.SHORTCUT: Reason.SHORTCUT,
+        Gate.UNIQUE: Reason.AMBIGUOUS,
+    }
+    asked = str(config_of(stands.status.info).get("gates") or "")
+    rows = [(gate, reason, stands.status.funnel.rejected.get(reason, 0)) for gate, reason in reasons.items()]
+    return Shown("gates.html", {"run": found, "asked": asked, "rows": rows, "live": True})
+
+
+def post_review(site: Site, page: Page, form: Mapping[str, str]) -> str:
+    """Keep the review of a form; the address to go on at.
+
+    Raises:
+        ReviewConflict: the item changed, or somebody else reviewed it, since the form was made.
+        ConfigError: a review that cannot be.
+    """
+    found = _run(site, page)
+    told = story(found.folder, page.path["item"])
+    last = told.rounds[-1] if told.rounds else None
+    pair = (told.play.question or "", told.play.answer or "", last.aliases if last else ())
+    if form.get("digest") != pair_digest(pair[0], pair[1]):
+        raise ReviewConflict(f"{told.id} is another question now: load the page again, then decide")
+    try:
+        decision = Decision(form.get("decision", ""))
+        supersedes = int(form.get("supersedes", ""))
+    except ValueError:
+        raise Missing("there is no such decision") from None
+    aliases = tuple(line.strip() for line in form.get("aliases", "").splitlines() if line.strip())
+    edited = (form.get("question", "").strip(), form.get("answer", "").strip(), aliases)
+    review(
+        found.folder,
+        told.id,
+        pair,
+        decision,
+        reviewer=form.get("reviewer", ""),
+        supersedes=supersedes,
+        note=form.get("note", ""),
+        edited=edited,
+    )
+    query = {name: value for name, value in page.query.items() if name in _FILTERS and value}
+    query_text = f"?{urlencode(query)}" if query else ""
+    where = f"/r/{quote(found.name, safe='')}/items"
+    following = form.get("then", "")
+    if following.isascii() and following.isalnum() and following:
+        return f"{where}/{following}{query_text}"
+    return f"{where}/{told.id}{query_text}#review"
+
+
+def _run(site: Site, page: Page) -> FoundRun:
+    found = site.run(page.path["run"])
+    if found.kind is not Kind.GENERATE:
+        raise Missing(f"{found.name!r} is a run of {found.kind}; the first page leads to it")
+    return found
+
+
+def _wanted(page: Page) -> Wanted:
+    return Wanted(**{name: page.query.get(name, "") for name in _FILTERS})
+
+
+def _pretty(text: str) -> str:
+    try:
+        return json.dumps(json.loads(text), indent=1, ensure_ascii=False)
+    except ValueError:
+        return text

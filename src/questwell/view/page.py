@@ -1,0 +1,37 @@
+"""What a page is asked by, and what it is made of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from questwell.errors import QuestwellError
+
+
+class Missing(QuestwellError):
+    """There is nothing at this address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """An address, taken apart."""
+
+    path: Mapping[str, str]
+    """The parts in braces of the address, by name."""
+    query: Mapping[str, str]
+
+    def number(self, name: str, value: str | None = None) -> int:
+        """A part as a number; Missing when it is none."""
+        text = self.path.get(name, "") if value is None else value
+        if not text.isascii() or not text.isdecimal() or len(text) > 9:
+            raise Missing(f"there is no {name} {text!r}")
+        return int(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A page to render, or a text to send as it is."""
+
+    template: str
+    values: Mapping[str, Any]
+    text: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])

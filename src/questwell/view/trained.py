@@ -1,0 +1,81 @@
+"""Pages of runs of train and of self-play."""
+
+from questwell.recipes.reports.runs import FoundRun, Kind, is_live
+from questwell.recipes.reports.story import turns_of
+from questwell.recipes.reports.training import selfplay_run, training_run
+from questwell.recipes.selfplay.record import Record
+from questwell.types.selfplay import Episode
+from questwell.view.page import Missing, Page, Shown
+from questwell.view.site import Site
+
+_COLUMNS = (
+    "valid_rate",
+    "solver_accuracy",
+    "held_out_accuracy",
+    "proposer_reward",
+    "proposer_searches",
+    "solver_searches",
+    "pool",
+)
+
+
+def training_page(site: Site, page: Page) -> Shown:
+    """The curves of a training run."""
+    found = _run(site, page, Kind.TRAIN)
+    values = {"run": found, "trained": training_run(found.folder), "writing": is_live(found.folder), "live": True}
+    return Shown("training.html", values)
+
+
+def selfplay_page(site: Site, page: Page) -> Shown:
+    """The curves of self-play, its alarms and its steps."""
+    found = _run(site, page, Kind.SELFPLAY)
+    played = selfplay_run(found.folder)
+    values = {"run": found, "played": played, "columns": _COLUMNS, "writing": is_live(found.folder), "live": True}
+    return Shown("selfplay.html", values)
+
+
+def step_page(site: Site, page: Page) -> Shown:
+    """The episodes of one step."""
+    found = _run(site, page, Kind.SELFPLAY)
+    step = page.number("step")
+    record = Record(found.folder)
+    row = next((row for row in record.rows() if row.step == step), None)
+    return Shown("step.html", {"run": found, "step": step, "episodes": record.episodes(step), "row": row})
+
+
+def slot_page(site: Site, page: Page) -> Shown:
+    """One episode in full."""
+    found = _run(site, page, Kind.SELFPLAY)
+    step, slot = page.number("step"), page.number("slot")
+    episodes = Record(found.folder).episodes(step)
+    if slot >= len(episodes):
+        raise Missing(f"step {step} has {len(episodes)} slots, from 0")
+    episode = episodes[slot]
+    rollouts = [
+        ("Proposer", "", turns_of(episode.proposed.trajectory), episode.proposed.trajectory),
+        *_attempts(episode),
+    ]
+    values = {
+        "run": found,
+        "step": step,
+        "slot": slot,
+        "last": len(episodes) - 1,
+        "episode": episode,
+        "rollouts": rollouts,
+        "marks": list(episode.proposed.seed.references),
+    }
+    return Shown("slot.html", values)
+
+
+def _attempts(episode: Episode) -> list[tuple[str, str, object, object]]:
+    return [
+        (f"Attempt {one.index}", one.judgement.label.value, turns_of(one.trajectory), one.trajectory)
+        for one in episode.attempts
+    ]
+
+
+def _run(site: Site, page: Page, kind: Kind) -> FoundRun:
+    found = site.run(page.path["run"])
+    if found.kind is not kind:
+        raise Missing(f"{found.name!r} is a run of {found.kind}; the first page leads to it")
+    return found
