@@ -9,6 +9,7 @@ import world
 
 from questwell.recipes.evaluate.loop import evaluate, questions_of
 from questwell.recipes.generate.loop import generate
+from questwell.recipes.runs import description
 from questwell.recipes.selfplay.record import Record, StepRow
 from questwell.store.passage_refs import Json
 from questwell.store.records import Call, CallKey, CallKind, Failure, RunInfo, WaveSeed
@@ -67,7 +68,7 @@ async def evaluated(library: Path, folder: Path, bench: Path, **given: object) -
 def trained(folder: Path, steps: int = 30) -> None:
     """What a run of train leaves, as far as the pages read it."""
     folder.mkdir(parents=True)
-    (folder / "run.json").write_text("{}")
+    description.write(folder, RunInfo("id", "2026-11-20T00:00:00+00:00", "0.1.0", {}, {}, kind="train"))
     rows = [{"step": n, "reward": n / steps, "accuracy": 0.5, "kl": 0.01 * n, "entropy": 1.0} for n in range(1, steps)]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
@@ -92,7 +93,8 @@ def episodes(text: str) -> list[Episode]:
 def selfplayed(folder: Path, text: str = "plain", steps: int = 3) -> None:
     """What a run of self-play leaves."""
     record = Record(folder)
-    record.begin(RunInfo("id", "2026-11-20T00:00:00+00:00", "0.1.0", {}, {"model": "toy"}, kind="selfplay"))
+    folder.mkdir(parents=True, exist_ok=True)
+    description.write(folder, RunInfo("id", "2026-11-20T00:00:00+00:00", "0.1.0", {}, {}, kind="selfplay"))
     for step in range(1, steps + 1):
         values: dict[str, float | None] = {"valid_rate": 0.5, "solver_accuracy": None, "proposer_reward": step / 3}
         row = StepRow(step, values, {Invalid.LEAK: 1}, {}, (f"the pool is stale {text}",), {"seconds": 1.0})

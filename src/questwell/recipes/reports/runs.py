@@ -7,7 +7,7 @@ from pathlib import Path
 
 from questwell.errors import QuestwellError, StoreError
 from questwell.recipes.reports.funnel import funnel_of
-from questwell.recipes.selfplay.record import FILE_NAME as SELFPLAY_NAME
+from questwell.recipes.runs import description
 from questwell.recipes.selfplay.record import Record
 from questwell.store.lock import writer_of
 from questwell.store.query import FILE_NAME
@@ -81,16 +81,14 @@ def _below(folder: Path, levels: int) -> list[tuple[Path, Kind]]:
 
 
 def _kind(folder: Path) -> Kind | None:
-    if (folder / SELFPLAY_NAME).is_file():
-        return Kind.SELFPLAY
-    if (folder / FILE_NAME).is_file():
-        try:
-            with RunReader(folder) as run:
-                info = run.info()
-        except QuestwellError:
-            return Kind.GENERATE  # its page says what is wrong with it
-        return Kind.EVALUATE if info is not None and info.kind == Kind.EVALUATE else Kind.GENERATE
-    return Kind.TRAIN if (folder / "run.json").is_file() and (folder / "metrics.jsonl").is_file() else None
+    held = (folder / FILE_NAME).is_file()
+    try:
+        info = description.read(folder)
+    except QuestwellError:
+        return Kind.GENERATE if held else None  # its page says what is wrong with it
+    if info is None:
+        return Kind.GENERATE if held else None
+    return Kind(info.kind) if info.kind in set(Kind) else None
 
 
 def is_live(folder: Path) -> bool:
@@ -120,21 +118,22 @@ def card(found: FoundRun) -> RunCard:
 
 
 def _facts(found: FoundRun) -> tuple[str, str, float | None]:
+    info = description.read(found.folder)
+    created = info.created if info else ""
     match found.kind:
         case Kind.SELFPLAY:
-            record = Record(found.folder)
-            info, rows = record.info(), record.rows()
-            return info.created if info else "", f"{max((row.step for row in rows), default=0):,} steps", None
+            steps = max((row.step for row in Record(found.folder).rows()), default=0)
+            return created, f"{steps:,} steps", None
         case Kind.TRAIN:
-            with (found.folder / "metrics.jsonl").open("rb") as lines:
-                return "", f"{sum(1 for _ in lines):,} steps", None
+            metrics = found.folder / "metrics.jsonl"
+            steps = len(metrics.read_bytes().splitlines()) if metrics.is_file() else 0
+            return created, f"{steps:,} steps", None
         case Kind.GENERATE:
             with RunReader(found.folder) as run, run.snapshot():
-                info, counts = run.info(), funnel_of(run)
+                counts = funnel_of(run)
                 headline = f"{counts.accepted:,} accepted of {counts.candidates:,} played"
-                return info.created if info else "", headline, run.usage().cost_usd
+                return created, headline, run.usage().cost_usd
         case Kind.EVALUATE:
             with RunReader(found.folder) as run, run.snapshot():
-                info = run.info()
-                (asked,), (tried,) = (run.rows(f"SELECT count(*) FROM {name}")[0] for name in ("questions", "trials"))
-                return info.created if info else "", f"{tried:,} attempts at {asked:,} questions", run.usage().cost_usd
+                asked, tried = (run.rows(f"SELECT count(*) FROM {name}")[0][0] for name in ("questions", "trials"))
+                return created, f"{tried:,} attempts at {asked:,} questions", run.usage().cost_usd

@@ -29,7 +29,6 @@ class TrainingRun:
     steps: int
     latest: Mapping[str, float]
     curves: Sequence[Curve]
-    facts: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,6 @@ class SelfplayRun:
     alarms: Sequence[tuple[int, str]]
     """(step, sentence), newest first."""
     curves: Sequence[Curve]
-    facts: Mapping[str, str]
 
 
 _TRAIN = (
@@ -79,17 +77,16 @@ def training_run(folder: Path) -> TrainingRun:
         steps=len(rows),
         latest=rows[-1] if rows else {},
         curves=_curves(_TRAIN, steps, known, MEANINGS),
-        facts={},
     )
 
 
 def selfplay_run(folder: Path) -> SelfplayRun:
     """The run of self-play in `folder`."""
     record = Record(folder)
-    rows, info = record.rows(), record.info()
+    rows = record.rows()
     curves = _curves(_SELFPLAY, [row.step for row in rows], [row.values for row in rows], SELFPLAY_MEANINGS)
     raised = [(row.step, alarm) for row in rows for alarm in row.alarms]
-    return SelfplayRun(rows[::-1][:200], len(rows), raised[::-1][:50], curves, info.facts if info else {})
+    return SelfplayRun(rows[::-1][:200], len(rows), raised[::-1][:50], curves)
 
 
 def _curves(
