@@ -17,6 +17,7 @@ from questwell.cli.export import export
 from questwell.cli.gates import gates
 from questwell.cli.generate import generate
 from questwell.cli.index import index
+from questwell.cli.recheck import recheck
 from questwell.cli.selfplay import selfplay
 from questwell.cli.serve import serve
 from questwell.cli.show import show
@@ -85,6 +86,7 @@ for _verb in (
     show,
     view,
     gates,
+    recheck,
     export,
     dataset,
     evaluate,

@@ -34,6 +34,7 @@ def card(manifest: Manifest) -> str:
                 "every file.",
                 "## Splits\n\nNo evidence document is in two splits.\n\n" + _splits(manifest),
                 "## How it was made\n\n" + _sources(manifest),
+                "## Reviews\n\n" + _reviews(manifest),
                 "## What was left out\n\n" + _dropped(manifest),
                 "## Known limits\n\n" + _limits(manifest),
                 f"## Canary\n\nIf this string is in training data, so may be this dataset: `{manifest.canary}`",
@@ -102,6 +103,12 @@ def _sources(manifest: Manifest) -> str:
     parts.append(f"All together: {usage.calls:,} model calls, tokens {tokens}, cost {cost}.")
     parts.append(f"Licences of the evidence, by items: {_list(manifest.licences)}.")
     return "\n\n".join(parts)
+
+
+def _reviews(manifest: Manifest) -> str:
+    if not manifest.reviews:
+        return "No person has reviewed these items."
+    return f"What people decided about the items above: {_list(manifest.reviews)}; the others were not reviewed."
 
 
 def _dropped(manifest: Manifest) -> str:

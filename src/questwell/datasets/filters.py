@@ -27,8 +27,8 @@ class Dropped:
 
     item_id: str
     reason: str
-    """For counting: `difficulty`, `solve_rate`, `answer_type`, `gate`, `shares_evidence`, `duplicate`, `contaminated`,
-    `surplus`."""
+    """For counting: `review`, `difficulty`, `solve_rate`, `answer_type`, `gate`, `shares_evidence`, `duplicate`,
+    `contaminated`, `surplus`."""
     detail: str
 
 

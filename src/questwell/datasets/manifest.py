@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from questwell.types.dataset import Item, Usage
 
@@ -79,6 +79,8 @@ class Manifest:
     settings: Mapping[str, object]
     """The resolved config."""
     files: Sequence[File]
+    reviews: Mapping[str, int] = field(default_factory=dict[str, int])
+    """Items by what a person decided about them; empty: nobody reviewed any."""
 
 
 def counts(items: Sequence[Item], documents: int) -> SplitCounts:

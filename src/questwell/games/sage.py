@@ -114,6 +114,18 @@ async def play(seed: Seed, rules: Rules, players: Players, sessions: Sessions) -
     raise AssertionError("unreachable: the last round returns")
 
 
+async def examine(
+    seed: Seed, proposal: Proposal, rules: Rules, players: Players, sessions: Sessions
+) -> Accepted | Rejected:
+    """Try a question that is there already: K attempts, the verdict and the gates, as in a last round."""
+    attempts = await _attempt(proposal, seed, 0, rules, players, sessions, last=True)
+    verdict = decide(attempts, rules.attempts, seed.target, rules.acceptance, unscored_is_wrong=rules.unscored_is_wrong)
+    rounds = [Round(0, proposal, attempts, verdict)]
+    if verdict.outcome is Outcome.PASS or _good_enough(verdict, rules):
+        return await _accept(seed, rounds, rules, players, sessions)
+    return Rejected(seed, tuple(rounds), Reason(verdict.outcome.value), verdict.detail)
+
+
 async def _propose(seed: Seed, index: int, players: Players, sessions: Sessions) -> Draft:
     place = Place(seed.id, index, Role.PROPOSER)
     return await players.proposer.propose(seed, sessions(place), place.random_seed(seed.random_seed))

@@ -69,3 +69,10 @@ class Item:
     """Of the whole play, rejected rounds included."""
     gates: tuple[GateResult, ...] = ()
     """What further checks found; empty when none were asked for."""
+    review: str = ""
+    """What a person decided: `accepted`, `edited, rechecked`, or `edited, not rechecked`; empty when nobody did.
+
+    Of the last kind difficulty and solve rate are those of the question before the edit, and it has no attempts.
+    """
+    reviewers: tuple[str, ...] = ()
+    """Who decided."""

@@ -46,3 +46,14 @@ class Review:
 def pair_digest(question: str, answer: str, aliases: Sequence[str] = ()) -> str:
     """Names exactly this question and answer."""
     return hashlib.sha256(json.dumps([question, answer, list(aliases)]).encode()).hexdigest()[:16]
+
+
+def in_force(entries: Sequence[Review]) -> Review | None:
+    """The decision that counts among the entries for one item, in order: the newest that was not taken back."""
+    decision = None
+    for entry in entries:
+        if entry.decision is Decision.CLEAR:
+            decision = None
+        elif entry.decision is not Decision.NOTE:
+            decision = entry
+    return decision

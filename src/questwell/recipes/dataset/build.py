@@ -34,13 +34,12 @@ from questwell.evaluation.records import records
 from questwell.recipes.dataset.config import DatasetConfig, Export
 from questwell.recipes.dataset.parquet import write_parquet, write_rows
 from questwell.recipes.reports.funnel import funnel_of
-from questwell.recipes.reports.items import items
+from questwell.recipes.reports.items import Policy
+from questwell.recipes.reports.items import choose as choose_items
 from questwell.recipes.runs.opening import info_of
 from questwell.store.reader import RunReader
 from questwell.types.dataset import Item
 from questwell.types.evaluation import Question
-from questwell.types.game import Accepted
-from questwell.types.trajectory import Trajectory
 
 _MANIFEST = TypeAdapter(Manifest)
 
@@ -70,16 +69,17 @@ def build(runs: Sequence[Path], out: Path, config: DatasetConfig) -> Manifest:
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise StoreError(f"{str(out)!r} is there already; name another --out")
-    gathered = [_gather(run) for run in runs]
-    samples = {sample.item.id: sample for found, _ in gathered for sample in found}
+    gathered = [_gather(run, Policy(config.reviewed, config.edited)) for run in runs]
+    samples = {sample.item.id: sample for found, _, _ in gathered for sample in found}
+    out_by_review = [one for _, dropped, _ in gathered for one in dropped]
     questions = [question for text in config.benchmarks for question in load(parse_source(text)).questions]
-    parts = _parts(samples, questions, _documents_in(config.apart_from), config)
+    parts = _parts(samples, out_by_review, questions, _documents_in(config.apart_from), config)
     name = out.name
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{name}.") as fresh:
             folder = Path(fresh) / name
-            manifest = _write(folder, name, parts, [source for _, source in gathered], config)
+            manifest = _write(folder, name, parts, [source for _, _, source in gathered], config)
             if out.exists():
                 out.rmdir()
             shutil.move(folder, out)
@@ -96,16 +96,13 @@ def read_manifest(folder: Path) -> Manifest:
         raise StoreError(f"{str(folder)!r} is no dataset of ours: {error}") from error
 
 
-def _gather(run: Path) -> tuple[list[Sample], Source]:
-    """The items of a run with the attempts that solved them, and what the run is."""
-    found = items(run)
+def _gather(run: Path, policy: Policy) -> tuple[list[Sample], list[Dropped], Source]:
+    """The items of a run with the attempts that solved them, what reviews keep out, and what the run is."""
+    chosen, out = choose_items(run, policy)
+    samples = [Sample(one.item, one.solutions) for one in chosen]
     with RunReader(run) as reader, reader.snapshot():
         info = info_of(reader)
-        seeds = {play.seed_id: play.index for play in reader.plays()}
         stands = funnel_of(reader)
-        samples = [
-            Sample(item, _solutions(reader.outcome(seeds[item.id.removeprefix(f"{info.run_id}-")]))) for item in found
-        ]
         facts = info.fingerprint
         source = Source(
             run_id=info.run_id,
@@ -121,13 +118,7 @@ def _gather(run: Path) -> tuple[list[Sample], Source]:
             rejected={reason.value: count for reason, count in stands.rejected.items()},
             usage=reader.usage(),
         )
-    return samples, source
-
-
-def _solutions(outcome: object) -> tuple[Trajectory, ...]:
-    if not isinstance(outcome, Accepted):
-        return ()
-    return tuple(attempt.trajectory for attempt in outcome.rounds[-1].attempts if attempt.right)
+    return samples, [Dropped(one.id, "review", one.reason) for one in out], source
 
 
 def _documents_in(files: Sequence[Path]) -> dict[str, str]:
@@ -147,9 +138,14 @@ def _documents_in(files: Sequence[Path]) -> dict[str, str]:
 
 
 def _parts(
-    samples: dict[str, Sample], questions: Sequence[Question], taken: dict[str, str], config: DatasetConfig
+    samples: dict[str, Sample],
+    out_by_review: Sequence[Dropped],
+    questions: Sequence[Question],
+    taken: dict[str, str],
+    config: DatasetConfig,
 ) -> _Parts:
     chosen, dropped = choose([sample.item for sample in samples.values()], config.wanted())
+    dropped = [*out_by_review, *dropped]
     shared = {item.id: taken[name] for item in chosen for name in sorted(documents(item) & taken.keys(), reverse=True)}
     dropped += [Dropped(name, "shares_evidence", f"with an item of {path}") for name, path in shared.items()]
     chosen = [item for item in chosen if item.id not in shared]
@@ -221,6 +217,7 @@ def _write(folder: Path, name: str, parts: _Parts, sources: Sequence[Source], co
             "prompts": writer.hash,
         },
         files=writer.files,
+        reviews=dict(sorted(Counter(item.review for item in parts.items if item.review).items())),
     )
     (folder / "README.md").write_text(card(manifest), encoding="utf-8")
     (folder / "manifest.json").write_bytes(_MANIFEST.dump_json(manifest, indent=1) + b"\n")

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, field_validator
 from questwell.datasets.filters import Wanted
 from questwell.datasets.split import parse_counts, parse_shares
 from questwell.errors import ConfigError
+from questwell.recipes.reports.items import Edited, ReviewedBy
 from questwell.recipes.runs.config import RecipeConfig
 from questwell.types.game import AnswerType, Gate
 
@@ -46,6 +47,10 @@ class DatasetConfig(RecipeConfig):
     """Answer types to take, separated by commas; by default any."""
     gates: Annotated[tuple[Gate, ...], BeforeValidator(_parts)] = ()
     """Gates that an item must have passed, separated by commas; by default none."""
+    reviewed: ReviewedBy = ReviewedBy.ANY
+    """Which items to take by their reviews: any, or accepted (by a person). Rejected ones are always left out."""
+    edited: Edited = Edited.RECHECKED
+    """Which edited items to take: rechecked (tried again and accepted), or as-is."""
     near_duplicates: float = Field(default=0.7, ge=0, le=1)
     """Similarity from which two questions with one answer are one; 0 removes exact duplicates only."""
     benchmarks: Annotated[tuple[str, ...], BeforeValidator(_parts)] = ()

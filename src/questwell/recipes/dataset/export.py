@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from questwell.errors import ConfigError, StoreError
 from questwell.recipes.dataset.parquet import read_parquet, write_parquet
-from questwell.recipes.reports.items import items
+from questwell.recipes.reports.items import Policy, choose
 from questwell.text.files import read_jsonl
 from questwell.types.dataset import Item
 
@@ -27,15 +27,17 @@ class Format(StrEnum):
     PARQUET = "parquet"
 
 
-def export(folder: Path, out: Path, format_: Format) -> int:
-    """Items written to `out`, a count. The file appears whole or not at all.
+def export(folder: Path, out: Path, format_: Format, policy: Policy | None = None) -> int:
+    """Items written to `out`, a count, as far as their reviews let them. The file appears whole or not at all.
 
     Raises:
         StoreError: the run has no accepted item, or `out` cannot be written.
     """
-    found = items(folder)
+    chosen, out_of_it = choose(folder, policy)
+    found = [one.item for one in chosen]
     if not found:
-        raise StoreError(f"the run in {str(folder)!r} has no accepted item to export; questwell status says why")
+        why = f" ({len(out_of_it)} are left out by their reviews)" if out_of_it else "; questwell status says why"
+        raise StoreError(f"the run in {str(folder)!r} has no accepted item to export{why}")
     try:
         with _whole(out) as path:
             if format_ is Format.JSONL:

@@ -1,23 +1,161 @@
 """The accepted items of a run."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 
 from questwell.errors import StoreError
+from questwell.recipes.generate.recheck import FOLDER as RECHECK
+from questwell.recipes.generate.recheck import each_once
+from questwell.recipes.reports.reviewing import UNREVIEWED, Reviewed, ReviewState, reviews_by_seed
 from questwell.recipes.runs.opening import config_of, info_of
 from questwell.scoring.kinds import type_of
-from questwell.store.reader import RunReader
+from questwell.store.reader import FILE_NAME, RunReader
 from questwell.store.records import Play, PlayStatus, RunInfo
+from questwell.store.reviews import read_reviews
 from questwell.types.dataset import AttemptSummary, Item, Usage
-from questwell.types.game import Accepted
+from questwell.types.game import Accepted, Reason
+from questwell.types.review import Decision, pair_digest
+from questwell.types.trajectory import Trajectory
 
 
-def items(folder: Path) -> list[Item]:
-    """The accepted items of the run in `folder`, in the order of seeds."""
+class ReviewedBy(StrEnum):
+    """Which items an export takes, by their reviews. Rejected ones are always left out."""
+
+    ANY = "any"
+    """Also those that nobody has decided on."""
+    ACCEPTED = "accepted"
+    """Only those that a person accepted, or edited."""
+
+
+class Edited(StrEnum):
+    """What becomes of edited items: the run's verdict was about another question."""
+
+    RECHECKED = "rechecked"
+    """Only those that `questwell recheck` has tried and accepted."""
+    AS_IS = "as-is"
+    """All of them, with no attempt to their name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How reviews are honoured."""
+
+    reviewed: ReviewedBy = ReviewedBy.ANY
+    edited: Edited = Edited.RECHECKED
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """An item that its reviews keep out."""
+
+    id: str
+    reason: str
+    """`rejected`, `not reviewed`, `edited, not rechecked`, `edited, failed the recheck`, `stale review`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """An item, and the attempts that solved it."""
+
+    item: Item
+    solutions: tuple[Trajectory, ...]
+
+
+def items(folder: Path, policy: Policy | None = None) -> list[Item]:
+    """The accepted items of the run in `folder`, in the order of seeds, as far as their reviews let them."""
+    return [one.item for one in choose(folder, policy)[0]]
+
+
+def choose(folder: Path, policy: Policy | None = None) -> tuple[list[Chosen], list[LeftOut]]:
+    """The items that an export takes, and those that reviews keep out. The one place where reviews are honoured.
+
+    An edit that passed its recheck makes an item of a rejected play too.
+    """
+    policy = policy or Policy()
+    reviews = reviews_by_seed(folder)
+    checked = _checked(folder) if any(one.state is ReviewState.EDITED for one in reviews.values()) else {}
+    chosen: list[Chosen] = []
+    out: list[LeftOut] = []
     with RunReader(folder) as run, run.snapshot():
         info = info_of(run)
         usage = run.usage_by_seed()
-        accepted = [play for play in run.plays() if play.status is PlayStatus.ACCEPTED]
-        return [_item(_accepted(run, play), info, usage.get(play.seed_id, Usage())) for play in accepted]
+        for play in run.plays():
+            known = reviews.get(play.seed_id, UNREVIEWED)
+            edited = known.state is ReviewState.EDITED
+            if play.status is not PlayStatus.ACCEPTED and not edited:
+                continue
+            if known.decision and known.decision.digest != pair_digest(play.question or "", play.answer or ""):
+                known = replace(known, state=ReviewState.STALE)
+            spent = usage.get(play.seed_id, Usage())
+            found = _judged(run, play, known, policy, checked, info, spent)
+            if isinstance(found, str):
+                out.append(LeftOut(f"{info.run_id}-{play.seed_id}", found))
+            elif found is not None:
+                chosen.append(found)
+    return chosen, out
+
+
+def _judged(
+    run: RunReader,
+    play: Play,
+    known: Reviewed,
+    policy: Policy,
+    checked: Mapping[tuple[str, str], Accepted | None],
+    info: RunInfo,
+    usage: Usage,
+) -> Chosen | str | None:
+    """The item of a play, or why it is left out; None when it never was one."""
+    by = (known.decision.reviewer,) if known.decision else ()
+    match known.state:
+        case ReviewState.REJECTED:
+            return "rejected"
+        case ReviewState.STALE if policy.reviewed is ReviewedBy.ACCEPTED:
+            return "stale review"
+        case ReviewState.NONE if policy.reviewed is ReviewedBy.ACCEPTED:
+            return "not reviewed"
+        case ReviewState.EDITED:
+            assert known.decision is not None
+            edit = known.decision
+            key = (play.seed_id, pair_digest(edit.question, edit.answer, edit.aliases))
+            if (again := checked.get(key)) is not None:
+                item = _item(replace(again, seed=run.seed(play.index)), info, usage)
+                return Chosen(replace(item, review="edited, rechecked", reviewers=by), _solutions(again))
+            if policy.edited is Edited.RECHECKED:
+                return "edited, failed the recheck" if key in checked else "edited, not rechecked"
+            if play.status is not PlayStatus.ACCEPTED:
+                return None
+            item = _item(_accepted(run, play), info, usage)
+            words = {"question": edit.question, "answer": edit.answer, "aliases": edit.aliases}
+            voided = replace(item, **words, attempts=(), right=0, scored=0, gates=())
+            return Chosen(replace(voided, review="edited, not rechecked", reviewers=by), ())
+        case _:
+            outcome = _accepted(run, play)
+            review = "accepted" if known.state is ReviewState.ACCEPTED else ""
+            item = replace(_item(outcome, info, usage), review=review, reviewers=by if review else ())
+            return Chosen(item, _solutions(outcome))
+
+
+def _checked(folder: Path) -> dict[tuple[str, str], Accepted | None]:
+    """What the recheck of the run's edits found, by seed and pair; None: it was tried and not accepted."""
+    if not (folder / RECHECK / FILE_NAME).is_file():
+        return {}
+    edits = each_once([entry for entry in read_reviews(folder) if entry.decision is Decision.EDIT])
+    found: dict[tuple[str, str], Accepted | None] = {}
+    with RunReader(folder / RECHECK) as run, run.snapshot():
+        for play in run.plays():
+            outcome = run.outcome(play.index)
+            if outcome is None or play.index >= len(edits) or not outcome.rounds or play.reason is Reason.ERRORED:
+                continue
+            pair = outcome.rounds[-1].proposal
+            key = (edits[play.index].seed, pair_digest(pair.question, pair.answer, pair.aliases))
+            found[key] = outcome if isinstance(outcome, Accepted) else None
+    return found
+
+
+def _solutions(outcome: Accepted) -> tuple[Trajectory, ...]:
+    return tuple(attempt.trajectory for attempt in outcome.rounds[-1].attempts if attempt.right)
 
 
 def _accepted(run: RunReader, play: Play) -> Accepted:

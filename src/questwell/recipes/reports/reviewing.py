@@ -10,7 +10,7 @@ from pathlib import Path
 from questwell.errors import ConfigError
 from questwell.evaluation.statistics import kappa
 from questwell.store.reviews import add_review, read_reviews
-from questwell.types.review import Decision, Review, pair_digest
+from questwell.types.review import Decision, Review, in_force, pair_digest
 
 
 class ReviewState(StrEnum):
@@ -63,12 +63,7 @@ _STATES = {
 
 def reviewed(entries: Sequence[Review], digest: str | None = None) -> Reviewed:
     """How one item stands by its `entries`; with the `digest` of what the run holds, stale decisions are told."""
-    decision = None
-    for entry in entries:
-        if entry.decision is Decision.CLEAR:
-            decision = None
-        elif entry.decision is not Decision.NOTE:
-            decision = entry
+    decision = in_force(entries)
     state = ReviewState.NONE if decision is None else _STATES[decision.decision]
     if decision is not None and digest is not None and decision.digest != digest:
         state = ReviewState.STALE
