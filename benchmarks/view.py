@@ -49,7 +49,9 @@ def fill(folder: Path, plays: int, sample: Path) -> None:
     start = datetime(2026, 11, 20, tzinfo=UTC)
     request = pack("x" * 500)
     for first in range(0, plays, 20_000):
-        rows, verdicts, calls = [], [], []
+        rows: list[tuple[object, ...]] = []
+        verdicts: list[tuple[object, ...]] = []
+        calls: list[tuple[object, ...]] = []
         for index in range(first, min(first + 20_000, plays)):
             seed, outcome, was = kept[index % len(kept)]
             at = (start + timedelta(seconds=0.6 * index)).isoformat(timespec="milliseconds")

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 from questwell.errors import BenchmarkError, BudgetReached, ConfigError, StoreError
 from questwell.evaluation.records import records
@@ -94,12 +95,12 @@ def recheck_file(path: Path, out: Path, given: Values, index_progress: IndexProg
         aliases, target = record.get("aliases") or [], record.get("target")
         if not isinstance(question, str) or not isinstance(answer, str) or not question.strip() or not answer.strip():
             raise BenchmarkError(f"{place}: question and answer must be texts that are not empty")
-        if not isinstance(aliases, list) or not (target is None or isinstance(target, int)):
+        if not isinstance(aliases, list | tuple) or not (target is None or isinstance(target, int)):
             raise BenchmarkError(f"{place}: aliases must be a list of texts, target a number of search steps")
         index = len(candidates)
         kind = type_of(answer, AnswerType.ENTITY)
         seed = Seed(index, Passage(f"row-{index}", "", "", f"row-{index}"), target, kind, random_seed=config.seed)
-        others = tuple(str(one) for one in aliases)
+        others = tuple(map(str, cast("Sequence[object]", aliases)))
         candidates.append(Candidate(seed, Proposal(question, answer, others, (), (), _NOTHING), wanted=True))
     if not candidates:
         raise BenchmarkError(f"{path.name} holds no question")
