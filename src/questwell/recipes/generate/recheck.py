@@ -92,7 +92,8 @@ def recheck_file(path: Path, out: Path, given: Values, index_progress: IndexProg
     candidates: list[Candidate] = []
     for place, record in records(path):
         question, answer = record.get("question"), record.get("answer")
-        aliases, target = record.get("aliases") or [], record.get("target")
+        aliases: object = record.get("aliases") or []
+        target: object = record.get("target")
         if not isinstance(question, str) or not isinstance(answer, str) or not question.strip() or not answer.strip():
             raise BenchmarkError(f"{place}: question and answer must be texts that are not empty")
         if not isinstance(aliases, list | tuple) or not (target is None or isinstance(target, int)):
