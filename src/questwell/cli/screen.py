@@ -3,11 +3,15 @@
 Neither console reads markup, so no text of a model can colour the screen; what it wrote goes through `text.visible`.
 """
 
+import re
+import sys
 from typing import Any
 
 import typer
 from pydantic import TypeAdapter
 from rich.console import Console
+
+from questwell.cli.text import UNSAFE
 
 _PLAIN_WIDTH = 160
 
@@ -23,9 +27,14 @@ def err() -> Console:
 
 
 def print_json(type_: Any, value: object) -> None:  # noqa: ANN401  whatever pydantic has an adapter for
-    """`value` as JSON on standard output, ASCII only, so that no terminal can be tricked by it."""
+    """`value` as JSON on standard output; what could trick a terminal is escaped, every other script is readable."""
     text = TypeAdapter[object](type_).dump_json(value, indent=2).decode()
-    typer.echo("".join(char if char < "\x7f" else _escaped(char) for char in text))
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+        unsafe = UNSAFE
+    except UnicodeEncodeError:
+        unsafe = re.compile("[^\x00-\x7e]")
+    typer.echo(unsafe.sub(lambda match: _escaped(match[0]), text))
 
 
 def _escaped(char: str) -> str:

@@ -11,17 +11,19 @@ from rich.text import Text
 from questwell.cli import screen
 from questwell.cli.selfplay import show_run
 from questwell.cli.status import count, money
-from questwell.cli.text import one_line, visible
+from questwell.cli.text import folded, one_line, quoted, visible
 from questwell.cli.traces import show_evaluation
 from questwell.recipes.evaluate.loop import KIND
 from questwell.recipes.reports import story as recipe
 from questwell.recipes.reports.status import tokens
-from questwell.recipes.reports.story import AttemptStory, RoundStory, SearchStory, Story
+from questwell.recipes.reports.story import AttemptStory, RoundStory, SearchStory, Story, TurnStory
 from questwell.recipes.runs.opening import kind_of
 from questwell.recipes.selfplay.record import is_selfplay
 from questwell.store.records import Play, PlayStatus
 from questwell.types.game import Label
 
+_MOST_SEARCHES = 10
+"""Of one agent, without --full."""
 _LABEL_STYLE = {Label.RIGHT: "green", Label.WRONG: "red", Label.UNSCORED: "yellow", Label.ERRORED: "yellow"}
 
 
@@ -31,6 +33,7 @@ def show(
         str | None,
         typer.Argument(help="s00007, 7, or first; of self-play a step (12) or a slot (12/3); of an evaluation q00007."),
     ] = None,
+    full: Annotated[bool, typer.Option("--full", help="With every thought, and the passages that were read.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Tell the story of an item, accepted or rejected; without ITEM, list them all."""
@@ -51,7 +54,7 @@ def show(
     if json:
         screen.print_json(Story, story)
     else:
-        print_story(screen.out(), story)
+        print_story(screen.out(), story, full=full)
 
 
 def print_listing(console: Console, plays: list[Play]) -> None:
@@ -65,7 +68,7 @@ def print_listing(console: Console, plays: list[Play]) -> None:
         console.print(line, soft_wrap=True)
 
 
-def print_story(console: Console, story: Story) -> None:
+def print_story(console: Console, story: Story, *, full: bool = False) -> None:
     """The whole play."""
     seed, play = story.seed, story.play
     target = "any number of" if seed.target is None else str(seed.target)
@@ -74,12 +77,12 @@ def print_story(console: Console, story: Story) -> None:
     _field(console, "Seed passage", f"{seed.passage.title} [{seed.passage.id}]")
     _block(console, seed.passage.text)
     for round_ in story.rounds:
-        print_round(console, round_)
+        print_round(console, round_, full=full)
     if story.draft is not None:
         _heading(console, "Proposal that could not be tried")
-        _searches(console, story.draft.searches)
+        _course(console, story.draft.searches, story.draft.turns, full=full)
         _field(console, "Ended", story.draft.stop.value)
-        _block(console, story.draft.last_words)
+        _block(console, story.draft.last_words if full else folded(story.draft.last_words))
     _heading(console, "Outcome")
     reason = f": {play.reason.value}" if play.reason else ""
     console.print(Text(f"{play.status.value}{reason}".upper(), style=_style_of(play)))
@@ -91,22 +94,22 @@ def print_story(console: Console, story: Story) -> None:
     _field(console, "Took", f"{cost}; agents: {', '.join(story.styles) or 'none'}")
 
 
-def print_round(console: Console, round_: RoundStory) -> None:
+def print_round(console: Console, round_: RoundStory, *, full: bool = False) -> None:
     """One question and what became of it."""
     _heading(console, f"Round {round_.index}")
     if round_.feedback is not None:
         _field(console, "Repair", f"{round_.feedback.kind.value}, shown attempt {round_.feedback.attempt}")
-        _block(console, round_.feedback.explanation)
+        _block(console, round_.feedback.explanation if full else folded(round_.feedback.explanation))
         _field(console, "Changed", " and ".join(round_.changed) or "nothing")
-        _block(console, round_.feedback.change)
-    _searches(console, round_.searches)
+        _block(console, round_.feedback.change if full else folded(round_.feedback.change))
+    _course(console, round_.searches, round_.turns, full=full)
     _field(console, "Question", round_.question, style="bold")
     _field(console, "Answer", round_.answer, style="bold")
     for number, step in enumerate(round_.steps, start=1):
         source = f"{step.title} [{step.passage_id}]" if step.passage_id else "no passage named"
         _field(console, f"  step {number}", f"{step.query} -> {step.answer} ({source})")
     for attempt in round_.attempts:
-        print_attempt(console, attempt)
+        print_attempt(console, attempt, full=full)
     verdict = round_.verdict
     difficulty = "never solved" if verdict.difficulty is None else f"difficulty {verdict.difficulty}"
     skipped = f", {verdict.skipped} not needed" if verdict.skipped else ""
@@ -122,18 +125,18 @@ def print_round(console: Console, round_: RoundStory) -> None:
         _field(console, f"Gate {gate.gate.value}", f"{gate.outcome.value}: {gate.reason}")
 
 
-def print_attempt(console: Console, attempt: AttemptStory) -> None:
+def print_attempt(console: Console, attempt: AttemptStory, *, full: bool = False) -> None:
     """One solver rollout."""
     judgement = attempt.judgement
     line = Text.assemble(
         f"Attempt {attempt.index}: ",
         (judgement.label.value, _LABEL_STYLE[judgement.label]),
         f" in {len(attempt.searches)} searches, ",
-        "no answer" if attempt.answer is None else f"answer {one_line(attempt.answer)!r}",
+        "no answer" if attempt.answer is None else f"answer {quoted(attempt.answer)}",
         f" ({attempt.stop.value}; judged by {judgement.method})",
     )
     console.print(line, soft_wrap=True)
-    _searches(console, attempt.searches)
+    _course(console, attempt.searches, attempt.turns, full=full)
     if judgement.reason:
         console.print(f"    judge: {one_line(judgement.reason, 200)}", soft_wrap=True)
 
@@ -142,10 +145,21 @@ def _heading(console: Console, title: str) -> None:
     console.print(Text(f"── {title} {'─' * (70 - len(title))}", style="bold"))
 
 
-def _searches(console: Console, searches: tuple[SearchStory, ...]) -> None:
-    for search in searches:
+def _course(console: Console, searches: tuple[SearchStory, ...], turns: tuple[TurnStory, ...], *, full: bool) -> None:
+    """What an agent did: its searches, the first few if there are many; `full`: every message and passage too."""
+    if full:
+        for turn in turns:
+            _block(console, turn.text)
+            if turn.query is not None:
+                console.print(f"    search {quoted(turn.query)}", soft_wrap=True)
+            for hit in turn.hits:
+                _block(console, f"[{hit.rank}] {hit.passage.title} [{hit.passage.id}]\n{hit.passage.text}")
+        return
+    for search in searches[:_MOST_SEARCHES]:
         found = "; ".join(one_line(title, 50) for title in search.found) or "nothing"
-        console.print(f"    search {one_line(search.query)!r} -> {found}", soft_wrap=True)
+        console.print(f"    search {quoted(search.query)} -> {found}", soft_wrap=True)
+    if len(searches) > _MOST_SEARCHES:
+        console.print(f"    and {len(searches) - _MOST_SEARCHES} more searches (--full shows them)", soft_wrap=True)
 
 
 def _field(console: Console, name: str, value: str, style: str = "") -> None:

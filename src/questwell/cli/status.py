@@ -1,6 +1,8 @@
 """`questwell status`: how a run stands."""
 
 import asyncio
+import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -19,9 +21,12 @@ from questwell.recipes.reports.funnel import Funnel, explain
 from questwell.recipes.reports.intrinsic import Cell
 from questwell.recipes.reports.report import LabelBy
 from questwell.recipes.reports.report import report as write_report
+from questwell.recipes.reports.runs import is_live
 from questwell.recipes.reports.scores import Evaluation, evaluation
 from questwell.recipes.reports.status import Spending, tokens
 from questwell.recipes.runs.opening import config_of, kind_of
+
+_EVERY_S = 2.0
 
 
 def status(
@@ -35,6 +40,9 @@ def status(
     label_llm: Annotated[
         str | None, typer.Option("--label-llm", help="Model that labels traces and failures for the report.")
     ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show it again every two seconds while the run goes on.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
 ) -> None:
     """Show the funnel, the intrinsic table by target and round, and what the run took; of an evaluation, its scores."""
@@ -49,6 +57,9 @@ def status(
         else:
             print_evaluation(screen.out(), evaluated)
         return
+    if watch:
+        _watch(run)
+        return
     found = recipe.status(run)
     if json:
         screen.print_json(recipe.Status, found)
@@ -59,6 +70,39 @@ def status(
     print_funnel(console, found.funnel)
     print_intrinsic(console, found.intrinsic, early_stop=found.early_stop)
     print_spending(console, found.spending, accepted=found.funnel.accepted)
+
+
+def _watch(run: Path) -> None:
+    """One line every two seconds: what is done, what an accepted item costs, and how long it may take."""
+    first, began = recipe.status(run), time.monotonic()
+    console = screen.out()
+    while True:
+        now = recipe.status(run)
+        done, gained = now.funnel.candidates, now.funnel.candidates - first.funnel.candidates
+        left = _left(now, gained, time.monotonic() - began)
+        each = money(now.spending.cost_usd_per_item) if now.funnel.accepted else "-"
+        wanted = "" if now.seeds_wanted is None else f"/{now.seeds_wanted:,}"
+        console.print(
+            f"seeds {done:,}{wanted}, accepted {now.funnel.accepted:,}, cost {money(now.spending.total.cost_usd)}, "
+            f"{each} an accepted item, {left}",
+            soft_wrap=True,
+        )
+        if not is_live(run):
+            console.print("Nobody writes the run now.", soft_wrap=True)
+            return
+        time.sleep(_EVERY_S)
+
+
+def _left(now: recipe.Status, gained: int, seconds: float) -> str:
+    if not gained:
+        return "time left unknown yet"
+    shares = [now.funnel.candidates / now.seeds_wanted] if now.seeds_wanted else []
+    if now.items_wanted and now.funnel.accepted:
+        shares.append(now.funnel.accepted / now.items_wanted)
+    if not shares:
+        return "time left unknown"
+    plays = max(0.0, now.funnel.candidates / max(shares) - now.funnel.candidates)
+    return f"about {timedelta(seconds=round(plays * seconds / gained))} left"
 
 
 def print_funnel(console: Console, funnel: Funnel) -> None:

@@ -3,12 +3,24 @@
 import re
 
 _BIDI = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
-_UNSAFE = re.compile(rf"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\U000e0000-\U000e007f{_BIDI}]")
+UNSAFE = re.compile(rf"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\U000e0000-\U000e007f{_BIDI}]")
+
+"""What a terminal would obey, or would not show."""
 
 
 def visible(text: str) -> str:
     """`text` with control, bidi and tag characters written out as `<U+001B>`; line breaks and tabs stay."""
-    return _UNSAFE.sub(lambda match: f"<U+{ord(match[0]):04X}>", text.replace("\r\n", "\n"))
+    return UNSAFE.sub(lambda match: f"<U+{ord(match[0]):04X}>", text.replace("\r\n", "\n"))
+
+
+def quoted(text: str, width: int = 100) -> str:
+    """`text` on one line between quotation marks, safe to show."""
+    return f"“{one_line(text, width)}”"
+
+
+def folded(text: str, most: int = 600) -> str:
+    """`text`, or its beginning and how much more there is (`--full` shows it)."""
+    return text if len(text) <= most else f"{text[:most].rstrip()} … {len(text) - most:,} more characters (--full)"
 
 
 def one_line(text: str, width: int = 100) -> str:

@@ -3,7 +3,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from questwell.cli.text import one_line, visible
+from questwell.cli.text import folded, one_line, quoted, visible
 
 
 @given(st.text())
@@ -23,3 +23,9 @@ def test_one_line_is_one_line_of_at_most_its_width(text: str, width: int) -> Non
 def test_readable_text_is_left_alone() -> None:
     text = "Größe 中文 العربية 👩‍🚀 [red] a\tb\nc"
     assert visible(text) == text
+
+
+def test_a_text_is_folded_and_quoted_without_pythons_escapes() -> None:
+    assert quoted("it's \\d 橋\x1b") == "“it's \\d 橋<U+001B>”"
+    assert folded("x" * 600) == "x" * 600
+    assert folded("x" * 601) == "x" * 600 + " … 1 more characters (--full)"

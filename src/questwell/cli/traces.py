@@ -5,7 +5,7 @@ from pathlib import Path
 from rich.console import Console
 
 from questwell.cli import screen
-from questwell.cli.text import one_line
+from questwell.cli.text import one_line, quoted
 from questwell.recipes.reports import traces as recipe
 from questwell.recipes.reports.traces import Listed, Trace
 from questwell.types.trajectory import Turn
@@ -30,7 +30,7 @@ def show_evaluation(run: Path, item: str | None, *, json: bool) -> None:
 def _print_listing(console: Console, listed: list[Listed]) -> None:
     for one in listed:
         said = ", ".join(
-            f"{label or 'not judged'} {one_line(trial.answer or '(no answer)', 40)!r}"
+            f"{label or 'not judged'} {quoted(trial.answer or '(no answer)', 40)}"
             for trial, label in zip(one.trials, one.labels, strict=True)
         )
         console.print(
@@ -68,4 +68,4 @@ def _print_turn(console: Console, turn: Turn) -> None:
         console.print(f"  wrote: {one_line(turn.text, 400)}", soft_wrap=True)
     if turn.query is not None:
         titles = ", ".join(f"{one_line(hit.passage.title, 40)} [{one_line(hit.passage.id, 40)}]" for hit in turn.hits)
-        console.print(f"  searched {one_line(turn.query, 200)!r}: {titles or 'nothing was found'}", soft_wrap=True)
+        console.print(f"  searched {quoted(turn.query, 200)}: {titles or 'nothing was found'}", soft_wrap=True)
