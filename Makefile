@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 VERL := .venv-verl
 
-.PHONY: demo test test-all test-verl lint lock clean
+.PHONY: demo test test-all test-verl test-browser lint lock clean
 
 # Two steps: the demo needs a fifth of what the tests need.
 $(VENV)/.demo: requirements/demo.txt pyproject.toml
@@ -30,7 +30,7 @@ demo: $(VENV)/.demo
 	$(BIN)/questwell show runs/demo first
 
 test: lint
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow and not browser"
 
 test-all: lint
 	$(BIN)/pytest
@@ -45,6 +45,12 @@ $(VERL)/.done: requirements/verl.txt pyproject.toml
 
 test-verl: $(VERL)/.done
 	$(VERL)/bin/pytest tests/verl_engine
+
+# The pages in Chromium. Installs it by apt where this is root; without it the tests are skipped and say so.
+test-browser: $(VENV)/.dev
+	$(PIP) playwright==1.65.2
+	command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -yqq --no-install-recommends chromium fonts-dejavu-core; } || echo "no Chromium, and it cannot be installed here"
+	$(BIN)/pytest -m browser -rs tests/browser_test.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

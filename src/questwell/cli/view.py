@@ -18,10 +18,17 @@ def view(
     ),
     port: Annotated[int, typer.Option("--port", help="Port to listen on; 0 takes a free one.")] = 8642,
     token: Annotated[str | None, typer.Option("--token", help="What visitors must know.")] = None,
+    export: Annotated[
+        Path | None, typer.Option("--export", help="Write one run of generate into this HTML file, and end.")
+    ] = None,
+    item: Annotated[
+        list[str] | None, typer.Option("--item", help="With --export: only this item; may be given several times.")
+    ] = None,
     reviewer: Annotated[str | None, typer.Option("--reviewer", help="Name under which reviews are kept.")] = None,
 ) -> None:
     """Show runs as web pages: items with every thought, passage and verdict; filters; reviews. End it with Ctrl-C."""
     try:
+        from questwell.view.export import export_page
         from questwell.view.serve import serve
         from questwell.view.site import Site
     except ImportError as error:
@@ -33,6 +40,14 @@ def view(
         where = address.split("/")[2].rpartition(":")[2]
         console.print(f"From another machine: ssh -L {where}:127.0.0.1:{where} THIS-MACHINE    End: Ctrl-C")
 
+    if export is not None:
+        site = Site(paths, "")
+        if len(site.runs) != 1:
+            raise ConfigError(f"--export takes one run, and here are {len(site.runs)}: name one")
+        written = export_page(site, next(iter(site.runs)), export, item or ())
+        left = f"; {written.left_out:,} items did not fit and are left out" if written.left_out else ""
+        screen.out().print(f"Wrote {written.items:,} items to {export} ({written.size / 1e6:.1f} MB){left}")
+        return
     serve(Site(paths, reviewer or _user()), host=host, port=port, token=token, listening=listening)
 
 

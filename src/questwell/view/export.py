@@ -1,0 +1,112 @@
+"""A run, or some of its items, as one file to mail: made by the templates of the pages, opened from the disk.
+
+Items are kept in compressed blocks that the browser unpacks when one is opened. The file's own policy lets only its own
+script and style run, by their hashes, and nothing be fetched; no path, endpoint or config is in it.
+"""
+
+import base64
+import gzip
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment
+from markupsafe import Markup
+
+from questwell.errors import StoreError
+from questwell.recipes.reports.browse import overview
+from questwell.recipes.reports.runs import FoundRun, Kind
+from questwell.recipes.reports.story import listing, story
+from questwell.store.records import Play
+from questwell.view.generated import answers_of, overview_values
+from questwell.view.site import STATIC, Site, templates
+
+MOST_BYTES = 20_000_000
+"""Of the file: mail takes no more."""
+_BLOCK = 20
+"""Items unpacked at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a file holds."""
+
+    items: int
+    left_out: int
+    """Items that no longer fitted."""
+    size: int
+    """Bytes."""
+
+
+def export_page(site: Site, name: str, out: Path, only: Sequence[str] = (), *, most_bytes: int = MOST_BYTES) -> Written:
+    """Write the run `name`, or only the items named, into the file `out`; those that say most come first.
+
+    Raises:
+        StoreError: there is no such run or item, or the file cannot be written.
+    """
+    found = site.run(name)
+    if found.kind is not Kind.GENERATE:
+        raise StoreError(f"{name!r} is a run of {found.kind.value}: only runs of generate become one file")
+    made = templates()
+    plays = [story(found.folder, one).play for one in only] if only else listing(found.folder)
+    blocks: list[str] = []
+    shown: list[Play] = []
+    room = most_bytes - 200_000 - 400 * len(plays)  # the page around the items, and its list
+    for start in range(0, len(plays), _BLOCK):
+        part = plays[start : start + _BLOCK]
+        html = {play.seed_id: _item(made, found, play) for play in part}
+        block = base64.b64encode(gzip.compress(json.dumps(html).encode(), mtime=0)).decode()
+        if len(block) > room:
+            break
+        room -= len(block)
+        blocks.append(block)
+        shown += part
+    html = _document(made, found, shown, blocks, len(plays) - len(shown), whole=not only)
+    content = html.encode("utf-8", "replace")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        beside = out.with_name(f".{out.name}.{os.getpid()}")
+        beside.write_bytes(content)
+        beside.replace(out)
+    except OSError as error:
+        raise StoreError(f"{str(out)!r} cannot be written: {error.strerror}") from error
+    return Written(len(shown), len(plays) - len(shown), len(content))
+
+
+def _item(made: Environment, found: FoundRun, play: Play) -> str:
+    told = story(found.folder, play.seed_id)
+    template = made.get_template("item_body.html")
+    return template.render(story=told, answers=answers_of(told), run=found, static=True)
+
+
+def _document(
+    made: Environment, found: FoundRun, shown: Sequence[Play], blocks: Sequence[str], left_out: int, *, whole: bool
+) -> str:
+    style = (STATIC / "style.css").read_text(encoding="utf-8")
+    script = (STATIC / "file.js").read_text(encoding="utf-8")
+    head = ""
+    if whole:
+        values = overview_values(overview(found.folder))
+        head = made.get_template("overview_body.html").render(run=found, static=True, **values)
+    policy = (
+        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    return made.get_template("file.html").render(
+        name=found.name,
+        policy=policy,
+        style=Markup(style),
+        script=Markup(script),
+        overview=Markup(head),
+        plays=shown,
+        blocks=[Markup(block) for block in blocks],
+        size=_BLOCK,
+        left_out=left_out,
+    )
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
