@@ -7,6 +7,7 @@ import typer
 
 from questwell.cli import screen
 from questwell.recipes.dataset import export as recipe
+from questwell.recipes.dataset.traces import Traces, export_traces
 from questwell.recipes.reports.items import Edited, Policy, ReviewedBy
 
 
@@ -22,8 +23,16 @@ def export(
     format_: Annotated[
         recipe.Format | None, typer.Option("--format", help="By default what the name of --out ends in.")
     ] = None,
+    traces: Annotated[
+        Traces | None, typer.Option("--traces", help="Write trajectories instead, in this format (sts makes a folder).")
+    ] = None,
+    rejected: Annotated[bool, typer.Option("--rejected", help="With --traces: those of rejected plays too.")] = False,
 ) -> None:
-    """Write the accepted items with their lineage, as JSONL or parquet."""
+    """Write the accepted items with their lineage, as JSONL or parquet; or what proposer and solvers did."""
+    if traces is not None:
+        count = export_traces(run, out, traces, rejected=rejected)
+        screen.out().print(f"Wrote {count:,} {'pairs' if traces is Traces.PAIRS else 'trajectories'} to {out}")
+        return
     chosen = format_ or recipe.format_of(out)
     count = recipe.export(run, out, chosen, Policy(reviewed, edited))
     screen.out().print(f"Wrote {count:,} items to {out} ({chosen.value})", soft_wrap=True)

@@ -39,7 +39,7 @@ def export(folder: Path, out: Path, format_: Format, policy: Policy | None = Non
         why = f" ({len(out_of_it)} are left out by their reviews)" if out_of_it else "; questwell status says why"
         raise StoreError(f"the run in {str(folder)!r} has no accepted item to export{why}")
     try:
-        with _whole(out) as path:
+        with whole(out) as path:
             if format_ is Format.JSONL:
                 lines = (json.dumps(asdict(item), ensure_ascii=False) for item in found)
                 path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
@@ -70,7 +70,7 @@ def read_items(path: Path) -> list[Item]:
 
 
 @contextmanager
-def _whole(out: Path) -> Generator[Path]:
+def whole(out: Path) -> Generator[Path]:
     """A file to write, which then takes the place of `out` in one step; nothing is left when writing fails."""
     out.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")

@@ -1,0 +1,212 @@
+"""Behind `questwell export --traces`: what proposer and solvers did, with rewards and verdicts, in formats of others.
+
+atif       one Agent Trajectory Interchange Format document a line (version 1.7)
+sts        one file a trajectory in the hub's Session Trace Simple Format, in a folder
+messages   one dialogue a line, with function calls as chat endpoints take them
+pairs      a right and a wrong attempt at one question a line, as preference training takes them
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from questwell import __version__
+from questwell.errors import StoreError
+from questwell.recipes.dataset.export import whole
+from questwell.recipes.runs.opening import info_of
+from questwell.store.reader import RunReader
+from questwell.store.records import PlayStatus
+from questwell.types.game import Accepted, Label, Rejected
+from questwell.types.trajectory import Role, Trajectory, Turn
+
+ATIF = "ATIF-v1.7"
+_REWARD = {Label.RIGHT: 1.0, Label.WRONG: 0.0}
+"""Of an attempt; one that errored or was not scored has none."""
+
+
+class Traces(StrEnum):
+    """A format."""
+
+    ATIF = "atif"
+    STS = "sts"
+    MESSAGES = "messages"
+    PAIRS = "pairs"
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One rollout with what became of it."""
+
+    id: str
+    opening: str
+    """What the agent was given."""
+    trajectory: Trajectory
+    reward: float | None
+    facts: Mapping[str, object]
+    """Question, answer, verdict, and where it stands in the run."""
+
+
+def export_traces(folder: Path, out: Path, format_: Traces, *, rejected: bool = False) -> int:
+    """Trajectories (or pairs) of the run in `folder` written to `out`, a count; of rejected plays too if asked.
+
+    Raises:
+        StoreError: there are none, or `out` cannot be written.
+    """
+    try:
+        if format_ is Traces.STS:
+            return _sessions(_traces(folder, rejected=rejected), out)
+        rows = (
+            _pairs(folder, rejected=rejected) if format_ is Traces.PAIRS else _rows(folder, format_, rejected=rejected)
+        )
+        count = 0
+        with whole(out) as path, path.open("w", encoding="utf-8", newline="\n") as file:
+            for row in rows:
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+                count += 1
+            if not count:
+                raise StoreError(f"the run in {str(folder)!r} has nothing of that kind to export")
+        return count
+    except OSError as error:
+        raise StoreError(f"{str(out)!r} cannot be written: {error}") from error
+
+
+def _rows(folder: Path, format_: Traces, *, rejected: bool) -> Iterator[Mapping[str, object]]:
+    for trace in _traces(folder, rejected=rejected):
+        yield _atif(trace) if format_ is Traces.ATIF else _dialogue(trace)
+
+
+def _sessions(traces: Iterator[Trace], out: Path) -> int:
+    count = 0
+    for trace in traces:
+        header = {"type": "session", "harness": "questwell", "id": trace.id, "name": str(trace.facts["question"])[:200]}
+        lines = [{**header, "reward": trace.reward, **trace.facts}]
+        lines += [{"type": "message", "message": message} for message in _messages(trace)]
+        with whole(out / f"{trace.id}.jsonl") as path:
+            text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+            path.write_text(text, encoding="utf-8", newline="\n")
+        count += 1
+    if not count:
+        raise StoreError("the run has nothing of that kind to export")
+    return count
+
+
+def _traces(folder: Path, *, rejected: bool) -> Iterator[Trace]:
+    with RunReader(folder) as run:
+        name = info_of(run).run_id
+        for play in run.plays():
+            if play.status is PlayStatus.PENDING or (play.status is PlayStatus.REJECTED and not rejected):
+                continue
+            outcome = run.outcome(play.index)
+            if outcome is not None:
+                state = {"status": play.status.value, "reason": play.reason.value if play.reason else None}
+                yield from _of_play(f"{name}-{play.seed_id}", outcome, state)
+
+
+def _of_play(name: str, outcome: Accepted | Rejected, state: Mapping[str, object]) -> Iterator[Trace]:
+    seed = outcome.seed
+    wanted = "any number of" if seed.target is None else str(seed.target)
+    opening = f"Write a question that needs {wanted} searches, from: {seed.passage.title}\n{seed.passage.text}"
+    for played in outcome.rounds:
+        pair, verdict = played.proposal, played.verdict
+        facts = {
+            **state,
+            "round": played.index,
+            "question": pair.question,
+            "answer": pair.answer,
+            "outcome": verdict.outcome.value,
+            "difficulty": verdict.difficulty,
+            "solve_rate": verdict.solve_rate,
+        }
+        passed = 1.0 if isinstance(outcome, Accepted) and played is outcome.rounds[-1] else 0.0
+        yield Trace(f"{name}-r{played.index}-proposer", opening, pair.trajectory, passed, {**facts, "label": None})
+        for attempt in played.attempts:
+            label = attempt.judgement.label
+            yield Trace(
+                f"{name}-r{played.index}-a{attempt.index}",
+                pair.question,
+                attempt.trajectory,
+                _REWARD.get(label),
+                {**facts, "label": label.value, "judged_by": attempt.judgement.method},
+            )
+    if isinstance(outcome, Rejected) and outcome.trajectory is not None:
+        facts = {**state, "round": len(outcome.rounds), "question": "", "answer": "", "outcome": None}
+        yield Trace(f"{name}-draft", opening, outcome.trajectory, 0.0, {**facts, "label": None})
+
+
+def _messages(trace: Trace) -> list[dict[str, object]]:
+    """The dialogue: what was given, what was said, the searches as function calls."""
+    said: list[dict[str, object]] = [{"role": "user", "content": trace.opening}]
+    for number, turn in enumerate(trace.trajectory.turns):
+        if turn.query is None:
+            said.append({"role": "assistant", "content": turn.text})
+            continue
+        arguments = json.dumps({"query": turn.query}, ensure_ascii=False)
+        call = {"id": f"call_{number}", "type": "function", "function": {"name": "search", "arguments": arguments}}
+        said.append({"role": "assistant", "content": turn.text, "tool_calls": [call]})
+        said.append({"role": "tool", "tool_call_id": f"call_{number}", "content": _seen(turn)})
+    return said
+
+
+def _dialogue(trace: Trace) -> dict[str, object]:
+    trajectory = trace.trajectory
+    return {
+        "id": trace.id,
+        "role": trajectory.role.value,
+        "model": trajectory.model,
+        "messages": _messages(trace),
+        "reward": trace.reward,
+        "stop": trajectory.stop.value,
+        **trace.facts,
+    }
+
+
+def _atif(trace: Trace) -> dict[str, object]:
+    trajectory = trace.trajectory
+    steps: list[dict[str, object]] = [{"step_id": 1, "source": "user", "message": trace.opening}]
+    for number, turn in enumerate(trajectory.turns):
+        step: dict[str, object] = {"step_id": number + 2, "source": "agent", "message": turn.text}
+        if turn.query is not None:
+            call = f"call_{number}"
+            step["tool_calls"] = [{"tool_call_id": call, "function_name": "search", "arguments": {"query": turn.query}}]
+            step["observation"] = {"results": [{"source_call_id": call, "content": _seen(turn)}]}
+        steps.append(step)
+    agent: dict[str, object] = {"name": f"questwell-{trajectory.role.value}", "version": __version__}
+    if trajectory.model:
+        agent["model_name"] = trajectory.model
+    return {
+        "schema_version": ATIF,
+        "session_id": trace.id,
+        "agent": agent,
+        "steps": steps,
+        "extra": {"reward": trace.reward, "stop": trajectory.stop.value, **trace.facts},
+    }
+
+
+def _seen(turn: Turn) -> str:
+    """What the agent was shown; a staged agent's searches have only hits."""
+    return turn.observation or "\n".join(f"[{hit.rank}] {hit.passage.title}: {hit.passage.text}" for hit in turn.hits)
+
+
+def _pairs(folder: Path, *, rejected: bool) -> Iterator[dict[str, object]]:
+    """Each wrong attempt next to a right one at the same question, both in the order in which they were made."""
+    groups: dict[str, list[Trace]] = {}
+    for trace in _traces(folder, rejected=rejected):
+        if trace.trajectory.role is Role.SOLVER and trace.reward is not None:
+            groups.setdefault(trace.id.rpartition("-a")[0], []).append(trace)
+    for name, attempts in groups.items():
+        right: Sequence[Trace] = [one for one in attempts if one.reward]
+        wrong = [one for one in attempts if not one.reward]
+        for number, bad in enumerate(wrong):
+            if right:
+                good = right[number % len(right)]
+                prompt, *chosen = _messages(good)
+                yield {
+                    "id": f"{name}-{number}",
+                    "prompt": [prompt],
+                    "chosen": chosen,
+                    "rejected": _messages(bad)[1:],
+                    "question": good.facts["question"],
+                    "answer": good.facts["answer"],
+                }
