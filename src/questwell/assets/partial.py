@@ -36,6 +36,7 @@ class Partial:
 
     def begin(self, source: str, *, fresh: bool = False) -> Self:
         """Open for `source`, cut back to its last commit, or to nothing if that is another source's or `fresh`."""
+        self.close()
         state = self._read_journal()
         self._source, self.points, self.done = source, 0, 0
         if state is not None and state[0] == source and not fresh:

