@@ -1,5 +1,6 @@
 """Sites that a search must not show: there the benchmarks' questions stand beside their answers."""
 
+import re
 from collections.abc import Iterable
 from urllib.parse import unquote, urlsplit
 
@@ -32,12 +33,32 @@ BENCHMARK_SITES = (
     "github.com/petergriffinjin/search-r1",
     "github.com/ruc-nlpir/flashrag",
     "github.com/alibaba-nlp",
-    "raw.githubusercontent.com/hotpotqa",
-    "raw.githubusercontent.com/stonybrooknlp/musique",
-    "raw.githubusercontent.com/alab-nii/2wikimultihop",
-    "raw.githubusercontent.com/openai/simple-evals",
 )
-"""Domains, each with its subdomains; or a domain with the beginning of a path."""
+"""Domains, each with its subdomains; or a domain with the beginning of a path. Their mirrors are derived from them."""
+MIRRORS = {
+    "hf-mirror.com": "huggingface.co",
+    "hf.co": "huggingface.co",
+    "huggingface.com": "huggingface.co",
+    "huggingface.co/api": "huggingface.co",
+    "huggingface.co/resolve-cache": "huggingface.co",
+    "kaggle.com/api/v1": "kaggle.com",
+    "modelscope.cn/api/v1": "modelscope.cn",
+    "modelscope.ai": "modelscope.cn",
+    "raw.githubusercontent.com": "github.com",
+    "api.github.com/repos": "github.com",
+    "codeload.github.com": "github.com",
+    "github.dev": "github.com",
+    "raw.githack.com": "github.com",
+    "rawcdn.githack.com": "github.com",
+    "cdn.statically.io/gh": "github.com",
+    "deepwiki.com": "github.com",
+    "gitingest.com": "github.com",
+    "uithub.com": "github.com",
+    "jsdelivr.net/gh": "github.com",
+    "hf-mirror.com/api": "huggingface.co",
+}
+"""Places that show what is at another address, under the same path; subdomains count."""
+_MOST_ESCAPES = 4
 
 
 class BlockList:
@@ -57,15 +78,43 @@ class BlockList:
         return tuple(entry for entry in self.entries if "/" not in entry)
 
     def blocks(self, url: str) -> bool:
-        """Whether `url` is one of them, or leads to one through an archive or a cache that has it in its address."""
+        """Whether `url` is one of them, a mirror of one, or an archive or a proxy that has its address in its own."""
         host, rest = _parts(url)
+        places = _same(host, rest)
         for entry in self.entries:
             domain, _, path = entry.partition("/")
-            if (host == domain or host.endswith("." + domain)) and _begins(rest, path):
-                return True
+            for at, below in places:
+                if (at == domain or at.endswith("." + domain)) and _begins(below, path):
+                    return True
             if domain in rest and entry in rest:
                 return True
-        return False
+        return any(self.blocks(inner) for inner in _inside(rest))
+
+
+def _same(host: str, rest: str) -> list[tuple[str, str]]:
+    """Host and path, and those that show the same."""
+    places = [(host, rest)]
+    if host.endswith(".translate.goog"):  # a-b--c.translate.goog is a.b-c
+        label = host.removesuffix(".translate.goog")
+        places.append((label.replace("--", "\0").replace("-", ".").replace("\0", "-"), rest))
+    for at, below in places:  # grows: a mirror of a mirror
+        for mirror, original in MIRRORS.items():
+            domain, _, path = mirror.partition("/")
+            if (at == domain or at.endswith("." + domain)) and _begins(below, path):
+                found = original, below[len(path) :].removeprefix("/") if path else below
+                if found not in places:
+                    places.append(found)
+        if (
+            at.endswith(".github.io")
+            and (found := ("github.com", f"{at.removesuffix('.github.io')}/{below}")) not in places
+        ):
+            places.append(found)
+    return places
+
+
+def _inside(rest: str) -> list[str]:
+    """Addresses in a path or a query, as proxies and archives have them."""
+    return [f"https://{part}" for part in re.split(r"https?:/{1,2}", rest)[1:]]
 
 
 def _entry(text: str) -> str:
@@ -78,15 +127,29 @@ def _entry(text: str) -> str:
 
 
 def _parts(url: str) -> tuple[str, str]:
-    """Host, and the rest as it would be read by the server: case folded, escapes resolved."""
+    """Host, and the rest as it would be read by the server: case folded, escapes and dots resolved."""
     try:
         parts = urlsplit(url.strip())
         host = (parts.hostname or "").rstrip(".").removeprefix("www.")
     except ValueError:
-        return "", url.lower()
-    path = "/".join(part for part in unquote(parts.path).split("/") if part not in ("", "."))
-    return host, f"{path}?{unquote(parts.query)}".lower()
+        return "", url.partition("://")[2].lower()
+    path: list[str] = []
+    for part in _unescaped(parts.path).split("/"):
+        if part == "..":
+            del path[-1:]
+        elif part not in ("", "."):
+            path.append(part)
+    return host, f"{'/'.join(path)}?{_unescaped(parts.query)}".lower()
+
+
+def _unescaped(text: str) -> str:
+    """With all escapes resolved, also those of escapes."""
+    for _ in range(_MOST_ESCAPES):
+        if (once := unquote(text)) == text:
+            break
+        text = once
+    return text
 
 
 def _begins(rest: str, path: str) -> bool:
-    return not path or rest.split("?")[0] == path or rest.startswith((path + "/", path + "?"))
+    return not path or rest.split("?")[0] == path or rest.startswith((path + "/", path + "?", path + "@"))

@@ -21,6 +21,7 @@ from questwell.errors import (
     RetrievalTimeout,
     RetrievalUnavailable,
 )
+from questwell.http.bounded import ACCEPT_ENCODING, TooLargeError, UnreadableError, read_bounded
 from questwell.http.retrying import Failure, Server, TryFailedError, retry_after_s, retrying
 
 _QUOTED = 200
@@ -79,7 +80,8 @@ class Caller:
         self._read_error = read_error
         self._slots = asyncio.Semaphore(self._options.in_flight)
         self._http = httpx2.AsyncClient(
-            headers={"user-agent": "questwell", "accept": "application/json", **(headers or {})},
+            headers={"user-agent": "questwell", "accept": "application/json", "accept-encoding": ACCEPT_ENCODING}
+            | dict(headers or {}),
             timeout=httpx2.Timeout(None, connect=self._options.connect_timeout_s),
             # keep-alive for less than the 5 s after which uvicorn closes: a request that meets the closing is lost
             limits=httpx2.Limits(max_connections=self._options.in_flight, keepalive_expiry=4.0),
@@ -133,13 +135,13 @@ class Caller:
         )
         response = await self._http.send(request, stream=True)
         try:
-            chunks = bytearray()
-            async for chunk in response.aiter_bytes():
-                chunks += chunk
-                if len(chunks) > self._options.most_bytes:
-                    what = f"a reply of more than {self._options.most_bytes} bytes"
-                    raise TryFailedError(Failure(MalformedHits, what, "ask for fewer passages", False))
-            return response.status_code, response.headers, bytes(chunks)
+            return response.status_code, response.headers, await read_bounded(response, self._options.most_bytes)
+        except TooLargeError as error:
+            raise TryFailedError(
+                Failure(MalformedHits, f"a reply of {error}", "ask for fewer passages", False)
+            ) from error
+        except UnreadableError as error:
+            raise TryFailedError(Failure(MalformedHits, str(error), "check the address", True)) from error
         finally:
             await response.aclose()
 

@@ -1,35 +1,26 @@
 """Text of a web page, fetched so that a hostile address or page does no harm. Needs the extra `web`.
 
-Only http and https on their own ports, only public addresses, also after a redirect. The name is resolved once and the
-connection goes to the address that was checked. Size, time and kind of content are limited.
+Only http and https on their own ports, only public addresses, no blocked site, also after a redirect. The name is
+resolved once and the connection goes to the address that was checked. Size (packed and unpacked), time and kind of
+content are limited; its text is taken out in a process of its own.
 """
 
 import asyncio
-import ipaddress
+import codecs
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 import httpx2
 
+from questwell.http.bounded import ACCEPT_ENCODING, TooLargeError, UnreadableError, read_bounded
 from questwell.retrieval.corpora.documents import clean
 from questwell.retrieval.extras import optional
+from questwell.retrieval.remote.addresses import is_public
 from questwell.retrieval.remote.calling import certificates
+from questwell.retrieval.remote.extracting import ExtractLimits, Extractor, NoTextError
 
 TYPES = ("text/html", "application/xhtml+xml", "text/plain")
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address is on the open internet: not private, local, reserved or a way to one of these."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
-        if inner is None and ip in ipaddress.ip_network("64:ff9b::/96"):
-            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if inner is not None:
-            ip = inner
-    return ip.is_global and not ip.is_multicast
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,33 +30,42 @@ class PageOptions:
     timeout_s: float = 10.0
     """For all of it, redirects included."""
     most_bytes: int = 2_000_000
+    """Of the page, unpacked."""
     redirects: int = 3
     in_flight: int = 16
     allowed: Callable[[str], bool] = is_public
     """Which IP addresses may be connected to."""
     ports: frozenset[int] = frozenset({80, 443})
+    extract: ExtractLimits = field(default_factory=ExtractLimits)
 
 
 class PageRefusedError(Exception):
     """A page was not fetched or has no text; says why. Never leaves retrieval: the snippet stands."""
 
 
+class PageBlockedError(PageRefusedError):
+    """It leads to a site that must not be shown: then its snippet must not be either."""
+
+
 class Pages:
     """Fetches pages. Belongs to one event loop."""
 
-    def __init__(self, options: PageOptions | None = None) -> None:
-        """Fetch within `options`.
+    def __init__(self, options: PageOptions | None = None, blocks: Callable[[str], bool] = lambda url: False) -> None:
+        """Fetch within `options`, and nothing that `blocks` says must not be shown.
 
         Raises:
             ConfigError: the extra `web` is not installed.
         """
         self._options = options or PageOptions()
-        self._trafilatura = optional("trafilatura", "web")
+        optional("trafilatura", "web")
+        self._blocks = blocks
+        self._extractor = Extractor(self._options.extract)
         self._slots = asyncio.Semaphore(self._options.in_flight)
         self._http = httpx2.AsyncClient(
             headers={
                 "user-agent": "questwell (research; +https://arxiv.org/abs/2601.18202)",
                 "accept": ", ".join(TYPES),
+                "accept-encoding": ACCEPT_ENCODING,
             },
             timeout=httpx2.Timeout(self._options.timeout_s),
             follow_redirects=False,
@@ -74,7 +74,8 @@ class Pages:
         )
 
     async def aclose(self) -> None:
-        """Close the connections."""
+        """Close the connections and end the parser's process."""
+        await self._extractor.aclose()
         await self._http.aclose()
 
     async def text(self, url: str) -> str:
@@ -86,25 +87,40 @@ class Pages:
         async with self._slots:
             try:
                 async with asyncio.timeout(self._options.timeout_s):
-                    kind, body = await self._fetch(url)
+                    page = await self._fetch(url)
             except TimeoutError as error:
                 raise PageRefusedError(f"no page within {self._options.timeout_s:g} s") from error
             except (httpx2.RequestError, httpx2.InvalidURL, OSError, UnicodeError) as error:
                 raise PageRefusedError(f"{type(error).__name__}: {error}") from error
-            text = await asyncio.to_thread(self._extract, kind, body)
+            except (TooLargeError, UnreadableError) as error:
+                raise PageRefusedError(str(error)) from error
+            try:
+                plain = page.kind == "text/plain"
+                text = (
+                    decoded(page.body, page.charset) if plain else await self._extractor.text(page.body, page.charset)
+                )
+            except NoTextError as error:
+                raise PageRefusedError(str(error)) from error
         if not text.strip():
             raise PageRefusedError("the page has no text")
         return clean(text)
 
-    async def _fetch(self, url: str) -> tuple[str, bytes]:
+    async def _fetch(self, url: str) -> "_Page":
         for _ in range(self._options.redirects + 1):
-            kind, body, onward = await self._get(httpx2.URL(url))
-            if onward is None:
-                return kind, body
-            url = str(httpx2.URL(url).join(onward))
+            self._check_blocked(url)
+            found = await self._get(httpx2.URL(url))
+            if isinstance(found, _Page):
+                return found
+            url = str(httpx2.URL(url).join(found))
+        self._check_blocked(url)
         raise PageRefusedError(f"more than {self._options.redirects} redirects")
 
-    async def _get(self, url: httpx2.URL) -> tuple[str, bytes, str | None]:
+    def _check_blocked(self, url: str) -> None:
+        if self._blocks(url):
+            raise PageBlockedError(f"{url[:200]} is blocked")
+
+    async def _get(self, url: httpx2.URL) -> "_Page | str":
+        """The page, or where it redirects to."""
         address = await self._checked(url)
         pinned = url.copy_with(host=address, fragment=None, userinfo=b"")
         request = self._http.build_request(
@@ -113,18 +129,15 @@ class Pages:
         response = await self._http.send(request, stream=True)
         try:
             if response.has_redirect_location:
-                return "", b"", response.headers["location"]
+                return response.headers["location"]
             if response.status_code != 200:
                 raise PageRefusedError(f"status {response.status_code}")
-            kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+            kind, _, parameters = response.headers.get("content-type", "").partition(";")
+            kind = kind.strip().lower()
             if kind not in TYPES:
                 raise PageRefusedError(f"content type {kind!r}")
-            body = bytearray()
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > self._options.most_bytes:
-                    raise PageRefusedError(f"more than {self._options.most_bytes} bytes")
-            return kind, bytes(body), None
+            body = await read_bounded(response, self._options.most_bytes)
+            return _Page(kind, _charset(parameters), body)
         finally:
             await response.aclose()
 
@@ -141,11 +154,35 @@ class Pages:
             raise PageRefusedError(f"{url.host} is no public address")
         return addresses[0]
 
-    def _extract(self, kind: str, body: bytes) -> str:
-        if kind == "text/plain":
-            return body.decode("utf-8", "replace")
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    kind: str
+    charset: str
+    """As the server says; empty if it does not."""
+    body: bytes
+
+
+def _charset(parameters: str) -> str:
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset":
+            return value.strip().strip("\"'")
+    return ""
+
+
+_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+
+
+def decoded(body: bytes, charset: str) -> str:
+    """Plain text: by its byte order mark, as the server says, as UTF-8, else as it most likely is."""
+    marked = [(name, body[len(mark) :]) for mark, name in _MARKS if body.startswith(mark)]
+    for name, rest in [*marked, (charset or "utf-8", body), ("utf-8", body)]:
         try:
-            found: Any = self._trafilatura.extract(body, include_comments=False, include_tables=True)
-        except Exception as error:  # of whatever kind the parser has for a broken page
-            raise PageRefusedError(f"no text could be read from it ({type(error).__name__})") from error
-        return found if isinstance(found, str) else ""
+            return rest.decode(name)
+        except (LookupError, ValueError):
+            continue
+    from charset_normalizer import from_bytes  # of trafilatura
+
+    best = from_bytes(body).best()
+    return str(best) if best is not None else body.decode("utf-8", "replace")

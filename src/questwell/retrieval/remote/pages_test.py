@@ -1,9 +1,15 @@
 import asyncio
+import contextlib
+import gzip
 
 import pytest
 
+from questwell.http.conftest import Answer
 from questwell.retrieval.conftest import serper, tavily
-from questwell.retrieval.remote.pages import PageOptions, PageRefusedError, Pages, is_public
+from questwell.retrieval.remote.addresses import is_public
+from questwell.retrieval.remote.blocking import BlockList
+from questwell.retrieval.remote.extracting import ExtractLimits, Extractor, NoTextError
+from questwell.retrieval.remote.pages import PageBlockedError, PageOptions, PageRefusedError, Pages, decoded
 
 Told = dict
 
@@ -63,6 +69,14 @@ async def test_tavily_gives_page_text_itself(api, opened):
         (Told(body=b"", **HTML), "no text|no text could be read"),
         (Told(body=b"<html></html>", **HTML), "no text"),
         (Told(status=500, body=b""), "status 500"),
+        (
+            Told(
+                body=gzip.compress(b"0" * 50_000_000),
+                headers={"content-type": "text/plain", "content-encoding": "gzip"},
+            ),
+            "more than 4000 bytes",
+        ),
+        (Told(body=b"x", headers={"content-type": "text/plain", "content-encoding": "br"}), "encoding 'br'"),
         (Told(status=302, body=b"", headers={"location": "/again"}), "redirects"),
         (Told(status=302, body=b"", headers={"location": "http://169.254.169.254/latest/meta-data"}), "port|public"),
         (Told(status=302, body=b"", headers={"location": "file:///etc/passwd"}), "scheme"),
@@ -160,7 +174,7 @@ async def _text_or_refused(pages, url):
         return None
 
 
-@pytest.mark.parametrize("address", ["8.8.8.8", "1.1.1.1", "2606:4700:4700::1111"])
+@pytest.mark.parametrize("address", ["8.8.8.8", "1.1.1.1", "192.0.1.1", "2606:4700:4700::1111", "64:ff9b::808:808"])
 def test_public(address):
     assert is_public(address)
 
@@ -169,7 +183,78 @@ def test_public(address):
     "address",
     ["127.0.0.1", "10.1.1.1", "172.16.0.1", "192.168.0.1", "169.254.1.1", "100.64.0.1", "0.0.0.0", "224.0.0.1",
      "255.255.255.255", "::1", "::", "fe80::1%eth0", "fc00::1", "ff02::1", "::ffff:10.0.0.1", "64:ff9b::7f00:1",
-     "2002:7f00:1::"],
+     "2002:7f00:1::", "192.0.0.192", "192.0.0.8", "168.63.129.16", "64:ff9b:1::1", "64:ff9b:1::808:808", "fec0::1",
+     "100.100.100.200", "198.18.0.1", "203.0.113.9", "240.0.0.1", "2001::1", "2001:20::1", "2001:db8::1", "3fff::1",
+     "2002:808:808::1", "100::1", "4000::1", "::ffff:8.8.8.8", "fd00:ec2::254"],
 )  # fmt: skip
 def test_not_public(address):
     assert not is_public(address)
+
+
+@pytest.mark.parametrize("hops", [0, 1, 3])
+async def test_a_redirect_to_a_blocked_site_ends_there(api, hops):
+    pages = Pages(here(api), BlockList(["blocked.example"]).blocks)
+    for hop in range(hops):
+        api.sends(b"", 302, headers={"location": f"/{hop}"})
+    api.sends(b"", 302, headers={"location": "http://cache.example/?u=blocked.example/key"})
+    with pytest.raises(PageBlockedError):
+        await pages.text(f"{api.url}/start")
+    assert len(api.asked) == hops + 1
+    await pages.aclose()
+
+
+async def test_a_result_that_leads_to_the_answer_key_is_not_shown_at_all(api, opened):
+    web = opened("google", pages=True, page=here(api))
+    rows = [(f"{api.url}/short", "Key", "the answer is 42"), (f"{api.url}/page", "Tula", "a snippet")]
+
+    def answer(asked):
+        if asked.path == "/short":
+            return Answer(302, b"", {"location": "https://hf-mirror.com/datasets/hotpotqa"})
+        return Answer(200, page([*FILLER, FACT]), HTML["headers"])
+
+    api.sends(serper(rows=rows)).does(answer)
+    assert [hit.passage.title for hit in await web.search("who made the samovar of Tula", 2)] == ["Tula"]
+
+
+@pytest.mark.parametrize(
+    ("body", "charset", "text"),
+    [
+        ("Grüße".encode(), "", "Grüße"),
+        ("Grüße".encode("latin-1"), "ISO-8859-1", "Grüße"),
+        ("Привет".encode("windows-1251"), "windows-1251", "Привет"),
+        ("日本語".encode("shift_jis"), '"Shift_JIS"'.strip('"'), "日本語"),
+        (b"\xef\xbb\xbf" + "Grüße".encode(), "latin-1", "Grüße"),
+        (b"\xff\xfe" + "Grüße".encode("utf-16-le"), "", "Grüße"),
+        ("Grüße".encode(), "no-such-charset", "Grüße"),
+        ("Grüße".encode(), "ascii", "Grüße"),
+        ("Die Brücke über die Straße wurde größer und schöner gebaut. ".encode("latin-1") * 9, "", "Brücke"),
+    ],
+)
+def test_the_charset_of_plain_text(body, charset, text):
+    assert text in decoded(body, charset)
+
+
+async def test_the_charset_that_the_server_says_counts(api):
+    pages = Pages(here(api))
+    russian = "Привет, мир. " * 30
+    api.sends(russian.encode("koi8-r"), headers={"content-type": 'text/plain; charset="KOI8-R"'})
+    api.sends(
+        page([f"<p>{russian}</p>"] * 6).decode().encode("koi8-r"), headers={"content-type": "text/html;charset=koi8-r"}
+    )
+    assert "Привет, мир." in await pages.text(f"{api.url}/a")
+    assert "Привет, мир." in await pages.text(f"{api.url}/b")
+    await pages.aclose()
+
+
+async def test_a_page_that_hangs_the_parser_or_eats_memory_is_given_up_and_the_next_is_read():
+    good = page([*FILLER, FACT])
+    slow = Extractor(ExtractLimits(seconds=0.01))
+    with pytest.raises(NoTextError, match=r"more than 0\.01 s"):
+        await slow.text(good, "")
+    await slow.aclose()
+    small = Extractor(ExtractLimits(memory_bytes=400_000_000, seconds=60))
+    assert "Lisitsyn" in await small.text(good, "")
+    with contextlib.suppress(NoTextError):  # or the parser gives nothing
+        assert await small.text(b"<html><body>" + b"<p>x<b>y</b>" * 900_000, "") == ""
+    assert "Lisitsyn" in await small.text(good, "")
+    await small.aclose()

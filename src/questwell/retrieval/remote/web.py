@@ -15,7 +15,7 @@ from questwell.retrieval.index.analysis import Analyzer, Terms
 from questwell.retrieval.remote.blocking import BlockList
 from questwell.retrieval.remote.calling import Call, Caller, CallOptions
 from questwell.retrieval.remote.engines import Engine, WebResult
-from questwell.retrieval.remote.pages import PageOptions, PageRefusedError, Pages
+from questwell.retrieval.remote.pages import PageBlockedError, PageOptions, PageRefusedError, Pages
 from questwell.retrieval.remote.remote import searchable
 from questwell.retrieval.remote.webcache import WebCache
 from questwell.retrieval.remote.wire import ranked, stable_id
@@ -64,7 +64,7 @@ class WebRetriever:
         self._engine = engine
         self._options = options or WebOptions()
         self._blocked = BlockList(self._options.block)
-        self._pages = Pages(self._options.page) if self._options.pages else None
+        self._pages = Pages(self._options.page, self._blocked.blocks) if self._options.pages else None
         self._terms = Terms(Analyzer.MULTI)
         days = self._options.cache_days
         self._cache = WebCache(self._options.cache or home() / "web.sqlite", days) if days > 0 else None
@@ -96,7 +96,8 @@ class WebRetriever:
         price = self._engine.price_usd * found.credits if self._options.price_usd is None else self._options.price_usd
         kept = self._kept(found.results)[:k]
         passages = await asyncio.gather(*(self._passage(result, query) for result in kept))
-        hits = ranked(((1 / place, passage) for place, passage in enumerate(passages, 1)), k)
+        shown = enumerate((passage for passage in passages if passage is not None), 1)
+        hits = ranked(((1 / place, passage) for place, passage in shown), k)
         return Found(hits, price if fresh else 0.0)
 
     async def aclose(self) -> None:
@@ -139,10 +140,14 @@ class WebRetriever:
         if not task.cancelled():
             task.exception()  # it may be that nobody waits any more
 
-    async def _passage(self, result: WebResult, query: str) -> Passage:
+    async def _passage(self, result: WebResult, query: str) -> Passage | None:
+        """Its passage; None where the page leads to a blocked site."""
         text = result.text
         if self._pages is not None:
-            page = result.page or await self._page_text(self._pages, result.url)
+            try:
+                page = result.page or await self._page_text(self._pages, result.url)
+            except PageBlockedError:
+                return None
             text = self._best(page, query) or text
         return Passage(id=stable_id("web", result.url, text), title=result.title, text=text, document_id=result.url)
 
@@ -153,6 +158,8 @@ class WebRetriever:
             return kept
         try:
             text = await pages.text(url)
+        except PageBlockedError:
+            raise
         except PageRefusedError:
             return ""
         if self._cache is not None:

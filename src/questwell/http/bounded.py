@@ -1,0 +1,70 @@
+"""A reply's body within a limit: of what comes over the line, and of what it unpacks to."""
+
+import zlib
+from typing import Protocol
+
+import httpx2
+
+_STEP = 65_536
+ACCEPT_ENCODING = "gzip, deflate"
+"""What is unpacked here; say so in each request."""
+
+
+class _Unpacking(Protocol):
+    """What zlib gives to unpack piece by piece."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unconsumed_tail(self) -> bytes: ...
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+
+
+class TooLargeError(Exception):
+    """A body of more than so many bytes, packed or unpacked."""
+
+
+class UnreadableError(Exception):
+    """A body that is not packed as its header says, or in a way that was not asked for."""
+
+
+async def read_bounded(response: httpx2.Response, most_bytes: int) -> bytes:
+    """The body of a streamed response, unpacked.
+
+    httpx unpacks a whole piece from the line before anyone can see its size: some kilobytes may become gigabytes.
+
+    Raises:
+        TooLargeError: it has more than `most_bytes`.
+        UnreadableError: its encoding is none of `ACCEPT_ENCODING`, or wrong.
+    """
+    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+    unpacking = _unpacking(encoding)
+    body = bytearray()
+    async for piece in response.aiter_raw():
+        while piece:
+            if unpacking is None:
+                body += piece
+                piece = b""
+            else:
+                try:
+                    body += unpacking.decompress(piece, min(_STEP, most_bytes + 1 - len(body)))
+                except zlib.error as error:
+                    raise UnreadableError(f"a body that is no {encoding} ({error})") from error
+                piece = b"" if unpacking.eof else unpacking.unconsumed_tail
+            if len(body) > most_bytes:
+                raise TooLargeError(f"more than {most_bytes} bytes")
+    if unpacking is not None and not unpacking.eof and body:
+        raise UnreadableError(f"a body in {encoding} that was cut")
+    return bytes(body)
+
+
+def _unpacking(encoding: str) -> _Unpacking | None:
+    match encoding:
+        case "" | "identity":
+            return None
+        case "gzip" | "x-gzip" | "deflate":
+            return zlib.decompressobj(zlib.MAX_WBITS | 32)  # reads the head of either
+        case _:
+            raise UnreadableError(f"a body in the encoding {encoding!r}, which was not asked for")
