@@ -1,11 +1,12 @@
 """The functions that an agent may call, and a call read as a move."""
 
 import json
+import re
 from typing import cast
 
 from pydantic import BaseModel
 
-from questwell.agents.moves import Finish, Malformed, Move, Search
+from questwell.agents.moves import Find, Finish, Malformed, Move, Open, Reader, Search
 from questwell.agents.textcalls import clean_name
 from questwell.llm.client import Tool, ToolCall
 from questwell.llm.json_replies import scalar_text
@@ -14,6 +15,20 @@ from questwell.llm.json_replies import scalar_text
 class _Search(BaseModel):
     """Search the corpus."""
 
+    query: str
+
+
+class _Open(BaseModel):
+    """Read the whole document of a passage that you were shown, page by page."""
+
+    passage: int
+    page: int = 1
+
+
+class _Find(BaseModel):
+    """Search inside the document of a passage that you were shown."""
+
+    passage: int
     query: str
 
 
@@ -37,8 +52,10 @@ class _Propose(BaseModel):
     steps: list[_Step] = []
 
 
-_CALLS: dict[str, type[_Search] | type[_Answer] | type[_Propose]] = {
+_CALLS: dict[str, type[BaseModel]] = {
     "search": _Search,
+    "open": _Open,
+    "find": _Find,
     "answer": _Answer,
     "propose": _Propose,
 }
@@ -49,23 +66,23 @@ def ending(*, proposing: bool) -> str:
     return "propose" if proposing else "answer"
 
 
-def tools(*, proposing: bool) -> tuple[Tool, ...]:
-    """The functions of a role."""
+def tools(*, proposing: bool, readers: tuple[Reader, ...] = ()) -> tuple[Tool, ...]:
+    """The functions of a role, with those for documents that it is offered."""
     return tuple(
         Tool(name, _CALLS[name].__doc__ or "", json.dumps(_CALLS[name].model_json_schema()))
-        for name in ("search", ending(proposing=proposing))
+        for name in ("search", *readers, ending(proposing=proposing))
     )
 
 
-def read_call(call: ToolCall, *, proposing: bool) -> Move:
+def read_call(call: ToolCall, *, proposing: bool, readers: tuple[Reader, ...] = ()) -> Move:
     """A function call as a move. Numbers pass for text where text is wanted; nothing else is guessed."""
     name, end = clean_name(call.name), ending(proposing=proposing)
 
     def malformed(problem: str) -> Malformed:
         return Malformed(problem, name, call.arguments)
 
-    if name not in ("search", end):
-        return malformed(f"There is no function {name!r}. Call search or {end}.")
+    if name not in ("search", *readers, end):
+        return malformed(f"There is no function {name!r}. Call {', '.join(('search', *readers))} or {end}.")
     try:
         tree: object = json.loads(call.arguments, strict=False)
     except (json.JSONDecodeError, RecursionError) as error:
@@ -76,6 +93,10 @@ def read_call(call: ToolCall, *, proposing: bool) -> Move:
     if name == "search":
         query, *others = _texts(fields.get("query", fields.get("queries"))) or ("",)
         return Search(query, tuple(others)) if query else malformed(_empty("search", "query"))
+    if name in ("open", "find"):
+        return read_reading(name, fields.get("passage"), fields.get("page"), fields.get("query")) or malformed(
+            f"{name} wants the number of a passage that you were shown{' and a query' if name == 'find' else ''}."
+        )
     answer = scalar_text(fields.get("answer"))
     if not answer:
         return malformed(_empty(name, "answer"))
@@ -86,6 +107,17 @@ def read_call(call: ToolCall, *, proposing: bool) -> Move:
         return malformed(_empty(name, "question"))
     steps = fields.get("steps")
     return Finish(answer, question.strip(), _steps(cast(list[object], steps) if isinstance(steps, list) else []))
+
+
+def read_reading(name: str, passage: object, page: object, query: object) -> Open | Find | None:
+    """The move of a tool for documents; None where its arguments cannot be read."""
+    numbers = [re.search(r"\d{1,6}", scalar_text(value) or "") for value in (passage, page)]
+    if numbers[0] is None:
+        return None
+    if name == "open":
+        return Open(int(numbers[0][0]), int(numbers[1][0]) if numbers[1] else 1)
+    asked = scalar_text(query)
+    return Find(int(numbers[0][0]), asked) if asked else None
 
 
 def _empty(name: str, argument: str) -> str:

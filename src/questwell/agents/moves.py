@@ -1,6 +1,7 @@
 """Moves: what an agent may do in a message, whatever way it writes it."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,6 +11,23 @@ class Search:
     query: str
     others: tuple[str, ...] = ()
     """Further queries of the same call, which are not executed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """The model wants to read the document of a passage that it has seen."""
+
+    passage: int
+    """Its number."""
+    page: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Find:
+    """The model wants to search inside the document of a passage that it has seen."""
+
+    passage: int
+    query: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,4 +53,6 @@ class Malformed:
     """As the model wrote them."""
 
 
-Move = Search | Finish | Malformed
+Reader = Literal["open", "find"]
+"""Tools for documents, which an agent may be offered besides the search."""
+Move = Search | Open | Find | Finish | Malformed

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from questwell.agents.calls import ending, read_call, tools
-from questwell.agents.moves import Finish, Malformed, Move, Search
+from questwell.agents.calls import ending, read_call, read_reading, tools
+from questwell.agents.moves import Finish, Malformed, Move, Reader, Search
 from questwell.agents.textcalls import text_calls
 from questwell.agents.tools import TAGS
 from questwell.llm.client import Completion, FinishReason, Message, Request
@@ -52,9 +52,13 @@ _CLOSERS = ("</search>", "</answer>", "</steps>")
 
 @dataclass(frozen=True, slots=True)
 class Tags:
-    """`<think> <search> <information> <answer>` of Search-R1, and `<question> <answer> <steps>` for proposals."""
+    """`<think> <search> <information> <answer>` of Search-R1, and `<question> <answer> <steps>` for proposals.
+
+    With `readers` also `<open>3 page 2</open>` and `<find>3 | words</find>`, where 3 is a passage's number.
+    """
 
     proposing: bool = False
+    readers: tuple[Reader, ...] = ()
 
     @property
     def rules(self) -> str:
@@ -66,7 +70,8 @@ class Tags:
         )
         return (
             "Think inside <think>...</think>. Then write exactly one move: <search>your query</search>, whose results "
-            f"you will be shown inside <information>, or, to end, {finish}."
+            f"you will be shown inside <information>, {''.join(_READING_RULES[one] for one in self.readers)}"
+            f"or, to end, {finish}."
         )
 
     def request(self, dialogue: Sequence[Message], limits: Limits, seed: int) -> Request:
@@ -76,6 +81,7 @@ class Tags:
             if self.proposing
             else ("</search>", "</answer>", "<information>")
         )
+        stop = (*stop, *(f"</{name}>" for name in self.readers))
         return Request(
             tuple(dialogue), max_tokens=limits.max_tokens, temperature=limits.temperature, stop=stop, seed=seed
         )
@@ -86,8 +92,8 @@ class Tags:
         What follows that move is cut off: an endpoint that drops `stop` lets the model make up what comes next. A
         message that was cut off at its limit has ended nowhere: its open tag stays open, so it is no move.
         """
-        text = completion.text if completion.finish is FinishReason.LENGTH else _close(completion.text)
-        move, end = first_move(text, proposing=self.proposing)
+        text = completion.text if completion.finish is FinishReason.LENGTH else _close(completion.text, self.readers)
+        move, end = first_move(text, proposing=self.proposing, readers=self.readers)
         if text[end:].strip():
             text = text[:end]
         return text, too_long(move, completion)
@@ -105,7 +111,13 @@ def read_tags(text: str, *, proposing: bool) -> Move:
     return first_move(text, proposing=proposing)[0]
 
 
-def first_move(text: str, *, proposing: bool) -> tuple[Move, int]:
+_READING_RULES: dict[Reader, str] = {
+    "open": "<open>3</open>, which shows the document of passage [3] (<open>3 page 2</open> its second page), ",
+    "find": "<find>3 | words</find>, which searches inside the document of passage [3], ",
+}
+
+
+def first_move(text: str, *, proposing: bool, readers: tuple[Reader, ...] = ()) -> tuple[Move, int]:
     """(the first move in a model's message, where it ends); a message without one ends where it ends.
 
     A search may also end a thought that was never closed, for models forget to close it; an answer may not, for it is
@@ -115,9 +127,11 @@ def first_move(text: str, *, proposing: bool) -> tuple[Move, int]:
     found = {tag: _inside(heard.masked, tag) for tag in ("search", "answer", "question", "steps")}
     search, answer, question, steps = found.values()
     tags = [part.start for part in (search, answer, question) if part]
+    if reading := _reading(heard.masked, readers, min(tags, default=len(text))):
+        return reading
     written = text_calls(heard.masked)
     if written and written[0].start < min(tags, default=len(text)):
-        return read_call(written[0].call, proposing=proposing), written[0].end
+        return read_call(written[0].call, proposing=proposing, readers=readers), written[0].end
     if search is not None and not any(0 <= heard.masked.find(f"<{tag}>") < search.start for tag in _ENDING):
         if search.said:
             return Search(search.said), search.end
@@ -133,6 +147,18 @@ def first_move(text: str, *, proposing: bool) -> tuple[Move, int]:
     if heard.unclosed and (last := _LAST_SEARCH.search(text)) and last[1].strip():
         return Search(last[1].strip()), len(text)
     return _no_move(heard, proposing=proposing), len(text)
+
+
+def _reading(masked: str, readers: tuple[Reader, ...], before: int) -> tuple[Move, int] | None:
+    """The first move for a document, if one is written before any other move."""
+    found = [(part, name) for name in readers if (part := _inside(masked, name)) and part.start < before]
+    if not found:
+        return None
+    part, name = min(found, key=lambda one: one[0].start)
+    number, _, words = part.said.partition("|")
+    passage, *pages = re.findall(r"\d{1,6}", number)[:2] or [""]
+    problem = f"It was not readable. Write {_READING_RULES[name].split(',')[0]} with a number that you were shown."
+    return read_reading(name, passage, *(pages or [None]), words.strip()) or Malformed(problem), part.end
 
 
 def too_long(move: Move, completion: Completion) -> Move:
@@ -177,11 +203,11 @@ def _inside(masked: str, tag: str) -> _Tagged | None:
     return _Tagged(found[1].strip(), *found.span()) if found else None
 
 
-def _close(text: str) -> str:
+def _close(text: str, readers: tuple[Reader, ...] = ()) -> str:
     """`text` with the last move's tag closed, when the engine stopped there and left the closing tag out."""
     heard = hear(text)
-    opened = re.findall(rf"<(/?)({'|'.join(TAGS)})>", text if heard.unclosed else heard.masked)
-    closers = _CLOSERS[:1] if heard.unclosed else _CLOSERS
+    opened = re.findall(rf"<(/?)({'|'.join((*TAGS, *readers))})>", text if heard.unclosed else heard.masked)
+    closers = _CLOSERS[:1] if heard.unclosed else (*_CLOSERS, *(f"</{name}>" for name in readers))
     if opened and not opened[-1][0] and f"</{opened[-1][1]}>" in closers:
         return f"{text}</{opened[-1][1]}>"
     return text
@@ -202,11 +228,13 @@ class Functions:
     """OpenAI function calling: `search`, and `answer` or `propose`. One call a message; the first counts."""
 
     proposing: bool = False
+    readers: tuple[Reader, ...] = ()
 
     @property
     def rules(self) -> str:
         """How to write a move."""
-        return f"In each message call exactly one function: search, or, to end, {ending(proposing=self.proposing)}."
+        named = ", ".join(("search", *self.readers))
+        return f"In each message call exactly one function: {named}, or, to end, {ending(proposing=self.proposing)}."
 
     def request(self, dialogue: Sequence[Message], limits: Limits, seed: int) -> Request:
         """A chat request with the tools."""
@@ -214,7 +242,7 @@ class Functions:
             tuple(dialogue),
             max_tokens=limits.max_tokens,
             temperature=limits.temperature,
-            tools=tools(proposing=self.proposing),
+            tools=tools(proposing=self.proposing, readers=self.readers),
             seed=seed,
         )
 
@@ -224,12 +252,12 @@ class Functions:
         A call in a message that was cut off is none: a server may have closed its JSON for the model.
         """
         if not completion.tool_calls:
-            return Tags(self.proposing).read(completion)
+            return Tags(self.proposing, self.readers).read(completion)
         call = completion.tool_calls[0]
         text = f"{completion.text}\n{call.name}({call.arguments})".strip()
         if completion.finish is FinishReason.LENGTH:
             return text, too_long(Malformed("Call one function.", call.name, call.arguments), completion)
-        return text, read_call(call, proposing=self.proposing)
+        return text, read_call(call, proposing=self.proposing, readers=self.readers)
 
     def reply(self, text: str, completion: Completion, observation: str) -> tuple[Message, ...]:
         """Each tool call must be answered; those after the first are told that they did not run.

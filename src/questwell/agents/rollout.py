@@ -6,7 +6,8 @@ Both roles use it, and so does evaluation.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from questwell.agents.moves import Finish, Malformed, Search
+from questwell.agents.documents import read
+from questwell.agents.moves import Find, Finish, Malformed, Open, Search
 from questwell.agents.protocol import Dialect, Limits
 from questwell.agents.session import Session
 from questwell.agents.tokens import token_view
@@ -102,8 +103,10 @@ async def rollout(
             turn = Turn(text, reasoning=completion.reasoning)
             moveless = moveless + 1 if isinstance(move, Malformed) else 0
             match move:
-                case Search() if forced:
+                case Search() | Open() | Find() if forced:
                     return ended(StopReason.TURNS, turn)
+                case Open() | Find():
+                    turn = await read(move, session, shelf, budget.top_k, turn)
                 case Search(query) if not budget.repeats and (told := repeats.told(query)):
                     if repeats.in_a_row > MOST_REPEATS:
                         return ended(StopReason.LOOPING, turn)

@@ -1,10 +1,10 @@
 """An agent's line to its model and its retriever: the one door through which everything paid for goes."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from questwell.llm.client import LLM, Completion, Request
-from questwell.retrieval.retriever import Retriever
+from questwell.retrieval.retriever import DocumentPage, Retriever, reader_of
 from questwell.types.corpus import Hit
 from questwell.types.game import Place
 
@@ -23,6 +23,19 @@ class Session(Protocol):
 
     async def search(self, query: str, k: int) -> tuple[Hit, ...]:
         """The retriever's hits. Raises RetrievalError, or BudgetReached before the search is made."""
+        ...
+
+
+@runtime_checkable
+class ReadingSession(Protocol):
+    """A session whose retriever gives whole documents."""
+
+    async def read_page(self, document_id: str, page: int) -> DocumentPage | None:
+        """A page of a document; None if there is no such document. Raises as `Session.search`."""
+        ...
+
+    async def find_in(self, document_id: str, query: str, k: int) -> tuple[Hit, ...] | None:
+        """The passages of a document that fit; None if there is no such document. Raises as `Session.search`."""
         ...
 
 
@@ -50,3 +63,11 @@ class DirectSession:
     async def search(self, query: str, k: int) -> tuple[Hit, ...]:
         """The retriever's hits."""
         return await self._retriever.search(query, k)
+
+    async def read_page(self, document_id: str, page: int) -> DocumentPage | None:
+        """A page of a document."""
+        return await reader_of(self._retriever).read_page(document_id, page)
+
+    async def find_in(self, document_id: str, query: str, k: int) -> tuple[Hit, ...] | None:
+        """The passages of a document that fit."""
+        return await reader_of(self._retriever).find_in(document_id, query, k)

@@ -12,7 +12,7 @@ def transcript(trajectory: Trajectory, shelf: Shelf, limit: int = 6000) -> str:
     lines: list[str] = []
     for number, turn in enumerate(trajectory.turns, 1):
         lines.append(f"turn {number}: {neutralise(turn.text, 1200)}")
-        if turn.query is not None:
+        if turn.query is not None or turn.reading is not None:
             found = " ".join(f"[{shelf.number(hit.passage)}]" for hit in turn.hits)
             lines.append(f"  found: {found or 'nothing'}")
     text = "\n".join(lines)

@@ -69,3 +69,8 @@ def _print_turn(console: Console, turn: Turn) -> None:
     if turn.query is not None:
         titles = ", ".join(f"{one_line(hit.passage.title, 40)} [{one_line(hit.passage.id, 40)}]" for hit in turn.hits)
         console.print(f"  searched {quoted(turn.query, 200)}: {titles or 'nothing was found'}", soft_wrap=True)
+    if (reading := turn.reading) is not None:
+        what = f"page {reading.page}" if reading.page is not None else f"what fits {quoted(reading.query, 200)}"
+        console.print(
+            f"  read {what} of {one_line(reading.document_id, 80)}: {len(turn.hits)} passages", soft_wrap=True
+        )

@@ -14,7 +14,7 @@ from questwell.errors import ConfigError
 from questwell.retrieval.remote.calling import CallOptions
 from questwell.retrieval.remote.engines import Brave, Engine, SearXNG, Serper, Tavily
 from questwell.retrieval.remote.mcp_client import McpRetriever
-from questwell.retrieval.remote.remote import RemoteRetriever, base_url
+from questwell.retrieval.remote.remote import KEY_VARIABLE, RemoteRetriever, base_url
 from questwell.retrieval.remote.web import WebOptions, WebRetriever
 from questwell.retrieval.retriever import Retriever
 
@@ -60,10 +60,10 @@ def open_retriever(spec: str, options: RetrieverOptions | None = None) -> Retrie
     """
     options = options or RetrieverOptions()
     if spec.startswith(("http://", "https://")):
-        return RemoteRetriever.connect(spec, options.calls)
+        return RemoteRetriever.connect(spec, options.calls, retriever_key())
     name, colon, rest = spec.partition(":")
     if name == "mcp" and colon:
-        return McpRetriever(rest, options.calls, price_usd=options.price_usd)
+        return McpRetriever(rest, options.calls, price_usd=options.price_usd, key=retriever_key())
     if name == "searxng":
         return WebRetriever(SearXNG(_searxng_url(rest)), None, options.web)
     name, at, url = spec.partition("@")
@@ -85,6 +85,18 @@ def key_of(engine: Engine) -> str:
         raise ConfigError(f"{engine.name} needs a key: set {engine.keys[0]} (also read: {others})")
     if not (value.isascii() and value.isprintable()) or " " in value:
         raise ConfigError(f"the key of {engine.name} holds a line break or other stray characters; copy it anew")
+    return value
+
+
+def retriever_key() -> str | None:
+    """The key of the server that the user names, from the environment; it is sent to that server only.
+
+    Raises:
+        ConfigError: it holds what no key has.
+    """
+    value = os.environ.get(KEY_VARIABLE, "").strip() or None
+    if value is not None and (not (value.isascii() and value.isprintable()) or " " in value):
+        raise ConfigError(f"{KEY_VARIABLE} holds a line break or other stray characters; copy the key again")
     return value
 
 

@@ -13,6 +13,8 @@ from questwell.errors import (
 from questwell.retrieval.remote.calling import CallOptions
 from questwell.retrieval.remote.remote import RemoteRetriever
 from questwell.retrieval.remote.wire import read_passage
+from questwell.retrieval.retriever import DocumentReader
+from questwell.retrieval.serve.gate import GateOptions
 from questwell.retrieval.serve.server import ServerOptions
 from questwell.retrieval.serve.service import ServiceLimits
 
@@ -215,3 +217,47 @@ async def test_a_password_in_the_address_is_not_shown(api):
         await remote.search("x", 1)
     assert "hunter2" not in str(raised.value) + remote.name
     await remote.aclose()
+
+
+async def test_a_key_is_sent_and_a_refusal_names_it(api, serving, index):
+    api.sends({"error": "who are you"}, 401).sends(ORIGINAL)
+    remote = RemoteRetriever(api.url, options=QUICK, key="k-secret")
+    with pytest.raises(RetrievalRefused, match=r"who are you.*set QUESTWELL_RETRIEVER_KEY"):
+        await remote.search("paris", 1)
+    assert await remote.search("paris", 1)
+    assert [asked.headers["authorization"] for asked in api.asked] == ["Bearer k-secret"] * 2
+    await remote.aclose()
+    async with serving(lambda: index, ServerOptions(gate=GateOptions("0.0.0.0", token="k-secret"))) as url:
+        for key, name in (("k-secret", index.name), ("wrong", url)):
+            ours = await asyncio.to_thread(RemoteRetriever.connect, url, QUICK, key)
+            assert ours.name == name
+            await ours.aclose()
+
+
+async def test_a_query_in_the_address_stays_at_its_end(api):
+    api.sends(ORIGINAL)
+    for given in ("/base?tenant=7", "/base/retrieve?tenant=7", "/base/?tenant=7"):
+        remote = RemoteRetriever(api.url + given, options=QUICK)
+        await remote.search("paris", 1)
+        await remote.aclose()
+    assert {(asked.path, asked.params["tenant"]) for asked in api.asked} == {("/base/retrieve", "7")}
+
+
+async def test_documents_and_filters_of_our_own_server(serving, index):
+    async with serving(lambda: index) as url:
+        ours = await asyncio.to_thread(RemoteRetriever.connect, url, QUICK)
+        assert isinstance(ours, DocumentReader)
+        assert await ours.read_page("t/7", 1) == await index.read_page("t/7", 1)
+        assert (await ours.read_page("t/7#0", 1)).passages == (index.get("t/7#0"),)
+        assert await ours.read_page("none", 1) is None
+        found = await ours.find_in("t/7", "founded by Ada", 3)
+        assert [hit.passage for hit in found] == [index.get("t/7#0")]
+        assert await ours.find_in("none", "Ada", 3) is None
+        assert await ours.search_where(["town"], 3, {"year": "1"}) == [()]
+        assert await ours.search_where(["town 5"], 3, {}) == [index.find("town 5", 3)]
+        await ours.aclose()
+    another = RemoteRetriever("http://127.0.0.1:9", options=QUICK)
+    for asked in (another.read_page("x", 1), another.find_in("x", "y", 1), another.search_where(["x"], 1, {"a": "b"})):
+        with pytest.raises(RetrievalRefused):
+            await asked
+    await another.aclose()

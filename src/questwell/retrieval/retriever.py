@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from questwell.errors import RetrievalRefused
 from questwell.types.corpus import Hit, Passage
 
 Filter = Mapping[str, str | Sequence[str]]
@@ -96,6 +97,17 @@ class DocumentReader(Protocol):
     async def find_in(self, identifier: str, query: str, k: int) -> tuple[Hit, ...] | None:
         """At most `k` passages of that document that fit `query`, best first; None where there is no such document."""
         ...
+
+
+def reader_of(retriever: Retriever) -> DocumentReader:
+    """`retriever`, if it gives whole documents.
+
+    Raises:
+        RetrievalRefused: it gives none.
+    """
+    if not isinstance(retriever, DocumentReader):
+        raise RetrievalRefused(f"{retriever.name} gives no whole documents: leave open and find out of --tools")
+    return retriever
 
 
 def page_of(passages: Sequence[Passage], page: int) -> DocumentPage | None:

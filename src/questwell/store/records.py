@@ -18,6 +18,10 @@ class CallKind(StrEnum):
 
     LLM = "llm"
     SEARCH = "search"
+    OPEN = "open"
+    """A page of a document."""
+    FIND = "find"
+    """A search inside a document."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,17 @@ class StopReason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """A step inside a document that was found: a page that was opened, or a search in it."""
+
+    document_id: str
+    page: int | None = None
+    """That was opened, from 1; None for a search."""
+    query: str = ""
+    """That was searched for inside the document."""
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """One message of the model and what it was shown in return."""
 
@@ -60,6 +71,8 @@ class Turn:
     """What the model was shown next; empty for a last turn."""
     reasoning: str = ""
     """What its endpoint gave as the model's thoughts, apart from the text."""
+    reading: Reading | None = None
+    """The document that was read, if one was: a step of its own kind, not a search step. `hits` holds what it gave."""
 
 
 @dataclass(frozen=True, slots=True)

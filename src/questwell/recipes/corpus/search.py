@@ -1,15 +1,16 @@
 """Where agents search: the corpus itself, or a retriever elsewhere. The keys of every recipe that searches."""
 
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
+from questwell.agents.moves import Reader
 from questwell.errors import ConfigError
 from questwell.recipes.corpus.index import IndexConfig
 from questwell.retrieval.choose import RetrieverOptions, check_spec, open_retriever
 from questwell.retrieval.remote.blocking import BlockList
 from questwell.retrieval.remote.web import WebOptions
-from questwell.retrieval.retriever import PaidRetriever, Retriever
+from questwell.retrieval.retriever import DocumentReader, PaidRetriever, Retriever
 
 
 def _domains(value: object) -> object:
@@ -47,6 +48,36 @@ class SearchConfig(IndexConfig):
     def searches_elsewhere(self) -> bool:
         """Whether agents search something else than the corpus."""
         return self.retriever not in ("lexical", "hybrid")
+
+
+def _tools(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _known(tools: tuple[str, ...]) -> tuple[str, ...]:
+    if "search" not in tools or not set(tools) <= {"search", "open", "find"}:
+        raise ValueError("expected search, and open or find or both besides")
+    return tools
+
+
+Tools: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_tools), AfterValidator(_known)]
+"""What a free agent may call: search, and tools for documents."""
+
+
+def readers_of(tools: tuple[str, ...], *, free: bool, retriever: Retriever | None = None) -> tuple[Reader, ...]:
+    """The tools for documents among `tools`.
+
+    Raises:
+        ConfigError: there are some, and the agents are staged or `retriever` gives no documents.
+    """
+    readers: tuple[Reader, ...] = tuple(tool for tool in ("open", "find") if tool in tools)
+    if readers and not free:
+        raise ConfigError(f"tools = {','.join(tools)}: staged agents only search; leave it out, or take --style free")
+    if readers and retriever is not None and not isinstance(retriever, DocumentReader):
+        raise ConfigError(
+            f"tools = {','.join(tools)}: {retriever.name} gives no whole documents; leave out open and find"
+        )
+    return readers
 
 
 def open_elsewhere(config: SearchConfig) -> Retriever | None:

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from questwell.errors import ConfigError
 from questwell.evaluation.benchmarks import SAMPLES, parse_source
 from questwell.recipes.corpus.index import Corpus
-from questwell.recipes.corpus.search import SearchConfig
+from questwell.recipes.corpus.search import SearchConfig, Tools
 from questwell.recipes.runs.agents import Model, StyleChoice, is_embedded
 from questwell.recipes.runs.config import MayBePath
 from questwell.recipes.runs.spending import SPENDING_MAY_CHANGE, SpendingConfig
@@ -69,6 +69,8 @@ class EvalConfig(JudgeConfig, SearchConfig):
     """How the model is driven: free, staged (small constrained calls), auto (by model)."""
     protocol: Literal["tags", "functions"] = "tags"
     """How a free agent writes its moves: tags in plain text, or function calls."""
+    tools: Tools = ("search",)
+    """What a free agent may call, separated by commas: search, open (whole documents), find (inside one)."""
 
     benchmarks: Annotated[tuple[str, ...], BeforeValidator(_parts), Field(min_length=1), MayBePath(after="=")]
     """Benchmarks as NAME=FILE, separated by commas."""

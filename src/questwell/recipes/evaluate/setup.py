@@ -12,7 +12,7 @@ from questwell.agents.solver import FreeSolver, Solver
 from questwell.errors import RetrievalError
 from questwell.llm.client import LLM
 from questwell.recipes.corpus.index import IndexProgress, open_index
-from questwell.recipes.corpus.search import open_elsewhere
+from questwell.recipes.corpus.search import open_elsewhere, readers_of
 from questwell.recipes.evaluate.config import EXACT_MATCH, EvalConfig, JudgeConfig, Mode, at_once
 from questwell.recipes.runs.agents import is_embedded
 from questwell.recipes.runs.models import connect_roles
@@ -81,8 +81,10 @@ def open_eval_setup(config: EvalConfig, index_progress: IndexProgress | None = N
     """
     prompts = Prompts(config.prompts)
     llms = _connect(config, {Role.SOLVER: config.llm, Role.JUDGE: config.judge})
+    retriever = _open_retriever(config, index_progress)
+    readers_of(config.tools, free=config.mode is Mode.AGENT and not config.staged, retriever=retriever)
     return EvalSetup(
-        retriever=_open_retriever(config, index_progress),
+        retriever=retriever,
         llms=llms,
         solver=make_solver(config, prompts),
         judge=make_judge(config, prompts),
@@ -107,7 +109,9 @@ def make_solver(config: EvalConfig, prompts: Prompts) -> Solver:
         return OneCall(prompts, limits, config.top_k if config.mode is Mode.RAG else 0, structured=config.staged)
     if config.staged:
         return StagedSolver(prompts, budget, limits.temperature, 0 if is_embedded(config.llm) else tokens)
-    return FreeSolver(prompts, Functions() if config.protocol == "functions" else Tags(), budget, limits)
+    readers = readers_of(config.tools, free=True)
+    dialect = Functions(readers=readers) if config.protocol == "functions" else Tags(readers=readers)
+    return FreeSolver(prompts, dialect, budget, limits)
 
 
 def make_judge(config: JudgeConfig, prompts: Prompts) -> Judge | None:

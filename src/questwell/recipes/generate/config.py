@@ -10,7 +10,7 @@ from questwell.errors import ConfigError
 from questwell.games.sage import Rules, Variant
 from questwell.games.seeds import Mix, parse_mix, parse_steps
 from questwell.games.verdict import Acceptance, PassRateBand, StepTarget
-from questwell.recipes.corpus.search import SearchConfig
+from questwell.recipes.corpus.search import SearchConfig, Tools
 from questwell.recipes.runs.agents import MaybeModel, Model, StyleChoice, is_embedded
 from questwell.recipes.runs.config import Values, nearest
 from questwell.recipes.runs.spending import SPENDING_MAY_CHANGE, SpendingConfig
@@ -37,6 +37,8 @@ class Config(SpendingConfig, SearchConfig):
     """How agents are driven: free (the model decides each move), staged (small constrained calls), auto (by model)."""
     protocol: Literal["tags", "functions"] = "tags"
     """How a free agent writes its moves: tags in plain text, or function calls."""
+    tools: Tools = ("search",)
+    """What a free agent may call, separated by commas: search, open (whole documents), find (inside one)."""
     prompts: Path | None = None
     """Folder of prompt files that replace the packaged ones of the same name."""
 

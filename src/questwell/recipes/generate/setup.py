@@ -15,7 +15,7 @@ from questwell.games.gates import Gatekeeper
 from questwell.games.sage import Players
 from questwell.llm.client import LLM
 from questwell.recipes.corpus.index import IndexProgress, open_index
-from questwell.recipes.corpus.search import open_elsewhere
+from questwell.recipes.corpus.search import open_elsewhere, readers_of
 from questwell.recipes.generate.config import Config
 from questwell.recipes.runs.agents import StyleChoice, is_embedded
 from questwell.recipes.runs.models import connect_roles
@@ -96,6 +96,8 @@ def open_setup(
     styles = {role: _style(config, role) for role in Role}
     llms = _connect(config, clients or {})
     elsewhere = open_elsewhere(config)  # before the index, which may take long: a missing key is told at once
+    free = Style.FREE in (styles[Role.PROPOSER], styles[Role.SOLVER])
+    readers_of(config.tools, free=free, retriever=elsewhere)  # or say at once that it cannot be
     players = make_players(config, prompts, styles)
     return Setup(open_index(config, index_progress), llms, players, prompts.hash, styles, elsewhere)
 
@@ -138,7 +140,8 @@ def _limits(config: Config, role: Role) -> Limits:
 
 
 def _dialect(config: Config, *, proposing: bool) -> Dialect:
-    return Functions(proposing) if config.protocol == "functions" else Tags(proposing)
+    readers = readers_of(config.tools, free=True)
+    return Functions(proposing, readers) if config.protocol == "functions" else Tags(proposing, readers)
 
 
 def _style(config: Config, role: Role) -> Style:

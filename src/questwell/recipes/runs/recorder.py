@@ -16,7 +16,7 @@ from questwell.agents.session import Sessions
 from questwell.errors import LLMError, RetrievalError
 from questwell.llm.client import LLM, Completion, Request, ToolCall
 from questwell.recipes.runs.budget import Budget
-from questwell.retrieval.retriever import Retriever, search_and_reckon
+from questwell.retrieval.retriever import DocumentPage, Retriever, reader_of, search_and_reckon
 from questwell.store.passage_refs import Json
 from questwell.store.records import Call, CallKey, CallKind, Earlier, Failure
 from questwell.store.run import RunStore
@@ -27,6 +27,8 @@ from questwell.types.trajectory import Role
 
 _COMPLETION = TypeAdapter(Completion)
 _HITS: TypeAdapter[tuple[Hit, ...]] = TypeAdapter(tuple[Hit, ...])
+_PAGE: TypeAdapter[DocumentPage | None] = TypeAdapter(DocumentPage | None)
+_FOUND: TypeAdapter[tuple[Hit, ...] | None] = TypeAdapter(tuple[Hit, ...] | None)
 _REQUEST = TypeAdapter(Request)
 _A = TypeVar("_A")
 
@@ -122,20 +124,50 @@ class RecordedSession:
         started = time.perf_counter()
         found = await self._make(key, CallKind.SEARCH, lambda: search_and_reckon(retriever, query, k))
         self._recorder.budget.add_search(found.cost_usd)
-        await self._recorder.store.record(
-            Call(
-                key=key,
-                kind=CallKind.SEARCH,
-                request=text,
-                response=cast(Json, _HITS.dump_python(found.hits, mode="json")),
-                model=retriever.name,
-                prompt_tokens=None,
-                completion_tokens=None,
-                cost_usd=found.cost_usd,
-                latency_s=time.perf_counter() - started,
-            )
-        )
+        answer = cast(Json, _HITS.dump_python(found.hits, mode="json"))
+        await self._record(key, CallKind.SEARCH, text, answer, found.cost_usd, time.perf_counter() - started)
         return found.hits
+
+    async def read_page(self, document_id: str, page: int) -> DocumentPage | None:
+        """A page of a document: kept, or new and recorded. It costs nothing."""
+        reader = reader_of(self._recorder.retriever)
+        asked = {"open": document_id, "page": page}
+        return await self._read(CallKind.OPEN, asked, _PAGE, lambda: reader.read_page(document_id, page))
+
+    async def find_in(self, document_id: str, query: str, k: int) -> tuple[Hit, ...] | None:
+        """The passages of a document that fit: kept, or new and recorded."""
+        reader = reader_of(self._recorder.retriever)
+        asked = {"find": document_id, "query": query, "k": k}
+        return await self._read(CallKind.FIND, asked, _FOUND, lambda: reader.find_in(document_id, query, k))
+
+    async def _read(
+        self, kind: CallKind, asked: dict[str, object], adapter: TypeAdapter[_A], call: Callable[[], Awaitable[_A]]
+    ) -> _A:
+        text = json.dumps({"retriever": self._recorder.retriever.name, **asked})
+        key = self._key(hashlib.sha256(text.encode()).hexdigest())
+        if key in self._play.answers:
+            return adapter.validate_python(self._play.answers[key])
+        started = time.perf_counter()
+        found = await self._make(key, kind, call)
+        answer = cast(Json, adapter.dump_python(found, mode="json"))
+        await self._record(key, kind, text, answer, 0.0, time.perf_counter() - started)
+        return found
+
+    async def _record(
+        self, key: CallKey, kind: CallKind, asked: str, answer: Json, cost_usd: float | None, latency_s: float
+    ) -> None:
+        call = Call(
+            key=key,
+            kind=kind,
+            request=asked,
+            response=answer,
+            model=self._recorder.retriever.name,
+            prompt_tokens=None,
+            completion_tokens=None,
+            cost_usd=cost_usd,
+            latency_s=latency_s,
+        )
+        await self._recorder.store.record(call)
 
     def _key(self, digest: str) -> CallKey:
         turn = self._play.turns.get(self._place, 0)

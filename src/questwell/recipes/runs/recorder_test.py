@@ -10,6 +10,8 @@ from questwell.llm.client import Completion, Message, Request, ToolCall
 from questwell.llm.scripted import ScriptedLLM
 from questwell.recipes.runs.budget import Budget, Limits, Stopped
 from questwell.recipes.runs.recorder import Recorder
+from questwell.retrieval.retriever import DocumentPage, page_of
+from questwell.store.records import CallKind
 from questwell.store.run import RunStore
 from questwell.types.corpus import Hit, Passage
 from questwell.types.dataset import Usage
@@ -34,6 +36,14 @@ class Shelf:
             raise RetrievalError("the shelf fell")
         return (Hit(Passage("p", "T", f"about {query}", "d"), 0.1 + 0.2, 1),)
 
+    async def read_page(self, identifier: str, page: int) -> DocumentPage | None:
+        self.queries.append(f"{identifier}/{page}")
+        return page_of([Passage("d#0", "T", "whole", "d")], page) if identifier == "d" else None
+
+    async def find_in(self, identifier: str, query: str, k: int) -> tuple[Hit, ...] | None:
+        self.queries.append(f"{identifier}?{query}")
+        return (Hit(Passage("d#0", "T", "whole", "d"), 0.5, 1),) if identifier == "d" else None
+
     async def aclose(self) -> None:
         """Nothing."""
 
@@ -57,6 +67,22 @@ async def test_a_replay_makes_no_call_and_answers_the_same(tmp_path: Path) -> No
         assert again.budget.spent == Usage(2, None, None, None)
     assert said[0] == rich
     assert shelf.queries == ["x"]
+
+
+async def test_what_was_read_of_documents_is_kept_as_a_step_of_its_own_kind(tmp_path: Path) -> None:
+    shelf = Shelf()
+    said: list[list[object]] = []
+    for _ in range(2):
+        with RunStore(tmp_path) as store:
+            opened = recorder(store, ScriptedLLM([]), shelf).sessions("s00000")(PLACE)
+            pages = [await opened.read_page("d", 1), await opened.read_page("none", 1)]
+            said.append([*pages, await opened.find_in("d", "x", 3), await opened.find_in("none", "x", 3)])
+            kinds = [store.read.calls(kind) for kind in (CallKind.OPEN, CallKind.FIND, CallKind.SEARCH)]
+    assert said[0] == said[1]
+    assert said[0][0] == page_of([Passage("d#0", "T", "whole", "d")], 1)
+    assert (said[0][1], said[0][3]) == (None, None)
+    assert shelf.queries == ["d/1", "none/1", "d?x", "none?x"]
+    assert kinds == [2, 2, 0]
 
 
 async def test_the_same_request_at_another_place_or_turn_is_another_call(tmp_path: Path) -> None:

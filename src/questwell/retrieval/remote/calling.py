@@ -26,7 +26,7 @@ from questwell.http.retrying import Failure, Server, TryFailedError, retry_after
 
 _QUOTED = 200
 """Characters of an error's body that a message quotes."""
-_PASSING = {408, 425, 429}
+PASSING = {408, 425, 429}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +93,8 @@ class Caller:
         """Close the connections."""
         await self._http.aclose()
 
-    async def ask(self, call: Call) -> object:
-        """The JSON that the server answered.
+    async def ask(self, call: Call, *, missing: bool = False) -> object:
+        """The JSON that the server answered; with `missing`, None where it says that there is no such thing (404).
 
         Raises:
             RetrievalUnavailable: not reached, or overloaded or broken, after all retries.
@@ -105,11 +105,11 @@ class Caller:
 
         async def attempt() -> object:
             async with self._slots:
-                return await self._try(call)
+                return await self._try(call, missing=missing)
 
         return await retrying(attempt, self._server, self._options, lambda: self._http.is_closed)
 
-    async def _try(self, call: Call) -> object:
+    async def _try(self, call: Call, *, missing: bool) -> object:
         try:
             async with asyncio.timeout(self._options.timeout_s):
                 status, headers, body = await self._send(call)
@@ -125,7 +125,7 @@ class Caller:
         except httpx2.RequestError as error:
             what = f"the connection broke before the whole reply was there ({type(error).__name__}: {error})"
             raise TryFailedError(Failure(RetrievalUnavailable, what, "check the server's log", True)) from error
-        return self._read(status, headers, body)
+        return None if missing and status == 404 else self._read(status, headers, body)
 
     async def _send(self, call: Call) -> tuple[int, httpx2.Headers, bytes]:
         body = None if call.json is None else json.dumps(call.json).encode()
@@ -199,7 +199,7 @@ def _usual(status: int, body: object, raw: bytes) -> Failure[RetrievalError]:
     what = f"status {status}: {said(body)}"
     if status == 504:
         return Failure(RetrievalTimeout, what, "try again later", True)
-    if status in _PASSING or status >= 500:
+    if status in PASSING or status >= 500:
         return Failure(RetrievalUnavailable, what, "try again later, or ask for less at once", True)
     if status in (401, 403):
         return Failure(RetrievalRefused, what, "check the key", False)

@@ -6,8 +6,9 @@ is decided here. The protocol does not tell what a search costs.
 
 import asyncio
 import json
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import httpx2
 
@@ -19,9 +20,10 @@ from questwell.errors import (
     RetrievalTimeout,
     RetrievalUnavailable,
 )
+from questwell.http.retrying import Failure, Server, TryFailedError, retry_after_s, retrying
 from questwell.retrieval.extras import optional
-from questwell.retrieval.remote.calling import CallOptions
-from questwell.retrieval.remote.remote import base_url, searchable, shown
+from questwell.retrieval.remote.calling import PASSING, CallOptions
+from questwell.retrieval.remote.remote import KEY_VARIABLE, base_url, bearer, searchable, shown
 from questwell.retrieval.remote.wire import read_hits
 from questwell.retrieval.retriever import Found
 from questwell.text.unicode import without_surrogates
@@ -39,6 +41,9 @@ LISTS = ("results", "result", "hits", "documents", "passages", "items", "data")
 _CONNECTION_CLOSED, _REQUEST_TIMEOUT = -32000, -32001
 
 
+_T = TypeVar("_T")
+
+
 class McpRetriever:
     """An MCP server's search tool. Implements `Retriever` and `PaidRetriever`. Belongs to one event loop.
 
@@ -46,7 +51,9 @@ class McpRetriever:
     SDK wants it opened and closed by the same task.
     """
 
-    def __init__(self, url: str, options: CallOptions | None = None, *, price_usd: float | None = None) -> None:
+    def __init__(
+        self, url: str, options: CallOptions | None = None, *, price_usd: float | None = None, key: str | None = None
+    ) -> None:
         """A client of the server at `url`, such as http://127.0.0.1:8000/mcp.
 
         Raises:
@@ -57,8 +64,10 @@ class McpRetriever:
         self._url = url
         self._options = options or CallOptions()
         self._price_usd = price_usd
+        self._key = key
         self._connection: _Connection | None = None
         self._connecting = asyncio.Lock()
+        self._closed = False
 
     @property
     def name(self) -> str:
@@ -85,25 +94,36 @@ class McpRetriever:
         """
         if k < 1 or not searchable(query):
             return Found((), 0.0)
-        for last in (False, True):
-            connection = await self._connected()
+        hits = await self._retrying(lambda connection: connection.search(without_surrogates(query), k))
+        return Found(hits, self._price_usd)
+
+    async def _retrying(self, ask: "Callable[[_Connection], Awaitable[_T]]") -> _T:
+        """What `ask` gives over a connection; what may pass (429, 5xx, a connection that broke) is tried again."""
+
+        async def attempt() -> _T:
             try:
-                return Found(await connection.search(without_surrogates(query), k), self._price_usd)
-            except RetrievalUnavailable:
-                await self._drop(connection)
-                if last:
-                    raise
-        raise AssertionError("two tries")
+                connection = await self._connected()
+            except RetrievalUnavailable as error:
+                raise _try_failed(self.name, error) from error
+            try:
+                return await ask(connection)
+            except RetrievalUnavailable as error:
+                if not isinstance(error, _BusyError):
+                    await self._drop(connection)
+                raise _try_failed(self.name, error) from error
+
+        return await retrying(attempt, Server(self.name, self._key), self._options, lambda: self._closed)
 
     async def aclose(self) -> None:
         """Close the connection."""
+        self._closed = True
         if self._connection is not None:
             await self._drop(self._connection)
 
     async def _connected(self) -> "_Connection":
         async with self._connecting:
             if self._connection is None:
-                connection = _Connection(self._url, self._options, self.name)
+                connection = _Connection(self._url, self._options, self.name, self._key)
                 await connection.open()
                 self._connection = connection
             return self._connection
@@ -114,13 +134,30 @@ class McpRetriever:
         await connection.close()
 
 
+class _BusyError(RetrievalUnavailable):
+    """The server is there and asks for patience."""
+
+    def __init__(self, message: str, retry_after_s: float | None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+def _try_failed(name: str, error: RetrievalUnavailable) -> TryFailedError:
+    what, after = str(error).removeprefix(f"{name}: "), getattr(error, "retry_after_s", None)
+    return TryFailedError(
+        Failure(RetrievalUnavailable, what, "check that an MCP server is there", True, retry_after_s=after)
+    )
+
+
 class _Connection:
-    def __init__(self, url: str, options: CallOptions, name: str) -> None:
+    def __init__(self, url: str, options: CallOptions, name: str, key: str | None) -> None:
         self._url = url
+        self._key = key
         self._options = options
         self._name = name
         self._opened: asyncio.Future[tuple[Client, Tool]] = asyncio.get_running_loop().create_future()
         self._closing = asyncio.Event()
+        self._refusal: tuple[int, str | None] | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -153,21 +190,44 @@ class _Connection:
         except TimeoutError as error:
             raise RetrievalTimeout(f"{self._name}: no answer within {self._options.timeout_s:g} s") from error
         except Exception as error:  # the SDK's own and its transport's
-            raise _classified(self._name, error) from error
+            raise self._failed(error) from error
         return read_result(self._name, result, k)
 
     async def _live(self) -> None:
         from mcp import Client
+        from mcp.client.streamable_http import streamable_http_client
 
+        timeout = httpx2.Timeout(self._options.timeout_s, connect=self._options.connect_timeout_s)
+        hooks: dict[str, list[Any]] = {"response": [self._seen]}
         try:
-            async with Client(self._url) as client:
+            async with (
+                httpx2.AsyncClient(headers=bearer(self._key), timeout=timeout, event_hooks=hooks) as http,
+                Client(streamable_http_client(self._url, http_client=http)) as client,
+            ):
                 tool = search_tool(self._name, (await client.list_tools()).tools)
                 if not self._opened.done():
                     self._opened.set_result((client, tool))
                 await self._closing.wait()
         except Exception as error:
             if not self._opened.done():
-                self._opened.set_exception(_classified(self._name, error))
+                self._opened.set_exception(self._failed(error))
+
+    async def _seen(self, response: httpx2.Response) -> None:
+        """Note a status that says why a call failed: the SDK tells only that it did."""
+        if response.status_code >= 400 and response.request.method == "POST":
+            self._refusal = response.status_code, response.headers.get("retry-after")
+
+    def _failed(self, error: BaseException) -> RetrievalError:
+        refusal, self._refusal = self._refusal, None
+        if refusal is not None and not isinstance(error, RetrievalError):
+            status, after = refusal
+            if status in (401, 403):
+                return RetrievalRefused(
+                    f"{self._name}: status {status}: it wants a key; set {KEY_VARIABLE} to the server's key"
+                )
+            if status in PASSING or status >= 500:
+                return _BusyError(f"{self._name}: status {status}", retry_after_s(after, datetime.now(UTC)))
+        return _classified(self._name, error)
 
 
 def search_tool(name: str, tools: "list[Tool]") -> "Tool":
@@ -261,4 +321,4 @@ def _classified(name: str, error: BaseException) -> RetrievalError:
         return RetrievalTimeout(f"{name}: no answer in time")
     if isinstance(code, int) and code != _CONNECTION_CLOSED:
         return RetrievalRefused(f"{name}: {error}; check what the server's search tool wants")
-    return RetrievalUnavailable(f"{name}: {type(error).__name__}: {error}; check that an MCP server is there")
+    return RetrievalUnavailable(f"{name}: {type(error).__name__}: {error}")

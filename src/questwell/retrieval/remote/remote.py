@@ -1,15 +1,22 @@
 """`RemoteRetriever`: any server that speaks Search-R1's `POST /retrieve`; ours and the original."""
 
 import json
+from collections.abc import Sequence
 from typing import Any, cast
 
 import httpx2
 
-from questwell.errors import ConfigError, MalformedHits, RetrievalUnavailable
-from questwell.retrieval.remote.calling import Call, Caller, CallOptions
-from questwell.retrieval.remote.wire import read_hits
+from questwell.errors import ConfigError, MalformedHits, RetrievalError, RetrievalRefused, RetrievalUnavailable
+from questwell.http.retrying import Failure
+from questwell.retrieval.remote.calling import Call, Caller, CallOptions, said
+from questwell.retrieval.remote.wire import read_hits, read_passage
+from questwell.retrieval.retriever import DocumentPage, Filter
 from questwell.text.unicode import without_surrogates
 from questwell.types.corpus import Hit
+
+KEY_VARIABLE = "QUESTWELL_RETRIEVER_KEY"
+"""Environment variable of the key that the named retriever wants."""
+_HEALTH_BYTES = 65_536
 
 
 class RemoteRetriever:
@@ -19,7 +26,13 @@ class RemoteRetriever:
     """
 
     def __init__(
-        self, url: str, *, name: str | None = None, whole: bool = False, options: CallOptions | None = None
+        self,
+        url: str,
+        *,
+        name: str | None = None,
+        whole: bool = False,
+        options: CallOptions | None = None,
+        key: str | None = None,
     ) -> None:
         """A client of the server at `url`, with or without /retrieve at its end.
 
@@ -28,6 +41,7 @@ class RemoteRetriever:
             name: the retriever behind it, if known (`connect` asks); else it is called by its address.
             whole: ask for every field of the passages; only our own server has them.
             options: of the calls.
+            key: sent as a bearer token, if there is one.
 
         Raises:
             ConfigError: `url` is no address.
@@ -35,10 +49,16 @@ class RemoteRetriever:
         self._url = base_url(url)
         self._name = name or shown(self._url)
         self._whole = whole
-        self._caller = Caller(f"retriever at {shown(self._url)}", options=options)
+        self._caller = Caller(
+            f"retriever at {shown(self._url)}",
+            bearer(key),
+            key,
+            options,
+            read_error=unauthorized,
+        )
 
     @classmethod
-    def connect(cls, url: str, options: CallOptions | None = None) -> "RemoteRetriever":
+    def connect(cls, url: str, options: CallOptions | None = None, key: str | None = None) -> "RemoteRetriever":
         """A client that knows what it searches: asked from `/healthz`, which other servers than ours do not have.
 
         Raises:
@@ -48,18 +68,25 @@ class RemoteRetriever:
         options = options or CallOptions()
         base = base_url(url)
         try:
-            reply = httpx2.get(f"{base}/healthz", timeout=options.connect_timeout_s)
+            with httpx2.stream(
+                "GET", at_route(base, "healthz"), headers=bearer(key), timeout=options.connect_timeout_s
+            ) as reply:
+                body = b""
+                for piece in reply.iter_raw(_HEALTH_BYTES):
+                    body += piece
+                    if len(body) > _HEALTH_BYTES:
+                        break
         except httpx2.RequestError as error:
             raise RetrievalUnavailable(
                 f"nothing answers at {shown(base)} ({error}); start one with: questwell serve CORPUS"
             ) from error
         try:
-            health = cast(dict[str, Any], json.loads(reply.content))
+            health = cast(dict[str, Any], json.loads(body))
             ours = reply.status_code == 200 and isinstance(health["questwell"], int)
             name = str(health["retriever"]) if ours else None
         except (ValueError, KeyError, TypeError):
             ours, name = False, None
-        return cls(url, name=name, whole=ours, options=options)
+        return cls(url, name=name, whole=ours, options=options, key=key)
 
     @property
     def name(self) -> str:
@@ -77,22 +104,86 @@ class RemoteRetriever:
         Raises:
             RetrievalError: as `Caller.ask`; or the reply is no list of hits for each query.
         """
+        return await self._ask(queries, k, {})
+
+    async def _ask(self, queries: Sequence[str], k: int, where: Filter) -> list[tuple[Hit, ...]]:
         asked = [without_surrogates(query) for query in queries if k > 0 and searchable(query)]
         if not asked:
             return [() for _ in queries]
         body: dict[str, object] = {"queries": asked, "topk": k, "return_scores": True}
         if self._whole:
             body["passages"] = True
-        reply = await self._caller.ask(Call("POST", f"{self._url}/retrieve", json=body))
+        if where:
+            body["where"] = {key: value if isinstance(value, str) else list(value) for key, value in where.items()}
+        reply = await self._caller.ask(Call("POST", self._at("retrieve"), json=body))
         result = cast(dict[str, object], reply).get("result") if isinstance(reply, dict) else None
         if not isinstance(result, list) or len(cast(list[object], result)) != len(asked):
             raise MalformedHits(f"retriever at {shown(self._url)}: it gave no list of {len(asked)} results")
         found = iter(read_hits(inner, k) for inner in cast(list[object], result))
         return [next(found) if searchable(query) else () for query in queries]
 
+    async def search_where(self, queries: Sequence[str], k: int, where: Filter) -> list[tuple[Hit, ...]]:
+        """As `FilteringRetriever.search_where`; only our own server knows filters.
+
+        Raises:
+            RetrievalRefused: the server is another.
+        """
+        if where and not self._whole:
+            raise RetrievalRefused(f"retriever at {shown(self._url)}: it knows no filters; leave out where")
+        return await self._ask(queries, k, where)
+
+    async def read_page(self, identifier: str, page: int) -> DocumentPage | None:
+        """As `DocumentReader.read_page`; only our own server has it."""
+        reply = await self._document("open", {"id": identifier, "page": page})
+        if reply is None:
+            return None
+        match reply:
+            case {"document_id": str(document), "title": str(title), "pages": int(pages), "passages": list(listed)}:
+                passages = tuple(read_passage(held) for held in cast(list[object], listed))
+                return DocumentPage(document, title, page, pages, passages)
+            case _:
+                raise MalformedHits(f"retriever at {shown(self._url)}: it gave no page of a document")
+
+    async def find_in(self, identifier: str, query: str, k: int) -> tuple[Hit, ...] | None:
+        """As `DocumentReader.find_in`; only our own server has it."""
+        if k < 1 or not searchable(query):
+            return ()
+        reply = await self._document("find", {"id": identifier, "query": without_surrogates(query), "topk": k})
+        return None if reply is None else read_hits(reply.get("result"), k)
+
+    async def _document(self, route: str, body: dict[str, object]) -> dict[str, object] | None:
+        if not self._whole:
+            raise RetrievalRefused(f"retriever at {shown(self._url)}: it gives no whole documents; leave out {route}")
+        reply = await self._caller.ask(Call("POST", self._at(route), json=body), missing=True)
+        if reply is None or isinstance(reply, dict):
+            return cast(dict[str, object] | None, reply)
+        raise MalformedHits(f"retriever at {shown(self._url)}: it gave no JSON object")
+
+    def _at(self, route: str) -> str:
+        """The address of a route; a query in the server's address stays at its end."""
+        return at_route(self._url, route)
+
     async def aclose(self) -> None:
         """Close the connections."""
         await self._caller.aclose()
+
+
+def bearer(key: str | None) -> dict[str, str]:
+    """The header that carries a key."""
+    return {"authorization": f"Bearer {key}"} if key else {}
+
+
+def unauthorized(status: int, body: object) -> Failure[RetrievalError] | None:
+    """What a server means that wants another key, or one at all."""
+    if status not in (401, 403):
+        return None
+    return Failure(RetrievalRefused, f"status {status}: {said(body)}", f"set {KEY_VARIABLE} to the server's key", False)
+
+
+def at_route(url: str, route: str) -> str:
+    """The address of a route of the server at `url`; a query of the address stays at its end."""
+    place, mark, query = url.partition("?")
+    return f"{place.rstrip('/')}/{route}{mark}{query}"
 
 
 def searchable(query: str) -> bool:
@@ -112,7 +203,8 @@ def base_url(url: str) -> str:
         raise ConfigError(f"retriever {url!r} is no address: {error}") from error
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise ConfigError(f"retriever {url!r} is no address of the form http://HOST:PORT")
-    return url.rstrip("/").removesuffix("/retrieve").rstrip("/")
+    place, mark, query = url.partition("#")[0].partition("?")
+    return f"{place.rstrip('/').removesuffix('/retrieve').rstrip('/')}{mark}{query}"
 
 
 def shown(url: str) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from contextlib import asynccontextmanager
 
 import pytest
 from mcp import Client, StdioServerParameters
@@ -21,7 +22,7 @@ from questwell.retrieval.remote.mcp_client import McpRetriever, arguments_of
 from questwell.retrieval.serve.server import ServerOptions
 from questwell.retrieval.serve.service import ServiceLimits
 
-QUICK = CallOptions(timeout_s=2.0, connect_timeout_s=1.0)
+QUICK = CallOptions(timeout_s=2.0, connect_timeout_s=1.0, max_retries=2, backoff_s=0.01, max_wait_s=0.05)
 WITH_MCP = ServerOptions(mcp=True)
 
 
@@ -261,3 +262,74 @@ def test_arguments_are_found_by_their_names(schema, arguments):
 def test_a_tool_without_a_query():
     with pytest.raises(ConfigError):
         arguments_of({"properties": {"n": {}}}, "x", 5)
+
+
+class Refusing:
+    """An ASGI application that refuses the first calls of a tool, and any call without its key."""
+
+    def __init__(self, app, status, times):
+        self.app, self.status, self.times, self.refused = app, status, times, 0
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] == "http" and scope["method"] == "POST":
+            body = (await receive())["body"]
+            headers = dict(scope["headers"])
+            if headers.get(b"authorization") != b"Bearer k-secret":
+                await self.refuse(send, 401)
+                return
+            if b"tools/call" in body and self.refused < self.times:
+                self.refused += 1
+                await self.refuse(send, self.status)
+                return
+            given = [{"type": "http.request", "body": body, "more_body": False}]
+            await self.app(scope, lambda: _next(given, receive), send)
+            return
+        await self.app(scope, receive, send)
+
+    async def refuse(self, send, status):
+        headers = [(b"content-length", b"0"), (b"retry-after", b"0")]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def _next(given, receive):
+    return given.pop() if given else await receive()
+
+
+@asynccontextmanager
+async def refusing(status, times):
+    import uvicorn
+
+    foreign = Foreign(lambda query: [query], "search")
+    app = Refusing(foreign.server.streamable_http_app(), status, times)
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical"))
+    task = asyncio.create_task(server._serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/mcp", app
+    finally:
+        server.should_exit = True
+        await task
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+async def test_what_may_pass_is_tried_again(status):
+    async with refusing(status, 2) as (url, app):
+        remote = McpRetriever(url, QUICK, key="k-secret")
+        assert [hit.passage.text for hit in await remote.search("tea", 1)] == ["tea"]
+        assert app.refused == 2
+        app.refused, app.times = 0, 99
+        with pytest.raises(RetrievalUnavailable, match=rf"status {status} \(after 2 retries\)"):
+            await remote.search("tea", 1)
+        assert app.refused == 3
+        await remote.aclose()
+
+
+@pytest.mark.parametrize("key", [None, "wrong"])
+async def test_a_missing_key_is_named(key):
+    async with refusing(500, 0) as (url, _):
+        remote = McpRetriever(url, QUICK, key=key)
+        with pytest.raises(RetrievalRefused, match=r"status 401.*QUESTWELL_RETRIEVER_KEY"):
+            await remote.search("tea", 1)
+        await remote.aclose()
