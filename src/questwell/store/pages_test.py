@@ -53,7 +53,7 @@ async def write(folder: Path, start: int) -> None:
                 known = rng.random() < 0.9
                 call = Call(
                     CallKey(place, turn, "d"),
-                    *(rng.choice(list(CallKind)), "{}", {}, "m", 3 if known else None, 4),
+                    *(rng.choice((CallKind.LLM, CallKind.SEARCH)), "{}", {}, "m", 3 if known else None, 4),
                     *(rng.random() if start % 2 else None, 0.5),
                 )
                 await store.record(call)
