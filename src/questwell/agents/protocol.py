@@ -151,14 +151,19 @@ def first_move(text: str, *, proposing: bool, readers: tuple[Reader, ...] = ()) 
 
 def _reading(masked: str, readers: tuple[Reader, ...], before: int) -> tuple[Move, int] | None:
     """The first move for a document, if one is written before any other move."""
-    found = [(part, name) for name in readers if (part := _inside(masked, name)) and part.start < before]
-    if not found:
+    first: tuple[_Tagged, Reader] | None = None
+    for name in readers:
+        part = _inside(masked, name)
+        if part is not None and part.start < (first[0].start if first else before):
+            first = part, name
+    if first is None:
         return None
-    part, name = min(found, key=lambda one: one[0].start)
+    part, name = first
     number, _, words = part.said.partition("|")
-    passage, *pages = re.findall(r"\d{1,6}", number)[:2] or [""]
+    numbers = re.findall(r"\d{1,6}", number)
+    passage, page = (*numbers[:2], None, None)[:2]
     problem = f"It was not readable. Write {_READING_RULES[name].split(',')[0]} with a number that you were shown."
-    return read_reading(name, passage, *(pages or [None]), words.strip()) or Malformed(problem), part.end
+    return read_reading(name, passage, page, words.strip()) or Malformed(problem), part.end
 
 
 def too_long(move: Move, completion: Completion) -> Move:

@@ -141,7 +141,7 @@ class RecordedSession:
         return await self._read(CallKind.FIND, asked, _FOUND, lambda: reader.find_in(document_id, query, k))
 
     async def _read(
-        self, kind: CallKind, asked: dict[str, object], adapter: TypeAdapter[_A], call: Callable[[], Awaitable[_A]]
+        self, kind: CallKind, asked: Mapping[str, object], adapter: TypeAdapter[_A], call: Callable[[], Awaitable[_A]]
     ) -> _A:
         text = json.dumps({"retriever": self._recorder.retriever.name, **asked})
         key = self._key(hashlib.sha256(text.encode()).hexdigest())

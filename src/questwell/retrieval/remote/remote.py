@@ -137,12 +137,11 @@ class RemoteRetriever:
         reply = await self._document("open", {"id": identifier, "page": page})
         if reply is None:
             return None
-        match reply:
-            case {"document_id": str(document), "title": str(title), "pages": int(pages), "passages": list(listed)}:
-                passages = tuple(read_passage(held) for held in cast(list[object], listed))
-                return DocumentPage(document, title, page, pages, passages)
-            case _:
-                raise MalformedHits(f"retriever at {shown(self._url)}: it gave no page of a document")
+        document, title, pages, listed = (reply.get(key) for key in ("document_id", "title", "pages", "passages"))
+        if not (isinstance(document, str) and isinstance(title, str) and isinstance(pages, int)):
+            raise MalformedHits(f"retriever at {shown(self._url)}: it gave no page of a document")
+        passages = cast(list[object], listed) if isinstance(listed, list) else []
+        return DocumentPage(document, title, page, pages, tuple(map(read_passage, passages)))
 
     async def find_in(self, identifier: str, query: str, k: int) -> tuple[Hit, ...] | None:
         """As `DocumentReader.find_in`; only our own server has it."""
