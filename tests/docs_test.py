@@ -13,6 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from questwell.cli.app import app
 from questwell.cli.codes import ExitCode
+from questwell.cli.verbs import VERBS, load
 from questwell.recipes.generate.config import MAY_CHANGE, PRESETS, Config
 from questwell.retrieval.corpora.corpus import BUILT_IN
 from questwell.retrieval.corpora.fields import IDS, TEXTS, TITLES
@@ -45,7 +46,7 @@ def code(document: Path) -> str:
 def flags() -> Iterator[str]:
     group = typer.main.get_command(app)
     assert isinstance(group, TyperGroup)
-    for command in (group, *group.commands.values()):
+    for command in (group, *map(load, VERBS)):
         assert isinstance(command, TyperGroup | TyperCommand)
         for parameter in command.params:
             yield from (*parameter.opts, *parameter.secondary_opts)

@@ -1,51 +1,48 @@
-"""The command `questwell`: verbs, exit codes, and errors as one clear message."""
+"""The command `questwell`: verbs, exit codes, and errors as one clear message. A verb is imported when it is used."""
 
 import errno
+import io
+import sys
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from questwell import __version__
-from questwell.cli import screen
 from questwell.cli.codes import ExitCode
-from questwell.cli.compare import compare
-from questwell.cli.dataset import dataset
-from questwell.cli.doctor import doctor
-from questwell.cli.evaluate import evaluate
-from questwell.cli.export import export
-from questwell.cli.gates import gates
-from questwell.cli.generate import generate
-from questwell.cli.index import index
-from questwell.cli.recheck import recheck
-from questwell.cli.selfplay import selfplay
-from questwell.cli.serve import serve
-from questwell.cli.show import show
-from questwell.cli.status import status
-from questwell.cli.text import visible
-from questwell.cli.train import train
-from questwell.cli.view import view
+from questwell.cli.verbs import VERBS, load, nearest
 from questwell.errors import BudgetReached, ConfigError, QuestwellError
 
 
 class _Verbs(TyperGroup):
-    """The one place where an error of ours becomes a message and an exit code."""
+    """The verbs, and the one place where an error becomes a message and an exit code."""
 
-    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401  typer's context
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401  typer's context
+        return list(VERBS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401
+        if cmd_name not in VERBS:
+            ctx.fail(f"There is no command {cmd_name!r}{nearest(cmd_name)}.")
+        return load(cmd_name)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, verb.summary) for name, verb in VERBS.items()])
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401
         try:
             return super().invoke(ctx)
         except QuestwellError as error:
             if ctx.params.get("debug"):
                 raise
-            screen.err().print(f"Error: {visible(str(error))}", soft_wrap=True)
+            _say(str(error))
             raise typer.Exit(_code(error)) from None
         except OSError as error:
-            if ctx.params.get("debug") or error.errno == errno.EPIPE:  # whoever read our output has gone: click knows
+            if ctx.params.get("debug") or error.errno == errno.EPIPE:  # whoever read our output has gone: typer knows
                 raise
             named = f" {str(error.filename)!r}" if error.filename else ""
             why = error.strerror or error
-            said = f"Error: the system refused{named}: {why}. Check the path, its permissions and the disk"
-            screen.err().print(visible(said), soft_wrap=True)
+            _say(f"the system refused{named}: {why}. Check the path, its permissions and the disk")
             raise typer.Exit(ExitCode.ERROR) from None
 
 
@@ -53,8 +50,8 @@ app = typer.Typer(
     cls=_Verbs,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="Turn a corpus into verified deep-search questions of a chosen difficulty.",
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
 
@@ -64,42 +61,33 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(epilog="Each command has its own help, with its exit codes: questwell generate --help")
 def common(
     debug: Annotated[bool, typer.Option("--debug", help="Show errors with their traceback.")] = False,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and end.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     """Turn a corpus into verified deep-search questions of a chosen difficulty.
 
-    Exit codes: 0 ok, 1 error, 2 usage, 3 partial (go on with --resume), 4 budget reached (go on with --resume).
+    Exit codes: 0 done, 1 error, 2 wrong usage, 3 incomplete (continue with --resume), 4 budget reached (continue with
+    --resume and a higher limit).
     """
 
 
-for _verb in (
-    doctor,
-    index,
-    serve,
-    generate,
-    status,
-    show,
-    view,
-    gates,
-    recheck,
-    export,
-    dataset,
-    evaluate,
-    compare,
-    train,
-    selfplay,
-):
-    app.command()(_verb)
-
-
 def main() -> None:
-    """Entry point of the command."""
+    """Entry point of the command. A character that the terminal's encoding lacks is written as its escape."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     app()
+
+
+def _say(message: str) -> None:
+    from questwell.cli import screen
+    from questwell.cli.text import visible
+
+    screen.err().print(visible(f"Error: {message}"), soft_wrap=True)
 
 
 def _code(error: QuestwellError) -> ExitCode:

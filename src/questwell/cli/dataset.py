@@ -8,13 +8,14 @@ from rich.console import Console
 from rich.table import Table
 
 from questwell.cli import screen
+from questwell.cli.assembly import ConfigFile, assemble
 from questwell.cli.figures import money
-from questwell.cli.flags import config_flags, used
+from questwell.cli.flags import config_flags
 from questwell.cli.text import one_line
 from questwell.datasets.manifest import Manifest
 from questwell.recipes.dataset import build as recipe
 from questwell.recipes.dataset.config import DatasetConfig
-from questwell.recipes.runs.config import read_toml, resolve
+from questwell.recipes.runs.config import resolve
 
 _PANELS = {
     "split": "Splits",
@@ -28,14 +29,12 @@ _PANELS = {
 def dataset(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs of generate.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make; it appears whole or not at all.")],
-    config_file: Annotated[
-        Path | None, typer.Option("--config", help="TOML file with any of the keys below; flags go over it.")
-    ] = None,
+    config_file: ConfigFile = None,
     json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
     **given: object,
 ) -> None:
     """Make a dataset of the accepted items: no evidence in two splits, no duplicates, every file with its hash."""
-    config = resolve(DatasetConfig, read_toml(config_file) if config_file else {}, used(given))
+    config = resolve(DatasetConfig, assemble("dataset", given, config_file))
     manifest = recipe.build(runs, out, config)
     if json:
         screen.print_json(Manifest, manifest)

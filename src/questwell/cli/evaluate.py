@@ -8,9 +8,10 @@ import typer
 from rich.console import Console
 
 from questwell.cli import screen
+from questwell.cli.assembly import ConfigFile, Resume, assemble
 from questwell.cli.ending import CODES, print_unfinished
 from questwell.cli.figures import count, money
-from questwell.cli.flags import config_flags, used
+from questwell.cli.flags import config_flags
 from questwell.cli.index import index_progress as watching_index
 from questwell.cli.scores import print_evaluation
 from questwell.cli.text import one_line
@@ -21,7 +22,7 @@ from questwell.recipes.evaluate.config import EvalConfig, RescoreConfig
 from questwell.recipes.evaluate.preview import EvalPreview, eval_preview
 from questwell.recipes.reports.scores import Evaluation, evaluation
 from questwell.recipes.reports.status import tokens
-from questwell.recipes.runs.config import read_toml, resolve
+from questwell.recipes.runs.config import resolve
 
 _PANELS = {
     "corpus": "What is searched",
@@ -37,16 +38,14 @@ _LINE_EVERY_S = 10.0
 @config_flags(EvalConfig, _PANELS)
 def evaluate(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the run.")] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run in --out; nothing paid for is paid again.")
-    ] = False,
+    resume: Resume = False,
     rescore: Annotated[
         Path | None, typer.Option("--rescore", help="Judge the answers of this run again, by --judge; no rollouts.")
     ] = None,
-    config_file: Annotated[
-        Path | None, typer.Option("--config", help="TOML file with any of the keys below; flags go over it.")
+    config_file: ConfigFile = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, metavar="N", help="Attempts of this invocation, at most.")
     ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Attempts of this invocation, at most.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, call no model, end.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON at the end.")] = False,
     **given: object,
@@ -55,7 +54,7 @@ def evaluate(
 
     Stop it at any time and go on with --resume.
     """
-    values: dict[str, object] = {**(read_toml(config_file) if config_file else {}), **used(given)}
+    values = assemble("evaluate", given, config_file)
     on_progress = _Lines(screen.err())
     if rescore is not None:
         if out is not None or resume or limit is not None or dry_run:

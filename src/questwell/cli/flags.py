@@ -3,7 +3,10 @@
 import inspect
 import types
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin
 
 import typer
 from pydantic.fields import FieldInfo
@@ -54,14 +57,53 @@ def config_flags(
     return decorate
 
 
-def used(given: Mapping[str, object]) -> dict[str, object]:
-    """The flags that were used."""
-    return {key: value for key, value in given.items() if value is not None}
-
-
 def _option(key: str, field: FieldInfo, panel: str, short: str | None) -> Any:  # noqa: ANN401  typer's own type is private
     names = (*_names(key, field), short) if short else _names(key, field)
-    return typer.Option(*names, help=f"{field.description}{_default(field)}", rich_help_panel=panel, show_default=False)
+    known = _closed(field.annotation)
+    text = f"{field.description}{_default(field)}"
+    if known and known.several and not all(value in text for value in known.values):
+        text += f" Any of: {', '.join(known.values)}."
+    return typer.Option(
+        *names,
+        help=text,
+        metavar=_metavar(field.annotation, known),
+        autocompletion=known.complete if known else None,
+        rich_help_panel=panel,
+        show_default=False,
+    )
+
+
+def _metavar(hint: Any, known: "_Closed | None") -> str | None:  # noqa: ANN401  a type hint is anything
+    if known:
+        return "LIST" if known.several else "|".join(known.values)
+    plain = _plain(hint)
+    kinds: dict[object, str] = {int: "N", float: "X", Path: "PATH", str: "TEXT"}
+    return None if plain is bool else kinds.get(plain, "LIST")
+
+
+@dataclass(frozen=True, slots=True)
+class _Closed:
+    """The only values that a key can have."""
+
+    values: tuple[str, ...]
+    several: bool
+    """Whether the key takes a list of them, separated by commas."""
+
+    def complete(self, incomplete: str) -> list[str]:
+        """What the shell offers for the part that is typed."""
+        before, comma, last = incomplete.rpartition(",") if self.several else ("", "", incomplete)
+        return [f"{before}{comma}{value}" for value in self.values if value.startswith(last)]
+
+
+def _closed(hint: Any) -> _Closed | None:  # noqa: ANN401  a type hint is anything
+    plain = _plain(hint)
+    several = get_origin(plain) is tuple
+    one = get_args(plain)[0] if several else plain
+    if get_origin(one) is Literal:
+        return _Closed(tuple(map(str, get_args(one))), several)
+    if isinstance(one, type) and issubclass(one, StrEnum):
+        return _Closed(tuple(member.value for member in one), several)
+    return None
 
 
 def _names(key: str, field: FieldInfo) -> tuple[str, ...]:

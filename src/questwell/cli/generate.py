@@ -7,8 +7,9 @@ import typer
 from rich.console import Console
 
 from questwell.cli import screen
+from questwell.cli.assembly import ConfigFile, Resume, assemble, preset_flag
 from questwell.cli.ending import CODES, print_unfinished
-from questwell.cli.flags import config_flags, used
+from questwell.cli.flags import config_flags
 from questwell.cli.index import index_progress as watching_index
 from questwell.cli.live import index_progress
 from questwell.cli.status import print_funnel, print_spending
@@ -17,7 +18,6 @@ from questwell.recipes.generate import loop as recipe
 from questwell.recipes.generate import preview as dry
 from questwell.recipes.generate.config import PRESETS, Config, preset
 from questwell.recipes.reports.status import Status, status
-from questwell.recipes.runs.config import read_toml
 
 _PANELS = {
     "corpus": "Corpus",
@@ -34,16 +34,12 @@ _PANELS = {
 @config_flags(Config, _PANELS, {"seeds": "-n"})
 def generate(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")],
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run in --out; nothing paid for is paid again.")
-    ] = False,
-    preset_name: Annotated[
-        str | None, typer.Option("--preset", help=f"Start from a preset: {', '.join(PRESETS)}.")
+    resume: Resume = False,
+    preset_name: Annotated[str | None, preset_flag(PRESETS)] = None,
+    config_file: ConfigFile = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, metavar="N", help="Plays of this invocation, at most.")
     ] = None,
-    config_file: Annotated[
-        Path | None, typer.Option("--config", help="TOML file with any of the keys below; flags go over it.")
-    ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Plays of this invocation, at most.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, call no model, end.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the status as JSON at the end.")] = False,
     **given: object,
@@ -52,12 +48,7 @@ def generate(
 
     Stop it at any time (Ctrl-C, even kill -9) and go on with --resume.
     """
-    values: dict[str, object] = {}
-    if preset_name is not None:
-        values.update(preset(preset_name))
-    if config_file is not None:
-        values.update(read_toml(config_file))
-    values.update(used(given))
+    values = assemble("generate", given, config_file, preset(preset_name) if preset_name else None)
     config = recipe.configure(out, values, resume=resume)
     if dry_run:
         with watching_index(config.corpus) as index:

@@ -10,7 +10,8 @@ from rich.table import Table
 
 from questwell.assets.progress import console_progress
 from questwell.cli import screen
-from questwell.cli.flags import config_flags, used
+from questwell.cli.assembly import ConfigFile, Corpus, assemble
+from questwell.cli.flags import config_flags
 from questwell.cli.text import one_line, visible
 from questwell.errors import ConfigError
 from questwell.evaluation.statistics import Estimate
@@ -26,7 +27,7 @@ _NAMES_SHOWN = 5
 
 @config_flags(recipe.IndexConfig, {"corpus": "Corpus"})
 def index(
-    source: Annotated[str | None, typer.Argument(metavar="CORPUS", help="As --corpus.")] = None,
+    source: Corpus = None,
     evaluate: Annotated[
         Path | None,
         typer.Option("--evaluate", help="JSONL of questions with gold_doc_ids: print how much of them is found."),
@@ -39,13 +40,11 @@ def index(
         Path | None, typer.Option("--delete", help="File of document ids, one a line: delete them from the index.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    config_file: ConfigFile = None,
     **given: object,
 ) -> None:
     """Build the index of a corpus, once; generate does it by itself on first use. Or change one that is there."""
-    values = used(given)
-    if source is not None:
-        values["corpus"] = source
-    config = resolve(recipe.IndexConfig, values)
+    config = resolve(recipe.IndexConfig, assemble("index", given, config_file, corpus=source))
     if upsert is not None or delete is not None:
         if evaluate is not None:
             raise ConfigError("an index is changed or evaluated, not both: leave out --evaluate")

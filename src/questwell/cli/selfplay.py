@@ -11,13 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from questwell.cli import screen
+from questwell.cli.assembly import ConfigFile, Resume, assemble, preset_flag
 from questwell.cli.ending import CODES, print_unfinished
-from questwell.cli.flags import config_flags, used
+from questwell.cli.flags import config_flags
 from questwell.cli.index import index_progress
 from questwell.cli.text import one_line, visible
 from questwell.cli.verl import ENGINE, GPUS, NODES, VERL, Engine, run_by_verl
 from questwell.errors import ConfigError
-from questwell.recipes.runs.config import read_toml
 from questwell.recipes.selfplay import loop as recipe
 from questwell.recipes.selfplay.config import PRESETS, Config, Order, preset
 from questwell.recipes.selfplay.record import Record, StepRow
@@ -55,16 +55,12 @@ _COLUMNS: tuple[tuple[str, Callable[[StepRow], str]], ...] = (
 @config_flags(Config, _PANELS, {"steps": "-n"})
 def selfplay(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")],
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run in --out, from its latest checkpoint.")
-    ] = False,
-    preset_name: Annotated[
-        str | None, typer.Option("--preset", help=f"Start from a preset: {', '.join(PRESETS)}.")
+    resume: Resume = False,
+    preset_name: Annotated[str | None, preset_flag(PRESETS)] = None,
+    config_file: ConfigFile = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, metavar="N", help="Steps of this invocation, at most.")
     ] = None,
-    config_file: Annotated[
-        Path | None, typer.Option("--config", help="TOML file with any of the keys below; flags go over it.")
-    ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Steps of this invocation, at most.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print verl's command and end (verl).")] = False,
     engine: ENGINE = Engine.LOCAL,
     nodes: NODES = 1,
@@ -77,12 +73,7 @@ def selfplay(
 
     Stop it at any time (Ctrl-C ends after the step) and go on with --resume. Read a step with: questwell show RUN 12
     """
-    values: dict[str, object] = {}
-    if preset_name is not None:
-        values.update(preset(preset_name))
-    if config_file is not None:
-        values.update(read_toml(config_file))
-    values.update(used(given))
+    values = assemble("selfplay", given, config_file, preset(preset_name) if preset_name else None)
     if dry_run and engine is not Engine.VERL:
         raise ConfigError("--dry-run prints verl's command: it goes with --engine verl")
     config = recipe.configure(out, values, resume=resume)

@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from questwell.cli import screen
-from questwell.cli.flags import config_flags, used
+from questwell.cli.assembly import ConfigFile, Corpus, assemble
+from questwell.cli.flags import config_flags
 from questwell.cli.index import index_progress
 from questwell.cli.text import visible
 from questwell.recipes.corpus import serve as recipe
@@ -14,19 +15,22 @@ from questwell.recipes.runs.config import resolve
 
 @config_flags(recipe.ServeConfig, {"corpus": "Corpus", "host": "Server"})
 def serve(
-    source: Annotated[str | None, typer.Argument(metavar="CORPUS", help="As --corpus.")] = None,
+    source: Corpus = None,
     mcp: Annotated[bool, typer.Option("--mcp", help="Serve the corpus to MCP clients: search and documents.")] = False,
-    transport: Annotated[str, typer.Option(help="Of MCP: stdio, or http (at /mcp, next to /retrieve).")] = "stdio",
+    transport: Annotated[
+        str,
+        typer.Option(
+            metavar="stdio|http", help="How MCP clients connect: stdio, or http (at /mcp, next to /retrieve)."
+        ),
+    ] = "stdio",
+    config_file: ConfigFile = None,
     **given: object,
 ) -> None:
     """Serve the passages of a corpus: POST /retrieve, /docs/{id}, /metrics; with --mcp to MCP clients.
 
     End it with Ctrl-C or SIGTERM: requests in flight are answered first.
     """
-    values = used(given)
-    if source is not None:
-        values["corpus"] = source
-    config = resolve(recipe.ServeConfig, values)
+    config = resolve(recipe.ServeConfig, assemble("serve", given, config_file, corpus=source))
     over = recipe.transport(transport) if mcp else "http"
     with index_progress(config.corpus) as on_progress:
         opening = recipe.prepare(config, on_progress)

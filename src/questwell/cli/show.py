@@ -142,7 +142,8 @@ def print_attempt(console: Console, attempt: AttemptStory, *, full: bool = False
 
 
 def _heading(console: Console, title: str) -> None:
-    console.print(Text(f"── {title} {'─' * (70 - len(title))}", style="bold"))
+    line = "─" if console.encoding.startswith("utf") else "-"
+    console.print(Text(f"{2 * line} {title} {line * (70 - len(title))}", style="bold"))
 
 
 def _course(console: Console, searches: tuple[SearchStory, ...], turns: tuple[TurnStory, ...], *, full: bool) -> None:

@@ -34,8 +34,8 @@ def status(
     report: Annotated[
         Path | None, typer.Option("--report", help="Folder for the paper's tables and pictures of this run.")
     ] = None,
-    beside: Annotated[
-        list[Path] | None, typer.Option("--beside", help="Further runs for the report, as of another variant.")
+    others: Annotated[
+        list[Path] | None, typer.Option("--with", help="Another run to put into the report; may be given again.")
     ] = None,
     label_llm: Annotated[
         str | None, typer.Option("--label-llm", help="Model that labels traces and failures for the report.")
@@ -47,7 +47,7 @@ def status(
 ) -> None:
     """Show the funnel, the intrinsic table by target and round, and what the run took; of an evaluation, its scores."""
     if report is not None:
-        asyncio.run(write_report([run, *(beside or ())], report, LabelBy(label_llm) if label_llm else None))
+        asyncio.run(write_report([run, *(others or ())], report, LabelBy(label_llm) if label_llm else None))
         screen.out().print(f"Wrote report.md, report.json and pictures to {report}", soft_wrap=True)
         return
     if kind_of(run) == KIND.name:

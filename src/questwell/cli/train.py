@@ -6,12 +6,12 @@ from typing import Annotated
 import typer
 
 from questwell.cli import screen
+from questwell.cli.assembly import ConfigFile, Resume, assemble
 from questwell.cli.ending import CODES, print_unfinished
-from questwell.cli.flags import config_flags, used
+from questwell.cli.flags import config_flags
 from questwell.cli.index import index_progress as watching_index
 from questwell.cli.text import visible
 from questwell.cli.verl import ENGINE, GPUS, NODES, VERL, Engine, run_by_verl
-from questwell.recipes.runs.config import read_toml
 from questwell.recipes.train import loop as recipe
 from questwell.recipes.train import preview as dry
 from questwell.recipes.train.config import TrainConfig
@@ -36,11 +36,11 @@ _SHOWN = ("reward", "accuracy", "searches", "format_errors", "kl", "entropy")
 def train(
     source: Annotated[str | None, typer.Argument(metavar="DATA", help="As --data.")] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")] = Path("runs/train"),
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
-    config_file: Annotated[
-        Path | None, typer.Option("--config", help="TOML file with any of the keys below; flags go over it.")
+    resume: Resume = False,
+    config_file: ConfigFile = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, metavar="N", help="Steps of this invocation, at most.")
     ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Steps of this invocation, at most.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would take, train nothing, end.")] = False,
     engine: ENGINE = Engine.LOCAL,
     nodes: NODES = 1,
@@ -50,12 +50,7 @@ def train(
     **given: object,
 ) -> None:
     """Train a search agent on questions with answers: PPO, GRPO or REINFORCE, in this process or under torchrun."""
-    values: dict[str, object] = {}
-    if config_file is not None:
-        values.update(read_toml(config_file))
-    values.update(used(given))
-    if source is not None:
-        values["data"] = source
+    values = assemble("train", given, config_file, data=source)
     config = recipe.configure(out, values, resume=resume)
     if engine is Engine.VERL:
         run = verl_run(config, out, nodes=nodes, gpus=gpus, more=verl or ())

@@ -19,8 +19,8 @@ class Engine(StrEnum):
 
 
 ENGINE = Annotated[Engine, typer.Option("--engine", help="Who trains: this process, or verl on a cluster.")]
-NODES = Annotated[int, typer.Option("--nodes", min=1, help="Machines (verl).")]
-GPUS = Annotated[int, typer.Option("--gpus", min=1, help="GPUs of each machine (verl).")]
+NODES = Annotated[int, typer.Option("--nodes", min=1, metavar="N", help="Machines (verl).")]
+GPUS = Annotated[int, typer.Option("--gpus", min=1, metavar="N", help="GPUs of each machine (verl).")]
 VERL = Annotated[list[str] | None, typer.Option("--verl", metavar="KEY=VALUE", help="A key of verl's own.")]
 
 

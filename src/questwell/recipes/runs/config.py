@@ -4,7 +4,7 @@ import difflib
 import logging
 import os
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -77,13 +77,37 @@ class Change:
         return f"{self.key}: {self.old!r} -> {self.new!r}"
 
 
-def read_toml(path: Path) -> Values:
-    """The keys of a TOML file; `max-cost` and `max_cost` are the same key."""
+def read_toml(path: Path, verb: str = "", verbs: Collection[str] = ()) -> Values:
+    """The keys of a TOML file; `max-cost` and `max_cost` are the same key.
+
+    Args:
+        path: the file.
+        verb: whose section `[verb]` goes over the keys that stand above all sections.
+        verbs: all verbs: a section of another one is left out.
+
+    Raises:
+        ConfigError: the file is not TOML, has a key twice in two spellings, or a section that no verb has.
+    """
     try:
         values = tomllib.loads(read_text(path, ConfigError))
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"the config file {str(path)!r} is not TOML: {error}") from error
-    return {key.replace("-", "_"): value for key, value in values.items()}
+    sections = {key: cast(Values, value) for key, value in values.items() if isinstance(value, dict)}
+    for name in sections if verbs else ():
+        if name not in verbs:
+            raise ConfigError(f"{path}: no command has the name of section [{name}]{nearest(name, verbs)}")
+    top = {key: value for key, value in values.items() if not verbs or key not in sections}
+    return {**_keys(path, top), **_keys(path, sections.get(verb, {}))}
+
+
+def _keys(path: Path, values: Values) -> Values:
+    found: dict[str, object] = {}
+    for written, value in values.items():
+        key = written.replace("-", "_")
+        if key in found:
+            raise ConfigError(f"{path}: {key.replace('_', '-')} and {key} are the same key: keep one of them")
+        found[key] = value
+    return found
 
 
 def resolve(config: type[_C], *layers: Values) -> _C:
@@ -174,15 +198,15 @@ def _problem(problem: ErrorDetails, config: type[RecipeConfig]) -> str:
         return f"unknown key {'.'.join(map(str, problem['loc']))!r}"
     if problem["type"] == "extra_forbidden":
         if (now := config.renamed.get(key)) is not None:
-            return f"{key} is called {now.key} now{_as_flag(now.key)}"
+            return f"{key} is called {now.key} now ({_flag(now.key)})"
         return f"unknown key {key!r}{nearest(key, config.model_fields)}"
     if problem["type"] == "missing":
-        return f"{key} is missing"
+        return f"{_flag(key)} is missing: give the flag, or the key {key} in a config file"
     message = problem["msg"].removeprefix("Value error, ")
     if key == "config" or message.startswith(key):
         return message
-    return f"{key} = {problem['input']!r}: {message}"
+    return f"{_flag(key)} = {problem['input']!r}: {message}"
 
 
-def _as_flag(key: str) -> str:
-    return f" (--{key.replace('_', '-')})"
+def _flag(key: str) -> str:
+    return f"--{key.replace('_', '-')}"

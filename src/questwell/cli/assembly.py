@@ -1,0 +1,59 @@
+"""From preset, TOML file and flags to the values of a verb's config, and the flags that several verbs share."""
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from questwell.cli.verbs import VERBS
+from questwell.recipes.runs.config import Values, read_toml
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", help="TOML file with any of the keys below, or a section per command; flags override it."),
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Continue the run in --out; nothing that was paid for is paid again.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Corpus = Annotated[str | None, typer.Argument(metavar="CORPUS", help="Same as --corpus.")]
+
+
+def preset_flag(names: Collection[str]) -> Any:  # noqa: ANN401  typer's own type is private
+    """The flag `--preset`, which takes one of `names`."""
+
+    def complete(incomplete: str) -> list[str]:
+        return [name for name in names if name.startswith(incomplete)]
+
+    text = "Start from the values of a preset; the config file and flags override them."
+    return typer.Option("--preset", metavar="|".join(names), autocompletion=complete, help=text)
+
+
+def assemble(
+    verb: str,
+    given: Mapping[str, object],
+    config_file: Path | None = None,
+    preset: Values | None = None,
+    **named: object,
+) -> dict[str, object]:
+    """The config values of a verb, the later over the earlier: preset, TOML file, flags, arguments.
+
+    Args:
+        verb: whose section of the file is read, over the keys above all sections.
+        given: flags by key; None where one was not used.
+        config_file: TOML.
+        preset: values to start from.
+        named: arguments by key; None where one was not given.
+    """
+    found = dict(preset or {})
+    if config_file is not None:
+        found.update(read_toml(config_file, verb, VERBS))
+    found.update(used(given))
+    found.update(used(named))
+    return found
+
+
+def used(given: Mapping[str, object]) -> dict[str, object]:
+    """The flags that were used."""
+    return {key: value for key, value in given.items() if value is not None}

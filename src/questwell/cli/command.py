@@ -1,0 +1,34 @@
+"""How a verb reads its arguments and prints its help: plain text, in sections, with no flag's name cut off."""
+
+from typing import Any
+
+from typer.core import TyperCommand
+
+from questwell.errors import ConfigError
+
+RENAMED = {"--beside": "--with"}
+"""Flags of older versions by their old name. Those of config keys are in the config (`RecipeConfig.renamed`)."""
+
+
+class VerbCommand(TyperCommand):
+    """A verb."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401  typer's context is a private type
+        """Refuse flags of older versions, and say their new name."""
+        flags = args[: args.index("--")] if "--" in args else args
+        for flag in (flag.partition("=")[0] for flag in flags):
+            if flag in RENAMED:
+                raise ConfigError(f"{flag} is called {RENAMED[flag]} now")
+        return super().parse_args(ctx, args)
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401
+        """Arguments and options, in a section for each panel."""
+        panels: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                kind = "Arguments" if parameter.param_type_name == "argument" else "Options"
+                panels.setdefault(getattr(parameter, "rich_help_panel", None) or kind, []).append(record)
+        for panel, records in panels.items():
+            with formatter.section(panel):
+                formatter.write_dl(records)

@@ -1,0 +1,67 @@
+"""Every verb of the command: where it is, what it does in a line, and which exit codes it has."""
+
+import difflib
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, cast
+
+import typer
+
+from questwell.cli.command import VerbCommand
+
+_PLAIN = "Exit codes: 0 done, 1 error, 2 wrong usage."
+_RUN = (
+    "Exit codes: 0 complete, 1 error, 2 wrong usage, 3 incomplete (continue with --resume), "
+    "4 budget reached (continue with --resume and a higher limit)."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """A verb; its module is imported only when it is used."""
+
+    summary: str
+    """One line for `questwell --help`."""
+    codes: str = _PLAIN
+    """Its exit codes, the last line of its own help."""
+
+
+VERBS = {
+    "doctor": Verb(
+        "Check the disk, a corpus, a model and a retriever by using them.",
+        "Exit codes: 0 all is well, 1 a check failed, 2 wrong usage.",
+    ),
+    "index": Verb("Build, change or measure the index of a corpus."),
+    "serve": Verb("Serve the passages of a corpus over HTTP or MCP."),
+    "generate": Verb("Make questions from a corpus.", _RUN),
+    "status": Verb("Show how far a run is, what was rejected and why, and what it cost."),
+    "show": Verb("Show how an item was made, or list all items of a run."),
+    "view": Verb("Look at runs in the browser, and review their items."),
+    "gates": Verb("Run further checks on the accepted items of a run."),
+    "recheck": Verb("Judge the attempts of a run again with today's rules."),
+    "export": Verb("Write the accepted items of a run to a file."),
+    "dataset": Verb("Make a dataset with splits, exports and a card from runs."),
+    "evaluate": Verb("Measure a model on benchmarks.", _RUN),
+    "compare": Verb("Compare evaluations on the questions they share."),
+    "train": Verb("Train a search agent by reinforcement learning.", _RUN),
+    "selfplay": Verb("Train one model to write questions and to answer them.", _RUN),
+}
+"""In the order in which a new user meets them."""
+
+
+def nearest(word: str) -> str:
+    """` (did you mean 'x'?)` when a verb is like `word`; else nothing."""
+    close = difflib.get_close_matches(word, VERBS, n=1, cutoff=0.5)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+@cache
+def load(name: str) -> Any:  # noqa: ANN401  typer's command is of a private type
+    """The command of a verb: the function of its name in the module of its name."""
+    module = importlib.import_module(f"questwell.cli.{name}")
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+    function = cast(Callable[..., object], getattr(module, name))
+    alone.command(name, cls=VerbCommand, epilog=VERBS[name].codes)(function)
+    return typer.main.get_command(alone)
