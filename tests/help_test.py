@@ -6,11 +6,16 @@ import sys
 from pathlib import Path
 
 import pytest
+import world
 from typer.testing import CliRunner
 
 from questwell.cli.app import app
 from questwell.cli.verbs import VERBS, load
+from questwell.recipes.generate.config import Config
+from questwell.recipes.generate.loop import generate
+from questwell.recipes.reports.status import Shape
 
+HELD_BACK_BY_STATUS = ("numpy", "pyarrow", "torch", "tantivy", "httpx2")
 HELD_BACK = ("numpy", "pyarrow", "torch", "rich", "pydantic", "tantivy", "httpx2")
 
 
@@ -97,6 +102,25 @@ def test_version_and_help_import_nothing_heavy() -> None:
         )
         done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True)
         assert "held back: []" in done.stdout
+
+
+async def test_status_imports_no_reader_of_corpora_and_no_model(library: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    config = world.config(library, seeds=3)
+    await generate(config, run, world.setup(config))
+    program = (
+        "import sys; from questwell.cli.app import app; app(sys.argv[1:], standalone_mode=False);"
+        f"print('held back:', sorted(set({HELD_BACK_BY_STATUS!r}) & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "status", str(run)], capture_output=True, text=True, check=True
+    )
+    assert "held back: []" in done.stdout
+
+
+def test_status_reads_a_run_that_is_older_than_a_key_as_the_config_would() -> None:
+    for key, field in Shape.model_fields.items():
+        assert field.default == Config.model_fields[key].default, key
 
 
 def called(arguments: list[str], **environment: str) -> subprocess.CompletedProcess[bytes]:

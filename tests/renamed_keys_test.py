@@ -8,14 +8,24 @@ from typer.testing import CliRunner
 
 from questwell.cli.app import app
 from questwell.errors import ConfigError
+from questwell.recipes.generate.config import Config as Generate
 from questwell.recipes.runs.config import RecipeConfig, resolve, resolve_saved
 from questwell.recipes.selfplay.config import Config
 from questwell.recipes.train.config import TrainConfig
 from questwell.store.records import RunInfo
 
-OLD_TRAIN = {"data": "q.jsonl", "corpus": "factbook", "lam": 0.9, "lora": 8, "half": True, "warmup_steps": 3}
+OLD = {"corpus": "factbook", "two_legs": True}
+OLD_TRAIN = {
+    "data": "q.jsonl",
+    "corpus": "factbook",
+    "two_legs": True,
+    "lam": 0.9,
+    "lora": 8,
+    "half": True,
+    "warmup_steps": 3,
+}
 OLD_SELFPLAY = {
-    **{"model": "m", "corpus": "factbook", "kl": 0.02, "half": None, "warmup_steps": 4},
+    **{"model": "m", "corpus": "factbook", "two_legs": False, "kl": 0.02, "half": None, "warmup_steps": 4},
     **{"filling": "full-reuse", "noise": 2, "noise_unit": "trajectories"},
 }
 
@@ -32,15 +42,19 @@ def test_a_run_saved_under_old_keys_opens_and_says_what_was_renamed(caplog: pyte
     played = resolve_saved(Config, replace(info, run_id="old-play", config=OLD_SELFPLAY))
     assert (played.kl_coefficient, played.dtype, played.empty_slots) == (0.02, None, "full-reuse")
     assert (played.distractors, played.distractor_unit, played.lr_warmup_steps) == (2, "trajectories", 4)
+    made = resolve_saved(
+        Generate, replace(info, run_id="old-made", config={"corpus": "c", "seeds": 1, "two_legs": True})
+    )
+    assert made.dense_candidates
 
 
 @pytest.mark.parametrize("kind", [TrainConfig, Config])
 def test_an_old_key_is_told_its_new_name(kind: type[RecipeConfig]) -> None:
     old = OLD_TRAIN if kind is TrainConfig else OLD_SELFPLAY
-    assert set(kind.renamed) <= set(old)
+    assert set(kind.renames()) <= set(old)
     with pytest.raises(ConfigError) as told:
         resolve(kind, old)
-    for key, now in kind.renamed.items():
+    for key, now in kind.renames().items():
         assert now.key in kind.model_fields
         assert f"{key} is called {now.key} now (--{now.key.replace('_', '-')})" in str(told.value)
 

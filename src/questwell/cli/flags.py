@@ -42,7 +42,7 @@ def config_flags(
                     annotation=Annotated[_type(field.annotation), _option(key, field, panel, (short or {}).get(key))],
                 )
             )
-        for key, now in config.renamed.items():
+        for key, now in config.renames().items():
             hidden = typer.Option(*_names(key, config.model_fields[now.key]), hidden=True)
             hint = _type(config.model_fields[now.key].annotation)
             hint = bool | None if set(now.values) == {True, False} else hint

@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from questwell.cli import screen
+from questwell.cli.assembly import ConfigFile, assemble
 from questwell.cli.codes import ExitCode
-from questwell.cli.flags import config_flags, used
+from questwell.cli.flags import config_flags
 from questwell.cli.index import index_progress
 from questwell.recipes.generate import recheck as recipe
 from questwell.recipes.generate.config import Config
@@ -23,6 +24,7 @@ def recheck(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder of the new run; by default next to it.")
     ] = None,
+    config_file: ConfigFile = None,
     **given: object,
 ) -> None:
     """Try questions that are there already: K attempts, judge and gates give verdict, difficulty and solve rate.
@@ -30,7 +32,7 @@ def recheck(
     Of a RUN the items that were edited in questwell view; of a FILE (JSONL or parquet) every row with question and
     answer, perhaps aliases and target. The result is a run: show, status, view and export read it.
     """
-    values = used(given)
+    values = assemble("recheck", given, config_file)
     if source.is_dir():
         folder = out or source / recipe.FOLDER
         with RunReader(source) as run:

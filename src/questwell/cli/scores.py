@@ -1,15 +1,27 @@
 """The table of an evaluation, what was not scored, how judges agree, and what it took."""
 
+from pathlib import Path
+
 from rich.console import Console
 from rich.table import Table
 
+from questwell.cli import screen
 from questwell.cli.figures import UNKNOWN, count, money, percent
 from questwell.cli.text import one_line
 from questwell.evaluation.scores import Summary
 from questwell.evaluation.statistics import Estimate
 from questwell.recipes.evaluate.config import EXACT_MATCH
-from questwell.recipes.reports.scores import Evaluation
+from questwell.recipes.reports.scores import Evaluation, evaluation
 from questwell.recipes.reports.status import tokens
+
+
+def show_scores(run: Path, *, json: bool) -> None:
+    """`questwell status` of an evaluation."""
+    found = evaluation(run)
+    if json:
+        screen.print_json(Evaluation, found)
+    else:
+        print_evaluation(screen.out(), found)
 
 
 def print_evaluation(console: Console, found: Evaluation) -> None:

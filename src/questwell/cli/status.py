@@ -1,6 +1,5 @@
 """`questwell status`: how a run stands."""
 
-import asyncio
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -12,17 +11,11 @@ from rich.table import Table
 
 from questwell.cli import screen
 from questwell.cli.figures import count, money
-from questwell.cli.scores import print_evaluation
 from questwell.cli.text import one_line
 from questwell.evaluation.statistics import Share
-from questwell.recipes.evaluate.loop import KIND
 from questwell.recipes.reports import status as recipe
 from questwell.recipes.reports.funnel import Funnel, explain
 from questwell.recipes.reports.intrinsic import Cell
-from questwell.recipes.reports.report import LabelBy
-from questwell.recipes.reports.report import report as write_report
-from questwell.recipes.reports.runs import is_live
-from questwell.recipes.reports.scores import Evaluation, evaluation
 from questwell.recipes.reports.status import Spending, tokens
 from questwell.recipes.runs.opening import config_of, kind_of
 
@@ -47,15 +40,18 @@ def status(
 ) -> None:
     """Show the funnel, the intrinsic table by target and round, and what the run took; of an evaluation, its scores."""
     if report is not None:
-        asyncio.run(write_report([run, *(others or ())], report, LabelBy(label_llm) if label_llm else None))
+        import asyncio
+
+        from questwell.recipes.reports.report import LabelBy  # it opens models and indexes: status alone does not
+        from questwell.recipes.reports.report import report as write
+
+        asyncio.run(write([run, *(others or ())], report, LabelBy(label_llm) if label_llm else None))
         screen.out().print(f"Wrote report.md, report.json and pictures to {report}", soft_wrap=True)
         return
-    if kind_of(run) == KIND.name:
-        evaluated = evaluation(run)
-        if json:
-            screen.print_json(Evaluation, evaluated)
-        else:
-            print_evaluation(screen.out(), evaluated)
+    if kind_of(run) == "evaluate":
+        from questwell.cli.scores import show_scores  # as above
+
+        show_scores(run, json=json)
         return
     if watch:
         _watch(run)
@@ -74,6 +70,8 @@ def status(
 
 def _watch(run: Path) -> None:
     """One line every two seconds: what is done, what an accepted item costs, and how long it may take."""
+    from questwell.recipes.reports.runs import is_live  # as above
+
     first, began = recipe.status(run), time.monotonic()
     console = screen.out()
     while True:

@@ -40,7 +40,10 @@ VERBS = {
     "show": Verb("Show how an item was made, or list all items of a run."),
     "view": Verb("Look at runs in the browser, and review their items."),
     "gates": Verb("Run further checks on the accepted items of a run."),
-    "recheck": Verb("Judge the attempts of a run again with today's rules."),
+    "recheck": Verb(
+        "Try edited items again, or questions that others wrote.",
+        "Exit codes: 0 complete, 1 error, 2 wrong usage, 3 incomplete (the same command continues).",
+    ),
     "export": Verb("Write the accepted items of a run to a file."),
     "dataset": Verb("Make a dataset with splits, exports and a card from runs."),
     "evaluate": Verb("Measure a model on benchmarks.", _RUN),

@@ -1,18 +1,18 @@
 """Behind `questwell index`: a corpus into the index that `generate` searches, with vectors for a hybrid search."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeAlias, TypeVar
 
 from pydantic import field_validator
 
 from questwell.assets.progress import Progress, silent
 from questwell.errors import ConfigError
 from questwell.recipes.corpus.embedders import check_embedder, connect_embedder
-from questwell.recipes.runs.config import MayBePath, RecipeConfig
+from questwell.recipes.runs.config import MayBePath, RecipeConfig, Renamed
 from questwell.retrieval.corpora.corpus import BUILT_IN, CorpusSpec, Duplicates
 from questwell.retrieval.corpora.documents import ReadReport
 from questwell.retrieval.corpora.fields import FieldNames
@@ -31,6 +31,7 @@ Corpus: TypeAlias = Annotated[str, MayBePath((*BUILT_IN, "toy"))]
 class IndexConfig(RecipeConfig):
     """Which corpus, and how it is read and indexed."""
 
+    renamed: ClassVar[Mapping[str, Renamed]] = {"two_legs": Renamed("dense_candidates")}
     corpus: Corpus
     """Corpus: factbook, foldoc, a file (JSON, CSV, TSV, parquet, arrow), a folder, "a/*.parquet", or hf:NAME."""
     index: Path | None = None

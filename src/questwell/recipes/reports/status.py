@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from questwell.games.sage import Variant
-from questwell.recipes.generate.config import Config
+from pydantic import BaseModel, ConfigDict
+
 from questwell.recipes.reports.funnel import Funnel, funnel
 from questwell.recipes.reports.intrinsic import Cell, intrinsic
-from questwell.recipes.runs.config import resolve_saved
-from questwell.recipes.runs.opening import info_of
+from questwell.recipes.runs.opening import config_of, info_of
 from questwell.store.reader import RunReader
 from questwell.store.records import PlayCount, RoleUsage, RunInfo
 from questwell.types.dataset import Usage
@@ -60,6 +59,22 @@ class Status:
     """Ended plays by how their rounds went."""
 
 
+class Shape(BaseModel):
+    """The keys of a run's config that its status depends on; defaults are the config's, for runs older than a key.
+
+    It stands apart from the config, which knows every corpus and model: status is asked often, and must not wait for
+    their libraries to load.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+    variant: str = "feedback"
+    attempts: int = 4
+    rounds: int = 2
+    early_stop: bool = True
+    seeds: int | None = None
+    items: int | None = None
+
+
 def status(folder: Path) -> Status:
     """How the run in `folder` stands at this moment; it may be going on.
 
@@ -68,10 +83,10 @@ def status(folder: Path) -> Status:
     """
     with RunReader(folder) as run, run.snapshot():
         info = info_of(run)
-        config = resolve_saved(Config, info)
+        config = Shape.model_validate(config_of(info))
         plays = run.play_counts()
         counts = funnel(plays, run.drawn(), run.duplicates())
-        last_round = 0 if config.variant is Variant.INITIAL else config.rounds
+        last_round = 0 if config.variant == "initial" else config.rounds
         total, roles, searches = run.usage(), run.usage_by_role(), run.searches()
         saved = _saved(plays, config.attempts) if config.early_stop else None
         return Status(

@@ -61,6 +61,14 @@ class RecipeConfig(BaseModel):
     older: ClassVar[Values] = {}
     """Values of keys that older versions did not have, so that a saved run goes on as it began."""
 
+    @classmethod
+    def renames(cls) -> Mapping[str, Renamed]:
+        """`renamed` of this config and of those that it extends."""
+        found: dict[str, Renamed] = {}
+        for base in reversed(cls.__mro__):
+            found.update(base.__dict__.get("renamed", {}))
+        return found
+
 
 _C = TypeVar("_C", bound=RecipeConfig)
 
@@ -149,7 +157,7 @@ def read_renamed(config: type[RecipeConfig], saved: Values) -> tuple[Values, tup
     kept: dict[str, object] = {}
     notes: list[str] = []
     for key, value in saved.items():
-        now = config.renamed.get(key)
+        now = config.renames().get(key)
         if now is None or key in config.model_fields:
             kept[key] = value
         else:
@@ -197,7 +205,7 @@ def _problem(problem: ErrorDetails, config: type[RecipeConfig]) -> str:
     if len(problem["loc"]) > 1 and problem["type"] == "extra_forbidden":
         return f"unknown key {'.'.join(map(str, problem['loc']))!r}"
     if problem["type"] == "extra_forbidden":
-        if (now := config.renamed.get(key)) is not None:
+        if (now := config.renames().get(key)) is not None:
             return f"{key} is called {now.key} now ({_flag(now.key)})"
         return f"unknown key {key!r}{nearest(key, config.model_fields)}"
     if problem["type"] == "missing":
