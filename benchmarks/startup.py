@@ -62,9 +62,7 @@ def main() -> None:
                 for which, source in sources.items():
                     took = cpu_s(source, arguments)
                     least[name, which] = min(took, least.get((name, which), took))
-    rows = [
-        {"call": name, **{f"cpu_s_{which}": round(least[name, which], 3) for which in sources}} for name in calls
-    ]
+    rows = [{"call": name, **{f"cpu_s_{which}": round(least[name, which], 3) for which in sources}} for name in calls]
     for row in rows:
         print(row)
     write("startup", {**heading(), "before": given.before, "repeats": given.repeats, "results": rows})

@@ -91,20 +91,17 @@ def read_toml(path: Path, verb: str = "", verbs: Collection[str] = ()) -> Values
     Args:
         path: the file.
         verb: whose section `[verb]` goes over the keys that stand above all sections.
-        verbs: all verbs: a section of another one is left out.
+        verbs: all verbs. A table of any other name is a key, whose value is that table.
 
     Raises:
-        ConfigError: the file is not TOML, has a key twice in two spellings, or a section that no verb has.
+        ConfigError: the file is not TOML, or has a key in two spellings.
     """
     try:
         values = tomllib.loads(read_text(path, ConfigError))
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"the config file {str(path)!r} is not TOML: {error}") from error
-    sections = {key: cast(Values, value) for key, value in values.items() if isinstance(value, dict)}
-    for name in sections if verbs else ():
-        if name not in verbs:
-            raise ConfigError(f"{path}: no command has the name of section [{name}]{nearest(name, verbs)}")
-    top = {key: value for key, value in values.items() if not verbs or key not in sections}
+    sections = {key: cast(Values, value) for key, value in values.items() if key in verbs and isinstance(value, dict)}
+    top = {key: value for key, value in values.items() if key not in sections}
     return {**_keys(path, top), **_keys(path, sections.get(verb, {}))}
 
 
@@ -209,11 +206,11 @@ def _problem(problem: ErrorDetails, config: type[RecipeConfig]) -> str:
             return f"{key} is called {now.key} now ({_flag(now.key)})"
         return f"unknown key {key!r}{nearest(key, config.model_fields)}"
     if problem["type"] == "missing":
-        return f"{_flag(key)} is missing: give the flag, or the key {key} in a config file"
+        return f"{key} is missing: say {_flag(key)}"
     message = problem["msg"].removeprefix("Value error, ")
     if key == "config" or message.startswith(key):
         return message
-    return f"{_flag(key)} = {problem['input']!r}: {message}"
+    return f"{key} = {problem['input']!r} ({_flag(key)}): {message}"
 
 
 def _flag(key: str) -> str:

@@ -1,0 +1,74 @@
+"""One TOML file for several commands, and a key that is written twice."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from questwell.cli.app import app
+from questwell.cli.assembly import assemble
+from questwell.errors import ConfigError
+from questwell.recipes.runs.config import read_toml
+
+FILE = """
+corpus = "factbook"
+max-cost = 2.5
+
+[generate]
+seeds = 20
+max-cost = 1.5
+
+[generate.headers]
+x = "y"
+
+[evaluate]
+benchmarks = "plain=q.jsonl"
+
+[train]
+steps = 7
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    file = tmp_path / "all.toml"
+    file.write_text(FILE)
+    return file
+
+
+def test_a_section_goes_over_the_keys_above_and_flags_over_both(path: Path) -> None:
+    above = {"corpus": "factbook", "max_cost": 2.5}
+    made = {**above, "seeds": 20, "max_cost": 1.5, "headers": {"x": "y"}}
+    assert assemble("generate", {}, path) == made
+    assert assemble("generate", {"seeds": 3, "llm": None}, path) == {**made, "seeds": 3}
+    assert assemble("evaluate", {}, path) == {**above, "benchmarks": "plain=q.jsonl"}
+    assert assemble("dataset", {}, path) == above
+
+
+def test_order_is_preset_file_flags_arguments(path: Path) -> None:
+    found = assemble("train", {"steps": 8, "corpus": "foldoc"}, path, {"steps": 1, "seed": 5}, corpus="mine", data=None)
+    assert found == {"seed": 5, "steps": 8, "corpus": "mine", "max_cost": 2.5}
+
+
+@pytest.mark.parametrize("section", ["", "[generate]\n"])
+def test_a_key_in_two_spellings_is_refused(tmp_path: Path, section: str) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text(f"{section}max-minutes = 1\nmax_minutes = 2\n")
+    with pytest.raises(ConfigError, match="max-minutes and max_minutes are the same key: keep one"):
+        read_toml(file, "generate", ("generate",))
+
+
+def test_a_section_that_no_command_has_is_an_unknown_key(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text('corpus = "factbook"\n[genrate]\nseeds = 2\n')
+    result = CliRunner().invoke(app, ["generate", "--config", str(file), "--out", str(tmp_path / "run"), "--dry-run"])
+    assert result.exit_code == 2
+    assert "unknown key 'genrate'" in result.output
+
+
+def test_errors_name_the_flag(tmp_path: Path) -> None:
+    out = ["--out", str(tmp_path / "run")]
+    result = CliRunner().invoke(app, ["generate", "--answer-types", "colour", *out])
+    assert result.exit_code == 2
+    assert "corpus is missing: say --corpus" in result.output
+    assert "(--answer-types): Input should be" in result.output
