@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from questwell.errors import ConfigError
+from questwell.retrieval.corpora.passages import document_of
 from questwell.types.dataset import Item
 
 DEFAULT: Mapping[str, float] = {"train": 0.8, "dev": 0.1, "test": 0.1}
@@ -76,7 +77,7 @@ def documents(item: Item) -> frozenset[str]:
 
 def documents_of(corpus: str, evidence_document_ids: Iterable[str], seed_passage_id: str) -> frozenset[str]:
     """`documents` of an item that is known by these fields alone."""
-    seed = seed_passage_id.rpartition("#")[0] or seed_passage_id
+    seed = document_of(seed_passage_id)
     return frozenset(f"{corpus}\0{name}" for name in (*evidence_document_ids, seed))
 
 

@@ -138,7 +138,7 @@ class GroundedAnswers:
         kinds = list(self._types)
         rng.shuffle(kinds)
         for kind in kinds:
-            found = spans(passage, subject(passage.title), kind)
+            found = spans(passage, subject(passage), kind)
             if found:
                 (chosen,) = rng.choices(found, [span.weight + 1 for span in found])
                 hops = _hops(self._hops, self._random_seed, index)

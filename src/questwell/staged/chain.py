@@ -51,7 +51,7 @@ def links(source: Passage, pool: Iterable[Passage]) -> Iterator[Link]:
     """Links from `source` to passages of `pool` about something that it names."""
     named = _named(source)
     for target in pool:
-        name = named.get(normalise(subject(target.title)))
+        name = named.get(normalise(subject(target)))
         if name is not None and target.document_id != source.document_id:
             yield Link(source, name, target)
 
@@ -59,7 +59,7 @@ def links(source: Passage, pool: Iterable[Passage]) -> Iterator[Link]:
 @lru_cache(maxsize=8192)
 def _named(source: Passage) -> Mapping[str, str]:
     """What a passage says of its subject names, by the normalised name."""
-    here = subject(source.title)
+    here = subject(source)
     return {
         normalise(name): name
         for name in names(source, here)
@@ -71,7 +71,7 @@ def _all_links(pool: Sequence[Passage]) -> dict[str, list[Link]]:
     """The links within a pool by the id of their source."""
     about: dict[str, list[Passage]] = {}
     for passage in pool:
-        about.setdefault(normalise(subject(passage.title)), []).append(passage)
+        about.setdefault(normalise(subject(passage)), []).append(passage)
     return {
         source.id: [link for name in _named(source) for link in links(source, about.get(name, ()))] for source in pool
     }
@@ -88,7 +88,7 @@ def chains(
     """
     pool = [passage for passage in pool if not passage.text.startswith("1. ")]  # several senses under one title
     linked = _all_links(pool)
-    starts = [passage for passage in pool if _is_name(subject(passage.title))]
+    starts = [passage for passage in pool if _is_name(subject(passage))]
     rng.shuffle(starts)
     found = [
         chain
@@ -97,12 +97,12 @@ def chains(
         for chain in _end(start, path, answer_type)
     ]
     rng.shuffle(found)
-    about = normalise(subject(seed.title))
+    about = normalise(subject(seed))
 
     def distance(chain: Chain) -> int:
         if any(passage.id == seed.id for passage in chain.passages):
             return 0
-        return 1 if any(normalise(subject(passage.title)) == about for passage in chain.passages) else 2
+        return 1 if any(normalise(subject(passage)) == about for passage in chain.passages) else 2
 
     return sorted(found, key=lambda chain: (distance(chain), -chain.weight))
 
@@ -122,7 +122,7 @@ def depths(pool: Sequence[Passage], most: int) -> dict[str, int]:
 
 def skips_a_step(source: Passage, later: Sequence[Passage]) -> bool:
     """Whether `source`, put before `later`, already names what one of them but the first is about."""
-    return any(contains(source.text, subject(passage.title)) for passage in later[1:])
+    return any(contains(source.text, subject(passage)) for passage in later[1:])
 
 
 def _paths(start: Passage, hops: int, linked: dict[str, list[Link]]) -> Iterator[tuple[Link, ...]]:
@@ -142,7 +142,7 @@ def _end(start: Passage, path: tuple[Link, ...], answer_type: AnswerType) -> Ite
     """The path with each of the three most promising answers in its last passage."""
     passages = (start, *(link.target for link in path))
     *earlier, last = passages
-    about = subject(last.title)
+    about = subject(last)
     options = [
         span
         for span in spans(last, about, answer_type)

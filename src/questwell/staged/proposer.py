@@ -146,7 +146,7 @@ class StagedProposer:
 
     async def _look_outward(self, worded: Worded, pool: dict[str, Passage], moves: Moves) -> None:
         """Search, within the budget, for who names the chain's start: a repair, which cannot, may need a hop more."""
-        about = subject(worded.chain.first.title)
+        about = subject(worded.chain.first)
 
         async def search(query: str) -> tuple[Passage, ...]:
             if moves.searches >= self.budget.searches:
@@ -156,8 +156,8 @@ class StagedProposer:
             return found
 
         for passage in await search(about):
-            if normalise(subject(passage.title)) != normalise(about):
-                await search(f"{subject(passage.title)} {about}")
+            if normalise(subject(passage)) != normalise(about):
+                await search(f"{subject(passage)} {about}")
         for relation in _RELATIONS:
             await search(f"{relation} {about}")
 
@@ -216,17 +216,15 @@ class StagedProposer:
             pool.update((hit.passage.id, hit.passage) for hit in await moves.search(query, self.reach))
 
         if not asked:
-            await search(subject(seed.passage.title))
+            await search(subject(seed.passage))
         while len(asked) < self.budget.searches:
             if len(asked) >= pause or self._paths(seed, pool, rng) >= goal:
                 return True
             passages = tuple(pool.values())
             depth = depths(passages, wanted)
-            forward = {p.id: [name for name in names(p, subject(p.title)) if name not in asked] for p in passages}
+            forward = {p.id: [name for name in names(p, subject(p)) if name not in asked] for p in passages}
             starts = [p for p in passages if forward[p.id]]
-            ends = [
-                p for p in passages if subject(p.title) not in asked and spans(p, subject(p.title), seed.answer_type)
-            ]
+            ends = [p for p in passages if subject(p) not in asked and spans(p, subject(p), seed.answer_type)]
             if starts and (len(asked) % 2 or not ends):
                 near = max(
                     starts, key=lambda p: (depth[p.id] < wanted, depth[p.id], p.id == seed.passage.id, rng.random())
@@ -234,7 +232,7 @@ class StagedProposer:
                 await search(forward[near.id][0])
             elif ends:
                 await search(subject(max(ends, key=lambda p: (depth[p.id], rng.random())).title))
-            elif unknown := [term for p in passages for term in (*p.links, subject(p.title)) if term not in asked]:
+            elif unknown := [term for p in passages for term in (*p.links, subject(p)) if term not in asked]:
                 await search(rng.choice(unknown))
             else:
                 return False

@@ -100,7 +100,7 @@ class Writer:
         """The question that leads over a link, and the phrase made of it; or why there is none."""
         key = _step_key(link)
         if key not in self._steps:
-            about = subject(link.source.title)
+            about = subject(link.source)
             asked = await self._new_question(link.source, about, Span(link.name), nested=True)
             phrase = as_phrase(asked, about)
             self._steps[key] = (asked, phrase) if asked.endswith("?") and phrase else asked
@@ -151,7 +151,7 @@ def _step_key(link: Link) -> tuple[str, str]:
 
 def _end_key(chain: Chain) -> tuple[str, str, str]:
     last = chain.passages[-1]
-    about = chain.links[-1].name if chain.links else subject(last.title)
+    about = chain.links[-1].name if chain.links else subject(last)
     return (last.id, about, chain.answer.text)
 
 

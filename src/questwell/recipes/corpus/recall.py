@@ -55,7 +55,7 @@ def evaluate_index(config: IndexConfig, questions: Path, index_progress: IndexPr
 
 def _check_gold(index: LexicalIndex, questions: list[Question], path: Path) -> None:
     gold = {name for question in questions for name in (*question.gold, *(part.gold for part in question.parts))}
-    missing = sorted(name for name in gold if index.get(f"{name}#0") is None)
+    missing = sorted(name for name in gold if not index.passages_of(name))
     if missing:
         raise ConfigError(
             f"{len(missing)} of {len(gold)} gold documents of {path} are not in the corpus {index.manifest.corpus!r}, "

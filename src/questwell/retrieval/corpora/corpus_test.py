@@ -8,6 +8,7 @@ import pytest
 from questwell.errors import ConfigError, CorpusError
 from questwell.retrieval.corpora.corpus import BadRecord, CorpusSpec, ReadReport, identity, read_corpus, subject
 from questwell.retrieval.corpora.documents import clean
+from questwell.types.corpus import Passage
 
 PLAIN = {"id": "a", "title": "Alpha", "text": "First text."}
 SEARCH_R1 = {"id": "b", "contents": '"Beta"\nSecond text.'}
@@ -23,7 +24,7 @@ def read(spec, report=None):
     return [(passage.id, passage.title, passage.text) for passage in read_corpus(spec, report)]
 
 
-EXPECTED = [("a#0", "Alpha", "First text."), ("b#0", "Beta", "Second text.")]
+EXPECTED = [("a", "Alpha", "First text."), ("b", "Beta", "Second text.")]
 
 
 def test_both_layouts_of_json_lines(tmp_path):
@@ -64,9 +65,9 @@ def test_a_folder_is_read_in_the_order_of_names(tmp_path):
     (tmp_path / ".hidden" / "x.md").write_text("no")
     (tmp_path / "data.csv").write_text("no")
     assert read(CorpusSpec(str(tmp_path))) == [
-        ("a.md#0", "a", "No heading."),
-        ("b.md#0", "The *Title*", "Body."),
-        ("sub/a.txt#0", "a", "# kept in plain text"),
+        ("a.md", "a", "No heading."),
+        ("b.md", "The *Title*", "Body."),
+        ("sub/a.txt", "a", "# kept in plain text"),
     ]
 
 
@@ -135,7 +136,7 @@ def test_odd_text_is_cleaned_and_offsets_hold(tmp_path):
     (passage,) = read_corpus(spec)
     assert passage.text == "line\none.   [0m Zwei.\ufffd مرحبا. 北京。"
     assert passage.text == clean(text)[passage.offset :]
-    assert (passage.id, passage.title) == ("7#0", 'a "b"')
+    assert (passage.id, passage.title) == ("7", 'a "b"')
 
 
 def test_ids_are_the_same_each_time(tmp_path):
@@ -166,7 +167,7 @@ def test_identity_follows_content_and_options_not_the_folder(tmp_path):
     ("title", "name"),
     [
         ("France", "France"),
-        ("France: Geography", "France"),
+        ("2001: A Space Odyssey", "2001: A Space Odyssey"),
         ("Mercury (disambiguation)", "Mercury"),
         ("A (b) (c)", "A"),
         ("A (b (c))", "A"),
@@ -176,7 +177,12 @@ def test_identity_follows_content_and_options_not_the_folder(tmp_path):
     ],
 )
 def test_subject(title, name):
-    assert subject(title) == name
+    assert subject(Passage("x", title, "", "x")) == name
+
+
+def test_subject_of_the_factbook_leaves_the_section_out():
+    assert subject(Passage("x", "France: Geography", "", "factbook/fr/geography")) == "France"
+    assert subject(Passage("x", "France: Geography", "", "x")) == "France: Geography"
 
 
 def test_metadata_goes_with_every_passage_of_its_document(tmp_path):

@@ -4,10 +4,14 @@ import re
 from dataclasses import dataclass, field
 
 from questwell.text.unicode import without_surrogates
+from questwell.types.corpus import Passage
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 QUALIFIER = re.compile(r"(?<=\S)\s+\((?:[^()]|\([^()]*\))*\)$")
 """A trailing parenthesis that tells apart what has the same name."""
+
+SECTIONED = "factbook/"
+"""Beginning of the ids of documents whose titles are `name: section`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +76,18 @@ def one_line(title: str) -> str:
     return title[1:-1].strip() if len(title) > 1 and title[0] == title[-1] == '"' else title
 
 
-def subject(title: str) -> str:
-    """The entity that a title names: without a section (`: Geography`) and a trailing parenthesis."""
-    name = title.split(": ", 1)[0].strip()
+def subject(passage: Passage) -> str:
+    """The entity that a passage's title names: without a trailing parenthesis, and of the factbook without the section.
+
+    `Mercury (planet)` names Mercury, the factbook's `France: Geography` France; `2001: A Space Odyssey` names itself.
+    """
+    title = passage.title
+    return named_by(title.split(": ", 1)[0] if passage.document_id.startswith(SECTIONED) else title)
+
+
+def named_by(title: str) -> str:
+    """The name in a title, without trailing parentheses."""
+    name = title.strip()
     while (shorter := QUALIFIER.sub("", name)) != name:
         name = shorter
     return name

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from questwell.assets import Deb, LocalFile, Progress, assemble
 from questwell.assets.progress import silent
-from questwell.retrieval.corpora.documents import Document, clean, subject
+from questwell.retrieval.corpora.documents import Document, clean, named_by
 
 NAME = "foldoc"
 LICENCE = "GFDL-1.1-or-later"
@@ -80,14 +80,14 @@ def read_foldoc() -> Iterator[Document]:
 def documents(dictionary: str) -> Iterator[Document]:
     """Entries as documents: plain text, with links that lead to another entry's title."""
     entries = [entry for entry in parse(dictionary) if entry.headwords[0] not in ABOUT_ITSELF]
-    titles = {subject(entry.headwords[0]).casefold() for entry in entries}
+    titles = {named_by(entry.headwords[0]).casefold() for entry in entries}
     taken: Counter[str] = Counter()
     for entry in entries:
         title = entry.headwords[0]
         slug = re.sub(r"\W+", "-", title.lower()).strip("-") or "sign"
         taken[slug] += 1
         text, names = plain(entry.body)
-        own = subject(title).casefold()
+        own = named_by(title).casefold()
         if text.casefold() == f"see {own}.":  # an alias of itself
             continue
         yield Document(

@@ -1,46 +1,45 @@
-"""Documents cut into passages of about 100 words at sentence ends, in linear time, in any script."""
+"""Documents cut into passages of about 100 words at sentence ends, in linear time, in any script.
+
+A line end is a weak boundary: lines that stand for themselves (`lines.py`) are not cut, and a heading stays with
+what follows it. No passage has more than `LONGEST` words.
+"""
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from questwell.retrieval.corpora.documents import Document
+from questwell.retrieval.corpora.lines import Kind, blocks
+from questwell.retrieval.corpora.sentences import sentences
 from questwell.types.corpus import Passage
 
 TARGET = 100.0
 """Words of a passage; the size that retrieval corpora of this field use (DPR's Wikipedia)."""
 LONGEST = 1.6 * TARGET
-"""Words in one sentence above which it is cut between words."""
+"""Words of a passage at the most."""
+WHOLE = 1.4 * TARGET
+"""Words in one sentence or line above which it is cut; with a heading it still fits a passage."""
+HEADING = LONGEST - WHOLE
+"""Words of a heading at the most, so that it fits a passage with what follows."""
+CUT_FROM = 0.8 * TARGET
+"""Words from which a sentence that is too long is cut at the next white space."""
 SHORTEST = 0.3 * TARGET
 """Words in a document's last passage below which it joins the one before."""
 CJK_WORD = 0.6
-"""Words that a Han, Kana or Hangul character counts as: these scripts put few or no spaces."""
-SPACELESS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003134f\u0e00-\u0eff"
-"""Han, Kana, Hangul, Thai, Lao."""
+"""Words that a character of these scripts counts as: they put few or no spaces."""
+SPACELESS = (
+    "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003134f"
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17d3"
+)
+"""Han, Kana, Hangul, Thai, Lao, Burmese, Khmer."""
 
 WORD = re.compile(rf"(?P<spaceless>[{SPACELESS}])|[^\W{SPACELESS}]{{1,40}}|(?P<mark>[^\w\s]{{1,40}})")
 """A word, capped at 40 characters, so that a text without spaces is long and not one word."""
 MARKS_PER_WORD = 8
 """Punctuation marks that count as one word, so that a text of nothing else is cut too."""
 
-# Possessive, and anchored at the start of a run: backtracking over a run of a million dots would be quadratic.
-SENTENCE_END = re.compile(
-    r"""(?<![.!?…؟۔।])[.!?…؟۔।]++["'”’»)\]]*+(?=\s)"""  # then white space, then what `_starts_sentence` accepts
-    r"""|[。！？｡]++[」』”’）]*+"""
-    r"""|\n(?=[^\S\n]*+\n)"""  # blank line
-    r"""|\n(?=[^\S\n]*+(?:[-*•#]|\d{1,3}[.)])[^\S\n])"""  # item of a list, heading
-)
-CERTAIN_ENDS = "\n。！？｡"
-"""Marks that end a sentence whatever follows."""
-WRITTEN_SHORT = """
-    mr mrs ms dr prof sr jr st mt ft gen col lt sgt capt cmdr rev hon gov sen rep pres messrs mme
-    etc eg ie cf vs viz al ca approx est no nos vol pp fig figs eq sec ch ed eds dept univ inst assoc
-    inc ltd co corp bros jan feb apr jun jul aug sep sept oct nov dec
-"""
-ABBREVIATIONS = frozenset(WRITTEN_SHORT.split())
-LAST_WORD = re.compile(r"([^\W\d_](?:[\w.]*[^\W_])?)$")
-LOOK_BACK = 24
-"""Characters before a full stop that are looked at for an abbreviation."""
+NUMBERED = re.compile(r"#\d+\Z")
 
 
 class Span(NamedTuple):
@@ -49,14 +48,17 @@ class Span(NamedTuple):
     start: int
     end: int
     words: float
+    heading: bool = False
+    """It heads what follows it."""
 
 
 def passages_of(document: Document) -> Iterator[Passage]:
-    """Passages of a document in order; ids are the document's id and an ordinal."""
-    for ordinal, span in enumerate(split(document.text)):
+    """Passages of a document in order."""
+    spans = split(document.text)
+    for ordinal, span in enumerate(spans):
         text = document.text[span.start : span.end]
         yield Passage(
-            id=f"{document.id}#{ordinal}",
+            id=passage_id(document.id, ordinal, alone=len(spans) == 1),
             title=document.title,
             text=text,
             document_id=document.id,
@@ -67,14 +69,27 @@ def passages_of(document: Document) -> Iterator[Passage]:
         )
 
 
+def passage_id(document_id: str, ordinal: int, *, alone: bool) -> str:
+    """The document's own id if it is one passage, else the id and a number: `paris`, `paris#0`, `paris#1`.
+
+    An id that itself ends like a passage's always gets a number, so that no two passages share an id.
+    """
+    return document_id if alone and not NUMBERED.search(document_id) else f"{document_id}#{ordinal}"
+
+
+def document_of(passage_id: str) -> str:
+    """The id of the document that a passage was cut from."""
+    return NUMBERED.sub("", passage_id)
+
+
 def split(text: str) -> list[Span]:
-    """Stretches of about `TARGET` words that end with a sentence, without white space around them."""
+    """Stretches of about `TARGET` words that end with a sentence or line, without white space around them."""
     passages: list[Span] = []
     open_: Span | None = None
-    for piece in _pieces(text):
+    for piece in _with_headings(_pieces(text)):
         if open_ is None:
             open_ = piece
-        elif open_.words + piece.words / 2 > TARGET:
+        elif _is_full(open_, piece):
             passages.append(open_)
             open_ = piece
         else:
@@ -91,41 +106,79 @@ def count_words(text: str) -> float:
     return sum(map(_weight, WORD.finditer(text)))
 
 
-def sentences(text: str) -> Iterator[tuple[int, int]]:
-    """Start and end of each sentence, in characters, without white space around it."""
-    start = 0
-    for end in _sentence_ends(text):
-        if (trimmed := _trim(text, start, end)) is not None:
-            yield trimmed
-        start = end
-    if (trimmed := _trim(text, start, len(text))) is not None:
-        yield trimmed
+def _is_full(passage: Span, piece: Span) -> bool:
+    """Whether `piece` begins a new passage: it would make this one too long, or it is a section of its own."""
+    begins = piece.heading and passage.words >= TARGET / 2
+    return begins or passage.words + piece.words / 2 > TARGET or passage.words + piece.words > LONGEST
+
+
+def _with_headings(pieces: Iterator[Span]) -> Iterator[Span]:
+    """Pieces, each joined with the headings right before it."""
+    held: Span | None = None
+    for piece in pieces:
+        if held is not None and held.words + piece.words > LONGEST:
+            yield held
+            held = None
+        joined = _join(held, piece) if held is not None else piece
+        if piece.heading:
+            held = joined
+        else:
+            yield joined
+            held = None
+    if held is not None:
+        yield held
 
 
 def _pieces(text: str) -> Iterator[Span]:
-    """Sentences, those that are too long cut between words."""
-    for start, end in sentences(text):
-        words = list(WORD.finditer(text, start, end))
-        total = sum(map(_weight, words))
-        if total <= LONGEST:
-            yield Span(start, end, total)
+    """Sentences and lines that stand for themselves; those that are too long cut at line ends, then between words."""
+    for kind, first, last in blocks(text):
+        if kind is Kind.HEADING and (words := _words(text, first, last)) <= HEADING:
+            yield Span(first, last, words, heading=True)
+        elif kind is not Kind.PROSE and (words := _words(text, first, last)) <= WHOLE:
+            yield Span(first, last, words)
         else:
-            yield from _cut(words, start, end)
+            for start, end in sentences(text, first, last):
+                yield from _short_enough(text, start, end)
 
 
-def _cut(words: list[re.Match[str]], start: int, end: int) -> Iterator[Span]:
+def _short_enough(text: str, start: int, end: int) -> Iterator[Span]:
+    if (total := _words(text, start, end)) <= WHOLE:
+        yield Span(start, end, total)
+        return
+    at = start
+    for line in text[start:end].split("\n"):
+        if line.strip():
+            begin, stop = at + len(line) - len(line.lstrip()), at + len(line.rstrip())
+            words = list(WORD.finditer(text, begin, stop))
+            total = sum(map(_weight, words))
+            yield from [Span(begin, stop, total)] if total <= WHOLE else _cut(text, words, begin, stop)
+        at += len(line) + 1
+
+
+def _cut(text: str, words: list[re.Match[str]], start: int, end: int) -> Iterator[Span]:
+    """Pieces of one long line: at white space where there is any, never before a mark that belongs to a letter."""
     held = 0.0
     for word in words:
-        if held >= TARGET:
-            stop = word.start()
-            yield Span(start, stop, held)
+        stop = word.start()
+        spaced = text[stop - 1].isspace()
+        if held >= CUT_FROM and (spaced or held >= TARGET) and (spaced or not _belongs(text[stop])):
+            yield Span(start, stop - (len(text[start:stop]) - len(text[start:stop].rstrip())), held)
             start, held = stop, 0.0
         held += _weight(word)
     yield Span(start, end, held)
 
 
+def _belongs(char: str) -> bool:
+    """Whether `char` is a part of the letter before it: an accent, a vowel sign."""
+    return unicodedata.category(char)[0] == "M"
+
+
+def _words(text: str, start: int, end: int) -> float:
+    return sum(map(_weight, WORD.finditer(text, start, end)))
+
+
 def _join(first: Span, second: Span) -> Span:
-    return Span(first.start, second.end, first.words + second.words)
+    return Span(first.start, second.end, first.words + second.words, first.heading)
 
 
 def _weight(word: re.Match[str]) -> float:
@@ -134,38 +187,6 @@ def _weight(word: re.Match[str]) -> float:
     if word["mark"]:
         return (word.end() - word.start()) / MARKS_PER_WORD
     return 1.0
-
-
-def _sentence_ends(text: str) -> Iterator[int]:
-    for found in SENTENCE_END.finditer(text):
-        certain = found.group()[0] in CERTAIN_ENDS
-        if certain or (_starts_sentence(text, found.end()) and not _abbreviates(text, found)):
-            yield found.end()
-
-
-def _starts_sentence(text: str, end: int) -> bool:
-    """Whether what follows the white space at `end` is no lower-case word."""
-    following = text[end : end + LOOK_BACK].lstrip()
-    return not following[:1].islower()
-
-
-def _abbreviates(text: str, stop: re.Match[str]) -> bool:
-    """Whether a single full stop belongs to the word before it: `e.g.`, `U.S.`, `Dr.`, an initial."""
-    if stop.group() != ".":
-        return False
-    last = LAST_WORD.search(text[max(0, stop.start() - LOOK_BACK) : stop.start()])
-    if last is None:
-        return False
-    word = last[1]
-    initial = len(word) == 1 and word.isupper()
-    return initial or "." in word or word.lower() in ABBREVIATIONS
-
-
-def _trim(text: str, start: int, end: int) -> tuple[int, int] | None:
-    piece = text[start:end]
-    left = len(piece) - len(piece.lstrip())
-    right = len(piece.rstrip())
-    return (start + left, start + right) if left < right else None
 
 
 def _names(name: str, text: str) -> bool:

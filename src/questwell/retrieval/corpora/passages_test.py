@@ -1,12 +1,14 @@
 import itertools
 import time
+import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from questwell.retrieval.corpora.documents import Document
-from questwell.retrieval.corpora.passages import LONGEST, TARGET, count_words, passages_of, sentences, split
+from questwell.retrieval.corpora.passages import LONGEST, TARGET, count_words, passages_of, split
+from questwell.retrieval.corpora.sentences import sentences
 
 
 def cut(text):
@@ -83,3 +85,99 @@ def test_passages_point_into_their_document():
         assert document.text[passage.offset :].startswith(passage.text)
         assert (passage.title, passage.document_id, passage.licence) == ("Title", "d", "CC0-1.0")
         assert passage.links == ("one",)  # whole words that occur
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("It was built in 1881.[1] It fell later.", ["It was built in 1881.[1]", "It fell later."]),
+        (
+            "He left.[2][citation needed] She stayed.¹ It rained.",
+            ["He left.[2][citation needed]", "She stayed.¹", "It rained."],
+        ),
+        ("Er kam am 3. Oktober 1990 an. Dann ging er.", ["Er kam am 3. Oktober 1990 an.", "Dann ging er."]),
+        (
+            "Im 19. Jahrhundert, z. B. in Wien, d. h. spät, begann es.",
+            ["Im 19. Jahrhundert, z. B. in Wien, d. h. spät, begann es."],
+        ),
+        ("Der 2. Weltkrieg endete. Nr. 5 blieb bzw. Haus 7.", ["Der 2. Weltkrieg endete.", "Nr. 5 blieb bzw. Haus 7."]),
+        ("He was born on 3 May. It was 1990. The end.", ["He was born on 3 May.", "It was 1990.", "The end."]),
+        ("यह पहला है।यह दूसरा है॥ तीसरा।", ["यह पहला है।", "यह दूसरा है॥", "तीसरा।"]),
+        ("ပထမ စာကြောင်း။ ဒုတိယ စာကြောင်း။တတိယ။", ["ပထမ စာကြောင်း။", "ဒုတိယ စာကြောင်း။", "တတိယ။"]),
+        ("ប្រយោគទីមួយ។ប្រយោគទីពីរ៕ ទីបី។", ["ប្រយោគទីមួយ។", "ប្រយោគទីពីរ៕", "ទីបី។"]),
+    ],
+)
+def test_sentence_ends_of_languages_and_before_footnotes(text, expected):
+    assert cut(text) == expected
+
+
+def texts(text):
+    return [text[span.start : span.end] for span in split(text)]
+
+
+TABLE = [
+    f"| town {number} | founded 17{number:02}. By whom? Ada {number} of Selby | {number} |" for number in range(60)
+]
+FACTS = [f"Town {number} - area: {number} sq km. Note 1. Land only. It is said" for number in range(60)]
+CODE = ["```python"] + [f'    print("One. Two. Three.", {number})  # A. B.' for number in range(60)] + ["```"]
+
+
+@pytest.mark.parametrize("lines", [TABLE, FACTS, CODE, ["\t".join([line, "x. Y"]) for line in FACTS]])
+def test_no_row_of_a_table_line_of_code_or_fact_is_cut(lines):
+    found = texts("An introduction stands here. It is short.\n\n" + "\n".join(lines) + "\n\nThe end comes. At last.")
+    assert len(found) > 3
+    assert [line.strip() for line in "\n".join(found).split("\n") if line.strip()] == [
+        "An introduction stands here. It is short.", *map(str.strip, lines), "The end comes. At last.",
+    ]  # fmt: skip
+
+
+def test_a_line_end_in_a_wrapped_sentence_is_no_boundary():
+    wrapped = "\n".join(["Each sentence here is wrapped over\nseveral lines, as in an old\ntext: it goes on."] * 40)
+    assert all(found.startswith("Each") and found.endswith("on.") for found in texts(wrapped))
+
+
+@pytest.mark.parametrize("heading", ["## The harbour", "The harbour\n==========="])
+def test_a_heading_stays_with_its_section(heading):
+    for before in range(60, 110):
+        text = " ".join(["word"] * before) + ".\n\n" + heading + "\n\n" + "The harbour was built late. " * 30
+        assert sum(heading in found and heading + "\n\nThe harbour was" in found for found in texts(text)) == 1, before
+
+
+def test_a_line_that_is_too_long_is_cut_at_white_space_and_a_list_of_lines_at_line_ends():
+    lines = "\n".join("no full stop in this line of ten words it" for _ in range(40))
+    assert all(found.endswith("it") and found.startswith("no") for found in texts(lines))
+    thai = " ".join(["ประเทศไทยมีประชากรมาก"] * 60)
+    assert len(texts(thai)) > 3
+    assert all(not set(found.split()) - {"ประเทศไทยมีประชากรมาก"} for found in texts(thai))
+
+
+def test_no_cut_falls_between_a_letter_and_its_mark():
+    for found in texts("हि" * 2_000)[1:]:
+        assert not unicodedata.category(found[0]).startswith("M")
+    for found in texts("กี่" * 2_000)[1:]:
+        assert not unicodedata.category(found[0]).startswith("M")
+
+
+PARTS = [
+    "word ", "Word. ", "\n", "\n\n", "# Head\n", "| a | b |\n", "key: value\n", "    x = f(1)\n", "```\n", "国", "。",
+    "क्ष", "ก", "x" * 50, "w " * 70, "...", "Title\n=====\n", "\t", "a\tb\n",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PARTS), max_size=60))
+def test_no_passage_is_longer_than_it_may_be(parts):
+    text = "".join(parts)
+    spans = split(text)
+    assert all(count_words(text[span.start : span.end]) <= LONGEST + 1e-6 for span in spans)
+    assert "".join("".join(found.split()) for found in texts(text)) == "".join(text.split())
+    assert all(found == found.strip() for found in texts(text))
+
+
+def test_a_document_of_one_passage_gives_its_id_and_no_two_passages_share_one():
+    ids = [
+        passage.id
+        for name, words in [("a", 5), ("a#0", 5), ("b", 300), ("b#1", 5), ("c#2", 300), ("c", 5), ("c#2#0", 5)]
+        for passage in passages_of(Document(name, "", "A word or two. " * words))
+    ]
+    assert ids[:3] == ["a", "a#0#0", "b#0"]
+    assert len(set(ids)) == len(ids)

@@ -14,6 +14,7 @@ from typing import NamedTuple, Self, TypeVar, cast
 import tantivy
 
 from questwell.errors import IndexMismatch, RetrievalError
+from questwell.retrieval.corpora.passages import passage_id
 from questwell.retrieval.index import reading
 from questwell.retrieval.index.analysis import Analyzer, Terms
 from questwell.retrieval.index.manifest import (
@@ -218,6 +219,16 @@ class LexicalIndex:
     def get(self, passage_id: str) -> Passage | None:
         """The passage with this id, None if there is none."""
         return next(self._all(tantivy.Query.term_query(self._schema, ID, without_surrogates(passage_id)), 1), None)
+
+    def passages_of(self, document_id: str) -> tuple[Passage, ...]:
+        """The passages of a document in order; none if it is not there."""
+        alone = self.get(document_id)
+        if alone is not None and alone.document_id == document_id:
+            return (alone,)
+        found: list[Passage] = []
+        while (passage := self.get(passage_id(document_id, len(found), alone=False))) is not None:
+            found.append(passage)
+        return tuple(found)
 
     def ordinal_of(self, passage_id: str) -> int | None:
         """The ordinal of the passage with this id, None if there is none."""

@@ -115,8 +115,8 @@ def test_equal_scores_are_in_the_order_of_the_corpus_whatever_the_segments(templ
     for index in (one, many):
         assert ids(index.find("same words", 3000)[:1]) == ids(index.find("same words", 1))
         assert ids(index.find("same words", k)) == ids(index.find("same words", 3000))[:k]
-        assert ids(index.find("again", k)) == [f"{name}#0" for name in rare[:k]]
-        assert ids(index.find("same again", k))[: len(rare)] == [f"{name}#0" for name in rare[:k]]
+        assert ids(index.find("again", k)) == [f"{name}" for name in rare[:k]]
+        assert ids(index.find("same again", k))[: len(rare)] == [f"{name}" for name in rare[:k]]
     assert one.find("same words", k) == many.find("same words", k)
     assert one.find("d0007 same words", k) == many.find("d0007 same words", k)
 
@@ -172,8 +172,8 @@ def test_of_a_long_query_the_beginning_and_the_rarest_terms_are_searched(index):
 
 
 def test_chinese_is_found_by_a_part_of_it(index):
-    assert ids(index.find("北京", 5)) == ["北#0"]
-    assert ids(index.find("中国首都", 5)) == ["北#0"]
+    assert ids(index.find("北京", 5)) == ["北"]
+    assert ids(index.find("中国首都", 5)) == ["北"]
 
 
 @pytest.mark.parametrize("query", ["reef " * 130_000, " ".join(map(str, range(150_000))), "x" * 1_000_000])
@@ -201,7 +201,7 @@ def test_it_stores_every_passage_as_it_was_read(index, corpus):
 
 def test_what_is_not_there(index):
     assert index.get("nope") is None
-    assert index.get("d000") is None
+    assert index.get("d000#0") is None
     assert index.get("\ud800") is None
     for ordinal in (-1, len(index)):
         with pytest.raises(IndexError):
@@ -209,7 +209,7 @@ def test_what_is_not_there(index):
 
 
 def test_about_finds_a_document_by_its_subject(index):
-    assert [passage.id for passage in index.about("ITEM 17")] == ["d017#0"]
+    assert [passage.id for passage in index.about("ITEM 17")] == ["d017"]
     assert index.about("Item") == ()
 
 
@@ -356,4 +356,4 @@ def test_a_part_of_another_text_is_never_continued(corpus, tmp_path, monkeypatch
     with pytest.raises(CorpusError, match="other passages than when its index was begun"):
         build_index(corpus, tmp_path, commit_every=COMMIT_EVERY)
     assert build_index(corpus, tmp_path, commit_every=COMMIT_EVERY).passages == DOCUMENTS + 1
-    assert LexicalIndex.open(tmp_path).get("e007#0") is not None
+    assert LexicalIndex.open(tmp_path).get("e007") is not None

@@ -175,7 +175,7 @@ def document(passage: Passage, stored: bytes, ordinal: int) -> tantivy.Document:
     """
     document = tantivy.Document()
     document.add_text(ID, passage.id)
-    document.add_text(SUBJECT, subject(passage.title).casefold())
+    document.add_text(SUBJECT, subject(passage).casefold())
     document.add_text(TITLE, prepare(passage.title))
     document.add_text(TEXT, prepare(f"{passage.title}\n{passage.text}"))
     for key, value in passage.metadata:

@@ -89,10 +89,8 @@ def update(folder: Path, upserts: Iterable[Document] = (), deletes: Iterable[str
 def _change(index: LexicalIndex, identifier: str, wanted: Document | None) -> _Change:
     """The passages that the index holds of a document, and those that it should."""
     new = tuple(passages_of(wanted)) if wanted is not None and wanted.text.strip() else ()
-    old: list[Passage] = []
-    while (passage := index.get(f"{identifier}#{len(old)}")) is not None:  # a document's passages are numbered
-        old.append(passage)
-    return _Change(identifier, tuple(old), new)
+    old = index.passages_of(identifier)
+    return _Change(identifier, old, new)
 
 
 def _after(before: Manifest, index: LexicalIndex, changes: list[_Change]) -> Manifest:

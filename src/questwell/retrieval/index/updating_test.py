@@ -58,26 +58,26 @@ def test_documents_are_added_replaced_and_deleted(folder):
     after = held(folder)
     added = {passage.id for passage in passages_of(new[1])}
     assert len(added) > 1
-    assert set(after) == (set(before) | added) - {"d4#0", "d7#0"}
-    assert after["d3#0"].text == "beryl stone."
-    assert all(after[key] == before[key] for key in set(before) & set(after) - {"d3#0"})
+    assert set(after) == (set(before) | added) - {"d4", "d7"}
+    assert after["d3"].text == "beryl stone."
+    assert all(after[key] == before[key] for key in set(before) & set(after) - {"d3"})
     assert (manifest.documents, manifest.passages) == (19, len(after))
     assert done.snapshot_before == manifest.origin
     assert manifest.snapshot != manifest.origin == open_before.manifest.snapshot
-    assert [hit.passage.id for hit in LexicalIndex.open(folder).find("beryl", 5)] == ["d3#0"]
+    assert [hit.passage.id for hit in LexicalIndex.open(folder).find("beryl", 5)] == ["d3"]
     assert "d7" not in {hit.passage.document_id for hit in LexicalIndex.open(folder).find("7 item", 50)}
     assert len(open_before.find("amber", 50)) == 20  # an open reader sees what it opened
     assert open_before.get("n#0") is None and LexicalIndex.open(folder).get("n#0") is not None
-    assert open_before.get("d7#0") is not None and LexicalIndex.open(folder).get("d7#0") is None
+    assert open_before.get("d7") is not None and LexicalIndex.open(folder).get("d7") is None
 
 
 def test_a_replaced_document_moves_to_the_end_and_its_ordinal_is_not_given_again(folder):
     update(folder, [Document("d0", "", "beryl one.")])
     index = LexicalIndex.open(folder)
-    assert index.passage_at(0).id == "d1#0"
-    assert (index.passage_at(19).id, index.ordinal_of("d0#0")) == ("d0#0", 20)
+    assert index.passage_at(0).id == "d1"
+    assert (index.passage_at(19).id, index.ordinal_of("d0")) == ("d0", 20)
     assert update(folder, [Document("d0", "", "beryl two.")]).manifest.removed == (0, 20)
-    assert LexicalIndex.open(folder).ordinal_of("d0#0") == 21
+    assert LexicalIndex.open(folder).ordinal_of("d0") == 21
 
 
 def test_an_upsert_is_idempotent_by_id(folder):
@@ -156,7 +156,7 @@ def test_a_killed_update_happened_or_did_not_and_can_be_made_again(folder, tmp_p
     made = where in ("wait_merging_threads", "write")
     assert (folder / JOURNAL).exists() == (where in ("commit", "wait_merging_threads", "write"))
     now = held(folder)
-    assert (set(now) ^ set(before) == {"n#0", "d5#0"}) if made else now == before
+    assert (set(now) ^ set(before) == {"n", "d5"}) if made else now == before
     update(folder, [Document("d3", "", "beryl."), Document("n", "", "beryl new.")], ["d5"])
     assert not (folder / JOURNAL).exists()
     (tmp_path / "other").mkdir()
@@ -181,10 +181,10 @@ def test_a_filter_narrows_and_leaves_the_scores(folder):
         ({"par\ud800ity": "\x1f"}, ()),
     ):
         found = {hit.passage.id: hit.score for hit in index.find("amber stone", 50, where)}
-        assert set(found) == {f"d{number}#0" for number in wanted}
+        assert set(found) == {f"d{number}" for number in wanted}
         assert all(score == every[key] for key, score in found.items())
     assert len(index.find("amber", 3, {"parity": "0"})) == 3
-    assert index.get("d4#0").metadata == (("parity", "0"), ("tags", "all"), ("tags", "t1"), ("old", "true"))
+    assert index.get("d4").metadata == (("parity", "0"), ("tags", "all"), ("tags", "t1"), ("old", "true"))
 
 
 def test_scan_gives_every_passage_once_in_an_order_of_its_seed(folder):

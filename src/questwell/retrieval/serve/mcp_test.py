@@ -37,7 +37,7 @@ async def use_both_tools(client, index):
         (hit.passage.id, hit.passage.title, hit.passage.text, hit.score) for hit in hits
     ]
     assert (await client.call_tool("search", {"query": "?!"})).structured_content == {"results": []}
-    whole = await client.call_tool("get_document", {"id": "t/7#0"})
+    whole = await client.call_tool("get_document", {"id": "t/7"})
     assert (whole.structured_content["title"], whole.structured_content["licence"]) == ("Town 7", "CC0-1.0")
     page = (await client.call_tool("open_document", {"id": "t/7"})).structured_content
     assert (page["document_id"], page["page"], page["pages"]) == ("t/7", 1, 1)
