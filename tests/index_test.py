@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from questwell.assets.cache import exclusive
 from questwell.cli.app import app
 from questwell.retrieval.index.lexical import LexicalIndex
 
@@ -146,3 +147,23 @@ def test_vectors_that_lag_are_told_and_made_when_asked_for(corpus: Path, changes
     }
     left = json.loads(call("index", corpus, "--delete", corpus.parent / "ids.txt", "--json").stdout)
     assert left["lagging"] == {"wordllama-l2-supercat-256": 2}
+
+
+def test_indexes_are_listed_and_those_of_no_use_are_deleted(corpus: Path, tmp_path: Path) -> None:
+    (kept,) = (tmp_path / "home" / "indexes").iterdir()
+    begun, old, used = (kept.with_name(f"{name}-0-en-3.1") for name in ("begun", "old", "used"))
+    for folder in (begun, old, used):
+        folder.mkdir()
+        (folder / "lock").touch()
+    (begun / "part").write_bytes(b"x" * 1000)
+    (old / "manifest.json").write_text('{"version": "1.1"}')
+    listed = json.loads(call("index", "--list", "--json").stdout)["kept"]
+    assert [(Path(one["folder"]).name, one["passages"]) for one in listed] == [
+        ("begun-0-en-3.1", None), (kept.name, 10), ("old-0-en-3.1", None), ("used-0-en-3.1", None),
+    ]  # fmt: skip
+    with exclusive(used / "lock"):
+        done = call("index", "--prune")
+    assert done.exit_code == 0, done.output
+    assert "Deleted 2 indexes" in done.stdout
+    assert sorted((tmp_path / "home" / "indexes").iterdir()) == sorted([kept, used])
+    assert held(corpus)

@@ -16,6 +16,7 @@ from questwell.cli.text import one_line, visible
 from questwell.errors import ConfigError
 from questwell.evaluation.statistics import Estimate
 from questwell.recipes.corpus import index as recipe
+from questwell.recipes.corpus.kept import KeptReport, Pruned, kept_indexes, prune_indexes
 from questwell.recipes.corpus.recall import RecallReport, evaluate_index
 from questwell.recipes.corpus.update import UpdateReport, update_index
 from questwell.recipes.runs.config import resolve
@@ -39,11 +40,20 @@ def index(
     delete: Annotated[
         Path | None, typer.Option("--delete", help="File of document ids, one a line: delete them from the index.")
     ] = None,
+    list_: Annotated[
+        bool, typer.Option("--list", help="List the indexes in the cache folder, with their size.")
+    ] = False,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Delete those that cannot be opened: unfinished, or of another version.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     config_file: ConfigFile = None,
     **given: object,
 ) -> None:
     """Build the index of a corpus, once; generate does it by itself on first use. Or change one that is there."""
+    if list_ or prune:
+        _print_kept(prune=prune, json=json)
+        return
     config = resolve(recipe.IndexConfig, assemble("index", given, config_file, corpus=source))
     if upsert is not None or delete is not None:
         if evaluate is not None:
@@ -72,6 +82,26 @@ def index(
         console.print(f"Vectors: {visible(report.embedder)}", soft_wrap=True)
     console.print(f"Folder: {report.folder}\nSnapshot: {report.snapshot}", soft_wrap=True)
     console.print(f"Next: questwell generate --corpus {visible(config.corpus)} -n 20 --out RUN", soft_wrap=True)
+
+
+def _print_kept(*, prune: bool, json: bool) -> None:
+    done = prune_indexes() if prune else Pruned((), 0)
+    kept = kept_indexes()
+    if json:
+        screen.print_json(KeptReport, KeptReport(kept, done.deleted))
+        return
+    console = screen.out()
+    for one in done.deleted:
+        console.print(f"Deleted {visible(str(one.folder))}: {visible(one.useless)}", soft_wrap=True)
+    if prune:
+        console.print(f"Deleted {len(done.deleted):,} indexes, {done.size / 1e6:,.1f} MB")
+    for one in kept:
+        state = f"{one.passages:,} passages" if one.passages is not None else f"of no use: {visible(one.useless)}"
+        console.print(
+            f"{one.size / 1e6:9,.1f} MB  {visible(one.corpus)}: {state}  {visible(str(one.folder))}", soft_wrap=True
+        )
+    if not kept:
+        console.print("No index is kept in the cache folder")
 
 
 def _print_update(report: UpdateReport, config: recipe.IndexConfig, *, json: bool) -> None:
