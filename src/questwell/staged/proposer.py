@@ -231,7 +231,7 @@ class StagedProposer:
                 )
                 await search(forward[near.id][0])
             elif ends:
-                await search(subject(max(ends, key=lambda p: (depth[p.id], rng.random())).title))
+                await search(subject(max(ends, key=lambda p: (depth[p.id], rng.random()))))
             elif unknown := [term for p in passages for term in (*p.links, subject(p)) if term not in asked]:
                 await search(rng.choice(unknown))
             else:
