@@ -178,7 +178,7 @@ def test_when_nothing_is_accepted_it_says_why(
     result = call("generate", *generate_flags, "-n", 3, "--out", tmp_path / "run")
     assert result.exit_code == 0
     assert "Nothing was accepted" in result.stdout
-    assert "3 no_proposal: the proposer ended without a question" in result.stdout
+    assert "3 no_moves: the model does not play" in result.stdout
     assert "unknown" in result.stdout  # the cost
     assert call("export", tmp_path / "run", "--out", tmp_path / "x.jsonl").exit_code == 1
 

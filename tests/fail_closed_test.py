@@ -106,7 +106,7 @@ def plays(folder: Path) -> list[Play]:
     return found
 
 
-FAILURES = (Reason.ERRORED, Reason.UNSCORED, Reason.BAD_FORM, Reason.NO_PROPOSAL)
+FAILURES = (Reason.ERRORED, Reason.UNSCORED, Reason.BAD_FORM, Reason.NO_MOVES)
 
 
 def reasons(folder: Path) -> set[Reason | None]:
@@ -144,7 +144,7 @@ async def test_a_model_that_fails(
     assert errored
     assert all(f"{error.__name__}: it broke [here]" in play.detail for play in errored)
     assert status(folder).spending.failures == {error.__name__: len(errored)}
-    assert reasons(folder) - {Reason.ERRORED} <= ({Reason.NO_PROPOSAL} if role is not Role.PROPOSER else set())
+    assert reasons(folder) - {Reason.ERRORED} <= ({Reason.NO_MOVES} if role is not Role.PROPOSER else set())
     await goes_on(library, folder, whole)
 
 
@@ -155,7 +155,7 @@ async def test_a_context_that_overflows(library: Path, tmp_path: Path, role: Rol
     await run(library, folder, failing(role, ContextOverflow("8192 tokens")))
     assert not accepted(folder)
     expected = {Role.PROPOSER: set(), Role.SOLVER: {Reason.UNSOLVED}, Role.JUDGE: {Reason.ERRORED}}
-    assert reasons(folder) == expected[role] | {Reason.NO_PROPOSAL}
+    assert reasons(folder) == expected[role] | {Reason.NO_MOVES}
 
 
 @pytest.mark.parametrize("reply", HEDGES)
@@ -165,7 +165,7 @@ async def test_a_model_that_says_nothing_usable(library: Path, tmp_path: Path, r
     assert (await run(library, folder, failing(role, reply))).ending is Ending.COMPLETE
     assert not accepted(folder)
     expected = {Role.PROPOSER: set(), Role.SOLVER: {Reason.UNSOLVED}, Role.JUDGE: {Reason.UNSCORED}}
-    assert reasons(folder) == expected[role] | {Reason.NO_PROPOSAL}
+    assert reasons(folder) == expected[role] | {Reason.NO_MOVES}
     for play in plays(folder):
         if play.reason is Reason.UNSCORED:
             assert (reply.strip() or "reply was empty") in play.detail
@@ -181,7 +181,7 @@ async def test_a_solver_that_hedges_is_wrong(library: Path, tmp_path: Path, answ
     folder = tmp_path / "run"
     await run(library, folder, failing(Role.SOLVER, f"<answer>{answer}</answer>"))
     assert not accepted(folder)
-    assert reasons(folder) == {Reason.UNSOLVED, Reason.NO_PROPOSAL}
+    assert reasons(folder) == {Reason.UNSOLVED, Reason.NO_MOVES}
 
 
 @pytest.mark.parametrize("answer", ["either 1801 or 1802", "unknown", "yes and no", ""])
@@ -190,7 +190,7 @@ async def test_a_proposer_that_hedges_is_refused(library: Path, tmp_path: Path, 
     folder = tmp_path / "run"
     await run(library, folder, failing(Role.PROPOSER, pair))
     assert not accepted(folder)
-    assert reasons(folder) == {Reason.BAD_FORM if answer else Reason.NO_PROPOSAL}
+    assert reasons(folder) == {Reason.BAD_FORM if answer else Reason.NO_MOVES}
 
 
 def of_solver(query: str) -> bool:
@@ -211,7 +211,7 @@ async def test_a_retriever_that_fails(
     report = await run(library, folder, search=search)
     assert report.ending is Ending.ERRORED
     assert not accepted(folder)
-    assert reasons(folder) == {Reason.ERRORED, Reason.NO_PROPOSAL}
+    assert reasons(folder) == {Reason.ERRORED, Reason.NO_MOVES}
     details = [play.detail for play in plays(folder) if play.reason is Reason.ERRORED]
     assert all(f"{error.__name__}: the shelf fell over" in detail for detail in details)
     await goes_on(library, folder, whole)
@@ -222,7 +222,7 @@ async def test_a_retriever_that_finds_nothing(library: Path, tmp_path: Path, who
     folder = tmp_path / "run"
     await run(library, folder, search=lambda query, hits: () if of_solver(query) is (who is Role.SOLVER) else hits)
     assert not accepted(folder)
-    expected = {Reason.UNSOLVED, Reason.NO_PROPOSAL} if who is Role.SOLVER else {Reason.NO_PROPOSAL}
+    expected = {Reason.UNSOLVED, Reason.NO_MOVES} if who is Role.SOLVER else {Reason.NO_MOVES}
     assert reasons(folder) == expected
 
 
@@ -239,7 +239,7 @@ async def test_a_retriever_that_gives_other_passages(library: Path, tmp_path: Pa
     folder = tmp_path / "run"
     await run(library, folder, ScriptedLLM(model), search)
     assert not accepted(folder)
-    assert reasons(folder) <= {Reason.BAD_FORM, Reason.NO_PROPOSAL}
+    assert reasons(folder) <= {Reason.BAD_FORM, Reason.NO_MOVES}
 
 
 async def test_failures_of_all_kinds_at_once_lose_nothing(library: Path, whole: Path, tmp_path: Path) -> None:

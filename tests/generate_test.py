@@ -81,7 +81,7 @@ async def test_funnel_adds_up_and_each_fate_has_its_reason(library: Path, tmp_pa
                 1: (2, (None,)),
                 2: (2, (None,)),
                 3: (3, (Reason.TOO_EASY,)),
-                4: (0, (Reason.NO_PROPOSAL,)),
+                4: (0, (Reason.NO_MOVES,)),
                 5: (1, (None, Reason.DUPLICATE)),
             }
             assert (rounds, known.reason in expected[fate][1]) == (expected[fate][0], True)

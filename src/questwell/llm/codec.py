@@ -1,7 +1,7 @@
 """Dialogues to token ids, piece by piece, as a tokenizer's chat template writes them."""
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
+from functools import cached_property, lru_cache
 from typing import Protocol
 
 from questwell.llm.client import Message
@@ -46,16 +46,30 @@ class Tokenizer(Protocol):
 class ChatCodec:
     """Dialogues to ids, piece by piece, as the tokenizer's chat template writes them."""
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        """Use the template of `tokenizer`; `PLAIN_TEMPLATE` when it has none."""
+    def __init__(self, tokenizer: Tokenizer, stops: Iterable[int] = ()) -> None:
+        """Use the template of `tokenizer`; `PLAIN_TEMPLATE` when it has none.
+
+        Args:
+            tokenizer: of the model.
+            stops: ids at which the model's generation config stops, beside those that the tokenizer tells.
+        """
         self.tokenizer = tokenizer
+        self._stops = frozenset(stops)
         self._template = None if tokenizer.chat_template else PLAIN_TEMPLATE
         self._encode = lru_cache(maxsize=4096)(self._encoded)
 
-    @property
+    @cached_property
     def end(self) -> int:
-        """Id of the token that ends a message."""
-        return self.tokenizer.eos_token_id
+        """Id of the token that ends a message in the template: of Gemma, Phi and GLM another than end-of-sequence."""
+        messages = (Message("user", "."), Message("assistant", _MODEL_SPEAKS), Message("user", "."))
+        ids = self._encoded(self._render(messages).partition(_MODEL_SPEAKS)[2].lstrip())
+        special = bool(ids) and not self.tokenizer.decode([ids[0]], skip_special_tokens=True)
+        return ids[0] if special else self.tokenizer.eos_token_id
+
+    @cached_property
+    def ends(self) -> frozenset[int]:
+        """Ids of all tokens that end a message."""
+        return self._stops | {self.end, self.tokenizer.eos_token_id}
 
     def encode(self, dialogue: Sequence[Message]) -> tuple[int, ...]:
         """Ids of the dialogue up to where the model speaks next.
@@ -67,12 +81,12 @@ class ChatCodec:
         ids = list(self._encode(self._render(dialogue[: spoken[0] if spoken else None])))
         for at, following in zip(spoken, (*spoken, len(dialogue))[1:], strict=True):
             said = dialogue[at].token_ids
-            ids += (*said, *self._between(dialogue[at + 1 : following], ended=said[-1] == self.end))
+            ids += (*said, *self._between(dialogue[at + 1 : following], ended=said[-1] in self.ends))
         return tuple(ids)
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of sampled ids, without the token that ends a message."""
-        said = ids[:-1] if ids and ids[-1] == self.end else ids
+        said = ids[:-1] if ids and ids[-1] in self.ends else ids
         return self.tokenizer.decode(list(said), skip_special_tokens=False)  # a tag may be a special token
 
     def message(self, text: str, *, ends: bool = True) -> tuple[int, ...]:
@@ -84,11 +98,29 @@ class ChatCodec:
         whole = self._render((Message("user", "."), Message("assistant", _MODEL_SPEAKS), *messages))
         text = whole.partition(_MODEL_SPEAKS)[2]
         if ended:
-            before, end, after = text.partition(self.tokenizer.eos_token)
+            written = self.tokenizer.decode([self.end], skip_special_tokens=False)
+            before, end, after = text.partition(written)
             text = after if end and not before.strip() else text
         return self._encode(text)
 
     def _render(self, messages: Sequence[Message]) -> str:
+        if not self._takes_system and messages and messages[0].role == "system":
+            system, *rest = messages
+            first, *others = rest or [Message("user", "")]
+            messages = (Message(first.role, f"{system.content}\n\n{first.content}".strip()), *others)
+        return self._apply(messages)
+
+    @cached_property
+    def _takes_system(self) -> bool:
+        """Whether the template writes a system message: some refuse one, some leave it out."""
+        from jinja2 import TemplateError  # comes with transformers, without which there is no template
+
+        try:
+            return _MODEL_SPEAKS in self._apply((Message("system", _MODEL_SPEAKS), Message("user", ".")))
+        except TemplateError:
+            return False
+
+    def _apply(self, messages: Sequence[Message]) -> str:
         return self.tokenizer.apply_chat_template(
             [{"role": message.role, "content": message.content} for message in messages],
             tokenize=False,

@@ -152,7 +152,7 @@ class PolicyClient:
         if not ids:
             raise LLMUnavailable("the engine sampled no token at all")
         length, text, stopped = self._until(ids, stop)
-        stopped = stopped or ids[length - 1] == self._codec.end
+        stopped = stopped or ids[length - 1] in self._codec.ends
         return Completion(
             text=text,
             model=self._name,

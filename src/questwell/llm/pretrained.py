@@ -57,7 +57,8 @@ class Pretrained:
     @property
     def codec(self) -> ChatCodec:
         """Dialogues to ids, as this model reads them."""
-        return ChatCodec(cast(Tokenizer, self.tokenizer))
+        stops = getattr(self.model.generation_config, "eos_token_id", None) or ()
+        return ChatCodec(cast(Tokenizer, self.tokenizer), stops if isinstance(stops, list | tuple) else (stops,))
 
     @property
     def context_tokens(self) -> int:

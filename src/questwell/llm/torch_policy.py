@@ -31,6 +31,14 @@ _PATIENCE = {"cpu": 0, "cuda": 4}
 """Steps that a finished call waits for others: a GPU reads several prompts in the time of one."""
 
 
+def _stops_of(model: nn.Module) -> frozenset[int]:
+    """Ids at which the model's generation config stops."""
+    found = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
+    if found is None:
+        return frozenset()
+    return frozenset(cast(list[int], found if isinstance(found, list) else [found]))
+
+
 @dataclass(slots=True)
 class _Call:
     request_id: str
@@ -72,6 +80,7 @@ class TorchPolicy:
         """Decoding steps so far."""
         self._codec = codec
         self._end = codec.end
+        self._ends = codec.ends | _stops_of(model)
         self._completing: dict[tuple[int, tuple[str, ...]], tuple[str, ...]] = {}
         """Of each token that was met, and texts to stop at: those that it may complete."""
         self._most_rows = rows
@@ -357,7 +366,7 @@ class TorchPolicy:
         return dropped
 
     def _ended(self, call: _Call) -> bool:
-        call.stopped = call.ids[-1] == self._end or self._completes(call)
+        call.stopped = call.ids[-1] in self._ends or self._completes(call)
         return call.stopped or len(call.ids) >= call.most
 
     def _completes(self, call: _Call) -> bool:
