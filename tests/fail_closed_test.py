@@ -154,8 +154,12 @@ async def test_a_context_that_overflows(library: Path, tmp_path: Path, role: Rol
     folder = tmp_path / "run"
     await run(library, folder, failing(role, ContextOverflow("8192 tokens")))
     assert not accepted(folder)
-    expected = {Role.PROPOSER: set(), Role.SOLVER: {Reason.UNSOLVED}, Role.JUDGE: {Reason.ERRORED}}
-    assert reasons(folder) == expected[role] | {Reason.NO_MOVES}
+    expected = {
+        Role.PROPOSER: {Reason.NO_PROPOSAL},
+        Role.SOLVER: {Reason.UNSOLVED, Reason.NO_MOVES},
+        Role.JUDGE: {Reason.ERRORED, Reason.NO_MOVES},
+    }
+    assert reasons(folder) == expected[role]
 
 
 @pytest.mark.parametrize("reply", HEDGES)
