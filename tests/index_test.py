@@ -167,3 +167,18 @@ def test_indexes_are_listed_and_those_of_no_use_are_deleted(corpus: Path, tmp_pa
     assert "Deleted 2 indexes" in done.stdout
     assert sorted((tmp_path / "home" / "indexes").iterdir()) == sorted([kept, used])
     assert held(corpus)
+
+
+def test_a_filter_and_dense_search_go_by_flag(corpus: Path, tmp_path: Path) -> None:
+    rows = [{"id": f"d{n}", "text": f"amber stone {n}.", "metadata": {"lang": ["en", "de"][n % 2]}} for n in range(6)]
+    path = tmp_path / "m.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    asked = tmp_path / "asked.jsonl"
+    asked.write_text(json.dumps({"question": "amber stone", "gold_doc_ids": ["d1", "d3"]}))
+    flags = (path, "--evaluate", asked, "--json")
+    found = json.loads(call("index", *flags, "--search-where", "lang=en").stdout)
+    assert found["recall"]["5"]["mean"] == 0
+    assert "{lang=" in found["retriever"]
+    assert json.loads(call("index", *flags, "--search-where", "lang=de").stdout)["recall"]["5"]["mean"] == 1
+    refused = call("index", path, "--search-where", "lang")
+    assert refused.exit_code == 2 and "KEY=VALUE" in refused.output

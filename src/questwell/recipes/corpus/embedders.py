@@ -29,8 +29,13 @@ def check_embedder(named: str) -> None:
         raise ConfigError(f"cannot tell which embedder {named!r} is; name one of: {FORMS}")
 
 
-def connect_embedder(named: str) -> "Embedder":
-    """The embedder. Weights are fetched if need be; an endpoint is not called yet.
+def connect_embedder(named: str, query_prefix: str | None = None, document_prefix: str | None = None) -> "Embedder":
+    """The embedder, with the prefixes that its model wants. Weights are fetched if need be; no endpoint is called yet.
+
+    Args:
+        named: in one of the forms above.
+        query_prefix: put before queries; None: what the model's card says.
+        document_prefix: the same for documents.
 
     Raises:
         AssetError: the weights cannot be had.
@@ -38,6 +43,12 @@ def connect_embedder(named: str) -> "Embedder":
     """
     check_embedder(named)
     optional("numpy", "dense")
+    from questwell.retrieval.embedders.prefixes import prefixed, prefixes_of
+
+    return prefixed(_connect(named), prefixes_of(named.rpartition("@")[0] or named, query_prefix, document_prefix))
+
+
+def _connect(named: str) -> "Embedder":
     # The modules below need the extra, so they are imported where it is asked for.
     if named == "minilm":
         from questwell.retrieval.embedders.minilm import MiniLM

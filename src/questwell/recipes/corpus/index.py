@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeAlias, TypeVar
 
-from pydantic import field_validator
+from pydantic import BeforeValidator, field_validator
 
 from questwell.assets.progress import Progress, silent
 from questwell.errors import ConfigError
@@ -24,8 +24,17 @@ if TYPE_CHECKING:
     from questwell.retrieval.index.hybrid import HybridIndex
 
 _T = TypeVar("_T")
+
+WITH_VECTORS = ("hybrid", "dense")
+OF_THE_CORPUS = ("lexical", *WITH_VECTORS)
+"""Retrievers that search the corpus itself."""
 Corpus: TypeAlias = Annotated[str, MayBePath((*BUILT_IN, "toy"))]
 """A corpus as the user names it: a built-in one, a file or a folder."""
+
+
+def split_pairs(value: object) -> object:
+    """Pairs separated by commas."""
+    return [part for part in value.split(",") if part] if isinstance(value, str) else value
 
 
 class IndexConfig(RecipeConfig):
@@ -51,11 +60,17 @@ class IndexConfig(RecipeConfig):
     text_field: str = ""
     """Field that holds the text; by default one of the usual names (contents, text, body, passage, ...)."""
     retriever: str = "lexical"
-    """How passages are found: lexical (BM25), hybrid (BM25, ranked anew by vectors; extra dense)."""
+    """How passages are found: lexical (BM25), hybrid (BM25, then vectors), dense (vectors alone); extra dense."""
     embedder: str = "minilm"
     """What makes the vectors: minilm, wordllama (fast), openai:MODEL or MODEL@BASE_URL."""
     dense_candidates: bool = False
     """Find candidates by vectors too (usearch), for a corpus that says things in other words than its readers."""
+    query_prefix: str | None = None
+    """What is put before a query for the embedder; by default what the model's card says (e5, bge, Qwen3-Embedding)."""
+    document_prefix: str | None = None
+    """The same for documents; with another one the vectors are made again."""
+    search_where: Annotated[tuple[str, ...], BeforeValidator(split_pairs)] = ()
+    """Search only passages with this metadata: lang=en,year=2020; of one key any of its values will do."""
 
     @field_validator("retriever")
     @classmethod
@@ -73,8 +88,24 @@ class IndexConfig(RecipeConfig):
         Raises:
             ConfigError: it names none.
         """
-        if named not in ("lexical", "hybrid"):
-            raise ConfigError("expected lexical or hybrid")
+        if named not in OF_THE_CORPUS:
+            raise ConfigError("expected lexical, hybrid or dense")
+
+    @field_validator("search_where")
+    @classmethod
+    def _search_where(cls, pairs: tuple[str, ...]) -> tuple[str, ...]:
+        if any("=" not in pair for pair in pairs):
+            raise ValueError("expected KEY=VALUE pairs, as in lang=en")
+        return pairs
+
+    @property
+    def narrowed_to(self) -> dict[str, list[str]]:
+        """`search_where` by key, values as they were written."""
+        found: dict[str, list[str]] = {}
+        for pair in self.search_where:
+            key, _, value = pair.partition("=")
+            found.setdefault(key, []).append(value)
+        return found
 
     @field_validator("index")
     @classmethod
@@ -171,7 +202,7 @@ def open_index(config: IndexConfig, index_progress: IndexProgress | None = None)
     """
     index_progress = index_progress or IndexProgress()
     lexical = open_lexical(config, index_progress)
-    if config.retriever != "hybrid":
+    if config.retriever not in WITH_VECTORS:
         return lexical
     _run(_embed(lexical, config, index_progress.embedding))
     return open_ready(config)
@@ -191,7 +222,7 @@ def open_lexical(config: IndexConfig, index_progress: IndexProgress | None = Non
     )
     if report.incomplete:
         index_progress.read(report)
-    return found
+    return found.narrow(config.narrowed_to)
 
 
 def open_ready(config: IndexConfig) -> "LexicalIndex | HybridIndex":
@@ -200,17 +231,22 @@ def open_ready(config: IndexConfig) -> "LexicalIndex | HybridIndex":
     Raises:
         IndexMismatch, RetrievalError: it is not there, or not as `config` says.
     """
-    if config.retriever != "hybrid":
-        return LexicalIndex.open(config.folder, config.analyzer)
-    embedder = connect_embedder(config.embedder)
-    from questwell.retrieval.index.hybrid import HybridIndex  # needs the extra, which the line above has seen to
+    if config.retriever not in WITH_VECTORS:
+        return LexicalIndex.open(config.folder, config.analyzer).narrow(config.narrowed_to)
+    embedder = connect_embedder(config.embedder, config.query_prefix, config.document_prefix)
+    # Both need the extra, which the line above has seen to.
+    from questwell.retrieval.index.dense_only import DenseIndex
+    from questwell.retrieval.index.hybrid import HybridIndex
 
-    return HybridIndex.open(config.folder, embedder, analyzer=config.analyzer, dense_candidates=config.dense_candidates)
+    kind = DenseIndex if config.retriever == "dense" else HybridIndex
+    found = kind.open(config.folder, embedder, analyzer=config.analyzer, dense_candidates=config.dense_candidates)
+    found.lexical.narrow(config.narrowed_to)
+    return found
 
 
 async def _embed(lexical: LexicalIndex, config: IndexConfig, progress: Progress) -> None:
     """Make the vectors, and the index of neighbours, that are missing."""
-    embedder = connect_embedder(config.embedder)
+    embedder = connect_embedder(config.embedder, config.query_prefix, config.document_prefix)
     from questwell.retrieval.index.dense import VectorFile, embed_index
 
     try:

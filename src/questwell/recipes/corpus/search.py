@@ -6,7 +6,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from questwell.agents.moves import Reader
 from questwell.errors import ConfigError
-from questwell.recipes.corpus.index import IndexConfig
+from questwell.recipes.corpus.index import OF_THE_CORPUS, IndexConfig
 from questwell.retrieval.choose import RetrieverOptions, check_spec, open_retriever
 from questwell.retrieval.remote.blocking import BlockList
 from questwell.retrieval.remote.web import WebOptions
@@ -21,7 +21,7 @@ class SearchConfig(IndexConfig):
     """Which corpus, and what its agents search."""
 
     retriever: str = "lexical"
-    """What is searched: the corpus (lexical, hybrid), http://HOST:8000, mcp:URL, google, tavily, brave, searxng:URL."""
+    """What is searched: lexical, hybrid, dense (the corpus), http://HOST, mcp:URL, google, tavily, brave, searxng."""
     page_text: bool = False
     """From the web, take the fitting part of each page instead of the engine's snippet (extra web)."""
     block: Annotated[tuple[str, ...], BeforeValidator(_domains)] = ()
@@ -41,13 +41,13 @@ class SearchConfig(IndexConfig):
     @classmethod
     def check_retriever(cls, named: str) -> None:
         """Refuse what names no retriever."""
-        if named not in ("lexical", "hybrid"):
+        if named not in OF_THE_CORPUS:
             check_spec(named)
 
     @property
     def searches_elsewhere(self) -> bool:
         """Whether agents search something else than the corpus."""
-        return self.retriever not in ("lexical", "hybrid")
+        return self.retriever not in OF_THE_CORPUS
 
 
 def _tools(value: object) -> object:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from questwell.errors import ConfigError, RetrievalError
-from questwell.recipes.corpus.index import IndexConfig, IndexProgress, open_index
+from questwell.recipes.corpus.index import WITH_VECTORS, IndexConfig, IndexProgress, open_index
 from questwell.retrieval.corpora.corpus import ReadReport, read_documents
 from questwell.retrieval.index.indexing import built
 from questwell.retrieval.index.updating import update
@@ -71,7 +71,7 @@ def update_index(
     done = update(folder, read_documents(given, report) if given else (), read_ids(deletes) if deletes else ())
     if report.incomplete:
         index_progress.read(report)
-    if config.retriever == "hybrid":
+    if config.retriever in WITH_VECTORS:
         open_index(config, index_progress)
     now = done.manifest
     return UpdateReport(

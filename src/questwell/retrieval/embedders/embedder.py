@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +48,20 @@ class Embedder(Protocol):
 
     async def aclose(self) -> None:
         """Release connections."""
+        ...
+
+
+@runtime_checkable
+class QueryEmbedder(Protocol):
+    """An embedder that makes the vectors of queries in another way than those of documents."""
+
+    @property
+    def query_name(self) -> str:
+        """What decides the vectors of queries, beyond `Embedder.name`."""
+        ...
+
+    async def embed_queries(self, texts: Sequence[str]) -> Vectors:
+        """As `Embedder.embed`, of queries."""
         ...
 
 

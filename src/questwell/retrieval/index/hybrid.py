@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from questwell.errors import LLMError, LLMTimeout, RetrievalError, RetrievalTimeout
-from questwell.retrieval.embedders.embedder import Embedder, Vectors
+from questwell.retrieval.embedders.embedder import Embedder, QueryEmbedder, Vectors
 from questwell.retrieval.index.analysis import Analyzer
 from questwell.retrieval.index.dense import VectorFile
 from questwell.retrieval.index.lexical import INLINE_PASSAGES, QUERY_CHARS, LexicalIndex, Scored
@@ -57,7 +57,7 @@ class HybridIndex:
         self.lexical = lexical
         self.vectors = vectors
         self.embedder = embedder
-        self._neighbours = neighbours
+        self.neighbours = neighbours
         self._weight = embedder.weight if weight is None else weight
         self._timeout_s = timeout_s
 
@@ -78,9 +78,18 @@ class HybridIndex:
     @property
     def name(self) -> str:
         """Corpus, snapshot, ranking, embedder, and how many passages have a vector while not all of them do."""
-        lag = f"[{self._embedded}]" if self._embedded < self.lexical.manifest.ordinals else ""
-        legs = f"+knn[{self._neighbours.rows}]" if self._neighbours else ""
-        return f"{self.lexical.name}+hybrid.{RANKING}({self.embedder.name},{self._weight:g}){lag}{legs}"
+        legs = f"+knn[{self.neighbours.rows}]" if self.neighbours else ""
+        return f"{self.lexical.name}+hybrid.{RANKING}({self.embedded_by},{self._weight:g}){self.lag}{legs}"
+
+    @property
+    def embedded_by(self) -> str:
+        """The embedder, and what it does to queries alone."""
+        return self.embedder.name + (f"+{self.embedder.query_name}" if isinstance(self.embedder, QueryEmbedder) else "")
+
+    @property
+    def lag(self) -> str:
+        """How many passages have a vector, while not all of them do."""
+        return f"[{self._embedded}]" if self._embedded < self.lexical.manifest.ordinals else ""
 
     @property
     def snapshot(self) -> str:
@@ -122,7 +131,10 @@ class HybridIndex:
         """
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await self.embedder.embed([query[:QUERY_CHARS] for query in queries])
+                texts = [query[:QUERY_CHARS] for query in queries]
+                if isinstance(self.embedder, QueryEmbedder):
+                    return await self.embedder.embed_queries(texts)
+                return await self.embedder.embed(texts)
         except TimeoutError as error:
             raise RetrievalTimeout(f"no vector for the query within {self._timeout_s:g} s") from error
         except LLMTimeout as error:
@@ -177,10 +189,10 @@ class HybridIndex:
 
     def _candidates(self, query: str, pool: int, vector: Vectors, where: Filter | None) -> Sequence[Scored]:
         found = self.lexical.rank(query, pool, where)
-        if self._neighbours is None:
+        if self.neighbours is None:
             return found
         known = {scored.ordinal for scored in found}
-        near = [int(ordinal) for ordinal in self._neighbours.nearest(vector, pool) if int(ordinal) not in known]
+        near = [int(ordinal) for ordinal in self.neighbours.nearest(vector, pool) if int(ordinal) not in known]
         return [*found, *self.lexical.score(query, near, where)]
 
 

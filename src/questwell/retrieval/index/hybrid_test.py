@@ -174,7 +174,7 @@ def test_two_hundred_hostile_strings_are_queries_like_any_other(index, dense_can
 async def test_a_query_without_a_term_finds_nothing_and_is_not_embedded(index, dense_candidates, query):
     for searched in (index, dense_candidates):
         asked = Watched(searched.embedder)
-        other = HybridIndex(searched.lexical, searched.vectors, asked, searched._neighbours)
+        other = HybridIndex(searched.lexical, searched.vectors, asked, searched.neighbours)
         assert await other.search(query, 5) == () == await other.search("amber", 0)
         assert asked.texts == []
         assert searched.find(query, 5, np.ones(256, np.float32)) == ()
@@ -356,7 +356,7 @@ def test_neighbours_are_the_nearest_by_brute_force(dense_candidates):
     for query in [" ".join(WORDS[start : start + 3]) for start in range(10)]:
         vector = dense_candidates.embedder.vectors([query])[0]
         exact = set(np.argsort(-(rows @ vector))[:10])
-        right += len(exact & set(dense_candidates._neighbours.nearest(vector, 10)))
+        right += len(exact & set(dense_candidates.neighbours.nearest(vector, 10)))
     assert right >= 95
 
 

@@ -82,6 +82,7 @@ class LexicalIndex:
         self.manifest = manifest
         self._stamp = ""  # of the files, when they were last seen to be this snapshot's
         self._terms = Terms(manifest.analyzer)
+        self._always: dict[str, str | Sequence[str]] = {}
         self._live_before = [ordinal - place for place, ordinal in enumerate(manifest.removed)]
         try:
             self._index = open_files(folder, self._terms)
@@ -124,7 +125,19 @@ class LexicalIndex:
     @property
     def name(self) -> str:
         """Corpus, snapshot and version of the ranking."""
-        return f"{self.manifest.corpus}@{self.manifest.snapshot}/bm25.{RANKING}"
+        return f"{self.manifest.corpus}@{self.manifest.snapshot}{self.among}/bm25.{RANKING}"
+
+    @property
+    def among(self) -> str:
+        """The filter that every search goes through, as a part of the name; empty: there is none."""
+        return (
+            f"{{{','.join(f'{key}={value}' for key, value in sorted(self._always.items()))}}}" if self._always else ""
+        )
+
+    def narrow(self, where: Filter) -> Self:
+        """The same index, from now on as if it held only the passages that `where` lets through."""
+        self._always = dict(where)
+        return self
 
     @property
     def snapshot(self) -> str:
@@ -250,7 +263,7 @@ class LexicalIndex:
         """Every passage once, in an order that `seed` shuffles."""
         order = list(range(len(self)))
         random.Random(seed).shuffle(order)
-        return map(self.passage_at, order)
+        return filter(self._is_among, map(self.passage_at, order))
 
     def between(self, first: int, last: int) -> list[tuple[int, Passage]]:
         """Passages with ordinals from `first` up to, not including, `last`, each after its ordinal, in order."""
@@ -266,6 +279,12 @@ class LexicalIndex:
         """Passages whose document's title names `name` (`corpus.subject`, case ignored), in the order of the corpus."""
         query = tantivy.Query.term_query(self._schema, SUBJECT, without_surrogates(name.casefold()))
         return tuple(self._all(query, most))
+
+    def _is_among(self, passage: Passage) -> bool:
+        return all(
+            any((key, one) in passage.metadata for one in ([value] if isinstance(value, str) else value))
+            for key, value in self._always.items()
+        )
 
     def _passages_with(self, term: str) -> int:
         return self._searcher.doc_freq(TEXT, term)  # which holds the title too
@@ -283,7 +302,7 @@ class LexicalIndex:
         """`query` among the passages with this metadata, with the same scores."""
         must = tantivy.Occur.Must
         among: list[tuple[tantivy.Occur, tantivy.Query]] = []
-        for key, value in (where or {}).items():
+        for key, value in (*self._always.items(), *(where or {}).items()):
             terms = [without_surrogates(facet(key, one)) for one in ([value] if isinstance(value, str) else value)]
             among.append(
                 (must, tantivy.Query.boost_query(tantivy.Query.term_set_query(self._schema, FACET, terms), 0.0))
