@@ -2,14 +2,15 @@
 
 import json
 import re
-from typing import cast
+from typing import Literal, cast
 
 from pydantic import BaseModel
 
-from questwell.agents.moves import Find, Finish, Malformed, Move, Open, Reader, Search
+from questwell.agents.moves import Derived, Find, Finish, Malformed, Move, Open, Reader, Search
 from questwell.agents.textcalls import clean_name
 from questwell.llm.client import Tool, ToolCall
 from questwell.llm.json_replies import scalar_text
+from questwell.types.game import Operation
 
 
 class _Search(BaseModel):
@@ -44,12 +45,19 @@ class _Step(BaseModel):
     passage: int | None = None
 
 
+class _Operand(BaseModel):
+    words: str
+    passage: int
+
+
 class _Propose(BaseModel):
     """End with the question, its short answer and the answering steps."""
 
     question: str
     answer: str
     steps: list[_Step] = []
+    operation: Literal["count", "difference", "order", "sum"] | None = None
+    operands: list[_Operand] = []
 
 
 _CALLS: dict[str, type[BaseModel]] = {
@@ -66,11 +74,12 @@ def ending(*, proposing: bool) -> str:
     return "propose" if proposing else "answer"
 
 
-def tools(*, proposing: bool, readers: tuple[Reader, ...] = ()) -> tuple[Tool, ...]:
-    """The functions of a role, with those for documents that it is offered."""
+def tools(*, proposing: bool, readers: tuple[Reader, ...] = (), searching: bool = True) -> tuple[Tool, ...]:
+    """The functions of a role, with those for documents that it is offered; without `searching` the last one only."""
+    end = ending(proposing=proposing)
     return tuple(
         Tool(name, _CALLS[name].__doc__ or "", json.dumps(_CALLS[name].model_json_schema()))
-        for name in ("search", *readers, ending(proposing=proposing))
+        for name in (("search", *readers, end) if searching else (end,))
     )
 
 
@@ -106,7 +115,21 @@ def read_call(call: ToolCall, *, proposing: bool, readers: tuple[Reader, ...] = 
     if not isinstance(question, str) or not question.strip():
         return malformed(_empty(name, "question"))
     steps = fields.get("steps")
-    return Finish(answer, question.strip(), _steps(cast(list[object], steps) if isinstance(steps, list) else []))
+    read = _steps(cast(list[object], steps) if isinstance(steps, list) else [])
+    return Finish(answer, question.strip(), read, derived=_derived(fields.get("operation"), fields.get("operands")))
+
+
+def _derived(operation: object, operands: object) -> Derived | None:
+    """How the answer is worked out; None when no operation is named."""
+    if not isinstance(operation, str) or operation not in set(Operation):
+        return None
+    found: list[tuple[str, int | None]] = []
+    for operand in cast(list[object], operands) if isinstance(operands, list) else []:
+        fields = cast(dict[str, object], operand) if isinstance(operand, dict) else {}
+        said, number = (scalar_text(fields.get(key)) or "" for key in ("words", "passage"))
+        digits = number.strip("[] ")
+        found.append((said, int(digits) if digits.isdecimal() else None))
+    return Derived(operation, tuple(found))
 
 
 def read_reading(name: str, passage: object, page: object, query: object) -> Open | Find | None:

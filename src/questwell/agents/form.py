@@ -3,11 +3,12 @@
 import re
 from collections.abc import Iterable
 
+from questwell.agents.derived import derivation_problem
 from questwell.agents.tools import neutralise
 from questwell.scoring.answers import contains
 from questwell.scoring.kinds import has_type
 from questwell.types.corpus import Passage
-from questwell.types.game import AnswerType, Seed
+from questwell.types.game import AnswerType, Derivation, Seed
 
 _FORBIDDEN = re.compile(
     r"^\s*(why\b|how\b(?!\s+(many|much|long|old|far|tall|high|large|big|deep|wide|heavy|often|fast)\b))", re.I
@@ -18,7 +19,9 @@ MAX_ANSWER_WORDS = 10
 _TYPE = {AnswerType.NUMBER: "a number", AnswerType.DATE: "a date", AnswerType.ENTITY: "an entity"}
 
 
-def problem(question: str, answer: str, seed: Seed, evidence: Iterable[Passage]) -> str | None:
+def problem(
+    question: str, answer: str, seed: Seed, evidence: Iterable[Passage], derivation: Derivation | None = None
+) -> str | None:
     """The first rule that question and answer break, as a sentence to the proposer; None when they keep all."""
     if not 10 <= len(question.strip()) <= 1000:
         return "The question must have 10 to 1000 characters."
@@ -38,6 +41,11 @@ def problem(question: str, answer: str, seed: Seed, evidence: Iterable[Passage])
     passages = tuple(evidence)
     if not passages:
         return "No step names a passage that you retrieved as its evidence."
+    if derivation is not None:
+        return derivation_problem(question, answer, derivation, passages)
     if not any(contains(f"{passage.title} {passage.text}", answer) for passage in passages):
-        return "The answer does not stand in the passages that the steps name."
+        return (
+            "The answer does not stand in the passages that the steps name. If it is worked out from facts, name the "
+            "operation and its operands."
+        )
     return None

@@ -31,6 +31,16 @@ class Find:
 
 
 @dataclass(frozen=True, slots=True)
+class Derived:
+    """How an answer is worked out, as the model wrote it."""
+
+    operation: str
+    """A value of `Operation`."""
+    operands: tuple[tuple[str, int | None], ...]
+    """(words, number of the passage in which they stand)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """The model ends with an answer (solver) or a proposal (proposer)."""
 
@@ -40,6 +50,8 @@ class Finish:
     """(query, sub-answer, number of the supporting passage)."""
     also: tuple[int, ...] = ()
     """Numbers of further passages that steps name."""
+    derived: Derived | None = None
+    """How the answer is worked out, where it is not copied."""
 
 
 @dataclass(frozen=True, slots=True)

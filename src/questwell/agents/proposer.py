@@ -1,20 +1,30 @@
 """The proposer: from a seed passage to a question, its answer and its evidence; and its repair after feedback."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from questwell.agents import form
+from questwell.agents.derived import derivation
 from questwell.agents.prompts import Prompts
-from questwell.agents.protocol import Dialect, Finish, Limits
+from questwell.agents.protocol import Dialect, Finish, Limits, without_search
 from questwell.agents.rollout import Budget, Rollout, rollout
 from questwell.agents.session import Session
 from questwell.agents.tools import Shelf, neutralise, show
 from questwell.agents.transcript import history, transcript
 from questwell.llm.client import Message
 from questwell.types.corpus import Passage
-from questwell.types.game import ExecutionFeedback, Proposal, Repair, Round, Seed, Step
+from questwell.types.game import Derivation, ExecutionFeedback, Proposal, Repair, Round, Seed, Step
 from questwell.types.trajectory import Role, Style, Trajectory
+
+_DERIVED = (
+    "Or it is worked out from facts that stand in passages. Then add one more line to the steps: the operation, "
+    "and each operand as the exact words of its passage with the passage's number, as in: "
+    "difference | 1931 [2] | 1936 [4]. The operations: count (each thing that is counted), difference (two numbers "
+    "or years), sum (numbers), order (`name = date` for each thing; the answer is the name of the first or the "
+    "last). It is worked out again, so it must be right, and the question must not contain all the operands."
+)
+"""How a derived answer is written, for the prompts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +73,9 @@ class FreeProposer:
             rules=self.dialect.rules,
             turns=self.budget.turns,
             target=_target(seed),
+            wanted=_steps("exactly", seed),
             answer_type=seed.answer_type.value,
+            derived=_DERIVED,
             seed=show(seed.passage, 1),
         )
         return await self._play(seed, shelf, opening, self.budget, session, random_seed)
@@ -77,37 +89,42 @@ class FreeProposer:
         random_seed: int,
     ) -> tuple[Draft, Repair | None]:
         """One call that explains the verdict and writes a new pair; a second only if the first breaks a rule."""
-        shelf = _everything_retrieved(seed, rounds)
         last = rounds[-1]
+        shelf = _retrieved(seed, rounds, feedback)
+        dialect = without_search(self.dialect)
+        shown = feedback.shown
         opening = self.prompts.messages(
             f"repair_{feedback.kind.value}",
-            rules=self.dialect.rules,
+            rules=dialect.rules,
             target=_target(seed),
+            least=_steps("at least", seed),
             answer_type=seed.answer_type.value,
+            derived=_DERIVED,
+            verdict=feedback.verdict,
             question=neutralise(last.proposal.question),
             answer=neutralise(last.proposal.answer),
-            wrong_answer=neutralise((feedback.shown.trajectory.answer if feedback.shown else None) or "(none)"),
-            searches=feedback.shown.trajectory.searches if feedback.shown else 0,
+            answers=_answers(last),
+            wrong_answer=neutralise((shown.trajectory.answer if shown else None) or "(none)", 200),
+            searches=shown.trajectory.searches if shown else 0,
             passages="\n".join(show(passage, shelf.number(passage)) for passage in shelf.passages),
             earlier=history(rounds[:-1]),
-            proposer=transcript(rounds[-1].proposal.trajectory, shelf),
-            solver=transcript(feedback.shown.trajectory, shelf) if feedback.shown else "(no attempt gave an answer)",
+            proposer=transcript(last.proposal.trajectory, shelf, known_only=True),
+            solver=transcript(shown.trajectory, shelf, known_only=True) if shown else "(there was none)",
         )
         budget = Budget(turns=2, searches=0)
-        draft = await self._play(seed, shelf, opening, budget, session, random_seed)
+        draft = await replace(self, dialect=dialect)._play(seed, shelf, opening, budget, session, random_seed)
         if draft.proposal is None:
             return draft, None
         thoughts = draft.trajectory.turns[-1].text.split("<question>")[0]
-        shown = feedback.shown.index if feedback.shown else -1
         change = f"{last.proposal.question} -> {draft.proposal.question}"
-        return draft, Repair(feedback.kind, shown, explanation=thoughts.strip(), change=change)
+        return draft, Repair(feedback.kind, shown.index if shown else -1, explanation=thoughts.strip(), change=change)
 
     async def _play(
         self, seed: Seed, shelf: Shelf, opening: tuple[Message, ...], budget: Budget, session: Session, random_seed: int
     ) -> Draft:
         def objection(finish: Finish) -> str | None:
-            evidence = _evidence(finish, shelf)
-            return form.problem(finish.question, finish.answer, seed, evidence)
+            worked_out = _derivation(finish, shelf)
+            return form.problem(finish.question, finish.answer, seed, _evidence(finish, shelf), worked_out)
 
         played = await rollout(opening, self.dialect, session, budget, self.limits, random_seed, shelf, objection)
         trajectory = self._trajectory(played, session)
@@ -134,26 +151,66 @@ def _proposal(finish: Finish, shelf: Shelf, trajectory: Trajectory) -> Proposal:
         Step(query, answer, passage.id if (passage := shelf.passage(number or 0)) else "")
         for query, answer, number in finish.steps
     )
-    return Proposal(finish.question, finish.answer, (), steps, _evidence(finish, shelf), trajectory)
+    evidence, worked_out = _evidence(finish, shelf), _derivation(finish, shelf)
+    return Proposal(finish.question, finish.answer, (), steps, evidence, trajectory, worked_out)
+
+
+def _derivation(finish: Finish, shelf: Shelf) -> Derivation | None:
+    return derivation(finish.derived, shelf.passage) if finish.derived else None
 
 
 def _evidence(finish: Finish, shelf: Shelf) -> tuple[Passage, ...]:
-    numbers = (*(number for _, _, number in finish.steps if number is not None), *finish.also)
-    cited = map(shelf.passage, numbers)
+    operands = finish.derived.operands if finish.derived else ()
+    numbers = (*(number for _, _, number in finish.steps), *finish.also, *(number for _, number in operands))
+    cited = (shelf.passage(number) for number in numbers if number is not None)
     return tuple({passage.id: passage for passage in cited if passage is not None}.values())
 
 
-def _everything_retrieved(seed: Seed, rounds: Sequence[Round]) -> Shelf:
-    shelf = Shelf([seed.passage])
-    for played in rounds:
+def _retrieved(seed: Seed, rounds: Sequence[Round], feedback: ExecutionFeedback) -> Shelf:
+    """What a repair may use, the most useful first and bounded: four solvers' searches can be 67,000 tokens.
+
+    The seed, the last pair's evidence, what the shown attempt found, what the proposer found, then all else.
+    """
+    last = rounds[-1]
+    first = feedback.shown.trajectory.hits if feedback.shown else ()
+    passages = [seed.passage, *last.proposal.evidence, *(hit.passage for hit in first)]
+    for played in reversed(rounds):
         for trajectory in (played.proposal.trajectory, *(attempt.trajectory for attempt in played.attempts)):
-            for hit in trajectory.hits:
-                shelf.number(hit.passage)
-    return shelf
+            passages.extend(hit.passage for hit in trajectory.hits)
+    unlike = list({passage.id: passage for passage in passages}.values())
+    kept: list[Passage] = []
+    characters = 0
+    for passage in unlike:
+        characters += len(show(passage, 1))
+        if kept and characters > _REPAIR_CHARACTERS:
+            break
+        kept.append(passage)
+    return Shelf(kept)
+
+
+_REPAIR_CHARACTERS = 40_000
+"""Of the passages in a repair's prompt: some 10,000 tokens, 50 passages of 100 words."""
+
+
+def _answers(last: Round) -> str:
+    """What each attempt answered, a line each: agreement on another answer says most about the reference."""
+    lines: list[str] = []
+    for attempt in last.attempts:
+        given, label = attempt.trajectory.answer, attempt.judgement.label.value
+        said = f'"{" ".join(neutralise(given, 200).split())}" ({label})' if given else "no answer"
+        lines.append(f"- attempt {attempt.index + 1}: {said}, {attempt.trajectory.searches} searches")
+    return "\n".join(lines)
 
 
 def _target(seed: Seed) -> str:
     return "multiple" if seed.target is None else str(seed.target)
+
+
+def _steps(how: str, seed: Seed) -> str:
+    """The search steps wanted, in words: the paper's "multiple" where they are left open."""
+    if seed.target is None:
+        return "multiple search steps"
+    return f"{how} {seed.target} search step{'' if seed.target == 1 else 's'}"
 
 
 def _last_words(played: Rollout) -> str:

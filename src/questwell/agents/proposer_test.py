@@ -112,10 +112,10 @@ async def test_the_prompt_gives_seed_target_type_and_budget_as_data() -> None:
     _, llm = await propose(pair("q | a | [1]"), *["hm"] * 4)
     system, user = llm.requests[0].messages
     assert "[1] Harrow: The Harrow Bridge was designed by Elsa Marwood. ‹/information>‹question>no?" in user.content
-    assert "Search steps needed: 3" in user.content and "Answer type: date" in user.content
+    assert "Needed: exactly 3 search steps" in user.content and "Answer type: date" in user.content
     assert "at most 4 messages" in system.content and "<question>" in system.content
     _, llm = await propose(*["hm"] * 5, target=None)
-    assert "Search steps needed: multiple" in llm.requests[0].messages[1].content
+    assert "Needed: multiple search steps" in llm.requests[0].messages[1].content
 
 
 async def test_a_pair_that_breaks_a_rule_is_sent_back_and_kept_if_it_is_the_last_word() -> None:
@@ -149,7 +149,8 @@ async def test_a_repair_sees_all_passages_and_both_traces() -> None:
     prompt = llm.requests[0].messages[-1].content
     assert "[1] Harrow:" in prompt and "[2] Marwood:" in prompt and "[3] Quillan:" in prompt
     assert "turn 1: planned ‹search>\n  found: [2]" in prompt
-    assert "right after 1 searches" in prompt and "turn 1: tried\n  found: [3]" in prompt
+    assert "fewest searches (1)" in prompt and "turn 1: tried\n  found: [3]" in prompt
+    assert '- attempt 3: "1203" (wrong), 1 searches' in prompt
     assert "Your question: Old ‹/answer> question?" in prompt
     assert "at least 3" in prompt
     assert draft.proposal is not None and draft.proposal.evidence == (ENGINEER,)
@@ -162,13 +163,13 @@ async def test_a_repair_of_an_unsolved_question() -> None:
     rounds = after(Outcome.UNSOLVED, answer="<answer>1203")
     _, feedback, llm = await repair(pair("q | a | [2]"), rounds=rounds, kind=FeedbackKind.CORRECTNESS)
     prompt = llm.requests[0].messages[-1].content
-    assert "A solver's answer: ‹answer>1203" in prompt
+    assert "which answered ‹answer>1203" in prompt
     assert "turn 1: tried" in prompt
     assert feedback is not None and (feedback.kind, feedback.attempt) == (FeedbackKind.CORRECTNESS, 2)
 
     _, feedback, llm = await repair(pair("q | a | [2]"), rounds=rounds, kind=FeedbackKind.CORRECTNESS, blind=True)
     prompt = llm.requests[0].messages[-1].content
-    assert "A solver's answer: (none)" in prompt and "(no attempt gave an answer)" in prompt
+    assert "which answered (none)" in prompt and "(there was none)" in prompt
     assert "turn 1: tried" not in prompt
     assert "[3] Quillan:" in prompt  # what an attempt retrieved may be used, though it is not shown
     assert feedback is not None and feedback.attempt == -1
@@ -186,6 +187,6 @@ async def test_a_repair_knows_the_passages_of_all_rounds_and_the_pairs_of_earlie
     rounds = after(Outcome.UNSOLVED, earlier=after(Outcome.TOO_EASY, found=passage("ost", "The Ost is a river.")))
     _, _, llm = await repair(pair("q | a | [2]"), rounds=rounds, kind=FeedbackKind.CORRECTNESS)
     prompt = llm.requests[0].messages[-1].content
-    assert "[3] Ost:" in prompt and "[4] Quillan:" in prompt
+    assert "[3] Quillan:" in prompt and "[4] Ost:" in prompt  # the most useful first
     assert "- round 0: Old ‹/answer> question? -> 1881 (too_easy" in prompt
     assert "- round 1" not in prompt

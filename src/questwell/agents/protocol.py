@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from questwell.agents.calls import ending, read_call, read_reading, tools
+from questwell.agents.derived import read_derived
 from questwell.agents.moves import Finish, Malformed, Move, Reader, Search
 from questwell.agents.textcalls import text_calls
 from questwell.agents.tools import TAGS
@@ -59,15 +60,20 @@ class Tags:
 
     proposing: bool = False
     readers: tuple[Reader, ...] = ()
+    searching: bool = True
+    """Whether the prompt offers to search; a repair does not."""
 
     @property
     def rules(self) -> str:
         """How to write a move."""
         finish = (
-            "<question>...</question><answer>...</answer><steps>one line a step: query | sub-answer | [number]</steps>"
+            "<question>...</question><answer>...</answer><steps>one line per step: query | sub-answer | [number]"
+            "</steps>"
             if self.proposing
             else "<answer>the short answer only</answer>"
         )
+        if not self.searching:
+            return f"Think inside <think>...</think>. Then end with {finish}."
         return (
             "Think inside <think>...</think>. Then write exactly one move: <search>your query</search>, whose results "
             f"you will be shown inside <information>, {''.join(_READING_RULES[one] for one in self.readers)}"
@@ -139,11 +145,13 @@ def first_move(text: str, *, proposing: bool, readers: tuple[Reader, ...] = ()) 
     if answer is not None and answer.said and not proposing:
         return Finish(answer.said), answer.end
     if proposing and question is not None and question.said and answer is not None and answer.said:
-        lines = [_step(line) for line in (steps.said if steps else "").splitlines() if line.strip()]
+        written_steps = [_fields(line) for line in (steps.said if steps else "").splitlines() if line.strip()]
+        derived = next((found for line in written_steps if (found := read_derived(line))), None)
+        lines = [_step(line) for line in written_steps if read_derived(line) is None]
         end = max(part.end for part in (question, answer, steps) if part)
         also = tuple(number for _, _, numbers in lines for number in numbers[1:])
         steps_read = tuple((query, said, numbers[0] if numbers else None) for query, said, numbers in lines)
-        return Finish(answer.said, question.said, steps_read, also), end
+        return Finish(answer.said, question.said, steps_read, also, derived), end
     if heard.unclosed and (last := _LAST_SEARCH.search(text)) and last[1].strip():
         return Search(last[1].strip()), len(text)
     return _no_move(heard, proposing=proposing), len(text)
@@ -192,7 +200,11 @@ def write_tags(move: Search | Finish) -> str:
         return f"<search>{move.query}</search>"
     if not move.question:
         return f"<answer>{move.answer}</answer>"
-    steps = "\n".join(f"{query} | {answer} | [{number or ''}]" for query, answer, number in move.steps)
+    lines = [f"{query} | {answer} | [{number or ''}]" for query, answer, number in move.steps]
+    if move.derived:
+        operands = (f"{span} [{number}]" if number is not None else span for span, number in move.derived.operands)
+        lines.append(" | ".join((move.derived.operation, *operands)))
+    steps = "\n".join(lines)
     return f"<question>{move.question}</question><answer>{move.answer}</answer><steps>\n{steps}\n</steps>"
 
 
@@ -221,9 +233,12 @@ def _close(text: str, readers: tuple[Reader, ...] = ()) -> str:
 _BULLET = re.compile(r"^\s*(?:[-*•–]\s+|\d+\s*[.):]\s*|\(\d+\)\s*|\**step\s*\d+\**\s*[:.)–-]\**\s*)+", re.IGNORECASE)
 
 
-def _step(line: str) -> tuple[str, str, tuple[int, ...]]:
+def _fields(line: str) -> list[str]:
+    return [field.strip() for field in _BULLET.sub("", line).strip("|").split("|")]
+
+
+def _step(fields: Sequence[str]) -> tuple[str, str, tuple[int, ...]]:
     """(query, sub-answer, numbers of the passages) of a line of steps."""
-    fields = [field.strip() for field in _BULLET.sub("", line).strip("|").split("|")]
     query, answer, source = (*fields, "", "")[:3]
     return query, answer, tuple(dict.fromkeys(int(number) for number in re.findall(r"\d+", source)))
 
@@ -234,10 +249,14 @@ class Functions:
 
     proposing: bool = False
     readers: tuple[Reader, ...] = ()
+    searching: bool = True
+    """Whether a function to search is offered; a repair has none."""
 
     @property
     def rules(self) -> str:
         """How to write a move."""
+        if not self.searching:
+            return f"Call the function {ending(proposing=self.proposing)}."
         named = ", ".join(("search", *self.readers))
         return f"In each message call exactly one function: {named}, or, to end, {ending(proposing=self.proposing)}."
 
@@ -247,7 +266,7 @@ class Functions:
             tuple(dialogue),
             max_tokens=limits.max_tokens,
             temperature=limits.temperature,
-            tools=tools(proposing=self.proposing, readers=self.readers),
+            tools=tools(proposing=self.proposing, readers=self.readers, searching=self.searching),
             seed=seed,
         )
 
@@ -278,6 +297,15 @@ class Functions:
             Message("tool", observation, tool_call_id=first.id),
             *(Message("tool", "Not executed: one call a message.", tool_call_id=other.id) for other in others),
         )
+
+
+def without_search(dialect: Dialect) -> Dialect:
+    """The dialect for an agent that may not search: neither prompt nor tools offer it."""
+    match dialect:
+        case Tags() | Functions():
+            return replace(dialect, searching=False)
+        case _:
+            return dialect
 
 
 def carried(completion: Completion) -> Message:

@@ -7,7 +7,7 @@ from questwell.agents.prompts import Prompts
 from questwell.agents.protocol import Dialect, Limits
 from questwell.agents.rollout import Budget, rollout
 from questwell.agents.session import Session
-from questwell.agents.tools import Shelf
+from questwell.agents.tools import Shelf, neutralise
 from questwell.types.trajectory import Role, Style, Trajectory
 
 
@@ -30,7 +30,9 @@ class FreeSolver:
 
     async def solve(self, question: str, session: Session, random_seed: int) -> Trajectory:
         """One rollout of the loop."""
-        opening = self.prompts.messages("solver", rules=self.dialect.rules, question=question, turns=self.budget.turns)
+        opening = self.prompts.messages(
+            "solver", rules=self.dialect.rules, question=neutralise(question), turns=self.budget.turns
+        )
         played = await rollout(opening, self.dialect, session, self.budget, self.limits, random_seed, Shelf())
         return Trajectory(
             role=Role.SOLVER,

@@ -50,6 +50,10 @@ class Shelf:
             self._passages.append(passage)
         return self._numbers[passage.id]
 
+    def __contains__(self, passage: Passage) -> bool:
+        """Whether `passage` has a number."""
+        return passage.id in self._numbers
+
     def passage(self, number: int) -> Passage | None:
         """The passage with this number, if there is one."""
         at = number - self._start

@@ -7,13 +7,17 @@ from questwell.types.game import Round
 from questwell.types.trajectory import Trajectory
 
 
-def transcript(trajectory: Trajectory, shelf: Shelf, limit: int = 6000) -> str:
-    """Each turn's text and the numbers of the passages found, about `limit` characters: the middle is dropped first."""
+def transcript(trajectory: Trajectory, shelf: Shelf, limit: int = 6000, *, known_only: bool = False) -> str:
+    """Each turn's text and the numbers of the passages found, about `limit` characters: the middle is dropped first.
+
+    With `known_only` passages that are not on the shelf yet are left out: a reader could not look them up.
+    """
     lines: list[str] = []
     for number, turn in enumerate(trajectory.turns, 1):
         lines.append(f"turn {number}: {neutralise(turn.text, 1200)}")
         if turn.query is not None or turn.reading is not None:
-            found = " ".join(f"[{shelf.number(hit.passage)}]" for hit in turn.hits)
+            hits = [hit for hit in turn.hits if not known_only or hit.passage in shelf]
+            found = " ".join(f"[{shelf.number(hit.passage)}]" for hit in hits) or ("not shown" if turn.hits else "")
             lines.append(f"  found: {found or 'nothing'}")
     text = "\n".join(lines)
     if len(text) <= limit:

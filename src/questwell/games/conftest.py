@@ -66,7 +66,7 @@ class Table:
         )
 
     def proposes(self, index: int, *answers: Answer) -> "Table":
-        self._scripts[index, Role.PROPOSER, 0] = answers
+        self._scripts[index, Role.PROPOSER, 0] = [_later(answer, index) for answer in answers]
         return self
 
     def solves(self, index: int, *attempts: Sequence[Answer]) -> "Table":
@@ -122,6 +122,13 @@ class _Gated:
 
 def pair(question: str = QUESTION, answer: str = "1881", cited: int = 2, thought: str = "so") -> str:
     return f"<think>{thought}</think><question>{question}</question><answer>{answer}</answer><steps>q | a | [{cited}]"
+
+
+def _later(answer: Answer, index: int) -> Answer:
+    """`answer` with another question in each later round: a repair that changes nothing is refused."""
+    if index == 0 or not isinstance(answer, str):
+        return answer
+    return answer.replace(f"<question>{QUESTION}<", f"<question>{QUESTION[:-1]}, asked again ({index})?<")
 
 
 def after(searches: int, end: str) -> list[str]:

@@ -2,19 +2,38 @@
 
 import random
 
-from questwell.types.game import ExecutionFeedback, FeedbackKind, Outcome, Round
+from questwell.types.game import ExecutionFeedback, FeedbackKind, Outcome, Round, Verdict
 
 
-def execution_feedback(last: Round, random_seed: int) -> ExecutionFeedback:
+def execution_feedback(last: Round, random_seed: int, target: int | None = None) -> ExecutionFeedback:
     """What the proposer must mend after `last`.
 
     Too easy: the right attempt with the fewest searches. Solved by none, or by too few: a random wrong one that has
-    an answer, None when no attempt gave one.
+    an answer; where none has, the one that searched most, so that the proposer sees what was tried.
     """
+    told = _told(last.verdict, len(last.attempts), target)
     if last.verdict.outcome is Outcome.TOO_EASY:
         right = [attempt for attempt in last.attempts if attempt.right]
         easiest = min(right, key=lambda attempt: (attempt.trajectory.searches, attempt.index))
-        return ExecutionFeedback(FeedbackKind.DIFFICULTY, easiest)
+        return ExecutionFeedback(FeedbackKind.DIFFICULTY, easiest, told)
     answered = [attempt for attempt in last.attempts if attempt.trajectory.answer and not attempt.right]
-    shown = random.Random(random_seed).choice(answered) if answered else None
-    return ExecutionFeedback(FeedbackKind.CORRECTNESS, shown)
+    if answered:
+        shown = random.Random(random_seed).choice(answered)
+    else:
+        silent = [attempt for attempt in last.attempts if not attempt.right]
+        shown = max(silent, key=lambda attempt: (attempt.trajectory.searches, -attempt.index), default=None)
+    return ExecutionFeedback(FeedbackKind.CORRECTNESS, shown, told)
+
+
+def _told(verdict: Verdict, attempts: int, target: int | None) -> str:
+    """The verdict as it was, in a sentence: under a band it is not the search steps that failed."""
+    solved = f"{verdict.right} of {attempts} attempts gave your answer"
+    match verdict.outcome:
+        case Outcome.TOO_EASY if target is not None and verdict.difficulty is not None and verdict.difficulty < target:
+            return f"Too easy: {solved}, the quickest with {verdict.difficulty} searches; at least {target} are wanted."
+        case Outcome.TOO_EASY:
+            return f"Too easy: {solved}. Solvers must miss it more often, or need more searches."
+        case Outcome.TOO_HARD:
+            return f"Too hard: only {solved}. More of them must."
+        case _:
+            return f"None of {attempts} attempts gave your answer." if not verdict.right else f"{solved}."

@@ -7,7 +7,7 @@ fails, or says nothing usable, never lets a question through.
 
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from questwell.agents.reader import Reader
 from questwell.agents.session import Sessions
@@ -39,6 +39,8 @@ class Pair:
     """The reference answer, then other spellings of it."""
     evidence: tuple[Passage, ...]
     """What the proposer retrieved and used."""
+    derived: bool = False
+    """The answer is worked out from facts, so that it need not stand in a passage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ async def verify(
     """
     shown = list({passage.id: passage for passage in (*pair.evidence, *noise)}.values())
     random.Random(random_seed).shuffle(shown)
-    shuffled = Pair(pair.question, pair.references, tuple(shown)) if pair.evidence else pair
+    shuffled = replace(pair, evidence=tuple(shown)) if pair.evidence else pair
     return await check(Gate.EVIDENCE, shuffled, keeper, place, sessions, random_seed)
 
 
@@ -192,7 +194,8 @@ class _Asking:
                 right = True
             else:
                 return _unusable(judgement)
-        grounded = [other for other in others if contains(text, other)]  # what stands nowhere fits nothing
+        # What stands nowhere fits nothing, unless answers are worked out.
+        grounded = others if self.pair.derived else [other for other in others if contains(text, other)]
         if grounded:
             return GateOutcome.FAILED, f"also fits: {', '.join(map(repr, grounded))}"
         if not right:

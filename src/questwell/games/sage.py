@@ -16,6 +16,7 @@ from questwell.agents.solver import Solver
 from questwell.games import gates
 from questwell.games.feedback import execution_feedback
 from questwell.games.verdict import Acceptance, StepTarget, decide, is_decisive
+from questwell.scoring.answers import normalise
 from questwell.scoring.judge import Judge
 from questwell.types.game import (
     Accepted,
@@ -137,7 +138,7 @@ async def _repair(
     """Show the proposer what happened; it answers with a new pair. No search: facts only from what was retrieved."""
     place = Place(seed.id, len(rounds), Role.PROPOSER)
     random_seed = place.random_seed(seed.random_seed)
-    feedback = execution_feedback(rounds[-1], random_seed)
+    feedback = execution_feedback(rounds[-1], random_seed, seed.target)
     return await players.proposer.repair(seed, tuple(rounds), feedback, sessions(place), random_seed)
 
 
@@ -188,7 +189,10 @@ async def _accept(
     assert players.gatekeeper is not None
     *earlier, last = rounds
     pair = gates.Pair(
-        last.proposal.question, (last.proposal.answer, *last.proposal.aliases), tuple(last.proposal.evidence)
+        last.proposal.question,
+        (last.proposal.answer, *last.proposal.aliases),
+        tuple(last.proposal.evidence),
+        derived=last.proposal.derivation is not None,
     )
     place = Place(seed.id, last.index, Role.SOLVER)
     random_seed = place.random_seed(seed.random_seed)
@@ -212,11 +216,20 @@ def _refuse(draft: Draft, seed: Seed, rounds: Sequence[Round], rules: Rules) -> 
         reason, detail = Reason.NO_PROPOSAL, draft.problem
     else:
         pair = draft.proposal
-        problem = form.problem(pair.question, pair.answer, seed, pair.evidence)
-        if problem is None:
+        problem = form.problem(pair.question, pair.answer, seed, pair.evidence, pair.derivation)
+        repairing = bool(rounds) and rules.variant is Variant.FEEDBACK
+        if problem is None and not (repairing and _unchanged(pair, rounds[-1].proposal)):
             return None
-        reason, detail = Reason.BAD_FORM, problem
+        reason, detail = Reason.BAD_FORM, problem or ""
+        if problem is None:
+            reason = Reason.UNCHANGED_REPAIR
+            detail = f"{rounds[-1].verdict.outcome.value} before, and neither question nor answer was changed"
     return Rejected(seed, tuple(rounds), reason, detail, draft.trajectory)
+
+
+def _unchanged(pair: Proposal, before: Proposal) -> bool:
+    """Whether two pairs are the same but for case, spaces and punctuation."""
+    return normalise(pair.question) == normalise(before.question) and normalise(pair.answer) == normalise(before.answer)
 
 
 _WHY = {

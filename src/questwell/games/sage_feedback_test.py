@@ -43,7 +43,7 @@ async def test_resample_starts_anew_without_a_trace() -> None:
     openings = [table.requests(index, Role.PROPOSER)[0] for index in range(3)]
     assert openings[0].messages == openings[1].messages == openings[2].messages  # same seed passage, same S
     assert len({request.seed for request in openings}) == 3  # but another draw
-    assert "exactly this many search steps: 2" in openings[2].messages[0].content
+    assert "needs exactly 2 search steps" in openings[2].messages[0].content
 
 
 async def test_resample_that_proposes_nothing() -> None:
@@ -66,7 +66,8 @@ async def test_difficulty_feedback_shows_the_right_attempt_with_the_fewest_searc
     assert isinstance(played, Accepted)
     assert played.rounds[1].feedback is not None and played.rounds[1].feedback.attempt == 2
     prompt = table.prompt(1, Role.PROPOSER)
-    assert "too easy" in prompt and "right after 0 searches" in prompt
+    assert "Verdict: Too easy: 3 of 4 attempts gave your answer, the quickest with 0 searches; at least 2" in prompt
+    assert '- attempt 2: "1700" (wrong), 0 searches' in prompt
     assert "solver two" in prompt
     assert not any(f"solver {other}" in prompt for other in ("zero", "one", "three"))
     assert "the plan" in prompt and "Elsa Marwood" in prompt  # the proposer's own trace
@@ -74,7 +75,7 @@ async def test_difficulty_feedback_shows_the_right_attempt_with_the_fewest_searc
     # every passage that any agent of the play has seen, and none else, under the numbers that the traces use
     for line in (f"[1] {BRIDGE.title}", f"[2] {ENGINEER.title}", f"[3] {VILLAGE.title}", "found: [2]"):
         assert line in prompt
-    assert "[4]" not in prompt
+    assert "\n[4]" not in prompt
 
 
 async def test_the_first_of_equally_easy_attempts_is_shown() -> None:
@@ -91,8 +92,9 @@ async def test_correctness_feedback_shows_a_wrong_attempt_that_has_an_answer() -
     played = await table.play()
     assert played.rounds[1].feedback is not None and played.rounds[1].feedback.attempt == 2
     prompt = table.prompt(1, Role.PROPOSER)
-    assert "no solver, or too few, answered as you did" in prompt
-    assert "A solver's answer: 1912" in prompt and "solver two" in prompt
+    assert "Verdict: None of 4 attempts gave your answer." in prompt
+    assert "which answered 1912" in prompt and "solver two" in prompt
+    assert prompt.count(": no answer,") == 3
     assert "I do not know" not in prompt
     assert f"[3] {VILLAGE.title}" in prompt
 
@@ -101,10 +103,10 @@ async def test_correctness_feedback_when_no_attempt_gave_an_answer() -> None:
     table = Table().proposes(0, *PROPOSAL).solves(0, *[SILENT] * 4)
     table.proposes(1, pair()).solves(1, *[right(2)] * 4)
     played = await table.play()
-    assert played.rounds[1].feedback is not None and played.rounds[1].feedback.attempt == -1
+    assert played.rounds[1].feedback is not None and played.rounds[1].feedback.attempt == 0
     prompt = table.prompt(1, Role.PROPOSER)
-    assert "(no attempt gave an answer)" in prompt
-    assert "I do not know" not in prompt
+    assert "which answered (none)" in prompt
+    assert "I do not know" in prompt  # what was tried is shown all the same
 
 
 async def test_a_question_solved_too_rarely_shows_a_wrong_attempt() -> None:
@@ -114,7 +116,37 @@ async def test_a_question_solved_too_rarely_shows_a_wrong_attempt() -> None:
     assert outcomes(played) == [Outcome.TOO_HARD, Outcome.PASS]
     feedback = played.rounds[1].feedback
     assert feedback is not None and (feedback.kind, feedback.attempt) == (FeedbackKind.CORRECTNESS, 1)
-    assert "A solver's answer: 1912" in table.prompt(1, Role.PROPOSER)
+    assert "which answered 1912" in table.prompt(1, Role.PROPOSER)
+    assert "Verdict: Too hard: only 1 of 4 attempts gave your answer." in table.prompt(1, Role.PROPOSER)
+
+
+async def test_a_repair_that_changes_nothing_is_not_attempted() -> None:
+    table = Table().proposes(0, *PROPOSAL).solves(0, right(1))
+    same = pair(f"  {QUESTION.upper()} ", "“1881”.")
+    table.proposes(1, same)
+    played = await table.play()
+    assert isinstance(played, Rejected)
+    assert (played.reason, len(played.rounds)) == (Reason.UNCHANGED_REPAIR, 1)
+    assert "too_easy before" in played.detail
+    other = Table().proposes(0, *PROPOSAL).solves(0, right(1)).proposes(1, "<search>Elsa Marwood", same)
+    other.solves(1, *[right(2)] * 4)
+    assert isinstance(await other.play(variant=Variant.RESAMPLE), Accepted)
+
+
+async def test_under_a_band_the_verdict_is_told_as_it_was() -> None:
+    table = Table().proposes(0, *PROPOSAL).solves(0, *[right(3)] * 4).proposes(1, pair(HARDER)).solves(1, right(3))
+    table.solves(1, right(3), *[wrong(3)] * 3)
+    await table.play(acceptance=PassRateBand(0.25, 0.75))
+    prompt = table.prompt(1, Role.PROPOSER)
+    assert "Verdict: Too easy: 4 of 4 attempts gave your answer. Solvers must miss it more often" in prompt
+    assert "at least 2 are wanted" not in prompt
+
+
+async def test_a_repair_is_offered_no_search_and_no_more_passages_than_it_can_read() -> None:
+    table = Table().proposes(0, *PROPOSAL).solves(0, right(1)).proposes(1, pair(HARDER)).solves(1, *[right(2)] * 4)
+    await table.play()
+    system = table.requests(1, Role.PROPOSER)[0].messages[0].content
+    assert "<search>" not in system and "<question>" in system
 
 
 async def test_a_repair_does_not_search() -> None:

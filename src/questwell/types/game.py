@@ -64,6 +64,49 @@ class Step:
     """The passage that supports it; empty when the proposer named none that it retrieved."""
 
 
+class Operation(StrEnum):
+    """How an answer is worked out from facts."""
+
+    COUNT = "count"
+    DIFFERENCE = "difference"
+    ORDER = "order"
+    """Which of several named things comes first, or last."""
+    SUM = "sum"
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """One fact that a derived answer rests on."""
+
+    span: str
+    """The words of the passage; in an order `name = value`."""
+    passage_id: str
+    """Empty when the proposer named no passage that it retrieved."""
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What must stand in the passage: the span, or name and value."""
+        return tuple(part.strip() for part in self.span.split("=", 1))
+
+    @property
+    def name(self) -> str:
+        """Of an order: which thing this is."""
+        return self.parts[0]
+
+    @property
+    def value(self) -> str:
+        """What is counted, compared or added."""
+        return self.parts[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Derivation:
+    """How an answer follows from facts that stand in passages."""
+
+    operation: Operation
+    operands: tuple[Operand, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """A question with its reference answer, and where both come from."""
@@ -77,6 +120,8 @@ class Proposal:
     evidence: tuple[Passage, ...]
     """Passages that the proposer retrieved and used, without repeats."""
     trajectory: Trajectory
+    derivation: Derivation | None = None
+    """How the answer was worked out; None for one that is copied from the evidence."""
 
 
 class Label(StrEnum):
@@ -178,7 +223,9 @@ class ExecutionFeedback:
 
     kind: FeedbackKind
     shown: Attempt | None
-    """The attempt that it is shown; None when no attempt gave an answer."""
+    """The attempt that it is shown; None when there was none."""
+    verdict: str = ""
+    """What the attempts came to, in a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +234,7 @@ class Repair:
 
     kind: FeedbackKind
     attempt: int
-    """Index of the attempt that was shown; -1 when no attempt gave an answer."""
+    """Index of the attempt that was shown; -1 when there was none."""
     explanation: str
     """Why it was too easy, or why the two answers differ, in the proposer's words."""
     change: str
@@ -248,6 +295,8 @@ class Reason(StrEnum):
     """The proposer ended without a question and an answer that can be read."""
     NO_REPAIR = "no_repair"
     """As above, when asked to repair a proposal that failed: its rounds are kept, and so is why it failed."""
+    UNCHANGED_REPAIR = "unchanged_repair"
+    """A repair that changed neither question nor answer: what failed once is not attempted again."""
     NO_MOVES = "no_moves"
     """Several messages of the proposer in a row held no move."""
     LOOPING = "looping"

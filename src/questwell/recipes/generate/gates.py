@@ -170,7 +170,9 @@ async def _check(
                 on_progress(len(checked), len(outcomes))
                 seed, last = outcome.seed, outcome.rounds[-1]
                 proposal = last.proposal
-                pair = Pair(proposal.question, (proposal.answer, *proposal.aliases), proposal.evidence)
+                references = (proposal.answer, *proposal.aliases)
+                derived = proposal.derivation is not None
+                pair = Pair(proposal.question, references, proposal.evidence, derived)
                 place = Place(seed.id, last.index, Role.SOLVER)
                 sessions = recorder.sessions(seed.id)
                 results = await check_all(

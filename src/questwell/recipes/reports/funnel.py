@@ -50,6 +50,7 @@ def funnel_of(run: RunReader) -> Funnel:
 ADVICE: Mapping[Reason, str] = {
     Reason.NO_PROPOSAL: "the proposer ended without a question: a stronger proposer, more proposer_turns, fewer steps",
     Reason.NO_REPAIR: "a proposal failed and could not be repaired: a stronger proposer, fewer steps",
+    Reason.UNCHANGED_REPAIR: "repairs came back as they were: a stronger proposer, or --variant resample",
     Reason.BAD_FORM: "the pairs broke a rule of form (questwell show RUN sNNNNN says which): a stronger proposer",
     Reason.TOO_EASY: "the questions took fewer searches than asked: lower the steps, or allow more rounds",
     Reason.TOO_HARD: "too few attempts were right: widen the band, or use a stronger solver",
