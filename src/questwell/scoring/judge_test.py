@@ -87,6 +87,8 @@ async def test_what_may_mean_the_same_or_not_is_asked(answer: str, reference: st
 async def test_a_number_is_wrong_only_if_no_reference_allows_it() -> None:
     for references in (("1881", "1882"), ("1881", "the year of the flood")):
         assert (await judged("around 1882", "verdict: yes", references=references)).method == "llm"
+    assert (await judged("1882", "verdict: yes", references=("1881", "the year of the flood"))).method == "llm"
+    assert (await judged("1882", references=("1881", "1,882"))).label is Label.RIGHT
 
 
 async def test_it_is_asked_again_with_another_seed_and_without_chance() -> None:
