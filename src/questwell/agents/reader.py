@@ -42,7 +42,21 @@ class Reader(Protocol):
         ...
 
 
-_UNKNOWN = frozenset({"", "unknown", "not found", "none", "i dont know", "i do not know", "no answer", "na"})
+_UNKNOWN = frozenset(
+    {
+        "",
+        "unknown",
+        "not found",
+        "none",
+        "i don t know",
+        "i dont know",
+        "i do not know",
+        "no answer",
+        "na",
+        "n a",
+        "n / a",
+    }
+)
 _TAGGED = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 _LONGEST = 100
 MOST_LISTED = 8
@@ -103,21 +117,43 @@ def _shown(passages: Iterable[Passage]) -> str:
 
 
 def _answer(reply: str) -> str | None:
-    """The one answer in a reply: in JSON or in `<answer>`."""
+    """The one answer in a reply: in JSON, in `<answer>`, or the whole of a short line."""
     value = json_text(reply, "answer")
     if value is None and (tagged := _TAGGED.findall(spoken(reply))) and len(tagged) == 1:
         value = tagged[0]
+    if value is None:
+        value = _plain(spoken(reply))
     return _known(value) if value and value.strip() else None
 
 
 def _answers(reply: str) -> tuple[str, ...] | None:
-    """All answers in a reply; those that say "unknown" left out."""
+    """All answers in a reply, in JSON or as a list with bullets; those that say "unknown" left out."""
     value = json_value(reply, "answers")
+    if (
+        value is None
+        and (lines := _LISTED.findall(plain := spoken(reply).strip()))
+        and len(lines) == len(plain.splitlines())
+    ):
+        value = [_plain(line) for line in lines]
     texts = [scalar_text(one) for one in cast(list[object], value)] if isinstance(value, list) else [None]
     if any(text is None for text in texts):
         return None
     known = [_known(text) for text in texts if text is not None]
     return tuple({normalise(one): one for one in known if one}.values())[:MOST_LISTED]
+
+
+_LISTED = re.compile(r"^[ \t]*(?:[-*•]|\d+[.)])[ \t]+(\S.*)$", re.MULTILINE)
+_LABEL = re.compile(r"^\W*(?:(?:the\s+)?(?:final\s+)?answer)\W*[:=]\s*", re.IGNORECASE)
+
+
+def _plain(said: str) -> str | None:
+    """A reply that is one short line without markup, as endpoints write it that ignore the schema."""
+    line = _LABEL.sub("", said.strip()).strip()
+    return (
+        line
+        if line and len(line.splitlines()) == 1 and len(line) <= _LONGEST and not set("<>{}[]") & set(line)
+        else None
+    )
 
 
 def _known(answer: str) -> str:

@@ -88,7 +88,7 @@ def _by_run(item: Item, runs: dict[int, dict[tuple[str, ...], list[Question]]]) 
             for run in _ngrams(tokens, length):
                 for question in known.get(run, ()):
                     key = (question.benchmark, question.id)
-                    found.setdefault(key, Overlap(item.id, *key, Sign.NGRAM, " ".join(run)))
+                    found.setdefault(key, Overlap(item.id, *key, Sign.NGRAM, _joined(run)))
     return list(found.values())
 
 
@@ -107,6 +107,10 @@ def _by_answer(item: Item, by_answer: dict[str, list[tuple[Question, frozenset[s
 
 def _ngrams(tokens: Sequence[str], length: int) -> Iterable[tuple[str, ...]]:
     return (tuple(tokens[at : at + length]) for at in range(len(tokens) - length + 1))
+
+
+def _joined(run: Sequence[str]) -> str:
+    return "".join(run) if all(map(is_unspaced, run)) else " ".join(run)
 
 
 def _content(text: str) -> frozenset[str]:

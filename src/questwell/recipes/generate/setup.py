@@ -118,7 +118,7 @@ def make_players(config: Config, prompts: Prompts, styles: Mapping[Role, Style])
     )
     reader = PromptedReader(
         prompts,
-        structured=styles[Role.SOLVER] is Style.STAGED,
+        structured=True,
         max_tokens=config.reading_tokens(config.model_of(Role.SOLVER)),
     )
     return Players(
