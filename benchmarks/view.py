@@ -25,7 +25,6 @@ from questwell.view.site import Site
 
 REASONS = ("too_easy", "unsolved", "no_repair", "no_proposal", "shortcut")
 WORDS = [f"word{number}" for number in range(20_000)]
-CALLS = 6
 
 
 async def begin(folder: Path) -> None:
@@ -37,7 +36,7 @@ async def begin(folder: Path) -> None:
         await store.begin(RunInfo("synthetic", "2026-11-20T00:00:00+00:00", "0", saved, facts))
 
 
-def fill(folder: Path, plays: int, sample: Path) -> None:
+def fill(folder: Path, plays: int, each: int, sample: Path) -> None:
     """Rows as a run would leave them; seeds and outcomes are those of a real small run, over and over."""
     rng = random.Random(0)
     db = sqlite3.connect(folder / FILE_NAME)
@@ -62,7 +61,7 @@ def fill(folder: Path, plays: int, sample: Path) -> None:
                 verdicts.append((index, number, "too_easy" if reason else "pass", 2, 4, 0, rng.randint(1, 5)))
             pair = (question, rng.choice(WORDS), key if was == "accepted" else None)
             rows.append((index, 0, rng.randint(2, 7), "entity", was, reason, "", *pair, at, seed, outcome))
-            for turn in range(CALLS):
+            for turn in range(each):
                 kind, role = ("search", "solver") if turn % 2 else ("llm", rng.choice(["solver", "judge", "proposer"]))
                 place = (f"s{index:05d}", 0, role, turn, 0, f"d{turn}", kind, "m")
                 calls.append((*place, 400, 50, 0.0001, 0.5, at, None, "{}", request))
@@ -95,13 +94,14 @@ def main() -> None:
 
     parser = argparse.ArgumentParser()
     parser.add_argument("--plays", type=int, default=100_000)
+    parser.add_argument("--calls", type=int, default=6, help="Calls of a play.")
     parser.add_argument("--sample", type=Path, required=True, help="A finished run whose outcomes are repeated.")
     given = parser.parse_args()
     begun = heading()
     with tempfile.TemporaryDirectory() as work:
         run = Path(work) / "run"
         asyncio.run(begin(run))
-        fill(run, given.plays, given.sample)
+        fill(run, given.plays, given.calls, given.sample)
         before, started = time.process_time(), time.perf_counter()
         status(run)
         read = {"cpu_s": round(time.process_time() - before, 3), "wall_s": round(time.perf_counter() - started, 3)}
@@ -125,6 +125,7 @@ def main() -> None:
     result = {
         **begun,
         "plays": given.plays,
+        "calls": given.plays * given.calls,
         "file_mb": size // 1_000_000,
         "status": read,
         "page_s": times,

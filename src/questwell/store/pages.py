@@ -16,7 +16,8 @@ _EARLIER = """EXISTS (SELECT 1 FROM plays AS first WHERE first.status = 'accepte
   AND first.question_key = plays.question_key AND first.seed_index < plays.seed_index)"""
 _DUPLICATES = """seed_index IN (SELECT seed_index FROM (
   SELECT seed_index, question_key, lag(question_key) OVER (ORDER BY question_key, seed_index) AS before
-  FROM plays WHERE status = 'accepted' AND question_key IS NOT NULL) WHERE before = question_key)"""
+  FROM plays INDEXED BY plays_by_question WHERE status = 'accepted' AND question_key IS NOT NULL)
+  WHERE before = question_key)"""
 _DIFFICULTY = """(SELECT difficulty FROM verdicts WHERE verdicts.seed_index = plays.seed_index
   ORDER BY round DESC LIMIT 1)"""
 
@@ -99,6 +100,11 @@ def _also(
         where.append(f"{'+' if where else ''}{column} {test}")
         values += own
     return where, values
+
+
+def duplicate_indices(run: RunReader) -> list[int]:
+    """Seeds whose accepted question an earlier seed has too, in order."""
+    return [row[0] for row in run.rows(f"SELECT seed_index FROM plays WHERE {_DUPLICATES} ORDER BY seed_index")]
 
 
 def accepted_by_minute(run: RunReader) -> list[tuple[str, int]]:

@@ -151,7 +151,8 @@ class RunReader(SpendingReader):
     def duplicates(self) -> int:
         """Accepted plays whose question an earlier seed has too."""
         return self._value(
-            "SELECT count(question_key) - count(DISTINCT question_key) FROM plays WHERE status = 'accepted'"
+            "SELECT count(question_key) - count(DISTINCT question_key) FROM plays INDEXED BY plays_by_question "
+            "WHERE status = 'accepted'"  # the index alone answers it; the planner would read the rows
         )
 
     def questions(self) -> list[Asked]:

@@ -14,6 +14,7 @@ from questwell.store.pages import (
     PlayFilter,
     accepted_by_minute,
     difficulties,
+    duplicate_indices,
     latest_failures,
     page,
     page_before,
@@ -119,6 +120,8 @@ class Items:
 
     def _narrowed(self, found: PlayFilter, wanted: Wanted) -> PlayFilter:
         found = replace(found, difficulty=_number(wanted.difficulty, "difficulty"))
+        if found.state is Reason.DUPLICATE:  # looked for once, not again for each step of the page
+            found = replace(found, state=None, among=tuple(duplicate_indices(self._run)))
         if not wanted.review:
             return found
         try:
@@ -131,7 +134,8 @@ class Items:
             return replace(found, without=tuple(decided))
         drawn = self._run.drawn()
         fitting = [index for index in decided if index < drawn and self.reviewed(self._run.play(index)).state is state]
-        return replace(found, among=tuple(sorted(fitting)))
+        among = sorted(fitting if found.among is None else set(fitting).intersection(found.among))
+        return replace(found, among=tuple(among))
 
     def _find(self, after: int, size: int) -> list[Play]:
         if self._words is None or self._q is None:

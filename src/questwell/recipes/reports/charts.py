@@ -1,7 +1,7 @@
 """The pictures of a run of generate, from its figures: the report and the pages show the same ones."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from questwell.recipes.reports import svg
 from questwell.recipes.reports.funnel import Funnel
@@ -38,12 +38,16 @@ def funnel(systems: Sequence[tuple[str, Funnel]], *, alone: bool = False) -> str
     return svg.bars("What became of the seeds", "seeds", names, drawn, alone=alone)
 
 
-def difficulty(systems: Sequence[tuple[str, Sequence[int | None], Sequence[int]]], *, alone: bool = False) -> str:
-    """Accepted items by search steps: what was wanted next to what they need."""
+def difficulty(
+    systems: Sequence[tuple[str, Mapping[int | None, int], Mapping[int, int]]], *, alone: bool = False
+) -> str:
+    """Accepted items by search steps, each with its count: what was wanted next to what they need."""
     drawn: list[tuple[str, Counter[int]]] = []
     for name, targets, got in systems:
         prefix = f"{name}: " if len(systems) > 1 else ""
-        drawn.append((f"{prefix}wanted", Counter(target for target in targets if target is not None)))
+        drawn.append(
+            (f"{prefix}wanted", Counter({target: count for target, count in targets.items() if target is not None}))
+        )
         drawn.append((f"{prefix}got", Counter(got)))
     seen = [step for _, counts in drawn for step in counts]
     steps = list(range(min(seen), max(seen) + 1)) if seen else []
@@ -57,11 +61,15 @@ def difficulty(systems: Sequence[tuple[str, Sequence[int | None], Sequence[int]]
     )
 
 
-def wanted_and_got(counts: Sequence[PlayCount]) -> tuple[list[int | None], list[int]]:
-    """Targets and difficulties of the accepted plays, from a run's counts."""
-    accepted = [count for count in counts if count.final and count.status is PlayStatus.ACCEPTED]
-    targets = [count.target for count in accepted for _ in range(count.plays)]
-    got = [count.difficulty for count in accepted if count.difficulty is not None for _ in range(count.plays)]
+def wanted_and_got(counts: Sequence[PlayCount]) -> tuple[Mapping[int | None, int], Mapping[int, int]]:
+    """Targets and difficulties of the accepted plays, each with its count, from a run's counts."""
+    targets: Counter[int | None] = Counter()
+    got: Counter[int] = Counter()
+    for count in counts:
+        if count.final and count.status is PlayStatus.ACCEPTED:
+            targets[count.target] += count.plays
+            if count.difficulty is not None:
+                got[count.difficulty] += count.plays
     return targets, got
 
 

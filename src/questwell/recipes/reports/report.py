@@ -104,7 +104,7 @@ async def report(folders: Sequence[Path], out: Path, label_by: LabelBy | None = 
 
 def _pictures(systems: Sequence[System]) -> dict[str, str]:
     """By file name. Dollars and tokens never share an axis."""
-    wanted = [(one.name, one.items.targets, one.items.difficulties) for one in systems]
+    wanted = [(one.name, Counter(one.items.targets), Counter(one.items.difficulties)) for one in systems]
     drawn = {
         "pass_rate.svg": charts.pass_rates([(one.name, one.intrinsic) for one in systems], alone=True),
         "funnel.svg": charts.funnel([(one.name, one.funnel) for one in systems], alone=True),
