@@ -17,6 +17,7 @@ from questwell.assets.progress import Progress, silent
 from questwell.errors import IndexMismatch, RetrievalError
 from questwell.retrieval.embedders.embedder import Embedder, Vectors, embedded_text
 from questwell.retrieval.index.lexical import LexicalIndex
+from questwell.retrieval.index.manifest import writing
 from questwell.retrieval.index.vector_manifest import MANIFEST, VectorManifest, embedders_of, vectors_folder
 
 COMMIT_EVERY = 1024
@@ -101,10 +102,11 @@ async def embed_index(
             while manifest.rows < total:
                 last = min(manifest.rows + commit_every, total)
                 rows = await _rows(lexical, embedder, manifest, last)
-                file.write(rows.tobytes())
-                file.flush()
-                os.fsync(file.fileno())
-                manifest = manifest.keep(folder, last)
+                with writing(folder):
+                    file.write(rows.tobytes())
+                    file.flush()
+                    os.fsync(file.fileno())
+                    manifest = manifest.keep(folder, last)
                 progress(last, total)
         return manifest
 

@@ -19,7 +19,17 @@ from questwell.errors import CorpusError, IndexMismatch
 from questwell.retrieval.corpora.corpus import CorpusSpec, ReadReport, fetch, identity, read_corpus
 from questwell.retrieval.index.analysis import ANALYSIS, Analyzer, Terms
 from questwell.retrieval.index.lexical import LexicalIndex
-from questwell.retrieval.index.manifest import CONTENT, FORMAT, Manifest, document, open_files, pack, write_durably
+from questwell.retrieval.index.manifest import (
+    CONTENT,
+    FORMAT,
+    Manifest,
+    document,
+    open_files,
+    pack,
+    unwritable,
+    write_durably,
+    writing,
+)
 from questwell.types.corpus import Passage
 
 CHECKPOINT = "building.json"
@@ -118,7 +128,8 @@ def build_index(
             origin=snapshot,
             ordinals=build.seen,
         )
-        manifest.write(folder)
+        with writing(folder):
+            manifest.write(folder)
         (folder / CHECKPOINT).unlink(missing_ok=True)
         return manifest
 
@@ -158,15 +169,19 @@ class _Build:
         self._checkpoint = self._read_checkpoint()
         if self._checkpoint is None:
             self._wipe()
-        self._index = open_files(folder, Terms(settings.analyzer))
-        self._committed = self._index.searcher().num_docs
-        self._writer: tantivy.IndexWriter | None = self._index.writer(HEAP, 1)  # one thread keeps the order
+        with writing(folder):
+            self._index = open_files(folder, Terms(settings.analyzer))
+            self._committed = self._index.searcher().num_docs
+            self._writer: tantivy.IndexWriter | None = self._index.writer(HEAP, 1)  # one thread keeps the order
 
     def add(self, passage: Passage) -> None:
         stored = pack(passage)
         self._digest.update(stored + b"\n")
         if self.seen >= self._committed:
-            self._open_writer().add_document(document(passage, stored, self.seen))
+            try:
+                self._open_writer().add_document(document(passage, stored, self.seen))
+            except ValueError as error:
+                raise unwritable(self._folder, error) from error
         self.seen += 1
         if self._checkpoint is not None and self.seen == self._checkpoint[0]:
             self._check_prefix(self._checkpoint[1])
@@ -174,10 +189,11 @@ class _Build:
     def commit(self) -> None:
         """Make everything added so far survive a crash."""
         if self.seen > self._committed:
-            self._open_writer().commit()
-            self._committed = self.seen
-            state = {"key": self._settings.key(), "passages": self.seen, "digest": self._digest.hexdigest()}
-            write_durably(self._folder / CHECKPOINT, json.dumps(state))
+            with writing(self._folder):
+                self._open_writer().commit()
+                self._committed = self.seen
+                state = {"key": self._settings.key(), "passages": self.seen, "digest": self._digest.hexdigest()}
+                write_durably(self._folder / CHECKPOINT, json.dumps(state))
 
     def finish(self) -> str:
         """Snapshot of the index, after everything is on disk and merged."""
@@ -187,7 +203,8 @@ class _Build:
                 "it was indexed. Start again"
             )
         self.commit()
-        self._open_writer().wait_merging_threads()
+        with writing(self._folder):
+            self._open_writer().wait_merging_threads()
         self._writer = None
         return self._digest.hexdigest()[:16]
 

@@ -6,6 +6,8 @@ manifest. tantivy's own commit decides: it numbers its operations, so that a jou
 
 import json
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self, cast
@@ -141,6 +143,28 @@ def write_durably(path: Path, text: str) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+@contextmanager
+def writing(folder: Path) -> Generator[None]:
+    """What goes wrong inside, with files of the index in `folder`, ends as one clear error.
+
+    Raises:
+        RetrievalError: the disk is full or cannot be written. tantivy tells that by a ValueError.
+    """
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise unwritable(folder, error) from error
+
+
+def unwritable(folder: Path, error: OSError | ValueError) -> RetrievalError:
+    """The error for files of the index in `folder` that could not be written."""
+    why = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())
+    return RetrievalError(
+        f"index {folder} cannot be written ({why}): look whether the disk is full, make room, and run it again; "
+        "it goes on from what was kept"
+    )
 
 
 def schema() -> tantivy.Schema:

@@ -16,7 +16,7 @@ from questwell.retrieval.corpora.passages import passages_of
 from questwell.retrieval.index.analysis import Terms
 from questwell.retrieval.index.indexing import HEAP
 from questwell.retrieval.index.lexical import LexicalIndex
-from questwell.retrieval.index.manifest import ID, JOURNAL, Manifest, document, open_files, pack
+from questwell.retrieval.index.manifest import ID, JOURNAL, Manifest, document, open_files, pack, writing
 from questwell.types.corpus import Passage
 
 
@@ -73,7 +73,8 @@ def update(folder: Path, upserts: Iterable[Document] = (), deletes: Iterable[str
         if not after.passages:
             raise CorpusError(f"nothing would be left in {folder}: delete the folder instead")
         if changes:
-            _apply(folder, before, after, changes)
+            with writing(folder):
+                _apply(folder, before, after, changes)
         same = [change for change in asked if change.old == change.new]
         return Updated(
             after,
