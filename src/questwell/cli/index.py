@@ -16,6 +16,7 @@ from questwell.cli.text import one_line, visible
 from questwell.errors import ConfigError
 from questwell.evaluation.statistics import Estimate
 from questwell.recipes.corpus import index as recipe
+from questwell.recipes.corpus.filling import fill
 from questwell.recipes.corpus.kept import KeptReport, Pruned, kept_indexes, prune_indexes
 from questwell.recipes.corpus.recall import RecallReport, evaluate_index
 from questwell.recipes.corpus.update import UpdateReport, update_index
@@ -46,6 +47,9 @@ def index(
     prune: Annotated[
         bool, typer.Option("--prune", help="Delete those that cannot be opened: unfinished, or of another version.")
     ] = False,
+    to: Annotated[
+        str | None, typer.Option("--to", help="Put the passages into a search server too: opensearch:URL/INDEX.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     config_file: ConfigFile = None,
     **given: object,
@@ -61,6 +65,11 @@ def index(
         with index_progress(config.corpus) as on_progress:
             changed = update_index(config, upsert, delete, on_progress)
         _print_update(changed, config, json=json)
+        return
+    if to is not None:
+        with index_progress(config.corpus) as on_progress:
+            name, passages = fill(config, to, on_progress)
+        screen.out().print(f"Filled {visible(name)}: {passages:,} passages", soft_wrap=True)
         return
     if evaluate is not None:
         with index_progress(config.corpus) as on_progress:
@@ -125,7 +134,7 @@ def _print_update(report: UpdateReport, config: recipe.IndexConfig, *, json: boo
     else:
         console.print(
             f"Snapshot: {report.snapshot}, before {report.snapshot_before}. A run that searched the index as it was "
-            "cannot go on with it; a server has to be started again to see the change",
+            "cannot go on with it; a server takes the change up by itself",
             soft_wrap=True,
         )
     for embedder, passages in report.lagging.items():

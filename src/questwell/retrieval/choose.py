@@ -2,6 +2,7 @@
 
 http://HOST:8000       a server that speaks Search-R1's POST /retrieve: questwell serve, the original, others
 mcp:URL                the search tool of an MCP server, as in mcp:http://127.0.0.1:8000/mcp
+opensearch:URL/INDEX   an index of OpenSearch or Elasticsearch
 google                 Google through serper.dev; tavily; brave. google@URL goes to another address of the same API
 searxng:URL            a SearXNG instance
 """
@@ -14,11 +15,12 @@ from questwell.errors import ConfigError
 from questwell.retrieval.remote.calling import CallOptions
 from questwell.retrieval.remote.engines import Brave, Engine, SearXNG, Serper, Tavily
 from questwell.retrieval.remote.mcp_client import McpRetriever
-from questwell.retrieval.remote.remote import KEY_VARIABLE, RemoteRetriever, base_url
+from questwell.retrieval.remote.opensearch import OpenSearchRetriever
+from questwell.retrieval.remote.remote import KEY_VARIABLE, SCHEMES, RemoteRetriever, base_url
 from questwell.retrieval.remote.web import WebOptions, WebRetriever
 from questwell.retrieval.retriever import Retriever
 
-FORMS = "http://HOST:8000, mcp:URL, google, tavily, brave or searxng:URL"
+FORMS = "http://HOST:8000, mcp:URL, opensearch:URL/INDEX, google, tavily, brave or searxng:URL"
 SEARXNG_URLS = ("SEARXNG_URL", "SEARXNG_BASE_URL", "SEARXNG_API_BASE", "SEARXNG_HOST", "SEARX_HOST")
 """Environment variables that users keep the address of their instance in."""
 ENGINES: dict[str, type[Serper] | type[Tavily] | type[Brave]] = {
@@ -47,7 +49,7 @@ def check_spec(spec: str) -> None:
         ConfigError: it has none.
     """
     name = spec.partition("@")[0]
-    if name not in ENGINES and spec.partition(":")[0] not in ("http", "https", "mcp", "searxng"):
+    if name not in ENGINES and spec.partition(":")[0] not in ("http", "https", "mcp", "searxng", "opensearch"):
         raise ConfigError(f"cannot tell which retriever {spec!r} is; name one of: {FORMS}")
 
 
@@ -64,6 +66,8 @@ def open_retriever(spec: str, options: RetrieverOptions | None = None) -> Retrie
     name, colon, rest = spec.partition(":")
     if name == "mcp" and colon:
         return McpRetriever(rest, options.calls, price_usd=options.price_usd, key=retriever_key())
+    if name == "opensearch" and colon:
+        return OpenSearchRetriever(rest, options.calls, retriever_key())
     if name == "searxng":
         return WebRetriever(SearXNG(_searxng_url(rest)), None, options.web)
     name, at, url = spec.partition("@")
@@ -95,7 +99,8 @@ def retriever_key() -> str | None:
         ConfigError: it holds what no key has.
     """
     value = os.environ.get(KEY_VARIABLE, "").strip() or None
-    if value is not None and (not (value.isascii() and value.isprintable()) or " " in value):
+    bare = value.partition(" ")[2] if value is not None and value.startswith(SCHEMES) else value
+    if bare is not None and (not (bare.isascii() and bare.isprintable()) or " " in bare):
         raise ConfigError(f"{KEY_VARIABLE} holds a line break or other stray characters; copy the key again")
     return value
 

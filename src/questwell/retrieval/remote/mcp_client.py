@@ -23,7 +23,7 @@ from questwell.errors import (
 from questwell.http.retrying import Failure, Server, TryFailedError, retry_after_s, retrying
 from questwell.retrieval.extras import optional
 from questwell.retrieval.remote.calling import PASSING, CallOptions
-from questwell.retrieval.remote.remote import KEY_VARIABLE, base_url, bearer, searchable, shown
+from questwell.retrieval.remote.remote import KEY_VARIABLE, authorization, base_url, searchable, shown
 from questwell.retrieval.remote.wire import read_hits
 from questwell.retrieval.retriever import Found
 from questwell.text.unicode import without_surrogates
@@ -201,7 +201,7 @@ class _Connection:
         hooks: dict[str, list[Any]] = {"response": [self._seen]}
         try:
             async with (
-                httpx2.AsyncClient(headers=bearer(self._key), timeout=timeout, event_hooks=hooks) as http,
+                httpx2.AsyncClient(headers=authorization(self._key), timeout=timeout, event_hooks=hooks) as http,
                 Client(streamable_http_client(self._url, http_client=http)) as client,
             ):
                 tool = search_tool(self._name, (await client.list_tools()).tools)

@@ -1,5 +1,6 @@
 """`RemoteRetriever`: any server that speaks Search-R1's `POST /retrieve`; ours and the original."""
 
+import base64
 import json
 from collections.abc import Sequence
 from typing import Any, cast
@@ -51,7 +52,7 @@ class RemoteRetriever:
         self._whole = whole
         self._caller = Caller(
             f"retriever at {shown(self._url)}",
-            bearer(key),
+            authorization(key),
             key,
             options,
             read_error=unauthorized,
@@ -69,7 +70,7 @@ class RemoteRetriever:
         base = base_url(url)
         try:
             with httpx2.stream(
-                "GET", at_route(base, "healthz"), headers=bearer(key), timeout=options.connect_timeout_s
+                "GET", at_route(base, "healthz"), headers=authorization(key), timeout=options.connect_timeout_s
             ) as reply:
                 body = b""
                 for piece in reply.iter_raw(_HEALTH_BYTES):
@@ -167,9 +168,18 @@ class RemoteRetriever:
         await self._caller.aclose()
 
 
-def bearer(key: str | None) -> dict[str, str]:
-    """The header that carries a key."""
-    return {"authorization": f"Bearer {key}"} if key else {}
+SCHEMES = ("Bearer ", "Basic ", "ApiKey ", "Token ")
+
+
+def authorization(key: str | None) -> dict[str, str]:
+    """The header that carries a key: as it stands with its scheme, USER:PASSWORD as Basic, else as a bearer token."""
+    if not key:
+        return {}
+    if key.startswith(SCHEMES):
+        return {"authorization": key}
+    if ":" in key:
+        return {"authorization": f"Basic {base64.b64encode(key.encode()).decode()}"}
+    return {"authorization": f"Bearer {key}"}
 
 
 def unauthorized(status: int, body: object) -> Failure[RetrievalError] | None:

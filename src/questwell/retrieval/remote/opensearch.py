@@ -1,0 +1,201 @@
+"""`OpenSearchRetriever`: an index of OpenSearch or Elasticsearch, searched by BM25 and filled from a corpus.
+
+Through OpenSearch's own client (extra `opensearch`), which Elasticsearch 7 and 8 answer too. Indexes that others have
+filled are read as `wire.read_passage` reads documents.
+"""
+
+import asyncio
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from typing import Any, TypeVar, cast
+
+import httpx2
+
+from questwell.errors import (
+    ConfigError,
+    MalformedHits,
+    RetrievalError,
+    RetrievalRefused,
+    RetrievalTimeout,
+    RetrievalUnavailable,
+)
+from questwell.http.retrying import Failure, Server, TryFailedError, retrying
+from questwell.retrieval.extras import optional
+from questwell.retrieval.remote.calling import PASSING, CallOptions, said
+from questwell.retrieval.remote.remote import KEY_VARIABLE, authorization, base_url, searchable, shown
+from questwell.retrieval.remote.wire import ranked, read_passage
+from questwell.retrieval.retriever import Filter
+from questwell.text.unicode import without_surrogates
+from questwell.types.corpus import Hit, Passage
+
+TITLE_WEIGHT = 0.5
+"""As of the lexical index."""
+AT_ONCE = 500
+"""Passages sent together."""
+FACETS = "questwell_facets"
+"""Field of metadata, each pair as `key=value`; filters ask for it."""
+_QUERY_CHARS = 4_000
+"""More words than these make more clauses than a server takes."""
+_T = TypeVar("_T")
+_KEYWORD, _STORED = {"type": "keyword"}, {"type": "keyword", "index": False, "doc_values": False}
+MAPPING: dict[str, Any] = {
+    "mappings": {
+        "dynamic": False,
+        "properties": {
+            "id": _KEYWORD,
+            "document_id": _KEYWORD,
+            "title": {"type": "text"},
+            "text": {"type": "text"},
+            FACETS: _KEYWORD,
+            "licence": _STORED,
+        },
+    }
+}
+
+
+class OpenSearchRetriever:
+    """One index. Implements `Retriever`, `BatchRetriever` and `FilteringRetriever`."""
+
+    def __init__(self, spec: str, options: CallOptions | None = None, key: str | None = None) -> None:
+        """The index that `spec` names: URL/INDEX.
+
+        Raises:
+            ConfigError: `spec` is no address with an index, or the extra `opensearch` is not installed.
+        """
+        url, _, index = base_url(spec).partition("?")[0].rpartition("/")
+        if not index or not httpx2.URL(url).host:
+            raise ConfigError(f"opensearch:{spec}: name an index: opensearch:http://HOST:9200/INDEX")
+        library = optional("opensearchpy", "opensearch")
+        self._options = options or CallOptions()
+        self._errors = library.exceptions
+        self._helpers = library.helpers
+        self._index = index
+        self._url = url
+        self._closed = False
+        self._server = Server(self.name, key)
+        headers = {**authorization(key), "user-agent": "questwell"}
+        self._client: Any = library.OpenSearch(
+            hosts=[url], headers=headers, timeout=self._options.timeout_s, max_retries=0, retry_on_timeout=False
+        )
+
+    @property
+    def name(self) -> str:
+        """The address; its index has no snapshot that it would tell."""
+        return f"opensearch:{shown(self._url).rstrip('/')}/{self._index}"
+
+    async def search(self, query: str, k: int) -> tuple[Hit, ...]:
+        """As `Retriever.search`."""
+        return (await self.search_where([query], k, {}))[0]
+
+    async def search_many(self, queries: Sequence[str], k: int) -> list[tuple[Hit, ...]]:
+        """The hits of each query, in one call."""
+        return await self.search_where(queries, k, {})
+
+    async def search_where(self, queries: Sequence[str], k: int, where: Filter) -> list[tuple[Hit, ...]]:
+        """The same among the passages with this metadata, in an index that `fill` has filled."""
+        asked = [without_surrogates(query)[:_QUERY_CHARS] for query in queries if k > 0 and searchable(query)]
+        if not asked:
+            return [() for _ in queries]
+        lines = [line for query in asked for line in ({"index": self._index}, _body(query, k, where))]
+        reply = await self._call(lambda: self._client.msearch(body=lines))
+        replies = cast(dict[str, Any], reply).get("responses") if isinstance(reply, dict) else None
+        if not isinstance(replies, list) or len(cast(list[Any], replies)) != len(asked):
+            raise MalformedHits(f"{self.name}: it gave no list of {len(asked)} results")
+        found = iter([self._hits(one, k) for one in cast(list[Any], replies)])
+        return [next(found) if searchable(query) else () for query in queries]
+
+    async def fill(self, passages: Iterable[Passage], progress: Callable[[int], None] = lambda sent: None) -> int:
+        """Put passages into the index, made if it is not there; one with the same id is replaced. Their number.
+
+        Raises:
+            RetrievalError: as of a search; what was sent before stays.
+        """
+        there = await self._call(lambda: self._client.indices.exists(index=self._index))
+        if not there:
+            await self._call(lambda: self._client.indices.create(index=self._index, body=MAPPING))
+        sent = 0
+        for batch in _batches(passages):
+            actions = [{"_index": self._index, "_id": passage.id, "_source": _source(passage)} for passage in batch]
+            await self._call(lambda actions=actions: self._helpers.bulk(self._client, actions, max_retries=0))
+            sent += len(batch)
+            progress(sent)
+        await self._call(lambda: self._client.indices.refresh(index=self._index))
+        return sent
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        self._closed = True
+        await asyncio.to_thread(self._client.close)
+
+    def _hits(self, reply: Any, k: int) -> tuple[Hit, ...]:  # noqa: ANN401  of a server
+        fields = cast(dict[str, Any], reply) if isinstance(reply, dict) else {}
+        if isinstance(status := fields.get("status"), int) and "error" in fields:
+            kind = RetrievalUnavailable if status in PASSING or status >= 500 else RetrievalRefused
+            raise kind(f"{self.name}: status {status}: {said(fields)}")
+        found = fields.get("hits")
+        listed: Any = cast(dict[str, Any], found).get("hits") if isinstance(found, dict) else None
+        if not isinstance(listed, list):
+            raise MalformedHits(f"{self.name}: a reply without hits")
+        return ranked(map(_scored, cast(list[Any], listed)), k)
+
+    async def _call(self, call: Callable[[], _T]) -> _T:
+        async def attempt() -> _T:
+            try:
+                return await asyncio.to_thread(call)
+            except self._errors.OpenSearchException as error:
+                raise TryFailedError(self._failure(error)) from error
+
+        return await retrying(attempt, self._server, self._options, lambda: self._closed)
+
+    def _failure(self, error: Any) -> Failure[RetrievalError]:  # noqa: ANN401  of the library
+        """The one place where a failure of the client becomes ours."""
+        status, told = getattr(error, "status_code", None), " ".join(str(error).split())[:200]
+        if isinstance(error, self._errors.ConnectionTimeout):
+            return Failure(RetrievalTimeout, f"no answer within {self._options.timeout_s:g} s", "try again later", True)
+        if isinstance(error, self._errors.ConnectionError):
+            return Failure(RetrievalUnavailable, f"no connection ({told})", "check that the server runs", True)
+        if status in (401, 403):
+            advice = f"set {KEY_VARIABLE} to USER:PASSWORD, or to 'ApiKey KEY'"
+            return Failure(RetrievalRefused, f"status {status}: {told}", advice, False)
+        if isinstance(status, int) and (status in PASSING or status >= 500):
+            return Failure(RetrievalUnavailable, f"status {status}: {told}", "try again later", True)
+        if status == 404:
+            advice = f"fill it: questwell index CORPUS --to {self.name}"
+            return Failure(RetrievalRefused, f"there is no index {self._index!r}", advice, False)
+        return Failure(RetrievalRefused, f"{type(error).__name__}: {told}", "check the address and the index", False)
+
+
+def _body(query: str, k: int, where: Filter) -> dict[str, Any]:
+    """BM25 over title and text; no syntax of the query counts. Equal scores by id, so that the order is total."""
+    match: dict[str, Any] = {
+        "multi_match": {"query": query, "fields": [f"title^{TITLE_WEIGHT}", "text", "contents"], "type": "most_fields"}
+    }
+    among = [
+        {"terms": {FACETS: [f"{key}={one}" for one in ([value] if isinstance(value, str) else value)]}}
+        for key, value in where.items()
+    ]
+    return {
+        "size": k,
+        "query": {"bool": {"must": [match], "filter": among}},
+        "sort": ["_score", {"id": {"order": "asc", "unmapped_type": "keyword"}}],
+        "track_scores": True,
+    }
+
+
+def _scored(hit: Any) -> tuple[float, Passage]:  # noqa: ANN401  of a server
+    fields = cast(dict[str, Any], hit) if isinstance(hit, dict) else {}
+    identifier, score, source = (fields.get(key) for key in ("_id", "_score", "_source"))
+    if not (isinstance(identifier, str) and isinstance(score, int | float) and isinstance(source, dict)):
+        raise MalformedHits("a hit without id, score and source")
+    return float(score), read_passage({"id": identifier, **cast(dict[str, Any], source)})
+
+
+def _source(passage: Passage) -> dict[str, Any]:
+    return asdict(passage) | {FACETS: [f"{key}={value}" for key, value in passage.metadata]}
+
+
+def _batches(passages: Iterable[Passage]) -> Iterable[list[Passage]]:
+    waiting = iter(passages)
+    while batch := list(itertools.islice(waiting, AT_ONCE)):
+        yield batch
