@@ -21,8 +21,8 @@ class SearchConfig(IndexConfig):
     """Which corpus, and what its agents search."""
 
     retriever: str = "lexical"
-    """What is searched: lexical, hybrid, dense (the corpus), http://HOST, mcp:URL, opensearch:URL/INDEX, google, tavily,
-    brave, searxng."""
+    """What is searched: lexical, hybrid, dense (the corpus), http://HOST, mcp:URL, opensearch:URL/INDEX, google,
+    tavily, brave, searxng."""
     page_text: bool = False
     """From the web, take the fitting part of each page instead of the engine's snippet (extra web)."""
     block: Annotated[tuple[str, ...], BeforeValidator(_domains)] = ()
