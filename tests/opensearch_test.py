@@ -9,7 +9,9 @@ import socket
 import threading
 
 import pytest
+from typer.testing import CliRunner
 
+from questwell.cli.app import app
 from questwell.errors import ConfigError, MalformedHits, RetrievalRefused, RetrievalTimeout, RetrievalUnavailable
 from questwell.retrieval.choose import open_retriever, retriever_key
 from questwell.retrieval.conftest import QUICK
@@ -223,16 +225,13 @@ async def test_a_server_that_hangs():
         await opened.aclose()
 
 
-def test_the_command_fills_a_server(cluster, corpus, index, monkeypatch):
-    from typer.testing import CliRunner
-
-    from questwell.cli.app import app
-
+def test_the_command_fills_a_server(cluster, tmp_path, monkeypatch):
     monkeypatch.delenv("QUESTWELL_RETRIEVER_KEY", raising=False)
-    flags = ["--index", str(corpus.parent / "index"), "--to", f"opensearch:{cluster.spec}"]
-    done = CliRunner().invoke(app, ["index", str(corpus), *flags])
+    corpus = tmp_path / "c.jsonl"
+    corpus.write_text("".join(json.dumps({"id": f"d{n}", "title": "T", "text": f"tea {n}"}) + "\n" for n in range(7)))
+    flags = ["index", str(corpus), "--index", str(tmp_path / "index"), "--to"]
+    done = CliRunner().invoke(app, [*flags, f"opensearch:{cluster.spec}"])
     assert done.exit_code == 0, done.output
-    assert f"{len(index)} passages" in done.output
-    assert len(cluster.indices["passages"]) == len(index)
-    refused = CliRunner().invoke(app, ["index", str(corpus), "--index", flags[1], "--to", "qdrant:http://x/y"])
-    assert refused.exit_code != 0
+    assert "7 passages" in done.output
+    assert len(cluster.indices["passages"]) == 7
+    assert CliRunner().invoke(app, [*flags, "qdrant:http://x/y"]).exit_code != 0
