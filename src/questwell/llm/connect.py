@@ -5,6 +5,7 @@ local-small               the embedded model qwen2.5-coder-0.5b (0.5 GB, fetched
 path/to/model.gguf        any GGUF file, served in this process
 path/to/folder            a Hugging Face folder, such as a checkpoint of train, run in this process (extra train)
 openai:MODEL              MODEL at OPENAI_BASE_URL, or at api.openai.com where that is not set
+mock                      a script that plays every role on any corpus, for trials (`llm/gallery`)
 MODEL@BASE_URL            MODEL at any OpenAI-compatible endpoint, as in Qwen/Qwen3-8B@http://gpu1:8000/v1
 """
 
@@ -17,6 +18,8 @@ from questwell.llm.adapting import Manners
 from questwell.llm.client import LLM
 from questwell.llm.endpoint import shown
 from questwell.llm.folder import FolderLLM
+from questwell.llm.gallery.mock import NAME as MOCK
+from questwell.llm.gallery.mock import MockLLM
 from questwell.llm.keys import OPENAI_URL, endpoint_of, key_for, key_variable
 from questwell.llm.limiter import Limiter
 from questwell.llm.local import LocalLLM, LocalOptions
@@ -84,6 +87,8 @@ class Connector:
         return made
 
     def _connect(self, spec: str, options: ConnectOptions) -> LLM:
+        if spec == MOCK:
+            return MockLLM()
         if spec in EMBEDDED:
             return LocalLLM(EMBEDDED[spec], options=options.local)
         is_endpoint = spec.startswith("openai:") or "@http://" in spec or "@https://" in spec

@@ -150,13 +150,15 @@ class OpenAIClient:
                 continue
             except LLMError as error:
                 final = not isinstance(error, LLMRefused) or isinstance(error, LLMFiltered)
-                if refusal.status == PROXY_GAVE_UP and self.manners.learn_by_itself("stream"):
+                if refusal.status == PROXY_GAVE_UP and not body.get("stream"):
+                    self.manners.learn_by_itself("stream")
                     continue
                 if final or not self.manners.learn(body, refusal.text, refusal.param, known):
                     raise
                 continue
             reply = answered.result
-            if is_struck(reply, body) and self.manners.learn_by_itself("omit stop"):
+            if is_struck(reply, body):  # the next body has no stop, also where another call has learnt it
+                self.manners.learn_by_itself("omit stop")
                 spent.add(reply.usage)
                 continue
             if self._is_overflow(reply, body):

@@ -1,0 +1,125 @@
+"""The gallery: each family of endpoints plays a whole game, an evaluation and a judge, as a plain endpoint does."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from questwell.llm.gallery import FAMILIES, Family, MockLLM, serving
+from questwell.recipes.evaluate import loop as evaluating
+from questwell.recipes.evaluate.config import EvalConfig
+from questwell.recipes.evaluate.setup import open_eval_setup
+from questwell.recipes.generate import loop as generating
+from questwell.recipes.generate.config import Config
+from questwell.recipes.generate.setup import open_setup
+from questwell.recipes.runs.config import resolve
+from questwell.store.reader import RunReader
+from questwell.types.game import Accepted
+
+PEOPLE = ("Ada Brook", "Bela Marsh", "Cora Fenn", "Dora Holt", "Elsa Wynn", "Fred Lowe", "Gita Rao", "Hugo Lind")
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Passages that name each other, each with a year, a number and a place."""
+    path = tmp_path_factory.mktemp("gallery") / "corpus.jsonl"
+    rows = [
+        {
+            "id": f"p{at}",
+            "title": name,
+            "text": f"{name} was an engineer who built the docks of Port {name.split()[1]} in the year {1801 + 13 * at}"
+            f". The pier that she drew is {40 + at} metres long, and was ended by her friend {PEOPLE[(at + 3) % 8]}.",
+        }
+        for at, name in enumerate(PEOPLE)
+    ]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    return path
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUESTWELL_HOME", str(tmp_path / "home"))
+
+
+async def items(corpus: Path, out: Path, llm: str, **values: object) -> list[tuple[str, str]]:
+    """Question and answer of each item of a game."""
+    given = {
+        "corpus": str(corpus),
+        "llm": llm,
+        "seeds": 3,
+        "steps": "2..2",
+        "attempts": 2,
+        "seed_words": 5,
+        "concurrency": 2,
+    }
+    config = resolve(Config, given, values)
+    setup = open_setup(config)
+    try:
+        await generating.generate(config, out, setup)
+    finally:
+        await setup.aclose()
+    with RunReader(out) as run:
+        played = [run.outcome(play.index) for play in run.plays()]
+    return [
+        (one.rounds[-1].proposal.question, one.rounds[-1].proposal.answer)
+        for one in played
+        if isinstance(one, Accepted)
+    ]
+
+
+@pytest.fixture(scope="module")
+def plain() -> dict[str, list[tuple[str, str]]]:
+    return {}
+
+
+@pytest.mark.parametrize("protocol", ["tags", "functions"])
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+async def test_a_whole_game_gives_the_same_items_as_with_a_plain_endpoint(
+    family: Family, protocol: str, corpus: Path, tmp_path: Path, plain: dict[str, list[tuple[str, str]]]
+) -> None:
+    async with serving(family) as served:
+        found = await items(
+            corpus, tmp_path / "run", f"gpt-x@{served.base_url}", protocol=protocol, gates="closed-book,evidence"
+        )
+    if protocol not in plain:
+        plain[protocol] = await items(
+            corpus, tmp_path / "mock", "mock", protocol=protocol, gates="closed-book,evidence"
+        )
+    assert len(found) == 3
+    assert found == plain[protocol]
+    assert served.refusals <= 8, "it adapts once, and not at every call"
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+async def test_an_evaluation_and_its_judge(family: Family, corpus: Path, tmp_path: Path) -> None:
+    question = 'Look up "Ada Brook", then "Cora Fenn": in what the last of these finds, '
+    question += 'which date comes right after the words "{}"?'
+    rows = [
+        {"question": question.format("of Port Fenn in the year"), "answer": "1827"},
+        {"question": question.format("of Port Brook in the year"), "answer": "the year 1801 or so"},
+    ]
+    path = tmp_path / "q.jsonl"
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    async with serving(family) as served:
+        llm = f"gpt-x@{served.base_url}"
+        given = {"corpus": str(corpus), "llm": llm, "judge": llm, "benchmarks": f"plain={path}"}
+        config = resolve(EvalConfig, given)
+        setup = open_eval_setup(config)
+        try:
+            await evaluating.evaluate(config, evaluating.questions_of(config), tmp_path / "run", setup)
+        finally:
+            await setup.aclose()
+    with RunReader(tmp_path / "run") as run:
+        trials = [(trial.stop.value, trial.answer, trial.searches) for trial in run.trials()]
+        labels = [score.judgement.label.value for score in run.scores(0)]
+    assert trials == [("finished", "1827", 2), ("finished", "1801", 2)]
+    assert labels == ["right", "wrong"]
+
+
+async def test_the_mock_says_what_it_is() -> None:
+    assert MockLLM().name == "mock"
+
+
+def test_each_family_has_a_source() -> None:
+    assert all(family.source for family in FAMILIES)
+    assert len({family.name for family in FAMILIES}) == len(FAMILIES)
