@@ -258,3 +258,31 @@ async def test_a_page_that_hangs_the_parser_or_eats_memory_is_given_up_and_the_n
         assert await small.text(b"<html><body>" + b"<p>x<b>y</b>" * 900_000, "") == ""
     assert "Lisitsyn" in await small.text(good, "")
     await small.aclose()
+
+
+async def test_a_result_is_opened_page_by_page_and_searched_inside(api, opened):
+    web = opened("google", page=here(api))  # snippets, until a page is opened
+    rows = [(f"{api.url}/page", "Tula", "a snippet")]
+    long = [f"<p>{f'Sentence {n} of this page talks of item {n} and goes on. ' * 6}</p>" for n in range(40)]
+
+    def answer(asked):
+        if asked.path == "/gone":
+            return Answer(404)
+        if asked.path == "/key":
+            return Answer(302, b"", {"location": "https://hf-mirror.com/datasets/hotpotqa"})
+        return Answer(200, page([*long, FACT]), HTML["headers"])
+
+    api.sends(serper(rows=rows)).does(answer)
+    (hit,) = await web.search("samovar", 1)
+    first = await web.read_page(hit.passage.document_id, 1)
+    pages = [first, *[await web.read_page(hit.passage.document_id, number) for number in range(2, first.pages + 1)]]
+    assert first.pages > 1
+    assert sum("Lisitsyn" in passage.text for page in pages for passage in page.passages) == 1
+    assert [asked.path for asked in api.asked] == ["/search", "/page"]  # fetched once
+    found = await web.find_in(hit.passage.document_id, "Lisitsyn brothers", 3)
+    assert "Lisitsyn brothers" in found[0].passage.text
+    assert {one.passage.document_id for one in found} == {hit.passage.document_id}
+    assert await web.find_in(hit.passage.document_id, "zebra", 3) == ()
+    for path in ("/gone", "/key"):
+        assert await web.read_page(f"{api.url}{path}", 1) is None
+        assert await web.find_in(f"{api.url}{path}", "x", 1) is None

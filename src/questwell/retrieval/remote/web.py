@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from questwell.assets.cache import home
+from questwell.errors import ConfigError, RetrievalRefused
 from questwell.retrieval.corpora.documents import Document
 from questwell.retrieval.corpora.passages import passages_of
 from questwell.retrieval.index.analysis import Analyzer, Terms
@@ -19,7 +20,7 @@ from questwell.retrieval.remote.pages import PageBlockedError, PageOptions, Page
 from questwell.retrieval.remote.remote import searchable
 from questwell.retrieval.remote.webcache import WebCache
 from questwell.retrieval.remote.wire import ranked, stable_id
-from questwell.retrieval.retriever import Found
+from questwell.retrieval.retriever import DocumentPage, Found, page_of
 from questwell.text.unicode import without_surrogates
 from questwell.types.corpus import Hit, Passage
 
@@ -65,6 +66,7 @@ class WebRetriever:
         self._options = options or WebOptions()
         self._blocked = BlockList(self._options.block)
         self._pages = Pages(self._options.page, self._blocked.blocks) if self._options.pages else None
+        self._reading = self._pages  # also made when the first document is opened
         self._terms = Terms(Analyzer.MULTI)
         days = self._options.cache_days
         self._cache = WebCache(self._options.cache or home() / "web.sqlite", days) if days > 0 else None
@@ -100,14 +102,38 @@ class WebRetriever:
         hits = ranked(((1 / place, passage) for place, passage in shown), k)
         return Found(hits, price if fresh else 0.0)
 
+    async def read_page(self, identifier: str, page: int) -> DocumentPage | None:
+        """As `DocumentReader.read_page`: part of the text of the web page at this address."""
+        return page_of(await self._document(identifier), page)
+
+    async def find_in(self, identifier: str, query: str, k: int) -> tuple[Hit, ...] | None:
+        """As `DocumentReader.find_in`: the parts that hold most of the query's terms."""
+        passages = await self._document(identifier)
+        wanted = set(self._terms.of(query))
+        scored = [(float(len(wanted.intersection(self._terms.of(one.text)))), one) for one in passages]
+        return ranked(((score, one) for score, one in scored if score), k) if passages else None
+
+    async def _document(self, url: str) -> list[Passage]:
+        """The text of a page in passages; none where it cannot be had or must not be shown."""
+        if self._reading is None:
+            try:
+                self._reading = Pages(self._options.page, self._blocked.blocks)
+            except ConfigError as error:
+                raise RetrievalRefused(str(error)) from error
+        try:
+            text = await self._page_text(self._reading, url)
+        except PageBlockedError:
+            return []
+        return list(passages_of(Document(url, "", text)))
+
     async def aclose(self) -> None:
         """Close connections and cache."""
         for task in self._in_flight.values():
             task.cancel()
         await asyncio.gather(*self._in_flight.values(), return_exceptions=True)
         await self._caller.aclose()
-        if self._pages is not None:
-            await self._pages.aclose()
+        if self._reading is not None:
+            await self._reading.aclose()
         if self._cache is not None:
             self._cache.close()
 
