@@ -60,7 +60,7 @@ _UNKNOWN = frozenset(
 _TAGGED = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 _LONGEST = 100
 MOST_LISTED = 8
-"""Answers that a reader may list, a count."""
+"""Largest number of answers that a reader may list."""
 
 
 @dataclass(frozen=True, slots=True)

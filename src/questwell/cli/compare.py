@@ -14,7 +14,10 @@ from questwell.recipes.reports.scores import Versus, compare_runs
 
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN RUN...", help="Folders of runs of evaluate.")],
-    metric: Annotated[str, typer.Option("--metric", help="em, f1, searches, or the name of a judge.")] = "em",
+    metric: Annotated[
+        str,
+        typer.Option("--metric", help="What to compare: What to compare: em, f1, searches, or the name of a judge."),
+    ] = "em",
     json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Test each two evaluations on the same questions: difference with interval, exact or permutation test."""

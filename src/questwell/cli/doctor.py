@@ -17,7 +17,8 @@ def doctor(
     corpus: Annotated[str | None, typer.Option(help="Fetch and index this corpus, and search it once.")] = None,
     llm: Annotated[str | None, typer.Option(help="Call this model once.")] = None,
     retriever: Annotated[
-        str | None, typer.Option(help="Search this once: http://HOST:8000, mcp:URL, google, tavily, brave, ...")
+        str | None,
+        typer.Option(help="Search this retriever once: http://HOST:8000, mcp:URL, google, tavily, brave, ..."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the checks as JSON.")] = False,
 ) -> None:

@@ -40,19 +40,22 @@ def evaluate(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the run.")] = None,
     resume: Resume = False,
     rescore: Annotated[
-        Path | None, typer.Option("--rescore", help="Judge the answers of this run again, by --judge; no rollouts.")
+        Path | None,
+        typer.Option("--rescore", help="Judge the answers of this finished run again with --judge; no new attempts."),
     ] = None,
     config_file: ConfigFile = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, metavar="N", help="Attempts of this invocation, at most.")
+        int | None, typer.Option("--limit", min=1, metavar="N", help="Most attempts in this invocation.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, call no model, end.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be done and exit, without calling a model.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON at the end.")] = False,
     **given: object,
 ) -> None:
     """Measure a model on benchmarks, through the same rollouts as the games: EM, F1 and a judge side by side.
 
-    Stop it at any time and go on with --resume.
+    You can stop it at any time and continue with --resume.
     """
     values = assemble("evaluate", given, config_file)
     on_progress = _Lines(screen.err())

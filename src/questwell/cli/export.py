@@ -12,8 +12,8 @@ from questwell.recipes.reports.items import Edited, Policy, ReviewedBy
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="Folder of the run; it may be going on.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="File to write; it appears whole or not at all.")],
+    run: Annotated[Path, typer.Argument(help="Folder of the run; it may still be running.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write; it is never left half written.")],
     reviewed: Annotated[
         ReviewedBy, typer.Option("--reviewed", help="Items to take: any, or only those that a person accepted.")
     ] = ReviewedBy.ANY,
@@ -21,7 +21,7 @@ def export(
         Edited, typer.Option("--edited", help="Edited items to take: rechecked ones, or all as they are.")
     ] = Edited.RECHECKED,
     format_: Annotated[
-        recipe.Format | None, typer.Option("--format", help="By default what the name of --out ends in.")
+        recipe.Format | None, typer.Option("--format", help="Format of the file; by default the ending of --out.")
     ] = None,
     traces: Annotated[
         Traces | None, typer.Option("--traces", help="Write trajectories instead, in this format (sts makes a folder).")

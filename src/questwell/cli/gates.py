@@ -19,16 +19,20 @@ _ALL = ",".join(gate.value for gate in Gate)
 
 def gates(
     run: Annotated[Path, typer.Argument(help="Folder of the run; it is only read, and may be going on.")],
-    names: Annotated[str, typer.Option("--gates", help=f"Which to ask: {_ALL}.", show_default=False)] = _ALL,
+    names: Annotated[
+        str, typer.Option("--gates", help=f"Gates to run, separated by commas: {_ALL}.", show_default=False)
+    ] = _ALL,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder in which the calls are kept; RUN/gates by default.")
+        Path | None, typer.Option("--out", "-o", help="Folder to keep the calls in; by default RUN/gates.")
     ] = None,
-    llm: Annotated[str | None, typer.Option(help="Model that reads and judges, if not those of the run.")] = None,
+    llm: Annotated[
+        str | None, typer.Option(help="Model that reads and judges; by default the run's own models.")
+    ] = None,
     rejected: Annotated[
-        bool, typer.Option("--rejected", help="Check the last questions of rejected plays too.")
+        bool, typer.Option("--rejected", help="Also check the last questions of rejected plays.")
     ] = False,
     any_index: Annotated[
-        bool, typer.Option("--any-index", help="Search the corpus as it is indexed today, though the run did not.")
+        bool, typer.Option("--any-index", help="Allow an index that has changed since the run.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
 ) -> None:

@@ -38,9 +38,11 @@ def generate(
     preset_name: Annotated[str | None, preset_flag(PRESETS)] = None,
     config_file: ConfigFile = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, metavar="N", help="Plays of this invocation, at most.")
+        int | None, typer.Option("--limit", min=1, metavar="N", help="Most plays in this invocation.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, call no model, end.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be done and exit, without calling a model.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the status as JSON at the end.")] = False,
     **given: object,
 ) -> None:

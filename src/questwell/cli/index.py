@@ -32,14 +32,17 @@ def index(
     source: Corpus = None,
     evaluate: Annotated[
         Path | None,
-        typer.Option("--evaluate", help="JSONL of questions with gold_doc_ids: print how much of them is found."),
+        typer.Option("--evaluate", help="JSONL of questions with gold_doc_ids: print the recall of their documents."),
     ] = None,
     upsert: Annotated[
         str | None,
-        typer.Option("--upsert", help="Documents, as --corpus: put each into the index, or in place of its id's."),
+        typer.Option(
+            "--upsert",
+            help="Documents, in the same forms as --corpus: add each to the index, or replace the one with its id.",
+        ),
     ] = None,
     delete: Annotated[
-        Path | None, typer.Option("--delete", help="File of document ids, one a line: delete them from the index.")
+        Path | None, typer.Option("--delete", help="File of document ids, one per line, to delete from the index.")
     ] = None,
     list_: Annotated[
         bool, typer.Option("--list", help="List the indexes in the cache folder, with their size.")

@@ -59,9 +59,11 @@ def selfplay(
     preset_name: Annotated[str | None, preset_flag(PRESETS)] = None,
     config_file: ConfigFile = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, metavar="N", help="Steps of this invocation, at most.")
+        int | None, typer.Option("--limit", min=1, metavar="N", help="Most steps in this invocation.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print verl's command and end (verl).")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the command that runs verl and exit (--engine verl).")
+    ] = False,
     engine: ENGINE = Engine.LOCAL,
     nodes: NODES = 1,
     gpus: GPUS = 8,

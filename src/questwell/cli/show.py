@@ -28,7 +28,7 @@ _LABEL_STYLE = {Label.RIGHT: "green", Label.WRONG: "red", Label.UNSCORED: "yello
 
 
 def show(
-    run: Annotated[Path, typer.Argument(help="Folder of the run; it may be going on.")],
+    run: Annotated[Path, typer.Argument(help="Folder of the run; it may still be running.")],
     item: Annotated[
         str | None,
         typer.Argument(help="s00007, 7, or first; of self-play a step (12) or a slot (12/3); of an evaluation q00007."),
@@ -36,7 +36,7 @@ def show(
     full: Annotated[bool, typer.Option("--full", help="With every thought, and the passages that were read.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
-    """Tell the story of an item, accepted or rejected; without ITEM, list them all."""
+    """Show how an item was made, accepted or rejected; without ITEM, list all of them."""
     if is_selfplay(run):
         show_run(run, item, json=json)
         return

@@ -23,22 +23,22 @@ _EVERY_S = 2.0
 
 
 def status(
-    run: Annotated[Path, typer.Argument(help="Folder of the run; it may be going on.")],
+    run: Annotated[Path, typer.Argument(help="Folder of the run; it may still be running.")],
     report: Annotated[
-        Path | None, typer.Option("--report", help="Folder for the paper's tables and pictures of this run.")
+        Path | None, typer.Option("--report", help="Write the paper's tables and charts of this run to this folder.")
     ] = None,
     others: Annotated[
         list[Path] | None, typer.Option("--with", help="Another run to put into the report; may be given again.")
     ] = None,
     label_llm: Annotated[
-        str | None, typer.Option("--label-llm", help="Model that labels traces and failures for the report.")
+        str | None, typer.Option("--label-llm", help="Model that labels attempts and failures in the report.")
     ] = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Show it again every two seconds while the run goes on.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
 ) -> None:
-    """Show the funnel, the intrinsic table by target and round, and what the run took; of an evaluation, its scores."""
+    """Show what became of the seeds, results by target and round, and the cost; of an evaluation, its scores."""
     if report is not None:
         import asyncio
 

@@ -34,14 +34,14 @@ _SHOWN = ("reward", "accuracy", "searches", "format_errors", "kl", "entropy")
 
 @config_flags(TrainConfig, _PANELS)
 def train(
-    source: Annotated[str | None, typer.Argument(metavar="DATA", help="As --data.")] = None,
+    source: Annotated[str | None, typer.Argument(metavar="DATA", help="Same as --data.")] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")] = Path("runs/train"),
     resume: Resume = False,
     config_file: ConfigFile = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, metavar="N", help="Steps of this invocation, at most.")
+        int | None, typer.Option("--limit", min=1, metavar="N", help="Most steps in this invocation.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would take, train nothing, end.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what the training would take and exit.")] = False,
     engine: ENGINE = Engine.LOCAL,
     nodes: NODES = 1,
     gpus: GPUS = 8,

@@ -18,10 +18,12 @@ class Engine(StrEnum):
     VERL = "verl"
 
 
-ENGINE = Annotated[Engine, typer.Option("--engine", help="Who trains: this process, or verl on a cluster.")]
-NODES = Annotated[int, typer.Option("--nodes", min=1, metavar="N", help="Machines (verl).")]
-GPUS = Annotated[int, typer.Option("--gpus", min=1, metavar="N", help="GPUs of each machine (verl).")]
-VERL = Annotated[list[str] | None, typer.Option("--verl", metavar="KEY=VALUE", help="A key of verl's own.")]
+ENGINE = Annotated[Engine, typer.Option("--engine", help="What trains: local (this process) or verl (on a cluster).")]
+NODES = Annotated[int, typer.Option("--nodes", min=1, metavar="N", help="Number of machines (verl).")]
+GPUS = Annotated[int, typer.Option("--gpus", min=1, metavar="N", help="GPUs per machine (verl).")]
+VERL = Annotated[
+    list[str] | None, typer.Option("--verl", metavar="KEY=VALUE", help="A setting of verl itself; may be given again.")
+]
 
 
 def run_by_verl(run: VerlRun, write: Callable[[], None], *, dry_run: bool) -> None:

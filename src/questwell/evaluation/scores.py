@@ -57,7 +57,7 @@ class JudgeScore:
     pass_at: Mapping[int, Estimate]
     """Pass@k by k, over the questions with at least k scored attempts."""
     right: int
-    """Attempts, a count; so are the next three."""
+    """Number of attempts; the next three are numbers of attempts too."""
     wrong: int
     unscored: int
     errored: int
@@ -75,9 +75,9 @@ class Summary:
     questions: int
     attempts: int
     errored: int
-    """Rollouts that failed, a count."""
+    """Number of rollouts that failed."""
     unanswered: int
-    """Rollouts that ended without an answer: wrong, a count."""
+    """Number of rollouts that ended without an answer; they count as wrong."""
     exact_match: Estimate
     """Over the questions with an attempt that did not error; `n` says how many."""
     f1: Estimate
@@ -149,7 +149,7 @@ class Agreement:
     kappa: float | None
     """Cohen's; None when both say the same of every answer, or without an answer."""
     only_first: int
-    """Answers that only the first calls right, a count."""
+    """Number of answers that only the first calls right."""
     only_second: int
 
 

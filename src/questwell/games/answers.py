@@ -23,9 +23,9 @@ class Position:
     """Where a source stands."""
 
     given: int = 0
-    """Answers given, a count."""
+    """Number of answers given."""
     looked: int = 0
-    """Entries of the list or passages that were looked at, a count."""
+    """Number of entries of the list or passages that were looked at."""
 
 
 class Answers(Protocol):

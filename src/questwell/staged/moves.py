@@ -80,10 +80,10 @@ class Moves:
 
     @property
     def calls(self) -> int:
-        """Model calls so far, a count."""
+        """Number of model calls so far."""
         return len(self.turns) - self.searches
 
     @property
     def searches(self) -> int:
-        """Searches so far, a count."""
+        """Number of searches so far."""
         return sum(turn.query is not None for turn in self.turns)

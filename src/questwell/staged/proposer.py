@@ -239,7 +239,7 @@ class StagedProposer:
         return False
 
     def _paths(self, seed: Seed, pool: dict[str, Passage], rng: random.Random) -> int:
-        """Different paths of the wanted length to an answer of the wanted type, a count."""
+        """Number of different paths of the wanted length to an answer of the wanted type."""
         found = chains(tuple(pool.values()), seed.target or 2, seed.answer_type, rng, seed.passage)
         return len({tuple(passage.id for passage in chain.passages) for chain in found})
 

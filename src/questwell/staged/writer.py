@@ -47,7 +47,7 @@ class Writer:
         return any(isinstance(step, str) for step in steps) or not (end is None or end.endswith("?"))
 
     def unknown(self, chain: Chain) -> int:
-        """Pieces of the chain not yet tried, a count."""
+        """Number of pieces of the chain not yet tried."""
         return sum(_step_key(link) not in self._steps for link in chain.links) + (
             _end_key(chain) not in self._questions
         )

@@ -86,7 +86,7 @@ class RunReader(SpendingReader):
         return [WaveSeed(_SEED.validate_python(self._unfolded(row[0])), row[1]) for row in rows]
 
     def drawn(self) -> int:
-        """Seeds drawn so far, a count: indices run from 0."""
+        """Number of seeds drawn so far; indices run from 0."""
         return self._value("SELECT count(*) FROM plays")
 
     def seed(self, index: int) -> Seed:

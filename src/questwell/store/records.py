@@ -171,7 +171,7 @@ class SearchUsage:
     """What searches took."""
 
     searches: int
-    """Answered ones, a count."""
+    """Number of answered ones."""
     cost_usd: float | None
     """None: not known, which is not 0."""
 

@@ -81,7 +81,7 @@ class RunStore:
 
     @property
     def commits(self) -> int:
-        """Transactions committed since it was opened, a count."""
+        """Number of transactions committed since it was opened."""
         return self._writer.commits
 
     async def begin(self, info: RunInfo) -> None:

@@ -67,7 +67,7 @@ class SpendingReader(Query):
         return {row[0]: _with_searches(Usage(*row[1:]), costs.get(row[0], 0.0)) for row in rows}
 
     def calls(self, kind: CallKind) -> int:
-        """Answered calls of a kind, a count."""
+        """Number of answered calls of a kind."""
         return self._value(f"SELECT coalesce(sum(calls), 0) FROM {self.call_source} WHERE kind = ?", kind)
 
     def failures(self) -> dict[str, int]:

@@ -34,7 +34,7 @@ class GroupCommit:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._broken: Exception | None = None
         self.commits = 0
-        """Made so far, a count."""
+        """Number made so far."""
         self._thread = threading.Thread(target=self._run, name="questwell-writer", daemon=True)
         self._thread.start()
 

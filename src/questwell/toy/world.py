@@ -34,7 +34,7 @@ class ToyQuestion:
 
     @property
     def hops(self) -> int:
-        """Searches needed, a count."""
+        """Number of searches needed."""
         return len(self.queries)
 
 

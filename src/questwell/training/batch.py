@@ -36,7 +36,7 @@ class Batch:
 
     @property
     def tokens(self) -> int:
-        """Tokens that are not padding, a count."""
+        """Number of tokens that are not padding."""
         return int(self.attention.sum())
 
     def __len__(self) -> int:

@@ -16,7 +16,7 @@ from questwell.types.episode import Sample
 Metrics = Mapping[str, float]
 
 MEANINGS: Mapping[str, str] = {
-    "step": "updates made, a count from 1",
+    "step": "number of updates made, from 1",
     "reward": "mean reward of the step's trajectories",
     "reward_std": "standard deviation of those rewards",
     "accuracy": "right answers among the trajectories that were judged, a fraction",
@@ -26,8 +26,8 @@ MEANINGS: Mapping[str, str] = {
     "response_tokens": "tokens a trajectory after the prompt, retrieved ones included, mean",
     "model_tokens": "tokens a trajectory that the model wrote, mean",
     "truncated": "trajectories cut at response_limit, a fraction",
-    "trajectories": "trajectories trained on, a count",
-    "dropped": "trajectories left out because a call failed or the judge gave no verdict, a count",
+    "trajectories": "number of trajectories trained on",
+    "dropped": "number of trajectories left out because a call failed or the judge gave no verdict",
     "flat_groups": "groups of more than one whose rewards are all equal, so that GRPO learns nothing, a fraction",
     "policy_loss": "clipped surrogate, mean over the model's tokens and the step's minibatches",
     "value_loss": "half the squared error of the critic, likewise",

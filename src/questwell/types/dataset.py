@@ -21,7 +21,7 @@ class AttemptSummary:
 
     label: Label
     searches: int
-    """Search steps, a count."""
+    """Number of search steps."""
     answer: str | None
 
 
@@ -36,7 +36,7 @@ class Item:
     answer_type: str
     target_steps: int | None
     difficulty: int
-    """Fewest search steps in a right attempt, a count."""
+    """Fewest search steps in a right attempt."""
     solve_rate: float
     """Right among scored attempts, a fraction in [0, 1]."""
     right: int

@@ -21,8 +21,8 @@ class Sample:
     correct: bool | None = None
     """Whether the answer was right; None when it has no answer to judge (a proposer's). Reported, not trained on."""
     searches: int = 0
-    """Search steps, a count. Reported, not trained on."""
+    """Number of search steps. Reported, not trained on."""
     format_errors: int = 0
-    """Messages without a move, a count. Reported, not trained on."""
+    """Number of messages without a move. Reported, not trained on."""
     finished: bool = True
     """The agent ended by itself within its budget. Reported, not trained on."""

@@ -195,13 +195,13 @@ class Verdict:
 
     outcome: Outcome
     right: int
-    """Attempts judged right, a count."""
+    """Number of attempts judged right."""
     scored: int
-    """Attempts judged right or wrong, a count; the rest say nothing about the question."""
+    """Number of attempts judged right or wrong; the rest say nothing about the question."""
     difficulty: int | None
-    """Fewest search steps in a right attempt, a count; None when none was right."""
+    """Fewest search steps in a right attempt; None when none was right."""
     skipped: int = 0
-    """Attempts that the exact early stop made unnecessary, a count."""
+    """Number of attempts that the exact early stop made unnecessary."""
     detail: str = ""
 
     @property

@@ -16,7 +16,7 @@ class AnswerSeed:
     """Position in the run, from 0."""
     answer: str
     hops: int
-    """n, the searches that the question should need, a count."""
+    """n, the number of searches that the question should need."""
     aliases: tuple[str, ...] = ()
     """Other spellings that count as the answer."""
     passage: Passage | None = None
@@ -107,7 +107,7 @@ class Episode:
     solver_rewards: tuple[float | None, ...]
     """One an attempt; None where the attempt errored or could not be scored."""
     discarded: int = 0
-    """Invalid proposals of this slot that were thrown away before this one (dynamic resampling), a count."""
+    """Number of invalid proposals of this slot that were thrown away before this one (dynamic resampling)."""
 
     @property
     def made(self) -> Problem | None:
@@ -121,12 +121,12 @@ class Episode:
 
     @property
     def scored(self) -> int:
-        """Attempts judged right or wrong, a count."""
+        """Number of attempts judged right or wrong."""
         return sum(reward is not None for reward in self.solver_rewards)
 
     @property
     def right(self) -> int:
-        """Attempts judged right, a count."""
+        """Number of attempts judged right."""
         return sum(attempt.judgement.label is Label.RIGHT for attempt in self.attempts)
 
     @property

@@ -123,7 +123,7 @@ class Trajectory:
 
     @property
     def searches(self) -> int:
-        """Search steps: executed searches, a count."""
+        """Number of search steps: searches that were executed."""
         return sum(turn.query is not None for turn in self.turns)
 
     @property

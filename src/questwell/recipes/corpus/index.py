@@ -44,27 +44,27 @@ class IndexConfig(RecipeConfig):
     corpus: Corpus
     """Corpus: factbook, foldoc, a file (JSON, CSV, TSV, parquet, arrow), a folder, "a/*.parquet", or hf:NAME."""
     index: Path | None = None
-    """Folder of its index; built on first use and kept. By default in the cache."""
+    """Folder of the corpus' index, built on first use and kept; by default in the cache."""
     analyzer: Analyzer = Analyzer.EN
-    """How text becomes terms: en (English stems), multi (any language)."""
+    """How text is split into search terms: en (English stems) or multi (any language)."""
     licence: str = ""
-    """Licence of the corpus, where its records state none; each item carries it."""
+    """Licence of the corpus, for records that state none; every item carries it."""
     skip_bad: bool = False
     """Skip malformed records of the corpus (they are counted and listed) instead of stopping."""
     duplicates: Duplicates = Duplicates.ERROR
-    """What happens when two documents have one id: error, or first (keep the first)."""
+    """What to do when two documents have the same id: error, or first (keep the first)."""
     id_field: str = ""
-    """Field of the corpus' records that holds the id; by default one of the usual names, else ids are made."""
+    """Field of a record that holds its id; by default one of the usual names, and ids are made where there is none."""
     title_field: str = ""
-    """Field that holds the title; by default one of the usual names."""
+    """Field of a record that holds its title; by default one of the usual names."""
     text_field: str = ""
-    """Field that holds the text; by default one of the usual names (contents, text, body, passage, ...)."""
+    """Field of a record that holds its text; by default one of the usual names (contents, text, body, passage, ...)."""
     retriever: str = "lexical"
     """How passages are found: lexical (BM25), hybrid (BM25, then vectors), dense (vectors alone); extra dense."""
     embedder: str = "minilm"
-    """What makes the vectors: minilm, wordllama (fast), openai:MODEL or MODEL@BASE_URL."""
+    """Embedding model for hybrid search: minilm, wordllama (fast), openai:MODEL or MODEL@BASE_URL."""
     dense_candidates: bool = False
-    """Find candidates by vectors too (usearch), for a corpus that says things in other words than its readers."""
+    """Find candidates by vectors too, not only by words (usearch); helps where questions use other words."""
     query_prefix: str | None = None
     """What is put before a query for the embedder; by default what the model's card says (e5, bge, Qwen3-Embedding)."""
     document_prefix: str | None = None
@@ -162,7 +162,7 @@ class IndexReport:
     passages: int
     documents: int
     skipped: int
-    """Malformed records, a count."""
+    """Number of malformed records."""
     snapshot: str
     built: bool
     """By this call; else it was there."""

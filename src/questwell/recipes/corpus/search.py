@@ -24,11 +24,11 @@ class SearchConfig(IndexConfig):
     """What is searched: lexical, hybrid, dense (the corpus), http://HOST, mcp:URL, opensearch:URL/INDEX, google,
     tavily, brave, searxng."""
     page_text: bool = False
-    """From the web, take the fitting part of each page instead of the engine's snippet (extra web)."""
+    """From web results, read the best matching part of each page instead of the engine's snippet (extra web)."""
     block: Annotated[tuple[str, ...], BeforeValidator(_domains)] = ()
-    """Web domains never to show, separated by commas, beside the benchmarks' own sites."""
+    """Web domains to block, separated by commas; the benchmarks' own sites are always blocked."""
     price_search: float | None = Field(default=None, ge=0)
-    """US dollars per thousand searches, where the retriever's price is not known or not the list price."""
+    """Price of 1,000 searches in US dollars, if the retriever's price is unknown or differs from the list price."""
 
     @field_validator("block")
     @classmethod

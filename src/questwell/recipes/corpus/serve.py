@@ -36,7 +36,7 @@ class ServeConfig(IndexConfig):
     workers: int | None = Field(default=None, ge=1, le=256)
     """Reader processes; as many as there are cores, 8 at most."""
     top_k: int = Field(default=3, ge=1, le=1000)
-    """Passages for a request that does not say how many."""
+    """Passages per query if the request does not say how many."""
     token: str = ""
     """Secret that callers must send (Authorization: Bearer TOKEN); required when other machines can reach the host.
     Also read from QUESTWELL_SERVE_TOKEN, which other users of this machine cannot see."""
@@ -49,9 +49,9 @@ class ServeConfig(IndexConfig):
     queue: int = Field(default=1024, ge=1)
     """Queries that may wait in a process; beyond that a request is refused (503, Retry-After)."""
     batch: int = Field(default=32, ge=1)
-    """Queries searched together, at most."""
+    """Most queries searched in one batch."""
     cache_mb: int = Field(default=256, ge=0)
-    """Megabytes of answers that a process keeps."""
+    """Size of each process' answer cache in megabytes."""
     connections: int = Field(default=1024, ge=1)
     """Connections open at once in a process; then idle ones are closed, and if none is idle the next one gets 503."""
 

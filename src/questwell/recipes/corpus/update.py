@@ -28,9 +28,9 @@ class UpdateReport:
     absent: int
     """To be removed, and not there."""
     skipped: int
-    """Malformed records among those given, a count."""
+    """Number of malformed records among those given."""
     passages: int
-    """Of the index as it is now, a count."""
+    """Number in the index as it is now."""
     documents: int
     """Of the index as it is now."""
     snapshot_before: str

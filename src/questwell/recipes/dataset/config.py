@@ -15,7 +15,7 @@ from questwell.types.game import AnswerType, Gate
 
 
 class Export(StrEnum):
-    """A layout beside the Hugging Face folder, which is always written."""
+    """A layout in addition to the Hugging Face folder, which is always written."""
 
     VERL = "verl"
     TRL = "trl"
@@ -34,35 +34,35 @@ class DatasetConfig(RecipeConfig):
     split: str = "train:80,dev:10,test:10"
     """Splits with their shares; items that share an evidence document stay in one."""
     seed: int = 0
-    """Fixes which items go to which split."""
+    """Random seed of the splits."""
     at_most: str | None = None
-    """Items that a split may hold, as in train:1000,test:200; drawn at random, by default all."""
+    """Most items per split, as in train:1000,test:200, drawn at random; by default all."""
     apart_from: Annotated[tuple[Path, ...], BeforeValidator(_parts)] = ()
     """Files of items, such as the test split of another dataset, with which no evidence may be shared."""
     difficulty: str | None = None
-    """Search steps that an item may need, as in 2..7; by default any."""
+    """Range of search steps, as in 2..7; by default any."""
     solve_rate: str | None = None
-    """Solve rates that an item may have, fractions, as in 0.2..0.8; by default any."""
+    """Range of solve rates, as in 0.2..0.8; by default any."""
     answer_types: Annotated[tuple[AnswerType, ...], BeforeValidator(_parts)] = ()
-    """Answer types to take, separated by commas; by default any."""
+    """Answer types to include, separated by commas; by default all."""
     gates: Annotated[tuple[Gate, ...], BeforeValidator(_parts)] = ()
-    """Gates that an item must have passed, separated by commas; by default none."""
+    """Gates an item must have passed, separated by commas; by default none."""
     reviewed: ReviewedBy = ReviewedBy.ANY
     """Which items to take by their reviews: any, or accepted (by a person). Rejected ones are always left out."""
     edited: Edited = Edited.RECHECKED
     """Which edited items to take: rechecked (tried again and accepted), or as-is."""
     near_duplicates: float = Field(default=0.7, ge=0, le=1)
-    """Similarity from which two questions with one answer are one; 0 removes exact duplicates only."""
+    """Similarity above which two questions with the same answer are duplicates; 0 removes exact duplicates only."""
     benchmarks: Annotated[tuple[str, ...], BeforeValidator(_parts)] = ()
     """Benchmarks to look for overlap with, as NAME=FILE, separated by commas."""
     ngram: int = Field(default=8, ge=3)
-    """Words in a row that a question must share with a benchmark's to be reported."""
+    """Number of consecutive words shared with a benchmark question that counts as overlap."""
     drop_overlaps: bool = False
-    """Leave out the items that overlap with a benchmark; by default they are only reported."""
+    """Leave out items that overlap with a benchmark; by default they are only reported."""
     exports: Annotated[tuple[Export, ...], BeforeValidator(_parts)] = tuple(Export)
     """Further layouts to write, separated by commas."""
     turns: int = Field(default=10, ge=1)
-    """Messages that the prompts in the exports tell a solver it has."""
+    """Number of messages that the exported prompts allow a solver."""
     prompts: Path | None = None
     """Folder of prompt files that replace the packaged ones of the same name, in the exports' dialogues."""
 

@@ -49,7 +49,7 @@ class Trace:
 
 
 def export_traces(folder: Path, out: Path, format_: Traces, *, rejected: bool = False) -> int:
-    """Trajectories (or pairs) of the run in `folder` written to `out`, a count; of rejected plays too if asked.
+    """Number of trajectories (or pairs) of the run in `folder` written to `out`; of rejected plays too if asked.
 
     Raises:
         StoreError: there are none, or `out` cannot be written.

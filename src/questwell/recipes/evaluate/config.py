@@ -38,22 +38,22 @@ class JudgeConfig(SpendingConfig):
     """What both an evaluation and a second judge of it need."""
 
     judge: Model = EXACT_MATCH
-    """Who judges beside EM and F1: exact_match (no model), or a model as for llm."""
+    """Judge whose scores are reported next to EM and F1: exact_match (no model), or a model as in --llm."""
     prompts: Path | None = None
     """Folder of prompt files that replace the packaged ones of the same name."""
     seed: int = 0
-    """Fixes the sample and every random choice."""
+    """Random seed of the sample and of every other random choice."""
     concurrency: int | None = Field(default=None, ge=1)
-    """Attempts at once; 16, or 2 when a model runs in this process."""
+    """Attempts made at the same time; 16, or 2 if a model runs in this process."""
     max_errors: int = Field(default=20, ge=1)
-    """Stop after so many failed attempts in a row: then something is wrong that more attempts cannot mend."""
+    """Stop after this many failed attempts in a row."""
 
 
 class RescoreConfig(JudgeConfig):
     """What a second judge of a finished evaluation does."""
 
     sample: int | None = Field(default=None, ge=1)
-    """Answers to judge, drawn at random; by default all."""
+    """Number of answers to judge, drawn at random; by default all."""
 
 
 class EvalConfig(JudgeConfig, SearchConfig):
@@ -75,22 +75,22 @@ class EvalConfig(JudgeConfig, SearchConfig):
     benchmarks: Annotated[tuple[str, ...], BeforeValidator(_parts), Field(min_length=1), MayBePath(after="=")]
     """Benchmarks as NAME=FILE, separated by commas."""
     where: Annotated[tuple[str, ...], BeforeValidator(_parts)] = ()
-    """Take only records whose fields have these values, as FIELD=VALUE, separated by commas."""
+    """Use only records with these values, as FIELD=VALUE, separated by commas."""
     sample: str = "full"
     """Questions of each benchmark: a number, or full, ircot (500), quick (50)."""
     per_group: bool = False
-    """The sample's number is of each group (hops, level, difficulty)."""
+    """Draw the sample from each group (hops, level, difficulty) instead of from the whole benchmark."""
 
     attempts: int = Field(default=1, ge=1, le=100)
-    """Attempts a question, K."""
+    """Attempts per question (K)."""
     temperature: float = Field(default=0.0, ge=0, le=2)
     """Sampling temperature; several attempts need more than 0."""
     turns: int = Field(default=10, ge=1)
-    """Messages of an agent."""
+    """Most messages an agent may write."""
     searches: int = Field(default=10, ge=0)
-    """Searches of an agent."""
+    """Most searches an agent may make."""
     top_k: int = Field(default=3, ge=1)
-    """Passages that a search shows."""
+    """Passages shown per search."""
     turn_tokens: int | None = Field(default=None, ge=1)
     """Tokens of one model message, thoughts included; 8192, or 1024 for a model in this process."""
 

@@ -16,7 +16,7 @@ class Planned:
 
     benchmark: str
     asked: int
-    """Questions of the sample, a count."""
+    """Number of questions of the sample."""
     found: int
     """Questions that the file holds."""
     skipped: Mapping[str, int]

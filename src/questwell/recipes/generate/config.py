@@ -26,13 +26,13 @@ class Config(SpendingConfig, SearchConfig):
     """What a run of `generate` does."""
 
     llm: Model = "local"
-    """Model of all roles: local, local-small, FILE.gguf, openai:MODEL or MODEL@BASE_URL."""
+    """Model for all roles: local, local-small, FILE.gguf, openai:MODEL or MODEL@BASE_URL."""
     proposer_llm: MaybeModel = None
-    """Model of the proposer, if another."""
+    """Model of the proposer, if it is not the one of --llm."""
     solver_llm: MaybeModel = None
-    """Model of the solver, if another."""
+    """Model of the solver, if it is not the one of --llm."""
     judge_llm: MaybeModel = None
-    """Model of the judge, if another."""
+    """Model of the judge, if it is not the one of --llm."""
     style: StyleChoice = StyleChoice.AUTO
     """How agents are driven: free (the model decides each move), staged (small constrained calls), auto (by model)."""
     protocol: Literal["tags", "functions"] = "tags"
@@ -43,32 +43,32 @@ class Config(SpendingConfig, SearchConfig):
     """Folder of prompt files that replace the packaged ones of the same name."""
 
     seeds: int | None = Field(default=None, ge=1)
-    """Seeds to play."""
+    """Number of seed passages to play."""
     items: int | None = Field(default=None, ge=1)
-    """Stop when so many items are accepted (looked at after each wave)."""
+    """Stop when this many items are accepted (checked after each wave)."""
     steps: str = "2..4"
-    """Target search steps, drawn uniformly from a range; any leaves them unspecified."""
+    """Search steps to aim for, drawn uniformly from this range; any sets no target."""
     mix: str | None = None
-    """Difficulties wanted, in place of steps, as bins with shares: 2-3:40,4-5:40,6-7:20."""
+    """Wanted mix of difficulties, instead of --steps: ranges of search steps with shares, 2-3:40,4-5:40,6-7:20."""
     answer_types: Annotated[tuple[AnswerType, ...], BeforeValidator(_split), Field(min_length=1)] = tuple(AnswerType)
-    """Answer types to draw from, separated by commas."""
+    """Answer types to ask for, separated by commas."""
     seed_words: int = Field(default=20, ge=0)
-    """Words that a passage must have to start a play."""
+    """Fewest words a passage must have to be a seed."""
     seed: int = 0
-    """Fixes every random choice of the run."""
+    """Random seed of the run."""
     wave: int = Field(default=32, ge=1)
-    """Seeds between two looks at what was accepted so far; matters with mix and items only."""
+    """Seeds played between two checks of what was accepted; matters only with --mix and --items."""
 
     variant: Variant = Variant.FEEDBACK
-    """What follows a failing question: initial (nothing), resample (a new one), feedback (a repair)."""
+    """What happens after a question fails: initial (nothing), resample (a new question), feedback (a repair)."""
     attempts: int = Field(default=4, ge=1, le=100)
-    """Solver attempts a question, K."""
+    """Solver attempts per question (K)."""
     rounds: int = Field(default=2, ge=0, le=20)
-    """Further rounds after the first question."""
+    """Rounds after the first one, in which a failed question is repaired or replaced."""
     early_stop: bool = True
-    """Stop attempts at the first that decides the verdict; switch it off to measure Avg@K."""
+    """Stop a question's attempts once the verdict is decided; switch it off to measure Avg@K."""
     accept: Literal["steps", "band"] = "steps"
-    """What passes: solved, and never in fewer than the target's steps; or a solve rate within the band."""
+    """What is accepted: steps (solved, never in fewer steps than the target) or band (solve rate within --band)."""
     band: str = "0.2..0.8"
     """Solve rates that pass under accept = band, fractions."""
     min_difficulty: int = Field(default=0, ge=0)
@@ -76,29 +76,29 @@ class Config(SpendingConfig, SearchConfig):
     last_round_takes_correct: bool = False
     """Accept what is solved in the last round though too easy (the release's assembly of training data)."""
     unscored_is_wrong: bool = False
-    """Count an unreadable judgement as wrong (the paper's rule) instead of rejecting the question."""
+    """Count an unreadable judgement as wrong, as in the paper, instead of rejecting the question."""
     gates: Annotated[tuple[Gate, ...] | None, BeforeValidator(_split)] = None
-    """Further checks of an accepted question, separated by commas: closed-book, evidence, shortcut, unique."""
+    """Checks to run on each accepted question, separated by commas: closed-book, evidence, shortcut, unique."""
 
     proposer_turns: int = Field(default=20, ge=1)
-    """Messages of a free proposer."""
+    """Most messages a free proposer may write."""
     proposer_searches: int | None = Field(default=None, ge=0)
     """Searches of a proposer; 20, or 60 for a staged one, whose queries are picked by code."""
     solver_turns: int = Field(default=10, ge=1)
-    """Messages of a free solver."""
+    """Most messages a free solver may write."""
     solver_searches: int = Field(default=10, ge=0)
-    """Searches of a solver."""
+    """Most searches a solver may make."""
     top_k: int = Field(default=3, ge=1)
-    """Passages that a search shows."""
+    """Passages shown per search."""
     temperature: float = Field(default=1.0, ge=0, le=2)
     """Sampling temperature of proposer and solver; the judge's is 0."""
     turn_tokens: int | None = Field(default=None, ge=1)
     """Tokens of one model message, thoughts included; 8192, or 1024 for a model in this process."""
 
     concurrency: int | None = Field(default=None, ge=1)
-    """Seeds in play at once; 16, or 2 when a model runs in this process."""
+    """Seeds played at the same time; 16, or 2 if a model runs in this process."""
     max_errors: int = Field(default=20, ge=1)
-    """Stop after so many errored plays in a row: then something is wrong that more plays cannot mend."""
+    """Stop after this many failed plays in a row."""
 
     @field_validator("steps")
     @classmethod

@@ -61,7 +61,7 @@ class GateCount:
     outcomes: dict[GateOutcome, int]
     """Counts; they add up to the questions."""
     alone: int
-    """Questions that this gate stops and no other of those asked for, a count."""
+    """Number of questions that this gate stops and no other of those asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class GatesReport:
     run_id: str
     questions: int
     stopped: int
-    """Questions that at least one gate does not let through, a count."""
+    """Number of questions that at least one gate does not let through."""
     gates: list[GateCount]
     checked: list[Checked]
 

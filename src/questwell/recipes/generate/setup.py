@@ -37,7 +37,7 @@ class Library(Retriever, Protocol):
         ...
 
     def __len__(self) -> int:
-        """Passages, a count."""
+        """Number of passages."""
         ...
 
     def passage_at(self, place: int) -> Passage:

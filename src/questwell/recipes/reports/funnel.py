@@ -14,7 +14,7 @@ class Funnel:
     """What became of the seeds. `candidates == accepted + sum(rejected.values())`."""
 
     drawn: int
-    """Seeds kept for playing, a count; `candidates` of them are played."""
+    """Number of seeds kept for playing; `candidates` of them are played."""
     candidates: int
     accepted: int
     rejected: dict[Reason, int]

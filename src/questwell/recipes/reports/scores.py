@@ -37,7 +37,7 @@ class Evaluation:
     agreements: Sequence[Agreement]
     """Of each two judges, the exact match included, over the answers that both judged."""
     missing: int
-    """Attempts that the config asks for and that are not made yet, a count."""
+    """Number of attempts that the config asks for and that are not made yet."""
     parts: Mapping[str, tuple[int, int]]
     """By benchmark of which published results are over more: questions asked, and how many those are over."""
     total: Usage

@@ -19,9 +19,9 @@ class Saved:
     """What the exact early stop saved."""
 
     attempts: int
-    """Not run, a count."""
+    """Number of attempts that were not run."""
     of: int
-    """Attempts that all K of each question would have been, a count."""
+    """Number of attempts if all K of each question had run."""
     calls: float
     """Model calls that they would have made, if each had taken as many as the attempts at that question that ran."""
 

@@ -42,9 +42,9 @@ class Recorder:
     retriever: Retriever
     budget: Budget
     made: int = 0
-    """Model calls made by this invocation, a count."""
+    """Number of model calls made by this invocation."""
     replayed: int = 0
-    """Model calls answered from the run file, a count."""
+    """Number of model calls answered from the run file."""
 
     def sessions(self, seed: str) -> Sessions:
         """Opens the sessions of one play of `seed`; reads what its earlier plays were answered."""

@@ -14,15 +14,15 @@ class SpendingConfig(ModelConfig):
     """What may be spent."""
 
     max_cost: float | None = Field(default=None, gt=0)
-    """US dollars that the run may cost, resumes included."""
+    """Most that the run may cost in US dollars, resumes included."""
     max_tokens: int | None = Field(default=None, ge=1)
-    """Tokens that the run may take, resumes included."""
+    """Most tokens that the run may use, resumes included."""
     max_minutes: float | None = Field(default=None, gt=0)
-    """Minutes that this invocation may take."""
+    """Most minutes that this invocation may take."""
     price_in: float | None = Field(default=None, ge=0)
-    """US dollars per million prompt tokens, where the model's price is not known."""
+    """Price of a million prompt tokens in US dollars, if the model's price is unknown."""
     price_out: float | None = Field(default=None, ge=0)
-    """US dollars per million completion tokens."""
+    """Price of a million completion tokens in US dollars, if the model's price is unknown."""
 
     @model_validator(mode="after")
     def _prices(self) -> Self:

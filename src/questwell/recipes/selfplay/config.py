@@ -71,20 +71,20 @@ class Config(LearningConfig, SpendingConfig, IndexConfig):
     answer_types: Annotated[tuple[AnswerType, ...], BeforeValidator(_split), Field(min_length=1)] = tuple(AnswerType)
     """Kinds of answer to draw out of the corpus, separated by commas."""
     hops: str = "2..4"
-    """Searches that a question should need, where the answer list does not say, drawn uniformly."""
+    """Searches a question should need, drawn uniformly from this range, unless the list of answers says so."""
     held_out: Path | None = None
     """JSONL of questions to evaluate on: question, answer, and if wanted aliases and hops; never trained on."""
     steps: int = Field(default=150, ge=1)
     """Training steps."""
     batch: int = Field(default=32, ge=1)
-    """Answers a step."""
+    """Answers per step."""
     attempts: int = Field(default=5, ge=1, le=100)
-    """Solver rollouts a problem."""
+    """Solver attempts per problem."""
     seed: int = 0
-    """Fixes every random choice of the run."""
+    """Random seed of the run."""
 
     min_searches: int = Field(default=1, ge=0)
-    """Searches that a proposer must make (the release: 2)."""
+    """Fewest searches a proposer must make (2 in the paper's release)."""
     min_words: int = Field(default=0, ge=0)
     """Words that a question must have (the release: 10); scripts without spaces count by characters."""
     distinct_queries: bool = False
@@ -98,28 +98,28 @@ class Config(LearningConfig, SpendingConfig, IndexConfig):
     payment: Payment = Payment.DIFFICULTY
     """What a valid question pays: difficulty (1 - accuracy), learnability (0 when unsolved too), band (0 or 1)."""
     band: str = "0.2..0.8"
-    """Accuracies that payment = band pays for, fractions."""
+    """Range of solver accuracy that --payment band pays for, as fractions."""
     invalid_reward: float = 0.0
     """What an invalid proposal pays; a negative one led the paper's proposer to collapse."""
     repetition_penalty: float = Field(default=0.0, ge=0)
-    """Weight of the penalty for questions that are like others of the batch."""
+    """Weight of the penalty for questions similar to others in the batch."""
     empty_slots: EmptySlots = EmptySlots.PERIODIC_RESET
     """What fills a slot without a valid question: periodic-reset, full-reuse, dynamic-resampling or dummy."""
     reset_every: int = Field(default=10, ge=1)
     """Steps after which the pool is cleared."""
     resamples: int = Field(default=3, ge=0)
-    """Further proposals of a slot under dynamic-resampling, at most."""
+    """Most further proposals per slot under dynamic-resampling."""
 
     train: Trained = Trained.BOTH
     """Whose trajectories are learnt from: both, solver or proposer (the paper's ablations)."""
     order: Order = Order.SOLVER_FIRST
-    """Of the updates: solver-first (paper), proposer-first, or joint."""
+    """Order of the updates: solver-first (paper), proposer-first, or joint."""
     solver_algorithm: Literal["grpo", "reinforce"] = "grpo"
     """How the solver's rollouts are credited."""
     proposer_baseline: Literal["none", "batch", "hops", "group"] = "none"
     """What the proposer's reward is compared with: none (paper), batch, hops (as many), group (one answer's; GRPO)."""
     proposals: int = Field(default=1, ge=1)
-    """Proposals an answer; batch counts all of them."""
+    """Proposals per answer; --batch counts all of them."""
     learning_rate: float | None = Field(default=None, gt=0)
     """Learning rate of the policy; by default 1e-6 for all weights and 1e-4 for an adapter."""
     lr_warmup_steps: int = Field(default=5, ge=0)
@@ -136,22 +136,22 @@ class Config(LearningConfig, SpendingConfig, IndexConfig):
     """Tokens of a trajectory that are trained on."""
 
     turns: int = Field(default=10, ge=1)
-    """Messages of an agent."""
+    """Most messages an agent may write."""
     top_k: int = Field(default=3, ge=1)
-    """Passages that a search shows."""
+    """Passages shown per search."""
     temperature: float = Field(default=1.0, gt=0, le=2)
     """Sampling temperature of both roles in training; verification is greedy."""
     turn_tokens: int = Field(default=1024, ge=1)
-    """Tokens of one model message, at most."""
+    """Most tokens in one model message."""
 
     eval_every: int = Field(default=10, ge=0)
     """Steps between two evaluations on held-out questions, one before the first step; 0 is none."""
     eval_temperature: float = Field(default=0.0, ge=0, le=2)
-    """Sampling temperature of that evaluation, one attempt a question; 0 is greedy."""
+    """Sampling temperature of the held-out evaluation, one attempt per question; 0 is greedy."""
     save_every: int = Field(default=10, ge=1)
-    """Steps between two checkpoints; a resume goes on from the latest."""
+    """Steps between checkpoints; --resume continues from the latest one."""
     keep: int = Field(default=2, ge=1)
-    """Checkpoints kept."""
+    """Number of checkpoints to keep."""
     stop_on_alarm: bool = False
     """Stop when a step raises an alarm of collapse."""
 
@@ -194,7 +194,7 @@ class Config(LearningConfig, SpendingConfig, IndexConfig):
 
     @property
     def updates(self) -> int:
-        """Updates a step, a count."""
+        """Number of updates per step."""
         return 2 if self.train is Trained.BOTH and self.order is not Order.JOINT else 1
 
     def rules(self) -> Rules:

@@ -56,7 +56,7 @@ class Report:
     message: str
     """Why it ended; empty when complete."""
     steps: int
-    """Of the whole run so far, a count."""
+    """Number in the whole run so far."""
 
 
 def configure(folder: Path, given: Values, *, resume: bool) -> Config:

@@ -77,7 +77,7 @@ def verl_run(
 
 
 def tables_of(config: Config) -> int:
-    """Workers of verl that share a batch, a count: equal shares, none too small to verify in."""
+    """Number of workers of verl that share a batch: equal shares, none too small to verify in."""
     return max(
         count
         for count in range(1, WORKERS + 1)

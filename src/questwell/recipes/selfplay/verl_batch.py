@@ -45,7 +45,7 @@ class Slot:
     slot: int
     """Of its table, from 0."""
     slots: int
-    """Of its table, a count; two rows a slot, the proposer's and the solver's."""
+    """Number of rows in its table: two per slot, the proposer's and the solver's."""
     seed: AnswerSeed
 
 

@@ -37,26 +37,26 @@ class TrainConfig(LearningConfig, SearchConfig):
     algorithm: Literal["ppo", "grpo", "reinforce"] = "ppo"
     """How trajectories are credited: ppo (a critic, GAE), grpo (against the group), reinforce (against a mean)."""
     steps: int = Field(default=100, ge=1)
-    """Updates to make."""
+    """Number of updates."""
     batch: int = Field(default=16, ge=1)
-    """Questions a step."""
+    """Questions per step."""
     group: int = Field(default=4, ge=1)
-    """Attempts at each question of a step."""
+    """Attempts per question."""
     seed: int = 0
-    """Fixes every random choice."""
+    """Random seed of the run."""
 
     reward: RewardKind = RewardKind.EM
     """What an answer earns: em, f1, judge, or chain (exact match first, the judge only when it fails)."""
     judge: Model = ""
     """Model that judges, as --llm of generate takes it; for judge and chain."""
     turns: int = Field(default=4, ge=1)
-    """Messages of an attempt, at most."""
+    """Most messages in an attempt."""
     searches: int = Field(default=4, ge=0)
-    """Searches of an attempt, at most."""
+    """Most searches in an attempt."""
     top_k: int = Field(default=3, ge=1)
-    """Passages that a search shows."""
+    """Passages shown per search."""
     turn_tokens: int = Field(default=256, ge=1)
-    """Tokens of one message, at most."""
+    """Most tokens in one message."""
     response_limit: int = Field(default=2048, ge=1)
     """Tokens of an attempt after its prompt that are trained on."""
     temperature: float = Field(default=1.0, gt=0, le=2)
@@ -81,7 +81,7 @@ class TrainConfig(LearningConfig, SearchConfig):
     value_clip: float | None = Field(default=0.5, gt=0)
     """Clip range of the critic's values per step (ppo)."""
     gradient_clip: float = Field(default=1.0, gt=0)
-    """Largest norm of a gradient."""
+    """Largest gradient norm; a larger gradient is scaled down."""
     kl_coefficient: float = Field(default=0.001, ge=0)
     """Weight of the KL divergence from the initial policy; 0 keeps no reference."""
     kl_in: Literal["reward", "loss"] | None = None
@@ -95,37 +95,37 @@ class TrainConfig(LearningConfig, SearchConfig):
     gae_lambda: float = Field(default=1.0, ge=0, le=1)
     """Lambda of GAE (ppo)."""
     scale: bool = True
-    """Divide by the group's standard deviation (grpo)."""
+    """Divide advantages by the group's standard deviation (grpo)."""
     baseline: Literal["none", "batch", "stratum"] = "batch"
     """What is subtracted (reinforce): nothing, the batch's mean, or the mean of questions of the same kind."""
 
     warm_start_steps: int = Field(default=0, ge=0)
     """Steps of supervised learning before the first update (SFT)."""
     demonstrations: Path | None = None
-    """What they learn: a run of generate (its right attempts) or JSONL with messages; by default the data's own run."""
+    """Demonstrations for the warm start: a run of generate, or JSONL with messages; by default the data's own run."""
     warm_start_batch: int = Field(default=16, ge=1)
-    """Demonstrations a step."""
+    """Demonstrations per step of the warm start."""
     warm_start_learning_rate: float = Field(default=1e-5, gt=0)
-    """Of the warm start."""
+    """Learning rate of the warm start."""
 
     save_every: int = Field(default=10, ge=1)
     """Steps between checkpoints."""
     keep: int = Field(default=2, ge=1)
-    """Checkpoints to keep."""
+    """Number of checkpoints to keep."""
     show: int = Field(default=4, ge=0)
-    """Attempts of each step to write down in full, to read."""
+    """Attempts per step to save in full, for reading."""
     tensorboard: bool = False
-    """Write TensorBoard events too (extra tensorboard)."""
+    """Also write TensorBoard events (extra tensorboard)."""
     stop_on_alarm: bool = True
     """Stop when the newest steps show a collapse."""
     min_finished: float | None = Field(default=0.1, ge=0, le=1)
-    """Alarm: share of attempts that end by themselves, below."""
+    """Alarm when the share of attempts that end by themselves falls below this."""
     min_entropy: float | None = Field(default=0.001, ge=0)
-    """Alarm: entropy in nats, below."""
+    """Alarm when the entropy, in nats, falls below this."""
     max_truncated: float | None = Field(default=0.5, ge=0, le=1)
-    """Alarm: share of attempts cut at response_limit, above."""
+    """Alarm when the share of attempts cut at --response-limit rises above this."""
     max_kl: float | None = Field(default=1.0, gt=0)
-    """Alarm: divergence from the initial policy in nats a token, above."""
+    """Alarm when the divergence from the initial policy, in nats per token, rises above this."""
 
     @model_validator(mode="after")
     def _defaults(self) -> Self:

@@ -40,7 +40,7 @@ class TrainReport:
     message: str
     """Why it ended; empty when complete."""
     step: int
-    """Updates of the whole run so far, a count."""
+    """Number of updates of the whole run so far."""
     model: Path | None
     """The newest checkpoint's Hugging Face folder; None before the first."""
 
@@ -304,5 +304,5 @@ def draw(questions: Sequence[Question], step: int, count: int, seed: int) -> lis
 
 
 def format_errors(trajectory: Trajectory) -> int:
-    """Messages without a move, a count."""
+    """Number of messages without a move."""
     return sum(isinstance(read_tags(turn.text, proposing=False), Malformed) for turn in trajectory.turns)

@@ -97,7 +97,7 @@ class HybridIndex:
         return self.lexical.snapshot
 
     def __len__(self) -> int:
-        """Passages, a count."""
+        """Number of passages."""
         return len(self.lexical)
 
     async def search(self, query: str, k: int) -> tuple[Hit, ...]:

@@ -145,7 +145,7 @@ class LexicalIndex:
         return self.manifest.snapshot
 
     def __len__(self) -> int:
-        """Passages, a count."""
+        """Number of passages."""
         return self.manifest.passages
 
     async def search(self, query: str, k: int) -> tuple[Hit, ...]:
@@ -226,7 +226,7 @@ class LexicalIndex:
         return tuple(term for place, (_, term) in enumerate(rarest) if place < KEPT or read[place])
 
     def document_frequencies(self, text: str) -> dict[str, int]:
-        """Passages that hold each term of `text`, a count; removed ones count until tantivy merges them away."""
+        """Number of passages that hold each term of `text`; removed ones count until tantivy merges them away."""
         return {term: self._passages_with(term) for term in self._terms.of(text)}
 
     def get(self, passage_id: str) -> Passage | None:

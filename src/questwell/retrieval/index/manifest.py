@@ -40,7 +40,7 @@ class Manifest:
     passages: int
     documents: int
     skipped: int
-    """Malformed records that were left out, a count."""
+    """Number of malformed records that were left out."""
     snapshot: str
     """Hash of the passages in order, and of the settings of the analyser; after an update, of that and the update."""
     origin: str

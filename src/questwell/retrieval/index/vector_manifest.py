@@ -52,7 +52,7 @@ class VectorManifest:
         return kept
 
     def lacking(self, index: Manifest) -> int:
-        """Passages of `index` that have no vector yet, a count; its vectors may be of another index, then all."""
+        """Number of passages of `index` that have no vector yet; its vectors may be of another index, then all."""
         if self.origin != index.origin:
             return index.passages
         gone = sum(ordinal >= self.rows for ordinal in index.removed)

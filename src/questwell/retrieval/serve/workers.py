@@ -40,7 +40,7 @@ class Address:
 
 
 def available_cores() -> int:
-    """Cores that this process may use, a count."""
+    """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 

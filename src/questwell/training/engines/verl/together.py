@@ -36,9 +36,9 @@ class StepBatches(Protocol):
     """Where rows are played."""
 
     rows: int
-    """Of a step, a count."""
+    """Number in a step."""
     workers: int
-    """Of verl, each with an equal share of the rows, a count."""
+    """Number of workers of verl, each with an equal share of the rows."""
 
     async def share(self, row: Mapping[str, Any], step: int, attempt: int, lines: _L) -> tuple[Share | None, _L]:
         """What is learnt from an attempt at a row, None is nothing, and the lines by which it was played.
