@@ -1,5 +1,6 @@
 """How a verb reads its arguments and prints its help: plain text, in sections, with no flag's name cut off."""
 
+import re
 from typing import Any
 
 from typer.core import TyperCommand
@@ -8,6 +9,10 @@ from questwell.errors import ConfigError
 
 RENAMED = {"--beside": "--with"}
 """Flags of older versions by their old name. Those of config keys are in the config (`RecipeConfig.renamed`)."""
+
+
+_TYPE = re.compile(r"<(list\[)?(\w+)[^>]*>")
+_PLACEHOLDERS = {"path": "PATH", "Path": "PATH", "int": "N", "float": "X"}
 
 
 class VerbCommand(TyperCommand):
@@ -28,7 +33,14 @@ class VerbCommand(TyperCommand):
             record = parameter.get_help_record(ctx)
             if record is not None:
                 kind = "Arguments" if parameter.param_type_name == "argument" else "Options"
-                panels.setdefault(getattr(parameter, "rich_help_panel", None) or kind, []).append(record)
+                panel = getattr(parameter, "rich_help_panel", None) or kind
+                name = _TYPE.sub("" if kind == "Arguments" else _placeholder, record[0]).strip()
+                panels.setdefault(panel, []).append((name, record[1]))
         for panel, records in panels.items():
             with formatter.section(panel):
                 formatter.write_dl(records)
+
+
+def _placeholder(found: re.Match[str]) -> str:
+    """What stands for a value whose type typer names: `--out PATH`, not `--out <path>`."""
+    return _PLACEHOLDERS.get(found[2], "TEXT")

@@ -20,7 +20,7 @@ def compare(
     ] = "em",
     json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
-    """Test each two evaluations on the same questions: difference with interval, exact or permutation test."""
+    """Compare pairs of evaluations on the questions they share: difference, interval, exact or permutation test."""
     found = compare_runs(runs, metric)
     if json:
         screen.print_json(list[Versus], found)

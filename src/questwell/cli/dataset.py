@@ -33,7 +33,7 @@ def dataset(
     json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
     **given: object,
 ) -> None:
-    """Make a dataset of the accepted items: no evidence in two splits, no duplicates, every file with its hash."""
+    """Make a dataset of the accepted items: no evidence shared between splits, no duplicates, a hash of every file."""
     config = resolve(DatasetConfig, assemble("dataset", given, config_file))
     manifest = recipe.build(runs, out, config)
     if json:

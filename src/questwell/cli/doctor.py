@@ -22,7 +22,7 @@ def doctor(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the checks as JSON.")] = False,
 ) -> None:
-    """Check disk, corpus, model and retriever by using them, and say what to do where something is wrong."""
+    """Check the disk, corpus, model and retriever by using them, and say how to fix what is wrong."""
     with index_progress(corpus or "") as on_progress:
         checks = recipe.doctor(corpus, llm, on_progress, retriever)
     if json:

@@ -53,7 +53,7 @@ def evaluate(
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON at the end.")] = False,
     **given: object,
 ) -> None:
-    """Measure a model on benchmarks, through the same rollouts as the games: EM, F1 and a judge side by side.
+    """Measure a model on benchmarks, with the same agents as the games: EM, F1 and a judge's scores side by side.
 
     You can stop it at any time and continue with --resume.
     """

@@ -12,7 +12,7 @@ from questwell.recipes.reports.items import Edited, Policy, ReviewedBy
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="Folder of the run; it may still be running.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run; it may still be running.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="File to write; it is never left half written.")],
     reviewed: Annotated[
         ReviewedBy, typer.Option("--reviewed", help="Items to take: any, or only those that a person accepted.")

@@ -18,7 +18,9 @@ _ALL = ",".join(gate.value for gate in Gate)
 
 
 def gates(
-    run: Annotated[Path, typer.Argument(help="Folder of the run; it is only read, and may be going on.")],
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="Folder of the run; it is only read, and may still be running.")
+    ],
     names: Annotated[
         str, typer.Option("--gates", help=f"Gates to run, separated by commas: {_ALL}.", show_default=False)
     ] = _ALL,
@@ -36,9 +38,9 @@ def gates(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
 ) -> None:
-    """Ask each gate about each accepted item: which would it have thrown out, and why? The run stays as it is.
+    """Run each gate on each accepted item: which items would it reject, and why? The run itself is not changed.
 
-    Stop it at any time; the same command goes on, and asks nothing twice.
+    You can stop it at any time; the same command continues, and nothing is paid twice.
     """
     chosen = recipe.parse_gates(names)
     console = screen.err()

@@ -46,9 +46,9 @@ def generate(
     json: Annotated[bool, typer.Option("--json", help="Print the status as JSON at the end.")] = False,
     **given: object,
 ) -> None:
-    """Let two agents make questions from a corpus: propose, attempt, verdict, feedback, again.
+    """Let two agents make questions from a corpus: propose, attempt, judge, give feedback, and repeat.
 
-    Stop it at any time (Ctrl-C, even kill -9) and go on with --resume.
+    You can stop it at any time (Ctrl-C, even kill -9) and continue with --resume.
     """
     values = assemble("generate", given, config_file, preset(preset_name) if preset_name else None)
     config = recipe.configure(out, values, resume=resume)

@@ -57,7 +57,7 @@ def index(
     config_file: ConfigFile = None,
     **given: object,
 ) -> None:
-    """Build the index of a corpus, once; generate does it by itself on first use. Or change one that is there."""
+    """Build the index of a corpus (generate does it on first use), or change or measure an existing one."""
     if list_ or prune:
         _print_kept(prune=prune, json=json)
         return

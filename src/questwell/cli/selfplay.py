@@ -73,7 +73,9 @@ def selfplay(
 ) -> None:
     """Search self-play (SSP): one policy writes questions to known answers and answers them, and learns from both.
 
-    Stop it at any time (Ctrl-C ends after the step) and go on with --resume. Read a step with: questwell show RUN 12
+    You can stop it at any time (Ctrl-C ends after the step) and continue with --resume.
+
+    To read a step: questwell show RUN 12
     """
     values = assemble("selfplay", given, config_file, preset(preset_name) if preset_name else None)
     if dry_run and engine is not Engine.VERL:

@@ -28,10 +28,13 @@ _LABEL_STYLE = {Label.RIGHT: "green", Label.WRONG: "red", Label.UNSCORED: "yello
 
 
 def show(
-    run: Annotated[Path, typer.Argument(help="Folder of the run; it may still be running.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run; it may still be running.")],
     item: Annotated[
         str | None,
-        typer.Argument(help="s00007, 7, or first; of self-play a step (12) or a slot (12/3); of an evaluation q00007."),
+        typer.Argument(
+            metavar="ITEM",
+            help="s00007, 7, or first; of self-play a step (12) or a slot (12/3); of an evaluation q00007.",
+        ),
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="With every thought, and the passages that were read.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,

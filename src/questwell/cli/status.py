@@ -23,7 +23,7 @@ _EVERY_S = 2.0
 
 
 def status(
-    run: Annotated[Path, typer.Argument(help="Folder of the run; it may still be running.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run; it may still be running.")],
     report: Annotated[
         Path | None, typer.Option("--report", help="Write the paper's tables and charts of this run to this folder.")
     ] = None,

@@ -49,7 +49,7 @@ def train(
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     **given: object,
 ) -> None:
-    """Train a search agent on questions with answers: PPO, GRPO or REINFORCE, in this process or under torchrun."""
+    """Train a search agent on questions with answers, by PPO, GRPO or REINFORCE, in this process or under torchrun."""
     values = assemble("train", given, config_file, data=source)
     config = recipe.configure(out, values, resume=resume)
     if engine is Engine.VERL:
