@@ -1,4 +1,4 @@
-"""pip and apt-get, run for what they fetch. When pip fails, its true reason stands before its last line."""
+"""Runs pip and apt-get for what they fetch. When pip fails, its true reason stands before its last line."""
 
 import importlib.util
 import os
