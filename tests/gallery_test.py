@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from questwell.llm.connect import connect
 from questwell.llm.gallery import FAMILIES, Family, MockLLM, serving
 from questwell.recipes.evaluate import loop as evaluating
 from questwell.recipes.evaluate.config import EvalConfig
@@ -13,6 +14,7 @@ from questwell.recipes.generate import loop as generating
 from questwell.recipes.generate.config import Config
 from questwell.recipes.generate.setup import open_setup
 from questwell.recipes.runs.config import resolve
+from questwell.recipes.runs.rehearsal import rehearse
 from questwell.store.reader import RunReader
 from questwell.types.game import Accepted
 
@@ -123,3 +125,15 @@ async def test_the_mock_says_what_it_is() -> None:
 def test_each_family_has_a_source() -> None:
     assert all(family.source for family in FAMILIES)
     assert len({family.name for family in FAMILIES}) == len(FAMILIES)
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+async def test_each_roles_request_is_taken_and_its_reply_read(family: Family) -> None:
+    async with serving(family) as served:
+        llm = connect(f"gpt-x@{served.base_url}")
+        try:
+            rehearsed = await rehearse(llm)
+        finally:
+            await llm.aclose()
+    assert [one.role for one in rehearsed if not (one.taken and one.usable)] == []
+    assert len(rehearsed) == 6

@@ -13,6 +13,8 @@ from questwell.llm.client import Message, Request
 from questwell.llm.connect import connect
 from questwell.llm.weights import EMBEDDED
 from questwell.recipes.corpus.index import IndexConfig, IndexProgress, open_lexical
+from questwell.recipes.runs.agents import is_embedded
+from questwell.recipes.runs.rehearsal import Rehearsed, rehearse
 from questwell.retrieval.choose import open_retriever
 from questwell.retrieval.retriever import search_and_reckon
 
@@ -43,7 +45,8 @@ def doctor(
 ) -> list[Check]:
     """All checks: the disk, and the corpus, the model and the retriever elsewhere if they are named.
 
-    The corpus is fetched and indexed, the model is called once, and the retriever is searched once, as a run would.
+    The corpus is fetched and indexed, the model is called once and once more for each role, and the retriever is
+    searched once, all as a run would.
     """
     checks = [_disk(home())]
     if corpus is not None:
@@ -102,6 +105,8 @@ async def _model(spec: str) -> list[Check]:
     notes = [] if spec not in EMBEDDED or EMBEDDED[spec].cached() else [f"fetching {EMBEDDED[spec].title} first"]
     try:
         completion = await llm.complete(Request((Message("user", "Reply with the word ok."),), max_tokens=16))
+        rehearsed = [] if is_embedded(spec) else await rehearse(llm)
+        rehearsed = [] if is_embedded(spec) else await rehearse(llm)
     except QuestwellError as error:
         return [Check("model", Health.FAILED, f"{spec}: {error}", "check address, model name and key; then try again")]
     finally:
@@ -116,4 +121,13 @@ async def _model(spec: str) -> list[Check]:
         checks.append(Check("price", Health.WARNING, f"the price of {completion.model} is not known", advice))
     else:
         checks.append(Check("price", Health.OK, f"that call cost ${completion.cost_usd:.6f}"))
-    return checks
+    return [*checks, *map(_role, rehearsed)]
+
+
+def _role(tried: Rehearsed) -> Check:
+    if not tried.taken:
+        return Check(tried.role, Health.FAILED, tried.found, "do what it says; then try again")
+    if not tried.usable:
+        advice = "no move, verdict or answer was read in it: try the other --protocol, or a larger cap of tokens"
+        return Check(tried.role, Health.WARNING, tried.found, advice)
+    return Check(tried.role, Health.OK, tried.found)
