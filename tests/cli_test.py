@@ -165,7 +165,7 @@ def test_a_run_that_is_there_needs_resume_and_refuses_another_config(generate_fl
 def test_exit_codes_tell_partial_from_budget(generate_flags: list[str], tmp_path: Path) -> None:
     partial = call("generate", *generate_flags, "-n", 6, "--limit", 2, "--out", tmp_path / "partial")
     assert partial.exit_code == 3
-    assert "generate --resume --out" in partial.stdout
+    assert f"Go on: questwell resume {tmp_path / 'partial'}" in partial.stdout
     spent = call("generate", *generate_flags, "-n", 6, "--max-tokens", 30, "--out", tmp_path / "spent")
     assert spent.exit_code == 4
     assert "max_tokens = 30 is used up" in spent.stdout
@@ -246,7 +246,7 @@ def test_interrupting_ends_cleanly_and_can_be_resumed(library: Path, tmp_path: P
     keys = (f"--{key.replace('_', '-')}={value}" for key, value in world.values(library).items())
     process = subprocess.Popen(
         [sys.executable, "-c", program, "generate", *keys, "-n", "100", "--out", str(run)],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent), "NO_COLOR": "1"},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "NO_COLOR": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -257,7 +257,7 @@ def test_interrupting_ends_cleanly_and_can_be_resumed(library: Path, tmp_path: P
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=30)
     assert process.returncode == 3, stderr
-    assert "stopped as you asked" in stdout and "--resume" in stdout
+    assert "stopped as you asked" in stdout and f"questwell resume {run}" in stdout
     assert 0 < json_calls(run) < 1500
 
 

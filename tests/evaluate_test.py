@@ -16,7 +16,7 @@ from questwell.errors import BudgetReached, ConfigChanged, ConfigError, LLMTimeo
 from questwell.llm.client import LLM, Completion, Request
 from questwell.llm.scripted import ScriptedLLM
 from questwell.recipes.evaluate.config import Mode, RescoreConfig
-from questwell.recipes.evaluate.loop import EvalReport, configure, evaluate, questions_of
+from questwell.recipes.evaluate.loop import configure, evaluate, questions_of
 from questwell.recipes.evaluate.preview import eval_preview
 from questwell.recipes.evaluate.rescore import rescore
 from questwell.recipes.evaluate.setup import make_judge, make_solver
@@ -25,6 +25,7 @@ from questwell.recipes.reports.scores import compare_pooled, compare_runs, evalu
 from questwell.recipes.reports.status import status
 from questwell.recipes.reports.traces import trace
 from questwell.recipes.runs.config import resolve
+from questwell.recipes.runs.ending import Report
 from questwell.store.reader import RunReader
 from questwell.store.run import RunStore
 from questwell.types.game import Label
@@ -37,7 +38,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_questions(tmp_path_factory.mktemp("bench") / "bench.jsonl", QUESTIONS)
 
 
-async def play(library: Path, bench: Path, run: Path, llm: LLM | None = None, **given: object) -> EvalReport:
+async def play(library: Path, bench: Path, run: Path, llm: LLM | None = None, **given: object) -> Report:
     resume, limit = bool(given.pop("resume", False)), given.pop("limit", None)
     chosen = configure(run, {} if resume and not given else values(library, bench, **given), resume=resume)
     assert limit is None or isinstance(limit, int)

@@ -15,10 +15,12 @@ from questwell.llm.scripted import ScriptedLLM
 from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.generate import gates as recipe
 from questwell.recipes.generate.config import Config
-from questwell.recipes.generate.gates import GatesReport, check_run, parse_gates
+from questwell.recipes.generate.gates import GatesConfig, GatesReport, check_run
+from questwell.recipes.generate.gates import configure as configure_gates
 from questwell.recipes.generate.loop import configure, generate
 from questwell.recipes.generate.setup import Setup
 from questwell.recipes.reports.story import story
+from questwell.recipes.runs.config import resolve
 from questwell.store.reader import FILE_NAME
 from questwell.types.game import Gate, GateOutcome
 
@@ -48,8 +50,8 @@ def llm(monkeypatch: pytest.MonkeyPatch) -> ScriptedLLM:
     return scripted
 
 
-def check(run: Path, out: Path, gates: str = "closed-book,evidence,shortcut,unique", **given: bool) -> GatesReport:
-    return check_run(run, parse_gates(gates), out, **given)
+def check(run: Path, out: Path, gates: str = "closed-book,evidence,shortcut,unique", **given: object) -> GatesReport:
+    return check_run(configure_gates(out, {"of": run, "gates": gates, **given}), out)
 
 
 async def test_the_same_results_as_gates_in_the_run(library: Path, run: Path, llm: ScriptedLLM, tmp_path: Path) -> None:
@@ -157,12 +159,41 @@ async def test_the_command(run: Path, llm: ScriptedLLM, tmp_path: Path) -> None:
 
 
 def test_gates_by_name() -> None:
-    assert parse_gates(" unique, closed-book ,unique") == (Gate.UNIQUE, Gate.CLOSED_BOOK)
+    chosen = resolve(GatesConfig, {"gates": " unique, closed-book ,unique"})
+    assert chosen.gates == (Gate.UNIQUE, Gate.CLOSED_BOOK)
     for text in ("", " , ", "shortcuts!"):
         with pytest.raises(ConfigError):
-            parse_gates(text)
+            resolve(GatesConfig, {"gates": text})
 
 
 def test_no_run(tmp_path: Path) -> None:
     with pytest.raises(StoreError):
         check(tmp_path, tmp_path / "out")
+
+
+async def test_a_dead_endpoint_ends_the_check_early_and_it_goes_on_later(
+    library: Path, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def call(*arguments: object):
+        return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+    def opened(script: object):
+        return lambda c, w=None: world.setup(c, ScriptedLLM(script))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(recipe, "open_setup", opened(lambda request: LLMUnavailable("no route")))
+    out = tmp_path / "out"
+    failing = await _thread(call, "gates", run, "--out", out, "--max-errors", 3, "--concurrency", 1, "--json")
+    assert failing.exit_code == 3
+    report = json.loads(failing.stdout)
+    assert (report["questions"], report["ended"]["ending"]) == (3, "failing") and report["of"] >= 10
+    assert "3 questions in a row errored" in report["ended"]["message"]
+
+    monkeypatch.setattr(recipe, "open_setup", opened(world.play))
+    few = await _thread(call, "gates", run, "--out", out, "--limit", 4)
+    assert few.exit_code == 3 and f"Go on: questwell resume {out}" in few.stdout, few.output
+    spent = await _thread(call, "gates", run, "--out", out, "--max-tokens", 1)
+    assert spent.exit_code == 4 and "max_tokens = 1 is used up" in spent.stdout
+    rest = await _thread(call, "resume", out, "--max-tokens", 10**9, "--json")
+    assert rest.exit_code == 0, rest.output
+    whole = json.loads((await _thread(call, "gates", run, "--out", tmp_path / "whole", "--json")).stdout)
+    assert json.loads(rest.stdout)["checked"] == whole["checked"]

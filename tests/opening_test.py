@@ -15,6 +15,7 @@ from questwell.recipes.generate.loop import KIND as GENERATE
 from questwell.recipes.runs import description
 from questwell.recipes.runs.config import RecipeConfig, located
 from questwell.recipes.runs.opening import Kind, Run, configure, kind_of
+from questwell.recipes.runs.spending import SpendingConfig
 from questwell.recipes.selfplay.record import KIND as SELFPLAY
 from questwell.recipes.selfplay.record import is_selfplay
 from questwell.recipes.train.loop import KIND as TRAIN
@@ -231,3 +232,13 @@ def test_a_file_of_another_program_is_no_run(tmp_path: Path) -> None:
     file.close()
     with pytest.raises(StoreError, match="not a Questwell run"):
         begun(tmp_path)
+
+
+@pytest.mark.parametrize("kind", [GENERATE, EVALUATE, GATES, SELFPLAY], ids=lambda kind: kind.name)
+async def test_limits_can_be_taken_off_on_a_resume(kind: Kind[RecipeConfig], tmp_path: Path) -> None:
+    await begin(kind, tmp_path, max_cost=1.0, max_tokens=5)
+    config = configure(kind, tmp_path, {"max_cost": "none"}, resume=True)
+    assert isinstance(config, SpendingConfig)
+    assert (config.max_cost, config.max_tokens) == (None, 5)
+    with pytest.raises(ConfigError, match="max_errors = 'none'" if kind in (GENERATE, EVALUATE, GATES) else "batch"):
+        configure(kind, tmp_path, {"max_errors" if kind is not SELFPLAY else "batch": "none"}, resume=True)

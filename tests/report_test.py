@@ -8,12 +8,15 @@ import pytest
 import world
 
 from questwell.agents.prompts import Prompts
-from questwell.errors import StoreError
+from questwell.errors import LLMUnavailable, StoreError
+from questwell.llm.client import Completion
 from questwell.llm.scripted import ScriptedLLM
 from questwell.recipes.generate.loop import generate
-from questwell.recipes.reports.labels import label
+from questwell.recipes.reports.items import items
+from questwell.recipes.reports.labels import LabelConfig, label
 from questwell.recipes.reports.report import report
 from questwell.recipes.reports.status import status
+from questwell.recipes.runs.ending import Ending
 
 
 async def play(library: Path, run: Path, **given: object) -> None:
@@ -52,24 +55,40 @@ async def test_without_a_run_it_says_so(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+LABELS = LabelConfig(llm="scripted", sample=5)
+
+
 async def test_labels_are_asked_once_and_kept(library: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     await play(library, run, early_stop=True)
-    before = status(run)
+    before, items_before = status(run), items(run)
     llm = ScriptedLLM(
         lambda request: '{"labels": ["inference"]}' if "how an agent" in request.messages[0].content else "?"
     )
-    first = await label(run, llm, Prompts(), structured=False, sample=5)
+    first = await label(run, LABELS, llm, Prompts(), structured=False)
     assert first.strategies["inference"].count == first.strategies["inference"].of == 5
     assert first.strategies["calculation"].count == 0
     asked = len(llm.requests)
-    again = await label(run, llm, Prompts(), structured=False, sample=5)
+    again = await label(run, LABELS, llm, Prompts(), structured=False)
     assert again == first
     assert len(llm.requests) == asked == 5 + first.unread
-    after = status(run)  # the game's own figures stay as they are, but for what was paid
-    assert (after.funnel, after.intrinsic, after.spending.saved) == (
-        before.funnel,
-        before.intrinsic,
-        before.spending.saved,
-    )
-    assert after.spending.total.calls == before.spending.total.calls + asked
+    assert status(run) == before  # labels are no part of what the run took
+    assert items(run) == items_before
+
+
+async def test_labels_stop_as_other_verbs_do_and_go_on(library: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    await play(library, run, early_stop=True)
+    answer = Completion('{"labels": ["inference"]}', "m", prompt_tokens=5, completion_tokens=5)
+    down, up = ScriptedLLM(lambda request: LLMUnavailable("down")), ScriptedLLM(lambda request: answer)
+    few = LABELS.model_copy(update={"max_errors": 2, "concurrency": 1})
+    failing = await label(run, few, down, Prompts(), structured=False, go_on="questwell status run")
+    assert (failing.ended.ending, len(down.requests)) == (Ending.FAILING, 2)
+    assert failing.ended.go_on == "questwell status run"
+    spent = await label(run, few.model_copy(update={"max_tokens": 15}), up, Prompts(), structured=False)
+    assert (spent.ended.ending, len(up.requests)) == (Ending.BUDGET, 2)
+    whole = await label(run, few, up, Prompts(), structured=False)
+    assert whole.ended.ending is Ending.COMPLETE
+    assert whole.strategies["inference"].of == 5
+    digests = [request.digest() for request in up.requests]
+    assert len(digests) == len(set(digests))

@@ -18,11 +18,13 @@ from typer.testing import CliRunner
 
 from questwell.cli.app import app
 from questwell.errors import ConfigChanged, ConfigError
-from questwell.llm.pretrained import Pretrained
+from questwell.llm.pretrained import Pretrained, size_of
+from questwell.llm.weights import Weights
 from questwell.recipes.runs.config import resolve
-from questwell.recipes.train.config import TrainConfig
+from questwell.recipes.train.config import TOY, TrainConfig
 from questwell.recipes.train.data import read_questions
 from questwell.recipes.train.loop import Ending, configure, draw, train
+from questwell.recipes.train.preview import preview
 from questwell.retrieval.retriever import Retriever
 from questwell.scoring.rewards import Rewarded
 from questwell.toy.model import toy_model, toy_tokenizer
@@ -150,6 +152,31 @@ async def test_a_resume_with_another_config_is_refused(tmp_path: Path) -> None:
     assert (await play(tmp_path, config(steps=2), resume=True)).step == 2
     saved = configure(tmp_path, {"steps": 9}, resume=True)
     assert (saved.steps, saved.batch) == (9, 3)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 10, 40])
+@pytest.mark.parametrize("batch", [1, 2, 3, 4, 7, 16, 64])
+def test_no_question_comes_twice_in_a_step(size: int, batch: int) -> None:
+    """Its attempts would be exact copies; and all are drawn equally often, whatever the step's size."""
+    questions = [Question(str(at), "?", ("a",), "b") for at in range(size)]
+    count = min(size, batch)
+    steps = [[question.id for question in draw(questions, step, batch, seed=3)] for step in range(2 * size)]
+    assert all(len(step) == len(set(step)) == count for step in steps)
+    drawn = [name for step in steps for name in step]
+    for epoch in range(len(drawn) // size):
+        assert len(set(drawn[epoch * size : (epoch + 1) * size])) == size
+
+
+def test_what_the_toy_would_take_is_told_and_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object) -> Path:
+        raise AssertionError("fetched")
+
+    found = preview(resolve(TrainConfig, TOY, {"data": "toy", "batch": 10_000}))
+    assert found.model == "toy" and found.parameters > 10_000
+    assert found.trajectories == found.questions * 8
+    monkeypatch.setattr(Weights, "fetch", never)
+    monkeypatch.setattr(Weights, "cached", lambda self: None)
+    assert size_of("local-small").parameters == 494_032_768
 
 
 def test_every_question_is_drawn_once_before_any_is_drawn_again() -> None:

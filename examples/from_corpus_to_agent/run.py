@@ -28,6 +28,7 @@ from questwell.recipes.evaluate import loop as evaluate
 from questwell.recipes.generate import loop as generate
 from questwell.recipes.generate.setup import open_setup
 from questwell.recipes.runs.config import Values, resolve
+from questwell.recipes.runs.ending import Report
 from questwell.recipes.train import loop as train
 
 FEEDBACK: Values = {"variant": "feedback"}
@@ -144,7 +145,7 @@ def evaluated(setting: Setting, out: Path, agent: str, model: str, domain: str, 
     done(folder, evaluate.run(evaluate.configure(folder, given, resume=True), folder, resume=True))
 
 
-def done(folder: Path, report: generate.Report | train.TrainReport | evaluate.EvalReport) -> None:
+def done(folder: Path, report: Report) -> None:
     """Say that a stage is complete.
 
     Raises:

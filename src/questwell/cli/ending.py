@@ -4,7 +4,7 @@ from rich.console import Console
 
 from questwell.cli.codes import ExitCode
 from questwell.cli.text import one_line
-from questwell.recipes.runs.ending import Ending
+from questwell.recipes.runs.ending import Ending, Report
 
 CODES = {
     Ending.COMPLETE: ExitCode.OK,
@@ -13,14 +13,16 @@ CODES = {
     Ending.STOPPED: ExitCode.PARTIAL,
     Ending.BUDGET: ExitCode.BUDGET,
     Ending.FAILING: ExitCode.PARTIAL,
+    Ending.EXHAUSTED: ExitCode.PARTIAL,
     Ending.ALARM: ExitCode.ERROR,
 }
 
 
-def print_unfinished(console: Console, ending: Ending, message: str, go_on: str) -> None:
+def print_unfinished(console: Console, report: Report) -> None:
     """Why a run is not complete, and the command that goes on; nothing when it is."""
-    if ending is Ending.COMPLETE:
+    if report.ending is Ending.COMPLETE:
         return
-    more = " with a higher limit" if ending is Ending.BUDGET else ""
-    console.print(f"Not complete: {one_line(message, 400)}.", soft_wrap=True)
-    console.print(f"Go on{more}: questwell {go_on}", soft_wrap=True)
+    console.print(f"Not complete: {one_line(report.message, 400)}.", soft_wrap=True)
+    if report.go_on:
+        more = " with a higher limit" if report.ending is Ending.BUDGET else ""
+        console.print(f"Go on{more}: {report.go_on}", soft_wrap=True)

@@ -77,12 +77,11 @@ def evaluate(
         folder = out
     found = evaluation(folder)
     if json:
-        screen.print_json(Evaluation, found)
+        screen.print_json(Evaluation, found, ended=report)
     else:
         console = screen.out()
         print_evaluation(console, found)
-        again_by = f"--rescore {folder}" if rescore else f"--resume --out {folder}"
-        print_unfinished(console, report.ending, report.message, f"evaluate {again_by}")
+        print_unfinished(console, report)
     raise typer.Exit(CODES[report.ending])
 
 

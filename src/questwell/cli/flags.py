@@ -130,6 +130,9 @@ def _plain(hint: Any) -> Any:  # noqa: ANN401  a type hint is anything
 
 
 def _type(hint: Any) -> Any:  # noqa: ANN401
-    """What a flag is parsed as: numbers and switches; all else is text, which the config itself checks."""
+    """What a flag is parsed as: numbers and switches; all else is text, which the config itself checks.
+
+    A number that need not be set is text too, for `none` takes it off on a resume.
+    """
     plain = _plain(hint)
-    return plain | None if plain in (bool, int, float) else str | None
+    return plain | None if plain is bool or (plain in (int, float) and plain is hint) else str | None

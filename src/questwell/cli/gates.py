@@ -1,4 +1,4 @@
-"""`questwell gates`: what the gates would have thrown out of a run."""
+"""`questwell gates`: what the gates would have rejected of a run."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,60 +9,58 @@ from rich.table import Table
 from rich.text import Text
 
 from questwell.cli import screen
+from questwell.cli.assembly import used
+from questwell.cli.ending import CODES, print_unfinished
+from questwell.cli.flags import config_flags
 from questwell.cli.index import index_progress
 from questwell.cli.text import one_line
+from questwell.errors import ConfigError
 from questwell.recipes.generate import gates as recipe
-from questwell.types.game import Gate, GateOutcome
+from questwell.recipes.generate.gates import GatesConfig
+from questwell.types.game import GateOutcome
 
-_ALL = ",".join(gate.value for gate in Gate)
 
-
+@config_flags(GatesConfig, {"max_cost": "Limits", "of": "What to check", "concurrency": "Speed"})
 def gates(
-    run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="Folder of the run; it is only read, and may still be running.")
-    ],
-    names: Annotated[
-        str, typer.Option("--gates", help=f"Gates to run, separated by commas: {_ALL}.", show_default=False)
-    ] = _ALL,
+    run: Annotated[Path | None, typer.Argument(metavar="RUN", help="As --of.", show_default=False)] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder to keep the calls in; by default RUN/gates.")
     ] = None,
-    llm: Annotated[
-        str | None, typer.Option(help="Model that reads and judges; by default the run's own models.")
-    ] = None,
-    rejected: Annotated[
-        bool, typer.Option("--rejected", help="Also check the last questions of rejected plays.")
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the check in --out as it was asked for.")
     ] = False,
-    any_index: Annotated[
-        bool, typer.Option("--any-index", help="Allow an index that has changed since the run.")
-    ] = False,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Most questions of this invocation.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
+    **given: object,
 ) -> None:
     """Run each gate on each accepted item: which items would it reject, and why? The run itself is not changed.
 
     You can stop it at any time; the same command continues, and nothing is paid twice.
     """
-    chosen = recipe.parse_gates(names)
+    values = used(given)
+    if run is not None:
+        values["of"] = run
+    of = values.get("of")
+    folder = out or (Path(str(of)) / "gates" if of is not None else None)
+    if folder is None:
+        raise ConfigError("say which run's questions are checked: questwell gates RUN")
+    config = recipe.configure(folder, values, resume=resume)
     console = screen.err()
+    told = [-1]
 
     def tell(done: int, of: int) -> None:
-        console.print(f"questions {done:,}/{of:,}", soft_wrap=True)
+        if done != told[0]:
+            told[0] = done
+            console.print(f"questions {done:,}/{of:,}", soft_wrap=True)
 
     with index_progress("") as index:
-        report = recipe.check_run(
-            run,
-            chosen,
-            out or run / "gates",
-            llm=llm,
-            rejected=rejected,
-            any_index=any_index,
-            on_progress=tell,
-            index_progress=index,
-        )
+        report = recipe.check_run(config, folder, limit=limit, on_progress=tell, index_progress=index)
     if json:
         screen.print_json(recipe.GatesReport, report)
     else:
         print_gates(screen.out(), report)
+        print_unfinished(screen.out(), report.ended)
+    raise typer.Exit(CODES[report.ended.ending])
 
 
 def print_gates(console: Console, report: recipe.GatesReport) -> None:
@@ -81,4 +79,5 @@ def print_gates(console: Console, report: recipe.GatesReport) -> None:
     for row in report.gates:
         table.add_row(row.gate.value, *(str(row.outcomes.get(outcome, 0)) for outcome in GateOutcome), str(row.alone))
     console.print(table)
-    console.print(f"{report.stopped:,} of {report.questions:,} questions are stopped by at least one gate.")
+    unchecked = f" {report.of - report.questions:,} are not checked yet." if report.of > report.questions else ""
+    console.print(f"{report.stopped:,} of {report.questions:,} questions are stopped by at least one gate.{unchecked}")

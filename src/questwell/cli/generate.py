@@ -62,7 +62,7 @@ def generate(
         report = recipe.run(config, out, resume=resume, limit=limit, on_progress=on_progress, index_progress=index)
     stands = status(out)
     if json:
-        screen.print_json(Status, stands)
+        screen.print_json(Status, stands, ended=report)
     else:
         console = screen.out()
         print_funnel(console, stands.funnel)
@@ -71,8 +71,8 @@ def generate(
     raise typer.Exit(CODES[report.ending])
 
 
-def _print_ending(console: Console, report: recipe.Report, out: Path, *, accepted: int) -> None:
-    print_unfinished(console, report.ending, report.message, f"generate --resume --out {out}")
+def _print_ending(console: Console, report: recipe.GenerateReport, out: Path, *, accepted: int) -> None:
+    print_unfinished(console, report)
     console.print(f"Read: questwell show {out}    Table: questwell status {out}", soft_wrap=True)
     if accepted:
         console.print(f"Export: questwell export {out} --format jsonl --out items.jsonl", soft_wrap=True)

@@ -3,6 +3,7 @@
 Neither console reads markup, so no text of a model can colour the screen; what it wrote goes through `text.visible`.
 """
 
+import json
 import re
 import sys
 from typing import Any
@@ -12,6 +13,7 @@ from pydantic import TypeAdapter
 from rich.console import Console
 
 from questwell.cli.text import UNSAFE
+from questwell.recipes.runs.ending import Report
 
 _PLAIN_WIDTH = 160
 
@@ -26,9 +28,15 @@ def err() -> Console:
     return _console(stderr=True)
 
 
-def print_json(type_: Any, value: object) -> None:  # noqa: ANN401  whatever pydantic has an adapter for
-    """`value` as JSON on standard output; what could trick a terminal is escaped, every other script is readable."""
-    text = TypeAdapter[object](type_).dump_json(value, indent=2).decode()
+def print_json(type_: Any, value: object, ended: Report | None = None) -> None:  # noqa: ANN401  pydantic knows it
+    """`value` as JSON on standard output; what could trick a terminal is escaped, every other script is readable.
+
+    How an invocation `ended` is added under that name, for a value that is an object.
+    """
+    tree = TypeAdapter[Any](type_).dump_python(value, mode="json")
+    if ended is not None:
+        tree["ended"] = {"ending": ended.ending.value, "message": ended.message, "go_on": ended.go_on}
+    text = json.dumps(tree, indent=2, ensure_ascii=False)
     try:
         text.encode(sys.stdout.encoding or "ascii")
         unsafe = UNSAFE

@@ -1,6 +1,7 @@
 """`questwell selfplay`: one policy proposes and solves, and learns from both."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -92,11 +93,11 @@ def selfplay(
         report = recipe.run(config, out, resume=resume, limit=limit, on_progress=told, index_progress=index)
     rows = Record(out).rows()
     if json:
-        screen.print_json(list[StepRow], rows)
+        screen.print_json(Steps, Steps(rows), ended=report)
     else:
         console = screen.out()
         print_steps(console, rows)
-        print_unfinished(console, report.ending, report.message, f"selfplay --resume --out {out}")
+        print_unfinished(console, report)
         console.print(f"Read: questwell show {out} {report.steps}    Curves: {Record(out).curves}", soft_wrap=True)
     raise typer.Exit(CODES[report.ending])
 
@@ -104,6 +105,13 @@ def selfplay(
 def _write(run: VerlRun, config: Config) -> None:
     with index_progress(config.corpus) as index:
         write(run, config, index)
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """What `--json` prints."""
+
+    steps: list[StepRow]
 
 
 class _Telling:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from questwell.cli import screen
+from questwell.cli.ending import CODES, print_unfinished
 from questwell.cli.figures import count, money
 from questwell.cli.text import one_line
 from questwell.evaluation.statistics import Share
@@ -17,6 +18,8 @@ from questwell.recipes.reports import status as recipe
 from questwell.recipes.reports.funnel import Funnel, explain
 from questwell.recipes.reports.intrinsic import Cell
 from questwell.recipes.reports.status import Spending, tokens
+from questwell.recipes.runs.config import resolve
+from questwell.recipes.runs.ending import Ending
 from questwell.recipes.runs.opening import config_of, kind_of
 
 _EVERY_S = 2.0
@@ -36,17 +39,26 @@ def status(
     watch: Annotated[
         bool, typer.Option("--watch", help="Show it again every two seconds while the run goes on.")
     ] = False,
+    max_cost: Annotated[float | None, typer.Option(help="US dollars that the labels may cost, in all.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Tokens that the labels may take, in all.")] = None,
+    max_minutes: Annotated[float | None, typer.Option(help="Minutes that labelling may take now.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
 ) -> None:
     """Show what became of the seeds, results by target and round, and the cost; of an evaluation, its scores."""
     if report is not None:
         import asyncio
 
-        from questwell.recipes.reports.report import LabelBy  # it opens models and indexes: status alone does not
+        from questwell.recipes.reports.labels import LabelConfig  # these open models and indexes: status alone does not
         from questwell.recipes.reports.report import report as write
 
-        asyncio.run(write([run, *(others or ())], report, LabelBy(label_llm) if label_llm else None))
-        screen.out().print(f"Wrote report.md, report.json and pictures to {report}", soft_wrap=True)
+        limits = {"max_cost": max_cost, "max_tokens": max_tokens, "max_minutes": max_minutes}
+        label_by = resolve(LabelConfig, {"llm": label_llm, **limits}) if label_llm else None
+        systems = asyncio.run(write([run, *(others or ())], report, label_by))
+        screen.out().print(f"Wrote report.md, report.json and charts to {report}", soft_wrap=True)
+        for ended in (one.labels.ended for one in systems if one.labels is not None):
+            if ended.ending is not Ending.COMPLETE:
+                print_unfinished(screen.out(), ended)
+                raise typer.Exit(CODES[ended.ending])
         return
     if kind_of(run) == "evaluate":
         from questwell.cli.scores import show_scores  # as above

@@ -26,6 +26,8 @@ class Verb:
     """One line for `questwell --help`."""
     codes: str = _PLAIN
     """Its exit codes, the last line of its own help."""
+    passes_on: bool = False
+    """Whether flags that it does not know are for another verb."""
 
 
 VERBS = {
@@ -36,10 +38,11 @@ VERBS = {
     "index": Verb("Build, change or measure the index of a corpus."),
     "serve": Verb("Serve the passages of a corpus over HTTP or MCP."),
     "generate": Verb("Make questions from a corpus.", _RUN),
+    "resume": Verb("Continue a run, whichever command made it.", _RUN, passes_on=True),
     "status": Verb("Show how far a run is, what was rejected and why, and what it cost."),
     "show": Verb("Show how an item was made, or list all items of a run."),
     "view": Verb("Look at runs in the browser, and review their items."),
-    "gates": Verb("Run further checks on the accepted items of a run."),
+    "gates": Verb("Run further checks on the accepted items of a run.", _RUN),
     "recheck": Verb(
         "Try edited items again, or questions that others wrote.",
         "Exit codes: 0 complete, 1 error, 2 wrong usage, 3 incomplete (the same command continues).",
@@ -66,5 +69,6 @@ def load(name: str) -> Any:  # noqa: ANN401  typer's command is of a private typ
     module = importlib.import_module(f"questwell.cli.{name}")
     alone = typer.Typer(add_completion=False, rich_markup_mode=None)
     function = cast(Callable[..., object], getattr(module, name))
-    alone.command(name, cls=VerbCommand, epilog=VERBS[name].codes)(function)
+    unknown = {"ignore_unknown_options": True, "allow_extra_args": True} if VERBS[name].passes_on else None
+    alone.command(name, cls=VerbCommand, epilog=VERBS[name].codes, context_settings=unknown)(function)
     return typer.main.get_command(alone)

@@ -3,9 +3,12 @@
 What an API means by a status is its client's affair: it says by a `Failure` why a try gave nothing.
 """
 
+import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -75,6 +78,56 @@ class Server:
     """What no message may hold."""
 
 
+class Retries:
+    """The waits between two tries of all calls of a run, so that they can be ended at once."""
+
+    def __init__(self) -> None:
+        """Nothing waits yet."""
+        self.given_up = False
+        self._waiting: dict[asyncio.Task[Any], asyncio.AbstractEventLoop] = {}
+
+    def give_up(self) -> None:
+        """End all waits, with the failure of the last try; nothing is tried again. Calls in flight go on."""
+        self.given_up = True
+        for task, loop in list(self._waiting.items()):
+            loop.call_soon_threadsafe(self._wake, task)
+
+    def begin_wait(self) -> None:
+        """The current task begins to wait for its next try."""
+        if (task := asyncio.current_task()) is not None:
+            self._waiting[task] = asyncio.get_running_loop()
+
+    def end_wait(self) -> None:
+        """The current task waits no more."""
+        if (task := asyncio.current_task()) is not None:
+            self._waiting.pop(task, None)
+
+    def woke(self) -> bool:
+        """Whether the cancellation that the current task just met was ours: then it is none."""
+        task = asyncio.current_task()
+        if not self.given_up or task is None or task not in self._waiting:
+            return False
+        self.end_wait()
+        return task.uncancel() == 0
+
+    def _wake(self, task: asyncio.Task[Any]) -> None:
+        if task in self._waiting:
+            task.cancel()
+
+
+_RETRIES: ContextVar[Retries | None] = ContextVar("retries", default=None)
+
+
+@contextmanager
+def giving_up_with(retries: Retries) -> Generator[None]:
+    """Within it, calls of the current task and of those it starts wait as long as `retries` lets them."""
+    token = _RETRIES.set(retries)
+    try:
+        yield
+    finally:
+        _RETRIES.reset(token)
+
+
 async def retrying(
     attempt: Callable[[], Awaitable[_R]], server: Server, patience: Patience, closed: Callable[[], bool]
 ) -> _R:
@@ -89,8 +142,20 @@ async def retrying(
     Raises:
         QuestwellError: of the last failure's kind.
     """
+    retries = _RETRIES.get() or Retries()
+    last: list[TryFailedError] = []
+
+    def again(error: Exception) -> bool | float:
+        if closed() or retries.given_up:
+            return False
+        wait = wait_before_retry(error, patience)
+        if wait is not False and isinstance(error, TryFailedError):
+            last[:] = [error]
+            retries.begin_wait()
+        return wait
+
     tries = stamina.retry_context(
-        on=lambda error: False if closed() else wait_before_retry(error, patience),
+        on=again,
         attempts=patience.max_retries + 1,
         timeout=None,
         wait_initial=patience.backoff_s,
@@ -99,10 +164,17 @@ async def retrying(
     )
     try:
         async for one in tries:
+            retries.end_wait()
             with one:
                 return await attempt()
+    except asyncio.CancelledError:
+        if not last or not retries.woke():
+            raise
+        raise _error(last[0].failure, server, patience) from last[0].__cause__
     except TryFailedError as failed:
         raise _error(failed.failure, server, patience) from failed.__cause__
+    finally:
+        retries.end_wait()
     raise AssertionError("stamina gives at least one attempt")
 
 

@@ -1,12 +1,23 @@
+import asyncio
 import logging
 import time
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
 
 from questwell.errors import LLMUnavailable, RetrievalRefused, RetrievalUnavailable
-from questwell.http.retrying import Failure, Server, TryFailedError, retry_after_s, retrying, wait_before_retry
+from questwell.http.retrying import (
+    Failure,
+    Retries,
+    Server,
+    TryFailedError,
+    giving_up_with,
+    retry_after_s,
+    retrying,
+    wait_before_retry,
+)
 
 SERVER = Server("the shop", "s3cret-key")
 
@@ -119,3 +130,51 @@ def test_retry_after_date_without_a_zone_is_utc(monkeypatch):
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+async def test_a_stop_ends_the_wait_for_another_try_and_nothing_else() -> None:
+    """A dead endpoint with a long back-off: giving up ends the wait at once; a try in flight goes on."""
+    retries, tries, slow_done = Retries(), list[int](), list[int]()
+
+    async def dead() -> int:
+        tries.append(1)
+        raise TryFailedError(Failure(LLMUnavailable, "no route", "start it", retriable=True))
+
+    async def slow() -> int:
+        await asyncio.sleep(0.05)
+        slow_done.append(1)
+        return 7
+
+    with giving_up_with(retries):
+        server = Server("m", None)
+        async with asyncio.TaskGroup() as group:
+            waiting = group.create_task(_error_of(retrying(dead, server, Patient(5, 60.0, 60.0), lambda: False)))
+            flying = group.create_task(retrying(slow, server, Patient(5, 60.0, 60.0), lambda: False))
+            await asyncio.sleep(0.02)
+            assert tries == [1] and not slow_done
+            retries.give_up()
+        assert "no route" in str(waiting.result()) and flying.result() == 7
+        late = await _error_of(retrying(dead, server, Patient(5, 60.0, 60.0), lambda: False))
+        assert "no route" in str(late) and len(tries) == 2  # nothing is tried again after a stop
+    task = asyncio.current_task()
+    assert task is not None and not task.cancelling()
+
+
+async def test_a_real_cancellation_is_none_of_ours() -> None:
+    retries = Retries()
+
+    async def dead() -> int:
+        raise TryFailedError(Failure(LLMUnavailable, "no route", "start it", retriable=True))
+
+    with giving_up_with(retries):
+        task = asyncio.create_task(retrying(dead, Server("m", None), Patient(5, 60.0, 60.0), lambda: False))
+        await asyncio.sleep(0.02)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+async def _error_of(call: Awaitable[int]) -> LLMUnavailable:
+    with pytest.raises(LLMUnavailable) as told:
+        await call
+    return told.value

@@ -21,6 +21,11 @@ class FolderLLM:
         self._client: PolicyClient | None = None
 
     @property
+    def path(self) -> Path:
+        """Of the weights."""
+        return self._folder
+
+    @property
     def name(self) -> str:
         """The folder's name, after that of the checkpoint that holds it."""
         return "/".join(self._folder.resolve().parts[-2:])

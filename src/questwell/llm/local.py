@@ -60,6 +60,11 @@ class LocalLLM:
         self._client: OpenAIClient | None = None
 
     @property
+    def path(self) -> Path | None:
+        """The file of the user's; None for weights that are fetched."""
+        return self._model if isinstance(self._model, Path) else None
+
+    @property
     def name(self) -> str:
         """The model's name, or its file's without the ending."""
         return self._name

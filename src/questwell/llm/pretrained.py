@@ -110,8 +110,20 @@ def dtype_of(asked: Dtype | None, device: str, lora_rank: int) -> Dtype:
     return asked or ("float32" if device == "cpu" else "bfloat16")
 
 
+_EMBEDDED_SIZES = {
+    "local": Size(1_543_714_304, 151_936, 1536, 8960, 28),
+    "local-small": Size(494_032_768, 151_936, 896, 4864, 24),
+}
+"""As their publisher's config.json says; output weights are those of the embedding."""
+
+
 def size_of(source: str) -> Size:
-    """How large the model that `source` names is; only its description is read. Raises as `load`."""
+    """How large the model that `source` names is. Only its description is read; nothing is fetched.
+
+    Raises as `load`.
+    """
+    if source in EMBEDDED and EMBEDDED[source].cached() is None:
+        return _EMBEDDED_SIZES[source]
     folder, options, _ = _place(source)
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, **options)

@@ -6,6 +6,7 @@ Filled-in text is data: it is never expanded again and never read as a section.
 
 import hashlib
 import re
+from collections.abc import Mapping
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -19,6 +20,27 @@ from questwell.text.files import read_text
 _SECTION = re.compile(r"^--- (system|user|assistant)[ \t]*$", re.MULTILINE)
 
 
+_REPAIR = (
+    "answer",
+    "answer_type",
+    "earlier",
+    "passages",
+    "proposer",
+    "question",
+    "rules",
+    "searches",
+    "solver",
+    "target",
+)
+_GIVEN: Mapping[str, tuple[str, ...]] = {
+    "judge": ("answer", "question", "reference", "references"),
+    "proposer": ("answer_type", "rules", "seed", "target", "turns"),
+    "repair_correctness": (*_REPAIR, "wrong_answer"),
+    "repair_difficulty": (*_REPAIR, "wrong_answer"),
+}
+"""What agents give beyond what the packaged file of that name asks for, by prompt; a user's file may ask for it."""
+
+
 class Prompts:
     """The prompt files of a run, and their hash."""
 
@@ -26,18 +48,25 @@ class Prompts:
         """Take the packaged prompts, with the files of `folder` in place of those of the same name.
 
         Raises:
-            ConfigError: `folder` holds a name that no agent uses, or a file without sections.
+            ConfigError: there is no such folder, it holds a name that no agent uses, a file without sections, or one
+                that asks for a value that its agent does not give.
         """
+        if folder is not None and not folder.is_dir():
+            raise ConfigError(f"prompts: there is no folder {str(folder)!r}")
         packaged = resources.files(__name__)
         self._files = {
             entry.name.removesuffix(".md"): entry.read_text(encoding="utf-8")
             for entry in packaged.iterdir()
             if entry.name.endswith(".md")
         }
+        given = {name: {*_asked(name, text), *_GIVEN.get(name, ())} for name, text in self._files.items()}
         for path in sorted(folder.glob("*.md")) if folder else ():
             if path.stem not in self._files:
                 raise ConfigError(f"{path}: no agent uses a prompt of this name; the names are {sorted(self._files)}")
             self._files[path.stem] = read_text(path, ConfigError)
+            known = ", ".join(sorted(given[path.stem]))
+            if unknown := sorted(_asked(str(path), self._files[path.stem]) - given[path.stem]):
+                raise ConfigError(f"{path}: nothing is given for ${unknown[0]}; this prompt is given {known}")
         for name, text in self._files.items():
             if not _SECTION.match(text):
                 raise ConfigError(f"prompt {name!r} must start with a line `--- system`, `--- user` or `--- assistant`")
@@ -65,3 +94,13 @@ class Prompts:
             )
         except (KeyError, ValueError) as error:
             raise ConfigError(f"prompt {name!r}: cannot fill in {error}; it is given {sorted(values)}") from error
+
+
+def _asked(name: str, text: str) -> set[str]:
+    """The values that a prompt asks for; ConfigError when a `$` begins no name."""
+    template = Template(text)
+    if not template.is_valid():
+        wrong = next(found for found in template.pattern.finditer(text) if found["invalid"] is not None)
+        line = text.count("\n", 0, wrong.start()) + 1
+        raise ConfigError(f"{name}, line {line}: a $ begins no name; write $$ for the sign itself")
+    return set(template.get_identifiers())

@@ -5,24 +5,21 @@ one that was not, and every question of the sample has its attempts or is told a
 """
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from questwell.errors import BudgetReached, QuestwellError
 from questwell.evaluation.benchmarks import load, parse_source, sample
 from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.evaluate.config import MAY_CHANGE, EvalConfig
 from questwell.recipes.evaluate.setup import EvalSetup, open_eval_setup
 from questwell.recipes.runs import opening
-from questwell.recipes.runs.budget import Budget, Stopped, refuse_unknown_prices
+from questwell.recipes.runs.budget import Budget, refuse_unknown_prices
 from questwell.recipes.runs.config import Values, resolve_saved
-from questwell.recipes.runs.ending import Ending
+from questwell.recipes.runs.ending import Report
 from questwell.recipes.runs.opening import Kind, Run
 from questwell.recipes.runs.recorder import Recorder
-from questwell.recipes.runs.signals import stopping_on_signals
+from questwell.recipes.runs.workers import Patience, Workers
 from questwell.scoring.judge import Judge
 from questwell.scoring.squad import exact_match
 from questwell.store.reader import RunReader
@@ -33,7 +30,6 @@ from questwell.types.game import Judgement, Label, Place, failed_rollout
 from questwell.types.trajectory import Role, StopReason, Trajectory
 
 KIND = Kind("evaluate", EvalConfig, MAY_CHANGE)
-_TICK_S = 0.5
 _Work = tuple[Asked, int]
 """A question and the index of an attempt at it."""
 
@@ -54,15 +50,6 @@ class EvalProgress:
     left_s: float | None
     """Estimate from this invocation's pace; None while there is none."""
     stopping: bool
-
-
-@dataclass(frozen=True, slots=True)
-class EvalReport:
-    """What an invocation did."""
-
-    ending: Ending
-    message: str
-    """Why it ended; empty when complete."""
 
 
 OnProgress = Callable[[EvalProgress], None]
@@ -86,13 +73,13 @@ def run(
     limit: int | None = None,
     on_progress: OnProgress = lambda progress: None,
     index_progress: IndexProgress | None = None,
-) -> EvalReport:
+) -> Report:
     """`evaluate` with the setup that `config` names, from start to end."""
     with Run(KIND, config, folder, resume=resume) as opened:
         questions = questions_of(config)
         setup = open_eval_setup(config, index_progress)
 
-        async def whole() -> EvalReport:
+        async def whole() -> Report:
             try:
                 return await _evaluate(opened, questions, setup, limit, on_progress)
             finally:
@@ -127,7 +114,7 @@ async def evaluate(
     resume: bool = False,
     limit: int | None = None,
     on_progress: OnProgress = lambda progress: None,
-) -> EvalReport:
+) -> Report:
     """Attempt and judge `questions`, as far as budget, user and errors let it; resumable at any time.
 
     Args:
@@ -150,7 +137,7 @@ async def evaluate(
 
 async def _evaluate(
     opened: Run[EvalConfig], questions: Sequence[Asked], setup: EvalSetup, limit: int | None, on_progress: OnProgress
-) -> EvalReport:
+) -> Report:
     config = opened.config
     refuse_unknown_prices(config.limits(), setup.llms.values(), setup.retriever)
     with RunStore(opened.folder, opened.lock) as store:
@@ -161,9 +148,9 @@ async def _evaluate(
         budget = Budget(config.limits(), store.read.usage())
         recorder = Recorder(store, setup.llms, setup.retriever, budget)
         player = _Player(recorder, setup, config.seed, scoring)
-        return await Loop(work, player.play, player.finished(), store, scoring, config.max_errors, on_progress).run(
-            budget, config.at_once, limit
-        )
+        attempts = Attempts(work, player.play, player.finished(), store.read, scoring, on_progress)
+        patience = Patience(config.at_once, config.max_errors, limit)
+        return await attempts.run(Workers(budget, patience, "attempts", opened.go_on), budget)
 
 
 class _Player:
@@ -223,120 +210,56 @@ def judged(run: RunReader, scoring: int) -> set[tuple[int, int]]:
     }
 
 
-class Loop:
-    """Works through attempts, some at a time, until done or halted; shared by `evaluate` and `rescore`."""
+class Attempts:
+    """The attempts of an invocation: which are left, and how they stand; shared by `evaluate` and `rescore`."""
 
     def __init__(
         self,
         work: Sequence[_Work],
         play: Callable[[_Work], Awaitable[Judgement]],
         finished: set[tuple[int, int]],
-        store: RunStore,
+        run: RunReader,
         scoring: Scoring,
-        max_errors: int,
         on_progress: OnProgress,
     ) -> None:
         """`finished` of `work` is not played again."""
         self._left = [one for one in work if (one[0].position, one[1]) not in finished]
         self._total = len(work)
         self._play = play
-        self._store = store
-        self._max_errors = max_errors
         self._on_progress = on_progress
-        self._labels = [score.judgement.label for score in store.read.scores(scoring.number)]
-        self._labels = [label for label in self._labels if label is not Label.ERRORED]
-        self._done = self._errors = self._errors_in_a_row = 0
-        self._latest = ""
-        self._halted: QuestwellError | None = None
-        self._plays_left: int | None = None
-        self._started = time.monotonic()
+        labels = [score.judgement.label for score in run.scores(scoring.number)]
+        self._labels = [label for label in labels if label is not Label.ERRORED]
 
-    async def run(self, budget: Budget, at_once: int, limit: int | None) -> EvalReport:
-        """Work until done, halted, or `limit` attempts are made."""
-        self._plays_left = limit
-        ticker = asyncio.create_task(self._tick(budget))
-        try:
-            with stopping_on_signals(budget.stop):
-                waiting = iter(self._left)
-                async with asyncio.TaskGroup() as group:
-                    for _ in range(min(at_once, len(self._left))):
-                        group.create_task(self._worker(waiting, budget))
-        finally:
-            ticker.cancel()
-            with suppress(asyncio.CancelledError):
-                await ticker
-        self._tell(budget)
-        return self._report(budget)
+    async def run(self, workers: Workers, budget: Budget) -> Report:
+        """Make them, until done or halted."""
 
-    async def _worker(self, waiting: Iterator[_Work], budget: Budget) -> None:
-        while self._halted is None and self._plays_left != 0 and not budget.stopping:
-            one = next(waiting, None)
-            if one is None:
-                return
-            if self._plays_left is not None:
-                self._plays_left -= 1
-            try:
-                judgement = await self._play(one)
-            except QuestwellError as halt:
-                # The others are not cancelled: what they have in flight is paid for, so it is kept first.
-                self._halted = self._halted or halt
-                return
-            self._count(judgement, budget)
+        def tell() -> None:
+            self._on_progress(self._progress(workers, budget))
 
-    def _count(self, judgement: Judgement, budget: Budget) -> None:
-        self._done += 1
-        if judgement.label is Label.ERRORED:
-            self._errors += 1
-            self._errors_in_a_row += 1
-            self._latest = judgement.reason
-            if self._errors_in_a_row >= self._max_errors:
-                budget.stop()
-        else:
-            self._errors_in_a_row = 0
-            self._labels.append(judgement.label)
-        self._tell(budget)
+        async def work(one: _Work) -> str | None:
+            judgement = await self._play(one)
+            errored = judgement.label is Label.ERRORED
+            if not errored:
+                self._labels.append(judgement.label)
+            tell()
+            return judgement.reason if errored else None
 
-    def _report(self, budget: Budget) -> EvalReport:
-        if self._errors_in_a_row >= self._max_errors:
-            return EvalReport(
-                Ending.FAILING, f"{self._errors_in_a_row} attempts in a row failed; the last one: {self._latest}"
-            )
-        match self._halted:
-            case BudgetReached():
-                return EvalReport(Ending.BUDGET, str(self._halted))
-            case Stopped():
-                return EvalReport(Ending.STOPPED, str(self._halted))
-            case QuestwellError():
-                raise self._halted
-            case None:
-                pass
-        if budget.stopping:
-            return EvalReport(Ending.STOPPED, "stopped as you asked")
-        if self._done < len(self._left):
-            return EvalReport(Ending.LIMIT, "the limit of attempts for this invocation is reached")
-        if self._errors:
-            return EvalReport(Ending.ERRORED, f"{self._errors} attempts failed; the last one: {self._latest}")
-        return EvalReport(Ending.COMPLETE, "")
+        async with workers.running(tell):
+            await workers.run(self._left, work)
+        tell()
+        return workers.ending(left=workers.done < len(self._left))
 
-    async def _tick(self, budget: Budget) -> None:
-        while True:
-            await asyncio.sleep(_TICK_S)
-            self._tell(budget)
-
-    def _tell(self, budget: Budget) -> None:
-        elapsed_s = time.monotonic() - self._started
-        left = len(self._left) - self._done
-        self._on_progress(
-            EvalProgress(
-                done=self._total - left,
-                total=self._total,
-                right=self._labels.count(Label.RIGHT),
-                scored=self._labels.count(Label.RIGHT) + self._labels.count(Label.WRONG),
-                spent=budget.spent,
-                elapsed_s=elapsed_s,
-                left_s=elapsed_s / self._done * left if self._done else None,
-                stopping=budget.stopping,
-            )
+    def _progress(self, workers: Workers, budget: Budget) -> EvalProgress:
+        left = len(self._left) - workers.done
+        return EvalProgress(
+            done=self._total - left,
+            total=self._total,
+            right=self._labels.count(Label.RIGHT),
+            scored=self._labels.count(Label.RIGHT) + self._labels.count(Label.WRONG),
+            spent=budget.spent,
+            elapsed_s=workers.elapsed_s,
+            left_s=workers.elapsed_s / workers.done * left if workers.done else None,
+            stopping=budget.stopping,
         )
 
 

@@ -6,15 +6,18 @@ answers, how far they agree can be told.
 
 import asyncio
 import random
+import shlex
 from pathlib import Path
 
 from questwell.llm.client import LLM
 from questwell.recipes.evaluate.config import EXACT_MATCH, RescoreConfig, at_once
-from questwell.recipes.evaluate.loop import KIND, EvalReport, Loop, OnProgress, judge_answer, judged
+from questwell.recipes.evaluate.loop import KIND, Attempts, OnProgress, judge_answer, judged
 from questwell.recipes.evaluate.setup import NoRetriever, open_judge
 from questwell.recipes.runs.budget import Budget, refuse_unknown_prices
+from questwell.recipes.runs.ending import Report
 from questwell.recipes.runs.opening import info_of
 from questwell.recipes.runs.recorder import Recorder
+from questwell.recipes.runs.workers import Patience, Workers
 from questwell.scoring.judge import Judge
 from questwell.store.reader import RunReader
 from questwell.store.records import Asked, Score, Scoring
@@ -23,13 +26,13 @@ from questwell.types.game import Judgement
 from questwell.types.trajectory import Role, StopReason
 
 
-def run(folder: Path, config: RescoreConfig, on_progress: OnProgress = lambda progress: None) -> EvalReport:
+def run(folder: Path, config: RescoreConfig, on_progress: OnProgress = lambda progress: None) -> Report:
     """`rescore` with the judge that `config` names, from start to end."""
     with RunReader(folder) as reader:
         info_of(reader, KIND.name)  # before the folder is opened for writing, which would make it
     llm, judge, prompts_hash = open_judge(config)
 
-    async def whole() -> EvalReport:
+    async def whole() -> Report:
         try:
             return await rescore(folder, config, llm, judge, prompts_hash, on_progress)
         finally:
@@ -46,7 +49,7 @@ async def rescore(
     judge: Judge | None,
     prompts_hash: str,
     on_progress: OnProgress = lambda progress: None,
-) -> EvalReport:
+) -> Report:
     """Judge the answers of the evaluation in `folder` by `judge`; goes on where an earlier call of it stopped.
 
     Raises:
@@ -70,8 +73,10 @@ async def rescore(
             return judgement
 
         finished = judged(store.read, scoring.number)
-        loop = Loop(_answers(store.read, config), play, finished, store, scoring, config.max_errors, on_progress)
-        return await loop.run(budget, at_once(config.concurrency, config.judge), None)
+        attempts = Attempts(_answers(store.read, config), play, finished, store.read, scoring, on_progress)
+        patience = Patience(at_once(config.concurrency, config.judge), config.max_errors)
+        go_on = f"questwell evaluate --rescore {shlex.quote(str(folder))} --judge {shlex.quote(config.judge)}"
+        return await attempts.run(Workers(budget, patience, "answers", go_on), budget)
 
 
 def _scoring(run: RunReader, judge: str, prompts_hash: str) -> Scoring:

@@ -11,6 +11,7 @@ from questwell.agents.rollout import Budget
 from questwell.agents.solver import FreeSolver, Solver
 from questwell.errors import RetrievalError
 from questwell.llm.client import LLM
+from questwell.llm.fingerprint import fingerprints
 from questwell.recipes.corpus.index import IndexProgress, open_index
 from questwell.recipes.corpus.search import open_elsewhere, readers_of
 from questwell.recipes.evaluate.config import EXACT_MATCH, EvalConfig, JudgeConfig, Mode, at_once
@@ -63,6 +64,7 @@ class EvalSetup:
             "prompts": self.prompts_hash,
             "model": self.llms[Role.SOLVER].name,
             "judge": self.judge_name,
+            **fingerprints({"model" if role is Role.SOLVER else "judge": llm for role, llm in self.llms.items()}),
         }
 
     async def aclose(self) -> None:

@@ -5,20 +5,27 @@ Calls are kept in a run file of their own, so that an interrupted check goes on 
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
 
 from questwell.errors import ConfigChanged, ConfigError
 from questwell.games.gates import Pair, check_all
 from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.generate.config import Config
 from questwell.recipes.generate.setup import Setup, open_setup
-from questwell.recipes.runs.budget import Budget, Limits
-from questwell.recipes.runs.config import RecipeConfig, nearest, resolve_saved
+from questwell.recipes.runs import opening
+from questwell.recipes.runs.agents import MaybeModel
+from questwell.recipes.runs.budget import Budget, refuse_unknown_prices
+from questwell.recipes.runs.config import Values, nearest, resolve, resolve_saved
+from questwell.recipes.runs.ending import Report
 from questwell.recipes.runs.opening import Kind, Run, info_of
 from questwell.recipes.runs.recorder import Recorder
-from questwell.recipes.runs.signals import stopping_on_signals
+from questwell.recipes.runs.spending import SPENDING_MAY_CHANGE, SpendingConfig
+from questwell.recipes.runs.workers import Patience, Workers
 from questwell.store.reader import RunReader
 from questwell.store.records import PlayStatus, RunInfo
 from questwell.store.run import RunStore
@@ -26,11 +33,47 @@ from questwell.types.game import Accepted, Gate, GateOutcome, GateResult, Place,
 from questwell.types.trajectory import Role
 
 
-class GatesConfig(RecipeConfig):
-    """What a check asks can change from call to call: the calls themselves are compared."""
+def _names(value: object) -> object:
+    """`closed-book,evidence`: gates by name, each once."""
+    if not isinstance(value, str):
+        return value
+    names = list(dict.fromkeys(filter(None, (part.strip() for part in value.split(",")))))
+    known = [gate.value for gate in Gate]
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(f"there is no gate {unknown[0]!r}{nearest(unknown[0], known)}; there are: {', '.join(known)}")
+    return names
 
 
-KIND = Kind("gates", GatesConfig, {})
+class GatesConfig(SpendingConfig):
+    """What a check of a run asks."""
+
+    of: Path | None = None
+    """Run whose questions are checked; it is only read, and may be going on."""
+    gates: Annotated[tuple[Gate, ...], BeforeValidator(_names), Field(min_length=1)] = tuple(Gate)
+    """Gates to ask, separated by commas: closed-book, evidence, shortcut, unique."""
+    llm: MaybeModel = None
+    """Model that reads and judges, if not those of the run."""
+    rejected: bool = False
+    """Check the last questions of rejected plays too."""
+    any_index: bool = False
+    """Search the corpus as it is indexed today, though the run searched another index."""
+    concurrency: int | None = Field(default=None, ge=1)
+    """Questions in work at once; by default as many as the run played seeds."""
+    max_errors: int = Field(default=20, ge=1)
+    """Stop after this many questions in a row for which a call failed."""
+
+
+_CALLS = "what it asks is compared call by call: an answered call is not made again"
+MAY_CHANGE: Mapping[str, str] = {
+    **SPENDING_MAY_CHANGE,
+    **dict.fromkeys(("gates", "rejected", "any_index"), _CALLS),
+    "of": "the run's id is compared instead, so that its folder may move",
+    "llm": "the models' names are compared instead, so that an endpoint may move",
+    "concurrency": "changes speed only",
+    "max_errors": "a limit of patience",
+}
+"""Keys that a later call may give another value, and why."""
+KIND = Kind("gates", GatesConfig, MAY_CHANGE)
 _SEARCHING = (Gate.SHORTCUT, Gate.UNIQUE)
 _MODELS = ("llm", "proposer_llm", "solver_llm", "judge_llm")
 
@@ -70,121 +113,136 @@ class GatesReport:
 
     run_id: str
     questions: int
+    """Questions that were checked."""
+    of: int
+    """Questions that there are to check."""
     stopped: int
-    """Number of questions that at least one gate does not let through."""
+    """Questions that at least one gate does not let through."""
     gates: list[GateCount]
     checked: list[Checked]
+    ended: Report
 
 
-def parse_gates(text: str) -> tuple[Gate, ...]:
-    """`closed-book,evidence`: gates by name.
+def configure(out: Path, given: Values, *, resume: bool = False) -> GatesConfig:
+    """The config of a check kept in `out`: what is `given`, with `resume` over what the check that is there has saved.
+
+    Without it, the same command goes on too: what was answered is not asked again.
 
     Raises:
-        ConfigError: there is no such gate.
+        ConfigError: a gate or a value that cannot be, or no run is named.
     """
-    found: list[Gate] = []
-    for name in filter(None, (part.strip() for part in text.split(","))):
-        try:
-            found.append(Gate(name))
-        except ValueError:
-            known = [gate.value for gate in Gate]
-            raise ConfigError(
-                f"there is no gate {name!r}{nearest(name, known)}; there are: {', '.join(known)}"
-            ) from None
-    if not found:
-        raise ConfigError(f"name at least one gate: {', '.join(gate.value for gate in Gate)}")
-    return tuple(dict.fromkeys(found))
+    config = opening.configure(KIND, out, given, resume=True) if resume else resolve(GatesConfig, given)
+    if config.of is None:
+        raise ConfigError("say which run's questions are checked: questwell gates RUN")
+    return config
 
 
 def check_run(
-    folder: Path,
-    gates: Sequence[Gate],
+    config: GatesConfig,
     out: Path,
     *,
-    llm: str | None = None,
-    rejected: bool = False,
-    any_index: bool = False,
+    limit: int | None = None,
     on_progress: Callable[[int, int], None] = lambda done, of: None,
     index_progress: IndexProgress | None = None,
 ) -> GatesReport:
-    """Every one of `gates` over the accepted items of the run in `folder`, from start to end.
+    """Every gate over the accepted items of the run, from start to end; goes on where an earlier call stopped.
 
     Args:
-        folder: of the run; it is only read, and may be going on.
-        gates: what to ask.
+        config: from `configure`.
         out: folder of the file in which the calls are kept.
-        llm: model of reader and judge, if not those of the run.
-        rejected: check the last questions of rejected plays too.
-        any_index: search the corpus as it is indexed today, though the run searched another index.
+        limit: most questions of this invocation.
         on_progress: is told of (questions checked, of all).
         index_progress: whoever watches the index being built.
 
     Raises:
         ConfigChanged: `out` was started with another model or other prompts, or the corpus is not that of the run.
+        RunLocked: another process writes `out`.
     """
-    with RunReader(folder) as run, run.snapshot():
+    assert config.of is not None
+    with RunReader(config.of) as run, run.snapshot():
         info = info_of(run)
-        wanted = (PlayStatus.ACCEPTED, PlayStatus.REJECTED) if rejected else (PlayStatus.ACCEPTED,)
+        wanted = (PlayStatus.ACCEPTED, PlayStatus.REJECTED) if config.rejected else (PlayStatus.ACCEPTED,)
         outcomes = [run.outcome(play.index) for play in run.plays() if play.status in wanted]
-    config = resolve_saved(Config, info, dict.fromkeys(_MODELS, llm) if llm else {})
+    layers: list[Values] = [dict.fromkeys(_MODELS, config.llm)] if config.llm else []
+    if config.price is not None:
+        layers.append({"price_in": config.price_in, "price_out": config.price_out})
+    played = resolve_saved(Config, info, *layers)
+    with Run(KIND, config, out, resume=True) as opened:
+        setup = open_setup(played, index_progress)
 
-    async def whole() -> GatesReport:
-        setup = open_setup(config, index_progress)
-        try:
-            found = await _check(
-                info, [o for o in outcomes if o and o.rounds], gates, out, setup, on_progress, any_index=any_index
-            )
-        finally:
-            await setup.aclose()
-        return _report(info.run_id, gates, found)
+        async def whole() -> GatesReport:
+            try:
+                check = _Check(opened, setup, info, config.concurrency or played.plays_at_once)
+                return await check.run([o for o in outcomes if o and o.rounds], limit, on_progress)
+            finally:
+                await setup.aclose()
 
-    return asyncio.run(whole())
+        return asyncio.run(whole())
 
 
-async def _check(
-    info: RunInfo,
-    outcomes: Sequence[Accepted | Rejected],
-    gates: Sequence[Gate],
-    out: Path,
-    setup: Setup,
-    on_progress: Callable[[int, int], None],
-    *,
-    any_index: bool,
-) -> list[Checked]:
-    keeper = setup.players.gatekeeper
-    assert keeper is not None
-    fingerprint = {"of run": info.run_id, **setup.fingerprint()}
-    searching = [gate.value for gate in gates if gate in _SEARCHING]
-    if searching and not any_index and setup.library.snapshot != info.fingerprint["index snapshot"]:
-        raise ConfigChanged(
-            f"the index of the run {info.run_id} is not what it was, and {' and '.join(searching)} would search it: "
-            "ask the other gates only, or all of them over the index of today with --any-index"
-        )
-    with Run(KIND, GatesConfig(), out, resume=True) as opened, RunStore(out, opened.lock) as store:
-        await store.begin(opened.compare(fingerprint))
-        budget = Budget(Limits(), store.read.usage())
-        recorder = Recorder(store, setup.llms, setup.library, budget)
-        checked: list[Checked] = []
-        with stopping_on_signals(budget.stop):
-            for outcome in outcomes:
+class _Check:
+    """One invocation of a check."""
+
+    def __init__(self, opened: Run[GatesConfig], setup: Setup, of: RunInfo, at_once: int) -> None:
+        self._opened = opened
+        self._config = opened.config
+        self._setup = setup
+        self._of = of
+        self._at_once = at_once
+
+    async def run(
+        self, outcomes: Sequence[Accepted | Rejected], limit: int | None, on_progress: Callable[[int, int], None]
+    ) -> GatesReport:
+        """Check `outcomes`, as far as budget, user and errors let it."""
+        config, setup, opened = self._config, self._setup, self._opened
+        self._refuse_another_index()
+        refuse_unknown_prices(config.limits(), setup.llms.values(), setup.library)
+        fingerprint = {"of run": self._of.run_id, **setup.fingerprint()}
+        checked: dict[str, Checked] = {}
+        with RunStore(opened.folder, opened.lock) as store:
+            await store.begin(opened.compare(fingerprint))
+            if config.price is not None:
+                await store.price(config.price.input_usd, config.price.output_usd)
+            budget = Budget(config.limits(), store.read.usage())
+            recorder = Recorder(store, setup.llms, setup.library, budget)
+
+            async def check(outcome: Accepted | Rejected) -> str | None:
+                found = await self._check(outcome, recorder)
+                checked[found.id] = found
                 on_progress(len(checked), len(outcomes))
-                seed, last = outcome.seed, outcome.rounds[-1]
-                proposal = last.proposal
-                references = (proposal.answer, *proposal.aliases)
-                derived = proposal.derivation is not None
-                pair = Pair(proposal.question, references, proposal.evidence, derived)
-                place = Place(seed.id, last.index, Role.SOLVER)
-                sessions = recorder.sessions(seed.id)
-                results = await check_all(
-                    gates, pair, keeper, place, sessions, place.random_seed(seed.random_seed), stop=False
-                )
-                accepted = isinstance(outcome, Accepted)
-                checked.append(Checked(seed.id, accepted, proposal.question, proposal.answer, results))
-        on_progress(len(checked), len(outcomes))
-        return checked
+                return next((one.reason for one in found.results if one.outcome is GateOutcome.ERRORED), None)
+
+            workers = Workers(budget, Patience(self._at_once, config.max_errors, limit), "questions", opened.go_on)
+            async with workers.running(lambda: on_progress(len(checked), len(outcomes))):
+                await workers.run(outcomes, check)
+            ended = workers.ending(left=len(checked) < len(outcomes))
+        in_order = [checked[outcome.seed.id] for outcome in outcomes if outcome.seed.id in checked]
+        return _report(self._of.run_id, config.gates, in_order, len(outcomes), ended)
+
+    def _refuse_another_index(self) -> None:
+        searching = [gate.value for gate in self._config.gates if gate in _SEARCHING]
+        same = self._setup.library.snapshot == self._of.fingerprint["index snapshot"]
+        if searching and not self._config.any_index and not same:
+            raise ConfigChanged(
+                f"the index of the run {self._of.run_id} is not what it was, and {' and '.join(searching)} would "
+                "search it: ask the other gates only, or all of them over the index of today with --any-index"
+            )
+
+    async def _check(self, outcome: Accepted | Rejected, recorder: Recorder) -> Checked:
+        keeper = self._setup.players.gatekeeper
+        assert keeper is not None
+        seed, last = outcome.seed, outcome.rounds[-1]
+        proposal = last.proposal
+        references = (proposal.answer, *proposal.aliases)
+        pair = Pair(proposal.question, references, proposal.evidence, proposal.derivation is not None)
+        place = Place(seed.id, last.index, Role.SOLVER)
+        chance = place.random_seed(seed.random_seed)
+        gates = self._config.gates
+        results = await check_all(gates, pair, keeper, place, recorder.sessions(seed.id), chance, stop=False)
+        return Checked(seed.id, isinstance(outcome, Accepted), proposal.question, proposal.answer, results)
 
 
-def _report(run_id: str, gates: Sequence[Gate], checked: list[Checked]) -> GatesReport:
+def _report(run_id: str, gates: Sequence[Gate], checked: list[Checked], of: int, ended: Report) -> GatesReport:
     counts: list[GateCount] = []
     for gate in (gate for gate in Gate if gate in gates):
         own = [next(result for result in one.results if result.gate is gate) for one in checked]
@@ -194,4 +252,4 @@ def _report(run_id: str, gates: Sequence[Gate], checked: list[Checked]) -> Gates
             for one, result in zip(checked, own, strict=True)
         )
         counts.append(GateCount(gate, dict(Counter(result.outcome for result in own).most_common()), alone))
-    return GatesReport(run_id, len(checked), sum(one.stopped for one in checked), counts, checked)
+    return GatesReport(run_id, len(checked), of, sum(one.stopped for one in checked), counts, checked, ended)

@@ -6,41 +6,35 @@ its recorded calls, so a run that was killed and resumed ends like one that was 
 
 import asyncio
 import traceback
-from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from questwell.errors import BudgetReached, ConfigError, QuestwellError
+from questwell.errors import ConfigError, QuestwellError
 from questwell.games.sage import play
 from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.generate.config import MAY_CHANGE, Config
 from questwell.recipes.generate.seeds import SeedSchedule
 from questwell.recipes.generate.setup import Setup, open_setup
 from questwell.recipes.runs import opening
-from questwell.recipes.runs.budget import Budget, Stopped, refuse_unknown_prices
+from questwell.recipes.runs.budget import Budget, refuse_unknown_prices
 from questwell.recipes.runs.config import Values
-from questwell.recipes.runs.ending import Ending
+from questwell.recipes.runs.ending import Ending, Report
 from questwell.recipes.runs.opening import Kind, Run
 from questwell.recipes.runs.progress import OnProgress, Progress, Tally
 from questwell.recipes.runs.recorder import Recorder
-from questwell.recipes.runs.signals import stopping_on_signals
+from questwell.recipes.runs.workers import Patience, Workers
 from questwell.scoring.answers import normalise
 from questwell.store.records import WaveSeed
 from questwell.store.run import RunStore
-from questwell.types.game import Accepted, Reason, Rejected, Seed
+from questwell.types.game import Accepted, Reason, Rejected
 
 KIND = Kind("generate", Config, MAY_CHANGE)
-_TICK_S = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerateReport(Report):
     """What an invocation did."""
 
-    ending: Ending
-    message: str
-    """Why it ended; empty when complete."""
     progress: Progress
 
 
@@ -61,12 +55,12 @@ def run(
     limit: int | None = None,
     on_progress: OnProgress = lambda progress: None,
     index_progress: IndexProgress | None = None,
-) -> Report:
+) -> GenerateReport:
     """`generate` with the setup that `config` names, from start to end."""
     with Run(KIND, config, folder, resume=resume) as opened:
         setup = open_setup(config, index_progress)  # before the event loop: it may take long, and Ctrl-C then ends it
 
-        async def whole() -> Report:
+        async def whole() -> GenerateReport:
             try:
                 return await _generate(opened, setup, limit, on_progress)
             finally:
@@ -83,7 +77,7 @@ async def generate(
     resume: bool = False,
     limit: int | None = None,
     on_progress: OnProgress = lambda progress: None,
-) -> Report:
+) -> GenerateReport:
     """Play the seeds that `config` asks for, as far as budget, user and errors let it; resumable at any time.
 
     Args:
@@ -103,20 +97,20 @@ async def generate(
         return await _generate(opened, setup, limit, on_progress)
 
 
-async def _generate(opened: Run[Config], setup: Setup, limit: int | None, on_progress: OnProgress) -> Report:
+async def _generate(opened: Run[Config], setup: Setup, limit: int | None, on_progress: OnProgress) -> GenerateReport:
     refuse_unknown_prices(opened.config.limits(), setup.llms.values(), setup.retriever)
     with RunStore(opened.folder, opened.lock) as store:
         await _begin(store, opened, setup)
-        return await _Invocation(opened.config, setup, store, limit, on_progress).play()
+        return await _Invocation(opened, setup, store, limit, on_progress).play()
 
 
 class _Invocation:
     """One invocation over a run."""
 
     def __init__(
-        self, config: Config, setup: Setup, store: RunStore, limit: int | None, on_progress: OnProgress
+        self, opened: Run[Config], setup: Setup, store: RunStore, limit: int | None, on_progress: OnProgress
     ) -> None:
-        self._config = config
+        config = self._config = opened.config
         self._rules = config.rules()
         self._players = setup.players
         self._store = store
@@ -125,45 +119,27 @@ class _Invocation:
         self._recorder = Recorder(store, setup.llms, setup.retriever, self._budget)
         self._schedule = SeedSchedule(config, setup.library)
         self._tally = Tally(store.read.plays(), self._schedule.total, config.items)
-        self._plays_left = limit
-        self._halted: QuestwellError | None = None
+        patience = Patience(config.plays_at_once, config.max_errors, limit)
+        self._workers = Workers(self._budget, patience, "plays", opened.go_on)
 
-    async def play(self) -> Report:
+    async def play(self) -> GenerateReport:
         """Play until done or halted."""
-        ticker = asyncio.create_task(self._tick())
-        try:
-            with stopping_on_signals(self._budget.stop):
-                await self._play_wave(self._store.read.unplayed())
-                while self._may_go_on() and (wave := self._schedule.next_wave(self._store.read)):
-                    await self._store.add_seeds(wave)
-                    await self._play_wave(wave)
-        finally:
-            ticker.cancel()
-            with suppress(asyncio.CancelledError):
-                await ticker
-        ending, message = self._ending()
-        progress = self._tell()
-        return Report(ending, message, progress)
+        workers, read = self._workers, self._store.read
+        async with workers.running(self._tell):
+            await workers.run(read.unplayed(), self._play_one)
+            while workers.may_go_on() and (wave := self._schedule.next_wave(read)):
+                await self._store.add_seeds(wave)
+                await workers.run(wave, self._play_one)
+        unplayed = read.unplayed()
+        left = bool(unplayed or self._schedule.next_wave(read))
+        ended = workers.ending(left=left, errored=len(unplayed), latest=read.latest_error() or "")
+        if ended.ending is Ending.COMPLETE and (short := self._short()):
+            ended = Report(Ending.EXHAUSTED, short)
+        return GenerateReport(ended.ending, ended.message, ended.go_on, progress=self._tell())
 
-    async def _play_wave(self, seeds: Sequence[WaveSeed]) -> None:
-        """Play `seeds`, some at a time, each to its end unless the run halts."""
-        waiting = iter(seeds)
-
-        async def player() -> None:
-            while self._may_go_on() and (drawn := next(waiting, None)):
-                if self._plays_left is not None:
-                    self._plays_left -= 1
-                try:
-                    await self._play_one(drawn.seed)
-                except QuestwellError as halt:
-                    # The other plays are not cancelled: what they have in flight is paid for, so it is kept first.
-                    self._halted = self._halted or halt
-
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(self._config.plays_at_once, len(seeds))):
-                group.create_task(player())
-
-    async def _play_one(self, seed: Seed) -> None:
+    async def _play_one(self, drawn: WaveSeed) -> str | None:
+        """Play a seed to its end; why it errored, if it did."""
+        seed = drawn.seed
         try:
             outcome = await play(seed, self._rules, self._players, self._recorder.sessions(seed.id))
         except QuestwellError:
@@ -173,40 +149,22 @@ class _Invocation:
         question_key = normalise(outcome.rounds[-1].proposal.question) if isinstance(outcome, Accepted) else None
         await self._store.finish(outcome, question_key)
         self._tally.count(outcome, question_key)
-        if self._tally.errors_in_a_row >= self._config.max_errors:
-            self._budget.stop()
         self._tell()
+        return outcome.detail if isinstance(outcome, Rejected) and outcome.reason is Reason.ERRORED else None
 
-    def _may_go_on(self) -> bool:
-        return self._halted is None and self._plays_left != 0 and not self._budget.stopping
-
-    def _ending(self) -> tuple[Ending, str]:
-        errors = self._tally.errors_in_a_row
-        latest = self._store.read.latest_error() or ""
-        if errors >= self._config.max_errors:
-            return Ending.FAILING, f"{errors} plays in a row errored; the last one: {latest}"
-        match self._halted:
-            case BudgetReached():
-                return Ending.BUDGET, str(self._halted)
-            case Stopped():
-                return Ending.STOPPED, str(self._halted)
-            case QuestwellError():
-                raise self._halted
-            case None:
-                pass
-        if self._budget.stopping:
-            return Ending.STOPPED, "stopped as you asked"
-        unplayed = len(self._store.read.unplayed())
-        if self._plays_left == 0 and (unplayed or self._schedule.next_wave(self._store.read)):
-            return Ending.LIMIT, "the limit of plays for this invocation is reached"
-        if unplayed:
-            return Ending.ERRORED, f"{unplayed} plays errored; the last one: {latest}"
-        return Ending.COMPLETE, ""
-
-    async def _tick(self) -> None:
-        while True:
-            await asyncio.sleep(_TICK_S)
-            self._tell()
+    def _short(self) -> str:
+        """Why less was made than asked for, though all that the corpus offers was played; empty when nothing is."""
+        config, drawn = self._config, self._store.read.drawn()
+        accepted = self._tally.progress(self._recorder, self._budget).accepted
+        if config.items is not None and accepted >= config.items:
+            return ""
+        if config.seeds is not None and drawn >= config.seeds:
+            return ""
+        wanted = f"{config.items} items" if config.seeds is None else f"{config.seeds} seeds"
+        return (
+            f"the corpus offers {drawn} seeds, too few for {wanted}: only passages of {config.seed_words} words or "
+            "more start a play; name a larger corpus or lower --seed-words in a new run"
+        )
 
     def _tell(self) -> Progress:
         progress = self._tally.progress(self._recorder, self._budget)

@@ -14,6 +14,7 @@ from questwell.agents.solver import FreeSolver
 from questwell.games.gates import Gatekeeper
 from questwell.games.sage import Players
 from questwell.llm.client import LLM
+from questwell.llm.fingerprint import fingerprints
 from questwell.recipes.corpus.index import IndexProgress, open_index
 from questwell.recipes.corpus.search import open_elsewhere, readers_of
 from questwell.recipes.generate.config import Config
@@ -65,6 +66,7 @@ class Setup:
     def fingerprint(self) -> dict[str, str]:
         """What must be the same when a run is resumed, beside its config."""
         models = {f"{role.value} model": self.llms[role].name for role in Role}
+        models |= fingerprints({role.value: self.llms[role] for role in Role})
         shared = {"index snapshot": self.library.snapshot, "prompts": self.prompts_hash, **models}
         # A lexical index says all by its snapshot; runs that are older than this entry have a lexical one.
         return shared if isinstance(self.retriever, LexicalIndex) else {**shared, "retriever": self.retriever.name}

@@ -1,4 +1,4 @@
-"""Labels of a run's traces and failed questions by a model, recorded in the run file: asked once, then replayed."""
+"""Labels of a run's traces and failed questions by a model, recorded next to the run: asked once, then replayed."""
 
 import random
 from collections import Counter
@@ -6,16 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import Field
+
 from questwell.agents.labeller import Depth, Fault, Labeller, Strategy
 from questwell.agents.prompts import Prompts
-from questwell.agents.session import Session
+from questwell.errors import LLMError
 from questwell.evaluation.failures import Easy, Unsolved, holding, why_easy, why_unsolved
 from questwell.evaluation.statistics import Share, wilson
 from questwell.llm.client import LLM
 from questwell.recipes.evaluate.setup import NoRetriever
-from questwell.recipes.runs.budget import Budget, Limits
-from questwell.recipes.runs.opening import info_of
+from questwell.recipes.runs.agents import Model
+from questwell.recipes.runs.budget import Budget, refuse_unknown_prices
+from questwell.recipes.runs.ending import Report
+from questwell.recipes.runs.opening import Kind, Run, info_of
 from questwell.recipes.runs.recorder import Recorder
+from questwell.recipes.runs.spending import SpendingConfig
+from questwell.recipes.runs.workers import Patience, Workers
+from questwell.store.reader import RunReader
 from questwell.store.run import RunStore
 from questwell.types.game import Accepted, Outcome, Place, Rejected, Round
 from questwell.types.trajectory import Role
@@ -35,48 +42,110 @@ class Labels:
     superficial: dict[str, Share]
     """Of too easy questions for which nothing else was computed."""
     unread: int
+    ended: Report
 
 
-async def label(folder: Path, llm: LLM, prompts: Prompts, *, structured: bool, sample: int, seed: int = 0) -> Labels:
-    """Label at most `sample` traces, and as many failed questions of each sort, drawn at random by `seed`.
+class LabelConfig(SpendingConfig):
+    """Which model labels, how much, and what it may spend."""
+
+    llm: Model
+    """Model that labels."""
+    sample: int = Field(default=100, ge=1)
+    """Traces, and failed questions of each sort, to label; drawn at random."""
+    seed: int = 0
+    """Fixes what is drawn."""
+    concurrency: int = Field(default=16, ge=1)
+    """Labels asked for at once."""
+    max_errors: int = Field(default=20, ge=1)
+    """Stop after this many failed labels in a row."""
+
+
+_CALLS = "what it asks is compared call by call: an answered call is not made again"
+KIND = Kind("labels", LabelConfig, dict.fromkeys(LabelConfig.model_fields, _CALLS))
+
+
+async def label(
+    folder: Path, config: LabelConfig, llm: LLM, prompts: Prompts, *, structured: bool, go_on: str = ""
+) -> Labels:
+    """Label traces and failed questions of the run in `folder`, as far as budget, user and errors let it.
+
+    The calls are kept in `labels` within the folder: they are no part of what the run took.
 
     Raises:
-        LLMError: a call failed; what was answered before it is kept.
-        RunLocked: another process is writing the run.
+        ConfigError: a limit of money is asked for, and the model's price is not known.
+        RunLocked: another process is writing the labels.
         StoreError: the folder holds no run of generate.
     """
-    with RunStore(folder) as store:
-        info_of(store.read)
-        recorder = Recorder(store, {Role.JUDGE: llm}, NoRetriever(), Budget(Limits(), store.read.usage()))
-        labeller = Labeller(prompts, structured)
-        plays = [(play.seed_id, out) for play in store.read.plays() if (out := store.read.outcome(play.index))]
+    refuse_unknown_prices(config.limits(), [llm])
+    with RunReader(folder) as run, run.snapshot():
+        info = info_of(run)
+        plays = [(play.seed_id, out) for play in run.plays() if (out := run.outcome(play.index))]
+        pieces = _pieces(plays, config)
+        with Run(KIND, config, folder / "labels", resume=True) as opened, RunStore(opened.folder, opened.lock) as store:
+            await store.begin(opened.compare({"of run": info.run_id}))
+            budget = Budget(config.limits(), store.read.usage())
+            recorder = Recorder(store, {Role.JUDGE: llm}, NoRetriever(), budget, earlier=run)
+            asked = _Asked(Labeller(prompts, structured), recorder)
+            workers = Workers(budget, Patience(config.concurrency, config.max_errors), "labels", go_on)
+            async with workers.running(lambda: None):
+                await workers.run(pieces, asked.work)
+            return asked.labels(workers.ending(left=workers.done < len(pieces)))
 
-        def session(seed_id: str, kind: int, number: int) -> Session:
-            return recorder.sessions(seed_id)(Place(seed_id, LABELLING + kind, Role.JUDGE, number))
 
-        strategies: list[frozenset[Strategy] | None] = []
-        accepted = [(seed_id, out.rounds[-1]) for seed_id, out in plays if isinstance(out, Accepted)]
-        for seed_id, played in _drawn(accepted, sample, seed):
-            right = next(attempt for attempt in played.attempts if attempt.right)
-            line = session(seed_id, 0, played.index)
-            strategies.append(await labeller.strategies(played.proposal.question, right.trajectory, line))
-        faults: list[Fault | None] = []
-        for seed_id, played in _drawn(_failed(plays, Outcome.UNSOLVED), sample, seed):
-            if why_unsolved(played) is Unsolved.SOLVER:
+_Piece = tuple[int, str, Round]
+"""What is asked for (0 strategies, 1 the fault, 2 the depth), of which seed's round."""
+
+
+def _pieces(plays: Sequence[tuple[str, Accepted | Rejected]], config: LabelConfig) -> list[_Piece]:
+    accepted = [(seed_id, out.rounds[-1]) for seed_id, out in plays if isinstance(out, Accepted)]
+    unsolved = _drawn(_failed(plays, Outcome.UNSOLVED), config.sample, config.seed)
+    easy = _drawn(_failed(plays, Outcome.TOO_EASY), config.sample, config.seed)
+    return [
+        *((0, seed, played) for seed, played in _drawn(accepted, config.sample, config.seed)),
+        *((1, seed, played) for seed, played in unsolved if why_unsolved(played) is Unsolved.SOLVER),
+        *((2, seed, played) for seed, played in easy if Easy.OTHER in why_easy(played, ())),
+    ]
+
+
+class _Asked:
+    """Labels as they come."""
+
+    def __init__(self, labeller: Labeller, recorder: Recorder) -> None:
+        self._labeller = labeller
+        self._recorder = recorder
+        self._strategies: list[frozenset[Strategy] | None] = []
+        self._faults: list[Fault | None] = []
+        self._depths: list[Depth | None] = []
+
+    async def work(self, piece: _Piece) -> str | None:
+        """Ask for one label; why that failed, if it did."""
+        kind, seed_id, played = piece
+        place = Place(seed_id, LABELLING + kind, Role.JUDGE, played.index)
+        line = self._recorder.sessions(seed_id)(place)
+        labeller, proposal = self._labeller, played.proposal
+        try:
+            if kind == 0:
+                right = next(attempt for attempt in played.attempts if attempt.right)
+                self._strategies.append(await labeller.strategies(proposal.question, right.trajectory, line))
+            elif kind == 1:
                 answers = [a.trajectory.answer for a in played.attempts if a.trajectory.answer is not None]
-                line = session(seed_id, 1, played.index)
-                faults.append(await labeller.fault(played.proposal, holding(played), answers, line))
-        depths: list[Depth | None] = []
-        for seed_id, played in _drawn(_failed(plays, Outcome.TOO_EASY), sample, seed):
-            if Easy.OTHER in why_easy(played, ()):
-                depths.append(await labeller.depth(played.proposal, session(seed_id, 2, played.index)))
-    read = [found for found in strategies if found is not None]
-    return Labels(
-        strategies={one.value: wilson(sum(one in found for found in read), len(read)) for one in Strategy},
-        faults=_shares(Fault, faults),
-        superficial=_shares(Depth, depths),
-        unread=strategies.count(None) + faults.count(None) + depths.count(None),
-    )
+                self._faults.append(await labeller.fault(proposal, holding(played), answers, line))
+            else:
+                self._depths.append(await labeller.depth(proposal, line))
+        except LLMError as error:
+            return str(error)
+        return None
+
+    def labels(self, ended: Report) -> Labels:
+        """What came, as shares."""
+        read = [found for found in self._strategies if found is not None]
+        return Labels(
+            strategies={one.value: wilson(sum(one in found for found in read), len(read)) for one in Strategy},
+            faults=_shares(Fault, self._faults),
+            superficial=_shares(Depth, self._depths),
+            unread=self._strategies.count(None) + self._faults.count(None) + self._depths.count(None),
+            ended=ended,
+        )
 
 
 def _failed(plays: Sequence[tuple[str, Accepted | Rejected]], outcome: Outcome) -> list[tuple[str, Round]]:

@@ -5,6 +5,7 @@ not hold, but for one search a too easy question, in the run's own index.
 """
 
 import json
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -14,13 +15,13 @@ from questwell.agents.prompts import Prompts
 from questwell.errors import StoreError
 from questwell.evaluation.failures import Easy, Unsolved, why_easy, why_unsolved
 from questwell.evaluation.statistics import Share, wilson
-from questwell.llm.connect import connect
+from questwell.llm.connect import ConnectOptions, connect
 from questwell.recipes.corpus.index import open_ready
 from questwell.recipes.generate.config import Config
 from questwell.recipes.reports import charts
 from questwell.recipes.reports.funnel import Funnel
 from questwell.recipes.reports.intrinsic import Cell
-from questwell.recipes.reports.labels import Labels, label
+from questwell.recipes.reports.labels import LabelConfig, Labels, label
 from questwell.recipes.reports.status import status, tokens
 from questwell.recipes.runs.agents import is_embedded
 from questwell.recipes.runs.config import resolve_saved
@@ -72,23 +73,13 @@ class System:
     """By a model; None when none was asked."""
 
 
-@dataclass(frozen=True, slots=True)
-class LabelBy:
-    """Which model labels, and how much."""
-
-    llm: str
-    """As for generate."""
-    sample: int = 100
-    """Traces, and failed questions of each sort, at most."""
-
-
-async def report(folders: Sequence[Path], out: Path, label_by: LabelBy | None = None) -> list[System]:
+async def report(folders: Sequence[Path], out: Path, label_by: LabelConfig | None = None) -> list[System]:
     """Write the report of the runs in `folders` into `out`; a report that is there is replaced.
 
     Raises:
         StoreError: a run cannot be read, or `out` cannot be written.
     """
-    systems = [replace(await _system(one), labels=await _labels(one, label_by)) for one in folders]
+    systems = [replace(await _system(one), labels=await _labels(one, out, label_by)) for one in folders]
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, picture in _pictures(systems).items():
@@ -158,12 +149,14 @@ def _index(config: Config) -> Retriever | None:
     return open_ready(config) if (config.folder / "manifest.json").is_file() else None
 
 
-async def _labels(folder: Path, label_by: LabelBy | None) -> Labels | None:
+async def _labels(folder: Path, out: Path, label_by: LabelConfig | None) -> Labels | None:
     if label_by is None:
         return None
-    llm = connect(label_by.llm)
+    llm = connect(label_by.llm, ConnectOptions(price=label_by.price))
+    report_flags = shlex.join(["--report", str(out), "--label-llm", label_by.llm])
+    go_on = f"questwell status {shlex.quote(str(folder))} {report_flags}"
     try:
-        return await label(folder, llm, Prompts(), structured=is_embedded(label_by.llm), sample=label_by.sample)
+        return await label(folder, label_by, llm, Prompts(), structured=is_embedded(label_by.llm), go_on=go_on)
     finally:
         await llm.aclose()
 

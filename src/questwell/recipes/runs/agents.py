@@ -1,8 +1,10 @@
 """How agents are driven, and by which kind of model."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, TypeAlias
 
+from questwell.llm.fingerprint import hash_of
 from questwell.llm.weights import EMBEDDED
 from questwell.recipes.runs.config import MayBePath
 
@@ -18,6 +20,12 @@ class StyleChoice(StrEnum):
     AUTO = "auto"
     FREE = "free"
     STAGED = "staged"
+
+
+def policy_weights(model: str) -> dict[str, str]:
+    """The hash of the weights of a policy that is files of the user's, by `policy weights`; nothing for another."""
+    path = Path(model).expanduser()
+    return {"policy weights": hash_of(path)} if model not in EMBEDDED and path.exists() else {}
 
 
 def is_embedded(model: str) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from questwell.errors import BudgetReached, ConfigError, QuestwellError
+from questwell.http.retrying import Retries
 from questwell.llm.client import LLM, Completion
 from questwell.retrieval.retriever import PaidRetriever, Retriever
 from questwell.types.dataset import Usage
@@ -42,10 +43,13 @@ class Budget:
         self.stopping = False
         """No further call passes."""
         self.spent = spent
+        self.retries = Retries()
+        """Waits between two tries of one call, which end when the run stops."""
 
     def stop(self) -> None:
         """Let no further call pass; those in flight end and are kept."""
         self.stopping = True
+        self.retries.give_up()
 
     def check(self) -> None:
         """Let a call pass.

@@ -123,7 +123,7 @@ def resolve(config: type[_C], *layers: Values) -> _C:
     """
     values: dict[str, object] = {}
     for layer in layers:
-        values.update(layer)
+        values.update({key: _none_or(config, key, value) for key, value in layer.items()})
     try:
         return config.model_validate(values)
     except ValidationError as error:
@@ -195,6 +195,13 @@ def nearest(word: str, known: Iterable[str]) -> str:
 def _log_once(run_id: str, notes: tuple[str, ...]) -> None:
     if notes:
         _LOG.warning("run %s was saved by an older version: %s", run_id, ", ".join(notes))
+
+
+def _none_or(config: type[RecipeConfig], key: str, value: object) -> object:
+    """`value`; `none` takes a key off that need not be set, such as a limit on a resume."""
+    if value == "none" and key in config.model_fields and config.model_fields[key].default is None:
+        return None
+    return value
 
 
 def _problem(problem: ErrorDetails, config: type[RecipeConfig]) -> str:

@@ -1,6 +1,7 @@
 """Files of a run that appear whole or not at all, and lines that a kill cannot double."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -48,3 +49,22 @@ def cut(path: Path, keep: Callable[[bytes], bool]) -> None:
     after = b"".join(line + b"\n" for line in whole_lines(path) if keep(line))
     if after != before:
         replace(path, after)
+
+
+def to_be_made(folder: Path, made_from: str, *, begun: bool) -> bool:
+    """Whether what a run makes once in `folder` is still to be made; what another config left there is removed.
+
+    A run that was killed before it had saved what it is leaves such a folder behind, and the next may be another run.
+    So what it was made from stands next to it.
+
+    Args:
+        folder: that appears whole or not at all.
+        made_from: names everything that decides what is in it.
+        begun: whether the run has saved what it is: then the folder is its own.
+    """
+    note = folder.with_name(f"{folder.name}.made_from")
+    if folder.exists() and (begun or (note.is_file() and note.read_text(encoding="utf-8") == made_from)):
+        return False
+    shutil.rmtree(folder, ignore_errors=True)
+    replace(note, made_from.encode())
+    return True

@@ -5,7 +5,9 @@ build an index or warm a model up; `Run.compare` then holds the setup against wh
 saves. So a change is refused before anything is made, and a second process before it can do harm.
 """
 
+import hashlib
 import secrets
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -93,6 +95,11 @@ class Run(Generic[_C]):
             self.close()
             raise
 
+    @property
+    def go_on(self) -> str:
+        """The command that goes on with the run."""
+        return f"questwell resume {shlex.quote(str(self.folder))}"
+
     def close(self) -> None:
         """Let others write; a folder in which nothing was begun does not stay."""
         if self.lock is not None:
@@ -141,6 +148,14 @@ class Run(Generic[_C]):
             if changes := differences(before, _dump(self.config), self.kind.may_change):
                 raise _changed(self.folder, list(map(str, changes)), self.kind)
         return saved
+
+
+def digest(*parts: str) -> str:
+    """First 16 hex digits of the SHA-256 over texts: what a run learns from or is measured on, in a fingerprint."""
+    whole = hashlib.sha256()
+    for part in parts:
+        whole.update(part.encode(errors="surrogatepass") + b"\0")
+    return whole.hexdigest()[:16]
 
 
 def info_of(run: RunReader, kind: str = "generate") -> RunInfo:

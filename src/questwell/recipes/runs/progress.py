@@ -56,7 +56,6 @@ class Tally:
         self._accepted: set[str | None] = set()
         self._rejected: Counter[Reason] = Counter()
         self._started = time.monotonic()
-        self.errors_in_a_row = 0
         for known in before:
             if known.status is PlayStatus.PENDING or known.reason is Reason.ERRORED:
                 continue
@@ -72,9 +71,7 @@ class Tally:
         self._ended += 1
         if isinstance(outcome, Rejected):
             self._rejected[outcome.reason] += 1
-            self.errors_in_a_row = self.errors_in_a_row + 1 if outcome.reason is Reason.ERRORED else 0
             return
-        self.errors_in_a_row = 0
         if question_key in self._accepted:
             self._rejected[Reason.DUPLICATE] += 1
         self._accepted.add(question_key)

@@ -15,9 +15,10 @@ from pydantic import TypeAdapter
 from questwell.agents.session import Sessions
 from questwell.errors import LLMError, RetrievalError
 from questwell.llm.client import LLM, Completion, Request, ToolCall
-from questwell.recipes.runs.budget import Budget
+from questwell.recipes.runs.budget import Budget, Stopped
 from questwell.retrieval.retriever import DocumentPage, Retriever, reader_of, search_and_reckon
 from questwell.store.passage_refs import Json
+from questwell.store.reader import RunReader
 from questwell.store.records import Call, CallKey, CallKind, Earlier, Failure
 from questwell.store.run import RunStore
 from questwell.text.unicode import without_surrogates
@@ -41,6 +42,8 @@ class Recorder:
     llms: Mapping[Role, LLM]
     retriever: Retriever
     budget: Budget
+    earlier: RunReader | None = None
+    """Another run file whose kept answers are served too: where older versions kept these calls."""
     made: int = 0
     """Number of model calls made by this invocation."""
     replayed: int = 0
@@ -48,7 +51,8 @@ class Recorder:
 
     def sessions(self, seed: str) -> Sessions:
         """Opens the sessions of one play of `seed`; reads what its earlier plays were answered."""
-        play = _PlayedBefore(self.store.read.answers(seed))
+        before = self.earlier.answers(seed) if self.earlier is not None else {}
+        play = _PlayedBefore({**before, **self.store.read.answers(seed)})
 
         def session(place: Place) -> RecordedSession:
             if place.seed != seed:
@@ -185,6 +189,8 @@ class RecordedSession:
                 self._recorder.budget.add_rejected(*error.paid_tokens, error.paid_usd)
             failure = Failure(key, kind, type(error).__name__, str(error))
             await self._recorder.store.record_failure(failure)
+            if self._recorder.budget.stopping:  # it might have been tried again: the piece is played again, not errored
+                raise Stopped("stopped as you asked") from error
             raise
 
 

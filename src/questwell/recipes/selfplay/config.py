@@ -218,6 +218,9 @@ class Config(LearningConfig, SpendingConfig, IndexConfig):
 
 
 MAY_CHANGE: Mapping[str, str] = {
+    "model": "its weights are compared instead, so that a folder may move",
+    "answers": "their content is compared instead",
+    "held_out": "its content is compared instead",
     "steps": "may be raised, to extend the run",
     "save_every": "changes what a kill costs",
     "keep": "changes disk space only",

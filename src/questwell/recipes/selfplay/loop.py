@@ -24,7 +24,7 @@ from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.runs import opening
 from questwell.recipes.runs.budget import Budget, refuse_unknown_prices
 from questwell.recipes.runs.config import Values
-from questwell.recipes.runs.ending import Ending
+from questwell.recipes.runs.ending import Ending, Report
 from questwell.recipes.runs.opening import Run
 from questwell.recipes.runs.recorder import Recorder
 from questwell.recipes.runs.signals import stopping_on_signals
@@ -48,15 +48,12 @@ _POOL = TypeAdapter(Pool)
 OnProgress = Callable[[StepRow], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelfplayReport(Report):
     """What an invocation did."""
 
-    ending: Ending
-    message: str
-    """Why it ended; empty when complete."""
     steps: int
-    """Number in the whole run so far."""
+    """Steps of the whole run so far."""
 
 
 def configure(folder: Path, given: Values, *, resume: bool) -> Config:
@@ -76,12 +73,12 @@ def run(
     limit: int | None = None,
     on_progress: OnProgress = lambda row: None,
     index_progress: IndexProgress | None = None,
-) -> Report:
+) -> SelfplayReport:
     """`selfplay` with the setup that `config` names, from start to end."""
     with Run(KIND, config, folder, resume=resume) as opened:
         setup = open_setup(config, folder, index_progress)
 
-        async def whole() -> Report:
+        async def whole() -> SelfplayReport:
             try:
                 return await _selfplay(opened, setup, limit, on_progress)
             finally:
@@ -98,7 +95,7 @@ async def selfplay(
     resume: bool = False,
     limit: int | None = None,
     on_progress: OnProgress = lambda row: None,
-) -> Report:
+) -> SelfplayReport:
     """Play and learn `config.steps` steps, as far as user and alarms let it; resumable at any time.
 
     Args:
@@ -117,24 +114,26 @@ async def selfplay(
         return await _selfplay(opened, setup, limit, on_progress)
 
 
-async def _selfplay(opened: Run[Config], setup: Setup, limit: int | None, on_progress: OnProgress) -> Report:
-    config, record = opened.config, Record(opened.folder)
+async def _selfplay(opened: Run[Config], setup: Setup, limit: int | None, on_progress: OnProgress) -> SelfplayReport:
+    config = opened.config
     refuse_unknown_prices(config.limits(), setup.llms.values())
     opened.write(opened.compare(setup.fingerprint))
     with RunStore(opened.folder / "calls") as store:
         if config.price is not None:
             await store.price(config.price.input_usd, config.price.output_usd)
-        return await _Invocation(config, setup, record, store, limit, on_progress).play()
+        return await _Invocation(opened, setup, store, limit, on_progress).play()
 
 
 class _Invocation:
     """One invocation over a run."""
 
     def __init__(
-        self, config: Config, setup: Setup, record: Record, store: RunStore, limit: int | None, on_progress: OnProgress
+        self, opened: Run[Config], setup: Setup, store: RunStore, limit: int | None, on_progress: OnProgress
     ) -> None:
         from questwell.training import checkpoint
 
+        config, record = opened.config, Record(opened.folder)
+        self._go_on = opened.go_on
         self._config = config
         self._setup = setup
         self._record = record
@@ -159,7 +158,7 @@ class _Invocation:
         self._budget = Budget(config.limits(), store.read.usage())
         self._recorder = Recorder(store, setup.llms, setup.world.retriever, self._budget)
 
-    async def play(self) -> Report:
+    async def play(self) -> SelfplayReport:
         """Play until done or stopped."""
         with stopping_on_signals(self._stop):
             try:
@@ -170,7 +169,8 @@ class _Invocation:
             self._save()
         if self._done:
             self._draw()
-        return Report(ending, message, self._done)
+        go_on = "" if ending is Ending.COMPLETE else self._go_on
+        return SelfplayReport(ending, message, go_on, steps=self._done)
 
     async def _play_on(self) -> tuple[Ending, str]:
         """Step after step; raises BudgetReached before or within one."""

@@ -19,10 +19,13 @@ from questwell.games.answers import Answers, GroundedAnswers, KnownAnswer, Liste
 from questwell.games.gates import Gatekeeper
 from questwell.games.ssp import Players
 from questwell.llm.client import LLM
+from questwell.llm.fingerprint import fingerprints
 from questwell.recipes.corpus.index import IndexProgress, open_index
+from questwell.recipes.runs.agents import policy_weights
 from questwell.recipes.runs.extras import check_extra
 from questwell.recipes.runs.learning import learning_values
 from questwell.recipes.runs.models import connect_roles
+from questwell.recipes.runs.opening import digest
 from questwell.recipes.selfplay.config import TOY, Config
 from questwell.recipes.selfplay.world import HeldOut, World
 from questwell.scoring.exact import AnswerJudge, ExactJudge
@@ -97,7 +100,7 @@ def open_setup(config: Config, folder: Path, index_progress: IndexProgress | Non
         environment.players,
         make_solver(config, environment.prompts, config.eval_temperature),
         environment.llms,
-        {**environment.fingerprint, "policy": start.name},
+        {**environment.fingerprint, "policy": start.name, **policy_weights(config.model)},
     )
 
 
@@ -113,7 +116,12 @@ def open_environment(config: Config, index_progress: IndexProgress | None = None
     asked = {role: spec for role, spec in named.items() if spec is not None}
     llms = connect_roles(config, asked, 64, config.price, {})
     fingerprint = {"world": world.snapshot, "prompts": prompts.hash}
-    fingerprint |= {f"{'judge' if role is Role.JUDGE else 'verifier'} model": llm.name for role, llm in llms.items()}
+    by_name = {"judge" if role is Role.JUDGE else "verifier": llm for role, llm in llms.items()}
+    fingerprint |= {f"{name} model": llm.name for name, llm in by_name.items()}
+    fingerprint |= fingerprints(by_name)
+    if config.corpus != TOY:
+        held_out = ((one.question, one.references, one.hops) for one in world.held_out)
+        fingerprint |= {"held-out questions": digest(*map(repr, held_out)), "answers": world.known}
     return Environment(world, prompts, make_players(config, prompts, judged=Role.JUDGE in llms), llms, fingerprint)
 
 
@@ -185,6 +193,7 @@ def _world(config: Config, index_progress: IndexProgress | None) -> World:
         held_out=tuple(HeldOut(one.question, (one.answer, *one.aliases), one.hops) for one in questions),
         held_out_retriever=library,
         snapshot=library.snapshot,
+        known="drawn out of the corpus" if listed is None else digest(*map(repr, known)),
     )
 
 

@@ -17,6 +17,9 @@ from questwell.agents.session import DirectSession, Session
 from questwell.agents.solver import Solver
 from questwell.errors import LLMError
 from questwell.games.answers import KnownAnswer, ListedAnswers
+from questwell.recipes.runs import description
+from questwell.recipes.runs.files import to_be_made
+from questwell.recipes.runs.opening import digest
 from questwell.recipes.selfplay.config import Config
 from questwell.recipes.selfplay.world import HeldOut, World
 from questwell.toy.selfplay import (
@@ -57,10 +60,12 @@ _RATES = (5e-3, 3e-3, 2e-3)
 def warm_started(config: Config, folder: Path, prompts: Prompts) -> "Pretrained":
     """The policy after its warm start, kept in `folder` so that it is made once."""
     from questwell.llm.pretrained import load
+    from questwell.training.checkpoint import write_model
 
     start = folder / "start"
-    if not (start / "config.json").is_file():
-        make_start(config.seed, prompts).save(start)
+    made_from = digest(str(config.seed), str(WARM_START_STEPS), prompts.hash)
+    if to_be_made(start, made_from, begun=description.read(folder) is not None):
+        write_model(start, make_start(config.seed, prompts).save)
     return replace(load(str(start)), name="toy", tokenizer=_tokenizer(config.seed))
 
 

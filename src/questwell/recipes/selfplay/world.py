@@ -33,5 +33,7 @@ class World:
     held_out_retriever: Retriever
     snapshot: str
     """Names exactly this content."""
+    known: str = ""
+    """Names exactly these known answers."""
     truth: Truth | None = None
     """The right answer of any question, where the world knows it."""

@@ -188,6 +188,7 @@ MAY_CHANGE: Mapping[str, str] = {
     "min_entropy": "an alarm",
     "max_truncated": "an alarm",
     "max_kl": "an alarm",
+    "model": "its weights are compared instead, so that a folder may move",
     "data": "its questions are compared instead",
     "corpus": "its snapshot is compared instead",
     "index": "its snapshot is compared instead",

@@ -19,7 +19,8 @@ from questwell.errors import LLMError, RetrievalError, TrainingCollapsed
 from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.runs import opening
 from questwell.recipes.runs.config import Values
-from questwell.recipes.runs.ending import Ending
+from questwell.recipes.runs.ending import Ending, Report
+from questwell.recipes.runs.files import cut
 from questwell.recipes.runs.opening import Kind, Run
 from questwell.recipes.runs.signals import stopping_on_signals
 from questwell.recipes.train.config import MAY_CHANGE, TOY, TrainConfig
@@ -30,17 +31,15 @@ from questwell.types.game import Label, Place
 from questwell.types.trajectory import Role, StopReason, Trajectory
 
 KIND = Kind("train", TrainConfig, MAY_CHANGE)
+_ATTEMPTS = "attempts.jsonl"
 
 
-@dataclass(frozen=True, slots=True)
-class TrainReport:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainReport(Report):
     """What an invocation did."""
 
-    ending: Ending
-    message: str
-    """Why it ended; empty when complete."""
     step: int
-    """Number of updates of the whole run so far."""
+    """Updates of the whole run so far."""
     model: Path | None
     """The newest checkpoint's Hugging Face folder; None before the first."""
 
@@ -123,19 +122,19 @@ async def _train(
     opened: Run[TrainConfig], setup: TrainSetup, limit: int | None, on_progress: OnProgress
 ) -> TrainReport:
     opened.write(opened.compare(setup.fingerprint))
-    return await _Invocation(opened.config, opened.folder, setup, limit, on_progress).train()
+    return await _Invocation(opened, setup, limit, on_progress).train()
 
 
 class _Invocation:
     """One invocation over a run."""
 
-    def __init__(
-        self, config: TrainConfig, folder: Path, setup: TrainSetup, limit: int | None, on_progress: OnProgress
-    ) -> None:
+    def __init__(self, opened: Run[TrainConfig], setup: TrainSetup, limit: int | None, on_progress: OnProgress) -> None:
         from questwell.training import checkpoint
         from questwell.training.alarms import Alarms, Limits
         from questwell.training.metrics import MetricsFile
 
+        config, folder = opened.config, opened.folder
+        self._go_on = opened.go_on
         self._config = config
         self._folder = folder
         self._setup = setup
@@ -151,6 +150,8 @@ class _Invocation:
             self._saved = self._trainer.step
         self._writes = self._trainer.ranks.first
         self._metrics = MetricsFile(folder / "metrics.jsonl", after=self._trainer.step) if self._writes else None
+        if self._writes:
+            cut(folder / _ATTEMPTS, lambda line: json.loads(line)["step"] <= self._trainer.step)
         self._alarms = Alarms(
             Limits(
                 finished=config.min_finished,
@@ -177,7 +178,8 @@ class _Invocation:
             self._save()
         step = self._saved
         model = self._folder / "checkpoints" / f"step-{step:06d}" / "model" if step else None
-        return TrainReport(ending, message, self._trainer.step, model)
+        go_on = "" if ending is Ending.COMPLETE else self._go_on
+        return TrainReport(ending, message, go_on, step=self._trainer.step, model=model)
 
     def _stop(self) -> None:
         self._stopping = True
@@ -262,7 +264,7 @@ class _Invocation:
             }
             for one in played[: self._config.show]
         ]
-        with (self._folder / "attempts.jsonl").open("a", encoding="utf-8") as file:
+        with (self._folder / _ATTEMPTS).open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(row) + "\n" for row in rows)
         if self._config.tensorboard:
             from questwell.training.tensorboard import write_events
@@ -293,14 +295,36 @@ def is_first() -> bool:
 
 
 def draw(questions: Sequence[Question], step: int, count: int, seed: int) -> list[Question]:
-    """The questions of a step: the next `count` of a random order of all, then of another order, and so on."""
-    drawn: list[Question] = []
-    for at in range(step * count, (step + 1) * count):
-        epoch, place = divmod(at, len(questions))
-        order = list(range(len(questions)))
-        random.Random(f"{seed}/{epoch}").shuffle(order)
-        drawn.append(questions[order[place]])
-    return drawn
+    """The questions of a step: the next `count` of a random order of all, then of another order, and so on.
+
+    No question comes twice in a step: its attempts would be exact copies. So a step has at most all of them.
+    """
+    count = min(count, len(questions))
+    epoch, place = divmod(step * count, len(questions))
+    order = _order(len(questions), count, seed, epoch)
+    if place + count > len(questions):
+        order = [*order, *_order(len(questions), count, seed, epoch + 1)]
+    return [questions[at] for at in order[place : place + count]]
+
+
+def _order(size: int, count: int, seed: int, epoch: int) -> list[int]:
+    """A random order of all questions, in which those that share a step with the end of the last order come later."""
+    order: list[int] = []
+    # What an order moves to the front can reach its own end only where a step is more than half of all.
+    for number in range(epoch if size >= 2 * count else 0, epoch + 1):
+        before = order or _shuffled(size, seed, number - 1)
+        order = _shuffled(size, seed, number)
+        shared = number * size % count  # questions of the step that begins in the order before
+        late = set(before[size - shared :]) if shared else set[int]()
+        first = [at for at in order if at not in late][: count - shared] if shared else []
+        order = [*first, *(at for at in order if at not in set(first))]
+    return order
+
+
+def _shuffled(size: int, seed: int, epoch: int) -> list[int]:
+    order = list(range(size))
+    random.Random(f"{seed}/{epoch}").shuffle(order)
+    return order
 
 
 def format_errors(trajectory: Trajectory) -> int:

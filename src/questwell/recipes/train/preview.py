@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from questwell.recipes.runs.extras import check_extra
 from questwell.recipes.train.config import TrainConfig
 from questwell.recipes.train.data import read_questions
-from questwell.recipes.train.setup import place
+from questwell.recipes.train.setup import place, toy_questions, toy_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,9 @@ def preview(config: TrainConfig) -> TrainPreview:
     from questwell.llm.pretrained import size_of
     from questwell.training.memory import need
 
-    questions = read_questions(config.data)
-    size = size_of(config.model)
+    questions = toy_questions(config) if config.toy else read_questions(config.data)
+    size = toy_size(config) if config.toy else size_of(config.model)
+    batch = min(config.batch, len(questions))  # no question comes twice in a step
     device, dtype = place(config)
     needed = need(
         size,
@@ -56,14 +57,14 @@ def preview(config: TrainConfig) -> TrainPreview:
         cpu=device == "cpu",
     )
     return TrainPreview(
-        model=config.model,
+        model="toy" if config.toy else config.model,
         parameters=size.parameters,
         trained=f"an adapter of rank {config.lora_rank}" if config.lora_rank else "all of them",
         questions=len(questions),
         steps=config.steps,
-        passes=config.steps * config.batch / len(questions),
-        trajectories=config.batch * config.group,
-        most_tokens=config.batch * config.group * config.turns * config.turn_tokens,
+        passes=config.steps * batch / len(questions),
+        trajectories=batch * config.group,
+        most_tokens=batch * config.group * config.turns * config.turn_tokens,
         device=device,
         bytes=needed.total,
         weight_bytes=needed.weights,

@@ -16,10 +16,16 @@ from questwell.agents.rollout import Budget
 from questwell.agents.solver import FreeSolver, Solver
 from questwell.llm.client import LLM, Completion, Message
 from questwell.llm.connect import connect
+from questwell.llm.fingerprint import fingerprints
 from questwell.recipes.corpus.index import IndexProgress, open_index
 from questwell.recipes.corpus.search import open_elsewhere
+from questwell.recipes.runs import description
+from questwell.recipes.runs.agents import policy_weights
+from questwell.recipes.runs.config import located
 from questwell.recipes.runs.extras import check_extra
+from questwell.recipes.runs.files import to_be_made
 from questwell.recipes.runs.learning import learning_values
+from questwell.recipes.runs.opening import digest
 from questwell.recipes.train.config import TrainConfig
 from questwell.recipes.train.data import read_demonstrations, read_questions
 from questwell.retrieval.retriever import Retriever
@@ -31,7 +37,7 @@ from questwell.types.evaluation import Question
 from questwell.types.trajectory import Role
 
 if TYPE_CHECKING:
-    from questwell.llm.pretrained import Dtype, Pretrained
+    from questwell.llm.pretrained import Dtype, Pretrained, Size
     from questwell.training.algorithms import Algorithm
     from questwell.training.trainer import Trainer
 
@@ -99,9 +105,12 @@ def open_train_setup(
         trainer=make_trainer(config, start),
         fingerprint={
             "questions": f"{len(questions)} from {questions[0].id} to {questions[-1].id}",
+            "question texts": digest(*(repr((q.question, q.answers, q.group)) for q in questions)),
             "retriever": retriever.name,
             "prompts": prompts.hash,
             "judge": judge.name if judge else "",
+            **fingerprints({"judge": judge} if judge else {}),
+            **policy_weights(config.model),
         },
     )
 
@@ -172,7 +181,7 @@ def _toy_means(config: TrainConfig, folder: Path, warming: OnWarmStart) -> Train
         return Pretrained("toy", toy_model(tokenizer, seed=config.seed), tokenizer)
 
     return TrainSetup(
-        questions=[Question(one.id, one.question, (one.answer,), "toy", f"{one.hops} hops") for one in asked],
+        questions=toy_questions(config),
         solver=make_solver(config, prompts),
         retriever=world.retriever(),
         reward=MatchReward(),
@@ -180,6 +189,23 @@ def _toy_means(config: TrainConfig, folder: Path, warming: OnWarmStart) -> Train
         trainer=make_trainer(config, _start(config, folder, given, demonstrations, warming)),
         fingerprint={"world": world.retriever().name, "prompts": prompts.hash},
     )
+
+
+def toy_questions(config: TrainConfig) -> list[Question]:
+    """What is asked in the toy world."""
+    asked = ToyWorld(seed=config.seed).questions(2)
+    return [Question(one.id, one.question, (one.answer,), "toy", f"{one.hops} hops") for one in asked]
+
+
+def toy_size(config: TrainConfig) -> "Size":
+    """How large the toy's policy is."""
+    from questwell.llm.pretrained import Size
+    from questwell.toy.model import toy_model, toy_tokenizer
+
+    model = toy_model(toy_tokenizer(ToyWorld(seed=config.seed).words), seed=config.seed)
+    text = model.config
+    widths = (text.vocab_size, text.hidden_size, text.intermediate_size, text.num_hidden_layers)
+    return Size(model.num_parameters(), *widths)
 
 
 def _start(
@@ -201,9 +227,9 @@ def _start(
     device, dtype = place(config)
     initial = folder / "initial"
     with first_of_all(device) as first:
-        if first and not initial.exists():
+        if first and _is_new(initial, config, (dialogues := demonstrations())):
             start = given()
-            views = [demonstration_of(dialogue, start.codec) for dialogue in demonstrations()]
+            views = [demonstration_of(dialogue, start.codec) for dialogue in dialogues]
             how = WarmStart(
                 steps=config.warm_start_steps,
                 batch=config.warm_start_batch,
@@ -214,6 +240,14 @@ def _start(
             lora = Lora(config.lora_rank, 2 * config.lora_rank, config.seed) if config.lora_rank else None
             write_model(initial, warm_start(start, views, how, lora=lora, on_step=warming).save)
     return load(str(initial), device=device, dtype=dtype)
+
+
+def _is_new(initial: Path, config: TrainConfig, dialogues: Sequence[Sequence[Message]]) -> bool:
+    """Whether the warm start in `initial` is to be made."""
+    values = located(config)
+    keys = ("model", "seed", "lora_rank", "micro_tokens", *(key for key in values if "warm_start" in key))
+    made_from = digest(*(f"{key}={values[key]}" for key in keys), *map(repr, dialogues))
+    return to_be_made(initial, made_from, begun=description.read(initial.parent) is not None)
 
 
 def place(config: TrainConfig) -> tuple[str, "Dtype"]:

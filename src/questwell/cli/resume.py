@@ -1,0 +1,38 @@
+"""`questwell resume`: go on with a run, whichever verb made it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from questwell.errors import ConfigError
+from questwell.recipes.runs.opening import kind_of
+
+RESUMABLE = ("generate", "evaluate", "gates", "train", "selfplay")
+"""Verbs with --resume."""
+
+
+def resume(
+    context: typer.Context,
+    run: Annotated[Path, typer.Argument(help="Folder of the run.")],
+) -> None:
+    """Go on with a run where it stopped; nothing that was paid for is paid again.
+
+    Flags of the run's own verb may follow, such as a higher --max-cost: they go over what the run has saved.
+    """
+    group = context.parent
+    assert group is not None
+    line = arguments(run, context.args)
+    if line[0] not in RESUMABLE:
+        raise ConfigError(f"{str(run)!r} holds {line[0]}: the command that made it goes on when it is given again")
+    raise typer.Exit(group.command.main(line, standalone_mode=False) or 0)
+
+
+def arguments(run: Path, more: Sequence[str] = ()) -> list[str]:
+    """The command line that goes on with `run`: its verb with --resume.
+
+    Raises:
+        StoreError: there is no run, or it was killed before it had saved what it is.
+    """
+    return [kind_of(run), "--resume", "--out", str(run), *more]

@@ -1,0 +1,148 @@
+"""Work through many pieces, some at a time, until all are done or something halts: seeds, attempts, questions, labels.
+
+A piece is durable by itself (its calls are in the run file), so the loop keeps nothing. It ends cleanly: calls in
+flight are paid for, so they end and are kept, whatever halts the run.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import TypeVar
+
+from questwell.errors import BudgetReached, QuestwellError
+from questwell.http.retrying import giving_up_with
+from questwell.recipes.runs.budget import Budget, Stopped
+from questwell.recipes.runs.ending import Ending, Report
+from questwell.recipes.runs.signals import stopping_on_signals
+
+_W = TypeVar("_W")
+_TICK_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How much is done at once, and when to give up."""
+
+    at_once: int
+    """Pieces in work at the same time."""
+    max_errors: int
+    """Stop after this many errored pieces in a row."""
+    limit: int | None = None
+    """Most pieces of this invocation."""
+
+
+class Workers:
+    """Works through pieces within one invocation of a run."""
+
+    def __init__(self, budget: Budget, patience: Patience, pieces: str, go_on: str) -> None:
+        """Spend from `budget`.
+
+        Args:
+            budget: of the run; whoever stops it ends the work.
+            patience: how much at once, and when to give up.
+            pieces: what they are called in messages: plays, attempts, questions.
+            go_on: the command that goes on with the run.
+        """
+        self._budget = budget
+        self._patience = patience
+        self._pieces = pieces
+        self._go_on = go_on
+        self._left = patience.limit
+        self._halted: QuestwellError | None = None
+        self._in_a_row = 0
+        self._latest = ""
+        self.done = 0
+        """Pieces that ended in this invocation."""
+        self.errored = 0
+        """Of these, how many errored."""
+        self._started = time.monotonic()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Since the start of this invocation."""
+        return time.monotonic() - self._started
+
+    @asynccontextmanager
+    async def running(self, tell: Callable[[], object]) -> AsyncGenerator[None]:
+        """Within it, Ctrl-C stops cleanly, and `tell` is called each half second."""
+        ticker = asyncio.create_task(_tick(tell))
+        try:
+            with giving_up_with(self._budget.retries), stopping_on_signals(self._budget.stop):
+                yield
+        finally:
+            ticker.cancel()
+            with suppress(asyncio.CancelledError):
+                await ticker
+
+    async def run(self, pieces: Iterable[_W], work: Callable[[_W], Awaitable[str | None]]) -> None:
+        """Do `work` on each piece unless the run halts; it says why a piece errored, or None when it did not."""
+        waiting = iter(pieces)
+
+        async def worker() -> None:
+            while self.may_go_on() and (piece := next(waiting, None)) is not None:
+                if self._left is not None:
+                    self._left -= 1
+                try:
+                    self._count(await work(piece))
+                except QuestwellError as halt:
+                    # The others are not cancelled: what they have in flight is paid for, so it is kept first.
+                    self._halted = self._halted or halt
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self._patience.at_once):
+                group.create_task(worker())
+
+    def may_go_on(self) -> bool:
+        """Whether a further piece may be begun."""
+        return self._halted is None and self._left != 0 and not self._budget.stopping
+
+    def ending(self, *, left: bool, errored: int | None = None, latest: str = "") -> Report:
+        """How the invocation ends.
+
+        Args:
+            left: whether there are pieces that were not begun.
+            errored: pieces of the whole run that are still errored, if that is more than this invocation saw.
+            latest: why the latest of these errored.
+
+        Raises:
+            QuestwellError: what halted the run, if it is nothing that a resume can mend.
+        """
+        errored, latest = (self.errored if errored is None else errored), self._latest or latest
+        if self._in_a_row >= self._patience.max_errors:
+            what = f"{self._in_a_row} {self._pieces} in a row errored; the last one: {latest}"
+            return Report(Ending.FAILING, what, self._go_on)
+        match self._halted:
+            case BudgetReached():
+                return Report(Ending.BUDGET, str(self._halted), self._go_on)
+            case Stopped():
+                return Report(Ending.STOPPED, str(self._halted), self._go_on)
+            case QuestwellError():
+                raise self._halted
+            case None:
+                pass
+        if self._budget.stopping:
+            return Report(Ending.STOPPED, "stopped as you asked", self._go_on)
+        if left and self._left == 0:
+            return Report(Ending.LIMIT, f"the limit of {self._pieces} for this invocation is reached", self._go_on)
+        if errored:
+            return Report(Ending.ERRORED, f"{errored} {self._pieces} errored; the last one: {latest}", self._go_on)
+        return Report(Ending.COMPLETE)
+
+    def _count(self, error: str | None) -> None:
+        self.done += 1
+        if error is None:
+            self._in_a_row = 0
+            return
+        self.errored += 1
+        self._in_a_row += 1
+        self._latest = error
+        if self._in_a_row >= self._patience.max_errors:
+            self._budget.stop()
+
+
+async def _tick(tell: Callable[[], object]) -> None:
+    while True:
+        await asyncio.sleep(_TICK_S)
+        tell()
