@@ -79,6 +79,22 @@ def test_ten_kills_change_nothing_in_an_evaluation(workers: Start, tmp_path: Pat
     assert (everything.judges[0].right, everything.judges[0].wrong) == (QUESTIONS, QUESTIONS)
 
 
+@pytest.mark.timeout(120)
+def test_ten_kills_change_nothing_in_a_check_by_gates(workers: Start, tmp_path: Path) -> None:
+    source, _ = workers("generate", SEEDS)
+    assert source.invoke(tmp_path / "source.log") == 0
+    source.run.rename(tmp_path / "source")
+    whole, killed = workers("gates", 0)
+    assert whole.invoke(tmp_path / "whole.log") == 0
+    calls = committed(whole.run)
+    assert digests(tmp_path / "whole.log") == calls
+    kill_and_resume(killed, calls, tmp_path, kills=10, seed=2019)
+    assert ledger(killed.run) == ledger(whole.run)
+    with RunReader(killed.run) as reader:
+        info = reader.info()
+    assert info is not None and info.kind == "gates"
+
+
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize(("verb", "size"), [("generate", SEEDS), ("evaluate", QUESTIONS)])
 def test_a_finished_run_replays_without_a_call(workers: Start, tmp_path: Path, verb: str, size: int) -> None:

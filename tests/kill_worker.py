@@ -15,6 +15,7 @@ import world
 
 from questwell.llm.scripted import ScriptedLLM
 from questwell.recipes.evaluate import loop as evaluation
+from questwell.recipes.generate import gates
 from questwell.recipes.generate.loop import Ending, configure, generate
 
 LATENCY_S = 0.001
@@ -39,7 +40,15 @@ def evaluate(library: Path, run: Path, questions: int, log: Path) -> Ending:
     return asyncio.run(evaluation.evaluate(config, asked, run, setup, resume=True)).ending
 
 
-VERBS: dict[str, Callable[[Path, Path, int, Path], Ending]] = {"generate": play, "evaluate": evaluate}
+def check(library: Path, run: Path, size: int, log: Path) -> Ending:
+    """One invocation of `questwell gates` over the run `source` next to it."""
+    given = {"of": run.with_name("source"), "concurrency": CONCURRENCY}
+    llm = ScriptedLLM(world.play, latency_s=LATENCY_S, log_path=log)
+    gates.open_setup = lambda config, index_progress=None: world.setup(config, llm)
+    return gates.check_run(gates.configure(run, given), run).ended.ending
+
+
+VERBS: dict[str, Callable[[Path, Path, int, Path], Ending]] = {"generate": play, "evaluate": evaluate, "gates": check}
 
 
 def say(number: int) -> None:
