@@ -26,7 +26,7 @@ def options(**more):
 
 
 async def ask(url, method="POST", path="/retrieve", body=BODY, **headers):
-    async with httpx2.AsyncClient(trust_env=False) as http:
+    async with httpx2.AsyncClient(trust_env=False, timeout=30) as http:
         sent = {**JSON, **{name.replace("_", "-"): value for name, value in headers.items()}}
         return await http.request(method, url + path, content=body if method == "POST" else None, headers=sent)
 
@@ -202,7 +202,11 @@ async def test_idle_connections_make_room_and_busy_ones_do_not(serving):
         await asyncio.sleep(0.1)
         assert sum(reader.at_eof() for reader, _ in idle) == 8
         busy = [asyncio.create_task(ask(url)) for _ in range(4)]
-        await asyncio.sleep(0.2)
+        for _ in range(100):
+            await asyncio.sleep(0.05)
+            if all(reader.at_eof() for reader, _ in idle):  # each has made room for one of them
+                break
+        await asyncio.sleep(0.5)
         refused = await ask(url)
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
         gated.gate.set()

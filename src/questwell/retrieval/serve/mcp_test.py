@@ -41,9 +41,9 @@ async def use_both_tools(client, index):
     assert (whole.structured_content["title"], whole.structured_content["licence"]) == ("Town 7", "CC0-1.0")
     page = (await client.call_tool("open_document", {"id": "t/7"})).structured_content
     assert (page["document_id"], page["page"], page["pages"]) == ("t/7", 1, 1)
-    assert [passage["id"] for passage in page["passages"]] == ["t/7#0"]
-    inside = await client.call_tool("find_in_document", {"id": "t/7#0", "query": "Ada founded"})
-    assert [r["id"] for r in inside.structured_content["results"]] == ["t/7#0"]
+    assert [passage["id"] for passage in page["passages"]] == ["t/7"]
+    inside = await client.call_tool("find_in_document", {"id": "t/7", "query": "Ada founded"})
+    assert [r["id"] for r in inside.structured_content["results"]] == ["t/7"]
     for tool, more in (("get_document", {}), ("open_document", {}), ("find_in_document", {"query": "x"})):
         missing = await client.call_tool(tool, {"id": "none", **more})
         assert missing.is_error
