@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from questwell.errors import ConfigError
+from questwell.text.lists import parse_range
 from questwell.types.corpus import Passage
 from questwell.types.game import AnswerType, Seed
 
@@ -109,11 +110,7 @@ def draw_seed(index: int, passage: Passage, target: int | None, types: Sequence[
 
 
 def _bounds(text: str, separator: str) -> tuple[int, int]:
-    low, between, high = text.strip().partition(separator)
-    try:
-        first, last = int(low), int(high if between else low)
-    except ValueError:
-        first, last = 0, 0
-    if not 1 <= first <= last <= 100:
+    bounds = parse_range(text, int, separator)
+    if bounds is None or not 1 <= bounds[0] <= bounds[1] <= 100:
         raise ConfigError(f"steps {text!r}: expected a range like 2{separator}5, between 1 and 100")
-    return first, last
+    return bounds

@@ -11,10 +11,7 @@ from questwell.retrieval.choose import RetrieverOptions, check_spec, open_retrie
 from questwell.retrieval.remote.blocking import BlockList
 from questwell.retrieval.remote.web import WebOptions
 from questwell.retrieval.retriever import DocumentReader, PaidRetriever, Retriever
-
-
-def _domains(value: object) -> object:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+from questwell.text.lists import split_commas
 
 
 class SearchConfig(IndexConfig):
@@ -25,7 +22,7 @@ class SearchConfig(IndexConfig):
     tavily, brave, searxng."""
     page_text: bool = False
     """From web results, read the best matching part of each page instead of the engine's snippet (extra web)."""
-    block: Annotated[tuple[str, ...], BeforeValidator(_domains)] = ()
+    block: Annotated[tuple[str, ...], BeforeValidator(split_commas)] = ()
     """Web domains to block, separated by commas; the benchmarks' own sites are always blocked."""
     price_search: float | None = Field(default=None, ge=0)
     """Price of 1,000 searches in US dollars, if the retriever's price is unknown or differs from the list price."""

@@ -18,12 +18,9 @@ from questwell.retrieval.serve.mcp_server import serve_stdio
 from questwell.retrieval.serve.server import ServerOptions
 from questwell.retrieval.serve.service import ServiceLimits
 from questwell.retrieval.serve.workers import Address, available_cores, serve
+from questwell.text.lists import split_commas
 
 TOKEN_VARIABLE = "QUESTWELL_SERVE_TOKEN"
-
-
-def _names(value: object) -> object:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
 class ServeConfig(IndexConfig):
@@ -42,7 +39,7 @@ class ServeConfig(IndexConfig):
     Also read from QUESTWELL_SERVE_TOKEN, which other users of this machine cannot see."""
     anyone: bool = False
     """Let anyone who reaches the address search, without a token."""
-    allow_host: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
+    allow_host: Annotated[tuple[str, ...], BeforeValidator(split_commas)] = ()
     """More names that the server is reached by, separated by commas; requests for another name are refused."""
     deadline: float = Field(default=10.0, gt=0)
     """Seconds from a request to its hits; later it gets a time-out (504)."""

@@ -11,6 +11,7 @@ from questwell.datasets.split import parse_counts, parse_shares
 from questwell.errors import ConfigError
 from questwell.recipes.reports.items import Edited, ReviewedBy
 from questwell.recipes.runs.config import RecipeConfig
+from questwell.text.lists import parse_range, split_commas
 from questwell.types.game import AnswerType, Gate
 
 
@@ -24,10 +25,6 @@ class Export(StrEnum):
     BEIR = "beir"
 
 
-def _parts(value: object) -> object:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
 class DatasetConfig(RecipeConfig):
     """What a dataset is made of."""
 
@@ -37,15 +34,15 @@ class DatasetConfig(RecipeConfig):
     """Random seed of the splits."""
     at_most: str | None = None
     """Most items per split, as in train:1000,test:200, drawn at random; by default all."""
-    apart_from: Annotated[tuple[Path, ...], BeforeValidator(_parts)] = ()
+    apart_from: Annotated[tuple[Path, ...], BeforeValidator(split_commas)] = ()
     """Files of items, such as the test split of another dataset, with which no evidence may be shared."""
     difficulty: str | None = None
     """Range of search steps, as in 2..7; by default any."""
     solve_rate: str | None = None
     """Range of solve rates, as in 0.2..0.8; by default any."""
-    answer_types: Annotated[tuple[AnswerType, ...], BeforeValidator(_parts)] = ()
+    answer_types: Annotated[tuple[AnswerType, ...], BeforeValidator(split_commas)] = ()
     """Answer types to include, separated by commas; by default all."""
-    gates: Annotated[tuple[Gate, ...], BeforeValidator(_parts)] = ()
+    gates: Annotated[tuple[Gate, ...], BeforeValidator(split_commas)] = ()
     """Gates an item must have passed, separated by commas; by default none."""
     reviewed: ReviewedBy = ReviewedBy.ANY
     """Which items to take by their reviews: any, or accepted (by a person). Rejected ones are always left out."""
@@ -53,13 +50,13 @@ class DatasetConfig(RecipeConfig):
     """Which edited items to take: rechecked (tried again and accepted), or as-is."""
     near_duplicates: float = Field(default=0.7, ge=0, le=1)
     """Similarity above which two questions with the same answer are duplicates; 0 removes exact duplicates only."""
-    benchmarks: Annotated[tuple[str, ...], BeforeValidator(_parts)] = ()
+    benchmarks: Annotated[tuple[str, ...], BeforeValidator(split_commas)] = ()
     """Benchmarks to look for overlap with, as NAME=FILE, separated by commas."""
     ngram: int = Field(default=8, ge=3)
     """Number of consecutive words shared with a benchmark question that counts as overlap."""
     drop_overlaps: bool = False
     """Leave out items that overlap with a benchmark; by default they are only reported."""
-    exports: Annotated[tuple[Export, ...], BeforeValidator(_parts)] = tuple(Export)
+    exports: Annotated[tuple[Export, ...], BeforeValidator(split_commas)] = tuple(Export)
     """Further layouts to write, separated by commas."""
     turns: int = Field(default=10, ge=1)
     """Number of messages that the exported prompts allow a solver."""
@@ -115,11 +112,7 @@ class DatasetConfig(RecipeConfig):
 
 def bounds(text: str) -> tuple[float, float]:
     """The two numbers of `low..high`; a single number is both. ValueError when it is not of that form."""
-    low, dots, high = text.partition("..")
-    try:
-        found = float(low), float(high if dots else low)
-    except ValueError:
-        found = 1.0, 0.0
-    if not 0 <= found[0] <= found[1]:
+    found = parse_range(text, float)
+    if found is None or found[0] < 0:
         raise ValueError("expected a range like 2..7")
     return found

@@ -14,6 +14,7 @@ from questwell.recipes.corpus.search import SearchConfig, Tools
 from questwell.recipes.runs.agents import Model, StyleChoice, is_embedded
 from questwell.recipes.runs.config import MayBePath
 from questwell.recipes.runs.spending import SPENDING_MAY_CHANGE, SpendingConfig
+from questwell.text.lists import split_commas
 
 EXACT_MATCH = "exact_match"
 """The judge that asks no model."""
@@ -28,10 +29,6 @@ class Mode(StrEnum):
     """One search with the question itself, one answer."""
     CLOSED_BOOK = "closed-book"
     """From memory."""
-
-
-def _parts(value: object) -> object:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
 class JudgeConfig(SpendingConfig):
@@ -72,9 +69,9 @@ class EvalConfig(JudgeConfig, SearchConfig):
     tools: Tools = ("search",)
     """What a free agent may call, separated by commas: search, open (whole documents), find (inside one)."""
 
-    benchmarks: Annotated[tuple[str, ...], BeforeValidator(_parts), Field(min_length=1), MayBePath(after="=")]
+    benchmarks: Annotated[tuple[str, ...], BeforeValidator(split_commas), Field(min_length=1), MayBePath(after="=")]
     """Benchmarks as NAME=FILE, separated by commas."""
-    where: Annotated[tuple[str, ...], BeforeValidator(_parts)] = ()
+    where: Annotated[tuple[str, ...], BeforeValidator(split_commas)] = ()
     """Use only records with these values, as FIELD=VALUE, separated by commas."""
     sample: str = "full"
     """Questions of each benchmark: a number, or full, ircot (500), quick (50)."""

@@ -14,12 +14,9 @@ from questwell.recipes.corpus.search import SearchConfig, Tools
 from questwell.recipes.runs.agents import MaybeModel, Model, StyleChoice, is_embedded
 from questwell.recipes.runs.config import Values, nearest
 from questwell.recipes.runs.spending import SPENDING_MAY_CHANGE, SpendingConfig
+from questwell.text.lists import parse_range, split_commas
 from questwell.types.game import AnswerType, Gate
 from questwell.types.trajectory import Role
-
-
-def _split(value: object) -> object:
-    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
 class Config(SpendingConfig, SearchConfig):
@@ -50,7 +47,9 @@ class Config(SpendingConfig, SearchConfig):
     """Search steps to aim for, drawn uniformly from this range; any sets no target."""
     mix: str | None = None
     """Wanted mix of difficulties, instead of --steps: ranges of search steps with shares, 2-3:40,4-5:40,6-7:20."""
-    answer_types: Annotated[tuple[AnswerType, ...], BeforeValidator(_split), Field(min_length=1)] = tuple(AnswerType)
+    answer_types: Annotated[tuple[AnswerType, ...], BeforeValidator(split_commas), Field(min_length=1)] = tuple(
+        AnswerType
+    )
     """Answer types to ask for, separated by commas."""
     seed_words: int = Field(default=20, ge=0)
     """Fewest words a passage must have to be a seed."""
@@ -77,7 +76,7 @@ class Config(SpendingConfig, SearchConfig):
     """Accept what is solved in the last round though too easy (the release's assembly of training data)."""
     unscored_is_wrong: bool = False
     """Count an unreadable judgement as wrong, as in the paper, instead of rejecting the question."""
-    gates: Annotated[tuple[Gate, ...] | None, BeforeValidator(_split)] = None
+    gates: Annotated[tuple[Gate, ...] | None, BeforeValidator(split_commas)] = None
     """Checks to run on each accepted question, separated by commas: closed-book, evidence, shortcut, unique."""
 
     proposer_turns: int = Field(default=20, ge=1)
@@ -238,11 +237,7 @@ def _checked(text: str, parse: Callable[[str], Mix]) -> str:
 
 
 def _bounds(text: str) -> tuple[float, float]:
-    low, _, high = text.partition("..")
-    try:
-        bounds = float(low), float(high)
-    except ValueError:
-        bounds = 1.0, 0.0
-    if not 0 <= bounds[0] <= bounds[1] <= 1:
+    bounds = parse_range(text, float) if ".." in text else None  # one fraction alone is no band
+    if bounds is None or not 0 <= bounds[0] <= bounds[1] <= 1:
         raise ValueError("expected two fractions like 0.2..0.8")
     return bounds

@@ -13,11 +13,8 @@ from questwell.llm.openai import OpenAIOptions
 from questwell.llm.prices import Price
 from questwell.recipes.runs.agents import is_embedded
 from questwell.recipes.runs.config import RecipeConfig, Values
+from questwell.text.lists import split_commas
 from questwell.types.trajectory import Role
-
-
-def _names(value: object) -> object:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
 def _json(value: object) -> object:
@@ -57,7 +54,7 @@ def _roles(value: object) -> object:
     return found
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+Names = Annotated[tuple[str, ...], BeforeValidator(split_commas)]
 Table = Annotated[dict[str, JsonValue], BeforeValidator(_json)]
 Pairs = Annotated[dict[str, str], BeforeValidator(_pairs)]
 

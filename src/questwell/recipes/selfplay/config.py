@@ -16,6 +16,7 @@ from questwell.recipes.runs.agents import MaybeModel, Model
 from questwell.recipes.runs.config import Renamed, Values, nearest
 from questwell.recipes.runs.learning import LearningConfig, settle
 from questwell.recipes.runs.spending import SPENDING_MAY_CHANGE, SpendingConfig
+from questwell.text.lists import parse_range, split_commas
 from questwell.training.update import default_learning_rate
 from questwell.types.game import AnswerType
 
@@ -41,10 +42,6 @@ class Order(StrEnum):
     """One update on the trajectories of both."""
 
 
-def _split(value: object) -> object:
-    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
-
-
 class Config(LearningConfig, SpendingConfig, IndexConfig):
     """What a run of `selfplay` does. The defaults are the paper's rules at a size for one machine."""
 
@@ -68,7 +65,9 @@ class Config(LearningConfig, SpendingConfig, IndexConfig):
 
     answers: Path | None = None
     """JSONL of known answers: answer, and if wanted aliases and hops; without it they are drawn out of the corpus."""
-    answer_types: Annotated[tuple[AnswerType, ...], BeforeValidator(_split), Field(min_length=1)] = tuple(AnswerType)
+    answer_types: Annotated[tuple[AnswerType, ...], BeforeValidator(split_commas), Field(min_length=1)] = tuple(
+        AnswerType
+    )
     """Kinds of answer to draw out of the corpus, separated by commas."""
     hops: str = "2..4"
     """Searches a question should need, drawn uniformly from this range, unless the list of answers says so."""
@@ -294,22 +293,14 @@ def preset(name: str) -> Values:
 
 
 def _range(text: str) -> tuple[int, int]:
-    low, between, high = text.partition("..")
-    try:
-        bounds = int(low), int(high if between else low)
-    except ValueError:
-        bounds = 0, 0
-    if not 1 <= bounds[0] <= bounds[1] <= 20:
+    bounds = parse_range(text, int)
+    if bounds is None or not 1 <= bounds[0] <= bounds[1] <= 20:
         raise ValueError("expected a range like 2..4, between 1 and 20")
     return bounds
 
 
 def _fractions(text: str) -> tuple[float, float]:
-    low, _, high = text.partition("..")
-    try:
-        bounds = float(low), float(high)
-    except ValueError:
-        bounds = 1.0, 0.0
-    if not 0 <= bounds[0] <= bounds[1] <= 1:
+    bounds = parse_range(text, float) if ".." in text else None  # one fraction alone is no band
+    if bounds is None or not 0 <= bounds[0] <= bounds[1] <= 1:
         raise ValueError("expected two fractions like 0.2..0.8")
     return bounds

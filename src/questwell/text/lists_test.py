@@ -1,0 +1,25 @@
+import pytest
+
+from questwell.text.lists import parse_range, split_commas
+
+
+def test_parts_between_commas() -> None:
+    assert split_commas(" a, b ,,c,") == ["a", "b", "c"]
+    assert split_commas("") == []
+    assert split_commas(("a", "b")) == ("a", "b")
+    assert split_commas(None) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("2..5", (2, 5)), (" 3 ", (3, 3)), ("4..4", (4, 4)), ("5..2", None), ("2..", None), ("..2", None), ("a", None)],
+)
+def test_whole_ranges(text: str, found: tuple[int, int] | None) -> None:
+    assert parse_range(text, int) == found
+
+
+def test_fractions_and_other_separators() -> None:
+    assert parse_range("0.2..0.8", float) == (0.2, 0.8)
+    assert parse_range("2-3", int, "-") == (2, 3)
+    assert parse_range("2.5..3", int) is None
+    assert parse_range("nan..1", float) is None
