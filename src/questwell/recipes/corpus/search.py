@@ -48,17 +48,13 @@ class SearchConfig(IndexConfig):
         return self.retriever not in OF_THE_CORPUS
 
 
-def _tools(value: object) -> object:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
 def _known(tools: tuple[str, ...]) -> tuple[str, ...]:
     if "search" not in tools or not set(tools) <= {"search", "open", "find"}:
         raise ValueError("expected search, and open or find or both besides")
     return tools
 
 
-Tools: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_tools), AfterValidator(_known)]
+Tools: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(split_commas), AfterValidator(_known)]
 """What a free agent may call: search, and tools for documents."""
 
 
