@@ -27,11 +27,18 @@ class Manners:
         """`kept`: body fields that the user asked for; a refusal of one of them is final."""
         self._kept = frozenset(kept)
         self._changes: dict[str, None] = {}
+        self._told: set[str] = set()
 
     @property
     def changes(self) -> tuple[str, ...]:
         """Everything that was learnt, in order."""
         return tuple(self._changes)
+
+    def news(self) -> tuple[str, ...]:
+        """What was learnt since the last time that this was asked: each change is said once."""
+        new = tuple(change for change in self._changes if change not in self._told)
+        self._told.update(new)
+        return new
 
     def remember(self, changes: Iterable[str]) -> None:
         """Start from what an earlier invocation learnt."""

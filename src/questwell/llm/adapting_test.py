@@ -130,7 +130,7 @@ def test_what_the_user_asked_for_is_not_left_out() -> None:
     assert not manners.learn(sent, "Unsupported parameter: 'reasoning_effort'", "reasoning_effort")
 
 
-async def test_it_adapts_once_and_remembers(endpoint):
+async def test_it_adapts_once_and_remembers(endpoint, caplog):
     for name in ("temperature", "stop", "seed"):
         endpoint.sends(400, {"error": {"message": f"Unsupported parameter: '{name}'", "param": name}})
     endpoint.says("Erie")
@@ -140,6 +140,8 @@ async def test_it_adapts_once_and_remembers(endpoint):
         await client.complete(ASK)
     assert len(endpoint.requests) == 5
     assert not {"temperature", "stop", "seed"} & endpoint.requests[-1].keys()
+    said = [record.getMessage() for record in caplog.records if record.name == "questwell"]
+    assert [line.rpartition(": ")[2] for line in said] == ["omit temperature", "omit stop", "omit seed"]
 
 
 async def test_calls_in_flight_that_meet_the_same_refusal_all_get_through(endpoint):

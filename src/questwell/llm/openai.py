@@ -7,6 +7,7 @@ The one retry layer is in `Endpoint.post`.
 """
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, cast
@@ -18,12 +19,14 @@ from questwell.errors import ContextOverflow, LLMError, LLMFiltered, LLMRefused
 from questwell.http.retrying import Failure
 from questwell.llm.adapting import Body, Manners, room_in
 from questwell.llm.client import Completion, FinishReason, Message, Request, Tool, ToolCall
-from questwell.llm.endpoint import Answered, Endpoint, EndpointOptions
+from questwell.llm.endpoint import Answered, Endpoint, EndpointOptions, shown
 from questwell.llm.limiter import Limiter
+from questwell.llm.outcomes import Refusal, Spent, is_struck, tokens_written
 from questwell.llm.prices import ListPrice, Pricing, Usage
-from questwell.llm.refusals import PROXY_GAVE_UP, read_error, refusal_text
-from questwell.llm.replies import Reply, read_reply, usage_in
-from questwell.llm.speech import hear
+from questwell.llm.refusals import PROXY_GAVE_UP, read_error
+from questwell.llm.replies import Reply
+
+_LOG = logging.getLogger("questwell")
 
 LEAST_ROOM = 64
 """Tokens of an answer for which a call that was refused as too long is made again with a lower cap."""
@@ -86,6 +89,7 @@ class OpenAIClient:
         self._options = options or OpenAIOptions()
         self._endpoint = Endpoint(model, base_url, api_key, limiter or Limiter(64), self._options)
         self._base_url = self._endpoint.base_url
+        self._shown = shown(self._base_url)
         self._chat_url = self._endpoint.url("chat/completions")  # parsed once: parsing is 6 % of a call
         self._completion_url = self._endpoint.url("completions")
         effort = ("reasoning_effort",) if self._options.reasoning_effort else ()
@@ -121,7 +125,7 @@ class OpenAIClient:
             LLMFiltered: nor this text.
             ContextOverflow: the request is longer than the model's context.
         """
-        spent = _Spent(self._pricing)
+        spent = Spent(self._pricing)
         try:
             answered = await self._ask(request, spent)
         except LLMError as error:
@@ -129,13 +133,17 @@ class OpenAIClient:
             raise
         return self._completion(answered.result, answered.latency_s, spent)
 
-    async def _ask(self, request: Request, spent: "_Spent") -> Answered[Reply]:
+    async def _ask(self, request: Request, spent: Spent) -> Answered[Reply]:
         url = self._chat_url if request.prompt is None else self._completion_url
         cap: int | None = None
         for _ in range(_MOST_CHANGES):
+            for change in self.manners.news():
+                _LOG.warning(
+                    "%s at %s does not take the request as it is; from now on: %s", self._model, self._shown, change
+                )
             known = self.manners.changes
             body = self._body(request, cap)
-            refusal = _Refusal()
+            refusal = Refusal()
             try:
                 answered = await self._endpoint.post(
                     url, json.dumps(body).encode(), spent.reading(refusal), self._refusing(refusal, body)
@@ -163,16 +171,16 @@ class OpenAIClient:
                 continue
             if self._is_overflow(reply, body):
                 spent.add(reply.usage)
-                cut = f"the answer was cut off after {_written(reply)} tokens, before anything was said"
+                cut = f"the answer was cut off after {tokens_written(reply)} tokens, before anything was said"
                 advice = "the prompt fills the context: shorten it, or serve a longer context"
-                raise ContextOverflow(f"{self._model!r} at {self._base_url}: {cut}; {advice}")
+                raise ContextOverflow(f"{self._model!r} at {self._shown}: {cut}; {advice}")
             return answered
         raise LLMRefused(
-            f"{self._model!r} at {self._base_url} still refuses the request after {_MOST_CHANGES} changes of it: "
+            f"{self._model!r} at {self._shown} still refuses the request after {_MOST_CHANGES} changes of it: "
             f"{', '.join(self.manners.changes)}; name what it does not take with --omit"
         )
 
-    def _refusing(self, refusal: "_Refusal", body: Body) -> Callable[[int, bytes, float | None], Failure[LLMError]]:
+    def _refusing(self, refusal: Refusal, body: Body) -> Callable[[int, bytes, float | None], Failure[LLMError]]:
         def refuse(status: int, content: bytes, wait_s: float | None) -> Failure[LLMError]:
             refusal.hear(status, content)
             failure = read_error(status, content, wait_s)
@@ -193,9 +201,9 @@ class OpenAIClient:
         caps = [value for name in ("max_tokens", "max_completion_tokens") if isinstance(value := body.get(name), int)]
         said = reply.text.strip() or reply.reasoning or reply.tool_calls
         cut = reply.finish is FinishReason.LENGTH and not said
-        return cut and bool(caps) and reply.usage is not None and _written(reply) < min(caps)
+        return cut and bool(caps) and reply.usage is not None and tokens_written(reply) < min(caps)
 
-    def _completion(self, reply: Reply, latency_s: float, spent: "_Spent") -> Completion:
+    def _completion(self, reply: Reply, latency_s: float, spent: Spent) -> Completion:
         spent.add(reply.usage)
         return Completion(
             text=reply.text,
@@ -285,64 +293,3 @@ def _tool(tool: Tool) -> JsonValue:
         "parameters": json.loads(tool.parameters),
     }
     return {"type": "function", "function": function}
-
-
-@dataclass(slots=True)
-class _Refusal:
-    """The latest refusal of a call."""
-
-    status: int = 0
-    text: str = ""
-    param: str = ""
-
-    def hear(self, status: int, content: bytes) -> None:
-        self.status = status
-        self.text, self.param = refusal_text(content)
-
-
-@dataclass(slots=True)
-class _Spent:
-    """What the replies of one call took, rejected ones included."""
-
-    pricing: Pricing
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cost_usd: float | None = 0.0
-
-    def add(self, usage: Usage | None) -> None:
-        if usage is None:
-            return
-        self.prompt_tokens += usage.prompt_tokens
-        self.completion_tokens += usage.completion_tokens
-        cost = usage.cost_usd if usage.cost_usd is not None else self.pricing.cost_usd(usage)
-        self.cost_usd = None if cost is None or self.cost_usd is None else self.cost_usd + cost
-
-    def reading(self, refusal: _Refusal) -> Callable[[bytes], Reply | Failure[LLMError]]:
-        def read(content: bytes) -> Reply | Failure[LLMError]:
-            outcome = read_reply(content)
-            if isinstance(outcome, Failure):
-                refusal.hear(200, content)
-                self.add(usage_in(content))
-            return outcome
-
-        return read
-
-
-def is_struck(reply: Reply, body: Body) -> bool:
-    """Whether a stop text ended the reply inside a thought: a draft in a thought is no end (vLLM looks there too)."""
-    if reply.finish is not FinishReason.STOP or reply.tool_calls or "stop" not in body:
-        return False
-    heard = hear(reply.text)
-    ends = [stop for stop in cast(list[str], body["stop"]) if stop.startswith("</")]
-    if not reply.text.strip() and reply.reasoning:
-        return True
-    # A search is executed wherever it stands, so that only a drafted end is worth another call.
-    return heard.unclosed and any(_is_open(reply.text, stop) for stop in ends if stop != "</search>")
-
-
-def _is_open(text: str, closing: str) -> bool:
-    return text.rfind(closing.replace("</", "<")) > text.rfind(closing)
-
-
-def _written(reply: Reply) -> int:
-    return reply.usage.completion_tokens if reply.usage else 0

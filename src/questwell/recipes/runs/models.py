@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Self, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
@@ -192,13 +192,3 @@ def connect_roles(
         else connector.connect(model, config.connect_options(role, max_in_flight, price))
         for role, model in named.items()
     }
-
-
-def adapted_by(llms: Iterable[LLM]) -> dict[str, str]:
-    """How requests were changed for endpoints that refuse them as they are: by model, in words."""
-    found: dict[str, str] = {}
-    for llm in llms:
-        changes: tuple[str, ...] = getattr(getattr(llm, "manners", None), "changes", ())
-        if changes:
-            found[llm.name] = "; ".join(changes)
-    return found

@@ -1,0 +1,80 @@
+"""What the tries of one call came to: the latest refusal, what all replies took, and a reply that is no end."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+from questwell.errors import LLMError
+from questwell.http.retrying import Failure
+from questwell.llm.adapting import Body
+from questwell.llm.client import FinishReason
+from questwell.llm.prices import Pricing, Usage
+from questwell.llm.refusals import refusal_text
+from questwell.llm.replies import Reply, read_reply, usage_in
+from questwell.llm.speech import hear
+
+
+@dataclass(slots=True)
+class Refusal:
+    """The latest refusal of a call."""
+
+    status: int = 0
+    text: str = ""
+    param: str = ""
+
+    def hear(self, status: int, content: bytes) -> None:
+        """Take note of an error body."""
+        self.status = status
+        self.text, self.param = refusal_text(content)
+
+
+@dataclass(slots=True)
+class Spent:
+    """What the replies of one call took, rejected ones included."""
+
+    pricing: Pricing
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_usd: float | None = 0.0
+
+    def add(self, usage: Usage | None) -> None:
+        """Count a reply, taken or rejected."""
+        if usage is None:
+            return
+        self.prompt_tokens += usage.prompt_tokens
+        self.completion_tokens += usage.completion_tokens
+        cost = usage.cost_usd if usage.cost_usd is not None else self.pricing.cost_usd(usage)
+        self.cost_usd = None if cost is None or self.cost_usd is None else self.cost_usd + cost
+
+    def reading(self, refusal: Refusal) -> Callable[[bytes], Reply | Failure[LLMError]]:
+        """`read_reply`, which notes errors under status 200 and counts what rejected replies took."""
+
+        def read(content: bytes) -> Reply | Failure[LLMError]:
+            outcome = read_reply(content)
+            if isinstance(outcome, Failure):
+                refusal.hear(200, content)
+                self.add(usage_in(content))
+            return outcome
+
+        return read
+
+
+def is_struck(reply: Reply, body: Body) -> bool:
+    """Whether a stop text ended the reply inside a thought: a draft in a thought is no end (vLLM looks there too)."""
+    if reply.finish is not FinishReason.STOP or reply.tool_calls or "stop" not in body:
+        return False
+    heard = hear(reply.text)
+    ends = [stop for stop in cast(list[str], body["stop"]) if stop.startswith("</")]
+    if not reply.text.strip() and reply.reasoning:
+        return True
+    # A search is executed wherever it stands, so that only a drafted end is worth another call.
+    return heard.unclosed and any(_is_open(reply.text, stop) for stop in ends if stop != "</search>")
+
+
+def _is_open(text: str, closing: str) -> bool:
+    return text.rfind(closing.replace("</", "<")) > text.rfind(closing)
+
+
+def tokens_written(reply: Reply) -> int:
+    """Completion tokens that a reply reports, 0 where it reports none."""
+    return reply.usage.completion_tokens if reply.usage else 0
