@@ -277,7 +277,7 @@ class TorchPolicy:
         device, calls = self._device, [self._active[at] for at in places]
         fresh = [call.prompt[call.cached :] for call in calls]
         width = max(map(len, fresh))
-        ids = torch.tensor([new + [self._end] * (width - len(new)) for new in fresh], device=device)  # [rows, width]
+        ids = torch.tensor([new + [0] * (width - len(new)) for new in fresh], device=device)  # [rows, width]
         starts = torch.tensor([call.cached for call in calls], device=device)
         positions = starts[:, None] + torch.arange(width, device=device)  # [rows, width]
         span = max(call.cached for call in calls) + width

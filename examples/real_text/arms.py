@@ -1,0 +1,178 @@
+"""The parts of an experiment: a warm start, the SAGE game for arm C, training by the recipe, a greedy evaluation."""
+
+import asyncio
+import json
+import random
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from facts import Asked
+from world import World
+from writer import Writer
+
+from questwell.agents.prompts import Prompts
+from questwell.agents.protocol import Limits, Tags
+from questwell.agents.rollout import Budget
+from questwell.agents.session import DirectSession, Session
+from questwell.agents.solver import FreeSolver
+from questwell.evaluation.statistics import sign_flip
+from questwell.games.sage import Players, Rules, play
+from questwell.llm.client import LLM
+from questwell.llm.policy import PolicyClient
+from questwell.llm.pretrained import best_device, load
+from questwell.llm.torch_policy import TorchPolicy
+from questwell.recipes.train import loop as train
+from questwell.recipes.train.data import read_demonstrations
+from questwell.retrieval.index.lexical import LexicalIndex
+from questwell.scoring.exact import judge_exactly
+from questwell.scoring.judge import Complete, Judge
+from questwell.training.checkpoint import write_model
+from questwell.training.warmstart import WarmStart, demonstration_of, warm_start
+from questwell.types.game import Accepted, AnswerType, Judgement, Label, Place, Seed
+from questwell.types.trajectory import StopReason
+
+PROMPTS = Path(__file__).with_name("prompts")
+Row = dict[str, object]
+
+
+def make_start(model: str, demonstrations: Path, out: Path, how: WarmStart, device: str) -> Path:
+    """The policy after its warm start, kept in `out`."""
+    if not out.exists():
+        start = load(model, device=device)
+        dialogues = read_demonstrations(demonstrations, Prompts(PROMPTS), 8)
+        views = [demonstration_of(dialogue, start.codec) for dialogue in dialogues]
+        write_model(out, warm_start(start, views, how).save)
+    return out
+
+
+def train_arm(out: Path, values: Mapping[str, object], limit: int | None = None) -> Path:
+    """Train by the recipe, or go on where it stopped; the newest checkpoint's model."""
+    resume = (out / "run.json").exists()
+    config = train.configure(out, {} if resume else values, resume=resume)
+    done = train.run(config, out, resume=resume, limit=limit)
+    if done.model is None:
+        raise SystemExit(f"training in {str(out)!r} ended without a checkpoint: {done.message}")
+    return done.model
+
+
+def solver(hops: int, top_k: int, temperature: float) -> FreeSolver:
+    """The agent: one message more than searches."""
+    budget = Budget(turns=hops + 1, searches=hops, top_k=top_k)
+    return FreeSolver(Prompts(PROMPTS), Tags(), budget, Limits(32, temperature))
+
+
+async def play_sage(
+    model: Path, world: World, index: LexicalIndex, wanted: int, top_k: int, seed: int, at_once: int = 64
+) -> tuple[list[Asked], Row]:
+    """Arm C: accepted questions of the game over the composed ones, S = 2, K = 4, two further rounds; and the yield."""
+    llm = Line(model, rows=at_once)
+    writer = Writer(world.train)
+    players = Players(writer, solver(2, top_k, 1.0), ExactMatch(lambda *_: ()))
+    rules = Rules(attempts=4, rounds=2)
+
+    def session(place: Place) -> Session:
+        return DirectSession(llm.client(f"{place.seed}/{place.round}/{place.attempt}"), index)
+
+    accepted: list[Asked] = []
+    outcomes: dict[str, int] = {}
+    for first in range(0, len(world.train), 2 * at_once):
+        if len(accepted) >= wanted:
+            break
+        seeds = [
+            Seed(at, world.train[at].fact.passage, 2, AnswerType.ENTITY, random_seed=seed)
+            for at in range(first, min(first + 2 * at_once, len(world.train)))
+        ]
+        for played in await asyncio.gather(*(play(one, rules, players, session) for one in seeds)):
+            name = f"accepted after {len(played.rounds)}" if isinstance(played, Accepted) else played.reason.value
+            outcomes[name] = outcomes.get(name, 0) + 1
+            if isinstance(played, Accepted):
+                accepted.append(writer.written[played.seed.index, len(played.rounds) - 1])
+    return accepted[:wanted], {"outcomes": outcomes, "accepted": len(accepted)}
+
+
+class ExactMatch(Judge):
+    """A judge that asks no model."""
+
+    async def judge(
+        self, question: str, references: tuple[str, ...], answer: str | None, complete: Complete
+    ) -> Judgement:
+        """As `ExactJudge`."""
+        return judge_exactly(references, answer or "")
+
+
+class Line:
+    """A model folder as a policy of many dialogues."""
+
+    def __init__(self, model: Path, rows: int, device: str = "") -> None:
+        device = device or best_device()
+        found = load(str(model), device=device, dtype="bfloat16" if device != "cpu" else "float32")
+        self._codec, self._context = found.codec, found.context_tokens
+        self.policy = TorchPolicy(found.model, found.codec, rows=rows)
+
+    def client(self, request_id: str) -> LLM:
+        """Of one dialogue."""
+        return PolicyClient(self.policy, self._codec, context_tokens=self._context, request_id=request_id)
+
+
+async def evaluate(
+    model: Path, asked: Sequence[Asked], index: LexicalIndex, hops: int, top_k: int, rows: int
+) -> list[Row]:
+    """A greedy attempt at each question: what was searched, answered, and whether it is right."""
+    line, agent = Line(model, rows), solver(hops, top_k, 0.0)
+
+    async def one(at: int, question: Asked) -> Row:
+        played = await agent.solve(question.text, DirectSession(line.client(str(at)), index), at)
+        right = played.stop is not StopReason.ERRORED and (
+            judge_exactly((question.fact.value,), played.answer or "").label is Label.RIGHT
+        )
+        queries = list(played.queries)
+        return {
+            **{"question": question.text, "country": question.fact.country, "kind": question.fact.kind.name},
+            **{"answer": played.answer, "queries": queries, "right": right},
+        }
+
+    return list(await asyncio.gather(*(one(at, question) for at, question in enumerate(asked))))
+
+
+def paired(first: Sequence[Row], second: Sequence[Row], resamples: int = 5000) -> Row:
+    """The second's accuracy less the first's on the same questions; the interval resamples whole countries."""
+    by_country: dict[str, list[float]] = {}
+    for before, after in zip(first, second, strict=True):
+        if before["question"] != after["question"]:
+            raise ValueError("the two were asked other questions")
+        change = float(bool(after["right"])) - float(bool(before["right"]))
+        by_country.setdefault(str(before["country"]), []).append(change)
+    groups = list(by_country.values())
+    draw = random.Random(0)
+    means: list[float] = []
+    for _ in range(resamples):
+        drawn = [value for group in draw.choices(groups, k=len(groups)) for value in group]
+        means.append(sum(drawn) / len(drawn))
+    means.sort()
+    differences = [value for group in groups for value in group]
+    return {
+        "difference": sum(differences) / len(differences),
+        "low": means[int(0.025 * resamples)],
+        "high": means[int(0.975 * resamples)],
+        "p": sign_flip([sum(group) / len(group) for group in groups]),
+        "better": sum(value > 0 for value in differences),
+        "worse": sum(value < 0 for value in differences),
+        "questions": len(differences),
+        "countries": len(groups),
+    }
+
+
+def accuracy(rows: Sequence[Row]) -> float:
+    """Share of right answers."""
+    return sum(bool(row["right"]) for row in rows) / len(rows)
+
+
+def kept(path: Path, make: Callable[[], Coroutine[Any, Any, list[Row]]]) -> list[Row]:
+    """The rows in `path`; made, and written there, if there are none."""
+    if not path.exists():
+        rows = asyncio.run(make())
+        beside = path.with_suffix(".tmp")
+        beside.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+        beside.replace(path)
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]

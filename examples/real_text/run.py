@@ -1,0 +1,122 @@
+"""Does an agent learn to search from real text? One command; it goes on where it was stopped.
+
+python examples/real_text/run.py --model SmolLM2-135M-Instruct.Q4_1.gguf --out runs/real_text
+python examples/real_text/run.py --model ... --hops 2 --arms A,B,C --out runs/two_hops
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from pathlib import Path
+
+import arms
+from world import make_world, write_demonstrations, write_questions
+
+from questwell.llm.pretrained import best_device
+from questwell.recipes.corpus.index import IndexConfig, open_index
+from questwell.training.warmstart import WarmStart
+
+
+def main() -> None:
+    """Prepare, train each arm, evaluate, compare."""
+    asked = _arguments()
+    out: Path = asked.out
+    out.mkdir(parents=True, exist_ok=True)
+    started = time.perf_counter()
+    index = open_index(IndexConfig(corpus="factbook", index=asked.index))
+    world = make_world(index, asked.hops, asked.seed, asked.demonstrations)
+    demonstrations = out / "demonstrations.jsonl"
+    if not demonstrations.exists():
+        asyncio.run(write_demonstrations(demonstrations, world.shown, index, asked.top_k, asked.seed))
+    device = asked.device or best_device()
+    how = WarmStart(
+        asked.warm_start_steps, asked.warm_start_batch, asked.warm_start_rate, micro_tokens=asked.micro_tokens
+    )
+    start = arms.make_start(asked.model, demonstrations, out / "start", how, device)
+    result: dict[str, object] = {
+        "hops": asked.hops,
+        "seed": asked.seed,
+        "device": device,
+        "algorithm": asked.algorithm,
+        "steps": asked.steps,
+    }
+    result["writer"] = "code composes the questions; no language model writes them"
+    models = {"A": start}
+    for arm in asked.arms.split(","):
+        if arm == "A":
+            continue
+        data = out / f"questions-{arm}.jsonl"
+        if not data.exists():
+            if arm == "C":
+                chosen, told = asyncio.run(
+                    arms.play_sage(start, world, index, asked.questions, asked.top_k, asked.seed, asked.rows)
+                )
+                (out / "game.json").write_text(json.dumps(told, indent=2), encoding="utf-8")
+            else:
+                chosen = world.train[: asked.questions]
+            write_questions(data, chosen)
+        models[arm] = arms.train_arm(out / f"train-{arm}", _values(asked, data, start, device), asked.limit)
+    rows = {}
+    for part, questions in (("test", world.test), ("other_kinds", world.other_kinds)):
+        few = questions[: asked.test]
+        for arm, model in models.items():
+            name = out / f"{part}-{arm}-{model.parent.name if arm != 'A' else 'start'}.jsonl"
+            rows[part, arm] = arms.kept(
+                name, lambda model=model, few=few: arms.evaluate(model, few, index, asked.hops, asked.top_k, asked.rows)
+            )
+        result[part] = {arm: arms.accuracy(rows[part, arm]) for arm in models}
+        pairs = [("A", arm) for arm in models if arm != "A"] + ([("B", "C")] if {"B", "C"} <= models.keys() else [])
+        result[f"{part}_paired"] = {
+            f"{one} to {other}": arms.paired(rows[part, one], rows[part, other]) for one, other in pairs
+        }
+    if (out / "game.json").exists():
+        result["game"] = json.loads((out / "game.json").read_text(encoding="utf-8"))
+    result["seconds_of_this_call"] = time.perf_counter() - started
+    (out / "result.json").write_text(json.dumps(result, indent=2), encoding="utf-8")
+    sys.stdout.write(json.dumps(result, indent=2) + "\n")
+
+
+def _values(asked: argparse.Namespace, data: Path, start: Path, device: str) -> dict[str, object]:
+    return {
+        "data": data, "model": str(start), "corpus": "factbook", "index": asked.index, "prompts": arms.PROMPTS,
+        "algorithm": asked.algorithm, "steps": asked.steps, "batch": asked.batch, "group": asked.group,
+        "turns": asked.hops + 1, "searches": asked.hops, "top_k": asked.top_k, "turn_tokens": 32,
+        "response_limit": 1500, "learning_rate": asked.learning_rate, "critic_learning_rate": 2e-5,
+        "kl_in": "loss", "kl_coefficient": 0.01, "seed": asked.seed, "save_every": asked.save_every,
+        "micro_tokens": asked.micro_tokens, "rollout_rows": asked.rows, "device": device, "max_truncated": None,
+    }  # fmt: skip
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--model", required=True, help="Hugging Face folder or GGUF file of a small chat model")
+    add("--out", type=Path, default=Path("runs/real_text"), help="folder of the experiment")
+    add("--index", type=Path, default=None, help="folder of an index of factbook that is there already")
+    add("--hops", type=int, choices=(1, 2), default=1)
+    add("--arms", default="A,B", help="A untrained, B composed questions as they come, C questions of the SAGE game")
+    add("--algorithm", default="grpo", choices=("grpo", "ppo", "reinforce"))
+    add("--seed", type=int, default=0)
+    add("--steps", type=int, default=20)
+    add("--limit", type=int, default=None, help="steps of this call, at most")
+    add("--batch", type=int, default=8, help="questions per step")
+    add("--group", type=int, default=4, help="attempts at each question")
+    add("--questions", type=int, default=800, help="questions that an arm learns from")
+    add("--demonstrations", type=int, default=200)
+    add("--test", type=int, default=120, help="held-out questions of each kind of test")
+    add("--top-k", type=int, default=1)
+    add("--rows", type=int, default=64, help="dialogues sampled side by side")
+    add("--micro-tokens", type=int, default=2048)
+    add("--learning-rate", type=float, default=1e-5)
+    add("--warm-start-steps", type=int, default=60)
+    add("--warm-start-batch", type=int, default=8)
+    add("--warm-start-rate", type=float, default=2e-5)
+    add("--save-every", type=int, default=5)
+    add("--device", default="")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

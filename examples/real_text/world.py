@@ -1,0 +1,81 @@
+"""The files of an experiment: questions of each split, and demonstrations that search clumsily."""
+
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from facts import HELD_OUT_KINDS, Asked, facts, one_hop, split, two_hops
+
+from questwell.agents.tools import Shelf
+from questwell.retrieval.index.lexical import LexicalIndex
+from questwell.scoring.answers import normalise
+from questwell.types.corpus import Hit
+
+SYSTEM = "Search, then answer."
+CLUMSY = 0.6
+"""Share of demonstrated searches that ask with the whole question instead of its key words."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Questions by split, each in an order that the seed fixes."""
+
+    train: list[Asked]
+    dev: list[Asked]
+    test: list[Asked]
+    other_kinds: list[Asked]
+    """About the countries of the test, kinds of fact that training never asks for."""
+    shown: list[Asked]
+    """For demonstrations: of the countries of training, none of them in `train`."""
+
+
+def make_world(index: LexicalIndex, hops: int, seed: int, demonstrations: int) -> World:
+    """The questions that code composes from the corpus."""
+    known = facts(index.passage_at(at) for at in range(len(index)))
+    asked = one_hop(known) if hops == 1 else two_hops(known)
+    random.Random(seed).shuffle(asked)
+    countries = split((fact.country for fact in known), 0)  # the same for every seed, so that answers can be paired
+
+    def of(part: str, *, held_out: bool) -> list[Asked]:
+        return [
+            one
+            for one in asked
+            if one.fact.country in countries[part] and (one.fact.kind.name in HELD_OUT_KINDS) == held_out
+        ]
+
+    train = of("train", held_out=False)
+    tests = sorted(of("test", held_out=False), key=lambda one: one.text)
+    others = sorted(of("test", held_out=True), key=lambda one: one.text)
+    for part in (tests, others):
+        random.Random(0).shuffle(part)
+    return World(train[demonstrations:], of("dev", held_out=False), tests, others, train[:demonstrations])
+
+
+def write_questions(path: Path, asked: Sequence[Asked]) -> None:
+    """JSONL of id, question, answer and country."""
+    rows = [
+        {"id": f"{path.stem}-{at}", "question": one.text, "answer": one.fact.value, "country": one.fact.country}
+        for at, one in enumerate(asked)
+    ]
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+
+
+async def write_demonstrations(path: Path, asked: Sequence[Asked], index: LexicalIndex, top_k: int, seed: int) -> None:
+    """Dialogues in which each search is clumsy with probability `CLUMSY`; what was not found is answered by unknown."""
+    draw = random.Random(seed)
+    lines: list[str] = []
+    for one in asked:
+        shelf, found = Shelf(), list[Hit]()
+        messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": one.text}]
+        for good in one.queries:
+            query = one.text if draw.random() < CLUMSY else good
+            hits = await index.search(query, top_k)
+            found += hits
+            messages.append({"role": "assistant", "content": f"<search>{query}</search>"})
+            messages.append({"role": "user", "content": f"<information>\n{shelf.show(hits)}\n</information>"})
+        seen = any(normalise(one.fact.value) in normalise(hit.passage.text) for hit in found)
+        messages.append({"role": "assistant", "content": f"<answer>{one.fact.value if seen else 'unknown'}</answer>"})
+        lines.append(json.dumps({"messages": messages}, ensure_ascii=False) + "\n")
+    path.write_text("".join(lines), encoding="utf-8")
