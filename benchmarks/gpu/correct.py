@@ -3,6 +3,8 @@
 python benchmarks/gpu/correct.py --steps 20 --out correct.json
 """
 
+# pyright: basic, reportArgumentType=false, reportPrivateImportUsage=false, reportOperatorIssue=false
+
 import argparse
 import asyncio
 import json

@@ -7,6 +7,8 @@ not depend on which calls happened to share its batch.
 # torch and transformers are typed in part only; what comes out of this file is typed by hand.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
+# pyright: basic, reportArgumentType=false, reportPrivateImportUsage=false, reportOperatorIssue=false
+
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field

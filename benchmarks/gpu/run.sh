@@ -4,7 +4,7 @@
 # --steps 2 tries it on a CPU, small. Results are JSON files in $OUT; a part that fails leaves its log there.
 set -u
 here=$(cd "$(dirname "$0")/../.." && pwd)
-steps=40 parts=correct,speed,arms
+steps=20 parts=correct,speed,arms
 while [ $# -gt 0 ]; do
   case $1 in
     --steps) steps=$2; shift 2 ;;
@@ -34,7 +34,7 @@ else
   part correct 130 "$python" "$here/benchmarks/gpu/correct.py" --steps 14 --out "$out/correct.json"
   part speed-135m 100 "$python" "$here/benchmarks/gpu/speed.py" --shape 135m --dialogues 128 --out "$out/speed-135m.json"
   part speed-05b 100 "$python" "$here/benchmarks/gpu/speed.py" --shape 0.5b --dialogues 128 --out "$out/speed-05b.json"
-  shape="--batch 32 --group 8 --questions 1200 --demonstrations 400 --test 500 --warm-start-steps 60 --warm-start-batch 16 --rows 256"
+  shape="--batch 32 --group 8 --questions 640 --demonstrations 400 --test 300 --warm-start-steps 60 --warm-start-batch 16 --rows 256"
   shape="$shape --top-k 3 --micro-tokens 32768 --save-every 20"
 fi
 [ -n "${MODEL:-}" ] && part arms 460 "$python" "$here/examples/real_text/run.py" --model "$MODEL" ${INDEX:+--index "$INDEX"} \

@@ -7,6 +7,8 @@ Sampling plays dialogues of five messages with four searches between them, whose
 the sampler of before (`lockstep.py`), the one of now without and with CUDA graphs, in one run.
 """
 
+# pyright: basic, reportArgumentType=false, reportPrivateImportUsage=false, reportOperatorIssue=false
+
 import argparse
 import asyncio
 import gc

@@ -76,18 +76,21 @@ async def play_sage(
 
     accepted: list[Asked] = []
     outcomes: dict[str, int] = {}
-    for first in range(0, len(world.train), 2 * at_once):
+    most = min(len(world.train), 8 * wanted)
+    for first in range(0, most, 2 * at_once):
         if len(accepted) >= wanted:
             break
         seeds = [
             Seed(at, world.train[at].fact.passage, 2, AnswerType.ENTITY, random_seed=seed)
-            for at in range(first, min(first + 2 * at_once, len(world.train)))
+            for at in range(first, min(first + 2 * at_once, most))
         ]
         for played in await asyncio.gather(*(play(one, rules, players, session) for one in seeds)):
             name = f"accepted after {len(played.rounds)}" if isinstance(played, Accepted) else played.reason.value
             outcomes[name] = outcomes.get(name, 0) + 1
             if isinstance(played, Accepted):
                 accepted.append(writer.written[played.seed.index, len(played.rounds) - 1])
+    if not accepted:
+        raise SystemExit("the game accepted no question: the policy solves none in as many searches as asked for")
     return accepted[:wanted], {"outcomes": outcomes, "accepted": len(accepted)}
 
 

@@ -9,13 +9,17 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 import arms
-from world import make_world, write_demonstrations, write_questions
+from facts import Asked
+from world import World, make_world, write_demonstrations, write_questions
 
 from questwell.llm.pretrained import best_device
 from questwell.recipes.corpus.index import IndexConfig, open_index
+from questwell.retrieval.index.lexical import LexicalIndex
 from questwell.training.warmstart import WarmStart
 
 
@@ -45,37 +49,49 @@ def main() -> None:
     result["writer"] = "code composes the questions; no language model writes them"
     models = {"A": start}
     for arm in asked.arms.split(","):
-        if arm == "A":
-            continue
-        data = out / f"questions-{arm}.jsonl"
-        if not data.exists():
-            if arm == "C":
-                chosen, told = asyncio.run(
-                    arms.play_sage(start, world, index, asked.questions, asked.top_k, asked.seed, asked.rows)
-                )
-                (out / "game.json").write_text(json.dumps(told, indent=2), encoding="utf-8")
-            else:
-                chosen = world.train[: asked.questions]
-            write_questions(data, chosen)
-        models[arm] = arms.train_arm(out / f"train-{arm}", _values(asked, data, start, device), asked.limit)
-    rows = {}
+        if arm != "A":
+            data = _questions(asked, arm, world, index, start)
+            models[arm] = arms.train_arm(out / f"train-{arm}", _values(asked, data, start, device), asked.limit)
+        _compare(
+            asked, world, index, models, result
+        )  # after each arm, so that a run that is stopped has said something
+        result["seconds_of_this_call"] = time.perf_counter() - started
+        (out / "result.json").write_text(json.dumps(result, indent=2), encoding="utf-8")
+    sys.stdout.write(json.dumps(result, indent=2) + "\n")
+
+
+def _questions(asked: argparse.Namespace, arm: str, world: World, index: LexicalIndex, start: Path) -> Path:
+    """The file of an arm's questions, made if it is not there."""
+    data = asked.out / f"questions-{arm}.jsonl"
+    if not data.exists():
+        chosen = world.train[: asked.questions]
+        if arm == "C":
+            played = arms.play_sage(start, world, index, asked.questions, asked.top_k, asked.seed, asked.rows)
+            chosen, told = asyncio.run(played)
+            (asked.out / "game.json").write_text(json.dumps(told, indent=2), encoding="utf-8")
+        write_questions(data, chosen)
+    return data
+
+
+def _compare(
+    asked: argparse.Namespace, world: World, index: LexicalIndex, models: dict[str, Path], result: dict[str, object]
+) -> None:
+    """Evaluate each arm greedily on the held-out questions, and pair them."""
+    rows: dict[str, list[arms.Row]] = {}
     for part, questions in (("test", world.test), ("other_kinds", world.other_kinds)):
         few = questions[: asked.test]
         for arm, model in models.items():
-            name = out / f"{part}-{arm}-{model.parent.name if arm != 'A' else 'start'}.jsonl"
-            rows[part, arm] = arms.kept(
-                name, lambda model=model, few=few: arms.evaluate(model, few, index, asked.hops, asked.top_k, asked.rows)
-            )
-        result[part] = {arm: arms.accuracy(rows[part, arm]) for arm in models}
+            path = asked.out / f"{part}-{arm}-{model.parent.name if arm != 'A' else 'start'}.jsonl"
+
+            def make(model: Path = model, few: list[Asked] = few) -> Coroutine[Any, Any, list[arms.Row]]:
+                return arms.evaluate(model, few, index, asked.hops, asked.top_k, asked.rows)
+
+            rows[arm] = arms.kept(path, make)
+        result[part] = {arm: arms.accuracy(rows[arm]) for arm in models}
         pairs = [("A", arm) for arm in models if arm != "A"] + ([("B", "C")] if {"B", "C"} <= models.keys() else [])
-        result[f"{part}_paired"] = {
-            f"{one} to {other}": arms.paired(rows[part, one], rows[part, other]) for one, other in pairs
-        }
-    if (out / "game.json").exists():
-        result["game"] = json.loads((out / "game.json").read_text(encoding="utf-8"))
-    result["seconds_of_this_call"] = time.perf_counter() - started
-    (out / "result.json").write_text(json.dumps(result, indent=2), encoding="utf-8")
-    sys.stdout.write(json.dumps(result, indent=2) + "\n")
+        result[f"{part}_paired"] = {f"{one} to {other}": arms.paired(rows[one], rows[other]) for one, other in pairs}
+    if (asked.out / "game.json").exists():
+        result["game"] = json.loads((asked.out / "game.json").read_text(encoding="utf-8"))
 
 
 def _values(asked: argparse.Namespace, data: Path, start: Path, device: str) -> dict[str, object]:
