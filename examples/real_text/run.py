@@ -52,9 +52,7 @@ def main() -> None:
         if arm != "A":
             data = _questions(asked, arm, world, index, start)
             models[arm] = arms.train_arm(out / f"train-{arm}", _values(asked, data, start, device), asked.limit)
-        _compare(
-            asked, world, index, models, result
-        )  # so that a run that is stopped has said something
+        _compare(asked, world, index, models, result)
         result["seconds_of_this_call"] = time.perf_counter() - started
         (out / "result.json").write_text(json.dumps(result, indent=2), encoding="utf-8")
     sys.stdout.write(json.dumps(result, indent=2) + "\n")

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from questwell.errors import ConfigError
+from questwell.errors import ConfigError, LLMUnavailable
 from questwell.llm.codec import ChatCodec
 from questwell.llm.policy import TokenOutput
 from questwell.llm.row_cache import RowCache, attention_mask, sliding_mask
@@ -345,6 +345,8 @@ class TorchPolicy:
 
     def _choose(self, state: "_State", calls: Sequence[_Call], logits: Tensor) -> None:
         chosen, logprobs = state.choose(logits)
+        if not bool(logprobs.isfinite().all()):
+            raise LLMUnavailable("the model's log-probabilities are not finite: its weights or its cache are damaged")
         for call, token, logprob in zip(calls, chosen.tolist(), logprobs.tolist(), strict=True):
             call.ids.append(token)
             call.logprobs.append(logprob)
