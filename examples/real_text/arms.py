@@ -18,7 +18,7 @@ from questwell.agents.session import DirectSession, Session
 from questwell.agents.solver import FreeSolver
 from questwell.evaluation.statistics import sign_flip
 from questwell.games.sage import Players, Rules, play
-from questwell.llm.client import LLM
+from questwell.llm.client import LLM, Message
 from questwell.llm.policy import PolicyClient
 from questwell.llm.pretrained import best_device, load
 from questwell.llm.torch_policy import TorchPolicy
@@ -68,7 +68,7 @@ async def play_sage(
     """Arm C: accepted questions of the game over the composed ones, S = 2, K = 4, two further rounds; and the yield."""
     llm = Line(model, rows=at_once)
     writer = Writer(world.train)
-    players = Players(writer, solver(2, top_k, 1.0), ExactMatch(lambda *_: ()))
+    players = Players(writer, solver(2, top_k, 1.0), ExactMatch(_no_opening))
     rules = Rules(attempts=4, rounds=2)
 
     def session(place: Place) -> Session:
@@ -92,6 +92,10 @@ async def play_sage(
     if not accepted:
         raise SystemExit("the game accepted no question: the policy solves none in as many searches as asked for")
     return accepted[:wanted], {"outcomes": outcomes, "accepted": len(accepted)}
+
+
+def _no_opening(question: str, references: tuple[str, ...], answer: str) -> tuple[Message, ...]:
+    raise AssertionError("no model is asked")
 
 
 class ExactMatch(Judge):

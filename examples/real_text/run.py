@@ -30,6 +30,7 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
     index = open_index(IndexConfig(corpus="factbook", index=asked.index))
+    assert isinstance(index, LexicalIndex)
     world = make_world(index, asked.hops, asked.seed, asked.demonstrations)
     demonstrations = out / "demonstrations.jsonl"
     if not demonstrations.exists():
