@@ -132,3 +132,5 @@ def test_a_filtered_rollout_says_nothing_about_its_question() -> None:
     (summary,) = summarise([asked("q1", tried("Ost", j=Label.RIGHT)), asked("q2", filtered), asked("q3", filtered)])
     assert (summary.exact_match.n, summary.exact_match.mean) == (1, 1.0)
     assert summary.exact_match_if_wrong == summary.judges[0].if_wrong == pytest.approx(1 / 3)
+    late = tried("Ost", StopReason.ERRORED)  # whatever it had written
+    assert summarise([asked("q1", tried("Ost")), asked("q2", late)])[0].exact_match_if_wrong == 0.5
