@@ -1,7 +1,8 @@
 """Search-R1's `POST /retrieve`: passages as its documents, and back. Server and client share it.
 
-A document is `{"id", "contents"}` with `contents` = the title in quotes, a line end, the text. Servers of this protocol
-differ: some send no id, some send `title` and `text` apart. What they send is read as data from outside.
+A document is `{"id", "doc_id", "contents"}` with `contents` = the title in quotes, a line end, the text; `doc_id`, the
+document's id, is ours. Servers of this protocol differ: some send no id, some send `title` and `text` apart. What they
+send is read as data from outside.
 """
 
 import hashlib
@@ -63,7 +64,11 @@ def encode(value: object) -> bytes:
 
 def document(passage: Passage, *, whole: bool = False) -> dict[str, object]:
     """`passage` as the protocol has it."""
-    plain: dict[str, object] = {"id": passage.id, "contents": f'"{passage.title}"\n{passage.text}'}
+    plain: dict[str, object] = {
+        "id": passage.id,
+        "doc_id": passage.document_id,
+        "contents": f'"{passage.title}"\n{passage.text}',
+    }
     return plain | asdict(passage) if whole else plain
 
 
@@ -121,13 +126,13 @@ def read_passage(held: object) -> Passage:
     text = clean(text)
     identifier = fields.get("id", fields.get("docid"))
     named = isinstance(identifier, str | int) and not isinstance(identifier, bool) and str(identifier).strip()
-    identifier = one_line(str(identifier)) if named else stable_id("text", title, text)
+    identifier = clean(str(identifier)) if named else stable_id("text", title, text)
     offset, links = fields.get("offset"), fields.get("links")
     return Passage(
         id=identifier,
         title=title,
         text=text,
-        document_id=_string(fields.get("document_id")) or _string(fields.get("url")) or identifier,
+        document_id=_given(fields.get("document_id", fields.get("doc_id"))) or _string(fields.get("url")) or identifier,
         offset=offset if isinstance(offset, int) else 0,
         licence=_string(fields.get("licence")),
         links=tuple(link for link in cast(list[object], links) if isinstance(link, str))
@@ -153,6 +158,11 @@ def stable_id(kind: str, *parts: str) -> str:
     """An id that depends on `parts` alone: the same text has the same id each time it is found."""
     digest = hashlib.sha256(without_surrogates("\0".join(parts)).encode()).hexdigest()
     return f"{kind}:{digest[:_COUNT]}"
+
+
+def _given(value: object) -> str:
+    """An id as it was given."""
+    return clean(value) if isinstance(value, str) and value.strip() else ""
 
 
 def _string(value: object) -> str:

@@ -50,8 +50,15 @@ async def test_retrieve_speaks_the_protocol_exactly(serving, index, http):
         zero = await http.post(f"{url}/retrieve", json={"queries": ["town"], "topk": 0})
         none = await http.post(f"{url}/retrieve", json={"queries": []})
     hits = index.find("town founded 1703 Ada 3", 2)
-    expected = [{"id": h.passage.id, "contents": f'"{h.passage.title}"\n{h.passage.text}'} for h in hits]
-    assert expected[0] == {"id": "t/3", "contents": '"Town 3"\nTown number 3 was founded in 1703 by Ada 3 «七».'}
+    expected = [
+        {"id": h.passage.id, "doc_id": h.passage.document_id, "contents": f'"{h.passage.title}"\n{h.passage.text}'}
+        for h in hits
+    ]
+    assert expected[0] == {
+        "id": "t/3",
+        "doc_id": "t/3",
+        "contents": '"Town 3"\nTown number 3 was founded in 1703 by Ada 3 «七».',
+    }
     assert scored.json() == {
         "result": [[{"document": d, "score": h.score} for d, h in zip(expected, hits, strict=True)], []]
     }
