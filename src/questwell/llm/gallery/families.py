@@ -322,7 +322,7 @@ FAMILIES: tuple[Family, ...] = (
            _inside("[THINK]", "[/THINK]")),
     # openai/openai-agents-js#791: reasoning_content is demanded back on tool turns.
     Family("deepseek", "openai/openai-agents-js#791", (_thoughts_back,), _beside),
-    # ollama/ollama, docs/openai.md: calls come parsed and without ids (ggml-org/llama.cpp#20198).
+    # Calls come parsed and without ids (ggml-org/llama.cpp#20198).
     Family("llama.cpp", "ggml-org/llama.cpp#20198", (), _parsed_arguments),
     # openrouter.ai/docs: reasoning_details, and the cost with the usage.
     Family("openrouter", "openrouter.ai/docs/use-cases/usage-accounting", (), _detailed,
