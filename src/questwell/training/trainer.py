@@ -278,7 +278,7 @@ def _out_of_memory_explained(update: Update) -> Generator[None]:
         yield
     except torch.OutOfMemoryError as error:
         changes = [] if update.checkpointing else ["--checkpointing"]
-        changes += [f"--micro-tokens {update.micro_tokens // 2}", "--lora-rank 16", "--fit"]
+        changes += [f"--micro-tokens {update.micro_tokens // 2}"]
         raise TrainingError(
             f"the update needs more memory than the device has ({str(error).splitlines()[0]}); resume with "
             f"{' or '.join(changes)}"

@@ -22,11 +22,9 @@ class LearningConfig(RecipeConfig):
     checkpointing: bool = False
     """Compute activations again in the backward pass: less memory, a third more time."""
     optimizer: Literal["adamw", "adamw8bit"] = "adamw"
-    """adamw, or adamw8bit: its moments in 8 bits, a quarter of the memory (extra adam8bit)."""
+    """adamw, or adamw8bit: its moments in 8 bits, a quarter of the memory (extra adam8bit; not tried yet)."""
     rollout_rows: int = Field(default=64, ge=1)
     """Dialogues sampled side by side."""
-    fit: bool = False
-    """Choose checkpointing, micro_tokens and lora_rank so that the run fits the device, unless you give them."""
 
 
 def settle(config: RecipeConfig, key: str, value: object) -> None:

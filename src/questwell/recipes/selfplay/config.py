@@ -228,7 +228,6 @@ MAY_CHANGE: Mapping[str, str] = {
     "checkpointing": "changes memory and speed",
     "rollout_rows": "changes memory and speed; results to rounding",
     "device": "results to rounding",
-    "fit": "what it chose is saved",
     **SPENDING_MAY_CHANGE,
     "corpus": "its snapshot is compared instead",
     "index": "its snapshot is compared instead",

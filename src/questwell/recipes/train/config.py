@@ -181,7 +181,6 @@ MAY_CHANGE: Mapping[str, str] = {
     "micro_tokens": "changes memory and speed; results to rounding",
     "checkpointing": "changes memory and speed",
     "rollout_rows": "changes memory and speed; results to rounding",
-    "fit": "what it chose is saved",
     "device": "results to rounding",
     "stop_on_alarm": "whether to stop",
     "min_finished": "an alarm",
