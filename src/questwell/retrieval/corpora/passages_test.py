@@ -181,3 +181,8 @@ def test_a_document_of_one_passage_gives_its_id_and_no_two_passages_share_one():
     ]
     assert ids[:3] == ["a", "a#0#0", "b#0"]
     assert len(set(ids)) == len(ids)
+
+
+def test_a_long_sentence_after_a_short_one_is_not_joined_to_more_than_a_passage_may_hold():
+    text = "Word " + "word " * 23 + "word. " + "Next " + "next " * 137 + "next."
+    assert [span.words for span in split(text)] == pytest.approx([25.125, 139.125])
