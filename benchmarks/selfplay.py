@@ -22,7 +22,7 @@ from questwell.recipes.selfplay.config import Trained
 from questwell.recipes.selfplay.loop import configure, run
 from questwell.recipes.selfplay.record import Record, StepRow, series
 from questwell.recipes.selfplay.setup import open_setup
-from questwell.recipes.selfplay.toy import make_start
+from questwell.recipes.selfplay.toy import make_start, start_made_from
 from questwell.toy.world import PROMPTS
 from questwell.types.game import Place
 from questwell.types.selfplay import Invalid
@@ -95,6 +95,7 @@ def played(work: Path, train: Trained, seed: int, steps: int) -> list[StepRow]:
     if not (folder / "start").exists():
         folder.mkdir(parents=True)
         (folder / "start").symlink_to(start.resolve())  # one warm start for all; seeds differ in worlds and samples
+        (folder / "start.made_from").write_text(start_made_from(seed, Prompts(PROMPTS)))
     values = {
         "model": "toy",
         "corpus": "toy",

@@ -273,7 +273,7 @@ async def test_verbs_of_generate_say_what_it_is(library: Path, bench: Path, tmp_
     assert len(listed.splitlines()) == 3
     assert asked.question.question in listed
     told = CliRunner().invoke(app, ["show", str(tmp_path / "run"), asked.seed_id]).output
-    assert f"searched 'bridge {asked.position}'" in told
+    assert f"searched “bridge {asked.position}”" in told
     assert f"Bridge {asked.position}" in told
     assert CliRunner().invoke(app, ["show", str(tmp_path / "run"), asked.question.id]).output == told
     assert CliRunner().invoke(app, ["show", str(tmp_path / "run"), "q00099"]).exit_code == 2
@@ -311,7 +311,7 @@ def test_configs_that_cannot_be_are_refused(library: Path, bench: Path) -> None:
     for wrong in (
         {"attempts": 2},
         {"corpus": ""},
-        {"retriever": "dense"},
+        {"retriever": "sparse"},
         {"sample": "many"},
         {"sample": "0"},
         {"benchmarks": "plain"},

@@ -72,6 +72,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def prepared(folder: Path, started: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "start").symlink_to(started)
+    (folder / "start.made_from").write_text(selfplay_toy.start_made_from(0, Prompts(PROMPTS)))
     return folder
 
 

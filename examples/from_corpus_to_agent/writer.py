@@ -20,9 +20,9 @@ SHORT = 0.5
 correct ones."""
 
 _FACT = re.compile(r"^\[(\d+)\] (?:\w+: )?(\w+) of (\w+) is (\w+)$", re.MULTILINE)
-_TARGET = re.compile(r"^Search steps needed: (?:at least )?(\d+)$", re.MULTILINE)
+_TARGET = re.compile(r"^Needed: (?:exactly |at least )?(\d+) search steps?$", re.MULTILINE)
 _PAIR = re.compile(r"^Your question: (.+)\nYour answer: (.+)$", re.MULTILINE)
-_JUDGED = re.compile(r"Reference answer: (.+)\nGiven answer: (.+)\s*\Z")
+_JUDGED = re.compile(r"Reference answers:\n- (.+)\nGiven answer: (.+)\s*\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +67,9 @@ class Writer:
         draw = random.Random(f"{request.seed}/{request.digest()}")
         if system.startswith("You write search questions"):
             text = self._propose(request, draw)
-        elif system.startswith("You wrote a question that turned out too easy"):
+        elif system.startswith("Solvers tried a question of yours, and it was too easy"):
             text = self._harder(request, draw)
-        elif system.startswith("You wrote a question that no solver"):
+        elif system.startswith("Solvers tried a question of yours, and too few"):
             text = self._right(request, draw)
         else:
             text = _judge(request)

@@ -45,7 +45,7 @@ async def test_no_text_is_no_call_and_hostile_text_is_sent_as_data(endpoint):
     assert len(await embed(endpoint, [])) == 0 and not endpoint.requests
     endpoint.sends(200, body([1.0], [1.0]))
     await embed(endpoint, ["", "\ud800 a\0"])
-    assert endpoint.requests[-1]["input"] == [" ", "? a\0"]
+    assert endpoint.requests[-1]["input"] == [" ", "\ufffd a\0"]
 
 
 async def test_what_may_pass_is_tried_again_by_the_one_retry_layer(endpoint):

@@ -63,10 +63,14 @@ def warm_started(config: Config, folder: Path, prompts: Prompts) -> "Pretrained"
     from questwell.training.checkpoint import write_model
 
     start = folder / "start"
-    made_from = digest(str(config.seed), str(WARM_START_STEPS), prompts.hash)
-    if to_be_made(start, made_from, begun=description.read(folder) is not None):
+    if to_be_made(start, start_made_from(config.seed, prompts), begun=description.read(folder) is not None):
         write_model(start, make_start(config.seed, prompts).save)
     return replace(load(str(start)), name="toy", tokenizer=_tokenizer(config.seed))
+
+
+def start_made_from(seed: int, prompts: Prompts) -> str:
+    """Names everything that decides what a warm start is; it is kept next to one, in `start.made_from`."""
+    return digest(str(seed), str(WARM_START_STEPS), prompts.hash)
 
 
 def world(config: Config) -> World:
