@@ -264,7 +264,7 @@ def test_minutes_end_a_run_that_asks_no_model_but_the_policy(started: Path, tmp_
     given = [part for key, value in VALUES.items() if key != "verify" for part in (f"--{key.replace('_', '-')}", value)]
     ended = call("selfplay", *given, "--no-verify", "--eval-every", 0, "--out", folder, "--max-minutes", 1e-9)
     assert ended.exit_code == 4, ended.output
-    assert "max_minutes" in ended.stdout and "Go on with a higher limit: questwell selfplay --resume" in ended.stdout
+    assert "max_minutes" in ended.stdout and "Go on with a higher limit: questwell resume" in ended.stdout
     config = configure(folder, {"max_minutes": 60}, resume=True)
     assert run(config, folder, resume=True, limit=1).steps == 1
 
@@ -296,7 +296,7 @@ def test_the_command_and_how_its_questions_are_read(whole: Path, started: Path, 
     flags = [part for key, value in VALUES.items() if key != "verify" for part in (f"--{key.replace('_', '-')}", value)]
     made = call("selfplay", *flags, "--no-verify", "--out", folder, "--limit", 1)
     assert made.exit_code == 3, made.output
-    assert "held out" in made.stdout and "Go on: questwell selfplay --resume" in made.stdout
+    assert "held out" in made.stdout and "Go on: questwell resume" in made.stdout
     assert "step" in made.stderr and "valid" in made.stderr
     assert told(folder) == told(whole)[:2]
 
