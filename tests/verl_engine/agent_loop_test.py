@@ -71,7 +71,7 @@ def config() -> Iterator[Any]:
             overrides=[
                 "actor_rollout_ref.rollout.name=cpu",
                 "data.max_prompt_length=16",
-                "data.max_response_length=48",
+                "data.max_response_length=80",
             ],
         )
 
@@ -224,6 +224,6 @@ async def test_a_failing_retriever_gives_no_rollout(agent: Any, config: Any, mon
 
 async def test_an_agent_that_never_answers_is_wrong_not_errored(agent: Any, config: Any) -> None:
     output = await played(agent, config, Server(["e0", "e1", "e2"]))
-    assert output.extra_fields[PLAYED] == {"answer": None, "searches": 0, "stop": "turns"}
+    assert output.extra_fields[PLAYED] == {"answer": None, "searches": 0, "stop": "no_moves"}
     truth, extra = ROW["reward_model"]["ground_truth"], {**ROW["extra_info"], **output.extra_fields}
     assert (await compute_score("toy", "", truth, extra))["score"] == 0.0
