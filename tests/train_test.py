@@ -255,6 +255,13 @@ def test_the_command_end_to_end(tmp_path: Path) -> None:
     again = command.invoke(app, [*common, *given])
     assert again.exit_code == 2 and "--resume" in again.output
 
+    rows = [json.loads(line) for line in (tmp_path / "data.jsonl").read_text().splitlines()]
+    rows[0]["reward_model"]["ground_truth"] = {"target": ["another answer under the same id"]}
+    (tmp_path / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    edited = command.invoke(app, [*common, "--resume", "--steps", "3"])
+    assert edited.exit_code != 0 and "question texts" in edited.output
+    assert [row["step"] for row in read_metrics(tmp_path / "run" / "metrics.jsonl")] == [1, 2]
+
 
 def test_questions_in_every_layout(tmp_path: Path) -> None:
     plain, verl = tmp_path / "plain.jsonl", tmp_path / "verl.jsonl"
