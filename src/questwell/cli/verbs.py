@@ -31,6 +31,7 @@ class Verb:
 
 
 VERBS = {
+    "demo": Verb("Play a small run without key, model or download, and show its story."),
     "doctor": Verb(
         "Check the disk, a corpus, a model and a retriever by using them.",
         "Exit codes: 0 all is well, 1 a check failed, 2 wrong usage.",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from questwell.assets.progress import Progress, silent
 from questwell.errors import ConfigError, CorpusError
-from questwell.retrieval.corpora import factbook, foldoc
+from questwell.retrieval.corpora import factbook, foldoc, islands
 from questwell.retrieval.corpora.digests import digest_files
 from questwell.retrieval.corpora.documents import BadRecord, Document, ReadReport, subject
 from questwell.retrieval.corpora.fields import KNOWN_NAMES, FieldNames
@@ -21,7 +21,7 @@ from questwell.types.corpus import Passage
 
 __all__ = ["BUILT_IN", "BadRecord", "CorpusSpec", "Document", "ReadReport", "identity", "read_corpus", "subject"]
 
-BUILT_IN = (factbook.NAME, foldoc.NAME)
+BUILT_IN = (islands.NAME, factbook.NAME, foldoc.NAME)
 READING = 4
 """Raise it when the same file would give other passages than before: indexes are then built again."""
 
@@ -96,6 +96,8 @@ def identity(spec: CorpusSpec) -> str:
             content = factbook.IDENTITY
         case foldoc.NAME:
             content = foldoc.IDENTITY
+        case islands.NAME:
+            content = islands.identity()
         case _:
             try:
                 content = digest_files((member.name, member.path) for member in spec.members().files)
@@ -161,6 +163,8 @@ def _documents(spec: CorpusSpec, report: ReadReport) -> Iterator[Document]:
             return factbook.read_factbook()
         case foldoc.NAME:
             return foldoc.read_foldoc()
+        case islands.NAME:
+            return islands.read_islands()
         case _:
             members = spec.members()
             report.left_out = members.left_out

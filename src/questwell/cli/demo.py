@@ -1,0 +1,41 @@
+"""`questwell demo`: a whole run in a second, and what to do next."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from questwell.cli import screen
+from questwell.cli.show import print_listing, print_story
+from questwell.cli.status import print_funnel
+from questwell.cli.text import visible
+from questwell.recipes.demo.play import play_demo
+from questwell.recipes.reports import story
+from questwell.recipes.reports.status import status
+
+_BEFORE = """A small run over the built-in corpus "islands". What the proposer and the solver say was written in advance;
+the searches, the verdicts, the feedback and the run file are those of every run.
+"""
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")] = Path("questwell-demo"),
+) -> None:
+    """Play a small run without key, model or download, and show how one of its questions was made."""
+    play_demo(out)
+    console = screen.out()
+    console.print(_BEFORE, soft_wrap=True)
+    print_story(console, story.story(out, "first"))
+    console.print()
+    print_listing(console, story.listing(out))
+    console.print()
+    print_funnel(console, status(out).funnel)
+    console.print()
+    for command, what in (
+        (f"questwell show {out} 2", "why the third seed gave no question"),
+        (f"questwell view {out}", "the same in the browser (extra view)"),
+        ("questwell generate --corpus islands --llm mock -n 5 --out mock", "any command, played by a script"),
+        ("questwell doctor --corpus YOUR.jsonl --llm openai:MODEL", "will it work with your corpus and model?"),
+        ("questwell init", "a config file with every key explained"),
+    ):
+        console.print(f"  {visible(command):<64} {what}", soft_wrap=True)

@@ -1,0 +1,1 @@
+"""`questwell demo`: a whole run in a second, without key, model or download."""

@@ -1,0 +1,30 @@
+"""The Sorrel Isles: two dozen linked articles about islands that do not exist, written for Questwell (CC0-1.0).
+
+It comes with the package, so commands can be tried without a download; no model can know its facts by heart.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from importlib import resources
+
+from questwell.retrieval.corpora.documents import Document
+
+NAME = "islands"
+LICENCE = "CC0-1.0"
+
+
+def identity() -> str:
+    """Names exactly this text."""
+    return f"{NAME} {hashlib.sha256(_content().encode()).hexdigest()}"
+
+
+def read_islands() -> Iterator[Document]:
+    """The articles in their order."""
+    for line in _content().splitlines():
+        record = json.loads(line)
+        yield Document(record["id"], record["title"], record["text"], LICENCE)
+
+
+def _content() -> str:
+    return resources.files(__package__).joinpath(f"{NAME}.jsonl").read_text(encoding="utf-8")

@@ -1,0 +1,87 @@
+"""`questwell demo`, and the commands of README with the scripted players."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from questwell.cli.app import app
+from questwell.recipes.demo.lines import PARTS
+from questwell.recipes.demo.play import play_demo
+from questwell.recipes.reports.items import items
+from questwell.recipes.runs.ending import Ending
+from questwell.retrieval.corpora.islands import read_islands
+from questwell.store.reader import RunReader
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def questwell(*arguments: str) -> Result:
+    return CliRunner(env={"COLUMNS": "160"}).invoke(app, list(arguments))
+
+
+@pytest.fixture(autouse=True)
+def empty_house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is cached, no key is set, and the working folder is new."""
+    monkeypatch.setenv("QUESTWELL_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_the_demo_shows_a_repair_and_what_to_do_next() -> None:
+    result = questwell("demo")
+    assert result.exit_code == 0, result.output
+    for line in (
+        "Verdict: too_easy: 1 right of 1 scored",
+        "Verdict: pass: 3 right of 4 scored",
+        "ACCEPTED",
+        "What the proposer and the solver say was written in advance",
+        "questwell init",
+    ):
+        assert line in result.output
+
+
+def test_the_demo_is_a_run_that_is_played_once(tmp_path: Path) -> None:
+    first = play_demo(tmp_path / "run")
+    assert first.ending is Ending.COMPLETE
+    assert first.progress.calls_made == first.progress.spent.calls > 30
+    assert play_demo(tmp_path / "run").progress.calls_made == 0
+    with RunReader(tmp_path / "run") as run:
+        assert [known.reason for known in run.plays()] == [None, None, "no_repair"]
+        assert [run.seed(at).passage.title for at in range(3)] == [part.seed for part in PARTS]
+    assert [item.difficulty for item in items(tmp_path / "run")] == [3, 3]
+
+
+def test_every_line_of_the_demo_rests_on_the_corpus() -> None:
+    articles = {document.title: document.text for document in read_islands()}
+    for part in PARTS:
+        assert part.seed in articles
+        for pair in part.pairs:
+            *_, (_, _, last) = pair.steps
+            assert pair.answer in f"{last} {articles[last]}" or pair.answer.split()[0] in articles[last]
+        for tries in part.tries:
+            begins = {one.queries[0] for one in tries}
+            assert len({(one.queries[0], one) for one in tries}) == len(begins)  # what an attempt is known by
+
+
+def commands() -> list[str]:
+    blocks = re.findall(r"^```\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    lines = [line.partition(" # ")[0].strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line.startswith("questwell ")]
+
+
+def test_every_command_of_readme_works_with_the_mock(tmp_path: Path) -> None:
+    """In the order of the document, over the same corpus as a file; only the model and the number of seeds differ."""
+    articles = [{"id": one.id, "title": one.title, "text": one.text} for one in read_islands()]
+    (tmp_path / "wiki.jsonl").write_text("".join(json.dumps(one) + "\n" for one in articles), encoding="utf-8")
+    assert len(commands()) >= 6
+    for command in commands():
+        words = shlex.split(re.sub(r"openai:\S+", "mock", command).replace("--seeds 500", "--seeds 24"))
+        result = questwell(*words[1:])
+        assert result.exit_code == 0, f"{command}\n{result.output}"
+    assert (tmp_path / "wiki.parquet").stat().st_size > 0
