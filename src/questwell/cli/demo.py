@@ -13,8 +13,9 @@ from questwell.recipes.demo.play import play_demo
 from questwell.recipes.reports import story
 from questwell.recipes.reports.status import status
 
-_BEFORE = """A small run over the built-in corpus "islands". What the proposer and the solver say was written in advance;
-the searches, the verdicts, the feedback and the run file are those of every run.
+_BEFORE = """A small run over the built-in corpus "islands".
+What the proposer and the solver say was written in advance; all else is as in every run: the searches, the verdicts,
+the feedback, the run file.
 """
 
 

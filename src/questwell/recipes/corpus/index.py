@@ -42,7 +42,8 @@ class IndexConfig(RecipeConfig):
 
     renamed: ClassVar[Mapping[str, Renamed]] = {"two_legs": Renamed("dense_candidates")}
     corpus: Corpus
-    """Corpus: islands (tiny), factbook, foldoc, a file (JSON, CSV, TSV, parquet, arrow), a folder, "a/*.parquet", or hf:NAME."""
+    """Corpus: islands (tiny), factbook, foldoc, a file (JSON, CSV, TSV, parquet, arrow), a folder, "a/*.parquet", or
+    hf:NAME."""
     index: Path | None = None
     """Folder of the corpus' index, built on first use and kept; by default in the cache."""
     analyzer: Analyzer = Analyzer.EN

@@ -57,7 +57,7 @@ class EvalConfig(JudgeConfig, SearchConfig):
     """What an evaluation does."""
 
     corpus: Corpus = ""
-    """Corpus to search: islands (tiny), factbook, foldoc, a JSONL or parquet file, or a folder of .txt and .md files."""
+    """Corpus to search: islands, factbook, foldoc, a JSONL or parquet file, or a folder of .txt and .md files."""
     llm: Model = "local"
     """Model: local, local-small, FILE.gguf, a folder of a trained checkpoint, openai:MODEL or MODEL@BASE_URL."""
     mode: Mode = Mode.AGENT

@@ -30,7 +30,7 @@ class TrainConfig(LearningConfig, SearchConfig):
     model: Model = "local-small"
     """What is trained: local, local-small, FILE.gguf, or a Hugging Face folder."""
     corpus: Corpus = ""
-    """Corpus that is searched: islands, factbook, foldoc, a JSONL or parquet file, or a folder; or name a --retriever."""
+    """Corpus that is searched: islands, factbook, foldoc, a JSONL or parquet file, or folder; or name a --retriever."""
     prompts: Path | None = None
     """Folder of prompt files that replace the packaged ones of the same name."""
 

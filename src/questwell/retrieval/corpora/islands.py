@@ -27,4 +27,4 @@ def read_islands() -> Iterator[Document]:
 
 
 def _content() -> str:
-    return resources.files(__package__).joinpath(f"{NAME}.jsonl").read_text(encoding="utf-8")
+    return resources.files("questwell.retrieval.corpora").joinpath(f"{NAME}.jsonl").read_text(encoding="utf-8")
