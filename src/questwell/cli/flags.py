@@ -23,7 +23,8 @@ def config_flags(
 
     Args:
         config: whose keys become flags.
-        panels: the help panel that starts at a key, by key; each key is in the latest one.
+        panels: the help panel that starts at a key, by key; each key is in the latest one. Help shows them in this
+            order.
         short: one-letter flags by key.
     """
 
@@ -32,8 +33,11 @@ def config_flags(
         own = [parameter for parameter in signature.parameters.values() if parameter.kind is not parameter.VAR_KEYWORD]
         flags: list[inspect.Parameter] = []
         panel = "Options"
+        order = ["Options", *panels.values()]
+        place: dict[str, int] = {}
         for key, field in config.model_fields.items():
             panel = panels.get(key, panel)
+            place[key] = order.index(panel)
             flags.append(
                 inspect.Parameter(
                     key,
@@ -42,6 +46,7 @@ def config_flags(
                     annotation=Annotated[_type(field.annotation), _option(key, field, panel, (short or {}).get(key))],
                 )
             )
+        flags.sort(key=lambda flag: place[flag.name])
         for key, now in config.renames().items():
             hidden = typer.Option(*_names(key, config.model_fields[now.key]), hidden=True)
             hint = _type(config.model_fields[now.key].annotation)

@@ -25,6 +25,8 @@ _PANELS = {
     "max_cost": "Limits",
     "llm": "Models",
     "seeds": "What to make",
+    "seed": "What to make",
+    "attempts": "The game",
     "variant": "The game",
     "proposer_turns": "Agents",
     "concurrency": "Speed",

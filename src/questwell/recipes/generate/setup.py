@@ -17,7 +17,7 @@ from questwell.llm.client import LLM
 from questwell.llm.fingerprint import fingerprints
 from questwell.recipes.corpus.index import IndexProgress, open_index
 from questwell.recipes.corpus.search import open_elsewhere, readers_of
-from questwell.recipes.generate.config import Config
+from questwell.recipes.generate.playing import PlayConfig
 from questwell.recipes.runs.agents import StyleChoice, is_embedded
 from questwell.recipes.runs.models import connect_roles
 from questwell.retrieval.index.lexical import LexicalIndex
@@ -81,7 +81,7 @@ class Setup:
 
 
 def open_setup(
-    config: Config, index_progress: IndexProgress | None = None, clients: Mapping[str, LLM] | None = None
+    config: PlayConfig, index_progress: IndexProgress | None = None, clients: Mapping[str, LLM] | None = None
 ) -> Setup:
     """What `config` names; its index is built if it does not exist yet. No model is called.
 
@@ -104,7 +104,7 @@ def open_setup(
     return Setup(open_index(config, index_progress), llms, players, prompts.hash, styles, elsewhere)
 
 
-def make_players(config: Config, prompts: Prompts, styles: Mapping[Role, Style]) -> Players:
+def make_players(config: PlayConfig, prompts: Prompts, styles: Mapping[Role, Style]) -> Players:
     """The agents of a run."""
     limits = {role: _limits(config, role) for role in (Role.PROPOSER, Role.SOLVER)}
     thinking = {role: 0 if is_embedded(config.model_of(role)) else limits[role].max_tokens for role in limits}
@@ -135,25 +135,25 @@ def make_players(config: Config, prompts: Prompts, styles: Mapping[Role, Style])
     )
 
 
-def _limits(config: Config, role: Role) -> Limits:
+def _limits(config: PlayConfig, role: Role) -> Limits:
     own = config.role(role).temperature
     tokens = config.tokens_of(role, config.model_of(role), config.turn_tokens, embedded=1024, endpoint=8192)
     return Limits(tokens, config.temperature if own is None else own)
 
 
-def _dialect(config: Config, *, proposing: bool) -> Dialect:
+def _dialect(config: PlayConfig, *, proposing: bool) -> Dialect:
     readers = readers_of(config.tools, free=True)
     return Functions(proposing, readers) if config.protocol == "functions" else Tags(proposing, readers)
 
 
-def _style(config: Config, role: Role) -> Style:
+def _style(config: PlayConfig, role: Role) -> Style:
     """`auto`: staged for the embedded models and other files, which are small; free for endpoints."""
     if config.style is not StyleChoice.AUTO:
         return Style(config.style.value)
     return Style.STAGED if is_embedded(config.model_of(role)) else Style.FREE
 
 
-def _connect(config: Config, own: Mapping[str, LLM]) -> Mapping[Role, LLM]:
+def _connect(config: PlayConfig, own: Mapping[str, LLM]) -> Mapping[Role, LLM]:
     parallel = 1 if config.early_stop else config.attempts
     named = {role: config.model_of(role) for role in Role}
     return connect_roles(config, named, config.plays_at_once * parallel, config.price, own)

@@ -1,0 +1,124 @@
+"""How questions are tried, whoever wrote them: the keys that every recipe with solver attempts has in common."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, field_validator
+
+from questwell.games.verdict import Acceptance, PassRateBand, StepTarget
+from questwell.recipes.corpus.search import SearchConfig, Tools
+from questwell.recipes.runs.agents import MaybeModel, Model, StyleChoice, is_embedded
+from questwell.recipes.runs.spending import SPENDING_MAY_CHANGE, SpendingConfig
+from questwell.text.lists import parse_range, split_commas
+from questwell.types.game import Gate
+from questwell.types.trajectory import Role
+
+
+class PlayConfig(SpendingConfig, SearchConfig):
+    """Who plays, and when a question is accepted."""
+
+    llm: Model = "local"
+    """Model for all roles: local, local-small, FILE.gguf, openai:MODEL or MODEL@BASE_URL."""
+    proposer_llm: MaybeModel = None
+    """Model of the proposer, if it is not the one of --llm."""
+    solver_llm: MaybeModel = None
+    """Model of the solver, if it is not the one of --llm."""
+    judge_llm: MaybeModel = None
+    """Model of the judge, if it is not the one of --llm."""
+    style: StyleChoice = StyleChoice.AUTO
+    """How agents are driven: free (the model decides each move), staged (small constrained calls), auto (by model)."""
+    protocol: Literal["tags", "functions"] = "tags"
+    """How a free agent writes its moves: tags in plain text, or function calls."""
+    tools: Tools = ("search",)
+    """What a free agent may call, separated by commas: search, open (whole documents), find (inside one)."""
+    prompts: Path | None = None
+    """Folder of prompt files that replace the packaged ones of the same name."""
+
+    seed: int = 0
+    """Random seed of the run."""
+
+    attempts: int = Field(default=4, ge=1, le=100)
+    """Solver attempts per question (K)."""
+    early_stop: bool = True
+    """Stop a question's attempts once the verdict is decided; switch it off to measure Avg@K."""
+    accept: Literal["steps", "band"] = "steps"
+    """What is accepted: steps (solved, never in fewer steps than the target) or band (solve rate within --band)."""
+    band: str = "0.2..0.8"
+    """Solve rates that pass under accept = band, fractions."""
+    min_difficulty: int = Field(default=0, ge=0)
+    """Minimum number of search steps; with accept = band too."""
+    unscored_is_wrong: bool = False
+    """Count an unreadable judgement as wrong, as in the paper, instead of rejecting the question."""
+    gates: Annotated[tuple[Gate, ...] | None, BeforeValidator(split_commas)] = None
+    """Checks to run on each accepted question, separated by commas: closed-book, evidence, shortcut, unique."""
+
+    proposer_turns: int = Field(default=20, ge=1)
+    """Most messages a free proposer may write."""
+    proposer_searches: int | None = Field(default=None, ge=0)
+    """Searches of a proposer; 20, or 60 for a staged one, whose queries are picked by code."""
+    solver_turns: int = Field(default=10, ge=1)
+    """Most messages a free solver may write."""
+    solver_searches: int = Field(default=10, ge=0)
+    """Most searches a solver may make."""
+    top_k: int = Field(default=3, ge=1)
+    """Passages shown per search."""
+    temperature: float = Field(default=1.0, ge=0, le=2)
+    """Sampling temperature of proposer and solver; the judge's is 0."""
+    turn_tokens: int | None = Field(default=None, ge=1)
+    """Tokens of one model message, thoughts included; 8192, or 1024 for a model in this process."""
+
+    concurrency: int | None = Field(default=None, ge=1)
+    """Seeds played at the same time; 16, or 2 if a model runs in this process."""
+    max_errors: int = Field(default=20, ge=1)
+    """Stop after this many failed plays in a row."""
+
+    @field_validator("band")
+    @classmethod
+    def _band(cls, band: str) -> str:
+        _bounds(band)
+        return band
+
+    def model_of(self, role: Role) -> str:
+        """The model that plays `role`, as the user named it."""
+        named = {Role.PROPOSER: self.proposer_llm, Role.SOLVER: self.solver_llm, Role.JUDGE: self.judge_llm}
+        return named[role] or self.llm
+
+    @property
+    def plays_at_once(self) -> int:
+        """Seeds in play at once. A model in this process answers one call at a time: more plays only make a queue."""
+        if self.concurrency is not None:
+            return self.concurrency
+        return 2 if any(is_embedded(self.model_of(role)) for role in Role) else 16
+
+    def acceptance(self) -> Acceptance:
+        """What is accepted."""
+        low, high = _bounds(self.band)
+        if self.accept == "band":
+            return PassRateBand(low, high, self.min_difficulty)
+        return StepTarget(self.min_difficulty)
+
+
+PLAY_MAY_CHANGE: Mapping[str, str] = {
+    "concurrency": "changes speed only",
+    **SPENDING_MAY_CHANGE,
+    "max_errors": "a limit of patience",
+    "price_search": "applies to later searches",
+    "corpus": "its snapshot is compared instead",
+    "index": "its snapshot is compared instead",
+    "skip_bad": "the index snapshot is compared instead",
+    "embedder": "its model's name is compared instead, so that an endpoint may move",
+    "prompts": "their hash is compared instead",
+    "llm": "the models' names are compared instead, so that an endpoint may move",
+    "proposer_llm": "as llm",
+    "solver_llm": "as llm",
+    "judge_llm": "as llm",
+}
+"""Keys that a resume may give another value, and why: they change no result. Any other change is refused."""
+
+
+def _bounds(text: str) -> tuple[float, float]:
+    bounds = parse_range(text, float) if ".." in text else None  # one fraction alone is no band
+    if bounds is None or not 0 <= bounds[0] <= bounds[1] <= 1:
+        raise ValueError("expected two fractions like 0.2..0.8")
+    return bounds
