@@ -26,6 +26,8 @@ _VARIABLES = {
     "api.cerebras.ai": "CEREBRAS_API_KEY",
     "api.cohere.ai": "COHERE_API_KEY",
     "api.cohere.com": "COHERE_API_KEY",
+    "api.jina.ai": "JINA_API_KEY",
+    "api.voyageai.com": "VOYAGE_API_KEY",
     "api.moonshot.ai": "MOONSHOT_API_KEY",
     "api.moonshot.cn": "MOONSHOT_API_KEY",
     "dashscope.aliyuncs.com": "DASHSCOPE_API_KEY",

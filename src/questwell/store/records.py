@@ -22,6 +22,8 @@ class CallKind(StrEnum):
     """A page of a document."""
     FIND = "find"
     """A search inside a document."""
+    RERANK = "rerank"
+    """Hits of a search put in order by a reranker."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ _USAGE = """count(*),
 _SUMS = """coalesce(sum(calls), 0), coalesce(sum(prompt_known), 0), coalesce(sum(prompt_tokens), 0),
   coalesce(sum(completion_known), 0), coalesce(sum(completion_tokens), 0), coalesce(sum(cost_known), 0),
   coalesce(sum(cost), 0)"""
+_SEARCHED = f"('{CallKind.SEARCH}', '{CallKind.RERANK}')"
+"""Kinds of calls that a search is made of."""
 _SEARCHES = "count(*), CASE WHEN count(cost_usd) = count(*) THEN coalesce(sum(cost_usd), 0.0) END"
 
 
@@ -37,8 +39,8 @@ class SpendingReader(Query):
 
     def searches(self) -> SearchUsage:
         """Answered searches of the whole run, resumes included."""
-        found = _usage(self._row(f"SELECT {_SUMS} FROM {self.call_source} WHERE kind = 'search'"))
-        return SearchUsage(found.calls, found.cost_usd if self.paid_searches else 0.0)
+        found = _usage(self._row(f"SELECT {_SUMS} FROM {self.call_source} WHERE kind IN {_SEARCHED}"))
+        return SearchUsage(self.calls(CallKind.SEARCH), found.cost_usd if self.paid_searches else 0.0)
 
     def usage_by_role(self) -> list[RoleUsage]:
         """Model calls by role and model."""
@@ -51,7 +53,7 @@ class SpendingReader(Query):
     def usage_of(self, seed: str) -> Usage:
         """Model calls of one seed; the cost is that of its searches too."""
         calls = Usage(*self._row(f"SELECT {_USAGE} FROM calls WHERE kind = 'llm' AND seed = ?", seed))
-        cost = self._row(f"SELECT {_SEARCHES} FROM calls WHERE kind = 'search' AND seed = ?", seed)[1]
+        cost = self._row(f"SELECT {_SEARCHES} FROM calls WHERE kind IN {_SEARCHED} AND seed = ?", seed)[1]
         return _with_searches(calls, cost if self.paid_searches else 0.0)
 
     def solver_usage_by_seed(self) -> dict[str, Usage]:
@@ -62,7 +64,7 @@ class SpendingReader(Query):
     def usage_by_seed(self) -> dict[str, Usage]:
         """Model calls by seed id; the cost is that of its searches too."""
         rows = self._all(f"SELECT seed, {_USAGE} FROM calls WHERE kind = 'llm' GROUP BY seed")
-        searches = self._all(f"SELECT seed, {_SEARCHES} FROM calls WHERE kind = 'search' GROUP BY seed")
+        searches = self._all(f"SELECT seed, {_SEARCHES} FROM calls WHERE kind IN {_SEARCHED} GROUP BY seed")
         costs = {row[0]: row[2] if self.paid_searches else 0.0 for row in searches}
         return {row[0]: _with_searches(Usage(*row[1:]), costs.get(row[0], 0.0)) for row in rows}
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeAlias, TypeVar
 
-from pydantic import BeforeValidator, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from questwell.assets.progress import Progress, silent
 from questwell.errors import ConfigError
 from questwell.recipes.corpus.embedders import check_embedder, connect_embedder
+from questwell.recipes.corpus.rerankers import check_reranker, connect_reranker
 from questwell.recipes.runs.config import MayBePath, RecipeConfig, Renamed
 from questwell.retrieval.corpora.corpus import BUILT_IN, CorpusSpec, Duplicates
 from questwell.retrieval.corpora.documents import ReadReport
@@ -19,6 +20,9 @@ from questwell.retrieval.corpora.fields import FieldNames
 from questwell.retrieval.index.analysis import Analyzer
 from questwell.retrieval.index.indexing import default_folder, open_or_build
 from questwell.retrieval.index.lexical import LexicalIndex
+from questwell.retrieval.rerankers.reranked import CANDIDATES, reranked
+from questwell.retrieval.rerankers.reranker import Reranker
+from questwell.retrieval.retriever import Retriever
 
 if TYPE_CHECKING:
     from questwell.retrieval.index.hybrid import HybridIndex
@@ -70,6 +74,10 @@ class IndexConfig(RecipeConfig):
     """What is put before a query for the embedder; by default what the model's card says (e5, bge, Qwen3-Embedding)."""
     document_prefix: str | None = None
     """The same for documents; with another one the vectors are made again."""
+    reranker: Annotated[str, MayBePath(())] = ""
+    """Model that puts the hits in order: [MODEL@]http://HOST/rerank, or the folder of an ONNX cross-encoder."""
+    rerank_candidates: int = Field(default=CANDIDATES, ge=1, le=1000)
+    """How many hits of a search the reranker reads."""
     search_where: Annotated[tuple[str, ...], BeforeValidator(split_pairs)] = ()
     """Search only passages with this metadata: lang=en,year=2020; of one key any of its values will do."""
 
@@ -123,6 +131,15 @@ class IndexConfig(RecipeConfig):
         except ConfigError as error:
             raise ValueError(str(error)) from None
         return embedder
+
+    @field_validator("reranker")
+    @classmethod
+    def _reranker(cls, reranker: str) -> str:
+        try:
+            check_reranker(reranker)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return reranker
 
     @property
     def spec(self) -> CorpusSpec:
@@ -243,6 +260,24 @@ def open_ready(config: IndexConfig) -> "LexicalIndex | HybridIndex":
     found = kind.open(config.folder, embedder, analyzer=config.analyzer, dense_candidates=config.dense_candidates)
     found.lexical.narrow(config.narrowed_to)
     return found
+
+
+def open_reranker(config: IndexConfig, price_usd: float | None = None) -> Reranker | None:
+    """The reranker that `config` names, if it names one; no endpoint is called yet.
+
+    Args:
+        config: of the recipe.
+        price_usd: of one call to an endpoint; None: not known.
+
+    Raises:
+        ConfigError: it cannot be had.
+    """
+    return connect_reranker(config.reranker, price_usd) if config.reranker else None
+
+
+def in_order(config: IndexConfig, retriever: Retriever, reranker: Reranker | None) -> Retriever:
+    """`retriever` with its hits put in order by `reranker`, if there is one."""
+    return retriever if reranker is None else reranked(retriever, reranker, config.rerank_candidates)
 
 
 async def _embed(lexical: LexicalIndex, config: IndexConfig, progress: Progress) -> None:

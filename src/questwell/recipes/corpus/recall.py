@@ -6,7 +6,7 @@ from pathlib import Path
 
 from questwell.errors import ConfigError
 from questwell.evaluation.statistics import Estimate, estimate
-from questwell.recipes.corpus.index import IndexConfig, IndexProgress, open_index
+from questwell.recipes.corpus.index import IndexConfig, IndexProgress, in_order, open_index, open_reranker
 from questwell.retrieval.index.lexical import LexicalIndex
 from questwell.retrieval.index.recall import Question, Recalls, measure, read_questions
 
@@ -33,19 +33,22 @@ def evaluate_index(config: IndexConfig, questions: Path, index_progress: IndexPr
         QuestwellError: as `open_index`, and as the retriever.
     """
     asked = read_questions(questions)
+    reranker = open_reranker(config)
     index = open_index(config, index_progress)
     lexical = index if isinstance(index, LexicalIndex) else index.lexical
     _check_gold(lexical, asked, questions)
 
+    searched = in_order(config, index, reranker)
+
     async def whole() -> Recalls:
         try:
-            return await measure(index, asked)
+            return await measure(searched, asked)
         finally:
-            await index.aclose()
+            await searched.aclose()
 
     found = asyncio.run(whole())
     return RecallReport(
-        retriever=index.name,
+        retriever=searched.name,
         passages=len(index),
         questions=len(asked),
         recall={k: estimate(shares) for k, shares in found.questions.items()},

@@ -6,10 +6,18 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from questwell.agents.moves import Reader
 from questwell.errors import ConfigError
-from questwell.recipes.corpus.index import OF_THE_CORPUS, IndexConfig
+from questwell.recipes.corpus.index import (
+    OF_THE_CORPUS,
+    IndexConfig,
+    IndexProgress,
+    in_order,
+    open_index,
+    open_reranker,
+)
 from questwell.retrieval.choose import RetrieverOptions, check_spec, open_retriever
 from questwell.retrieval.remote.blocking import BlockList
 from questwell.retrieval.remote.web import WebOptions
+from questwell.retrieval.rerankers.reranker import Reranker
 from questwell.retrieval.retriever import DocumentReader, PaidRetriever, Retriever
 from questwell.text.lists import split_commas
 
@@ -26,6 +34,8 @@ class SearchConfig(IndexConfig):
     """Web domains to block, separated by commas; the benchmarks' own sites are always blocked."""
     price_search: float | None = Field(default=None, ge=0)
     """Price of 1,000 searches in US dollars, if the retriever's price is unknown or differs from the list price."""
+    price_rerank: float | None = Field(default=None, ge=0)
+    """Price of 1,000 calls to the reranker's endpoint (Cohere: search units) in US dollars; 0 for one of your own."""
 
     @field_validator("block")
     @classmethod
@@ -86,6 +96,25 @@ def open_elsewhere(config: SearchConfig) -> Retriever | None:
     price = None if config.price_search is None else config.price_search / 1000
     web = WebOptions(pages=config.page_text, block=config.block, price_usd=price)
     return open_retriever(config.retriever, RetrieverOptions(web, price_usd=price))
+
+
+def reranker_of(config: SearchConfig) -> Reranker | None:
+    """The reranker that `config` names, with its price, if it names one.
+
+    Raises:
+        ConfigError: it cannot be had.
+    """
+    return open_reranker(config, None if config.price_rerank is None else config.price_rerank / 1000)
+
+
+def open_searched(config: SearchConfig, index_progress: IndexProgress | None = None) -> Retriever:
+    """What agents search: the corpus, whose index is built if need be, or a retriever elsewhere; reranked if asked.
+
+    Raises:
+        QuestwellError: as `open_elsewhere`, `reranker_of` and `open_index`.
+    """
+    reranker = reranker_of(config)  # before the index, which may take long
+    return in_order(config, open_elsewhere(config) or open_index(config, index_progress), reranker)
 
 
 def is_priced(retriever: Retriever) -> bool:

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 from questwell.errors import ConfigError
-from questwell.recipes.corpus.index import IndexConfig, IndexProgress, open_index, open_ready
+from questwell.recipes.corpus.index import IndexConfig, IndexProgress, in_order, open_index, open_ready, open_reranker
 from questwell.retrieval.retriever import Retriever
 from questwell.retrieval.serve.asked import AskLimits
 from questwell.retrieval.serve.gate import ConnectionLimits, GateOptions
@@ -71,7 +71,7 @@ class Opening:
 
     def __call__(self) -> Retriever:
         """The retriever of one process."""
-        return open_ready(self.config)
+        return in_order(self.config, open_ready(self.config), open_reranker(self.config))
 
 
 def prepare(config: ServeConfig, index_progress: IndexProgress | None = None) -> Opening:
@@ -81,6 +81,7 @@ def prepare(config: ServeConfig, index_progress: IndexProgress | None = None) ->
         AssetError, ConfigError, CorpusError, IndexMismatch: from the corpus and its index.
     """
     config = config.model_copy(update={"index": config.folder})  # else each process would read the corpus to find it
+    open_reranker(config)  # or say at once that it cannot be had
     open_index(config, index_progress)
     return Opening(config)
 

@@ -166,6 +166,8 @@ MAY_CHANGE: Mapping[str, str] = {
     "embedder": "its model's name is compared instead",
     "retriever": "its name is compared instead, so that a server may move",
     "price_search": "as price_in",
+    "reranker": "its model's name is compared instead, so that an endpoint may move",
+    "price_rerank": "as price_in",
     "prompts": "their hash is compared instead",
     "llm": "the model's name is compared instead, so that an endpoint may move",
     "judge": "as llm",

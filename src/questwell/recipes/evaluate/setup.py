@@ -12,8 +12,8 @@ from questwell.agents.solver import FreeSolver, Solver
 from questwell.errors import RetrievalError
 from questwell.llm.client import LLM
 from questwell.llm.fingerprint import fingerprints
-from questwell.recipes.corpus.index import IndexProgress, open_index
-from questwell.recipes.corpus.search import open_elsewhere, readers_of
+from questwell.recipes.corpus.index import IndexProgress
+from questwell.recipes.corpus.search import open_searched, readers_of
 from questwell.recipes.evaluate.config import EXACT_MATCH, EvalConfig, JudgeConfig, Mode, at_once
 from questwell.recipes.runs.agents import is_embedded
 from questwell.recipes.runs.models import connect_roles
@@ -132,7 +132,7 @@ def make_judge(config: JudgeConfig, prompts: Prompts) -> Judge | None:
 def _open_retriever(config: EvalConfig, index_progress: IndexProgress | None) -> Retriever:
     if config.mode is Mode.CLOSED_BOOK:
         return NoRetriever()
-    return open_elsewhere(config) or open_index(config, index_progress)
+    return open_searched(config, index_progress)
 
 
 def _connect(config: JudgeConfig, named: Mapping[Role, str]) -> dict[Role, LLM]:

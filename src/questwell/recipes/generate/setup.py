@@ -15,8 +15,8 @@ from questwell.games.gates import Gatekeeper
 from questwell.games.sage import Players
 from questwell.llm.client import LLM
 from questwell.llm.fingerprint import fingerprints
-from questwell.recipes.corpus.index import IndexProgress, open_index
-from questwell.recipes.corpus.search import open_elsewhere, readers_of
+from questwell.recipes.corpus.index import IndexProgress, in_order, open_index
+from questwell.recipes.corpus.search import open_elsewhere, readers_of, reranker_of
 from questwell.recipes.generate.playing import PlayConfig
 from questwell.recipes.runs.agents import StyleChoice, is_embedded
 from questwell.recipes.runs.models import connect_roles
@@ -56,7 +56,7 @@ class Setup:
     prompts_hash: str
     styles: Mapping[Role, Style]
     elsewhere: Retriever | None = None
-    """What agents search, if not the corpus; seeds are drawn from the corpus all the same."""
+    """What agents search, if not the corpus as it is; seeds are drawn from the corpus all the same."""
 
     @property
     def retriever(self) -> Retriever:
@@ -97,11 +97,14 @@ def open_setup(
     prompts = Prompts(config.prompts)
     styles = {role: _style(config, role) for role in Role}
     llms = _connect(config, clients or {})
-    elsewhere = open_elsewhere(config)  # before the index, which may take long: a missing key is told at once
+    # before the index, which may take long: a missing key is told at once
+    elsewhere, reranker = open_elsewhere(config), reranker_of(config)
     free = Style.FREE in (styles[Role.PROPOSER], styles[Role.SOLVER])
     readers_of(config.tools, free=free, retriever=elsewhere)  # or say at once that it cannot be
     players = make_players(config, prompts, styles)
-    return Setup(open_index(config, index_progress), llms, players, prompts.hash, styles, elsewhere)
+    library = open_index(config, index_progress)
+    searched = in_order(config, elsewhere or library, reranker)
+    return Setup(library, llms, players, prompts.hash, styles, None if searched is library else searched)
 
 
 def make_players(config: PlayConfig, prompts: Prompts, styles: Mapping[Role, Style]) -> Players:

@@ -12,6 +12,7 @@ from typing import TypeVar
 from questwell.errors import BudgetReached, ConfigError, QuestwellError
 from questwell.http.retrying import Retries
 from questwell.llm.client import LLM, Completion
+from questwell.retrieval.rerankers.reranked import Reranked
 from questwell.retrieval.retriever import PaidRetriever, Retriever
 from questwell.types.dataset import Usage
 
@@ -89,7 +90,7 @@ class Budget:
         )
 
     def add_search(self, cost_usd: float | None) -> None:
-        """Count what an answered search cost."""
+        """Count what an answered search, or the reranking of its hits, cost."""
         self.spent = replace(self.spent, cost_usd=_plus(self.spent.cost_usd, cost_usd))
 
     def tokens(self) -> int:
@@ -114,6 +115,11 @@ def refuse_unknown_prices(limits: Limits, llms: Iterable[LLM], retriever: Retrie
     Raises:
         ConfigError: there is one, and the price of a model or of a search is known not to be known.
     """
+    if limits.cost_usd is not None and isinstance(retriever, Reranked) and not retriever.reranker.priced:
+        raise ConfigError(
+            f"max_cost cannot be kept: the price of the reranker {retriever.reranker.name!r} is not known; give it "
+            "with --price-rerank (US dollars per thousand calls; 0 for a server of your own)"
+        )
     if limits.cost_usd is not None and isinstance(retriever, PaidRetriever) and not retriever.priced:
         raise ConfigError(
             f"max_cost cannot be kept: the price of a search by {retriever.name} is not known; give it with "

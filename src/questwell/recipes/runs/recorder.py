@@ -16,6 +16,7 @@ from questwell.agents.session import Sessions
 from questwell.errors import LLMError, RetrievalError
 from questwell.llm.client import LLM, Completion, Request, ToolCall
 from questwell.recipes.runs.budget import Budget, Stopped
+from questwell.retrieval.rerankers.reranked import Reranked
 from questwell.retrieval.retriever import DocumentPage, Retriever, reader_of, search_and_reckon
 from questwell.store.passage_refs import Json
 from questwell.store.reader import RunReader
@@ -118,8 +119,14 @@ class RecordedSession:
         return completion
 
     async def search(self, query: str, k: int) -> tuple[Hit, ...]:
-        """The retriever's hits: kept, or new and recorded."""
+        """The retriever's hits: kept, or new and recorded. A reranking of them is a call of its own."""
         retriever = self._recorder.retriever
+        if not isinstance(retriever, Reranked):
+            return await self._search(retriever, query, k)
+        hits = await self._search(retriever.inner, query, retriever.candidates(k))
+        return await self._rerank(retriever, query, hits, k)
+
+    async def _search(self, retriever: Retriever, query: str, k: int) -> tuple[Hit, ...]:
         text = json.dumps({"retriever": retriever.name, "query": query, "k": k})
         key = self._key(hashlib.sha256(text.encode()).hexdigest())
         if key in self._play.answers:
@@ -131,6 +138,27 @@ class RecordedSession:
         answer = cast(Json, _HITS.dump_python(found.hits, mode="json"))
         await self._record(key, CallKind.SEARCH, text, answer, found.cost_usd, time.perf_counter() - started)
         return found.hits
+
+    async def _rerank(self, retriever: Reranked, query: str, hits: tuple[Hit, ...], k: int) -> tuple[Hit, ...]:
+        texts = hashlib.sha256(json.dumps([(hit.passage.title, hit.passage.text) for hit in hits]).encode()).hexdigest()
+        model = retriever.reranker.name
+        of = {"passages": [hit.passage.id for hit in hits], "texts": texts}
+        text = json.dumps({"reranker": model, "query": query, **of, "k": k})
+        key = self._key(hashlib.sha256(text.encode()).hexdigest())
+        if key in self._play.answers:
+            return _HITS.validate_python(self._play.answers[key])
+        started = time.perf_counter()
+        found = await self._make(key, CallKind.RERANK, lambda: retriever.rerank(query, hits, k))
+        self._recorder.budget.add_search(found.cost_usd)
+        answer = cast(Json, _HITS.dump_python(found.hits, mode="json"))
+        await self._record(key, CallKind.RERANK, text, answer, found.cost_usd, time.perf_counter() - started, model)
+        return found.hits
+
+    @property
+    def _searched(self) -> str:
+        """The name of what is searched, without its reranker."""
+        retriever = self._recorder.retriever
+        return retriever.inner.name if isinstance(retriever, Reranked) else retriever.name
 
     async def read_page(self, document_id: str, page: int) -> DocumentPage | None:
         """A page of a document: kept, or new and recorded. It costs nothing."""
@@ -147,7 +175,7 @@ class RecordedSession:
     async def _read(
         self, kind: CallKind, asked: Mapping[str, object], adapter: TypeAdapter[_A], call: Callable[[], Awaitable[_A]]
     ) -> _A:
-        text = json.dumps({"retriever": self._recorder.retriever.name, **asked})
+        text = json.dumps({"retriever": self._searched, **asked})
         key = self._key(hashlib.sha256(text.encode()).hexdigest())
         if key in self._play.answers:
             return adapter.validate_python(self._play.answers[key])
@@ -158,14 +186,21 @@ class RecordedSession:
         return found
 
     async def _record(
-        self, key: CallKey, kind: CallKind, asked: str, answer: Json, cost_usd: float | None, latency_s: float
+        self,
+        key: CallKey,
+        kind: CallKind,
+        asked: str,
+        answer: Json,
+        cost_usd: float | None,
+        latency_s: float,
+        model: str | None = None,
     ) -> None:
         call = Call(
             key=key,
             kind=kind,
             request=asked,
             response=answer,
-            model=self._recorder.retriever.name,
+            model=model or self._searched,
             prompt_tokens=None,
             completion_tokens=None,
             cost_usd=cost_usd,

@@ -20,7 +20,7 @@ from questwell.games.gates import Gatekeeper
 from questwell.games.ssp import Players
 from questwell.llm.client import LLM
 from questwell.llm.fingerprint import fingerprints
-from questwell.recipes.corpus.index import IndexProgress, open_index
+from questwell.recipes.corpus.index import IndexProgress, in_order, open_index, open_reranker
 from questwell.recipes.runs.agents import policy_weights
 from questwell.recipes.runs.extras import check_extra
 from questwell.recipes.runs.learning import learning_values
@@ -175,7 +175,9 @@ def _budget(config: Config) -> Budget:
 
 
 def _world(config: Config, index_progress: IndexProgress | None) -> World:
+    reranker = open_reranker(config)
     library = open_index(config, index_progress)
+    searched = in_order(config, library, reranker)
     listed = _read(config.answers, _Answer) if config.answers else None
     known = [KnownAnswer(one.answer, one.aliases, one.hops) for one in listed or ()]
 
@@ -188,11 +190,11 @@ def _world(config: Config, index_progress: IndexProgress | None) -> World:
 
     questions: Sequence[_Question] = _read(config.held_out, _Question) if config.held_out else ()
     return World(
-        retriever=library,
+        retriever=searched,
         answers=answers,
         held_out=tuple(HeldOut(one.question, (one.answer, *one.aliases), one.hops) for one in questions),
-        held_out_retriever=library,
-        snapshot=library.snapshot,
+        held_out_retriever=searched,
+        snapshot=library.snapshot + (f"+rerank({reranker.name})" if reranker else ""),
         known="drawn out of the corpus" if listed is None else digest(*map(repr, known)),
     )
 

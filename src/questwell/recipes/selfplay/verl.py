@@ -152,6 +152,7 @@ def _refuse(config: Config) -> None:
         "optimizer": config.optimizer != "adamw",
         "micro_tokens": "micro_tokens" in config.model_fields_set,
         "rollout_rows": "rollout_rows" in config.model_fields_set,
+        "reranker": bool(config.reranker),
         "dtype": config.dtype is not None,
         **{key: getattr(config, key) is not None for key in ("max_cost", "max_tokens", "max_minutes")},
     }

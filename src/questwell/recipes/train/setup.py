@@ -17,8 +17,8 @@ from questwell.agents.solver import FreeSolver, Solver
 from questwell.llm.client import LLM, Completion, Message
 from questwell.llm.connect import connect
 from questwell.llm.fingerprint import fingerprints
-from questwell.recipes.corpus.index import IndexProgress, open_index
-from questwell.recipes.corpus.search import open_elsewhere
+from questwell.recipes.corpus.index import IndexProgress
+from questwell.recipes.corpus.search import open_searched
 from questwell.recipes.runs import description
 from questwell.recipes.runs.agents import policy_weights
 from questwell.recipes.runs.config import located
@@ -86,7 +86,7 @@ def open_train_setup(
 
     prompts = Prompts(config.prompts)
     questions = read_questions(config.data)
-    retriever = open_elsewhere(config) or open_index(config, index_progress)
+    retriever = open_searched(config, index_progress)
     judge = connect(config.judge) if config.reward in (RewardKind.JUDGE, RewardKind.CHAIN) else None
     device, dtype = place(config)
     start = _start(

@@ -9,13 +9,13 @@ from pathlib import Path
 from questwell.assets.progress import Progress, silent
 from questwell.errors import ConfigError, CorpusError
 from questwell.retrieval.corpora import factbook, foldoc, islands
-from questwell.retrieval.corpora.digests import digest_files
 from questwell.retrieval.corpora.documents import BadRecord, Document, ReadReport, subject
 from questwell.retrieval.corpora.fields import KNOWN_NAMES, FieldNames
 from questwell.retrieval.corpora.hub import PREFIX, hub_members
 from questwell.retrieval.corpora.passages import passages_of
 from questwell.retrieval.corpora.readers import read_files
 from questwell.retrieval.corpora.sources import Members, find_members, is_glob
+from questwell.retrieval.digests import digest_files
 from questwell.text.unicode import SURROGATE
 from questwell.types.corpus import Passage
 

@@ -17,6 +17,7 @@ import numpy as np
 from questwell.assets import HubFile, Wheels, assemble, cached, console_progress, exclusive, home
 from questwell.retrieval.embedders.bert_graph import Shape, write_graph
 from questwell.retrieval.embedders.embedder import Vectors
+from questwell.retrieval.embedders.onnx_folder import open_session
 from questwell.retrieval.extras import optional
 from questwell.text.unicode import without_surrogates
 
@@ -104,7 +105,7 @@ class MiniLM:
         self._tokenizer.enable_truncation(MOST_TOKENS)
         self._threads = threads or min(2, os.cpu_count() or 1)
         self.precision, path = self._graph(precision)
-        self._session = _session(path, self._threads)
+        self._session = open_session(path, self._threads)
 
     @property
     def name(self) -> str:
@@ -147,7 +148,7 @@ class MiniLM:
 
     def _cosine(self, exact: Path, small: Path) -> float:
         """Mean cosine between the vectors that two graphs give to `SAMPLE`."""
-        one, other = (self._vectors(_session(path, self._threads), SAMPLE) for path in (exact, small))
+        one, other = (self._vectors(open_session(path, self._threads), SAMPLE) for path in (exact, small))
         return float((one * other).sum(axis=1).mean())
 
 
@@ -169,13 +170,3 @@ def _write(path: Path, text: str) -> None:
     fresh = path.with_suffix(".new")
     fresh.write_text(text)
     fresh.replace(path)
-
-
-def _session(path: Path, threads: int) -> Any:  # noqa: ANN401
-    ort = optional("onnxruntime", "dense")
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # spinning takes cores from everyone else
-    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -60,7 +60,7 @@ class Call:
 
 
 ReadError = Callable[[int, object], Failure[RetrievalError] | None]
-"""What an API means by a status and a body; None where it means the usual."""
+"""What an API means by a status and a body (the beginning of its text, if it is no JSON); None: the usual."""
 
 
 class Caller:
@@ -149,7 +149,8 @@ class Caller:
         body = _json(raw)
         if status == 200 and not isinstance(body, _NoJson):
             return body
-        failure = self._read_error(status, body) or _usual(status, body, raw)
+        body = body.text if isinstance(body, _NoJson) else body
+        failure = self._read_error(status, body) or _usual(status, body)
         if failure.retriable:
             seconds = retry_after_s(headers.get("retry-after"), datetime.now(UTC))
             failure = failure if seconds is None else replace(failure, retry_after_s=seconds)
@@ -182,18 +183,19 @@ def said(body: object) -> str:
 class _NoJson:
     """A body that could not be read."""
 
+    text: str
+    """How it begins."""
+
 
 def _json(raw: bytes) -> object:
     try:
         return json.loads(raw)
     except (ValueError, RecursionError):
-        return _NoJson()
+        return _NoJson(raw[:_QUOTED].decode("utf-8", "replace"))
 
 
-def _usual(status: int, body: object, raw: bytes) -> Failure[RetrievalError]:
+def _usual(status: int, body: object) -> Failure[RetrievalError]:
     """What a status means with most servers."""
-    if isinstance(body, _NoJson):
-        body = raw[:_QUOTED].decode("utf-8", "replace")
     if status == 200:
         return Failure(MalformedHits, f"no JSON but {said(body)!r}", "check the address", True)
     what = f"status {status}: {said(body)}"

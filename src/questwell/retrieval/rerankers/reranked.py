@@ -1,0 +1,133 @@
+"""`Reranked`: a retriever finds candidates, a reranker puts them in order.
+
+What the retriever can do besides (filters, whole documents, passages by id, a changed index) goes through to it.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Protocol, cast, runtime_checkable
+
+from questwell.retrieval.rerankers.reranker import Reranker
+from questwell.retrieval.retriever import (
+    DocumentPage,
+    DocumentReader,
+    Filter,
+    FilteringRetriever,
+    Found,
+    PaidRetriever,
+    Retriever,
+    search_and_reckon,
+)
+from questwell.types.corpus import Hit, Passage
+
+RERANKING = 1
+"""Raise it when the same hits and scores would be put in another order than before: it is part of the name."""
+CANDIDATES = 50
+"""Hits that the reranker reads, if nothing else is said."""
+
+
+class Reranked:
+    """Implements `Retriever` and `PaidRetriever`; make one with `reranked`."""
+
+    def __init__(self, inner: Retriever, reranker: Reranker, candidates: int = CANDIDATES) -> None:
+        """Put the first `candidates` hits of `inner` in the order of `reranker`. Closing it closes both."""
+        self.inner: Any = inner
+        """The retriever; an `Any` because the parts below need more of it than the protocol says."""
+        self.reranker = reranker
+        self._candidates = candidates
+
+    @property
+    def name(self) -> str:
+        """The retriever, the reranker, and how many candidates it reads."""
+        return f"{self.inner.name}+rerank.{RERANKING}({self.reranker.name},{self._candidates})"
+
+    @property
+    def priced(self) -> bool:
+        """Whether the prices of a search and of a reranking are both known."""
+        return self.reranker.priced and (not isinstance(self.inner, PaidRetriever) or self.inner.priced)
+
+    def candidates(self, k: int) -> int:
+        """Hits to ask the retriever for."""
+        return max(k, self._candidates) if k > 0 else 0
+
+    async def search(self, query: str, k: int) -> tuple[Hit, ...]:
+        """As `Retriever.search`."""
+        return (await self.search_paid(query, k)).hits
+
+    async def search_paid(self, query: str, k: int) -> Found:
+        """The hits, and what the search and the reranking cost together."""
+        found = await search_and_reckon(self.inner, query, self.candidates(k))
+        ordered = await self.rerank(query, found.hits, k)
+        known = found.cost_usd is not None and ordered.cost_usd is not None
+        return Found(ordered.hits, (found.cost_usd or 0.0) + (ordered.cost_usd or 0.0) if known else None)
+
+    async def rerank(self, query: str, hits: Sequence[Hit], k: int) -> Found:
+        """The best `k` of `hits` by the reranker, and what it cost; equal scores in the retriever's order.
+
+        Raises:
+            RetrievalError: the reranker did not score them all.
+        """
+        if not hits or k < 1:
+            return Found((), 0.0)
+        scored = await self.reranker.score(query, [_text(hit.passage) for hit in hits])
+        best = sorted(zip(scored.scores, hits, strict=True), key=lambda pair: (-pair[0], pair[1].rank))[:k]
+        return Found(tuple(Hit(hit.passage, score, rank) for rank, (score, hit) in enumerate(best, 1)), scored.cost_usd)
+
+    async def aclose(self) -> None:
+        """Close the retriever and the reranker."""
+        await self.inner.aclose()
+        await self.reranker.aclose()
+
+
+class _Filtering(Reranked):
+    async def search_where(self, queries: Sequence[str], k: int, where: Filter) -> list[tuple[Hit, ...]]:
+        """As `FilteringRetriever.search_where`."""
+        found = await self.inner.search_where(queries, self.candidates(k), where)
+        ordered = await asyncio.gather(*(self.rerank(*pair, k) for pair in zip(queries, found, strict=True)))
+        return [one.hits for one in ordered]
+
+
+class _Reading(Reranked):
+    async def read_page(self, identifier: str, page: int) -> DocumentPage | None:
+        """As of the retriever."""
+        return await self.inner.read_page(identifier, page)
+
+    async def find_in(self, identifier: str, query: str, k: int) -> tuple[Hit, ...] | None:
+        """As of the retriever."""
+        return await self.inner.find_in(identifier, query, k)
+
+
+@runtime_checkable
+class _Local(Protocol):
+    """An index in this process."""
+
+    def get(self, passage_id: str) -> Passage | None: ...
+
+    def outdated(self) -> bool: ...
+
+
+class _Here(Reranked):
+    def get(self, passage_id: str) -> Passage | None:
+        """As of the index."""
+        return self.inner.get(passage_id)
+
+    def outdated(self) -> bool:
+        """As of the index."""
+        return self.inner.outdated()
+
+
+def reranked(retriever: Retriever, reranker: Reranker, candidates: int = CANDIDATES) -> Reranked:
+    """`retriever` with its first `candidates` hits put in the order of `reranker`; all else that it can do stays."""
+    parts: list[type[Reranked]] = []
+    if isinstance(retriever, FilteringRetriever):
+        parts.append(_Filtering)
+    if isinstance(retriever, DocumentReader):
+        parts.append(_Reading)
+    if isinstance(retriever, _Local):
+        parts.append(_Here)
+    kind = cast(type[Reranked], type("Reranked", tuple(parts), {})) if parts else Reranked
+    return kind(retriever, reranker, candidates)
+
+
+def _text(passage: Passage) -> str:
+    return f"{passage.title}\n{passage.text}" if passage.title else passage.text
