@@ -31,8 +31,8 @@ from report import heading, write
 from questwell.agents.judging import judge_opening
 from questwell.agents.prompts import Prompts
 from questwell.agents.proposer import FreeProposer
-from questwell.agents.protocol import Finish, Limits, Search, Tags, write_tags
-from questwell.agents.rollout import Budget
+from questwell.agents.protocol import Finish, Sampling, Search, Tags, write_tags
+from questwell.agents.rollout import RolloutLimits
 from questwell.agents.solver import FreeSolver
 from questwell.games.sage import Players, Rules, Variant, play
 from questwell.games.seeds import parse_steps
@@ -164,8 +164,8 @@ def _poisson(rng: random.Random) -> int:
 
 def players() -> Players:
     prompts = Prompts()
-    proposer = FreeProposer(prompts, Tags(proposing=True), Budget(20, forced_last_turn=True), Limits())
-    solver = FreeSolver(prompts, Tags(), Budget(20), Limits())
+    proposer = FreeProposer(prompts, Tags(proposing=True), RolloutLimits(20, forced_last_turn=True), Sampling())
+    solver = FreeSolver(prompts, Tags(), RolloutLimits(20), Sampling())
     return Players(proposer, solver, Judge(judge_opening(prompts)))
 
 

@@ -28,7 +28,7 @@ from questwell.llm.client import Message, Request
 from questwell.llm.limiter import Limiter
 from questwell.llm.openai import OpenAIClient
 from questwell.llm.prices import FREE
-from questwell.recipes.runs.budget import Budget, Limits
+from questwell.recipes.runs.budget import Budget, SpendingLimits
 from questwell.recipes.runs.recorder import Recorder
 from questwell.store.run import RunStore
 from questwell.types.corpus import Hit
@@ -121,7 +121,7 @@ async def recorded(address: tuple[str, int], in_flight: int) -> AsyncGenerator[C
     seeds = itertools.count()
     idle: list[tuple[Session, int]] = []
     with tempfile.TemporaryDirectory() as folder, RunStore(Path(folder)) as store:
-        recorder = Recorder(store, dict.fromkeys(Role, client), _NoBooks(), Budget(Limits(), Usage()))
+        recorder = Recorder(store, dict.fromkeys(Role, client), _NoBooks(), Budget(SpendingLimits(), Usage()))
 
         async def call() -> object:
             session, left = idle.pop() if idle else _play(recorder, f"s{next(seeds):05d}")

@@ -45,8 +45,8 @@ from throughput_turns import GROUP, LEARNING_RATE, WORLD, Question, Setting, Tur
 from torch import nn
 
 from questwell.agents.prompts import Prompts
-from questwell.agents.protocol import Limits, Tags
-from questwell.agents.rollout import Budget
+from questwell.agents.protocol import Sampling, Tags
+from questwell.agents.rollout import RolloutLimits
 from questwell.agents.session import DirectSession
 from questwell.agents.solver import FreeSolver
 from questwell.llm.pretrained import Pretrained, load
@@ -165,9 +165,9 @@ class Local:
         self.turns: list[Turn] = []
         options = Update(learning_rate=LEARNING_RATE, kl_coefficient=setting.kl, kl_in="loss", response_limit=10_000)
         self._trainer = Trainer(start, {Role.SOLVER: GRPO()}, options)
-        limits = Limits(max_tokens=8 if setting.searches else setting.completion_tokens, temperature=1.0)
-        budget = Budget(turns=4 if setting.searches else 1, top_k=1)
-        self._solver = FreeSolver(Prompts(PROMPTS), Tags(), budget, limits)
+        sampling = Sampling(max_tokens=8 if setting.searches else setting.completion_tokens, temperature=1.0)
+        limits = RolloutLimits(turns=4 if setting.searches else 1, top_k=1)
+        self._solver = FreeSolver(Prompts(PROMPTS), Tags(), limits, sampling)
         self._questions = questions
         self._retriever = WORLD.retriever()
 

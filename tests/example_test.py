@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from questwell.agents.prompts import Prompts
 from questwell.agents.proposer import FreeProposer
-from questwell.agents.protocol import Limits, Tags
-from questwell.agents.rollout import Budget
+from questwell.agents.protocol import Sampling, Tags
+from questwell.agents.rollout import RolloutLimits
 from questwell.agents.session import DirectSession
 from questwell.cli.app import app
 from questwell.datasets.split import documents
@@ -50,7 +50,9 @@ import writer
 from setting import read_setting
 
 WORLD = ToyWorld(6, 5, seed=7, entity_prefix="oak", relation_prefix="kin")
-PROPOSER = FreeProposer(Prompts(PROMPTS), Tags(proposing=True), Budget(12, 12, 1, forced_last_turn=True), Limits())
+PROPOSER = FreeProposer(
+    Prompts(PROMPTS), Tags(proposing=True), RolloutLimits(12, 12, 1, forced_last_turn=True), Sampling()
+)
 
 
 @pytest.fixture

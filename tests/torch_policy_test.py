@@ -10,8 +10,8 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from questwell.agents.prompts import Prompts
-from questwell.agents.protocol import Limits, Tags
-from questwell.agents.rollout import Budget
+from questwell.agents.protocol import Sampling, Tags
+from questwell.agents.rollout import RolloutLimits
 from questwell.agents.session import DirectSession
 from questwell.agents.solver import FreeSolver
 from questwell.errors import ConfigError
@@ -80,7 +80,9 @@ async def test_each_token_is_drawn_by_a_number_of_its_own() -> None:
 
 
 async def test_log_probabilities_are_those_that_training_computes() -> None:
-    solver = FreeSolver(Prompts(PROMPTS), Tags(), Budget(turns=3, top_k=1), Limits(max_tokens=6, temperature=0.8))
+    solver = FreeSolver(
+        Prompts(PROMPTS), Tags(), RolloutLimits(turns=3, top_k=1), Sampling(max_tokens=6, temperature=0.8)
+    )
     of = policy()
     questions = WORLD.questions(2)[:6]
     played = await asyncio.gather(

@@ -12,8 +12,8 @@ from world import World
 from writer import Writer
 
 from questwell.agents.prompts import Prompts
-from questwell.agents.protocol import Limits, Tags
-from questwell.agents.rollout import Budget
+from questwell.agents.protocol import Sampling, Tags
+from questwell.agents.rollout import RolloutLimits
 from questwell.agents.session import DirectSession, Session
 from questwell.agents.solver import FreeSolver
 from questwell.evaluation.statistics import sign_flip
@@ -58,8 +58,8 @@ def train_arm(out: Path, values: Mapping[str, object], limit: int | None = None)
 
 def solver(hops: int, top_k: int, temperature: float) -> FreeSolver:
     """The agent: one message more than searches."""
-    budget = Budget(turns=hops + 1, searches=hops, top_k=top_k)
-    return FreeSolver(Prompts(PROMPTS), Tags(), budget, Limits(32, temperature))
+    limits = RolloutLimits(turns=hops + 1, searches=hops, top_k=top_k)
+    return FreeSolver(Prompts(PROMPTS), Tags(), limits, Sampling(32, temperature))
 
 
 async def play_sage(

@@ -57,7 +57,7 @@ class Server:
 def agent(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The row of `agent.yaml`, read as verl reads it."""
     folder: Path = tmp_path_factory.mktemp("run")
-    run = VerlRun(folder, "m", "python:toy_run:retriever", budget=toy_run.BUDGET, turn_tokens=8)
+    run = VerlRun(folder, "m", "python:toy_run:retriever", limits=toy_run.ROLLOUT_LIMITS, turn_tokens=8)
     prepare(run, toy_run.questions(), toy_run.questions(test=True))
     (row,) = OmegaConf.load(folder / "agent.yaml")
     return row

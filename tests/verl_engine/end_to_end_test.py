@@ -65,8 +65,8 @@ def train(folder: Path, model: Path, algorithm: Algorithm, ranks: int, steps: in
         f"python:toy_run:{retriever}",
         algorithm=algorithm,
         steps=steps,
-        budget=toy_run.BUDGET,
-        turn_tokens=toy_run.LIMITS.max_tokens,
+        limits=toy_run.ROLLOUT_LIMITS,
+        turn_tokens=toy_run.SAMPLING.max_tokens,
         prompts=PROMPTS,
         overrides=small,
     )

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 
 from questwell.agents.prompts import Prompts
-from questwell.agents.protocol import Limits, Tags
-from questwell.agents.rollout import Budget
+from questwell.agents.protocol import Sampling, Tags
+from questwell.agents.rollout import RolloutLimits
 from questwell.agents.session import DirectSession
 from questwell.agents.solver import FreeSolver
 from questwell.errors import RetrievalTimeout
@@ -29,8 +29,8 @@ from questwell.types.evaluation import Question
 from questwell.types.trajectory import TokenView
 
 WORLD = ToyWorld(entities=12)
-BUDGET = Budget(turns=3, searches=3, top_k=1)
-LIMITS = Limits(max_tokens=8)
+ROLLOUT_LIMITS = RolloutLimits(turns=3, searches=3, top_k=1)
+SAMPLING = Sampling(max_tokens=8)
 
 
 def retriever() -> Any:
@@ -110,7 +110,7 @@ async def _shown(
     codec: ChatCodec, asked: Sequence[ToyQuestion], error_rate: float, draw: random.Random
 ) -> list[TokenView]:
     """A demonstration of each question, played through the agents' own loop."""
-    solver = FreeSolver(Prompts(PROMPTS), Tags(), BUDGET, LIMITS)
+    solver = FreeSolver(Prompts(PROMPTS), Tags(), ROLLOUT_LIMITS, SAMPLING)
     views: list[TokenView] = []
     for question in asked:
         script = Script(codec, iter(turn.text for turn in walk(question, WORLD, draw, error_rate)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from questwell.agents.moves import Finish
 from questwell.agents.prompts import Prompts
-from questwell.agents.protocol import Limits, Tags
+from questwell.agents.protocol import Sampling, Tags
 from questwell.agents.session import Session
 from questwell.agents.tools import Shelf, neutralise
 from questwell.errors import ContextOverflow, LLMError, LLMFiltered, RetrievalError
@@ -33,7 +33,7 @@ class OneCall:
     """A solver that makes one model call."""
 
     prompts: Prompts
-    limits: Limits
+    sampling: Sampling
     top_k: int = 0
     """Passages of one search with the question; 0 searches nothing and answers from memory."""
     structured: bool = False
@@ -47,8 +47,8 @@ class OneCall:
             messages = await self._opening(question, session, turns)
             request = Request(
                 messages,
-                max_tokens=self.limits.max_tokens,
-                temperature=self.limits.temperature,
+                max_tokens=self.sampling.max_tokens,
+                temperature=self.sampling.temperature,
                 stop=() if self.structured else ("</answer>",),
                 seed=random_seed,
                 schema=_SCHEMA if self.structured else None,

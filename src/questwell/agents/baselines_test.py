@@ -4,7 +4,7 @@ import pytest
 
 from questwell.agents.baselines import OneCall
 from questwell.agents.prompts import Prompts
-from questwell.agents.protocol import Limits
+from questwell.agents.protocol import Sampling
 from questwell.agents.session import DirectSession
 from questwell.errors import ContextOverflow, LLMTimeout, RetrievalTimeout
 from questwell.llm.client import Completion, FinishReason
@@ -31,7 +31,7 @@ class Library:
 
 async def solve(answer: Answer, top_k: int = 0, structured: bool = False, library: Library | None = None) -> Trajectory:
     llm = ScriptedLLM([answer])
-    solver = OneCall(Prompts(), Limits(64, 0.0), top_k, structured)
+    solver = OneCall(Prompts(), Sampling(64, 0.0), top_k, structured)
     found = await solver.solve("Which river?", DirectSession(llm, library or Library()), 5)
     assert len(llm.requests) <= 1
     if llm.requests:
@@ -51,7 +51,7 @@ async def test_from_memory_it_searches_nothing() -> None:
 async def test_one_search_is_made_with_the_question_itself_and_shown_harmless() -> None:
     library = Library()
     llm = ScriptedLLM(["<answer>Ost</answer>"])
-    solver = OneCall(Prompts(), Limits(64, 0.0), 3)
+    solver = OneCall(Prompts(), Sampling(64, 0.0), 3)
     found = await solver.solve("Which river?", DirectSession(llm, library), 0)
     assert library.asked == [("Which river?", 3)]
     assert (found.searches, found.queries, found.answer) == (1, ("Which river?",), "Ost")

@@ -4,7 +4,7 @@ from questwell.agents.calls import read_call
 from questwell.agents.derived import derivation_problem
 from questwell.agents.form import problem
 from questwell.agents.moves import Derived, Finish
-from questwell.agents.protocol import Functions, Limits, Tags, read_tags, without_search, write_tags
+from questwell.agents.protocol import Functions, Sampling, Tags, read_tags, without_search, write_tags
 from questwell.llm.client import Message, ToolCall
 from questwell.types.corpus import Passage
 from questwell.types.game import AnswerType, Derivation, Operand, Operation, Seed
@@ -96,5 +96,5 @@ def test_without_search_neither_protocol_offers_one() -> None:
     assert "<search>" not in without_search(Tags(proposing=True)).rules
     functions = without_search(Functions(proposing=True))
     assert "search" not in functions.rules
-    request = functions.request([Message("user", "x")], Limits(), 0)
+    request = functions.request([Message("user", "x")], Sampling(), 0)
     assert [tool.name for tool in request.tools] == ["propose"]

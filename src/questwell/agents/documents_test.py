@@ -6,8 +6,8 @@ import pytest
 
 from questwell.agents.calls import tools
 from questwell.agents.moves import Find, Finish, Malformed, Open, Search
-from questwell.agents.protocol import Functions, Limits, Tags, first_move
-from questwell.agents.rollout import Budget, rollout
+from questwell.agents.protocol import Functions, Sampling, Tags, first_move
+from questwell.agents.rollout import RolloutLimits, rollout
 from questwell.agents.session import DirectSession, ReadingSession
 from questwell.agents.tools import Shelf
 from questwell.llm.client import Completion, FinishReason, Message, ToolCall
@@ -72,7 +72,7 @@ def test_who_was_not_offered_them_has_none():
     call = Completion("", "m", tool_calls=(ToolCall("c", "open", '{"passage": 3}'),))
     assert isinstance(Functions().read(call)[1], Malformed)
     assert [tool.name for tool in tools(proposing=False)] == ["search", "answer"]
-    plain = Tags().request((Message("user", "q"),), Limits(), 1)
+    plain = Tags().request((Message("user", "q"),), Sampling(), 1)
     assert plain.stop == ("</search>", "</answer>", "<information>")
     assert "open" not in Tags().rules + Functions().rules
 
@@ -81,7 +81,7 @@ def test_a_tag_that_the_engine_stopped_at_is_closed():
     dialect = Tags(readers=READERS)
     text, move = dialect.read(Completion("<open>3", "m", finish=FinishReason.STOP))
     assert (text, move) == ("<open>3</open>", Open(3))
-    assert "</find>" in dialect.request((Message("user", "q"),), Limits(), 1).stop
+    assert "</find>" in dialect.request((Message("user", "q"),), Sampling(), 1).stop
     assert "<find>3 | words</find>" in dialect.rules
 
 
@@ -105,7 +105,7 @@ async def play(*said, session=None, turns=10):
     library = Library()
     session = session or DirectSession(ScriptedLLM(list(said)), library)
     opening = (Message("user", "q"),)
-    played = await rollout(opening, Tags(readers=READERS), session, Budget(turns), Limits(), 1, Shelf())
+    played = await rollout(opening, Tags(readers=READERS), session, RolloutLimits(turns), Sampling(), 1, Shelf())
     return played, library
 
 

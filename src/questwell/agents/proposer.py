@@ -7,8 +7,8 @@ from typing import Protocol
 from questwell.agents import form
 from questwell.agents.derived import derivation
 from questwell.agents.prompts import Prompts
-from questwell.agents.protocol import Dialect, Finish, Limits, without_search
-from questwell.agents.rollout import Budget, Rollout, rollout
+from questwell.agents.protocol import Dialect, Finish, Sampling, without_search
+from questwell.agents.rollout import Rollout, RolloutLimits, rollout
 from questwell.agents.session import Session
 from questwell.agents.tools import Shelf, neutralise, show
 from questwell.agents.transcript import history, transcript
@@ -62,8 +62,8 @@ class FreeProposer:
 
     prompts: Prompts
     dialect: Dialect
-    budget: Budget
-    limits: Limits
+    limits: RolloutLimits
+    sampling: Sampling
 
     async def propose(self, seed: Seed, session: Session, random_seed: int) -> Draft:
         """One rollout of the loop, from the seed passage."""
@@ -71,14 +71,14 @@ class FreeProposer:
         opening = self.prompts.messages(
             "proposer",
             rules=self.dialect.rules,
-            turns=self.budget.turns,
+            turns=self.limits.turns,
             target=_target(seed),
             wanted=_steps("exactly", seed),
             answer_type=seed.answer_type.value,
             derived=_DERIVED,
             seed=show(seed.passage, 1),
         )
-        return await self._play(seed, shelf, opening, self.budget, session, random_seed)
+        return await self._play(seed, shelf, opening, self.limits, session, random_seed)
 
     async def repair(
         self,
@@ -111,8 +111,8 @@ class FreeProposer:
             proposer=transcript(last.proposal.trajectory, shelf, known_only=True),
             solver=transcript(shown.trajectory, shelf, known_only=True) if shown else "(there was none)",
         )
-        budget = Budget(turns=2, searches=0)
-        draft = await replace(self, dialect=dialect)._play(seed, shelf, opening, budget, session, random_seed)
+        limits = RolloutLimits(turns=2, searches=0)
+        draft = await replace(self, dialect=dialect)._play(seed, shelf, opening, limits, session, random_seed)
         if draft.proposal is None:
             return draft, None
         thoughts = draft.trajectory.turns[-1].text.split("<question>")[0]
@@ -120,13 +120,19 @@ class FreeProposer:
         return draft, Repair(feedback.kind, shown.index if shown else -1, explanation=thoughts.strip(), change=change)
 
     async def _play(
-        self, seed: Seed, shelf: Shelf, opening: tuple[Message, ...], budget: Budget, session: Session, random_seed: int
+        self,
+        seed: Seed,
+        shelf: Shelf,
+        opening: tuple[Message, ...],
+        limits: RolloutLimits,
+        session: Session,
+        random_seed: int,
     ) -> Draft:
         def objection(finish: Finish) -> str | None:
             worked_out = _derivation(finish, shelf)
             return form.problem(finish.question, finish.answer, seed, _evidence(finish, shelf), worked_out)
 
-        played = await rollout(opening, self.dialect, session, budget, self.limits, random_seed, shelf, objection)
+        played = await rollout(opening, self.dialect, session, limits, self.sampling, random_seed, shelf, objection)
         trajectory = self._trajectory(played, session)
         finish = played.finish or played.refused  # a pair that breaks a rule is still one: the game says which rule
         if finish is None:

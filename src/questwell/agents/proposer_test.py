@@ -1,7 +1,7 @@
 from questwell.agents.prompts import Prompts
 from questwell.agents.proposer import Draft, FreeProposer
-from questwell.agents.protocol import Limits, Tags
-from questwell.agents.rollout import Budget
+from questwell.agents.protocol import Sampling, Tags
+from questwell.agents.rollout import RolloutLimits
 from questwell.agents.session import DirectSession
 from questwell.errors import LLMTimeout
 from questwell.llm.scripted import Answer, ScriptedLLM
@@ -55,7 +55,9 @@ def pair(steps: str, answer: str = "1881", question: str = QUESTION) -> str:
 
 
 def proposer(turns: int = 4) -> FreeProposer:
-    return FreeProposer(PROMPTS, Tags(proposing=True), Budget(turns, forced_last_turn=True), Limits(temperature=0.7))
+    return FreeProposer(
+        PROMPTS, Tags(proposing=True), RolloutLimits(turns, forced_last_turn=True), Sampling(temperature=0.7)
+    )
 
 
 async def propose(*answers: Answer, turns: int = 4, target: int | None = 3) -> tuple[Draft, ScriptedLLM]:

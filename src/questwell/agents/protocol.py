@@ -19,8 +19,8 @@ from questwell.llm.speech import Heard, hear
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """Of one model message."""
+class Sampling:
+    """How one model message is sampled."""
 
     max_tokens: int = 8192
     """Thoughts included."""
@@ -35,7 +35,7 @@ class Dialect(Protocol):
         """How to write a move, for the prompt."""
         ...
 
-    def request(self, dialogue: Sequence[Message], limits: Limits, seed: int) -> Request:
+    def request(self, dialogue: Sequence[Message], sampling: Sampling, seed: int) -> Request:
         """The request for the next message."""
         ...
 
@@ -80,7 +80,7 @@ class Tags:
             f"or, to end, {finish}."
         )
 
-    def request(self, dialogue: Sequence[Message], limits: Limits, seed: int) -> Request:
+    def request(self, dialogue: Sequence[Message], sampling: Sampling, seed: int) -> Request:
         """A chat request that stops at the end of a move."""
         stop = (
             ("</search>", "</steps>", "<information>")
@@ -89,7 +89,7 @@ class Tags:
         )
         stop = (*stop, *(f"</{name}>" for name in self.readers))
         return Request(
-            tuple(dialogue), max_tokens=limits.max_tokens, temperature=limits.temperature, stop=stop, seed=seed
+            tuple(dialogue), max_tokens=sampling.max_tokens, temperature=sampling.temperature, stop=stop, seed=seed
         )
 
     def read(self, completion: Completion) -> tuple[str, Move]:
@@ -260,12 +260,12 @@ class Functions:
         named = ", ".join(("search", *self.readers))
         return f"In each message call exactly one function: {named}, or, to end, {ending(proposing=self.proposing)}."
 
-    def request(self, dialogue: Sequence[Message], limits: Limits, seed: int) -> Request:
+    def request(self, dialogue: Sequence[Message], sampling: Sampling, seed: int) -> Request:
         """A chat request with the tools."""
         return Request(
             tuple(dialogue),
-            max_tokens=limits.max_tokens,
-            temperature=limits.temperature,
+            max_tokens=sampling.max_tokens,
+            temperature=sampling.temperature,
             tools=tools(proposing=self.proposing, readers=self.readers, searching=self.searching),
             seed=seed,
         )

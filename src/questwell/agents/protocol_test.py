@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from questwell.agents.protocol import Finish, Functions, Limits, Malformed, Search, Tags, read_tags, write_tags
+from questwell.agents.protocol import Finish, Functions, Malformed, Sampling, Search, Tags, read_tags, write_tags
 from questwell.llm.client import Completion, FinishReason, Message, ToolCall
 
 WORDS = st.text("abc xyzÅ京.,'", min_size=1).map(str.strip).filter(bool)
@@ -63,7 +63,7 @@ def test_tags_only_a_move_is_closed() -> None:
 
 
 def test_tags_stop_where_a_move_ends() -> None:
-    request = Tags().request([Message("user", "q")], Limits(100, 0.5), 7)
+    request = Tags().request([Message("user", "q")], Sampling(100, 0.5), 7)
     assert (request.stop[:2], request.max_tokens, request.temperature, request.seed) == (
         ("</search>", "</answer>"),
         100,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from questwell.agents.documents import read
 from questwell.agents.moves import Find, Finish, Malformed, Open, Search
-from questwell.agents.protocol import Dialect, Limits
+from questwell.agents.protocol import Dialect, Sampling
 from questwell.agents.session import Session
 from questwell.agents.tokens import token_view
 from questwell.agents.tools import Shelf, neutralise
@@ -19,7 +19,7 @@ from questwell.types.trajectory import StopReason, TokenView, Turn
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
+class RolloutLimits:
     """What one rollout may use."""
 
     turns: int = 10
@@ -60,8 +60,8 @@ async def rollout(
     opening: tuple[Message, ...],
     dialect: Dialect,
     session: Session,
-    budget: Budget,
-    limits: Limits,
+    limits: RolloutLimits,
+    sampling: Sampling,
     random_seed: int,
     shelf: Shelf,
     objection: Callable[[Finish], str | None] = lambda finish: None,
@@ -90,14 +90,14 @@ async def rollout(
     ) -> Rollout:
         return Rollout((*turns, *last), stop, finish, error, refused, token_view(completions))
 
-    total = budget.turns + budget.forced_last_turn
+    total = limits.turns + limits.forced_last_turn
     for number in range(total):
-        forced = number >= budget.turns
+        forced = number >= limits.turns
         refused = None
         if forced:
             dialogue.append(Message("user", _LAST))
         try:
-            completion = await session.complete(dialect.request(dialogue, limits, random_seed + number))
+            completion = await session.complete(dialect.request(dialogue, sampling, random_seed + number))
             completions.append(completion)
             text, move = dialect.read(completion)
             turn = Turn(text, reasoning=completion.reasoning)
@@ -106,13 +106,13 @@ async def rollout(
                 case Search() | Open() | Find() if forced:
                     return ended(StopReason.TURNS, turn)
                 case Open() | Find():
-                    turn = await read(move, session, shelf, budget.top_k, turn)
-                case Search(query) if not budget.repeats and (told := repeats.told(query)):
+                    turn = await read(move, session, shelf, limits.top_k, turn)
+                case Search(query) if not limits.repeats and (told := repeats.told(query)):
                     if repeats.in_a_row > MOST_REPEATS:
                         return ended(StopReason.LOOPING, turn)
                     turn = replace(turn, observation=told)
-                case Search(query, others) if searches < budget.searches:
-                    hits = await session.search(query, budget.top_k)
+                case Search(query, others) if searches < limits.searches:
+                    hits = await session.search(query, limits.top_k)
                     searches += 1
                     left = f"\nNot executed, one query a search: {'; '.join(others)}" if others else ""
                     turn = replace(turn, query=query, hits=hits, observation=f"{shelf.show(hits)}{left}")

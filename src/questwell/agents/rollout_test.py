@@ -1,5 +1,5 @@
-from questwell.agents.protocol import Finish, Limits, Tags
-from questwell.agents.rollout import Budget, Rollout, rollout
+from questwell.agents.protocol import Finish, Sampling, Tags
+from questwell.agents.rollout import Rollout, RolloutLimits, rollout
 from questwell.agents.session import DirectSession
 from questwell.agents.tools import Shelf
 from questwell.errors import ContextOverflow, LLMFiltered, LLMTimeout, RetrievalTimeout
@@ -27,7 +27,7 @@ class OnePassage:
 
 async def play(
     *answers: str | Exception | Completion,
-    budget: Budget | None = None,
+    limits: RolloutLimits | None = None,
     retriever: OnePassage | None = None,
     objection=None,
 ) -> tuple[Rollout, ScriptedLLM]:
@@ -35,7 +35,7 @@ async def play(
     session = DirectSession(llm, retriever or OnePassage())
     opening = (Message("user", "Question"),)
     extra = {"objection": objection} if objection else {}
-    played = await rollout(opening, Tags(), session, budget or Budget(turns=3), Limits(), 5, Shelf(), **extra)
+    played = await rollout(opening, Tags(), session, limits or RolloutLimits(turns=3), Sampling(), 5, Shelf(), **extra)
     return played, llm
 
 
@@ -57,16 +57,16 @@ async def test_a_message_without_a_move_costs_a_turn_but_no_search() -> None:
 
 
 async def test_forced_last_turn() -> None:
-    played, llm = await play("<search>q", "<answer>A", budget=Budget(turns=1, forced_last_turn=True))
+    played, llm = await play("<search>q", "<answer>A", limits=RolloutLimits(turns=1, forced_last_turn=True))
     assert played.finish == Finish("A")
     assert "used up" in llm.requests[1].messages[-1].content
-    refused, _ = await play("<search>q", "<search>again", budget=Budget(turns=1, forced_last_turn=True))
+    refused, _ = await play("<search>q", "<search>again", limits=RolloutLimits(turns=1, forced_last_turn=True))
     assert refused.stop is StopReason.TURNS
     assert [turn.query for turn in refused.turns] == ["q", None]
 
 
 async def test_searches_beyond_the_budget_are_not_executed() -> None:
-    played, _ = await play("<search>q", "<search>r", "<answer>A", budget=Budget(turns=3, searches=1))
+    played, _ = await play("<search>q", "<search>r", "<answer>A", limits=RolloutLimits(turns=3, searches=1))
     assert [turn.query for turn in played.turns] == ["q", None, None]
     assert played.finish == Finish("A")
 
@@ -91,14 +91,14 @@ async def test_failures_are_data() -> None:
 
 
 async def test_three_messages_in_a_row_without_a_move_end_it() -> None:
-    played, llm = await play("well", "hm", "no", budget=Budget(turns=20))
+    played, llm = await play("well", "hm", "no", limits=RolloutLimits(turns=20))
     assert (played.stop, len(played.turns), len(llm.requests)) == (StopReason.NO_MOVES, 3, 3)
-    played, _ = await play("well", "hm", "<search>q", "well", "hm", "<answer>A", budget=Budget(turns=20))
+    played, _ = await play("well", "hm", "<search>q", "well", "hm", "<answer>A", limits=RolloutLimits(turns=20))
     assert played.finish == Finish("A")
 
 
 async def test_a_query_that_was_asked_before_is_answered_in_a_line_and_not_executed_again() -> None:
-    played, llm = await play("<search>fact", "<search> FACT ", "<answer>A", budget=Budget(turns=20))
+    played, llm = await play("<search>fact", "<search> FACT ", "<answer>A", limits=RolloutLimits(turns=20))
     assert [turn.query for turn in played.turns] == ["fact", None, None]
     told = llm.requests[2].messages[-1].content
     assert "already" in told and "[1]" in told and "[1] T: fact" not in told
@@ -106,21 +106,21 @@ async def test_a_query_that_was_asked_before_is_answered_in_a_line_and_not_execu
 
 
 async def test_an_agent_that_loops_is_told_to_end_and_then_ended() -> None:
-    played, llm = await play(*["<search>fact"] * 5, budget=Budget(turns=20))
+    played, llm = await play(*["<search>fact"] * 5, limits=RolloutLimits(turns=20))
     assert (played.stop, len(played.turns)) == (StopReason.LOOPING, 5)
     assert "end now" not in llm.requests[3].messages[-1].content
     assert "end now" in llm.requests[4].messages[-1].content
     # another query starts the count again
     queries = ["a", "a", "a", "b", "b", "a", "b", "a"]
-    played, _ = await play(*[f"<search>{query}" for query in queries], "<answer>A", budget=Budget(turns=20))
+    played, _ = await play(*[f"<search>{query}" for query in queries], "<answer>A", limits=RolloutLimits(turns=20))
     assert played.stop is StopReason.LOOPING
     queries = ["a", "a", "a", "b", "b", "a"]
-    played, _ = await play(*[f"<search>{query}" for query in queries], "<answer>A", budget=Budget(turns=20))
+    played, _ = await play(*[f"<search>{query}" for query in queries], "<answer>A", limits=RolloutLimits(turns=20))
     assert (played.stop, played.finish) == (StopReason.FINISHED, Finish("A"))
 
 
 async def test_self_play_executes_repeats() -> None:
-    played, _ = await play("<search>q", "<search>q", "<answer>A", budget=Budget(turns=3, repeats=True))
+    played, _ = await play("<search>q", "<search>q", "<answer>A", limits=RolloutLimits(turns=3, repeats=True))
     assert [turn.query for turn in played.turns] == ["q", "q", None]
 
 

@@ -10,8 +10,8 @@ from typing import Protocol
 
 from questwell.agents.moves import Finish, Malformed, Move, Search
 from questwell.agents.prompts import Prompts
-from questwell.agents.protocol import Limits, carried, too_long
-from questwell.agents.rollout import Budget, rollout
+from questwell.agents.protocol import Sampling, carried, too_long
+from questwell.agents.rollout import RolloutLimits, rollout
 from questwell.agents.session import Session
 from questwell.agents.tools import Shelf, neutralise, show
 from questwell.llm.client import Completion, FinishReason, Message, Request
@@ -56,12 +56,12 @@ class AskingTags:
             "you will be shown inside <information>, or, to end, <question>your question</question>."
         )
 
-    def request(self, dialogue: Sequence[Message], limits: Limits, seed: int) -> Request:
+    def request(self, dialogue: Sequence[Message], sampling: Sampling, seed: int) -> Request:
         """A chat request that stops at the end of a move."""
         return Request(
             tuple(dialogue),
-            max_tokens=limits.max_tokens,
-            temperature=limits.temperature,
+            max_tokens=sampling.max_tokens,
+            temperature=sampling.temperature,
             stop=("</search>", "</question>", "<information>"),
             seed=seed,
         )
@@ -104,8 +104,8 @@ class FreeSelfPlayProposer:
     """The paper's proposer: the model decides each move."""
 
     prompts: Prompts
-    budget: Budget
-    limits: Limits
+    limits: RolloutLimits
+    sampling: Sampling
 
     async def challenge(self, seed: AnswerSeed, session: Session, random_seed: int) -> Challenge:
         """One rollout of the loop, from the answer."""
@@ -113,14 +113,14 @@ class FreeSelfPlayProposer:
         opening = self.prompts.messages(
             "ssp_proposer",
             rules=dialect.rules,
-            turns=self.budget.turns,
+            turns=self.limits.turns,
             hops=seed.hops,
             answer=neutralise(seed.answer, 200),
             passage=show(seed.passage, 1) if seed.passage else "(not said)",
         )
         shelf = Shelf([seed.passage] if seed.passage else ())
         played = await rollout(
-            opening, dialect, session, replace(self.budget, repeats=True), self.limits, random_seed, shelf
+            opening, dialect, session, replace(self.limits, repeats=True), self.sampling, random_seed, shelf
         )
         trajectory = Trajectory(
             role=Role.PROPOSER,

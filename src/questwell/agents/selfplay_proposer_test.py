@@ -1,8 +1,8 @@
 import pytest
 
 from questwell.agents.prompts import Prompts
-from questwell.agents.protocol import Finish, Limits, Malformed, Move, Search
-from questwell.agents.rollout import Budget
+from questwell.agents.protocol import Finish, Malformed, Move, Sampling, Search
+from questwell.agents.rollout import RolloutLimits
 from questwell.agents.selfplay_proposer import AskingTags, Challenge, FreeSelfPlayProposer
 from questwell.agents.session import DirectSession
 from questwell.errors import LLMTimeout
@@ -26,7 +26,7 @@ class Books:
 
 async def challenge(*answers: Answer, seed: AnswerSeed | None = None, turns: int = 3) -> tuple[Challenge, ScriptedLLM]:
     llm = ScriptedLLM(answers, name="m")
-    made = FreeSelfPlayProposer(Prompts(), Budget(turns), Limits(99, 0.5))
+    made = FreeSelfPlayProposer(Prompts(), RolloutLimits(turns), Sampling(99, 0.5))
     return await made.challenge(seed or AnswerSeed(3, "Quillan", 2), DirectSession(llm, Books()), 5), llm
 
 

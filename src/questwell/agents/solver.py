@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from questwell.agents.prompts import Prompts
-from questwell.agents.protocol import Dialect, Limits
-from questwell.agents.rollout import Budget, rollout
+from questwell.agents.protocol import Dialect, Sampling
+from questwell.agents.rollout import RolloutLimits, rollout
 from questwell.agents.session import Session
 from questwell.agents.tools import Shelf, neutralise
 from questwell.types.trajectory import Role, Style, Trajectory
@@ -25,15 +25,15 @@ class FreeSolver:
 
     prompts: Prompts
     dialect: Dialect
-    budget: Budget
-    limits: Limits
+    limits: RolloutLimits
+    sampling: Sampling
 
     async def solve(self, question: str, session: Session, random_seed: int) -> Trajectory:
         """One rollout of the loop."""
         opening = self.prompts.messages(
-            "solver", rules=self.dialect.rules, question=neutralise(question), turns=self.budget.turns
+            "solver", rules=self.dialect.rules, question=neutralise(question), turns=self.limits.turns
         )
-        played = await rollout(opening, self.dialect, session, self.budget, self.limits, random_seed, Shelf())
+        played = await rollout(opening, self.dialect, session, self.limits, self.sampling, random_seed, Shelf())
         return Trajectory(
             role=Role.SOLVER,
             style=Style.FREE,

@@ -1,6 +1,6 @@
 from questwell.agents.prompts import Prompts
-from questwell.agents.protocol import Dialect, Functions, Limits, Tags
-from questwell.agents.rollout import Budget
+from questwell.agents.protocol import Dialect, Functions, Sampling, Tags
+from questwell.agents.rollout import RolloutLimits
 from questwell.agents.session import DirectSession
 from questwell.agents.solver import FreeSolver
 from questwell.errors import ContextOverflow, LLMTimeout
@@ -23,10 +23,10 @@ class Books:
 
 
 async def solve(
-    *answers: Answer, budget: Budget | None = None, dialect: Dialect | None = None
+    *answers: Answer, limits: RolloutLimits | None = None, dialect: Dialect | None = None
 ) -> tuple[Trajectory, ScriptedLLM]:
     llm = ScriptedLLM(answers, name="m")
-    solver = FreeSolver(PROMPTS, dialect or Tags(), budget or Budget(turns=3, top_k=1), Limits(max_tokens=99))
+    solver = FreeSolver(PROMPTS, dialect or Tags(), limits or RolloutLimits(turns=3, top_k=1), Sampling(max_tokens=99))
     return await solver.solve("Where does the Ost rise?", DirectSession(llm, Books()), 40), llm
 
 
@@ -43,7 +43,7 @@ async def test_search_and_answer() -> None:
 
 
 async def test_a_search_shows_so_many_passages_as_the_budget_says() -> None:
-    solved, _ = await solve("<search>Ost", "<answer>Quillan", budget=Budget(turns=2, top_k=4))
+    solved, _ = await solve("<search>Ost", "<answer>Quillan", limits=RolloutLimits(turns=2, top_k=4))
     assert len(solved.hits) == 4
 
 

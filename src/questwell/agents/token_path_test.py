@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from questwell.agents.prompts import Prompts
-from questwell.agents.protocol import Limits, Tags
-from questwell.agents.rollout import Budget
+from questwell.agents.protocol import Sampling, Tags
+from questwell.agents.rollout import RolloutLimits
 from questwell.agents.session import DirectSession
 from questwell.agents.solver import FreeSolver
 from questwell.agents.tokens import token_view
@@ -56,7 +56,7 @@ class Scripted:
 
 async def solve(policy: Scripted, question: str = "r0 of r0 of e1", **options):
     world = ToyWorld()
-    solver = FreeSolver(Prompts(PROMPTS), Tags(), Budget(turns=3, top_k=1), Limits(max_tokens=60))
+    solver = FreeSolver(Prompts(PROMPTS), Tags(), RolloutLimits(turns=3, top_k=1), Sampling(max_tokens=60))
     client = PolicyClient(policy, ChatCodec(Letters()), **options)
     return await solver.solve(question, DirectSession(client, world.retriever()), 5)
 

@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from questwell.agents.prompts import Prompts
 from questwell.agents.proposer import FreeProposer
-from questwell.agents.protocol import Limits, Tags
-from questwell.agents.rollout import Budget
+from questwell.agents.protocol import Sampling, Tags
+from questwell.agents.rollout import RolloutLimits
 from questwell.agents.session import DirectSession, Session
 from questwell.agents.solver import FreeSolver
 from questwell.errors import RetrievalTimeout
@@ -58,8 +58,10 @@ class Table:
         self._scripts: dict[tuple[int, Role, int], Sequence[Answer]] = {}
         self._models: dict[tuple[int, Role, int], ScriptedLLM] = {}
         self._players = Players(
-            FreeProposer(PROMPTS, Tags(proposing=True), Budget(proposer_turns, forced_last_turn=True), Limits()),
-            FreeSolver(PROMPTS, Tags(), Budget(solver_turns), Limits()),
+            FreeProposer(
+                PROMPTS, Tags(proposing=True), RolloutLimits(proposer_turns, forced_last_turn=True), Sampling()
+            ),
+            FreeSolver(PROMPTS, Tags(), RolloutLimits(solver_turns), Sampling()),
             Judge(
                 lambda question, references, answer: (Message("user", f"{question}|{' / '.join(references)}|{answer}"),)
             ),

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from questwell.agents.prompts import Prompts
-from questwell.agents.protocol import Limits, Tags
+from questwell.agents.protocol import Sampling, Tags
 from questwell.agents.reader import PromptedReader
-from questwell.agents.rollout import Budget
+from questwell.agents.rollout import RolloutLimits
 from questwell.agents.selfplay_proposer import FreeSelfPlayProposer
 from questwell.agents.session import DirectSession, Session
 from questwell.agents.solver import FreeSolver
@@ -94,8 +94,8 @@ def batch(count: int = 4, start: int = 0) -> list[AnswerSeed]:
 def step(world: World, rules: Rules | None = None, pool: Pool | None = None, index: int = 0, **given: object) -> Step:
     prompts = Prompts()
     players = Players(
-        FreeSelfPlayProposer(prompts, Budget(4), Limits()),
-        FreeSolver(prompts, Tags(), Budget(4), Limits()),
+        FreeSelfPlayProposer(prompts, RolloutLimits(4), Sampling()),
+        FreeSolver(prompts, Tags(), RolloutLimits(4), Sampling()),
         Gatekeeper(PromptedReader(prompts), Judge(opening)),
     )
     more = iter(batch(100, 50))

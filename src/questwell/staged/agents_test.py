@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from questwell.agents.prompts import Prompts
 from questwell.agents.proposer import Draft
-from questwell.agents.rollout import Budget
+from questwell.agents.rollout import RolloutLimits
 from questwell.agents.session import DirectSession
 from questwell.errors import LLMTimeout, RetrievalTimeout
 from questwell.llm.client import Request
@@ -103,7 +103,7 @@ def seed(target: int) -> Seed:
     return Seed(0, BRIDGE, target, AnswerType.DATE, (), 3)
 
 
-PROPOSER = StagedProposer(Prompts(), Budget(searches=12, top_k=2))
+PROPOSER = StagedProposer(Prompts(), RolloutLimits(searches=12, top_k=2))
 
 
 async def propose(target: int, **changes: str | Exception) -> Draft:
@@ -235,9 +235,9 @@ def solver_model(*choices: str) -> Callable[[Request], Answer]:
     return answer
 
 
-async def solve(*choices: str, budget: Budget | None = None, retriever: Library | None = None) -> Trajectory:
+async def solve(*choices: str, limits: RolloutLimits | None = None, retriever: Library | None = None) -> Trajectory:
     session = DirectSession(ScriptedLLM(solver_model(*choices)), retriever or Library())
-    return await StagedSolver(Prompts(), budget or Budget(), 1.0).solve(NESTED, session, 1)
+    return await StagedSolver(Prompts(), limits or RolloutLimits(), 1.0).solve(NESTED, session, 1)
 
 
 async def test_the_solver_resolves_from_the_inside_out() -> None:
@@ -262,7 +262,7 @@ async def test_an_answer_must_stand_in_a_hit() -> None:
 
 
 async def test_the_solver_keeps_to_its_budget_and_to_what_the_question_says() -> None:
-    assert (await solve("the designer of Harrow Bridge", budget=Budget(searches=1))).stop is StopReason.SEARCHES
+    assert (await solve("the designer of Harrow Bridge", limits=RolloutLimits(searches=1))).stop is StopReason.SEARCHES
     invented = await solve("the moon of Mars")  # an endpoint that ignores the schema
     assert invented.queries == (NESTED,)
     late = await solve("none", retriever=Library(RetrievalTimeout("late")))
@@ -303,7 +303,9 @@ async def test_one_attempt_in_four_begins_with_the_whole_question() -> None:
     whole_first, parts_first = 0, 0
     for random_seed in range(80):
         llm = ScriptedLLM(solver_model(*["the designer of Harrow Bridge", "the lighthouse built by Elsa Marwood"]))
-        solved = await StagedSolver(Prompts(), Budget(), 1.0).solve(NESTED, DirectSession(llm, Library()), random_seed)
+        solved = await StagedSolver(Prompts(), RolloutLimits(), 1.0).solve(
+            NESTED, DirectSession(llm, Library()), random_seed
+        )
         whole_first += solved.queries[0] == NESTED
         parts_first += solved.queries[0] == "the designer of Harrow Bridge"
         first_choice = next(request for request in llm.requests if request.schema and '"enum"' in request.schema)
@@ -333,7 +335,7 @@ async def test_the_question_is_lengthened_in_front_when_only_a_shorter_one_could
             return json.dumps({"answer": "Harrow Bridge"})
         return model(**{"Answer: Harrow": "Hm."})(request)
 
-    roomy = replace(PROPOSER, budget=Budget(searches=40, top_k=2))
+    roomy = replace(PROPOSER, limits=RolloutLimits(searches=40, top_k=2))
     draft = await roomy.propose(seed(4), DirectSession(ScriptedLLM(answer), Late()), 1)
     assert draft.proposal is not None, draft.problem
     assert draft.proposal.evidence == (manual, BRIDGE, MARWOOD, LIGHT)
@@ -459,10 +461,10 @@ async def test_too_easy_is_not_mended_by_another_chain_as_short() -> None:
 
 
 async def test_looking_outward_keeps_to_the_budget_of_searches() -> None:
-    for budget in (3, 8):
+    for most in (3, 8):
         library = Library()
-        proposer = replace(PROPOSER, budget=Budget(searches=budget, top_k=2))
+        proposer = replace(PROPOSER, limits=RolloutLimits(searches=most, top_k=2))
         draft = await proposer.propose(seed(2), DirectSession(ScriptedLLM(model()), library), 1)
         relations = ("based on", "developed by", "written in", "version of", "used by")
-        assert all(at < budget for at, query in enumerate(library.queries) if query.startswith(relations))
-        assert draft.trajectory.searches <= budget + 6  # what was written is checked by searching too
+        assert all(at < most for at, query in enumerate(library.queries) if query.startswith(relations))
+        assert draft.trajectory.searches <= most + 6  # what was written is checked by searching too

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from questwell.agents import form
 from questwell.agents.prompts import Prompts
 from questwell.agents.proposer import Draft
-from questwell.agents.rollout import Budget
+from questwell.agents.rollout import RolloutLimits
 from questwell.agents.session import Session
 from questwell.errors import ContextOverflow, LLMError, LLMFiltered, RetrievalError
 from questwell.retrieval.corpora.corpus import subject
@@ -31,7 +31,7 @@ class StagedProposer:
     """Plays the proposer for a small model."""
 
     prompts: Prompts
-    budget: Budget
+    limits: RolloutLimits
     thinking: int = 0
     """Tokens of a thought before each reply."""
     calls: int = 40
@@ -39,7 +39,7 @@ class StagedProposer:
     enough: int = 8
     """New chains at hand after which it stops searching and starts to word them."""
     reach: int = 10
-    """Passages a search for material. The checks of what was written search as a solver does, `budget.top_k`."""
+    """Passages a search for material. The checks of what was written search as a solver does, `limits.top_k`."""
     stretch: int = 20
     """Searches at a time, before it words what chains it has."""
 
@@ -79,7 +79,7 @@ class StagedProposer:
         """Search a while, word what chains there are, and search on if none could be worded."""
         pool = {seed.passage.id: seed.passage}
         asked: set[str] = set()
-        writer = Writer(moves, self.budget.top_k)
+        writer = Writer(moves, self.limits.top_k)
         problem = _NO_CHAIN
         while True:
             exhausted = not await self._explore(seed, pool, asked, moves, rng)
@@ -149,7 +149,7 @@ class StagedProposer:
         about = subject(worded.chain.first)
 
         async def search(query: str) -> tuple[Passage, ...]:
-            if moves.searches >= self.budget.searches:
+            if moves.searches >= self.limits.searches:
                 return ()
             found = tuple(hit.passage for hit in await moves.search(query, self.reach))
             pool.update((passage.id, passage) for passage in found)
@@ -217,7 +217,7 @@ class StagedProposer:
 
         if not asked:
             await search(subject(seed.passage))
-        while len(asked) < self.budget.searches:
+        while len(asked) < self.limits.searches:
             if len(asked) >= pause or self._paths(seed, pool, rng) >= goal:
                 return True
             passages = tuple(pool.values())

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass, replace
 
 from questwell.agents.prompts import Prompts
-from questwell.agents.rollout import Budget
+from questwell.agents.rollout import RolloutLimits
 from questwell.agents.session import Session
 from questwell.agents.tools import Shelf
 from questwell.errors import ContextOverflow, LLMError, LLMFiltered, RetrievalError
@@ -29,7 +29,7 @@ class StagedSolver:
     """Plays the solver for a small model."""
 
     prompts: Prompts
-    budget: Budget
+    limits: RolloutLimits
     temperature: float
     thinking: int = 0
     """Tokens of a thought before each reply."""
@@ -60,12 +60,12 @@ class StagedSolver:
     async def _play(self, question: str, moves: Moves) -> tuple[str | None, StopReason]:
         """Resolve parts until none is left or none can be found, then look up what remains."""
         failed: set[str] = set()
-        budget = min(self.budget.searches, self.budget.turns)
+        most = min(self.limits.searches, self.limits.turns)
         if random.Random(moves.random_seed).randrange(WHOLE_FIRST) == 0:
             answer = await self._look_up(question, question, moves)
             if answer is not None:
                 return answer, StopReason.FINISHED
-        while moves.searches < budget:
+        while moves.searches < most:
             part = await self._part(question, failed, moves)
             if part is None:
                 break
@@ -74,7 +74,7 @@ class StagedSolver:
                 failed.add(part)
             else:
                 question = question.replace(part, name, 1)
-        if moves.searches >= budget:
+        if moves.searches >= most:
             return None, StopReason.SEARCHES
         answer = await self._look_up(question, question, moves)
         return answer, StopReason.GAVE_UP if answer is None else StopReason.FINISHED
@@ -91,7 +91,7 @@ class StagedSolver:
     async def _look_up(self, question: str, query: str, moves: Moves) -> str | None:
         """What a search says; None when it does not: words that stand in no hit are no answer."""
         shelf = Shelf()
-        hits = await moves.search(query, self.budget.top_k)
+        hits = await moves.search(query, self.limits.top_k)
         passages = shelf.show(hits)
         moves.turns[-1] = replace(moves.turns[-1], observation=passages)
         if not hits:

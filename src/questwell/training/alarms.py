@@ -8,7 +8,7 @@ from questwell.training.metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class AlarmThresholds:
     """When to stop; each is compared with the mean of the newest `window` steps. None switches it off."""
 
     window: int = 5
@@ -25,7 +25,7 @@ class Limits:
 class Alarms:
     """Watches the metrics of a run."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: AlarmThresholds) -> None:
         """Watch from now on."""
         self._limits = limits
         self._newest: deque[Metrics] = deque(maxlen=limits.window)

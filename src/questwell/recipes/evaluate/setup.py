@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from questwell.agents.baselines import OneCall
 from questwell.agents.judging import judge_opening
 from questwell.agents.prompts import Prompts
-from questwell.agents.protocol import Functions, Limits, Tags
-from questwell.agents.rollout import Budget
+from questwell.agents.protocol import Functions, Sampling, Tags
+from questwell.agents.rollout import RolloutLimits
 from questwell.agents.solver import FreeSolver, Solver
 from questwell.errors import RetrievalError
 from questwell.llm.client import LLM
@@ -105,15 +105,15 @@ def make_solver(config: EvalConfig, prompts: Prompts) -> Solver:
     """Who answers."""
     own = config.role(Role.SOLVER).temperature
     tokens = config.tokens_of(Role.SOLVER, config.llm, config.turn_tokens, embedded=1024, endpoint=8192)
-    limits = Limits(tokens, config.temperature if own is None else own)
-    budget = Budget(config.turns, config.searches, config.top_k)
+    sampling = Sampling(tokens, config.temperature if own is None else own)
+    limits = RolloutLimits(config.turns, config.searches, config.top_k)
     if config.mode is not Mode.AGENT:
-        return OneCall(prompts, limits, config.top_k if config.mode is Mode.RAG else 0, structured=config.staged)
+        return OneCall(prompts, sampling, config.top_k if config.mode is Mode.RAG else 0, structured=config.staged)
     if config.staged:
-        return StagedSolver(prompts, budget, limits.temperature, 0 if is_embedded(config.llm) else tokens)
+        return StagedSolver(prompts, limits, sampling.temperature, 0 if is_embedded(config.llm) else tokens)
     readers = readers_of(config.tools, free=True)
     dialect = Functions(readers=readers) if config.protocol == "functions" else Tags(readers=readers)
-    return FreeSolver(prompts, dialect, budget, limits)
+    return FreeSolver(prompts, dialect, limits, sampling)
 
 
 def make_judge(config: JudgeConfig, prompts: Prompts) -> Judge | None:

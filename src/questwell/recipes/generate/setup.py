@@ -7,9 +7,9 @@ from typing import Protocol
 from questwell.agents.judging import judge_opening
 from questwell.agents.prompts import Prompts
 from questwell.agents.proposer import FreeProposer
-from questwell.agents.protocol import Dialect, Functions, Limits, Tags
+from questwell.agents.protocol import Dialect, Functions, Sampling, Tags
 from questwell.agents.reader import PromptedReader
-from questwell.agents.rollout import Budget
+from questwell.agents.rollout import RolloutLimits
 from questwell.agents.solver import FreeSolver
 from questwell.games.gates import Gatekeeper
 from questwell.games.sage import Players
@@ -109,12 +109,12 @@ def open_setup(
 
 def make_players(config: PlayConfig, prompts: Prompts, styles: Mapping[Role, Style]) -> Players:
     """The agents of a run."""
-    limits = {role: _limits(config, role) for role in (Role.PROPOSER, Role.SOLVER)}
-    thinking = {role: 0 if is_embedded(config.model_of(role)) else limits[role].max_tokens for role in limits}
+    sampling = {role: _sampling(config, role) for role in (Role.PROPOSER, Role.SOLVER)}
+    thinking = {role: 0 if is_embedded(config.model_of(role)) else sampling[role].max_tokens for role in sampling}
     usual = 60 if styles[Role.PROPOSER] is Style.STAGED else 20
     searches = usual if config.proposer_searches is None else config.proposer_searches
-    proposing = Budget(config.proposer_turns, searches, config.top_k, forced_last_turn=True)
-    solving = Budget(config.solver_turns, config.solver_searches, config.top_k)
+    proposing = RolloutLimits(config.proposer_turns, searches, config.top_k, forced_last_turn=True)
+    solving = RolloutLimits(config.solver_turns, config.solver_searches, config.top_k)
     judge = Judge(
         judge_opening(prompts),
         structured=styles[Role.JUDGE] is Style.STAGED,
@@ -129,19 +129,19 @@ def make_players(config: PlayConfig, prompts: Prompts, styles: Mapping[Role, Sty
     return Players(
         proposer=StagedProposer(prompts, proposing, thinking[Role.PROPOSER])
         if styles[Role.PROPOSER] is Style.STAGED
-        else FreeProposer(prompts, _dialect(config, proposing=True), proposing, limits[Role.PROPOSER]),
-        solver=StagedSolver(prompts, solving, limits[Role.SOLVER].temperature, thinking[Role.SOLVER])
+        else FreeProposer(prompts, _dialect(config, proposing=True), proposing, sampling[Role.PROPOSER]),
+        solver=StagedSolver(prompts, solving, sampling[Role.SOLVER].temperature, thinking[Role.SOLVER])
         if styles[Role.SOLVER] is Style.STAGED
-        else FreeSolver(prompts, _dialect(config, proposing=False), solving, limits[Role.SOLVER]),
+        else FreeSolver(prompts, _dialect(config, proposing=False), solving, sampling[Role.SOLVER]),
         judge=judge,
         gatekeeper=Gatekeeper(reader, judge, config.top_k),
     )
 
 
-def _limits(config: PlayConfig, role: Role) -> Limits:
+def _sampling(config: PlayConfig, role: Role) -> Sampling:
     own = config.role(role).temperature
     tokens = config.tokens_of(role, config.model_of(role), config.turn_tokens, embedded=1024, endpoint=8192)
-    return Limits(tokens, config.temperature if own is None else own)
+    return Sampling(tokens, config.temperature if own is None else own)
 
 
 def _dialect(config: PlayConfig, *, proposing: bool) -> Dialect:

@@ -24,7 +24,7 @@ class Stopped(QuestwellError):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class SpendingLimits:
     """None is no limit."""
 
     cost_usd: float | None = None
@@ -36,7 +36,7 @@ class Limits:
 class Budget:
     """What was spent so far, against the limits."""
 
-    def __init__(self, limits: Limits, spent: Usage, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, limits: SpendingLimits, spent: Usage, now: Callable[[], float] = time.monotonic) -> None:
         """Start from what the run had `spent` before."""
         self._limits = limits
         self._now = now
@@ -109,7 +109,7 @@ class Budget:
         return self.spent.cost_usd
 
 
-def refuse_unknown_prices(limits: Limits, llms: Iterable[LLM], retriever: Retriever | None = None) -> None:
+def refuse_unknown_prices(limits: SpendingLimits, llms: Iterable[LLM], retriever: Retriever | None = None) -> None:
     """Refuse, before any call, a limit of money that cannot be kept.
 
     Raises:

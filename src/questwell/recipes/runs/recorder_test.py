@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 from questwell.errors import BudgetReached, LLMTimeout, RetrievalError
 from questwell.llm.client import Completion, Message, Request, ToolCall
 from questwell.llm.scripted import ScriptedLLM
-from questwell.recipes.runs.budget import Budget, Limits, Stopped
+from questwell.recipes.runs.budget import Budget, SpendingLimits, Stopped
 from questwell.recipes.runs.recorder import Recorder
 from questwell.retrieval.retriever import DocumentPage, page_of
 from questwell.store.records import CallKind
@@ -48,8 +48,10 @@ class Shelf:
         """Nothing."""
 
 
-def recorder(store: RunStore, llm: ScriptedLLM, shelf: Shelf | None = None, limits: Limits | None = None) -> Recorder:
-    budget = Budget(limits or Limits(), store.read.usage())
+def recorder(
+    store: RunStore, llm: ScriptedLLM, shelf: Shelf | None = None, limits: SpendingLimits | None = None
+) -> Recorder:
+    budget = Budget(limits or SpendingLimits(), store.read.usage())
     return Recorder(store, dict.fromkeys(Role, llm), shelf or Shelf(), budget)
 
 
@@ -118,14 +120,14 @@ async def test_failures_are_logged_raised_and_never_answers(tmp_path: Path) -> N
 async def test_the_budget_is_asked_before_a_call_and_not_for_a_replay(tmp_path: Path) -> None:
     llm = ScriptedLLM([Completion("a", "m", prompt_tokens=6, completion_tokens=5)])
     with RunStore(tmp_path) as store:
-        session = recorder(store, llm, limits=Limits(tokens=10)).sessions("s00000")(PLACE)
+        session = recorder(store, llm, limits=SpendingLimits(tokens=10)).sessions("s00000")(PLACE)
         await session.complete(ASK)
         with pytest.raises(BudgetReached, match="11 tokens"):
             await session.complete(ASK)
         with pytest.raises(BudgetReached):
             await session.search("x", 3)
         assert len(llm.requests) == 1
-        replay = recorder(store, llm, limits=Limits(tokens=10)).sessions("s00000")(PLACE)
+        replay = recorder(store, llm, limits=SpendingLimits(tokens=10)).sessions("s00000")(PLACE)
         assert (await replay.complete(ASK)).text == "a"
 
 
@@ -144,7 +146,7 @@ async def test_calls_in_flight_when_the_run_is_stopped_are_kept(tmp_path: Path) 
 
 def test_minutes_are_of_this_invocation() -> None:
     clock = [100.0]
-    budget = Budget(Limits(minutes=2), Usage(), now=lambda: clock[0])
+    budget = Budget(SpendingLimits(minutes=2), Usage(), now=lambda: clock[0])
     clock[0] += 119
     budget.check()
     clock[0] += 1

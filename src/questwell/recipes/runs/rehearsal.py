@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from questwell.agents.judging import judge_opening
 from questwell.agents.prompts import Prompts
 from questwell.agents.proposer import FreeProposer
-from questwell.agents.protocol import Functions, Limits, Tags
+from questwell.agents.protocol import Functions, Sampling, Tags
 from questwell.agents.reader import PromptedReader
-from questwell.agents.rollout import Budget
+from questwell.agents.rollout import RolloutLimits
 from questwell.agents.session import DirectSession
 from questwell.agents.solver import FreeSolver
 from questwell.errors import LLMError
@@ -74,16 +74,16 @@ async def rehearse(llm: LLM) -> list[Rehearsed]:
     """One call for each role, as a run would make it: with its prompt, stops, tools, schema, temperature and length."""
     prompts = Prompts()
     seed = Seed(0, _PASSAGE, 2, AnswerType.DATE)
-    once, limits = Budget(turns=1, searches=1), Limits()
+    once, sampling = RolloutLimits(turns=1, searches=1), Sampling()
 
     async def proposing(session: DirectSession, *, functions: bool) -> bool:
         dialect = Functions(proposing=True) if functions else Tags(proposing=True)
-        draft = await FreeProposer(prompts, dialect, once, limits).propose(seed, session, 0)
+        draft = await FreeProposer(prompts, dialect, once, sampling).propose(seed, session, 0)
         return _moved(draft.trajectory)
 
     async def solving(session: DirectSession, *, functions: bool) -> bool:
         dialect = Functions() if functions else Tags()
-        return _moved(await FreeSolver(prompts, dialect, once, limits).solve(_QUESTION, session, 0))
+        return _moved(await FreeSolver(prompts, dialect, once, sampling).solve(_QUESTION, session, 0))
 
     async def judging(session: DirectSession) -> bool:
         judge = Judge(judge_opening(prompts), asks=1, always=True)

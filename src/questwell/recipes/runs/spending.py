@@ -6,7 +6,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from questwell.llm.prices import Price
-from questwell.recipes.runs.budget import Limits
+from questwell.recipes.runs.budget import SpendingLimits
 from questwell.recipes.runs.models import MODELS_MAY_CHANGE, ModelConfig
 
 
@@ -30,9 +30,9 @@ class SpendingConfig(ModelConfig):
             raise ValueError("price_in and price_out go together")
         return self
 
-    def limits(self) -> Limits:
+    def limits(self) -> SpendingLimits:
         """What may be spent."""
-        return Limits(self.max_cost, self.max_tokens, self.max_minutes)
+        return SpendingLimits(self.max_cost, self.max_tokens, self.max_minutes)
 
     @property
     def price(self) -> Price | None:

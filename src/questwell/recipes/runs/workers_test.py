@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from questwell.errors import BudgetReached, StoreError
-from questwell.recipes.runs.budget import Budget, Limits, Stopped
+from questwell.recipes.runs.budget import Budget, SpendingLimits, Stopped
 from questwell.recipes.runs.ending import Ending, Report
 from questwell.recipes.runs.workers import Patience, Workers
 from questwell.types.dataset import Usage
@@ -12,7 +12,7 @@ ERRORED = frozenset({3, 4, 8})
 
 
 def workers(at_once: int = 2, max_errors: int = 5, limit: int | None = None) -> tuple[Workers, Budget]:
-    budget = Budget(Limits(), Usage())
+    budget = Budget(SpendingLimits(), Usage())
     return Workers(budget, Patience(at_once, max_errors, limit), "plays", "questwell resume run"), budget
 
 

@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from questwell.agents.judging import judge_opening
 from questwell.agents.prompts import Prompts
-from questwell.agents.protocol import Limits, Tags
+from questwell.agents.protocol import Sampling, Tags
 from questwell.agents.reader import PromptedReader, Reader
-from questwell.agents.rollout import Budget
+from questwell.agents.rollout import RolloutLimits
 from questwell.agents.selfplay_proposer import FreeSelfPlayProposer
 from questwell.agents.solver import FreeSolver, Solver
 from questwell.errors import ConfigError
@@ -149,7 +149,7 @@ def make_trainer(config: Config, start: "Pretrained") -> "Trainer":
 
 def make_players(config: Config, prompts: Prompts, *, judged: bool) -> Players:
     """Both roles, and who verifies and judges."""
-    limits = Limits(config.turn_tokens, config.temperature)
+    sampling = Sampling(config.turn_tokens, config.temperature)
     judge: AnswerJudge = ExactJudge()
     if judged and config.judge_llm is not None:
         judge = Judge(judge_opening(prompts), max_tokens=config.judging_tokens(config.judge_llm))
@@ -159,7 +159,7 @@ def make_players(config: Config, prompts: Prompts, *, judged: bool) -> Players:
 
         reader = LookingReader(make_solver(config, prompts, temperature=0.0))
     return Players(
-        FreeSelfPlayProposer(prompts, _budget(config), limits),
+        FreeSelfPlayProposer(prompts, _limits(config), sampling),
         make_solver(config, prompts, config.temperature),
         Gatekeeper(reader, judge, config.top_k),
     )
@@ -167,11 +167,11 @@ def make_players(config: Config, prompts: Prompts, *, judged: bool) -> Players:
 
 def make_solver(config: Config, prompts: Prompts, temperature: float) -> FreeSolver:
     """The solver at a temperature."""
-    return FreeSolver(prompts, Tags(), _budget(config), Limits(config.turn_tokens, temperature))
+    return FreeSolver(prompts, Tags(), _limits(config), Sampling(config.turn_tokens, temperature))
 
 
-def _budget(config: Config) -> Budget:
-    return Budget(config.turns, config.turns, config.top_k)
+def _limits(config: Config) -> RolloutLimits:
+    return RolloutLimits(config.turns, config.turns, config.top_k)
 
 
 def _world(config: Config, index_progress: IndexProgress | None) -> World:

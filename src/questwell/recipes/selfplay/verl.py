@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from questwell.agents.rollout import Budget
+from questwell.agents.rollout import RolloutLimits
 from questwell.errors import ConfigError
 from questwell.games.answers import Position
 from questwell.games.pool import EmptySlots
@@ -68,7 +68,7 @@ def verl_run(
         nodes=nodes,
         gpus=gpus,
         steps=config.steps,
-        budget=Budget(config.turns, config.turns, config.top_k),
+        limits=RolloutLimits(config.turns, config.turns, config.top_k),
         turn_tokens=config.turn_tokens,
         random_seed=config.seed,
         prompts=config.prompts,

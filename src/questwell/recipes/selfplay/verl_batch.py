@@ -20,7 +20,7 @@ from questwell.games.pool import Pool
 from questwell.games.ssp import Step, play
 from questwell.llm.client import LLM
 from questwell.recipes.runs import description
-from questwell.recipes.runs.budget import Budget, Limits
+from questwell.recipes.runs.budget import Budget, SpendingLimits
 from questwell.recipes.runs.config import resolve_saved
 from questwell.recipes.runs.recorder import Recorder
 from questwell.recipes.selfplay.alarms import alarms
@@ -160,7 +160,7 @@ def table_in(folder: Path) -> StepBatch:
     config = resolve_saved(Config, info)
     environment = open_environment(config)
     store = RunStore(folder / "calls")
-    budget = Budget(Limits(), store.read.usage())
+    budget = Budget(SpendingLimits(), store.read.usage())
     return StepBatch(
         record, config, environment, Recorder(store, environment.llms, environment.world.retriever, budget)
     )

@@ -16,7 +16,7 @@ from questwell.games.pool import EmptySlots, Pool
 from questwell.games.ssp import Step, play
 from questwell.llm.client import Request
 from questwell.llm.scripted import ScriptedLLM
-from questwell.recipes.runs.budget import Budget, Limits
+from questwell.recipes.runs.budget import Budget, SpendingLimits
 from questwell.recipes.runs.config import resolve
 from questwell.recipes.runs.recorder import Recorder
 from questwell.recipes.selfplay.config import Config, Trained, preset
@@ -188,7 +188,7 @@ class Talking:
 
 def table(folder: Path, config: Config, store: RunStore) -> StepBatch:
     environment = open_environment(config)
-    recorder = Recorder(store, {}, environment.world.retriever, Budget(Limits(), store.read.usage()))
+    recorder = Recorder(store, {}, environment.world.retriever, Budget(SpendingLimits(), store.read.usage()))
     folder.mkdir(exist_ok=True)
     return StepBatch(Record(folder), config, environment, recorder)
 
@@ -210,7 +210,7 @@ async def test_a_table_plays_the_step_that_the_game_plays_whoever_comes_first(tm
     llm = ScriptedLLM(says)
     environment = open_environment(config)
     with RunStore(tmp_path / "calls") as store:
-        recorder = Recorder(store, {}, environment.world.retriever, Budget(Limits(), store.read.usage()))
+        recorder = Recorder(store, {}, environment.world.retriever, Budget(SpendingLimits(), store.read.usage()))
         straight, pool = [], config.pool()
         for number in (1, 2):
             talking = sessions(lambda place: llm, environment.world.retriever, recorder)

@@ -130,7 +130,7 @@ class _Invocation:
 
     def __init__(self, opened: Run[TrainConfig], setup: TrainSetup, limit: int | None, on_progress: OnProgress) -> None:
         from questwell.training import checkpoint
-        from questwell.training.alarms import Alarms, Limits
+        from questwell.training.alarms import Alarms, AlarmThresholds
         from questwell.training.metrics import MetricsFile
 
         config, folder = opened.config, opened.folder
@@ -153,7 +153,7 @@ class _Invocation:
         if self._writes:
             cut(folder / _ATTEMPTS, lambda line: json.loads(line)["step"] <= self._trainer.step)
         self._alarms = Alarms(
-            Limits(
+            AlarmThresholds(
                 finished=config.min_finished,
                 entropy=config.min_entropy,
                 truncated=config.max_truncated,

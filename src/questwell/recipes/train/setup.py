@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from questwell.agents.judging import judge_opening
 from questwell.agents.prompts import Prompts
-from questwell.agents.protocol import Limits, Tags
-from questwell.agents.rollout import Budget
+from questwell.agents.protocol import Sampling, Tags
+from questwell.agents.rollout import RolloutLimits
 from questwell.agents.solver import FreeSolver, Solver
 from questwell.llm.client import LLM, Completion, Message
 from questwell.llm.connect import connect
@@ -117,8 +117,8 @@ def open_train_setup(
 
 def make_solver(config: TrainConfig, prompts: Prompts) -> FreeSolver:
     """The agent that is trained."""
-    budget = Budget(config.turns, config.searches, config.top_k)
-    return FreeSolver(prompts, Tags(), budget, Limits(config.turn_tokens, config.temperature))
+    limits = RolloutLimits(config.turns, config.searches, config.top_k)
+    return FreeSolver(prompts, Tags(), limits, Sampling(config.turn_tokens, config.temperature))
 
 
 def make_reward(kind: RewardKind, prompts: Prompts, judge: LLM | None) -> Reward:

@@ -4,7 +4,7 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-from questwell.agents.rollout import Budget
+from questwell.agents.rollout import RolloutLimits
 from questwell.errors import ConfigError
 from questwell.recipes.corpus.index import IndexProgress, open_index
 from questwell.recipes.train.config import TrainConfig
@@ -69,9 +69,9 @@ def verl_run(config: TrainConfig, folder: Path, *, nodes: int = 1, gpus: int = 8
     overrides = [f"{_THERE[key]}={getattr(config, key)}" for key in sorted(given & _THERE.keys())]
     if "batch" in given:
         overrides.append(f"{_ACTOR}.ppo_mini_batch_size={config.batch}")  # it may not be larger than the batch
-    budget = Budget(
-        turns=config.turns if "turns" in given else unset.budget.turns,
-        searches=config.searches if "searches" in given else unset.budget.searches,
+    limits = RolloutLimits(
+        turns=config.turns if "turns" in given else unset.limits.turns,
+        searches=config.searches if "searches" in given else unset.limits.searches,
         top_k=config.top_k,
     )
     return VerlRun(
@@ -84,7 +84,7 @@ def verl_run(config: TrainConfig, folder: Path, *, nodes: int = 1, gpus: int = 8
         nodes=nodes,
         gpus=gpus,
         steps=config.steps if "steps" in given else None,
-        budget=budget,
+        limits=limits,
         turn_tokens=config.turn_tokens if "turn_tokens" in given else unset.turn_tokens,
         random_seed=config.seed,
         prompts=config.prompts,

@@ -25,7 +25,7 @@ def values(tmp_path: Path, *more: str, **given: object) -> dict[str, str]:
 
 def test_what_is_not_given_is_the_papers(tmp_path: Path) -> None:
     run = verl_run(config(), tmp_path / "run", nodes=4)
-    assert (run.nodes, run.gpus, run.steps, run.budget.turns, run.turn_tokens) == (4, 8, None, 8, 1024)
+    assert (run.nodes, run.gpus, run.steps, run.limits.turns, run.turn_tokens) == (4, 8, None, 8, 1024)
     assert values(tmp_path)["data.train_batch_size"] == "512"
 
 

@@ -14,8 +14,8 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopMetrics, AgentLoopOutput
 
-from questwell.agents.protocol import Limits, Tags
-from questwell.agents.rollout import Budget, rollout
+from questwell.agents.protocol import Sampling, Tags
+from questwell.agents.rollout import RolloutLimits, rollout
 from questwell.agents.session import DirectSession
 from questwell.agents.tools import Shelf
 from questwell.errors import Untrainable
@@ -62,8 +62,8 @@ class QuestwellLoop(AgentLoopBase):
         # Unknown to verl's token builders, which we do not use: those of known models ask for tokens of their chat.
         super().__init__(*args, **{**options, "hf_model_type": None})
         self._retriever = retriever_at(retriever)
-        self._budget = Budget(turns, searches, top_k)
-        self._limits = Limits(max_tokens=turn_tokens)
+        self._limits = RolloutLimits(turns, searches, top_k)
+        self._sampling = Sampling(max_tokens=turn_tokens)
         self._random_seed = random_seed
         self._codec = codec_of(self.tokenizer)
 
@@ -88,7 +88,7 @@ class QuestwellLoop(AgentLoopBase):
         )
         seed = _seed(self._random_seed, row.index, row.global_steps, row.session_id)
         session = DirectSession(client, self._retriever)
-        played = await rollout(opening, Tags(), session, self._budget, self._limits, seed, Shelf())
+        played = await rollout(opening, Tags(), session, self._limits, self._sampling, seed, Shelf())
         if played.stop is StopReason.ERRORED or played.tokens is None:
             raise Untrainable(played.error or f"the rollout has no tokens: it stopped as {played.stop.value!r}")
         said = Played(

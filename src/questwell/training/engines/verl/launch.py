@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from questwell.agents.prompts import Prompts
-from questwell.agents.rollout import Budget
+from questwell.agents.rollout import RolloutLimits
 from questwell.errors import ConfigError
 from questwell.training.engines.verl.presets import PRESETS, Algorithm
 from questwell.training.engines.verl.rows import AGENT, rows, write_rows
@@ -41,7 +41,7 @@ class VerlRun:
     """A node."""
     steps: int | None = None
     """Training steps; None leaves it to verl's epochs."""
-    budget: Budget = field(default_factory=lambda: Budget(turns=8, searches=8, top_k=3))
+    limits: RolloutLimits = field(default_factory=lambda: RolloutLimits(turns=8, searches=8, top_k=3))
     """Of one rollout; SAGE's release plays 8 turns of top-3."""
     turn_tokens: int = 1024
     """Of one message of the model."""
@@ -61,7 +61,7 @@ def prepare(run: VerlRun, train: Sequence[Question], test: Sequence[Question]) -
     run.folder.mkdir(parents=True, exist_ok=True)
     prompts = Prompts(run.prompts)
     for split, questions in (("train", train), ("test", test)):
-        write_rows(run.folder / f"{split}.parquet", rows(questions, split, prompts, run.budget.turns))
+        write_rows(run.folder / f"{split}.parquet", rows(questions, split, prompts, run.limits.turns))
     write_agents(run, solver_agent(run))
 
 
@@ -71,9 +71,9 @@ def solver_agent(run: VerlRun) -> dict[str, object]:
         "name": AGENT,
         "_target_": f"{_HERE}.agent_loop.QuestwellLoop",
         "retriever": run.retriever,
-        "turns": run.budget.turns,
-        "searches": run.budget.searches,
-        "top_k": run.budget.top_k,
+        "turns": run.limits.turns,
+        "searches": run.limits.searches,
+        "top_k": run.limits.top_k,
         "turn_tokens": run.turn_tokens,
         "random_seed": run.random_seed,
     }
