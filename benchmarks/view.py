@@ -1,11 +1,20 @@
-"""Pages of a synthetic run of many plays: seconds a page, and memory of the server."""
+"""Pages of a synthetic run of many plays: seconds a page, and memory of the server.
+
+The run is made by another process, straight into the tables of the run file; --keep leaves it for the next time.
+"""
 
 import argparse
+import asyncio
+import os
 import random
 import resource
+import shutil
 import sqlite3
+import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +24,7 @@ from starlette.testclient import TestClient
 from questwell.recipes.generate.config import Config
 from questwell.recipes.reports.status import status
 from questwell.recipes.runs.config import resolve
+from questwell.store import sums
 from questwell.store.counts import ALL_CALLS, ALL_PLAYS
 from questwell.store.delta import pack
 from questwell.store.query import FILE_NAME
@@ -25,6 +35,9 @@ from questwell.view.site import Site
 
 REASONS = ("too_easy", "unsolved", "no_repair", "no_proposal", "shortcut")
 WORDS = [f"word{number}" for number in range(20_000)]
+BATCH = 20_000
+SECONDS = 0.6
+"""Between two ends of plays: a million take a week."""
 
 
 async def begin(folder: Path) -> None:
@@ -38,101 +51,162 @@ async def begin(folder: Path) -> None:
 
 def fill(folder: Path, plays: int, each: int, sample: Path) -> None:
     """Rows as a run would leave them; seeds and outcomes are those of a real small run, over and over."""
-    rng = random.Random(0)
     db = sqlite3.connect(folder / FILE_NAME)
-    db.executescript("PRAGMA synchronous=OFF; PRAGMA journal_mode=WAL")
+    sums.prepare(db)
+    db.executescript("PRAGMA synchronous=OFF; PRAGMA journal_mode=WAL; PRAGMA cache_size=-200000")
     source = sqlite3.connect(sample / FILE_NAME)
     kept = source.execute("SELECT seed, outcome, status FROM plays WHERE outcome IS NOT NULL").fetchall()
     db.executemany("INSERT OR IGNORE INTO passages VALUES (?, ?)", source.execute("SELECT * FROM passages"))
     source.close()
-    start = datetime(2026, 11, 20, tzinfo=UTC)
-    request = pack("x" * 500)
-    for first in range(0, plays, 20_000):
-        rows: list[tuple[object, ...]] = []
-        verdicts: list[tuple[object, ...]] = []
-        calls: list[tuple[object, ...]] = []
-        for index in range(first, min(first + 20_000, plays)):
-            seed, outcome, was = kept[index % len(kept)]
-            at = (start + timedelta(seconds=0.6 * index)).isoformat(timespec="milliseconds")
-            reason = None if was == "accepted" else rng.choice(REASONS)
-            question = " ".join(rng.choices(WORDS, k=12))
-            key = question if rng.random() > 0.01 else "again"
-            for number in range(rng.randint(1, 3)):
-                verdicts.append((index, number, "too_easy" if reason else "pass", 2, 4, 0, rng.randint(1, 5)))
-            pair = (question, rng.choice(WORDS), key if was == "accepted" else None)
-            rows.append((index, 0, rng.randint(2, 7), "entity", was, reason, "", *pair, at, seed, outcome))
-            for turn in range(each):
-                kind, role = ("search", "solver") if turn % 2 else ("llm", rng.choice(["solver", "judge", "proposer"]))
-                place = (f"s{index:05d}", 0, role, turn, 0, f"d{turn}", kind, "m")
-                calls.append((*place, 400, 50, 0.0001, 0.5, at, None, "{}", request))
-        with db:
-            db.executemany(
-                "INSERT INTO plays (seed_index, wave, target, answer_type, status, reason, detail, question, answer, "
-                "question_key, finished, seed, outcome) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                rows,
-            )
-            db.executemany("INSERT INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?)", verdicts)
-            db.executemany(
-                "INSERT INTO calls (seed, round, role, attempt, turn, digest, kind, model, prompt_tokens, "
-                "completion_tokens, cost_usd, latency_s, created, base, response, request) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                calls,
-            )
+    wanted = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql LIKE '%ON plays%'"
+    indexes = db.execute(wanted).fetchall()
+    for name, _ in indexes:  # made once at the end
+        db.execute(f"DROP INDEX {name}")
+    rng = random.Random(0)
+    for first in range(0, plays, BATCH):
+        _batch(db, range(first, min(first + BATCH, plays)), each, kept, rng)
+    for _, sql in indexes:
+        db.execute(sql)
     with db:
-        db.execute(f"INSERT INTO play_counts {ALL_PLAYS}")
-        db.execute(f"INSERT INTO call_counts {ALL_CALLS}")
-        db.execute(
-            "UPDATE plays SET difficulty = (SELECT difficulty FROM verdicts WHERE verdicts.seed_index = "
-            "plays.seed_index ORDER BY round DESC LIMIT 1)"
-        )
+        every = {
+            "play_counts": ALL_PLAYS,
+            "call_counts": ALL_CALLS,
+            "duplicates": sums.ALL_DUPLICATES,
+            "accepted_minutes": sums.ALL_ACCEPTED,
+            "failure_counts": sums.ALL_FAILURES,
+            "gate_counts": sums.ALL_GATES,
+        }
+        for table, rows in every.items():
+            db.execute(f"INSERT INTO {table} {rows}")
     db.close()
+
+
+def _batch(
+    db: sqlite3.Connection, seeds: range, each: int, kept: Sequence[tuple[bytes, bytes, str]], rng: random.Random
+) -> None:
+    start = datetime(2026, 11, 20, tzinfo=UTC)
+    request = pack("x" * 200)
+    rows: list[tuple[object, ...]] = []
+    verdicts: list[tuple[object, ...]] = []
+    calls: list[tuple[object, ...]] = []
+    failures: list[tuple[object, ...]] = []
+    for index in seeds:
+        seed, outcome, was = kept[index % len(kept)]
+        at = (start + timedelta(seconds=SECONDS * index)).isoformat(timespec="milliseconds")
+        reason = None if was == "accepted" else rng.choice(REASONS)
+        question = " ".join(["which", *rng.choices(WORDS, k=12)])
+        key = question if rng.random() > 0.01 else "again"
+        difficulty = None
+        for number in range(rng.randint(1, 3)):
+            difficulty = rng.randint(1, 5)
+            verdicts.append((index, number, "too_easy" if reason else "pass", 2, 4, 0, difficulty))
+        pair = (question, rng.choice(WORDS), key if was == "accepted" else None)
+        rows.append((index, 0, rng.randint(2, 7), "entity", was, reason, "", *pair, at, seed, outcome, difficulty))
+        if rng.random() < 0.05:
+            place = (f"s{index:05d}", 0, "solver", 0, 0, "d")
+            failures.append((*place, "llm", rng.choice(["LLMUnavailable", "MalformedReply"]), "slow down", at))
+        for turn in range(each):
+            kind, role = ("search", "solver") if turn % 2 else ("llm", rng.choice(["solver", "judge", "proposer"]))
+            place = (f"s{index:05d}", 0, role, turn, 0, f"d{turn}", kind, "m")
+            calls.append((*place, 400, 50, 0.0001, 0.5, at, None, "{}", request))
+    with db:
+        db.executemany(
+            "INSERT INTO plays (seed_index, wave, target, answer_type, status, reason, detail, question, answer, "
+            "question_key, finished, seed, outcome, difficulty) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            rows,
+        )
+        db.executemany("INSERT INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?)", verdicts)
+        db.executemany(
+            "INSERT INTO failures (seed, round, role, attempt, turn, digest, kind, error, message, created) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            failures,
+        )
+        db.executemany(
+            "INSERT INTO calls (seed, round, role, attempt, turn, digest, kind, model, prompt_tokens, "
+            "completion_tokens, cost_usd, latency_s, created, base, response, request) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            calls,
+        )
 
 
 def main() -> None:
     """Make the run, ask each page three times, write the best time."""
-    import asyncio
-
     parser = argparse.ArgumentParser()
-    parser.add_argument("--plays", type=int, default=100_000)
-    parser.add_argument("--calls", type=int, default=6, help="Calls of a play.")
-    parser.add_argument("--sample", type=Path, required=True, help="A finished run whose outcomes are repeated.")
+    parser.add_argument("--plays", type=int, default=1_000_000)
+    parser.add_argument("--calls", type=int, default=2, help="Calls per play.")
+    parser.add_argument("--sample", type=Path, help="A finished run whose outcomes are repeated; else one of mock.")
+    parser.add_argument("--keep", type=Path, help="Folder of the run; one that is there is used again.")
+    parser.add_argument("--make", action="store_true", help="Only make the run in --keep.")
     given = parser.parse_args()
+    if given.make:
+        asyncio.run(begin(given.keep))
+        fill(given.keep, given.plays, given.calls, given.sample)
+        return
     begun = heading()
     with tempfile.TemporaryDirectory() as work:
-        run = Path(work) / "run"
-        asyncio.run(begin(run))
-        fill(run, given.plays, given.calls, given.sample)
-        before, started = time.process_time(), time.perf_counter()
-        status(run)
-        read = {"cpu_s": round(time.process_time() - before, 3), "wall_s": round(time.perf_counter() - started, 3)}
-        far = given.plays * 9 // 10
-        middle = f"s{given.plays // 2:05d}"
-        addresses = [
-            *("/", "/r/run/", "/r/run/items", f"/r/run/items?after={far}", f"/r/run/items?before={far}"),
-            *("/r/run/items?state=accepted", f"/r/run/items?state=shortcut&target=3&after={far}"),
-            *("/r/run/items?state=duplicate", "/r/run/items?difficulty=5", f"/r/run/items/{middle}"),
-            *(f"/r/run/items/{middle}?state=accepted", f"/r/run/items/{middle}/calls", "/r/run/cost", "/r/run/gates"),
-        ]
-        pages = TestClient(make_app(Site([run], "me")), base_url="http://localhost")
-        times = {address.strip("/") or "home": min(timed(pages, address) for _ in range(3)) for address in addresses}
+        run = given.keep or Path(work) / "run"
         started = time.perf_counter()
-        while "being indexed" in pages.get("/r/run/items?q=word7").text:
-            time.sleep(0.2)
-        indexed_s = round(time.perf_counter() - started, 1)
-        times["r/run/items?q=word7+word8"] = min(timed(pages, "/r/run/items?q=word7+word8") for _ in range(3))
-        size = (run / FILE_NAME).stat().st_size
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    result = {
-        **begun,
-        "plays": given.plays,
-        "calls": given.plays * given.calls,
-        "file_mb": size // 1_000_000,
+        if not (run / FILE_NAME).is_file():
+            make(run, given.plays, given.calls, given.sample or mock(Path(work) / "sample"))
+        os.environ["QUESTWELL_HOME"] = work  # where the words are indexed
+        made_s = round(time.perf_counter() - started)
+        result = {**begun, "plays": given.plays, "calls": given.plays * given.calls, "made_s": made_s, **measured(run)}
+    write("view", result)
+
+
+def mock(folder: Path) -> Path:
+    """A small run played by the script of `--llm mock`."""
+    given = ["--corpus", "factbook", "--llm", "mock", "--seeds", "40", "-o", str(folder)]
+    subprocess.run([str(Path(sys.executable).with_name("questwell")), "generate", *given], check=True)
+    return folder
+
+
+def make(run: Path, plays: int, each: int, sample: Path) -> None:
+    """Have another process make the run, so that its memory is not counted."""
+    beside = run.with_name(f"{run.name}.making")
+    shutil.rmtree(beside, ignore_errors=True)
+    given = ["--plays", str(plays), "--calls", str(each), "--sample", str(sample), "--keep", str(beside), "--make"]
+    subprocess.run([sys.executable, __file__, *given], check=True)
+    beside.rename(run)
+
+
+def measured(run: Path) -> dict[str, object]:
+    """Seconds and memory of `status` and of each page."""
+    before, started = time.process_time(), time.perf_counter()
+    drawn = status(run).funnel.drawn
+    read = {"cpu_s": round(time.process_time() - before, 3), "wall_s": round(time.perf_counter() - started, 3)}
+    far = drawn * 9 // 10
+    middle = f"s{drawn // 2:05d}"
+    at = f"/r/{run.name}"
+    addresses = [
+        *("/", f"{at}/", f"{at}/items", f"{at}/items?after={far}", f"{at}/items?before={far}"),
+        *(f"{at}/items?state=accepted", f"{at}/items?state=rejected&difficulty=4"),
+        *(f"{at}/items?state=shortcut&target=3&after={far}", f"{at}/items?state=shortcut&target=99"),
+        *(f"{at}/items?state=duplicate", f"{at}/items?difficulty=5", f"{at}/items?target=6&difficulty=9"),
+        *(f"{at}/items?review=unreviewed&state=accepted", f"{at}/items/{middle}"),
+        *(f"{at}/items/{middle}?state=accepted", f"{at}/items/{middle}/calls", f"{at}/cost", f"{at}/gates"),
+    ]
+    pages = TestClient(make_app(Site([run], "me")), base_url="http://localhost")
+    times = {address.replace(at, "r/run").strip("/") or "home": best(pages, address) for address in addresses}
+    started = time.perf_counter()
+    while "being indexed" in pages.get(f"{at}/items?q=word7").text:
+        time.sleep(0.2)
+    indexed_s = round(time.perf_counter() - started, 1)
+    times["r/run/items?q=word7+word8"] = best(pages, f"{at}/items?q=word7+word8")
+    for more in ("q=which&state=duplicate", "q=which&state=shortcut&target=99", "q=wor&after=900000"):
+        times[f"r/run/items?{more}"] = best(pages, f"{at}/items?{more}")
+    return {
+        "file_mb": (run / FILE_NAME).stat().st_size // 1_000_000,
         "status": read,
         "page_s": times,
         "words_indexed_s": indexed_s,
-        "peak_memory_mb_with_making_the_run": memory,
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
-    write("view", result)
+
+
+def best(pages: TestClient, address: str) -> float:
+    """Seconds of one page: the best of three times."""
+    return min(timed(pages, address) for _ in range(3))
 
 
 def timed(pages: TestClient, address: str) -> float:

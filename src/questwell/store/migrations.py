@@ -6,7 +6,7 @@ A step is never edited after a release: a change is a new step. The file's versi
 import sqlite3
 
 from questwell.errors import StoreError
-from questwell.store.counts import TABLES
+from questwell.store import counts, sums
 
 APPLICATION_ID = 0x51574C31  # "QWL1": tells a run file from any other SQLite file
 
@@ -131,17 +131,21 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT, WITHOUT ROWID;
     """,
     "UPDATE calls SET cost_usd = 0.0 WHERE kind = 'search' AND cost_usd IS NULL;",  # all were in this process
-    TABLES,
+    counts.TABLES,
+    sums.TABLES,
 )
 PAID_SEARCHES = 3
 """From this version on a search has a cost; before, all were in the process and cost nothing."""
 COUNTED = 4
 """From this version on the file keeps counts (`counts.py`); before, they are counted when they are asked for."""
+SUMMED = 5
+"""From this version on it keeps what `sums.py` has too."""
 
 
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring the file behind `connection` to the newest version; each step is one transaction."""
     version = check(connection)
+    sums.prepare(connection)
     for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
         connection.executescript(
             f"BEGIN;{script};PRAGMA application_id={APPLICATION_ID};PRAGMA user_version={number};COMMIT;"

@@ -1,23 +1,17 @@
 """Plays a page at a time: under a filter, after or before a seed, whatever the size of the run.
 
-A page starts at a key, never at an offset. Of the columns that have an index the most telling one is used and the
-others are checked row by row; duplicates are told apart for the rows shown only.
+A page starts at a key, never at an offset. Of the columns that have an index the most telling one is used; the others
+stand in the same index, so that even a filter that fits next to nothing reads no rows.
 """
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from questwell.store.reader import RunReader
 from questwell.store.records import Play, PlayStatus
 from questwell.types.game import Reason
 
-_EARLIER = """EXISTS (SELECT 1 FROM plays AS first WHERE first.status = 'accepted'
-  AND first.question_key = plays.question_key AND first.seed_index < plays.seed_index)"""
-_DUPLICATES = """seed_index IN (SELECT seed_index FROM (
-  SELECT seed_index, question_key, lag(question_key) OVER (ORDER BY question_key, seed_index) AS before
-  FROM plays INDEXED BY plays_by_question WHERE status = 'accepted' AND question_key IS NOT NULL)
-  WHERE before = question_key)"""
 _DIFFICULTY = """(SELECT difficulty FROM verdicts WHERE verdicts.seed_index = plays.seed_index
   ORDER BY round DESC LIMIT 1)"""
 
@@ -38,12 +32,12 @@ class PlayFilter:
 
 def page(run: RunReader, wanted: PlayFilter, *, after: int = -1, size: int = 50) -> list[Play]:
     """The first `size` plays of `wanted` after the seed `after`, in order."""
-    return _found(run, wanted, "seed_index > ?", after, "seed_index", size)
+    return [run.play(index) for index in indices(run, wanted, after=after, size=size)]
 
 
 def page_before(run: RunReader, wanted: PlayFilter, before: int, *, size: int = 50) -> list[Play]:
     """The last `size` plays of `wanted` before the seed `before`, in order."""
-    return _found(run, wanted, "seed_index < ?", before, "seed_index DESC", size)[::-1]
+    return [run.play(index) for index in indices(run, wanted, before=before, size=size)]
 
 
 def difficulties(run: RunReader, indices: Sequence[int]) -> dict[int, int]:
@@ -55,63 +49,62 @@ def difficulties(run: RunReader, indices: Sequence[int]) -> dict[int, int]:
     return {index: difficulty for index, difficulty in rows if difficulty is not None}
 
 
-def _found(run: RunReader, wanted: PlayFilter, edge: str, at: int, order: str, size: int) -> list[Play]:
-    where, values = _where(wanted, run)
-    if wanted.among is not None:
-        where, edge = ["seed_index IN (SELECT value FROM json_each(?))", *where], edge
-        values = [json.dumps(list(wanted.among)), *values]
-    if wanted.without:
-        where = [*where, "seed_index NOT IN (SELECT value FROM json_each(?))"]
-        values = [*values, json.dumps(list(wanted.without))]
-    rows = run.rows(
-        f"SELECT seed_index FROM plays WHERE {' AND '.join((*where, edge))} ORDER BY {order} LIMIT ?",
-        *(*values, at, size),
-    )
-    return [run.play(index) for (index,) in rows]
+def indices(run: RunReader, wanted: PlayFilter, *, after: int = -1, before: int | None = None, size: int) -> list[int]:
+    """The first `size` seeds of `wanted` after `after`, or the last before `before`, in order.
+
+    Rejected plays are two lists: those that are kept as rejected, and duplicates of accepted questions.
+    """
+    backwards = before is not None
+    edge = f"seed_index {'<' if backwards else '>'} ?"
+    parts = [wanted]
+    if wanted.state is PlayStatus.REJECTED:
+        parts.append(replace(wanted, state=Reason.DUPLICATE))
+    found: list[int] = []
+    for part in parts:
+        where, values = _where(part, run)
+        rows = run.rows(
+            f"SELECT seed_index FROM plays WHERE {' AND '.join((*where, edge))} "
+            f"ORDER BY seed_index {'DESC' if backwards else ''} LIMIT ?",
+            *(*values, before if backwards else after, size),
+        )
+        found += [index for (index,) in rows]
+    found.sort()
+    return found[-size:] if backwards else found[:size]
 
 
 def _where(wanted: PlayFilter, run: RunReader) -> tuple[list[str], list[object]]:
     """Conditions and their values. A `+` before a column keeps its index from being used: only the first one is."""
-    conditions: list[tuple[str, str, list[object]]] = []
-    if wanted.difficulty is not None:
-        column = "difficulty" if run.counted else _DIFFICULTY
-        conditions.append((column, "= ?", [wanted.difficulty]))
+    duplicate = f"seed_index IN (SELECT seed_index FROM {run.duplicate_source})"
+    tests: list[tuple[str, str, object]] = []
+    plain: list[str] = []
+    if wanted.among is not None:
+        tests.append(("seed_index", "IN (SELECT value FROM json_each(?))", json.dumps(list(wanted.among))))
     match wanted.state:
         case Reason.DUPLICATE:
-            return _also([_DUPLICATES], [], conditions, wanted.target)
+            tests = tests or [("seed_index", f"IN (SELECT seed_index FROM {run.duplicate_source})", None)]
+            plain = [f"+{duplicate}"] if wanted.among is not None else []
         case Reason():
-            conditions.insert(0, ("reason", "= ?", [wanted.state.value]))
-        case PlayStatus.ACCEPTED:
-            conditions.append(("status", f"= ? AND NOT {_EARLIER}", [wanted.state.value]))
-        case PlayStatus.REJECTED:
-            conditions.append(("status", f"<> 'pending' AND (status = ? OR {_EARLIER})", [wanted.state.value]))
+            tests.append(("reason", "= ?", wanted.state.value))
         case PlayStatus():
-            conditions.append(("status", "= ?", [wanted.state.value]))
+            tests.append(("status", "= ?", wanted.state.value))
+            plain = [f"+seed_index NOT IN (SELECT seed_index FROM {run.duplicate_source})"]
         case None:
             pass
-    return _also([], [], conditions, wanted.target)
+    if wanted.target is not None:
+        tests.append(("target", "= ?", wanted.target))
+    if wanted.difficulty is not None:
+        tests.append(("difficulty" if run.counted else _DIFFICULTY, "= ?", wanted.difficulty))
+    if wanted.without:
+        tests.append(("seed_index", "NOT IN (SELECT value FROM json_each(?))", json.dumps(list(wanted.without))))
+    where = [f"{'+' if number else ''}{column} {test}" for number, (column, test, _) in enumerate(tests)]
+    return [*where, *plain], [value for _, _, value in tests if value is not None]
 
 
-def _also(
-    where: list[str], values: list[object], conditions: Sequence[tuple[str, str, list[object]]], target: int | None
-) -> tuple[list[str], list[object]]:
-    every = [*conditions, *([("target", "= ?", [target])] if target is not None else [])]
-    for column, test, own in every:
-        where.append(f"{'+' if where else ''}{column} {test}")
-        values += own
-    return where, values
-
-
-def duplicate_indices(run: RunReader) -> list[int]:
-    """Seeds whose accepted question an earlier seed has too, in order."""
-    return [row[0] for row in run.rows(f"SELECT seed_index FROM plays WHERE {_DUPLICATES} ORDER BY seed_index")]
-
-
-def accepted_by_minute(run: RunReader) -> list[tuple[str, int]]:
-    """(minute, accepted plays that ended in it), in order; duplicates count too."""
+def accepted_by_time(run: RunReader, length: int = 16) -> list[tuple[str, int]]:
+    """(first `length` characters of the minute, accepted plays that ended then), in order; duplicates count too."""
     return run.rows(
-        "SELECT substr(finished, 1, 16), count(*) FROM plays WHERE finished IS NOT NULL AND status = 'accepted' "
-        "GROUP BY 1 ORDER BY 1"
+        f"SELECT substr(minute, 1, ?), sum(plays) FROM {run.accepted_source} WHERE plays > 0 GROUP BY 1 ORDER BY 1",
+        length,
     )
 
 

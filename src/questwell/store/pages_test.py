@@ -6,16 +6,31 @@ from pathlib import Path
 
 import pytest
 
+from questwell.store import sums
 from questwell.store.counts import ALL_CALLS, ALL_PLAYS
 from questwell.store.migrations import APPLICATION_ID, MIGRATIONS
-from questwell.store.pages import PlayFilter, difficulties, page, page_before
+from questwell.store.pages import PlayFilter, accepted_by_time, difficulties, page, page_before
 from questwell.store.reader import FILE_NAME, RunReader
-from questwell.store.records import Call, CallKey, CallKind, Play, PlayStatus, WaveSeed
+from questwell.store.records import Call, CallKey, CallKind, Failure, Play, PlayStatus, WaveSeed
 from questwell.store.run import RunStore
 from questwell.store.textsearch import TextIndex
 from questwell.types.corpus import Passage
 from questwell.types.dataset import Usage
-from questwell.types.game import Accepted, AnswerType, Outcome, Place, Proposal, Reason, Rejected, Round, Seed, Verdict
+from questwell.types.game import (
+    Accepted,
+    AnswerType,
+    Gate,
+    GateOutcome,
+    GateResult,
+    Outcome,
+    Place,
+    Proposal,
+    Reason,
+    Rejected,
+    Round,
+    Seed,
+    Verdict,
+)
 from questwell.types.trajectory import Role, StopReason, Style, Trajectory
 
 PASSAGE = Passage("p", "T", "text", "d")
@@ -35,7 +50,8 @@ def ended(rng: random.Random, index: int) -> Accepted | Rejected:
         outcome = rng.choice([Outcome.PASS, Outcome.TOO_EASY]) if right else Outcome.UNSOLVED
         verdict = Verdict(outcome, right, 4, rng.randint(1, 4) if right else None, rng.randint(0, 3))
         proposal = Proposal(f"Who is {rng.randint(0, 60)} of 橋の名前?", "Ada", (), (), (), SILENT)
-        rounds.append(Round(number, proposal, (), verdict))
+        gates = tuple(GateResult(gate, rng.choice(list(GateOutcome)), "why") for gate in Gate if rng.random() < 0.4)
+        rounds.append(Round(number, proposal, (), verdict, gates=gates))
         if outcome is Outcome.PASS:
             return Accepted(seed(index), tuple(rounds))
     reason = rng.choice([Reason.ERRORED, Reason.TOO_EASY, Reason.UNSOLVED, Reason.UNSCORED])
@@ -62,9 +78,13 @@ async def write(folder: Path, start: int) -> None:
             while True:
                 key = outcome.rounds[-1].proposal.question if isinstance(outcome, Accepted) else None
                 await store.finish(outcome, key)
-                if key is not None or outcome.reason is not Reason.ERRORED or rng.random() < 0.3:
+                errored = isinstance(outcome, Rejected) and outcome.reason is Reason.ERRORED
+                if rng.random() < (0.3 if errored else 0.9):  # an outcome may be replaced, whatever it was
                     break
                 outcome = ended(rng, index)
+            if rng.random() < 0.3:
+                place = CallKey(Place(f"s{index:05d}", 0, Role.SOLVER), 0, "d")
+                await store.record_failure(Failure(place, CallKind.LLM, rng.choice(["Timeout", "Refused"]), "why"))
 
 
 @pytest.mark.parametrize("start", range(4))
@@ -75,6 +95,15 @@ async def test_counts_are_sums_of_the_rows_whatever_came_when(tmp_path: Path, st
     assert counted == sorted(db.execute(ALL_PLAYS))
     assert sum(row[10] for row in counted if row[4]) == PLAYS - 15
     assert sorted(db.execute("SELECT * FROM call_counts")) == sorted(db.execute(ALL_CALLS))
+    sums.prepare(db)
+    for table, rows, filled in (
+        ("duplicates", sums.ALL_DUPLICATES, "true"),
+        ("accepted_minutes", sums.ALL_ACCEPTED, "plays <> 0"),
+        ("gate_counts", sums.ALL_GATES, "proposals <> 0"),
+        ("failure_counts", sums.ALL_FAILURES, "true"),
+    ):
+        kept = sorted(db.execute(f"SELECT * FROM {table} WHERE {filled}"))
+        assert kept == sorted(db.execute(rows)) != [], table
     db.close()
     with RunReader(tmp_path) as run:
         usage = run.usage()
@@ -101,13 +130,19 @@ async def test_prices_given_later_are_in_the_counts(tmp_path: Path) -> None:
         assert found[0][0] > 0
 
 
-async def test_an_old_file_is_read_as_it_is_and_counts_the_same_when_it_is_brought_up_to_date(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [3, 4])
+async def test_an_old_file_is_read_as_it_is_and_counts_the_same_when_it_is_brought_up_to_date(
+    tmp_path: Path, version: int
+) -> None:
     await write(tmp_path / "new", 1)
     (tmp_path / "old").mkdir()
     db = sqlite3.connect(tmp_path / "old" / FILE_NAME)
-    db.executescript("".join(MIGRATIONS[:3]) + f"PRAGMA application_id={APPLICATION_ID};PRAGMA user_version=3;")
+    db.executescript(
+        "".join(MIGRATIONS[:version]) + f"PRAGMA application_id={APPLICATION_ID};PRAGMA user_version={version};"
+    )
     db.execute(f"ATTACH '{tmp_path / 'new' / FILE_NAME}' AS new")
-    for table in ("passages", "calls", "plays", "verdicts"):
+    counted = ("play_counts", "call_counts") if version == 4 else ()
+    for table in ("passages", "calls", "plays", "verdicts", "failures", *counted):
         names = ", ".join(row[1] for row in db.execute(f"PRAGMA main.table_info({table})"))
         db.execute(f"INSERT INTO main.{table} ({names}) SELECT {names} FROM new.{table}")
     db.commit()
@@ -121,6 +156,10 @@ async def test_an_old_file_is_read_as_it_is_and_counts_the_same_when_it_is_broug
                 run.usage_by_role(),
                 run.searches(),
                 run.call_counts("minute"),
+                run.duplicates(),
+                sorted(run.gate_counts(), key=repr),
+                run.failures(),
+                accepted_by_time(run),
                 [page(run, PlayFilter(state, difficulty=hard)) for state in STATES for hard in (None, 2)],
                 difficulties(run, range(PLAYS)),
             ]

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, Self, TypeAlias
 
 from questwell.errors import StoreError
+from questwell.store import sums
 from questwell.store.counts import ALL_CALLS, ALL_PLAYS
-from questwell.store.migrations import COUNTED, PAID_SEARCHES, check
+from questwell.store.migrations import COUNTED, PAID_SEARCHES, SUMMED, check
 
 FILE_NAME = "run.sqlite"
 
@@ -35,6 +36,11 @@ class Query:
         """Whether the file keeps counts and indexes, so that questions about many plays are answered at once."""
         self.play_source = "play_counts" if self.counted else f"({ALL_PLAYS})"
         self.call_source = "call_counts" if self.counted else f"({ALL_CALLS})"
+        summed = version >= SUMMED
+        self.duplicate_source = "duplicates" if summed else f"({sums.ALL_DUPLICATES})"
+        self.accepted_source = "accepted_minutes" if summed else f"({sums.ALL_ACCEPTED})"
+        self.gate_source = "gate_counts" if summed else f"({sums.ALL_GATES})"
+        self.failure_source = "failure_counts" if summed else f"({sums.ALL_FAILURES})"
         if version == 0:
             self.close()
             raise StoreError(f"the run in {str(folder)!r} ended before it began; start it again with --resume")
@@ -113,6 +119,7 @@ def _connect(uri: str) -> tuple[sqlite3.Connection, int]:
     connection = sqlite3.connect(uri, uri=True, isolation_level=None)
     try:
         connection.execute("PRAGMA busy_timeout = 10000")
+        sums.prepare(connection)
         return connection, check(connection)
     except (sqlite3.Error, StoreError):
         connection.close()

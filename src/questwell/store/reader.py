@@ -12,6 +12,7 @@ from questwell.store.query import FILE_NAME as FILE_NAME  # the name of the file
 from questwell.store.records import (
     Asked,
     CallKey,
+    GateCount,
     Play,
     PlayCount,
     PlayStatus,
@@ -24,7 +25,19 @@ from questwell.store.records import (
 )
 from questwell.store.spending import SpendingReader
 from questwell.types.evaluation import Question
-from questwell.types.game import Accepted, AnswerType, Judgement, Label, Outcome, Place, Reason, Rejected, Seed
+from questwell.types.game import (
+    Accepted,
+    AnswerType,
+    Gate,
+    GateOutcome,
+    Judgement,
+    Label,
+    Outcome,
+    Place,
+    Reason,
+    Rejected,
+    Seed,
+)
 from questwell.types.trajectory import Role, StopReason, Trajectory
 
 _SEED = TypeAdapter(Seed)
@@ -150,10 +163,12 @@ class RunReader(SpendingReader):
 
     def duplicates(self) -> int:
         """Accepted plays whose question an earlier seed has too."""
-        return self._value(
-            "SELECT count(question_key) - count(DISTINCT question_key) FROM plays INDEXED BY plays_by_question "
-            "WHERE status = 'accepted'"  # the index alone answers it; the planner would read the rows
-        )
+        return self._value(f"SELECT count(*) FROM {self.duplicate_source}")
+
+    def gate_counts(self) -> list[GateCount]:
+        """What each gate found, over the proposals that it was asked about."""
+        rows = self._all(f"SELECT gate, outcome, proposals FROM {self.gate_source} WHERE proposals > 0")
+        return [GateCount(Gate(row[0]), GateOutcome(row[1]), row[2]) for row in rows]
 
     def questions(self) -> list[Asked]:
         """The questions of an evaluation, in order."""

@@ -9,7 +9,7 @@ from pydantic import AliasChoices, Field
 from questwell.store.passage_refs import Json
 from questwell.types.dataset import Usage
 from questwell.types.evaluation import Question
-from questwell.types.game import AnswerType, Judgement, Outcome, Place, Reason, Seed
+from questwell.types.game import AnswerType, Gate, GateOutcome, Judgement, Outcome, Place, Reason, Seed
 from questwell.types.trajectory import StopReason
 
 
@@ -142,6 +142,15 @@ class PlayCount:
     plays: int
     calls: int
     """Model calls of the attempts of this round, judges included."""
+
+
+@dataclass(frozen=True, slots=True)
+class GateCount:
+    """So many proposals of which a gate found the same."""
+
+    gate: Gate
+    outcome: GateOutcome
+    proposals: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from questwell.store.migrations import migrate
 from questwell.store.passage_refs import Json, fold
 from questwell.store.reader import FILE_NAME, RunReader
 from questwell.store.records import Asked, Call, Failure, PlayStatus, RunInfo, Score, Scoring, WaveSeed
+from questwell.store.sums import count_failure, sum_play
 from questwell.store.writer import GroupCommit
 from questwell.text.unicode import without_surrogates
 from questwell.types.evaluation import Question
@@ -185,6 +186,7 @@ def _insert_failure(db: sqlite3.Connection, failure: Failure) -> None:
             *(failure.kind, failure.error, without_surrogates(failure.message), _now()),
         ),
     )
+    count_failure(db, failure.error)
 
 
 def _insert_seeds(db: sqlite3.Connection, seeds: Sequence[WaveSeed]) -> None:
@@ -201,7 +203,7 @@ def _update_play(db: sqlite3.Connection, outcome: Accepted | Rejected, question_
     index = outcome.seed.index
     rejected = outcome if isinstance(outcome, Rejected) else None
     last = outcome.rounds[-1].proposal if outcome.rounds else None
-    count_play(db, index, -1)  # one that errored is played again
+    _count(db, index, -1)  # one that errored is played again
     db.execute(
         "UPDATE plays SET status = ?, reason = ?, detail = ?, question = ?, answer = ?, question_key = ?, "
         "finished = ?, outcome = ?, difficulty = ? WHERE seed_index = ?",
@@ -235,7 +237,12 @@ def _update_play(db: sqlite3.Connection, outcome: Accepted | Rejected, question_
             for r in outcome.rounds
         ],
     )
-    count_play(db, index, 1)
+    _count(db, index, 1)
+
+
+def _count(db: sqlite3.Connection, index: int, sign: int) -> None:
+    count_play(db, index, sign)
+    sum_play(db, index, sign)
 
 
 def _insert_trial(db: sqlite3.Connection, position: int, attempt: int, trajectory: Trajectory) -> None:

@@ -32,6 +32,20 @@ class SpendingReader(Query):
             )
         ]
 
+    def buckets(self, most: int = 1_000) -> int:
+        """How many characters of a minute name a stretch of time, so that the run has at most about `most` of them.
+
+        16 is a minute, 15 ten minutes, 13 an hour, 10 a day.
+        """
+        minutes = (16, 15, 13, 10)
+        for length in minutes:
+            found = self._value(
+                f"SELECT count(*) FROM (SELECT DISTINCT substr(minute, 1, {length}) FROM {self.call_source})"
+            )
+            if found <= most:
+                return length
+        return minutes[-1]
+
     def usage(self) -> Usage:
         """Model calls of the whole run, resumes included; the cost is that of its searches too."""
         calls = _usage(self._row(f"SELECT {_SUMS} FROM {self.call_source} WHERE kind = 'llm'"))
@@ -74,7 +88,7 @@ class SpendingReader(Query):
 
     def failures(self) -> dict[str, int]:
         """Failed calls by class of error, counts."""
-        return dict(self._all("SELECT error, count(*) FROM failures GROUP BY error ORDER BY error"))
+        return dict(self._all(f"SELECT error, failures FROM {self.failure_source} ORDER BY error"))
 
 
 def _usage(sums: Row) -> Usage:

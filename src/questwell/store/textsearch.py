@@ -1,12 +1,13 @@
-"""Words of questions, answers and details of a run, in an index of its own beside the cache: the run is only read.
+"""Words of questions, answers and details of a run, in an index of its own in the cache folder: the run is only read.
 
 The index holds words and seed numbers, no text (FTS5, contentless). It follows a run that goes on: what ended since the
 last look is added.
 """
 
+import json
 import re
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,7 +18,8 @@ _BATCH = 5_000
 _SCHEMA = """
   CREATE TABLE IF NOT EXISTS indexed (seed_index INTEGER PRIMARY KEY) STRICT;
   CREATE TABLE IF NOT EXISTS state (finished TEXT NOT NULL) STRICT;
-  CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5 (text, content='', tokenize='unicode61 remove_diacritics 2');
+  CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5 (text, content='', prefix='2 3 4',
+    tokenize='unicode61 remove_diacritics 2');
 """
 _WIDE = re.compile("([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\U00020000-\U0003ffff])")
 """Characters of scripts without spaces: each is a word of its own, and a run of them is a phrase."""
@@ -62,20 +64,34 @@ class TextIndex:
         return added
 
     def find(self, text: str, *, after: int = -1, before: int | None = None, limit: int = 500) -> list[int]:
-        """Seeds whose question, answer or detail holds all words of `text`, in order; the last word may be cut."""
-        query = _query(text)
-        if not query:
-            return []
+        """The first `limit` seeds after `after`, or the last before `before`, that hold all words of `text`, in order.
+
+        The last word may be cut short, if no play has it as it is.
+        """
         backwards = before is not None
-        sql = (
-            f"SELECT rowid FROM words WHERE words MATCH ? AND rowid {'<' if backwards else '>'} ? "
-            f"ORDER BY rowid {'DESC' if backwards else ''} LIMIT ?"
-        )
+        edge = f"rowid {'<' if backwards else '>'} ? ORDER BY rowid {'DESC' if backwards else ''} LIMIT ?"
+        found = self._match(text, edge, before if backwards else after, limit)
+        return found[::-1] if backwards else found
+
+    def holding(self, text: str, seeds: Sequence[int]) -> set[int]:
+        """Which of `seeds` hold all words of `text`, as `find`."""
+        if not seeds:
+            return set()
+        edge = "rowid BETWEEN ? AND ? AND +rowid IN (SELECT value FROM json_each(?))"
+        return set(self._match(text, edge, min(seeds), max(seeds), json.dumps(list(seeds))))
+
+    def _match(self, text: str, where: str, *values: object) -> list[int]:
+        words = _words(text)
+        if not words:
+            return []
+        sql = "SELECT rowid FROM words WHERE words MATCH ? AND "
         try:
-            rows = self._db.execute(sql, (query, before if backwards else after, limit)).fetchall()
+            query = " AND ".join(f'"{word}"' for word in words)
+            if len(words[-1]) > 1 and not self._db.execute(f"{sql} rowid >= 0 LIMIT 1", (f'"{words[-1]}"',)).fetchone():
+                query += "*"
+            return [row[0] for row in self._db.execute(sql + where, (query, *values))]
         except sqlite3.Error as error:
             raise StoreError(f"the search index cannot be read: {error}") from error
-        return [row[0] for row in (reversed(rows) if backwards else rows)]
 
     def _add(self, rows: list[tuple[int, str, str | None, str | None, str, str | None]]) -> int:
         added = 0
@@ -94,7 +110,7 @@ class TextIndex:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    """The index; one that cannot be read is made anew, for all of it comes from the run."""
+    """The index; one that cannot be read is made again, for all of it comes from the run."""
     for again in (True, False):
         db = sqlite3.connect(path, check_same_thread=False, timeout=10)
         try:
@@ -109,8 +125,7 @@ def _open(path: Path) -> sqlite3.Connection:
     raise AssertionError("unreachable: the second try returns or raises")
 
 
-def _query(text: str) -> str:
-    """What FTS5 is asked: every word as a quoted phrase, so that nothing in it is an operator."""
+def _words(text: str) -> list[str]:
+    """The words that FTS5 is asked for; each becomes a quoted phrase, so that nothing in it is an operator."""
     words = [_WIDE.sub(r" \1 ", word.replace('"', " ")).strip() for word in text.split()]
-    kept = [word for word in words if re.search(r"\w", word)]
-    return " AND ".join(f'"{word}"{"*" if word == kept[-1] else ""}' for word in kept)
+    return [word for word in words if re.search(r"\w", word)]

@@ -16,6 +16,7 @@ from questwell.recipes.reports.browse import (
     overview,
 )
 from questwell.recipes.reports.funnel import explain
+from questwell.recipes.reports.gates import gate_rows
 from questwell.recipes.reports.reviewing import ReviewState, agreements, review
 from questwell.recipes.reports.runs import FoundRun, Kind, is_live
 from questwell.recipes.reports.story import Story, story
@@ -23,7 +24,7 @@ from questwell.recipes.runs.opening import config_of
 from questwell.store.rawcalls import calls_of, raw_call
 from questwell.store.reader import RunReader
 from questwell.store.records import PlayStatus
-from questwell.types.game import Gate, Reason
+from questwell.types.game import GateOutcome, Reason
 from questwell.types.review import Decision, pair_digest
 from questwell.view.page import Missing, Page, Shown
 from questwell.view.site import Site
@@ -166,18 +167,10 @@ def cost_page(site: Site, page: Page) -> Shown:
 
 
 def gates_page(site: Site, page: Page) -> Shown:
-    """What each gate stopped, with the way to those items."""
+    """What each gate found, with the way to the items that it stopped."""
     found = _run(site, page)
-    stands = overview(found.folder)
-    reasons = {
-        Gate.CLOSED_BOOK: Reason.CLOSED_BOOK,
-        Gate.EVIDENCE: Reason.UNSUPPORTED,
-        Gate.SHORTCUT: Reason.SHORTCUT,
-        Gate.UNIQUE: Reason.AMBIGUOUS,
-    }
-    asked = str(config_of(stands.status.info).get("gates") or "")
-    rows = [(gate, reason, stands.status.funnel.rejected.get(reason, 0)) for gate, reason in reasons.items()]
-    return Shown("gates.html", {"run": found, "asked": asked, "rows": rows, "live": True})
+    rows = gate_rows(found.folder)
+    return Shown("gates.html", {"run": found, "rows": rows, "outcomes": list(GateOutcome), "live": True})
 
 
 def post_review(site: Site, page: Page, form: Mapping[str, str]) -> str:

@@ -9,15 +9,12 @@ from questwell.assets.cache import home
 from questwell.errors import ConfigError
 from questwell.recipes.reports.reviewing import UNREVIEWED, Reviewed, ReviewState, reviews_by_seed
 from questwell.recipes.reports.status import Status, status
-from questwell.recipes.runs.opening import info_of
 from questwell.store.pages import (
     PlayFilter,
-    accepted_by_minute,
+    accepted_by_time,
     difficulties,
-    duplicate_indices,
+    indices,
     latest_failures,
-    page,
-    page_before,
 )
 from questwell.store.reader import RunReader
 from questwell.store.records import CallCount, Play, PlayStatus
@@ -26,7 +23,9 @@ from questwell.types.game import Reason
 from questwell.types.review import pair_digest
 
 PAGE = 50
-_BATCH = 500
+_HITS = 2_000
+"""Plays with the words that are looked through before the filter's own plays are."""
+_MOST_AT_ONCE = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +119,6 @@ class Items:
 
     def _narrowed(self, found: PlayFilter, wanted: Wanted) -> PlayFilter:
         found = replace(found, difficulty=_number(wanted.difficulty, "difficulty"))
-        if found.state is Reason.DUPLICATE:  # looked for once, not again for each step of the page
-            found = replace(found, state=None, among=tuple(duplicate_indices(self._run)))
         if not wanted.review:
             return found
         try:
@@ -134,30 +131,38 @@ class Items:
             return replace(found, without=tuple(decided))
         drawn = self._run.drawn()
         fitting = [index for index in decided if index < drawn and self.reviewed(self._run.play(index)).state is state]
-        among = sorted(fitting if found.among is None else set(fitting).intersection(found.among))
-        return replace(found, among=tuple(among))
+        return replace(found, among=tuple(sorted(fitting)))
 
     def _find(self, after: int, size: int) -> list[Play]:
-        if self._words is None or self._q is None:
-            return page(self._run, self._filter, after=after, size=size)
-        found: list[Play] = []
-        while len(found) < size and (some := self._words.find(self._q, after=after, limit=_BATCH)):
-            found += page(self._run, self._among(some), after=after, size=size - len(found))
-            after = some[-1]
-        return found
+        return [self._run.play(index) for index in self._indices(size, after=after)]
 
     def _find_before(self, before: int, size: int) -> list[Play]:
-        if self._words is None or self._q is None:
-            return page_before(self._run, self._filter, before, size=size)
-        found: list[Play] = []
-        while len(found) < size and (some := self._words.find(self._q, before=before, limit=_BATCH)):
-            found = page_before(self._run, self._among(some), before, size=size - len(found)) + found
-            before = some[0]
-        return found
+        return [self._run.play(index) for index in self._indices(size, before=before)]
 
-    def _among(self, some: Sequence[int]) -> PlayFilter:
-        kept = self._filter.among
-        return replace(self._filter, among=[one for one in some if kept is None or one in kept])
+    def _indices(self, size: int, *, after: int = -1, before: int | None = None) -> list[int]:
+        """Seeds that fit the filter and hold the words; whichever of the two is rarer is looked through."""
+        run, wanted, words, q = self._run, self._filter, self._words, self._q
+        if words is None or q is None:
+            return indices(run, wanted, after=after, before=before, size=size)
+        hits = words.find(q, after=after, before=before, limit=_HITS)
+        kept = None if wanted.among is None else set(wanted.among)
+        few = [hit for hit in hits if kept is None or hit in kept]
+        found = indices(run, replace(wanted, among=few), after=after, before=before, size=size)
+        if len(found) == size or len(hits) < _HITS:
+            return found
+        found = list[int]()
+        batch = _HITS
+        backwards = before is not None
+        while len(found) < size:
+            some = indices(run, wanted, after=after, before=before, size=batch)
+            held = words.holding(q, some)
+            fitting = [one for one in some if one in held]
+            found = fitting + found if backwards else found + fitting
+            if len(some) < batch:
+                break
+            after, before = (after, some[0]) if backwards else (some[-1], None)
+            batch = min(4 * batch, _MOST_AT_ONCE)
+        return found[-size:] if backwards else found[:size]
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +171,9 @@ class Overview:
 
     status: Status
     calls: Sequence[CallCount]
-    """By minute."""
+    """By stretch of time: a minute, or in a long run ten, an hour, a day."""
     accepted: Sequence[tuple[str, int]]
-    """(minute, accepted plays)."""
+    """(stretch, accepted plays)."""
     failures: Sequence[tuple[str, str, str, str]]
     """(when, seed, class, message), newest first."""
     hours: float
@@ -179,11 +184,11 @@ def overview(folder: Path) -> Overview:
     """How the run in `folder` stands, and its course."""
     stands = status(folder)
     with RunReader(folder) as run, run.snapshot():
-        info_of(run)
-        calls = run.call_counts("minute")
+        length = run.buckets()
+        calls = run.call_counts(f"substr(minute, 1, {length})")
         minutes = [one.minute for one in calls]
         hours = (_at(minutes[-1]) - _at(minutes[0])) / 3600 if minutes else 0.0
-        return Overview(stands, calls, accepted_by_minute(run), latest_failures(run), hours)
+        return Overview(stands, calls, accepted_by_time(run, length), latest_failures(run), hours)
 
 
 def cost_per_item(found: Overview) -> tuple[str, list[tuple[float, float]]]:
@@ -215,13 +220,15 @@ def cost_per_item(found: Overview) -> tuple[str, list[tuple[float, float]]]:
 
 
 def calls_per_second(found: Overview) -> list[tuple[float, float]]:
-    """(hours since the start, answered model calls a second in that minute)."""
-    by_minute: dict[str, int] = {}
+    """(hours since the start, answered model calls per second in that stretch of time)."""
+    by_time: dict[str, int] = {}
     for one in found.calls:
         if one.kind == "llm":
-            by_minute[one.minute] = by_minute.get(one.minute, 0) + one.usage.calls
-    start = min(by_minute, default="")
-    return thinned([((_at(minute) - _at(start)) / 3600, calls / 60) for minute, calls in sorted(by_minute.items())])
+            by_time[one.minute] = by_time.get(one.minute, 0) + one.usage.calls
+    start = min(by_time, default="")
+    return thinned(
+        [((_at(time) - _at(start)) / 3600, calls / _SECONDS[len(time)]) for time, calls in sorted(by_time.items())]
+    )
 
 
 def thinned(points: Sequence[tuple[float, float]], most: int = 1_000) -> list[tuple[float, float]]:
@@ -242,8 +249,12 @@ def words_path(run_id: str) -> Path:
     return home() / "view" / f"{run_id}.words.sqlite"
 
 
-def _at(minute: str) -> float:
-    return datetime.fromisoformat(f"{minute}:00+00:00").timestamp()
+_SECONDS = {16: 60, 15: 600, 13: 3600, 10: 86_400}
+"""Of a stretch of time, by how many characters of its first minute name it."""
+
+
+def _at(time: str) -> float:
+    return datetime.fromisoformat(f"{time}{'2000-01-01T00:00'[len(time) :]}:00+00:00").timestamp()
 
 
 def _state(text: str) -> PlayStatus | Reason | None:

@@ -1,0 +1,48 @@
+"""What the gates of a run found, for the pages."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from questwell.games.gates import FAILED
+from questwell.recipes.runs.opening import config_of, info_of
+from questwell.store.reader import RunReader
+from questwell.types.game import Gate, GateOutcome, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class GateRow:
+    """One gate over all proposals that it was asked about."""
+
+    gate: Gate
+    asked: bool
+    """Whether the run's config asks it."""
+    outcomes: Mapping[GateOutcome, int]
+    """Proposals by what it found; several rounds of one seed count each."""
+    reason: Reason
+    """Why a seed whose last proposal it stopped gave no item."""
+    stopped: int
+    """Seeds with that reason."""
+
+
+class _Asked(BaseModel):
+    """The key of a run's config that says which gates it asks."""
+
+    model_config = ConfigDict(extra="ignore")
+    gates: tuple[Gate, ...] | None = None
+
+
+def gate_rows(folder: Path) -> list[GateRow]:
+    """Every gate of the run in `folder`, in the order in which they are asked."""
+    with RunReader(folder) as run, run.snapshot():
+        asked = _Asked.model_validate(config_of(info_of(run))).gates or ()
+        outcomes: dict[Gate, dict[GateOutcome, int]] = {gate: {} for gate in Gate}
+        for count in run.gate_counts():
+            outcomes[count.gate][count.outcome] = count.proposals
+        stopped = {
+            reason: sum(count.plays for count in run.play_counts() if count.final and count.reason is reason)
+            for reason in FAILED.values()
+        }
+    return [GateRow(gate, gate in asked, outcomes[gate], FAILED[gate], stopped[FAILED[gate]]) for gate in Gate]
