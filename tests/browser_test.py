@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hostile_world
 import pytest
 import uvicorn
 import view_world
-from view_world import HOSTILE
+from hostile_texts import HOSTILE
 
 from questwell.recipes.reports.reviewing import ReviewState, reviews_by_seed
 from questwell.recipes.reports.story import by_interest
@@ -43,8 +44,8 @@ pytestmark = [
 def runs(library: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
     asyncio.run(view_world.generated(library, folder / "gen", seeds=12))
-    asyncio.run(view_world.hostile(library, folder / "run<b>"))
-    view_world.selfplayed(folder / "play", "".join(HOSTILE))
+    view_world.selfplayed(folder / "play")
+    hostile_world.build(library, folder)
     return folder
 
 
@@ -177,13 +178,12 @@ def test_nothing_that_a_run_holds_runs(site: str, page: "Page") -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.on("dialog", lambda dialog: pytest.fail(dialog.message))
-    run = "/r/run%3Cb%3E/"
-    items = [f"{run}items/{number}" for number in range(len(HOSTILE))]
-    calls = [f"{run}items/s{number:05d}/calls?call={number + 1}" for number in range(len(HOSTILE))]
-    for address in ["/", run, f"{run}items", f"{run}cost", *items, *calls, "/s/play/", "/s/play/1", "/s/play/1/0"]:
-        page.goto(site + address)
+    assert len(set(HOSTILE)) == 60
+    for address in hostile_world.addresses(all_slots=False):
+        assert page.goto(site + address).status == (400 if "metric=" in address else 200), address
         page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
         assert page.evaluate("window.hit") is None, address
+        assert page.url == site + address, page.url
     assert all(url.startswith((site, "data:")) for url in asked)
     assert page.problems == []
 

@@ -6,6 +6,7 @@ from typing import cast
 
 import evaluation_world
 import world
+from hostile_texts import HOSTILE
 
 from questwell.recipes.evaluate.loop import evaluate, questions_of
 from questwell.recipes.generate.loop import generate
@@ -38,19 +39,6 @@ from questwell.types.game import (
 )
 from questwell.types.selfplay import AnswerSeed, Episode, Invalid, Problem, Proposed
 from questwell.types.trajectory import Role, StopReason, Style, Trajectory, Turn
-
-HOSTILE = (
-    "<script>window.hit=1</script>",
-    '"><img src=x onerror="window.hit=1">',
-    "'><svg onload=window.hit=1>",
-    "</textarea></script><script>window.hit=1</script>",
-    "javascript:window.hit=1",
-    "{{ 7*7 }} {% raw %} ${7*7}",
-    "\u202eevil\u202c \u2066x\u2069 \u200b \ufeff \x1b[31m \x07 \x9b",
-    "]]><!--<script>window.hit=1</script>-->",
-    "&lt;script&gt;window.hit=1&lt;/script&gt;",
-    "</b></mark></pre></details></main><iframe src=javascript:window.hit=1>",
-)
 
 
 async def generated(library: Path, folder: Path, **given: object) -> None:

@@ -9,6 +9,7 @@ from questwell.errors import StoreError
 from questwell.store.delta import unpack
 from questwell.store.passage_refs import Json, names, unfold
 from questwell.store.query import FILE_NAME as FILE_NAME  # the name of the file that this reads
+from questwell.store.query import Row
 from questwell.store.records import (
     Asked,
     CallKey,
@@ -46,6 +47,8 @@ _REJECTED = TypeAdapter(Rejected)
 _INFO = TypeAdapter(RunInfo)
 _QUESTION = TypeAdapter(Question)
 _TRAJECTORY = TypeAdapter(Trajectory)
+_AT_ONCE = 500
+"""Passages that one query asks for; SQLite takes at least 999 values."""
 
 
 class RunReader(SpendingReader):
@@ -215,9 +218,12 @@ class RunReader(SpendingReader):
         return self.unfolded(unpack(packed))
 
     def _passages(self, wanted: set[str]) -> dict[str, Json]:
-        rows = self._all(
-            "SELECT id, passage FROM passages WHERE id IN (SELECT value FROM json_each(?))", json.dumps(sorted(wanted))
-        )
+        ids = sorted(wanted)
+        rows: list[Row] = []
+        for first in range(0, len(ids), _AT_ONCE):  # json_each would end an id at its first NUL
+            some = ids[first : first + _AT_ONCE]
+            marks = ", ".join("?" * len(some))
+            rows += self._all(f"SELECT id, passage FROM passages WHERE id IN ({marks})", *some)
         return {row[0]: json.loads(row[1]) for row in rows}
 
     def play(self, index: int) -> Play:
