@@ -27,6 +27,8 @@ from questwell.llm.openai import OpenAIClient, OpenAIOptions
 from questwell.llm.prices import Price
 from questwell.llm.weights import EMBEDDED
 
+OWN = "own:"
+"""What a config calls an object that a caller brought: `own:NAME`."""
 FORMS = (
     "local, local-small, path/to/model.gguf, a Hugging Face folder, openai:MODEL or MODEL@BASE_URL "
     "(such as Qwen/Qwen3-8B@http://127.0.0.1:8000/v1)"
@@ -89,6 +91,8 @@ class Connector:
     def _connect(self, spec: str, options: ConnectOptions) -> LLM:
         if spec == MOCK:
             return MockLLM()
+        if spec.startswith(OWN):
+            raise ConfigError(f"{spec!r} is a model that was brought as a Python object: go on from Python, with llm=")
         if spec in EMBEDDED:
             return LocalLLM(EMBEDDED[spec], options=options.local)
         is_endpoint = spec.startswith("openai:") or "@http://" in spec or "@https://" in spec

@@ -21,6 +21,8 @@ from questwell.retrieval.remote.web import WebOptions, WebRetriever
 from questwell.retrieval.retriever import Retriever
 
 FORMS = "http://HOST:8000, mcp:URL, opensearch:URL/INDEX, google, tavily, brave or searxng:URL"
+OWN = "own:"
+"""What a config calls an object that a caller brought: `own:NAME`."""
 SEARXNG_URLS = ("SEARXNG_URL", "SEARXNG_BASE_URL", "SEARXNG_API_BASE", "SEARXNG_HOST", "SEARX_HOST")
 """Environment variables that users keep the address of their instance in."""
 ENGINES: dict[str, type[Serper] | type[Tavily] | type[Brave]] = {
@@ -49,6 +51,8 @@ def check_spec(spec: str) -> None:
         ConfigError: it has none.
     """
     name = spec.partition("@")[0]
+    if spec.startswith(OWN):
+        return
     if name not in ENGINES and spec.partition(":")[0] not in ("http", "https", "mcp", "searxng", "opensearch"):
         raise ConfigError(f"cannot tell which retriever {spec!r} is; name one of: {FORMS}")
 
@@ -61,6 +65,8 @@ def open_retriever(spec: str, options: RetrieverOptions | None = None) -> Retrie
         RetrievalUnavailable: nothing answers at the address of a server.
     """
     options = options or RetrieverOptions()
+    if spec.startswith(OWN):
+        raise ConfigError(f"{spec!r} was brought as a Python object: go on from Python, with retriever=")
     if spec.startswith(("http://", "https://")):
         return RemoteRetriever.connect(spec, options.calls, retriever_key())
     name, colon, rest = spec.partition(":")

@@ -17,6 +17,7 @@ from questwell.recipes.runs import opening
 from questwell.recipes.runs.budget import Budget, refuse_unknown_prices
 from questwell.recipes.runs.config import Values, resolve_saved
 from questwell.recipes.runs.ending import Report
+from questwell.recipes.runs.lent import Lent
 from questwell.recipes.runs.opening import Kind, Run
 from questwell.recipes.runs.recorder import Recorder
 from questwell.recipes.runs.workers import Patience, Workers
@@ -73,11 +74,12 @@ def run(
     limit: int | None = None,
     on_progress: OnProgress = lambda progress: None,
     index_progress: IndexProgress | None = None,
+    lent: Lent | None = None,
 ) -> Report:
     """`evaluate` with the setup that `config` names, from start to end."""
     with Run(KIND, config, folder, resume=resume) as opened:
         questions = questions_of(config)
-        setup = open_eval_setup(config, index_progress)
+        setup = open_eval_setup(config, index_progress, lent)
 
         async def whole() -> Report:
             try:
@@ -86,6 +88,25 @@ def run(
                 await setup.aclose()
 
         return asyncio.run(whole())
+
+
+async def run_here(
+    config: EvalConfig,
+    folder: Path,
+    *,
+    resume: bool = False,
+    limit: int | None = None,
+    on_progress: OnProgress = lambda progress: None,
+    lent: Lent | None = None,
+) -> Report:
+    """As `run`, in the event loop of the caller, which goes on while an index is built."""
+    with Run(KIND, config, folder, resume=resume) as opened:
+        questions = questions_of(config)
+        setup = await asyncio.to_thread(open_eval_setup, config, None, lent)
+        try:
+            return await _evaluate(opened, questions, setup, limit, on_progress)
+        finally:
+            await setup.aclose()
 
 
 def questions_of(config: EvalConfig) -> list[Asked]:

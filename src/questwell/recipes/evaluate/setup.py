@@ -1,7 +1,7 @@
 """What an evaluation plays with: retriever, model, solver, judge."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from questwell.agents.baselines import OneCall
 from questwell.agents.judging import judge_opening
@@ -16,6 +16,7 @@ from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.corpus.search import open_searched, readers_of
 from questwell.recipes.evaluate.config import EXACT_MATCH, EvalConfig, JudgeConfig, Mode, at_once
 from questwell.recipes.runs.agents import is_embedded
+from questwell.recipes.runs.lent import Lent
 from questwell.recipes.runs.models import connect_roles
 from questwell.retrieval.retriever import Retriever
 from questwell.scoring.judge import Judge
@@ -51,6 +52,8 @@ class EvalSetup:
     judge: Judge | None
     """None: exact match."""
     prompts_hash: str
+    lent: Lent = field(default_factory=Lent)
+    """What stays open when the evaluation ends."""
 
     @property
     def judge_name(self) -> str:
@@ -68,22 +71,28 @@ class EvalSetup:
         }
 
     async def aclose(self) -> None:
-        """Release models and index."""
-        for llm in {id(llm): llm for llm in self.llms.values()}.values():
+        """Release models and index, but for what is the caller's."""
+        for llm in {id(llm): llm for llm in self.llms.values() if not self.lent.holds(llm)}.values():
             await llm.aclose()
-        await self.retriever.aclose()
+        if not self.lent.holds(self.retriever):
+            await self.retriever.aclose()
 
 
-def open_eval_setup(config: EvalConfig, index_progress: IndexProgress | None = None) -> EvalSetup:
+def open_eval_setup(
+    config: EvalConfig, index_progress: IndexProgress | None = None, lent: Lent | None = None
+) -> EvalSetup:
     """What `config` names; its index is built if it does not exist yet. No model is called.
+
+    What is `lent` takes the place of what the config names so.
 
     Raises:
         ConfigError: a model, retriever or prompt file that cannot be.
         AssetError, CorpusError, RetrievalError: from the corpus, its index, or the server of a retriever.
     """
     prompts = Prompts(config.prompts)
-    llms = _connect(config, {Role.SOLVER: config.llm, Role.JUDGE: config.judge})
-    retriever = _open_retriever(config, index_progress)
+    lent = lent or Lent()
+    llms = _connect(config, {Role.SOLVER: config.llm, Role.JUDGE: config.judge}, lent.llms)
+    retriever = _open_retriever(config, index_progress, lent.retriever)
     readers_of(config.tools, free=config.mode is Mode.AGENT and not config.staged, retriever=retriever)
     return EvalSetup(
         retriever=retriever,
@@ -91,6 +100,7 @@ def open_eval_setup(config: EvalConfig, index_progress: IndexProgress | None = N
         solver=make_solver(config, prompts),
         judge=make_judge(config, prompts),
         prompts_hash=prompts.hash,
+        lent=lent,
     )
 
 
@@ -129,12 +139,12 @@ def make_judge(config: JudgeConfig, prompts: Prompts) -> Judge | None:
     )
 
 
-def _open_retriever(config: EvalConfig, index_progress: IndexProgress | None) -> Retriever:
+def _open_retriever(config: EvalConfig, index_progress: IndexProgress | None, own: Retriever | None) -> Retriever:
     if config.mode is Mode.CLOSED_BOOK:
         return NoRetriever()
-    return open_searched(config, index_progress)
+    return own or open_searched(config, index_progress)
 
 
-def _connect(config: JudgeConfig, named: Mapping[Role, str]) -> dict[Role, LLM]:
+def _connect(config: JudgeConfig, named: Mapping[Role, str], own: Mapping[str, LLM] | None = None) -> dict[Role, LLM]:
     asked = {role: model for role, model in named.items() if model != EXACT_MATCH}
-    return connect_roles(config, asked, at_once(config.concurrency, *named.values()), config.price, {})
+    return connect_roles(config, asked, at_once(config.concurrency, *named.values()), config.price, own or {})

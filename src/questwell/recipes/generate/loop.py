@@ -19,6 +19,7 @@ from questwell.recipes.runs import opening
 from questwell.recipes.runs.budget import Budget, refuse_unknown_prices
 from questwell.recipes.runs.config import Values
 from questwell.recipes.runs.ending import Ending, Report
+from questwell.recipes.runs.lent import Lent
 from questwell.recipes.runs.opening import Kind, Run
 from questwell.recipes.runs.progress import OnProgress, Progress, Tally
 from questwell.recipes.runs.recorder import Recorder
@@ -55,10 +56,13 @@ def run(
     limit: int | None = None,
     on_progress: OnProgress = lambda progress: None,
     index_progress: IndexProgress | None = None,
+    lent: Lent | None = None,
 ) -> GenerateReport:
     """`generate` with the setup that `config` names, from start to end."""
     with Run(KIND, config, folder, resume=resume) as opened:
-        setup = open_setup(config, index_progress)  # before the event loop: it may take long, and Ctrl-C then ends it
+        setup = open_setup(
+            config, index_progress, lent=lent
+        )  # before the event loop: it may take long, and Ctrl-C then ends it
 
         async def whole() -> GenerateReport:
             try:
@@ -67,6 +71,24 @@ def run(
                 await setup.aclose()
 
         return asyncio.run(whole())
+
+
+async def run_here(
+    config: Config,
+    folder: Path,
+    *,
+    resume: bool = False,
+    limit: int | None = None,
+    on_progress: OnProgress = lambda progress: None,
+    lent: Lent | None = None,
+) -> GenerateReport:
+    """As `run`, in the event loop of the caller, which goes on while an index is built."""
+    with Run(KIND, config, folder, resume=resume) as opened:
+        setup = await asyncio.to_thread(open_setup, config, lent=lent)
+        try:
+            return await _generate(opened, setup, limit, on_progress)
+        finally:
+            await setup.aclose()
 
 
 async def generate(

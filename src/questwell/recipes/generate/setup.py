@@ -1,7 +1,7 @@
 """What a run plays with: the corpus it draws from and searches, the models, and the agents they drive."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from questwell.agents.judging import judge_opening
@@ -19,6 +19,7 @@ from questwell.recipes.corpus.index import IndexProgress, in_order, open_index
 from questwell.recipes.corpus.search import open_elsewhere, readers_of, reranker_of
 from questwell.recipes.generate.playing import PlayConfig
 from questwell.recipes.runs.agents import StyleChoice, is_embedded
+from questwell.recipes.runs.lent import Lent
 from questwell.recipes.runs.models import connect_roles
 from questwell.retrieval.index.lexical import LexicalIndex
 from questwell.retrieval.retriever import Retriever
@@ -57,6 +58,8 @@ class Setup:
     styles: Mapping[Role, Style]
     elsewhere: Retriever | None = None
     """What agents search, if not the corpus as it is; seeds are drawn from the corpus all the same."""
+    lent: Lent = field(default_factory=Lent)
+    """What stays open when the run ends."""
 
     @property
     def retriever(self) -> Retriever:
@@ -72,16 +75,19 @@ class Setup:
         return shared if isinstance(self.retriever, LexicalIndex) else {**shared, "retriever": self.retriever.name}
 
     async def aclose(self) -> None:
-        """Release models and index."""
-        for llm in {id(llm): llm for llm in self.llms.values()}.values():
+        """Release models and index, but for what is the caller's."""
+        for llm in {id(llm): llm for llm in self.llms.values() if not self.lent.holds(llm)}.values():
             await llm.aclose()
         await self.library.aclose()
-        if self.elsewhere is not None:
+        if self.elsewhere is not None and not self.lent.holds(self.elsewhere):
             await self.elsewhere.aclose()
 
 
 def open_setup(
-    config: PlayConfig, index_progress: IndexProgress | None = None, clients: Mapping[str, LLM] | None = None
+    config: PlayConfig,
+    index_progress: IndexProgress | None = None,
+    clients: Mapping[str, LLM] | None = None,
+    lent: Lent | None = None,
 ) -> Setup:
     """What `config` names; its index is built if it does not exist yet. No model is called.
 
@@ -89,6 +95,7 @@ def open_setup(
         config: of the run.
         index_progress: whoever watches the index being built.
         clients: models of the caller's own, by the names that `config` gives them; they are closed with the rest.
+        lent: models and a retriever of the caller's own that stay open.
 
     Raises:
         ConfigError: a model or a prompt file that cannot be.
@@ -96,15 +103,16 @@ def open_setup(
     """
     prompts = Prompts(config.prompts)
     styles = {role: _style(config, role) for role in Role}
-    llms = _connect(config, clients or {})
+    lent = lent or Lent()
+    llms = _connect(config, {**(clients or {}), **lent.llms})
     # before the index, which may take long: a missing key is told at once
-    elsewhere, reranker = open_elsewhere(config), reranker_of(config)
+    elsewhere, reranker = lent.retriever or open_elsewhere(config), reranker_of(config)
     free = Style.FREE in (styles[Role.PROPOSER], styles[Role.SOLVER])
     readers_of(config.tools, free=free, retriever=elsewhere)  # or say at once that it cannot be
     players = make_players(config, prompts, styles)
     library = open_index(config, index_progress)
     searched = in_order(config, elsewhere or library, reranker)
-    return Setup(library, llms, players, prompts.hash, styles, None if searched is library else searched)
+    return Setup(library, llms, players, prompts.hash, styles, None if searched is library else searched, lent)
 
 
 def make_players(config: PlayConfig, prompts: Prompts, styles: Mapping[Role, Style]) -> Players:

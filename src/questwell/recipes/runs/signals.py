@@ -5,13 +5,27 @@ import os
 import signal
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_STOPS: ContextVar[list[Callable[[], object]] | None] = ContextVar("stops", default=None)
+
+
+@contextmanager
+def collecting_stops() -> Generator[list[Callable[[], object]]]:
+    """Within it, runs that are not in the main thread add what stops them: whoever has the signals can call it."""
+    stops: list[Callable[[], object]] = []
+    token = _STOPS.set(stops)
+    try:
+        yield stops
+    finally:
+        _STOPS.reset(token)
 
 
 @contextmanager
 def stopping_on_signals(stop: Callable[[], None]) -> Generator[None]:
-    """Within it, a first SIGINT or SIGTERM calls `stop`; a second one kills. Does nothing outside the main thread."""
+    """Within it, a first SIGINT or SIGTERM calls `stop`; a second one kills. Outside the main thread see above."""
     loop = asyncio.get_running_loop()
 
     def second(number: signal.Signals) -> None:
@@ -28,6 +42,8 @@ def stopping_on_signals(stop: Callable[[], None]) -> Generator[None]:
         for number in _SIGNALS:
             loop.add_signal_handler(number, first)
     except (ValueError, RuntimeError, NotImplementedError):  # not the main thread: the caller has the signals
+        if (stops := _STOPS.get()) is not None:
+            stops.append(partial(loop.call_soon_threadsafe, stop))
         yield
         return
     try:

@@ -92,6 +92,23 @@ def run(
         return asyncio.run(whole())
 
 
+async def run_here(
+    config: TrainConfig,
+    folder: Path,
+    *,
+    resume: bool = False,
+    limit: int | None = None,
+    on_progress: OnProgress = lambda metrics, steps: None,
+) -> TrainReport:
+    """As `run`, in the event loop of the caller, which waits while weights are updated."""
+    with Run(KIND, config, folder, resume=resume, writes=is_first()) as opened:
+        setup = await asyncio.to_thread(open_train_setup, config, folder)
+        try:
+            return await _train(opened, setup, limit, on_progress)
+        finally:
+            await setup.aclose()
+
+
 async def train(
     config: TrainConfig,
     folder: Path,

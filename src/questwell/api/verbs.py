@@ -1,0 +1,214 @@
+"""`generate`, `evaluate`, `train`: what the commands of the same names do, with the same keys, and their async twins.
+
+A model or a retriever is named as on the command line, or is an object of your own that has the methods of `LLM` or
+`Retriever`; your objects stay open.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from questwell.api.documented import takes
+from questwell.api.opened import EvaluateRun, GenerateRun, TrainRun
+from questwell.api.running import blocking, used
+from questwell.errors import ConfigError
+from questwell.llm.client import LLM
+from questwell.recipes.corpus import index as indexing
+from questwell.recipes.corpus.index import IndexConfig
+from questwell.recipes.evaluate import loop as evaluating
+from questwell.recipes.evaluate.config import EvalConfig
+from questwell.recipes.generate import loop as generating
+from questwell.recipes.generate.config import Config, preset
+from questwell.recipes.runs.config import Values, read_toml, resolve
+from questwell.recipes.runs.lent import Lent, name_of
+from questwell.recipes.train import loop as training
+from questwell.recipes.train.config import TrainConfig
+from questwell.retrieval.retriever import Retriever
+
+PathLike = str | Path
+VERBS = ("index", "generate", "evaluate", "train")
+"""Sections of a config file that are told apart from keys here."""
+_MODELS = ("llm", "proposer_llm", "solver_llm", "judge_llm", "judge")
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A call's arguments, sorted."""
+
+    values: Values
+    lent: Lent
+
+
+@takes(Config)
+def generate(
+    *,
+    out: PathLike,
+    resume: bool = False,
+    limit: int | None = None,
+    preset: str | None = None,
+    config: PathLike | None = None,
+    on_progress: generating.OnProgress | None = None,
+    **keys: Any,  # noqa: ANN401  the config checks them
+) -> GenerateRun:
+    """Make questions from a corpus, and return the run; as `questwell generate`.
+
+    Works where an event loop is running, as in a notebook; an interrupt stops the run, and `resume=True` goes on.
+
+    Args:
+        out: folder of the run.
+        resume: go on with the run that is there.
+        limit: most plays in this call.
+        preset: start from the values of a preset.
+        config: TOML file with any of the keys, or a section per command.
+        on_progress: is told of the progress after each play and every half second.
+        keys: see below.
+
+    Raises:
+        QuestwellError: the run cannot be made; a run that only stops early is returned, and its `report` says why.
+    """
+    asked, folder = _generating(preset, config, keys), Path(out)
+    settings = generating.configure(folder, asked.values, resume=resume)
+    told = _telling(on_progress)
+    call = partial(generating.run, settings, folder, resume=resume, limit=limit, lent=asked.lent, **told)
+    return GenerateRun(folder, blocking(call))
+
+
+@takes(Config)
+async def generate_async(
+    *,
+    out: PathLike,
+    resume: bool = False,
+    limit: int | None = None,
+    preset: str | None = None,
+    config: PathLike | None = None,
+    on_progress: generating.OnProgress | None = None,
+    **keys: Any,  # noqa: ANN401
+) -> GenerateRun:
+    """As `generate`, in your event loop: your own models and retrievers are called in the loop they belong to."""
+    asked, folder = _generating(preset, config, keys), Path(out)
+    settings = generating.configure(folder, asked.values, resume=resume)
+    told = _telling(on_progress)
+    report = await generating.run_here(settings, folder, resume=resume, limit=limit, lent=asked.lent, **told)
+    return GenerateRun(folder, report)
+
+
+@takes(EvalConfig)
+def evaluate(
+    *,
+    out: PathLike,
+    resume: bool = False,
+    limit: int | None = None,
+    config: PathLike | None = None,
+    on_progress: evaluating.OnProgress | None = None,
+    **keys: Any,  # noqa: ANN401
+) -> EvaluateRun:
+    """Measure a model on benchmarks, and return the evaluation; as `questwell evaluate`."""
+    asked, folder = _sorted("evaluate", config, keys), Path(out)
+    settings = evaluating.configure(folder, asked.values, resume=resume)
+    told = _telling(on_progress)
+    call = partial(evaluating.run, settings, folder, resume=resume, limit=limit, lent=asked.lent, **told)
+    return EvaluateRun(folder, blocking(call))
+
+
+@takes(EvalConfig)
+async def evaluate_async(
+    *,
+    out: PathLike,
+    resume: bool = False,
+    limit: int | None = None,
+    config: PathLike | None = None,
+    on_progress: evaluating.OnProgress | None = None,
+    **keys: Any,  # noqa: ANN401
+) -> EvaluateRun:
+    """As `evaluate`, in your event loop."""
+    asked, folder = _sorted("evaluate", config, keys), Path(out)
+    settings = evaluating.configure(folder, asked.values, resume=resume)
+    told = _telling(on_progress)
+    report = await evaluating.run_here(settings, folder, resume=resume, limit=limit, lent=asked.lent, **told)
+    return EvaluateRun(folder, report)
+
+
+@takes(TrainConfig)
+def train(
+    *,
+    out: PathLike,
+    resume: bool = False,
+    limit: int | None = None,
+    config: PathLike | None = None,
+    on_progress: training.OnProgress | None = None,
+    **keys: Any,  # noqa: ANN401
+) -> TrainRun:
+    """Train a search agent, and return the run; as `questwell train` (extra train)."""
+    asked, folder = _named_only("train", config, keys), Path(out)
+    settings = training.configure(folder, asked, resume=resume)
+    call = partial(training.run, settings, folder, resume=resume, limit=limit, **_telling(on_progress))
+    return TrainRun(folder, blocking(call))
+
+
+@takes(TrainConfig)
+async def train_async(
+    *,
+    out: PathLike,
+    resume: bool = False,
+    limit: int | None = None,
+    config: PathLike | None = None,
+    on_progress: training.OnProgress | None = None,
+    **keys: Any,  # noqa: ANN401
+) -> TrainRun:
+    """As `train`, in your event loop, which waits while weights are updated."""
+    asked, folder = _named_only("train", config, keys), Path(out)
+    settings = training.configure(folder, asked, resume=resume)
+    report = await training.run_here(settings, folder, resume=resume, limit=limit, **_telling(on_progress))
+    return TrainRun(folder, report)
+
+
+@takes(IndexConfig)
+def open_index(*, config: PathLike | None = None, **keys: Any) -> Retriever:  # noqa: ANN401
+    """The index of a corpus, built if it does not exist yet: a retriever to search, or to build your own upon."""
+    settings = resolve(IndexConfig, _named_only("index", config, keys))
+    return blocking(partial(indexing.open_index, settings))
+
+
+def _generating(name: str | None, config: PathLike | None, keys: Mapping[str, object]) -> _Asked:
+    asked = _sorted("generate", config, keys)
+    return _Asked({**(preset(name) if name else {}), **asked.values}, asked.lent)
+
+
+def _sorted(verb: str, config: PathLike | None, keys: Mapping[str, object]) -> _Asked:
+    """Values by key, an object of the caller's by its name, and the objects."""
+    values = used(keys)
+    llms: dict[str, LLM] = {}
+    for key in _MODELS:
+        one = values.get(key)
+        if one is not None and not isinstance(one, str | Path):
+            model: LLM = _with_methods(key, one, ("name", "priced", "complete"))
+            values[key] = name_of(model)
+            if llms.setdefault(name_of(model), model) is not model:
+                raise ConfigError(f"two models of your own are both called {model.name!r}: give them two names")
+    lent = Lent(llms)
+    if (one := values.get("retriever")) is not None and not isinstance(one, str):
+        retriever: Retriever = _with_methods("retriever", one, ("name", "search"))
+        values["retriever"] = name_of(retriever)
+        lent = Lent(llms, retriever)
+    return _Asked(_over_file(verb, config, values), lent)
+
+
+def _named_only(verb: str, config: PathLike | None, keys: Mapping[str, object]) -> Values:
+    return _over_file(verb, config, used(keys))
+
+
+def _over_file(verb: str, config: PathLike | None, values: Mapping[str, object]) -> Values:
+    plain = {key: str(value) if isinstance(value, Path) else value for key, value in values.items()}
+    return {**(read_toml(Path(config), verb, VERBS) if config else {}), **plain}
+
+
+def _with_methods(key: str, one: Any, names: tuple[str, ...]) -> Any:  # noqa: ANN401  a caller's object
+    if missing := [name for name in names if not hasattr(one, name)]:
+        raise ConfigError(f"{key}: {type(one).__name__!r} lacks {', '.join(missing)}; see docs/python.md")
+    return one
+
+
+def _telling(on_progress: object) -> dict[str, Any]:
+    return {} if on_progress is None else {"on_progress": on_progress}
