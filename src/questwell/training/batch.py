@@ -30,9 +30,29 @@ class Batch:
         return self.ids[:, -self.mask.shape[1] :]
 
     @property
-    def positions(self) -> Tensor:
-        """Position of each token in its own sequence, [B, P + T]."""
-        return (self.attention.cumsum(dim=1) - 1).clamp(min=0)
+    def begun_together(self) -> Tensor:
+        """The ids with all padding behind them, [B, longest row].
+
+        So no real token sees any padding, and the model needs no mask but the causal one. A mask of its own is what a
+        GPU's attention kernels get wrong: rows of padding that see nothing, and on Hopper gradients that are no number
+        where attention scores are large, as in real models (pytorch/pytorch#196678).
+        """
+        width = self.ids.shape[1]
+        at = torch.arange(width, device=self.ids.device) + self._padded[:, None]  # [B, P + T]
+        longest = int(self.attention.sum(1).max())
+        return self.ids.gather(1, at % width)[:, :longest]
+
+    @property
+    def read_at(self) -> Tensor:
+        """Place in `begun_together` of the token before each response token, [B, T]; there a model predicts it."""
+        prompt, response = self.ids.shape[1] - self.mask.shape[1], self.mask.shape[1]
+        at = torch.arange(response, device=self.ids.device) + (prompt - self._padded - 1)[:, None]
+        return at.clamp(max=int(self.attention.sum(1).max()) - 1)
+
+    @property
+    def _padded(self) -> Tensor:
+        """Padding before each row, [B]."""
+        return (self.attention.cumsum(dim=1) == 0).sum(1)
 
     @property
     def tokens(self) -> int:

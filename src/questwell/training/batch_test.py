@@ -16,6 +16,10 @@ def views(draw: st.DrawFn) -> TokenView:
     return TokenView(tuple(draw(IDS)), tuple(response), tuple(mask), tuple(-float(ours) for ours in mask))
 
 
+def found_ids(view: TokenView) -> tuple[int, ...]:
+    return (*view.prompt_ids, *view.response_ids)
+
+
 @given(st.lists(views(), min_size=1, max_size=5), st.data())
 @settings(max_examples=50, deadline=None)
 def test_every_token_is_where_its_mask_is(given: list[TokenView], data: st.DataObject) -> None:
@@ -26,7 +30,9 @@ def test_every_token_is_where_its_mask_is(given: list[TokenView], data: st.DataO
         for row, view in enumerate(wanted):
             inside = found.attention[row].bool()
             assert tuple(found.ids[row][inside].tolist()) == (*view.prompt_ids, *view.response_ids)
-            assert found.positions[row][inside].tolist() == list(range(int(inside.sum())))
+            assert tuple(found.begun_together[row][: int(inside.sum())].tolist()) == found_ids(view)
+            read = found.read_at[row][: len(view.response_ids)].tolist()
+            assert [found_ids(view)[at + 1] for at in read] == list(view.response_ids)
             length = len(view.response_ids)
             assert tuple(found.response[row][:length].tolist()) == view.response_ids
             assert tuple(found.mask[row][:length].tolist()) == view.response_mask

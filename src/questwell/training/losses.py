@@ -15,6 +15,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+_FAR = 20.0
+"""Log-ratios are held within this, as in verl: the exponential of a larger one overflows, and its gradient with it."""
 KlEstimator = Literal["k1", "k2", "k3"]
 _CACHED, _LARGE = 2**20, 2**27
 """Logits that are looked at together: 4 MiB in float32, and 512 MiB."""
@@ -69,7 +71,7 @@ def kl(logp: Tensor, reference: Tensor, estimator: KlEstimator = "k1") -> Tensor
     Schulman, "Approximating KL divergence" (2020). k1 is unbiased and may be negative; k3 is unbiased and never
     negative; k2 is biased, and the one whose gradient is right when it is differentiated as a loss.
     """
-    log_ratio = logp - reference
+    log_ratio = (logp - reference).clamp(-_FAR, _FAR)
     match estimator:
         case "k1":
             return log_ratio
@@ -129,7 +131,7 @@ def policy_loss(
         tokens: the count to divide by when this is only a part of the batch; None counts the mask.
         weights: of each token's gradient (`sampler_weights`).
     """
-    ratio = torch.where(mask.bool(), logp - old_logp, 0.0).exp()
+    ratio = torch.where(mask.bool(), logp - old_logp, 0.0).clamp(-_FAR, _FAR).exp()
     plain = -advantages * ratio
     clipped = -advantages * ratio.clamp(1 - clip_low, 1 + clip_high)
     surrogate = torch.maximum(plain, clipped)

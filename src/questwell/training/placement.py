@@ -17,7 +17,7 @@ from torch.distributed.tensor import DTensor
 from transformers import PreTrainedModel
 
 from questwell.llm.pretrained import Dtype, Pretrained
-from questwell.training.policy import Actor, Critic, Lora
+from questwell.training.policy import Actor, Critic, Lora, frozen_copy
 from questwell.training.ranks import Ranks
 from questwell.training.update import Update
 
@@ -56,7 +56,7 @@ class Placement:
             plain = cast(PreTrainedModel, self.actor.model)
             if self.ranks.sharded or half:
                 dtype = torch.bfloat16 if half else torch.float32
-                plain = cast(PreTrainedModel, cast(nn.Module, copy.deepcopy(plain)).requires_grad_(False).to(dtype))
+                plain = frozen_copy(plain, dtype)
         self.sampler: PreTrainedModel = plain
         """A plain model, the adapter merged in; the actor itself where it can be."""
         for model in (self.actor.model, self.actor.reference, self.critic):

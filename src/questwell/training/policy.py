@@ -66,8 +66,7 @@ class Actor:
         else:
             self.model = model
             if reference:
-                kept = cast(nn.Module, copy.deepcopy(model)).requires_grad_(False).eval()
-                self.reference = cast(PreTrainedModel, kept.to(dtype=reference_dtype))
+                self.reference = frozen_copy(model, reference_dtype).eval()
         self.model.eval()
 
     def log_probs(self, batch: Batch, temperature: float, where: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -122,13 +121,11 @@ class Critic(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Value before each response token, [B, T]: read at the token before it."""
-        hidden: Tensor = self.backbone(
-            input_ids=batch.ids, attention_mask=batch.attention, position_ids=batch.positions, use_cache=False
-        ).last_hidden_state
-        width = batch.mask.shape[1]
+        hidden: Tensor = self.backbone(input_ids=batch.begun_together, use_cache=False).last_hidden_state
+        rows = torch.arange(len(batch), device=hidden.device)[:, None]  # [B, 1]
         with torch.autocast(hidden.device.type, enabled=False):
-            read = hidden[:, -width - 1 : -1].float().flatten(0, 1)  # [B * T, hidden]
-            return self.head(read).view(len(batch), width)
+            read = hidden[rows, batch.read_at].float().flatten(0, 1)  # [B * T, hidden]
+            return self.head(read).view(len(batch), batch.mask.shape[1])
 
 
 def adapted(model: PreTrainedModel, lora: Lora) -> PeftModel:
@@ -155,6 +152,20 @@ def _switched_off(model: PeftModel) -> Generator[None]:
             layer._disable_adapters = False  # pyright: ignore[reportPrivateUsage]
 
 
+def frozen_copy(model: PreTrainedModel, dtype: torch.dtype | None) -> PreTrainedModel:
+    """A copy that does not learn, its weights in `dtype`.
+
+    Only weights are rounded: what a model keeps besides them, such as the frequencies of rotary positions, is float32
+    in bfloat16 models too.
+    """
+    kept = copy.deepcopy(model)
+    for weight in kept.parameters():
+        weight.requires_grad_(False)
+        if dtype is not None:
+            weight.data = weight.data.to(dtype)
+    return kept
+
+
 def quieten(model: nn.Module) -> None:
     """Switch dropout off for good: it would make a token's probability differ between sampling and training."""
     for module in model.modules():
@@ -176,23 +187,16 @@ def logits_of(model: nn.Module, batch: Batch, temperature: float, where: Tensor 
     Only they go through the vocabulary's matrix, which for a small model is most of a pass.
     """
     chosen = _everywhere(batch) if where is None else where.bool()
-    # the hidden state before the first response token up to the last one, which predicts what comes after it: not kept
-    at = torch.cat([chosen, torch.zeros_like(chosen[:, :1])], dim=1)  # [B, T + 1]
+    rows, at = chosen.nonzero()[:, 0], batch.read_at[chosen]  # [N], [N]
     inner = model.get_base_model() if isinstance(model, PeftModel) else model
     head = cast(nn.Module, cast(PreTrainedModel, inner).get_output_embeddings())
 
     def select(_: nn.Module, given: tuple[Tensor, ...]) -> tuple[Tensor]:
-        return (given[0][at],)  # [N, hidden]
+        return (given[0][rows, at],)  # [N, hidden]
 
     handle = head.register_forward_pre_hook(select)
     try:
-        logits: Tensor = model(
-            input_ids=batch.ids,
-            attention_mask=batch.attention,
-            position_ids=batch.positions,
-            use_cache=False,
-            logits_to_keep=batch.mask.shape[1] + 1,
-        ).logits
+        logits: Tensor = model(input_ids=batch.begun_together, use_cache=False, logits_to_keep=0).logits
     finally:
         handle.remove()
     return logits if temperature == 1 else logits / temperature  # a copy of the largest tensor of all

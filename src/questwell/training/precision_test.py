@@ -1,11 +1,13 @@
 """What a GPU does in bfloat16, emulated on a CPU: every descent sees the newest weights, and sharded models run."""
 
+import math
 from collections.abc import Generator
 from dataclasses import replace
 
 import pytest
 import torch
 import torch.distributed as dist
+from torch import Tensor
 
 from questwell.llm.pretrained import Pretrained
 from questwell.training.algorithms import Algorithm
@@ -13,10 +15,11 @@ from questwell.training.algorithms.grpo import GRPO
 from questwell.training.algorithms.ppo import PPO
 from questwell.training.batch import collate
 from questwell.training.conftest import made_up, tiny
-from questwell.training.policy import Lora, logits_of
+from questwell.training.losses import kl, log_probs, policy_loss
+from questwell.training.policy import Critic, Lora, frozen_copy, logits_of
 from questwell.training.trainer import Trainer
 from questwell.training.update import Update
-from questwell.types.trajectory import Role
+from questwell.types.trajectory import Role, TokenView
 
 UPDATE = Update(learning_rate=5e-3, critic_learning_rate=5e-3, kl_in="loss", sampler_ratio_cap=None)
 
@@ -35,6 +38,87 @@ def test_every_descent_in_bfloat16_sees_the_weights_of_the_one_before(shape: dic
     assert exact["update_kl"] > 1e-4
     assert half["update_kl"] == pytest.approx(exact["update_kl"], rel=0.35)
     assert half["kl"] == pytest.approx(exact["kl"], rel=0.35)
+
+
+class GpuKernel(torch.autograd.Function):
+    """What a GPU's kernel makes of a mask of its own: a query that sees nothing gets no number, and, as cuDNN's on
+    Hopper does for the large scores of real models (pytorch/pytorch#196678), so does the gradient of the queries."""
+
+    @staticmethod
+    def forward(ctx, query: Tensor, mask: Tensor) -> Tensor:
+        return query.masked_fill(~mask.any(-1, keepdim=True), torch.nan)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+        return torch.full_like(gradient, torch.nan), None
+
+
+@pytest.mark.parametrize("lora", [None, Lora(4, 8)], ids=["all weights", "lora"])
+@pytest.mark.parametrize("algorithm", [PPO(), GRPO()], ids=["ppo", "grpo"])
+def test_no_pass_asks_a_kernel_for_a_mask_of_its_own(
+    algorithm: Algorithm, lora: Lora | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen on an H100: the first update of a real model had a gradient that was no number."""
+    real = torch.nn.functional.scaled_dot_product_attention
+    calls = []
+
+    def attend(query, key, value, attn_mask=None, **more):
+        calls.append(more.get("is_causal"))
+        if attn_mask is not None:
+            query = GpuKernel.apply(query, attn_mask)
+        return real(query, key, value, attn_mask=attn_mask, **more)
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", attend)
+    trainer = Trainer(tiny(), {Role.SOLVER: algorithm}, UPDATE, lora=lora, compute="bfloat16")
+    assert math.isfinite(trainer.update(made_up(8))["gradient_norm"])
+    assert calls
+    assert all(calls)
+
+
+def test_a_batch_is_computed_as_each_of_its_rows_alone() -> None:
+    """Prompts and responses of other lengths change nothing: log-probabilities, values and gradients."""
+    samples, model = made_up(7), tiny().model
+    critic = Critic(tiny().model)
+    torch.nn.init.normal_(critic.head.weight, generator=torch.Generator().manual_seed(0))
+
+    def of(views: list[TokenView]) -> tuple[Tensor, Tensor]:
+        batch = collate(views, 1)
+        where = batch.mask.bool()
+        return log_probs(logits_of(model, batch, 1.0, where), batch.response[where]), critic(batch)[where]
+
+    together = of([sample.tokens for sample in samples])
+    alone = [of([sample.tokens]) for sample in samples]
+    for which, found in enumerate(together):
+        apart = torch.cat([one[which] for one in alone])
+        assert torch.allclose(found, apart, atol=1e-5)
+    gradients = []
+    for values in (together[0], torch.cat([one[0] for one in alone])):
+        model.zero_grad()
+        values.sum().backward(retain_graph=True)
+        gradients.append([weight.grad.clone() for weight in model.parameters()])
+    assert all(torch.allclose(one, other, atol=1e-3) for one, other in zip(*gradients, strict=True))
+
+
+def test_only_weights_of_a_copy_are_rounded() -> None:
+    model = tiny().model
+    copied = frozen_copy(model, torch.bfloat16)
+    assert {weight.dtype for weight in copied.parameters()} == {torch.bfloat16}
+    kept = dict(copied.named_buffers())
+    assert any("inv_freq" in name for name in kept)
+    assert all(torch.equal(value, kept[name]) for name, value in model.named_buffers())
+
+
+@pytest.mark.parametrize("kl_in", ["loss", "reward"])
+def test_a_token_that_one_of_two_policies_finds_impossible_leaves_a_finite_gradient(kl_in) -> None:
+    logp = torch.tensor([-400.0, -0.1, -0.1], requires_grad=True)
+    other = torch.tensor([-0.1, -400.0, -0.1])
+    mask = torch.ones(3)
+    loss = policy_loss(logp, other, torch.tensor([0.0, -1.0, 0.0]), mask).loss
+    loss = loss + kl(logp, other, "k3" if kl_in == "loss" else "k1").sum()
+    loss.backward()
+    assert math.isfinite(float(loss.detach()))
+    assert logp.grad is not None
+    assert logp.grad.isfinite().all()
 
 
 @pytest.fixture
