@@ -17,7 +17,7 @@ import report
 from questwell.agents.prompts import Prompts
 from questwell.agents.session import DirectSession
 from questwell.games.answers import Position
-from questwell.games.ssp import Rules, Step, propose
+from questwell.games.ssp import Rules, StepContext, propose
 from questwell.recipes.selfplay.config import Trained
 from questwell.recipes.selfplay.loop import configure, run
 from questwell.recipes.selfplay.record import Record, StepRow, series
@@ -165,7 +165,7 @@ async def verification(folder: Path, seed: int, proposals: int) -> list[dict[str
     rows: list[dict[str, object]] = []
     for noise in (None, 0, 1, 4, 7):
         rules = Rules(attempts=1, verify=noise is not None, noise=noise or 0)
-        step = Step(1, rules, players, sessions, config.pool(), lambda count: [])
+        step = StepContext(1, rules, players, sessions, config.pool(), lambda count: [])
         proposed = await propose(batch, step)
         asked = [one for one in proposed if one.invalid in (None, Invalid.UNSUPPORTED, Invalid.UNSCORED)]
         true = [world.truth(one.question or "") in one.seed.references for one in asked]

@@ -34,7 +34,7 @@ from questwell.types.game import (
     Repair,
     Round,
     Seed,
-    Step,
+    SolutionStep,
     Verdict,
 )
 from questwell.types.selfplay import AnswerSeed, Episode, Invalid, Problem, Proposed
@@ -107,7 +107,12 @@ async def hostile(library: Path, folder: Path) -> None:
                 Round(
                     number,
                     Proposal(
-                        f"{number} {text}", text, (text,), (Step(text, text, text),), (passage,), tried.trajectory
+                        f"{number} {text}",
+                        text,
+                        (text,),
+                        (SolutionStep(text, text, text),),
+                        (passage,),
+                        tried.trajectory,
                     ),
                     (tried,),
                     Verdict(Outcome.UNSOLVED, 0, 1, None, 0, text),

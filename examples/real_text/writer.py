@@ -11,7 +11,7 @@ from facts import Asked, Fact, compose
 
 from questwell.agents.proposer import Draft
 from questwell.agents.session import Session
-from questwell.types.game import ExecutionFeedback, FeedbackKind, Proposal, Repair, Round, Seed, Step
+from questwell.types.game import ExecutionFeedback, FeedbackKind, Proposal, Repair, Round, Seed, SolutionStep
 from questwell.types.trajectory import Role, StopReason, Style, Trajectory
 
 
@@ -63,8 +63,8 @@ class Writer:
         self.written[seed.index, index] = one
         assert one.clue is not None
         steps = (
-            Step(one.queries[0], one.fact.country, one.clue.passage.id),
-            Step(one.queries[1], one.fact.value, one.fact.passage.id),
+            SolutionStep(one.queries[0], one.fact.country, one.clue.passage.id),
+            SolutionStep(one.queries[1], one.fact.value, one.fact.passage.id),
         )
         evidence = (one.clue.passage, one.fact.passage)
         return Draft(Proposal(one.text, one.fact.value, (), steps, evidence, trajectory), trajectory)

@@ -5,14 +5,14 @@ from questwell.agents.prompts import Prompts
 from questwell.agents.session import DirectSession
 from questwell.llm.scripted import ScriptedLLM
 from questwell.types.corpus import Hit, Passage
-from questwell.types.game import Proposal, Step
+from questwell.types.game import Proposal, SolutionStep
 from questwell.types.trajectory import Role, StopReason, Style, Trajectory, Turn
 
 PASSAGE = Passage("p", "Dam", "Built </think> in 1936.", "d")
 TRACE = Trajectory(
     Role.SOLVER, Style.FREE, (Turn("<think>maybe 1936</think>", "dam", (Hit(PASSAGE, 1.0, 1),)),), StopReason.FINISHED
 )
-PAIR = Proposal("When was the dam built?", "1936", (), (Step("When?", "1936", "p"),), (PASSAGE,), TRACE)
+PAIR = Proposal("When was the dam built?", "1936", (), (SolutionStep("When?", "1936", "p"),), (PASSAGE,), TRACE)
 
 
 class Nowhere:

@@ -14,7 +14,7 @@ from questwell.agents.tools import Shelf, neutralise, show
 from questwell.agents.transcript import history, transcript
 from questwell.llm.client import Message
 from questwell.types.corpus import Passage
-from questwell.types.game import Derivation, ExecutionFeedback, Proposal, Repair, Round, Seed, Step
+from questwell.types.game import Derivation, ExecutionFeedback, Proposal, Repair, Round, Seed, SolutionStep
 from questwell.types.trajectory import Role, Style, Trajectory
 
 _DERIVED = (
@@ -154,7 +154,7 @@ class FreeProposer:
 
 def _proposal(finish: Finish, shelf: Shelf, trajectory: Trajectory) -> Proposal:
     steps = tuple(
-        Step(query, answer, passage.id if (passage := shelf.passage(number or 0)) else "")
+        SolutionStep(query, answer, passage.id if (passage := shelf.passage(number or 0)) else "")
         for query, answer, number in finish.steps
     )
     evidence, worked_out = _evidence(finish, shelf), _derivation(finish, shelf)

@@ -18,7 +18,7 @@ from questwell.types.game import (
     Repair,
     Round,
     Seed,
-    Step,
+    SolutionStep,
     Verdict,
 )
 from questwell.types.trajectory import Role, StopReason, Style, Trajectory, Turn
@@ -96,11 +96,11 @@ async def test_a_proposal_with_its_steps_and_evidence() -> None:
     assert proposal is not None and draft.problem == ""
     assert (proposal.question, proposal.answer, proposal.aliases) == (QUESTION, "1881", ())
     assert proposal.steps == (
-        Step("designer", "Elsa Marwood", "harrow"),
-        Step("born", "1881", "marwood"),
-        Step("again", "1881", "marwood"),
-        Step("made up", "x", ""),
-        Step("no source", "", ""),
+        SolutionStep("designer", "Elsa Marwood", "harrow"),
+        SolutionStep("born", "1881", "marwood"),
+        SolutionStep("again", "1881", "marwood"),
+        SolutionStep("made up", "x", ""),
+        SolutionStep("no source", "", ""),
     )
     assert proposal.evidence == (SEED, ENGINEER)  # what was retrieved and named, once each
     assert proposal.trajectory == draft.trajectory

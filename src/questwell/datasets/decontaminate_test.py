@@ -3,7 +3,7 @@ import pytest
 from questwell.datasets.conftest import MakeItem
 from questwell.datasets.decontaminate import Sign, overlaps
 from questwell.types.evaluation import Question
-from questwell.types.game import Step
+from questwell.types.game import SolutionStep
 
 PLANTED = Question(
     "q7",
@@ -25,7 +25,7 @@ def test_a_planted_question_is_found_and_nothing_else(make_item: MakeItem) -> No
 
 
 def test_a_planted_step_is_found(make_item: MakeItem) -> None:
-    item = make_item(0, steps=(Step(PLANTED.question, "1987", ""),))
+    item = make_item(0, steps=(SolutionStep(PLANTED.question, "1987", ""),))
     assert {f.sign for f in overlaps([item], [PLANTED])} == {Sign.NGRAM}
 
 

@@ -2,14 +2,14 @@ import pytest
 
 from questwell.evaluation.failures import Easy, Unsolved, why_easy, why_unsolved
 from questwell.types.corpus import Hit, Passage
-from questwell.types.game import Attempt, Judgement, Label, Outcome, Proposal, Round, Step, Verdict
+from questwell.types.game import Attempt, Judgement, Label, Outcome, Proposal, Round, SolutionStep, Verdict
 from questwell.types.trajectory import Role, StopReason, Style, Trajectory, Turn
 
 BOTH = Passage("both", "Dam", "Built by Ana Ruiz, who was born in Lima.", "d0")
 FIRST = Passage("first", "Dam", "The dam was built by Ana Ruiz.", "d1")
 SECOND = Passage("second", "Ruiz", "She was born in Lima.", "d2")
 NEITHER = Passage("neither", "Oslo", "A town.", "d3")
-STEPS = (Step("Who built the dam?", "Ana Ruiz", "first"), Step("Where was she born?", "Lima", "second"))
+STEPS = (SolutionStep("Who built the dam?", "Ana Ruiz", "first"), SolutionStep("Where was she born?", "Lima", "second"))
 
 
 def hits(*passages: Passage) -> tuple[Hit, ...]:
@@ -22,7 +22,7 @@ def attempt(*searches: tuple[Hit, ...], label: Label = Label.RIGHT, index: int =
     return Attempt(index, trajectory, Judgement(label, "exact_match"))
 
 
-def played(outcome: Outcome, *attempts: Attempt, steps: tuple[Step, ...] = STEPS) -> Round:
+def played(outcome: Outcome, *attempts: Attempt, steps: tuple[SolutionStep, ...] = STEPS) -> Round:
     trajectory = Trajectory(Role.PROPOSER, Style.FREE, (), StopReason.FINISHED)
     proposal = Proposal("Where was the dam's builder born?", "Lima", ("Ciudad",), steps, (FIRST, SECOND), trajectory)
     return Round(0, proposal, attempts, Verdict(outcome, 1, 1, 1))
@@ -54,7 +54,7 @@ def test_the_easiest_right_attempt_is_what_counts() -> None:
 
 
 def test_one_step_alone_cannot_collapse() -> None:
-    single = played(Outcome.TOO_EASY, attempt(hits(BOTH)), steps=(Step("Where?", "Lima", "second"),))
+    single = played(Outcome.TOO_EASY, attempt(hits(BOTH)), steps=(SolutionStep("Where?", "Lima", "second"),))
     assert why_easy(single, ()) == {Easy.OTHER}
 
 

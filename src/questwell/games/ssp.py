@@ -73,8 +73,8 @@ class Players:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """What one step is played with."""
+class StepContext:
+    """What one step of self-play is played with."""
 
     index: int
     """From 1."""
@@ -86,7 +86,7 @@ class Step:
     """So many further answers, for dynamic resampling."""
 
 
-async def play(batch: Sequence[AnswerSeed], step: Step) -> tuple[Episode, ...]:
+async def play(batch: Sequence[AnswerSeed], step: StepContext) -> tuple[Episode, ...]:
     """One episode for each answer of the batch, in its order.
 
     Failures of a model, the judge or the retriever are data of their slot. What ends the run is raised (BudgetReached,
@@ -104,7 +104,7 @@ async def play(batch: Sequence[AnswerSeed], step: Step) -> tuple[Episode, ...]:
     return _pay(proposed, problems, attempts, discarded, step)
 
 
-async def propose(batch: Sequence[AnswerSeed], step: Step, earlier: Sequence[Proposed] = ()) -> list[Proposed]:
+async def propose(batch: Sequence[AnswerSeed], step: StepContext, earlier: Sequence[Proposed] = ()) -> list[Proposed]:
     """Proposer rollouts, the rules, and RAG verification among the documents of the whole batch and of `earlier`.
 
     `play` begins with it; alone it tells what verification lets through.
@@ -117,7 +117,7 @@ async def propose(batch: Sequence[AnswerSeed], step: Step, earlier: Sequence[Pro
     )
 
 
-async def _challenge(seed: AnswerSeed, step: Step) -> Proposed:
+async def _challenge(seed: AnswerSeed, step: StepContext) -> Proposed:
     place = Place(seed.id, step.index, Role.PROPOSER)
     made = await step.players.selfplay_proposer.challenge(
         seed, step.sessions(place), place.random_seed(seed.random_seed)
@@ -173,7 +173,7 @@ def noise(slot: int, found: Sequence[Sequence[Passage]], rules: Rules, random_se
     return tuple(rng.sample(single, min(rules.noise, len(single))))
 
 
-async def _verified(draft: Proposed, among: Sequence[Passage], step: Step) -> Proposed:
+async def _verified(draft: Proposed, among: Sequence[Passage], step: StepContext) -> Proposed:
     """The draft with what RAG verification says of it. Nothing but PASSED lets it through."""
     if not draft.valid or not step.rules.verify:
         return draft
@@ -197,7 +197,7 @@ def _failed(found: GateResult) -> Invalid | None:
             return Invalid.ERRORED
 
 
-async def _resample(proposed: list[Proposed], step: Step) -> tuple[list[Proposed], list[int]]:
+async def _resample(proposed: list[Proposed], step: StepContext) -> tuple[list[Proposed], list[int]]:
     """Further proposals, from further answers, in place of invalid ones; and how many each slot has thrown away."""
     proposed, discarded = list(proposed), [0] * len(proposed)
     for _ in range(step.rules.resamples):
@@ -211,7 +211,7 @@ async def _resample(proposed: list[Proposed], step: Step) -> tuple[list[Proposed
     return proposed, discarded
 
 
-def _fill(proposed: Sequence[Proposed], step: Step) -> list[Problem | None]:
+def _fill(proposed: Sequence[Proposed], step: StepContext) -> list[Problem | None]:
     """What the solver attempts in each slot: the valid proposal, else a problem from the pool, if it has any."""
     problems = [
         Problem(one.seed.id, one.question, one.seed.references, one.seed.hops, step.index)
@@ -226,7 +226,7 @@ def _fill(proposed: Sequence[Proposed], step: Step) -> list[Problem | None]:
     return problems
 
 
-async def _attempt(slot: int, problem: Problem | None, seed: AnswerSeed, step: Step) -> tuple[Attempt, ...]:
+async def _attempt(slot: int, problem: Problem | None, seed: AnswerSeed, step: StepContext) -> tuple[Attempt, ...]:
     """The solver rollouts of one slot, judged. They are independent, and see the question only."""
 
     async def one(number: int) -> Attempt:
@@ -251,7 +251,7 @@ def _pay(
     problems: Sequence[Problem | None],
     attempts: Sequence[tuple[Attempt, ...]],
     discarded: Sequence[int],
-    step: Step,
+    step: StepContext,
 ) -> tuple[Episode, ...]:
     """Rewards of both roles. A proposer whose slot was filled gets what an invalid proposal gets."""
     payments = step.rules.payments

@@ -18,7 +18,7 @@ from questwell.agents.solver import FreeSolver
 from questwell.errors import BudgetReached, LLMError, LLMTimeout, RetrievalTimeout
 from questwell.games.gates import Gatekeeper
 from questwell.games.pool import EmptySlots, Pool
-from questwell.games.ssp import DistractorUnit, Players, Rules, Step, broken_rule, documents, noise, play
+from questwell.games.ssp import DistractorUnit, Players, Rules, StepContext, broken_rule, documents, noise, play
 from questwell.games.ssp_rewards import Payment, Payments
 from questwell.llm.client import Completion, Message, Request
 from questwell.llm.scripted import Answer, ScriptedLLM
@@ -91,7 +91,9 @@ def batch(count: int = 4, start: int = 0) -> list[AnswerSeed]:
     return [AnswerSeed(number, f"Keeper{number}", 1, random_seed=3) for number in range(start, start + count)]
 
 
-def step(world: World, rules: Rules | None = None, pool: Pool | None = None, index: int = 0, **given: object) -> Step:
+def step(
+    world: World, rules: Rules | None = None, pool: Pool | None = None, index: int = 0, **given: object
+) -> StepContext:
     prompts = Prompts()
     players = Players(
         FreeSelfPlayProposer(prompts, RolloutLimits(4), Sampling()),
@@ -100,7 +102,7 @@ def step(world: World, rules: Rules | None = None, pool: Pool | None = None, ind
     )
     more = iter(batch(100, 50))
     draw = lambda count: [next(more) for _ in range(count)]  # noqa: E731
-    return Step(index, rules or Rules(attempts=5), players, world.session, pool or Pool(), draw, **given)  # type: ignore[arg-type]
+    return StepContext(index, rules or Rules(attempts=5), players, world.session, pool or Pool(), draw, **given)  # type: ignore[arg-type]
 
 
 async def test_a_step_in_which_all_goes_well() -> None:
@@ -277,7 +279,7 @@ async def test_a_failing_proposer_is_neither_paid_nor_fined(error: Exception) ->
     assert (episode.proposed.invalid, episode.proposer_reward) == (Invalid.ERRORED, None)
 
 
-def _broken_library(world: World) -> Step:
+def _broken_library(world: World) -> StepContext:
     class Broken(Towns):
         async def search(self, query: str, k: int) -> tuple[Hit, ...]:
             raise RetrievalTimeout("late")

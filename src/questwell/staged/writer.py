@@ -13,7 +13,7 @@ from questwell.staged.moves import Moves
 from questwell.staged.phrases import as_phrase, can_be_replaced
 from questwell.staged.spans import Span, fact
 from questwell.types.corpus import Passage
-from questwell.types.game import Seed, Step
+from questwell.types.game import Seed, SolutionStep
 
 MOST_QUESTION_WORDS = 22
 MOST_PHRASE_WORDS = 14
@@ -25,7 +25,7 @@ class Worded:
 
     chain: Chain
     question: str
-    steps: tuple[Step, ...]
+    steps: tuple[SolutionStep, ...]
 
 
 @dataclass(slots=True)
@@ -66,7 +66,7 @@ class Writer:
         question = await self._question(last, _end_key(chain)[1], chain.answer)
         if not question.endswith("?"):
             return question
-        worded = Worded(Chain(last, (), chain.answer), question, (Step(question, chain.answer.text, last.id),))
+        worded = Worded(Chain(last, (), chain.answer), question, (SolutionStep(question, chain.answer.text, last.id),))
         for link in reversed(chain.links):
             extended = await self.extend(worded, link)
             if isinstance(extended, str):
@@ -87,7 +87,7 @@ class Writer:
         if contains(question, link.name):
             return f"{link.name!r} is still named: {question!r}"
         chain = Chain(link.source, (link, *worded.chain.links), worded.chain.answer)
-        return Worded(chain, question, (Step(asked, link.name, link.source.id), *worded.steps))
+        return Worded(chain, question, (SolutionStep(asked, link.name, link.source.id), *worded.steps))
 
     async def has_shortcut(self, worded: Worded) -> bool:
         """Whether searching the whole question finds the passage with the answer; unknown, so no, without searching."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from questwell.types.game import GateResult, Label, Step
+from questwell.types.game import GateResult, Label, SolutionStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Item:
     evidence_document_ids: tuple[str, ...]
     evidence_titles: tuple[str, ...]
     evidence_texts: tuple[str, ...]
-    steps: tuple[Step, ...]
+    steps: tuple[SolutionStep, ...]
     """The intended solution."""
     attempts: tuple[AttemptSummary, ...]
     """The solver's attempts at this question: what the counts above are counted from."""

@@ -54,7 +54,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class SolutionStep:
     """One search step of the intended solution."""
 
     query: str
@@ -115,7 +115,7 @@ class Proposal:
     answer: str
     aliases: tuple[str, ...]
     """Other spellings that count as the reference answer; never joined into one string."""
-    steps: tuple[Step, ...]
+    steps: tuple[SolutionStep, ...]
     """The intended solution."""
     evidence: tuple[Passage, ...]
     """Passages that the proposer retrieved and used, without repeats."""

@@ -38,7 +38,7 @@ class TurnStory:
 
 
 @dataclass(frozen=True, slots=True)
-class StepStory:
+class SolutionStepStory:
     """One intended search step."""
 
     query: str
@@ -73,7 +73,7 @@ class RoundStory:
     """Which of question and answer differ from the round before."""
     question: str
     answer: str
-    steps: tuple[StepStory, ...]
+    steps: tuple[SolutionStepStory, ...]
     evidence: tuple[Passage, ...]
     searches: tuple[SearchStory, ...]
     """Of the proposer."""
@@ -180,7 +180,7 @@ def _round(now: Round, before: Round | None) -> RoundStory:
         question=proposal.question,
         answer=proposal.answer,
         steps=tuple(
-            StepStory(step.query, step.answer, step.passage_id, titles.get(step.passage_id, ""))
+            SolutionStepStory(step.query, step.answer, step.passage_id, titles.get(step.passage_id, ""))
             for step in proposal.steps
         ),
         evidence=proposal.evidence,

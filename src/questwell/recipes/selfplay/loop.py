@@ -18,7 +18,7 @@ from questwell.agents.session import Sessions
 from questwell.errors import BudgetReached
 from questwell.games.answers import Position, several
 from questwell.games.pool import Pool
-from questwell.games.ssp import Step, all_ended, play
+from questwell.games.ssp import StepContext, all_ended, play
 from questwell.llm.client import LLM
 from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.runs import opening
@@ -194,7 +194,9 @@ class _Invocation:
         """One step, kept; the alarms that it raises."""
         number = self._done + 1
         started, sampled = time.perf_counter(), self._setup.trainer.policy.sampled
-        step = Step(number, self._config.rules(), self._setup.players, self._sessions(), self._pool, self._answers.take)
+        step = StepContext(
+            number, self._config.rules(), self._setup.players, self._sessions(), self._pool, self._answers.take
+        )
         proposals = self._config.proposals
         episodes = await play(several(self._answers.take(self._config.batch // proposals), proposals), step)
         self._pool = self._pool.after(number, (problem for episode in episodes if (problem := episode.made)))

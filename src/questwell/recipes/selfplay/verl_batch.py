@@ -17,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, TypeAdapter
 
 from questwell.errors import ConfigError, StoreError
 from questwell.games.pool import Pool
-from questwell.games.ssp import Step, play
+from questwell.games.ssp import StepContext, play
 from questwell.llm.client import LLM
 from questwell.recipes.runs import description
 from questwell.recipes.runs.budget import Budget, SpendingLimits
@@ -118,7 +118,7 @@ class StepBatch:
             return lines.open(rollout_name(place), learnt=not verifies(place))
 
         talking = sessions(policy, world.retriever, self._recorder)
-        step = Step(number, self.config.rules(), self._surroundings.players, talking, self._pool, _no_more)
+        step = StepContext(number, self.config.rules(), self._surroundings.players, talking, self._pool, _no_more)
         episodes = await play(seeds, step)
         self._pool = self._pool.after(number, (problem for episode in episodes if (problem := episode.made)))
         seconds = time.perf_counter() - started

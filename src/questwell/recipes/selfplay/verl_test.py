@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from questwell.errors import ConfigChanged, ConfigError, LLMUnavailable, StoreError
 from questwell.games.answers import Position
 from questwell.games.pool import EmptySlots, Pool
-from questwell.games.ssp import Step, play
+from questwell.games.ssp import StepContext, play
 from questwell.llm.client import Request
 from questwell.llm.scripted import ScriptedLLM
 from questwell.recipes.runs.budget import Budget, SpendingLimits
@@ -214,7 +214,7 @@ async def test_a_table_plays_the_step_that_the_game_plays_whoever_comes_first(tm
         straight, pool = [], config.pool()
         for number in (1, 2):
             talking = sessions(lambda place: llm, environment.world.retriever, recorder)
-            step = Step(number, config.rules(), environment.players, talking, pool, lambda count: ())
+            step = StepContext(number, config.rules(), environment.players, talking, pool, lambda count: ())
             straight.append(await play(batch(config, number), step))
             pool = pool.after(number, [one.problem for one in straight[-1] if one.proposed.valid and one.problem])
         assert {one.proposed.valid for one in (*straight[0], *straight[1])} == {True, False}
