@@ -17,7 +17,7 @@ from questwell.types.trajectory import Trajectory, Turn
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class SolvedItem:
     """An item with the attempts that solved it."""
 
     item: Item
@@ -25,7 +25,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class SearchTurn:
     """A search, its reason and what it showed."""
 
     thought: str
@@ -40,19 +40,19 @@ class Demonstration:
 
     item_id: str
     question: str
-    moves: tuple[Move, ...]
+    searches: tuple[SearchTurn, ...]
     thought: str
     """Before the answer."""
     answer: str
 
 
-def demonstrations(sample: Sample) -> list[Demonstration]:
+def demonstrations(solved: SolvedItem) -> list[Demonstration]:
     """One for each distinct solution of the item that gave an answer."""
     found: dict[tuple[tuple[str, ...], str], Demonstration] = {}
-    for trajectory in sample.solutions:
+    for trajectory in solved.solutions:
         if trajectory.answer is not None:
             key = (trajectory.queries, trajectory.answer)
-            found.setdefault(key, _demonstration(sample.item, trajectory, trajectory.answer))
+            found.setdefault(key, _demonstration(solved.item, trajectory, trajectory.answer))
     return list(found.values())
 
 
@@ -60,7 +60,7 @@ def tagged(shown: Demonstration, prompts: Prompts, turns: int) -> tuple[Message,
     """The dialogue as `<think> <search> <information> <answer>`, opening included."""
     dialect = Tags()
     dialogue = list(prompts.messages("solver", rules=dialect.rules, question=shown.question, turns=turns))
-    for move in shown.moves:
+    for move in shown.searches:
         dialogue.append(Message("assistant", _thinking(move.thought) + write_tags(Search(move.query))))
         dialogue.append(Message("user", f"<information>\n{move.observation}\n</information>"))
     dialogue.append(Message("assistant", _thinking(shown.thought) + write_tags(Finish(shown.answer))))
@@ -78,10 +78,12 @@ def _thinking(thought: str) -> str:
 
 def _demonstration(item: Item, trajectory: Trajectory, answer: str) -> Demonstration:
     shelf = Shelf()
-    moves = tuple(
-        Move(_thought(turn), turn.query, shelf.show(turn.hits)) for turn in trajectory.turns if turn.query is not None
+    searches = tuple(
+        SearchTurn(_thought(turn), turn.query, shelf.show(turn.hits))
+        for turn in trajectory.turns
+        if turn.query is not None
     )
-    return Demonstration(item.id, item.question, moves, _last_thought(trajectory), answer)
+    return Demonstration(item.id, item.question, searches, _last_thought(trajectory), answer)
 
 
 def _last_thought(trajectory: Trajectory) -> str:
@@ -94,6 +96,6 @@ def _thought(turn: Turn) -> str:
     return "\n".join(part for part in (turn.reasoning.strip(), hear(turn.text).thought) if part)
 
 
-def of_all(samples: Sequence[Sample]) -> list[Demonstration]:
-    """The demonstrations of `samples`, in order."""
-    return [shown for sample in samples for shown in demonstrations(sample)]
+def of_all(solved: Sequence[SolvedItem]) -> list[Demonstration]:
+    """The demonstrations of `solved`, in order."""
+    return [shown for one in solved for shown in demonstrations(one)]

@@ -3,7 +3,7 @@ from dataclasses import replace
 from questwell.agents.prompts import Prompts
 from questwell.agents.protocol import Finish, Search, read_tags
 from questwell.datasets.conftest import MakeItem
-from questwell.datasets.demonstrations import Sample, demonstrations, tagged
+from questwell.datasets.demonstrations import SolvedItem, demonstrations, tagged
 from questwell.types.corpus import Hit, Passage
 from questwell.types.trajectory import Role, StopReason, Style, Trajectory, Turn
 
@@ -36,7 +36,7 @@ FREE = Trajectory(
 
 
 def test_a_staged_solution_teaches_what_a_free_agent_would_have_seen(make_item: MakeItem) -> None:
-    (shown,) = demonstrations(Sample(make_item(0), (STAGED,)))
+    (shown,) = demonstrations(SolvedItem(make_item(0), (STAGED,)))
     assert [move.query for move in shown.moves] == ["the dam", "Ana Ruiz born"]
     assert shown.moves[0].observation == "[1] Dam: Built by ‹/information> Ana Ruiz."
     assert shown.moves[1].observation.startswith("[2] Ruiz: Born in Lima.\n[1] Dam:")  # numbers go on
@@ -48,7 +48,7 @@ def test_a_staged_solution_teaches_what_a_free_agent_would_have_seen(make_item: 
 
 
 def test_thoughts_are_kept_and_turns_without_a_move_are_not(make_item: MakeItem) -> None:
-    (shown,) = demonstrations(Sample(make_item(0), (FREE,)))
+    (shown,) = demonstrations(SolvedItem(make_item(0), (FREE,)))
     assert [(move.thought, move.query) for move in shown.moves] == [("who built it", "the dam")]
     assert shown.thought == "so"
     texts = [message.content for message in tagged(shown, Prompts(), 5)]
@@ -59,5 +59,5 @@ def test_thoughts_are_kept_and_turns_without_a_move_are_not(make_item: MakeItem)
 def test_each_distinct_solution_once_and_none_without_an_answer(make_item: MakeItem) -> None:
     other = replace(FREE, answer="Cusco")
     silent = replace(FREE, answer=None)
-    found = demonstrations(Sample(make_item(0), (FREE, silent, FREE, STAGED, other)))
+    found = demonstrations(SolvedItem(make_item(0), (FREE, silent, FREE, STAGED, other)))
     assert [shown.answer for shown in found] == ["Lima", "Lima", "Cusco"]

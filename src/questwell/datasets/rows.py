@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from questwell.agents.prompts import Prompts
-from questwell.datasets.demonstrations import Demonstration, Sample, of_all, opening, tagged
+from questwell.datasets.demonstrations import Demonstration, SolvedItem, of_all, opening, tagged
 from questwell.types.dataset import Item
 
 Row: TypeAlias = Mapping[str, object]
@@ -50,39 +50,39 @@ def verl_rows(items: Sequence[Item], split: str, prompts: Prompts, turns: int) -
     ]
 
 
-def sft_rows(samples: Sequence[Sample], prompts: Prompts, turns: int) -> list[Row]:
+def sft_rows(solved: Sequence[SolvedItem], prompts: Prompts, turns: int) -> list[Row]:
     """Dialogues in tags, the protocol of our own trainer: plain messages, assistant turns are what is learnt."""
     return [
         {
             "id": shown.item_id,
             "messages": [{"role": m.role, "content": m.content} for m in tagged(shown, prompts, turns)],
-            "searches": len(shown.moves),
+            "searches": len(shown.searches),
             "answer": shown.answer,
         }
-        for shown in of_all(samples)
+        for shown in of_all(solved)
     ]
 
 
-def trl_rows(samples: Sequence[Sample], prompts: Prompts, turns: int) -> list[Row]:
+def trl_rows(solved: Sequence[SolvedItem], prompts: Prompts, turns: int) -> list[Row]:
     """Dialogues as function calls: `messages` and `tools` of TRL's SFTTrainer.
 
     Only one function of one argument is called, so that no reader that lines rows up adds arguments of another.
     """
     return [
         {"id": shown.item_id, "messages": _calls(shown, prompts, turns), "tools": [_FUNCTION]}
-        for shown in of_all(samples)
+        for shown in of_all(solved)
     ]
 
 
-def sharegpt_rows(samples: Sequence[Sample], prompts: Prompts, turns: int) -> list[Row]:
+def sharegpt_rows(solved: Sequence[SolvedItem], prompts: Prompts, turns: int) -> list[Row]:
     """ShareGPT with LLaMA-Factory's tool roles: human and observation take turns with function_call and gpt."""
-    return [_sharegpt(shown, prompts, turns) for shown in of_all(samples)]
+    return [_sharegpt(shown, prompts, turns) for shown in of_all(solved)]
 
 
 def _calls(shown: Demonstration, prompts: Prompts, turns: int) -> list[Row]:
     system, *rest = prompts.messages("solver", rules=_RULES, question=shown.question, turns=turns)
     messages: list[Row] = [{"role": m.role, "content": m.content} for m in (system, *rest)]
-    for number, move in enumerate(shown.moves):
+    for number, move in enumerate(shown.searches):
         call = {"name": "search", "arguments": {"query": move.query}}
         messages.append(
             {
@@ -101,7 +101,7 @@ def _calls(shown: Demonstration, prompts: Prompts, turns: int) -> list[Row]:
 def _sharegpt(shown: Demonstration, prompts: Prompts, turns: int) -> Row:
     system, *rest = prompts.messages("solver", rules=_RULES, question=shown.question, turns=turns)
     said: list[Row] = [{"from": "human", "value": "\n".join(m.content for m in rest)}]
-    for move in shown.moves:
+    for move in shown.searches:
         call = json.dumps({"name": "search", "arguments": {"query": move.query}}, ensure_ascii=False)
         thought = f"<think>{move.thought}</think>\n" if move.thought else ""  # LLaMA-Factory keeps what stands before
         said.append({"from": "function_call", "value": thought + call})

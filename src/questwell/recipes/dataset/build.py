@@ -22,7 +22,7 @@ from questwell.agents.prompts import Prompts
 from questwell.datasets.card import card
 from questwell.datasets.decontaminate import Overlap, overlaps
 from questwell.datasets.dedup import Duplicate, deduplicate
-from questwell.datasets.demonstrations import Sample
+from questwell.datasets.demonstrations import SolvedItem
 from questwell.datasets.filters import Dropped, choose
 from questwell.datasets.manifest import File, Manifest, Source, counts, licences, total
 from questwell.datasets.qrels import beir_qrels, corpus_rows, query_rows, trec_qrels
@@ -48,7 +48,7 @@ _MANIFEST = TypeAdapter(Manifest)
 class _Parts:
     """A dataset before it is written."""
 
-    splits: dict[str, list[Sample]]
+    splits: dict[str, list[SolvedItem]]
     dropped: list[Dropped]
     overlaps: list[Overlap]
     benchmarks: dict[str, int]
@@ -96,10 +96,10 @@ def read_manifest(folder: Path) -> Manifest:
         raise StoreError(f"{str(folder)!r} is no dataset of ours: {error}") from error
 
 
-def _gather(run: Path, policy: Policy) -> tuple[list[Sample], list[Dropped], Source]:
+def _gather(run: Path, policy: Policy) -> tuple[list[SolvedItem], list[Dropped], Source]:
     """The items of a run with the attempts that solved them, what reviews keep out, and what the run is."""
     chosen, out = choose_items(run, policy)
-    samples = [Sample(one.item, one.solutions) for one in chosen]
+    samples = [SolvedItem(one.item, one.solutions) for one in chosen]
     with RunReader(run) as reader, reader.snapshot():
         info = info_of(reader)
         stands = funnel_of(reader)
@@ -138,7 +138,7 @@ def _documents_in(files: Sequence[Path]) -> dict[str, str]:
 
 
 def _parts(
-    samples: dict[str, Sample],
+    samples: dict[str, SolvedItem],
     out_by_review: Sequence[Dropped],
     questions: Sequence[Question],
     taken: dict[str, str],
@@ -234,7 +234,7 @@ class _Writer:
         self._prompts = prompts
         self._config = config
 
-    def split(self, name: str, samples: Sequence[Sample]) -> None:
+    def split(self, name: str, samples: Sequence[SolvedItem]) -> None:
         """Everything that there is of one split."""
         found = [sample.item for sample in samples]
         given = (self._prompts, self._config.turns)

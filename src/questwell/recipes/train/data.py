@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from questwell.agents.prompts import Prompts
-from questwell.datasets.demonstrations import Sample, demonstrations, tagged
+from questwell.datasets.demonstrations import SolvedItem, demonstrations, tagged
 from questwell.errors import BenchmarkError, ConfigError
 from questwell.evaluation.benchmarks import Source, load
 from questwell.evaluation.records import Record, records
@@ -123,7 +123,7 @@ def _attempts(run: Path, prompts: Prompts, turns: int) -> list[tuple[Message, ..
     solutions = [
         tuple(attempt.trajectory for attempt in outcome.rounds[-1].attempts if attempt.right) for outcome in accepted
     ]
-    solved = (Sample(item, right) for item, right in zip(items(run), solutions, strict=True))
+    solved = (SolvedItem(item, right) for item, right in zip(items(run), solutions, strict=True))
     return [tagged(shown, prompts, turns) for sample in solved for shown in demonstrations(sample)]
 
 
