@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from questwell.agents.prompts import Prompts
 from questwell.cli.app import app
 from questwell.errors import ConfigError, QuestwellError
-from questwell.evaluation.benchmarks import Source, load
+from questwell.evaluation.benchmarks import BenchmarkFile, load
 from questwell.recipes.corpus.update import read_ids
 from questwell.recipes.dataset.export import read_items
 from questwell.recipes.runs.config import read_toml
@@ -39,7 +39,7 @@ def record(text: str) -> dict[str, Any]:
 
 
 READERS: dict[str, Callable[[Path], Iterable[str]]] = {
-    "benchmark": lambda path: [one.question for one in load(Source("plain", path)).questions],
+    "benchmark": lambda path: [one.question for one in load(BenchmarkFile("plain", path)).questions],
     "training questions": lambda path: [one.question for one in read_questions(path)],
     "demonstrations": lambda path: [one[0].content for one in read_demonstrations(path, Prompts(), 5)],
     "recall questions": lambda path: [one.question for one in read_recall(path)],

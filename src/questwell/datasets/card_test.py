@@ -3,11 +3,11 @@ from dataclasses import replace
 
 from questwell.datasets.card import card
 from questwell.datasets.conftest import MakeItem
-from questwell.datasets.manifest import Manifest, Source, counts, licences, total
+from questwell.datasets.manifest import Manifest, SourceRun, counts, licences, total
 from questwell.datasets.qrels import beir_qrels, corpus_rows, query_rows, trec_id, trec_qrels
 from questwell.types.dataset import Usage
 
-SOURCE = Source(
+SOURCE = SourceRun(
     "run1", "b.jsonl", "snap", "m`<b>|x", "m", "m", "p", "0.1.0", 9, 4, {"too_easy": 5}, Usage(3, 10, 5, 0.5)
 )
 

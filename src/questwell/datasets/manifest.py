@@ -8,7 +8,7 @@ from questwell.types.dataset import Item, Usage
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SourceRun:
     """A run that items came from."""
 
     run_id: str
@@ -62,7 +62,7 @@ class Manifest:
     created: str
     """ISO 8601, UTC."""
     questwell: str
-    sources: Sequence[Source]
+    sources: Sequence[SourceRun]
     licences: Mapping[str, int]
     """Items by licence of their evidence; `unknown` where the corpus states none."""
     splits: Mapping[str, SplitCounts]

@@ -42,7 +42,7 @@ SAMPLES: Mapping[str, int | None] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class BenchmarkFile:
     """A benchmark and the file that holds it."""
 
     benchmark: str
@@ -58,7 +58,7 @@ class Loaded:
     """Records that are no questions for us, by reason, counts."""
 
 
-def parse_source(text: str) -> Source:
+def parse_benchmark(text: str) -> BenchmarkFile:
     """`NAME=FILE`, as in `musique=musique_ans_v1.0_dev.jsonl`.
 
     Raises:
@@ -69,10 +69,10 @@ def parse_source(text: str) -> Source:
     name = NAMES.get(name, name)
     if not equals or not path or name not in LAYOUTS:
         raise ConfigError(f"benchmark = {text!r}: expected NAME=FILE, NAME one of {', '.join(LAYOUTS)}")
-    return Source(name, Path(path).expanduser())
+    return BenchmarkFile(name, Path(path).expanduser())
 
 
-def load(source: Source, where: Mapping[str, str] | None = None) -> Loaded:
+def load(source: BenchmarkFile, where: Mapping[str, str] | None = None) -> Loaded:
     """The questions of a file, in its order.
 
     Args:

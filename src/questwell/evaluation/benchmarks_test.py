@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from questwell.errors import BenchmarkError, ConfigError
-from questwell.evaluation.benchmarks import FULL, Source, load, parse_source, sample
+from questwell.evaluation.benchmarks import FULL, BenchmarkFile, load, parse_benchmark, sample
 from questwell.evaluation.browsecomp import decrypt, encrypt
 from questwell.evaluation.layouts import LAYOUTS
 from questwell.types.evaluation import Question
@@ -98,7 +98,7 @@ def lines(path: Path, rows: Sequence[object]) -> Path:
 
 
 def only(name: str, path: Path) -> Question:
-    (question,) = load(Source(name, path)).questions
+    (question,) = load(BenchmarkFile(name, path)).questions
     return question
 
 
@@ -143,14 +143,14 @@ def test_the_hubs_parquet_is_read_too(tmp_path: Path) -> None:
 
 
 def test_what_needs_more_than_text_is_left_out_and_counted(tmp_path: Path) -> None:
-    gaia = load(Source("gaia", lines(tmp_path / "metadata.jsonl", GAIA)))
+    gaia = load(BenchmarkFile("gaia", lines(tmp_path / "metadata.jsonl", GAIA)))
     assert [(q.id, q.group) for q in gaia.questions] == [("g1", "level 2")]
     assert gaia.skipped == {"needs a file": 1, "no answer published": 1}
-    hle = load(Source("hle", lines(tmp_path / "hle.jsonl", HLE)))
+    hle = load(BenchmarkFile("hle", lines(tmp_path / "hle.jsonl", HLE)))
     assert [(q.id, q.group, q.answers) for q in hle.questions] == [("66e8", "Math", ("B",))]
     assert hle.skipped == {"needs an image": 1}
     full = lines(tmp_path / "musique_full.jsonl", [MUSIQUE, {**MUSIQUE, "id": "2hop__1", "answerable": False}])
-    assert load(Source("musique", full)).skipped == {"unanswerable": 1}
+    assert load(BenchmarkFile("musique", full)).skipped == {"unanswerable": 1}
 
 
 def test_browsecomp_is_decrypted_as_it_is_published(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_browsecomp_is_decrypted_as_it_is_published(tmp_path: Path) -> None:
 def test_browsecomp_with_a_wrong_key_or_text_is_refused(tmp_path: Path, column: str) -> None:
     row = {"problem": encrypt("Is it so? " * 9, "k"), "answer": encrypt("no", "k"), "canary": "k", column: "wrong!"}
     with pytest.raises(BenchmarkError, match="not laid out as published"):
-        load(Source("browsecomp", lines(tmp_path / "b.jsonl", [row])))
+        load(BenchmarkFile("browsecomp", lines(tmp_path / "b.jsonl", [row])))
 
 
 def test_plain_files_name_their_answers_in_several_ways(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_plain_files_name_their_answers_in_several_ways(tmp_path: Path) -> None:
         {"question": "c?", "golden_answers": ["3"], "split": "train"},
         {"question": "d?", "answer": 0, "level": 2, "split": "dev"},
     ]
-    source = Source("plain", lines(tmp_path / "p.jsonl", rows))
+    source = BenchmarkFile("plain", lines(tmp_path / "p.jsonl", rows))
     found = load(source).questions
     assert [q.id for q in found] == ["plain-0", "x", "plain-2", "plain-3"]
     assert [q.answers for q in found] == [("1", "one"), ("2", "two"), ("3",), ("0",)]
@@ -210,21 +210,21 @@ def test_malformed_files_say_where_and_what(tmp_path: Path) -> None:
         ([], "holds no plain question"),
     ):
         with pytest.raises(BenchmarkError, match=problem):
-            load(Source("plain", lines(tmp_path / "p.jsonl", rows)))
+            load(BenchmarkFile("plain", lines(tmp_path / "p.jsonl", rows)))
     (tmp_path / "p.jsonl").write_text("{")
     for path in (tmp_path / "p.jsonl", tmp_path / "missing.jsonl", tmp_path / "p.txt"):
         with pytest.raises(BenchmarkError):
-            load(Source("plain", path))
+            load(BenchmarkFile("plain", path))
     (tmp_path / "x.json").write_text('{"a": 1}')
     with pytest.raises(BenchmarkError, match="not laid out"):
-        load(Source("plain", tmp_path / "x.json"))
+        load(BenchmarkFile("plain", tmp_path / "x.json"))
 
 
 def test_sources_are_named(tmp_path: Path) -> None:
-    assert parse_source("musique=a=b.jsonl") == Source("musique", Path("a=b.jsonl"))
+    assert parse_benchmark("musique=a=b.jsonl") == BenchmarkFile("musique", Path("a=b.jsonl"))
     for wrong in ("musique", "musique=", "muzique=x", "=x", ""):
         with pytest.raises(ConfigError, match="NAME=FILE"):
-            parse_source(wrong)
+            parse_benchmark(wrong)
     assert set(FULL) <= set(LAYOUTS)
 
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from questwell.errors import BenchmarkError
-from questwell.evaluation.benchmarks import load, parse_source
+from questwell.evaluation.benchmarks import load, parse_benchmark
 from questwell.evaluation.browsecomp import encrypt
 from questwell.types.evaluation import Question
 
@@ -352,7 +352,7 @@ def write(folder: Path, published: Published) -> Path:
 
 @pytest.mark.parametrize("published", FILES, ids=lambda published: published.file)
 def test_a_published_file_is_read(published: Published, tmp_path: Path) -> None:
-    source = parse_source(f"{published.benchmark}={write(tmp_path, published)}")
+    source = parse_benchmark(f"{published.benchmark}={write(tmp_path, published)}")
     found = load(source).questions
     assert len(found) == published.count
     assert found[0] == Question(
@@ -372,11 +372,11 @@ def test_browsecomp_plus_takes_its_evidence_from_qrels(tmp_path: Path) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     qrels = tmp_path / "topics-qrels" / "qrel_gold.txt"
     qrels.write_text("769 Q0 11 1\n769 Q0 12 0\n769 Q0 13 1\n5 Q0 9 1\n")
-    found = load(parse_source(f"browsecomp-plus={path}")).questions
+    found = load(parse_benchmark(f"browsecomp-plus={path}")).questions
     assert [question.evidence for question in found] == [("11", "13"), ()]
     qrels.write_text("769 11 1\n")
     with pytest.raises(BenchmarkError, match=r"qrel_gold\.txt:1: `QUERY 0 DOCUMENT GRADE`"):
-        load(parse_source(f"browsecomp-plus={path}"))
+        load(parse_benchmark(f"browsecomp-plus={path}"))
 
 
 @pytest.mark.parametrize(
@@ -397,13 +397,13 @@ def test_browsecomp_plus_takes_its_evidence_from_qrels(tmp_path: Path) -> None:
 def test_answers_in_every_shape(value: object, answers: tuple[str, ...], tmp_path: Path) -> None:
     for name in ("answer", "Answer", "answers", "golden_answers"):
         (tmp_path / "q.jsonl").write_text(json.dumps({"question": Q, name: value}))
-        assert load(parse_source(f"hotpotqa={tmp_path / 'q.jsonl'}")).questions[0].answers == answers
+        assert load(parse_benchmark(f"hotpotqa={tmp_path / 'q.jsonl'}")).questions[0].answers == answers
 
 
 def test_a_lone_quote_swallows_no_question(tmp_path: Path) -> None:
     rows = ['1\t"Heroes was sung by whom?\tBowie', "2\tWho kept it?\tFinch", '3\tWho said "yes"?\tMarwood', "4\tX?\tY"]
     (tmp_path / "q.tsv").write_text("\n".join(["id\tquestion\tanswer", *rows]))
-    found = load(parse_source(f"plain={tmp_path / 'q.tsv'}")).questions
+    found = load(parse_benchmark(f"plain={tmp_path / 'q.tsv'}")).questions
     assert [(question.id, question.answers) for question in found] == [
         ("1", ("Bowie",)), ("2", ("Finch",)), ("3", ("Marwood",)), ("4", ("Y",)),
     ]  # fmt: skip

@@ -24,12 +24,12 @@ from questwell.datasets.decontaminate import Overlap, overlaps
 from questwell.datasets.dedup import Duplicate, deduplicate
 from questwell.datasets.demonstrations import SolvedItem
 from questwell.datasets.filters import Dropped, choose
-from questwell.datasets.manifest import File, Manifest, Source, counts, licences, total
+from questwell.datasets.manifest import File, Manifest, SourceRun, counts, licences, total
 from questwell.datasets.qrels import beir_qrels, corpus_rows, query_rows, trec_qrels
 from questwell.datasets.rows import Row, sft_rows, sharegpt_rows, trl_rows, verl_rows
 from questwell.datasets.split import components, documents, documents_of, parse_shares, split, thin
 from questwell.errors import BenchmarkError, ConfigError, StoreError
-from questwell.evaluation.benchmarks import load, parse_source
+from questwell.evaluation.benchmarks import load, parse_benchmark
 from questwell.evaluation.records import records
 from questwell.recipes.dataset.config import DatasetConfig, Export
 from questwell.recipes.dataset.parquet import write_parquet, write_rows
@@ -72,7 +72,7 @@ def build(runs: Sequence[Path], out: Path, config: DatasetConfig) -> Manifest:
     gathered = [_gather(run, Policy(config.reviewed, config.edited)) for run in runs]
     samples = {sample.item.id: sample for found, _, _ in gathered for sample in found}
     out_by_review = [one for _, dropped, _ in gathered for one in dropped]
-    questions = [question for text in config.benchmarks for question in load(parse_source(text)).questions]
+    questions = [question for text in config.benchmarks for question in load(parse_benchmark(text)).questions]
     parts = _parts(samples, out_by_review, questions, _documents_in(config.apart_from), config)
     name = out.name
     try:
@@ -96,7 +96,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise StoreError(f"{str(folder)!r} is no dataset of ours: {error}") from error
 
 
-def _gather(run: Path, policy: Policy) -> tuple[list[SolvedItem], list[Dropped], Source]:
+def _gather(run: Path, policy: Policy) -> tuple[list[SolvedItem], list[Dropped], SourceRun]:
     """The items of a run with the attempts that solved them, what reviews keep out, and what the run is."""
     chosen, out = choose_items(run, policy)
     samples = [SolvedItem(one.item, one.solutions) for one in chosen]
@@ -104,7 +104,7 @@ def _gather(run: Path, policy: Policy) -> tuple[list[SolvedItem], list[Dropped],
         info = info_of(reader)
         stands = funnel_of(reader)
         facts = info.fingerprint
-        source = Source(
+        source = SourceRun(
             run_id=info.run_id,
             corpus=Path(str(cast("dict[str, object]", info.config)["corpus"])).name,
             index_snapshot=facts["index snapshot"],
@@ -183,7 +183,7 @@ def _of(duplicate: Duplicate) -> str:
     return f"of {duplicate.of}, similarity {duplicate.similarity:.2f}"
 
 
-def _write(folder: Path, name: str, parts: _Parts, sources: Sequence[Source], config: DatasetConfig) -> Manifest:
+def _write(folder: Path, name: str, parts: _Parts, sources: Sequence[SourceRun], config: DatasetConfig) -> Manifest:
     """Write everything into `folder`, the manifest last."""
     writer = _Writer(folder, Prompts(config.prompts), config)
     for split_name, samples in parts.splits.items():

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from questwell.errors import ConfigError
-from questwell.evaluation.benchmarks import SAMPLES, parse_source
+from questwell.evaluation.benchmarks import SAMPLES, parse_benchmark
 from questwell.recipes.corpus.index import Corpus
 from questwell.recipes.corpus.search import SearchConfig, Tools
 from questwell.recipes.runs.agents import Model, StyleChoice, is_embedded
@@ -96,7 +96,7 @@ class EvalConfig(JudgeConfig, SearchConfig):
     def _benchmarks(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         try:
             for name in names:
-                parse_source(name)
+                parse_benchmark(name)
         except ConfigError as error:
             raise ValueError(str(error)) from None
         return names

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from questwell.evaluation.benchmarks import load, parse_source, sample
+from questwell.evaluation.benchmarks import load, parse_benchmark, sample
 from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.evaluate.config import MAY_CHANGE, EvalConfig
 from questwell.recipes.evaluate.setup import EvalSetup, open_eval_setup
@@ -118,7 +118,7 @@ def questions_of(config: EvalConfig) -> list[Asked]:
     asked: list[Asked] = []
     start = 0
     for text in config.benchmarks:
-        questions = load(parse_source(text), config.conditions).questions
+        questions = load(parse_benchmark(text), config.conditions).questions
         position = {question.id: start + at for at, question in enumerate(questions)}
         chosen = sample(questions, config.size, config.seed, per_group=config.per_group)
         asked += [Asked(position[question.id], question) for question in chosen]

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from questwell.evaluation.benchmarks import load, parse_source, sample
+from questwell.evaluation.benchmarks import load, parse_benchmark, sample
 from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.evaluate.config import EXACT_MATCH, EvalConfig, Mode
 from questwell.recipes.evaluate.setup import open_eval_setup
@@ -42,7 +42,7 @@ def eval_preview(config: EvalConfig, index_progress: IndexProgress | None = None
     """What an evaluation under `config` would do; no model is called, the index is built if it is not there."""
     planned: list[Planned] = []
     for text in config.benchmarks:
-        source = parse_source(text)
+        source = parse_benchmark(text)
         loaded = load(source, config.conditions)
         chosen = sample(loaded.questions, config.size, config.seed, per_group=config.per_group)
         planned.append(Planned(source.benchmark, len(chosen), len(loaded.questions), loaded.skipped))

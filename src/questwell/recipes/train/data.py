@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from questwell.agents.prompts import Prompts
 from questwell.datasets.demonstrations import SolvedItem, demonstrations, tagged
 from questwell.errors import BenchmarkError, ConfigError
-from questwell.evaluation.benchmarks import Source, load
+from questwell.evaluation.benchmarks import BenchmarkFile, load
 from questwell.evaluation.records import Record, records
 from questwell.llm.client import Message
 from questwell.recipes.reports.items import items
@@ -83,7 +83,7 @@ def read_questions(data: Path) -> tuple[Question, ...]:
         raise ConfigError(f"data: there is no file or run {str(data)!r}")
     first: Record = next((record for _, record in records(data)), dict[str, object]())
     if "reward_model" not in first:
-        return load(Source("questwell" if "evidence_ids" in first else "plain", data)).questions
+        return load(BenchmarkFile("questwell" if "evidence_ids" in first else "plain", data)).questions
     found = [_verl(record, place, number) for number, (place, record) in enumerate(records(data))]
     if len({question.id for question in found}) < len(found):
         raise BenchmarkError(f"{data}: two rows have one id; groups would be mixed")
