@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from questwell.evaluation.scores import ALL, summarise
-from questwell.evaluation.statistics import Comparison, Estimate, Share, wilson
+from questwell.evaluation.statistics import Comparison, Estimate, Proportion, wilson
 from questwell.recipes.dataset.build import read_manifest
 from questwell.recipes.reports.scores import Versus, compare_pooled, pooled
 from questwell.recipes.reports.status import status
@@ -40,8 +40,8 @@ class Round:
     """SAGE's questions after a round of feedback, over all targets and seeds."""
 
     round: int
-    correct: Share
-    passed: Share
+    correct: Proportion
+    passed: Proportion
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +267,7 @@ def _points(found: Estimate) -> str:
     return f"{100 * found.mean:.1f}{spread}"
 
 
-def _share(share: Share) -> str:
+def _share(share: Proportion) -> str:
     if share.fraction is None or share.low is None or share.high is None:
         return "-"
     return f"{100 * share.fraction:.1f} [{100 * share.low:.1f}, {100 * share.high:.1f}]"

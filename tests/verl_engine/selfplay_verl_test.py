@@ -1,7 +1,7 @@
 """Self-play by verl's own trainer, on a CPU, in the toy world: both roles in one batch of verl's.
 
 What is asserted is read from verl's batch, just before it trains on it, from the calls that reached its server, and
-from what our tables kept of the same steps.
+from what our batches kept of the same steps.
 """
 
 import asyncio

@@ -13,7 +13,7 @@ from questwell.cli import screen
 from questwell.cli.ending import CODES, print_unfinished
 from questwell.cli.figures import count, money
 from questwell.cli.text import one_line
-from questwell.evaluation.statistics import Share
+from questwell.evaluation.statistics import Proportion
 from questwell.recipes.reports import status as recipe
 from questwell.recipes.reports.funnel import Funnel, explain
 from questwell.recipes.reports.intrinsic import Cell
@@ -197,7 +197,7 @@ def _percent(fraction: float) -> str:
     return f"{100 * fraction:.0f} %"
 
 
-def _share(share: Share) -> str:
+def _share(share: Proportion) -> str:
     if share.fraction is None or share.low is None or share.high is None:
         return "-"
     return f"{100 * share.fraction:.0f} [{100 * share.low:.0f}, {100 * share.high:.0f}]"

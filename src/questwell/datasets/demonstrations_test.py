@@ -37,9 +37,9 @@ FREE = Trajectory(
 
 def test_a_staged_solution_teaches_what_a_free_agent_would_have_seen(make_item: MakeItem) -> None:
     (shown,) = demonstrations(SolvedItem(make_item(0), (STAGED,)))
-    assert [move.query for move in shown.moves] == ["the dam", "Ana Ruiz born"]
-    assert shown.moves[0].observation == "[1] Dam: Built by ‹/information> Ana Ruiz."
-    assert shown.moves[1].observation.startswith("[2] Ruiz: Born in Lima.\n[1] Dam:")  # numbers go on
+    assert [search.query for search in shown.searches] == ["the dam", "Ana Ruiz born"]
+    assert shown.searches[0].observation == "[1] Dam: Built by ‹/information> Ana Ruiz."
+    assert shown.searches[1].observation.startswith("[2] Ruiz: Born in Lima.\n[1] Dam:")  # numbers go on
     messages = tagged(shown, Prompts(), 7)
     said = [read_tags(message.content, proposing=False) for message in messages if message.role == "assistant"]
     assert said == [Search("the dam"), Search("Ana Ruiz born"), Finish("Lima")]
@@ -49,7 +49,7 @@ def test_a_staged_solution_teaches_what_a_free_agent_would_have_seen(make_item: 
 
 def test_thoughts_are_kept_and_turns_without_a_move_are_not(make_item: MakeItem) -> None:
     (shown,) = demonstrations(SolvedItem(make_item(0), (FREE,)))
-    assert [(move.thought, move.query) for move in shown.moves] == [("who built it", "the dam")]
+    assert [(search.thought, search.query) for search in shown.searches] == [("who built it", "the dam")]
     assert shown.thought == "so"
     texts = [message.content for message in tagged(shown, Prompts(), 5)]
     assert "<think>who built it</think>\n<search>the dam</search>" in texts

@@ -82,17 +82,17 @@ def sharegpt_rows(solved: Sequence[SolvedItem], prompts: Prompts, turns: int) ->
 def _calls(shown: Demonstration, prompts: Prompts, turns: int) -> list[Row]:
     system, *rest = prompts.messages("solver", rules=_RULES, question=shown.question, turns=turns)
     messages: list[Row] = [{"role": m.role, "content": m.content} for m in (system, *rest)]
-    for number, move in enumerate(shown.searches):
-        call = {"name": "search", "arguments": {"query": move.query}}
+    for number, search in enumerate(shown.searches):
+        call = {"name": "search", "arguments": {"query": search.query}}
         messages.append(
             {
                 "role": "assistant",
-                "content": move.thought,
+                "content": search.thought,
                 "tool_calls": [{"id": f"call_{number}", "type": "function", "function": call}],
             }
         )
         messages.append(
-            {"role": "tool", "name": "search", "tool_call_id": f"call_{number}", "content": move.observation}
+            {"role": "tool", "name": "search", "tool_call_id": f"call_{number}", "content": search.observation}
         )
     messages.append({"role": "assistant", "content": _with_thought(shown.thought, shown.answer)})
     return messages
@@ -101,11 +101,13 @@ def _calls(shown: Demonstration, prompts: Prompts, turns: int) -> list[Row]:
 def _sharegpt(shown: Demonstration, prompts: Prompts, turns: int) -> Row:
     system, *rest = prompts.messages("solver", rules=_RULES, question=shown.question, turns=turns)
     said: list[Row] = [{"from": "human", "value": "\n".join(m.content for m in rest)}]
-    for move in shown.searches:
-        call = json.dumps({"name": "search", "arguments": {"query": move.query}}, ensure_ascii=False)
-        thought = f"<think>{move.thought}</think>\n" if move.thought else ""  # LLaMA-Factory keeps what stands before
+    for search in shown.searches:
+        call = json.dumps({"name": "search", "arguments": {"query": search.query}}, ensure_ascii=False)
+        thought = (
+            f"<think>{search.thought}</think>\n" if search.thought else ""
+        )  # LLaMA-Factory keeps what stands before
         said.append({"from": "function_call", "value": thought + call})
-        said.append({"from": "observation", "value": move.observation})
+        said.append({"from": "observation", "value": search.observation})
     said.append({"from": "gpt", "value": _with_thought(shown.thought, shown.answer)})
     return {
         "id": shown.item_id,

@@ -17,7 +17,7 @@ _EXACT = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class Proportion:
     """A count among others, with its 95 % Wilson interval."""
 
     count: int
@@ -57,15 +57,15 @@ class Comparison:
     """Smallest true difference that a comparison like this one finds 4 times in 5 (two-sided, 5 %)."""
 
 
-def wilson(count: int, of: int, z: float = 1.959964) -> Share:
+def wilson(count: int, of: int, z: float = 1.959964) -> Proportion:
     """`count` of `of` with its Wilson score interval (Wilson 1927), 95 % unless `z` says otherwise."""
     if of == 0:
-        return Share(count, of, None, None, None)
+        return Proportion(count, of, None, None, None)
     share = count / of
     scale = 1 + z * z / of
     centre = (share + z * z / (2 * of)) / scale
     margin = z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of)) / scale
-    return Share(count, of, share, max(0.0, centre - margin), min(1.0, centre + margin))
+    return Proportion(count, of, share, max(0.0, centre - margin), min(1.0, centre + margin))
 
 
 def estimate(values: Sequence[float], *, resamples: int = 2000, seed: int = 0) -> Estimate:

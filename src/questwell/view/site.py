@@ -132,7 +132,7 @@ def _percent(fraction: float | None) -> str:
     return "-" if fraction is None else f"{100 * fraction:.0f} %"
 
 
-def _share(share: Any) -> str:  # noqa: ANN401  a Share
+def _share(share: Any) -> str:  # noqa: ANN401  a Proportion
     if share.fraction is None or share.low is None or share.high is None:
         return "-"
     return f"{100 * share.fraction:.0f} [{100 * share.low:.0f}, {100 * share.high:.0f}]"

@@ -8,7 +8,7 @@ or could not be scored are left out, since they say nothing about the question.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from questwell.evaluation.statistics import Share, wilson
+from questwell.evaluation.statistics import Proportion, wilson
 from questwell.store.records import PlayCount
 from questwell.types.game import Outcome, Reason
 
@@ -24,9 +24,9 @@ class Cell:
     """Search steps asked for; `any` when unspecified; `all` over all targets."""
     round: int
     seeds: int
-    correct: Share
+    correct: Proportion
     """At least one attempt was right."""
-    passed: Share
+    passed: Proportion
     """The verdict was pass."""
     avg_at_k: float | None
     """Mean share of right attempts over the correct questions, a fraction; None when an early stop would bias it."""

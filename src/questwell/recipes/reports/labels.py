@@ -12,7 +12,7 @@ from questwell.agents.labeller import Depth, Fault, Labeller, Strategy
 from questwell.agents.prompts import Prompts
 from questwell.errors import LLMError
 from questwell.evaluation.failures import Easy, Unsolved, holding, why_easy, why_unsolved
-from questwell.evaluation.statistics import Share, wilson
+from questwell.evaluation.statistics import Proportion, wilson
 from questwell.llm.client import LLM
 from questwell.recipes.evaluate.setup import NoRetriever
 from questwell.recipes.runs.agents import Model
@@ -35,11 +35,11 @@ LABELLING = 1000
 class Labels:
     """Shares of what was looked at; a reply that was no label is in `unread` and in no share."""
 
-    strategies: dict[str, Share]
+    strategies: dict[str, Proportion]
     """Of right attempts of accepted questions; several may apply to one."""
-    faults: dict[str, Share]
+    faults: dict[str, Proportion]
     """Of unsolved questions whose answer was found."""
-    superficial: dict[str, Share]
+    superficial: dict[str, Proportion]
     """Of too easy questions for which nothing else was computed."""
     unread: int
     ended: Report
@@ -158,6 +158,6 @@ def _drawn(found: list[tuple[str, Round]], sample: int, seed: int) -> list[tuple
     return [found[at] for at in sorted(random.Random(seed).sample(range(len(found)), sample))]
 
 
-def _shares(labels: type[Fault] | type[Depth], found: Sequence[Fault | Depth | None]) -> dict[str, Share]:
+def _shares(labels: type[Fault] | type[Depth], found: Sequence[Fault | Depth | None]) -> dict[str, Proportion]:
     counts = Counter(one for one in found if one is not None)
     return {one.value: wilson(counts[one], counts.total()) for one in labels}

@@ -14,7 +14,7 @@ from pathlib import Path
 from questwell.agents.prompts import Prompts
 from questwell.errors import StoreError
 from questwell.evaluation.failures import Easy, Unsolved, why_easy, why_unsolved
-from questwell.evaluation.statistics import Share, wilson
+from questwell.evaluation.statistics import Proportion, wilson
 from questwell.llm.connect import ConnectOptions, connect
 from questwell.recipes.corpus.index import open_ready
 from questwell.recipes.generate.config import Config
@@ -37,9 +37,9 @@ class Kinds:
     """Why questions failed, by kind; several may hold of one."""
 
     round: int
-    too_easy: Mapping[str, Share]
+    too_easy: Mapping[str, Proportion]
     """Of the too easy questions of this round."""
-    unsolved: Mapping[str, Share]
+    unsolved: Mapping[str, Proportion]
     """Of the unsolved ones."""
 
 
@@ -230,7 +230,7 @@ def _row(*cells: object) -> str:
     return f"| {' | '.join(map(str, cells))} |"
 
 
-def _percent(share: Share) -> str:
+def _percent(share: Proportion) -> str:
     if share.fraction is None or share.low is None or share.high is None:
         return "-"
     return f"{100 * share.fraction:.0f} [{100 * share.low:.0f}, {100 * share.high:.0f}] ({share.count}/{share.of})"

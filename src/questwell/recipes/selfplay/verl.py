@@ -1,7 +1,7 @@
 """Behind `questwell selfplay --engine verl`: a run of self-play as a run of verl, its rows written, its command run.
 
 An answer is two rows, a slot's proposer and its solver; verl asks for the first once and for the second as often as
-there are attempts. A worker of verl plays the slots of its rows together (`selfplay_table.py`). verl's GRPO compares
+there are attempts. A worker of verl plays the slots of its rows together (`verl_batch.py`). verl's GRPO compares
 the attempts of a row, and pays a group of one its raw reward: REINFORCE without a baseline. That is the paper's pair.
 """
 
@@ -34,7 +34,7 @@ WORKERS = 8
 """Of verl that play, at most (verl's own default)."""
 _LEAST_SLOTS = 16
 """Of a worker's share: a question is verified among documents of the other slots there."""
-_SEAT = TypeAdapter(Slot)
+_SLOT = TypeAdapter(Slot)
 _ACTOR = "actor_rollout_ref.actor"
 _ROLLOUT = "actor_rollout_ref.rollout"
 
@@ -76,7 +76,7 @@ def verl_run(
     )
 
 
-def tables_of(config: Config) -> int:
+def batches_of(config: Config) -> int:
     """Number of workers of verl that share a batch: equal shares, none too small to verify in."""
     return max(
         count
@@ -94,7 +94,7 @@ def write(run: VerlRun, config: Config, index_progress: IndexProgress | None = N
     """
     environment = open_environment(config, index_progress)
     everywhere = _everywhere(config)
-    tables = tables_of(config)
+    tables = batches_of(config)
     for table in range(tables):
         with Run(KIND, everywhere, run.folder / "tables" / str(table), resume=True) as opened:
             opened.write(opened.compare(environment.fingerprint))
@@ -121,11 +121,11 @@ def write(run: VerlRun, config: Config, index_progress: IndexProgress | None = N
 
 
 def seed_rows(seeds: Sequence[AnswerSeed], slots: int, tables: int, attempts: int) -> list[dict[str, Any]]:
-    """Two rows an answer, in verl's layout, in the order in which verl deals them out: step, table, slot."""
+    """Two rows an answer, in verl's layout, in the order in which verl deals them out: step, batch, slot."""
     found: list[dict[str, Any]] = []
     for at, seed in enumerate(seeds):
         table, slot = divmod(at % (slots * tables), slots)
-        slot = _SEAT.dump_json(Slot(slot, slots, seed)).decode()
+        slot = _SLOT.dump_json(Slot(slot, slots, seed)).decode()
         for role, times in ((Role.PROPOSER, 1), (Role.SOLVER, attempts)):
             info = {"index": seed.index, "split": "train", "table": table, "role": role.value, "slot": slot}
             found.append(
@@ -173,7 +173,7 @@ def _values(config: Config) -> dict[str, object]:
         f"{_ROLLOUT}.temperature": config.temperature,
         f"{_ROLLOUT}.val_kwargs.temperature": config.eval_temperature,
         f"{_ROLLOUT}.val_kwargs.do_sample": config.eval_temperature > 0,
-        f"{_ROLLOUT}.agent.num_workers": tables_of(config),
+        f"{_ROLLOUT}.agent.num_workers": batches_of(config),
         f"{_ACTOR}.ppo_mini_batch_size": math.ceil(config.batch / config.minibatches),
         f"{_ACTOR}.optim.lr": config.learning_rate,
         f"{_ACTOR}.optim.lr_warmup_steps": config.lr_warmup_steps,

@@ -1,6 +1,6 @@
-"""Self-play for an engine that hands out rows one by one, such as verl: each row takes a seat at a table.
+"""Self-play for an engine that hands out rows one by one, such as verl: each row takes a slot of a batch.
 
-When all seats of a step are taken, the step is played once, by `games/ssp.py`, and each row gets its episode. What was
+When all slots of a step are taken, the step is played once, by `games/ssp.py`, and each row gets its episode. What was
 played is kept as in a run on one machine. The pool is what the kept steps made, so an engine that goes on from a
 checkpoint of its own needs nothing else.
 """
@@ -30,7 +30,7 @@ from questwell.recipes.selfplay.record import Record, StepRow
 from questwell.recipes.selfplay.sessions import rollout_name, sessions, verifies
 from questwell.recipes.selfplay.setup import Environment, open_environment
 from questwell.store.run import RunStore
-from questwell.training.engines.verl.together import Lines, Share
+from questwell.training.engines.verl.together import LearntRollout, Lines
 from questwell.types.game import Place
 from questwell.types.selfplay import AnswerSeed, Episode
 from questwell.types.trajectory import Role
@@ -43,17 +43,17 @@ class Slot:
     """Where a row sits."""
 
     slot: int
-    """Of its table, from 0."""
+    """Of its batch, from 0."""
     slots: int
-    """Number of rows in its table: two per slot, the proposer's and the solver's."""
+    """Number of rows in its batch: two per slot, the proposer's and the solver's."""
     seed: AnswerSeed
 
 
-_SEAT = TypeAdapter(Slot)
+_SLOT = TypeAdapter(Slot)
 
 
 def _read(text: str) -> Slot:
-    return _SEAT.validate_json(text)
+    return _SLOT.validate_json(text)
 
 
 class Row(BaseModel):
@@ -67,7 +67,7 @@ class Row(BaseModel):
 
 @dataclass(slots=True)
 class _Round:
-    """One step at a table."""
+    """One step of a batch."""
 
     lines: Lines
     seeds: dict[int, AnswerSeed] = field(default_factory=dict[int, AnswerSeed])
@@ -82,13 +82,13 @@ class StepBatch:
         """Play by `config`, and keep what was played in `record`."""
         self.config = config
         self._record = record
-        self._surroundings = environment
+        self._environment = environment
         self._recorder = recorder
         self._pool: Pool | None = None
         self._rounds: dict[int, _Round] = {}
 
-    async def sit(self, step: int, slot: Slot, lines: Lines) -> tuple[Episode, Lines]:
-        """The episode of a seat, once all seats of the step are taken; and the lines that it was played by.
+    async def episode_of(self, step: int, slot: Slot, lines: Lines) -> tuple[Episode, Lines]:
+        """The episode of a slot, once all slots of the step are taken; and the lines that it was played by.
 
         Those are of the first row of the step: all rows of a step bring lines to one policy.
 
@@ -112,13 +112,13 @@ class StepBatch:
             self._pool = pool_before(number, self._record, self.config.pool())
             self._record.cut(number - 1)
         started = time.perf_counter()
-        world = self._surroundings.world
+        world = self._environment.world
 
         def policy(place: Place) -> LLM:
             return lines.open(rollout_name(place), learnt=not verifies(place))
 
         talking = sessions(policy, world.retriever, self._recorder)
-        step = StepContext(number, self.config.rules(), self._surroundings.players, talking, self._pool, _no_more)
+        step = StepContext(number, self.config.rules(), self._environment.players, talking, self._pool, _no_more)
         episodes = await play(seeds, step)
         self._pool = self._pool.after(number, (problem for episode in episodes if (problem := episode.made)))
         seconds = time.perf_counter() - started
@@ -130,7 +130,7 @@ class StepBatch:
 
 
 class SelfplayBatches:
-    """The tables of a run, as `StepBatches`; each worker of verl opens its own."""
+    """The batches of a run, as `StepBatches`; each worker of verl opens its own."""
 
     def __init__(self, folder: str, rows: int, workers: int) -> None:
         """Of the run in `folder`; `recipes/selfplay/verl.py` has set them."""
@@ -138,17 +138,17 @@ class SelfplayBatches:
         self.rows = rows
         self.workers = workers
 
-    async def share(self, row: Mapping[str, Any], step: int, attempt: int, lines: _L) -> tuple[Share | None, _L]:
-        """As `StepBatches.share`."""
-        sitting = Row.model_validate(row)
-        table = table_in(self._folder / "tables" / str(sitting.table))
-        episode, by = await table.sit(step, sitting.slot, lines)
-        return share_of(episode, sitting.role, attempt, step, table.config.train), cast(_L, by)
+    async def play(self, row: Mapping[str, Any], step: int, attempt: int, lines: _L) -> tuple[LearntRollout | None, _L]:
+        """As `StepBatches.play`."""
+        found = Row.model_validate(row)
+        table = batch_in(self._folder / "tables" / str(found.table))
+        episode, by = await table.episode_of(step, found.slot, lines)
+        return learnt_of(episode, found.role, attempt, step, table.config.train), cast(_L, by)
 
 
 @lru_cache(maxsize=4)
-def table_in(folder: Path) -> StepBatch:
-    """The table that keeps its steps in `folder`, once a process.
+def batch_in(folder: Path) -> StepBatch:
+    """The batch that keeps its steps in `folder`, once a process.
 
     Raises:
         StoreError: there is none; `recipes/selfplay/verl.py` sets them.
@@ -156,7 +156,7 @@ def table_in(folder: Path) -> StepBatch:
     record = Record(folder)
     info = description.read(folder)
     if info is None:
-        raise StoreError(f"{str(folder)!r} holds no table of self-play; is the run's folder on every machine?")
+        raise StoreError(f"{str(folder)!r} holds no batch of self-play; is the run's folder on every machine?")
     config = resolve_saved(Config, info)
     environment = open_environment(config)
     store = RunStore(folder / "calls")
@@ -179,7 +179,7 @@ def pool_before(step: int, record: Record, pool: Pool) -> Pool:
     return pool
 
 
-def share_of(episode: Episode, role: Role, attempt: int, step: int, trained: Trained) -> Share | None:
+def learnt_of(episode: Episode, role: Role, attempt: int, step: int, trained: Trained) -> LearntRollout | None:
     """What is learnt from the proposer's rollout of a slot, or from one attempt of its solver; None is nothing.
 
     An attempt whose siblings all failed is nothing either: alone in its group, verl's GRPO would pay it its raw reward.
@@ -194,7 +194,7 @@ def share_of(episode: Episode, role: Role, attempt: int, step: int, trained: Tra
         wanted = trained is not Trained.PROPOSER and episode.scored > 1
     if not wanted or reward is None:
         return None
-    return Share(rollout_name(Place(episode.proposed.seed.id, step, role, attempt)), trajectory, reward)
+    return LearntRollout(rollout_name(Place(episode.proposed.seed.id, step, role, attempt)), trajectory, reward)
 
 
 def _sampled(episodes: Sequence[Episode]) -> int:

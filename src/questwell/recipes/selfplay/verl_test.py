@@ -1,4 +1,4 @@
-"""Self-play by rows: what is written for verl, and tables that play what sits at them. Needs neither verl nor torch."""
+"""Self-play by rows: what is written for verl, and batches that play their slots. Needs neither verl nor torch."""
 
 import asyncio
 import json
@@ -24,8 +24,16 @@ from questwell.recipes.selfplay.loop_test import episode
 from questwell.recipes.selfplay.record import Record
 from questwell.recipes.selfplay.sessions import sessions
 from questwell.recipes.selfplay.setup import open_environment
-from questwell.recipes.selfplay.verl import AGENT, seed_rows, tables_of, verl_run, write
-from questwell.recipes.selfplay.verl_batch import Row, SelfplayBatches, Slot, StepBatch, pool_before, share_of, table_in
+from questwell.recipes.selfplay.verl import AGENT, batches_of, seed_rows, verl_run, write
+from questwell.recipes.selfplay.verl_batch import (
+    Row,
+    SelfplayBatches,
+    Slot,
+    StepBatch,
+    batch_in,
+    learnt_of,
+    pool_before,
+)
 from questwell.store.run import RunStore
 from questwell.training.engines.verl.launch import command
 from questwell.types.selfplay import AnswerSeed, Episode, Invalid
@@ -111,7 +119,7 @@ def test_what_verl_cannot_do_is_told(tmp_path: Path, given: dict[str, object], s
 @pytest.mark.parametrize(("batch", "tables"), [(256, 8), (32, 2), (31, 1), (48, 3), (1, 1), (100, 5)])
 def test_shares_are_equal_and_large_enough_to_verify_in(batch: int, tables: int) -> None:
     config = resolve(Config, {**PAPER, "batch": batch})
-    assert tables_of(config) == tables
+    assert batches_of(config) == tables
     assert batch % tables == 0 and (tables == 1 or batch // tables >= 16)
 
 
@@ -160,9 +168,9 @@ def test_the_folder_holds_what_the_command_and_the_tables_read(tmp_path: Path) -
     write(run, config)  # the same command again, as after a failure
     with pytest.raises(ConfigChanged, match="attempts: 2 -> 3"):
         write(run, resolve(Config, {**TOY, "attempts": 3}))
-    assert table_in(run.folder / "tables" / "0").config == config
-    with pytest.raises(StoreError, match="no table"):
-        table_in(run.folder / "tables" / "1")
+    assert batch_in(run.folder / "tables" / "0").config == config
+    with pytest.raises(StoreError, match="no batch"):
+        batch_in(run.folder / "tables" / "1")
 
 
 def says(request: Request) -> str:
@@ -198,9 +206,9 @@ def batch(config: Config, step: int) -> list[AnswerSeed]:
     return open_environment(config).world.answers(Position((step - 1) * size, (step - 1) * size)).take(size)
 
 
-async def seated(at: StepBatch, step: int, seeds: list[AnswerSeed], order: list[int], lines) -> list[Episode]:
+async def played_in(at: StepBatch, step: int, seeds: list[AnswerSeed], order: list[int], lines) -> list[Episode]:
     """What two rows of each slot get, which come in `order`."""
-    rows = [asyncio.create_task(at.sit(step, Slot(slot, len(seeds), seeds[slot]), lines)) for slot in order]
+    rows = [asyncio.create_task(at.episode_of(step, Slot(slot, len(seeds), seeds[slot]), lines)) for slot in order]
     found = {slot: (await row)[0] for slot, row in zip(order, rows, strict=True)}
     return [found[slot] for slot in range(len(seeds))]
 
@@ -223,12 +231,12 @@ async def test_a_table_plays_the_step_that_the_game_plays_whoever_comes_first(tm
         for name, order in (("a", [0, 1, 2, 3, 0, 1, 2, 3]), ("b", [3, 3, 0, 2, 0, 2, 1, 1])):
             played = table(tmp_path / name, config, store)
             for number in (1, 2):
-                got = await seated(played, number, batch(config, number), order, Talking(llm))
+                got = await played_in(played, number, batch(config, number), order, Talking(llm))
                 assert tuple(got) == straight[number - 1]
             assert [row.step for row in Record(tmp_path / name).rows()] == [1, 2]
         assert len(llm.requests) == 3 * calls  # once a step, however many rows sit
         again = table(tmp_path / "b", config, store)  # a new process, after a checkpoint of step 1
-        assert tuple(await seated(again, 2, batch(config, 2), [0, 1, 2, 3], Talking(llm))) == straight[1]
+        assert tuple(await played_in(again, 2, batch(config, 2), [0, 1, 2, 3], Talking(llm))) == straight[1]
         assert pool_before(3, Record(tmp_path / "b"), config.pool()) == pool
         assert [row.step for row in Record(tmp_path / "b").rows()] == [1, 2]
 
@@ -238,10 +246,10 @@ async def test_a_row_waits_for_its_whole_table(tmp_path: Path) -> None:
     llm = ScriptedLLM(says)
     with RunStore(tmp_path / "calls") as store:
         at, seeds = table(tmp_path / "t", config, store), batch(config, 1)
-        first = asyncio.create_task(at.sit(1, Slot(0, 2, seeds[0]), Talking(llm)))
+        first = asyncio.create_task(at.episode_of(1, Slot(0, 2, seeds[0]), Talking(llm)))
         await asyncio.sleep(0.02)
         assert not first.done() and not llm.requests
-        second = await at.sit(1, Slot(1, 2, seeds[1]), Talking(llm))
+        second = await at.episode_of(1, Slot(1, 2, seeds[1]), Talking(llm))
         assert (await first)[1] is second[1]  # one play, by the first one's lines
 
 
@@ -255,13 +263,13 @@ async def test_what_ends_a_play_reaches_every_row_and_failures_are_not_learnt_fr
     failing = Failing(ScriptedLLM(says))
 
     with RunStore(tmp_path / "calls") as store:
-        got = await seated(table(tmp_path / "t", config, store), 1, batch(config, 1), [0, 1, 2, 3], failing)
+        got = await played_in(table(tmp_path / "t", config, store), 1, batch(config, 1), [0, 1, 2, 3], failing)
         assert got[0].proposed.invalid is Invalid.ERRORED
-        assert share_of(got[0], Role.PROPOSER, 0, 7, Trained.BOTH) is None
+        assert learnt_of(got[0], Role.PROPOSER, 0, 7, Trained.BOTH) is None
         resampling = replace(table(tmp_path / "u", config, store).config.pool(), empty_slots=EmptySlots.RESAMPLING)
         assert pool_before(9, Record(tmp_path / "u"), resampling) == resampling  # nothing to read back
         bad = table(tmp_path / "v", resolve(Config, {**TOY, "empty_slots": "dynamic-resampling"}), store)
-        rows = [bad.sit(1, Slot(slot, 4, seed), failing) for slot, seed in enumerate(batch(config, 1))]
+        rows = [bad.episode_of(1, Slot(slot, 4, seed), failing) for slot, seed in enumerate(batch(config, 1))]
         ends = await asyncio.gather(*rows, return_exceptions=True)
         assert [type(end) for end in ends] == [ConfigError] * 4
         with pytest.raises(StoreError, match="no step 1"):
@@ -270,18 +278,18 @@ async def test_what_ends_a_play_reaches_every_row_and_failures_are_not_learnt_fr
 
 def test_what_is_learnt_from() -> None:
     played = episode(0, "RWE", paid=0.5)
-    rewards = [share_of(played, Role.SOLVER, at, 7, Trained.BOTH) for at in range(3)]
+    rewards = [learnt_of(played, Role.SOLVER, at, 7, Trained.BOTH) for at in range(3)]
     assert [share and share.reward for share in rewards] == [1.0, 0.0, None]
     assert rewards[1] and rewards[1].trajectory == played.attempts[1].trajectory
-    proposer = share_of(played, Role.PROPOSER, 0, 7, Trained.BOTH)
+    proposer = learnt_of(played, Role.PROPOSER, 0, 7, Trained.BOTH)
     assert proposer and (proposer.reward, proposer.trajectory) == (0.5, played.proposed.trajectory)
     assert (proposer.rollout, rewards[1].rollout) == ("a000000/7/proposer/0", "a000000/7/solver/1")
-    assert share_of(played, Role.PROPOSER, 0, 7, Trained.SOLVER) is None
-    assert share_of(played, Role.SOLVER, 0, 7, Trained.PROPOSER) is None
-    assert share_of(played, Role.SOLVER, 0, 7, Trained.SOLVER) and share_of(
+    assert learnt_of(played, Role.PROPOSER, 0, 7, Trained.SOLVER) is None
+    assert learnt_of(played, Role.SOLVER, 0, 7, Trained.PROPOSER) is None
+    assert learnt_of(played, Role.SOLVER, 0, 7, Trained.SOLVER) and learnt_of(
         played, Role.PROPOSER, 0, 7, Trained.PROPOSER
     )
-    assert share_of(episode(0, "EWU"), Role.SOLVER, 1, 7, Trained.BOTH) is None  # alone in its group
-    assert share_of(episode(0, "", paid=None), Role.SOLVER, 0, 7, Trained.BOTH) is None
-    assert share_of(episode(0, "", paid=None), Role.PROPOSER, 0, 7, Trained.BOTH) is None
-    assert share_of(episode(0, "", paid=0.0, invalid=Invalid.LEAK), Role.PROPOSER, 0, 7, Trained.BOTH) is not None
+    assert learnt_of(episode(0, "EWU"), Role.SOLVER, 1, 7, Trained.BOTH) is None  # alone in its group
+    assert learnt_of(episode(0, "", paid=None), Role.SOLVER, 0, 7, Trained.BOTH) is None
+    assert learnt_of(episode(0, "", paid=None), Role.PROPOSER, 0, 7, Trained.BOTH) is None
+    assert learnt_of(episode(0, "", paid=0.0, invalid=Invalid.LEAK), Role.PROPOSER, 0, 7, Trained.BOTH) is not None

@@ -43,16 +43,16 @@ class _Row(BaseModel):
 
 
 class TableLoop(AgentLoopBase):
-    """Plays a row at a table."""
+    """Plays a row as a slot of a batch."""
 
     def __init__(self, *args: object, tables: StepBatches, **options: object) -> None:
         """Arguments beyond verl's own come from the run's `agent.yaml`.
 
         Raises:
-            ConfigError: rows would come to another worker or in another step than their table's.
+            ConfigError: rows would come to another worker or in another step than their batch's.
         """
         super().__init__(*args, **{**options, "hf_model_type": None})
-        self._tables = tables
+        self._batches = tables
         found = (
             self.config.data.train_batch_size,
             self.rollout_config.agent.num_workers,
@@ -61,7 +61,7 @@ class TableLoop(AgentLoopBase):
         )
         if found != (tables.rows, tables.workers, False, "sync"):
             raise ConfigError(
-                "the rows of a table must come to one worker in one step, else it waits for ever: leave "
+                "the rows of a batch must come to one worker in one step, else it waits for ever: leave "
                 f"data.train_batch_size={tables.rows}, actor_rollout_ref.rollout.agent.num_workers={tables.workers}, "
                 "data.shuffle=False, data.filter_overlong_prompts=False and trainer.v1.trainer_mode=sync as they are"
             )
@@ -75,10 +75,10 @@ class TableLoop(AgentLoopBase):
         row = _Row.model_validate(kwargs)
         prompt, response = self.rollout_config.prompt_length, self.rollout_config.response_length
         lines = VerlLines(self.server_manager, codec_of(self.tokenizer), prompt + response, sampling_params)
-        share, lines = await self._tables.share(row.extra_info, row.global_steps, row.session_id, lines)
-        if share is None or share.trajectory.tokens is None:
+        learnt, lines = await self._batches.play(row.extra_info, row.global_steps, row.session_id, lines)
+        if learnt is None or learnt.trajectory.tokens is None:
             return []
-        rollout, tokens, engine = share.trajectory, share.trajectory.tokens, lines.engines[share.rollout]
+        rollout, tokens, engine = learnt.trajectory, learnt.trajectory.tokens, lines.engines[learnt.rollout]
         if len(tokens.prompt_ids) > prompt:
             found = len(tokens.prompt_ids)
             raise Untrainable(f"a prompt has {found} tokens, data.max_prompt_length is {prompt}: raise it")
@@ -88,5 +88,5 @@ class TableLoop(AgentLoopBase):
             messages=len(rollout.turns),
             played=Played(answer=rollout.answer, searches=rollout.searches, stop=rollout.stop.value),
             seconds=engine.seconds,
-            reward=share.reward,
+            reward=learnt.reward,
         )

@@ -23,7 +23,7 @@ _L = TypeVar("_L", bound=Lines)
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class LearntRollout:
     """What is learnt from one rollout."""
 
     rollout: str
@@ -40,7 +40,7 @@ class StepBatches(Protocol):
     workers: int
     """Number of workers of verl, each with an equal share of the rows."""
 
-    async def share(self, row: Mapping[str, Any], step: int, attempt: int, lines: _L) -> tuple[Share | None, _L]:
+    async def play(self, row: Mapping[str, Any], step: int, attempt: int, lines: _L) -> tuple[LearntRollout | None, _L]:
         """What is learnt from an attempt at a row, None is nothing, and the lines by which it was played.
 
         Args:
