@@ -19,7 +19,7 @@ ALL = "all"
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class ScoredAttempt:
     """One attempt at one question."""
 
     attempt: int
@@ -37,11 +37,11 @@ class Scored:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempted:
+class QuestionAttempts:
     """A question with its attempts."""
 
     question: Question
-    attempts: tuple[Scored, ...]
+    attempts: tuple[ScoredAttempt, ...]
     tokens: int | None
     """Of the attempts, prompts included, judges left out; None when not known."""
     cost_usd: float | None
@@ -98,10 +98,10 @@ def best_f1(answer: str | None, references: Sequence[str]) -> float:
     return max(f1(answer, reference) for reference in references) if answer else 0.0
 
 
-def summarise(asked: Sequence[Attempted], *, seed: int = 0) -> list[Summary]:
+def summarise(asked: Sequence[QuestionAttempts], *, seed: int = 0) -> list[Summary]:
     """Over all questions, then by benchmark if there are several, then by group."""
     names = list(dict.fromkeys(one.question.benchmark for one in asked))
-    parts: dict[str, list[Attempted]] = {ALL: list(asked)}
+    parts: dict[str, list[QuestionAttempts]] = {ALL: list(asked)}
     for name in names:
         of = [one for one in asked if one.question.benchmark == name]
         if len(names) > 1:
@@ -111,7 +111,7 @@ def summarise(asked: Sequence[Attempted], *, seed: int = 0) -> list[Summary]:
     return [_summary(group, part, seed) for group, part in parts.items()]
 
 
-def values(asked: Sequence[Attempted], metric: str) -> dict[tuple[str, str], float]:
+def values(asked: Sequence[QuestionAttempts], metric: str) -> dict[tuple[str, str], float]:
     """A metric by question: `em`, `f1`, `searches`, or a judge's name for its accuracy.
 
     Questions without an attempt that counts are left out.
@@ -125,7 +125,9 @@ def values(asked: Sequence[Attempted], metric: str) -> dict[tuple[str, str], flo
     return found
 
 
-def compare_systems(first: Sequence[Attempted], second: Sequence[Attempted], metric: str) -> Comparison | None:
+def compare_systems(
+    first: Sequence[QuestionAttempts], second: Sequence[QuestionAttempts], metric: str
+) -> Comparison | None:
     """The second minus the first over the questions that both were scored on; None when there is none.
 
     Questions are the same when benchmark, id and text are.
@@ -153,7 +155,7 @@ class Agreement:
     only_second: int
 
 
-def agreement(asked: Sequence[Attempted], first: str, second: str) -> Agreement:
+def agreement(asked: Sequence[QuestionAttempts], first: str, second: str) -> Agreement:
     """How far two judges agree; `em` names the exact match."""
     pairs = [
         (a, b)
@@ -174,14 +176,14 @@ def agreement(asked: Sequence[Attempted], first: str, second: str) -> Agreement:
     )
 
 
-def _label(question: Question, attempt: Scored, judge: str) -> bool | None:
+def _label(question: Question, attempt: ScoredAttempt, judge: str) -> bool | None:
     if judge == "em":
         return exact_match(attempt.answer or "", question.answers)
     label = attempt.labels.get(judge)
     return None if label not in (Label.RIGHT, Label.WRONG) else label is Label.RIGHT
 
 
-def _value(question: Question, kept: Sequence[Scored], metric: str) -> float | None:
+def _value(question: Question, kept: Sequence[ScoredAttempt], metric: str) -> float | None:
     match metric:
         case "em":
             return fmean(float(exact_match(attempt.answer or "", question.answers)) for attempt in kept)
@@ -194,7 +196,7 @@ def _value(question: Question, kept: Sequence[Scored], metric: str) -> float | N
             return avg_at_k(sum(labels), len(labels)) if labels else None
 
 
-def _summary(group: str, asked: Sequence[Attempted], seed: int) -> Summary:
+def _summary(group: str, asked: Sequence[QuestionAttempts], seed: int) -> Summary:
     everything = [attempt for one in asked for attempt in one.attempts]
     judges = dict.fromkeys(judge for attempt in everything for judge in attempt.labels)
     tokens = [float(one.tokens) for one in asked if one.tokens is not None]
@@ -228,7 +230,7 @@ def _summary(group: str, asked: Sequence[Attempted], seed: int) -> Summary:
     )
 
 
-def _least_exact_match(asked: Sequence[Attempted]) -> float | None:
+def _least_exact_match(asked: Sequence[QuestionAttempts]) -> float | None:
     shares = [
         fmean(
             float(not attempt.errored and exact_match(attempt.answer or "", one.question.answers))
@@ -240,7 +242,7 @@ def _least_exact_match(asked: Sequence[Attempted]) -> float | None:
     return fmean(shares) if shares else None
 
 
-def _judge(asked: Sequence[Attempted], judge: str, over: Callable[[str], Estimate]) -> JudgeScore:
+def _judge(asked: Sequence[QuestionAttempts], judge: str, over: Callable[[str], Estimate]) -> JudgeScore:
     counts = dict.fromkeys(Label, 0)
     scored: list[tuple[int, int]] = []
     shares: list[float] = []

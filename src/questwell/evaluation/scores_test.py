@@ -5,7 +5,15 @@ from collections import Counter
 
 import pytest
 
-from questwell.evaluation.scores import Attempted, Scored, agreement, best_f1, compare_systems, summarise, values
+from questwell.evaluation.scores import (
+    QuestionAttempts,
+    ScoredAttempt,
+    agreement,
+    best_f1,
+    compare_systems,
+    summarise,
+    values,
+)
 from questwell.scoring.squad import exact_match
 from questwell.types.evaluation import Question
 from questwell.types.game import Label
@@ -56,12 +64,14 @@ def test_em_and_f1_are_those_of_the_official_squad_script_on_1000_pairs() -> Non
     assert best_f1(None, ("x",)) == 0.0
 
 
-def asked(name: str, *attempts: Scored, group: str = "", answers: tuple[str, ...] = ("ost",)) -> Attempted:
-    return Attempted(Question(name, f"{name}?", answers, "b", group), attempts, 100, 0.1)
+def asked(
+    name: str, *attempts: ScoredAttempt, group: str = "", answers: tuple[str, ...] = ("ost",)
+) -> QuestionAttempts:
+    return QuestionAttempts(Question(name, f"{name}?", answers, "b", group), attempts, 100, 0.1)
 
 
-def tried(answer: str | None = None, stop: StopReason = StopReason.FINISHED, **labels: Label) -> Scored:
-    return Scored(0, stop, answer, 2, 3, labels)
+def tried(answer: str | None = None, stop: StopReason = StopReason.FINISHED, **labels: Label) -> ScoredAttempt:
+    return ScoredAttempt(0, stop, answer, 2, 3, labels)
 
 
 def test_attempts_are_averaged_within_a_question_first() -> None:
@@ -91,7 +101,7 @@ def test_errored_rollouts_are_in_no_mean_and_questions_of_nothing_else_in_none()
 
 
 def test_what_no_question_knows_is_none() -> None:
-    unknown = Attempted(Question("q", "q?", ("a",), "b"), (tried("a"),), None, None)
+    unknown = QuestionAttempts(Question("q", "q?", ("a",), "b"), (tried("a"),), None, None)
     (summary,) = summarise([unknown, asked("q2", tried("ost"))])
     assert summary.cost_usd is None
     assert summary.tokens.n == 1
@@ -109,7 +119,7 @@ def test_only_shared_questions_are_compared() -> None:
     found = compare_systems(first, second, "em")
     assert found is not None
     assert (found.difference.n, found.better, found.worse) == (1, 1, 0)
-    other = [Attempted(Question("q1", "reworded?", ("ost",), "b"), (tried("x"),), None, None)]
+    other = [QuestionAttempts(Question("q1", "reworded?", ("ost",), "b"), (tried("x"),), None, None)]
     assert compare_systems(first, other, "em") is None
     assert values(first, "em") == {("b", "q1"): 1.0, ("b", "q2"): 0.0}
 

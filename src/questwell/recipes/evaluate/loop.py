@@ -169,7 +169,7 @@ async def _evaluate(
         budget = Budget(config.limits(), store.read.usage())
         recorder = Recorder(store, setup.llms, setup.retriever, budget)
         player = _Player(recorder, setup, config.seed, scoring)
-        attempts = Attempts(work, player.play, player.finished(), store.read, scoring, on_progress)
+        attempts = AttemptQueue(work, player.play, player.finished(), store.read, scoring, on_progress)
         patience = Patience(config.at_once, config.max_errors, limit)
         return await attempts.run(Workers(budget, patience, "attempts", opened.go_on), budget)
 
@@ -231,7 +231,7 @@ def judged(run: RunReader, scoring: int) -> set[tuple[int, int]]:
     }
 
 
-class Attempts:
+class AttemptQueue:
     """The attempts of an invocation: which are left, and how they stand; shared by `evaluate` and `rescore`."""
 
     def __init__(

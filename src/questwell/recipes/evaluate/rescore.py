@@ -11,7 +11,7 @@ from pathlib import Path
 
 from questwell.llm.client import LLM
 from questwell.recipes.evaluate.config import EXACT_MATCH, RescoreConfig, at_once
-from questwell.recipes.evaluate.loop import KIND, Attempts, OnProgress, judge_answer, judged
+from questwell.recipes.evaluate.loop import KIND, AttemptQueue, OnProgress, judge_answer, judged
 from questwell.recipes.evaluate.setup import NoRetriever, open_judge
 from questwell.recipes.runs.budget import Budget, refuse_unknown_prices
 from questwell.recipes.runs.ending import Report
@@ -73,7 +73,7 @@ async def rescore(
             return judgement
 
         finished = judged(store.read, scoring.number)
-        attempts = Attempts(_answers(store.read, config), play, finished, store.read, scoring, on_progress)
+        attempts = AttemptQueue(_answers(store.read, config), play, finished, store.read, scoring, on_progress)
         patience = Patience(at_once(config.concurrency, config.judge), config.max_errors)
         go_on = f"questwell evaluate --rescore {shlex.quote(str(folder))} --judge {shlex.quote(config.judge)}"
         return await attempts.run(Workers(budget, patience, "answers", go_on), budget)

@@ -10,8 +10,8 @@ from questwell.errors import ConfigError
 from questwell.evaluation.benchmarks import FULL
 from questwell.evaluation.scores import (
     Agreement,
-    Attempted,
-    Scored,
+    QuestionAttempts,
+    ScoredAttempt,
     Summary,
     agreement,
     compare_systems,
@@ -88,17 +88,17 @@ def evaluation(folder: Path) -> Evaluation:
         )
 
 
-def attempted(run: RunReader) -> list[Attempted]:
+def attempted(run: RunReader) -> list[QuestionAttempts]:
     """The questions of an evaluation with what came of each attempt."""
     names = judge_names(run.scorings())
     labels: dict[tuple[int, int], dict[str, Label]] = defaultdict(dict)
     for number, name in names.items():
         for score in run.scores(number):
             labels[score.position, score.attempt][name] = score.judgement.label
-    by_question: dict[int, list[Scored]] = defaultdict(list)
+    by_question: dict[int, list[ScoredAttempt]] = defaultdict(list)
     for trial in run.trials():
         by_question[trial.position].append(
-            Scored(
+            ScoredAttempt(
                 trial.attempt,
                 trial.stop,
                 trial.answer,
@@ -109,7 +109,7 @@ def attempted(run: RunReader) -> list[Attempted]:
         )
     usage = run.solver_usage_by_seed()
     return [
-        Attempted(
+        QuestionAttempts(
             asked.question,
             tuple(by_question[asked.position]),
             tokens(usage.get(asked.seed_id, Usage())),
@@ -156,9 +156,9 @@ def compare_pooled(named: Mapping[str, Sequence[Path]], metric: str) -> list[Ver
     return found
 
 
-def pooled(folders: Sequence[Path], metric: str = "em") -> list[Attempted]:
+def pooled(folders: Sequence[Path], metric: str = "em") -> list[QuestionAttempts]:
     """The questions of several evaluations of one system as those of one, in order. Raises as `compare_pooled`."""
-    asked: dict[tuple[str, str], Attempted] = {}
+    asked: dict[tuple[str, str], QuestionAttempts] = {}
     for folder in folders:
         with RunReader(folder) as run, run.snapshot():
             info_of(run, KIND.name)
@@ -174,7 +174,7 @@ def pooled(folders: Sequence[Path], metric: str = "em") -> list[Attempted]:
     return list(asked.values())
 
 
-def _group(one: Attempted) -> str:
+def _group(one: QuestionAttempts) -> str:
     return f"{one.question.benchmark}: {one.question.group}" if one.question.group else ""
 
 

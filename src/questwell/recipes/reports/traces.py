@@ -29,7 +29,7 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class TracedAttempt:
     """An attempt in full."""
 
     index: int
@@ -44,7 +44,7 @@ class Trace:
 
     id: str
     question: Question
-    attempts: Sequence[Attempt]
+    attempts: Sequence[TracedAttempt]
 
 
 def listing(folder: Path) -> list[Listed]:
@@ -88,7 +88,7 @@ def trace(folder: Path, name: str) -> Trace:
                 if one.position == asked.position:
                     judgements[one.attempt][judge] = one.judgement
         attempts = [
-            Attempt(trial.attempt, run.trajectory(trial.position, trial.attempt), judgements[trial.attempt])
+            TracedAttempt(trial.attempt, run.trajectory(trial.position, trial.attempt), judgements[trial.attempt])
             for trial in run.trials()
             if trial.position == asked.position
         ]
