@@ -15,8 +15,8 @@ from questwell.llm.scripted import Answer, ScriptedLLM
 from questwell.scoring.answers import normalise
 from questwell.staged.chain import Chain, chains
 from questwell.staged.diagnosis import diagnose
-from questwell.staged.moves import Moves
 from questwell.staged.proposer import StagedProposer
+from questwell.staged.session import StagedSession
 from questwell.staged.solver import StagedSolver, parts, stands_in
 from questwell.staged.spans import Span
 from questwell.staged.writer import Worded, Writer
@@ -346,15 +346,15 @@ async def test_the_question_is_lengthened_in_front_when_only_a_shorter_one_could
 
 async def test_what_came_out_once_is_tried_first_in_the_next_chain() -> None:
     """A writer counts what it still has to try, and knows what cannot come out."""
-    moves = Moves(DirectSession(ScriptedLLM(model()), Library()), Prompts(), 1)
-    writer = Writer(moves, 3)
+    staged = StagedSession(DirectSession(ScriptedLLM(model()), Library()), Prompts(), 1)
+    writer = Writer(staged, 3)
     (long,) = chains(WORLD, 3, AnswerType.DATE, random.Random(1), BRIDGE)
     (short,) = chains(WORLD, 2, AnswerType.DATE, random.Random(1), BRIDGE)
     assert (writer.unknown(long), writer.unknown(short)) == (3, 2)
     worded = await writer.word(short, seed(2))
     assert not isinstance(worded, str)
     assert (writer.unknown(long), writer.fails(long)) == (1, False)
-    broken = Writer(Moves(DirectSession(ScriptedLLM(model(Answer="Hm.")), Library()), Prompts(), 1), 3)
+    broken = Writer(StagedSession(DirectSession(ScriptedLLM(model(Answer="Hm.")), Library()), Prompts(), 1), 3)
     assert isinstance(await broken.word(short, seed(2)), str)
     assert broken.fails(long) and broken.fails(short)
 
@@ -390,7 +390,7 @@ async def test_a_question_of_what_the_subject_is_cannot_be_nested() -> None:
 async def test_a_round_trip_reads_what_the_question_was_written_from() -> None:
     long = passage("Orrin Lighthouse", "The Orrin Lighthouse was automated in 1968. Gulls nest there.")
     llm = ScriptedLLM(model())
-    writer = Writer(Moves(DirectSession(llm, Library()), Prompts(), 1), None)
+    writer = Writer(StagedSession(DirectSession(llm, Library()), Prompts(), 1), None)
     worded = await writer.word(Chain(long, (), Span("1968")), seed(1))
     assert isinstance(worded, Worded)
     assert len(llm.requests) == 2
@@ -405,21 +405,21 @@ def chain_of(length: int, answer_type: AnswerType, first: Passage) -> Chain:
 async def test_of_chains_of_one_length_the_one_with_fewest_open_pieces_is_worded() -> None:
     known, other = chain_of(2, AnswerType.ENTITY, BRIDGE), chain_of(2, AnswerType.ENTITY, GUIDE)
     start = replace(seed(2), answer_type=AnswerType.ENTITY)
-    writer = Writer(Moves(DirectSession(ScriptedLLM(model()), Library()), Prompts(), 1), None)
+    writer = Writer(StagedSession(DirectSession(ScriptedLLM(model()), Library()), Prompts(), 1), None)
     assert isinstance(await writer.word(known, start), Worded)
-    calls = writer.moves.calls
+    calls = writer.staged.calls
     worded = await PROPOSER._first_worded([other, known], start, writer)
     assert isinstance(worded, Worded) and worded.chain == known
-    assert writer.moves.calls == calls
+    assert writer.staged.calls == calls
 
 
 async def test_nothing_is_asked_for_a_chain_that_cannot_come_out() -> None:
     llm = ScriptedLLM(model(**{"Answer: 1968": "Hm."}))
-    writer = Writer(Moves(DirectSession(llm, Library()), Prompts(), 1), None)
+    writer = Writer(StagedSession(DirectSession(llm, Library()), Prompts(), 1), None)
     assert isinstance(await writer.word(chain_of(2, AnswerType.DATE, MARWOOD), seed(2)), str)
-    calls = writer.moves.calls
+    calls = writer.staged.calls
     assert isinstance(await PROPOSER._first_worded([chain_of(3, AnswerType.DATE, BRIDGE)], seed(3), writer), str)
-    assert writer.moves.calls == calls
+    assert writer.staged.calls == calls
 
 
 EASY = attempt("1968", Label.RIGHT, (MARWOOD,), (BRIDGE, LIGHT))

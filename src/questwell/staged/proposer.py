@@ -14,7 +14,7 @@ from questwell.retrieval.corpora.corpus import subject
 from questwell.scoring.answers import normalise
 from questwell.staged.chain import Chain, Link, chains, depths, links, skips_a_step
 from questwell.staged.diagnosis import Diagnosis, diagnose
-from questwell.staged.moves import Moves
+from questwell.staged.session import StagedSession
 from questwell.staged.spans import Span, names, spans
 from questwell.staged.writer import Worded, Writer
 from questwell.types.corpus import Passage
@@ -45,8 +45,8 @@ class StagedProposer:
 
     async def propose(self, seed: Seed, session: Session, random_seed: int) -> Draft:
         """Search around the seed for chains, then word one of them."""
-        moves = Moves(session, self.prompts, random_seed, thinking=self.thinking)
-        return await self._draft(self._propose(seed, moves, random.Random(random_seed)), moves)
+        staged = StagedSession(session, self.prompts, random_seed, thinking=self.thinking)
+        return await self._draft(self._propose(seed, staged, random.Random(random_seed)), staged)
 
     async def repair(
         self,
@@ -60,11 +60,11 @@ class StagedProposer:
 
         No search: only passages that either agent has retrieved.
         """
-        moves = Moves(session, self.prompts, random_seed, thinking=self.thinking)
+        staged = StagedSession(session, self.prompts, random_seed, thinking=self.thinking)
         diagnosis = diagnose(rounds[-1], feedback)
         brief = replace(self, calls=self.calls // 2)
-        work = brief._repair(seed, rounds, feedback, diagnosis, moves, random.Random(random_seed))
-        draft = await self._draft(work, moves)
+        work = brief._repair(seed, rounds, feedback, diagnosis, staged, random.Random(random_seed))
+        draft = await self._draft(work, staged)
         if draft.proposal is None:
             return draft, None
         change = f"{rounds[-1].proposal.question} -> {draft.proposal.question}"
@@ -75,21 +75,21 @@ class StagedProposer:
             change,
         )
 
-    async def _propose(self, seed: Seed, moves: Moves, rng: random.Random) -> Worded | str:
+    async def _propose(self, seed: Seed, staged: StagedSession, rng: random.Random) -> Worded | str:
         """Search a while, word what chains there are, and search on if none could be worded."""
         pool = {seed.passage.id: seed.passage}
         asked: set[str] = set()
-        writer = Writer(moves, self.limits.top_k)
+        writer = Writer(staged, self.limits.top_k)
         problem = _NO_CHAIN
         while True:
-            exhausted = not await self._explore(seed, pool, asked, moves, rng)
+            exhausted = not await self._explore(seed, pool, asked, staged, rng)
             candidates = list(self._candidates(seed, tuple(pool.values()), rng))
             result = await self._first_worded(candidates, seed, writer)
             if not isinstance(result, str):
-                await self._look_outward(result, pool, moves)
+                await self._look_outward(result, pool, staged)
                 return await self._lengthen(result, tuple(pool.values()), seed, seed.target or 2, writer) or result
             problem = result if candidates else problem
-            if exhausted or moves.calls >= self.calls:
+            if exhausted or staged.calls >= self.calls:
                 return problem
 
     async def _repair(
@@ -98,12 +98,12 @@ class StagedProposer:
         rounds: tuple[Round, ...],
         feedback: ExecutionFeedback,
         diagnosis: Diagnosis,
-        moves: Moves,
+        staged: StagedSession,
         rng: random.Random,
     ) -> Worded | str:
         pool = tuple(_everything_retrieved(seed, rounds).values())
         last = rounds[-1].proposal
-        writer = Writer(moves, top_k=None)
+        writer = Writer(staged, top_k=None)
         used = {_key(_bare_chain(played.proposal)) for played in rounds}
         shortest = 0
         if feedback.kind is FeedbackKind.DIFFICULTY:
@@ -136,7 +136,7 @@ class StagedProposer:
         self, worded: Worded, pool: tuple[Passage, ...], seed: Seed, writer: Writer
     ) -> Worded | None:
         for link in _into(worded.chain.passages, pool):
-            if writer.moves.calls >= self.calls:
+            if writer.staged.calls >= self.calls:
                 break
             extended = await writer.extend(worded, link)
             if isinstance(extended, str) or _form_problem(extended, seed) or await writer.has_shortcut(extended):
@@ -144,14 +144,14 @@ class StagedProposer:
             return extended
         return None
 
-    async def _look_outward(self, worded: Worded, pool: dict[str, Passage], moves: Moves) -> None:
+    async def _look_outward(self, worded: Worded, pool: dict[str, Passage], staged: StagedSession) -> None:
         """Search, within the budget, for who names the chain's start: a repair, which cannot, may need a hop more."""
         about = subject(worded.chain.first)
 
         async def search(query: str) -> tuple[Passage, ...]:
-            if moves.searches >= self.limits.searches:
+            if staged.searches >= self.limits.searches:
                 return ()
-            found = tuple(hit.passage for hit in await moves.search(query, self.reach))
+            found = tuple(hit.passage for hit in await staged.search(query, self.reach))
             pool.update((passage.id, passage) for passage in found)
             return found
 
@@ -171,7 +171,7 @@ class StagedProposer:
         """
         problem, second_best = _NO_CHAIN, None
         left = list(candidates)
-        while writer.moves.calls < self.calls:
+        while writer.staged.calls < self.calls:
             left = [chain for chain in left if not writer.fails(chain)]
             if not left:
                 break
@@ -200,7 +200,7 @@ class StagedProposer:
                     yield from answers
 
     async def _explore(
-        self, seed: Seed, pool: dict[str, Passage], asked: set[str], moves: Moves, rng: random.Random
+        self, seed: Seed, pool: dict[str, Passage], asked: set[str], staged: StagedSession, rng: random.Random
     ) -> bool:
         """Search in both directions until enough new chains are at hand; whether there is more to search for.
 
@@ -213,7 +213,7 @@ class StagedProposer:
 
         async def search(query: str) -> None:
             asked.add(query)
-            pool.update((hit.passage.id, hit.passage) for hit in await moves.search(query, self.reach))
+            pool.update((hit.passage.id, hit.passage) for hit in await staged.search(query, self.reach))
 
         if not asked:
             await search(subject(seed.passage))
@@ -243,7 +243,7 @@ class StagedProposer:
         found = chains(tuple(pool.values()), seed.target or 2, seed.answer_type, rng, seed.passage)
         return len({tuple(passage.id for passage in chain.passages) for chain in found})
 
-    async def _draft(self, work: Awaitable[Worded | str], moves: Moves) -> Draft:
+    async def _draft(self, work: Awaitable[Worded | str], staged: StagedSession) -> Draft:
         """The draft that `work` leads to, with the trajectory of its moves; failures end it as data."""
         stop, error = StopReason.GAVE_UP, ""
         try:
@@ -258,10 +258,10 @@ class StagedProposer:
         trajectory = Trajectory(
             role=Role.PROPOSER,
             style=Style.STAGED,
-            turns=tuple(moves.turns),
+            turns=tuple(staged.turns),
             stop=stop if isinstance(result, str) else StopReason.FINISHED,
             error=error,
-            model=moves.session.model,
+            model=staged.session.model,
             prompts=self.prompts.hash,
         )
         if isinstance(result, str):

@@ -10,7 +10,7 @@ from questwell.agents.session import Session
 from questwell.agents.tools import Shelf
 from questwell.errors import ContextOverflow, LLMError, LLMFiltered, RetrievalError
 from questwell.scoring.answers import contains, normalise
-from questwell.staged.moves import Moves
+from questwell.staged.session import StagedSession
 from questwell.types.trajectory import Role, StopReason, Style, Trajectory
 
 WHOLE_FIRST = 4
@@ -36,10 +36,10 @@ class StagedSolver:
 
     async def solve(self, question: str, session: Session, random_seed: int) -> Trajectory:
         """One rollout; each look-up is a search step."""
-        moves = Moves(session, self.prompts, random_seed, self.temperature, self.thinking)
+        staged = StagedSession(session, self.prompts, random_seed, self.temperature, self.thinking)
         answer, stop, error = None, StopReason.GAVE_UP, ""
         try:
-            answer, stop = await self._play(question, moves)
+            answer, stop = await self._play(question, staged)
         except ContextOverflow:
             stop = StopReason.CONTEXT
         except LLMFiltered as failure:
@@ -49,7 +49,7 @@ class StagedSolver:
         return Trajectory(
             role=Role.SOLVER,
             style=Style.STAGED,
-            turns=tuple(moves.turns),
+            turns=tuple(staged.turns),
             stop=stop,
             answer=answer,
             error=error,
@@ -57,46 +57,46 @@ class StagedSolver:
             prompts=self.prompts.hash,
         )
 
-    async def _play(self, question: str, moves: Moves) -> tuple[str | None, StopReason]:
+    async def _play(self, question: str, staged: StagedSession) -> tuple[str | None, StopReason]:
         """Resolve parts until none is left or none can be found, then look up what remains."""
         failed: set[str] = set()
         most = min(self.limits.searches, self.limits.turns)
-        if random.Random(moves.random_seed).randrange(WHOLE_FIRST) == 0:
-            answer = await self._look_up(question, question, moves)
+        if random.Random(staged.random_seed).randrange(WHOLE_FIRST) == 0:
+            answer = await self._look_up(question, question, staged)
             if answer is not None:
                 return answer, StopReason.FINISHED
-        while moves.searches < most:
-            part = await self._part(question, failed, moves)
+        while staged.searches < most:
+            part = await self._part(question, failed, staged)
             if part is None:
                 break
-            name = await self._look_up(f"What is the name of {part}?", part, moves)
+            name = await self._look_up(f"What is the name of {part}?", part, staged)
             if name is None or contains(part, name):
                 failed.add(part)
             else:
                 question = question.replace(part, name, 1)
-        if moves.searches >= most:
+        if staged.searches >= most:
             return None, StopReason.SEARCHES
-        answer = await self._look_up(question, question, moves)
+        answer = await self._look_up(question, question, staged)
         return answer, StopReason.GAVE_UP if answer is None else StopReason.FINISHED
 
-    async def _part(self, question: str, failed: set[str], moves: Moves) -> str | None:
+    async def _part(self, question: str, failed: set[str], staged: StagedSession) -> str | None:
         """The part to look up next, copied from the question; None when everything is named."""
         options = [part for part in parts(question) if part not in failed]
         if not options:
             return None
-        offered = [*options, _NONE] if moves.searches else options
-        chosen = await moves.choose("staged_part", "part", offered, question=question)
+        offered = [*options, _NONE] if staged.searches else options
+        chosen = await staged.choose("staged_part", "part", offered, question=question)
         return chosen if chosen in options else None
 
-    async def _look_up(self, question: str, query: str, moves: Moves) -> str | None:
+    async def _look_up(self, question: str, query: str, staged: StagedSession) -> str | None:
         """What a search says; None when it does not: words that stand in no hit are no answer."""
         shelf = Shelf()
-        hits = await moves.search(query, self.limits.top_k)
+        hits = await staged.search(query, self.limits.top_k)
         passages = shelf.show(hits)
-        moves.turns[-1] = replace(moves.turns[-1], observation=passages)
+        staged.turns[-1] = replace(staged.turns[-1], observation=passages)
         if not hits:
             return None
-        found = await moves.write("staged_read", "answer", 90, passages=passages, question=question)
+        found = await staged.write("staged_read", "answer", 90, passages=passages, question=question)
         grounded = any(stands_in(f"{hit.passage.title} {hit.passage.text}", found) for hit in hits)
         return found if grounded and normalise(found) not in ("not found", "none") else None
 

@@ -9,8 +9,8 @@ from questwell.agents.tools import neutralise, show
 from questwell.retrieval.corpora.corpus import subject
 from questwell.scoring.answers import contains, matches
 from questwell.staged.chain import Chain, Link
-from questwell.staged.moves import Moves
 from questwell.staged.phrases import as_phrase, can_be_replaced
+from questwell.staged.session import StagedSession
 from questwell.staged.spans import Span, fact
 from questwell.types.corpus import Passage
 from questwell.types.game import Seed, SolutionStep
@@ -32,7 +32,7 @@ class Worded:
 class Writer:
     """Words chains, and remembers each piece so that none is written twice."""
 
-    moves: Moves
+    staged: StagedSession
     top_k: int | None
     """Passages a search, to check that each step's own words find its passage; None where no search is allowed."""
     _questions: dict[tuple[str, str, str], str] = field(default_factory=dict[tuple[str, str, str], str])
@@ -94,7 +94,7 @@ class Writer:
         if self.top_k is None:
             return False
         last = worded.chain.passages[-1]
-        return any(hit.passage.id == last.id for hit in await self.moves.search(worded.question, self.top_k))
+        return any(hit.passage.id == last.id for hit in await self.staged.search(worded.question, self.top_k))
 
     async def _step(self, link: Link) -> tuple[str, str] | str:
         """The question that leads over a link, and the phrase made of it; or why there is none."""
@@ -118,7 +118,7 @@ class Writer:
         `nested`: its answer must be expressible as a short phrase.
         """
         said = neutralise(fact(passage, answer.text))
-        question = await self.moves.write(
+        question = await self.staged.write(
             "staged_question", "question", passage=f"{passage.title}: {said}", subject=about, answer=answer.text
         )
         if problem := _question_problem(question, about, answer.text):
@@ -136,13 +136,13 @@ class Writer:
         """Whether searching the question finds its passage, or another that holds the answer."""
         if self.top_k is None:
             return True
-        hits = await self.moves.search(question, self.top_k)
+        hits = await self.staged.search(question, self.top_k)
         return any(hit.passage.id == passage.id or contains(hit.passage.text, answer.text) for hit in hits)
 
     async def _read(self, question: str, passage: Passage, answer: Span) -> str:
         """The round trip: what the model answers from the sentences that the question was written from."""
         said = replace(passage, text=fact(passage, answer.text))
-        return await self.moves.write("staged_read", "answer", 90, passages=show(said, 1), question=question)
+        return await self.staged.write("staged_read", "answer", 90, passages=show(said, 1), question=question)
 
 
 def _step_key(link: Link) -> tuple[str, str]:

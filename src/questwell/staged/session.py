@@ -17,14 +17,14 @@ def _schema(key: str, value: dict[str, object]) -> str:
 
 
 @dataclass(slots=True)
-class Moves:
-    """An agent's moves through its session, kept as turns."""
+class StagedSession:
+    """A staged agent's constrained calls and searches through its session, kept as turns."""
 
     session: Session
     prompts: Prompts
     random_seed: int
     temperature: float = 0.0
-    """Of choices; what is written is always the likeliest text, so that attempts differ in moves, not in slips."""
+    """Of choices; what is written is always the likeliest text, so attempts differ in their moves, not in typos."""
     thinking: int = 0
     """Tokens on top of what a reply itself needs: for models that think before they write."""
     turns: list[Turn] = field(default_factory=list[Turn])
