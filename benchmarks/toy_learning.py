@@ -26,7 +26,7 @@ from questwell.recipes.train.loop import train
 from questwell.recipes.train.setup import TrainSetup, make_algorithm, make_update, open_train_setup
 from questwell.scoring.squad import exact_match
 from questwell.toy.world import ToyQuestion, ToyWorld
-from questwell.training.curves import draw
+from questwell.training.charts import draw
 from questwell.training.metrics import Metrics, read_metrics
 from questwell.training.trainer import Trainer
 from questwell.types.game import Place

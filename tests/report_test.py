@@ -1,4 +1,4 @@
-"""The paper's tables and pictures of scripted runs."""
+"""The paper's tables and charts of scripted runs."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ async def play(library: Path, run: Path, **given: object) -> None:
     await generate(config, run, world.setup(config))
 
 
-async def test_tables_and_pictures_of_two_variants(library: Path, tmp_path: Path) -> None:
+async def test_tables_and_charts_of_two_variants(library: Path, tmp_path: Path) -> None:
     await play(library, tmp_path / "a")
     await play(library, tmp_path / "b", variant="initial")
     systems = await report([tmp_path / "a", tmp_path / "b"], tmp_path / "out")

@@ -115,7 +115,7 @@ def test_a_run_plays_learns_and_keeps_what_it_did(whole: Path) -> None:
     assert all(row.values["true_rate"] is None or 0 <= row.values["true_rate"] <= 1 for row in rows[1:])
     assert rows[-1].values["solver_kl"] is not None and rows[-1].values["solver_kl"] > 0  # it has moved
     assert checkpoint.steps(whole / "checkpoints") == [4, 5]
-    assert (whole / "curves.png").stat().st_size > 5_000
+    assert (whole / "charts.png").stat().st_size > 5_000
     kept = Record(whole).episodes(3)
     assert len(kept) == 6
     for episode in kept:

@@ -249,7 +249,7 @@ def test_the_command_end_to_end(tmp_path: Path) -> None:
     assert (done["ending"], done["step"]) == ("complete", 2)
     model = Path(done["model"])
     assert (model / "config.json").is_file() and (model / "model.safetensors").is_file()
-    assert (tmp_path / "run" / "curves.png").stat().st_size > 1000
+    assert (tmp_path / "run" / "charts.png").stat().st_size > 1000
     assert list((tmp_path / "run" / "tensorboard").iterdir())
     assert [row["step"] for row in read_metrics(tmp_path / "run" / "metrics.jsonl")] == [1, 2]
     again = command.invoke(app, [*common, *given])

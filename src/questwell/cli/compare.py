@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from questwell.cli import screen
-from questwell.cli.figures import percent
+from questwell.cli.numbers import percent
 from questwell.cli.text import one_line
 from questwell.recipes.reports.scores import Versus, compare_runs
 

@@ -9,8 +9,8 @@ from rich.table import Table
 
 from questwell.cli import screen
 from questwell.cli.assembly import ConfigFile, assemble
-from questwell.cli.figures import money
 from questwell.cli.flags import config_flags
+from questwell.cli.numbers import money
 from questwell.cli.text import one_line
 from questwell.datasets.manifest import Manifest
 from questwell.recipes.dataset import build as recipe

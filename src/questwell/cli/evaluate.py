@@ -10,9 +10,9 @@ from rich.console import Console
 from questwell.cli import screen
 from questwell.cli.assembly import ConfigFile, Resume, assemble
 from questwell.cli.ending import CODES, print_unfinished
-from questwell.cli.figures import count, money
 from questwell.cli.flags import config_flags
 from questwell.cli.index import index_progress as watching_index
+from questwell.cli.numbers import count, money
 from questwell.cli.scores import print_evaluation
 from questwell.cli.text import one_line
 from questwell.errors import ConfigError

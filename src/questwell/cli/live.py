@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from questwell.cli import screen
-from questwell.cli.figures import UNKNOWN, money
+from questwell.cli.numbers import UNKNOWN, money
 from questwell.recipes.reports.status import tokens
 from questwell.recipes.runs.progress import OnProgress, Progress
 

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from questwell.cli import screen
-from questwell.cli.figures import UNKNOWN, count, money, percent
+from questwell.cli.numbers import UNKNOWN, count, money, percent
 from questwell.cli.text import one_line
 from questwell.evaluation.scores import Summary
 from questwell.evaluation.statistics import Estimate

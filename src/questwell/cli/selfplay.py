@@ -98,7 +98,7 @@ def selfplay(
         console = screen.out()
         print_steps(console, rows)
         print_unfinished(console, report)
-        console.print(f"Read: questwell show {out} {report.steps}    Curves: {Record(out).curves}", soft_wrap=True)
+        console.print(f"Read: questwell show {out} {report.steps}    Charts: {Record(out).charts}", soft_wrap=True)
     raise typer.Exit(CODES[report.ending])
 
 

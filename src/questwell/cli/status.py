@@ -11,7 +11,7 @@ from rich.table import Table
 
 from questwell.cli import screen
 from questwell.cli.ending import CODES, print_unfinished
-from questwell.cli.figures import count, money
+from questwell.cli.numbers import count, money
 from questwell.cli.text import one_line
 from questwell.evaluation.statistics import Proportion
 from questwell.recipes.reports import status as recipe

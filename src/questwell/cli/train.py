@@ -92,7 +92,7 @@ def _print_report(report: TrainReport, out: Path, *, json: bool) -> None:
         return
     console = screen.out()
     print_unfinished(console, report)
-    console.print(f"Steps: {report.step}    Metrics: {out / 'metrics.jsonl'}    Curves: {out / 'curves.png'}")
+    console.print(f"Steps: {report.step}    Metrics: {out / 'metrics.jsonl'}    Charts: {out / 'charts.png'}")
     if report.model is not None:
         console.print(f"Policy: {report.model} (a Hugging Face folder; also --llm {report.model})", soft_wrap=True)
 

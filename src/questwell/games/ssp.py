@@ -64,7 +64,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Players:
-    """Who plays. In the paper challenger, solver and reader are one policy; the judge should be another model."""
+    """Who plays. In the paper proposer, solver and reader are one policy; the judge should be another model."""
 
     selfplay_proposer: SelfPlayProposer
     solver: Solver

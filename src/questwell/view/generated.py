@@ -53,7 +53,7 @@ def overview_values(stands: Overview) -> dict[str, object]:
         "stands": stands,
         "status": status,
         "advice": explain(status.funnel) if status.funnel.candidates else [],
-        "pictures": [
+        "charts": [
             charts.funnel([(name, status.funnel)]),
             charts.difficulty([("", *with_counts)]),
             charts.pass_rates([(name, status.intrinsic)]),
@@ -162,8 +162,8 @@ def cost_page(site: Site, page: Page) -> Shown:
     with RunReader(found.folder) as run, run.snapshot():
         rows = run.call_counts()
     unit, course = cost_per_item(stands)
-    pictures = [charts.over_time("Spent per accepted item so far", unit, course)] if course else []
-    return Shown("cost.html", {"run": found, "stands": stands, "rows": rows, "pictures": pictures, "live": True})
+    drawn = [charts.over_time("Spent per accepted item so far", unit, course)] if course else []
+    return Shown("cost.html", {"run": found, "stands": stands, "rows": rows, "charts": drawn, "live": True})
 
 
 def gates_page(site: Site, page: Page) -> Shown:

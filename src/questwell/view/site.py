@@ -101,7 +101,7 @@ def templates() -> Environment:
         "words": _words,
         "path": _path,
         "query": _query,
-        "picture": Markup,  # only of `recipes/reports/svg.py`, which escapes what it prints
+        "chart": Markup,  # only of `recipes/reports/svg.py`, which escapes what it prints
     }
     found.filters.update(filters)
     return found

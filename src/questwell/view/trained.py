@@ -20,14 +20,14 @@ _COLUMNS = (
 
 
 def training_page(site: Site, page: Page) -> Shown:
-    """The curves of a training run."""
+    """The charts of a training run."""
     found = _run(site, page, Kind.TRAIN)
     values = {"run": found, "trained": training_run(found.folder), "writing": is_live(found.folder), "live": True}
     return Shown("training.html", values)
 
 
 def selfplay_page(site: Site, page: Page) -> Shown:
-    """The curves of self-play, its alarms and its steps."""
+    """The charts of self-play, its alarms and its steps."""
     found = _run(site, page, Kind.SELFPLAY)
     played = selfplay_run(found.folder)
     values = {"run": found, "played": played, "columns": _COLUMNS, "writing": is_live(found.folder), "live": True}

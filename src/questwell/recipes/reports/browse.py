@@ -1,4 +1,4 @@
-"""The items of a run a page at a time, and its figures for the pages."""
+"""The items of a run a page at a time, and its metrics for the pages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

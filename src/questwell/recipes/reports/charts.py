@@ -1,4 +1,4 @@
-"""The pictures of a run of generate, from its figures: the report and the pages show the same ones."""
+"""Charts of a generate run. The report and the pages show the same ones."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

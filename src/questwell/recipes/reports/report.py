@@ -1,6 +1,6 @@
-"""Behind `questwell status --report`: the paper's tables and pictures for one run or several, as a folder.
+"""Behind `questwell status --report`: the paper's tables and charts for one run or several, as a folder.
 
-`report.md` to read, `report.json` with every figure, and the pictures. Nothing is measured here that the run files do
+`report.md` to read, `report.json` with every figure, and the charts. Nothing is measured here that the run files do
 not hold, but for one search a too easy question, in the run's own index.
 """
 
@@ -82,8 +82,8 @@ async def report(folders: Sequence[Path], out: Path, label_by: LabelConfig | Non
     systems = [replace(await _system(one), labels=await _labels(one, out, label_by)) for one in folders]
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for name, picture in _pictures(systems).items():
-            (out / name).write_text(picture, encoding="utf-8")
+        for name, chart in _charts(systems).items():
+            (out / name).write_text(chart, encoding="utf-8")
         (out / "report.md").write_text(_markdown(systems), encoding="utf-8")
         (out / "report.json").write_text(
             json.dumps([asdict(one) for one in systems], indent=1) + "\n", encoding="utf-8"
@@ -93,7 +93,7 @@ async def report(folders: Sequence[Path], out: Path, label_by: LabelConfig | Non
     return systems
 
 
-def _pictures(systems: Sequence[System]) -> dict[str, str]:
+def _charts(systems: Sequence[System]) -> dict[str, str]:
     """By file name. Dollars and tokens never share an axis."""
     wanted = [(one.name, Counter(one.items.targets), Counter(one.items.difficulties)) for one in systems]
     drawn = {
@@ -206,7 +206,7 @@ def _markdown(systems: Sequence[System]) -> str:
         reasons = ", ".join(f"{number} {reason.value}" for reason, number in one.funnel.rejected.items()) or "none"
         played = f"{one.funnel.candidates} seeds, {one.funnel.accepted} accepted"
         lines.append(f"- {one.name}: {played}; rejected: {reasons}")
-    names = [name for name in _pictures(systems) if name != "pass_rate.svg"]
+    names = [name for name in _charts(systems) if name != "pass_rate.svg"]
     lines += ["", *(line for name in names for line in (f"![{name.removesuffix('.svg')}]({name})", ""))]
     return "\n".join(lines)
 

@@ -1,6 +1,6 @@
-"""Pictures as SVG text: what `status --report` writes and what the pages show are drawn here, and nowhere else.
+"""Charts as SVG text: what `status --report` writes and what the pages show are drawn here, and nowhere else.
 
-Each picture has a title and one unit an axis, ticks are whole where the values are, and the legend stands above the
+Each chart has a title and one unit an axis, ticks are whole where the values are, and the legend stands above the
 plot, so that it covers nothing. Colours are classes; a file of its own brings a style for light and dark with it.
 """
 
@@ -23,7 +23,7 @@ svg.chart { font: 12px system-ui, sans-serif; color: #222; background: #fff }
 .chart .s4 { stroke: #8465c4; fill: #8465c4 } .chart .s5 { stroke: #7a8087; fill: #7a8087 }
 .chart .l.s0, .chart .l.s1, .chart .l.s2, .chart .l.s3, .chart .l.s4, .chart .l.s5 { fill: none }
 """
-"""Of a picture that stands alone; the pages have the same in their style sheet."""
+"""Of a chart that stands alone; the pages have the same in their style sheet."""
 _COLOURS = 6
 
 
@@ -187,7 +187,7 @@ class _Frame:
         return body
 
     def whole(self, body: Sequence[str], *, alone: bool) -> str:
-        """The picture."""
+        """The chart as SVG text."""
         return _document(self._title, self._top + HEIGHT, [*_heading(self._title, self._legend), *body], alone=alone)
 
 

@@ -1,4 +1,4 @@
-"""Runs of train and of self-play for the pages: their curves, thinned, and what a step held."""
+"""Runs of train and of self-play for the pages: their charts, thinned, and what a step held."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ from questwell.training.metrics import MEANINGS, read_metrics
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
-    """A picture of one or two values over the steps."""
+class Chart:
+    """A chart of one or two values over the steps."""
 
-    picture: str
+    svg: str
     meanings: Mapping[str, str]
 
 
@@ -28,7 +28,7 @@ class TrainingRun:
 
     steps: int
     latest: Mapping[str, float]
-    curves: Sequence[Curve]
+    charts: Sequence[Chart]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class SelfplayRun:
     steps: int
     alarms: Sequence[tuple[int, str]]
     """(step, sentence), newest first."""
-    curves: Sequence[Curve]
+    charts: Sequence[Chart]
 
 
 _TRAIN = (
@@ -76,7 +76,7 @@ def training_run(folder: Path) -> TrainingRun:
     return TrainingRun(
         steps=len(rows),
         latest=rows[-1] if rows else {},
-        curves=_curves(_TRAIN, steps, known, MEANINGS),
+        charts=_charts(_TRAIN, steps, known, MEANINGS),
     )
 
 
@@ -84,18 +84,18 @@ def selfplay_run(folder: Path) -> SelfplayRun:
     """The run of self-play in `folder`."""
     record = Record(folder)
     rows = record.rows()
-    curves = _curves(_SELFPLAY, [row.step for row in rows], [row.values for row in rows], SELFPLAY_MEANINGS)
+    charts = _charts(_SELFPLAY, [row.step for row in rows], [row.values for row in rows], SELFPLAY_MEANINGS)
     raised = [(row.step, alarm) for row in rows for alarm in row.alarms]
-    return SelfplayRun(rows[::-1][:200], len(rows), raised[::-1][:50], curves)
+    return SelfplayRun(rows[::-1][:200], len(rows), raised[::-1][:50], charts)
 
 
-def _curves(
+def _charts(
     wanted: Sequence[tuple[str, str, Sequence[str]]],
     steps: Sequence[float],
     rows: Sequence[Mapping[str, float | None]],
     meanings: Mapping[str, str],
-) -> list[Curve]:
-    curves: list[Curve] = []
+) -> list[Chart]:
+    charts: list[Chart] = []
     for title, unit, names in wanted:
         drawn: list[Line] = []
         for name in names:
@@ -107,6 +107,10 @@ def _curves(
         if drawn:
             values = [point.y for line in drawn for point in line.points]
             up = Axis(unit, low=None if min(values) < 0 else 0.0)
-            picture = svg.lines(title, Axis("step", low=None), up, drawn)
-            curves.append(Curve(picture, {name: meanings[name] for name in names if name in meanings}))
-    return curves
+            charts.append(
+                Chart(
+                    svg.lines(title, Axis("step", low=None), up, drawn),
+                    {name: meanings[name] for name in names if name in meanings},
+                )
+            )
+    return charts

@@ -31,7 +31,7 @@ def draw(rows: Sequence[StepRow], path: Path, title: str) -> None:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ConfigError("curves need the extra 'train': pip install 'questwell[train]'") from error
+        raise ConfigError("charts need the extra 'train': pip install 'questwell[train]'") from error
     figure = Figure(figsize=(14, 6.5), layout="constrained")
     for axes, (name, lines) in zip(figure.subplots(2, 4).flat, _PANELS, strict=True):
         for line in lines:

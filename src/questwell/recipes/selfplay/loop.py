@@ -31,7 +31,7 @@ from questwell.recipes.runs.signals import stopping_on_signals
 from questwell.recipes.selfplay.alarms import alarms
 from questwell.recipes.selfplay.charts import draw
 from questwell.recipes.selfplay.config import Config, Order, Trained
-from questwell.recipes.selfplay.metrics import figures, mean, reasons
+from questwell.recipes.selfplay.metrics import mean, reasons, step_metrics
 from questwell.recipes.selfplay.record import KIND, Record, StepRow
 from questwell.recipes.selfplay.samples import proposer_samples, solver_samples
 from questwell.recipes.selfplay.sessions import rollout_name, sessions
@@ -205,7 +205,7 @@ class _Invocation:
         self._torn = True  # until it is kept: the policy is no longer that of the step before
         learnt = self._learn(episodes)
         updated = time.perf_counter()
-        values = {**figures(episodes, self._pool, number, self._setup.world.truth), **learnt}
+        values = {**step_metrics(episodes, self._pool, number, self._setup.world.truth), **learnt}
         by_hops: dict[str, float] = {}
         last = number == self._config.steps
         if self._config.eval_every and (number % self._config.eval_every == 0 or last):
@@ -301,4 +301,4 @@ class _Invocation:
 
     def _draw(self) -> None:
         config = self._config
-        draw(self._record.rows(), self._record.curves, f"{config.model} on {config.corpus}, {config.train.value}")
+        draw(self._record.rows(), self._record.charts, f"{config.model} on {config.corpus}, {config.train.value}")

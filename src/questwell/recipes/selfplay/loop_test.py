@@ -1,4 +1,4 @@
-"""What self-play learns from and what it says of itself, without a policy: samples, advantages, figures, alarms."""
+"""What self-play learns from and what it says of itself, without a policy: samples, advantages, metrics, alarms."""
 
 import json
 from dataclasses import replace
@@ -12,7 +12,7 @@ from questwell.games.ssp import DistractorUnit, Rules
 from questwell.recipes.runs.config import resolve
 from questwell.recipes.selfplay.alarms import Bounds, alarms
 from questwell.recipes.selfplay.config import MAY_CHANGE, PRESETS, Config, preset
-from questwell.recipes.selfplay.metrics import figures, reasons
+from questwell.recipes.selfplay.metrics import reasons, step_metrics
 from questwell.recipes.selfplay.record import MEANINGS, Record, StepRow, is_selfplay, series
 from questwell.recipes.selfplay.samples import proposer_samples, solver_samples
 from questwell.types.game import Attempt, Judgement, Label
@@ -120,7 +120,7 @@ def test_advantages_by_hand() -> None:
     assert first(GRPO(), proposer_samples([paid[0], lost, paid[2], paid[0]], proposals=2))[0] == 0.0
 
 
-def test_figures_by_hand() -> None:
+def test_metrics_by_hand() -> None:
     played = [
         episode(0, "RWUE", paid=0.5),
         episode(1, "WW", invalid=Invalid.UNSUPPORTED, filled=True, paid=0.0),
@@ -129,18 +129,18 @@ def test_figures_by_hand() -> None:
     ]
     pool = Pool(EmptySlots.FULL_REUSE, problems=(Problem("a", "q", ("x",), 2, 1), Problem("b", "q", ("x",), 2, 4)))
     truth = {"Which thing number 0 is it?": "answer 0"}.get
-    found = figures(played, pool, 5, truth)
+    found = step_metrics(played, pool, 5, truth)
     assert found.keys() <= MEANINGS.keys()
     assert found["valid_rate"] == 0.5 and found["true_rate"] == 0.5
     assert found["filled"] == 0.25 and found["empty"] == 0.25 and found["discarded"] == 0
-    assert found["solver_accuracy"] == pytest.approx(2 / 5) and found["unsettled"] == pytest.approx(2 / 7)
+    assert found["solver_accuracy"] == pytest.approx(2 / 5) and found["unscored_or_errored"] == pytest.approx(2 / 7)
     assert found["proposer_reward"] == pytest.approx(0.5 / 3)
     assert (found["pool"], found["pool_age"]) == (2.0, 2.5)
     assert (found["proposer_searches"], found["solver_searches"]) == (1.0, 2.0)
     assert found["distinct_questions"] == 0.75 and found["distinct_queries"] == 0.25
     assert found["question_length"] == 27.0
     assert reasons(played) == {Invalid.UNSUPPORTED: 1, Invalid.LEAK: 1}
-    nothing = figures([], Pool(), 1)
+    nothing = step_metrics([], Pool(), 1)
     assert nothing["solver_accuracy"] is None and nothing["valid_rate"] is None
 
 
@@ -255,3 +255,11 @@ def test_a_row_is_one_line_of_json(tmp_path: Path) -> None:
     record.add(row(0), ())
     (line,) = (tmp_path / "metrics.jsonl").read_text().splitlines()
     assert json.loads(line)["values"]["valid_rate"] == 0.6
+
+
+def test_a_metric_of_an_older_run_is_read_under_its_new_name(tmp_path: Path) -> None:
+    values = {"unsettled": 0.25, "filled": 0.5}
+    line = json.dumps({"step": 1, "values": values, "reasons": {}, "by_hops": {}, "alarms": [], "timing": {}}) + "\n"
+    (tmp_path / "metrics.jsonl").write_text(line, encoding="utf-8")
+    (row,) = Record(tmp_path).rows()
+    assert dict(row.values) == {"unscored_or_errored": 0.25, "filled": 0.5}

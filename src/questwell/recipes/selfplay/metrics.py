@@ -1,4 +1,4 @@
-"""A step in figures: what its episodes were like. Shares are of what they can be of; None is not known, not 0."""
+"""Metrics of a step of self-play, from its episodes. A fraction of nothing is None, not 0."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -12,7 +12,9 @@ Truth = Callable[[str], str | None]
 """The one right answer of a question, where it is known: in the toy world."""
 
 
-def figures(episodes: Sequence[Episode], pool: Pool, step: int, truth: Truth | None = None) -> dict[str, float | None]:
+def step_metrics(
+    episodes: Sequence[Episode], pool: Pool, step: int, truth: Truth | None = None
+) -> dict[str, float | None]:
     """Values of one step but for those of its update; their meanings are in `selfplay_record.MEANINGS`."""
     proposed = [episode.proposed for episode in episodes]
     questions = [one.question for one in proposed if one.question]
@@ -29,7 +31,7 @@ def figures(episodes: Sequence[Episode], pool: Pool, step: int, truth: Truth | N
         "pool": float(len(pool.problems)),
         "pool_age": pool.age(step),
         "solver_accuracy": sum(episode.right for episode in episodes) / scored if scored else None,
-        "unsettled": 1 - scored / len(attempts) if attempts else None,
+        "unscored_or_errored": 1 - scored / len(attempts) if attempts else None,
         "proposer_reward": fmean(paid) if paid else None,
         "proposer_searches": mean(one.trajectory.searches for one in proposed),
         "solver_searches": mean(attempt.trajectory.searches for attempt in attempts),

@@ -3,7 +3,7 @@
     run.json               what the run is: config, fingerprint (older runs: selfplay.json)
     metrics.jsonl          a line a step
     steps/000012.jsonl.gz  the episodes of a step, a line each: questions, checks, attempts, rewards
-    curves.png             the metrics as pictures
+    charts.png             charts of the metrics
     checkpoints/           policy, optimiser, pool, position (`training/checkpoint.py`)
     calls/                 answered calls of judge and verifier, when they are models of their own
 
@@ -28,6 +28,9 @@ from questwell.text.files import read_jsonl
 from questwell.types.selfplay import Episode, Invalid
 from questwell.types.trajectory import Trajectory
 
+_RENAMED = {"unsettled": "unscored_or_errored"}
+"""Metrics of older runs by their old name."""
+
 KIND = Kind("selfplay", Config, MAY_CHANGE)
 
 MEANINGS: Mapping[str, str] = {
@@ -39,7 +42,7 @@ MEANINGS: Mapping[str, str] = {
     "pool": "number of problems in the pool after the step",
     "pool_age": "mean steps since they were made",
     "solver_accuracy": "right among the scored attempts of the step, a fraction",
-    "unsettled": "attempts that errored or could not be scored, a fraction",
+    "unscored_or_errored": "attempts that errored or could not be scored, a fraction",
     "proposer_reward": "mean over the proposals that were paid",
     "held_out_accuracy": "right among the held-out questions, one attempt each, a fraction",
     "proposer_searches": "search steps a proposal, mean",
@@ -58,7 +61,7 @@ MEANINGS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class StepRow:
-    """One step in figures."""
+    """The metrics of one step."""
 
     step: int
     """From 1; 0 is the evaluation before the first, and has no episodes."""
@@ -97,16 +100,16 @@ class Record:
         return self.folder / "checkpoints"
 
     @property
-    def curves(self) -> Path:
-        """The picture."""
-        return self.folder / "curves.png"
+    def charts(self) -> Path:
+        """The charts of the metrics."""
+        return self.folder / "charts.png"
 
     def rows(self) -> list[StepRow]:
         """All steps so far. A last line that was cut off is left out."""
         path = self.folder / "metrics.jsonl"
         if not path.is_file():
             return []
-        return [row for _, row in read_jsonl(path, _ROW, StoreError, ended=True)]
+        return [_renamed(row) for _, row in read_jsonl(path, _ROW, StoreError, ended=True)]
 
     def cut(self, steps: int) -> None:
         """Forget what came after the first `steps` steps: they are played again."""
@@ -140,6 +143,10 @@ class Record:
 
     def _step(self, step: int) -> Path:
         return self.folder / "steps" / f"{step:06d}.jsonl.gz"
+
+
+def _renamed(row: StepRow) -> StepRow:
+    return replaced(row, values={_RENAMED.get(name, name): value for name, value in row.values.items()})
 
 
 def series(rows: Sequence[StepRow], name: str) -> tuple[list[int], list[float]]:

@@ -25,7 +25,7 @@ from questwell.recipes.runs.config import resolve_saved
 from questwell.recipes.runs.recorder import Recorder
 from questwell.recipes.selfplay.alarms import alarms
 from questwell.recipes.selfplay.config import Config, Trained
-from questwell.recipes.selfplay.metrics import figures, reasons
+from questwell.recipes.selfplay.metrics import reasons, step_metrics
 from questwell.recipes.selfplay.record import Record, StepRow
 from questwell.recipes.selfplay.sessions import rollout_name, sessions, verifies
 from questwell.recipes.selfplay.setup import Environment, open_environment
@@ -123,7 +123,9 @@ class StepBatch:
         self._pool = self._pool.after(number, (problem for episode in episodes if (problem := episode.made)))
         seconds = time.perf_counter() - started
         timing = {"seconds": seconds, "play_s": seconds, "tokens_per_s": _sampled(episodes) / seconds}
-        row = StepRow(number, figures(episodes, self._pool, number, world.truth), reasons(episodes), {}, (), timing)
+        row = StepRow(
+            number, step_metrics(episodes, self._pool, number, world.truth), reasons(episodes), {}, (), timing
+        )
         row = replace(row, alarms=alarms([*self._record.rows(), row]))
         self._record.add(row, episodes)
         return episodes

@@ -289,9 +289,9 @@ class _Invocation:
             write_events(self._folder / "tensorboard", metrics)
 
     def _save(self) -> None:
-        """Keep a checkpoint and draw the curves; all ranks take part, the first one writes."""
+        """Keep a checkpoint and draw the charts; all ranks take part, the first one writes."""
         from questwell.training import checkpoint
-        from questwell.training.curves import draw as draw_curves
+        from questwell.training.charts import draw as draw_charts
         from questwell.training.metrics import read_metrics
 
         self._saved = self._trainer.step
@@ -302,7 +302,7 @@ class _Invocation:
             )
             rows = read_metrics(self._folder / "metrics.jsonl")
             title = f"{self._config.algorithm}, {Path(self._config.model).name}"
-            draw_curves({self._config.algorithm: rows}, self._folder / "curves.png", title)
+            draw_charts({self._config.algorithm: rows}, self._folder / "charts.png", title)
         self._trainer.ranks.wait()
 
 

@@ -239,7 +239,7 @@ REFUSED: dict[str, tuple[Callable[[Path], str], str]] = {
     "two documents of one id": (file("c.jsonl", lines(MANY)), "--duplicates first"),
     "a file name that is not UTF-8": (surrogate_name, "its name is not UTF-8"),
     "a link that leads out of the folder": (outward_link, "1 a link that leads out of the folder (link.txt)"),
-    "a folder of pictures": (folder(a_png=b"\x89PNG\0", b_png=b"\x89PNG\0"), "2 .png (a.png, b.png)"),
+    "a folder of images": (folder(a_png=b"\x89PNG\0", b_png=b"\x89PNG\0"), "2 .png (a.png, b.png)"),
     "a zip archive": (zipped, "is no corpus"),
     "PDF that is damaged": (file("a.pdf", b"%PDF-1.4\nnothing"), "no PDF that can be read"),
     "docx that is damaged": (file("a.docx", b"PK\x03\x04nothing"), "no docx that can be read"),

@@ -1,4 +1,4 @@
-"""How figures are written: money, counts, shares. What is not known is called so."""
+"""How numbers are printed: money, counts, percentages. An unknown value is called unknown."""
 
 from questwell.evaluation.statistics import Estimate
 
