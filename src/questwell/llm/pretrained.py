@@ -25,13 +25,17 @@ from transformers.utils.logging import disable_progress_bar
 
 from questwell.errors import ConfigError
 from questwell.llm.codec import ChatCodec, Tokenizer
+from questwell.llm.hub import hub_folder, is_hub_name
 from questwell.llm.weights import EMBEDDED
 
 disable_progress_bar()  # loading takes seconds, and standard error is the command's own
 
 Dtype = Literal["float32", "bfloat16"]
 """Precision of weights."""
-FORMS = "local, local-small, path/to/model.gguf or a Hugging Face folder (one that holds config.json)"
+FORMS = (
+    "local, local-small, path/to/model.gguf, a Hugging Face folder (one that holds config.json) or a name on the hub "
+    "(OWNER/NAME)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +122,13 @@ _EMBEDDED_SIZES = {
 
 
 def size_of(source: str) -> Size:
-    """How large the model that `source` names is. Only its description is read; nothing is fetched.
+    """How large the model that `source` names is. Only its description is read, or fetched.
 
     Raises as `load`.
     """
     if source in EMBEDDED and EMBEDDED[source].cached() is None:
         return _EMBEDDED_SIZES[source]
-    folder, options, _ = _place(source)
+    folder, options, _ = _place(source, weights=False)
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, **options)
         with torch.device("meta"):
@@ -157,7 +161,7 @@ def _tokenizer_class(folder: Path) -> type[Any]:
     return PreTrainedTokenizerFast if named in ("TokenizersBackend", "PreTrainedTokenizerFast") else AutoTokenizer
 
 
-def _place(source: str) -> tuple[str, dict[str, Any], str]:
+def _place(source: str, *, weights: bool = True) -> tuple[str, dict[str, Any], str]:
     """(folder, what transformers must be told to find the file in it, the model's name)."""
     if source in EMBEDDED:
         path = EMBEDDED[source].fetch()
@@ -167,4 +171,6 @@ def _place(source: str) -> tuple[str, dict[str, Any], str]:
         return os.fspath(path.parent), {"gguf_file": path.name}, path.stem
     if (path / "config.json").is_file():
         return os.fspath(path), {}, path.resolve().name
+    if is_hub_name(source):
+        return os.fspath(hub_folder(source, weights=weights)), {}, source
     raise ConfigError(f"there is no model {source!r} to train or to serve here; name one of: {FORMS}")

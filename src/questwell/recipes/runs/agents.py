@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, TypeAlias
 
 from questwell.llm.fingerprint import hash_of
+from questwell.llm.hub import hub_folder, is_hub_name
 from questwell.llm.weights import EMBEDDED
 from questwell.recipes.runs.config import MayBePath
 
@@ -23,7 +24,9 @@ class StyleChoice(StrEnum):
 
 
 def policy_weights(model: str) -> dict[str, str]:
-    """The hash of the weights of a policy that is files of the user's, by `policy weights`; nothing for another."""
+    """The hash of the weights of a policy that is files of the user's, or its hub commit, by `policy weights`."""
+    if is_hub_name(model):
+        return {"policy weights": hub_folder(model, fetch=False).name}
     path = Path(model).expanduser()
     return {"policy weights": hash_of(path)} if model not in EMBEDDED and path.exists() else {}
 

@@ -55,7 +55,7 @@ class Config(LearningConfig, SpendingConfig, IndexConfig):
     }
 
     model: Model
-    """Policy that plays both roles: a Hugging Face folder, FILE.gguf, local, local-small, or toy (with corpus toy)."""
+    """Policy of both roles: a Hugging Face folder or hub name, FILE.gguf, local, local-small, or toy (corpus toy)."""
     judge_llm: MaybeModel = None
     """Independent model that judges answers; without one, only an exact match is right."""
     verifier_llm: MaybeModel = None

@@ -28,7 +28,7 @@ class TrainConfig(LearningConfig, SearchConfig):
     data: Annotated[Path, MayBePath()]
     """Questions: a run of generate, a dataset's file, JSONL of question and answer, verl's parquet, or toy."""
     model: Model = "local-small"
-    """What is trained: local, local-small, FILE.gguf, or a Hugging Face folder."""
+    """What is trained: local, local-small, FILE.gguf, a Hugging Face folder, or a hub name (OWNER/NAME)."""
     corpus: Corpus = ""
     """Corpus that is searched: islands, factbook, foldoc, a JSONL or parquet file, or folder; or name a --retriever."""
     prompts: Path | None = None
