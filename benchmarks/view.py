@@ -184,7 +184,13 @@ def measured(run: Path) -> dict[str, object]:
         *(f"{at}/items?state=shortcut&target=3&after={far}", f"{at}/items?state=shortcut&target=99"),
         *(f"{at}/items?state=duplicate", f"{at}/items?difficulty=5", f"{at}/items?target=6&difficulty=9"),
         *(f"{at}/items?review=unreviewed&state=accepted", f"{at}/items/{middle}"),
-        *(f"{at}/items/{middle}?state=accepted", f"{at}/items/{middle}/calls", f"{at}/cost", f"{at}/gates"),
+        *(
+            f"{at}/items/{middle}?state=accepted",
+            f"{at}/items/{middle}/calls",
+            f"{at}/cost",
+            f"{at}/gates",
+            f"{at}/coverage",
+        ),
     ]
     pages = TestClient(make_app(Site([run], "me")), base_url="http://localhost")
     times = {address.replace(at, "r/run").strip("/") or "home": best(pages, address) for address in addresses}

@@ -9,13 +9,19 @@ import pytest
 import view_world
 from starlette.testclient import TestClient
 
+from questwell.evaluation.statistics import wilson
 from questwell.recipes.reports import browse
 from questwell.recipes.reports.browse import Items, Wanted, calls_per_second, cost_per_item, overview
+from questwell.recipes.reports.coverage import _near as near
+from questwell.recipes.reports.coverage import coverage, topics
 from questwell.recipes.reports.gates import gate_rows
+from questwell.recipes.reports.items import items
+from questwell.recipes.reports.label_shares import LabelShares, save
 from questwell.recipes.reports.story import story
 from questwell.store.reader import RunReader
 from questwell.store.records import CallKind, Play
 from questwell.store.textsearch import TextIndex
+from questwell.types.corpus import Passage
 from questwell.types.game import Gate, GateOutcome
 from questwell.view.app import make_app
 from questwell.view.site import Site
@@ -107,3 +113,49 @@ def test_stretches_grow_with_the_length_of_a_run(run: Path) -> None:
         minutes = len({row[0] for row in reader.rows("SELECT minute FROM call_counts")})
         assert reader.buckets(most=minutes) == 16
         assert reader.buckets(most=0) == 10
+
+
+def test_coverage_counts_the_evidence_of_the_accepted_items(run: Path) -> None:
+    used = [(item.evidence_document_ids, item.evidence_ids) for item in items(run)]
+    found = coverage(run)
+    assert (found.items, found.of) == (len(used), len(used) + sum(r == "duplicate" for r in reasons(run)))
+    assert found.documents == len({name for documents, _ in used for name in documents})
+    counts = Counter(name for documents, _ in used for name in set(documents))
+    assert [count for _, count in found.most_used] == sorted(counts.values(), reverse=True)[:12]
+    assert found.one_document.count == sum(len(set(documents)) == 1 for documents, _ in used)
+    few = coverage(run, most=3)
+    assert (few.items, few.of) == (3, found.of)
+
+
+def reasons(run: Path) -> list[str]:
+    with RunReader(run) as reader:
+        return [known.reason.value for known in reader.plays() if known.reason]
+
+
+def test_passages_are_near_when_they_are_neighbours_in_one_document() -> None:
+    def used(*places: tuple[str, str]) -> bool:
+        return near([Passage(id_, "", "", document) for id_, document in places])
+
+    assert used(("a#1", "a"), ("a#2", "a"))
+    assert used(("a#1", "a"), ("b#7", "b"), ("a#1", "a"))
+    assert not used(("a#1", "a"), ("a#3", "a"))
+    assert not used(("a#1", "a"), ("b#2", "b"))
+    assert not used(("a#1", "a"))
+
+
+def test_topics_are_told_by_the_words_that_set_them_apart() -> None:
+    texts = [f"Which river number {n} flows to the sea in Norway?" for n in range(6)]
+    texts += [f"Which compiler number {n} wrote Lisp?" for n in range(9)]
+    found = topics(texts, most=2)
+    assert [topic.items for topic in found] == [9, 6]
+    assert set(found[0].words) <= {"compiler", "wrote", "lisp"}
+    assert set(found[1].words) <= {"river", "flows", "sea", "norway"}
+    assert topics(texts[:3]) == []
+
+
+def test_labels_stand_on_the_overview_with_their_intervals(library: Path, tmp_path: Path) -> None:
+    asyncio.run(view_world.generated(library, tmp_path / "own", seeds=6))
+    save(tmp_path / "own", LabelShares({"inference": wilson(3, 4), "calculation": wilson(0, 4)}, {}, {}, 1))
+    page = TestClient(make_app(Site([tmp_path / "own"], "ann")), base_url="http://localhost").get("/r/own/").text
+    assert '<td>inference</td><td class="n">75 [30, 95]</td><td class="n">3</td><td class="n">4</td>' in page
+    assert "Strategies of right attempts" in page

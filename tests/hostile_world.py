@@ -42,7 +42,15 @@ def addresses(*, all_slots: bool = True) -> list[str]:
     compare = f"/compare?a={one}&b={two}"
     slots = range(2 * len(HOSTILE)) if all_slots else [2 * number + number % 2 for number in every]
     return [
-        *("/", f"/r/{run}/", f"/r/{run}/items", f"/r/{run}/items?after=49", f"/r/{run}/cost", f"/r/{run}/gates"),
+        *(
+            "/",
+            f"/r/{run}/",
+            f"/r/{run}/items",
+            f"/r/{run}/items?after=49",
+            f"/r/{run}/cost",
+            f"/r/{run}/coverage",
+            f"/r/{run}/gates",
+        ),
         *(f"/r/{run}/items/{number}" for number in every),
         *(f"/r/{run}/items/s{number:05d}/calls?call={number + 1}" for number in every),
         *(f"/r/{run}/items/s00001/calls", f"/e/{one}/", f"/e/{two}/", compare, f"{compare}&metric={quote(HOSTILE[0])}"),

@@ -29,7 +29,16 @@ async def test_tables_and_charts_of_two_variants(library: Path, tmp_path: Path) 
     await play(library, tmp_path / "b", variant="initial")
     systems = await report([tmp_path / "a", tmp_path / "b"], tmp_path / "out")
     written = (tmp_path / "out" / "report.md").read_text()
-    for name in ("pass_rate.svg", "funnel.svg", "difficulty.svg", "cost.svg", "tokens.svg"):
+    for name in (
+        "pass_rate.svg",
+        "funnel.svg",
+        "difficulty.svg",
+        "cost.svg",
+        "tokens.svg",
+        "documents.svg",
+        "cost_over_time.svg",
+        "cost_over_time_2.svg",
+    ):
         assert ElementTree.parse(tmp_path / "out" / name).getroot().tag.endswith("svg")
         assert f"({name})" in written
     for system in systems:

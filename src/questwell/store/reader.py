@@ -25,6 +25,7 @@ from questwell.store.records import (
     WaveSeed,
 )
 from questwell.store.spending import SpendingReader
+from questwell.types.corpus import Passage
 from questwell.types.evaluation import Question
 from questwell.types.game import (
     Accepted,
@@ -47,6 +48,7 @@ _REJECTED = TypeAdapter(Rejected)
 _INFO = TypeAdapter(RunInfo)
 _QUESTION = TypeAdapter(Question)
 _TRAJECTORY = TypeAdapter(Trajectory)
+_PASSAGES = TypeAdapter(tuple[Passage, ...])
 _AT_ONCE = 500
 """Passages that one query asks for; SQLite takes at least 999 values."""
 
@@ -122,6 +124,16 @@ class RunReader(SpendingReader):
         tree = self._unfolded(row[1])
         adapter = _ACCEPTED if row[0] == PlayStatus.ACCEPTED else _REJECTED
         return adapter.validate_python(tree)
+
+    def evidence(self, index: int) -> tuple[Passage, ...]:
+        """The passages that the last proposal of a play rests on, without reading how it was found."""
+        row = self._one("SELECT outcome FROM plays WHERE seed_index = ?", index)
+        if row is None or row[0] is None:
+            return ()
+        rounds = cast("dict[str, list[dict[str, dict[str, Json]]]]", json.loads(unpack(row[0])))["rounds"]
+        if not rounds:
+            return ()
+        return _PASSAGES.validate_python(self.unfolded(json.dumps(rounds[-1]["proposal"]["evidence"])))
 
     def answers(self, seed: str) -> dict[CallKey, Json]:
         """All kept answers of one seed's play: what a replay is served from."""

@@ -43,6 +43,7 @@ ADDRESSES = (
     _Address("/r/{run}/items", generated.items_page),
     _Address("/r/{run}/items/{item}", generated.item_page),
     _Address("/r/{run}/items/{item}/calls", generated.calls_page),
+    _Address("/r/{run}/coverage", generated.coverage_page),
     _Address("/r/{run}/cost", generated.cost_page),
     _Address("/r/{run}/gates", generated.gates_page),
     _Address("/e/{run}/", evaluations.evaluation_page),

@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from questwell.errors import StoreError
 from questwell.recipes.reports.browse import overview
+from questwell.recipes.reports.label_shares import saved
 from questwell.recipes.reports.runs import FoundRun, Kind
 from questwell.recipes.reports.story import listing, story
 from questwell.store.records import Play
@@ -89,7 +90,7 @@ def _document(
     script = (STATIC / "file.js").read_text(encoding="utf-8")
     head = ""
     if whole:
-        values = overview_values(overview(found.folder))
+        values = overview_values(overview(found.folder), saved(found.folder))
         head = made.get_template("overview_body.html").render(run=found, static=True, **values)
     policy = (
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data:; "

@@ -15,8 +15,11 @@ from questwell.recipes.reports.browse import (
     cost_per_item,
     overview,
 )
-from questwell.recipes.reports.funnel import explain
+from questwell.recipes.reports.charts import PASSED
+from questwell.recipes.reports.coverage import coverage
+from questwell.recipes.reports.funnel import ADVICE
 from questwell.recipes.reports.gates import gate_rows
+from questwell.recipes.reports.label_shares import LabelShares, saved
 from questwell.recipes.reports.reviewing import ReviewState, agreements, review
 from questwell.recipes.reports.runs import FoundRun, Kind, is_live
 from questwell.recipes.reports.story import Story, story
@@ -39,11 +42,12 @@ def overview_page(site: Site, page: Page) -> Shown:
     found = _run(site, page)
     stands = overview(found.folder)
     return Shown(
-        "overview.html", {"run": found, **overview_values(stands), "live": True, "writing": is_live(found.folder)}
+        "overview.html",
+        {"run": found, **overview_values(stands, saved(found.folder)), "live": True, "writing": is_live(found.folder)},
     )
 
 
-def overview_values(stands: Overview) -> dict[str, object]:
+def overview_values(stands: Overview, labels: LabelShares | None) -> dict[str, object]:
     """What the overview shows; the static file shows the same."""
     status = stands.status
     name = "this run"
@@ -52,13 +56,15 @@ def overview_values(stands: Overview) -> dict[str, object]:
     return {
         "stands": stands,
         "status": status,
-        "advice": explain(status.funnel) if status.funnel.candidates else [],
+        "advice": ADVICE,
+        "labels": labels,
         "charts": [
             charts.funnel([(name, status.funnel)]),
             charts.difficulty([("", *with_counts)]),
-            charts.pass_rates([(name, status.intrinsic)]),
+            charts.pass_rates([(PASSED, status.intrinsic)]),
+            *([charts.strategies(labels.strategies)] if labels else []),
             *([charts.over_time("Spent per accepted item so far", unit, course)] if course else []),
-            *([charts.over_time("Model calls a second", "calls a second", calls_per_second(stands))]),
+            *([charts.over_time("Model calls per second", "calls per second", calls_per_second(stands))]),
         ],
         "config": config_of(status.info),
     }
@@ -164,6 +170,15 @@ def cost_page(site: Site, page: Page) -> Shown:
     unit, course = cost_per_item(stands)
     drawn = [charts.over_time("Spent per accepted item so far", unit, course)] if course else []
     return Shown("cost.html", {"run": found, "stands": stands, "rows": rows, "charts": drawn, "live": True})
+
+
+def coverage_page(site: Site, page: Page) -> Shown:
+    """Documents, distances and topics of the accepted items, or of a sample."""
+    found = _run(site, page)
+    covered = coverage(found.folder)
+    drawn = [charts.documents([("items", covered)])] if covered.most_used else []
+    drawn += [charts.topics("items", covered)] if covered.topics else []
+    return Shown("coverage.html", {"run": found, "covered": covered, "charts": drawn, "live": True})
 
 
 def gates_page(site: Site, page: Page) -> Shown:

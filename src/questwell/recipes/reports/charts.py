@@ -3,15 +3,19 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from questwell.evaluation.statistics import Proportion
 from questwell.recipes.reports import svg
+from questwell.recipes.reports.coverage import Coverage
 from questwell.recipes.reports.funnel import Funnel
 from questwell.recipes.reports.intrinsic import ALL, Cell
 from questwell.recipes.reports.svg import Axis, Bars, Line, Point
 from questwell.store.records import PlayCount, PlayStatus
 
+PASSED = "Seeds that passed, by round (cumulative)"
+
 
 def pass_rates(systems: Sequence[tuple[str, Sequence[Cell]]], *, alone: bool = False) -> str:
-    """Share of seeds that passed by round, with 95 % intervals, one line a run."""
+    """Proportion of seeds that passed by round, with 95 % intervals, one line a run."""
     drawn: list[Line] = []
     most = 0
     for at, (name, cells) in enumerate(systems):
@@ -24,8 +28,7 @@ def pass_rates(systems: Sequence[tuple[str, Sequence[Cell]]], *, alone: bool = F
                 most = max(most, cell.round)
         drawn.append(Line(name, points))
     across = Axis("round", low=-0.2, high=most + 0.3, ticks=[(number, str(number)) for number in range(most + 1)])
-    title = "Seeds that passed, by round (cumulative)"
-    return svg.lines(title, across, Axis("percent of seeds", high=100.0), drawn, alone=alone)
+    return svg.lines(PASSED, across, Axis("percent of seeds", high=100.0), drawn, alone=alone)
 
 
 def funnel(systems: Sequence[tuple[str, Funnel]], *, alone: bool = False) -> str:
@@ -71,6 +74,34 @@ def wanted_and_got(counts: Sequence[PlayCount]) -> tuple[Mapping[int | None, int
             if count.difficulty is not None:
                 got[count.difficulty] += count.plays
     return targets, got
+
+
+def documents(systems: Sequence[tuple[str, Coverage]], *, alone: bool = False) -> str:
+    """The documents that most items use; one picture of each system's own list would say less than one of all."""
+    names = list(dict.fromkeys(title for _, found in systems for title, _ in found.most_used))[:20]
+    drawn = [Bars(name, [dict(found.most_used).get(title, 0) for title in names]) for name, found in systems]
+    return svg.bars("Documents that most items use", "items", names, drawn, alone=alone)
+
+
+def topics(name: str, found: Coverage, *, alone: bool = False) -> str:
+    """Items by topic, each topic by the words that set it apart."""
+    names = [", ".join(topic.words) for topic in found.topics]
+    drawn = [Bars(name, [topic.items for topic in found.topics])]
+    return svg.bars("Topics, by the words that set them apart", "items", names, drawn, alone=alone)
+
+
+def strategies(shares: Mapping[str, Proportion], *, alone: bool = False) -> str:
+    """How right attempts found the answer: shares with 95 % intervals."""
+    known = [(at, share) for at, share in enumerate(shares.values()) if share.fraction is not None]
+    points = [
+        Point(at, 100 * (share.fraction or 0), 100 * (share.low or 0), 100 * (share.high or 0)) for at, share in known
+    ]
+    ticks = [(float(at), name.replace("_", " ")) for at, name in enumerate(shares)]
+    across = Axis("strategy", low=-0.5, high=len(shares) - 0.5, ticks=ticks)
+    title = "Strategies of right attempts"
+    return svg.lines(
+        title, across, Axis("percent of attempts", high=100.0), [Line(title, points)], joined=False, alone=alone
+    )
 
 
 def spent(systems: Sequence[tuple[str, Sequence[float]]], unit: str, *, alone: bool = False) -> str:

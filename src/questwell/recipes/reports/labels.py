@@ -15,6 +15,7 @@ from questwell.evaluation.failures import Easy, Unsolved, holding, why_easy, why
 from questwell.evaluation.statistics import Proportion, wilson
 from questwell.llm.client import LLM
 from questwell.recipes.evaluate.setup import NoRetriever
+from questwell.recipes.reports.label_shares import LabelShares, save
 from questwell.recipes.runs.agents import Model
 from questwell.recipes.runs.budget import Budget, refuse_unknown_prices
 from questwell.recipes.runs.ending import Report
@@ -89,7 +90,9 @@ async def label(
             workers = Workers(budget, Patience(config.concurrency, config.max_errors), "labels", go_on)
             async with workers.running(lambda: None):
                 await workers.run(pieces, asked.work)
-            return asked.labels(workers.ending(left=workers.done < len(pieces)))
+            found = asked.labels(workers.ending(left=workers.done < len(pieces)))
+    save(folder, LabelShares(found.strategies, found.faults, found.superficial, found.unread))
+    return found
 
 
 _Piece = tuple[int, str, Round]

@@ -19,6 +19,8 @@ from questwell.llm.connect import ConnectOptions, connect
 from questwell.recipes.corpus.index import open_ready
 from questwell.recipes.generate.config import Config
 from questwell.recipes.reports import charts
+from questwell.recipes.reports.browse import cost_per_item, overview
+from questwell.recipes.reports.coverage import Coverage, coverage
 from questwell.recipes.reports.funnel import Funnel
 from questwell.recipes.reports.intrinsic import Cell
 from questwell.recipes.reports.labels import LabelConfig, Labels, label
@@ -69,6 +71,10 @@ class System:
     searched: bool
     """Whether the index was there to search the questions in; else `too specific` was not looked for."""
     items: Items
+    coverage: Coverage
+    """Of the accepted items."""
+    spent_over_time: tuple[str, Sequence[tuple[float, float]]]
+    """(unit, (hours since the start, spent per accepted item so far))."""
     labels: Labels | None = None
     """By a model; None when none was asked."""
 
@@ -104,8 +110,23 @@ def _charts(systems: Sequence[System]) -> dict[str, str]:
     paid = [(one.name, _known(one.items.costs_usd)) for one in systems]
     if any(sum(values) for _, values in paid):
         drawn["cost.svg"] = charts.spent(paid, "US dollars", alone=True)
+    for number, one in enumerate(systems):
+        unit, course = one.spent_over_time
+        if course:
+            title = f"Spent per accepted item so far: {one.name}"
+            drawn[f"cost_over_time{_number(number)}.svg"] = charts.over_time(title, unit, course, alone=True)
+        if one.coverage.topics:
+            drawn[f"topics{_number(number)}.svg"] = charts.topics(one.name, one.coverage, alone=True)
+        if one.labels is not None:
+            drawn[f"strategies{_number(number)}.svg"] = charts.strategies(one.labels.strategies, alone=True)
+    if any(one.coverage.most_used for one in systems):
+        drawn["documents.svg"] = charts.documents([(one.name, one.coverage) for one in systems], alone=True)
     drawn["tokens.svg"] = charts.spent([(one.name, _known(one.items.tokens)) for one in systems], "tokens", alone=True)
     return drawn
+
+
+def _number(system: int) -> str:
+    return f"_{system + 1}" if system else ""
 
 
 def _known(values: Sequence[float | None]) -> list[float]:
@@ -141,6 +162,8 @@ async def _system(folder: Path) -> System:
         kinds=kinds,
         searched=index is not None,
         items=items,
+        coverage=coverage(folder, most=2_000),
+        spent_over_time=cost_per_item(overview(folder)),
     )
 
 
@@ -206,8 +229,14 @@ def _markdown(systems: Sequence[System]) -> str:
         reasons = ", ".join(f"{number} {reason.value}" for reason, number in one.funnel.rejected.items()) or "none"
         played = f"{one.funnel.candidates} seeds, {one.funnel.accepted} accepted"
         lines.append(f"- {one.name}: {played}; rejected: {reasons}")
-    names = [name for name in _charts(systems) if name != "pass_rate.svg"]
-    lines += ["", *(line for name in names for line in (f"![{name.removesuffix('.svg')}]({name})", ""))]
+    names = ("system", "items", "documents", "evidence from one document", "passages next to each other")
+    lines += ["", "## Coverage", "", *_head(*names)]
+    for one in systems:
+        found = one.coverage
+        lines.append(_row(one.name, found.items, found.documents, _percent(found.one_document), _percent(found.near)))
+    lines.append("")
+    drawn = [name for name in _charts(systems) if name != "pass_rate.svg"]
+    lines += ["", *(line for name in drawn for line in (f"![{name.removesuffix('.svg')}]({name})", ""))]
     return "\n".join(lines)
 
 

@@ -68,8 +68,10 @@ class Axis:
     """Values are counts: no tick between two of them."""
 
 
-def lines(title: str, across: Axis, up: Axis, drawn: Sequence[Line], *, alone: bool = False) -> str:
-    """Lines with intervals, one colour a name."""
+def lines(
+    title: str, across: Axis, up: Axis, drawn: Sequence[Line], *, joined: bool = True, alone: bool = False
+) -> str:
+    """Lines with intervals, one colour per name; not `joined`: points only."""
     shown = [line for line in drawn if line.points]
     points = [point for line in shown for point in line.points]
     low_x, high_x = _range(across, [point.x for point in points])
@@ -80,7 +82,7 @@ def lines(title: str, across: Axis, up: Axis, drawn: Sequence[Line], *, alone: b
     for number, line in enumerate(shown):
         colour = f"s{number % _COLOURS}"
         at = [(frame.x(point.x), frame.y(point.y)) for point in line.points]
-        if len(at) > 1:
+        if joined and len(at) > 1:
             path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in at)
             body.append(f'<path class="l {colour}" d="{path}"/>')
         for point, (x, y) in zip(line.points, at, strict=True):

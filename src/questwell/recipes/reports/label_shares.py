@@ -1,0 +1,45 @@
+"""Labels of a run by a model as they were last counted: kept next to the labels' calls, for the pages."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from questwell.errors import StoreError
+from questwell.evaluation.statistics import Proportion
+from questwell.recipes.runs.files import replace
+
+
+@dataclass(frozen=True, slots=True)
+class LabelShares:
+    """Shares of what was looked at; a reply that was no label is in `unread` and in no share."""
+
+    strategies: dict[str, Proportion]
+    """Of right attempts of accepted questions; several may apply to one."""
+    faults: dict[str, Proportion]
+    """Of unsolved questions whose answer was found."""
+    superficial: dict[str, Proportion]
+    """Of too easy questions for which nothing else was computed."""
+    unread: int
+
+
+_SHARES = TypeAdapter(LabelShares)
+
+
+def save(folder: Path, shares: LabelShares) -> None:
+    """Keep what was counted of the run in `folder`."""
+    replace(_path(folder), _SHARES.dump_json(shares, indent=1) + b"\n")
+
+
+def saved(folder: Path) -> LabelShares | None:
+    """What was last counted of the run in `folder`; None when no model labelled it."""
+    if not _path(folder).is_file():
+        return None
+    try:
+        return _SHARES.validate_json(_path(folder).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise StoreError(f"the labels of {folder.name!r} cannot be read: {error}") from error
+
+
+def _path(folder: Path) -> Path:
+    return folder / "labels" / "labels.json"
