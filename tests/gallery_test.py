@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from questwell.cli.status import status as print_status
 from questwell.llm.connect import connect
 from questwell.llm.gallery import FAMILIES, Family, MockLLM, serving
 from questwell.recipes.evaluate import loop as evaluating
@@ -43,7 +44,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QUESTWELL_HOME", str(tmp_path / "home"))
 
 
-async def items(corpus: Path, out: Path, llm: str, **values: object) -> list[tuple[str, str]]:
+async def items(corpus: Path, out: Path, llm: str, *, resume: bool = False, **values: object) -> list[tuple[str, str]]:
     """Question and answer of each item of a game."""
     given = {
         "corpus": str(corpus),
@@ -57,7 +58,7 @@ async def items(corpus: Path, out: Path, llm: str, **values: object) -> list[tup
     config = resolve(Config, given, values)
     setup = open_setup(config)
     try:
-        await generating.generate(config, out, setup)
+        await generating.generate(config, out, setup, resume=resume)
     finally:
         await setup.aclose()
     with RunReader(out) as run:
@@ -116,6 +117,23 @@ async def test_an_evaluation_and_its_judge(family: Family, corpus: Path, tmp_pat
         labels = [score.judgement.label.value for score in run.scores(0)]
     assert trials == [("finished", "1827", 2), ("finished", "1801", 2)]
     assert labels == ["right", "wrong"]
+
+
+async def test_a_resume_meets_no_refusal_again_and_status_says_how_requests_are_changed(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    family = next(family for family in FAMILIES if family.name == "openai-reasoning")
+    async with serving(family) as served:
+        llm = f"gpt-x@{served.base_url}"
+        await items(corpus, tmp_path / "run", llm)
+        refused = served.refusals
+        await items(corpus, tmp_path / "run", llm, resume=True, seeds=4)
+    assert refused == served.refusals > 0
+    print_status(tmp_path / "run")
+    said = capsys.readouterr().out
+    assert f"Requests adapted for gpt-x at {served.base_url} are changed: " in said
+    assert "rename max_tokens max_completion_tokens" in said and "omit stop" in said
+    assert "omit max_tokens" not in said, "calls in flight learn one change between them"
 
 
 async def test_the_mock_says_what_it_is() -> None:

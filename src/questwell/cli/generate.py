@@ -11,6 +11,7 @@ from questwell.cli.assembly import ConfigFile, Resume, assemble, preset_flag
 from questwell.cli.ending import CODES, print_unfinished
 from questwell.cli.flags import config_flags
 from questwell.cli.index import index_progress as watching_index
+from questwell.cli.ledger import print_adapted
 from questwell.cli.live import index_progress
 from questwell.cli.status import print_funnel, print_spending
 from questwell.cli.text import visible
@@ -69,6 +70,7 @@ def generate(
         console = screen.out()
         print_funnel(console, stands.funnel)
         print_spending(console, stands.spending, accepted=stands.funnel.accepted)
+        print_adapted(console, stands.info)
         _print_ending(console, report, out, accepted=stands.funnel.accepted)
     raise typer.Exit(CODES[report.ending])
 

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from questwell.cli import screen
+from questwell.cli.ledger import print_adapted, print_failures
 from questwell.cli.numbers import UNKNOWN, count, money, percent
 from questwell.cli.text import one_line
 from questwell.evaluation.scores import Summary
@@ -66,9 +67,8 @@ def print_evaluation(console: Console, found: Evaluation) -> None:
         f"{money(total.cost_usd)}",
         soft_wrap=True,
     )
-    if found.failures:
-        failures = ", ".join(f"{number:,} {error}" for error, number in found.failures.items())
-        console.print(f"Failed calls (never kept as answers): {failures}", soft_wrap=True)
+    print_failures(console, found.failures, found.failed)
+    print_adapted(console, info)
 
 
 def _at_least(found: Estimate, least: float | None) -> str:

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from questwell.cli import screen
 from questwell.cli.ending import CODES, print_unfinished
+from questwell.cli.ledger import print_adapted, print_failures
 from questwell.cli.numbers import count, money
 from questwell.cli.text import one_line
 from questwell.evaluation.statistics import Proportion
@@ -78,6 +79,7 @@ def status(
     print_funnel(console, found.funnel)
     print_intrinsic(console, found.intrinsic, early_stop=found.early_stop)
     print_spending(console, found.spending, accepted=found.funnel.accepted)
+    print_adapted(console, found.info)
 
 
 def _watch(run: Path) -> None:
@@ -182,9 +184,7 @@ def print_spending(console: Console, spending: Spending, *, accepted: int) -> No
         )
     if spending.searches_cost_usd != 0:
         console.print(f"  searches: {spending.searches:,}, cost {money(spending.searches_cost_usd)}")
-    if spending.failures:
-        failures = ", ".join(f"{number:,} {error}" for error, number in spending.failures.items())
-        console.print(f"Failed calls (never kept as answers): {failures}", soft_wrap=True)
+    print_failures(console, spending.failures, spending.failed)
     if spending.saved is not None and spending.saved.of:
         console.print(
             f"Early stop: {spending.saved.attempts:,} of {spending.saved.of:,} attempts not needed, "

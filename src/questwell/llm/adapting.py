@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import cast
+from typing import Protocol, cast, runtime_checkable
 
 from pydantic import JsonValue
 
@@ -41,8 +41,10 @@ class Manners:
         return new
 
     def remember(self, changes: Iterable[str]) -> None:
-        """Start from what an earlier invocation learnt."""
-        self._changes.update(dict.fromkeys(changes))
+        """Start from what an earlier invocation learnt; what the user asks for now is sent all the same."""
+        known = [change for change in changes if change.split()[0] in _APPLY and not self._keeps(change)]
+        self._changes.update(dict.fromkeys(known))
+        self._told.update(known)
 
     def knows(self, change: str) -> bool:
         """Whether a change is in force."""
@@ -72,19 +74,42 @@ class Manners:
         """
         for rule in _RULES:
             change = rule(sent, text, param)
-            if change is None or change in self._changes:
+            if change is None:
                 continue
-            if change.split()[0] == "omit" and change.split()[1] in self._kept:
+            if change in self._changes:
+                if known is not None and change not in known:
+                    return True  # learnt from another call that was in flight
+                continue
+            if self._keeps(change):
                 continue
             self._changes[change] = None
             return True
         return known is not None and known != self.changes  # another call in flight has learnt it meanwhile
+
+    def _keeps(self, change: str) -> bool:
+        verb, *names = change.split()
+        return verb == "omit" and names[0] in self._kept
 
     def learn_by_itself(self, change: str) -> bool:
         """Put a change in force that no refusal named; False when it is already."""
         new = change not in self._changes
         self._changes[change] = None
         return new
+
+
+@runtime_checkable
+class Adapting(Protocol):
+    """A client whose requests are changed for its endpoint."""
+
+    @property
+    def manners(self) -> Manners:
+        """What the endpoint takes, as far as it has said."""
+        ...
+
+    @property
+    def place(self) -> str:
+        """Model and address, as they are shown and recorded: `MODEL at URL`."""
+        ...
 
 
 # --- what is done to a body

@@ -364,3 +364,18 @@ async def test_tools_without_a_parser_are_read_as_text(endpoint):
     async with client_of(endpoint.base_url) as client:
         await client.complete(request)
     assert endpoint.requests[1]["tool_choice"] == "none"
+
+
+def test_two_calls_in_flight_learn_one_change_between_them() -> None:
+    manners, sent = Manners(), {"max_tokens": 9}
+    said = "Unsupported parameter: 'max_tokens' is not supported with this model."
+    assert manners.learn(sent, said, "max_tokens", known=())
+    assert manners.learn(sent, said, "max_tokens", known=())
+    assert manners.changes == ("rename max_tokens max_completion_tokens",)
+
+
+def test_what_was_learnt_before_is_not_said_again_and_yields_to_what_the_user_asks_for() -> None:
+    manners = Manners(kept=("seed",))
+    manners.remember(["omit stop", "omit seed", "a verb of a newer version"])
+    assert (manners.changes, manners.news()) == (("omit stop",), ())
+    assert manners.adapt({"stop": ["x"], "seed": 1}) == {"seed": 1}

@@ -94,13 +94,18 @@ class OpenAIClient:
         self._completion_url = self._endpoint.url("completions")
         effort = ("reasoning_effort",) if self._options.reasoning_effort else ()
         self.manners = manners or Manners((*self._options.extra, *effort))
-        """What this endpoint takes, as far as it has said."""
+        """As in `Adapting`."""
         self._pricing = pricing or ListPrice(model, base_url)
 
     @property
     def name(self) -> str:
         """The model, as the endpoint was asked for it."""
         return self._model
+
+    @property
+    def place(self) -> str:
+        """As in `Adapting`: the address without a password."""
+        return f"{self._model} at {self._shown}"
 
     @property
     def priced(self) -> bool:

@@ -106,7 +106,6 @@ async def _model(spec: str) -> list[Check]:
     try:
         completion = await llm.complete(Request((Message("user", "Reply with the word ok."),), max_tokens=16))
         rehearsed = [] if is_embedded(spec) else await rehearse(llm)
-        rehearsed = [] if is_embedded(spec) else await rehearse(llm)
     except QuestwellError as error:
         return [Check("model", Health.FAILED, f"{spec}: {error}", "check address, model name and key; then try again")]
     finally:

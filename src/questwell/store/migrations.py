@@ -133,6 +133,12 @@ MIGRATIONS: tuple[str, ...] = (
     "UPDATE calls SET cost_usd = 0.0 WHERE kind = 'search' AND cost_usd IS NULL;",  # all were in this process
     counts.TABLES,
     sums.TABLES,
+    """
+    ALTER TABLE failures ADD COLUMN prompt_tokens INTEGER NOT NULL DEFAULT 0;  -- of replies paid for and rejected;
+    ALTER TABLE failures ADD COLUMN completion_tokens INTEGER NOT NULL DEFAULT 0;  -- older files never counted any
+    ALTER TABLE failures ADD COLUMN cost_usd REAL DEFAULT 0.0;  -- NULL: not known, which is not 0
+    CREATE INDEX failures_by_seed ON failures (seed);
+    """,
 )
 PAID_SEARCHES = 3
 """From this version on a search has a cost; before, all were in the process and cost nothing."""
@@ -140,6 +146,8 @@ COUNTED = 4
 """From this version on the file keeps counts (`counts.py`); before, they are counted when they are asked for."""
 SUMMED = 5
 """From this version on it keeps what `sums.py` has too."""
+PAID_FAILURES = 6
+"""From this version on a failed call has tokens and a cost; before, they were in no ledger."""
 
 
 def migrate(connection: sqlite3.Connection) -> None:

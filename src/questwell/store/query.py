@@ -9,7 +9,7 @@ from typing import Any, Self, TypeAlias
 from questwell.errors import StoreError
 from questwell.store import sums
 from questwell.store.counts import ALL_CALLS, ALL_PLAYS
-from questwell.store.migrations import COUNTED, PAID_SEARCHES, SUMMED, check
+from questwell.store.migrations import COUNTED, PAID_FAILURES, PAID_SEARCHES, SUMMED, check
 
 FILE_NAME = "run.sqlite"
 
@@ -32,6 +32,7 @@ class Query:
         with _boundary(path):
             self._connection, version = _open(path)
         self.paid_searches = version >= PAID_SEARCHES
+        self.paid_failures = version >= PAID_FAILURES
         self.counted = version >= COUNTED
         """Whether the file keeps counts and indexes, so that questions about many plays are answered at once."""
         self.play_source = "play_counts" if self.counted else f"({ALL_PLAYS})"

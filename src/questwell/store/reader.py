@@ -1,6 +1,7 @@
 """Reading a run file, also while another process writes it."""
 
 import json
+from dataclasses import replace
 from typing import cast
 
 from pydantic import TypeAdapter
@@ -11,6 +12,7 @@ from questwell.store.passage_refs import Json, names, unfold
 from questwell.store.query import FILE_NAME as FILE_NAME  # the name of the file that this reads
 from questwell.store.query import Row
 from questwell.store.records import (
+    ADAPTED,
     Asked,
     CallKey,
     GateCount,
@@ -59,7 +61,16 @@ class RunReader(SpendingReader):
     def info(self) -> RunInfo | None:
         """What the run is; None before its config was saved."""
         row = self._one("SELECT value FROM meta WHERE key = 'run'")
-        return _INFO.validate_json(row[0]) if row else None
+        if row is None:
+            return None
+        info = _INFO.validate_json(row[0])
+        learnt = {f"{ADAPTED}{place}": "; ".join(changes) for place, changes in self.adapted().items()}
+        return replace(info, fingerprint={**info.fingerprint, **learnt})
+
+    def adapted(self) -> dict[str, tuple[str, ...]]:
+        """How requests are changed for endpoints, by model and address."""
+        rows = self._all("SELECT key, value FROM meta WHERE substr(key, 1, ?) = ?", len(ADAPTED), ADAPTED)
+        return {key.removeprefix(ADAPTED): tuple(json.loads(value)) for key, value in rows}
 
     def plays(self) -> list[Play]:
         """All drawn seeds, in order."""

@@ -12,6 +12,10 @@ from questwell.types.evaluation import Question
 from questwell.types.game import AnswerType, Gate, GateOutcome, Judgement, Outcome, Place, Reason, Seed
 from questwell.types.trajectory import StopReason
 
+ADAPTED = "adapted for "
+"""Start of the entries of a fingerprint that say how requests are changed for an endpoint. They grow, and differ from
+no run."""
+
 
 class CallKind(StrEnum):
     """What was called."""
@@ -75,6 +79,11 @@ class Failure:
     error: str
     """Class of the error."""
     message: str
+    prompt_tokens: int = 0
+    """Of replies that were paid for and rejected."""
+    completion_tokens: int = 0
+    cost_usd: float | None = 0.0
+    """None: not known, which is not 0."""
 
 
 class PlayStatus(StrEnum):
@@ -166,6 +175,17 @@ class CallCount:
     usage: Usage
     latency_s: float
     """Sum over the calls."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailedUsage:
+    """Failed calls, and what they took all the same: replies that were paid for and rejected."""
+
+    calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_usd: float | None = 0.0
+    """None: not known, which is not 0."""
 
 
 @dataclass(frozen=True, slots=True)

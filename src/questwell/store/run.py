@@ -16,7 +16,7 @@ from questwell.store.lock import RunLock
 from questwell.store.migrations import migrate
 from questwell.store.passage_refs import Json, fold
 from questwell.store.reader import FILE_NAME, RunReader
-from questwell.store.records import Asked, Call, Failure, PlayStatus, RunInfo, Score, Scoring, WaveSeed
+from questwell.store.records import ADAPTED, Asked, Call, Failure, PlayStatus, RunInfo, Score, Scoring, WaveSeed
 from questwell.store.sums import count_failure, sum_play
 from questwell.store.writer import GroupCommit
 from questwell.text.unicode import without_surrogates
@@ -98,6 +98,11 @@ class RunStore:
         """Note a call that gave no answer; it is never served to a replay."""
         await self._writer.write(lambda db: _insert_failure(db, failure))
 
+    async def adapted(self, place: str, changes: Sequence[str]) -> None:
+        """Keep how requests are changed for an endpoint; a part of the run's fingerprint, but nothing to compare."""
+        row = (f"{ADAPTED}{place}", json.dumps(list(changes)))
+        await self._writer.write(lambda db: db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", row))
+
     async def price(self, prompt_usd: float, completion_usd: float) -> None:
         """Reckon the cost of model calls of unknown cost, at US dollars per million tokens."""
 
@@ -109,6 +114,11 @@ class RunStore:
             )
             if priced.rowcount:
                 recount_calls(db)
+            db.execute(
+                "UPDATE failures SET cost_usd = (prompt_tokens * ? + completion_tokens * ?) / 1e6 "
+                "WHERE cost_usd IS NULL AND kind = 'llm'",
+                (prompt_usd, completion_usd),
+            )
 
         await self._writer.write(write)
 
@@ -179,11 +189,12 @@ def _insert_call(db: sqlite3.Connection, call: Call) -> None:
 def _insert_failure(db: sqlite3.Connection, failure: Failure) -> None:
     place = failure.key.place
     db.execute(
-        "INSERT INTO failures (seed, round, role, attempt, turn, digest, kind, error, message, created) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO failures (seed, round, role, attempt, turn, digest, kind, error, message, created, "
+        "prompt_tokens, completion_tokens, cost_usd) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             *(place.seed, place.round, place.role, place.attempt, failure.key.turn, failure.key.digest),
             *(failure.kind, failure.error, without_surrogates(failure.message), _now()),
+            *(failure.prompt_tokens, failure.completion_tokens, failure.cost_usd),
         ),
     )
     count_failure(db, failure.error)

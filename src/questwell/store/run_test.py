@@ -15,6 +15,7 @@ from questwell.store.records import (
     CallKey,
     CallKind,
     Earlier,
+    FailedUsage,
     Failure,
     PlayStatus,
     RunInfo,
@@ -109,6 +110,23 @@ async def test_failures_are_counted_and_never_answers(tmp_path: Path) -> None:
         assert store.read.failures() == {"LLMTimeout": 1}
         assert store.read.answers("s00000") == {}
         assert store.read.usage().calls == 0
+
+
+async def test_failures_of_an_older_file_are_counted_and_cost_nothing_that_anybody_knows(tmp_path: Path) -> None:
+    db = sqlite3.connect(tmp_path / FILE_NAME)
+    db.executescript("".join(MIGRATIONS[:4]) + f"PRAGMA application_id={APPLICATION_ID};PRAGMA user_version=4;")
+    db.execute(
+        "INSERT INTO failures (seed, round, role, attempt, turn, digest, kind, error, message, created) "
+        "VALUES ('s00000', 0, 'solver', 0, 0, 'd', 'llm', 'LLMTimeout', 'late', '2026')"
+    )
+    db.commit()
+    db.close()
+    with RunReader(tmp_path) as run:
+        assert (run.failed(), run.usage()) == (FailedUsage(1), Usage())
+    with RunStore(tmp_path) as store:
+        assert (store.read.failed(), store.read.usage()) == (FailedUsage(1), Usage())
+        await store.record_failure(Failure(call().key, CallKind.LLM, "MalformedReply", "cut", 3, 4, 0.5))
+        assert store.read.failed() == FailedUsage(2, 3, 4, 0.5)
 
 
 async def test_a_growing_dialogue_costs_about_what_is_new(tmp_path: Path) -> None:

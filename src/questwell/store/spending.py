@@ -1,9 +1,10 @@
 """What a run took: model calls, searches, tokens, money. None is not known, which is not 0."""
 
+from collections import defaultdict
 from dataclasses import replace
 
 from questwell.store.query import Query, Row
-from questwell.store.records import CallCount, CallKind, RoleUsage, SearchUsage
+from questwell.store.records import CallCount, CallKind, FailedUsage, RoleUsage, SearchUsage
 from questwell.types.dataset import Usage
 
 # A sum over a column that is NULL anywhere is not known.
@@ -16,6 +17,8 @@ _SUMS = """coalesce(sum(calls), 0), coalesce(sum(prompt_known), 0), coalesce(sum
   coalesce(sum(cost), 0)"""
 _SEARCHED = f"('{CallKind.SEARCH}', '{CallKind.RERANK}')"
 """Kinds of calls that a search is made of."""
+_FAILED = """count(*), coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0),
+  CASE WHEN count(cost_usd) = count(*) THEN coalesce(sum(cost_usd), 0.0) END"""
 _SEARCHES = "count(*), CASE WHEN count(cost_usd) = count(*) THEN coalesce(sum(cost_usd), 0.0) END"
 
 
@@ -47,9 +50,12 @@ class SpendingReader(Query):
         return minutes[-1]
 
     def usage(self) -> Usage:
-        """Model calls of the whole run, resumes included; the cost is that of its searches too."""
+        """Answered model calls of the whole run, resumes included.
+
+        Tokens and cost are those of failed calls too, and the cost is that of searches too.
+        """
         calls = _usage(self._row(f"SELECT {_SUMS} FROM {self.call_source} WHERE kind = 'llm'"))
-        return _with_searches(calls, self.searches().cost_usd)
+        return _plus_failed(_with_searches(calls, self.searches().cost_usd), self.failed())
 
     def searches(self) -> SearchUsage:
         """Answered searches of the whole run, resumes included."""
@@ -65,10 +71,12 @@ class SpendingReader(Query):
         return [RoleUsage(row[0], row[1], _usage(row[2:])) for row in rows]
 
     def usage_of(self, seed: str) -> Usage:
-        """Model calls of one seed; the cost is that of its searches too."""
+        """Model calls of one seed; as `usage`."""
         calls = Usage(*self._row(f"SELECT {_USAGE} FROM calls WHERE kind = 'llm' AND seed = ?", seed))
         cost = self._row(f"SELECT {_SEARCHES} FROM calls WHERE kind IN {_SEARCHED} AND seed = ?", seed)[1]
-        return _with_searches(calls, cost if self.paid_searches else 0.0)
+        return _plus_failed(
+            _with_searches(calls, cost if self.paid_searches else 0.0), self._failed_by_seed(seed)[seed]
+        )
 
     def solver_usage_by_seed(self) -> dict[str, Usage]:
         """Model calls of solvers by seed id: what attempts took, judges left out."""
@@ -76,11 +84,29 @@ class SpendingReader(Query):
         return {row[0]: Usage(*row[1:]) for row in rows}
 
     def usage_by_seed(self) -> dict[str, Usage]:
-        """Model calls by seed id; the cost is that of its searches too."""
+        """Model calls by seed id; as `usage`."""
         rows = self._all(f"SELECT seed, {_USAGE} FROM calls WHERE kind = 'llm' GROUP BY seed")
         searches = self._all(f"SELECT seed, {_SEARCHES} FROM calls WHERE kind IN {_SEARCHED} GROUP BY seed")
         costs = {row[0]: row[2] if self.paid_searches else 0.0 for row in searches}
-        return {row[0]: _with_searches(Usage(*row[1:]), costs.get(row[0], 0.0)) for row in rows}
+        failed = self._failed_by_seed()
+        found = {row[0]: _with_searches(Usage(*row[1:]), costs.get(row[0], 0.0)) for row in rows}
+        return {seed: _plus_failed(found.get(seed, Usage()), failed[seed]) for seed in {**found, **failed}}
+
+    def failed(self) -> FailedUsage:
+        """What failed model calls took, which is not nothing where replies were paid for and rejected."""
+        return self._failed()[0][1]
+
+    def _failed_by_seed(self, seed: str | None = None) -> dict[str, FailedUsage]:
+        rows = self._failed("seed", seed)
+        return defaultdict(FailedUsage, {name: found for name, found in rows if name})
+
+    def _failed(self, by: str = "''", seed: str | None = None) -> list[tuple[str, FailedUsage]]:
+        """`failures` summed up; an older file has only their number."""
+        sums = _FAILED if self.paid_failures else "count(*), 0, 0, 0.0"
+        where, values = ("AND seed = ?", (seed,)) if seed is not None else ("", ())
+        grouped = "" if by == "''" else f"GROUP BY {by}"
+        rows = self._all(f"SELECT {by}, {sums} FROM failures WHERE kind = 'llm' {where} {grouped}", *values)
+        return [(row[0], FailedUsage(*row[1:])) for row in rows]
 
     def calls(self, kind: CallKind) -> int:
         """Number of answered calls of a kind."""
@@ -99,6 +125,17 @@ def _usage(sums: Row) -> Usage:
         prompt if prompt_known == calls else None,
         completion if completion_known == calls else None,
         cost / 1e12 if cost_known == calls else None,
+    )
+
+
+def _plus_failed(usage: Usage, failed: FailedUsage) -> Usage:
+    cost = None if usage.cost_usd is None or failed.cost_usd is None else usage.cost_usd + failed.cost_usd
+    given, written = usage.prompt_tokens, usage.completion_tokens
+    return Usage(
+        usage.calls,
+        None if given is None else given + failed.prompt_tokens,
+        None if written is None else written + failed.completion_tokens,
+        cost,
     )
 
 

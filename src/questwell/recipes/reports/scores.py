@@ -23,7 +23,7 @@ from questwell.recipes.evaluate.loop import KIND
 from questwell.recipes.reports.status import tokens
 from questwell.recipes.runs.opening import config_of, info_of
 from questwell.store.reader import RunReader
-from questwell.store.records import CallKind, RunInfo, Scoring
+from questwell.store.records import CallKind, FailedUsage, RunInfo, Scoring
 from questwell.types.dataset import Usage
 from questwell.types.game import Label
 
@@ -45,6 +45,8 @@ class Evaluation:
     searches: int
     failures: Mapping[str, int]
     """Failed calls by class of error."""
+    failed: FailedUsage
+    """What the failed model calls took; it is in the total."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ def evaluation(folder: Path) -> Evaluation:
             total=run.usage(),
             searches=run.calls(CallKind.SEARCH),
             failures=run.failures(),
+            failed=run.failed(),
         )
 
 

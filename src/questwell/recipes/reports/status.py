@@ -10,7 +10,7 @@ from questwell.recipes.reports.funnel import Funnel, funnel
 from questwell.recipes.reports.intrinsic import Cell, intrinsic
 from questwell.recipes.runs.opening import config_of, info_of
 from questwell.store.reader import RunReader
-from questwell.store.records import PlayCount, RoleUsage, RunInfo
+from questwell.store.records import FailedUsage, PlayCount, RoleUsage, RunInfo
 from questwell.types.dataset import Usage
 
 
@@ -40,6 +40,8 @@ class Spending:
     searches_cost_usd: float | None
     failures: dict[str, int]
     """Failed calls by class of error."""
+    failed: FailedUsage
+    """What the failed model calls took; it is in the total, and in no role's."""
     saved: Saved | None
     """None when the early stop was off."""
 
@@ -102,6 +104,7 @@ def status(folder: Path) -> Status:
                 searches=searches.searches,
                 searches_cost_usd=searches.cost_usd,
                 failures=run.failures(),
+                failed=run.failed(),
                 saved=saved,
             ),
             seeds_wanted=config.seeds,

@@ -21,7 +21,7 @@ from questwell.recipes.runs.config import RecipeConfig, Values, differences, loc
 from questwell.store.lock import RunLock
 from questwell.store.passage_refs import Json
 from questwell.store.reader import RunReader
-from questwell.store.records import RunInfo
+from questwell.store.records import ADAPTED, RunInfo
 
 _C = TypeVar("_C", bound=RecipeConfig)
 
@@ -130,6 +130,8 @@ class Run(Generic[_C]):
         if self.saved is None:
             created = datetime.now(UTC).isoformat(timespec="seconds")
             return RunInfo(secrets.token_hex(5), created, __version__, config, dict(fingerprint), self.kind.name)
+        adapted = {key: value for key, value in self.saved.fingerprint.items() if key.startswith(ADAPTED)}
+        fingerprint = {**fingerprint, **adapted}  # an endpoint's manners are learnt, not asked for
         known = {**fingerprint, **self.saved.fingerprint}
         found = [*map(str, differences(known, fingerprint)), *changes]
         if found:

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 
 from questwell.agents.session import Sessions
 from questwell.errors import LLMError, RetrievalError
+from questwell.llm.adapting import Adapting
 from questwell.llm.client import LLM, Completion, Request, ToolCall
 from questwell.recipes.runs.budget import Budget, Stopped
 from questwell.retrieval.rerankers.reranked import Reranked
@@ -49,6 +50,21 @@ class Recorder:
     """Number of model calls made by this invocation."""
     replayed: int = 0
     """Number of model calls answered from the run file."""
+    _adapted: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]], init=False)
+
+    def __post_init__(self) -> None:
+        """Tell the models what the run knows of their endpoints, so that no refusal is met again."""
+        known = {**(self.earlier.adapted() if self.earlier is not None else {}), **self.store.read.adapted()}
+        for llm in self.llms.values():
+            if isinstance(llm, Adapting) and llm.place in known:
+                llm.manners.remember(known[llm.place])
+                self._adapted[llm.place] = llm.manners.changes
+
+    async def keep_adapted(self, llm: LLM) -> None:
+        """Record what was learnt of the endpoint of `llm` since the last call."""
+        if isinstance(llm, Adapting) and self._adapted.get(llm.place, ()) != (now := llm.manners.changes):
+            self._adapted[llm.place] = now
+            await self.store.adapted(llm.place, now)
 
     def sessions(self, seed: str) -> Sessions:
         """Opens the sessions of one play of `seed`; reads what its earlier plays were answered."""
@@ -218,15 +234,24 @@ class RecordedSession:
         self._recorder.budget.check()
         self._recorder.made += kind is CallKind.LLM
         try:
-            return await call()
+            made = await call()
         except (LLMError, RetrievalError) as error:
+            failure = Failure(key, kind, type(error).__name__, str(error))
             if isinstance(error, LLMError):
                 self._recorder.budget.add_rejected(*error.paid_tokens, error.paid_usd)
-            failure = Failure(key, kind, type(error).__name__, str(error))
+                failure = replace(
+                    failure,
+                    prompt_tokens=error.paid_tokens[0],
+                    completion_tokens=error.paid_tokens[1],
+                    cost_usd=error.paid_usd,
+                )
             await self._recorder.store.record_failure(failure)
+            await self._recorder.keep_adapted(self._llm)
             if self._recorder.budget.stopping:  # it might have been tried again: the piece is played again, not errored
                 raise Stopped("stopped as you asked") from error
             raise
+        await self._recorder.keep_adapted(self._llm)
+        return made
 
 
 def _storable(completion: Completion) -> Completion:

@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter
 
-from questwell.errors import BudgetReached, LLMTimeout, RetrievalError
+from questwell.errors import BudgetReached, LLMTimeout, MalformedReply, RetrievalError
+from questwell.llm.adapting import Manners
 from questwell.llm.client import Completion, Message, Request, ToolCall
 from questwell.llm.scripted import ScriptedLLM
 from questwell.recipes.runs.budget import Budget, SpendingLimits, Stopped
 from questwell.recipes.runs.recorder import Recorder
 from questwell.retrieval.retriever import DocumentPage, page_of
-from questwell.store.records import CallKind
+from questwell.store.records import CallKind, FailedUsage, RunInfo
 from questwell.store.run import RunStore
 from questwell.types.corpus import Hit, Passage
 from questwell.types.dataset import Usage
@@ -115,6 +116,58 @@ async def test_failures_are_logged_raised_and_never_answers(tmp_path: Path) -> N
         assert store.read.answers("s00000") == {}
         session = recorder(store, ScriptedLLM(["now"])).sessions("s00000")(PLACE)
         assert (await session.complete(ASK)).text == "now"
+
+
+async def test_what_rejected_replies_took_is_in_the_ledger_of_the_run_and_counts_on_a_resume(tmp_path: Path) -> None:
+    paid, unknown = MalformedReply("cut"), MalformedReply("cut again")
+    paid.paid_tokens, paid.paid_usd = (30, 12), 0.25
+    unknown.paid_tokens, unknown.paid_usd = (1, 2), None
+    with RunStore(tmp_path) as store:
+        session = recorder(store, ScriptedLLM([paid])).sessions("s00000")(PLACE)
+        with pytest.raises(MalformedReply):
+            await session.complete(ASK)
+        assert store.read.failed() == FailedUsage(1, 30, 12, 0.25)
+        assert store.read.usage() == store.read.usage_of("s00000") == Usage(0, 30, 12, 0.25)
+        assert store.read.usage_by_seed() == {"s00000": Usage(0, 30, 12, 0.25)}
+    with RunStore(tmp_path) as store:  # the budget of a resume starts from it
+        resumed = recorder(store, ScriptedLLM([unknown]), limits=SpendingLimits(tokens=43))
+        with pytest.raises(MalformedReply):
+            await resumed.sessions("s00000")(PLACE).complete(ASK)
+        with pytest.raises(BudgetReached, match="45 tokens"):
+            await resumed.sessions("s00000")(PLACE).complete(ASK)
+        assert store.read.usage() == Usage(0, 31, 14, None)
+        await store.price(1e6, 1e6)
+        assert store.read.usage() == Usage(0, 31, 14, 3.25)
+
+
+class Adapted(ScriptedLLM):
+    """A model whose endpoint refuses a field at the first call."""
+
+    place = "m at http://there/v1"
+
+    def __init__(self) -> None:
+        super().__init__(self._say)
+        self.manners = Manners()
+
+    def _say(self, request: Request) -> str:
+        if not self.manners.changes:
+            self.manners.learn({"stop": ["x"]}, "Unsupported parameter: 'stop'", "stop")
+        return "said"
+
+
+async def test_what_an_endpoint_does_not_take_is_kept_with_the_run_and_known_on_a_resume(tmp_path: Path) -> None:
+    info = RunInfo("r", "2026", "1", {}, {"prompts": "p"})
+    with RunStore(tmp_path) as store:
+        await store.begin(info)
+        await recorder(store, Adapted()).sessions("s00000")(PLACE).complete(ASK)
+        found = store.read.info()
+        assert found is not None
+        assert found.fingerprint == {"prompts": "p", "adapted for m at http://there/v1": "omit stop"}
+    with RunStore(tmp_path) as store:
+        again = Adapted()
+        recorder(store, again)
+        assert again.manners.changes == ("omit stop",)
+        assert again.manners.news() == (), "it was said by the first invocation"
 
 
 async def test_the_budget_is_asked_before_a_call_and_not_for_a_replay(tmp_path: Path) -> None:
