@@ -89,8 +89,11 @@ class SpendingReader(Query):
         searches = self._all(f"SELECT seed, {_SEARCHES} FROM calls WHERE kind IN {_SEARCHED} GROUP BY seed")
         costs = {row[0]: row[2] if self.paid_searches else 0.0 for row in searches}
         failed = self._failed_by_seed()
-        found = {row[0]: _with_searches(Usage(*row[1:]), costs.get(row[0], 0.0)) for row in rows}
-        return {seed: _plus_failed(found.get(seed, Usage()), failed[seed]) for seed in {**found, **failed}}
+        answered = {row[0]: Usage(*row[1:]) for row in rows}
+        return {
+            seed: _plus_failed(_with_searches(answered.get(seed, Usage()), costs.get(seed, 0.0)), failed[seed])
+            for seed in {**answered, **failed}
+        }
 
     def failed(self) -> FailedUsage:
         """What failed model calls took, which is not nothing where replies were paid for and rejected."""
