@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from questwell.cli.app import app
 from questwell.errors import ConfigError, MalformedHits, RetrievalRefused, RetrievalTimeout, RetrievalUnavailable
-from questwell.retrieval.choose import open_retriever, retriever_key
+from questwell.retrieval.choose import RetrieverOptions, open_retriever, retriever_key
 from questwell.retrieval.conftest import QUICK
 from questwell.retrieval.remote.calling import CallOptions
 from questwell.retrieval.remote.opensearch import FACETS, OpenSearchRetriever
@@ -42,6 +42,7 @@ class Cluster(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         self.server.asked.append((self.path, self.headers.get("authorization")))
+        self.server.tenants.append(self.headers.get("x-tenant"))
         if self.server.failing:
             status, body = self.server.failing.pop(0)
             self.body()
@@ -108,6 +109,7 @@ def cluster():
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Cluster) as server:
         server.daemon_threads = True
         server.indices, server.asked, server.failing = {}, [], []
+        server.tenants = []
         threading.Thread(target=server.serve_forever, daemon=True).start()
         server.spec = f"http://127.0.0.1:{server.server_port}/passages"
         yield server
@@ -168,6 +170,16 @@ async def test_the_key(cluster, monkeypatch, key, header):
     monkeypatch.setenv("QUESTWELL_RETRIEVER_KEY", "two words")
     with pytest.raises(ConfigError):
         retriever_key()
+
+
+async def test_other_headers_and_a_filter_that_holds_for_all(cluster, filled, monkeypatch):
+    monkeypatch.setenv("TENANT", "seven")
+    options = RetrieverOptions(calls=QUICK, headers={"X-Tenant": "$TENANT"})
+    opened = open_retriever(f"opensearch:{cluster.spec}", options).narrow({"lang": ["en"]})
+    assert [hit.passage.id for hit in await opened.search("tea", 5)] == ["a#0"]
+    assert cluster.tenants[-1] == "seven"
+    assert opened.name == f'opensearch:{cluster.spec}+where({{"lang": ["en"]}})'
+    await opened.aclose()
 
 
 @pytest.mark.parametrize(
@@ -234,4 +246,4 @@ def test_the_command_fills_a_server(cluster, tmp_path, monkeypatch):
     assert done.exit_code == 0, done.output
     assert "7 passages" in done.output
     assert len(cluster.indices["passages"]) == 7
-    assert CliRunner().invoke(app, [*flags, "qdrant:http://x/y"]).exit_code != 0
+    assert CliRunner().invoke(app, [*flags, "elsewhere:http://x/y"]).exit_code == 2

@@ -51,7 +51,10 @@ def index(
         bool, typer.Option("--prune", help="Delete those that cannot be opened: unfinished, or of another version.")
     ] = False,
     to: Annotated[
-        str | None, typer.Option("--to", help="Put the passages into a search server too: opensearch:URL/INDEX.")
+        str | None,
+        typer.Option(
+            "--to", help="Put the passages into a search server too: opensearch:URL/INDEX or qdrant:URL/COLLECTION."
+        ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     config_file: ConfigFile = None,
@@ -179,8 +182,9 @@ def index_progress(corpus: str) -> Generator[recipe.IndexProgress]:
         console_progress(f"Fetching {one_line(corpus)}", console=console) as fetching,
         console_progress(f"Indexing {one_line(corpus)}", "passages", console=console) as indexing,
         console_progress(f"Embedding {one_line(corpus)}", "passages", console=console) as embedding,
+        console_progress(f"Sending {one_line(corpus)}", "passages", console=console) as filling,
     ):
-        yield recipe.IndexProgress(fetching, indexing, embedding, _list_skipped)
+        yield recipe.IndexProgress(fetching, indexing, embedding, filling, _list_skipped)
 
 
 def _list_skipped(report: ReadReport) -> None:

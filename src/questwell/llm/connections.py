@@ -10,11 +10,17 @@ from dataclasses import dataclass
 
 import httpx2
 
+from questwell.http.bounded import ACCEPT_ENCODING, read_bounded
+
 POOL_SIZE = 8
 KEEPALIVE_S = 4.0
 """Seconds that an idle connection is kept: fewer than the 5 after which vLLM and SGLang (uvicorn) close it, because a
 request that meets the closing is lost."""
 MOST_REDIRECTS = 3
+MOST_BYTES = 64_000_000
+"""Of one reply, unpacked: the longest answer with its log-probabilities takes a fraction of it."""
+_OF_THE_LINE = ("content-encoding", "content-length", "transfer-encoding")
+"""Headers that hold no more once the body is unpacked."""
 _SECRET = ("authorization", "api-key", "x-api-key", "cookie")
 
 
@@ -42,12 +48,14 @@ class Connections:
         A redirect that keeps the method (307, 308) is followed; what is secret goes to no other host.
 
         Raises:
+            TooLargeError: the reply has more than `MOST_BYTES`; no more of it is read.
+            UnreadableError: it is packed in a way that was not asked for.
             httpx2.RequestError: no complete response came, or the connections are closed.
         """
         pool = self._pick()
         pool.busy += 1
         try:
-            response = await pool.http.post(url, content=body)
+            response = await _whole(pool.http, pool.http.build_request("POST", url, content=body))
             for _ in range(MOST_REDIRECTS):
                 if response.status_code not in (307, 308) or "location" not in response.headers:
                     break
@@ -67,7 +75,7 @@ class Connections:
         if target.host != url.host:
             for name in _SECRET:
                 request.headers.pop(name, None)
-        return await http.send(request)
+        return await _whole(http, request)
 
     def _pick(self) -> _Pool:
         if self.closed:
@@ -77,7 +85,7 @@ class Connections:
                 return pool
         limits = httpx2.Limits(max_connections=POOL_SIZE, keepalive_expiry=KEEPALIVE_S)
         http = httpx2.AsyncClient(
-            headers=self._headers,
+            headers={"accept-encoding": ACCEPT_ENCODING} | self._headers,
             timeout=self._timeout,
             verify=self._verify,
             limits=limits,
@@ -91,6 +99,17 @@ class Connections:
         self.closed = True
         for pool in self._pools:
             await pool.http.aclose()
+
+
+async def _whole(http: httpx2.AsyncClient, request: httpx2.Request) -> httpx2.Response:
+    """The response with its body read, as long as that is within the limit."""
+    response = await http.send(request, stream=True)
+    try:
+        content = await read_bounded(response, MOST_BYTES)
+    finally:
+        await response.aclose()
+    headers = [(name, value) for name, value in response.headers.multi_items() if name not in _OF_THE_LINE]
+    return httpx2.Response(response.status_code, headers=headers, content=content, request=request)
 
 
 def _certificates() -> ssl.SSLContext:

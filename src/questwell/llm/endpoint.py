@@ -4,7 +4,6 @@ What the body says is the caller's affair: it gives a reader that makes a result
 """
 
 import asyncio
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -13,7 +12,9 @@ from typing import Generic, TypeVar, cast
 
 import httpx2
 
-from questwell.errors import ConfigError, LLMError, LLMTimeout, LLMUnavailable
+from questwell.errors import ConfigError, LLMError, LLMTimeout, LLMUnavailable, MalformedReply
+from questwell.http.bounded import TooLargeError, UnreadableError
+from questwell.http.headers import from_environment
 from questwell.http.retrying import Failure, Server, TryFailedError, retry_after_s, retrying
 from questwell.llm.connections import Connections
 from questwell.llm.keys import is_loopback, wants_own_header
@@ -77,7 +78,7 @@ class Endpoint:
         elif api_key:
             headers["authorization"] = f"Bearer {api_key}"
         self._keyed = api_key is not None
-        headers |= {name.lower(): _from_environment(value) for name, value in options.headers.items()}
+        headers |= {name.lower(): from_environment(value) for name, value in options.headers.items()}
         self._connections = Connections(headers, options.connect_timeout_s, direct=is_loopback(base_url))
 
     def url(self, path: str) -> httpx2.URL:
@@ -121,6 +122,11 @@ class Endpoint:
                 raise TryFailedError(self._timed_out(error)) from error
             except httpx2.RequestError as error:
                 raise TryFailedError(_cut_off(error)) from error
+            except TooLargeError as error:
+                advice = "check that base_url is that of a model; lower max_tokens"
+                raise TryFailedError(Failure(MalformedReply, f"a reply of {error}", advice, False)) from error
+            except UnreadableError as error:
+                raise TryFailedError(Failure(MalformedReply, str(error), "check base_url", True)) from error
             latency_s = time.perf_counter() - started
             outcome = read(response.content) if response.is_success else self._read_error(response, refuse)
             _tell(slot, outcome)
@@ -178,16 +184,6 @@ def _check(base_url: str, api_key: str | None) -> None:
         raise ConfigError(
             f"the API key for {shown(base_url)} holds a line break or other stray characters; copy it again"
         )
-
-
-def _from_environment(value: str) -> str:
-    """A header's value; `$NAME` is that of the variable, so that no secret stands in a config."""
-    if not value.startswith("$"):
-        return value
-    found = os.environ.get(value[1:])
-    if found is None:
-        raise ConfigError(f"a header is to be read from {value[1:]!r}, but that environment variable is not set")
-    return found.strip()
 
 
 def shown(base_url: str) -> str:

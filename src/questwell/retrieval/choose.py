@@ -3,26 +3,35 @@
 http://HOST:8000       a server that speaks Search-R1's POST /retrieve: questwell serve, the original, others
 mcp:URL                the search tool of an MCP server, as in mcp:http://127.0.0.1:8000/mcp
 opensearch:URL/INDEX   an index of OpenSearch or Elasticsearch
+qdrant:URL/COLLECTION  a collection of Qdrant
 google                 Google through serper.dev; tavily; brave. google@URL goes to another address of the same API
 searxng:URL            a SearXNG instance
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from questwell.errors import ConfigError
+from questwell.http.headers import resolved
 from questwell.retrieval.remote.calling import CallOptions
 from questwell.retrieval.remote.engines import Brave, Engine, SearXNG, Serper, Tavily
 from questwell.retrieval.remote.mcp_client import McpRetriever
 from questwell.retrieval.remote.opensearch import OpenSearchRetriever
+from questwell.retrieval.remote.qdrant import QdrantRetriever
 from questwell.retrieval.remote.remote import KEY_VARIABLE, SCHEMES, RemoteRetriever, base_url
 from questwell.retrieval.remote.web import WebOptions, WebRetriever
 from questwell.retrieval.retriever import Retriever
 
-FORMS = "http://HOST:8000, mcp:URL, opensearch:URL/INDEX, google, tavily, brave or searxng:URL"
+if TYPE_CHECKING:
+    from questwell.retrieval.embedders.embedder import Embedder
+
+FORMS = "http://HOST:8000, mcp:URL, opensearch:URL/INDEX, qdrant:URL/COLLECTION, google, tavily, brave or searxng:URL"
 OWN = "own:"
 """What a config calls an object that a caller brought: `own:NAME`."""
+OF_SERVERS = ("http", "https", "mcp", "opensearch", "qdrant")
+"""What stands before the colon of a retriever that gets the user's key and headers."""
 SEARXNG_URLS = ("SEARXNG_URL", "SEARXNG_BASE_URL", "SEARXNG_API_BASE", "SEARXNG_HOST", "SEARX_HOST")
 """Environment variables that users keep the address of their instance in."""
 ENGINES: dict[str, type[Serper] | type[Tavily] | type[Brave]] = {
@@ -40,6 +49,12 @@ class RetrieverOptions:
     web: WebOptions = field(default_factory=WebOptions)
     calls: CallOptions = field(default_factory=CallOptions)
     """To servers and MCP."""
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    """More of each call to a server or MCP; `$NAME` is read from the environment."""
+    key_name: str = KEY_VARIABLE
+    """Environment variable of the server's key."""
+    embedder: "Callable[[], Embedder] | None" = None
+    """Opens what makes the vectors of queries, for a store of vectors."""
     price_usd: float | None = None
     """Of one search by MCP, which does not tell it; None: not known."""
 
@@ -53,7 +68,7 @@ def check_spec(spec: str) -> None:
     name = spec.partition("@")[0]
     if spec.startswith(OWN):
         return
-    if name not in ENGINES and spec.partition(":")[0] not in ("http", "https", "mcp", "searxng", "opensearch"):
+    if name not in ENGINES and spec.partition(":")[0] not in (*OF_SERVERS, "searxng"):
         raise ConfigError(f"cannot tell which retriever {spec!r} is; name one of: {FORMS}")
 
 
@@ -67,13 +82,9 @@ def open_retriever(spec: str, options: RetrieverOptions | None = None) -> Retrie
     options = options or RetrieverOptions()
     if spec.startswith(OWN):
         raise ConfigError(f"{spec!r} was brought as a Python object: go on from Python, with retriever=")
-    if spec.startswith(("http://", "https://")):
-        return RemoteRetriever.connect(spec, options.calls, retriever_key())
     name, colon, rest = spec.partition(":")
-    if name == "mcp" and colon:
-        return McpRetriever(rest, options.calls, price_usd=options.price_usd, key=retriever_key())
-    if name == "opensearch" and colon:
-        return OpenSearchRetriever(rest, options.calls, retriever_key())
+    if name in OF_SERVERS and colon:
+        return _of_a_server(spec, name, rest, options)
     if name == "searxng":
         return WebRetriever(SearXNG(_searxng_url(rest)), None, options.web)
     name, at, url = spec.partition("@")
@@ -81,6 +92,20 @@ def open_retriever(spec: str, options: RetrieverOptions | None = None) -> Retrie
         engine = ENGINES[name](url=base_url(url)) if at else ENGINES[name]()
         return WebRetriever(engine, key_of(engine), options.web)
     raise ConfigError(f"cannot tell which retriever {spec!r} is; name one of: {FORMS}")
+
+
+def _of_a_server(spec: str, name: str, rest: str, options: RetrieverOptions) -> Retriever:
+    """The retrievers that get the user's key and headers."""
+    key, headers, calls = retriever_key(options.key_name), resolved(options.headers), options.calls
+    if name == "mcp":
+        return McpRetriever(rest, calls, price_usd=options.price_usd, key=key, headers=headers)
+    if name == "opensearch":
+        return OpenSearchRetriever(rest, calls, key, headers)
+    if name == "qdrant":
+        if options.embedder is None:
+            raise ConfigError(f"{spec}: a collection of vectors needs an embedder for the queries")
+        return QdrantRetriever.connect(rest, options.embedder, calls, key, headers)
+    return RemoteRetriever.connect(spec, calls, key, headers)
 
 
 def key_of(engine: Engine) -> str:
@@ -98,16 +123,16 @@ def key_of(engine: Engine) -> str:
     return value
 
 
-def retriever_key() -> str | None:
+def retriever_key(variable: str = KEY_VARIABLE) -> str | None:
     """The key of the server that the user names, from the environment; it is sent to that server only.
 
     Raises:
         ConfigError: it holds what no key has.
     """
-    value = os.environ.get(KEY_VARIABLE, "").strip() or None
+    value = os.environ.get(variable, "").strip() or None
     bare = value.partition(" ")[2] if value is not None and value.startswith(SCHEMES) else value
     if bare is not None and (not (bare.isascii() and bare.isprintable()) or " " in bare):
-        raise ConfigError(f"{KEY_VARIABLE} holds a line break or other stray characters; copy the key again")
+        raise ConfigError(f"{variable} holds a line break or other stray characters; copy the key again")
     return value
 
 

@@ -167,6 +167,8 @@ class IndexProgress:
     """Told of (passages, total); total 0 is not known."""
     embedding: Progress = silent
     """Told of (passages, total)."""
+    filling: Progress = silent
+    """Told of (passages, total) that a search server took."""
     read: Callable[[ReadReport], None] = lambda report: None
     """Called with what was skipped or left out, if anything was."""
 

@@ -6,6 +6,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from questwell.agents.moves import Reader
 from questwell.errors import ConfigError
+from questwell.recipes.corpus.embedders import connect_embedder
 from questwell.recipes.corpus.index import (
     OF_THE_CORPUS,
     IndexConfig,
@@ -14,8 +15,11 @@ from questwell.recipes.corpus.index import (
     open_index,
     open_reranker,
 )
+from questwell.recipes.runs.models import Pairs
 from questwell.retrieval.choose import RetrieverOptions, check_spec, open_retriever
 from questwell.retrieval.remote.blocking import BlockList
+from questwell.retrieval.remote.filters import Narrowable
+from questwell.retrieval.remote.remote import KEY_VARIABLE
 from questwell.retrieval.remote.web import WebOptions
 from questwell.retrieval.rerankers.reranker import Reranker
 from questwell.retrieval.retriever import DocumentReader, PaidRetriever, Retriever
@@ -26,8 +30,12 @@ class SearchConfig(IndexConfig):
     """Which corpus, and what its agents search."""
 
     retriever: str = "lexical"
-    """What is searched: lexical, hybrid, dense (the corpus), http://HOST, mcp:URL, opensearch:URL/INDEX, google,
-    tavily, brave, searxng."""
+    """What is searched: lexical, hybrid, dense (the corpus), http://HOST, mcp:URL, opensearch:URL/INDEX,
+    qdrant:URL/COLLECTION (by --embedder), google, tavily, brave, searxng."""
+    retriever_key_env: str | None = None
+    """Environment variable that holds the key of the retriever's server; by default QUESTWELL_RETRIEVER_KEY."""
+    retriever_headers: Pairs | None = None
+    """More headers for the retriever's server: NAME=VALUE separated by commas; $NAME is read from the environment."""
     page_text: bool = False
     """From web results, read the best matching part of each page instead of the engine's snippet (extra web)."""
     block: Annotated[tuple[str, ...], BeforeValidator(split_commas)] = ()
@@ -95,7 +103,21 @@ def open_elsewhere(config: SearchConfig) -> Retriever | None:
         return None
     price = None if config.price_search is None else config.price_search / 1000
     web = WebOptions(pages=config.page_text, block=config.block, price_usd=price)
-    return open_retriever(config.retriever, RetrieverOptions(web, price_usd=price))
+    found = open_retriever(
+        config.retriever,
+        RetrieverOptions(
+            web,
+            headers=config.retriever_headers or {},
+            key_name=config.retriever_key_env or KEY_VARIABLE,
+            embedder=lambda: connect_embedder(config.embedder, config.query_prefix, config.document_prefix),
+            price_usd=price,
+        ),
+    )
+    if not config.narrowed_to:
+        return found
+    if not isinstance(found, Narrowable):
+        raise ConfigError(f"search_where: {found.name} knows no filters; leave it out")
+    return found.narrow(config.narrowed_to)
 
 
 def reranker_of(config: SearchConfig) -> Reranker | None:

@@ -165,6 +165,8 @@ MAY_CHANGE: Mapping[str, str] = {
     "skip_bad": "the index snapshot is compared instead",
     "embedder": "its model's name is compared instead",
     "retriever": "its name is compared instead, so that a server may move",
+    "retriever_key_env": "says where a key is, not what is asked",
+    "retriever_headers": "as retriever_key_env",
     "price_search": "as price_in",
     "reranker": "its model's name is compared instead, so that an endpoint may move",
     "price_rerank": "as price_in",

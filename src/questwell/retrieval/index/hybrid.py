@@ -12,8 +12,8 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from questwell.errors import LLMError, LLMTimeout, RetrievalError, RetrievalTimeout
-from questwell.retrieval.embedders.embedder import Embedder, QueryEmbedder, Vectors
+from questwell.retrieval.embedders.embedder import Embedder, Vectors
+from questwell.retrieval.embedders.queries import described, embed_queries
 from questwell.retrieval.index.analysis import Analyzer
 from questwell.retrieval.index.dense import VectorFile
 from questwell.retrieval.index.lexical import INLINE_PASSAGES, QUERY_CHARS, LexicalIndex, Scored
@@ -84,7 +84,7 @@ class HybridIndex:
     @property
     def embedded_by(self) -> str:
         """The embedder, and what it does to queries alone."""
-        return self.embedder.name + (f"+{self.embedder.query_name}" if isinstance(self.embedder, QueryEmbedder) else "")
+        return described(self.embedder)
 
     @property
     def lag(self) -> str:
@@ -129,18 +129,7 @@ class HybridIndex:
             RetrievalTimeout: they did not come in time.
             RetrievalError: the embedder gave none.
         """
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                texts = [query[:QUERY_CHARS] for query in queries]
-                if isinstance(self.embedder, QueryEmbedder):
-                    return await self.embedder.embed_queries(texts)
-                return await self.embedder.embed(texts)
-        except TimeoutError as error:
-            raise RetrievalTimeout(f"no vector for the query within {self._timeout_s:g} s") from error
-        except LLMTimeout as error:
-            raise RetrievalTimeout(f"no vector for the query: {error}") from error
-        except LLMError as error:
-            raise RetrievalError(f"no vector for the query: {error}") from error
+        return await embed_queries(self.embedder, [query[:QUERY_CHARS] for query in queries], self._timeout_s)
 
     def find(self, query: str, k: int, vector: Vectors, where: Filter | None = None) -> tuple[Hit, ...]:
         """At most `k` hits for a query and its vector, best first; equal scores in the order of the corpus."""

@@ -1,20 +1,17 @@
 """`McpRetriever`: the search tool of any MCP server over streamable HTTP. Needs the extra `serve`.
 
-Servers name the tool and its arguments as they like, and give structured results or plain text; what is taken for what
-is decided here. The protocol does not tell what a search costs.
+What of a server's tools is taken for what is decided in `mcp_tools.py`. The protocol does not tell what a search costs.
+Filters and whole documents are for servers that have them as ours does.
 """
 
 import asyncio
-import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import httpx2
 
 from questwell.errors import (
-    ConfigError,
-    MalformedHits,
     RetrievalError,
     RetrievalRefused,
     RetrievalTimeout,
@@ -23,20 +20,32 @@ from questwell.errors import (
 from questwell.http.retrying import Failure, Server, TryFailedError, retry_after_s, retrying
 from questwell.retrieval.extras import optional
 from questwell.retrieval.remote.calling import PASSING, CallOptions
-from questwell.retrieval.remote.remote import KEY_VARIABLE, authorization, base_url, searchable, shown
-from questwell.retrieval.remote.wire import read_hits
-from questwell.retrieval.retriever import Found
+from questwell.retrieval.remote.filters import both, narrowed_by
+from questwell.retrieval.remote.mcp_tools import (
+    FILTER,
+    FIND_TOOL,
+    OPEN_TOOL,
+    arguments_of,
+    read_object,
+    read_result,
+    search_tool,
+    takes,
+)
+from questwell.retrieval.remote.remote import (
+    KEY_VARIABLE,
+    authorization,
+    base_url,
+    read_document_page,
+    searchable,
+    shown,
+)
+from questwell.retrieval.retriever import DocumentPage, Filter, Found
 from questwell.text.unicode import without_surrogates
 from questwell.types.corpus import Hit
 
 if TYPE_CHECKING:
     from mcp import Client
     from mcp.types import CallToolResult, Tool
-
-QUERY_ARGUMENTS = ("query", "q", "search_query", "question", "text", "input")
-COUNT_ARGUMENTS = ("k", "top_k", "topk", "max_results", "num_results", "numResults", "limit", "count", "num", "n")
-LISTS = ("results", "result", "hits", "documents", "passages", "items", "data")
-"""Where results may stand in a reply."""
 
 _CONNECTION_CLOSED, _REQUEST_TIMEOUT = -32000, -32001
 
@@ -52,7 +61,13 @@ class McpRetriever:
     """
 
     def __init__(
-        self, url: str, options: CallOptions | None = None, *, price_usd: float | None = None, key: str | None = None
+        self,
+        url: str,
+        options: CallOptions | None = None,
+        *,
+        price_usd: float | None = None,
+        key: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         """A client of the server at `url`, such as http://127.0.0.1:8000/mcp.
 
@@ -65,14 +80,21 @@ class McpRetriever:
         self._options = options or CallOptions()
         self._price_usd = price_usd
         self._key = key
+        self._headers = {**authorization(key), **(headers or {})}
+        self._always: Filter = {}
         self._connection: _Connection | None = None
         self._connecting = asyncio.Lock()
         self._closed = False
 
     @property
     def name(self) -> str:
-        """The server's address."""
-        return f"mcp:{shown(self._url)}"
+        """The server's address, and what its passages are narrowed to."""
+        return f"mcp:{shown(self._url)}{narrowed_by(self._always)}"
+
+    def narrow(self, where: Filter) -> Self:
+        """The same server, from now on as if it held only the passages that `where` lets through."""
+        self._always = dict(where)
+        return self
 
     @property
     def priced(self) -> bool:
@@ -94,8 +116,44 @@ class McpRetriever:
         """
         if k < 1 or not searchable(query):
             return Found((), 0.0)
-        hits = await self._retrying(lambda connection: connection.search(without_surrogates(query), k))
-        return Found(hits, self._price_usd)
+        return Found(await self._search(query, k, self._always), self._price_usd)
+
+    async def search_where(self, queries: Sequence[str], k: int, where: Filter) -> list[tuple[Hit, ...]]:
+        """As `FilteringRetriever.search_where`; only for a server whose search tool has the argument `where`.
+
+        Raises:
+            RetrievalRefused: it has none.
+        """
+        among = both(self._always, where)
+        if k < 1 or among is None:
+            return [() for _ in queries]
+
+        async def one(query: str) -> tuple[Hit, ...]:
+            return await self._search(query, k, among) if searchable(query) else ()
+
+        return await asyncio.gather(*map(one, queries))
+
+    async def read_page(self, identifier: str, page: int) -> DocumentPage | None:
+        """As `DocumentReader.read_page`; only for a server with our tool for it."""
+        reply = await self._read(OPEN_TOOL, {"id": identifier, "page": page})
+        found = None if reply is None else read_object(self.name, reply)
+        return None if found is None else read_document_page(self.name, found, page)
+
+    async def find_in(self, identifier: str, query: str, k: int) -> tuple[Hit, ...] | None:
+        """As `DocumentReader.find_in`; only for a server with our tool for it."""
+        if k < 1 or not searchable(query):
+            return ()
+        reply = await self._read(FIND_TOOL, {"id": identifier, "query": without_surrogates(query), "k": k})
+        return None if reply is None else read_result(self.name, reply, k)
+
+    async def _search(self, query: str, k: int, where: Filter) -> tuple[Hit, ...]:
+        return await self._retrying(lambda connection: connection.search(without_surrogates(query), k, where))
+
+    async def _read(self, tool: str, asked: Mapping[str, object]) -> "CallToolResult | None":
+        """What the tool gave; None where it says that there is no such document."""
+        result = await self._retrying(lambda connection: connection.read(tool, asked))
+        missing = result.is_error and "BadRequestError" in str(getattr(result.content[0], "text", ""))
+        return None if missing else result
 
     async def _retrying(self, ask: "Callable[[_Connection], Awaitable[_T]]") -> _T:
         """What `ask` gives over a connection; what may pass (429, 5xx, a connection that broke) is tried again."""
@@ -123,7 +181,7 @@ class McpRetriever:
     async def _connected(self) -> "_Connection":
         async with self._connecting:
             if self._connection is None:
-                connection = _Connection(self._url, self._options, self.name, self._key)
+                connection = _Connection(self._url, self._options, self.name, self._headers)
                 await connection.open()
                 self._connection = connection
             return self._connection
@@ -150,12 +208,12 @@ def _try_failed(name: str, error: RetrievalUnavailable) -> TryFailedError:
 
 
 class _Connection:
-    def __init__(self, url: str, options: CallOptions, name: str, key: str | None) -> None:
+    def __init__(self, url: str, options: CallOptions, name: str, headers: Mapping[str, str]) -> None:
         self._url = url
-        self._key = key
+        self._headers = dict(headers)
         self._options = options
         self._name = name
-        self._opened: asyncio.Future[tuple[Client, Tool]] = asyncio.get_running_loop().create_future()
+        self._opened: asyncio.Future[tuple[Client, Tool, frozenset[str]]] = asyncio.get_running_loop().create_future()
         self._closing = asyncio.Event()
         self._refusal: tuple[int, str | None] | None = None
         self._task: asyncio.Task[None] | None = None
@@ -182,16 +240,29 @@ class _Connection:
                 task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def search(self, query: str, k: int) -> tuple[Hit, ...]:
-        client, tool = self._opened.result()
+    async def search(self, query: str, k: int, where: Filter) -> tuple[Hit, ...]:
+        _, tool, _ = self._opened.result()
+        arguments = arguments_of(tool.input_schema, query, k)
+        if where and not takes(tool.input_schema, FILTER):
+            raise RetrievalRefused(f"{self._name}: its tool {tool.name} knows no filters; leave out where")
+        if where:
+            arguments[FILTER] = {key: value if isinstance(value, str) else list(value) for key, value in where.items()}
+        return read_result(self._name, await self._call(tool.name, arguments), k)
+
+    async def read(self, tool: str, asked: Mapping[str, object]) -> "CallToolResult":
+        if tool not in self._opened.result()[2]:
+            raise RetrievalRefused(f"{self._name}: it has no tool {tool}, so it gives no whole documents")
+        return await self._call(tool, asked)
+
+    async def _call(self, tool: str, arguments: Mapping[str, object]) -> "CallToolResult":
+        client = self._opened.result()[0]
         try:
             async with asyncio.timeout(self._options.timeout_s):
-                result = await client.call_tool(tool.name, arguments_of(tool.input_schema, query, k))
+                return await client.call_tool(tool, dict(arguments))
         except TimeoutError as error:
             raise RetrievalTimeout(f"{self._name}: no answer within {self._options.timeout_s:g} s") from error
         except Exception as error:  # the SDK's own and its transport's
             raise self._failed(error) from error
-        return read_result(self._name, result, k)
 
     async def _live(self) -> None:
         from mcp import Client
@@ -201,12 +272,13 @@ class _Connection:
         hooks: dict[str, list[Any]] = {"response": [self._seen]}
         try:
             async with (
-                httpx2.AsyncClient(headers=authorization(self._key), timeout=timeout, event_hooks=hooks) as http,
+                httpx2.AsyncClient(headers=self._headers, timeout=timeout, event_hooks=hooks) as http,
                 Client(streamable_http_client(self._url, http_client=http)) as client,
             ):
-                tool = search_tool(self._name, (await client.list_tools()).tools)
+                tools = (await client.list_tools()).tools
+                tool = search_tool(self._name, tools)
                 if not self._opened.done():
-                    self._opened.set_result((client, tool))
+                    self._opened.set_result((client, tool, frozenset(one.name for one in tools)))
                 await self._closing.wait()
         except Exception as error:
             if not self._opened.done():
@@ -228,84 +300,6 @@ class _Connection:
             if status in PASSING or status >= 500:
                 return _BusyError(f"{self._name}: status {status}", retry_after_s(after, datetime.now(UTC)))
         return _classified(self._name, error)
-
-
-def search_tool(name: str, tools: "list[Tool]") -> "Tool":
-    """The tool named search, or the first whose name says that it searches.
-
-    Raises:
-        RetrievalRefused: there is none.
-    """
-    exact = [tool for tool in tools if tool.name == "search"]
-    likely = [tool for tool in tools if "search" in tool.name.lower() or "retrieve" in tool.name.lower()]
-    if not exact and not likely:
-        named = ", ".join(tool.name for tool in tools) or "none"
-        raise RetrievalRefused(f"{name}: it has no search tool; its tools: {named}")
-    return (exact or likely)[0]
-
-
-def arguments_of(schema: Mapping[str, Any], query: str, k: int) -> dict[str, object]:
-    """What a search tool is called with: its names for query and count.
-
-    Raises:
-        ConfigError: no argument of the tool can take the query.
-    """
-    properties = cast(dict[str, Any], schema.get("properties") or {})
-    required = cast(list[str], schema.get("required") or [])
-    named = [key for key in QUERY_ARGUMENTS if key in properties] or required
-    if not named:
-        raise ConfigError(f"the search tool takes no query; its arguments: {', '.join(properties) or 'none'}")
-    count = [key for key in COUNT_ARGUMENTS if key in properties]
-    most = cast(dict[str, Any], properties[count[0]]).get("maximum") if count else None
-    k = min(k, most) if isinstance(most, int) else k
-    return {named[0]: query, **({count[0]: k} if count else {})}
-
-
-def read_result(name: str, result: "CallToolResult", k: int) -> tuple[Hit, ...]:
-    """The hits in a tool's result: structured, JSON as text, or each text as one passage.
-
-    Raises:
-        RetrievalRefused: the tool said that it failed.
-        MalformedHits: there is something, but neither a list nor text.
-    """
-    texts = [text for block in result.content if isinstance(text := getattr(block, "text", None), str)]
-    if result.is_error:
-        said = " ".join(texts)[:200]
-        if "RetrievalTimeout" in said or "RetrievalBusy" in said:  # of our own server
-            raise RetrievalTimeout(f"{name}: {said}")
-        raise RetrievalRefused(f"{name}: the search failed: {said}")
-    structured = _listed(result.structured_content)
-    if structured is None and len(texts) == 1:
-        try:
-            structured = _listed(json.loads(texts[0]))
-        except (ValueError, RecursionError):
-            structured = None
-    if structured is None:
-        if not texts and result.content:
-            raise MalformedHits(f"{name}: the search tool gave neither a list of results nor text")
-        structured = [text for text in texts if text.strip()]
-    return read_hits([_passage_like(entry) for entry in structured], k)
-
-
-def _listed(value: object) -> list[object] | None:
-    if isinstance(value, dict):
-        fields = cast(dict[str, object], value)
-        value = next((fields[key] for key in LISTS if isinstance(fields.get(key), list)), None)
-    return cast(list[object], value) if isinstance(value, list) else None
-
-
-def _passage_like(entry: object) -> object:
-    """`entry` with the score beside the document, and other names for its text understood."""
-    if not isinstance(entry, dict):
-        return entry
-    fields = dict(cast(dict[str, object], entry))
-    if "document" in fields:
-        return fields
-    for key in ("content", "snippet", "description", "body"):
-        if "text" not in fields and "contents" not in fields and isinstance(fields.get(key), str):
-            fields["text"] = fields[key]
-    score = fields.pop("score", None)
-    return {"document": fields, "score": score} if isinstance(score, int | float) else fields
 
 
 def _classified(name: str, error: BaseException) -> RetrievalError:

@@ -6,9 +6,9 @@ filled are read as `wire.read_passage` reads documents.
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 
 import httpx2
 
@@ -23,6 +23,7 @@ from questwell.errors import (
 from questwell.http.retrying import Failure, Server, TryFailedError, retrying
 from questwell.retrieval.extras import optional
 from questwell.retrieval.remote.calling import PASSING, CallOptions, said
+from questwell.retrieval.remote.filters import both, narrowed_by
 from questwell.retrieval.remote.remote import KEY_VARIABLE, authorization, base_url, searchable, shown
 from questwell.retrieval.remote.wire import ranked, read_passage
 from questwell.retrieval.retriever import Filter
@@ -57,7 +58,13 @@ MAPPING: dict[str, Any] = {
 class OpenSearchRetriever:
     """One index. Implements `Retriever`, `BatchRetriever` and `FilteringRetriever`."""
 
-    def __init__(self, spec: str, options: CallOptions | None = None, key: str | None = None) -> None:
+    def __init__(
+        self,
+        spec: str,
+        options: CallOptions | None = None,
+        key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         """The index that `spec` names: URL/INDEX.
 
         Raises:
@@ -70,19 +77,25 @@ class OpenSearchRetriever:
         self._options = options or CallOptions()
         self._errors = library.exceptions
         self._helpers = library.helpers
+        self._always: Filter = {}
         self._index = index
         self._url = url
         self._closed = False
         self._server = Server(self.name, key)
-        headers = {**authorization(key), "user-agent": "questwell"}
+        sent = {**authorization(key), "user-agent": "questwell", **(headers or {})}
         self._client: Any = library.OpenSearch(
-            hosts=[url], headers=headers, timeout=self._options.timeout_s, max_retries=0, retry_on_timeout=False
+            hosts=[url], headers=sent, timeout=self._options.timeout_s, max_retries=0, retry_on_timeout=False
         )
 
     @property
     def name(self) -> str:
         """The address; its index has no snapshot that it would tell."""
-        return f"opensearch:{shown(self._url).rstrip('/')}/{self._index}"
+        return f"opensearch:{shown(self._url).rstrip('/')}/{self._index}" + narrowed_by(self._always)
+
+    def narrow(self, where: Filter) -> Self:
+        """The same, from now on as if it held only the passages that `where` lets through."""
+        self._always = dict(where)
+        return self
 
     async def search(self, query: str, k: int) -> tuple[Hit, ...]:
         """As `Retriever.search`."""
@@ -94,10 +107,11 @@ class OpenSearchRetriever:
 
     async def search_where(self, queries: Sequence[str], k: int, where: Filter) -> list[tuple[Hit, ...]]:
         """The same among the passages with this metadata, in an index that `fill` has filled."""
+        among = both(self._always, where)
         asked = [without_surrogates(query)[:_QUERY_CHARS] for query in queries if k > 0 and searchable(query)]
-        if not asked:
+        if not asked or among is None:
             return [() for _ in queries]
-        lines = [line for query in asked for line in ({"index": self._index}, _body(query, k, where))]
+        lines = [line for query in asked for line in ({"index": self._index}, _body(query, k, among))]
         reply = await self._call(lambda: self._client.msearch(body=lines))
         replies = cast(dict[str, Any], reply).get("responses") if isinstance(reply, dict) else None
         if not isinstance(replies, list) or len(cast(list[Any], replies)) != len(asked):

@@ -2,14 +2,15 @@
 
 import base64
 import json
-from collections.abc import Sequence
-from typing import Any, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, Self, cast
 
 import httpx2
 
 from questwell.errors import ConfigError, MalformedHits, RetrievalError, RetrievalRefused, RetrievalUnavailable
 from questwell.http.retrying import Failure
 from questwell.retrieval.remote.calling import Call, Caller, CallOptions, said
+from questwell.retrieval.remote.filters import both, narrowed_by
 from questwell.retrieval.remote.wire import read_hits, read_passage
 from questwell.retrieval.retriever import DocumentPage, Filter
 from questwell.text.unicode import without_surrogates
@@ -34,6 +35,7 @@ class RemoteRetriever:
         whole: bool = False,
         options: CallOptions | None = None,
         key: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         """A client of the server at `url`, with or without /retrieve at its end.
 
@@ -43,6 +45,7 @@ class RemoteRetriever:
             whole: ask for every field of the passages; only our own server has them.
             options: of the calls.
             key: sent as a bearer token, if there is one.
+            headers: more of each call.
 
         Raises:
             ConfigError: `url` is no address.
@@ -50,16 +53,23 @@ class RemoteRetriever:
         self._url = base_url(url)
         self._name = name or shown(self._url)
         self._whole = whole
+        self._always: Filter = {}
         self._caller = Caller(
             f"retriever at {shown(self._url)}",
-            authorization(key),
+            {**authorization(key), **(headers or {})},
             key,
             options,
             read_error=unauthorized,
         )
 
     @classmethod
-    def connect(cls, url: str, options: CallOptions | None = None, key: str | None = None) -> "RemoteRetriever":
+    def connect(
+        cls,
+        url: str,
+        options: CallOptions | None = None,
+        key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> "RemoteRetriever":
         """A client that knows what it searches: asked from `/healthz`, which other servers than ours do not have.
 
         Raises:
@@ -70,7 +80,10 @@ class RemoteRetriever:
         base = base_url(url)
         try:
             with httpx2.stream(
-                "GET", at_route(base, "healthz"), headers=authorization(key), timeout=options.connect_timeout_s
+                "GET",
+                at_route(base, "healthz"),
+                headers={**authorization(key), **(headers or {})},
+                timeout=options.connect_timeout_s,
             ) as reply:
                 body = b""
                 for piece in reply.iter_raw(_HEALTH_BYTES):
@@ -87,12 +100,17 @@ class RemoteRetriever:
             name = str(health["retriever"]) if ours else None
         except (ValueError, KeyError, TypeError):
             ours, name = False, None
-        return cls(url, name=name, whole=ours, options=options, key=key)
+        return cls(url, name=name, whole=ours, options=options, key=key, headers=headers)
 
     @property
     def name(self) -> str:
-        """That of the served retriever, with its snapshot, or the server's address."""
-        return self._name
+        """That of the served retriever, with its snapshot, or the server's address; and what it is narrowed to."""
+        return self._name + narrowed_by(self._always)
+
+    def narrow(self, where: Filter) -> Self:
+        """The same server, from now on as if it held only the passages that `where` lets through."""
+        self._always = dict(where)
+        return self
 
     async def search(self, query: str, k: int) -> tuple[Hit, ...]:
         """As `Retriever.search`."""
@@ -105,7 +123,7 @@ class RemoteRetriever:
         Raises:
             RetrievalError: as `Caller.ask`; or the reply is no list of hits for each query.
         """
-        return await self._ask(queries, k, {})
+        return await self.search_where(queries, k, {})
 
     async def _ask(self, queries: Sequence[str], k: int, where: Filter) -> list[tuple[Hit, ...]]:
         asked = [without_surrogates(query) for query in queries if k > 0 and searchable(query)]
@@ -129,20 +147,19 @@ class RemoteRetriever:
         Raises:
             RetrievalRefused: the server is another.
         """
-        if where and not self._whole:
+        among = both(self._always, where)
+        if among is None:
+            return [() for _ in queries]
+        if among and not self._whole:
             raise RetrievalRefused(f"retriever at {shown(self._url)}: it knows no filters; leave out where")
-        return await self._ask(queries, k, where)
+        return await self._ask(queries, k, among)
 
     async def read_page(self, identifier: str, page: int) -> DocumentPage | None:
         """As `DocumentReader.read_page`; only our own server has it."""
         reply = await self._document("open", {"id": identifier, "page": page})
         if reply is None:
             return None
-        document, title, pages, listed = (reply.get(key) for key in ("document_id", "title", "pages", "passages"))
-        if not (isinstance(document, str) and isinstance(title, str) and isinstance(pages, int)):
-            raise MalformedHits(f"retriever at {shown(self._url)}: it gave no page of a document")
-        passages = cast(list[object], listed) if isinstance(listed, list) else []
-        return DocumentPage(document, title, page, pages, tuple(map(read_passage, passages)))
+        return read_document_page(f"retriever at {shown(self._url)}", reply, page)
 
     async def find_in(self, identifier: str, query: str, k: int) -> tuple[Hit, ...] | None:
         """As `DocumentReader.find_in`; only our own server has it."""
@@ -166,6 +183,19 @@ class RemoteRetriever:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._caller.aclose()
+
+
+def read_document_page(name: str, reply: Mapping[str, object], page: int) -> DocumentPage:
+    """The page of a document in a reply of our own server, over HTTP or MCP.
+
+    Raises:
+        MalformedHits: it is none.
+    """
+    document, title, pages, listed = (reply.get(key) for key in ("document_id", "title", "pages", "passages"))
+    if not (isinstance(document, str) and isinstance(title, str) and isinstance(pages, int)):
+        raise MalformedHits(f"{name}: it gave no page of a document")
+    passages = cast(list[object], listed) if isinstance(listed, list) else []
+    return DocumentPage(document, title, page, pages, tuple(map(read_passage, passages)))
 
 
 SCHEMES = ("Bearer ", "Basic ", "ApiKey ", "Token ")

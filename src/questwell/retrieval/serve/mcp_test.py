@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import sys
 from contextlib import asynccontextmanager
 
@@ -18,7 +19,8 @@ from questwell.errors import (
     RetrievalUnavailable,
 )
 from questwell.retrieval.remote.calling import CallOptions
-from questwell.retrieval.remote.mcp_client import McpRetriever, arguments_of
+from questwell.retrieval.remote.mcp_client import McpRetriever
+from questwell.retrieval.remote.mcp_tools import arguments_of
 from questwell.retrieval.serve.server import ServerOptions
 from questwell.retrieval.serve.service import ServiceLimits
 
@@ -115,22 +117,33 @@ async def test_another_host_name_is_refused(index, serving):
     assert refused.status_code == 421
 
 
+def shared_socket(port):
+    """A socket at a port that a second one of ours may have too."""
+    opened = socket.socket()
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    opened.bind(("127.0.0.1", port))
+    return opened
+
+
 class Foreign:
     """Another's MCP server over HTTP; `tool` is its only one."""
 
-    def __init__(self, tool, name="web_search"):
+    def __init__(self, tool, name="web_search", port=0):
         self.server = MCPServer("foreign", log_level="CRITICAL")
         self.server.add_tool(tool, name=name)
+        self.port = port
 
     async def __aenter__(self):
         import uvicorn
 
         app = self.server.streamable_http_app()
-        self._uvicorn = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical"))
-        self._task = asyncio.create_task(self._uvicorn._serve())
+        listening = shared_socket(self.port)
+        self._uvicorn = uvicorn.Server(uvicorn.Config(app, log_level="critical"))
+        self._task = asyncio.create_task(self._uvicorn._serve([listening]))
         while not self._uvicorn.started:
+            assert not self._task.done(), self._task
             await asyncio.sleep(0.01)
-        self.port = self._uvicorn.servers[0].sockets[0].getsockname()[1]
+        self.port = listening.getsockname()[1]
         return f"http://127.0.0.1:{self.port}/mcp"
 
     async def __aexit__(self, *_):
@@ -226,25 +239,53 @@ async def test_a_connection_that_broke_is_opened_again():
     def search(query: str) -> list[str]:
         return [query]
 
-    foreign = Foreign(search, "search")
-    async with foreign as url:
-        remote = McpRetriever(url, QUICK)
-        assert len(await remote.search("a", 1)) == 1
-    with pytest.raises((RetrievalUnavailable, RetrievalTimeout)):
-        await remote.search("b", 1)
-    import uvicorn
+    with shared_socket(0) as held:  # between the two servers nobody else gets the port, and nobody listens there
+        port = held.getsockname()[1]
+        async with Foreign(search, "search", port) as url:
+            remote = McpRetriever(url, QUICK)
+            assert len(await remote.search("a", 1)) == 1
+        with pytest.raises((RetrievalUnavailable, RetrievalTimeout)):
+            await remote.search("b", 1)
+        async with Foreign(search, "search", port):
+            found = await asyncio.gather(*(remote.search(f"c{n}", 1) for n in range(10)))
+            assert [hits[0].passage.text for hits in found] == [f"c{n}" for n in range(10)]
+            await remote.aclose()
 
-    again = Foreign(search, "search")
-    app = again.server.streamable_http_app()
-    server = uvicorn.Server(uvicorn.Config(app, port=foreign.port, log_level="critical"))
-    task = asyncio.create_task(server._serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
-    found = await asyncio.gather(*(remote.search(f"c{n}", 1) for n in range(10)))
-    assert [hits[0].passage.text for hits in found] == [f"c{n}" for n in range(10)]
-    await remote.aclose()
-    server.should_exit = True
-    await task
+
+async def test_filters_and_documents_over_mcp(index, serving):
+    async with serving(lambda: index, WITH_MCP) as url:
+        remote = McpRetriever(f"{url}/mcp", QUICK)
+        whole = await remote.read_page("t/5", 1)
+        assert whole == await index.read_page("t/5", 1)
+        assert await remote.read_page(whole.passages[0].id, 1) == whole
+        assert await remote.read_page("nowhere", 1) is None and await remote.read_page("t/5", 9) is None
+        found = await remote.find_in("t/5", "Ada", 2)
+        assert [hit.passage for hit in found] == [hit.passage for hit in await index.find_in("t/5", "Ada", 2)]
+        assert found and await remote.find_in("nowhere", "Ada", 2) is None
+        assert await remote.find_in("t/5", "?!", 2) == ()
+        assert await remote.search_where(["town", "?!"], 2, {"lang": "none"}) == [(), ()]
+        (among,) = await remote.search_where(["town 5"], 2, {})
+        assert [hit.passage for hit in among] == [hit.passage for hit in index.find("town 5", 2)]
+        await remote.aclose()
+
+
+async def test_filters_and_documents_are_refused_where_the_server_has_none():
+    def search(query: str) -> list[str]:
+        return [query]
+
+    async with Foreign(search, "search") as url:
+        remote = McpRetriever(url, QUICK)
+        with pytest.raises(RetrievalRefused, match="knows no filters"):
+            await remote.search_where(["a"], 1, {"lang": "en"})
+        with pytest.raises(RetrievalRefused, match="no tool open_document"):
+            await remote.read_page("d", 1)
+        with pytest.raises(RetrievalRefused, match="no tool find_in_document"):
+            await remote.find_in("d", "a", 1)
+        assert len(await remote.search("a", 1)) == 1
+        with pytest.raises(RetrievalRefused, match="knows no filters"):  # never the unfiltered hits
+            await remote.narrow({"lang": "en"}).search("a", 1)
+        assert remote.name.endswith('+where({"lang": ["en"]})')
+        await remote.aclose()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,39 @@
+"""Headers as a user gives them: a value is written out, or named by an environment variable."""
+
+import os
+from collections.abc import Mapping
+
+from questwell.errors import ConfigError
+
+
+def from_environment(value: str) -> str:
+    """A header's value; `$NAME` is that of the variable, so that no secret stands in a config.
+
+    Raises:
+        ConfigError: the variable is not set.
+    """
+    if not value.startswith("$"):
+        return value
+    found = os.environ.get(value[1:])
+    if found is None:
+        raise ConfigError(f"a header is to be read from {value[1:]!r}, but that environment variable is not set")
+    return found.strip()
+
+
+def resolved(headers: Mapping[str, str]) -> dict[str, str]:
+    """`headers` by their names in small letters, with the values of the variables that they name.
+
+    Raises:
+        ConfigError: a variable is not set, or a name or value cannot be sent.
+    """
+    found = {name.strip().lower(): from_environment(value) for name, value in headers.items()}
+    for name, value in found.items():
+        if (
+            not name
+            or not all(letter.isalnum() or letter in "-_.!#$%&'*+^`|~" for letter in name)
+            or not name.isascii()
+        ):
+            raise ConfigError(f"{name!r} is no name of a header")
+        if not value.isascii() or not (value.isprintable() or not value):
+            raise ConfigError(f"the header {name} holds a line break or other characters that cannot be sent")
+    return found

@@ -1,0 +1,32 @@
+"""The vectors of queries, with the deadline and the errors of a search."""
+
+import asyncio
+from collections.abc import Sequence
+
+from questwell.errors import LLMError, LLMTimeout, RetrievalError, RetrievalTimeout
+from questwell.retrieval.embedders.embedder import Embedder, QueryEmbedder, Vectors
+
+
+async def embed_queries(embedder: Embedder, queries: Sequence[str], timeout_s: float) -> Vectors:
+    """Vectors of queries, a row each.
+
+    Raises:
+        RetrievalTimeout: they did not come in time.
+        RetrievalError: the embedder gave none.
+    """
+    try:
+        async with asyncio.timeout(timeout_s):
+            if isinstance(embedder, QueryEmbedder):
+                return await embedder.embed_queries(queries)
+            return await embedder.embed(queries)
+    except TimeoutError as error:
+        raise RetrievalTimeout(f"no vector for the query within {timeout_s:g} s") from error
+    except LLMTimeout as error:
+        raise RetrievalTimeout(f"no vector for the query: {error}") from error
+    except LLMError as error:
+        raise RetrievalError(f"no vector for the query: {error}") from error
+
+
+def described(embedder: Embedder) -> str:
+    """The embedder, and what it does to queries alone."""
+    return embedder.name + (f"+{embedder.query_name}" if isinstance(embedder, QueryEmbedder) else "")

@@ -1,0 +1,35 @@
+"""Filters by metadata that hold for every search of a retriever, next to those of one search."""
+
+import json
+from typing import Protocol, Self, runtime_checkable
+
+from questwell.retrieval.retriever import Filter
+
+
+@runtime_checkable
+class Narrowable(Protocol):
+    """A retriever that can be held to passages with some metadata."""
+
+    def narrow(self, where: Filter) -> Self:
+        """The same retriever, from now on as if it held only the passages that `where` lets through."""
+        ...
+
+
+def both(always: Filter, where: Filter) -> Filter | None:
+    """What both filters let through; None: nothing can be."""
+    joined = {key: _values(value) for key, value in always.items()}
+    for key, value in where.items():
+        among = _values(value)
+        joined[key] = tuple(one for one in joined[key] if one in among) if key in joined else among
+    return None if any(not values for values in joined.values()) else joined
+
+
+def narrowed_by(where: Filter) -> str:
+    """What a retriever's name says of its filter; nothing without one."""
+    if not where:
+        return ""
+    return f"+where({json.dumps({key: sorted(_values(value)) for key, value in sorted(where.items())})})"
+
+
+def _values(value: object) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)  # type: ignore[arg-type]
