@@ -6,7 +6,7 @@ keep one, and read strictly either way; one answer may also stand in `<answer>`,
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -27,7 +27,7 @@ class Reader(Protocol):
     Each raises LLMError when the endpoint fails; a text that its filter does not take is nothing usable.
     """
 
-    async def recall(self, question: str, session: Session, random_seed: int) -> str | None:
+    async def recall(self, question: str, session: Session, random_seed: int, temperature: float = 0.0) -> str | None:
         """Its answer without any passage."""
         ...
 
@@ -39,6 +39,10 @@ class Reader(Protocol):
         self, question: str, passages: Iterable[Passage], session: Session, random_seed: int
     ) -> tuple[str, ...] | None:
         """All answers that `passages` allow, without repeats."""
+        ...
+
+    async def changes(self, question: str, session: Session, random_seed: int) -> bool | None:
+        """Whether the right answer may change as time goes on."""
         ...
 
 
@@ -65,7 +69,7 @@ MOST_LISTED = 8
 
 @dataclass(frozen=True, slots=True)
 class PromptedReader:
-    """A reader that is a model and three prompt files."""
+    """A reader that is a model and four prompt files."""
 
     prompts: Prompts
     structured: bool = False
@@ -73,26 +77,42 @@ class PromptedReader:
     max_tokens: int = 8192
     """Of a reply, thoughts included."""
 
-    async def recall(self, question: str, session: Session, random_seed: int) -> str | None:
+    async def recall(self, question: str, session: Session, random_seed: int, temperature: float = 0.0) -> str | None:
         """As `Reader.recall`."""
-        return _answer(await self._ask("gate_recall", _ONE, session, random_seed, question=neutralise(question)))
+        values = {"question": neutralise(question)}
+        return _answer(await self._ask("gate_recall", _ONE, session, random_seed, values, temperature))
 
     async def read(self, question: str, passages: Iterable[Passage], session: Session, random_seed: int) -> str | None:
         """As `Reader.read`."""
         values = {"question": neutralise(question), "passages": _shown(passages)}
-        return _answer(await self._ask("gate_read", _ONE, session, random_seed, **values))
+        return _answer(await self._ask("gate_read", _ONE, session, random_seed, values))
 
     async def every(
         self, question: str, passages: Iterable[Passage], session: Session, random_seed: int
     ) -> tuple[str, ...] | None:
         """As `Reader.every`."""
         values = {"question": neutralise(question), "passages": _shown(passages)}
-        return _answers(await self._ask("gate_list", _ALL, session, random_seed, **values))
+        return _answers(await self._ask("gate_list", _ALL, session, random_seed, values))
 
-    async def _ask(self, prompt: str, schema: str, session: Session, random_seed: int, **values: str) -> str:
+    async def changes(self, question: str, session: Session, random_seed: int) -> bool | None:
+        """As `Reader.changes`."""
+        reply = await self._ask("gate_dated", _CHANGES, session, random_seed, {"question": neutralise(question)})
+        word = json_text(reply, "changes")
+        return {"yes": True, "no": False}.get(normalise(word)) if word else None
+
+    async def _ask(
+        self,
+        prompt: str,
+        schema: str,
+        session: Session,
+        random_seed: int,
+        values: Mapping[str, str],
+        temperature: float = 0.0,
+    ) -> str:
         request = Request(
             self.prompts.messages(prompt, **values),
             max_tokens=self.max_tokens,
+            temperature=temperature,
             seed=random_seed,
             schema=schema if self.structured else None,
         )
@@ -110,6 +130,7 @@ _ONE = _schema("answer", {"type": "string", "maxLength": _LONGEST})
 _ALL = _schema(
     "answers", {"type": "array", "items": {"type": "string", "maxLength": _LONGEST}, "maxItems": MOST_LISTED}
 )
+_CHANGES = _schema("changes", {"type": "string", "enum": ["yes", "no"]})
 
 
 def _shown(passages: Iterable[Passage]) -> str:

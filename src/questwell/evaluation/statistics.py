@@ -11,21 +11,12 @@ from dataclasses import dataclass
 from itertools import product
 from statistics import NormalDist, fmean, stdev
 
+from questwell.scoring.intervals import wilson as wilson
+from questwell.types.measures import Share as Share
+
 _NORMAL = NormalDist()
 _EXACT = 12
 """Up to so many differing pairs, every assignment of signs is tried: 2^12."""
-
-
-@dataclass(frozen=True, slots=True)
-class Proportion:
-    """A count among others, with its 95 % Wilson interval."""
-
-    count: int
-    of: int
-    fraction: float | None
-    """In [0, 1]; None when `of` is 0."""
-    low: float | None
-    high: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +46,6 @@ class Comparison:
     worse: int
     detectable: float | None
     """Smallest true difference that a comparison like this one finds 4 times in 5 (two-sided, 5 %)."""
-
-
-def wilson(count: int, of: int, z: float = 1.959964) -> Proportion:
-    """`count` of `of` with its Wilson score interval (Wilson 1927), 95 % unless `z` says otherwise."""
-    if of == 0:
-        return Proportion(count, of, None, None, None)
-    share = count / of
-    scale = 1 + z * z / of
-    centre = (share + z * z / (2 * of)) / scale
-    margin = z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of)) / scale
-    return Proportion(count, of, share, max(0.0, centre - margin), min(1.0, centre + margin))
 
 
 def estimate(values: Sequence[float], *, resamples: int = 2000, seed: int = 0) -> Estimate:

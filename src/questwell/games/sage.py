@@ -193,6 +193,7 @@ async def _accept(
         (last.proposal.answer, *last.proposal.aliases),
         tuple(last.proposal.evidence),
         derived=last.proposal.derivation is not None,
+        queries=tuple(step.query for step in last.proposal.steps),
     )
     place = Place(seed.id, last.index, Role.SOLVER)
     random_seed = place.random_seed(seed.random_seed)

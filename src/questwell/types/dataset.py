@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from questwell.types.certificate import Certificate
 from questwell.types.game import GateResult, Label, SolutionStep
 
 
@@ -76,3 +77,5 @@ class Item:
     """
     reviewers: tuple[str, ...] = ()
     """Who decided."""
+    certificate: Certificate | None = None
+    """What was measured about it; None of an item whose question was edited and not tried again."""

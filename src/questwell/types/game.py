@@ -215,6 +215,8 @@ class FeedbackKind(StrEnum):
 
     DIFFICULTY = "difficulty"
     CORRECTNESS = "correctness"
+    GATE = "gate"
+    """Not of SAGE: a gate did not let the question through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +254,14 @@ class Gate(StrEnum):
     """It is not answered from what one search with the question itself finds."""
     UNIQUE = "unique"
     """No other answer fits."""
+    SINGLE_DOCUMENT = "single-document"
+    """No document of its evidence answers it alone."""
+    LEAVE_ONE_OUT = "leave-one-out"
+    """It is not answered when any one document of its evidence is left out."""
+    FINDABLE = "findable"
+    """The retriever finds each document of its evidence by some query of its steps, or by the question."""
+    DATED = "dated"
+    """Where its answer may change with time, the question says for when."""
 
 
 class GateOutcome(StrEnum):
@@ -266,6 +276,17 @@ class GateOutcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class EvidenceRank:
+    """Where the retriever ranks a document of the evidence, from 1; None: not among the passages it was asked for."""
+
+    document_id: str
+    question: int | None
+    """With the question itself as the query."""
+    step: int | None
+    """Best rank with a query of the intended steps."""
+
+
+@dataclass(frozen=True, slots=True)
 class GateResult:
     """What one gate found of one proposal."""
 
@@ -273,6 +294,12 @@ class GateResult:
     outcome: GateOutcome
     reason: str
     """What was answered, or what failed, in a sentence."""
+    right: int | None = None
+    """Of a gate that asks several times: number of right answers among `asked`."""
+    asked: int | None = None
+    """Number of answers that could be scored."""
+    ranks: tuple[EvidenceRank, ...] = ()
+    """Of the findable gate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,6 +343,16 @@ class Reason(StrEnum):
     """A gate: one search with the question itself was enough."""
     AMBIGUOUS = "ambiguous"
     """A gate: another answer fits too."""
+    SINGLE_DOCUMENT = "single_document"
+    """A gate: one document of the evidence was enough."""
+    UNNEEDED_EVIDENCE = "unneeded_evidence"
+    """A gate: the answer was given although a document of the evidence was left out."""
+    NOT_FINDABLE = "not_findable"
+    """A gate: the retriever does not find a document of the evidence."""
+    UNDATED = "undated"
+    """A gate: the answer may change with time, and the question does not say for when."""
+    HARD_OR_BROKEN = "hard_or_broken"
+    """Of hardening: no attempt gave the answer, so the question is very hard or its answer is wrong."""
     DUPLICATE = "duplicate"
     """The same question was accepted from an earlier seed of the run."""
     UNSCORED = "unscored"

@@ -6,7 +6,7 @@ Filled-in text is data: it is never expanded again and never read as a section.
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -41,6 +41,11 @@ _GIVEN: Mapping[str, tuple[str, ...]] = {
 """What agents give beyond what the packaged file of that name asks for, by prompt; a user's file may ask for it."""
 
 
+LATER = frozenset({"gate_dated"})
+"""Prompts that came after runs were saved under a hash of all. They are not in that hash, or no such run would go on;
+a recipe that uses one holds `hash_of` it against what its run began with."""
+
+
 class Prompts:
     """The prompt files of a run, and their hash."""
 
@@ -73,8 +78,12 @@ class Prompts:
 
     @cached_property
     def hash(self) -> str:
-        """First 16 hex digits of the SHA-256 over all names and texts."""
-        listing = "\0".join(f"{name}\0{text}" for name, text in sorted(self._files.items()))
+        """First 16 hex digits of the SHA-256 over all names and texts but the later ones."""
+        return self.hash_of(self._files.keys() - LATER)
+
+    def hash_of(self, names: Iterable[str]) -> str:
+        """First 16 hex digits of the SHA-256 over the prompts of these names."""
+        listing = "\0".join(f"{name}\0{self._files[name]}" for name in sorted(names))
         return hashlib.sha256(listing.encode()).hexdigest()[:16]
 
     def messages(self, name: str, **values: object) -> tuple[Message, ...]:

@@ -50,7 +50,8 @@ class GatesConfig(SpendingConfig):
     of: Path | None = None
     """Run whose questions are checked; it is only read, and may be going on."""
     gates: Annotated[tuple[Gate, ...], BeforeValidator(_names), Field(min_length=1)] = tuple(Gate)
-    """Gates to ask, separated by commas: closed-book, evidence, shortcut, unique."""
+    """Gates to ask, separated by commas: closed-book, evidence, shortcut, unique, single-document, leave-one-out,
+    findable, dated."""
     llm: MaybeModel = None
     """Model that reads and judges, if not those of the run."""
     rejected: bool = False
@@ -74,7 +75,7 @@ MAY_CHANGE: Mapping[str, str] = {
 }
 """Keys that a later call may give another value, and why."""
 KIND = Kind("gates", GatesConfig, MAY_CHANGE)
-_SEARCHING = (Gate.SHORTCUT, Gate.UNIQUE)
+_SEARCHING = (Gate.SHORTCUT, Gate.UNIQUE, Gate.FINDABLE)
 _MODELS = ("llm", "proposer_llm", "solver_llm", "judge_llm")
 
 
@@ -234,7 +235,8 @@ class _Check:
         seed, last = outcome.seed, outcome.rounds[-1]
         proposal = last.proposal
         references = (proposal.answer, *proposal.aliases)
-        pair = Pair(proposal.question, references, proposal.evidence, proposal.derivation is not None)
+        queries = tuple(step.query for step in proposal.steps)
+        pair = Pair(proposal.question, references, proposal.evidence, proposal.derivation is not None, queries)
         place = Place(seed.id, last.index, Role.SOLVER)
         chance = place.random_seed(seed.random_seed)
         gates = self._config.gates

@@ -51,7 +51,10 @@ class PlayConfig(SpendingConfig, SearchConfig):
     unscored_is_wrong: bool = False
     """Count an unreadable judgement as wrong, as in the paper, instead of rejecting the question."""
     gates: Annotated[tuple[Gate, ...] | None, BeforeValidator(split_commas)] = None
-    """Checks to run on each accepted question, separated by commas: closed-book, evidence, shortcut, unique."""
+    """Checks to run on each accepted question, separated by commas: closed-book, evidence, shortcut, unique,
+    single-document, leave-one-out, findable, dated."""
+    closed_book_attempts: int = Field(default=1, ge=1, le=20)
+    """Times that the closed-book gate asks; the first at temperature 0, the others at 1."""
 
     proposer_turns: int = Field(default=20, ge=1)
     """Most messages a free proposer may write."""

@@ -142,7 +142,7 @@ def make_players(config: PlayConfig, prompts: Prompts, styles: Mapping[Role, Sty
         if styles[Role.SOLVER] is Style.STAGED
         else FreeSolver(prompts, _dialect(config, proposing=False), solving, sampling[Role.SOLVER]),
         judge=judge,
-        gatekeeper=Gatekeeper(reader, judge, config.top_k),
+        gatekeeper=Gatekeeper(reader, judge, config.top_k, config.closed_book_attempts),
     )
 
 

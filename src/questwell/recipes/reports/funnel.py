@@ -59,6 +59,11 @@ ADVICE: Mapping[Reason, str] = {
     Reason.UNSUPPORTED: "the evidence did not give the answers: a stronger proposer",
     Reason.SHORTCUT: "one search with the question itself was enough: more rounds, a stronger proposer, higher steps",
     Reason.AMBIGUOUS: "other answers fit too: a stronger proposer",
+    Reason.SINGLE_DOCUMENT: "one document held the whole answer: a stronger proposer, more rounds",
+    Reason.UNNEEDED_EVIDENCE: "a document of the evidence was not needed: a stronger proposer, more rounds",
+    Reason.NOT_FINDABLE: "the retriever does not find the evidence: another retriever (hybrid), shorter passages",
+    Reason.UNDATED: "answers may change with time: a corpus of facts that do not, or a stronger proposer",
+    Reason.HARD_OR_BROKEN: "no attempt gave the answer, so it is very hard or wrong: a stronger solver, or read them",
     Reason.DUPLICATE: "the same questions came again: a larger corpus",
     Reason.UNSCORED: "the judge gave no readable verdict: a stronger judge (judge_llm)",
     Reason.NO_MOVES: "the model does not play: see a reply (questwell show RUN sNNNNN); try the other --protocol, or "

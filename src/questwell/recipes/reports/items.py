@@ -6,6 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from questwell.errors import StoreError
+from questwell.games.certificate import certify
 from questwell.recipes.generate.recheck import FOLDER as RECHECK
 from questwell.recipes.generate.recheck import each_once
 from questwell.recipes.reports.reviewing import UNREVIEWED, Reviewed, ReviewState, reviews_by_seed
@@ -128,7 +129,7 @@ def _judged(
                 return None
             item = _item(_accepted(run, play), info, usage)
             words = {"question": edit.question, "answer": edit.answer, "aliases": edit.aliases}
-            voided = replace(item, **words, attempts=(), right=0, scored=0, gates=())
+            voided = replace(item, **words, attempts=(), right=0, scored=0, gates=(), certificate=None)
             return Chosen(replace(voided, review="edited, not rechecked", reviewers=by), ())
         case _:
             outcome = _accepted(run, play)
@@ -203,4 +204,5 @@ def _item(outcome: Accepted, info: RunInfo, usage: Usage) -> Item:
         run_id=info.run_id,
         usage=usage,
         gates=last.gates,
+        certificate=certify(last),
     )

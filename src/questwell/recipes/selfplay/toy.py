@@ -162,7 +162,7 @@ class LookingReader:
             raise LLMError(played.error)
         return played.answer or ""
 
-    async def recall(self, question: str, session: Session, random_seed: int) -> str | None:
+    async def recall(self, question: str, session: Session, random_seed: int, temperature: float = 0.0) -> str | None:
         """As `Reader.recall`."""
         return await self.read(question, (), session, random_seed)
 
@@ -172,6 +172,10 @@ class LookingReader:
         """As `Reader.every`: one at most."""
         answer = await self.read(question, passages, session, random_seed)
         return (answer,) if answer else ()
+
+    async def changes(self, question: str, session: Session, random_seed: int) -> bool | None:
+        """As `Reader.changes`: nothing changes in the toy world."""
+        return False
 
 
 class _Model:

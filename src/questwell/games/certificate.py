@@ -1,0 +1,85 @@
+"""The certificate of an item: from its last round and the gates that were asked, with no further call."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from questwell.scoring.intervals import wilson
+from questwell.scoring.times import named_time
+from questwell.scoring.words import words
+from questwell.types.certificate import Agreement, Certificate, EvidenceCertificate, Span
+from questwell.types.corpus import Passage
+from questwell.types.game import Attempt, EvidenceRank, Gate, GateResult, Round
+from questwell.types.measures import Share
+
+
+def certify(
+    last: Round,
+    further: Iterable[GateResult] = (),
+    judges: Sequence[Agreement] = (),
+    weak: Share | None = None,
+) -> Certificate:
+    """What is known of the question of `last`.
+
+    Args:
+        last: the round that was accepted, with its attempts and the gates that the run asked.
+        further: gates that were asked later; of two results of one gate the later one counts.
+        judges: how far other judges agree about the attempts.
+        weak: right among scored attempts of a weak solver.
+    """
+    proposal, verdict = last.proposal, last.verdict
+    by_gate = {result.gate: result for result in (*last.gates, *further)}
+    checks = tuple(by_gate[gate] for gate in Gate if gate in by_gate)
+    known = by_gate.get(Gate.CLOSED_BOOK)
+    recalled = known is not None and known.right is not None and known.asked is not None
+    ranks = {rank.document_id: rank for result in checks for rank in result.ranks}
+    answers = (proposal.answer, *proposal.aliases)
+    return Certificate(
+        difficulty=verdict.difficulty,
+        solve_rate=wilson(verdict.right, verdict.scored),
+        weak_solve_rate=weak,
+        closed_book=wilson(known.right or 0, known.asked or 0) if known is not None and recalled else None,
+        checks=checks,
+        evidence=tuple(_evidence(one, ranks, last.attempts, answers) for one in proposal.evidence),
+        judges=tuple(judges),
+        as_of=named_time(proposal.question),
+    )
+
+
+def answer_spans(text: str, answers: Iterable[str]) -> tuple[Span, ...]:
+    """Where an answer stands in `text` by whole words, case aside, in order; where several overlap, the longest."""
+    found: list[Span] = []
+    for answer in answers:
+        parts = [re.escape(part) for part in answer.split()]
+        if not parts or not words(answer):
+            continue
+        between = r"[^\w]+"
+        pattern = re.compile(rf"(?<!\w){between.join(parts)}(?!\w)", re.IGNORECASE)
+        found.extend(Span(*match.span()) for match in pattern.finditer(text))
+    kept: list[Span] = []
+    for span in sorted(found, key=lambda one: (one.start, -one.end)):
+        if not kept or span.start >= kept[-1].end:
+            kept.append(span)
+    return tuple(kept)
+
+
+def _evidence(
+    passage: Passage, ranks: dict[str, EvidenceRank], attempts: Sequence[Attempt], answers: Sequence[str]
+) -> EvidenceCertificate:
+    rank = ranks.get(passage.document_id)
+    best = [place for attempt in attempts if (place := _best(attempt, passage.document_id)) is not None]
+    return EvidenceCertificate(
+        passage_id=passage.id,
+        document_id=passage.document_id,
+        title=passage.title,
+        rank_by_question=rank.question if rank else None,
+        rank_by_step=rank.step if rank else None,
+        rank_by_attempts=min(best, default=None),
+        attempts_found=len(best),
+        spans=answer_spans(passage.text, answers),
+    )
+
+
+def _best(attempt: Attempt, document_id: str) -> int | None:
+    """The best rank at which a search of the attempt returned the document."""
+    hits = (hit for turn in attempt.trajectory.turns if turn.query is not None for hit in turn.hits)
+    return min((hit.rank for hit in hits if hit.passage.document_id == document_id), default=None)
