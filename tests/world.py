@@ -27,6 +27,7 @@ _PROMPTS = {
     "solver": "--- system\nROLE solver\n--- user\n$question",
     "gate_recall": "--- system\nROLE recall\n--- user\n$question",
     "gate_read": "--- system\nROLE read\n--- user\n$question\n$passages",
+    "gate_dated": "--- system\nROLE dated\n--- user\n$question",
     "gate_list": "--- system\nROLE list\n--- user\n$question\n$passages",
     "judge": "--- system\nROLE judge\n--- user\nQ: $question\nR: $reference\nA: $answer",
 }
@@ -86,6 +87,8 @@ def _answer(request: Request) -> str:
         return f"verdict: {'yes' if reference == answer else 'no'}"
     if role == "solver":
         return _solve(first, turn)
+    if role == "dated":
+        return '{"changes": "no"}'
     if role in ("recall", "read", "list"):
         return _check(role, first)
     target = system.partition("target=")[2]
