@@ -73,7 +73,7 @@ class FreeProposer:
             rules=self.dialect.rules,
             turns=self.limits.turns,
             target=_target(seed),
-            wanted=_steps("exactly", seed),
+            wanted=steps_wanted("exactly", seed),
             answer_type=seed.answer_type.value,
             derived=_DERIVED,
             seed=show(seed.passage, 1),
@@ -90,20 +90,20 @@ class FreeProposer:
     ) -> tuple[Draft, Repair | None]:
         """One call that explains the verdict and writes a new pair; a second only if the first breaks a rule."""
         last = rounds[-1]
-        shelf = _retrieved(seed, rounds, feedback)
+        shelf = retrieved(seed, rounds, feedback)
         dialect = without_search(self.dialect)
         shown = feedback.shown
         opening = self.prompts.messages(
             f"repair_{feedback.kind.value}",
             rules=dialect.rules,
             target=_target(seed),
-            least=_steps("at least", seed),
+            least=steps_wanted("at least", seed),
             answer_type=seed.answer_type.value,
             derived=_DERIVED,
             verdict=feedback.verdict,
             question=neutralise(last.proposal.question),
             answer=neutralise(last.proposal.answer),
-            answers=_answers(last),
+            answers=answers_of(last),
             wrong_answer=neutralise((shown.trajectory.answer if shown else None) or "(none)", 200),
             searches=shown.trajectory.searches if shown else 0,
             passages="\n".join(show(passage, shelf.number(passage)) for passage in shelf.passages),
@@ -129,15 +129,15 @@ class FreeProposer:
         random_seed: int,
     ) -> Draft:
         def objection(finish: Finish) -> str | None:
-            worked_out = _derivation(finish, shelf)
-            return form.problem(finish.question, finish.answer, seed, _evidence(finish, shelf), worked_out)
+            worked_out = derivation_of(finish, shelf)
+            return form.problem(finish.question, finish.answer, seed, evidence_of(finish, shelf), worked_out)
 
         played = await rollout(opening, self.dialect, session, limits, self.sampling, random_seed, shelf, objection)
         trajectory = self._trajectory(played, session)
         finish = played.finish or played.refused  # a pair that breaks a rule is still one: the game says which rule
         if finish is None:
-            return Draft(None, trajectory, f"ended without a pair ({played.stop.value}): {_last_words(played)}")
-        return Draft(_proposal(finish, shelf, trajectory), trajectory)
+            return Draft(None, trajectory, f"ended without a pair ({played.stop.value}): {last_words(played)}")
+        return Draft(proposal_of(finish, shelf, trajectory), trajectory)
 
     def _trajectory(self, played: Rollout, session: Session) -> Trajectory:
         return Trajectory(
@@ -152,27 +152,30 @@ class FreeProposer:
         )
 
 
-def _proposal(finish: Finish, shelf: Shelf, trajectory: Trajectory) -> Proposal:
+def proposal_of(finish: Finish, shelf: Shelf, trajectory: Trajectory) -> Proposal:
+    """The proposal that a finish writes."""
     steps = tuple(
         SolutionStep(query, answer, passage.id if (passage := shelf.passage(number or 0)) else "")
         for query, answer, number in finish.steps
     )
-    evidence, worked_out = _evidence(finish, shelf), _derivation(finish, shelf)
+    evidence, worked_out = evidence_of(finish, shelf), derivation_of(finish, shelf)
     return Proposal(finish.question, finish.answer, (), steps, evidence, trajectory, worked_out)
 
 
-def _derivation(finish: Finish, shelf: Shelf) -> Derivation | None:
+def derivation_of(finish: Finish, shelf: Shelf) -> Derivation | None:
+    """How its answer is worked out, if it is."""
     return derivation(finish.derived, shelf.passage) if finish.derived else None
 
 
-def _evidence(finish: Finish, shelf: Shelf) -> tuple[Passage, ...]:
+def evidence_of(finish: Finish, shelf: Shelf) -> tuple[Passage, ...]:
+    """The passages that it cites, each once."""
     operands = finish.derived.operands if finish.derived else ()
     numbers = (*(number for _, _, number in finish.steps), *finish.also, *(number for _, number in operands))
     cited = (shelf.passage(number) for number in numbers if number is not None)
     return tuple({passage.id: passage for passage in cited if passage is not None}.values())
 
 
-def _retrieved(seed: Seed, rounds: Sequence[Round], feedback: ExecutionFeedback) -> Shelf:
+def retrieved(seed: Seed, rounds: Sequence[Round], feedback: ExecutionFeedback) -> Shelf:
     """What a repair may use, the most useful first and bounded: four solvers' searches can be 67,000 tokens.
 
     The seed, the last pair's evidence, what the shown attempt found, what the proposer found, then all else.
@@ -183,7 +186,7 @@ def _retrieved(seed: Seed, rounds: Sequence[Round], feedback: ExecutionFeedback)
     for played in reversed(rounds):
         for trajectory in (played.proposal.trajectory, *(attempt.trajectory for attempt in played.attempts)):
             passages.extend(hit.passage for hit in trajectory.hits)
-    unlike = list({passage.id: passage for passage in passages}.values())
+    unlike = list({passage.id: passage for passage in passages if passage.text}.values())
     kept: list[Passage] = []
     characters = 0
     for passage in unlike:
@@ -198,7 +201,7 @@ _REPAIR_CHARACTERS = 40_000
 """Of the passages in a repair's prompt: some 10,000 tokens, 50 passages of 100 words."""
 
 
-def _answers(last: Round) -> str:
+def answers_of(last: Round) -> str:
     """What each attempt answered, a line each: agreement on another answer says most about the reference."""
     lines: list[str] = []
     for attempt in last.attempts:
@@ -212,12 +215,13 @@ def _target(seed: Seed) -> str:
     return "multiple" if seed.target is None else str(seed.target)
 
 
-def _steps(how: str, seed: Seed) -> str:
+def steps_wanted(how: str, seed: Seed) -> str:
     """The search steps wanted, in words: the paper's "multiple" where they are left open."""
     if seed.target is None:
         return "multiple search steps"
     return f"{how} {seed.target} search step{'' if seed.target == 1 else 's'}"
 
 
-def _last_words(played: Rollout) -> str:
+def last_words(played: Rollout) -> str:
+    """What an agent that ended without a pair was told last, or how it ended."""
     return (played.turns[-1].observation if played.turns else played.error) or played.stop.value

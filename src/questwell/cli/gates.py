@@ -41,7 +41,7 @@ def gates(
     if run is not None:
         values["of"] = run
     of = values.get("of")
-    folder = out or (Path(str(of)) / "gates" if of is not None else None)
+    folder = out or (Path(str(of)) / recipe.FOLDER if of is not None else None)
     if folder is None:
         raise ConfigError("say which run's questions are checked: questwell gates RUN")
     config = recipe.configure(folder, values, resume=resume)

@@ -71,11 +71,12 @@ def generate(
         print_funnel(console, stands.funnel)
         print_spending(console, stands.spending, accepted=stands.funnel.accepted)
         print_adapted(console, stands.info)
-        _print_ending(console, report, out, accepted=stands.funnel.accepted)
+        print_ending(console, report, out, accepted=stands.funnel.accepted)
     raise typer.Exit(CODES[report.ending])
 
 
-def _print_ending(console: Console, report: recipe.GenerateReport, out: Path, *, accepted: int) -> None:
+def print_ending(console: Console, report: recipe.GenerateReport, out: Path, *, accepted: int) -> None:
+    """Why it is not complete, if it is not, and what to do next."""
     print_unfinished(console, report)
     console.print(f"Read: questwell show {out}    Table: questwell status {out}", soft_wrap=True)
     if accepted:

@@ -9,7 +9,7 @@ import typer
 from questwell.errors import ConfigError
 from questwell.recipes.runs.opening import kind_of
 
-RESUMABLE = ("generate", "evaluate", "gates", "train", "selfplay")
+RESUMABLE = ("generate", "harden", "evaluate", "gates", "train", "selfplay")
 """Verbs with --resume."""
 
 

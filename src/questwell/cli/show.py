@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from questwell.cli import screen
+from questwell.cli.certificate import certificate_lines
 from questwell.cli.selfplay import show_run
 from questwell.cli.status import count, money
 from questwell.cli.text import folded, one_line, quoted, visible
@@ -86,6 +87,10 @@ def print_story(console: Console, story: Story, *, full: bool = False) -> None:
         _course(console, story.draft.searches, story.draft.turns, full=full)
         _field(console, "Ended", story.draft.stop.value)
         _block(console, story.draft.last_words if full else folded(story.draft.last_words))
+    if story.certificate is not None:
+        _heading(console, "Certificate")
+        for name, value in certificate_lines(story.certificate):
+            _field(console, name, value)
     _heading(console, "Outcome")
     reason = f": {play.reason.value}" if play.reason else ""
     console.print(Text(f"{play.status.value}{reason}".upper(), style=_style_of(play)))

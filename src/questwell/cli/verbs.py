@@ -39,6 +39,7 @@ VERBS = {
     "index": Verb("Build, change or measure the index of a corpus."),
     "serve": Verb("Serve the passages of a corpus over HTTP or MCP."),
     "generate": Verb("Make questions from a corpus.", _RUN),
+    "harden": Verb("Make given questions harder; their answers stay.", _RUN),
     "resume": Verb("Continue a run, whichever command made it.", _RUN, passes_on=True),
     "status": Verb("Show how far a run is, what was rejected and why, and what it cost."),
     "show": Verb("Show how an item was made, or list all items of a run."),

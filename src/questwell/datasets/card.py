@@ -34,6 +34,7 @@ def card(manifest: Manifest) -> str:
                 "every file.",
                 "## Splits\n\nNo evidence document is in two splits.\n\n" + _splits(manifest),
                 "## How it was made\n\n" + _sources(manifest),
+                "## Certificates\n\n" + _certificates(manifest),
                 "## Reviews\n\n" + _reviews(manifest),
                 "## What was left out\n\n" + _dropped(manifest),
                 "## Known limits\n\n" + _limits(manifest),
@@ -103,6 +104,17 @@ def _sources(manifest: Manifest) -> str:
     parts.append(f"All together: {usage.calls:,} model calls, tokens {tokens}, cost {cost}.")
     parts.append(f"Licences of the evidence, by items: {_list(manifest.licences)}.")
     return "\n\n".join(parts)
+
+
+def _certificates(manifest: Manifest) -> str:
+    head = (
+        "Each item's `certificate` holds its solve rate with a 95 % Wilson interval, the ranks at which the retriever "
+        "finds its evidence, where the answer stands in it, and what each check found."
+    )
+    if not manifest.certificates:
+        return f"{head} No check was asked of these items."
+    rows = [f"| `{gate}` | {_list(found)} |" for gate, found in manifest.certificates.items()]
+    return "\n".join((f"{head}\n", "| check | items |", "|---|---|", *rows))
 
 
 def _reviews(manifest: Manifest) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from questwell.types.dataset import Item, Usage
+from questwell.types.game import Gate
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,8 @@ class Manifest:
     files: Sequence[File]
     reviews: Mapping[str, int] = field(default_factory=dict[str, int])
     """Items by what a person decided about them; empty: nobody reviewed any."""
+    certificates: Mapping[str, Mapping[str, int]] = field(default_factory=dict[str, Mapping[str, int]])
+    """Of each gate that was asked of any item: items by what it found; `not asked` of the others."""
 
 
 def counts(items: Sequence[Item], documents: int) -> SplitCounts:
@@ -92,6 +95,16 @@ def counts(items: Sequence[Item], documents: int) -> SplitCounts:
         by_difficulty={str(steps): difficulty[steps] for steps in sorted(difficulty)},
         by_answer_type=dict(sorted(Counter(str(item.answer_type) for item in items).items())),
     )
+
+
+def certificates(items: Sequence[Item]) -> dict[str, dict[str, int]]:
+    """Items by what each gate found of them, for the gates that were asked at all."""
+    found: dict[str, dict[str, int]] = {}
+    for gate in Gate:
+        said = [next((r.outcome.value for r in item.gates if r.gate is gate), "not asked") for item in items]
+        if set(said) - {"not asked"}:
+            found[gate.value] = dict(Counter(said).most_common())
+    return found
 
 
 def licences(items: Sequence[Item]) -> dict[str, int]:

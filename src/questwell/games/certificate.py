@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from questwell.scoring.intervals import wilson
 from questwell.scoring.times import named_time
 from questwell.scoring.words import words
 from questwell.types.certificate import Agreement, Certificate, EvidenceCertificate, Span
 from questwell.types.corpus import Passage
-from questwell.types.game import Attempt, EvidenceRank, Gate, GateResult, Round
+from questwell.types.game import Attempt, Gate, GateResult, Round
 from questwell.types.measures import Share
 
 
@@ -28,21 +29,32 @@ def certify(
     """
     proposal, verdict = last.proposal, last.verdict
     by_gate = {result.gate: result for result in (*last.gates, *further)}
-    checks = tuple(by_gate[gate] for gate in Gate if gate in by_gate)
-    known = by_gate.get(Gate.CLOSED_BOOK)
-    recalled = known is not None and known.right is not None and known.asked is not None
-    ranks = {rank.document_id: rank for result in checks for rank in result.ranks}
     answers = (proposal.answer, *proposal.aliases)
-    return Certificate(
+    found = Certificate(
         difficulty=verdict.difficulty,
         solve_rate=wilson(verdict.right, verdict.scored),
         weak_solve_rate=weak,
-        closed_book=wilson(known.right or 0, known.asked or 0) if known is not None and recalled else None,
-        checks=checks,
-        evidence=tuple(_evidence(one, ranks, last.attempts, answers) for one in proposal.evidence),
+        closed_book=None,
+        checks=(),
+        evidence=tuple(_evidence(one, last.attempts, answers) for one in proposal.evidence),
         judges=tuple(judges),
         as_of=named_time(proposal.question),
     )
+    return with_checks(found, tuple(by_gate[gate] for gate in Gate if gate in by_gate))
+
+
+def with_checks(certificate: Certificate, checks: tuple[GateResult, ...]) -> Certificate:
+    """`certificate` with what gates found, one result a gate."""
+    known = next((one for one in checks if one.gate is Gate.CLOSED_BOOK and one.asked is not None), None)
+    ranks = {rank.document_id: rank for result in checks for rank in result.ranks}
+    evidence = tuple(
+        replace(one, rank_by_question=rank.question, rank_by_step=rank.step)
+        if (rank := ranks.get(one.document_id))
+        else one
+        for one in certificate.evidence
+    )
+    recalled = None if known is None else wilson(known.right or 0, known.asked or 0)
+    return replace(certificate, closed_book=recalled, checks=checks, evidence=evidence)
 
 
 def answer_spans(text: str, answers: Iterable[str]) -> tuple[Span, ...]:
@@ -62,17 +74,14 @@ def answer_spans(text: str, answers: Iterable[str]) -> tuple[Span, ...]:
     return tuple(kept)
 
 
-def _evidence(
-    passage: Passage, ranks: dict[str, EvidenceRank], attempts: Sequence[Attempt], answers: Sequence[str]
-) -> EvidenceCertificate:
-    rank = ranks.get(passage.document_id)
+def _evidence(passage: Passage, attempts: Sequence[Attempt], answers: Sequence[str]) -> EvidenceCertificate:
     best = [place for attempt in attempts if (place := _best(attempt, passage.document_id)) is not None]
     return EvidenceCertificate(
         passage_id=passage.id,
         document_id=passage.document_id,
         title=passage.title,
-        rank_by_question=rank.question if rank else None,
-        rank_by_step=rank.step if rank else None,
+        rank_by_question=None,
+        rank_by_step=None,
         rank_by_attempts=min(best, default=None),
         attempts_found=len(best),
         spans=answer_spans(passage.text, answers),

@@ -5,16 +5,21 @@ from collections.abc import Awaitable, Callable, Sequence
 from questwell.agents.prompts import Prompts
 from questwell.agents.proposer import FreeProposer
 from questwell.agents.protocol import Sampling, Tags
+from questwell.agents.reader import PromptedReader
+from questwell.agents.rewriter import FreeRewriter
 from questwell.agents.rollout import RolloutLimits
 from questwell.agents.session import DirectSession, Session
 from questwell.agents.solver import FreeSolver
 from questwell.errors import RetrievalTimeout
+from questwell.games.gates import FIRST_ATTEMPT, Gatekeeper
+from questwell.games.harden import harden
 from questwell.games.sage import Players, Rules, play
 from questwell.llm.client import Completion, Message, Request
 from questwell.llm.scripted import Answer, ScriptedLLM
+from questwell.scoring.exact import ExactJudge
 from questwell.scoring.judge import Judge
 from questwell.types.corpus import Hit, Passage
-from questwell.types.game import Accepted, AnswerType, Outcome, Place, Rejected, Seed
+from questwell.types.game import Accepted, AnswerType, Gate, Outcome, Place, Proposal, Rejected, Seed
 from questwell.types.trajectory import Role
 
 
@@ -65,6 +70,8 @@ class Table:
             Judge(
                 lambda question, references, answer: (Message("user", f"{question}|{' / '.join(references)}|{answer}"),)
             ),
+            Gatekeeper(PromptedReader(PROMPTS), ExactJudge()),
+            FreeRewriter(PROMPTS, Tags(proposing=True), RolloutLimits(proposer_turns), Sampling()),
         )
 
     def proposes(self, index: int, *answers: Answer) -> "Table":
@@ -79,6 +86,17 @@ class Table:
     def judges(self, index: int, attempt: int, *answers: Answer) -> "Table":
         self._scripts[index, Role.JUDGE, attempt] = answers
         return self
+
+    def reads(self, index: int, gate: Gate, *answers: Answer) -> "Table":
+        self._scripts[index, Role.SOLVER, FIRST_ATTEMPT + list(Gate).index(gate)] = answers
+        return self
+
+    async def harden(self, given: Proposal, seed: Seed = SEED, **rules: object) -> Accepted | Rejected:
+        """As `play`, from a given question."""
+        outcome = await harden(seed, given, Rules(**rules), self._players, self._session)  # type: ignore[arg-type]
+        assert self.asked() == {at: len(answers) for at, answers in self._scripts.items()}
+        assert outcome.seed == seed
+        return outcome
 
     async def play(self, seed: Seed = SEED, **rules: object) -> Accepted | Rejected:
         """The outcome; fails unless exactly the answers laid out were asked for."""

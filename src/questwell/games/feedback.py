@@ -2,15 +2,22 @@
 
 import random
 
-from questwell.types.game import ExecutionFeedback, FeedbackKind, Outcome, Round, Verdict
+from questwell.types.game import ExecutionFeedback, FeedbackKind, GateOutcome, Outcome, Round, Verdict
 
 
 def execution_feedback(last: Round, random_seed: int, target: int | None = None) -> ExecutionFeedback:
     """What the proposer must mend after `last`.
 
     Too easy: the right attempt with the fewest searches. Solved by none, or by too few: a random wrong one that has
-    an answer; where none has, the one that searched most, so that the proposer sees what was tried.
+    an answer; where none has, the one that searched most, so that the proposer sees what was tried. Stopped by a gate:
+    as too easy, if an attempt was right.
     """
+    stopped = next((one for one in last.gates if one.outcome is not GateOutcome.PASSED), None)
+    if stopped is not None:
+        right = [attempt for attempt in last.attempts if attempt.right]
+        easiest = min(right, key=lambda attempt: (attempt.trajectory.searches, attempt.index), default=None)
+        said = f"Solved as asked for, but the check {stopped.gate.value!r} did not let it through: {stopped.reason}."
+        return ExecutionFeedback(FeedbackKind.GATE, easiest, said)
     told = _told(last.verdict, len(last.attempts), target)
     if last.verdict.outcome is Outcome.TOO_EASY:
         right = [attempt for attempt in last.attempts if attempt.right]

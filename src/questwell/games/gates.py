@@ -17,7 +17,7 @@ from questwell.games.asking import Gatekeeper as Gatekeeper
 from questwell.games.asking import Pair as Pair
 from questwell.scoring.answers import contains
 from questwell.types.corpus import Passage
-from questwell.types.game import Gate, GateOutcome, GateResult, Place, Reason
+from questwell.types.game import Gate, GateOutcome, GateResult, Place, Proposal, Reason
 
 _ORDER = tuple(Gate)
 FAILED = {
@@ -31,6 +31,17 @@ FAILED = {
     Gate.DATED: Reason.UNDATED,
 }
 """Why a proposal that a gate stops gives no item."""
+
+
+def pair_of(proposal: Proposal) -> Pair:
+    """What is checked of a proposal."""
+    return Pair(
+        proposal.question,
+        (proposal.answer, *proposal.aliases),
+        tuple(proposal.evidence),
+        derived=proposal.derivation is not None,
+        queries=tuple(step.query for step in proposal.steps),
+    )
 
 
 def reason_of(result: GateResult) -> Reason:

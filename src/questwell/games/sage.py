@@ -5,12 +5,13 @@ that its seed does not fix. So a recorded play can be replayed call by call.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from questwell.agents import form
 from questwell.agents.proposer import Draft, Proposer
+from questwell.agents.rewriter import Rewriter
 from questwell.agents.session import Sessions
 from questwell.agents.solver import Solver
 from questwell.games import gates
@@ -23,6 +24,7 @@ from questwell.types.game import (
     Attempt,
     Gate,
     GateOutcome,
+    GateResult,
     Outcome,
     Place,
     Proposal,
@@ -79,6 +81,8 @@ class Players:
     judge: Judge
     gatekeeper: gates.Gatekeeper | None = None
     """Needed where the rules name gates."""
+    rewriter: Rewriter | None = None
+    """Of hardening (`games/harden.py`): who rewrites what was given."""
 
 
 async def play(seed: Seed, rules: Rules, players: Players, sessions: Sessions) -> Accepted | Rejected:
@@ -97,7 +101,7 @@ async def play(seed: Seed, rules: Rules, players: Players, sessions: Sessions) -
         assert proposal is not None
 
         last = index == rules.rounds or rules.variant is Variant.INITIAL
-        attempts = await _attempt(proposal, seed, index, rules, players, sessions, last=last)
+        attempts = await attempt(proposal, seed, index, rules, players, sessions, last=last)
         verdict = decide(
             attempts, rules.attempts, seed.target, rules.acceptance, unscored_is_wrong=rules.unscored_is_wrong
         )
@@ -119,7 +123,7 @@ async def examine(
     seed: Seed, proposal: Proposal, rules: Rules, players: Players, sessions: Sessions
 ) -> Accepted | Rejected:
     """Try a question that is there already: K attempts, the verdict and the gates, as in a last round."""
-    attempts = await _attempt(proposal, seed, 0, rules, players, sessions, last=True)
+    attempts = await attempt(proposal, seed, 0, rules, players, sessions, last=True)
     verdict = decide(attempts, rules.attempts, seed.target, rules.acceptance, unscored_is_wrong=rules.unscored_is_wrong)
     rounds = [Round(0, proposal, attempts, verdict)]
     if verdict.outcome is Outcome.PASS or _good_enough(verdict, rules):
@@ -142,7 +146,7 @@ async def _repair(
     return await players.proposer.repair(seed, tuple(rounds), feedback, sessions(place), random_seed)
 
 
-async def _attempt(
+async def attempt(
     proposal: Proposal, seed: Seed, index: int, rules: Rules, players: Players, sessions: Sessions, *, last: bool
 ) -> tuple[Attempt, ...]:
     """K independent attempts: in index order up to the first decisive one, or all in parallel."""
@@ -186,23 +190,23 @@ async def _accept(
     """
     if not rules.gates:
         return Accepted(seed, tuple(rounds))
-    assert players.gatekeeper is not None
     *earlier, last = rounds
-    pair = gates.Pair(
-        last.proposal.question,
-        (last.proposal.answer, *last.proposal.aliases),
-        tuple(last.proposal.evidence),
-        derived=last.proposal.derivation is not None,
-        queries=tuple(step.query for step in last.proposal.steps),
-    )
-    place = Place(seed.id, last.index, Role.SOLVER)
-    random_seed = place.random_seed(seed.random_seed)
-    results = await gates.check_all(rules.gates, pair, players.gatekeeper, place, sessions, random_seed)
+    results = await ask_gates(rules.gates, last, seed, players, sessions)
     played = (*earlier, replace(last, gates=results))
     stopped = results[-1]
     if stopped.outcome is GateOutcome.PASSED:
         return Accepted(seed, played)
     return Rejected(seed, played, gates.reason_of(stopped), f"{stopped.gate.value}: {stopped.reason}")
+
+
+async def ask_gates(
+    wanted: Iterable[Gate], last: Round, seed: Seed, players: Players, sessions: Sessions
+) -> tuple[GateResult, ...]:
+    """What the gates say of the question of `last`, up to the first that does not let it through."""
+    assert players.gatekeeper is not None
+    place = Place(seed.id, last.index, Role.SOLVER)
+    random_seed = place.random_seed(seed.random_seed)
+    return await gates.check_all(wanted, gates.pair_of(last.proposal), players.gatekeeper, place, sessions, random_seed)
 
 
 def _refuse(draft: Draft, seed: Seed, rounds: Sequence[Round], rules: Rules) -> Rejected | None:
@@ -219,7 +223,7 @@ def _refuse(draft: Draft, seed: Seed, rounds: Sequence[Round], rules: Rules) -> 
         pair = draft.proposal
         problem = form.problem(pair.question, pair.answer, seed, pair.evidence, pair.derivation)
         repairing = bool(rounds) and rules.variant is Variant.FEEDBACK
-        if problem is None and not (repairing and _unchanged(pair, rounds[-1].proposal)):
+        if problem is None and not (repairing and unchanged(pair, rounds[-1].proposal)):
             return None
         reason, detail = Reason.BAD_FORM, problem or ""
         if problem is None:
@@ -228,7 +232,7 @@ def _refuse(draft: Draft, seed: Seed, rounds: Sequence[Round], rules: Rules) -> 
     return Rejected(seed, tuple(rounds), reason, detail, draft.trajectory)
 
 
-def _unchanged(pair: Proposal, before: Proposal) -> bool:
+def unchanged(pair: Proposal, before: Proposal) -> bool:
     """Whether two pairs are the same but for case, spaces and punctuation."""
     return normalise(pair.question) == normalise(before.question) and normalise(pair.answer) == normalise(before.answer)
 

@@ -21,7 +21,7 @@ from questwell.types.corpus import Passage
 from questwell.types.game import ExecutionFeedback, FeedbackKind, Proposal, Repair, Round, Seed
 from questwell.types.trajectory import Role, StopReason, Style, Trajectory
 
-_RELATIONS = ("based on", "developed by", "written in", "version of", "used by")
+RELATIONS = ("based on", "developed by", "written in", "version of", "used by")
 """Words that stand before a name in passages about something else."""
 _NO_CHAIN = "the passages form no chain that ends in an answer of the wanted type"
 
@@ -135,7 +135,7 @@ class StagedProposer:
     async def _one_hop_more(
         self, worded: Worded, pool: tuple[Passage, ...], seed: Seed, writer: Writer
     ) -> Worded | None:
-        for link in _into(worded.chain.passages, pool):
+        for link in into(worded.chain.passages, pool):
             if writer.staged.calls >= self.calls:
                 break
             extended = await writer.extend(worded, link)
@@ -158,7 +158,7 @@ class StagedProposer:
         for passage in await search(about):
             if normalise(subject(passage)) != normalise(about):
                 await search(f"{subject(passage)} {about}")
-        for relation in _RELATIONS:
+        for relation in RELATIONS:
             await search(f"{relation} {about}")
 
     async def _first_worded(self, candidates: Iterable[Chain], seed: Seed, writer: Writer) -> Worded | str:
@@ -300,7 +300,7 @@ def _bare_chain(proposal: Proposal) -> Chain:
     return Chain(evidence[0], hops, Span(proposal.answer, proposal.aliases))
 
 
-def _into(evidence: tuple[Passage, ...], pool: tuple[Passage, ...]) -> list[Link]:
+def into(evidence: tuple[Passage, ...], pool: tuple[Passage, ...]) -> list[Link]:
     """Links from other documents to the first passage of a chain that would not give a later step away."""
     documents = {passage.document_id for passage in evidence}
     found = [

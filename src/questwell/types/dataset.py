@@ -77,5 +77,9 @@ class Item:
     """
     reviewers: tuple[str, ...] = ()
     """Who decided."""
+    given_id: str = ""
+    """Of a hardened question: the id of the one that it was made from."""
+    given_question: str = ""
+    """Of a hardened question: how it read before."""
     certificate: Certificate | None = None
     """What was measured about it; None of an item whose question was edited and not tried again."""

@@ -19,7 +19,7 @@ from markupsafe import Markup
 from questwell.errors import StoreError
 from questwell.recipes.reports.browse import overview
 from questwell.recipes.reports.label_shares import saved
-from questwell.recipes.reports.runs import FoundRun, Kind
+from questwell.recipes.reports.runs import FoundRun
 from questwell.recipes.reports.story import listing, story
 from questwell.store.records import Play
 from questwell.view.generated import answers_of, overview_values
@@ -49,7 +49,7 @@ def export_page(site: Site, name: str, out: Path, only: Sequence[str] = (), *, m
         StoreError: there is no such run or item, or the file cannot be written.
     """
     found = site.run(name)
-    if found.kind is not Kind.GENERATE:
+    if not found.kind.plays:
         raise StoreError(f"{name!r} is a run of {found.kind.value}: only runs of generate become one file")
     made = templates()
     plays = [story(found.folder, one).play for one in only] if only else listing(found.folder)

@@ -21,7 +21,7 @@ from questwell.recipes.reports.funnel import ADVICE
 from questwell.recipes.reports.gates import gate_rows
 from questwell.recipes.reports.label_shares import LabelShares, saved
 from questwell.recipes.reports.reviewing import ReviewState, agreements, review
-from questwell.recipes.reports.runs import FoundRun, Kind, is_live
+from questwell.recipes.reports.runs import FoundRun, is_live
 from questwell.recipes.reports.story import Story, story
 from questwell.recipes.runs.opening import config_of
 from questwell.store.rawcalls import calls_of, raw_call
@@ -229,7 +229,7 @@ def post_review(site: Site, page: Page, form: Mapping[str, str]) -> str:
 
 def _run(site: Site, page: Page) -> FoundRun:
     found = site.run(page.path["run"])
-    if found.kind is not Kind.GENERATE:
+    if not found.kind.plays:
         raise Missing(f"{found.name!r} is a run of {found.kind}; the first page leads to it")
     return found
 

@@ -41,7 +41,7 @@ _GIVEN: Mapping[str, tuple[str, ...]] = {
 """What agents give beyond what the packaged file of that name asks for, by prompt; a user's file may ask for it."""
 
 
-LATER = frozenset({"gate_dated"})
+LATER = frozenset({"gate_dated", "harden_correctness", "harden_difficulty"})
 """Prompts that came after runs were saved under a hash of all. They are not in that hash, or no such run would go on;
 a recipe that uses one holds `hash_of` it against what its run began with."""
 

@@ -70,11 +70,15 @@ def reply(messages: Sequence[tuple[str, str]]) -> Said:
     system = messages[0][1]
     if "Given answer:" in opening:
         return _judge(opening)
+    if "Question to make harder:" in opening:
+        return _harden(opening, later)
     if "Your question:" in opening:
         return _propose(_shown(opening.partition("Your work:")[0]), [], opening)
     if "Seed passage:" in opening:
         return _search_on(opening, later)
     examples = " ".join(text for role, text in messages[:asked] if role == "assistant")
+    if '"changes"' in examples:
+        return Said(text='{"changes": "no"}')
     if '"answers"' in examples or '"answer"' in examples:
         found = _read(opening, _shown(opening))
         given = f'["{found}"]' if found else "[]"
@@ -83,7 +87,7 @@ def reply(messages: Sequence[tuple[str, str]]) -> Said:
     return _solve(opening, later, can_search="search" in system.lower() or bool(later))
 
 
-_OPENS = re.compile(r"Seed passage:|Given answer:|Your question:|Question:")
+_OPENS = re.compile(r"Seed passage:|Question to make harder:|Given answer:|Your question:|Question:")
 
 
 def _judge(text: str) -> Said:
@@ -118,6 +122,32 @@ def _search_on(opening: str, later: Sequence[tuple[str, str]]) -> Said:
         if name not in queries:
             return Said("Where does this lead?", "search", {"query": name})
     return Said(text="There is nothing left to search for.")
+
+
+def _harden(opening: str, later: Sequence[tuple[str, str]]) -> Said:
+    """Put further queries before those of a recipe question; any other question it cannot rewrite."""
+    asked = opening.partition("Question to make harder:")[2]
+    recipe = _RECIPE.search(asked)
+    answer = asked.partition("Its answer, which stays:")[2].partition("\n")[0].strip()
+    if recipe is None:
+        return Said(text="I can rewrite my own kind of question only.")
+    old = re.findall(r'"([^"]*)"', recipe["queries"])
+    made = _queries(later)
+    found = [_shown(text) for role, text in later if role in ("user", "tool")]
+    shown = [*_shown(opening.partition("Earlier rounds:")[0]), *(one for some in found for one in some)]
+    holding = next((one for one in shown if _after(one.text, recipe["words"], recipe["kind"]) == answer), None)
+    if holding is None and old[-1] not in made:
+        return Said("Where does the answer stand?", "search", {"query": old[-1]})
+    new = [(query, hits) for query, hits in zip(made, found, strict=False) if query not in old]
+    wanted = int(needed[1]) if (needed := re.search(r"Needed: at least (\d+)", opening)) else len(old) + 1
+    if len(new) < max(wanted - len(old), 1) and len(made) < _MOST_SEARCHES:
+        for name in _names(shown):
+            if name not in made and name not in old and _plain(answer) not in _plain(name):
+                return Said("What else can be looked up first?", "search", {"query": name})
+    if holding is None or not new:
+        return Said(text="There is nothing left to search for.")
+    question = _question([*(query for query, _ in new), *old], recipe["kind"], recipe["words"])
+    return _proposal(question, answer, holding, [*new, (old[-1], [holding])])
 
 
 def _names(seen: Sequence[_Shown]) -> list[str]:

@@ -24,7 +24,7 @@ from questwell.datasets.decontaminate import Overlap, overlaps
 from questwell.datasets.dedup import Duplicate, deduplicate
 from questwell.datasets.demonstrations import SolvedItem
 from questwell.datasets.filters import Dropped, choose
-from questwell.datasets.manifest import File, Manifest, SourceRun, counts, licences, total
+from questwell.datasets.manifest import File, Manifest, SourceRun, certificates, counts, licences, total
 from questwell.datasets.qrels import beir_qrels, corpus_rows, query_rows, trec_qrels
 from questwell.datasets.rows import Row, sft_rows, sharegpt_rows, trl_rows, verl_rows
 from questwell.datasets.split import components, documents, documents_of, parse_shares, split, thin
@@ -218,6 +218,7 @@ def _write(folder: Path, name: str, parts: _Parts, sources: Sequence[SourceRun],
         },
         files=writer.files,
         reviews=dict(sorted(Counter(item.review for item in parts.items if item.review).items())),
+        certificates=certificates(parts.items),
     )
     (folder / "README.md").write_text(card(manifest), encoding="utf-8")
     (folder / "manifest.json").write_bytes(_MANIFEST.dump_json(manifest, indent=1) + b"\n")

@@ -5,22 +5,22 @@ Calls are kept in a run file of their own, so that an interrupted check goes on 
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, TypeAdapter
 
-from questwell.errors import ConfigChanged, ConfigError
-from questwell.games.gates import Pair, check_all
+from questwell.errors import ConfigChanged, ConfigError, StoreError
+from questwell.games.gates import check_all, pair_of
 from questwell.recipes.corpus.index import IndexProgress
-from questwell.recipes.generate.config import Config
+from questwell.recipes.generate.playing import played_with
 from questwell.recipes.generate.setup import Setup, open_setup
-from questwell.recipes.runs import opening
+from questwell.recipes.runs import files, opening
 from questwell.recipes.runs.agents import MaybeModel
 from questwell.recipes.runs.budget import Budget, refuse_unknown_prices
-from questwell.recipes.runs.config import Values, nearest, resolve, resolve_saved
+from questwell.recipes.runs.config import Values, nearest, resolve
 from questwell.recipes.runs.ending import Report
 from questwell.recipes.runs.opening import Kind, Run, info_of
 from questwell.recipes.runs.recorder import Recorder
@@ -97,6 +97,12 @@ class Checked:
         return any(result.outcome is not GateOutcome.PASSED for result in self.results)
 
 
+FOLDER = "gates"
+"""Of a run's folder: where its gates' calls and results are kept, unless --out says otherwise."""
+_RESULTS = "results.json"
+_CHECKED = TypeAdapter(list[Checked])
+
+
 @dataclass(frozen=True, slots=True)
 class GateCount:
     """Of one gate, over all questions."""
@@ -122,6 +128,35 @@ class GatesReport:
     gates: list[GateCount]
     checked: list[Checked]
     ended: Report
+
+
+def results_of(run: Path) -> dict[str, Checked]:
+    """What `questwell gates` has found of a run in its default folder, by seed; empty when it was never asked."""
+    return _read_results(run / FOLDER)
+
+
+def keep_results(out: Path, checked: Iterable[Checked]) -> None:
+    """Keep what was found next to the calls; of the same question, gates that were asked earlier stay."""
+    known = _read_results(out)
+    for one in checked:
+        before = known.get(one.id)
+        if before is not None and (before.question, before.answer) == (one.question, one.answer):
+            now = {result.gate for result in one.results}
+            both = (*(result for result in before.results if result.gate not in now), *one.results)
+            one = replace(one, results=tuple(sorted(both, key=lambda result: list(Gate).index(result.gate))))
+        known[one.id] = one
+    if known:
+        files.replace(out / _RESULTS, _CHECKED.dump_json(list(known.values())))
+
+
+def _read_results(folder: Path) -> dict[str, Checked]:
+    path = folder / _RESULTS
+    if not path.is_file():
+        return {}
+    try:
+        return {one.id: one for one in _CHECKED.validate_json(path.read_bytes())}
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{str(path)!r} cannot be read ({error}); run questwell gates again to make it") from None
 
 
 def configure(out: Path, given: Values, *, resume: bool = False) -> GatesConfig:
@@ -167,7 +202,7 @@ def check_run(
     layers: list[Values] = [dict.fromkeys(_MODELS, config.llm)] if config.llm else []
     if config.price is not None:
         layers.append({"price_in": config.price_in, "price_out": config.price_out})
-    played = resolve_saved(Config, info, *layers)
+    played = played_with(info, *layers)
     with Run(KIND, config, out, resume=True) as opened:
         setup = open_setup(played, index_progress)
 
@@ -217,6 +252,7 @@ class _Check:
             async with workers.running(lambda: on_progress(len(checked), len(outcomes))):
                 await workers.run(outcomes, check)
             ended = workers.ending(left=len(checked) < len(outcomes))
+        keep_results(opened.folder, checked.values())
         in_order = [checked[outcome.seed.id] for outcome in outcomes if outcome.seed.id in checked]
         return _report(self._of.run_id, config.gates, in_order, len(outcomes), ended)
 
@@ -234,9 +270,7 @@ class _Check:
         assert keeper is not None
         seed, last = outcome.seed, outcome.rounds[-1]
         proposal = last.proposal
-        references = (proposal.answer, *proposal.aliases)
-        queries = tuple(step.query for step in proposal.steps)
-        pair = Pair(proposal.question, references, proposal.evidence, proposal.derivation is not None, queries)
+        pair = pair_of(proposal)
         place = Place(seed.id, last.index, Role.SOLVER)
         chance = place.random_seed(seed.random_seed)
         gates = self._config.gates

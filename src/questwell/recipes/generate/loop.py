@@ -167,7 +167,7 @@ class _Invocation:
         except QuestwellError:
             raise
         except Exception as bug:  # a bug that one seed meets must not lose the others: it is data, with its reason
-            outcome = Rejected(seed, (), Reason.ERRORED, _where(bug))
+            outcome = Rejected(seed, (), Reason.ERRORED, where(bug))
         question_key = normalise(outcome.rounds[-1].proposal.question) if isinstance(outcome, Accepted) else None
         await self._store.finish(outcome, question_key)
         self._tally.count(outcome, question_key)
@@ -204,6 +204,7 @@ async def _begin(store: RunStore, opened: Run[Config], setup: Setup) -> None:
         await store.price(config.price_in, config.price_out)
 
 
-def _where(bug: Exception) -> str:
+def where(bug: Exception) -> str:
+    """What a bug is and where, in a line."""
     last = traceback.extract_tb(bug.__traceback__)[-1]
     return f"{type(bug).__name__}: {bug} (a bug in Questwell, at {Path(last.filename).name}:{last.lineno})"

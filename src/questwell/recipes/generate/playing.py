@@ -1,15 +1,19 @@
 """How questions are tried, whoever wrote them: the keys that every recipe with solver attempts has in common."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import BeforeValidator, Field, field_validator
 
 from questwell.games.verdict import Acceptance, PassRateBand, StepTarget
 from questwell.recipes.corpus.search import SearchConfig, Tools
 from questwell.recipes.runs.agents import MaybeModel, Model, StyleChoice, is_embedded
+from questwell.recipes.runs.config import Values, resolve_saved
 from questwell.recipes.runs.spending import SPENDING_MAY_CHANGE, SpendingConfig
+from questwell.store.passage_refs import Json
+from questwell.store.records import RunInfo
 from questwell.text.lists import parse_range, split_commas
 from questwell.types.game import Gate
 from questwell.types.trajectory import Role
@@ -100,6 +104,16 @@ class PlayConfig(SpendingConfig, SearchConfig):
         if self.accept == "band":
             return PassRateBand(low, high, self.min_difficulty)
         return StepTarget(self.min_difficulty)
+
+
+def played_with(info: RunInfo, *layers: Values) -> PlayConfig:
+    """Who played the run, whichever verb made it, with `layers` over it."""
+    kept = {
+        key: value
+        for key, value in cast(Values, info.config).items()
+        if key in PlayConfig.model_fields or key in PlayConfig.renames()
+    }
+    return resolve_saved(PlayConfig, replace(info, config=cast(Json, kept)), *layers)
 
 
 PLAY_MAY_CHANGE: Mapping[str, str] = {

@@ -17,6 +17,7 @@ from questwell.games.sage import examine
 from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.generate.config import Config
 from questwell.recipes.generate.loop import KIND
+from questwell.recipes.generate.playing import played_with
 from questwell.recipes.generate.setup import Setup, open_setup
 from questwell.recipes.runs.budget import Budget, Stopped, refuse_unknown_prices
 from questwell.recipes.runs.config import Values, resolve, resolve_saved
@@ -74,7 +75,10 @@ def recheck_run(folder: Path, out: Path, given: Values, index_progress: IndexPro
         raise ConfigError(f"no item of {str(folder)!r} was edited: questwell view {folder} has the form")
     with RunReader(folder) as run, run.snapshot():
         info = info_of(run)
-        config = resolve_saved(Config, info, given)
+        if info.kind == KIND.name:
+            config = resolve_saved(Config, info, given)
+        else:
+            config = resolve(Config, {"items": 1}, played_with(info).model_dump(), given)
         candidates = [_edited(run, entry, index) for index, entry in enumerate(each_once(edits))]
     force = {kept.id for kept in _in_force(folder)}
     known = {pair_digest(one.question, one.answer, one.aliases) for one in edits if one.id in force}

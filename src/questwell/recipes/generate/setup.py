@@ -9,6 +9,7 @@ from questwell.agents.prompts import Prompts
 from questwell.agents.proposer import FreeProposer
 from questwell.agents.protocol import Dialect, Functions, Sampling, Tags
 from questwell.agents.reader import PromptedReader
+from questwell.agents.rewriter import FreeRewriter
 from questwell.agents.rollout import RolloutLimits
 from questwell.agents.solver import FreeSolver
 from questwell.games.gates import Gatekeeper
@@ -25,6 +26,7 @@ from questwell.retrieval.index.lexical import LexicalIndex
 from questwell.retrieval.retriever import Retriever
 from questwell.scoring.judge import Judge
 from questwell.staged.proposer import StagedProposer
+from questwell.staged.rewriter import StagedRewriter
 from questwell.staged.solver import StagedSolver
 from questwell.types.corpus import Passage
 from questwell.types.trajectory import Role, Style
@@ -141,6 +143,9 @@ def make_players(config: PlayConfig, prompts: Prompts, styles: Mapping[Role, Sty
         solver=StagedSolver(prompts, solving, sampling[Role.SOLVER].temperature, thinking[Role.SOLVER])
         if styles[Role.SOLVER] is Style.STAGED
         else FreeSolver(prompts, _dialect(config, proposing=False), solving, sampling[Role.SOLVER]),
+        rewriter=StagedRewriter(prompts, proposing, thinking[Role.PROPOSER])
+        if styles[Role.PROPOSER] is Style.STAGED
+        else FreeRewriter(prompts, _dialect(config, proposing=True), proposing, sampling[Role.PROPOSER]),
         judge=judge,
         gatekeeper=Gatekeeper(reader, judge, config.top_k, config.closed_book_attempts),
     )

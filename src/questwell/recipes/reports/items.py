@@ -6,7 +6,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from questwell.errors import StoreError
-from questwell.games.certificate import certify
+from questwell.games.certificate import certify, with_checks
+from questwell.recipes.generate.gates import Checked, results_of
 from questwell.recipes.generate.recheck import FOLDER as RECHECK
 from questwell.recipes.generate.recheck import each_once
 from questwell.recipes.reports.reviewing import UNREVIEWED, Reviewed, ReviewState, reviews_by_seed
@@ -16,7 +17,7 @@ from questwell.store.reader import FILE_NAME, RunReader
 from questwell.store.records import Play, PlayStatus, RunInfo
 from questwell.store.reviews import read_reviews
 from questwell.types.dataset import AttemptSummary, Item, Usage
-from questwell.types.game import Accepted, Reason
+from questwell.types.game import Accepted, Gate, Reason
 from questwell.types.review import Decision, pair_digest
 from questwell.types.trajectory import Trajectory
 
@@ -79,6 +80,7 @@ def choose(folder: Path, policy: Policy | None = None) -> tuple[list[Chosen], li
     checked = _checked(folder) if any(one.state is ReviewState.EDITED for one in reviews.values()) else {}
     chosen: list[Chosen] = []
     out: list[LeftOut] = []
+    further = results_of(folder)
     with RunReader(folder) as run, run.snapshot():
         info = info_of(run)
         usage = run.usage_by_seed()
@@ -91,6 +93,8 @@ def choose(folder: Path, policy: Policy | None = None) -> tuple[list[Chosen], li
                 known = replace(known, state=ReviewState.STALE)
             spent = usage.get(play.seed_id, Usage())
             found = _judged(run, play, known, policy, checked, info, spent)
+            if isinstance(found, Chosen) and (later := further.get(play.seed_id)) is not None:
+                found = replace(found, item=_with_gates(found.item, later))
             if isinstance(found, str):
                 out.append(LeftOut(f"{info.run_id}-{play.seed_id}", found))
             elif found is not None:
@@ -138,6 +142,15 @@ def _judged(
             return Chosen(item, _solutions(outcome))
 
 
+def _with_gates(item: Item, later: Checked) -> Item:
+    """The item with what `questwell gates` found of it, unless its question is another by now."""
+    if (item.question, item.answer) != (later.question, later.answer) or item.certificate is None:
+        return item
+    by_gate = {result.gate: result for result in (*item.gates, *later.results)}
+    gates = tuple(by_gate[gate] for gate in Gate if gate in by_gate)
+    return replace(item, gates=gates, certificate=with_checks(item.certificate, gates))
+
+
 def _checked(folder: Path) -> dict[tuple[str, str], Accepted | None]:
     """What the recheck of the run's edits found, by seed and pair; None: it was tried and not accepted."""
     if not (folder / RECHECK / FILE_NAME).is_file():
@@ -169,6 +182,7 @@ def _accepted(run: RunReader, play: Play) -> Accepted:
 def _item(outcome: Accepted, info: RunInfo, usage: Usage) -> Item:
     seed, last = outcome.seed, outcome.rounds[-1]
     proposal, verdict = last.proposal, last.verdict
+    hardened = info.kind == "harden"
     if verdict.difficulty is None or verdict.solve_rate is None:
         raise StoreError(f"the run file is inconsistent: {seed.id} is accepted and was never solved")
     return Item(
@@ -204,5 +218,7 @@ def _item(outcome: Accepted, info: RunInfo, usage: Usage) -> Item:
         run_id=info.run_id,
         usage=usage,
         gates=last.gates,
+        given_id=seed.passage.id if hardened else "",
+        given_question=outcome.rounds[0].proposal.question if hardened else "",
         certificate=certify(last),
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from questwell.errors import QuestwellError, StoreError
 from questwell.recipes.reports.funnel import funnel_of
 from questwell.recipes.runs import description
+from questwell.recipes.runs.opening import PLAYED
 from questwell.recipes.selfplay.record import Record
 from questwell.store.lock import writer_of
 from questwell.store.query import FILE_NAME
@@ -22,9 +23,15 @@ class Kind(StrEnum):
     """The verb that made a run."""
 
     GENERATE = "generate"
+    HARDEN = "harden"
     EVALUATE = "evaluate"
     TRAIN = "train"
     SELFPLAY = "selfplay"
+
+    @property
+    def plays(self) -> bool:
+        """Whether its runs hold plays and items."""
+        return self.value in PLAYED
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +135,7 @@ def _facts(found: FoundRun) -> tuple[str, str, float | None]:
             metrics = found.folder / "metrics.jsonl"
             steps = len(metrics.read_bytes().splitlines()) if metrics.is_file() else 0
             return created, f"{steps:,} steps", None
-        case Kind.GENERATE:
+        case Kind.GENERATE | Kind.HARDEN:
             with RunReader(found.folder) as run, run.snapshot():
                 counts = funnel_of(run)
                 headline = f"{counts.accepted:,} accepted of {counts.candidates:,} played"

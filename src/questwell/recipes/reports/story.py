@@ -6,13 +6,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from questwell.errors import StoreError
+from questwell.games.certificate import certify
 from questwell.llm.speech import hear
+from questwell.recipes.generate.gates import results_of
 from questwell.store.pages import PlayFilter, page
 from questwell.store.reader import RunReader
 from questwell.store.records import Play, PlayStatus
+from questwell.types.certificate import Certificate
 from questwell.types.corpus import Hit, Passage
 from questwell.types.dataset import Usage
-from questwell.types.game import Attempt, GateResult, Judgement, Proposal, Rejected, Repair, Round, Seed, Verdict
+from questwell.types.game import (
+    Accepted,
+    Attempt,
+    GateResult,
+    Judgement,
+    Proposal,
+    Rejected,
+    Repair,
+    Round,
+    Seed,
+    Verdict,
+)
 from questwell.types.trajectory import StopReason, Trajectory, Turn
 
 
@@ -107,6 +121,8 @@ class Story:
     usage: Usage
     styles: tuple[str, ...]
     """How proposer and solver were driven."""
+    certificate: Certificate | None = None
+    """Of an accepted question, also with what `questwell gates` found of it later."""
 
 
 def find(run: RunReader, name: str) -> Play:
@@ -156,6 +172,11 @@ def story(folder: Path, name: str) -> Story:
         seed = run.seed(play.index)
         usage = run.usage_of(play.seed_id)
     rounds = outcome.rounds if outcome else ()
+    certificate = None
+    if isinstance(outcome, Accepted):
+        later = results_of(folder).get(play.seed_id)
+        same = later is not None and (later.question, later.answer) == (play.question, play.answer)
+        certificate = certify(outcome.rounds[-1], later.results if later is not None and same else ())
     last = outcome.trajectory if isinstance(outcome, Rejected) else None
     played = [trajectory for round_ in rounds for trajectory in _trajectories(round_)] + ([last] if last else [])
     return Story(
@@ -166,6 +187,7 @@ def story(folder: Path, name: str) -> Story:
         draft=_draft(last) if last else None,
         usage=usage,
         styles=tuple(dict.fromkeys(trajectory.style.value for trajectory in played)),
+        certificate=certificate,
     )
 
 

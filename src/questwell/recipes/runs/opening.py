@@ -160,13 +160,19 @@ def digest(*parts: str) -> str:
     return whole.hexdigest()[:16]
 
 
-def info_of(run: RunReader, kind: str = "generate") -> RunInfo:
-    """What the run is; StoreError when it was killed before it had saved that, or when another verb made it."""
+PLAYED = ("generate", "harden")
+"""Verbs whose runs hold plays: seeds with rounds, verdicts and items."""
+
+
+def info_of(run: RunReader, *kinds: str) -> RunInfo:
+    """What the run is; StoreError when it was killed before it had saved that, or is of none of `kinds` (`PLAYED`)."""
     info = description.of(run)
     if info is None:
         raise StoreError(f"the run in {str(run.folder)!r} ended before it began; start it again with --resume")
-    if info.kind != kind:
-        raise StoreError(f"{str(run.folder)!r} holds a run of {info.kind}, not of {kind}; questwell status reads it")
+    kinds = kinds or PLAYED
+    if info.kind not in kinds:
+        wanted = " or ".join(kinds)
+        raise StoreError(f"{str(run.folder)!r} holds a run of {info.kind}, not of {wanted}; questwell status reads it")
     return info
 
 

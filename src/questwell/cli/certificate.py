@@ -1,0 +1,50 @@
+"""The certificate of an item on a terminal."""
+
+from collections.abc import Iterator
+
+from questwell.types.certificate import Certificate, EvidenceCertificate
+from questwell.types.game import Gate
+from questwell.types.measures import Share
+
+
+def certificate_lines(certificate: Certificate) -> Iterator[tuple[str, str]]:
+    """(name, value) of each line; what was never asked for is named in the last one."""
+    needs = "" if certificate.difficulty is None else f", needs at least {certificate.difficulty} searches"
+    yield "Solved", share(certificate.solve_rate) + needs
+    if certificate.weak_solve_rate is not None:
+        yield "Solved by the weak solver", share(certificate.weak_solve_rate)
+    if certificate.closed_book is not None:
+        yield "Without any passage", share(certificate.closed_book)
+    for check in certificate.checks:
+        yield f"Check {check.gate.value}", f"{check.outcome.value}: {check.reason}"
+    for one in certificate.evidence:
+        yield f"Evidence {one.title or one.passage_id}", evidence(one)
+    for judge in certificate.judges:
+        yield f"Judge {judge.judge}", f"agrees on {judge.agreed} of {judge.of} answers"
+    if certificate.as_of:
+        yield "Asks for", certificate.as_of
+    asked = {check.gate for check in certificate.checks}
+    if missing := [gate.value for gate in Gate if gate not in asked]:
+        yield "Not checked", f"{', '.join(missing)} (questwell gates RUN checks them)"
+
+
+def share(found: Share) -> str:
+    """`3 of 4 (30 to 95 %)`; without an interval where nothing was scored."""
+    if found.low is None or found.high is None:
+        return f"{found.count} of {found.of}"
+    return f"{found.count} of {found.of} ({100 * found.low:.0f} to {100 * found.high:.0f} %)"
+
+
+def evidence(one: EvidenceCertificate) -> str:
+    """Where the document was found, and where the answer stands in it."""
+    ranks = [
+        f"rank {rank} {of}"
+        for rank, of in (
+            (one.rank_by_question, "by the question"),
+            (one.rank_by_step, "by a step"),
+            (one.rank_by_attempts, f"in the searches of {one.attempts_found} attempts"),
+        )
+        if rank is not None
+    ]
+    spans = ", ".join(f"{span.start}-{span.end}" for span in one.spans)
+    return "; ".join((*(ranks or ["found by no search"]), *([f"answer at characters {spans}"] if spans else [])))

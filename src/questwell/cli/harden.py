@@ -1,0 +1,62 @@
+"""`questwell harden`: make given questions harder."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from questwell.cli import screen
+from questwell.cli.assembly import ConfigFile, Resume, assemble
+from questwell.cli.ending import CODES
+from questwell.cli.flags import config_flags
+from questwell.cli.generate import print_ending
+from questwell.cli.index import index_progress as watching_index
+from questwell.cli.live import index_progress
+from questwell.cli.status import print_funnel, print_spending
+from questwell.recipes.harden import loop as recipe
+from questwell.recipes.harden.config import HardenConfig
+from questwell.recipes.reports.status import Status, status
+
+_PANELS = {
+    "source": "What to harden",
+    "corpus": "Corpus",
+    "retriever": "Search",
+    "max_cost": "Limits",
+    "llm": "Models",
+    "seed": "The game",
+    "proposer_turns": "Agents",
+    "concurrency": "Speed",
+}
+
+
+@config_flags(HardenConfig, _PANELS, {"seeds": "-n"})
+def harden(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")],
+    questions: Annotated[
+        str | None, typer.Argument(metavar="FILE|RUN", help="Same as --source.", show_default=False)
+    ] = None,
+    resume: Resume = False,
+    config_file: ConfigFile = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, metavar="N", help="Most plays in this invocation.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the status as JSON at the end.")] = False,
+    **given: object,
+) -> None:
+    """Make questions harder that are there already: the answer stays, the question is rewritten.
+
+    Each question is attempted first. If it is too easy, the proposer searches and rewrites it, until it needs --steps
+    searches or its solve rate falls into --band. What no attempt solves is rejected as hard_or_broken.
+    """
+    config = recipe.configure(out, assemble("harden", given, config_file, source=questions), resume=resume)
+    with watching_index(config.corpus) as index, index_progress() as on_progress:
+        report = recipe.run(config, out, resume=resume, limit=limit, on_progress=on_progress, index_progress=index)
+    stands = status(out)
+    if json:
+        screen.print_json(Status, stands, ended=report)
+    else:
+        console = screen.out()
+        print_funnel(console, stands.funnel)
+        print_spending(console, stands.spending, accepted=stands.funnel.accepted)
+        print_ending(console, report, out, accepted=stands.funnel.accepted)
+    raise typer.Exit(CODES[report.ending])

@@ -1,0 +1,154 @@
+"""Hardening: a question and its answer are given; the answer stays, the question is rewritten until it is hard enough.
+
+Attempts come first, so that what is hard already costs no rewriting. Then, as in SAGE, the rewriter sees what happened
+and writes another question, with searches of its own. Like `sage.play` a play is a pure function of its sessions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from questwell.agents import form
+from questwell.agents.proposer import Draft
+from questwell.agents.session import Sessions
+from questwell.games.feedback import execution_feedback
+from questwell.games.gates import reason_of
+from questwell.games.sage import Players, Rules, ask_gates, attempt, unchanged
+from questwell.games.verdict import decide
+from questwell.scoring.answers import contains
+from questwell.types.game import (
+    Accepted,
+    Attempt,
+    Gate,
+    GateOutcome,
+    GateResult,
+    Outcome,
+    Place,
+    Proposal,
+    Reason,
+    Rejected,
+    Repair,
+    Round,
+    Seed,
+)
+from questwell.types.trajectory import Role, StopReason
+
+
+async def harden(
+    seed: Seed, given: Proposal, rules: Rules, players: Players, sessions: Sessions
+) -> Accepted | Rejected:
+    """Play one given question to its end; `seed.target` is how many searches it must need.
+
+    Round 0 tries the question as it was given. A question that no attempt solves is never kept: it is hard or broken,
+    and nothing here can tell which. Raises only what ends the run (BudgetReached, StoreError).
+    """
+    rounds: list[Round] = []
+    critique: Repair | None = None
+    proposal = given
+    for index in range(rules.rounds + 1):
+        attempts = await attempt(proposal, seed, index, rules, players, sessions, last=False)
+        verdict = decide(
+            attempts, rules.attempts, seed.target, rules.acceptance, unscored_is_wrong=rules.unscored_is_wrong
+        )
+        now = Round(index, with_evidence(proposal, attempts), attempts, verdict, critique)
+        if verdict.outcome is Outcome.PASS:
+            now = replace(now, gates=await _gates(now, seed, rules, players, sessions))
+        rounds.append(now)
+
+        stopped = _stopped(now)
+        if verdict.outcome is Outcome.PASS and stopped is None:
+            return Accepted(seed, tuple(rounds))
+        if index == rules.rounds or not _can_be_rewritten(now, stopped):
+            return _ended(seed, rounds, stopped)
+
+        draft, critique = await _rewrite(seed, rounds, players, sessions)
+        if rejected := _refuse(draft, seed, rounds):
+            return rejected
+        assert draft.proposal is not None
+        proposal = draft.proposal
+    raise AssertionError("unreachable: the last round returns")
+
+
+def with_evidence(proposal: Proposal, attempts: Sequence[Attempt]) -> Proposal:
+    """A question that was given without evidence, with the passages in which right attempts found the answer."""
+    if proposal.evidence:
+        return proposal
+    references = (proposal.answer, *proposal.aliases)
+    hits = (hit.passage for one in attempts if one.right for hit in one.trajectory.hits)
+    holding = (
+        passage
+        for passage in hits
+        if any(contains(f"{passage.title} {passage.text}", reference) for reference in references)
+    )
+    return replace(proposal, evidence=tuple({passage.id: passage for passage in holding}.values()))
+
+
+async def _gates(now: Round, seed: Seed, rules: Rules, players: Players, sessions: Sessions) -> tuple[GateResult, ...]:
+    """The gates that were asked for; of a rewritten question also that its evidence still gives the answer."""
+    wanted = set(rules.gates) | ({Gate.EVIDENCE} if now.index else set[Gate]())
+    return await ask_gates(wanted, now, seed, players, sessions) if wanted else ()
+
+
+def _stopped(now: Round) -> GateResult | None:
+    return next((result for result in now.gates if result.outcome is not GateOutcome.PASSED), None)
+
+
+def _can_be_rewritten(now: Round, stopped: GateResult | None) -> bool:
+    """Whether a rewriting can mend what is wrong: nothing that failed, and nothing given that is too hard already."""
+    if stopped is not None:
+        return stopped.outcome is GateOutcome.FAILED
+    if now.verdict.outcome in (Outcome.UNSOLVED, Outcome.TOO_HARD):
+        return now.index > 0
+    return now.verdict.outcome is Outcome.TOO_EASY
+
+
+def _ended(seed: Seed, rounds: Sequence[Round], stopped: GateResult | None) -> Rejected:
+    verdict = rounds[-1].verdict
+    if stopped is not None:
+        return Rejected(seed, tuple(rounds), reason_of(stopped), f"{stopped.gate.value}: {stopped.reason}")
+    if verdict.outcome is Outcome.UNSOLVED:
+        what = "the question as it was given" if len(rounds) == 1 else "the rewritten question"
+        detail = f"none of {verdict.scored} attempts at {what} gave the answer"
+        return Rejected(seed, tuple(rounds), Reason.HARD_OR_BROKEN, detail)
+    return Rejected(seed, tuple(rounds), Reason(verdict.outcome.value), verdict.detail)
+
+
+async def _rewrite(
+    seed: Seed, rounds: Sequence[Round], players: Players, sessions: Sessions
+) -> tuple[Draft, Repair | None]:
+    assert players.rewriter is not None
+    place = Place(seed.id, len(rounds), Role.PROPOSER)
+    random_seed = place.random_seed(seed.random_seed)
+    feedback = execution_feedback(rounds[-1], random_seed, seed.target)
+    return await players.rewriter.rewrite(seed, tuple(rounds), feedback, sessions(place), random_seed)
+
+
+def _refuse(draft: Draft, seed: Seed, rounds: Sequence[Round]) -> Rejected | None:
+    """Why a rewriting cannot be attempted, if so."""
+    before = f"{rounds[-1].verdict.outcome.value} before"
+    if draft.trajectory.stop in _WHY:
+        reason = _WHY[draft.trajectory.stop]
+        detail = draft.trajectory.error or draft.problem
+    elif draft.proposal is None:
+        reason, detail = Reason.NO_REPAIR, f"{before}; {draft.problem}"
+    else:
+        pair, first = draft.proposal, rounds[0].proposal
+        references = (pair.answer, *pair.aliases)
+        problem = form.rewrite_problem(pair.question, references, pair.evidence, pair.derivation)
+        if (pair.answer, pair.aliases) != (first.answer, first.aliases):
+            problem = f"the answer {first.answer!r} became {pair.answer!r}"
+        if problem is not None:
+            reason, detail = Reason.BAD_FORM, problem
+        elif unchanged(pair, rounds[-1].proposal):
+            reason, detail = Reason.UNCHANGED_REPAIR, f"{before}, and the question was not changed"
+        else:
+            return None
+    return Rejected(seed, tuple(rounds), reason, detail, draft.trajectory)
+
+
+_WHY = {
+    StopReason.ERRORED: Reason.ERRORED,
+    StopReason.NO_MOVES: Reason.NO_MOVES,
+    StopReason.LOOPING: Reason.LOOPING,
+    StopReason.FILTERED: Reason.FILTERED,
+}
+"""Ends of a rewriter that have a reason of their own."""

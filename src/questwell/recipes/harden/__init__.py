@@ -1,0 +1,1 @@
+"""Given questions made harder: questions and answers in, plays out."""
