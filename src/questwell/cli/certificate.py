@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from questwell.types.certificate import Certificate, EvidenceCertificate
 from questwell.types.game import Gate
-from questwell.types.measures import Share
+from questwell.types.measures import Proportion
 
 
 def certificate_lines(certificate: Certificate) -> Iterator[tuple[str, str]]:
@@ -28,7 +28,7 @@ def certificate_lines(certificate: Certificate) -> Iterator[tuple[str, str]]:
         yield "Not checked", f"{', '.join(missing)} (questwell gates RUN checks them)"
 
 
-def share(found: Share) -> str:
+def share(found: Proportion) -> str:
     """`3 of 4 (30 to 95 %)`; without an interval where nothing was scored."""
     if found.low is None or found.high is None:
         return f"{found.count} of {found.of}"

@@ -12,7 +12,7 @@ from itertools import product
 from statistics import NormalDist, fmean, stdev
 
 from questwell.scoring.intervals import wilson as wilson
-from questwell.types.measures import Share as Share
+from questwell.types.measures import Proportion as Proportion
 
 _NORMAL = NormalDist()
 _EXACT = 12

@@ -10,14 +10,14 @@ from questwell.scoring.words import words
 from questwell.types.certificate import Agreement, Certificate, EvidenceCertificate, Span
 from questwell.types.corpus import Passage
 from questwell.types.game import Attempt, Gate, GateResult, Round
-from questwell.types.measures import Share
+from questwell.types.measures import Proportion
 
 
 def certify(
     last: Round,
     further: Iterable[GateResult] = (),
     judges: Sequence[Agreement] = (),
-    weak: Share | None = None,
+    weak: Proportion | None = None,
 ) -> Certificate:
     """What is known of the question of `last`.
 

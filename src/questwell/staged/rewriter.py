@@ -12,8 +12,8 @@ from questwell.errors import ContextOverflow, LLMError, LLMFiltered, RetrievalEr
 from questwell.retrieval.corpora.corpus import subject
 from questwell.scoring.answers import contains, matches
 from questwell.staged.chain import Chain
-from questwell.staged.moves import Moves
 from questwell.staged.proposer import RELATIONS, into
+from questwell.staged.session import StagedSession
 from questwell.staged.spans import Span
 from questwell.staged.writer import Worded, Writer
 from questwell.types.corpus import Passage
@@ -38,11 +38,11 @@ class StagedRewriter:
         self, seed: Seed, rounds: tuple[Round, ...], feedback: ExecutionFeedback, session: Session, random_seed: int
     ) -> tuple[Draft, Repair | None]:
         """One hop more in front of the newest question that was solved: what went too far is not built upon."""
-        moves = Moves(session, self.prompts, random_seed, thinking=self.thinking)
+        staged = StagedSession(session, self.prompts, random_seed, thinking=self.thinking)
         base = next((played for played in reversed(rounds) if played.verdict.right), rounds[-1]).proposal
         stop, error = StopReason.GAVE_UP, ""
         try:
-            result = await self._rewrite(base, rounds, moves)
+            result = await self._rewrite(base, rounds, staged)
         except ContextOverflow as overflow:
             result, stop = f"context overflow: {overflow}", StopReason.CONTEXT
         except LLMFiltered as failure:
@@ -53,7 +53,7 @@ class StagedRewriter:
         trajectory = Trajectory(
             role=Role.PROPOSER,
             style=Style.STAGED,
-            turns=tuple(moves.turns),
+            turns=tuple(staged.turns),
             stop=stop if isinstance(result, str) else StopReason.FINISHED,
             error=error,
             model=session.model,
@@ -70,7 +70,7 @@ class StagedRewriter:
         why = f"{link.name!r} is described by what {subject(link.source)!r} says of it"
         return Draft(proposal, trajectory), Repair(feedback.kind, shown, why, f"{base.question} -> {proposal.question}")
 
-    async def _rewrite(self, base: Proposal, rounds: Sequence[Round], moves: Moves) -> Worded | str:
+    async def _rewrite(self, base: Proposal, rounds: Sequence[Round], staged: StagedSession) -> Worded | str:
         """The first rewriting whose own words do not find the answer, else the first of all; or why there is none."""
         references = (base.answer, *base.aliases)
         tried = {played.proposal.question for played in rounds}
@@ -78,14 +78,14 @@ class StagedRewriter:
         for played in rounds:
             for attempt in played.attempts:
                 pool.update((hit.passage.id, hit.passage) for hit in attempt.trajectory.hits)
-        await self._search(base.question, pool, moves)
-        writer = Writer(moves, self.limits.top_k)
+        await self._search(base.question, pool, staged)
+        writer = Writer(staged, self.limits.top_k)
         second_best, problem = None, "nothing that the question names is the subject of a passage"
         for start in _starts(base, tuple(pool.values()), references):
-            await self._look_outward(start, pool, moves)
+            await self._look_outward(start, pool, staged)
             chain = Chain(start, (), Span(base.answer, base.aliases))
             for link in into((start, *base.evidence), tuple(pool.values())):
-                if writer.moves.calls >= self.calls:
+                if writer.staged.calls >= self.calls:
                     break
                 extended = await writer.extend(Worded(chain, base.question, base.steps), link)
                 if isinstance(extended, str):
@@ -94,25 +94,25 @@ class StagedRewriter:
                 evidence = (*extended.chain.passages, *base.evidence)
                 if extended.question in tried or form.rewrite_problem(extended.question, references, evidence):
                     continue
-                found = await self._search(extended.question, pool, moves, self.limits.top_k)
+                found = await self._search(extended.question, pool, staged, self.limits.top_k)
                 if not any(contains(f"{one.title} {one.text}", answer) for one in found for answer in references):
                     return extended
                 second_best = second_best or extended
         return second_best or problem
 
-    async def _look_outward(self, start: Passage, pool: dict[str, Passage], moves: Moves) -> None:
+    async def _look_outward(self, start: Passage, pool: dict[str, Passage], staged: StagedSession) -> None:
         """Search for passages about other things that name the subject of `start`."""
         about = subject(start)
         for query in (about, *(f"{relation} {about}" for relation in RELATIONS)):
-            await self._search(query, pool, moves)
+            await self._search(query, pool, staged)
 
     async def _search(
-        self, query: str, pool: dict[str, Passage], moves: Moves, k: int | None = None
+        self, query: str, pool: dict[str, Passage], staged: StagedSession, k: int | None = None
     ) -> tuple[Passage, ...]:
         """What a search finds, as far as the limit of searches goes; it is put into the pool."""
-        if moves.searches >= self.limits.searches:
+        if staged.searches >= self.limits.searches:
             return ()
-        found = tuple(hit.passage for hit in await moves.search(query, k or self.reach))
+        found = tuple(hit.passage for hit in await staged.search(query, k or self.reach))
         pool.update((passage.id, passage) for passage in found)
         return found
 

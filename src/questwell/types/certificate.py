@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from questwell.types.game import GateResult
-from questwell.types.measures import Share
+from questwell.types.measures import Proportion
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,11 @@ class Certificate:
 
     difficulty: int | None
     """Fewest search steps in a right attempt."""
-    solve_rate: Share
+    solve_rate: Proportion
     """Right among scored attempts, with its 95 % Wilson interval."""
-    weak_solve_rate: Share | None
+    weak_solve_rate: Proportion | None
     """As above, of a weak solver."""
-    closed_book: Share | None
+    closed_book: Proportion | None
     """Right answers without any passage."""
     checks: tuple[GateResult, ...]
     """Every gate that was asked: closed-book, evidence, shortcut (one search), unique, single-document, leave-one-out,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class Proportion:
     """A count among others, with its 95 % Wilson interval."""
 
     count: int

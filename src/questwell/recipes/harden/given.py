@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from questwell.errors import BenchmarkError, ConfigError
-from questwell.evaluation.benchmarks import Source, load, parse_source
+from questwell.evaluation.benchmarks import BenchmarkFile, load, parse_benchmark
 from questwell.recipes.harden.config import HardenConfig
 from questwell.recipes.runs.opening import digest, info_of
 from questwell.scoring.kinds import type_of
@@ -59,7 +59,7 @@ def _texts(one: GivenQuestion) -> tuple[str, ...]:
 
 def _of_file(path: Path, config: HardenConfig) -> list[GivenQuestion]:
     named = config.source is not None and "=" in config.source and not path.exists()
-    source = parse_source(config.source or "") if named else Source("plain", path)
+    source = parse_benchmark(config.source or "") if named else BenchmarkFile("plain", path)
     found: list[GivenQuestion] = []
     for index, question in enumerate(load(source).questions):
         answer, *aliases = question.answers
