@@ -13,10 +13,12 @@ from questwell.llm.client import Completion
 from questwell.llm.scripted import ScriptedLLM
 from questwell.recipes.generate.loop import generate
 from questwell.recipes.reports.items import items
-from questwell.recipes.reports.labels import LabelConfig, label
+from questwell.recipes.reports.labels import LabelConfig, label, labeller_of
 from questwell.recipes.reports.report import report
 from questwell.recipes.reports.status import status
+from questwell.recipes.runs.config import resolve
 from questwell.recipes.runs.ending import Ending
+from questwell.types.trajectory import Role
 
 
 async def play(library: Path, run: Path, **given: object) -> None:
@@ -101,3 +103,14 @@ async def test_labels_stop_as_other_verbs_do_and_go_on(library: Path, tmp_path: 
     assert whole.strategies["inference"].of == 5
     digests = [request.digest() for request in up.requests]
     assert len(digests) == len(set(digests))
+
+
+def test_the_labelling_model_is_reached_by_the_options_of_the_role_judge() -> None:
+    given = {
+        "llm": "m@http://there/v1",
+        "roles": "judge.key_env=OWN judge.omit=seed judge.timeout_s=9 judge.max_tokens=77",
+    }
+    config = resolve(LabelConfig, given)
+    reached = config.connect_options(Role.JUDGE, 4, None)
+    assert (reached.api_key_env, reached.endpoint.omit, reached.endpoint.timeout_s) == ("OWN", {"seed"}, 9)
+    assert labeller_of(config, Prompts(), structured=True).max_tokens == 77

@@ -37,6 +37,10 @@ def status(
     label_llm: Annotated[
         str | None, typer.Option("--label-llm", help="Model that labels attempts and failures in the report.")
     ] = None,
+    roles: Annotated[
+        str | None,
+        typer.Option("--roles", help='How that model is reached, as in generate: "judge.key_env=KEY judge.omit=stop".'),
+    ] = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Show it again every two seconds while the run goes on.")
     ] = False,
@@ -53,7 +57,7 @@ def status(
         from questwell.recipes.reports.report import report as write
 
         limits = {"max_cost": max_cost, "max_tokens": max_tokens, "max_minutes": max_minutes}
-        label_by = resolve(LabelConfig, {"llm": label_llm, **limits}) if label_llm else None
+        label_by = resolve(LabelConfig, {"llm": label_llm, "roles": roles, **limits}) if label_llm else None
         systems = asyncio.run(write([run, *(others or ())], report, label_by))
         screen.out().print(f"Wrote report.md, report.json and charts to {report}", soft_wrap=True)
         for ended in (one.labels.ended for one in systems if one.labels is not None):

@@ -86,13 +86,19 @@ async def label(
             await store.begin(opened.compare({"of run": info.run_id}))
             budget = Budget(config.limits(), store.read.usage())
             recorder = Recorder(store, {Role.JUDGE: llm}, NoRetriever(), budget, earlier=run)
-            asked = _Asked(Labeller(prompts, structured), recorder)
+            asked = _Asked(labeller_of(config, prompts, structured=structured), recorder)
             workers = Workers(budget, Patience(config.concurrency, config.max_errors), "labels", go_on)
             async with workers.running(lambda: None):
                 await workers.run(pieces, asked.work)
             found = asked.labels(workers.ending(left=workers.done < len(pieces)))
     save(folder, LabelShares(found.strategies, found.faults, found.superficial, found.unread))
     return found
+
+
+def labeller_of(config: LabelConfig, prompts: Prompts, *, structured: bool) -> Labeller:
+    """Who labels: the options of the role judge hold, its cap of tokens too."""
+    given = config.role(Role.JUDGE).max_tokens or config.reader_tokens
+    return Labeller(prompts, structured) if given is None else Labeller(prompts, structured, given)
 
 
 _Piece = tuple[int, str, Round]

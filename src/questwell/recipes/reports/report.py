@@ -15,7 +15,7 @@ from questwell.agents.prompts import Prompts
 from questwell.errors import StoreError
 from questwell.evaluation.failures import Easy, Unsolved, why_easy, why_unsolved
 from questwell.evaluation.statistics import Proportion, wilson
-from questwell.llm.connect import ConnectOptions, connect
+from questwell.llm.connect import connect
 from questwell.recipes.corpus.index import open_ready
 from questwell.recipes.generate.config import Config
 from questwell.recipes.reports import charts
@@ -32,6 +32,7 @@ from questwell.retrieval.retriever import Retriever
 from questwell.store.reader import RunReader
 from questwell.store.records import PlayStatus
 from questwell.types.game import Outcome, Round
+from questwell.types.trajectory import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +176,7 @@ def _index(config: Config) -> Retriever | None:
 async def _labels(folder: Path, out: Path, label_by: LabelConfig | None) -> Labels | None:
     if label_by is None:
         return None
-    llm = connect(label_by.llm, ConnectOptions(price=label_by.price))
+    llm = connect(label_by.llm, label_by.connect_options(Role.JUDGE, label_by.concurrency, label_by.price))
     report_flags = shlex.join(["--report", str(out), "--label-llm", label_by.llm])
     go_on = f"questwell status {shlex.quote(str(folder))} {report_flags}"
     try:

@@ -154,6 +154,9 @@ def make_players(config: Config, prompts: Prompts, *, judged: bool) -> Players:
     if judged and config.judge_llm is not None:
         judge = Judge(judge_opening(prompts), max_tokens=config.judging_tokens(config.judge_llm))
     reader: Reader = PromptedReader(prompts, max_tokens=min(_VERIFIER_TOKENS, config.turn_tokens))
+    if config.verifier_llm is not None:  # a model of its own is asked as gates of other games ask theirs
+        tokens = config.role(Role.SOLVER).max_tokens or config.reading_tokens(config.verifier_llm)
+        reader = PromptedReader(prompts, structured=True, max_tokens=tokens)
     if config.corpus == TOY:
         from questwell.recipes.selfplay.toy import LookingReader
 

@@ -1,9 +1,12 @@
 import json
 from pathlib import Path
 
+from questwell.agents.prompts import Prompts
+from questwell.agents.reader import PromptedReader
+from questwell.games.gates import Gatekeeper
 from questwell.recipes.runs.config import resolve
 from questwell.recipes.selfplay.config import Config
-from questwell.recipes.selfplay.setup import open_environment
+from questwell.recipes.selfplay.setup import make_players, open_environment
 
 TEXT = "The lighthouse of Orrin was built of red stone by Elsa Marwood, who came from the port of Lodden in the north."
 
@@ -27,3 +30,12 @@ def test_the_fingerprint_follows_the_content_of_answers_and_held_out_questions(t
     held_out.write_text(json.dumps(asked) + "\n")
     answers.write_text(json.dumps({"answer": "Elsa Marwood", "aliases": ["Marwood"]}) + "\n")
     assert {key for key, value in fingerprint().items() if value != before[key]} == {"answers"}
+
+
+def test_a_verifier_of_its_own_is_asked_by_schema_and_with_room_to_think() -> None:
+    given = {"model": "local", "corpus": "factbook"}
+    for verifier, structured, tokens in ((None, False, 256), ("m@http://127.0.0.1:1/v1", True, 8192)):
+        config = resolve(Config, {**given, "verifier_llm": verifier})
+        keeper = make_players(config, Prompts(), judged=False).gatekeeper
+        assert isinstance(keeper, Gatekeeper) and isinstance(keeper.reader, PromptedReader)
+        assert (keeper.reader.structured, keeper.reader.max_tokens) == (structured, tokens)
