@@ -25,6 +25,7 @@ from questwell.recipes.generate.loop import Ending, configure, generate
 from questwell.recipes.generate.preview import preview
 from questwell.recipes.reports.scores import compare_runs, evaluation
 from questwell.recipes.reports.status import status
+from questwell.retrieval.choose import open_retriever
 from questwell.retrieval.index.lexical import LexicalIndex
 from questwell.store.reader import RunReader
 from questwell.store.records import PlayStatus
@@ -51,6 +52,22 @@ def server(library: Path) -> Iterator[str]:
             assert process.wait(20) == 0
         finally:
             process.kill()
+
+
+@pytest.mark.parametrize("form", ["{}", "mcp:{}/mcp"])
+def test_a_retriever_on_this_machine_is_never_asked_through_a_proxy(
+    server: str, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there
+
+    async def hits() -> int:
+        retriever = open_retriever(form.format(server))
+        found = await retriever.search("bridge", 2)
+        await retriever.aclose()
+        return len(found)
+
+    assert asyncio.run(hits()) == 2
 
 
 @contextmanager

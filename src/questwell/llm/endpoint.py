@@ -15,9 +15,10 @@ import httpx2
 from questwell.errors import ConfigError, LLMError, LLMTimeout, LLMUnavailable, MalformedReply
 from questwell.http.bounded import TooLargeError, UnreadableError
 from questwell.http.headers import from_environment
+from questwell.http.loopback import is_loopback
 from questwell.http.retrying import Failure, Server, TryFailedError, retry_after_s, retrying
 from questwell.llm.connections import Connections
-from questwell.llm.keys import is_loopback, wants_own_header
+from questwell.llm.keys import wants_own_header
 from questwell.llm.limiter import Limiter, Slot
 from questwell.llm.refusals import read_error
 

@@ -84,12 +84,6 @@ def wants_own_header(base_url: str) -> bool:
     return _host(base_url).endswith(".azure.com")
 
 
-def is_loopback(base_url: str) -> bool:
-    """Whether an address is this machine's own, which no proxy can reach."""
-    host = _host(base_url)
-    return host == "localhost" or host.endswith(".localhost") or host in ("::1", "0.0.0.0") or host.startswith("127.")
-
-
 def _host(base_url: str) -> str:
     try:
         return httpx2.URL(base_url).host.lower()

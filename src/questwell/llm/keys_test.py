@@ -4,11 +4,12 @@ import pytest
 
 from questwell.errors import ConfigError, LLMRefused
 from questwell.http.conftest import serving
+from questwell.http.loopback import is_loopback
 from questwell.llm.client import Message, Request
 from questwell.llm.conftest import Endpoint
 from questwell.llm.connect import ConnectOptions, Connector, connect
 from questwell.llm.endpoint import Endpoint as Client
-from questwell.llm.keys import endpoint_of, is_loopback, key_for, key_variable
+from questwell.llm.keys import endpoint_of, key_for, key_variable
 from questwell.llm.limiter import Limiter
 from questwell.llm.openai import OpenAIClient, OpenAIOptions
 

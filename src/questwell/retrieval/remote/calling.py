@@ -22,6 +22,7 @@ from questwell.errors import (
     RetrievalUnavailable,
 )
 from questwell.http.bounded import ACCEPT_ENCODING, TooLargeError, UnreadableError, read_bounded
+from questwell.http.loopback import DIRECT
 from questwell.http.retrying import Failure, Server, TryFailedError, retry_after_s, retrying
 
 _QUOTED = 200
@@ -86,6 +87,7 @@ class Caller:
             # keep-alive for less than the 5 s after which uvicorn closes: a request that meets the closing is lost
             limits=httpx2.Limits(max_connections=self._options.in_flight, keepalive_expiry=4.0),
             follow_redirects=False,  # a key must not go elsewhere
+            mounts=DIRECT,
             verify=certificates(),
         )
 

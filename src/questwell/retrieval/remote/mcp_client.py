@@ -17,6 +17,7 @@ from questwell.errors import (
     RetrievalTimeout,
     RetrievalUnavailable,
 )
+from questwell.http.loopback import DIRECT
 from questwell.http.retrying import Failure, Server, TryFailedError, retry_after_s, retrying
 from questwell.retrieval.extras import optional
 from questwell.retrieval.remote.calling import PASSING, CallOptions
@@ -272,7 +273,7 @@ class _Connection:
         hooks: dict[str, list[Any]] = {"response": [self._seen]}
         try:
             async with (
-                httpx2.AsyncClient(headers=self._headers, timeout=timeout, event_hooks=hooks) as http,
+                httpx2.AsyncClient(headers=self._headers, timeout=timeout, event_hooks=hooks, mounts=DIRECT) as http,
                 Client(streamable_http_client(self._url, http_client=http)) as client,
             ):
                 tools = (await client.list_tools()).tools

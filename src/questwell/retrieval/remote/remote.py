@@ -8,6 +8,7 @@ from typing import Any, Self, cast
 import httpx2
 
 from questwell.errors import ConfigError, MalformedHits, RetrievalError, RetrievalRefused, RetrievalUnavailable
+from questwell.http.loopback import is_loopback
 from questwell.http.retrying import Failure
 from questwell.retrieval.remote.calling import Call, Caller, CallOptions, said
 from questwell.retrieval.remote.filters import both, narrowed_by
@@ -84,6 +85,7 @@ class RemoteRetriever:
                 at_route(base, "healthz"),
                 headers={**authorization(key), **(headers or {})},
                 timeout=options.connect_timeout_s,
+                trust_env=not is_loopback(base),
             ) as reply:
                 body = b""
                 for piece in reply.iter_raw(_HEALTH_BYTES):
