@@ -85,3 +85,20 @@ def test_every_command_of_readme_works_with_the_mock(tmp_path: Path) -> None:
         result = questwell(*words[1:])
         assert result.exit_code == 0, f"{command}\n{result.output}"
     assert (tmp_path / "wiki.parquet").stat().st_size > 0
+
+
+def test_a_pilot_counts_and_says_what_the_rest_will_take(tmp_path: Path) -> None:
+    given = ("generate", "--corpus", "islands", "--llm", "mock", "--seeds", "12", "--out", "run", "--pilot", "6")
+    pilot = questwell(*given)
+    assert pilot.exit_code == 3, pilot.output
+    assert "Forecast for the rest, from 6 seeds" in pilot.output
+    assert "  seeds        6 (6 to 6)" in pilot.output
+    assert "hours" in pilot.output
+    with RunReader(tmp_path / "run") as run:
+        assert run.usage().calls > 0
+        paid = run.usage().calls
+    dry = questwell("generate", "--resume", "--out", "run", "--dry-run")
+    assert dry.exit_code == 0 and "Forecast for the rest, from 6 seeds" in dry.output
+    assert questwell("resume", "run").exit_code == 0
+    with RunReader(tmp_path / "run") as run:
+        assert len(run.plays()) == 12 and run.usage().calls > paid

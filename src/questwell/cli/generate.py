@@ -10,6 +10,7 @@ from questwell.cli import screen
 from questwell.cli.assembly import ConfigFile, Resume, assemble, preset_flag
 from questwell.cli.ending import CODES, print_unfinished
 from questwell.cli.flags import config_flags
+from questwell.cli.forecast import print_forecast
 from questwell.cli.index import index_progress as watching_index
 from questwell.cli.ledger import print_adapted
 from questwell.cli.live import index_progress
@@ -18,7 +19,9 @@ from questwell.cli.text import visible
 from questwell.recipes.generate import loop as recipe
 from questwell.recipes.generate import preview as dry
 from questwell.recipes.generate.config import PRESETS, Config, preset
+from questwell.recipes.generate.forecast import forecast
 from questwell.recipes.reports.status import Status, status
+from questwell.store.query import begun
 
 _PANELS = {
     "corpus": "Corpus",
@@ -43,8 +46,21 @@ def generate(
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, metavar="N", help="Most plays in this invocation.")
     ] = None,
+    pilot: Annotated[
+        int | None,
+        typer.Option(
+            "--pilot",
+            min=5,
+            metavar="N",
+            help="Play this many seeds of the run, then say what the rest will give and cost, and stop.",
+        ),
+    ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print what would be done and exit, without calling a model.")
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Print what would be done and exit, without calling a model; what the rest costs, after a pilot.",
+        ),
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the status as JSON at the end.")] = False,
     **given: object,
@@ -59,7 +75,12 @@ def generate(
         with watching_index(config.corpus) as index:
             found = dry.preview(config, out, index)
         _print_preview(found, json=json)
+        if found.finished and not json:
+            print_forecast(screen.out(), forecast(out, found.passages), None)
         return
+    if pilot is not None:
+        done = status(out).funnel.candidates if resume and begun(out) else 0
+        limit = min(limit or pilot, max(pilot - done, 1))
 
     with watching_index(config.corpus) as index, index_progress() as on_progress:
         report = recipe.run(config, out, resume=resume, limit=limit, on_progress=on_progress, index_progress=index)
@@ -71,6 +92,9 @@ def generate(
         print_funnel(console, stands.funnel)
         print_spending(console, stands.spending, accepted=stands.funnel.accepted)
         print_adapted(console, stands.info)
+        if pilot is not None:
+            made, elapsed_s = report.progress.calls_made, report.progress.elapsed_s
+            print_forecast(console, forecast(out), elapsed_s / made if made else None)
         print_ending(console, report, out, accepted=stands.funnel.accepted)
     raise typer.Exit(CODES[report.ending])
 

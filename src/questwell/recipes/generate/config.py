@@ -32,7 +32,7 @@ class Config(PlayConfig):
     seed_words: int = Field(default=20, ge=0)
     """Fewest words a passage must have to be a seed."""
     wave: int = Field(default=32, ge=1)
-    """Seeds played between two checks of what was accepted; matters only with --mix and --items."""
+    """Most seeds played between two checks of what was accepted; matters only with --mix and --items."""
 
     variant: Variant = Variant.FEEDBACK
     """What happens after a question fails: initial (nothing), resample (a new question), feedback (a repair)."""

@@ -1,5 +1,6 @@
 """Which seeds a run plays next: by its random seed, and for a steered run by what its finished waves gave."""
 
+import math
 import random
 from collections import Counter
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from questwell.types.game import Seed
 
 _FREE_WAVE = 10_000
 """Seeds drawn at once when nothing depends on what was accepted; only bounds memory."""
+_SMALLEST_WAVE = 4
+"""So that a run's last items are not made one by one."""
 
 
 class SeedSchedule:
@@ -36,12 +39,22 @@ class SeedSchedule:
         accepted = sum(known.status is PlayStatus.ACCEPTED for known in plays)
         if self._config.items is not None and accepted >= self._config.items:
             return []
-        size = self._config.wave if self._config.steered else _FREE_WAVE
+        size = self._size(len(plays), accepted)
         end = min(len(plays) + size, len(self._library) if self.total is None else self.total)
         number = plays[-1].wave + 1 if plays else 0
         got, tried = self._so_far(run)
         seeds = (self._draw(index, passage, got, tried) for index, passage in self._starts(len(plays), end))
         return [WaveSeed(seed, number) for seed in seeds]
+
+    def _size(self, played: int, accepted: int) -> int:
+        """Seeds of the next wave: as many as the missing items need at the rate so far, so a run stops near them."""
+        config = self._config
+        if not config.steered:
+            return _FREE_WAVE
+        if config.items is None or not played:
+            return config.wave
+        needed = math.ceil((config.items - accepted) * (played + 2) / (accepted + 1))  # rule of succession
+        return min(config.wave, max(needed, _SMALLEST_WAVE))
 
     def _starts(self, first: int, end: int) -> Iterator[tuple[int, Passage]]:
         """Indices from `first` up to `end` with the passages where they start, as far as the corpus has any left.

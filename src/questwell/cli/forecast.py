@@ -1,0 +1,50 @@
+"""What the rest of a run will give and take, in a few lines."""
+
+from collections.abc import Callable
+
+from rich.console import Console
+
+from questwell.recipes.generate.forecast import Forecast, Range
+
+
+def print_forecast(console: Console, found: Forecast | None, seconds_per_call: float | None) -> None:
+    """The forecast; hours where this invocation has shown how long a call takes among the others in flight."""
+    if found is None:
+        console.print("Forecast: too little is played yet; at least 5 seeds are needed, 20 are better.")
+        return
+    console.print(f"Forecast for the rest, from {found.played:,} seeds ({found.accepted:,} accepted):", soft_wrap=True)
+    rows: list[tuple[str, Range | None, Callable[[float], str]]] = [
+        ("seeds", found.seeds, _whole),
+        ("items", found.items, _whole),
+        ("tokens", found.tokens, _whole),
+        ("cost", found.cost_usd, _dollars),
+        ("model calls", found.calls, _whole),
+    ]
+    if seconds_per_call is not None:
+        hours = seconds_per_call / 3600
+        calls = found.calls
+        rows.append(("hours", Range(calls.expected * hours, calls.low * hours, calls.high * hours), _hours))
+    for name, figure, write in rows:
+        console.print(f"  {name:<12} {_written(figure, write)}", soft_wrap=True)
+    for row in found.by_target:
+        target = "any" if row.target is None else str(row.target)
+        share = f"{100 * row.low:.0f} to {100 * row.high:.0f} %"
+        console.print(f"  target {target:<5} {row.accepted:,} of {row.played:,} accepted ({share})", soft_wrap=True)
+
+
+def _written(figure: Range | None, write: Callable[[float], str]) -> str:
+    if figure is None:
+        return "unknown"
+    return f"{write(figure.expected)} ({write(figure.low)} to {write(figure.high)})"
+
+
+def _whole(number: float) -> str:
+    return f"{number:,.0f}"
+
+
+def _dollars(usd: float) -> str:
+    return f"${usd:,.2f}" if usd >= 1 or usd == 0 else f"${usd:.4f}"
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:.2g}"

@@ -1,0 +1,196 @@
+"""What the rest of a run will give and take, foretold from the seeds that are played: `generate --pilot 20`.
+
+Seeds are drawn by a shuffle, so those that are played are a sample of those to come. Intervals are for what will come
+in, not for a mean: they hold both what the sample does not know and the luck of the rest.
+"""
+
+import math
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from questwell.evaluation.statistics import wilson
+from questwell.recipes.generate.config import Config
+from questwell.recipes.runs.opening import config_of, info_of
+from questwell.store.reader import RunReader
+from questwell.store.records import PlayStatus
+from questwell.types.game import Reason
+
+_DRAWS = 1000
+_SHARE = 0.975
+"""Of the draws that an interval holds: more than nine in ten, for a sample of 20 misses rare and costly plays."""
+_FEWEST = 5
+"""Plays below which nothing is foretold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A figure to come, with an interval that should hold it in more than nine of ten runs."""
+
+    expected: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """How many of the seeds of one target gave an item."""
+
+    target: int | None
+    accepted: int
+    played: int
+    low: float
+    """Wilson interval (95 %) of the share, a fraction."""
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What one play took."""
+
+    tokens: float | None
+    cost_usd: float | None
+    calls: float
+    accepted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """The rest of a run, after `played` seeds."""
+
+    played: int
+    accepted: int
+    seeds: Range
+    """Seeds still to play."""
+    items: Range
+    """Items still to come."""
+    tokens: Range | None
+    """None: not known."""
+    cost_usd: Range | None
+    calls: Range
+    by_target: Sequence[Acceptance]
+
+
+def foretell(plays: Sequence[Taken], *, seeds: int | None, items: int | None, seed: int = 0) -> Forecast | None:
+    """The rest after `plays`; None while there are too few of them.
+
+    Args:
+        plays: what is played so far, errors left out.
+        seeds: still to play at most; None: no limit.
+        items: still wanted; None: all seeds are played.
+        seed: of the draws, so that the same plays foretell the same.
+    """
+    if len(plays) < _FEWEST or (seeds is None and items is None):
+        return None
+    rng = random.Random(seed)
+    accepted = sum(play.accepted for play in plays)
+    sums: dict[str, list[float]] = {"seeds": [], "items": [], "tokens": [], "cost_usd": [], "calls": []}
+    known = [name for name in ("tokens", "cost_usd") if all(getattr(play, name) is not None for play in plays)]
+    for _ in range(_DRAWS):
+        share = rng.betavariate(accepted + 0.5, len(plays) - accepted + 0.5)  # Jeffreys
+        count, came = _rest(rng, share, seeds, items)
+        sums["seeds"].append(count)
+        sums["items"].append(came)
+        weights = _weights(rng, len(plays))
+        for name in ("calls", *known):
+            values = [float(getattr(play, name)) for play in plays]
+            plain = sum(values) / len(values)
+            drawn = sum(weight * value for weight, value in zip(weights, values, strict=True))
+            mean = plain + (drawn - plain) * (1 + 3 / len(values))  # about what Student's t adds to a small sample
+            square = sum(weight * value * value for weight, value in zip(weights, values, strict=True))
+            spread = math.sqrt(max(square - drawn * drawn, 0.0) * count)
+            sums[name].append(max(rng.gauss(mean * count, spread), 0.0))
+    return Forecast(
+        played=len(plays),
+        accepted=accepted,
+        seeds=_range(sums["seeds"]),
+        items=_range(sums["items"]),
+        tokens=_range(sums["tokens"]) if "tokens" in known else None,
+        cost_usd=_range(sums["cost_usd"]) if "cost_usd" in known else None,
+        calls=_range(sums["calls"]),
+        by_target=(),
+    )
+
+
+def forecast(folder: Path, offered: int | None = None) -> Forecast | None:
+    """The rest of the run in `folder`; None while too little is played.
+
+    Args:
+        folder: of the run.
+        offered: seeds that the corpus has at most.
+    """
+    with RunReader(folder) as run, run.snapshot():
+        config = Config.model_validate({**Config.older, **config_of(info_of(run))})
+        usage = run.usage_by_seed()
+        ended = [
+            one for one in run.plays() if one.status is not PlayStatus.PENDING and one.reason is not Reason.ERRORED
+        ]
+        plays: list[Taken] = []
+        got, tried = Counter[int | None](), Counter[int | None]()
+        for one in ended:
+            took = usage.get(one.seed_id)
+            accepted = one.status is PlayStatus.ACCEPTED
+            tried[one.target] += 1
+            got[one.target] += accepted
+            if took is not None:
+                tokens = None
+                if took.prompt_tokens is not None and took.completion_tokens is not None:
+                    tokens = float(took.prompt_tokens + took.completion_tokens)
+                plays.append(Taken(tokens, took.cost_usd, float(took.calls), accepted))
+        most = min((count for count in (config.seeds, offered) if count is not None), default=None)
+        found = foretell(
+            plays,
+            seeds=None if most is None else max(most - len(ended), 0),
+            items=None if config.items is None else max(config.items - sum(got.values()), 0),
+            seed=config.seed,
+        )
+        if found is None:
+            return None
+        shares = [(target, wilson(got[target], of)) for target, of in tried.items()]
+        rows = [
+            Acceptance(target, got[target], tried[target], share.low or 0.0, 1.0 if share.high is None else share.high)
+            for target, share in sorted(shares, key=lambda pair: (pair[0] is None, pair[0] or 0))
+        ]
+        return Forecast(
+            found.played, found.accepted, found.seeds, found.items, found.tokens, found.cost_usd, found.calls, rows
+        )
+
+
+def _rest(rng: random.Random, share: float, seeds: int | None, items: int | None) -> tuple[float, float]:
+    """Seeds played and items accepted in one possible rest of the run."""
+    needed = math.inf
+    if items is not None:
+        # A negative binomial: failures before `items` successes are Poisson of a gamma.
+        failures = _poisson(rng, rng.gammavariate(items, (1 - share) / share)) if items else 0.0
+        needed = items + failures
+    if seeds is None or needed <= seeds:
+        return needed, float(items or 0)
+    deviation = math.sqrt(seeds * share * (1 - share))
+    came = sum(rng.random() < share for _ in range(seeds)) if seeds <= 200 else rng.gauss(seeds * share, deviation)
+    most = float(seeds if items is None else min(seeds, items))
+    return float(seeds), min(max(round(came), 0), most)
+
+
+def _poisson(rng: random.Random, mean: float) -> float:
+    if mean > 200:
+        return max(round(rng.gauss(mean, math.sqrt(mean))), 0)
+    count, product, floor = 0, rng.random(), math.exp(-mean)
+    while product > floor:
+        count += 1
+        product *= rng.random()
+    return float(count)
+
+
+def _weights(rng: random.Random, count: int) -> list[float]:
+    """Of the plays in one possible truth (the Bayesian bootstrap, Rubin 1981)."""
+    drawn = [rng.expovariate(1.0) for _ in range(count)]
+    return [one / sum(drawn) for one in drawn]
+
+
+def _range(values: list[float]) -> Range:
+    ordered = sorted(values)
+    edge = (1 - _SHARE) / 2
+    low, high = ordered[int(edge * len(ordered))], ordered[min(int((1 - edge) * len(ordered)), len(ordered) - 1)]
+    return Range(ordered[len(ordered) // 2], low, high)
