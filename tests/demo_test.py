@@ -79,6 +79,8 @@ def test_every_command_of_readme_works_with_the_mock(tmp_path: Path) -> None:
     """In the order of the document, over the same corpus as a file; only the model and the number of seeds differ."""
     articles = [{"id": one.id, "title": one.title, "text": one.text} for one in read_islands()]
     (tmp_path / "wiki.jsonl").write_text("".join(json.dumps(one) + "\n" for one in articles), encoding="utf-8")
+    asked = {"id": "a", "question": "In which year was the Tern Bridge opened?", "answer": "1894"}
+    (tmp_path / "questions.jsonl").write_text(json.dumps(asked) + "\n", encoding="utf-8")
     assert len(commands()) >= 6
     for command in commands():
         words = shlex.split(re.sub(r"openai:\S+", "mock", command).replace("--seeds 500", "--seeds 24"))
