@@ -17,7 +17,7 @@ from questwell.agents.session import DirectSession
 from questwell.cli.app import app
 from questwell.datasets.split import documents
 from questwell.evaluation.statistics import Comparison, Estimate
-from questwell.games.verdict import StepTarget, decide
+from questwell.games.verdict import Criteria, StepTarget, decide
 from questwell.llm.scripted import ScriptedLLM
 from questwell.recipes.dataset.parquet import read_parquet
 from questwell.recipes.reports.scores import Versus
@@ -126,7 +126,7 @@ async def repaired(monkeypatch: pytest.MonkeyPatch, kind: FeedbackKind) -> list[
             at = WORLD.facts[relation, at]
         label = Label.RIGHT if at == draft.proposal.answer else Label.WRONG
         attempt = judged(draft.proposal.question, tuple(queries), at, label)
-        verdict = decide([attempt], 1, one.target, StepTarget(), unscored_is_wrong=False)
+        verdict = decide([attempt], Criteria(1, one.target, StepTarget(), unscored_is_wrong=False))
         rounds = (Round(0, draft.proposal, (attempt,), verdict, None),)
         mended, feedback = await PROPOSER.repair(one, rounds, ExecutionFeedback(kind, attempt), session(), number)
         assert mended.proposal is not None and feedback is not None and feedback.explanation

@@ -1,7 +1,7 @@
 import pytest
 
 from questwell.games.feedback import execution_feedback
-from questwell.games.verdict import Acceptance, PassRateBand, StepTarget, decide
+from questwell.games.verdict import Acceptance, Criteria, PassRateBand, StepTarget, decide
 from questwell.types.corpus import Passage
 from questwell.types.game import Attempt, FeedbackKind, Judgement, Label, Outcome, Proposal, Round
 from questwell.types.trajectory import Role, StopReason, Style, Trajectory, Turn
@@ -26,7 +26,7 @@ def played(*results: tuple[Label, int, str | None], acceptance: Acceptance | Non
         )
         for index, (label, searches, answer) in enumerate(results)
     )
-    verdict = decide(attempts, len(attempts), target, acceptance or StepTarget(), unscored_is_wrong=True)
+    verdict = decide(attempts, Criteria(len(attempts), target, acceptance or StepTarget(), unscored_is_wrong=True))
     proposer = Trajectory(Role.PROPOSER, Style.FREE, (), StopReason.FINISHED)
     return Round(0, Proposal("Q?", "a", (), (), (P,), proposer), attempts, verdict)
 

@@ -46,9 +46,7 @@ async def harden(
     proposal = given
     for index in range(rules.rounds + 1):
         attempts = await attempt(proposal, seed, index, rules, players, sessions, last=False)
-        verdict = decide(
-            attempts, rules.attempts, seed.target, rules.acceptance, unscored_is_wrong=rules.unscored_is_wrong
-        )
+        verdict = decide(attempts, rules.criteria(seed))
         now = Round(index, with_evidence(proposal, attempts), attempts, verdict, critique)
         if verdict.outcome is Outcome.PASS:
             now = replace(now, gates=await _gates(now, seed, rules, players, sessions))

@@ -16,7 +16,7 @@ from questwell.agents.session import Sessions
 from questwell.agents.solver import Solver
 from questwell.games import gates
 from questwell.games.feedback import execution_feedback
-from questwell.games.verdict import Acceptance, StepTarget, decide, is_decisive
+from questwell.games.verdict import Acceptance, Criteria, StepTarget, decide, is_decisive
 from questwell.scoring.answers import normalise
 from questwell.scoring.judge import Judge
 from questwell.types.game import (
@@ -56,7 +56,7 @@ class Rules:
 
     variant: Variant = Variant.FEEDBACK
     attempts: int = 4
-    """K, independent solver rollouts a proposal."""
+    """K, independent solver rollouts per proposal."""
     rounds: int = 2
     """Further rounds after the first proposal; the paper found 2 best for training data."""
     early_stop: bool = True
@@ -70,6 +70,10 @@ class Rules:
     """With `last_round_takes_correct`: search steps below which it is dropped all the same."""
     gates: tuple[Gate, ...] = ()
     """What an accepted question must pass too; not in the paper."""
+
+    def criteria(self, seed: Seed) -> Criteria:
+        """What the attempts at a proposal from `seed` are measured by."""
+        return Criteria(self.attempts, seed.target, self.acceptance, self.unscored_is_wrong)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +106,7 @@ async def play(seed: Seed, rules: Rules, players: Players, sessions: Sessions) -
 
         last = index == rules.rounds or rules.variant is Variant.INITIAL
         attempts = await attempt(proposal, seed, index, rules, players, sessions, last=last)
-        verdict = decide(
-            attempts, rules.attempts, seed.target, rules.acceptance, unscored_is_wrong=rules.unscored_is_wrong
-        )
+        verdict = decide(attempts, rules.criteria(seed))
         rounds.append(Round(index, proposal, attempts, verdict, critique))
 
         if verdict.outcome is Outcome.PASS or (last and _good_enough(verdict, rules)):
@@ -124,7 +126,7 @@ async def examine(
 ) -> Accepted | Rejected:
     """Try a question that is there already: K attempts, the verdict and the gates, as in a last round."""
     attempts = await attempt(proposal, seed, 0, rules, players, sessions, last=True)
-    verdict = decide(attempts, rules.attempts, seed.target, rules.acceptance, unscored_is_wrong=rules.unscored_is_wrong)
+    verdict = decide(attempts, rules.criteria(seed))
     rounds = [Round(0, proposal, attempts, verdict)]
     if verdict.outcome is Outcome.PASS or _good_enough(verdict, rules):
         return await _accept(seed, rounds, rules, players, sessions)
@@ -171,11 +173,10 @@ async def attempt(
     attempts: list[Attempt] = []
     for number in range(rules.attempts):
         attempts.append(await one(number))
-        settings = (rules.attempts, seed.target, rules.acceptance)
-        if not is_decisive(attempts, *settings, unscored_is_wrong=rules.unscored_is_wrong):
+        if not is_decisive(attempts, rules.criteria(seed)):
             continue
         # Where too easy may still be accepted, the remaining attempts decide how easy it is.
-        so_far = decide(attempts, *settings, unscored_is_wrong=rules.unscored_is_wrong)
+        so_far = decide(attempts, rules.criteria(seed))
         if not (last and _good_enough(so_far, rules)):
             break
     return tuple(attempts)

@@ -71,58 +71,67 @@ class PassRateBand:
 Acceptance = StepTarget | PassRateBand
 
 
-def decide(
-    attempts: Sequence[Attempt], planned: int, target: int | None, acceptance: Acceptance, *, unscored_is_wrong: bool
-) -> Verdict:
-    """The verdict on a proposal from its attempts, of which `planned` were wanted.
+@dataclass(frozen=True, slots=True)
+class Criteria:
+    """What the attempts at one proposal are measured by."""
+
+    planned: int
+    """K, the number of attempts wanted."""
+    target: int | None
+    """S, the search steps asked for; None leaves them unspecified."""
+    acceptance: Acceptance
+    unscored_is_wrong: bool = False
+    """The paper's rule for a judgement that cannot be parsed; by default it is neither right nor wrong."""
+
+
+def decide(attempts: Sequence[Attempt], criteria: Criteria) -> Verdict:
+    """The verdict on a proposal from its attempts.
 
     Right too easily is too easy, whatever else failed. Otherwise it fails closed: an attempt that errored or could not
     be scored might have been the easy one, so nothing passes next to it. `unscored_is_wrong` is the paper's rule (an
     unparsable judgement counts as not correct).
     """
     labels = [attempt.judgement.label for attempt in attempts]
-    tally = _tally(attempts, planned, target, unscored_is_wrong=unscored_is_wrong)
-    if acceptance.too_easy(tally):
+    tally = _tally(attempts, criteria)
+    if criteria.acceptance.too_easy(tally):
         outcome = Outcome.TOO_EASY
     elif Label.ERRORED in labels:
         outcome = Outcome.ERRORED
-    elif Label.UNSCORED in labels and not unscored_is_wrong:
+    elif Label.UNSCORED in labels and not criteria.unscored_is_wrong:
         outcome = Outcome.UNSCORED
     elif not tally.right:
         outcome = Outcome.UNSOLVED
     else:
-        outcome = Outcome.TOO_HARD if acceptance.too_hard(tally) else Outcome.PASS
+        outcome = Outcome.TOO_HARD if criteria.acceptance.too_hard(tally) else Outcome.PASS
     bad = next((a for a in attempts if a.judgement.label in (Label.ERRORED, Label.UNSCORED)), None)
     return Verdict(
         outcome,
         right=tally.right,
         scored=tally.scored,
         difficulty=tally.difficulty,
-        skipped=planned - len(attempts),
+        skipped=criteria.planned - len(attempts),
         detail=f"attempt {bad.index}: {bad.judgement.reason}" if bad else "",
     )
 
 
-def is_decisive(
-    attempts: Sequence[Attempt], planned: int, target: int | None, acceptance: Acceptance, *, unscored_is_wrong: bool
-) -> bool:
+def is_decisive(attempts: Sequence[Attempt], criteria: Criteria) -> bool:
     """Whether the attempts so far fix the outcome, so that the rest need not run: the exact early stop.
 
     Right too easily stays so whatever follows. A failed call stops at once: such a play is no result, it is played
     again. An unscored answer stops only where nothing can turn out too easy any more, for a too easy question is
     repaired. A wrong attempt never decides: "0 of K" needs all K.
     """
-    verdict = decide(attempts, planned, target, acceptance, unscored_is_wrong=unscored_is_wrong)
+    verdict = decide(attempts, criteria)
     if verdict.outcome is Outcome.UNSCORED:
-        tally = _tally(attempts, planned, target, unscored_is_wrong=unscored_is_wrong)
-        return not acceptance.may_be_too_easy(tally, planned - len(attempts))
+        tally = _tally(attempts, criteria)
+        return not criteria.acceptance.may_be_too_easy(tally, criteria.planned - len(attempts))
     return verdict.outcome in (Outcome.TOO_EASY, Outcome.ERRORED)
 
 
-def _tally(attempts: Sequence[Attempt], planned: int, target: int | None, *, unscored_is_wrong: bool) -> Tally:
+def _tally(attempts: Sequence[Attempt], criteria: Criteria) -> Tally:
     labels = [attempt.judgement.label for attempt in attempts]
     right = [attempt.trajectory.searches for attempt in attempts if attempt.right]
     scored = labels.count(Label.RIGHT) + labels.count(Label.WRONG)
-    if unscored_is_wrong:
+    if criteria.unscored_is_wrong:
         scored += labels.count(Label.UNSCORED)
-    return Tally(len(right), scored, planned, min(right, default=None), target)
+    return Tally(len(right), scored, criteria.planned, min(right, default=None), criteria.target)

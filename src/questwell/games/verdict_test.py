@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from questwell.games.verdict import PassRateBand, StepTarget, decide, is_decisive
+from questwell.games.verdict import Criteria, PassRateBand, StepTarget, decide, is_decisive
 from questwell.types.game import Attempt, Judgement, Label, Outcome
 from questwell.types.trajectory import Role, StopReason, Style, Trajectory, Turn
 
@@ -20,7 +20,7 @@ def attempts(*results: tuple[Label, int]) -> list[Attempt]:
 
 
 def outcome(target: int | None, *results: tuple[Label, int], paper: bool = False) -> Outcome:
-    return decide(attempts(*results), len(results), target, StepTarget(), unscored_is_wrong=paper).outcome
+    return decide(attempts(*results), Criteria(len(results), target, StepTarget(), unscored_is_wrong=paper)).outcome
 
 
 R, W, U, E = Label.RIGHT, Label.WRONG, Label.UNSCORED, Label.ERRORED
@@ -46,33 +46,33 @@ def test_right_too_easily_decides_whatever_fails() -> None:
     assert outcome(2, (E, 0), (U, 0), (R, 1)) is Outcome.TOO_EASY
     band = PassRateBand(0.25, 0.5)
     tried = attempts((R, 1), (R, 1), (R, 1), (E, 0))
-    assert decide(tried, 4, None, band, unscored_is_wrong=False).outcome is Outcome.TOO_EASY
-    assert decide(tried[1:], 4, None, band, unscored_is_wrong=False).outcome is Outcome.ERRORED
-    assert not is_decisive(attempts((U, 0)), 4, 2, StepTarget(), unscored_is_wrong=False)
-    assert is_decisive(attempts((U, 0)), 4, None, StepTarget(), unscored_is_wrong=False)
-    assert is_decisive(attempts((E, 0)), 4, 2, StepTarget(), unscored_is_wrong=False)
+    assert decide(tried, Criteria(4, None, band, unscored_is_wrong=False)).outcome is Outcome.TOO_EASY
+    assert decide(tried[1:], Criteria(4, None, band, unscored_is_wrong=False)).outcome is Outcome.ERRORED
+    assert not is_decisive(attempts((U, 0)), Criteria(4, 2, StepTarget(), unscored_is_wrong=False))
+    assert is_decisive(attempts((U, 0)), Criteria(4, None, StepTarget(), unscored_is_wrong=False))
+    assert is_decisive(attempts((E, 0)), Criteria(4, 2, StepTarget(), unscored_is_wrong=False))
 
 
 def test_a_band_may_ask_for_a_minimum_of_steps() -> None:
     band = PassRateBand(0.25, 0.75, minimum=2)
     for searches, expected in ((1, Outcome.TOO_EASY), (2, Outcome.PASS)):
         tried = attempts((R, searches), (R, 3), (W, 0), (W, 1))
-        assert decide(tried, 4, 9, band, unscored_is_wrong=False).outcome is expected
+        assert decide(tried, Criteria(4, 9, band)).outcome is expected
 
 
 def test_counts_leave_failures_out() -> None:
-    verdict = decide(attempts((R, 2), (W, 1), (U, 3), (E, 0)), 6, 2, StepTarget(), unscored_is_wrong=False)
+    verdict = decide(attempts((R, 2), (W, 1), (U, 3), (E, 0)), Criteria(6, 2, StepTarget(), unscored_is_wrong=False))
     assert (verdict.right, verdict.scored, verdict.difficulty, verdict.skipped) == (1, 2, 2, 2)
     assert verdict.solve_rate == 0.5
     assert verdict.detail == "attempt 2: why 2"
-    assert decide([], 4, 2, StepTarget(), unscored_is_wrong=False).solve_rate is None
+    assert decide([], Criteria(4, 2, StepTarget(), unscored_is_wrong=False)).solve_rate is None
 
 
 def test_pass_rate_band() -> None:
     band = PassRateBand(0.25, 0.75)
 
     def of(right: int) -> Outcome:
-        return decide(attempts(*[(R, 1)] * right, *[(W, 1)] * (4 - right)), 4, 9, band, unscored_is_wrong=False).outcome
+        return decide(attempts(*[(R, 1)] * right, *[(W, 1)] * (4 - right)), Criteria(4, 9, band)).outcome
 
     assert [of(right) for right in range(5)] == [
         Outcome.UNSOLVED,
@@ -82,7 +82,7 @@ def test_pass_rate_band() -> None:
         Outcome.TOO_EASY,
     ]
     low = PassRateBand(0.5, 1.0)
-    one = decide(attempts((R, 1), (W, 1), (W, 1), (W, 1)), 4, 9, low, unscored_is_wrong=False)
+    one = decide(attempts((R, 1), (W, 1), (W, 1), (W, 1)), Criteria(4, 9, low, unscored_is_wrong=False))
     assert one.outcome is Outcome.TOO_HARD
 
 
@@ -91,9 +91,9 @@ RESULTS = st.lists(st.tuples(st.sampled_from([R, W, U, E]), st.integers(0, 4)), 
 
 @given(RESULTS, st.integers(1, 4), st.randoms(use_true_random=False))
 def test_the_order_of_attempts_does_not_matter(results, target, rng) -> None:
-    before = decide(attempts(*results), len(results), target, StepTarget(), unscored_is_wrong=False)
+    before = decide(attempts(*results), Criteria(len(results), target, StepTarget(), unscored_is_wrong=False))
     rng.shuffle(results)
-    after = decide(attempts(*results), len(results), target, StepTarget(), unscored_is_wrong=False)
+    after = decide(attempts(*results), Criteria(len(results), target, StepTarget(), unscored_is_wrong=False))
     assert (before.outcome, before.right, before.scored, before.difficulty) == (
         after.outcome,
         after.right,
@@ -114,15 +114,15 @@ def test_early_stop_is_exact_by_brute_force(acceptance, target: int | None, pape
     """
     kinds = [(R, 1), (R, 3), (W, 2), (U, 1), (E, 0)]
     end = {
-        results: decide(attempts(*results), 4, target, acceptance, unscored_is_wrong=paper).outcome
+        results: decide(attempts(*results), Criteria(4, target, acceptance, unscored_is_wrong=paper)).outcome
         for results in itertools.product(kinds, repeat=4)
     }
     for length in range(1, 5):
         for begun in itertools.product(kinds, repeat=length):
             possible = {end[(*begun, *rest)] for rest in itertools.product(kinds, repeat=4 - length)}
             so_far = attempts(*begun)
-            now = decide(so_far, 4, target, acceptance, unscored_is_wrong=paper).outcome
-            if is_decisive(so_far, 4, target, acceptance, unscored_is_wrong=paper):
+            now = decide(so_far, Criteria(4, target, acceptance, unscored_is_wrong=paper)).outcome
+            if is_decisive(so_far, Criteria(4, target, acceptance, unscored_is_wrong=paper)):
                 again = {Outcome.ERRORED, Outcome.TOO_EASY} if now is Outcome.ERRORED else {now}
                 also = {Outcome.ERRORED} if now is Outcome.UNSCORED else set[Outcome]()
                 assert possible <= again | also

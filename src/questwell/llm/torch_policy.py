@@ -11,49 +11,22 @@ fixed by its own seed, and does not depend on which calls happened to share its 
 import asyncio
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from questwell.errors import ConfigError, LLMUnavailable
+from questwell.errors import LLMUnavailable
 from questwell.llm.codec import ChatCodec
+from questwell.llm.decoding import Call, DecodingState, RecordedStep, StopTexts, common_length, sliding_window, stops_of
 from questwell.llm.policy import TokenOutput
 from questwell.llm.row_cache import RowCache, attention_mask, sliding_mask
 
-_TAIL = 24
-"""Newest tokens that are searched for a stop text: more than any stop has letters."""
 _PREFILL_TOKENS = {"cpu": 2048, "cuda": 16_384}
 """Prompt tokens, padding included, of one pass."""
 _PATIENCE = {"cpu": 0, "cuda": 4}
 """Steps that a finished call waits for others: a GPU reads several prompts in the time of one."""
-
-
-def _stops_of(model: nn.Module) -> frozenset[int]:
-    """Ids at which the model's generation config stops."""
-    found = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
-    if found is None:
-        return frozenset()
-    return frozenset(cast(list[int], found if isinstance(found, list) else [found]))
-
-
-@dataclass(slots=True)
-class _Call:
-    request_id: str
-    prompt: list[int]
-    most: int
-    temperature: float
-    stop: tuple[str, ...]
-    uniforms: Tensor
-    """[most]: a number in [0, 1) for each token that may be sampled."""
-    done: asyncio.Future[TokenOutput]
-    ids: list[int] = field(default_factory=list[int])
-    logprobs: list[float] = field(default_factory=list[float])
-    stopped: bool = False
-    cached: int = 0
-    """Tokens of the prompt that need not be read again."""
 
 
 class TorchPolicy:
@@ -78,23 +51,21 @@ class TorchPolicy:
         """Prompt tokens that went through the model so far."""
         self.steps = 0
         """Decoding steps so far."""
-        self._codec = codec
         self._end = codec.end
-        self._ends = codec.ends | _stops_of(model)
-        self._completing: dict[tuple[int, tuple[str, ...]], tuple[str, ...]] = {}
-        """Of each token that was met, and texts to stop at: those that it may complete."""
+        self._ends = codec.ends | stops_of(model)
+        self._stops = StopTexts(codec)
         self._most_rows = rows
-        self._waiting: list[_Call] = []
-        self._active: list[_Call] = []
+        self._waiting: list[Call] = []
+        self._active: list[Call] = []
         """The calls that are sampled for; call i is in row i of the cache."""
         self._cache = RowCache()
         self._weights = -1
-        self._window = _window(cast(PreTrainedModel, model))
-        self._state: _State | None = None
+        self._window = sliding_window(cast(PreTrainedModel, model))
+        self._state: DecodingState | None = None
         self._serving: asyncio.Task[None] | None = None
         self._unseeded = torch.Generator().manual_seed(0)
         self._clock = 0
-        self._graphs: dict[tuple[int, int, int], _Graph] = {}
+        self._graphs: dict[tuple[int, int, int], RecordedStep] = {}
         self._records = graphs
 
     async def generate(self, request_id: str, *, prompt_ids: list[int], sampling_params: dict[str, Any]) -> TokenOutput:
@@ -108,7 +79,7 @@ class TorchPolicy:
         most = int(sampling_params["max_tokens"])
         seed = sampling_params.get("seed")
         generator = self._unseeded if seed is None else torch.Generator().manual_seed(int(seed))
-        call = _Call(
+        call = Call(
             request_id=request_id,
             prompt=prompt_ids,
             most=most,
@@ -162,13 +133,13 @@ class TorchPolicy:
             for _ in range(8):  # a rollout takes some turns of the loop from a search to its next call
                 await asyncio.sleep(0)
 
-    def _work(self, arrivals: list[_Call]) -> list[_Call]:
+    def _work(self, arrivals: list[Call]) -> list[Call]:
         """Admit `arrivals`, then step until a call has finished or others wait; the finished ones."""
         device = self._device
         with torch.no_grad(), torch.cuda.device(device) if device.type == "cuda" else nullcontext():
             return self._work_on(arrivals)
 
-    def _work_on(self, arrivals: list[_Call]) -> list[_Call]:
+    def _work_on(self, arrivals: list[Call]) -> list[Call]:
         training = self.model.training
         self.model.eval()
         try:
@@ -201,14 +172,14 @@ class TorchPolicy:
             self._weights = now
             self._cache.forget()
 
-    def _admit(self, arrivals: Sequence[_Call]) -> None:
+    def _admit(self, arrivals: Sequence[Call]) -> None:
         """Read the prompts of `arrivals`, as far as they are new, and sample the first token of each."""
         if not arrivals:
             return
         # Attempts at one question open alike: the first of them is read, the others copy it.
         openings = {tuple(row.opening) for row in self._cache.rows if row.ids}
-        first: list[_Call] = []
-        alike: list[_Call] = []
+        first: list[Call] = []
+        alike: list[Call] = []
         for call in arrivals:
             opening = tuple(call.prompt)
             (alike if opening in openings else first).append(call)
@@ -220,7 +191,7 @@ class TorchPolicy:
             self._read(range(start, len(self._active)))
         self._state = None
 
-    def _seat(self, call: _Call) -> None:
+    def _seat(self, call: Call) -> None:
         """Give `call` the next row, with what is already known of its dialogue in it."""
         place, cache = len(self._active), self._cache
         cache.reserve(min(2 * self._most_rows, max(len(cache.rows), place + 1)), len(call.prompt) + 1)
@@ -237,7 +208,7 @@ class TorchPolicy:
             row.opening = list(call.prompt)
             alike = (at for at, other in enumerate(cache.rows) if at != place and other.opening == row.opening)
             if (source := next(alike, None)) is not None:
-                known = min(_common(cache.rows[source].ids, call.prompt), len(call.prompt) - 1)
+                known = min(common_length(cache.rows[source].ids, call.prompt), len(call.prompt) - 1)
                 cache.share(source, place, known)
         self._clock += 1
         row.owner, row.used = call.request_id, self._clock
@@ -286,7 +257,7 @@ class TorchPolicy:
         logits = self._forward(torch.tensor(places, device=device), ids, positions, span, last)
         for at, call in zip(places, calls, strict=True):
             self._cache.rows[at].ids = list(call.prompt)
-        self._choose(_State.of(calls, device), calls, logits)
+        self._choose(DecodingState.of(calls, device), calls, logits)
         self.read += sum(map(len, fresh))
 
     def _forward(self, rows: slice | Tensor, ids: Tensor, positions: Tensor, span: int, last: Tensor | None) -> Tensor:
@@ -315,7 +286,7 @@ class TorchPolicy:
         """One token for every active call."""
         count, device = len(self._active), self._device
         if self._state is None:
-            self._state = _State.of(self._active, device)
+            self._state = DecodingState.of(self._active, device)
         state, rows = self._state, self._cache.rows
         span = max(len(row.ids) for row in rows[:count]) + 1
         self._cache.reserve(len(rows), span)
@@ -328,7 +299,7 @@ class TorchPolicy:
         self._choose(state, self._active, logits)
         self.steps += 1
 
-    def _replay(self, state: "_State", span: int) -> Tensor:
+    def _replay(self, state: DecodingState, span: int) -> Tensor:
         """As a step by `_forward`, recorded once per number of rows and span and then replayed."""
         count = len(self._active)
         rows = next((size for size in (8, 16, 32) if size >= count), self._most_rows)
@@ -340,10 +311,10 @@ class TorchPolicy:
         key = rows, span, cache.version
         if key not in self._graphs:
             self._graphs = {old: graph for old, graph in self._graphs.items() if old[2] == key[2]}
-            self._graphs[key] = _Graph(self, lengths, span, state.tokens.device)
+            self._graphs[key] = RecordedStep(self._forward, lengths, span, state.tokens.device)
         return self._graphs[key].replay(state, lengths[count:])[:count]
 
-    def _choose(self, state: "_State", calls: Sequence[_Call], logits: Tensor) -> None:
+    def _choose(self, state: DecodingState, calls: Sequence[Call], logits: Tensor) -> None:
         chosen, logprobs = state.choose(logits)
         if not bool(logprobs.isfinite().all()):
             raise LLMUnavailable("the model's log-probabilities are not finite: its weights or its cache are damaged")
@@ -352,12 +323,12 @@ class TorchPolicy:
             call.logprobs.append(logprob)
         self.sampled += len(calls)
 
-    def _drop_ended(self) -> list[_Call]:
+    def _drop_ended(self) -> list[Call]:
         return self._drop([at for at, call in enumerate(self._active) if self._ended(call)])
 
-    def _drop(self, places: Sequence[int]) -> list[_Call]:
+    def _drop(self, places: Sequence[int]) -> list[Call]:
         """Take the calls at `places` out of the active rows; their dialogues stay in the cache, behind those."""
-        dropped: list[_Call] = []
+        dropped: list[Call] = []
         for at in reversed(places):
             last = len(self._active) - 1
             self._cache.swap(at, last)
@@ -367,108 +338,6 @@ class TorchPolicy:
             self._state = None
         return dropped
 
-    def _ended(self, call: _Call) -> bool:
-        call.stopped = call.ids[-1] in self._ends or self._completes(call)
+    def _ended(self, call: Call) -> bool:
+        call.stopped = call.ids[-1] in self._ends or self._stops.complete(call)
         return call.stopped or len(call.ids) >= call.most
-
-    def _completes(self, call: _Call) -> bool:
-        """Whether the newest token completes a stop text; the tail is decoded only where that can be."""
-        possible = self._completing.get((call.ids[-1], call.stop))
-        if possible is None:
-            # A token that completes a text holds its last letter, unless it is a part of a letter or loses its spaces.
-            said = self._codec.decode(call.ids[-1:])
-            possible = tuple(word for word in call.stop if word[-1] in said or not "!" <= word[-1] <= "~")
-            self._completing[call.ids[-1], call.stop] = possible
-        if not possible:
-            return False
-        tail = self._codec.decode(call.ids[-_TAIL:])
-        return any(word in tail for word in possible)
-
-
-@dataclass(frozen=True, slots=True)
-class _State:
-    """Where B calls stand, on the device; it moves on with each token."""
-
-    tokens: Tensor
-    """[B]: the newest token of each."""
-    positions: Tensor
-    """[B]: its position in the dialogue."""
-    drawn: Tensor
-    """[B]: tokens sampled so far."""
-    uniforms: Tensor
-    """[B, most]: a number in [0, 1) for each token."""
-    temperature: Tensor
-    """[B]: 1 where greedy."""
-    greedy: Tensor
-    """[B]."""
-
-    @classmethod
-    def of(cls, calls: Sequence[_Call], device: torch.device) -> "_State":
-        """Of the calls as they are."""
-        return cls(
-            torch.tensor([call.ids[-1] if call.ids else 0 for call in calls], device=device),
-            torch.tensor([len(call.prompt) + len(call.ids) - 1 for call in calls], device=device),
-            torch.tensor([len(call.ids) for call in calls], device=device),
-            nn.utils.rnn.pad_sequence([call.uniforms for call in calls], batch_first=True).to(device),
-            torch.tensor([call.temperature or 1.0 for call in calls], device=device),
-            torch.tensor([call.temperature == 0 for call in calls], device=device),
-        )
-
-    def choose(self, logits: Tensor) -> tuple[Tensor, Tensor]:
-        """(the next token of each call, its log-probability), both [B], from [B, V].
-
-        By inversion: the first token at which the cumulative probability passes the call's own uniform number.
-        """
-        logprobs = (logits.float() / self.temperature[:, None]).log_softmax(-1)  # [B, V]
-        cumulative = logprobs.exp().cumsum(-1, dtype=torch.float64)  # [B, V]
-        uniforms = self.uniforms.gather(1, self.drawn[:, None])  # [B, 1]
-        drawn = torch.searchsorted(cumulative, uniforms * cumulative[:, -1:], right=True)[:, 0]
-        chosen = torch.where(self.greedy, logprobs.argmax(-1), drawn.clamp(max=logits.shape[-1] - 1))
-        self.tokens.copy_(chosen)
-        self.positions.add_(1)
-        self.drawn.add_(1)
-        return chosen, logprobs.gather(-1, chosen[:, None])[:, 0]
-
-
-class _Graph:
-    """A decoding step of so many rows, recorded on the GPU: a replay launches its kernels at once."""
-
-    def __init__(self, policy: TorchPolicy, lengths: Sequence[int], span: int, device: torch.device) -> None:
-        rows = slice(0, len(lengths))
-        self._tokens = torch.zeros(len(lengths), dtype=torch.long, device=device)
-        self._positions = torch.tensor(lengths, device=device)
-        forward = policy._forward  # pyright: ignore[reportPrivateUsage]  a part of it
-        aside = torch.cuda.Stream()
-        aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside):
-            forward(rows, self._tokens[:, None], self._positions[:, None], span, None)
-        torch.cuda.current_stream().wait_stream(aside)
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
-            self._logits = forward(rows, self._tokens[:, None], self._positions[:, None], span, None)
-
-    def replay(self, state: _State, lengths: Sequence[int]) -> Tensor:
-        """Logits [rows, V]; the rows that are not sampled from write behind their `lengths`, where nobody reads."""
-        count = len(state.tokens)
-        self._tokens[:count] = state.tokens
-        self._positions[:count] = state.positions
-        if lengths:
-            self._positions[count:] = torch.tensor(lengths, device=self._positions.device)
-        self._graph.replay()
-        return self._logits
-
-
-def _common(one: Sequence[int], other: Sequence[int]) -> int:
-    """Tokens that both begin with."""
-    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
-
-
-def _window(model: PreTrainedModel) -> int | None:
-    """The window of the model's sliding layers; None when it has none."""
-    config: Any = model.config.get_text_config()
-    kinds: set[str] = set(getattr(config, "layer_types", None) or ())
-    if unknown := kinds - {"full_attention", "sliding_attention"}:
-        raise ConfigError(
-            f"layers of {', '.join(sorted(unknown))} cannot be sampled from here: serve the model by vLLM"
-        )
-    return int(config.sliding_window) if "sliding_attention" in kinds else None

@@ -1,8 +1,7 @@
-"""The staged agents against a scripted model over a few linked passages: the game's moves, round trips and repairs."""
+"""The staged proposer against a scripted model over a few linked passages: moves, round trips and repairs."""
 
 import json
 import random
-from collections.abc import Callable
 from dataclasses import replace
 
 from questwell.agents.prompts import Prompts
@@ -12,12 +11,23 @@ from questwell.agents.session import DirectSession
 from questwell.errors import LLMTimeout, RetrievalTimeout
 from questwell.llm.client import Request
 from questwell.llm.scripted import Answer, ScriptedLLM
-from questwell.scoring.answers import normalise
 from questwell.staged.chain import Chain, chains
+from questwell.staged.conftest import (
+    BRIDGE,
+    GUIDE,
+    LIGHT,
+    MARWOOD,
+    NESTED,
+    PROPOSER,
+    WORLD,
+    Library,
+    model,
+    passage,
+    seed,
+)
 from questwell.staged.diagnosis import diagnose
 from questwell.staged.proposer import StagedProposer
 from questwell.staged.session import StagedSession
-from questwell.staged.solver import StagedSolver, parts, stands_in
 from questwell.staged.spans import Span
 from questwell.staged.writer import Worded, Writer
 from questwell.types.corpus import Hit, Passage
@@ -34,76 +44,6 @@ from questwell.types.game import (
     Verdict,
 )
 from questwell.types.trajectory import StopReason, Trajectory
-
-
-def passage(title: str, text: str) -> Passage:
-    return Passage(id=f"{title}#0", title=title, text=text, document_id=title)
-
-
-GUIDE = passage("Dunwick Guide", "The Dunwick Guide describes Harrow Bridge, when it was built and by whom.")
-BRIDGE = passage("Harrow Bridge", "The Harrow Bridge was designed by Elsa Marwood.")
-MARWOOD = passage("Elsa Marwood", "Elsa Marwood built the tower at Orrin Lighthouse.")
-LIGHT = passage("Orrin Lighthouse", "The Orrin Lighthouse was automated in 1968.")
-WORLD = (GUIDE, BRIDGE, MARWOOD, LIGHT)
-NESTED = "When was the lighthouse built by the designer of Harrow Bridge automated?"
-
-WORDS = {
-    "Answer: 1968": "When was Orrin Lighthouse automated?",
-    "Answer: Orrin Lighthouse": "What is the lighthouse built by Elsa Marwood?",
-    "Answer: Elsa Marwood": "Who is the designer of Harrow Bridge?",
-    "Answer: Harrow Bridge": "Which bridge is described in the Dunwick Guide?",
-}
-READINGS = {
-    "When was Orrin Lighthouse automated?": "1968",
-    "What is the lighthouse built by Elsa Marwood?": "Orrin Lighthouse",
-    "Who is the designer of Harrow Bridge?": "Elsa Marwood",
-    "Which bridge is described in the Dunwick Guide?": "Harrow Bridge",
-    # as the solver asks
-    "What is the name of the lighthouse built by Elsa Marwood?": "Orrin Lighthouse",
-    "What is the name of the designer of Harrow Bridge?": "Elsa Marwood",
-}
-
-
-class Library:
-    name = "library"
-
-    def __init__(self, error: Exception | None = None) -> None:
-        self.error = error
-        self.queries: list[str] = []
-
-    async def search(self, query: str, k: int) -> tuple[Hit, ...]:
-        """By shared words; enough to tell four passages apart."""
-        self.queries.append(query)
-        if self.error:
-            raise self.error
-        words = set(normalise(query).split())
-        scored = [(len(words & set(normalise(f"{p.title} {p.text}").split())), p) for p in WORLD]
-        ranked = sorted((pair for pair in scored if pair[0]), key=lambda pair: (-pair[0], pair[1].id))
-        return tuple(Hit(p, float(score), rank) for rank, (score, p) in enumerate(ranked[:k], 1))
-
-    async def aclose(self) -> None: ...
-
-
-def model(**changes: str | Exception) -> Callable[[Request], Answer]:
-    """Words and reads the world rightly, but for what `changes` says: a key names the last line of a request."""
-
-    def answer(request: Request) -> Answer:
-        line = request.messages[-1].content.splitlines()[-1]
-        for key, change in changes.items():
-            if key.replace("_", " ") in line:
-                return change if isinstance(change, Exception) else json.dumps({"question": change, "answer": change})
-        if line in WORDS:
-            return json.dumps({"question": WORDS[line]})
-        return json.dumps({"answer": READINGS.get(line.removeprefix("Question: "), "not found")})
-
-    return answer
-
-
-def seed(target: int) -> Seed:
-    return Seed(0, BRIDGE, target, AnswerType.DATE, (), 3)
-
-
-PROPOSER = StagedProposer(Prompts(), RolloutLimits(searches=12, top_k=2))
 
 
 async def propose(target: int, **changes: str | Exception) -> Draft:
@@ -224,64 +164,6 @@ async def test_what_failed_is_not_tried_again() -> None:
     ).broken_end == (LIGHT.id, "1968")
 
 
-def solver_model(*choices: str) -> Callable[[Request], Answer]:
-    left = iter(choices)
-
-    def answer(request: Request) -> Answer:
-        if request.schema and '"enum"' in request.schema:
-            return json.dumps({"part": next(left)})
-        return model()(request)
-
-    return answer
-
-
-async def solve(*choices: str, limits: RolloutLimits | None = None, retriever: Library | None = None) -> Trajectory:
-    session = DirectSession(ScriptedLLM(solver_model(*choices)), retriever or Library())
-    return await StagedSolver(Prompts(), limits or RolloutLimits(), 1.0).solve(NESTED, session, 1)
-
-
-async def test_the_solver_resolves_from_the_inside_out() -> None:
-    solved = await solve("the designer of Harrow Bridge", "the lighthouse built by Elsa Marwood")
-    assert (solved.answer, solved.stop) == ("1968", StopReason.FINISHED)
-    assert solved.queries == (
-        "the designer of Harrow Bridge",
-        "the lighthouse built by Elsa Marwood",
-        "When was Orrin Lighthouse automated?",
-    )
-    assert solved.searches == 3
-
-
-async def test_an_answer_must_stand_in_a_hit() -> None:
-    READINGS_BEFORE = dict(READINGS)
-    READINGS["When was Orrin Lighthouse automated?"] = "1986"
-    try:
-        solved = await solve("the designer of Harrow Bridge", "the lighthouse built by Elsa Marwood")
-    finally:
-        READINGS.update(READINGS_BEFORE)
-    assert (solved.answer, solved.stop) == (None, StopReason.GAVE_UP)
-
-
-async def test_the_solver_keeps_to_its_budget_and_to_what_the_question_says() -> None:
-    assert (await solve("the designer of Harrow Bridge", limits=RolloutLimits(searches=1))).stop is StopReason.SEARCHES
-    invented = await solve("the moon of Mars")  # an endpoint that ignores the schema
-    assert invented.queries == (NESTED,)
-    late = await solve("none", retriever=Library(RetrievalTimeout("late")))
-    assert late.stop is StopReason.ERRORED
-
-
-def test_parts_hold_a_name_and_describe_something() -> None:
-    assert parts("When was the successor of Tarn released?") == [
-        "the successor of Tarn",
-        "the successor of Tarn released",
-    ]
-    assert parts("When was the Orrin Lighthouse automated?") == []
-    assert parts("Who wrote the language that Tarn is a dialect of?")[-1] == "the language that Tarn is a dialect of"
-    assert "the tool that Tarn comes with" in parts("When was the tool that Tarn comes with released?")
-    assert "the tool that Tarn comes with" in parts("Who sells the tool that Tarn comes with is based in?")
-    assert "the land of" not in parts("Who is the land of Tarn?")
-    assert parts("Who is it?") == []
-
-
 async def test_a_question_that_finds_its_answer_at_once_is_second_best() -> None:
     class Telling(Library):
         async def search(self, query: str, k: int) -> tuple[Hit, ...]:
@@ -297,21 +179,6 @@ async def test_a_question_that_finds_its_answer_at_once_is_second_best() -> None
     easy = attempt("1968", Label.RIGHT, (LIGHT,))
     last = await played(Outcome.TOO_EASY, easy)
     assert diagnose(last, ExecutionFeedback(FeedbackKind.DIFFICULTY, easy)).shortcut == (MARWOOD.id, LIGHT.id)
-
-
-async def test_one_attempt_in_four_begins_with_the_whole_question() -> None:
-    whole_first, parts_first = 0, 0
-    for random_seed in range(80):
-        llm = ScriptedLLM(solver_model(*["the designer of Harrow Bridge", "the lighthouse built by Elsa Marwood"]))
-        solved = await StagedSolver(Prompts(), RolloutLimits(), 1.0).solve(
-            NESTED, DirectSession(llm, Library()), random_seed
-        )
-        whole_first += solved.queries[0] == NESTED
-        parts_first += solved.queries[0] == "the designer of Harrow Bridge"
-        first_choice = next(request for request in llm.requests if request.schema and '"enum"' in request.schema)
-        assert ('"none"' in first_choice.schema) == (solved.queries[0] == NESTED)  # type: ignore[operator]
-    assert whole_first + parts_first == 80
-    assert 10 <= whole_first <= 30
 
 
 async def test_the_question_is_lengthened_in_front_when_only_a_shorter_one_could_be_worded() -> None:
@@ -374,12 +241,6 @@ async def test_exploring_goes_on_where_nothing_is_named() -> None:
     )
     assert library.queries[:2] == ["cog", "a bridge"]
     assert draft.proposal is not None and draft.proposal.answer == "1968"
-
-
-async def test_an_answer_stands_in_a_hit_hyphens_or_none() -> None:
-    assert stands_in("the World Wide Web Consortium", "World-Wide Web Consortium")
-    assert stands_in("a World-Wide Web server", "World Wide Web")
-    assert not stands_in("the Worldwide Fund", "World Wide")
 
 
 async def test_a_question_of_what_the_subject_is_cannot_be_nested() -> None:

@@ -22,7 +22,6 @@ from questwell.retrieval.index.manifest import (
     ID,
     ORDINAL,
     STORED,
-    SUBJECT,
     TEXT,
     TITLE,
     Manifest,
@@ -57,11 +56,9 @@ this is a tie, so that ranks do not depend on how the index was built."""
 SPARE = 64
 """Candidates beyond k that are looked at, but not loaded, to see where a tie at rank k ends."""
 OPENINGS = 5
-"""Tries at opening: manifest and files are two reads, and an update may come between."""
+"""Tries at opening: an update may come between reading the manifest and the files."""
 INLINE_PASSAGES = 200_000
 """Up to this size a search takes less time than handing it to a thread costs."""
-
-
 _T = TypeVar("_T")
 
 
@@ -225,10 +222,6 @@ class LexicalIndex:
         read = [read <= most for read in postings]
         return tuple(term for place, (_, term) in enumerate(rarest) if place < KEPT or read[place])
 
-    def document_frequencies(self, text: str) -> dict[str, int]:
-        """Number of passages that hold each term of `text`; removed ones count until tantivy merges them away."""
-        return {term: self._passages_with(term) for term in self._terms.of(text)}
-
     def get(self, passage_id: str) -> Passage | None:
         """The passage with this id, None if there is none."""
         return next(self._all(tantivy.Query.term_query(self._schema, ID, without_surrogates(passage_id)), 1), None)
@@ -274,11 +267,6 @@ class LexicalIndex:
             query, last - first, count=False, order_by_field=ORDINAL, order=tantivy.Order.Asc
         ).hits
         return [(cast(int, ordinal), self._load(address)) for ordinal, address in hits]
-
-    def about(self, name: str, most: int = 10) -> tuple[Passage, ...]:
-        """Passages whose document's title names `name` (`corpus.subject`, case ignored), in the order of the corpus."""
-        query = tantivy.Query.term_query(self._schema, SUBJECT, without_surrogates(name.casefold()))
-        return tuple(self._all(query, most))
 
     def _is_among(self, passage: Passage) -> bool:
         return all(

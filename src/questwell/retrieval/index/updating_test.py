@@ -194,15 +194,6 @@ def test_scan_gives_every_passage_once_in_an_order_of_its_seed(folder):
     assert sorted(one) == sorted(other) == sorted(held(folder))
 
 
-def test_document_frequencies_are_counts_of_passages(folder):
-    assert LexicalIndex.open(folder).document_frequencies("Amber stones 7 nowhere") == {
-        "amber": 20,
-        "stone": 20,
-        "7": 1,
-        "nowher": 0,
-    }
-
-
 def test_scores_of_given_passages_are_those_of_the_search(folder):
     index = LexicalIndex.open(folder)
     ranked = {scored.ordinal: scored.score for scored in index.rank("item 17", 50)}
