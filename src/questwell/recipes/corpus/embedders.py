@@ -2,10 +2,12 @@
 
 minilm            all-MiniLM-L6-v2 in this process (91 MB, fetched once)
 wordllama         static vectors in this process: 40 times as fast, less exact
+onnx:FOLDER       a sentence encoder in this process: model.onnx and tokenizer.json, as the hub has e5, bge and others
 openai:MODEL      MODEL at OPENAI_BASE_URL, or at api.openai.com where that is not set
 MODEL@BASE_URL    MODEL at any OpenAI-compatible endpoint, as in BAAI/bge-m3@http://gpu1:8000/v1
 """
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from questwell.errors import ConfigError
@@ -16,7 +18,8 @@ if TYPE_CHECKING:
     from questwell.retrieval.embedders.embedder import Embedder
 
 EMBEDDERS = ("minilm", "wordllama")
-FORMS = "minilm, wordllama, openai:MODEL or MODEL@BASE_URL (such as BAAI/bge-m3@http://127.0.0.1:8000/v1)"
+ONNX = "onnx:"
+FORMS = "minilm, wordllama, onnx:FOLDER, openai:MODEL or MODEL@BASE_URL (such as BAAI/bge-m3@http://127.0.0.1:8000/v1)"
 
 
 def check_embedder(named: str) -> None:
@@ -25,7 +28,7 @@ def check_embedder(named: str) -> None:
     Raises:
         ConfigError: `named` has none of the forms above.
     """
-    if named not in EMBEDDERS and endpoint_of(named) is None:
+    if named not in EMBEDDERS and not named.startswith(ONNX) and endpoint_of(named) is None:
         raise ConfigError(f"cannot tell which embedder {named!r} is; name one of: {FORMS}")
 
 
@@ -45,6 +48,11 @@ def connect_embedder(named: str, query_prefix: str | None = None, document_prefi
     optional("numpy", "dense")
     from questwell.retrieval.embedders.prefixes import prefixed, prefixes_of
 
+    if named.startswith(ONNX):
+        from questwell.retrieval.embedders.onnx_encoder import OnnxEncoder
+
+        encoder = OnnxEncoder(Path(named.removeprefix(ONNX)))
+        return prefixed(encoder, prefixes_of(encoder.model, query_prefix, document_prefix, encoder.prompts))
     return prefixed(_connect(named), prefixes_of(named.rpartition("@")[0] or named, query_prefix, document_prefix))
 
 

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, field_validator
 
 from questwell.assets.progress import Progress, silent
 from questwell.errors import ConfigError
-from questwell.recipes.corpus.embedders import check_embedder, connect_embedder
+from questwell.recipes.corpus.embedders import EMBEDDERS, ONNX, check_embedder, connect_embedder
 from questwell.recipes.corpus.rerankers import check_reranker, connect_reranker
 from questwell.recipes.runs.config import MayBePath, RecipeConfig, Renamed
 from questwell.retrieval.corpora.corpus import BUILT_IN, CorpusSpec, Duplicates
@@ -66,8 +66,8 @@ class IndexConfig(RecipeConfig):
     """Field of a record that holds its text; by default one of the usual names (contents, text, body, passage, ...)."""
     retriever: str = "lexical"
     """How passages are found: lexical (BM25), hybrid (BM25, then vectors), dense (vectors alone); extra dense."""
-    embedder: str = "minilm"
-    """Embedding model for hybrid search: minilm, wordllama (fast), openai:MODEL or MODEL@BASE_URL."""
+    embedder: Annotated[str, MayBePath(EMBEDDERS, after=ONNX)] = "minilm"
+    """Embedding model for vectors: minilm, wordllama (fast), onnx:FOLDER, openai:MODEL or MODEL@BASE_URL."""
     dense_candidates: bool = False
     """Find candidates by vectors too, not only by words (usearch); helps where questions use other words."""
     query_prefix: str | None = None
@@ -277,9 +277,9 @@ def open_reranker(config: IndexConfig, price_usd: float | None = None) -> Rerank
     return connect_reranker(config.reranker, price_usd) if config.reranker else None
 
 
-def in_order(config: IndexConfig, retriever: Retriever, reranker: Reranker | None) -> Retriever:
+def in_order(config: IndexConfig, retriever: Retriever, reranker: Reranker | None, *, lent: bool = False) -> Retriever:
     """`retriever` with its hits put in order by `reranker`, if there is one."""
-    return retriever if reranker is None else reranked(retriever, reranker, config.rerank_candidates)
+    return retriever if reranker is None else reranked(retriever, reranker, config.rerank_candidates, lent=lent)
 
 
 async def _embed(lexical: LexicalIndex, config: IndexConfig, progress: Progress) -> None:

@@ -12,8 +12,8 @@ from questwell.agents.solver import FreeSolver, Solver
 from questwell.errors import RetrievalError
 from questwell.llm.client import LLM
 from questwell.llm.fingerprint import fingerprints
-from questwell.recipes.corpus.index import IndexProgress
-from questwell.recipes.corpus.search import open_searched, readers_of
+from questwell.recipes.corpus.index import IndexProgress, in_order
+from questwell.recipes.corpus.search import open_searched, readers_of, reranker_of
 from questwell.recipes.evaluate.config import EXACT_MATCH, EvalConfig, JudgeConfig, Mode, at_once
 from questwell.recipes.runs.agents import is_embedded
 from questwell.recipes.runs.lent import Lent
@@ -142,7 +142,9 @@ def make_judge(config: JudgeConfig, prompts: Prompts) -> Judge | None:
 def _open_retriever(config: EvalConfig, index_progress: IndexProgress | None, own: Retriever | None) -> Retriever:
     if config.mode is Mode.CLOSED_BOOK:
         return NoRetriever()
-    return own or open_searched(config, index_progress)
+    if own is not None:
+        return in_order(config, own, reranker_of(config), lent=True)
+    return open_searched(config, index_progress)
 
 
 def _connect(config: JudgeConfig, named: Mapping[Role, str], own: Mapping[str, LLM] | None = None) -> dict[Role, LLM]:

@@ -113,7 +113,7 @@ def open_setup(
     readers_of(config.tools, free=free, retriever=elsewhere)  # or say at once that it cannot be
     players = make_players(config, prompts, styles)
     library = open_index(config, index_progress)
-    searched = in_order(config, elsewhere or library, reranker)
+    searched = in_order(config, elsewhere or library, reranker, lent=lent.retriever is not None)
     return Setup(library, llms, players, prompts.hash, styles, None if searched is library else searched, lent)
 
 

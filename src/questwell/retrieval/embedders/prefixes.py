@@ -6,7 +6,7 @@ A model that was trained with them finds less without. They are looked up by the
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from questwell.retrieval.embedders.embedder import Embedder, Vectors
@@ -39,9 +39,16 @@ KNOWN: tuple[tuple[str, Prefixes], ...] = (
 """By a pattern of the model's name, small letters; the first that fits counts. bge-m3 and MiniLM want nothing."""
 
 
-def prefixes_of(model: str, query: str | None = None, document: str | None = None) -> Prefixes:
-    """The prefixes of a model by its name; `query` and `document` in their place where they are given."""
+def prefixes_of(
+    model: str, query: str | None = None, document: str | None = None, prompts: Mapping[str, str] | None = None
+) -> Prefixes:
+    """The prefixes of a model by its name; `query` and `document` in their place where they are given.
+
+    `prompts` are those that come with the model (sentence-transformers' `prompts`); they go before those by its name.
+    """
     known = next((prefixes for pattern, prefixes in KNOWN if re.search(pattern, model.lower())), Prefixes())
+    if prompts and not prompts.keys().isdisjoint({"query", "document", "passage"}):
+        known = Prefixes(prompts.get("query", ""), prompts.get("document", prompts.get("passage", "")))
     return Prefixes(known.query if query is None else query, known.document if document is None else document)
 
 

@@ -29,12 +29,22 @@ CANDIDATES = 50
 class Reranked:
     """Implements `Retriever` and `PaidRetriever`; make one with `reranked`."""
 
-    def __init__(self, inner: Retriever, reranker: Reranker, candidates: int = CANDIDATES) -> None:
-        """Put the first `candidates` hits of `inner` in the order of `reranker`. Closing it closes both."""
+    def __init__(
+        self, inner: Retriever, reranker: Reranker, candidates: int = CANDIDATES, *, lent: bool = False
+    ) -> None:
+        """Put the first `candidates` hits of `inner` in the order of `reranker`. Closing it closes both.
+
+        Args:
+            inner: finds the hits.
+            reranker: orders them.
+            candidates: how many of them.
+            lent: `inner` is somebody else's, and stays open.
+        """
         self.inner: Any = inner
         """The retriever; an `Any` because the parts below need more of it than the protocol says."""
         self.reranker = reranker
         self._candidates = candidates
+        self._lent = lent
 
     @property
     def name(self) -> str:
@@ -75,7 +85,8 @@ class Reranked:
 
     async def aclose(self) -> None:
         """Close the retriever and the reranker."""
-        await self.inner.aclose()
+        if not self._lent:
+            await self.inner.aclose()
         await self.reranker.aclose()
 
 
@@ -116,7 +127,7 @@ class _Here(Reranked):
         return self.inner.outdated()
 
 
-def reranked(retriever: Retriever, reranker: Reranker, candidates: int = CANDIDATES) -> Reranked:
+def reranked(retriever: Retriever, reranker: Reranker, candidates: int = CANDIDATES, *, lent: bool = False) -> Reranked:
     """`retriever` with its first `candidates` hits put in the order of `reranker`; all else that it can do stays."""
     parts: list[type[Reranked]] = []
     if isinstance(retriever, FilteringRetriever):
@@ -126,7 +137,7 @@ def reranked(retriever: Retriever, reranker: Reranker, candidates: int = CANDIDA
     if isinstance(retriever, _Local):
         parts.append(_Here)
     kind = cast(type[Reranked], type("Reranked", tuple(parts), {})) if parts else Reranked
-    return kind(retriever, reranker, candidates)
+    return kind(retriever, reranker, candidates, lent=lent)
 
 
 def _text(passage: Passage) -> str:

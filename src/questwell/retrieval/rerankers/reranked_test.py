@@ -69,6 +69,8 @@ async def test_candidates_are_put_in_the_rerankers_order():
     assert both.name == "fixed+rerank.1(shortest,4)"
     await both.aclose()
     assert (inner.closed, model.closed) == (1, 1)
+    await reranked(inner, model, lent=True).aclose()
+    assert (inner.closed, model.closed) == (1, 2)  # what a caller lent stays open
 
 
 async def test_the_reranker_reads_titles_too():

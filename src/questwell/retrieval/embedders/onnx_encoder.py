@@ -1,0 +1,75 @@
+"""`OnnxEncoder`: a sentence encoder from a folder, run by onnxruntime: e5, bge, Qwen3-Embedding and their like.
+
+The folder is as sentence-transformers and optimum write it: the graph, `tokenizer.json`, and in `1_Pooling/config.json`
+how the states of the tokens become one vector.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+
+from questwell.errors import ConfigError
+from questwell.retrieval.embedders.embedder import Vectors
+from questwell.retrieval.embedders.onnx_folder import OnnxFolder, read_settings
+
+POOLINGS = {
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_lasttoken": "last",
+}
+"""Names in the folder's settings; the first that is true counts."""
+
+
+class OnnxEncoder:
+    """The encoder in a folder. Implements `Embedder`."""
+
+    weight = 0.5
+    """Of the vectors in a hybrid ranking: as for any transformer."""
+    batch = 16
+    in_flight = 1
+
+    def __init__(self, place: Path) -> None:
+        """Load it.
+
+        Raises:
+            ConfigError: there is no such model, it pools in a way that is not known, or `dense` is not installed.
+        """
+        self._model = OnnxFolder(place)
+        settings = read_settings(self._model.folder / "1_Pooling" / "config.json")
+        asked = [key for key, value in settings.items() if key.startswith("pooling_mode_") and value is True]
+        if unknown := [key for key in asked if key not in POOLINGS]:
+            raise ConfigError(f"{self._model.folder} pools by {', '.join(unknown)}; known are {', '.join(POOLINGS)}")
+        self.pooling = next((name for key, name in POOLINGS.items() if key in asked), "mean")
+        whole = "sentence_embedding"
+        self._output = self._model.outputs.index(whole) if whole in self._model.outputs else 0
+        held = read_settings(self._model.folder / "config_sentence_transformers.json").get("prompts")
+        self.prompts: dict[str, str] = cast(dict[str, str], held) if isinstance(held, dict) else {}
+        """What the folder says is put before queries and documents."""
+
+    @property
+    def model(self) -> str:
+        """The folder's name."""
+        return self._model.folder.resolve().name
+
+    @property
+    def name(self) -> str:
+        """The folder's name, a hash of what is in it, and how it pools."""
+        return f"{self.model}-{self._model.digest}.{self.pooling}"
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """As `Embedder.embed`; each text alone."""
+        return await asyncio.to_thread(lambda: np.array([self._vector(text) for text in texts], np.float32))
+
+    async def aclose(self) -> None:
+        """Nothing to release."""
+
+    def _vector(self, text: str) -> npt.NDArray[np.float32]:
+        given = self._model.run(text)[self._output][0]
+        pooled = {"mean": lambda: given.mean(axis=0), "cls": lambda: given[0], "last": lambda: given[-1]}
+        vector = given if given.ndim == 1 else pooled[self.pooling]()
+        length = float(np.linalg.norm(vector))
+        return vector / length if length > 0 else vector
