@@ -1,0 +1,30 @@
+"""`questwell runs`: the runs in a folder, one line each."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from questwell.cli import screen
+from questwell.cli.assembly import Json
+from questwell.cli.numbers import money
+from questwell.cli.text import one_line
+from questwell.recipes.reports.runs import RunCard, card, find_runs
+
+
+def runs(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of runs.")] = Path("runs"),
+    json: Json = False,
+) -> None:
+    """List the runs in a folder and below it, newest first: what made each, how it stands, what it cost."""
+    cards = sorted((card(found) for found in find_runs([folder])), key=lambda one: one.created, reverse=True)
+    if json:
+        screen.print_json(list[RunCard], cards)
+        return
+    console = screen.out()
+    for one in cards:
+        live = ", running" if one.live else ""
+        facts = one.problem or f"{one.headline}, {money(one.cost_usd)}"
+        created = one.created[:16].replace("T", " ")
+        line = f"{created:<16}  {one.run.kind.value:<8}  {one.run.name}: {facts}{live}"
+        console.print(one_line(line, 300), soft_wrap=True)
