@@ -26,5 +26,5 @@ def runs(
         live = ", running" if one.live else ""
         facts = one.problem or f"{one.headline}, {money(one.cost_usd)}"
         created = one.created[:16].replace("T", " ")
-        line = f"{created:<16}  {one.run.kind.value:<8}  {one.run.name}: {facts}{live}"
-        console.print(one_line(line, 300), soft_wrap=True)
+        line = f"{created:<16}  {one.run.kind.value:<8}  {one_line(f'{one.run.name}: {facts}{live}', 300)}"
+        console.print(line, soft_wrap=True)
