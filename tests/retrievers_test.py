@@ -178,7 +178,7 @@ def test_one_evaluation_four_retrievers(
     llm = ScriptedLLM(reads)
     monkeypatch.setattr(
         "questwell.recipes.evaluate.loop.open_eval_setup",
-        lambda config, index_progress=None: evaluation_world.setup(config, llm),
+        lambda config, *_: evaluation_world.setup(config, llm),
     )
     system = evaluation_world.values(library, bench)
     corpus = {key: system.pop(key) for key in ("corpus", "index")}

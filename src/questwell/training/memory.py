@@ -1,7 +1,11 @@
 """How much memory a run will take, before it takes it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
+
+from questwell.errors import ConfigError
 from questwell.llm.pretrained import Size
 
 _HEAP = 1.75
@@ -23,6 +27,26 @@ class Need:
     def total(self) -> int:
         """Bytes."""
         return self.weights + self.training + self.passes
+
+
+def free_bytes(device: str) -> int:
+    """Of a GPU's memory."""
+    return torch.cuda.mem_get_info(device)[0]
+
+
+def check_fits(needed: Need, free: int, changes: Sequence[str]) -> None:
+    """Nothing, where `needed` fits into the `free` bytes of a device.
+
+    Raises:
+        ConfigError: it does not; says by how much, and names `changes`, the flags that make it smaller.
+    """
+    if needed.total > free:
+        advice = f"; try {', '.join(changes)}" if changes else "; name a smaller model"
+        raise ConfigError(
+            f"training would take about {needed.total / 2**30:.0f} GiB and the device has {free / 2**30:.0f} GiB free: "
+            f"weights {needed.weights / 2**30:.0f}, gradients and optimizer {needed.training / 2**30:.0f}, "
+            f"passes {needed.passes / 2**30:.0f}{advice}"
+        )
 
 
 def need(

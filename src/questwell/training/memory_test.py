@@ -4,13 +4,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from questwell.errors import ConfigError
 from questwell.llm.pretrained import Size
 from questwell.toy.model import toy_model, toy_tokenizer
 from questwell.toy.world import ToyWorld
 from questwell.training import losses
 from questwell.training.batch import collate
 from questwell.training.conftest import made_up
-from questwell.training.memory import need
+from questwell.training.memory import Need, check_fits, need
 from questwell.training.policy import logits_of
 
 WIDTH, TOKENIZER = 64, toy_tokenizer(ToyWorld().words)
@@ -66,3 +67,12 @@ def test_the_heap_of_a_cpu_holds_on_to_more() -> None:
     )
     assert here.passes == pytest.approx(1.75 * there.passes, rel=1e-3)
     assert (here.weights, here.training) == (there.weights, there.training)
+
+
+def test_what_does_not_fit_is_told_before_with_what_to_change() -> None:
+    needed = Need(weights=4 * 2**30, training=6 * 2**30, passes=2 * 2**30)
+    check_fits(needed, 12 * 2**30, [])
+    with pytest.raises(
+        ConfigError, match=r"about 12 GiB .* 1[12] GiB free: weights 4, .* 6, passes 2; try --checkpointing"
+    ):
+        check_fits(needed, 12 * 2**30 - 1 - 2**29, ["--checkpointing"])

@@ -316,3 +316,21 @@ def test_an_entropy_bonus_has_a_gradient_of_its_own() -> None:
     for coefficient in (0.0, 0.1):
         learner = trainer(GRPO(), replace(OPTIONS, kl_coefficient=0.0, entropy_coefficient=coefficient))
         assert (learner.update(flat)["gradient_norm"] > 1e-4) == (coefficient > 0)
+
+
+@pytest.mark.parametrize(
+    ("checkpointing", "says"),
+    [(False, r"resume with --checkpointing or --micro-tokens 50$"), (True, r"resume with --micro-tokens 50$")],
+)
+def test_a_device_that_runs_out_of_memory_is_told_with_what_to_change(
+    checkpointing: bool, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = trainer(GRPO(), replace(OPTIONS, micro_tokens=100, checkpointing=checkpointing))
+
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+
+    monkeypatch.setattr(of.actor, "logits", full)
+    with pytest.raises(TrainingError, match=says):
+        of.update(made_up(4))
+    assert of.step == 0

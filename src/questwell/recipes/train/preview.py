@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from questwell.recipes.runs.extras import check_extra
 from questwell.recipes.train.config import TrainConfig
 from questwell.recipes.train.data import read_questions
-from questwell.recipes.train.setup import place, toy_questions, toy_size
+from questwell.recipes.train.setup import memory_of, place, toy_questions, toy_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +40,12 @@ def preview(config: TrainConfig) -> TrainPreview:
     """
     check_extra()
     from questwell.llm.pretrained import size_of
-    from questwell.training.memory import need
 
     questions = toy_questions(config) if config.toy else read_questions(config.data)
     size = toy_size(config) if config.toy else size_of(config.model)
     batch = min(config.batch, len(questions))  # no question comes twice in a step
-    device, dtype = place(config)
-    needed = need(
-        size,
-        critic=config.algorithm == "ppo",
-        reference=config.kl_coefficient > 0,
-        lora_rank=config.lora_rank or None,
-        micro_tokens=config.micro_tokens,
-        checkpointing=config.checkpointing,
-        half=device.startswith("cuda") or dtype == "bfloat16",
-        cpu=device == "cpu",
-    )
+    device, _ = place(config)
+    needed = memory_of(config, size)
     return TrainPreview(
         model="toy" if config.toy else config.model,
         parameters=size.parameters,

@@ -3,6 +3,7 @@
 Only functions here import what needs torch, so that the command starts, and says what is missing, without it.
 """
 
+import os
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -39,10 +40,13 @@ from questwell.types.trajectory import Role
 if TYPE_CHECKING:
     from questwell.llm.pretrained import Dtype, Pretrained, Size
     from questwell.training.algorithms import Algorithm
+    from questwell.training.memory import Need
     from questwell.training.trainer import Trainer
 
 _ERROR_RATE = 0.2
 """Share of wrong searches in the toy's demonstrations: its policy begins right in about half of its attempts."""
+_FEWEST = 1024
+"""Tokens of one pass below which fewer save little."""
 OnWarmStart = Callable[[int, float], None]
 """Told of a step of the warm start and its loss."""
 
@@ -84,6 +88,7 @@ def open_train_setup(
         return _toy_means(config, folder, warming)
     from questwell.llm.pretrained import load
 
+    check_memory(config)
     prompts = Prompts(config.prompts)
     questions = read_questions(config.data)
     retriever = open_searched(config, index_progress)
@@ -113,6 +118,42 @@ def open_train_setup(
             **policy_weights(config.model),
         },
     )
+
+
+def memory_of(config: TrainConfig, size: "Size") -> "Need":
+    """What training a model of `size` takes on this process's device."""
+    from questwell.training.memory import need
+
+    device, dtype = place(config)
+    return need(
+        size,
+        critic=config.algorithm == "ppo",
+        reference=config.kl_coefficient > 0,
+        lora_rank=config.lora_rank or None,
+        micro_tokens=config.micro_tokens,
+        checkpointing=config.checkpointing,
+        half=device.startswith("cuda") or dtype == "bfloat16",
+        cpu=device == "cpu",
+        ranks=int(os.environ.get("WORLD_SIZE", "1")),
+    )
+
+
+def check_memory(config: TrainConfig) -> None:
+    """Nothing, where the model's training fits onto the GPU, or where there is none.
+
+    Raises:
+        ConfigError: it does not fit; names the keys that make it smaller and are not used yet.
+    """
+    from questwell.llm.pretrained import size_of
+    from questwell.training.memory import check_fits, free_bytes
+
+    device, _ = place(config)
+    if not device.startswith("cuda"):
+        return
+    changes = [] if config.checkpointing else ["--checkpointing"]
+    changes += [f"--micro-tokens {config.micro_tokens // 2}"] if config.micro_tokens > _FEWEST else []
+    changes += [] if config.lora_rank else ["--lora-rank 16"]
+    check_fits(memory_of(config, size_of(config.model)), free_bytes(device), changes)
 
 
 def make_solver(config: TrainConfig, prompts: Prompts) -> FreeSolver:
