@@ -1,9 +1,8 @@
 """A reply's body within a limit: of what comes over the line, and of what it unpacks to."""
 
 import zlib
+from collections.abc import AsyncIterable
 from typing import Protocol
-
-import httpx2
 
 _STEP = 65_536
 ACCEPT_ENCODING = "gzip, deflate"
@@ -30,19 +29,20 @@ class UnreadableError(Exception):
     """A body that is not packed as its header says, or in a way that was not asked for."""
 
 
-async def read_bounded(response: httpx2.Response, most_bytes: int) -> bytes:
-    """The body of a streamed response, unpacked.
+async def read_bounded(encoding: str, pieces: AsyncIterable[bytes], most_bytes: int) -> bytes:
+    """A body that comes in `pieces`, unpacked; `encoding` is its content-encoding, "" for none.
 
-    httpx unpacks a whole piece from the line before anyone can see its size: some kilobytes may become gigabytes.
+    HTTP libraries unpack a whole piece from the line before anyone can see its size: some kilobytes may become
+    gigabytes.
 
     Raises:
         TooLargeError: it has more than `most_bytes`.
         UnreadableError: its encoding is none of `ACCEPT_ENCODING`, or wrong.
     """
-    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+    encoding = encoding.strip().lower()
     unpacking = _unpacking(encoding)
     body = bytearray()
-    async for piece in response.aiter_raw():
+    async for piece in pieces:
         while piece:
             if unpacking is None:
                 body += piece

@@ -14,10 +14,9 @@ import httpx2
 
 from questwell.errors import ConfigError, LLMError, LLMTimeout, LLMUnavailable, MalformedReply
 from questwell.http.bounded import TooLargeError, UnreadableError
+from questwell.http.connections import BrokenError, Connections, ConnectTimeoutError, NotConnectedError, Reply
 from questwell.http.headers import from_environment
-from questwell.http.loopback import is_loopback
 from questwell.http.retrying import Failure, Server, TryFailedError, retry_after_s, retrying
-from questwell.llm.connections import Connections
 from questwell.llm.keys import wants_own_header
 from questwell.llm.limiter import Limiter, Slot
 from questwell.llm.refusals import read_error
@@ -80,13 +79,13 @@ class Endpoint:
             headers["authorization"] = f"Bearer {api_key}"
         self._keyed = api_key is not None
         headers |= {name.lower(): from_environment(value) for name, value in options.headers.items()}
-        self._connections = Connections(headers, options.connect_timeout_s, direct=is_loopback(base_url))
+        self._connections = Connections(headers, options.connect_timeout_s)
 
-    def url(self, path: str) -> httpx2.URL:
+    def url(self, path: str) -> str:
         """The address of `path` under the base, with the query of both."""
         base = httpx2.URL(self.base_url)
         whole = base.copy_with(path=f"{base.path.rstrip('/')}/{path}")
-        return whole.copy_merge_params(dict(self._options.query)) if self._options.query else whole
+        return str(whole.copy_merge_params(dict(self._options.query)) if self._options.query else whole)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -94,7 +93,7 @@ class Endpoint:
 
     async def post(
         self,
-        url: httpx2.URL,
+        url: str,
         body: bytes,
         read: Callable[[bytes], _R | Failure[LLMError]],
         refuse: Refuse = read_error,
@@ -111,23 +110,18 @@ class Endpoint:
         )
 
     async def _try(
-        self, url: httpx2.URL, body: bytes, read: Callable[[bytes], _R | Failure[LLMError]], refuse: Refuse
+        self, url: str, body: bytes, read: Callable[[bytes], _R | Failure[LLMError]], refuse: Refuse
     ) -> Answered[_R]:
         async with self._limiter.slot() as slot:
             started = time.perf_counter()
             try:
                 async with asyncio.timeout(self._options.timeout_s):
                     response = await self._connections.post(url, body)
-            except (TimeoutError, httpx2.TimeoutException) as error:
+            except (TimeoutError, ConnectTimeoutError) as error:
                 slot.overloaded()
                 raise TryFailedError(self._timed_out(error)) from error
-            except httpx2.RequestError as error:
+            except (NotConnectedError, BrokenError, TooLargeError, UnreadableError) as error:
                 raise TryFailedError(_cut_off(error)) from error
-            except TooLargeError as error:
-                advice = "check that base_url is that of a model; lower max_tokens"
-                raise TryFailedError(Failure(MalformedReply, f"a reply of {error}", advice, False)) from error
-            except UnreadableError as error:
-                raise TryFailedError(Failure(MalformedReply, str(error), "check base_url", True)) from error
             latency_s = time.perf_counter() - started
             outcome = read(response.content) if response.is_success else self._read_error(response, refuse)
             _tell(slot, outcome)
@@ -135,10 +129,10 @@ class Endpoint:
             raise TryFailedError(cast(Failure[LLMError], outcome))
         return Answered(outcome, latency_s)
 
-    def _read_error(self, response: httpx2.Response, refuse: Refuse) -> Failure[LLMError]:
+    def _read_error(self, response: Reply, refuse: Refuse) -> Failure[LLMError]:
         wait_s = retry_after_s(response.headers.get("retry-after"), datetime.now(UTC))
-        failure = refuse(response.status_code, response.content, wait_s)
-        if response.status_code == 401:
+        failure = refuse(response.status, response.content, wait_s)
+        if response.status == 401:
             failure = replace(failure, advice=self._key_advice())
         if failure.retry_after_s is None:
             return failure
@@ -151,7 +145,7 @@ class Endpoint:
         return f"set {named}" if named else "no key was sent: name the variable that holds one with --key-env"
 
     def _timed_out(self, error: Exception) -> Failure[LLMError]:
-        if isinstance(error, httpx2.ConnectTimeout):
+        if isinstance(error, ConnectTimeoutError):
             what = f"no connection within {self._options.connect_timeout_s:g} s"
             return Failure(LLMUnavailable, what, "check base_url and that the server runs", retriable=True)
         what = f"no answer within {self._options.timeout_s:g} s"
@@ -165,12 +159,17 @@ def _tell(slot: Slot, outcome: object) -> None:
         slot.overloaded(outcome.retry_after_s)
 
 
-def _cut_off(error: httpx2.RequestError) -> Failure[LLMError]:
-    if isinstance(error, httpx2.ConnectError):
+def _cut_off(error: Exception) -> Failure[LLMError]:
+    if isinstance(error, NotConnectedError):
         return Failure(
             LLMUnavailable, f"no connection ({error})", "check base_url and that the server runs", retriable=True
         )
-    what = f"the connection broke before the whole reply was there ({type(error).__name__}: {error})"
+    if isinstance(error, TooLargeError):
+        advice = "check that base_url is that of a model; lower max_tokens"
+        return Failure(MalformedReply, f"a reply of {error}", advice, retriable=False)
+    if isinstance(error, UnreadableError):
+        return Failure(MalformedReply, str(error), "check base_url", retriable=True)
+    what = f"the connection broke before the whole reply was there ({error})"
     return Failure(LLMUnavailable, what, "check the server's log", retriable=True)
 
 

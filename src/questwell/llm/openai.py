@@ -1,8 +1,8 @@
 """Any OpenAI-compatible endpoint as an `LLM`: vLLM, SGLang, llama.cpp, Ollama, OpenAI, Gemini, OpenRouter and others.
 
-Speaks HTTP through httpx2 and not through the openai SDK, which in a trial at 256 in flight added 1.0 ms of CPU to the
-1.3 ms that httpx2 took for a call, and whose reply types would hide the malformed replies that `replies.py` sorts. What
-a call costs here is in `benchmarks/results/overhead.json`.
+Speaks HTTP through aiohttp (`http/connections.py`) and not through the openai SDK, which in a trial at 256 in flight
+added 1.0 ms of CPU per call, and whose reply types would hide the malformed replies that `replies.py` sorts. What a
+call costs here is in `benchmarks/results/overhead.json`.
 The one retry layer is in `Endpoint.post`.
 """
 

@@ -235,8 +235,8 @@ async def test_limiter_bounds_calls_in_flight(endpoint):
     assert endpoint.most_in_flight == 5
 
 
-async def test_more_calls_than_one_pool_holds(endpoint):
-    endpoint.says(delay_s=0.6)
+async def test_many_calls_at_once(endpoint):
+    endpoint.says(delay_s=2.0)
     async with client_of(endpoint.base_url, limiter=Limiter(50)) as client:
         await asyncio.gather(*[client.complete(ASK) for _ in range(50)])
     assert endpoint.most_in_flight == 50

@@ -6,7 +6,7 @@ import pytest
 
 from questwell.errors import BudgetReached, ConfigError, RetrievalUnavailable
 from questwell.llm.scripted import ScriptedLLM
-from questwell.recipes.runs.budget import Budget, Limits, refuse_unknown_prices
+from questwell.recipes.runs.budget import Budget, SpendingLimits, refuse_unknown_prices
 from questwell.recipes.runs.recorder import Recorder
 from questwell.retrieval.rerankers.reranked import reranked
 from questwell.retrieval.rerankers.reranker import Scores
@@ -60,8 +60,8 @@ class Shortest:
         """Nothing."""
 
 
-def recorder(store: RunStore, inner: Paid, model: Shortest, limits: Limits | None = None) -> Recorder:
-    budget = Budget(limits or Limits(), store.read.usage())
+def recorder(store: RunStore, inner: Paid, model: Shortest, limits: SpendingLimits | None = None) -> Recorder:
+    budget = Budget(limits or SpendingLimits(), store.read.usage())
     return Recorder(store, dict.fromkeys(Role, ScriptedLLM([])), reranked(inner, model, 20), budget)
 
 
@@ -110,7 +110,7 @@ async def test_other_hits_or_another_reranker_are_another_reranking(tmp_path: Pa
 
 async def test_the_budget_counts_both(tmp_path: Path) -> None:
     with RunStore(tmp_path) as store:
-        playing = recorder(store, Paid(), Shortest(), Limits(cost_usd=1.2))
+        playing = recorder(store, Paid(), Shortest(), SpendingLimits(cost_usd=1.2))
         session = playing.sessions("s00000")(PLACE)
         await session.search("tea", 1)
         assert playing.budget.spent.cost_usd == 1.25
@@ -119,8 +119,8 @@ async def test_the_budget_counts_both(tmp_path: Path) -> None:
 
 
 def test_a_limit_of_money_is_refused_without_the_rerankers_price() -> None:
-    limits = Limits(cost_usd=1.0)
+    limits = SpendingLimits(cost_usd=1.0)
     with pytest.raises(ConfigError, match="--price-rerank"):
         refuse_unknown_prices(limits, [], reranked(Paid(), Shortest(price=None)))
     refuse_unknown_prices(limits, [], reranked(Paid(), Shortest(price=0.0)))
-    refuse_unknown_prices(Limits(), [], reranked(Paid(), Shortest(price=None)))
+    refuse_unknown_prices(SpendingLimits(), [], reranked(Paid(), Shortest(price=None)))

@@ -4,15 +4,13 @@ What an API means by a status is its own affair: a caller may be given a reader 
 """
 
 import asyncio
-import functools
 import json
-import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
-import httpx2
+from yarl import URL
 
 from questwell.errors import (
     MalformedHits,
@@ -21,8 +19,8 @@ from questwell.errors import (
     RetrievalTimeout,
     RetrievalUnavailable,
 )
-from questwell.http.bounded import ACCEPT_ENCODING, TooLargeError, UnreadableError, read_bounded
-from questwell.http.loopback import DIRECT
+from questwell.http.bounded import TooLargeError, UnreadableError
+from questwell.http.connections import BrokenError, Connections, ConnectTimeoutError, NotConnectedError, Reply
 from questwell.http.retrying import Failure, Server, TryFailedError, retry_after_s, retrying
 
 _QUOTED = 200
@@ -80,20 +78,15 @@ class Caller:
         self._options = options or CallOptions()
         self._read_error = read_error
         self._slots = asyncio.Semaphore(self._options.in_flight)
-        self._http = httpx2.AsyncClient(
-            headers={"user-agent": "questwell", "accept": "application/json", "accept-encoding": ACCEPT_ENCODING}
-            | dict(headers or {}),
-            timeout=httpx2.Timeout(None, connect=self._options.connect_timeout_s),
-            # keep-alive for less than the 5 s after which uvicorn closes: a request that meets the closing is lost
-            limits=httpx2.Limits(max_connections=self._options.in_flight, keepalive_expiry=4.0),
-            follow_redirects=False,  # a key must not go elsewhere
-            mounts=DIRECT,
-            verify=certificates(),
+        self._connections = Connections(
+            {"user-agent": "questwell", "accept": "application/json"} | dict(headers or {}),
+            self._options.connect_timeout_s,
+            most_bytes=self._options.most_bytes,
         )
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        await self._connections.aclose()
 
     async def ask(self, call: Call, *, missing: bool = False) -> object:
         """The JSON that the server answered; with `missing`, None where it says that there is no such thing (404).
@@ -109,60 +102,48 @@ class Caller:
             async with self._slots:
                 return await self._try(call, missing=missing)
 
-        return await retrying(attempt, self._server, self._options, lambda: self._http.is_closed)
+        return await retrying(attempt, self._server, self._options, lambda: self._connections.closed)
 
     async def _try(self, call: Call, *, missing: bool) -> object:
         try:
             async with asyncio.timeout(self._options.timeout_s):
-                status, headers, body = await self._send(call)
-        except (TimeoutError, httpx2.ReadTimeout, httpx2.WriteTimeout) as error:
+                reply = await self._send(call)
+        except TimeoutError as error:
             what = f"no answer within {self._options.timeout_s:g} s"
             raise TryFailedError(Failure(RetrievalTimeout, what, "try again later", True)) from error
-        except httpx2.ConnectTimeout as error:
+        except ConnectTimeoutError as error:
             what = f"no connection within {self._options.connect_timeout_s:g} s"
             raise TryFailedError(Failure(RetrievalUnavailable, what, "check the address", True)) from error
-        except httpx2.ConnectError as error:
+        except NotConnectedError as error:
             failure = Failure(RetrievalUnavailable, f"no connection ({error})", "check that the server runs", True)
             raise TryFailedError(failure) from error
-        except httpx2.RequestError as error:
-            what = f"the connection broke before the whole reply was there ({type(error).__name__}: {error})"
+        except BrokenError as error:
+            what = f"the connection broke before the whole reply was there ({error})"
             raise TryFailedError(Failure(RetrievalUnavailable, what, "check the server's log", True)) from error
-        return None if missing and status == 404 else self._read(status, headers, body)
-
-    async def _send(self, call: Call) -> tuple[int, httpx2.Headers, bytes]:
-        body = None if call.json is None else json.dumps(call.json).encode()
-        headers = {"content-type": "application/json"} if body is not None else {}
-        request = self._http.build_request(
-            call.method, call.url, params=call.params or None, content=body, headers=headers
-        )
-        response = await self._http.send(request, stream=True)
-        try:
-            return response.status_code, response.headers, await read_bounded(response, self._options.most_bytes)
         except TooLargeError as error:
-            raise TryFailedError(
-                Failure(MalformedHits, f"a reply of {error}", "ask for fewer passages", False)
-            ) from error
+            failure = Failure(MalformedHits, f"a reply of {error}", "ask for fewer passages", False)
+            raise TryFailedError(failure) from error
         except UnreadableError as error:
             raise TryFailedError(Failure(MalformedHits, str(error), "check the address", True)) from error
-        finally:
-            await response.aclose()
+        return None if missing and reply.status == 404 else self._read(reply)
 
-    def _read(self, status: int, headers: httpx2.Headers, raw: bytes) -> object:
+    async def _send(self, call: Call) -> Reply:
+        body = None if call.json is None else json.dumps(call.json).encode()
+        headers = {"content-type": "application/json"} if body is not None else {}
+        url = URL(call.url).update_query(dict(call.params)) if call.params else URL(call.url)
+        return await self._connections.send(call.method, str(url), body, headers)
+
+    def _read(self, reply: Reply) -> object:
+        status, raw = reply.status, reply.content
         body = _json(raw)
         if status == 200 and not isinstance(body, _NoJson):
             return body
         body = body.text if isinstance(body, _NoJson) else body
         failure = self._read_error(status, body) or _usual(status, body)
         if failure.retriable:
-            seconds = retry_after_s(headers.get("retry-after"), datetime.now(UTC))
+            seconds = retry_after_s(reply.headers.get("retry-after"), datetime.now(UTC))
             failure = failure if seconds is None else replace(failure, retry_after_s=seconds)
         raise TryFailedError(failure)
-
-
-@functools.cache
-def certificates() -> ssl.SSLContext:
-    """What https is checked with; takes 50 ms to make, so it is made once."""
-    return httpx2.create_ssl_context()
 
 
 def said(body: object) -> str:

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 import httpx2
 
 from questwell.http.bounded import ACCEPT_ENCODING, TooLargeError, UnreadableError, read_bounded
+from questwell.http.connections import certificates
 from questwell.retrieval.corpora.documents import clean
 from questwell.retrieval.extras import optional
 from questwell.retrieval.remote.addresses import is_public
-from questwell.retrieval.remote.calling import certificates
 from questwell.retrieval.remote.extracting import ExtractLimits, Extractor, NoTextError
 
 TYPES = ("text/html", "application/xhtml+xml", "text/plain")
@@ -136,7 +136,8 @@ class Pages:
             kind = kind.strip().lower()
             if kind not in TYPES:
                 raise PageRefusedError(f"content type {kind!r}")
-            body = await read_bounded(response, self._options.most_bytes)
+            encoding = response.headers.get("content-encoding", "")
+            body = await read_bounded(encoding, response.aiter_raw(), self._options.most_bytes)
             return _Page(kind, _charset(parameters), body)
         finally:
             await response.aclose()

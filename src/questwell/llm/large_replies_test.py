@@ -7,8 +7,8 @@ import tracemalloc
 import pytest
 
 from questwell.errors import MalformedReply
+from questwell.http import connections
 from questwell.http.conftest import Answer, Loopback, serving
-from questwell.llm import connections
 from questwell.llm.client import Message, Request
 from questwell.llm.embeddings import EndpointEmbedder
 from questwell.llm.openai import OpenAIClient, OpenAIOptions
