@@ -1,9 +1,8 @@
-"""Labels of traces and questions by a model, from closed sets, with the prompts that are published beside this file.
+"""Labels of traces and questions by a model, from closed sets, with the prompts that are published next to this file.
 
 For reports only: no label decides what is accepted. A reply that is not exactly of the set is no label, and is counted.
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,7 +13,7 @@ from questwell.agents.session import Session
 from questwell.agents.tools import Shelf, neutralise, show
 from questwell.agents.transcript import transcript
 from questwell.llm.client import Request
-from questwell.llm.json_replies import json_value, said
+from questwell.llm.json_replies import json_value, said, schema_of
 from questwell.types.corpus import Passage
 from questwell.types.game import Proposal
 from questwell.types.trajectory import Trajectory
@@ -104,9 +103,7 @@ def _pair(pair: Proposal) -> dict[str, str]:
 def _schema(labels: type[StrEnum]) -> str:
     one = {"type": "string", "enum": [label.value for label in labels]}
     several = {"type": "array", "items": one, "maxItems": len(labels)}
-    return json.dumps(
-        {"type": "object", "properties": {"labels": several}, "required": ["labels"], "additionalProperties": False}
-    )
+    return schema_of("labels", several)
 
 
 def _read(reply: str, labels: type[_L]) -> frozenset[_L] | None:

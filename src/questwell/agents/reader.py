@@ -4,7 +4,6 @@ What verifies a question (`games/gates.py`). Its replies are JSON, asked for by 
 keep one, and read strictly either way; one answer may also stand in `<answer>`, as a solver writes it.
 """
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from questwell.agents.session import Session
 from questwell.agents.tools import neutralise, show
 from questwell.errors import LLMFiltered
 from questwell.llm.client import Request
-from questwell.llm.json_replies import json_text, json_value, said, scalar_text
+from questwell.llm.json_replies import json_text, json_value, said, scalar_text, schema_of
 from questwell.llm.speech import spoken
 from questwell.scoring.answers import normalise
 from questwell.types.corpus import Passage
@@ -122,15 +121,11 @@ class PromptedReader:
             return ""
 
 
-def _schema(key: str, value: dict[str, object]) -> str:
-    return json.dumps({"type": "object", "properties": {key: value}, "required": [key], "additionalProperties": False})
-
-
-_ONE = _schema("answer", {"type": "string", "maxLength": _LONGEST})
-_ALL = _schema(
+_ONE = schema_of("answer", {"type": "string", "maxLength": _LONGEST})
+_ALL = schema_of(
     "answers", {"type": "array", "items": {"type": "string", "maxLength": _LONGEST}, "maxItems": MOST_LISTED}
 )
-_CHANGES = _schema("changes", {"type": "string", "enum": ["yes", "no"]})
+_CHANGES = schema_of("changes", {"type": "string", "enum": ["yes", "no"]})
 
 
 def _shown(passages: Iterable[Passage]) -> str:

@@ -26,7 +26,7 @@ class RolloutLimits:
     """Model messages. A message without a search costs a turn, not a search step."""
     searches: int = 20
     top_k: int = 3
-    """Passages a search."""
+    """Passages per search."""
     forced_last_turn: bool = False
     """When the turns end without an answer: say so, and ask once more (SAGE does this for proposers only)."""
     repeats: bool = False

@@ -62,7 +62,7 @@ def generate(
         limit: most plays in this call.
         preset: start from the values of a preset.
         config: TOML file with any of the keys, or a section per command.
-        on_progress: is told of the progress after each play and every half second.
+        on_progress: called with the progress after each play and every half second.
         keys: see below.
 
     Raises:

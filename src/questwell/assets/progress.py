@@ -18,7 +18,7 @@ UNKNOWN_TOTAL_EVERY = 10_000
 
 
 def silent(done: int, total: int) -> None:
-    """Nothing is shown."""
+    """Shows nothing."""
 
 
 @contextmanager

@@ -13,12 +13,12 @@ from questwell.recipes.reports.scores import Versus, compare_runs
 
 
 def compare(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN RUN...", help="Folders of runs of evaluate.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN RUN...", help="Folders of evaluate runs.")],
     metric: Annotated[
         str,
         typer.Option("--metric", help="What to compare: What to compare: em, f1, searches, or the name of a judge."),
     ] = "em",
-    json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Compare pairs of evaluations on the questions they share: difference, interval, exact or permutation test."""
     found = compare_runs(runs, metric)

@@ -27,7 +27,7 @@ _PANELS = {
 
 @config_flags(DatasetConfig, _PANELS)
 def dataset(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs of generate.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of generate runs.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to create; it is never left half written.")],
     config_file: ConfigFile = None,
     json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,

@@ -26,7 +26,9 @@ def export(
     traces: Annotated[
         Traces | None, typer.Option("--traces", help="Write trajectories instead, in this format (sts makes a folder).")
     ] = None,
-    rejected: Annotated[bool, typer.Option("--rejected", help="With --traces: those of rejected plays too.")] = False,
+    rejected: Annotated[
+        bool, typer.Option("--rejected", help="With --traces: include those of rejected plays.")
+    ] = False,
 ) -> None:
     """Write the accepted items with their lineage, as JSONL or parquet; or what proposer and solvers did."""
     if traces is not None:

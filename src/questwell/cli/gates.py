@@ -22,15 +22,17 @@ from questwell.types.game import GateOutcome
 
 @config_flags(GatesConfig, {"max_cost": "Limits", "of": "What to check", "concurrency": "Speed"})
 def gates(
-    run: Annotated[Path | None, typer.Argument(metavar="RUN", help="As --of.", show_default=False)] = None,
+    run: Annotated[Path | None, typer.Argument(metavar="RUN", help="Same as --of.", show_default=False)] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder to keep the calls in; by default RUN/gates.")
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the check in --out as it was asked for.")
+        bool, typer.Option("--resume", help="Continue the check in --out, with the same settings.")
     ] = False,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Most questions of this invocation.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Most questions to check in this invocation.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     **given: object,
 ) -> None:
     """Run each gate on each accepted item: which items would it reject, and why? The run itself is not changed.

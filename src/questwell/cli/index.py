@@ -48,7 +48,8 @@ def index(
         bool, typer.Option("--list", help="List the indexes in the cache folder, with their size.")
     ] = False,
     prune: Annotated[
-        bool, typer.Option("--prune", help="Delete those that cannot be opened: unfinished, or of another version.")
+        bool,
+        typer.Option("--prune", help="Delete cached indexes that cannot be opened: unfinished, or of another version."),
     ] = False,
     to: Annotated[
         str | None,

@@ -37,8 +37,10 @@ def show(
             help="s00007, 7, or first; of self-play a step (12) or a slot (12/3); of an evaluation q00007.",
         ),
     ] = None,
-    full: Annotated[bool, typer.Option("--full", help="With every thought, and the passages that were read.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Show every thought too, and the passages that were read.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Show how an item was made, accepted or rejected; without ITEM, list all of them."""
     if is_selfplay(run):

@@ -32,7 +32,7 @@ def status(
         Path | None, typer.Option("--report", help="Write the paper's tables and charts of this run to this folder.")
     ] = None,
     others: Annotated[
-        list[Path] | None, typer.Option("--with", help="Another run to put into the report; may be given again.")
+        list[Path] | None, typer.Option("--with", help="Another run to put into the report; may be repeated.")
     ] = None,
     label_llm: Annotated[
         str | None, typer.Option("--label-llm", help="Model that labels attempts and failures in the report.")
@@ -41,13 +41,13 @@ def status(
         str | None,
         typer.Option("--roles", help='How that model is reached, as in generate: "judge.key_env=KEY judge.omit=stop".'),
     ] = None,
-    watch: Annotated[
-        bool, typer.Option("--watch", help="Show it again every two seconds while the run goes on.")
-    ] = False,
-    max_cost: Annotated[float | None, typer.Option(help="US dollars that the labels may cost, in all.")] = None,
-    max_tokens: Annotated[int | None, typer.Option(help="Tokens that the labels may take, in all.")] = None,
-    max_minutes: Annotated[float | None, typer.Option(help="Minutes that labelling may take now.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Refresh every two seconds while the run goes on.")] = False,
+    max_cost: Annotated[float | None, typer.Option(help="Most that the labels may cost in US dollars, in all.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Most tokens that the labels may use, in all.")] = None,
+    max_minutes: Annotated[
+        float | None, typer.Option(help="Most minutes that labelling may take in this invocation.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Show what became of the seeds, results by target and round, and the cost; of an evaluation, its scores."""
     if report is not None:

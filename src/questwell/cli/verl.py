@@ -22,7 +22,8 @@ ENGINE = Annotated[Engine, typer.Option("--engine", help="What trains: local (th
 NODES = Annotated[int, typer.Option("--nodes", min=1, metavar="N", help="Number of machines (verl).")]
 GPUS = Annotated[int, typer.Option("--gpus", min=1, metavar="N", help="GPUs per machine (verl).")]
 VERL = Annotated[
-    list[str] | None, typer.Option("--verl", metavar="KEY=VALUE", help="A setting of verl itself; may be given again.")
+    list[str] | None,
+    typer.Option("--verl", metavar="KEY=VALUE", help="KEY=VALUE setting of verl itself; may be repeated."),
 ]
 
 

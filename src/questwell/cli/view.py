@@ -17,12 +17,12 @@ def view(
         "127.0.0.1"
     ),
     port: Annotated[int, typer.Option("--port", help="Port to listen on; 0 takes a free one.")] = 8642,
-    token: Annotated[str | None, typer.Option("--token", help="What visitors must know.")] = None,
+    token: Annotated[str | None, typer.Option("--token", help="Token that visitors must send.")] = None,
     export: Annotated[
-        Path | None, typer.Option("--export", help="Write one run of generate into this HTML file, and end.")
+        Path | None, typer.Option("--export", help="Write one generate run into this HTML file and exit.")
     ] = None,
     item: Annotated[
-        list[str] | None, typer.Option("--item", help="With --export: only this item; may be given several times.")
+        list[str] | None, typer.Option("--item", help="With --export: only this item; may be repeated.")
     ] = None,
     reviewer: Annotated[str | None, typer.Option("--reviewer", help="Name under which reviews are kept.")] = None,
 ) -> None:

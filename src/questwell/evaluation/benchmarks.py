@@ -55,7 +55,7 @@ class Loaded:
 
     questions: tuple[Question, ...]
     skipped: Mapping[str, int]
-    """Records that are no questions for us, by reason, counts."""
+    """Number of skipped records by reason."""
 
 
 def parse_benchmark(text: str) -> BenchmarkFile:

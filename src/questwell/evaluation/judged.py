@@ -1,4 +1,4 @@
-"""Relevance judgements in TREC's form (`QUERY 0 DOCUMENT GRADE`) that lie beside a benchmark's file."""
+"""Relevance judgements in TREC's form (`QUERY 0 DOCUMENT GRADE`) that lie next to a benchmark's file."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ FOLDERS = (".", "topics-qrels", "qrels", "../topics-qrels")
 
 
 def judged_beside(path: Path) -> dict[str, tuple[str, ...]]:
-    """Ids of the relevant documents by query, from the qrels beside `path`; empty if there are none.
+    """Ids of the relevant documents by query, from the qrels next to `path`; empty if there are none.
 
     Raises:
         BenchmarkError: a line of theirs is malformed.

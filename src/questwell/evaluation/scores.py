@@ -1,6 +1,6 @@
 """What attempts at questions are worth: EM, F1 and judges side by side, over questions, by group.
 
-Right and wrong count; unscored and errored are told beside them and never mixed in. Attempts at one question are
+Right and wrong count; unscored and errored are reported next to them, never mixed in. Attempts at one question are
 averaged first: the question is the unit.
 """
 
@@ -85,10 +85,10 @@ class Summary:
     """Exact match if every errored attempt counted as wrong: the least that it can be. None without an attempt."""
     judges: Sequence[JudgeScore]
     searches: Estimate
-    """Search steps an attempt."""
+    """Search steps per attempt."""
     turns: Estimate
     tokens: Estimate
-    """A question; over the questions where they are known."""
+    """Tokens per question, over the questions where they are known."""
     cost_usd: float | None
     """Of all these questions; None when not known."""
 

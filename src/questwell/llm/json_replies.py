@@ -93,3 +93,8 @@ def _closing(text: str, at: int) -> int | None:
             if depth == 0:
                 return found.end()
     return None
+
+
+def schema_of(key: str, value: Mapping[str, object]) -> str:
+    """The JSON schema of a reply that is an object of one `key`, whose value has the schema `value`."""
+    return json.dumps({"type": "object", "properties": {key: value}, "required": [key], "additionalProperties": False})

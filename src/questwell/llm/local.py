@@ -42,7 +42,7 @@ class LocalOptions:
     """Memory for prompts that a slot has left, so that agents with other few-shot prefixes take turns cheaply."""
     reuse_prompts: bool = True
     """False: the text at temperature 0 does not depend on what was asked before (a prefix from the cache is rounded
-    differently), and every call reads its whole prompt anew."""
+    differently), and every call reads its whole prompt again."""
     timeout_s: float = 600.0
     """For one call, once it has its slot."""
 

@@ -40,7 +40,7 @@ FORMS = (
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Of a model, counts."""
+    """Sizes of a model."""
 
     parameters: int
     vocabulary: int

@@ -55,7 +55,7 @@ class ScriptedLLM:
 
     @property
     def priced(self) -> bool | None:
-        """As it was told to say."""
+        """The next scripted answer."""
         return self._priced
 
     async def complete(self, request: Request) -> Completion:

@@ -119,7 +119,7 @@ def key_of(engine: Engine) -> str:
         others = ", ".join(engine.keys[1:])
         raise ConfigError(f"{engine.name} needs a key: set {engine.keys[0]} (also read: {others})")
     if not (value.isascii() and value.isprintable()) or " " in value:
-        raise ConfigError(f"the key of {engine.name} holds a line break or other stray characters; copy it anew")
+        raise ConfigError(f"the key of {engine.name} holds a line break or other stray characters; copy it again")
     return value
 
 

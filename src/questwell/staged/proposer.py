@@ -39,7 +39,7 @@ class StagedProposer:
     enough: int = 8
     """New chains at hand after which it stops searching and starts to word them."""
     reach: int = 10
-    """Passages a search for material. The checks of what was written search as a solver does, `limits.top_k`."""
+    """Passages per search for material. The checks of what was written search as a solver does, `limits.top_k`."""
     stretch: int = 20
     """Searches at a time, before it words what chains it has."""
 

@@ -32,7 +32,7 @@ class StagedRewriter:
     calls: int = 40
     """Model calls before it gives up."""
     reach: int = 10
-    """Passages a search for material."""
+    """Passages per search for material."""
 
     async def rewrite(
         self, seed: Seed, rounds: tuple[Round, ...], feedback: ExecutionFeedback, session: Session, random_seed: int

@@ -1,19 +1,14 @@
 """One small constrained call: a prompt file, a JSON schema of one string, the string."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from questwell.agents.prompts import Prompts
 from questwell.agents.session import Session
 from questwell.llm.client import Request
-from questwell.llm.json_replies import json_text, said
+from questwell.llm.json_replies import json_text, said, schema_of
 from questwell.types.corpus import Hit
 from questwell.types.trajectory import Turn
-
-
-def _schema(key: str, value: dict[str, object]) -> str:
-    return json.dumps({"type": "object", "properties": {key: value}, "required": [key], "additionalProperties": False})
 
 
 @dataclass(slots=True)
@@ -62,7 +57,7 @@ class StagedSession:
             max_tokens=max_tokens + self.thinking,
             temperature=temperature,
             seed=self.random_seed + len(self.turns),
-            schema=_schema(key, value),
+            schema=schema_of(key, value),
         )
         completion = await self.session.complete(request)
         self.turns.append(Turn(completion.text, reasoning=completion.reasoning))

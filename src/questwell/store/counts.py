@@ -1,4 +1,4 @@
-"""Counts that the run file keeps beside its rows, so that a run of a million plays is shown at once.
+"""Counts that the run file keeps next to its rows, so that a run of a million plays is shown at once.
 
 `play_counts` holds plays by how each of their rounds went, `call_counts` calls by minute, role and model. Both are sums
 of the rows themselves: the same SELECT fills them on a migration, counts a play as it ends, and stands in for them in a

@@ -14,7 +14,7 @@ _NAME = "passage_id"
 
 
 def fold(tree: Json, keep: Callable[[str, Json], None]) -> Json:
-    """`tree` with each passage replaced by its name; `keep(id, passage)` is told of each."""
+    """`tree` with each passage replaced by its name; `keep(id, passage)` is called with each."""
     if isinstance(tree, list):
         return [fold(branch, keep) for branch in tree]
     if not isinstance(tree, dict):

@@ -219,7 +219,7 @@ class RunInfo:
     config: Json
     """Resolved."""
     fingerprint: Annotated[dict[str, str], Field(validation_alias=AliasChoices("fingerprint", "facts"))]
-    """What must be the same when it goes on, beside the config: index snapshot, prompts' hash, models."""
+    """What must be the same on a resume, next to the config: index snapshot, prompts' hash, models."""
     kind: str = "generate"
     """The verb that made it."""
 

@@ -154,7 +154,7 @@ class RunStore:
 def _open(path: Path) -> sqlite3.Connection:
     try:
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        # WAL lets readers go on beside the writer; FULL makes a commit survive a power cut, not only a kill.
+        # WAL lets readers work while the writer does; FULL makes a commit survive a power cut, not only a kill.
         connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;")
         migrate(connection)
     except sqlite3.Error as error:

@@ -116,7 +116,7 @@ class SpendingReader(Query):
         return self._value(f"SELECT coalesce(sum(calls), 0) FROM {self.call_source} WHERE kind = ?", kind)
 
     def failures(self) -> dict[str, int]:
-        """Failed calls by class of error, counts."""
+        """Number of failed calls by class of error."""
         return dict(self._all(f"SELECT error, failures FROM {self.failure_source} ORDER BY error"))
 
 

@@ -19,7 +19,7 @@ class AlarmThresholds:
     truncated: float | None = 0.5
     """Stop above this share of trajectories cut for length."""
     kl: float | None = 1.0
-    """Stop above this divergence from the initial policy, nats a token."""
+    """Stop above this divergence from the initial policy, nats per token."""
 
 
 class Alarms:

@@ -29,17 +29,17 @@ SaveModel = Callable[[Path], None]
 def write(folder: Path, step: int, state: State, save_model: SaveModel, keep: int) -> Path:
     """The checkpoint of `step`; all but the newest `keep` are removed after it is whole on disk."""
     final = folder / f"step-{step:06d}"
-    beside = folder / f".{final.name}.{os.getpid()}"
+    fresh = folder / f".{final.name}.{os.getpid()}"
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir()
-    torch.save(dict(state), beside / "state.pt")
-    save_model(beside / "model")
-    for path in [*beside.rglob("*"), beside]:
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir()
+    torch.save(dict(state), fresh / "state.pt")
+    save_model(fresh / "model")
+    for path in [*fresh.rglob("*"), fresh]:
         _to_disk(path)
-    if final.exists():  # of a run that was started anew in the same folder
+    if final.exists():  # of a run that was started again in the same folder
         shutil.rmtree(final)
-    beside.rename(final)
+    fresh.rename(final)
     _to_disk(folder)
     for old in steps(folder)[:-keep]:
         shutil.rmtree(folder / f"step-{old:06d}")
@@ -50,13 +50,13 @@ def write(folder: Path, step: int, state: State, save_model: SaveModel, keep: in
 
 def write_model(folder: Path, save_model: SaveModel) -> None:
     """A model folder that appears whole or not at all."""
-    beside = folder.with_name(f".{folder.name}.{os.getpid()}")
-    shutil.rmtree(beside, ignore_errors=True)
+    fresh = folder.with_name(f".{folder.name}.{os.getpid()}")
+    shutil.rmtree(fresh, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    save_model(beside)
-    for path in [*beside.rglob("*"), beside]:
+    save_model(fresh)
+    for path in [*fresh.rglob("*"), fresh]:
         _to_disk(path)
-    beside.rename(folder)
+    fresh.rename(folder)
     _to_disk(folder.parent)
 
 

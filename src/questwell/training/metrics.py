@@ -59,9 +59,9 @@ class MetricsFile:
         self._path = path
         if after is not None and path.exists():
             kept = [row for row in read_metrics(path) if row.get("step", 0.0) <= after]
-            beside = path.with_suffix(".tmp")
-            beside.write_text("".join(_line(row) for row in kept), encoding="utf-8")
-            os.replace(beside, path)
+            fresh = path.with_suffix(".tmp")
+            fresh.write_text("".join(_line(row) for row in kept), encoding="utf-8")
+            os.replace(fresh, path)
 
     def add(self, metrics: Metrics) -> None:
         """Write a step."""

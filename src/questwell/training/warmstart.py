@@ -89,7 +89,7 @@ def warm_start(
         views: the demonstrations; they are passed over in a random order, again and again.
         how: steps, batch, rates and order.
         lora: learn an adapter.
-        on_step: told of each step and its loss, the cross-entropy of the model's own tokens in nats.
+        on_step: called with each step and its loss, the cross-entropy of the model's own tokens in nats.
     """
     quieten(start.model)
     model: nn.Module = adapted(start.model, lora) if lora else start.model

@@ -14,6 +14,6 @@ class Question:
     """Spellings that count as right, the reference first; never joined into one string."""
     benchmark: str
     group: str = ""
-    """What scores are also told by, in the benchmark's own terms: `2 hops`, `level 1`, `difficulty 4`; may be empty."""
+    """Group of the question in the benchmark's own terms: `2 hops`, `level 1`, `difficulty 4`; may be empty."""
     evidence: tuple[str, ...] = ()
     """Ids or titles of the passages that answer it, as the benchmark names them; empty when it does not."""

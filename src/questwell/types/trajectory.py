@@ -87,7 +87,7 @@ class TokenView:
     """Natural logarithms at sampling time, 0.0 where the mask is 0; as long as `response_ids`."""
 
     def __post_init__(self) -> None:
-        """Refuse a view whose parts do not stand beside each other."""
+        """Refuse a view whose parts do not match each other in length."""
         if not len(self.response_ids) == len(self.response_mask) == len(self.response_logprobs):
             raise ValueError(
                 f"a token view needs one mask and one log-probability a response token, not {len(self.response_mask)} "

@@ -69,9 +69,9 @@ def export_page(site: Site, name: str, out: Path, only: Sequence[str] = (), *, m
     content = html.encode("utf-8", "replace")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        beside = out.with_name(f".{out.name}.{os.getpid()}")
-        beside.write_bytes(content)
-        beside.replace(out)
+        fresh = out.with_name(f".{out.name}.{os.getpid()}")
+        fresh.write_bytes(content)
+        fresh.replace(out)
     except OSError as error:
         raise StoreError(f"{str(out)!r} cannot be written: {error.strerror}") from error
     return Written(len(shown), len(plays) - len(shown), len(content))

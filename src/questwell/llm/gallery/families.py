@@ -1,7 +1,7 @@
 """How the servers that people use behave. The mind behind them is one and the same script.
 
 Each family refuses what its source says that it refuses, checks the history that it is sent, and writes its replies as
-it is known to. Sources are beside each: documentation, or a public thread.
+it is known to. A source stands next to each: documentation, or a public thread.
 """
 
 import json

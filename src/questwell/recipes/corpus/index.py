@@ -71,15 +71,15 @@ class IndexConfig(RecipeConfig):
     dense_candidates: bool = False
     """Find candidates by vectors too, not only by words (usearch); helps where questions use other words."""
     query_prefix: str | None = None
-    """What is put before a query for the embedder; by default what the model's card says (e5, bge, Qwen3-Embedding)."""
+    """Text put before each query for the embedder; by default as the model's card says (e5, bge, Qwen3-Embedding)."""
     document_prefix: str | None = None
-    """The same for documents; with another one the vectors are made again."""
+    """Text put before each document for the embedder; a change makes all vectors again."""
     reranker: Annotated[str, MayBePath(())] = ""
     """Model that puts the hits in order: [MODEL@]http://HOST/rerank, or the folder of an ONNX cross-encoder."""
     rerank_candidates: int = Field(default=CANDIDATES, ge=1, le=1000)
     """How many hits of a search the reranker reads."""
     search_where: Annotated[tuple[str, ...], BeforeValidator(split_pairs)] = ()
-    """Search only passages with this metadata: lang=en,year=2020; of one key any of its values will do."""
+    """Search only passages with this metadata: lang=en,year=2020; several values of one key match any of them."""
 
     @field_validator("retriever")
     @classmethod
@@ -162,13 +162,13 @@ class IndexProgress:
     """Whoever watches a corpus being fetched and indexed."""
 
     fetching: Progress = silent
-    """Told of (bytes, total)."""
+    """Called with (bytes, total)."""
     indexing: Progress = silent
-    """Told of (passages, total); total 0 is not known."""
+    """Called with (passages, total); total 0 is not known."""
     embedding: Progress = silent
-    """Told of (passages, total)."""
+    """Called with (passages, total)."""
     filling: Progress = silent
-    """Told of (passages, total) that a search server took."""
+    """Called with (passages, total) that a search server took."""
     read: Callable[[ReadReport], None] = lambda report: None
     """Called with what was skipped or left out, if anything was."""
 

@@ -31,7 +31,7 @@ class ServeConfig(IndexConfig):
     port: int = Field(default=8000, ge=0, le=65535)
     """Port to listen at; 0 takes a free one."""
     workers: int | None = Field(default=None, ge=1, le=256)
-    """Reader processes; as many as there are cores, 8 at most."""
+    """Reader processes; by default one per core, at most 8."""
     top_k: int = Field(default=3, ge=1, le=1000)
     """Passages per query if the request does not say how many."""
     token: str = ""
@@ -42,7 +42,7 @@ class ServeConfig(IndexConfig):
     allow_host: Annotated[tuple[str, ...], BeforeValidator(split_commas)] = ()
     """More names that the server is reached by, separated by commas; requests for another name are refused."""
     deadline: float = Field(default=10.0, gt=0)
-    """Seconds from a request to its hits; later it gets a time-out (504)."""
+    """Most seconds from a request to its hits; after that it gets a time-out (504)."""
     queue: int = Field(default=1024, ge=1)
     """Queries that may wait in a process; beyond that a request is refused (503, Retry-After)."""
     batch: int = Field(default=32, ge=1)
@@ -89,7 +89,7 @@ def prepare(config: ServeConfig, index_progress: IndexProgress | None = None) ->
 def serve_http(
     config: ServeConfig, opening: Opening, *, mcp: bool, listening: Callable[[int], None] = lambda port: None
 ) -> None:
-    """Serve `/retrieve` (and MCP at /mcp) until SIGTERM or Ctrl-C; `listening` is told of the port.
+    """Serve `/retrieve` (and MCP at /mcp) until SIGTERM or Ctrl-C; `listening` is called with the port.
 
     Raises:
         ConfigError: the address is taken, other machines could ask without a token, or the extra `serve` is not

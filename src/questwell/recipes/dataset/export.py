@@ -28,7 +28,7 @@ class Format(StrEnum):
 
 
 def export(folder: Path, out: Path, format_: Format, policy: Policy | None = None) -> int:
-    """Items written to `out`, a count, as far as their reviews let them. The file appears whole or not at all.
+    """Number of items written to `out`, as far as their reviews allow. The file appears whole or not at all.
 
     Raises:
         StoreError: the run has no accepted item, or `out` cannot be written.

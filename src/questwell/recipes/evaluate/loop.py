@@ -145,7 +145,7 @@ async def evaluate(
         setup: from `open_eval_setup`.
         resume: go on with the run that is there, if any.
         limit: attempts of this invocation, at most.
-        on_progress: is told of the progress after each attempt and every half second.
+        on_progress: called with the progress after each attempt and every half second.
 
     Raises:
         ConfigError: a limit of money is asked for, and a model's price is not known.

@@ -61,7 +61,7 @@ class EvalSetup:
         return self.llms[Role.JUDGE].name if self.judge is not None else EXACT_MATCH
 
     def fingerprint(self) -> dict[str, str]:
-        """What must be the same when a run is resumed, beside its config and its questions."""
+        """What must be the same on a resume, next to the config and its questions."""
         return {
             "retriever": self.retriever.name,
             "prompts": self.prompts_hash,

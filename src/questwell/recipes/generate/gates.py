@@ -187,7 +187,7 @@ def check_run(
         config: from `configure`.
         out: folder of the file in which the calls are kept.
         limit: most questions of this invocation.
-        on_progress: is told of (questions checked, of all).
+        on_progress: called with (questions checked, of all).
         index_progress: whoever watches the index being built.
 
     Raises:

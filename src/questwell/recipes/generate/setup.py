@@ -69,7 +69,7 @@ class Setup:
         return self.elsewhere or self.library
 
     def fingerprint(self) -> dict[str, str]:
-        """What must be the same when a run is resumed, beside its config."""
+        """What must be the same on a resume, next to the config."""
         models = {f"{role.value} model": self.llms[role].name for role in Role}
         models |= fingerprints({role.value: self.llms[role] for role in Role})
         shared = {"index snapshot": self.library.snapshot, "prompts": self.prompts_hash, **models}

@@ -80,7 +80,7 @@ async def harden(
         setup: from `open_setup`.
         resume: go on with the run that is there, if any.
         limit: plays of this invocation, at most.
-        on_progress: is told of the progress after each play and every half second.
+        on_progress: called with the progress after each play and every half second.
 
     Raises:
         ConfigError: a limit of money is asked for, and a model's price is not known.

@@ -46,8 +46,8 @@ class SelfplayRun:
 _TRAIN = (
     ("Reward", "mean reward", ("reward",)),
     ("Accuracy", "fraction", ("accuracy", "finished")),
-    ("Searches an attempt", "searches", ("searches",)),
-    ("Tokens an attempt", "tokens", ("response_tokens", "model_tokens")),
+    ("Searches per attempt", "searches", ("searches",)),
+    ("Tokens per attempt", "tokens", ("response_tokens", "model_tokens")),
     ("KL to the initial policy", "nats a token", ("kl", "update_kl")),
     ("Entropy", "nats", ("entropy",)),
     ("Losses", "loss", ("policy_loss", "value_loss", "sft_loss")),

@@ -14,14 +14,14 @@ def replace(path: Path, content: bytes) -> None:
     Raises:
         StoreError: it cannot be written.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with beside.open("wb") as file:
+        with fresh.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(path)
+        fresh.replace(path)
     except OSError as error:
         raise StoreError(f"{str(path)!r} cannot be written: {error.strerror}") from error
 

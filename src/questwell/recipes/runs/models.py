@@ -97,9 +97,9 @@ class ModelConfig(RecipeConfig):
     query: Pairs | None = None
     """More query parameters, as NAME=VALUE separated by commas: api-version=2024-10-21."""
     reasoning_effort: str | None = None
-    """How much a thinking model is to think, as its endpoint names it: minimal, low, medium, high."""
+    """How much a thinking model should think, in its endpoint's words: minimal, low, medium, high."""
     timeout_s: float | None = Field(default=None, gt=0)
-    """Seconds that one call may take; 600 by default."""
+    """Most seconds that one call may take; 600 by default."""
     stream: bool | None = None
     """Ask for a stream, for proxies that cut a connection on which nothing comes for a minute."""
     judge_tokens: int | None = Field(default=None, ge=1)

@@ -119,7 +119,7 @@ class Run(Generic[_C]):
         """What is to be saved of the run, if all that it depends on is what it was.
 
         Args:
-            fingerprint: what must be the same on a resume beside the config. Entries that an older version did not
+            fingerprint: what must be the same on a resume, next to the config. Entries that an older version did not
                 save are taken as they are now.
             changes: further differences that the caller has found, a sentence each.
 

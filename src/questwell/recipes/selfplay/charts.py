@@ -43,6 +43,6 @@ def draw(rows: Sequence[StepRow], path: Path, title: str) -> None:
         if axes.get_legend_handles_labels()[1]:
             axes.legend(fontsize="small")
     figure.suptitle(title)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.png")
-    figure.savefig(beside, dpi=80)
-    beside.replace(path)
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.png")
+    figure.savefig(fresh, dpi=80)
+    fresh.replace(path)

@@ -70,7 +70,7 @@ class Config(LearningConfig, SpendingConfig, IndexConfig):
     )
     """Kinds of answer to draw out of the corpus, separated by commas."""
     hops: str = "2..4"
-    """Searches a question should need, drawn uniformly from this range, unless the list of answers says so."""
+    """Number of searches a question should need, drawn from this range unless --answers gives it."""
     held_out: Path | None = None
     """JSONL of questions to evaluate on: question, answer, and if wanted aliases and hops; never trained on."""
     steps: int = Field(default=150, ge=1)
@@ -144,7 +144,7 @@ class Config(LearningConfig, SpendingConfig, IndexConfig):
     """Most tokens in one model message."""
 
     eval_every: int = Field(default=10, ge=0)
-    """Steps between two evaluations on held-out questions, one before the first step; 0 is none."""
+    """Steps between evaluations on held-out questions, with one before the first step; 0 means none."""
     eval_temperature: float = Field(default=0.0, ge=0, le=2)
     """Sampling temperature of the held-out evaluation, one attempt per question; 0 is greedy."""
     save_every: int = Field(default=10, ge=1)
@@ -181,7 +181,7 @@ class Config(LearningConfig, SpendingConfig, IndexConfig):
         if self.proposer_baseline == "group" and self.proposals == 1:
             raise ValueError("proposer_baseline = group compares proposals for one answer: proposals must be 2 or more")
         if self.empty_slots is EmptySlots.RESAMPLING and self.proposals > 1:
-            raise ValueError("dynamic-resampling would put other answers beside each other: proposals must be 1")
+            raise ValueError("dynamic-resampling would put different answers next to each other: proposals must be 1")
         if self.corpus == TOY and (self.judge_llm or self.verifier_llm or self.held_out or self.answers):
             raise ValueError("the toy world brings its own answers, judge, verifier and held-out questions")
         return self

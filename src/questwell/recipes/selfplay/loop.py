@@ -104,7 +104,7 @@ async def selfplay(
         setup: from `open_setup`.
         resume: go on with the run that is there, if any, from its latest checkpoint.
         limit: steps of this invocation, at most.
-        on_progress: is told of each step; step 0 is the evaluation before the first.
+        on_progress: called with each step; step 0 is the evaluation before the first.
 
     Raises:
         ConfigChanged: the run that is there was started with something else.

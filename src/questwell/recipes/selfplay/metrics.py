@@ -48,7 +48,7 @@ def true_rate(episodes: Iterable[Episode], truth: Truth) -> float | None:
 
 
 def reasons(episodes: Iterable[Episode]) -> dict[Invalid, int]:
-    """Why proposals were invalid, counts, most frequent first."""
+    """Number of invalid proposals by reason, most frequent first."""
     found = Counter(episode.proposed.invalid for episode in episodes if episode.proposed.invalid is not None)
     return dict(found.most_common())
 

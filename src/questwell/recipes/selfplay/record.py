@@ -45,9 +45,9 @@ MEANINGS: Mapping[str, str] = {
     "unscored_or_errored": "attempts that errored or could not be scored, a fraction",
     "proposer_reward": "mean over the proposals that were paid",
     "held_out_accuracy": "right among the held-out questions, one attempt each, a fraction",
-    "proposer_searches": "search steps a proposal, mean",
-    "solver_searches": "search steps an attempt, mean",
-    "question_length": "characters of the questions that could be read, mean",
+    "proposer_searches": "mean search steps per proposal",
+    "solver_searches": "mean search steps per attempt",
+    "question_length": "mean length in characters of the questions that could be read",
     "distinct_questions": "different ones among the questions that could be read, a fraction",
     "distinct_queries": "different ones among the proposers' queries, a fraction",
     "solver_entropy": "of the next-token distribution in the solver's rollouts, nats, mean",
@@ -68,7 +68,7 @@ class StepRow:
     values: dict[str, float | None]
     """By the names in `MEANINGS`; None is not known."""
     reasons: dict[Invalid, int]
-    """Why proposals were invalid, counts."""
+    """Number of invalid proposals by reason."""
     by_hops: dict[str, float]
     """Held-out accuracy by the searches that a question needs; empty in steps without evaluation."""
     alarms: tuple[str, ...]

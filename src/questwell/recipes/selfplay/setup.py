@@ -67,7 +67,7 @@ class Setup:
     llms: Mapping[Role, LLM]
     """Models of their own: the judge's, and as SOLVER the verifier's; a role that is missing is the policy."""
     fingerprint: dict[str, str]
-    """What must be the same when a run is resumed, beside its config."""
+    """What must be the same on a resume, next to the config."""
 
     async def aclose(self) -> None:
         """Release models and indexes."""

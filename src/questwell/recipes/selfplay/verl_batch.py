@@ -57,7 +57,7 @@ def _read(text: str) -> Slot:
 
 
 class Row(BaseModel):
-    """Of a row: `extra_info`, beside what verl itself reads there."""
+    """`extra_info` of a row, without what verl itself reads there."""
 
     table: int
     role: Role

@@ -47,7 +47,7 @@ class _Truth(BaseModel):
 
 
 class _Extra(BaseModel):
-    """What our own rows say beside."""
+    """Further fields of our own rows."""
 
     model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True)
     id: str = ""

@@ -126,7 +126,7 @@ async def train(
         setup: from `open_train_setup`.
         resume: go on from the newest checkpoint, if there is one.
         limit: steps of this invocation, at most.
-        on_progress: is told of each step.
+        on_progress: called with each step.
 
     Raises:
         ConfigChanged: the run that is there was started with something else.

@@ -62,7 +62,7 @@ class TrainSetup:
     judge: LLM | None
     trainer: "Trainer"
     fingerprint: dict[str, str]
-    """What must be the same when a run is resumed, beside its config."""
+    """What must be the same on a resume, next to the config."""
 
     async def aclose(self) -> None:
         """Release model and index."""

@@ -27,7 +27,7 @@ Weights = Mapping[str, npt.NDArray[np.float32]]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Of the encoder, beside what its tensors say themselves."""
+    """Settings of the encoder that its tensors do not show."""
 
     layers: int
     heads: int

@@ -1,4 +1,4 @@
-"""`HybridIndex`: BM25 finds candidates, vectors rank them anew.
+"""`HybridIndex`: BM25 finds candidates, vectors rank them again.
 
 The best of BM25 are scored by vector too, and both scores are mixed. In trials that was as good as two separate
 searches put together, without an index of neighbours. The second leg is for corpora that paraphrase (`neighbours.py`).

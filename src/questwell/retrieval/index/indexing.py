@@ -158,7 +158,7 @@ class _Settings:
 
 
 class _Build:
-    """A build under way. The digest over all passages is computed anew each time; it is the proof of the prefix."""
+    """A build under way. The digest over all passages is computed again each time; it is the proof of the prefix."""
 
     def __init__(self, folder: Path, settings: _Settings) -> None:
         self.seen = 0

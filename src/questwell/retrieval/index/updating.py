@@ -1,4 +1,4 @@
-"""`update`: documents put into a complete index, replaced or deleted, without building it anew.
+"""`update`: documents put into a complete index, replaced or deleted, without rebuilding it.
 
 Crash order: a journal of the manifest that will hold, tantivy's commit, the manifest. Killed before the commit nothing
 has happened; killed after it the journal holds. Readers that are open go on with what they opened.

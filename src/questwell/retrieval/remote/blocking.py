@@ -1,4 +1,4 @@
-"""Sites that a search must not show: there the benchmarks' questions stand beside their answers."""
+"""Sites that a search must not show: there the benchmarks' questions stand next to their answers."""
 
 import re
 from collections.abc import Iterable

@@ -111,7 +111,7 @@ def _listed(value: object) -> list[object] | None:
 
 
 def _passage_like(entry: object) -> object:
-    """`entry` with the score beside the document, and other names for its text understood."""
+    """`entry` with the score next to the document, and other names for its text understood."""
     if not isinstance(entry, dict):
         return entry
     fields = dict(cast(dict[str, object], entry))

@@ -36,7 +36,7 @@ class WebOptions:
     pages: bool = False
     """Take the part of each page that fits the query best, instead of the engine's snippet."""
     block: tuple[str, ...] = ()
-    """Domains to leave out, beside the benchmarks' own."""
+    """Domains to leave out, next to the benchmarks' own."""
     price_usd: float | None = None
     """Of one search; None: the list price."""
     cache_days: float = 7.0

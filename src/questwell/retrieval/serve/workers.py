@@ -58,7 +58,7 @@ def serve(
         address: to listen at.
         workers: processes.
         options: of each process.
-        listening: is told of the port once it is taken.
+        listening: called with the port once it is taken.
 
     Raises:
         ConfigError: the address cannot be listened at.

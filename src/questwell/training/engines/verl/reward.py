@@ -22,7 +22,7 @@ PLAYED = "questwell"
 
 
 class Played(BaseModel):
-    """How a rollout went, as far as its reward depends on it or is reported beside it."""
+    """How a rollout went, as far as its reward depends on it or is reported next to it."""
 
     answer: str | None
     searches: int
@@ -46,7 +46,7 @@ async def compute_score(
     judge: str = "",
     **unused: object,
 ) -> dict[str, float]:
-    """The reward under `score`, and what verl reports beside it; the signature is verl's.
+    """The reward under `score`, and what verl reports next to it; the signature is verl's.
 
     Raises:
         Untrainable: the answer could not be scored. verl leaves the rollout out of its group and of training; a
