@@ -20,12 +20,11 @@ from questwell.recipes.evaluate.loop import configure, evaluate, questions_of
 from questwell.recipes.evaluate.preview import eval_preview
 from questwell.recipes.evaluate.rescore import rescore
 from questwell.recipes.evaluate.setup import make_judge, make_solver
-from questwell.recipes.generate.loop import Ending
 from questwell.recipes.reports.scores import compare_pooled, compare_runs, evaluation
 from questwell.recipes.reports.status import status
 from questwell.recipes.reports.traces import trace
 from questwell.recipes.runs.config import resolve
-from questwell.recipes.runs.ending import Report
+from questwell.recipes.runs.ending import Ending, Report
 from questwell.store.reader import RunReader
 from questwell.store.run import RunStore
 from questwell.types.game import Label

@@ -22,10 +22,11 @@ from questwell.errors import (
 )
 from questwell.llm.client import Completion, Request
 from questwell.llm.scripted import Answer, ScriptedLLM
-from questwell.recipes.generate.loop import Ending, Report, configure, generate
+from questwell.recipes.generate.loop import configure, generate
 from questwell.recipes.generate.setup import Library
 from questwell.recipes.reports.status import status
 from questwell.recipes.reports.story import listing, story
+from questwell.recipes.runs.ending import Ending, Report
 from questwell.store.records import Play, PlayStatus
 from questwell.types.corpus import Hit, Passage
 from questwell.types.game import Label, Reason

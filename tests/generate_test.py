@@ -12,11 +12,12 @@ from questwell.errors import ConfigChanged, ConfigError, LLMUnavailable, RunLock
 from questwell.llm.client import Completion, Request
 from questwell.llm.scripted import ScriptedLLM
 from questwell.recipes.dataset.export import Format, export, read_items
-from questwell.recipes.generate.loop import Ending, Report, configure, generate
+from questwell.recipes.generate.loop import configure, generate
 from questwell.recipes.generate.setup import open_setup
 from questwell.recipes.reports.items import items
 from questwell.recipes.reports.status import status
 from questwell.recipes.reports.story import story
+from questwell.recipes.runs.ending import Ending, Report
 from questwell.recipes.runs.progress import Progress
 from questwell.store.reader import RunReader
 from questwell.store.records import PlayStatus

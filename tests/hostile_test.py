@@ -25,11 +25,12 @@ from questwell.llm.openai import OpenAIClient, OpenAIOptions
 from questwell.llm.prices import Price
 from questwell.llm.scripted import ScriptedLLM
 from questwell.recipes.dataset.export import Format, export
-from questwell.recipes.generate.loop import Ending, Report, configure, generate
+from questwell.recipes.generate.loop import configure, generate
 from questwell.recipes.generate.setup import open_setup
 from questwell.recipes.reports.items import items
 from questwell.recipes.reports.status import status
 from questwell.recipes.reports.story import listing, story
+from questwell.recipes.runs.ending import Ending, Report
 from questwell.store.records import PlayStatus
 from questwell.types.game import Label, Reason
 from questwell.types.trajectory import Role

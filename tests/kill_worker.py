@@ -16,7 +16,8 @@ import world
 from questwell.llm.scripted import ScriptedLLM
 from questwell.recipes.evaluate import loop as evaluation
 from questwell.recipes.generate import gates
-from questwell.recipes.generate.loop import Ending, configure, generate
+from questwell.recipes.generate.loop import configure, generate
+from questwell.recipes.runs.ending import Ending
 
 LATENCY_S = 0.001
 CONCURRENCY = 8

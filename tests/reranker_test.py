@@ -18,9 +18,10 @@ from questwell.recipes.corpus.rerankers import connect_reranker
 from questwell.recipes.corpus.serve import ServeConfig, prepare
 from questwell.recipes.evaluate.config import EvalConfig
 from questwell.recipes.evaluate.setup import open_eval_setup
-from questwell.recipes.generate.loop import Ending, configure, generate
+from questwell.recipes.generate.loop import configure, generate
 from questwell.recipes.reports.status import status
 from questwell.recipes.runs.config import resolve
+from questwell.recipes.runs.ending import Ending
 from questwell.retrieval import conftest
 from questwell.retrieval.embedders.conftest import write_model
 

@@ -21,10 +21,11 @@ from questwell.errors import ConfigError
 from questwell.llm.client import Completion, Request
 from questwell.llm.scripted import ScriptedLLM
 from questwell.recipes.doctor import Health, doctor
-from questwell.recipes.generate.loop import Ending, configure, generate
+from questwell.recipes.generate.loop import configure, generate
 from questwell.recipes.generate.preview import preview
 from questwell.recipes.reports.scores import compare_runs, evaluation
 from questwell.recipes.reports.status import status
+from questwell.recipes.runs.ending import Ending
 from questwell.retrieval.choose import open_retriever
 from questwell.retrieval.index.lexical import LexicalIndex
 from questwell.store.reader import RunReader

@@ -20,9 +20,10 @@ from questwell.errors import ConfigChanged, ConfigError, RunLocked
 from questwell.llm.client import Completion, FinishReason, Message, Request
 from questwell.llm.scripted import ScriptedLLM
 from questwell.recipes.runs.config import resolve
+from questwell.recipes.runs.ending import Ending
 from questwell.recipes.selfplay import toy as selfplay_toy
 from questwell.recipes.selfplay.config import Config
-from questwell.recipes.selfplay.loop import Ending, configure, run, selfplay
+from questwell.recipes.selfplay.loop import configure, run, selfplay
 from questwell.recipes.selfplay.record import Record, StepRow
 from questwell.recipes.selfplay.setup import Setup, open_setup
 from questwell.recipes.selfplay.toy import make_start

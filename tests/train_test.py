@@ -21,9 +21,10 @@ from questwell.errors import ConfigChanged, ConfigError
 from questwell.llm.pretrained import Pretrained, size_of
 from questwell.llm.weights import Weights
 from questwell.recipes.runs.config import resolve
+from questwell.recipes.runs.ending import Ending
 from questwell.recipes.train.config import TOY, TrainConfig
 from questwell.recipes.train.data import read_questions
-from questwell.recipes.train.loop import Ending, configure, draw, train
+from questwell.recipes.train.loop import configure, draw, train
 from questwell.recipes.train.preview import preview
 from questwell.retrieval.retriever import Retriever
 from questwell.scoring.rewards import Rewarded

@@ -23,6 +23,7 @@ QuestwellError
 ├── BudgetReached           money, tokens or minutes are used up; the run can be resumed
 ├── TrainingError           training cannot go on
 │   ├── TrainingCollapsed   a metric passed its alarm; says which, and what to do
+│   ├── NothingJudged       no attempt of a step could be judged: nothing can be learnt from it
 │   └── CheckpointError     a checkpoint is missing, incomplete or of another run
 └── StoreError              the run file cannot be used
     ├── RunLocked           another process is writing it
@@ -134,6 +135,10 @@ class TrainingError(QuestwellError):
 
 class TrainingCollapsed(TrainingError):
     """A metric passed its alarm."""
+
+
+class NothingJudged(TrainingError):
+    """No attempt of a step could be judged, so there is nothing to learn from."""
 
 
 class CheckpointError(TrainingError):

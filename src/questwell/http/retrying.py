@@ -84,6 +84,8 @@ class Retries:
     def __init__(self) -> None:
         """Nothing waits yet."""
         self.given_up = False
+        self.cut_short = False
+        """Whether a call failed that would have been made again."""
         self._waiting: dict[asyncio.Task[Any], asyncio.AbstractEventLoop] = {}
 
     def give_up(self) -> None:
@@ -108,6 +110,7 @@ class Retries:
         if not self.given_up or task is None or task not in self._waiting:
             return False
         self.end_wait()
+        self.cut_short = True
         return task.uncancel() == 0
 
     def _wake(self, task: asyncio.Task[Any]) -> None:
@@ -146,9 +149,10 @@ async def retrying(
     last: list[TryFailedError] = []
 
     def again(error: Exception) -> bool | float:
-        if closed() or retries.given_up:
-            return False
         wait = wait_before_retry(error, patience)
+        if closed() or retries.given_up:
+            retries.cut_short = retries.cut_short or (retries.given_up and wait is not False)
+            return False
         if wait is not False and isinstance(error, TryFailedError):
             last[:] = [error]
             retries.begin_wait()

@@ -1,6 +1,7 @@
 """Collapse alarms: search agents under RL break down within a few steps, and go on costing long after."""
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from questwell.errors import TrainingCollapsed
@@ -25,10 +26,10 @@ class AlarmThresholds:
 class Alarms:
     """Watches the metrics of a run."""
 
-    def __init__(self, limits: AlarmThresholds) -> None:
-        """Watch from now on."""
+    def __init__(self, limits: AlarmThresholds, before: Iterable[Metrics] = ()) -> None:
+        """Watch from now on; the steps `before` are looked at with the next, so that a resume changes no alarm."""
         self._limits = limits
-        self._newest: deque[Metrics] = deque(maxlen=limits.window)
+        self._newest: deque[Metrics] = deque(before, maxlen=limits.window)
 
     def check(self, metrics: Metrics) -> None:
         """Look at a step.

@@ -6,7 +6,9 @@ one that was not, and every question of the sample has its attempts or is told a
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from questwell.evaluation.benchmarks import load, parse_benchmark, sample
@@ -15,7 +17,7 @@ from questwell.recipes.evaluate.config import MAY_CHANGE, EvalConfig
 from questwell.recipes.evaluate.setup import EvalSetup, open_eval_setup
 from questwell.recipes.runs import opening
 from questwell.recipes.runs.budget import Budget, refuse_unknown_prices
-from questwell.recipes.runs.config import Values, resolve_saved
+from questwell.recipes.runs.config import resolve_saved
 from questwell.recipes.runs.ending import Report
 from questwell.recipes.runs.lent import Lent
 from questwell.recipes.runs.opening import Kind, Run
@@ -31,6 +33,8 @@ from questwell.types.game import Judgement, Label, Place, failed_rollout
 from questwell.types.trajectory import Role, StopReason, Trajectory
 
 KIND = Kind("evaluate", EvalConfig, MAY_CHANGE)
+configure = partial(opening.configure, KIND)
+"""The config of a run, from what is given and what the run has saved."""
 _Work = tuple[Asked, int]
 """A question and the index of an attempt at it."""
 
@@ -56,16 +60,6 @@ class EvalProgress:
 OnProgress = Callable[[EvalProgress], None]
 
 
-def configure(folder: Path, given: Values, *, resume: bool) -> EvalConfig:
-    """The config of an evaluation in `folder`: what is `given`, over what the run has saved if there is one.
-
-    Raises:
-        ConfigError: a key or a value that cannot be, a run that is there though `resume` is not asked for, or one
-            that another verb made.
-    """
-    return opening.configure(KIND, folder, given, resume=resume)
-
-
 def run(
     config: EvalConfig,
     folder: Path,
@@ -80,14 +74,7 @@ def run(
     with Run(KIND, config, folder, resume=resume) as opened:
         questions = questions_of(config)
         setup = open_eval_setup(config, index_progress, lent)
-
-        async def whole() -> Report:
-            try:
-                return await _evaluate(opened, questions, setup, limit, on_progress)
-            finally:
-                await setup.aclose()
-
-        return asyncio.run(whole())
+        return opening.work(setup, lambda: _evaluate(opened, questions, setup, limit, on_progress))
 
 
 async def run_here(
@@ -102,11 +89,8 @@ async def run_here(
     """As `run`, in the event loop of the caller, which goes on while an index is built."""
     with Run(KIND, config, folder, resume=resume) as opened:
         questions = questions_of(config)
-        setup = await asyncio.to_thread(open_eval_setup, config, None, lent)
-        try:
+        async with aclosing(await asyncio.to_thread(open_eval_setup, config, None, lent)) as setup:
             return await _evaluate(opened, questions, setup, limit, on_progress)
-        finally:
-            await setup.aclose()
 
 
 def questions_of(config: EvalConfig) -> list[Asked]:

@@ -3,7 +3,6 @@
 Calls are kept in a run file of their own, so that an interrupted check goes on where it stopped.
 """
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -205,15 +204,8 @@ def check_run(
     played = played_with(info, *layers)
     with Run(KIND, config, out, resume=True) as opened:
         setup = open_setup(played, index_progress)
-
-        async def whole() -> GatesReport:
-            try:
-                check = _Check(opened, setup, info, config.concurrency or played.plays_at_once)
-                return await check.run([o for o in outcomes if o and o.rounds], limit, on_progress)
-            finally:
-                await setup.aclose()
-
-        return asyncio.run(whole())
+        check = _Check(opened, setup, info, config.concurrency or played.plays_at_once)
+        return opening.work(setup, lambda: check.run([o for o in outcomes if o and o.rounds], limit, on_progress))
 
 
 class _Check:

@@ -6,7 +6,9 @@ its recorded calls, so a run that was killed and resumed ends like one that was 
 
 import asyncio
 import traceback
+from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from questwell.errors import ConfigError, QuestwellError
@@ -17,7 +19,6 @@ from questwell.recipes.generate.seeds import SeedSchedule
 from questwell.recipes.generate.setup import Setup, open_setup
 from questwell.recipes.runs import opening
 from questwell.recipes.runs.budget import Budget, refuse_unknown_prices
-from questwell.recipes.runs.config import Values
 from questwell.recipes.runs.ending import Ending, Report
 from questwell.recipes.runs.lent import Lent
 from questwell.recipes.runs.opening import Kind, Run
@@ -30,6 +31,8 @@ from questwell.store.run import RunStore
 from questwell.types.game import Accepted, Reason, Rejected
 
 KIND = Kind("generate", Config, MAY_CHANGE)
+configure = partial(opening.configure, KIND)
+"""The config of a run, from what is given and what the run has saved."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,15 +40,6 @@ class GenerateReport(Report):
     """What an invocation did."""
 
     progress: Progress
-
-
-def configure(folder: Path, given: Values, *, resume: bool) -> Config:
-    """The config of a run in `folder`: what is `given`, over what the run has saved if there is one.
-
-    Raises:
-        ConfigError: a key or a value that cannot be, or a run that is there though `resume` is not asked for.
-    """
-    return opening.configure(KIND, folder, given, resume=resume)
 
 
 def run(
@@ -60,17 +54,8 @@ def run(
 ) -> GenerateReport:
     """`generate` with the setup that `config` names, from start to end."""
     with Run(KIND, config, folder, resume=resume) as opened:
-        setup = open_setup(
-            config, index_progress, lent=lent
-        )  # before the event loop: it may take long, and Ctrl-C then ends it
-
-        async def whole() -> GenerateReport:
-            try:
-                return await _generate(opened, setup, limit, on_progress)
-            finally:
-                await setup.aclose()
-
-        return asyncio.run(whole())
+        setup = open_setup(config, index_progress, lent=lent)
+        return opening.work(setup, lambda: _generate(opened, setup, limit, on_progress))
 
 
 async def run_here(
@@ -84,11 +69,8 @@ async def run_here(
 ) -> GenerateReport:
     """As `run`, in the event loop of the caller, which goes on while an index is built."""
     with Run(KIND, config, folder, resume=resume) as opened:
-        setup = await asyncio.to_thread(open_setup, config, lent=lent)
-        try:
+        async with aclosing(await asyncio.to_thread(open_setup, config, lent=lent)) as setup:
             return await _generate(opened, setup, limit, on_progress)
-        finally:
-            await setup.aclose()
 
 
 async def generate(

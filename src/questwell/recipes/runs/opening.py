@@ -5,14 +5,16 @@ build an index or warm a model up; `Run.compare` then holds the setup against wh
 saves. So a change is refused before anything is made, and a second process before it can do harm.
 """
 
+import asyncio
 import hashlib
 import secrets
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Generic, Self, TypeVar, cast
+from typing import Generic, Protocol, Self, TypeVar, cast
 
 from questwell import __version__
 from questwell.errors import ConfigChanged, ConfigError, StoreError
@@ -24,6 +26,7 @@ from questwell.store.reader import RunReader
 from questwell.store.records import ADAPTED, RunInfo
 
 _C = TypeVar("_C", bound=RecipeConfig)
+_R = TypeVar("_R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +38,11 @@ class Kind(Generic[_C]):
     config: type[_C]
     may_change: Mapping[str, str]
     """Keys that a resume may give another value, and why: they change no result. Any other change is refused."""
+    defaults: Callable[[Values], Values] = lambda given: {}
+    """Under what is given to a new run."""
 
 
-def configure(kind: Kind[_C], folder: Path, given: Values, *, resume: bool, defaults: Values | None = None) -> _C:
+def configure(kind: Kind[_C], folder: Path, given: Values, *, resume: bool) -> _C:
     """The config of a run in `folder`: what is `given`, over what the run has saved if there is one.
 
     Args:
@@ -45,7 +50,6 @@ def configure(kind: Kind[_C], folder: Path, given: Values, *, resume: bool, defa
         folder: of the run; it need not exist.
         given: by the user.
         resume: whether a run that is there may go on.
-        defaults: under what is given, for a new run only.
 
     Raises:
         ConfigError: a key or a value that cannot be, a run that is there though `resume` is not asked for, or a run
@@ -53,7 +57,7 @@ def configure(kind: Kind[_C], folder: Path, given: Values, *, resume: bool, defa
     """
     saved = _saved(kind, folder, resume=resume)
     if saved is None:
-        return resolve(kind.config, defaults or {}, given)
+        return resolve(kind.config, kind.defaults(given), given)
     return resolve_saved(kind.config, saved, given)
 
 
@@ -150,6 +154,27 @@ class Run(Generic[_C]):
             if changes := differences(before, _dump(self.config), self.kind.may_change):
                 raise _changed(self.folder, list(map(str, changes)), self.kind)
         return saved
+
+
+class Setup(Protocol):
+    """What a run gets from outside: models, corpus, trainer."""
+
+    def aclose(self) -> Awaitable[object]:
+        """Release it."""
+        ...
+
+
+def work(setup: Setup, invocation: Callable[[], Coroutine[None, None, _R]]) -> _R:
+    """What an `invocation` of a run gives, from the start to the end of its event loop; `setup` is closed after it.
+
+    Whoever opens the setup does so before, outside the loop: it may take long, and Ctrl-C then ends it.
+    """
+
+    async def whole() -> _R:
+        async with aclosing(setup):
+            return await invocation()
+
+    return asyncio.run(whole())
 
 
 def digest(*parts: str) -> str:

@@ -5,17 +5,16 @@ choice follows from the run's seed and the step, so what a checkpoint must hold 
 pool, and the position in the answers; a run that was killed goes on from there as if nothing had happened.
 """
 
-import asyncio
 import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
 from questwell.agents.session import Sessions
-from questwell.errors import BudgetReached
 from questwell.games.answers import Position, several
 from questwell.games.pool import Pool
 from questwell.games.ssp import StepContext, all_ended, play
@@ -23,11 +22,10 @@ from questwell.llm.client import LLM
 from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.runs import opening
 from questwell.recipes.runs.budget import Budget, refuse_unknown_prices
-from questwell.recipes.runs.config import Values
-from questwell.recipes.runs.ending import Ending, Report
+from questwell.recipes.runs.ending import Report
 from questwell.recipes.runs.opening import Run
 from questwell.recipes.runs.recorder import Recorder
-from questwell.recipes.runs.signals import stopping_on_signals
+from questwell.recipes.runs.steps import Pace, Steps
 from questwell.recipes.selfplay.alarms import alarms
 from questwell.recipes.selfplay.charts import draw
 from questwell.recipes.selfplay.config import Config, Order, Trained
@@ -56,13 +54,8 @@ class SelfplayReport(Report):
     """Steps of the whole run so far."""
 
 
-def configure(folder: Path, given: Values, *, resume: bool) -> Config:
-    """The config of a run in `folder`: what is `given`, over what the run has saved if there is one.
-
-    Raises:
-        ConfigError: a key or a value that cannot be, or a run that is there though `resume` is not asked for.
-    """
-    return opening.configure(KIND, folder, given, resume=resume)
+configure = partial(opening.configure, KIND)
+"""The config of a run, from what is given and what the run has saved."""
 
 
 def run(
@@ -77,14 +70,7 @@ def run(
     """`selfplay` with the setup that `config` names, from start to end."""
     with Run(KIND, config, folder, resume=resume) as opened:
         setup = open_setup(config, folder, index_progress)
-
-        async def whole() -> SelfplayReport:
-            try:
-                return await _selfplay(opened, setup, limit, on_progress)
-            finally:
-                await setup.aclose()
-
-        return asyncio.run(whole())
+        return opening.work(setup, lambda: _selfplay(opened, setup, limit, on_progress))
 
 
 async def selfplay(
@@ -133,76 +119,44 @@ class _Invocation:
         from questwell.training import checkpoint
 
         config, record = opened.config, Record(opened.folder)
-        self._go_on = opened.go_on
         self._config = config
         self._setup = setup
         self._record = record
         self._on_progress = on_progress
-        self._left = limit
-        self._stopping = False
-        self._done = 0
         self._pool = config.pool()
-        position = Position()
+        self._position = Position()
+        done = 0
         if checkpoint.steps(record.checkpoints):
             state = checkpoint.read(record.checkpoints)
             setup.trainer.load(state["trainer"])
             kept = json.loads(state["selfplay"])
-            self._done = int(kept["done"])
+            done = int(kept["done"])
             self._pool = _POOL.validate_python(kept["pool"])
-            position = Position(**kept["position"])
-        self._saved = self._done
-        record.cut(self._done if self._done else -1)
-        self._answers = setup.world.answers(position)
-        self._position = position
-        self._torn = False
-        self._budget = Budget(config.limits(), store.read.usage())
-        self._recorder = Recorder(store, setup.llms, setup.world.retriever, self._budget)
+            self._position = Position(**kept["position"])
+        record.cut(done if done else -1)
+        self._answers = setup.world.answers(self._position)
+        budget = Budget(config.limits(), store.read.usage())
+        self._steps = Steps(done, Pace(config.steps, config.save_every, limit), budget, opened.go_on)
+        self._recorder = Recorder(store, setup.llms, setup.world.retriever, budget)
 
     async def play(self) -> SelfplayReport:
         """Play until done or stopped."""
-        with stopping_on_signals(self._stop):
-            try:
-                ending, message = await self._play_on()
-            except BudgetReached as reached:
-                ending, message = Ending.BUDGET, str(reached)
-        if self._done and self._saved != self._done and not self._torn:
-            self._save()
-        if self._done:
-            self._draw()
-        go_on = "" if ending is Ending.COMPLETE else self._go_on
-        return SelfplayReport(ending, message, go_on, steps=self._done)
+        ended = await self._steps.run(self._step, self._save, self._first_look)
+        self._draw()
+        return SelfplayReport(ended.ending, ended.message, ended.go_on, steps=self._steps.done)
 
-    async def _play_on(self) -> tuple[Ending, str]:
-        """Step after step; raises BudgetReached before or within one."""
-        if self._done == 0:
-            await self._first_look()
-        while self._done < self._config.steps:
-            if self._stopping:
-                return Ending.STOPPED, "stopped as you asked"
-            if self._left == 0:
-                return Ending.LIMIT, "the limit of steps for this invocation is reached"
-            self._budget.check()
-            found = await self._step()
-            if found and self._config.stop_on_alarm:
-                return Ending.ALARM, "; ".join(found)
-        return Ending.COMPLETE, ""
-
-    def _stop(self) -> None:
-        self._stopping = True
-
-    async def _step(self) -> tuple[str, ...]:
-        """One step, kept; the alarms that it raises."""
-        number = self._done + 1
+    async def _step(self, number: int) -> str:
+        """One step, kept; its alarms, if the run is to stop at them."""
         started, sampled = time.perf_counter(), self._setup.trainer.policy.sampled
         step = StepContext(
             number, self._config.rules(), self._setup.players, self._sessions(), self._pool, self._answers.take
         )
         proposals = self._config.proposals
         episodes = await play(several(self._answers.take(self._config.batch // proposals), proposals), step)
-        self._pool = self._pool.after(number, (problem for episode in episodes if (problem := episode.made)))
         played = time.perf_counter()
         sampled = self._setup.trainer.policy.sampled - sampled
-        self._torn = True  # until it is kept: the policy is no longer that of the step before
+        self._steps.learn()
+        self._pool = self._pool.after(number, (problem for episode in episodes if (problem := episode.made)))
         learnt = self._learn(episodes)
         updated = time.perf_counter()
         values = {**step_metrics(episodes, self._pool, number, self._setup.world.truth), **learnt}
@@ -219,13 +173,9 @@ class _Invocation:
         row = StepRow(number, values, reasons(episodes), by_hops, (), timing)
         row = replace(row, alarms=alarms([*(before for before in self._record.rows() if before.step), row]))
         self._record.add(row, episodes)
-        self._done, self._position, self._torn = number, self._answers.position, False
-        self._left = None if self._left is None else self._left - 1
-        if number % self._config.save_every == 0:
-            self._save()
-            self._draw()
+        self._position = self._answers.position
         self._on_progress(row)
-        return row.alarms
+        return "; ".join(row.alarms) if self._config.stop_on_alarm else ""
 
     def _learn(self, episodes: Sequence[Episode]) -> dict[str, float | None]:
         """The updates of a step, in their order, and what they tell of themselves."""
@@ -292,13 +242,14 @@ class _Invocation:
     def _save(self) -> None:
         from questwell.training import checkpoint
 
-        pool = _POOL.dump_python(self._pool, mode="json")
-        kept = {"done": self._done, "pool": pool, "position": asdict(self._position)}
-        trainer = self._setup.trainer
+        done, trainer = self._steps.done, self._setup.trainer
+        kept = {"done": done, "pool": _POOL.dump_python(self._pool, mode="json"), "position": asdict(self._position)}
         state = {"trainer": trainer.state(), "selfplay": json.dumps(kept)}
-        checkpoint.write(self._record.checkpoints, self._done, state, trainer.save_model, self._config.keep)
-        self._saved = self._done
+        checkpoint.write(self._record.checkpoints, done, state, trainer.save_model, self._config.keep)
+        self._draw()
 
     def _draw(self) -> None:
+        if not self._steps.done:
+            return
         config = self._config
         draw(self._record.rows(), self._record.charts, f"{config.model} on {config.corpus}, {config.train.value}")

@@ -10,27 +10,35 @@ import os
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import aclosing, nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from questwell.agents.protocol import Malformed, read_tags
 from questwell.agents.session import DirectSession
-from questwell.errors import LLMError, RetrievalError, TrainingCollapsed
+from questwell.errors import LLMError, NothingJudged, RetrievalError, TrainingCollapsed
 from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.runs import opening
-from questwell.recipes.runs.config import Values
-from questwell.recipes.runs.ending import Ending, Report
+from questwell.recipes.runs.budget import Budget, SpendingLimits
+from questwell.recipes.runs.ending import Report
 from questwell.recipes.runs.files import cut
 from questwell.recipes.runs.opening import Kind, Run
-from questwell.recipes.runs.signals import stopping_on_signals
+from questwell.recipes.runs.recorder import Recorder
+from questwell.recipes.runs.steps import Pace, Steps
 from questwell.recipes.train.config import MAY_CHANGE, TOY, TrainConfig
 from questwell.recipes.train.setup import OnWarmStart, TrainSetup, open_train_setup
+from questwell.scoring.rewards import JudgeReward, Reward
+from questwell.store.run import RunStore
+from questwell.types.dataset import Usage
 from questwell.types.episode import Sample
 from questwell.types.evaluation import Question
 from questwell.types.game import Label, Place
 from questwell.types.trajectory import Role, StopReason, Trajectory
 
-KIND = Kind("train", TrainConfig, MAY_CHANGE)
+KIND = Kind("train", TrainConfig, MAY_CHANGE, lambda given: TOY if str(given.get("data")) == "toy" else {})
+configure = partial(opening.configure, KIND)
+"""The config of a run, from what is given and what the run has saved."""
 _ATTEMPTS = "attempts.jsonl"
 
 
@@ -59,16 +67,6 @@ OnProgress = Callable[[Metrics, int], None]
 """Told of each step's metrics, and of the steps to make."""
 
 
-def configure(folder: Path, given: Values, *, resume: bool) -> TrainConfig:
-    """The config of a run in `folder`: what is `given`, over what the run has saved if there is one.
-
-    Raises:
-        ConfigError: a key or a value that cannot be, or a run that is there though `resume` is not asked for.
-    """
-    defaults: Values = TOY if str(given.get("data")) == "toy" else {}
-    return opening.configure(KIND, folder, given, resume=resume, defaults=defaults)
-
-
 def run(
     config: TrainConfig,
     folder: Path,
@@ -82,14 +80,7 @@ def run(
     """`train` with the setup that `config` names, from start to end."""
     with Run(KIND, config, folder, resume=resume, writes=is_first()) as opened:
         setup = open_train_setup(config, folder, index_progress, warming)
-
-        async def whole() -> TrainReport:
-            try:
-                return await _train(opened, setup, limit, on_progress)
-            finally:
-                await setup.aclose()
-
-        return asyncio.run(whole())
+        return opening.work(setup, lambda: _train(opened, setup, limit, on_progress))
 
 
 async def run_here(
@@ -102,11 +93,8 @@ async def run_here(
 ) -> TrainReport:
     """As `run`, in the event loop of the caller, which waits while weights are updated."""
     with Run(KIND, config, folder, resume=resume, writes=is_first()) as opened:
-        setup = await asyncio.to_thread(open_train_setup, config, folder)
-        try:
+        async with aclosing(await asyncio.to_thread(open_train_setup, config, folder)) as setup:
             return await _train(opened, setup, limit, on_progress)
-        finally:
-            await setup.aclose()
 
 
 async def train(
@@ -139,97 +127,83 @@ async def _train(
     opened: Run[TrainConfig], setup: TrainSetup, limit: int | None, on_progress: OnProgress
 ) -> TrainReport:
     opened.write(opened.compare(setup.fingerprint))
-    return await _Invocation(opened, setup, limit, on_progress).train()
+    rank = setup.trainer.ranks.rank
+    with RunStore(opened.folder / (f"calls-{rank}" if rank else "calls")) if setup.judge else nullcontext() as calls:
+        return await _Invocation(opened, setup, calls, limit, on_progress).train()
 
 
 class _Invocation:
     """One invocation over a run."""
 
-    def __init__(self, opened: Run[TrainConfig], setup: TrainSetup, limit: int | None, on_progress: OnProgress) -> None:
+    def __init__(
+        self,
+        opened: Run[TrainConfig],
+        setup: TrainSetup,
+        calls: RunStore | None,
+        limit: int | None,
+        on_progress: OnProgress,
+    ) -> None:
         from questwell.training import checkpoint
         from questwell.training.alarms import Alarms, AlarmThresholds
-        from questwell.training.metrics import MetricsFile
+        from questwell.training.metrics import MetricsFile, read_metrics
 
         config, folder = opened.config, opened.folder
-        self._go_on = opened.go_on
         self._config = config
         self._folder = folder
         self._setup = setup
         self._trainer = setup.trainer
         # By position, for an item's id names the run that made it: the same data made again trains the same policy.
         self._places = {question.id: f"q{at:05d}" for at, question in enumerate(setup.questions)}
-        self._left = limit
         self._on_progress = on_progress
-        self._stopping = False
-        self._saved = 0
         if checkpoint.steps(folder / "checkpoints"):
             self._trainer.load(checkpoint.read(folder / "checkpoints"))
-            self._saved = self._trainer.step
+        done = self._trainer.step
         self._writes = self._trainer.ranks.first
-        self._metrics = MetricsFile(folder / "metrics.jsonl", after=self._trainer.step) if self._writes else None
+        self._metrics = MetricsFile(folder / "metrics.jsonl", after=done) if self._writes else None
         if self._writes:
-            cut(folder / _ATTEMPTS, lambda line: json.loads(line)["step"] <= self._trainer.step)
-        self._alarms = Alarms(
-            AlarmThresholds(
-                finished=config.min_finished,
-                entropy=config.min_entropy,
-                truncated=config.max_truncated,
-                kl=config.max_kl,
-            )
+            cut(folder / _ATTEMPTS, lambda line: json.loads(line)["step"] <= done)
+        thresholds = AlarmThresholds(
+            finished=config.min_finished, entropy=config.min_entropy, truncated=config.max_truncated, kl=config.max_kl
         )
+        self._alarms = Alarms(thresholds, read_metrics(folder / "metrics.jsonl") if done else ())
+        budget = Budget(SpendingLimits(), Usage())
+        self._steps = Steps(done, Pace(config.steps, config.save_every, limit), budget, opened.go_on)
+        self._recorder = None
+        if calls is not None and setup.judge is not None:
+            self._recorder = Recorder(calls, {Role.JUDGE: setup.judge}, setup.retriever, budget)
 
     async def train(self) -> TrainReport:
         """Train until done or stopped."""
-        ending, message = Ending.COMPLETE, ""
-        with stopping_on_signals(self._stop):
-            while self._trainer.step < self._config.steps:
-                if self._stopping:
-                    ending, message = Ending.STOPPED, "stopped as you asked"
-                elif self._left == 0:
-                    ending, message = Ending.LIMIT, "the limit of steps for this invocation is reached"
-                else:
-                    ending, message = await self._step()
-                if ending is not Ending.COMPLETE:
-                    break
-        if self._trainer.step > self._saved and ending is not Ending.ALARM:
-            self._save()
-        step = self._saved
-        model = self._folder / "checkpoints" / f"step-{step:06d}" / "model" if step else None
-        go_on = "" if ending is Ending.COMPLETE else self._go_on
-        return TrainReport(ending, message, go_on, step=self._trainer.step, model=model)
+        ended = await self._steps.run(self._step, self._save)
+        self._draw()
+        saved = self._steps.saved
+        model = self._folder / "checkpoints" / f"step-{saved:06d}" / "model" if saved else None
+        return TrainReport(ended.ending, ended.message, ended.go_on, step=self._trainer.step, model=model)
 
-    def _stop(self) -> None:
-        self._stopping = True
-
-    async def _step(self) -> tuple[Ending, str]:
-        """One step, kept; COMPLETE when the run may go on."""
+    async def _step(self, number: int) -> str:
+        """One step, kept; which collapse it shows, if any."""
         started, sampled = time.perf_counter(), self._trainer.policy.sampled
-        played = await self._play(self._trainer.step)
+        played = await self._play(number - 1)
         rollout_s = time.perf_counter() - started
         samples = [one.sample for one in played if one.sample is not None]
         failed = [one.trajectory.error for one in played if one.sample is None]
         if not self._trainer.ranks.everyones(samples):
-            return Ending.FAILING, f"no attempt of the step could be judged; the last one: {failed[-1] or 'unscored'}"
-        try:
-            metrics = {
-                **self._trainer.update(samples),
-                "dropped": float(len(self._trainer.ranks.everyones(failed))),
-                "rollout_s": rollout_s,
-                "rollout_tokens_per_s": (self._trainer.policy.sampled - sampled) / rollout_s,
-            }
-        except TrainingCollapsed as error:
-            return Ending.ALARM, str(error)
-        self._left = None if self._left is None else self._left - 1
+            why = failed[-1] or "unscored"
+            raise NothingJudged(f"no attempt of the step could be judged; the last one: {why}")
+        self._steps.learn()
+        metrics = {
+            **self._trainer.update(samples),
+            "dropped": float(len(self._trainer.ranks.everyones(failed))),
+            "rollout_s": rollout_s,
+            "rollout_tokens_per_s": (self._trainer.policy.sampled - sampled) / rollout_s,
+        }
         self._keep(metrics, played)
         self._on_progress(metrics, self._config.steps)
         try:
             self._alarms.check(metrics)
-        except TrainingCollapsed as error:
-            if self._config.stop_on_alarm:
-                return Ending.ALARM, str(error)
-        if self._trainer.step % self._config.save_every == 0:
-            self._save()
-        return Ending.COMPLETE, ""
+        except TrainingCollapsed as collapse:
+            return str(collapse) if self._config.stop_on_alarm else ""
+        return ""
 
     async def _play(self, step: int) -> list[Played]:
         """The attempts of a step; under torchrun each rank plays its share of the questions."""
@@ -243,13 +217,21 @@ class _Invocation:
         client = self._trainer.client(f"{step}/{place.seed}/{attempt}")
         session = DirectSession(client, self._setup.retriever)
         trajectory = await self._setup.solver.solve(question.question, session, place.random_seed(self._config.seed))
-        return Played(question, trajectory, await self._sample(question, trajectory))
+        return Played(question, trajectory, await self._sample(question, trajectory, self._reward_at(place)))
 
-    async def _sample(self, question: Question, trajectory: Trajectory) -> Sample | None:
+    def _reward_at(self, place: Place) -> Reward:
+        """The reward, whose judge's calls are kept: a step that is played again pays for none of them."""
+        reward = self._setup.reward
+        if self._recorder is None or not isinstance(reward, JudgeReward):
+            return reward
+        line = self._recorder.sessions(place.seed)(replace(place, role=Role.JUDGE))
+        return replace(reward, complete=line.complete)
+
+    async def _sample(self, question: Question, trajectory: Trajectory, reward: Reward) -> Sample | None:
         if trajectory.stop is StopReason.ERRORED or trajectory.tokens is None:
             return None
         try:
-            earned = await self._setup.reward.reward(question.question, question.answers, trajectory.answer)
+            earned = await reward.reward(question.question, question.answers, trajectory.answer)
         except (LLMError, RetrievalError):  # a reward of the user's own; ours say so in their judgement
             return None
         if earned.reward is None:
@@ -291,19 +273,21 @@ class _Invocation:
     def _save(self) -> None:
         """Keep a checkpoint and draw the charts; all ranks take part, the first one writes."""
         from questwell.training import checkpoint
+
+        step, state = self._trainer.step, self._trainer.state()
+        if self._writes:
+            checkpoint.write(self._folder / "checkpoints", step, state, self._trainer.save_model, self._config.keep)
+            self._draw()
+        self._trainer.ranks.wait()
+
+    def _draw(self) -> None:
         from questwell.training.charts import draw as draw_charts
         from questwell.training.metrics import read_metrics
 
-        self._saved = self._trainer.step
-        state = self._trainer.state()
-        if self._writes:
-            checkpoint.write(
-                self._folder / "checkpoints", self._saved, state, self._trainer.save_model, self._config.keep
-            )
+        if self._writes and self._trainer.step:
             rows = read_metrics(self._folder / "metrics.jsonl")
             title = f"{self._config.algorithm}, {Path(self._config.model).name}"
             draw_charts({self._config.algorithm: rows}, self._folder / "charts.png", title)
-        self._trainer.ranks.wait()
 
 
 def is_first() -> bool:
