@@ -132,6 +132,9 @@ FLASHRAG = {"id": "test_0", "question": Q, "golden_answers": [A, "A. Finch"]}
 SUPPORT = {"supporting_facts": {"title": ["Roanmouth"], "sent_id": [0]}, "type": "bridge", "level": "hard"}
 BOTH = (A, "A. Finch")
 
+# The first row of xbench's own data/DeepSearch.csv, and the fields that code which reads the originals asks for, were
+# looked up on 2026-11-27 for: HotpotQA, GAIA, TriviaQA (web), PopQA (adaptive-retrieval's run_model.py), BrowseComp,
+# FanOutQA, xbench. The other forms are as their repositories' cards state them, from memory.
 FILES = [
     # hotpotqa/hotpot (hotpotqa.github.io), distractor setting
     Published(
