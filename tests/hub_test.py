@@ -1,119 +1,112 @@
-"""A model by its name on the hub, from a loopback server that speaks as much of the hub's API as is needed."""
+"""`hf:NAME` against a local server of the hub's API, by the hub's own library in a process of its own.
+
+The routes are those that huggingface_hub asks for: /api/datasets/NAME with its revisions, trees and paths, and
+/datasets/NAME/resolve/REVISION/FILE with ETag and X-Repo-Commit.
+"""
 
 import hashlib
+import http.server
 import json
+import os
+import subprocess
+import sys
 import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from questwell.errors import ConfigError
-from questwell.llm.hub import hub_folder, is_hub_name
-from questwell.llm.pretrained import Pretrained, load, size_of
-from questwell.recipes.runs.agents import policy_weights
-from questwell.toy.model import toy_model, toy_tokenizer
-from questwell.toy.world import ToyWorld
-
-NAME, COMMIT = "someone/tiny-model", "a" * 40
-
-
-class Hub:
-    """Serves one repository: the files of a folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.asked: list[str] = []
-        hub = self
-        files = {path.name: path.read_bytes() for path in folder.iterdir()}
-        files["modeling_tiny.py"] = b"raise SystemExit('code of a stranger')"
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-            def do_GET(self) -> None:
-                hub.asked.append(self.path)
-                path = self.path.partition("?")[0]
-                if not path.removeprefix("/api/models").startswith(f"/{NAME}/"):
-                    return self.says(404, b"{}", {"X-Error-Code": "RepoNotFound"})
-                if "/revision/" in path:
-                    found = {"id": NAME, "sha": COMMIT, "siblings": [{"rfilename": name} for name in files]}
-                    return self.says(200, json.dumps(found).encode())
-                if "/tree/" in path:
-                    entries = [
-                        {"type": "file", "path": name, "size": len(body), "oid": hashlib.sha1(body).hexdigest()}
-                        for name, body in files.items()
-                    ]
-                    return self.says(200, json.dumps(entries).encode())
-                body = files[path.rpartition("/")[2]]
-                return self.says(200, body, {"ETag": hashlib.sha1(body).hexdigest(), "X-Repo-Commit": COMMIT})
-
-            do_HEAD = do_GET
-
-            def says(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
-                self.send_response(status)
-                for name, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                if self.command == "GET":
-                    self.wfile.write(body)
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
+pytest.importorskip("datasets")
+COMMIT = "a" * 40
+FILES = {
+    "README.md": b"---\nlicense: cc0-1.0\n---\n# Towns\n",
+    "corpus.jsonl": b"".join(
+        json.dumps({"_id": f"t{n}", "title": f"Town {n}", "text": f"Town {n} was founded by Ada."}).encode() + b"\n"
+        for n in range(5)
+    ),
+}
+READ = """
+import sys
+from questwell.retrieval.corpora.corpus import CorpusSpec, read_corpus
+for passage in read_corpus(CorpusSpec(sys.argv[1])):
+    print(passage.document_id, passage.title)
+"""
 
 
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    tokenizer = toy_tokenizer(ToyWorld().words)
-    Pretrained("tiny", toy_model(tokenizer, width=16, layers=1), tokenizer).save(tmp_path / "tiny")
-    served = Hub(tmp_path / "tiny")
-    threading.Thread(target=served.server.serve_forever, daemon=True).start()
-    for name in ("QUESTWELL_OFFLINE", "HF_HUB_OFFLINE"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HF_ENDPOINT", served.url)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
-    yield served
-    served.server.shutdown()
-    served.server.server_close()
+class Hub(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        path = self.path.partition("?")[0]
+        self.server.asked.append((self.command, path))
+        base = "/api/datasets/org/towns"
+        if path in (base, f"{base}/revision/main", f"{base}/revision/{COMMIT}"):
+            siblings = [{"rfilename": name} for name in FILES]
+            told = {"id": "org/towns", "sha": COMMIT, "siblings": siblings, "private": False, "gated": False}
+            self.answer(json.dumps({**told, "disabled": False, "downloads": 0, "likes": 0, "tags": []}).encode())
+        elif path.startswith(f"{base}/tree/"):
+            self.answer(json.dumps([self.entry(name) for name in FILES]).encode())
+        elif path.startswith("/datasets/org/towns/resolve/") and (name := path.rpartition("/")[2]) in FILES:
+            etag = hashlib.sha1(FILES[name], usedforsecurity=False).hexdigest()
+            self.answer(FILES[name], etag=f'"{etag}"', **{"x-repo-commit": COMMIT})
+        else:
+            self.answer(b'{"error": "Entry not found"}', 404, **{"x-error-code": "EntryNotFound"})
+
+    def do_POST(self):
+        raw = self.rfile.read(int(self.headers.get("content-length", 0)))
+        self.server.asked.append((self.command, self.path))
+        if "/paths-info/" in self.path:
+            wanted = json.loads(raw)["paths"] if raw.startswith(b"{") else []
+            self.answer(json.dumps([self.entry(name) for name in wanted if name in FILES]).encode())
+        else:
+            self.answer(b"{}", 404)
+
+    do_HEAD = do_GET
+
+    def entry(self, name):
+        oid = hashlib.sha1(FILES[name], usedforsecurity=False).hexdigest()
+        return {"type": "file", "path": name, "size": len(FILES[name]), "oid": oid}
+
+    def answer(self, body, status=200, **headers):
+        self.send_response(status)
+        sent = {"content-type": "application/json", "content-length": str(len(body)), **headers}
+        for name, value in sent.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
 
 
-def test_a_model_is_fetched_once_and_found_when_offline(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    size = size_of(NAME)
-    assert not any("safetensors" in path for path in hub.asked)
-    start = load(NAME)
-    assert (start.name, start.model.num_parameters()) == (NAME, size.parameters)
-    assert policy_weights(NAME) == {"policy weights": COMMIT}
-    assert not any("/resolve/" in path and path.endswith(".py") for path in hub.asked)
-    monkeypatch.setenv("QUESTWELL_OFFLINE", "1")
-    before = len(hub.asked)
-    assert load(NAME).model.num_parameters() == size.parameters
-    assert len(hub.asked) == before
+def read(server, tmp_path, named):
+    env = {
+        **{key: value for key, value in os.environ.items() if not key.startswith(("HF_", "HUGGING"))},
+        "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
+        "HF_HOME": str(tmp_path / "hub"),
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_DISABLE_XET": "1",
+        "QUESTWELL_HOME": str(tmp_path / "home"),
+        "NO_PROXY": "127.0.0.1",
+    }
+    command = [sys.executable, "-c", READ, named]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=100, check=False, cwd=Path.cwd())
 
 
-def test_what_cannot_be_had_says_what_to_do(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigError, match=r"someone/else.*no model on the hub"):
-        load("someone/else")
-    monkeypatch.setenv("QUESTWELL_OFFLINE", "1")
-    with pytest.raises(ConfigError, match=f"hf download {NAME}"):
-        load(NAME)
-
-
-@pytest.mark.parametrize("other", ["local", "model.gguf", "folder/model.gguf", "../up", "/root/model", "a/b/c", "./a"])
-def test_other_forms_are_no_hub_names(other: str) -> None:
-    assert not is_hub_name(other)
-
-
-def test_a_folder_of_that_name_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / NAME).mkdir(parents=True)
-    assert is_hub_name(NAME)
-    monkeypatch.chdir(tmp_path)
-    assert not is_hub_name(NAME)
-
-
-def test_a_commit_is_the_last_part_of_the_path(hub: Hub) -> None:
-    assert hub_folder(NAME).name == COMMIT
+@pytest.mark.slow
+def test_a_data_set_is_fetched_once_and_read(tmp_path):
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
+        server.daemon_threads = True
+        server.asked = []
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        done = read(server, tmp_path, "hf:org/towns@train")
+        assert done.returncode == 0, done.stderr[-2000:]
+        assert done.stdout.splitlines() == [f"t{n} Town {n}" for n in range(5)]
+        fetched = [path for method, path in server.asked if method == "GET" and path.endswith("/corpus.jsonl")]
+        assert len(fetched) == 1
+        again = read(server, tmp_path, "hf:org/towns@train")
+        assert again.stdout == done.stdout
+        assert [path for method, path in server.asked if method == "GET" and path.endswith("/corpus.jsonl")] == fetched
+        missing = read(server, tmp_path, "hf:org/nowhere")
+        assert "AssetError" in missing.stderr and "'org/nowhere' of the hub cannot be had" in missing.stderr
+        server.shutdown()
