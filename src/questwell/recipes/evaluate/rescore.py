@@ -5,25 +5,33 @@ answers, how far they agree can be told.
 """
 
 import asyncio
+import json
 import random
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 from questwell.llm.client import LLM
+from questwell.llm.fingerprint import fingerprints
 from questwell.recipes.evaluate.config import EXACT_MATCH, RescoreConfig, at_once
 from questwell.recipes.evaluate.loop import KIND, AttemptQueue, OnProgress, judge_answer, judged
 from questwell.recipes.evaluate.setup import NoRetriever, open_judge
 from questwell.recipes.runs.budget import Budget, refuse_unknown_prices
+from questwell.recipes.runs.config import Values, located
 from questwell.recipes.runs.ending import Report
 from questwell.recipes.runs.opening import info_of
 from questwell.recipes.runs.recorder import Recorder
 from questwell.recipes.runs.workers import Patience, Workers
 from questwell.scoring.judge import Judge
 from questwell.store.reader import RunReader
-from questwell.store.records import Asked, Score, Scoring
+from questwell.store.records import Asked, RunInfo, Score, Scoring
 from questwell.store.run import RunStore
 from questwell.types.game import Judgement
 from questwell.types.trajectory import Role, StopReason
+
+WEIGHTS = "judge weights"
+"""In the fingerprint of an evaluation: the hash of its judge's weights, where they are files."""
 
 
 def run(folder: Path, config: RescoreConfig, on_progress: OnProgress = lambda progress: None) -> Report:
@@ -59,8 +67,9 @@ async def rescore(
     """
     refuse_unknown_prices(config.limits(), () if llm is None else (llm,))
     with RunStore(folder) as store:
-        info_of(store.read, KIND.name)
-        scoring = _scoring(store.read, EXACT_MATCH if llm is None else llm.name, prompts_hash)
+        info = info_of(store.read, KIND.name)
+        weights = fingerprints({"judge": llm} if llm is not None else {}).get(WEIGHTS, "")
+        scoring = _scoring(store.read, info, EXACT_MATCH if llm is None else llm.name, prompts_hash, weights)
         await store.begin_scoring(scoring)
         budget = Budget(config.limits(), store.read.usage())
         recorder = Recorder(store, {} if llm is None else {Role.JUDGE: llm}, NoRetriever(), budget)
@@ -75,15 +84,60 @@ async def rescore(
         finished = judged(store.read, scoring.number)
         attempts = AttemptQueue(_answers(store.read, config), play, finished, store.read, scoring, on_progress)
         patience = Patience(at_once(config.concurrency, config.judge), config.max_errors)
-        go_on = f"questwell evaluate --rescore {shlex.quote(str(folder))} --judge {shlex.quote(config.judge)}"
-        return await attempts.run(Workers(budget, patience, "answers", go_on), budget)
+        return await attempts.run(Workers(budget, patience, "answers", go_on(folder, config)), budget)
 
 
-def _scoring(run: RunReader, judge: str, prompts_hash: str) -> Scoring:
-    """The scoring of this judge with these prompts: the one that is there, or a new one."""
+def go_on(folder: Path, config: RescoreConfig) -> str:
+    """The command that goes on with a rescoring: what was given is not saved in the run, so every flag is in it."""
+    words = ["questwell", "evaluate", "--rescore", str(folder)]
+    for key, value in located(config).items():
+        if key not in config.model_fields_set or value is None:
+            continue
+        flag = f"--{key.replace('_', '-')}"
+        match value:
+            case bool():
+                words += [flag if value else f"--no-{key.replace('_', '-')}"]
+            case list():
+                words += [flag, ",".join(map(str, cast("list[object]", value)))]
+            case dict() if key in ("headers", "query"):
+                words += [flag, ",".join(f"{name}={given}" for name, given in cast("Values", value).items())]
+            case dict() if key == "roles":
+                words += [flag, _roles(cast("dict[str, Values]", value))]
+            case dict():
+                words += [flag, json.dumps(value)]
+            case _:
+                words += [flag, str(value)]
+    return shlex.join(words)
+
+
+def _roles(value: Mapping[str, Values]) -> str:
+    """As --roles reads it: `judge.omit=stop,seed judge.timeout_s=900`; tables within one stay JSON."""
+    parts: list[str] = []
+    for role, options in value.items():
+        for key, given in options.items():
+            if given is None:
+                continue
+            text = ",".join(map(str, cast("list[object]", given))) if isinstance(given, list) else str(given)
+            if isinstance(given, dict):
+                pairs = cast("dict[str, object]", given)
+                text = json.dumps(pairs) if key == "extra" else ",".join(f"{k}={v}" for k, v in pairs.items())
+            parts.append(shlex.quote(f"{role}.{key}={text}"))
+    return " ".join(parts)
+
+
+def _scoring(run: RunReader, info: RunInfo, judge: str, prompts_hash: str, weights: str) -> Scoring:
+    """The scoring of this judge with these prompts: the one that is there, or a new one.
+
+    Two checkpoints may have one name, so a judge whose weights are files of the user's is known by their hash too.
+    That of the evaluation's own judge is in its fingerprint.
+    """
     known = run.scorings()
-    same = (found for found in known if (found.judge, found.prompts) == (judge, prompts_hash))
-    return next(same, Scoring(len(known), judge, prompts_hash))
+    mark = f"{prompts_hash} {weights}".strip()
+    for found in known:
+        own = f"{found.prompts} {info.fingerprint.get(WEIGHTS, '')}".strip() if found.number == 0 else found.prompts
+        if (found.judge, own) == (judge, mark):
+            return found
+    return Scoring(len(known), judge, mark)
 
 
 def _answers(run: RunReader, config: RescoreConfig) -> list[tuple[Asked, int]]:
