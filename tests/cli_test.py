@@ -46,7 +46,7 @@ def generate_flags(library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def script(monkeypatch: pytest.MonkeyPatch, answer: object) -> None:
-    def scripted(config: Config, index_progress: IndexProgress | None = None) -> Setup:
+    def scripted(config: Config, index_progress: IndexProgress | None = None, **lent: object) -> Setup:
         return world.setup(config, ScriptedLLM(answer))  # type: ignore[arg-type]
 
     monkeypatch.setattr(recipe, "open_setup", scripted)
@@ -240,7 +240,7 @@ def test_interrupting_ends_cleanly_and_can_be_resumed(library: Path, tmp_path: P
         "import sys, world; from pathlib import Path; from questwell.cli.app import main;"
         "from questwell.llm.scripted import ScriptedLLM; from questwell.recipes.generate import loop as g;"
         "scripted = ScriptedLLM(world.play, latency_s=0.02);"
-        "g.open_setup = lambda config, index_progress=None: world.setup(config, scripted);"
+        "g.open_setup = lambda config, index_progress=None, **lent: world.setup(config, scripted);"
         "main()"
     )
     keys = (f"--{key.replace('_', '-')}={value}" for key, value in world.values(library).items())
