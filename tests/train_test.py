@@ -16,8 +16,10 @@ import torch
 from train_worker import config, play, setup
 from typer.testing import CliRunner
 
+from questwell.agents.prompts import Prompts
 from questwell.cli.app import app
 from questwell.errors import ConfigChanged, ConfigError
+from questwell.llm.openai import OpenAIClient
 from questwell.llm.pretrained import Pretrained, size_of
 from questwell.llm.weights import Weights
 from questwell.recipes.runs.config import resolve
@@ -26,8 +28,9 @@ from questwell.recipes.train.config import TOY, TrainConfig
 from questwell.recipes.train.data import read_questions
 from questwell.recipes.train.loop import configure, draw, train
 from questwell.recipes.train.preview import preview
+from questwell.recipes.train.setup import make_reward, open_judge
 from questwell.retrieval.retriever import Retriever
-from questwell.scoring.rewards import Rewarded
+from questwell.scoring.rewards import JudgeReward, Rewarded
 from questwell.toy.model import toy_model, toy_tokenizer
 from questwell.toy.world import PROMPTS, ToyWorld
 from questwell.training import checkpoint
@@ -284,3 +287,17 @@ def test_questions_in_every_layout(tmp_path: Path) -> None:
 def test_the_toys_retriever_is_one() -> None:
     found: Retriever = ToyWorld().retriever()
     assert found.name.startswith("toy")
+
+
+def test_the_judge_is_reached_and_asked_by_the_options_of_its_role(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OWN_KEY", "sk-0123456789")
+    roles = {"judge": {"key_env": "OWN_KEY", "omit": ["seed"], "max_tokens": 77}}
+    given = {"data": "q.jsonl", "corpus": "factbook", "reward": "chain", "judge": "m@http://127.0.0.1:1/v1"}
+    config = resolve(TrainConfig, {**given, "roles": roles})
+    judge = open_judge(config)
+    assert isinstance(judge, OpenAIClient)
+    assert (judge._options.key_name, judge._options.omit) == ("OWN_KEY", {"seed"})
+    reward = make_reward(config, Prompts(), judge)
+    assert isinstance(reward, JudgeReward)
+    assert (reward.judge.max_tokens, reward.judge.always) == (77, False)
+    assert open_judge(resolve(TrainConfig, {"data": "q.jsonl", "corpus": "factbook"})) is None

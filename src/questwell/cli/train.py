@@ -21,6 +21,7 @@ from questwell.training.engines.verl.launch import VerlRun
 
 _PANELS = {
     "corpus": "Search",
+    "key_env": "The judge's endpoint",
     "data": "What is learnt from, and what learns",
     "algorithm": "Algorithm",
     "reward": "Attempts and rewards",

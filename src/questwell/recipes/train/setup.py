@@ -16,7 +16,7 @@ from questwell.agents.protocol import Sampling, Tags
 from questwell.agents.rollout import RolloutLimits
 from questwell.agents.solver import FreeSolver, Solver
 from questwell.llm.client import LLM, Completion, Message
-from questwell.llm.connect import connect
+from questwell.llm.connect import ConnectOptions, connect
 from questwell.llm.fingerprint import fingerprints
 from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.corpus.search import open_searched
@@ -92,7 +92,7 @@ def open_train_setup(
     prompts = Prompts(config.prompts)
     questions = read_questions(config.data)
     retriever = open_searched(config, index_progress)
-    judge = connect(config.judge) if config.reward in (RewardKind.JUDGE, RewardKind.CHAIN) else None
+    judge = open_judge(config)
     device, dtype = place(config)
     start = _start(
         config,
@@ -105,7 +105,7 @@ def open_train_setup(
         questions=questions,
         solver=make_solver(config, prompts),
         retriever=retriever,
-        reward=make_reward(config.reward, prompts, judge),
+        reward=make_reward(config, prompts, judge),
         judge=judge,
         trainer=make_trainer(config, start),
         fingerprint={
@@ -162,11 +162,24 @@ def make_solver(config: TrainConfig, prompts: Prompts) -> FreeSolver:
     return FreeSolver(prompts, Tags(), limits, Sampling(config.turn_tokens, config.temperature))
 
 
-def make_reward(kind: RewardKind, prompts: Prompts, judge: LLM | None) -> Reward:
+def open_judge(config: TrainConfig) -> LLM | None:
+    """The model that judges, reached by the options of its role; None where none is asked."""
+    if config.reward not in (RewardKind.JUDGE, RewardKind.CHAIN):
+        return None
+    return connect(config.judge, config.connect_options(Role.JUDGE, ConnectOptions().max_in_flight, None))
+
+
+def make_reward(config: TrainConfig, prompts: Prompts, judge: LLM | None) -> Reward:
     """What answers earn."""
     if judge is None:
-        return MatchReward(soft=kind is RewardKind.F1)
-    return JudgeReward(Judge(judge_opening(prompts), always=kind is RewardKind.JUDGE), judge.complete)
+        return MatchReward(soft=config.reward is RewardKind.F1)
+    asked = Judge(
+        judge_opening(prompts),
+        max_tokens=config.judging_tokens(config.judge),
+        temperature=config.role(Role.JUDGE).temperature or 0.0,
+        always=config.reward is RewardKind.JUDGE,
+    )
+    return JudgeReward(asked, judge.complete)
 
 
 def make_algorithm(config: TrainConfig) -> "Algorithm":
