@@ -22,7 +22,7 @@ from questwell.store.reader import RunReader
 from questwell.store.records import CallKind, Play
 from questwell.store.textsearch import TextIndex
 from questwell.types.corpus import Passage
-from questwell.types.game import Gate, GateOutcome
+from questwell.types.gates import Gate, GateOutcome
 from questwell.view.app import make_app
 from questwell.view.site import Site
 

@@ -22,7 +22,7 @@ from questwell.recipes.generate.setup import Setup
 from questwell.recipes.reports.story import story
 from questwell.recipes.runs.config import resolve
 from questwell.store.reader import FILE_NAME
-from questwell.types.game import Gate, GateOutcome
+from questwell.types.gates import Gate, GateOutcome
 
 SEEDS = 40
 

@@ -22,7 +22,8 @@ from questwell.recipes.runs.progress import Progress
 from questwell.store.reader import RunReader
 from questwell.store.records import PlayStatus
 from questwell.store.run import RunStore
-from questwell.types.game import Gate, GateOutcome, Reason
+from questwell.types.game import Reason
+from questwell.types.gates import Gate, GateOutcome
 
 
 async def play(library: Path, run: Path, llm: ScriptedLLM | None = None, **given: object) -> Report:

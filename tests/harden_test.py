@@ -22,7 +22,8 @@ from questwell.recipes.reports.status import status
 from questwell.recipes.runs.ending import Ending
 from questwell.scoring.intervals import wilson
 from questwell.store.reader import RunReader
-from questwell.types.game import Gate, Reason
+from questwell.types.game import Reason
+from questwell.types.gates import Gate
 
 ISLANDS = {"corpus": "islands", "llm": "mock"}
 

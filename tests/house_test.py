@@ -24,7 +24,14 @@ FILES = sorted(
 MODULES = [path for path in FILES if path.suffix == ".py"]
 MODEL_HERE = tuple(
     f"questwell/{name}"
-    for name in ("training/", "toy/model.py", "llm/pretrained.py", "llm/torch_policy.py", "llm/row_cache.py")
+    for name in (
+        "training/",
+        "toy/model.py",
+        "llm/pretrained.py",
+        "llm/torch_policy.py",
+        "llm/decoding.py",
+        "llm/row_cache.py",
+    )
 )
 """What trains a model, or runs one in this process by torch."""
 HEAVY = ("torch", "tensorflow", "transformers", "peft", "openai", "matplotlib", "datasets")

@@ -21,9 +21,6 @@ from questwell.types.game import (
     AnswerType,
     Attempt,
     FeedbackKind,
-    Gate,
-    GateOutcome,
-    GateResult,
     Judgement,
     Label,
     Outcome,
@@ -37,6 +34,7 @@ from questwell.types.game import (
     SolutionStep,
     Verdict,
 )
+from questwell.types.gates import Gate, GateOutcome, GateResult
 from questwell.types.selfplay import AnswerSeed, Episode, Invalid, Problem, Proposed
 from questwell.types.trajectory import Role, StopReason, Style, Trajectory, Turn
 

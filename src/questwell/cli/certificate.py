@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from questwell.types.certificate import Certificate, EvidenceCertificate
-from questwell.types.game import Gate
+from questwell.types.gates import Gate
 from questwell.types.measures import Proportion
 
 

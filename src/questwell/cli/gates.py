@@ -17,7 +17,7 @@ from questwell.cli.text import one_line
 from questwell.errors import ConfigError
 from questwell.recipes.generate import gates as recipe
 from questwell.recipes.generate.gates import GatesConfig
-from questwell.types.game import GateOutcome
+from questwell.types.gates import GateOutcome
 
 
 @config_flags(GatesConfig, {"max_cost": "Limits", "of": "What to check", "concurrency": "Speed"})

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from questwell.types.dataset import Item
-from questwell.types.game import GateOutcome
+from questwell.types.gates import GateOutcome
 
 
 @dataclass(frozen=True, slots=True)

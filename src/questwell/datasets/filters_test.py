@@ -1,6 +1,6 @@
 from questwell.datasets.conftest import MakeItem
 from questwell.datasets.filters import Wanted, choose
-from questwell.types.game import Gate, GateOutcome, GateResult
+from questwell.types.gates import Gate, GateOutcome, GateResult
 
 
 def test_each_item_is_kept_or_has_one_reason(make_item: MakeItem) -> None:

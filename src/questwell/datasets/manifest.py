@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from questwell.types.dataset import Item, Usage
-from questwell.types.game import Gate
+from questwell.types.gates import Gate
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from questwell.scoring.answers import contains
 from questwell.scoring.exact import AnswerJudge
 from questwell.scoring.times import named_time
 from questwell.types.corpus import Hit, Passage
-from questwell.types.game import EvidenceRank, Gate, GateOutcome, Judgement, Label, Place
+from questwell.types.game import Judgement, Label, Place
+from questwell.types.gates import EvidenceRank, Gate, GateOutcome
 from questwell.types.trajectory import Role
 
 FIRST_ATTEMPT = 100

@@ -9,7 +9,8 @@ from questwell.scoring.times import named_time
 from questwell.scoring.words import words
 from questwell.types.certificate import Agreement, Certificate, EvidenceCertificate, Span
 from questwell.types.corpus import Passage
-from questwell.types.game import Attempt, Gate, GateResult, Round
+from questwell.types.game import Attempt, Round
+from questwell.types.gates import Gate, GateResult
 from questwell.types.measures import Proportion
 
 

@@ -11,7 +11,8 @@ from questwell.scoring.answers import contains
 from questwell.scoring.intervals import wilson
 from questwell.types.certificate import Agreement, Span
 from questwell.types.corpus import Hit
-from questwell.types.game import Accepted, EvidenceRank, Gate, GateOutcome, GateResult, Round
+from questwell.types.game import Accepted, Round
+from questwell.types.gates import EvidenceRank, Gate, GateOutcome, GateResult
 
 
 async def last_round() -> Round:

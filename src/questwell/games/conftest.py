@@ -19,7 +19,8 @@ from questwell.llm.scripted import Answer, ScriptedLLM
 from questwell.scoring.exact import ExactJudge
 from questwell.scoring.judge import Judge
 from questwell.types.corpus import Hit, Passage
-from questwell.types.game import Accepted, AnswerType, Gate, Outcome, Place, Proposal, Rejected, Seed
+from questwell.types.game import Accepted, AnswerType, Outcome, Place, Proposal, Rejected, Seed
+from questwell.types.gates import Gate
 from questwell.types.trajectory import Role
 
 

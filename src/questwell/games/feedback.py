@@ -2,7 +2,8 @@
 
 import random
 
-from questwell.types.game import ExecutionFeedback, FeedbackKind, GateOutcome, Outcome, Round, Verdict
+from questwell.types.game import ExecutionFeedback, FeedbackKind, Outcome, Round, Verdict
+from questwell.types.gates import GateOutcome
 
 
 def execution_feedback(last: Round, random_seed: int, target: int | None = None) -> ExecutionFeedback:

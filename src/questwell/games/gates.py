@@ -17,7 +17,8 @@ from questwell.games.asking import Gatekeeper as Gatekeeper
 from questwell.games.asking import Pair as Pair
 from questwell.scoring.answers import contains
 from questwell.types.corpus import Passage
-from questwell.types.game import Gate, GateOutcome, GateResult, Place, Proposal, Reason
+from questwell.types.game import Place, Proposal, Reason
+from questwell.types.gates import Gate, GateOutcome, GateResult
 
 _ORDER = tuple(Gate)
 FAILED = {

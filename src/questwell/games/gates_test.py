@@ -12,7 +12,8 @@ from questwell.llm.client import Message
 from questwell.llm.scripted import ScriptedLLM
 from questwell.scoring.judge import Judge
 from questwell.types.corpus import Hit, Passage
-from questwell.types.game import EvidenceRank, Gate, GateOutcome, GateResult, Place, Reason
+from questwell.types.game import Place, Reason
+from questwell.types.gates import EvidenceRank, Gate, GateOutcome, GateResult
 from questwell.types.trajectory import Role
 
 

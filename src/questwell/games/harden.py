@@ -15,21 +15,8 @@ from questwell.games.gates import reason_of
 from questwell.games.sage import Players, Rules, ask_gates, attempt, unchanged
 from questwell.games.verdict import decide
 from questwell.scoring.answers import contains
-from questwell.types.game import (
-    Accepted,
-    Attempt,
-    Gate,
-    GateOutcome,
-    GateResult,
-    Outcome,
-    Place,
-    Proposal,
-    Reason,
-    Rejected,
-    Repair,
-    Round,
-    Seed,
-)
+from questwell.types.game import Accepted, Attempt, Outcome, Place, Proposal, Reason, Rejected, Repair, Round, Seed
+from questwell.types.gates import Gate, GateOutcome, GateResult
 from questwell.types.trajectory import Role, StopReason
 
 

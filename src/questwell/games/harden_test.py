@@ -8,7 +8,8 @@ from questwell.errors import LLMFiltered, LLMUnavailable
 from questwell.games.conftest import ENGINEER, HARDER, QUESTION, SEED, SILENT, Table, outcomes, pair, right, wrong
 from questwell.games.verdict import PassRateBand
 from questwell.types.corpus import Passage
-from questwell.types.game import Accepted, FeedbackKind, Gate, GateOutcome, Outcome, Proposal, Reason, Rejected
+from questwell.types.game import Accepted, FeedbackKind, Outcome, Proposal, Reason, Rejected
+from questwell.types.gates import Gate, GateOutcome
 from questwell.types.trajectory import Role, StopReason, Style, Trajectory
 
 BARE = Proposal(QUESTION, "1881", ("1,881",), (), (), Trajectory(Role.PROPOSER, Style.FREE, (), StopReason.FINISHED))

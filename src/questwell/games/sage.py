@@ -22,9 +22,6 @@ from questwell.scoring.judge import Judge
 from questwell.types.game import (
     Accepted,
     Attempt,
-    Gate,
-    GateOutcome,
-    GateResult,
     Outcome,
     Place,
     Proposal,
@@ -36,6 +33,7 @@ from questwell.types.game import (
     Verdict,
     failed_rollout,
 )
+from questwell.types.gates import Gate, GateOutcome, GateResult
 from questwell.types.trajectory import Role, StopReason
 
 

@@ -20,7 +20,8 @@ from questwell.games.pool import EmptySlots, Pool
 from questwell.games.ssp_rewards import Payments, repetition, solver_reward
 from questwell.retrieval.corpora.passages import count_words
 from questwell.types.corpus import Passage
-from questwell.types.game import Attempt, GateOutcome, GateResult, Place, failed_rollout
+from questwell.types.game import Attempt, Place, failed_rollout
+from questwell.types.gates import GateOutcome, GateResult
 from questwell.types.selfplay import SILENT, AnswerSeed, Episode, Invalid, Problem, Proposed
 from questwell.types.trajectory import Role, StopReason, Trajectory
 

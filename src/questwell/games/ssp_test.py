@@ -25,7 +25,8 @@ from questwell.llm.scripted import Answer, ScriptedLLM
 from questwell.scoring.exact import ExactJudge
 from questwell.scoring.judge import Judge
 from questwell.types.corpus import Hit, Passage
-from questwell.types.game import GateOutcome, Label, Place
+from questwell.types.game import Label, Place
+from questwell.types.gates import GateOutcome
 from questwell.types.selfplay import AnswerSeed, Episode, Invalid, Problem
 from questwell.types.trajectory import Role, StopReason, Style, Trajectory, Turn
 

@@ -4,8 +4,9 @@ import json
 import pytest
 
 from questwell.errors import ContextOverflow, LLMFiltered
-from questwell.llm.adapting import Manners, room_in
+from questwell.llm.adapting import Manners
 from questwell.llm.client import FinishReason, Message, Request, Tool, ToolCall
+from questwell.llm.context_room import room_in
 from questwell.llm.openai_test import client_of
 from questwell.llm.prices import Price
 from questwell.llm.refusals import refusal_text

@@ -17,8 +17,9 @@ from pydantic import JsonValue
 
 from questwell.errors import ContextOverflow, LLMError, LLMFiltered, LLMRefused
 from questwell.http.retrying import Failure
-from questwell.llm.adapting import Body, Manners, room_in
+from questwell.llm.adapting import Body, Manners
 from questwell.llm.client import Completion, FinishReason, Message, Request, Tool, ToolCall
+from questwell.llm.context_room import room_in
 from questwell.llm.endpoint import Answered, Endpoint, EndpointOptions, shown
 from questwell.llm.limiter import Limiter
 from questwell.llm.outcomes import Refusal, Spent, is_struck, tokens_written

@@ -16,21 +16,8 @@ from questwell.store.run import RunStore
 from questwell.store.textsearch import TextIndex
 from questwell.types.corpus import Passage
 from questwell.types.dataset import Usage
-from questwell.types.game import (
-    Accepted,
-    AnswerType,
-    Gate,
-    GateOutcome,
-    GateResult,
-    Outcome,
-    Place,
-    Proposal,
-    Reason,
-    Rejected,
-    Round,
-    Seed,
-    Verdict,
-)
+from questwell.types.game import Accepted, AnswerType, Outcome, Place, Proposal, Reason, Rejected, Round, Seed, Verdict
+from questwell.types.gates import Gate, GateOutcome, GateResult
 from questwell.types.trajectory import Role, StopReason, Style, Trajectory
 
 PASSAGE = Passage("p", "T", "text", "d")

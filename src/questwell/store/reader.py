@@ -29,19 +29,8 @@ from questwell.store.records import (
 from questwell.store.spending import SpendingReader
 from questwell.types.corpus import Passage
 from questwell.types.evaluation import Question
-from questwell.types.game import (
-    Accepted,
-    AnswerType,
-    Gate,
-    GateOutcome,
-    Judgement,
-    Label,
-    Outcome,
-    Place,
-    Reason,
-    Rejected,
-    Seed,
-)
+from questwell.types.game import Accepted, AnswerType, Judgement, Label, Outcome, Place, Reason, Rejected, Seed
+from questwell.types.gates import Gate, GateOutcome
 from questwell.types.trajectory import Role, StopReason, Trajectory
 
 _SEED = TypeAdapter(Seed)

@@ -9,7 +9,8 @@ from pydantic import AliasChoices, Field
 from questwell.store.passage_refs import Json
 from questwell.types.dataset import Usage
 from questwell.types.evaluation import Question
-from questwell.types.game import AnswerType, Gate, GateOutcome, Judgement, Outcome, Place, Reason, Seed
+from questwell.types.game import AnswerType, Judgement, Outcome, Place, Reason, Seed
+from questwell.types.gates import Gate, GateOutcome
 from questwell.types.trajectory import StopReason
 
 ADAPTED = "adapted for "

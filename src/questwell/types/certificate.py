@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from questwell.types.game import GateResult
+from questwell.types.gates import GateResult
 from questwell.types.measures import Proportion
 
 

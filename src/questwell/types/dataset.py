@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from questwell.types.certificate import Certificate
-from questwell.types.game import GateResult, Label, SolutionStep
+from questwell.types.game import Label, SolutionStep
+from questwell.types.gates import GateResult
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from questwell.types.corpus import Passage
-from questwell.types.game import Attempt, GateResult, Label
+from questwell.types.game import Attempt, Label
+from questwell.types.gates import GateResult
 from questwell.types.trajectory import Trajectory
 
 

@@ -27,7 +27,8 @@ from questwell.recipes.runs.opening import config_of
 from questwell.store.rawcalls import calls_of, raw_call
 from questwell.store.reader import RunReader
 from questwell.store.records import PlayStatus
-from questwell.types.game import GateOutcome, Reason
+from questwell.types.game import Reason
+from questwell.types.gates import GateOutcome
 from questwell.types.review import Decision, pair_digest
 from questwell.view.page import Missing, Page, Shown
 from questwell.view.site import Site

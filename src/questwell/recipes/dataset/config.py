@@ -12,7 +12,8 @@ from questwell.errors import ConfigError
 from questwell.recipes.reports.items import Edited, ReviewedBy
 from questwell.recipes.runs.config import RecipeConfig
 from questwell.text.lists import parse_range, split_commas
-from questwell.types.game import AnswerType, Gate
+from questwell.types.game import AnswerType
+from questwell.types.gates import Gate
 
 
 class Export(StrEnum):

@@ -28,7 +28,8 @@ from questwell.recipes.runs.workers import Patience, Workers
 from questwell.store.reader import RunReader
 from questwell.store.records import PlayStatus, RunInfo
 from questwell.store.run import RunStore
-from questwell.types.game import Accepted, Gate, GateOutcome, GateResult, Place, Rejected
+from questwell.types.game import Accepted, Place, Rejected
+from questwell.types.gates import Gate, GateOutcome, GateResult
 from questwell.types.trajectory import Role
 
 

@@ -15,7 +15,7 @@ from questwell.recipes.runs.spending import SPENDING_MAY_CHANGE, SpendingConfig
 from questwell.store.passage_refs import Json
 from questwell.store.records import RunInfo
 from questwell.text.lists import parse_range, split_commas
-from questwell.types.game import Gate
+from questwell.types.gates import Gate
 from questwell.types.trajectory import Role
 
 

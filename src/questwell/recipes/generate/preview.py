@@ -12,7 +12,7 @@ from questwell.recipes.runs.budget import refuse_unknown_prices
 from questwell.store.query import begun
 from questwell.store.reader import RunReader
 from questwell.store.records import PlayStatus
-from questwell.types.game import Gate
+from questwell.types.gates import Gate
 from questwell.types.trajectory import Role, Style
 
 _REPAIR_CALLS = 2

@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict
 from questwell.games.gates import FAILED
 from questwell.recipes.runs.opening import config_of, info_of
 from questwell.store.reader import RunReader
-from questwell.types.game import Gate, GateOutcome, Reason
+from questwell.types.game import Reason
+from questwell.types.gates import Gate, GateOutcome
 
 
 @dataclass(frozen=True, slots=True)

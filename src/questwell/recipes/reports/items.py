@@ -17,7 +17,8 @@ from questwell.store.reader import FILE_NAME, RunReader
 from questwell.store.records import Play, PlayStatus, RunInfo
 from questwell.store.reviews import read_reviews
 from questwell.types.dataset import AttemptSummary, Item, Usage
-from questwell.types.game import Accepted, Gate, Reason
+from questwell.types.game import Accepted, Reason
+from questwell.types.gates import Gate
 from questwell.types.review import Decision, pair_digest
 from questwell.types.trajectory import Trajectory
 
