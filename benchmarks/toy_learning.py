@@ -27,7 +27,7 @@ from questwell.recipes.train.setup import TrainSetup, make_algorithm, make_updat
 from questwell.scoring.squad import exact_match
 from questwell.toy.world import ToyQuestion, ToyWorld
 from questwell.training.charts import draw
-from questwell.training.metrics import Metrics, read_metrics
+from questwell.training.metrics import Metrics, Panel, read_metrics
 from questwell.training.trainer import Trainer
 from questwell.types.game import Place
 from questwell.types.trajectory import Role
@@ -35,6 +35,13 @@ from questwell.types.trajectory import Role
 RUNS = {"ppo": "ppo", "grpo": "grpo", "reinforce": "reinforce", "grpo, mask off": "grpo"}
 SAMPLES = 8
 """Attempts at each question, before and after."""
+
+SHOWN = (
+    Panel("accuracy", "fraction", ("accuracy",)),
+    Panel("kl", "nats per token", ("kl",)),
+    Panel("entropy", "nats", ("entropy",)),
+    Panel("searches", "searches", ("searches",)),
+)
 
 
 def main() -> None:
@@ -59,7 +66,7 @@ def main() -> None:
             curves[f"{name}, seed {seed}"] = read_metrics(folder / "metrics.jsonl")
             report.write("toy_learning", told)
             title = "Toy world, two searches a question"
-            draw(curves, report.RESULTS / "toy_learning.png", title, ("accuracy", "kl", "entropy", "searches"))
+            draw(curves, report.RESULTS / "toy_learning.png", title, SHOWN)
 
 
 async def learn(name: str, seed: int, steps: int, folder: Path, initial: Path) -> dict[str, object]:

@@ -1,13 +1,17 @@
 """Review end to end: items are edited, tried again, and exported as their reviews say."""
 
 import json
+from io import StringIO
 from pathlib import Path
 
 import pytest
 import view_world
 import world
+from rich.console import Console
 
+from questwell.cli.recheck import print_rechecked
 from questwell.errors import BenchmarkError, ConfigError
+from questwell.evaluation.statistics import wilson
 from questwell.games.sage import examine
 from questwell.llm.scripted import ScriptedLLM
 from questwell.recipes.dataset.build import build
@@ -16,6 +20,7 @@ from questwell.recipes.dataset.export import Format, export, read_items
 from questwell.recipes.generate import recheck as recipe
 from questwell.recipes.generate.recheck import Recheck, recheck_file, recheck_run
 from questwell.recipes.reports.items import Edited, Policy, ReviewedBy, choose, items
+from questwell.recipes.reports.rechecked import rechecked
 from questwell.recipes.reports.reviewing import review, reviews_by_seed
 from questwell.recipes.reports.status import status
 from questwell.recipes.reports.story import story
@@ -133,6 +138,18 @@ def test_questions_that_others_wrote(library: Path, tmp_path: Path) -> None:
         assert [known.reason and known.reason.value for known in reader.plays()] == [None, "too_easy", "unsolved"]
     (item,) = items(tmp_path / "out")
     assert (item.difficulty, item.solve_rate) == (2, 1.0)
+    found = rechecked(tmp_path / "out")
+    assert [(one.accepted, one.difficulty, one.solve_rate.count, one.solve_rate.of) for one in found] == [
+        (True, 2, 4, 4),
+        (False, 1, 4, 4),
+        (False, None, 0, 4),
+    ]
+    assert found[0].solve_rate == wilson(4, 4)
+    console = Console(record=True, width=300, file=StringIO())
+    print_rechecked(console, found)
+    shown = console.export_text()
+    assert "difficulty 2 search steps, solve rate 100 % [51, 100]: 4 of 4 attempts" in shown
+    assert "never solved, solve rate 0 % [0, 49]: 0 of 4 attempts" in shown
     path.write_text(json.dumps({"question": "Who?", "answer": ""}))
     with pytest.raises(BenchmarkError, match="not empty"):
         recheck_file(path, tmp_path / "other", given)

@@ -4,14 +4,18 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.text import Text
 
 from questwell.cli import screen
 from questwell.cli.assembly import ConfigFile, assemble
 from questwell.cli.codes import ExitCode
 from questwell.cli.flags import config_flags
 from questwell.cli.index import index_progress
+from questwell.cli.text import one_line
 from questwell.recipes.generate import recheck as recipe
 from questwell.recipes.generate.config import Config
+from questwell.recipes.reports.rechecked import Rechecked, rechecked
 from questwell.recipes.runs.opening import config_of, info_of
 from questwell.store.reader import RunReader
 
@@ -25,6 +29,7 @@ def recheck(
         Path | None, typer.Option("--out", "-o", help="Folder of the new run; by default next to it.")
     ] = None,
     config_file: ConfigFile = None,
+    json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
     **given: object,
 ) -> None:
     """Try questions that are there already: K attempts, judge and gates give verdict, difficulty and solve rate.
@@ -44,8 +49,36 @@ def recheck(
         with index_progress(str(values.get("corpus", ""))) as progress:
             found = recipe.recheck_file(source, folder, values, progress)
     console = screen.out()
+    rows = rechecked(folder)
+    if json:
+        screen.print_json(list[Rechecked], rows)
+        raise typer.Exit(ExitCode.PARTIAL if found.left else ExitCode.OK)
+    print_rechecked(console, rows)
     console.print(f"Tried {found.tried:,}, accepted {found.accepted:,}", soft_wrap=True)
     console.print(f"Read: questwell show {folder}    Export: questwell export {folder} -o items.jsonl", soft_wrap=True)
     if found.left:
         console.print(f"{found.left:,} are left: {found.message or 'calls failed'}; the same command goes on")
         raise typer.Exit(ExitCode.PARTIAL)
+
+
+def print_rechecked(console: Console, rows: list[Rechecked]) -> None:
+    """Each question with its verdict, difficulty, solve rate and gates."""
+    for row in rows:
+        state = "accepted" if row.accepted else row.reason.value if row.reason else "rejected"
+        console.print(
+            Text.assemble(
+                f"{row.id}  ",
+                (f"{state:<12}", "bold green" if row.accepted else "yellow"),
+                f"  {one_line(row.question, 300)} -> {one_line(row.answer)}",
+            ),
+            soft_wrap=True,
+        )
+        rate = row.solve_rate
+        if rate.fraction is not None and rate.low is not None and rate.high is not None:
+            hard = "never solved" if row.difficulty is None else f"difficulty {row.difficulty} search steps"
+            share = f"{100 * rate.fraction:.0f} % [{100 * rate.low:.0f}, {100 * rate.high:.0f}]"
+            console.print(f"    {hard}, solve rate {share}: {rate.count} of {rate.of} attempts", soft_wrap=True)
+        for gate in row.gates:
+            console.print(
+                f"    gate {gate.gate.value}: {gate.outcome.value}, {one_line(gate.reason, 200)}", soft_wrap=True
+            )

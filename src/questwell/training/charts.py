@@ -9,24 +9,40 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from questwell.training.metrics import Metrics, series
+from questwell.training.metrics import PANELS, Metrics, Panel, series
 
-PANELS = ("reward", "accuracy", "finished", "searches", "kl", "entropy", "model_tokens", "explained_variance")
+_COLUMNS = 4
 
 
-def draw(runs: Mapping[str, Sequence[Metrics]], path: Path, title: str, panels: Sequence[str] = PANELS) -> None:
-    """Write the picture of one or more runs, by name; it appears whole or not at all."""
-    columns = min(4, len(panels))
-    rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(3.5 * columns, 3 * rows), layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False).flat
-    for axes, panel in zip(grid, panels, strict=False):
-        for name, steps in runs.items():
-            at, values = series(steps, panel)
-            if at:
-                axes.plot(at, values, label=name, linewidth=1)
-        axes.set_title(panel)
+def draw(runs: Mapping[str, Sequence[Metrics]], path: Path, title: str, panels: Sequence[Panel] = PANELS) -> None:
+    """Write the picture of one or more runs, by name; it appears whole or not at all.
+
+    Legends stand below their panel. What no run knows has none.
+    """
+    shown = [
+        panel for panel in panels if any(name in row for rows in runs.values() for row in rows for name in panel.names)
+    ]
+    shown = shown or list(panels[:1])
+    columns = min(_COLUMNS, len(shown))
+    rows = -(-len(shown) // columns)
+    figure = Figure(figsize=(3.5 * columns, 3.2 * rows), layout="constrained")
+    grid = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axes, panel in zip(grid, shown, strict=False):
+        for run, steps in runs.items():
+            for name in panel.names:
+                at, values = series(steps, name)
+                if at:
+                    parts = ([run] if len(runs) > 1 else []) + (
+                        [name.replace("_", " ")] if len(panel.names) > 1 else []
+                    )
+                    axes.plot(at, values, label=", ".join(parts), linewidth=1, marker="." if len(at) < 30 else None)
+        axes.set_title(panel.title)
         axes.set_xlabel("step")
+        axes.set_ylabel(panel.unit)
+        if len(panel.names) > 1 and len(runs) == 1:
+            axes.legend(fontsize="small", frameon=False, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.2))
+    for axes in grid[len(shown) :]:
+        axes.set_axis_off()
     if len(runs) > 1:
         figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(runs))
     figure.suptitle(title)

@@ -5,6 +5,7 @@ import math
 import os
 import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -14,6 +15,29 @@ from questwell.text.files import read_jsonl
 from questwell.types.episode import Sample
 
 Metrics = Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A picture of some metrics over the steps, all in one unit."""
+
+    title: str
+    unit: str
+    names: tuple[str, ...]
+
+
+PANELS = (
+    Panel("Reward", "mean reward", ("reward",)),
+    Panel("Accuracy", "fraction", ("accuracy", "finished")),
+    Panel("Searches per attempt", "searches", ("searches",)),
+    Panel("Tokens per attempt", "tokens", ("response_tokens", "model_tokens")),
+    Panel("KL to the initial policy", "nats per token", ("kl", "update_kl")),
+    Panel("Entropy", "nats", ("entropy",)),
+    Panel("Losses", "loss", ("policy_loss", "value_loss", "sft_loss")),
+    Panel("Gradient norm", "norm", ("gradient_norm", "critic_gradient_norm")),
+    Panel("Explained variance of the critic", "fraction", ("explained_variance",)),
+)
+"""What the pages and `curves.png` show of a run of train."""
 
 MEANINGS: Mapping[str, str] = {
     "step": "number of updates made, from 1",

@@ -10,8 +10,9 @@ from questwell.recipes.reports import svg
 from questwell.recipes.reports.browse import thinned
 from questwell.recipes.reports.svg import Axis, Line, Point
 from questwell.recipes.selfplay.record import MEANINGS as SELFPLAY_MEANINGS
+from questwell.recipes.selfplay.record import PANELS as SELFPLAY_PANELS
 from questwell.recipes.selfplay.record import Record, StepRow
-from questwell.training.metrics import MEANINGS, read_metrics
+from questwell.training.metrics import MEANINGS, PANELS, Panel, read_metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,28 +44,6 @@ class SelfplayRun:
     charts: Sequence[Chart]
 
 
-_TRAIN = (
-    ("Reward", "mean reward", ("reward",)),
-    ("Accuracy", "fraction", ("accuracy", "finished")),
-    ("Searches per attempt", "searches", ("searches",)),
-    ("Tokens per attempt", "tokens", ("response_tokens", "model_tokens")),
-    ("KL to the initial policy", "nats a token", ("kl", "update_kl")),
-    ("Entropy", "nats", ("entropy",)),
-    ("Losses", "loss", ("policy_loss", "value_loss", "sft_loss")),
-    ("Gradient norm", "norm", ("gradient_norm", "critic_gradient_norm")),
-)
-_SELFPLAY = (
-    ("Accuracy", "fraction", ("solver_accuracy", "held_out_accuracy")),
-    ("Proposals", "fraction", ("valid_rate", "true_rate", "filled", "distinct_questions")),
-    ("Reward of the proposer", "mean reward", ("proposer_reward",)),
-    ("Searches a rollout", "searches", ("proposer_searches", "solver_searches")),
-    ("Length of the questions", "characters", ("question_length",)),
-    ("Entropy", "nats", ("proposer_entropy", "solver_entropy")),
-    ("KL to the initial policy", "nats a token", ("proposer_kl", "solver_kl")),
-    ("Pool", "problems", ("pool",)),
-)
-
-
 def training_run(folder: Path) -> TrainingRun:
     """The run of train in `folder`; StoreError when its metrics cannot be read."""
     try:
@@ -76,7 +55,7 @@ def training_run(folder: Path) -> TrainingRun:
     return TrainingRun(
         steps=len(rows),
         latest=rows[-1] if rows else {},
-        charts=_charts(_TRAIN, steps, known, MEANINGS),
+        charts=_charts(PANELS, steps, known, MEANINGS),
     )
 
 
@@ -84,21 +63,21 @@ def selfplay_run(folder: Path) -> SelfplayRun:
     """The run of self-play in `folder`."""
     record = Record(folder)
     rows = record.rows()
-    charts = _charts(_SELFPLAY, [row.step for row in rows], [row.values for row in rows], SELFPLAY_MEANINGS)
+    charts = _charts(SELFPLAY_PANELS, [row.step for row in rows], [row.values for row in rows], SELFPLAY_MEANINGS)
     raised = [(row.step, alarm) for row in rows for alarm in row.alarms]
     return SelfplayRun(rows[::-1][:200], len(rows), raised[::-1][:50], charts)
 
 
 def _charts(
-    wanted: Sequence[tuple[str, str, Sequence[str]]],
+    wanted: Sequence[Panel],
     steps: Sequence[float],
     rows: Sequence[Mapping[str, float | None]],
     meanings: Mapping[str, str],
 ) -> list[Chart]:
     charts: list[Chart] = []
-    for title, unit, names in wanted:
+    for panel in wanted:
         drawn: list[Line] = []
-        for name in names:
+        for name in panel.names:
             known = [
                 (step, value) for step, row in zip(steps, rows, strict=True) if (value := row.get(name)) is not None
             ]
@@ -106,11 +85,11 @@ def _charts(
                 drawn.append(Line(name.replace("_", " "), [Point(x, y) for x, y in thinned(known)]))
         if drawn:
             values = [point.y for line in drawn for point in line.points]
-            up = Axis(unit, low=None if min(values) < 0 else 0.0)
+            up = Axis(panel.unit, low=None if min(values) < 0 else 0.0)
             charts.append(
                 Chart(
-                    svg.lines(title, Axis("step", low=None), up, drawn),
-                    {name: meanings[name] for name in names if name in meanings},
+                    svg.lines(panel.title, Axis("step", low=None), up, drawn),
+                    {name: meanings[name] for name in panel.names if name in meanings},
                 )
             )
     return charts

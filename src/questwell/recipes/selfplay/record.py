@@ -25,6 +25,7 @@ from questwell.recipes.runs.files import append_line, cut, replace
 from questwell.recipes.runs.opening import Kind
 from questwell.recipes.selfplay.config import MAY_CHANGE, Config
 from questwell.text.files import read_jsonl
+from questwell.training.metrics import Panel
 from questwell.types.selfplay import Episode, Invalid
 from questwell.types.trajectory import Trajectory
 
@@ -57,6 +58,18 @@ MEANINGS: Mapping[str, str] = {
     "gradient_norm": "before clipping, of the step's last update",
 }
 """Of a step's values, by name."""
+PANELS = (
+    Panel("Accuracy", "fraction", ("solver_accuracy", "held_out_accuracy")),
+    Panel("Proposals", "fraction", ("valid_rate", "true_rate", "filled", "distinct_questions")),
+    Panel("Reward of the proposer", "mean reward", ("proposer_reward",)),
+    Panel("Searches per rollout", "searches", ("proposer_searches", "solver_searches")),
+    Panel("Length of the questions", "characters", ("question_length",)),
+    Panel("Entropy", "nats", ("proposer_entropy", "solver_entropy")),
+    Panel("KL to the initial policy", "nats per token", ("proposer_kl", "solver_kl")),
+    Panel("Pool", "problems", ("pool",)),
+    Panel("Age of the pool", "steps", ("pool_age",)),
+)
+"""What the pages and `curves.png` show."""
 
 
 @dataclass(frozen=True, slots=True)
