@@ -3,6 +3,8 @@
 import json
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -104,3 +106,8 @@ def test_a_pilot_counts_and_says_what_the_rest_will_take(tmp_path: Path) -> None
     assert questwell("resume", "run").exit_code == 0
     with RunReader(tmp_path / "run") as run:
         assert len(run.plays()) == 12 and run.usage().calls > paid
+
+
+def test_python_runs_the_package_as_a_command() -> None:
+    run = subprocess.run([sys.executable, "-m", "questwell", "--version"], capture_output=True, text=True, check=True)
+    assert run.stdout.startswith("questwell ")
