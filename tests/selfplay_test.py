@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from questwell.agents.prompts import Prompts
 from questwell.cli.app import app
 from questwell.errors import ConfigChanged, ConfigError, RunLocked
 from questwell.llm.client import Completion, FinishReason, Message, Request
+from questwell.llm.pretrained import load
 from questwell.llm.scripted import ScriptedLLM
 from questwell.recipes.runs.config import resolve
 from questwell.recipes.runs.ending import Ending
@@ -314,6 +316,38 @@ def test_the_command_and_how_its_questions_are_read(whole: Path, started: Path, 
         refused = call("show", whole, item)
         assert refused.exit_code != 0 and said in refused.stderr
     assert call("selfplay", "--model", "toy", "--corpus", "factbook", "--out", tmp_path / "x").exit_code == 2
+
+
+def test_a_dry_run_says_what_would_be_played_and_loads_no_weights(started: Path, tmp_path: Path) -> None:
+    def dry(*flags: object) -> Result:
+        return CliRunner().invoke(app, ["selfplay", *map(str, flags), "--out", str(tmp_path / "run"), "--dry-run"])
+
+    toy = ["--model", "toy", "--corpus", "toy", "--steps", 25, "--batch", 6, "--attempts", 3, "--turns", 4]
+    told = dry(*toy, "--json")
+    assert told.exit_code == 0, told.output
+    found = json.loads(told.stdout)
+    assert (found["steps"], found["proposals"], found["attempts"], found["evaluations"]) == (25, 6, 18, 4)
+    assert found["most_tokens"] == 24 * 4 * 1024
+    assert found["parameters"] == sum(weight.numel() for weight in load(str(started)).model.parameters())
+    world = selfplay_toy.world(resolve(Config, {**VALUES, "hops": "2..4"}))
+    assert found["held_out"] == len(world.held_out) and found["answers"] == 12
+
+    model, corpus, answers = tmp_path / "model", tmp_path / "corpus.jsonl", tmp_path / "answers.jsonl"
+    shutil.copytree(started, model)
+    (model / "model.safetensors").write_bytes(b"no weights are read")
+    corpus.write_text('{"id": "a", "contents": "e1"}\n')
+    answers.write_text('{"answer": "e1"}\n{"answer": "e2"}\n')
+    flags = ["--model", model, "--corpus", corpus, "--answers", answers, "--device", "cpu"]
+    flags += ["--empty-slots", "dynamic-resampling", "--resamples", 2, "--batch", 6]
+    shown = dry(*flags)
+    assert shown.exit_code == 0, shown.output
+    assert "known answers: 2 listed" in shown.stdout and "at most 18 proposals and 30 attempts" in shown.stdout
+    assert "Evaluations: 0" in shown.stdout and "Memory on cpu: about" in shown.stdout
+    assert "Warm start" not in shown.stdout and not (tmp_path / "run").exists()
+    drawn = json.loads(dry(*flags[:4], "--device", "cpu", "--kl-coefficient", 0, "--json").stdout)
+    assert drawn["answers"] is None and drawn["proposals"] == 32
+    assert drawn["weight_bytes"] == 4 * drawn["parameters"]  # no reference: the policy only
+    assert json.loads(dry(*toy, "--device", "cpu", "--json").stdout)["weight_bytes"] == 8 * found["parameters"]
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,11 @@ from questwell.cli.assembly import ConfigFile, Resume, assemble, preset_flag
 from questwell.cli.ending import CODES, print_unfinished
 from questwell.cli.flags import config_flags
 from questwell.cli.index import index_progress
+from questwell.cli.previews import print_selfplay
 from questwell.cli.text import one_line, visible
 from questwell.cli.verl import ENGINE, GPUS, NODES, VERL, Engine, run_by_verl
-from questwell.errors import ConfigError
 from questwell.recipes.selfplay import loop as recipe
+from questwell.recipes.selfplay import preview as dry
 from questwell.recipes.selfplay.config import PRESETS, Config, Order, preset
 from questwell.recipes.selfplay.record import Record, StepRow
 from questwell.recipes.selfplay.verl import verl_run, write
@@ -63,7 +64,7 @@ def selfplay(
         int | None, typer.Option("--limit", min=1, metavar="N", help="Most steps in this invocation.")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the command that runs verl and exit (--engine verl).")
+        bool, typer.Option("--dry-run", help="Print what the run would take, or verl's command, and exit.")
     ] = False,
     engine: ENGINE = Engine.LOCAL,
     nodes: NODES = 1,
@@ -79,14 +80,15 @@ def selfplay(
     To read a step: questwell show RUN 12
     """
     values = assemble("selfplay", given, config_file, preset(preset_name) if preset_name else None)
-    if dry_run and engine is not Engine.VERL:
-        raise ConfigError("--dry-run prints verl's command: it goes with --engine verl")
     config = recipe.configure(out, values, resume=resume)
     if engine is Engine.VERL:
         if config.order is not Order.JOINT:
             screen.err().print("verl learns from both roles in one update (order = joint)", soft_wrap=True)
         run = verl_run(config, out, nodes=nodes, gpus=gpus, more=verl or ())
         run_by_verl(run, lambda: _write(run, config), dry_run=dry_run)
+        return
+    if dry_run:
+        print_selfplay(dry.preview(config), json=json)
         return
     told = _Telling(screen.err())
     with index_progress(config.corpus) as index:

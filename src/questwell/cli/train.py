@@ -10,7 +10,7 @@ from questwell.cli.assembly import ConfigFile, Resume, assemble
 from questwell.cli.ending import CODES, print_unfinished
 from questwell.cli.flags import config_flags
 from questwell.cli.index import index_progress as watching_index
-from questwell.cli.text import visible
+from questwell.cli.previews import print_train
 from questwell.cli.verl import ENGINE, GPUS, NODES, VERL, Engine, run_by_verl
 from questwell.recipes.train import loop as recipe
 from questwell.recipes.train import preview as dry
@@ -58,7 +58,7 @@ def train(
         run_by_verl(run, lambda: _write(run, config), dry_run=dry_run)
         return
     if dry_run:
-        _print_preview(dry.preview(config), json=json)
+        print_train(dry.preview(config), json=json)
         return
     with watching_index(config.corpus or config.retriever) as index:
         report = recipe.run(
@@ -96,21 +96,3 @@ def _print_report(report: TrainReport, out: Path, *, json: bool) -> None:
     console.print(f"Steps: {report.step}    Metrics: {out / 'metrics.jsonl'}    Charts: {out / 'charts.png'}")
     if report.model is not None:
         console.print(f"Policy: {report.model} (a Hugging Face folder; also --llm {report.model})", soft_wrap=True)
-
-
-def _print_preview(found: dry.TrainPreview, *, json: bool) -> None:
-    if json:
-        screen.print_json(dry.TrainPreview, found)
-        return
-    console = screen.out()
-    console.print(f"Model: {visible(found.model)}, {found.parameters:,} weights, {found.trained}", soft_wrap=True)
-    console.print(f"Questions: {found.questions:,}; {found.passes:.2f} passes over them in {found.steps:,} steps")
-    console.print(
-        f"A step: {found.trajectories:,} attempts, at most {found.most_tokens:,} tokens of the model's", soft_wrap=True
-    )
-    gib = 1 / 2**30
-    console.print(
-        f"Memory on {found.device}: about {found.bytes * gib:.1f} GiB (weights {found.weight_bytes * gib:.1f}, "
-        f"gradients and optimisers {found.training_bytes * gib:.1f}, passes {found.pass_bytes * gib:.1f})",
-        soft_wrap=True,
-    )

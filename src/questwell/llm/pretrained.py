@@ -135,7 +135,12 @@ def size_of(source: str) -> Size:
             model = AutoModelForCausalLM.from_config(config)
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise ConfigError(f"{source!r} cannot be read as a causal language model: {error}") from error
-    text = config.get_text_config()
+    return measured(model)
+
+
+def measured(model: PreTrainedModel) -> Size:
+    """How large `model` is."""
+    text = model.config.get_text_config()
     return Size(
         parameters=sum(weight.numel() for weight in model.parameters()),
         vocabulary=text.vocab_size,

@@ -1,11 +1,16 @@
 """The keys that every verb that trains has: adapter, precision, memory and speed."""
 
+import os
 from dataclasses import fields
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from pydantic import Field
 
 from questwell.recipes.runs.config import RecipeConfig
+
+if TYPE_CHECKING:
+    from questwell.llm.pretrained import Dtype, Size
+    from questwell.training.memory import Need
 
 
 class LearningConfig(RecipeConfig):
@@ -35,3 +40,29 @@ def settle(config: RecipeConfig, key: str, value: object) -> None:
 def learning_values(config: LearningConfig, update: type) -> dict[str, object]:
     """The values of those keys of `config` that are fields of `update`."""
     return {key: getattr(config, key) for key in (field.name for field in fields(update)) if hasattr(config, key)}
+
+
+def place(config: LearningConfig) -> tuple[str, "Dtype"]:
+    """(device, precision of the weights)."""
+    from questwell.llm.pretrained import best_device, dtype_of
+
+    device = config.device or best_device()
+    return device, dtype_of(config.dtype, device, config.lora_rank)
+
+
+def memory_of(config: LearningConfig, size: "Size", *, critic: bool, reference: bool) -> "Need":
+    """What training a model of `size` takes on this process's device."""
+    from questwell.training.memory import need
+
+    device, dtype = place(config)
+    return need(
+        size,
+        critic=critic,
+        reference=reference,
+        lora_rank=config.lora_rank or None,
+        micro_tokens=config.micro_tokens,
+        checkpointing=config.checkpointing,
+        half=device.startswith("cuda") or dtype == "bfloat16",
+        cpu=device == "cpu",
+        ranks=int(os.environ.get("WORLD_SIZE", "1")),
+    )

@@ -23,7 +23,7 @@ from questwell.llm.fingerprint import fingerprints
 from questwell.recipes.corpus.index import IndexProgress, in_order, open_index, open_reranker
 from questwell.recipes.runs.agents import policy_weights
 from questwell.recipes.runs.extras import check_extra
-from questwell.recipes.runs.learning import learning_values
+from questwell.recipes.runs.learning import learning_values, place
 from questwell.recipes.runs.models import connect_roles
 from questwell.recipes.runs.opening import digest
 from questwell.recipes.selfplay.config import TOY, Config
@@ -90,10 +90,10 @@ def open_setup(config: Config, folder: Path, index_progress: IndexProgress | Non
 
         start = warm_started(config, folder, environment.prompts)
     else:
-        from questwell.llm.pretrained import best_device, dtype_of, load
+        from questwell.llm.pretrained import load
 
-        device = config.device or best_device()
-        start = load(config.model, device=device, dtype=dtype_of(config.dtype, device, config.lora_rank))
+        device, dtype = place(config)
+        start = load(config.model, device=device, dtype=dtype)
     return Setup(
         make_trainer(config, start),
         environment.world,
@@ -181,25 +181,36 @@ def _world(config: Config, index_progress: IndexProgress | None) -> World:
     reranker = open_reranker(config)
     library = open_index(config, index_progress)
     searched = in_order(config, library, reranker)
-    listed = _read(config.answers, _Answer) if config.answers else None
-    known = [KnownAnswer(one.answer, one.aliases, one.hops) for one in listed or ()]
+    known = read_answers(config)
 
     def answers(position: Position) -> Answers:
-        if listed is not None:
+        if known is not None:
             return ListedAnswers(known, config.hop_range, config.seed, position)
         return GroundedAnswers(
             library.passage_at, len(library), config.answer_types, config.hop_range, config.seed, position
         )
 
-    questions: Sequence[_Question] = _read(config.held_out, _Question) if config.held_out else ()
     return World(
         retriever=searched,
         answers=answers,
-        held_out=tuple(HeldOut(one.question, (one.answer, *one.aliases), one.hops) for one in questions),
+        held_out=read_held_out(config),
         held_out_retriever=searched,
         snapshot=library.snapshot + (f"+rerank({reranker.name})" if reranker else ""),
-        known="drawn out of the corpus" if listed is None else digest(*map(repr, known)),
+        known="drawn out of the corpus" if known is None else digest(*map(repr, known)),
     )
+
+
+def read_answers(config: Config) -> list[KnownAnswer] | None:
+    """The answers that are listed; None where they are drawn out of the corpus."""
+    if config.answers is None:
+        return None
+    return [KnownAnswer(one.answer, one.aliases, one.hops) for one in _read(config.answers, _Answer)]
+
+
+def read_held_out(config: Config) -> tuple[HeldOut, ...]:
+    """The questions to evaluate on, in the order of their file."""
+    questions: Sequence[_Question] = _read(config.held_out, _Question) if config.held_out else ()
+    return tuple(HeldOut(one.question, (one.answer, *one.aliases), one.hops) for one in questions)
 
 
 class _Answer(BaseModel):

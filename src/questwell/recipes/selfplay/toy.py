@@ -37,9 +37,9 @@ from questwell.types.corpus import Passage
 from questwell.types.trajectory import StopReason
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-    from questwell.llm.pretrained import Pretrained
+    from questwell.llm.pretrained import Pretrained, Size
     from questwell.types.trajectory import TokenView
 
 ENTITIES, RELATIONS = 12, 2
@@ -77,7 +77,7 @@ def world(config: Config) -> World:
     """The world to play in, and the other one for held-out questions."""
     here = ToyWorld(ENTITIES, RELATIONS, seed=config.seed)
     elsewhere = ToyWorld(ENTITIES, RELATIONS, seed=config.seed + ELSEWHERE)
-    names = [KnownAnswer(name) for name in sorted(set(here.facts.values()))]
+    names = known_answers(config)
     low, high = config.hop_range
     return World(
         retriever=TwoWayRetriever(here),
@@ -93,21 +93,38 @@ def world(config: Config) -> World:
     )
 
 
+def known_answers(config: Config) -> list[KnownAnswer]:
+    """What questions are written to."""
+    here = ToyWorld(ENTITIES, RELATIONS, seed=config.seed)
+    return [KnownAnswer(name) for name in sorted(set(here.facts.values()))]
+
+
 def make_start(seed: int, prompts: Prompts, steps: tuple[int, ...] = WARM_START_STEPS) -> "Pretrained":
     """A tiny model that has learnt demonstrations of both roles."""
     from questwell.llm.pretrained import Pretrained
-    from questwell.toy.model import toy_model
     from questwell.training.warmstart import WarmStart, warm_start
 
     tokenizer = _tokenizer(seed)
-    model = toy_model(tokenizer, width=_WIDTH, layers=_LAYERS, context=_CONTEXT, seed=seed)
-    start = Pretrained("toy", model, tokenizer)
+    start = Pretrained("toy", _untaught(seed, tokenizer), tokenizer)
     for number, (count, rate) in enumerate(zip(steps, _RATES, strict=True)):
         views = [_view(one, prompts, start) for one in demonstrations(seed + number, errors=number == 2)]
         start = warm_start(
             start, views, WarmStart(steps=count, batch=16, learning_rate=rate, lr_warmup_steps=20, seed=seed)
         )
     return start
+
+
+def toy_size(seed: int) -> "Size":
+    """How large the policy is."""
+    from questwell.llm.pretrained import measured
+
+    return measured(_untaught(seed, _tokenizer(seed)))
+
+
+def _untaught(seed: int, tokenizer: "PreTrainedTokenizerFast") -> "PreTrainedModel":
+    from questwell.toy.model import toy_model
+
+    return toy_model(tokenizer, width=_WIDTH, layers=_LAYERS, context=_CONTEXT, seed=seed)
 
 
 def _tokenizer(seed: int) -> "PreTrainedTokenizerFast":

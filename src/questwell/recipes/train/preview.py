@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 from questwell.recipes.runs.extras import check_extra
+from questwell.recipes.runs.learning import place
 from questwell.recipes.train.config import TrainConfig
 from questwell.recipes.train.data import read_questions
-from questwell.recipes.train.setup import memory_of, place, toy_questions, toy_size
+from questwell.recipes.train.setup import needed, toy_questions, toy_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ def preview(config: TrainConfig) -> TrainPreview:
     size = toy_size(config) if config.toy else size_of(config.model)
     batch = min(config.batch, len(questions))  # no question comes twice in a step
     device, _ = place(config)
-    needed = memory_of(config, size)
+    memory = needed(config, size)
     return TrainPreview(
         model="toy" if config.toy else config.model,
         parameters=size.parameters,
@@ -56,8 +57,8 @@ def preview(config: TrainConfig) -> TrainPreview:
         trajectories=batch * config.group,
         most_tokens=batch * config.group * config.turns * config.turn_tokens,
         device=device,
-        bytes=needed.total,
-        weight_bytes=needed.weights,
-        training_bytes=needed.training,
-        pass_bytes=needed.passes,
+        bytes=memory.total,
+        weight_bytes=memory.weights,
+        training_bytes=memory.training,
+        pass_bytes=memory.passes,
     )

@@ -3,7 +3,6 @@
 Only functions here import what needs torch, so that the command starts, and says what is missing, without it.
 """
 
-import os
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from questwell.recipes.runs.agents import policy_weights
 from questwell.recipes.runs.config import located
 from questwell.recipes.runs.extras import check_extra
 from questwell.recipes.runs.files import to_be_made
-from questwell.recipes.runs.learning import learning_values
+from questwell.recipes.runs.learning import learning_values, memory_of, place
 from questwell.recipes.runs.opening import digest
 from questwell.recipes.train.config import TrainConfig
 from questwell.recipes.train.data import read_demonstrations, read_questions
@@ -38,7 +37,7 @@ from questwell.types.evaluation import Question
 from questwell.types.trajectory import Role
 
 if TYPE_CHECKING:
-    from questwell.llm.pretrained import Dtype, Pretrained, Size
+    from questwell.llm.pretrained import Pretrained, Size
     from questwell.training.algorithms import Algorithm
     from questwell.training.memory import Need
     from questwell.training.trainer import Trainer
@@ -120,22 +119,9 @@ def open_train_setup(
     )
 
 
-def memory_of(config: TrainConfig, size: "Size") -> "Need":
-    """What training a model of `size` takes on this process's device."""
-    from questwell.training.memory import need
-
-    device, dtype = place(config)
-    return need(
-        size,
-        critic=config.algorithm == "ppo",
-        reference=config.kl_coefficient > 0,
-        lora_rank=config.lora_rank or None,
-        micro_tokens=config.micro_tokens,
-        checkpointing=config.checkpointing,
-        half=device.startswith("cuda") or dtype == "bfloat16",
-        cpu=device == "cpu",
-        ranks=int(os.environ.get("WORLD_SIZE", "1")),
-    )
+def needed(config: TrainConfig, size: "Size") -> "Need":
+    """The memory that `config` takes with a model of `size`."""
+    return memory_of(config, size, critic=config.algorithm == "ppo", reference=config.kl_coefficient > 0)
 
 
 def check_memory(config: TrainConfig) -> None:
@@ -153,7 +139,7 @@ def check_memory(config: TrainConfig) -> None:
     changes = [] if config.checkpointing else ["--checkpointing"]
     changes += [f"--micro-tokens {config.micro_tokens // 2}"] if config.micro_tokens > _FEWEST else []
     changes += [] if config.lora_rank else ["--lora-rank 16"]
-    check_fits(memory_of(config, size_of(config.model)), free_bytes(device), changes)
+    check_fits(needed(config, size_of(config.model)), free_bytes(device), changes)
 
 
 def make_solver(config: TrainConfig, prompts: Prompts) -> FreeSolver:
@@ -253,13 +239,10 @@ def toy_questions(config: TrainConfig) -> list[Question]:
 
 def toy_size(config: TrainConfig) -> "Size":
     """How large the toy's policy is."""
-    from questwell.llm.pretrained import Size
+    from questwell.llm.pretrained import measured
     from questwell.toy.model import toy_model, toy_tokenizer
 
-    model = toy_model(toy_tokenizer(ToyWorld(seed=config.seed).words), seed=config.seed)
-    text = model.config
-    widths = (text.vocab_size, text.hidden_size, text.intermediate_size, text.num_hidden_layers)
-    return Size(model.num_parameters(), *widths)
+    return measured(toy_model(toy_tokenizer(ToyWorld(seed=config.seed).words), seed=config.seed))
 
 
 def _start(
@@ -302,11 +285,3 @@ def _is_new(initial: Path, config: TrainConfig, dialogues: Sequence[Sequence[Mes
     keys = ("model", "seed", "lora_rank", "micro_tokens", *(key for key in values if "warm_start" in key))
     made_from = digest(*(f"{key}={values[key]}" for key in keys), *map(repr, dialogues))
     return to_be_made(initial, made_from, begun=description.read(initial.parent) is not None)
-
-
-def place(config: TrainConfig) -> tuple[str, "Dtype"]:
-    """(device, precision of the weights)."""
-    from questwell.llm.pretrained import best_device, dtype_of
-
-    device = config.device or best_device()
-    return device, dtype_of(config.dtype, device, config.lora_rank)

@@ -1,0 +1,53 @@
+"""`--dry-run` of the verbs that train: what the run would take."""
+
+from questwell.cli import screen
+from questwell.cli.text import visible
+from questwell.recipes.selfplay.preview import SelfplayPreview
+from questwell.recipes.train.preview import TrainPreview
+
+
+def print_train(found: TrainPreview, *, json: bool) -> None:
+    """`questwell train --dry-run`."""
+    if json:
+        screen.print_json(TrainPreview, found)
+        return
+    _model(found)
+    console = screen.out()
+    console.print(f"Questions: {found.questions:,}; {found.passes:.2f} passes over them in {found.steps:,} steps")
+    console.print(
+        f"A step: {found.trajectories:,} attempts, at most {found.most_tokens:,} tokens of the model's", soft_wrap=True
+    )
+    _memory(found)
+
+
+def print_selfplay(found: SelfplayPreview, *, json: bool) -> None:
+    """`questwell selfplay --dry-run`."""
+    if json:
+        screen.print_json(SelfplayPreview, found)
+        return
+    _model(found)
+    console = screen.out()
+    if found.warm_start_steps:
+        console.print(f"Warm start: {found.warm_start_steps:,} steps on demonstrations, made once per run")
+    drawn = "drawn out of the corpus" if found.answers is None else f"{found.answers:,} listed"
+    console.print(f"Steps: {found.steps:,}; known answers: {drawn}")
+    console.print(
+        f"A step: at most {found.proposals:,} proposals and {found.attempts:,} attempts, at most "
+        f"{found.most_tokens:,} tokens of the model's, verification not counted",
+        soft_wrap=True,
+    )
+    console.print(f"Evaluations: {found.evaluations:,}, each on {found.held_out:,} held-out questions")
+    _memory(found)
+
+
+def _model(found: TrainPreview | SelfplayPreview) -> None:
+    screen.out().print(f"Model: {visible(found.model)}, {found.parameters:,} weights, {found.trained}", soft_wrap=True)
+
+
+def _memory(found: TrainPreview | SelfplayPreview) -> None:
+    gib = 1 / 2**30
+    screen.out().print(
+        f"Memory on {found.device}: about {found.bytes * gib:.1f} GiB (weights {found.weight_bytes * gib:.1f}, "
+        f"gradients and optimisers {found.training_bytes * gib:.1f}, passes {found.pass_bytes * gib:.1f})",
+        soft_wrap=True,
+    )
