@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from questwell.cli.status import status as print_status
+from questwell.errors import ContextOverflow
+from questwell.llm.client import Message, Request
 from questwell.llm.connect import connect
 from questwell.llm.gallery import FAMILIES, Family, MockLLM, serving
 from questwell.recipes.evaluate import loop as evaluating
@@ -134,6 +136,24 @@ async def test_a_resume_meets_no_refusal_again_and_status_says_how_requests_are_
     assert f"Requests adapted for gpt-x at {served.base_url} are changed: " in said
     assert "rename max_tokens max_completion_tokens" in said and "omit stop" in said
     assert "omit max_tokens" not in said, "calls in flight learn one change between them"
+
+
+@pytest.mark.parametrize("words", [4000, 6000])
+async def test_a_prompt_that_ollama_cuts_without_a_word_is_an_overflow(words: int) -> None:
+    family = next(family for family in FAMILIES if family.name == "ollama")
+    request = Request((Message("user", f"Question: {'rain ' * (words - 1)}"),), max_tokens=64)
+    async with serving(family) as served:
+        llm = connect(f"gpt-x@{served.base_url}")
+        try:
+            if words > 4096:
+                with pytest.raises(ContextOverflow, match="read 2,048 tokens of a prompt that has 6,000 or more"):
+                    await llm.complete(request)
+            else:
+                assert (await llm.complete(request)).prompt_tokens == words
+        finally:
+            await llm.aclose()
+    assert len(served.asked) == 1, "asking again would be paid for and cut again"
+    assert served.refusals == 0
 
 
 async def test_the_mock_says_what_it_is() -> None:

@@ -22,7 +22,7 @@ from questwell.llm.client import Completion, FinishReason, Message, Request, Too
 from questwell.llm.context_room import room_in
 from questwell.llm.endpoint import Answered, Endpoint, EndpointOptions, shown
 from questwell.llm.limiter import Limiter
-from questwell.llm.outcomes import Refusal, Spent, is_struck, tokens_written
+from questwell.llm.outcomes import Refusal, Spent, is_struck, silently_cut, tokens_written
 from questwell.llm.prices import ListPrice, Pricing, Usage
 from questwell.llm.refusals import PROXY_GAVE_UP, read_error
 from questwell.llm.replies import Reply
@@ -171,15 +171,11 @@ class OpenAIClient:
                     raise
                 continue
             reply = answered.result
+            self._check_whole(reply, body, spent)
             if is_struck(reply, body):  # the next body has no stop, also where another call has learnt it
                 self.manners.learn_by_itself("omit stop")
                 spent.add(reply.usage)
                 continue
-            if self._is_overflow(reply, body):
-                spent.add(reply.usage)
-                cut = f"the answer was cut off after {tokens_written(reply)} tokens, before anything was said"
-                advice = "the prompt fills the context: shorten it, or serve a longer context"
-                raise ContextOverflow(f"{self._model!r} at {self._shown}: {cut}; {advice}")
             return answered
         raise LLMRefused(
             f"{self._model!r} at {self._shown} still refuses the request after {_MOST_CHANGES} changes of it: "
@@ -199,8 +195,24 @@ class OpenAIClient:
     def _cap(self, request: Request) -> int:
         return self._options.max_tokens or request.max_tokens
 
+    def _check_whole(self, reply: Reply, body: Body, spent: Spent) -> None:
+        """Raise ContextOverflow for a reply to a prompt that was cut, or that left no room for an answer."""
+        least = silently_cut(reply, body)
+        if least is not None and reply.usage is not None:
+            cut = (
+                f"it read {reply.usage.prompt_tokens:,} tokens of a prompt that has {least:,} or more, and said nothing"
+            )
+            advice = "serve a longer context (Ollama: OLLAMA_CONTEXT_LENGTH, or num_ctx in a Modelfile)"
+        elif self._is_overflow(reply, body):
+            cut = f"the answer was cut off after {tokens_written(reply)} tokens, before anything was said"
+            advice = "the prompt fills the context: shorten it, or serve a longer context"
+        else:
+            return
+        spent.add(reply.usage)
+        raise ContextOverflow(f"{self._model!r} at {self._shown}: {cut}; {advice}")
+
     def _is_overflow(self, reply: Reply, body: Body) -> bool:
-        """Whether the context ended and not the cap: Ollama cuts a prompt silently, and answers with one token.
+        """Whether the context ended and not the cap: a prompt that fills it is answered with one token.
 
         A thought that was cut off is none: servers have limits of their own.
         """

@@ -1,5 +1,6 @@
 """What the tries of one call came to: the latest refusal, what all replies took, and a reply that is no end."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
@@ -12,6 +13,10 @@ from questwell.llm.prices import Pricing, Usage
 from questwell.llm.refusals import refusal_text
 from questwell.llm.replies import Reply, read_reply, usage_in
 from questwell.llm.speech import hear
+
+_UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_LEAST_WORDS = 1000
+"""Of a prompt that is looked at: no server cuts to a window that is shorter, and some count short prompts oddly."""
 
 
 @dataclass(slots=True)
@@ -78,3 +83,20 @@ def _is_open(text: str, closing: str) -> bool:
 def tokens_written(reply: Reply) -> int:
     """Completion tokens that a reply reports, 0 where it reports none."""
     return reply.usage.completion_tokens if reply.usage else 0
+
+
+def silently_cut(reply: Reply, body: Body) -> int | None:
+    """Tokens that the prompt has at least, when the endpoint read fewer; None when it may have read all.
+
+    Ollama drops what does not fit its context and answers the rest with status 200 (ollama/ollama#17889, #10368).
+    No tokenizer joins words over a space, so that a prompt has as many tokens as words or more; of scripts
+    without spaces, four characters are taken for a token. Tokens from a cache may be counted apart or not: both are
+    added. A prompt that is cut by less than a quarter is not noticed in English.
+    """
+    if reply.usage is None or reply.usage.prompt_tokens <= 0:
+        return None
+    texts = [str(body.get("prompt") or "")]
+    texts += [str(one.get("content") or "") for one in cast(list[Body], body.get("messages") or [])]
+    least = sum(len(text.split()) + (0 if text.isascii() else len(_UNSPACED.findall(text)) // 4) for text in texts)
+    read = reply.usage.prompt_tokens + reply.usage.cached_tokens
+    return least if least >= _LEAST_WORDS and read < least else None

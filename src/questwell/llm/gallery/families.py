@@ -13,6 +13,7 @@ from typing import cast
 from pydantic import JsonValue
 
 from questwell.llm.gallery.mind import Said, reply
+from questwell.llm.gallery.window import cut
 
 Fields = dict[str, JsonValue]
 
@@ -61,6 +62,8 @@ class Family:
     path: str = "/v1"
     streams: bool = False
     """It answers with a stream, asked or not."""
+    window: int | None = None
+    """Words beyond which a prompt is cut silently; None: never."""
 
     def answer(self, asked: Asked) -> tuple[int, bytes, str]:
         """(status, body, content type)."""
@@ -68,6 +71,7 @@ class Family:
             if refusal := check(asked):
                 return refusal[0], json.dumps(refusal[1]).encode(), "application/json"
         messages = [(str(m["role"]), _seen(m)) for m in asked.messages]
+        messages = messages if self.window is None else cut(messages, self.window)
         said = reply(messages)
         choice = self.dress(said, asked)
         usage = self.usage(sum(len(text.split()) for _, text in messages), 40)
@@ -274,10 +278,15 @@ def _parsed_arguments(said: Said, asked: Asked) -> Fields:
     return choice
 
 
-def _detailed(said: Said, asked: Asked) -> Fields:
+def _reasoned(said: Said, asked: Asked) -> Fields:
     choice = _plain(said, asked)
+    cast(Fields, choice["message"])["reasoning"] = _draft(said)
+    return choice
+
+
+def _detailed(said: Said, asked: Asked) -> Fields:
+    choice = _reasoned(said, asked)
     message = cast(Fields, choice["message"])
-    message["reasoning"] = _draft(said)
     message["reasoning_details"] = [{"type": "reasoning.text", "text": said.thought, "signature": "c2ln"}]
     return choice
 
@@ -324,6 +333,8 @@ FAMILIES: tuple[Family, ...] = (
     Family("deepseek", "openai/openai-agents-js#791", (_thoughts_back,), _beside),
     # Calls come parsed and without ids (ggml-org/llama.cpp#20198).
     Family("llama.cpp", "ggml-org/llama.cpp#20198", (), _parsed_arguments),
+    # ollama/ollama#17889, #10368, #17427: no refusal of a prompt beyond the window (4,096 by default), its end is read.
+    Family("ollama", "ollama/ollama#17889", (), _reasoned, window=4096),
     # openrouter.ai/docs: reasoning_details, and the cost with the usage.
     Family("openrouter", "openrouter.ai/docs/use-cases/usage-accounting", (), _detailed,
            lambda given, made: {"prompt_tokens": given, "completion_tokens": made, "cost": 0.001}),
