@@ -1,10 +1,15 @@
 """The gallery: each family of endpoints plays a whole game, an evaluation and a judge, as a plain endpoint does."""
 
+import asyncio
 import json
+import queue
+import threading
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from questwell.cli.app import app
 from questwell.cli.status import status as print_status
 from questwell.errors import ContextOverflow
 from questwell.llm.client import Message, Request
@@ -175,3 +180,37 @@ async def test_each_roles_request_is_taken_and_its_reply_read(family: Family) ->
             await llm.aclose()
     assert [one.role for one in rehearsed if not (one.taken and one.usable)] == []
     assert len(rehearsed) == 6
+
+
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    [
+        ("plain", ["proposer, tags yes - - yes yes", "solver, functions - yes - yes", "gates, JSON schema - - yes yes"]),
+        ("openai-reasoning", ["solver, tags left out - - left out renamed", "judge - - - left out renamed"]),
+        ("vllm", ["solver, tags yes - - yes yes", "solver, functions - calls as text - yes yes"]),
+    ],
+)  # fmt: skip
+def test_doctor_prints_what_the_endpoint_takes_of_each_roles_request(name: str, rows: list[str]) -> None:
+    address: queue.Queue[str] = queue.Queue()
+    done = threading.Event()
+
+    async def serve() -> None:
+        async with serving(next(family for family in FAMILIES if family.name == name)) as served:
+            address.put(served.base_url)
+            while not done.is_set():
+                await asyncio.sleep(0.01)
+
+    server = threading.Thread(target=asyncio.run, args=(serve(),))
+    server.start()
+    try:
+        result = CliRunner().invoke(
+            app, ["doctor", "--llm", f"gpt-x@{address.get(timeout=30)}"], env={"COLUMNS": "160"}
+        )
+    finally:
+        done.set()
+        server.join()
+    table = result.stdout.partition("What the endpoint takes")[2]
+    printed = [" ".join(line.split()) for line in table.splitlines()]
+    assert "role stop tools schema temperature length" in printed
+    for row in rows:
+        assert any(line.startswith(row) for line in printed), table

@@ -1,8 +1,10 @@
 """`questwell doctor`: whether a run would work here."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
+from rich.table import Table
 
 from questwell.cli import screen
 from questwell.cli.codes import ExitCode
@@ -33,7 +35,20 @@ def doctor(
             console.print(f"{_SIGN[check.health]} {check.name}: {visible(check.found)}", soft_wrap=True)
             if check.advice:
                 console.print(f"        -> {visible(check.advice)}", soft_wrap=True)
+        if any(check.takes for check in checks):
+            console.print(takes_table(checks))
         if corpus is None or llm is None:
             console.print("Name --corpus and --llm to check these too.")
     if any(check.health is recipe.Health.FAILED for check in checks):
         raise typer.Exit(ExitCode.ERROR)
+
+
+def takes_table(checks: Sequence[recipe.Check]) -> Table:
+    """What the endpoint does with each part of each role's request."""
+    table = Table(title="What the endpoint takes", title_justify="left", box=None, pad_edge=False)
+    rows = [check for check in checks if check.takes]
+    for name in ("role", *rows[0].takes):
+        table.add_column(name, overflow="fold")
+    for check in rows:
+        table.add_row(check.name, *map(visible, check.takes.values()))
+    return table

@@ -3,7 +3,8 @@
 import asyncio
 import shutil
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -38,6 +39,8 @@ class Check:
     health: Health
     found: str
     advice: str = ""
+    takes: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Of a role's request: stop, tools, schema, temperature and length, each with what the endpoint does with it."""
 
 
 def doctor(
@@ -124,9 +127,10 @@ async def _model(spec: str) -> list[Check]:
 
 
 def _role(tried: Rehearsed) -> Check:
+    health, advice = Health.OK, ""
     if not tried.taken:
-        return Check(tried.role, Health.FAILED, tried.found, "do what it says; then try again")
-    if not tried.usable:
+        health, advice = Health.FAILED, "do what it says; then try again"
+    elif not tried.usable:
+        health = Health.WARNING
         advice = "no move, verdict or answer was read in it: try the other --protocol, or a larger cap of tokens"
-        return Check(tried.role, Health.WARNING, tried.found, advice)
-    return Check(tried.role, Health.OK, tried.found)
+    return Check(tried.role, health, tried.found, advice, tried.takes)

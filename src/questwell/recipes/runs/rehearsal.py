@@ -1,6 +1,6 @@
 """Each role's real request, sent once: whether an endpoint takes it, how it had to be changed, and what came back."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from questwell.agents.judging import judge_opening
@@ -13,6 +13,7 @@ from questwell.agents.session import DirectSession
 from questwell.agents.solver import FreeSolver
 from questwell.errors import LLMError
 from questwell.llm.client import LLM, Completion, Request
+from questwell.recipes.runs.taken import parts_taken
 from questwell.scoring.judge import Judge
 from questwell.types.corpus import Hit, Passage
 from questwell.types.game import AnswerType, Label, Seed
@@ -32,6 +33,8 @@ class Rehearsed:
     usable: bool
     """What it answered is a move, a verdict or an answer."""
     found: str
+    takes: Mapping[str, str]
+    """As in `parts_taken`."""
 
 
 class _Watched:
@@ -39,6 +42,7 @@ class _Watched:
 
     def __init__(self, llm: LLM) -> None:
         self._llm = llm
+        self.asked: Request | None = None
         self.latest: Completion | None = None
         self.error = ""
 
@@ -51,6 +55,7 @@ class _Watched:
         return self._llm.priced
 
     async def complete(self, request: Request) -> Completion:
+        self.asked = request
         try:
             self.latest = await self._llm.complete(request)
         except LLMError as error:
@@ -110,8 +115,9 @@ async def _rehearse(role: str, trying: Callable[[DirectSession], Awaitable[bool]
         usable = await trying(DirectSession(watched, _OnePassage()))
     except LLMError:
         usable = False
+    takes = parts_taken(watched.asked, watched.latest.adapted if watched.latest else None)
     if watched.latest is None:
-        return Rehearsed(role, False, False, watched.error)
+        return Rehearsed(role, False, False, watched.error, takes)
     said = watched.latest
     text = said.text or " ".join(f"{call.name}({call.arguments})" for call in said.tool_calls)
     notes = [f"{said.finish.value}, {text[:80]!r}"]
@@ -119,7 +125,7 @@ async def _rehearse(role: str, trying: Callable[[DirectSession], Awaitable[bool]
         notes.append("thoughts come apart")
     if said.adapted:
         notes.append(f"changed: {'; '.join(said.adapted)}")
-    return Rehearsed(role, True, usable, ". ".join(notes))
+    return Rehearsed(role, True, usable, ". ".join(notes), takes)
 
 
 def _moved(trajectory: Trajectory) -> bool:
