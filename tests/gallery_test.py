@@ -185,7 +185,7 @@ async def test_each_roles_request_is_taken_and_its_reply_read(family: Family) ->
 @pytest.mark.parametrize(
     ("name", "rows"),
     [
-        ("plain", ["proposer, tags yes - - yes yes", "solver, functions - yes - yes", "gates, JSON schema - - yes yes"]),
+        ("plain", ["proposer, tags yes - - yes yes", "solver, functions - yes - yes", "gates, JSON schema - - yes"]),
         ("openai-reasoning", ["solver, tags left out - - left out renamed", "judge - - - left out renamed"]),
         ("vllm", ["solver, tags yes - - yes yes", "solver, functions - calls as text - yes yes"]),
     ],
