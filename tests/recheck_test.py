@@ -8,7 +8,9 @@ import pytest
 import view_world
 import world
 from rich.console import Console
+from typer.testing import CliRunner
 
+from questwell.cli.app import app
 from questwell.cli.recheck import print_rechecked
 from questwell.errors import BenchmarkError, ConfigError
 from questwell.evaluation.statistics import wilson
@@ -18,6 +20,7 @@ from questwell.recipes.dataset.build import build
 from questwell.recipes.dataset.config import DatasetConfig
 from questwell.recipes.dataset.export import Format, export, read_items
 from questwell.recipes.generate import recheck as recipe
+from questwell.recipes.generate.gates import FOLDER, Checked, keep_results
 from questwell.recipes.generate.recheck import Recheck, recheck_file, recheck_run
 from questwell.recipes.reports.items import Edited, Policy, ReviewedBy, choose, items
 from questwell.recipes.reports.rechecked import rechecked
@@ -27,6 +30,7 @@ from questwell.recipes.reports.story import story
 from questwell.recipes.runs.config import resolve
 from questwell.store.reader import RunReader
 from questwell.store.records import PlayStatus
+from questwell.types.gates import Gate, GateOutcome, GateResult
 from questwell.types.review import Decision
 
 
@@ -156,6 +160,39 @@ def test_questions_that_others_wrote(library: Path, tmp_path: Path) -> None:
     path.write_text("")
     with pytest.raises(BenchmarkError, match="no question"):
         recheck_file(path, tmp_path / "other", given)
+
+
+def test_each_question_comes_with_its_certificate(run: Path) -> None:
+    one, two, *_ = accepted(run)
+    good = "When did the bridge number 0 open, then? (version 1 target 2)"
+    decide(run, one, Decision.EDIT, good, "1800")
+    decide(run, two, Decision.EDIT, answer="1066")  # nobody answers it: it is certified too
+
+    def call(*flags: str) -> str:
+        shown = CliRunner().invoke(app, ["recheck", str(run), *flags], env={"COLUMNS": "300"})
+        assert shown.exit_code == 0, shown.output
+        return shown.stdout
+
+    shown = call("--gates", "evidence")
+    assert "    Check evidence: passed: " in shown
+    assert "    Evidence Bridge 5: rank 2 in the searches of 4 attempts" in shown
+    assert "Solved: " not in shown and "Check unique" not in shown  # said once; what was not asked is left out
+    missing = "closed-book, evidence, shortcut, unique, single-document, leave-one-out, findable, dated"
+    assert f"Not checked: {missing} (questwell gates {run / 'recheck'} --rejected checks them)" in shown
+    later = (GateResult(Gate.UNIQUE, GateOutcome.FAILED, "also 1801"),)
+    keep_results(run / "recheck" / FOLDER, [Checked("s00000", True, good, "1800", later)])
+    assert "    Check unique: failed: also 1801" in call("--gates", "evidence")
+    first, second = json.loads(call("--gates", "evidence", "--json"))
+    assert [(check["gate"], check["outcome"]) for check in first["certificate"]["checks"]] == [
+        ("evidence", "passed"),
+        ("unique", "failed"),
+    ]
+    assert second["certificate"]["evidence"][0]["rank_by_attempts"] == 2
+    assert (second["accepted"], second["certificate"]["difficulty"], second["certificate"]["solve_rate"]["of"]) == (
+        False,
+        None,
+        4,
+    )
 
 
 def test_without_an_edit_there_is_nothing_to_do(run: Path) -> None:

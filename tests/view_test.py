@@ -15,12 +15,14 @@ from hostile_texts import HOSTILE
 from starlette.testclient import TestClient
 
 from questwell.errors import ConfigError, StoreError
+from questwell.recipes.generate.gates import FOLDER, Checked, keep_results
 from questwell.recipes.reports.reviewing import ReviewState, agreements, reviews_by_seed
 from questwell.recipes.reports.runs import find_runs, is_live
 from questwell.recipes.reports.story import story
 from questwell.store.reader import RunReader
 from questwell.store.records import PlayStatus
 from questwell.store.run import RunStore
+from questwell.types.gates import Gate, GateOutcome, GateResult
 from questwell.types.review import pair_digest
 from questwell.view.access import CSP, Access
 from questwell.view.app import ADDRESSES, make_app
@@ -141,6 +143,43 @@ def test_what_has_not_changed_is_not_sent_again(runs: Path, library: Path, tmp_p
         assert pages.get("/r/gen/", headers=tag).status_code == 200
         assert "being written" in pages.get("/r/gen/").text
     assert not is_live(runs / "gen")
+
+
+def test_an_item_shows_its_certificate_and_what_gates_found_later(reviewed: Path) -> None:
+    pages = client(reviewed)
+    one, two, *_ = accepted(reviewed)
+    before = pages.get(f"/r/own/items/{one}")
+    assert cells(before.text)["Solved"] == "4 of 4 (51 to 100 %), needs at least 3 searches"
+    assert cells(before.text)["Not checked"].startswith("closed-book, evidence, shortcut, unique, ")
+    assert not {"Without any passage", "Check unique", "Asks for"} & set(cells(before.text))
+    assert 'id="later"' not in pages.get("/r/own/gates").text
+    with RunReader(reviewed) as run:
+        other = next(known.seed_id for known in run.plays() if known.status is PlayStatus.REJECTED)
+    assert cells(pages.get(f"/r/own/items/{other}").text) == {}
+
+    told = story(reviewed, one).play
+    found = (
+        GateResult(Gate.CLOSED_BOOK, GateOutcome.PASSED, "never said", 1, 4),
+        GateResult(Gate.UNIQUE, GateOutcome.FAILED, "also <b>Ada</b>"),
+    )
+    same = Checked(one, True, told.question or "", told.answer or "", found)
+    keep_results(reviewed / FOLDER, [same, Checked(two, True, "another question", "1800", found[1:])])
+    after = pages.get(f"/r/own/items/{one}", headers={"if-none-match": before.headers["etag"]})
+    assert after.status_code == 200
+    assert cells(after.text)["Check unique"] == "failed: also &lt;b&gt;Ada&lt;/b&gt;"
+    assert cells(after.text)["Without any passage"].startswith("1 of 4 (")
+    assert cells(after.text)["Not checked"].startswith("evidence, shortcut, single-document, ")
+    assert "Check unique" not in cells(pages.get(f"/r/own/items/{two}").text)
+    later = pages.get("/r/own/gates").text.partition('id="later"')[2]
+    rows = re.findall(r"<tr><td>(\S+)</td>((?:<td class=\"n\">\d+</td>)+)", later)
+    counts = {gate: [int(number) for number in re.findall(r">(\d+)<", row)] for gate, row in rows}
+    assert counts == {"closed-book": [1, 0, 0, 0], "unique": [0, 2, 0, 0]}
+
+
+def cells(html: str) -> dict[str, str]:
+    """The certificate of an item's page: value by name."""
+    block = html.partition('<section id="certificate">')[2].partition("</section>")[0]
+    return dict(re.findall(r"<tr><td>(.*?)</td><td>(.*?)</td></tr>", block, re.DOTALL))
 
 
 def post(pages: TestClient, folder: Path, seed: str, headers: dict[str, str] | None = None, **form: str) -> object:

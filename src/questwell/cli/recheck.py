@@ -15,9 +15,11 @@ from questwell.cli.index import index_progress
 from questwell.cli.text import one_line
 from questwell.recipes.generate import recheck as recipe
 from questwell.recipes.generate.config import Config
+from questwell.recipes.reports.certified import found_lines, unchecked
 from questwell.recipes.reports.rechecked import Rechecked, rechecked
 from questwell.recipes.runs.opening import config_of, info_of
 from questwell.store.reader import RunReader
+from questwell.types.gates import Gate
 
 
 @config_flags(Config, {"corpus": "Config: of a run, what is given goes over what the run has"})
@@ -54,6 +56,9 @@ def recheck(
         screen.print_json(list[Rechecked], rows)
         raise typer.Exit(ExitCode.PARTIAL if found.left else ExitCode.OK)
     print_rechecked(console, rows)
+    if missing := _unchecked(rows):
+        more = " --rejected" if any(not row.accepted for row in rows) else ""
+        console.print(f"Not checked: {missing} (questwell gates {folder}{more} checks them)", soft_wrap=True)
     console.print(f"Tried {found.tried:,}, accepted {found.accepted:,}", soft_wrap=True)
     console.print(f"Read: questwell show {folder}    Export: questwell export {folder} -o items.jsonl", soft_wrap=True)
     if found.left:
@@ -62,7 +67,7 @@ def recheck(
 
 
 def print_rechecked(console: Console, rows: list[Rechecked]) -> None:
-    """Each question with its verdict, difficulty, solve rate and gates."""
+    """Each question with its verdict, difficulty, solve rate and certificate."""
     for row in rows:
         state = "accepted" if row.accepted else row.reason.value if row.reason else "rejected"
         console.print(
@@ -78,7 +83,11 @@ def print_rechecked(console: Console, rows: list[Rechecked]) -> None:
             hard = "never solved" if row.difficulty is None else f"difficulty {row.difficulty} search steps"
             share = f"{100 * rate.fraction:.0f} % [{100 * rate.low:.0f}, {100 * rate.high:.0f}]"
             console.print(f"    {hard}, solve rate {share}: {rate.count} of {rate.of} attempts", soft_wrap=True)
-        for gate in row.gates:
-            console.print(
-                f"    gate {gate.gate.value}: {gate.outcome.value}, {one_line(gate.reason, 200)}", soft_wrap=True
-            )
+        for name, value in found_lines(row.certificate) if row.certificate else ():
+            console.print(Text(f"    {one_line(name)}: {one_line(value, 200)}"), soft_wrap=True)
+
+
+def _unchecked(rows: list[Rechecked]) -> str:
+    """The gates that some question was never asked, in the order in which they are asked."""
+    missing = {gate for row in rows if row.certificate for gate in unchecked(row.certificate)}
+    return ", ".join(gate.value for gate in Gate if gate.value in missing)

@@ -9,13 +9,13 @@ from rich.padding import Padding
 from rich.text import Text
 
 from questwell.cli import screen
-from questwell.cli.certificate import certificate_lines
 from questwell.cli.selfplay import show_run
 from questwell.cli.status import count, money
 from questwell.cli.text import folded, one_line, quoted, visible
 from questwell.cli.traces import show_evaluation
 from questwell.recipes.evaluate.loop import KIND
 from questwell.recipes.reports import story as recipe
+from questwell.recipes.reports.certified import certificate_lines
 from questwell.recipes.reports.status import tokens
 from questwell.recipes.reports.story import AttemptStory, RoundStory, SearchStory, Story, TurnStory
 from questwell.recipes.runs.opening import kind_of

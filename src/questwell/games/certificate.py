@@ -23,7 +23,7 @@ def certify(
     """What is known of the question of `last`.
 
     Args:
-        last: the round that was accepted, with its attempts and the gates that the run asked.
+        last: the last round that was played, with its attempts and the gates that the run asked.
         further: gates that were asked later; of two results of one gate the later one counts.
         judges: how far other judges agree about the attempts.
         weak: right among scored attempts of a weak solver.

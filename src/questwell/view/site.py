@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from questwell.errors import StoreError
 from questwell.recipes.reports.browse import words_path
+from questwell.recipes.reports.certified import certificate_lines
 from questwell.recipes.reports.runs import FoundRun, find_runs
 from questwell.recipes.runs.opening import info_of
 from questwell.store.reader import RunReader
@@ -100,6 +101,7 @@ def templates() -> Environment:
         "estimate": _estimate,
         "words": _words,
         "path": _path,
+        "certificate_lines": certificate_lines,
         "query": _query,
         "chart": Markup,  # only of `recipes/reports/svg.py`, which escapes what it prints
     }

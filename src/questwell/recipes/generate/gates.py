@@ -99,7 +99,8 @@ class Checked:
 
 FOLDER = "gates"
 """Of a run's folder: where its gates' calls and results are kept, unless --out says otherwise."""
-_RESULTS = "results.json"
+RESULTS = "results.json"
+"""In that folder: what the gates found, by question."""
 _CHECKED = TypeAdapter(list[Checked])
 
 
@@ -146,11 +147,11 @@ def keep_results(out: Path, checked: Iterable[Checked]) -> None:
             one = replace(one, results=tuple(sorted(both, key=lambda result: list(Gate).index(result.gate))))
         known[one.id] = one
     if known:
-        files.replace(out / _RESULTS, _CHECKED.dump_json(list(known.values())))
+        files.replace(out / RESULTS, _CHECKED.dump_json(list(known.values())))
 
 
 def _read_results(folder: Path) -> dict[str, Checked]:
-    path = folder / _RESULTS
+    path = folder / RESULTS
     if not path.is_file():
         return {}
     try:

@@ -1,5 +1,6 @@
 """What the gates of a run found, for the pages."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from questwell.games.gates import FAILED
+from questwell.recipes.generate.gates import results_of
 from questwell.recipes.runs.opening import config_of, info_of
 from questwell.store.reader import RunReader
 from questwell.types.game import Reason
@@ -26,6 +28,8 @@ class GateRow:
     """Why a seed whose last proposal it stopped gave no item."""
     stopped: int
     """Seeds with that reason."""
+    later: Mapping[GateOutcome, int]
+    """Questions by what `questwell gates` found of them after the run; empty when it was not asked."""
 
 
 class _Asked(BaseModel):
@@ -46,4 +50,10 @@ def gate_rows(folder: Path) -> list[GateRow]:
             reason: sum(count.plays for count in run.play_counts() if count.final and count.reason is reason)
             for reason in FAILED.values()
         }
-    return [GateRow(gate, gate in asked, outcomes[gate], FAILED[gate], stopped[FAILED[gate]]) for gate in Gate]
+    later = {gate: Counter[GateOutcome]() for gate in Gate}
+    for checked in results_of(folder).values():
+        for result in checked.results:
+            later[result.gate][result.outcome] += 1
+    return [
+        GateRow(gate, gate in asked, outcomes[gate], FAILED[gate], stopped[FAILED[gate]], later[gate]) for gate in Gate
+    ]

@@ -6,6 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from questwell.errors import QuestwellError, StoreError
+from questwell.recipes.generate.gates import FOLDER, RESULTS
 from questwell.recipes.reports.funnel import funnel_of
 from questwell.recipes.runs import description
 from questwell.recipes.runs.opening import PLAYED
@@ -16,7 +17,7 @@ from questwell.store.reader import RunReader
 
 _DEEP = 3
 """Levels of folders in which runs are looked for."""
-_FILES = (FILE_NAME, f"{FILE_NAME}-wal", "reviews.sqlite", "metrics.jsonl", "attempts.jsonl")
+_FILES = (FILE_NAME, f"{FILE_NAME}-wal", "reviews.sqlite", "metrics.jsonl", "attempts.jsonl", f"{FOLDER}/{RESULTS}")
 
 
 class Kind(StrEnum):

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from questwell.errors import StoreError
-from questwell.games.certificate import certify
 from questwell.llm.speech import hear
 from questwell.recipes.generate.gates import results_of
+from questwell.recipes.reports.certified import certified
 from questwell.store.pages import PlayFilter, page
 from questwell.store.reader import RunReader
 from questwell.store.records import Play, PlayStatus
@@ -164,9 +164,7 @@ def story(folder: Path, name: str) -> Story:
     rounds = outcome.rounds if outcome else ()
     certificate = None
     if isinstance(outcome, Accepted):
-        later = results_of(folder).get(play.seed_id)
-        same = later is not None and (later.question, later.answer) == (play.question, play.answer)
-        certificate = certify(outcome.rounds[-1], later.results if later is not None and same else ())
+        certificate = certified(outcome.rounds[-1], results_of(folder).get(play.seed_id))
     last = outcome.trajectory if isinstance(outcome, Rejected) else None
     played = [trajectory for round_ in rounds for trajectory in _trajectories(round_)] + ([last] if last else [])
     return Story(

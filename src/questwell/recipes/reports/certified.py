@@ -1,16 +1,32 @@
-"""The certificate of an item on a terminal."""
+"""The certificate of a played question, and its lines for terminals and pages."""
 
 from collections.abc import Iterator
 
+from questwell.games.certificate import certify
+from questwell.recipes.generate.gates import Checked
 from questwell.types.certificate import Certificate, EvidenceCertificate
+from questwell.types.game import Round
 from questwell.types.gates import Gate
 from questwell.types.measures import Proportion
+
+
+def certified(last: Round, later: Checked | None) -> Certificate:
+    """What is known of the question of `last`; `later` is what `questwell gates` found, unless of another question."""
+    pair = (last.proposal.question, last.proposal.answer)
+    return certify(last, later.results if later is not None and (later.question, later.answer) == pair else ())
 
 
 def certificate_lines(certificate: Certificate) -> Iterator[tuple[str, str]]:
     """(name, value) of each line; what was never asked for is named in the last one."""
     needs = "" if certificate.difficulty is None else f", needs at least {certificate.difficulty} searches"
     yield "Solved", share(certificate.solve_rate) + needs
+    yield from found_lines(certificate)
+    if missing := unchecked(certificate):
+        yield "Not checked", f"{', '.join(missing)} (questwell gates RUN checks them)"
+
+
+def found_lines(certificate: Certificate) -> Iterator[tuple[str, str]]:
+    """As above, without what the solver's attempts say and without what was never asked for."""
     if certificate.weak_solve_rate is not None:
         yield "Solved by the weak solver", share(certificate.weak_solve_rate)
     if certificate.closed_book is not None:
@@ -23,9 +39,12 @@ def certificate_lines(certificate: Certificate) -> Iterator[tuple[str, str]]:
         yield f"Judge {judge.judge}", f"agrees on {judge.agreed} of {judge.of} answers"
     if certificate.as_of:
         yield "Asks for", certificate.as_of
+
+
+def unchecked(certificate: Certificate) -> list[str]:
+    """The gates that were never asked, by name."""
     asked = {check.gate for check in certificate.checks}
-    if missing := [gate.value for gate in Gate if gate not in asked]:
-        yield "Not checked", f"{', '.join(missing)} (questwell gates RUN checks them)"
+    return [gate.value for gate in Gate if gate not in asked]
 
 
 def share(found: Proportion) -> str:
