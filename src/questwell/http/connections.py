@@ -18,6 +18,7 @@ from yarl import URL
 from questwell.errors import ConfigError
 from questwell.http.bounded import ACCEPT_ENCODING, read_bounded
 from questwell.http.loopback import is_loopback
+from questwell.http.retrying import sent
 
 KEEPALIVE_S = 4.0
 """Seconds that an idle connection is kept: fewer than the 5 after which vLLM and SGLang (uvicorn) close it, because a
@@ -163,6 +164,7 @@ class Connections:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,  # aiohttp would unpack what is larger than the limit
                 trust_env=False,  # it would send what ~/.netrc holds; proxies are looked up here
+                trace_configs=[_telling()],
             )
         return self._session
 
@@ -177,6 +179,18 @@ class Connections:
                 "spoken here; set HTTP_PROXY and HTTPS_PROXY to one of these, or unset ALL_PROXY"
             )
         return proxy
+
+
+def _telling() -> aiohttp.TraceConfig:
+    """Says that a request is sent once it has its connection: it is written in the same breath, perhaps by a task."""
+
+    async def connected(*_: object) -> None:
+        sent()
+
+    config = aiohttp.TraceConfig()
+    config.on_connection_create_end.append(connected)
+    config.on_connection_reuseconn.append(connected)
+    return config
 
 
 def _login(url: URL) -> str:

@@ -79,19 +79,28 @@ class Server:
 
 
 class Retries:
-    """The waits between two tries of all calls of a run, so that they can be ended at once."""
+    """What all calls of a run wait for before they are sent, so that it can be ended at once."""
 
     def __init__(self) -> None:
         """Nothing waits yet."""
         self.given_up = False
+        self.sending_ended = False
+        """No call is sent any more."""
         self.cut_short = False
-        """Whether a call failed that would have been made again."""
+        """Whether a call ended that would have been made, or made again."""
         self._waiting: dict[asyncio.Task[Any], asyncio.AbstractEventLoop] = {}
+        self._unsent: dict[asyncio.Task[Any], asyncio.AbstractEventLoop] = {}
+        self._woken = set[asyncio.Task[Any]]()
 
-    def give_up(self) -> None:
-        """End all waits, with the failure of the last try; nothing is tried again. Calls in flight go on."""
+    def give_up(self, *, unsent: bool = False) -> None:
+        """End all waits, with the failure of the last try; nothing is tried again. What was sent goes on.
+
+        Args:
+            unsent: end also what waits for a slot or a connection, though it was not tried in vain.
+        """
         self.given_up = True
-        for task, loop in list(self._waiting.items()):
+        self.sending_ended = self.sending_ended or unsent
+        for task, loop in (self._waiting | (self._unsent if unsent else {})).items():
             loop.call_soon_threadsafe(self._wake, task)
 
     def begin_wait(self) -> None:
@@ -99,22 +108,30 @@ class Retries:
         if (task := asyncio.current_task()) is not None:
             self._waiting[task] = asyncio.get_running_loop()
 
+    def begin_try(self) -> None:
+        """The current task begins a try, which says when it is sent."""
+        if (task := asyncio.current_task()) is not None:
+            self._unsent[task] = asyncio.get_running_loop()
+
     def end_wait(self) -> None:
         """The current task waits no more."""
         if (task := asyncio.current_task()) is not None:
             self._waiting.pop(task, None)
+            self._unsent.pop(task, None)
+            self._woken.discard(task)
 
     def woke(self) -> bool:
         """Whether the cancellation that the current task just met was ours: then it is none."""
         task = asyncio.current_task()
-        if not self.given_up or task is None or task not in self._waiting:
+        if task is None or task not in self._woken:
             return False
         self.end_wait()
         self.cut_short = True
         return task.uncancel() == 0
 
     def _wake(self, task: asyncio.Task[Any]) -> None:
-        if task in self._waiting:
+        if (task in self._waiting or task in self._unsent) and task not in self._woken:
+            self._woken.add(task)
             task.cancel()
 
 
@@ -131,8 +148,18 @@ def giving_up_with(retries: Retries) -> Generator[None]:
         _RETRIES.reset(token)
 
 
+def sent() -> None:
+    """The current task's request goes out now: it may be paid for, so a stop lets it end."""
+    if (retries := _RETRIES.get()) is not None:
+        retries.end_wait()
+
+
 async def retrying(
-    attempt: Callable[[], Awaitable[_R]], server: Server, patience: Patience, closed: Callable[[], bool]
+    attempt: Callable[[], Awaitable[_R]],
+    server: Server,
+    patience: Patience,
+    closed: Callable[[], bool],
+    unsent: Failure[Any] | None = None,
 ) -> _R:
     """What `attempt` gives, made again while its failures may pass.
 
@@ -141,12 +168,16 @@ async def retrying(
         server: whom messages are about.
         patience: of the client.
         closed: whether the client was closed: then nothing is tried again.
+        unsent: what a stop makes of a try that was not sent. None: `attempt` does not call `sent`, so it goes on.
 
     Raises:
         QuestwellError: of the last failure's kind.
     """
     retries = _RETRIES.get() or Retries()
     last: list[TryFailedError] = []
+    if unsent is not None and retries.sending_ended:
+        retries.cut_short = True
+        raise _error(unsent, server, patience)
 
     def again(error: Exception) -> bool | float:
         wait = wait_before_retry(error, patience)
@@ -169,12 +200,15 @@ async def retrying(
     try:
         async for one in tries:
             retries.end_wait()
+            if unsent is not None:
+                retries.begin_try()
             with one:
                 return await attempt()
     except asyncio.CancelledError:
-        if not last or not retries.woke():
+        failure = last[0].failure if last else unsent
+        if failure is None or not retries.woke():
             raise
-        raise _error(last[0].failure, server, patience) from last[0].__cause__
+        raise _error(failure, server, patience) from (last[0].__cause__ if last else None)
     except TryFailedError as failed:
         raise _error(failed.failure, server, patience) from failed.__cause__
     finally:

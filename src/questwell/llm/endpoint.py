@@ -26,6 +26,9 @@ Refuse = Callable[[int, bytes, float | None], Failure[LLMError]]
 """(status, body, seconds that it asks to wait) to the failure."""
 
 
+_UNSENT = Failure(LLMUnavailable, "stopped before the request was sent", "resume the run", retriable=False)
+
+
 @dataclass(frozen=True, slots=True)
 class EndpointOptions:
     """How patient to be with an endpoint; the defaults suit most."""
@@ -106,7 +109,11 @@ class Endpoint:
             LLMError: whatever else the failure is of that `read` or the status says.
         """
         return await retrying(
-            lambda: self._try(url, body, read, refuse), self._server, self._options, lambda: self._connections.closed
+            lambda: self._try(url, body, read, refuse),
+            self._server,
+            self._options,
+            lambda: self._connections.closed,
+            _UNSENT,
         )
 
     async def _try(

@@ -45,12 +45,12 @@ class Budget:
         """No further call passes."""
         self.spent = spent
         self.retries = Retries()
-        """Waits between two tries of one call, which end when the run stops."""
+        """What calls wait for before they are sent, which ends when the run stops."""
 
     def stop(self) -> None:
-        """Let no further call pass; those in flight end and are kept."""
+        """Let no further call pass; those that were sent end and are kept, those that were not end at once."""
         self.stopping = True
-        self.retries.give_up()
+        self.retries.give_up(unsent=True)
 
     def check(self) -> None:
         """Let a call pass.

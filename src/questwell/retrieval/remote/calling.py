@@ -58,6 +58,7 @@ class Call:
     """Body; None for none."""
 
 
+_UNSENT = Failure(RetrievalUnavailable, "stopped before the request was sent", "resume the run", False)
 ReadError = Callable[[int, object], Failure[RetrievalError] | None]
 """What an API means by a status and a body (the beginning of its text, if it is no JSON); None: the usual."""
 
@@ -102,7 +103,7 @@ class Caller:
             async with self._slots:
                 return await self._try(call, missing=missing)
 
-        return await retrying(attempt, self._server, self._options, lambda: self._connections.closed)
+        return await retrying(attempt, self._server, self._options, lambda: self._connections.closed, _UNSENT)
 
     async def _try(self, call: Call, *, missing: bool) -> object:
         try:

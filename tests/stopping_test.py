@@ -1,0 +1,131 @@
+"""A stop and the calls of a run: what was sent is paid for and kept, what was not ends at once."""
+
+import asyncio
+import json
+import socket
+from contextlib import closing
+
+import pytest
+
+from questwell.errors import LLMUnavailable, RetrievalUnavailable
+from questwell.http.conftest import Answer, Loopback, serving
+from questwell.http.retrying import Retries, giving_up_with
+from questwell.llm.endpoint import Endpoint, EndpointOptions
+from questwell.llm.limiter import Limiter
+from questwell.retrieval.remote.calling import Call, Caller, CallOptions
+
+PATIENT = EndpointOptions(timeout_s=600, connect_timeout_s=600)
+
+
+class Slow(Loopback):
+    """Answers once it is told to."""
+
+    def __init__(self):
+        super().__init__()
+        self.go = asyncio.Event()
+
+    async def _serve_one(self, reader, writer):
+        first = await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(len(b"{}"))
+        self.asked.append(first)
+        await self.go.wait()
+        writer.write(b"HTTP/1.1 200 X\r\ncontent-length: 2\r\n\r\n[]")
+        await writer.drain()
+        return True
+
+    def answer(self, asked):
+        return Answer()
+
+
+def ask(endpoint, url):
+    return asyncio.create_task(endpoint.post(url, b"{}", json.loads))
+
+
+async def until(true):
+    async with asyncio.timeout(30):
+        while not true():
+            await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize("reused", [False, True])
+async def test_what_was_sent_ends_and_what_waits_for_a_slot_does_not_begin(reused):
+    async with serving(Slow()) as server:
+        retries, endpoint = Retries(), Endpoint("m", server.url, None, Limiter(1), PATIENT)
+        with giving_up_with(retries):
+            if reused:
+                server.go.set()
+                await ask(endpoint, server.url)
+                server.go.clear()
+            before = len(server.asked)
+            flying, queued = ask(endpoint, server.url), ask(endpoint, server.url)
+            await until(lambda: len(server.asked) > before)
+            retries.give_up(unsent=True)
+            with pytest.raises(LLMUnavailable, match="stopped before the request was sent"):
+                await asyncio.wait_for(queued, 30)
+            assert not flying.done() and retries.cut_short
+            server.go.set()
+            assert (await asyncio.wait_for(flying, 30)).result == []
+        assert len(server.asked) == before + 1
+        await endpoint.aclose()
+
+
+@pytest.mark.parametrize("model", [True, False])
+async def test_a_connection_that_never_comes_is_not_waited_for(model):
+    with closing(socket.socket()) as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        taken = []
+        for _ in range(4):  # the backlog is full: what connects now gets no answer
+            one = socket.socket()
+            one.setblocking(False)
+            one.connect_ex(deaf.getsockname())
+            taken.append(one)
+        url, retries = f"http://127.0.0.1:{deaf.getsockname()[1]}", Retries()
+        client = (
+            Endpoint("m", url, None, Limiter(1), PATIENT)
+            if model
+            else Caller("s", options=CallOptions(timeout_s=600, connect_timeout_s=600))
+        )
+        with giving_up_with(retries):
+            call = ask(client, url) if model else asyncio.create_task(client.ask(Call("GET", url)))
+            await asyncio.sleep(0.1)
+            retries.give_up()
+            await asyncio.sleep(0.05)
+            assert not call.done()  # a step is played to its end: only waits between two tries end
+            retries.give_up(unsent=True)
+            with pytest.raises(LLMUnavailable if model else RetrievalUnavailable, match="before the request was sent"):
+                await asyncio.wait_for(call, 30)
+        await client.aclose()
+        for one in taken:
+            one.close()
+
+
+async def test_a_stop_ends_the_wait_after_a_try_that_was_not_sent_and_lets_nothing_begin():
+    url, retries = "http://127.0.0.1:1", Retries()
+    endpoint = Endpoint("m", url, None, Limiter(1), EndpointOptions(backoff_s=60))
+    with giving_up_with(retries):
+        call = ask(endpoint, url)
+        await asyncio.sleep(0.2)  # refused at once, and waits for its next try
+        retries.give_up(unsent=True)
+        retries.give_up(unsent=True)  # the budget may be stopped more than once
+        with pytest.raises(LLMUnavailable, match="no connection"):
+            await asyncio.wait_for(call, 30)
+        with pytest.raises(LLMUnavailable, match="stopped before the request was sent"):
+            await asyncio.wait_for(ask(endpoint, url), 30)
+    await endpoint.aclose()
+
+
+async def test_a_cancellation_by_another_is_none_of_ours():
+    async with serving(Slow()) as server:
+        retries, endpoint = Retries(), Endpoint("m", server.url, None, Limiter(1), PATIENT)
+        with giving_up_with(retries):
+            flying, queued = ask(endpoint, server.url), ask(endpoint, server.url)
+            await until(lambda: server.asked)
+            queued.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await queued
+            flying.cancel()
+            retries.give_up(unsent=True)
+            with pytest.raises(asyncio.CancelledError):
+                await flying
+        await endpoint.aclose()
