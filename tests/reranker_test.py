@@ -159,7 +159,7 @@ def test_what_is_no_reranker(named: str, says: str, tmp_path: Path, monkeypatch:
 
 def test_keys_go_to_their_own_host(monkeypatch: pytest.MonkeyPatch) -> None:
     def header(named: str) -> str | None:
-        return connect_reranker(named)._caller._http.headers.get("authorization")  # type: ignore[attr-defined]
+        return connect_reranker(named)._caller._connections._headers.get("authorization")  # type: ignore[attr-defined]
 
     monkeypatch.setenv("COHERE_API_KEY", "of-cohere")
     monkeypatch.setenv("JINA_API_KEY", "of-jina")
