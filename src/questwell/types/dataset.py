@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from questwell.types.certificate import Certificate
-from questwell.types.game import Label, SolutionStep
+from questwell.types.game import Derivation, Label, SolutionStep
 from questwell.types.gates import GateResult
 
 
@@ -84,3 +84,5 @@ class Item:
     """Of a hardened question: how it read before."""
     certificate: Certificate | None = None
     """What was measured about it; None of an item whose question was edited and not tried again."""
+    derivation: Derivation | None = None
+    """How the answer was worked out: the operation, and each operand with its words and its passage. None: copied."""

@@ -126,7 +126,7 @@ def _judged(
             edit = known.decision
             key = (play.seed_id, pair_digest(edit.question, edit.answer, edit.aliases))
             if (again := checked.get(key)) is not None:
-                item = _item(replace(again, seed=run.seed(play.index)), info, usage)
+                item = _as_derived(_item(replace(again, seed=run.seed(play.index)), info, usage), play)
                 return Chosen(replace(item, review="edited, rechecked", reviewers=by), _solutions(again))
             if policy.edited is Edited.RECHECKED:
                 return "edited, failed the recheck" if key in checked else "edited, not rechecked"
@@ -135,12 +135,18 @@ def _judged(
             item = _item(_accepted(run, play), info, usage)
             words = {"question": edit.question, "answer": edit.answer, "aliases": edit.aliases}
             voided = replace(item, **words, attempts=(), right=0, scored=0, gates=(), certificate=None)
+            voided = _as_derived(voided, play)
             return Chosen(replace(voided, review="edited, not rechecked", reviewers=by), ())
         case _:
             outcome = _accepted(run, play)
             review = "accepted" if known.state is ReviewState.ACCEPTED else ""
             item = replace(_item(outcome, info, usage), review=review, reviewers=by if review else ())
             return Chosen(item, _solutions(outcome))
+
+
+def _as_derived(item: Item, play: Play) -> Item:
+    """An edited item; how the answer before the edit was worked out says nothing of another one."""
+    return item if item.answer == play.answer else replace(item, derivation=None)
 
 
 def _with_gates(item: Item, later: Checked) -> Item:
@@ -222,4 +228,5 @@ def _item(outcome: Accepted, info: RunInfo, usage: Usage) -> Item:
         given_id=seed.passage.id if hardened else "",
         given_question=outcome.rounds[0].proposal.question if hardened else "",
         certificate=certify(last),
+        derivation=proposal.derivation,
     )

@@ -1,7 +1,7 @@
 """How one seed was played, as a person would want to read it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,19 @@ from questwell.store.records import Play, PlayStatus
 from questwell.types.certificate import Certificate
 from questwell.types.corpus import Hit, Passage
 from questwell.types.dataset import Usage
-from questwell.types.game import Accepted, Attempt, Judgement, Proposal, Rejected, Repair, Round, Seed, Verdict
+from questwell.types.game import (
+    Accepted,
+    Attempt,
+    Derivation,
+    Judgement,
+    Operation,
+    Proposal,
+    Rejected,
+    Repair,
+    Round,
+    Seed,
+    Verdict,
+)
 from questwell.types.gates import GateResult
 from questwell.types.trajectory import StopReason, Trajectory, Turn
 
@@ -53,6 +65,25 @@ class SolutionStepStory:
 
 
 @dataclass(frozen=True, slots=True)
+class OperandStory:
+    """One fact that a derived answer rests on."""
+
+    span: str
+    """The words of the passage; in an order `name = value`."""
+    passage_id: str
+    title: str
+    """Of the passage; empty when none was named."""
+
+
+@dataclass(frozen=True, slots=True)
+class DerivationStory:
+    """How an answer was worked out."""
+
+    operation: Operation
+    operands: tuple[OperandStory, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptStory:
     """One solver rollout."""
 
@@ -87,6 +118,8 @@ class RoundStory:
     attempts: tuple[AttemptStory, ...]
     verdict: Verdict
     gates: tuple[GateResult, ...]
+    derivation: DerivationStory | None = None
+    """None: the answer is copied from the evidence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +233,15 @@ def _round(now: Round, before: Round | None) -> RoundStory:
         attempts=tuple(map(_attempt, now.attempts)),
         verdict=now.verdict,
         gates=now.gates,
+        derivation=_derivation(proposal.derivation, titles),
     )
+
+
+def _derivation(found: Derivation | None, titles: Mapping[str, str]) -> DerivationStory | None:
+    if found is None:
+        return None
+    operands = (OperandStory(one.span, one.passage_id, titles.get(one.passage_id, "")) for one in found.operands)
+    return DerivationStory(found.operation, tuple(operands))
 
 
 def _changed(now: Proposal, before: Proposal) -> tuple[str, ...]:
