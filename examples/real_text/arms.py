@@ -22,6 +22,7 @@ from questwell.llm.client import LLM, Message
 from questwell.llm.policy import PolicyClient
 from questwell.llm.pretrained import best_device, load
 from questwell.llm.torch_policy import TorchPolicy
+from questwell.recipes.runs import files
 from questwell.recipes.train import loop as train
 from questwell.recipes.train.data import read_demonstrations
 from questwell.retrieval.index.lexical import LexicalIndex
@@ -179,7 +180,5 @@ def kept(path: Path, make: Callable[[], Coroutine[Any, Any, list[Row]]]) -> list
     """The rows in `path`; made, and written there, if there are none."""
     if not path.exists():
         rows = asyncio.run(make())
-        beside = path.with_suffix(".tmp")
-        beside.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-        beside.replace(path)
+        files.replace(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode())
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]

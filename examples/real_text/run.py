@@ -19,6 +19,7 @@ from world import World, make_world, write_demonstrations, write_questions
 
 from questwell.llm.pretrained import best_device
 from questwell.recipes.corpus.index import IndexConfig, open_index
+from questwell.recipes.runs import files
 from questwell.retrieval.index.lexical import LexicalIndex
 from questwell.training.warmstart import WarmStart
 
@@ -55,7 +56,7 @@ def main() -> None:
             models[arm] = arms.train_arm(out / f"train-{arm}", _values(asked, data, start, device), asked.limit)
         _compare(asked, world, index, models, result)
         result["seconds_of_this_call"] = time.perf_counter() - started
-        (out / "result.json").write_text(json.dumps(result, indent=2), encoding="utf-8")
+        files.replace(out / "result.json", json.dumps(result, indent=2).encode())
     sys.stdout.write(json.dumps(result, indent=2) + "\n")
 
 
@@ -67,7 +68,7 @@ def _questions(asked: argparse.Namespace, arm: str, world: World, index: Lexical
         if arm == "C":
             played = arms.play_sage(start, world, index, asked.questions, asked.top_k, asked.seed, asked.rows)
             chosen, told = asyncio.run(played)
-            (asked.out / "game.json").write_text(json.dumps(told, indent=2), encoding="utf-8")
+            files.replace(asked.out / "game.json", json.dumps(told, indent=2).encode())
         write_questions(data, chosen)
     return data
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from facts import HELD_OUT_KINDS, Asked, facts, one_hop, split, two_hops
 
 from questwell.agents.tools import Shelf
+from questwell.recipes.runs import files
 from questwell.retrieval.index.lexical import LexicalIndex
 from questwell.scoring.answers import normalise
 from questwell.types.corpus import Hit
@@ -54,12 +55,12 @@ def make_world(index: LexicalIndex, hops: int, seed: int, demonstrations: int) -
 
 
 def write_questions(path: Path, asked: Sequence[Asked]) -> None:
-    """JSONL of id, question, answer and country."""
+    """JSONL of id, question, answer and country: whole or not at all, since a later call takes it as it is."""
     rows = [
         {"id": f"{path.stem}-{at}", "question": one.text, "answer": one.fact.value, "country": one.fact.country}
         for at, one in enumerate(asked)
     ]
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    files.replace(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode())
 
 
 async def write_demonstrations(path: Path, asked: Sequence[Asked], index: LexicalIndex, top_k: int, seed: int) -> None:
@@ -78,4 +79,4 @@ async def write_demonstrations(path: Path, asked: Sequence[Asked], index: Lexica
         seen = any(normalise(one.fact.value) in normalise(hit.passage.text) for hit in found)
         messages.append({"role": "assistant", "content": f"<answer>{one.fact.value if seen else 'unknown'}</answer>"})
         lines.append(json.dumps({"messages": messages}, ensure_ascii=False) + "\n")
-    path.write_text("".join(lines), encoding="utf-8")
+    files.replace(path, "".join(lines).encode())
