@@ -61,7 +61,7 @@ def evidence(one: EvidenceCertificate) -> str:
         for rank, of in (
             (one.rank_by_question, "by the question"),
             (one.rank_by_step, "by a step"),
-            (one.rank_by_attempts, f"in the searches of {one.attempts_found} attempts"),
+            (one.rank_by_attempts, f"in the searches of {one.attempts_found} attempt{'s' * (one.attempts_found != 1)}"),
         )
         if rank is not None
     ]
