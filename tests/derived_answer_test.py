@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 
 from questwell.cli.app import app
 from questwell.recipes.dataset.export import read_items
+from questwell.recipes.reports.items import Edited, Policy, items
+from questwell.recipes.reports.reviewing import review
 from questwell.store.records import RunInfo, WaveSeed
 from questwell.store.run import RunStore
 from questwell.types.corpus import Passage
@@ -28,6 +30,7 @@ from questwell.types.game import (
     Seed,
     Verdict,
 )
+from questwell.types.review import Decision
 from questwell.types.trajectory import Role, StopReason, Style, Trajectory
 from questwell.view.access import Access
 from questwell.view.app import make_app
@@ -94,3 +97,13 @@ def test_an_export_has_it_and_reads_it_again(run: Path, tmp_path: Path, format_:
         operands = [{"span": "1936", "passage_id": "p1"}, {"span": "1931", "passage_id": "p2"}]
         first, second = (json.loads(line)["derivation"] for line in out.read_text().splitlines())
         assert (first, second) == ({"operation": "difference", "operands": operands}, None)
+
+
+@pytest.mark.parametrize(("answer", "kept"), [("5", DERIVED), ("6", None)])
+def test_an_edited_answer_is_no_longer_derived(run: Path, answer: str, kept: Derivation | None) -> None:
+    """An edit of the question alone keeps how the answer was worked out."""
+    pair = ("How many years, 0?", "5", ())
+    edited = ("How many years lie between the two?", answer, ())
+    review(run, "s00000", pair, Decision.EDIT, reviewer="ann", supersedes=0, edited=edited)
+    (first, _) = items(run, Policy(edited=Edited.AS_IS))
+    assert (first.answer, first.derivation) == (answer, kept)
