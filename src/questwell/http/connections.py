@@ -13,6 +13,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import httpx2
+from aiohttp.tracing import Trace
 from yarl import URL
 
 from questwell.errors import ConfigError
@@ -159,12 +160,11 @@ class Connections:
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_S, ssl=self._certificates),
+                connector=_Connector(limit=0, keepalive_timeout=KEEPALIVE_S, ssl=self._certificates),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect_timeout_s),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,  # aiohttp would unpack what is larger than the limit
                 trust_env=False,  # it would send what ~/.netrc holds; proxies are looked up here
-                trace_configs=[_telling()],
             )
         return self._session
 
@@ -181,16 +181,19 @@ class Connections:
         return proxy
 
 
-def _telling() -> aiohttp.TraceConfig:
-    """Says that a request is sent once it has its connection: it is written in the same breath, perhaps by a task."""
+class _Connector(aiohttp.TCPConnector):
+    """Says that a request is sent once it has its connection: it is written in the same breath, perhaps by a task.
 
-    async def connected(*_: object) -> None:
+    A `TraceConfig` could say it too, and costs 0.15 ms of CPU per call.
+    """
+
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
+    ) -> aiohttp.connector.Connection:
+        """As aiohttp's own."""
+        connection = await super().connect(req, traces, timeout)
         sent()
-
-    config = aiohttp.TraceConfig()
-    config.on_connection_create_end.append(connected)
-    config.on_connection_reuseconn.append(connected)
-    return config
+        return connection
 
 
 def _login(url: URL) -> str:
