@@ -89,8 +89,8 @@ class OpenAIClient:
         self._model = model
         self._options = options or OpenAIOptions()
         self._endpoint = Endpoint(model, base_url, api_key, limiter or Limiter(64), self._options)
-        self._base_url = self._endpoint.base_url
-        self._shown = shown(self._base_url)
+        self._shown = shown(self._endpoint.base_url)
+        self._max_tokens_field = self._options.max_tokens_field or _usual_max_tokens_field(self._endpoint.base_url)
         self._chat_url = self._endpoint.url("chat/completions")  # parsed once: parsing is 6 % of a call
         self._completion_url = self._endpoint.url("completions")
         effort = ("reasoning_effort",) if self._options.reasoning_effort else ()
@@ -253,7 +253,7 @@ class OpenAIClient:
         else:
             back = self.manners.reasoning_field
             body["messages"] = [_message(message, back) for message in request.messages]
-            body[options.max_tokens_field or self._default_max_tokens_field()] = most
+            body[self._max_tokens_field] = most
         if request.stop:
             body["stop"] = list(request.stop)
         if request.seed is not None:
@@ -273,9 +273,9 @@ class OpenAIClient:
         body |= options.extra
         return self.manners.adapt({key: value for key, value in body.items() if key not in options.omit})
 
-    def _default_max_tokens_field(self) -> str:
-        host = httpx2.URL(self._base_url).host
-        return "max_completion_tokens" if host == "api.openai.com" else "max_tokens"
+
+def _usual_max_tokens_field(base_url: str) -> str:
+    return "max_completion_tokens" if httpx2.URL(base_url).host == "api.openai.com" else "max_tokens"
 
 
 def _message(message: Message, reasoning_field: str | None) -> Body:
