@@ -93,7 +93,7 @@ def test_the_package_exports_what_it_says_and_the_document_tells_each() -> None:
 def test_importing_the_package_loads_nothing_else() -> None:
     code = "import questwell, sys; print(sorted(name for name in sys.modules if name.startswith('questwell')))"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert shown.strip() == "['questwell']"
+    assert shown.strip() == "['questwell', 'questwell.version']"
 
 
 @pytest.mark.parametrize(

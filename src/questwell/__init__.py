@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from questwell.version import __version__
+
 if TYPE_CHECKING:
     from questwell.api import (
         LLM,
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
         train_async,
     )
 
-__version__ = "0.1.0"
 __all__ = [
     "LLM",
     "Completion",

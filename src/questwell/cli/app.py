@@ -8,10 +8,10 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from questwell import __version__
 from questwell.cli.codes import ExitCode
 from questwell.cli.verbs import VERBS, load, nearest
 from questwell.errors import BudgetReached, ConfigError, QuestwellError
+from questwell.version import __version__
 
 
 class _Verbs(TyperGroup):

@@ -7,7 +7,7 @@ import pytest
 from questwell.errors import ConfigError
 from questwell.http.bounded import TooLargeError, UnreadableError
 from questwell.http.conftest import Answer, Loopback, serving
-from questwell.http.connections import BrokenError, Connections, NotConnectedError
+from questwell.http.connections import BrokenError, Connections, NotConnectedError, Reply
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
@@ -126,3 +126,25 @@ async def test_redirects_end():
     async with serving(Scripted(Answer(307, b"", {"Location": "/again"}))) as server:
         assert (await asked(server.url)).status == 307
         assert len(server.asked) == 4
+
+
+async def test_a_redirect_that_would_lose_the_body_is_not_followed():
+    async with serving(Scripted(Answer(301, b"", {"Location": "/there"}))) as server:
+        assert (await asked(server.url)).status == 301
+        assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("target", "followed"),
+    [("http://models.example/there", False), ("file:///etc/hosts", False), ("https://models.example/there", True)],
+)
+async def test_a_redirect_leaves_no_https(monkeypatch, target, followed):
+    connections, sent = Connections({}, 5.0), []
+
+    async def send(method, url, body, headers):
+        sent.append(str(url))
+        return Reply(307, {"location": target}, b"") if len(sent) == 1 else Reply(200, {}, b"there")
+
+    monkeypatch.setattr(connections, "_send", send)
+    reply = await connections.post("https://models.example/v1", b"{}")
+    assert (reply.status, sent[1:]) == ((200, [target]) if followed else (307, []))

@@ -17,7 +17,6 @@ from uuid import NAMESPACE_URL, uuid5
 
 from pydantic import TypeAdapter
 
-from questwell import __version__
 from questwell.agents.prompts import Prompts
 from questwell.datasets.card import card
 from questwell.datasets.decontaminate import Overlap, overlaps
@@ -40,6 +39,7 @@ from questwell.recipes.runs.opening import info_of
 from questwell.store.reader import RunReader
 from questwell.types.dataset import Item
 from questwell.types.evaluation import Question
+from questwell.version import __version__
 
 _MANIFEST = TypeAdapter(Manifest)
 

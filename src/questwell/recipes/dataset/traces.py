@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from questwell import __version__
 from questwell.errors import StoreError
 from questwell.recipes.dataset.export import whole
 from questwell.recipes.runs.opening import info_of
@@ -20,6 +19,7 @@ from questwell.store.reader import RunReader
 from questwell.store.records import PlayStatus
 from questwell.types.game import Accepted, Label, Rejected
 from questwell.types.trajectory import Role, Trajectory, Turn
+from questwell.version import __version__
 
 ATIF = "ATIF-v1.7"
 _REWARD = {Label.RIGHT: 1.0, Label.WRONG: 0.0}

@@ -13,11 +13,11 @@ from typing import ClassVar, TypeVar, cast
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from questwell import __version__
 from questwell.errors import ConfigError, StoreError
 from questwell.store.passage_refs import Json
 from questwell.store.records import RunInfo
 from questwell.text.files import read_text
+from questwell.version import __version__
 
 Values = Mapping[str, object]
 """Config values by key, not yet checked."""

@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Generic, Protocol, Self, TypeVar, cast
 
-from questwell import __version__
 from questwell.errors import ConfigChanged, ConfigError, StoreError
 from questwell.recipes.runs import description
 from questwell.recipes.runs.config import RecipeConfig, Values, differences, located, resolve, resolve_saved
@@ -24,6 +23,7 @@ from questwell.store.lock import RunLock
 from questwell.store.passage_refs import Json
 from questwell.store.reader import RunReader
 from questwell.store.records import ADAPTED, RunInfo
+from questwell.version import __version__
 
 _C = TypeVar("_C", bound=RecipeConfig)
 _R = TypeVar("_R")

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from questwell import __version__
 from questwell.errors import ConfigError, RetrievalError
 from questwell.retrieval.extras import optional
 from questwell.retrieval.retriever import Retriever
@@ -21,6 +20,7 @@ from questwell.retrieval.serve.asked import BadRequestError
 from questwell.retrieval.serve.reading import find_in, read_page
 from questwell.retrieval.serve.service import Documents, Service, ServiceLimits
 from questwell.types.corpus import Hit
+from questwell.version import __version__
 
 if TYPE_CHECKING:
     from mcp.server import MCPServer
