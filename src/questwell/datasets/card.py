@@ -32,7 +32,8 @@ def card(manifest: Manifest) -> str:
                 f"{total:,} search questions made from a corpus by Questwell ({manifest.questwell}) and verified by "
                 "independent attempts to answer them. `manifest.json` holds all of what follows, with the SHA-256 of "
                 "every file.",
-                "## Splits\n\nNo evidence document is in two splits.\n\n" + _splits(manifest),
+                "## Splits\n\nNo evidence document is in two splits.\n\n" + _splits(manifest) + _sealed(manifest),
+                *(["## Examples\n\n" + _samples(manifest)] if manifest.samples else []),
                 "## How it was made\n\n" + _sources(manifest),
                 "## Certificates\n\n" + _certificates(manifest),
                 "## Reviews\n\n" + _reviews(manifest),
@@ -59,17 +60,31 @@ def _limits(manifest: Manifest) -> str:
     )
 
 
+def _samples(manifest: Manifest) -> str:
+    return "\n".join(
+        f"- {_code(one.question)} {_code(one.answer)} ({one.difficulty} search steps, right in {one.solve_rate:.0%} "
+        "of the attempts)"
+        for one in manifest.samples
+    )
+
+
 def _front_matter(manifest: Manifest, total: int) -> str:
     known = [name for name in manifest.licences if name != "unknown"]
     single = _HUB.get(known[0].lower()) if len(known) == 1 == len(manifest.licences) else None
     size = next((name for most, name in _SIZES if total < most), "n>1M")
-    files = [{"split": name, "path": f"data/{name}.parquet"} for name in manifest.splits]
+    open_ = [name for name in manifest.splits if name not in manifest.sealed]
+    configs = [
+        {"config_name": name, "data_files": [{"split": split, "path": path.format(split)} for split in splits]}
+        for name, path, splits in (("default", "data/{}.parquet", open_), ("sealed", "sealed/{}.csv", manifest.sealed))
+        if splits
+    ]
     values: Mapping[str, object] = {
         "license": single or "other",
+        **({"language": list(manifest.languages)} if manifest.languages else {}),
         "task_categories": ["question-answering"],
         "tags": ["questwell", "synthetic", "multi-hop", "agentic-search"],
         "size_categories": [size],
-        "configs": [{"config_name": "default", "data_files": files}],
+        "configs": configs,
     }
     # JSON is YAML, and leaves nothing to quote by hand.
     return "---\n" + "".join(f"{key}: {json.dumps(value)}\n" for key, value in values.items()) + "---"
@@ -85,14 +100,27 @@ def _splits(manifest: Manifest) -> str:
     return "\n".join((head, *rows))
 
 
+def _sealed(manifest: Manifest) -> str:
+    if not manifest.sealed:
+        return ""
+    names = ", ".join(map(_code, manifest.sealed))
+    return (
+        f"\n\nOnly obfuscated, so that no crawler reads them by accident: {names}, as `sealed/SPLIT.csv`. Question and "
+        "answer are XORed with the SHA-256 of the row's `canary` and written in base64, as BrowseComp's are. "
+        "`questwell evaluate --benchmarks browsecomp=FILE` reads them; please do not publish them in plain text."
+    )
+
+
 def _sources(manifest: Manifest) -> str:
-    parts: list[str] = []
+    languages = ", ".join(map(_code, manifest.languages)) or "not stated"
+    parts = [f"Language of the questions: {languages}."]
     for source in manifest.sources:
         parts.append(
             f"Run {_code(source.run_id)} over {_code(source.corpus)} (index {_code(source.index_snapshot)}), Questwell "
             f"{_code(source.questwell)}: {source.candidates:,} seeds played, {source.accepted:,} accepted; rejected: "
             f"{_list(source.rejected) or 'none'}. Proposer {_code(source.proposer_model)}, solver "
-            f"{_code(source.solver_model)}, judge {_code(source.judge_model)}; prompts {_code(source.prompts)}."
+            f"{_code(source.solver_model)}, judge {_code(source.judge_model)}; prompts {_code(source.prompts)}. "
+            f"Retriever {_code(source.retriever or 'not stated')}. Rules: {_rules(source.rules)}."
         )
     usage = manifest.usage
     tokens = (
@@ -104,6 +132,10 @@ def _sources(manifest: Manifest) -> str:
     parts.append(f"All together: {usage.calls:,} model calls, tokens {tokens}, cost {cost}.")
     parts.append(f"Licences of the evidence, by items: {_list(manifest.licences)}.")
     return "\n\n".join(parts)
+
+
+def _rules(rules: Mapping[str, str]) -> str:
+    return ", ".join(_code(f"{key} = {value}") for key, value in rules.items()) or "not stated"
 
 
 def _certificates(manifest: Manifest) -> str:

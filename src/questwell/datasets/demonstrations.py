@@ -1,7 +1,8 @@
 """Right attempts as dialogues to learn from, in one canonical form whatever drove the agent.
 
-A turn is kept when it searched, and the one that answered; turns without a move are left out. Thoughts of a free agent
-are kept; a staged agent has none. What was shown is shown as in a rollout, so that training meets what inference meets.
+A turn is kept when it searched, and the one that answered; turns without a move are left out. Every thought of a free
+agent is kept, that of a turn left out before the next move; a staged agent has none. What was shown is shown as in a
+rollout, so that training meets what inference meets.
 """
 
 from collections.abc import Sequence
@@ -78,17 +79,14 @@ def _thinking(thought: str) -> str:
 
 def _demonstration(item: Item, trajectory: Trajectory, answer: str) -> Demonstration:
     shelf = Shelf()
-    searches = tuple(
-        SearchTurn(_thought(turn), turn.query, shelf.show(turn.hits))
-        for turn in trajectory.turns
-        if turn.query is not None
-    )
-    return Demonstration(item.id, item.question, searches, _last_thought(trajectory), answer)
-
-
-def _last_thought(trajectory: Trajectory) -> str:
-    last = trajectory.turns[-1] if trajectory.turns else None
-    return _thought(last) if last is not None and last.query is None else ""
+    searches: list[SearchTurn] = []
+    thoughts: list[str] = []
+    for turn in trajectory.turns:
+        thoughts += [thought] if (thought := _thought(turn)) else []
+        if turn.query is not None:
+            searches.append(SearchTurn("\n".join(thoughts), turn.query, shelf.show(turn.hits)))
+            thoughts = []
+    return Demonstration(item.id, item.question, tuple(searches), "\n".join(thoughts), answer)
 
 
 def _thought(turn: Turn) -> str:

@@ -29,6 +29,20 @@ class SourceRun:
     """By reason."""
     usage: Usage
     """Of the whole run, rejected seeds included."""
+    retriever: str = ""
+    """What its agents searched; empty in manifests of older versions."""
+    rules: Mapping[str, str] = field(default_factory=dict[str, str])
+    """How it was played: the keys of its config that decide what is accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """An item to show."""
+
+    question: str
+    answer: str
+    difficulty: int
+    solve_rate: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +98,12 @@ class Manifest:
     """Items by what a person decided about them; empty: nobody reviewed any."""
     certificates: Mapping[str, Mapping[str, int]] = field(default_factory=dict[str, Mapping[str, int]])
     """Of each gate that was asked of any item: items by what it found; `not asked` of the others."""
+    languages: Sequence[str] = ()
+    """ISO 639-1 codes of the questions' languages; empty: not known."""
+    samples: Sequence[Sample] = ()
+    """Items to show, of splits that are not sealed."""
+    sealed: Sequence[str] = ()
+    """Splits that are only written obfuscated, as `sealed/SPLIT.csv`."""
 
 
 def counts(items: Sequence[Item], documents: int) -> SplitCounts:
@@ -95,6 +115,16 @@ def counts(items: Sequence[Item], documents: int) -> SplitCounts:
         by_difficulty={str(steps): difficulty[steps] for steps in sorted(difficulty)},
         by_answer_type=dict(sorted(Counter(str(item.answer_type) for item in items).items())),
     )
+
+
+def samples(items: Sequence[Item], most: int = 3) -> list[Sample]:
+    """Items to show, of different difficulties as far as there are any; the same for the same items."""
+    groups: dict[int, list[Item]] = {}
+    for item in sorted(items, key=lambda one: one.id):
+        groups.setdefault(item.difficulty, []).append(item)
+    rows = sorted(groups.items())
+    taken = [found[at] for at in range(most) for _, found in rows if at < len(found)][:most]
+    return [Sample(one.question, one.answer, one.difficulty, one.solve_rate) for one in taken]
 
 
 def certificates(items: Sequence[Item]) -> dict[str, dict[str, int]]:

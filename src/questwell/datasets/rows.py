@@ -1,4 +1,4 @@
-"""Rows as the libraries that train on them expect them: verl, TRL, ShareGPT, plain SFT."""
+"""Rows as the libraries that train on them expect them: verl, TRL, ShareGPT, plain SFT. Prompts: `prompt_rows.py`."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ Row: TypeAlias = Mapping[str, object]
 
 AGENT = "questwell_search"
 """Name of the agent loop that plays a verl row."""
-_FUNCTION: Row = {
+FUNCTION: Row = {
     "type": "function",
     "function": {
         "name": "search",
@@ -25,7 +25,7 @@ _FUNCTION: Row = {
         },
     },
 }
-_RULES = "Call search to look something up, one fact at a time. To end, write the short answer only."
+RULES = "Call search to look something up, one fact at a time. To end, write the short answer only."
 
 
 def verl_rows(items: Sequence[Item], split: str, prompts: Prompts, turns: int) -> list[Row]:
@@ -69,7 +69,7 @@ def trl_rows(solved: Sequence[SolvedItem], prompts: Prompts, turns: int) -> list
     Only one function of one argument is called, so that no reader that lines rows up adds arguments of another.
     """
     return [
-        {"id": shown.item_id, "messages": _calls(shown, prompts, turns), "tools": [_FUNCTION]}
+        {"id": shown.item_id, "messages": _calls(shown, prompts, turns), "tools": [FUNCTION]}
         for shown in of_all(solved)
     ]
 
@@ -80,7 +80,7 @@ def sharegpt_rows(solved: Sequence[SolvedItem], prompts: Prompts, turns: int) ->
 
 
 def _calls(shown: Demonstration, prompts: Prompts, turns: int) -> list[Row]:
-    system, *rest = prompts.messages("solver", rules=_RULES, question=shown.question, turns=turns)
+    system, *rest = prompts.messages("solver", rules=RULES, question=shown.question, turns=turns)
     messages: list[Row] = [{"role": m.role, "content": m.content} for m in (system, *rest)]
     for number, search in enumerate(shown.searches):
         call = {"name": "search", "arguments": {"query": search.query}}
@@ -99,22 +99,24 @@ def _calls(shown: Demonstration, prompts: Prompts, turns: int) -> list[Row]:
 
 
 def _sharegpt(shown: Demonstration, prompts: Prompts, turns: int) -> Row:
-    system, *rest = prompts.messages("solver", rules=_RULES, question=shown.question, turns=turns)
+    system, *rest = prompts.messages("solver", rules=RULES, question=shown.question, turns=turns)
     said: list[Row] = [{"from": "human", "value": "\n".join(m.content for m in rest)}]
     for search in shown.searches:
         call = json.dumps({"name": "search", "arguments": {"query": search.query}}, ensure_ascii=False)
-        thought = (
-            f"<think>{search.thought}</think>\n" if search.thought else ""
-        )  # LLaMA-Factory keeps what stands before
-        said.append({"from": "function_call", "value": thought + call})
+        said.append({"from": "function_call", "value": _marked(search.thought) + call})
         said.append({"from": "observation", "value": search.observation})
-    said.append({"from": "gpt", "value": _with_thought(shown.thought, shown.answer)})
+    said.append({"from": "gpt", "value": _marked(shown.thought) + shown.answer})
     return {
         "id": shown.item_id,
         "system": system.content,
-        "tools": json.dumps([_FUNCTION["function"]]),
+        "tools": json.dumps([FUNCTION["function"]]),
         "conversations": said,
     }
+
+
+def _marked(thought: str) -> str:
+    """A thought in the marks that LLaMA-Factory takes out of a call before it reads it, and of an answer."""
+    return f"<think>{thought}</think>\n" if thought else ""
 
 
 def _with_thought(thought: str, answer: str) -> str:

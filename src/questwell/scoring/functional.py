@@ -12,7 +12,9 @@ fue für il im ist la las le les los mit où par pour qual quale quand que quel 
 und une van von war wann was welche welcher welches wer wie wo y zu в и из как какой какая кто на по с что где когда был
 была было
 """
-_WORDS = frozenset(_ENGLISH.split()) | frozenset(_OTHERS.split())
+_ENGLISH_WORDS = frozenset(_ENGLISH.split())
+_OTHER_WORDS = frozenset(_OTHERS.split())
+_WORDS = _ENGLISH_WORDS | _OTHER_WORDS
 _CHARACTERS = frozenset("的是在了和与或哪什么谁何为有被其中这那个于之以及吗呢们年月日")
 
 
@@ -21,3 +23,8 @@ def is_functional(word: str) -> bool:
     if word in _WORDS or word in _CHARACTERS:
         return True
     return len(word) == 1 and ("\u3040" <= word <= "\u309f" or not word.isalnum())
+
+
+def is_english(word: str) -> bool:
+    """Whether a word in lower case is a function word of English and of none of the other languages here."""
+    return word in _ENGLISH_WORDS and word not in _OTHER_WORDS

@@ -3,45 +3,47 @@
 The folder appears whole or not at all. The same runs and config give the same files; only the manifest says when.
 """
 
-import hashlib
-import json
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
 from uuid import NAMESPACE_URL, uuid5
 
 from pydantic import TypeAdapter
 
-from questwell.agents.prompts import Prompts
 from questwell.datasets.card import card
 from questwell.datasets.decontaminate import Overlap, overlaps
 from questwell.datasets.dedup import Duplicate, deduplicate
 from questwell.datasets.demonstrations import SolvedItem
 from questwell.datasets.filters import Dropped, choose
-from questwell.datasets.manifest import File, Manifest, SourceRun, certificates, counts, licences, total
-from questwell.datasets.qrels import beir_qrels, corpus_rows, query_rows, trec_qrels
-from questwell.datasets.rows import Row, sft_rows, sharegpt_rows, trl_rows, verl_rows
+from questwell.datasets.language import languages
+from questwell.datasets.manifest import Manifest, SourceRun, certificates, counts, licences, samples, total
+from questwell.datasets.qrels import corpus_rows, query_rows
 from questwell.datasets.split import components, documents, documents_of, parse_shares, split, thin
 from questwell.errors import BenchmarkError, ConfigError, StoreError
 from questwell.evaluation.benchmarks import load, parse_benchmark
 from questwell.evaluation.records import records
 from questwell.recipes.dataset.config import DatasetConfig, Export
-from questwell.recipes.dataset.parquet import write_parquet, write_rows
+from questwell.recipes.dataset.writing import Writer
 from questwell.recipes.reports.funnel import funnel_of
-from questwell.recipes.reports.items import Policy
+from questwell.recipes.reports.items import Policy, retriever_of
 from questwell.recipes.reports.items import choose as choose_items
-from questwell.recipes.runs.opening import info_of
+from questwell.recipes.runs.opening import config_of, info_of
 from questwell.store.reader import RunReader
 from questwell.types.dataset import Item
 from questwell.types.evaluation import Question
 from questwell.version import __version__
 
 _MANIFEST = TypeAdapter(Manifest)
+_RULES = (
+    *("variant", "steps", "mix", "attempts", "rounds", "early_stop", "accept", "band", "min_difficulty"),
+    *("unscored_is_wrong", "last_round_takes_correct", "gates", "solver_turns", "solver_searches", "top_k"),
+    *("temperature", "seed"),
+)
+"""Keys of a run's config that its dataset names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +101,14 @@ def read_manifest(folder: Path) -> Manifest:
 def _gather(run: Path, policy: Policy) -> tuple[list[SolvedItem], list[Dropped], SourceRun]:
     """The items of a run with the attempts that solved them, what reviews keep out, and what the run is."""
     chosen, out = choose_items(run, policy)
-    samples = [SolvedItem(one.item, one.solutions) for one in chosen]
+    found = [SolvedItem(one.item, one.solutions) for one in chosen]
     with RunReader(run) as reader, reader.snapshot():
         info = info_of(reader)
         stands = funnel_of(reader)
         facts = info.fingerprint
         source = SourceRun(
             run_id=info.run_id,
-            corpus=Path(str(cast("dict[str, object]", info.config)["corpus"])).name,
+            corpus=Path(str(config_of(info)["corpus"])).name,
             index_snapshot=facts["index snapshot"],
             proposer_model=facts["proposer model"],
             solver_model=facts["solver model"],
@@ -117,8 +119,15 @@ def _gather(run: Path, policy: Policy) -> tuple[list[SolvedItem], list[Dropped],
             accepted=stands.accepted,
             rejected={reason.value: count for reason, count in stands.rejected.items()},
             usage=reader.usage(),
+            retriever=retriever_of(info),
+            rules=_rules(config_of(info)),
         )
-    return samples, [Dropped(one.id, "review", one.reason) for one in out], source
+    return found, [Dropped(one.id, "review", one.reason) for one in out], source
+
+
+def _rules(config: Mapping[str, object]) -> dict[str, str]:
+    """The keys of a run's config that decide what was asked for and what was accepted, in their order."""
+    return {key: str(config[key]) for key in _RULES if config.get(key) not in (None, [], "")}
 
 
 def _documents_in(files: Sequence[Path]) -> dict[str, str]:
@@ -163,8 +172,9 @@ def _parts(
         reasons = ", ".join(f"{count} {reason}" for reason, count in Counter(d.reason for d in dropped).items())
         raise StoreError(f"no item is left ({reasons or 'the runs accepted none'}); questwell status RUN says why")
     parted = split(kept, parse_shares(config.split), seed=config.seed)
-    if unknown := config.counts.keys() - parted:
-        raise ConfigError(f"at_most = {config.at_most!r}: there is no split {min(unknown)!r}")
+    for key, named in (("at_most", set(config.counts)), ("sealed", set(config.sealed))):
+        if unknown := named - parted.keys():
+            raise ConfigError(f"{key}: there is no split {min(unknown)!r}; there are {', '.join(parted)}")
     for name, count in config.counts.items():
         few = thin(parted[name], count, seed=config.seed)
         left = {item.id for item in parted[name]} - {item.id for item in few}
@@ -185,25 +195,34 @@ def _of(duplicate: Duplicate) -> str:
 
 def _write(folder: Path, name: str, parts: _Parts, sources: Sequence[SourceRun], config: DatasetConfig) -> Manifest:
     """Write everything into `folder`, the manifest last."""
-    writer = _Writer(folder, Prompts(config.prompts), config)
-    for split_name, samples in parts.splits.items():
-        writer.split(split_name, samples)
-    if Export.BEIR in config.exports:
-        writer.lines("beir/corpus.jsonl", corpus_rows(parts.items))
-        writer.lines("beir/queries.jsonl", query_rows(parts.items))
-    writer.lines("dropped.jsonl", [asdict(dropped) for dropped in parts.dropped])
-    writer.lines("overlaps.jsonl", [asdict(overlap) for overlap in parts.overlaps])
+    writer = Writer(folder, config)
     content = "\n".join(sorted(f"{item.id}\t{item.question}\t{item.answer}" for item in parts.items))
+    canary = f"questwell canary {uuid5(NAMESPACE_URL, content)}"
+    opened: list[Item] = []
+    for split_name, solved in parts.splits.items():
+        found = [one.item for one in solved]
+        if split_name in config.sealed:
+            writer.sealed(split_name, found, canary)
+        else:
+            writer.split(split_name, solved)
+            opened += found
+    if Export.BEIR in config.exports:
+        writer.lines("beir/corpus.jsonl", corpus_rows(opened))
+        writer.lines("beir/queries.jsonl", query_rows(opened))
+    writer.lines("dropped.jsonl", [asdict(dropped) for dropped in parts.dropped])
+    hidden = {item.id for item in parts.items} - {item.id for item in opened}
+    shown = [replace(one, detail="") if one.item_id in hidden else one for one in parts.overlaps]
+    writer.lines("overlaps.jsonl", [asdict(overlap) for overlap in shown])
     manifest = Manifest(
         name=name,
-        canary=f"questwell canary {uuid5(NAMESPACE_URL, content)}",
+        canary=canary,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         questwell=__version__,
         sources=sources,
         licences=licences(parts.items),
         splits={
-            name: counts(found := [sample.item for sample in samples], len(set[str]().union(*map(documents, found))))
-            for name, samples in parts.splits.items()
+            name: counts(found := [one.item for one in solved], len(set[str]().union(*map(documents, found))))
+            for name, solved in parts.splits.items()
         },
         largest_component=parts.largest_component,
         dropped=dict(sorted(Counter(dropped.reason for dropped in parts.dropped).items())),
@@ -219,52 +238,10 @@ def _write(folder: Path, name: str, parts: _Parts, sources: Sequence[SourceRun],
         files=writer.files,
         reviews=dict(sorted(Counter(item.review for item in parts.items if item.review).items())),
         certificates=certificates(parts.items),
+        languages=config.language or languages(item.question for item in parts.items),
+        samples=samples(opened),
+        sealed=[name for name in parts.splits if name in config.sealed],
     )
     (folder / "README.md").write_text(card(manifest), encoding="utf-8")
     (folder / "manifest.json").write_bytes(_MANIFEST.dump_json(manifest, indent=1) + b"\n")
     return manifest
-
-
-class _Writer:
-    """Writes the files of a dataset and remembers them."""
-
-    def __init__(self, folder: Path, prompts: Prompts, config: DatasetConfig) -> None:
-        self.files: list[File] = []
-        self.hash = prompts.hash
-        self._folder = folder
-        self._prompts = prompts
-        self._config = config
-
-    def split(self, name: str, samples: Sequence[SolvedItem]) -> None:
-        """Everything that there is of one split."""
-        found = [sample.item for sample in samples]
-        given = (self._prompts, self._config.turns)
-        self._file(f"data/{name}.parquet", len(found), lambda path: write_parquet(path, Item, found))
-        for export in self._config.exports:
-            match export:
-                case Export.VERL:
-                    rows = verl_rows(found, name, *given)
-                    self._file(f"verl/{name}.parquet", len(rows), lambda path, rows=rows: write_rows(path, rows))
-                case Export.TRL:
-                    self.lines(f"trl/{name}.jsonl", trl_rows(samples, *given))
-                case Export.SHAREGPT:
-                    self.lines(f"sharegpt/{name}.jsonl", sharegpt_rows(samples, *given))
-                case Export.SFT:
-                    self.lines(f"sft/{name}.jsonl", sft_rows(samples, *given))
-                case Export.BEIR:
-                    pairs = sum(len(item.evidence_ids) for item in found)
-                    self._text(f"beir/qrels/{name}.tsv", pairs, beir_qrels(found))
-                    self._text(f"beir/qrels/{name}.trec", pairs, trec_qrels(found))
-
-    def lines(self, path: str, rows: Sequence[Row]) -> None:
-        """A JSON lines file."""
-        self._text(path, len(rows), "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-
-    def _text(self, path: str, rows: int, text: str) -> None:
-        self._file(path, rows, lambda target: target.write_text(text, encoding="utf-8", newline="\n"))
-
-    def _file(self, path: str, rows: int, write: Callable[[Path], object]) -> None:
-        target = self._folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write(target)
-        self.files.append(File(path, rows, hashlib.sha256(target.read_bytes()).hexdigest()))

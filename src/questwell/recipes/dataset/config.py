@@ -1,5 +1,6 @@
 """The config of `dataset`: which items, which splits, which exports."""
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -24,6 +25,10 @@ class Export(StrEnum):
     SHAREGPT = "sharegpt"
     SFT = "sft"
     BEIR = "beir"
+    GRPO = "grpo"
+    SEARCH_R1 = "search-r1"
+    SLIME = "slime"
+    ALPACA = "alpaca"
 
 
 class DatasetConfig(RecipeConfig):
@@ -59,6 +64,11 @@ class DatasetConfig(RecipeConfig):
     """Leave out items that overlap with a benchmark; by default they are only reported."""
     exports: Annotated[tuple[Export, ...], BeforeValidator(split_commas)] = tuple(Export)
     """Further layouts to write, separated by commas."""
+    sealed: Annotated[tuple[str, ...], BeforeValidator(split_commas)] = ()
+    """Splits to write only obfuscated under a canary, as BrowseComp's questions are, separated by commas; no other file
+    holds their questions."""
+    language: Annotated[tuple[str, ...], BeforeValidator(split_commas)] = ()
+    """ISO 639-1 codes of the questions' languages for the card, separated by commas; by default told from the text."""
     turns: int = Field(default=10, ge=1)
     """Number of messages that the exported prompts allow a solver."""
     prompts: Path | None = None
@@ -87,6 +97,13 @@ class DatasetConfig(RecipeConfig):
         if text is not None:
             bounds(text)
         return text
+
+    @field_validator("language")
+    @classmethod
+    def _language(cls, codes: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [code for code in codes if not re.fullmatch("[a-z]{2,3}", code)]:
+            raise ValueError(f"expected ISO 639 codes like en or zh, not {wrong[0]!r}")
+        return codes
 
     @field_validator("benchmarks")
     @classmethod

@@ -229,4 +229,11 @@ def _item(outcome: Accepted, info: RunInfo, usage: Usage) -> Item:
         given_question=outcome.rounds[0].proposal.question if hardened else "",
         certificate=certify(last),
         derivation=proposal.derivation,
+        retriever=retriever_of(info),
     )
+
+
+def retriever_of(info: RunInfo) -> str:
+    """What the agents of a run searched; a lexical index is not named in the run, for its snapshot says all."""
+    corpus = Path(str(config_of(info)["corpus"])).name
+    return info.fingerprint.get("retriever") or f"{corpus}@{info.fingerprint['index snapshot']}/bm25"

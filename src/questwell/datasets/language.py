@@ -1,0 +1,41 @@
+"""Which language questions are in, told by script and function words; None where these do not tell."""
+
+import re
+from collections.abc import Iterable
+
+from questwell.scoring.functional import is_english
+from questwell.scoring.words import words
+
+_SCRIPTS = {
+    "ja": re.compile("[\u3040-\u30ff]"),  # before Chinese: Japanese is written in Han characters too
+    "zh": re.compile("[\u3400-\u4dbf\u4e00-\u9fff]"),
+    "ko": re.compile("[\uac00-\ud7af\u1100-\u11ff]"),
+    "th": re.compile("[\u0e00-\u0e7f]"),
+    "el": re.compile("[\u0370-\u03ff]"),
+    "he": re.compile("[\u0590-\u05ff]"),
+}
+"""Scripts that are of one language, or nearly: Cyrillic, Arabic and Devanagari are not."""
+_ENGLISH_SHARE = 0.25
+"""Of a question's words; English questions have 40 to 60 %, those of other Latin-script languages below 15 %."""
+
+
+def language_of(text: str) -> str | None:
+    """ISO 639-1 code of the language of `text`."""
+    letters = [char for char in text if char.isalpha()]
+    for code, script in _SCRIPTS.items():
+        share = 0.2 if code == "ja" else 0.5
+        if letters and len(script.findall(text)) > share * len(letters):
+            return code
+    found = words(text)
+    return "en" if found and sum(map(is_english, found)) >= _ENGLISH_SHARE * len(found) else None
+
+
+def languages(texts: Iterable[str], least: float = 0.05) -> tuple[str, ...]:
+    """Languages of at least this share of `texts`, the most frequent first; empty when most texts do not tell."""
+    found = [language_of(text) for text in texts]
+    known = [code for code in found if code is not None]
+    if 2 * len(known) <= len(found):
+        return ()
+    counts = {code: known.count(code) for code in dict.fromkeys(known)}
+    ranked = sorted(counts, key=lambda code: (-counts[code], code))
+    return tuple(code for code in ranked if counts[code] >= least * len(found))
