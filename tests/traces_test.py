@@ -11,11 +11,15 @@ from typer.testing import CliRunner
 
 from questwell.cli.app import app
 from questwell.errors import StoreError
+from questwell.recipes.dataset.dialogues import Trace, atif, messages, session
 from questwell.recipes.dataset.traces import Traces, export_traces
 from questwell.store.reader import RunReader
 from questwell.types.game import Accepted
+from questwell.types.trajectory import Reading, Role, StopReason, Style, Trajectory, Turn
 
-SCHEMA = json.loads((Path(__file__).parent / "schemas" / "atif.json").read_text())
+SCHEMAS = Path(__file__).parent / "schemas"
+SCHEMA = json.loads((SCHEMAS / "atif.json").read_text())
+STS = json.loads((SCHEMAS / "sts.json").read_text())
 
 
 @pytest.fixture
@@ -67,7 +71,9 @@ def test_rewards_are_the_verdicts_and_rejected_plays_come_on_demand(run: Path, t
         assert {turn.observation for turn in one.trajectory.turns if turn.query} <= texts
 
 
-def test_datasets_reads_every_format_back(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_datasets_reads_documents_and_dialogues_back(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     datasets = pytest.importorskip("datasets")
     for format_ in (Traces.ATIF, Traces.MESSAGES):
@@ -106,17 +112,84 @@ def test_pairs_set_a_wrong_attempt_next_to_a_right_one_at_the_same_question(libr
         assert row["chosen"][0]["role"] == row["rejected"][0]["role"] == "assistant"
 
 
-def test_sessions_of_the_hub_are_a_file_each(run: Path, tmp_path: Path) -> None:
-    count = export_traces(run, tmp_path / "sts", Traces.STS)
+def test_sessions_of_the_hub_are_a_file_each_and_datasets_reads_them(run: Path, tmp_path: Path) -> None:
+    count = export_traces(run, tmp_path / "sts", Traces.STS, rejected=True)
     files = sorted((tmp_path / "sts").iterdir())
     assert len(files) == count
+    asked = 0
     for path in files:
-        header, *messages = lines(path)
-        assert header["type"] == "session"
-        assert header["harness"]
-        assert header["id"] == path.stem
-        assert all(line["type"] == "message" and line["message"]["role"] for line in messages)
-        assert messages[0]["message"]["role"] == "user"
+        header, *rest = lines(path)
+        for line in (header, *rest):
+            jsonschema.validate(line, STS)
+        assert (header["type"], header["harness"], header["id"]) == ("session", "questwell", path.stem)
+        said = [line["message"] for line in rest]
+        assert said[0]["role"] == "user"
+        facts = json.loads(header["metadata"])
+        if facts["role"] == "solver":
+            assert said[0]["content"] == facts["question"]
+            assert facts["reward"] == {"right": 1.0, "wrong": 0.0}.get(facts["label"])
+        calls = [call for message in said for call in message.get("toolCalls", ())]
+        assert [call["id"] for call in calls] == [one["toolCallId"] for one in said if one["role"] == "tool"]
+        asked += len(calls)
+    assert asked > count  # every rollout searches
+    broken = {"type": "message", "message": {"role": "assistant", "content": "", "tool_calls": []}}
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(broken, STS)
+    datasets = pytest.importorskip("datasets")
+    from datasets.packaged_modules.json.json import parse_traces_info
+
+    assert any(json.loads(lines(path)[0]["metadata"])["difficulty"] is None for path in files)
+    given = {"cache_dir": str(tmp_path / "cache"), "parse_agent_traces": False}
+    read = datasets.Dataset.from_json([str(path) for path in files], **given)
+    assert len(read) == sum(len(path.read_text().splitlines()) for path in files)
+    assert Counter(read["type"]) == {"session": count, "message": len(read) - count}
+    told = parse_traces_info(files[0].read_text().splitlines())  # what its reader of traces takes from a file
+    assert told[1] == files[0].stem
+    assert told[4] >= 1
+
+
+def test_thoughts_documents_and_corrections_are_in_every_format() -> None:
+    turns = (
+        Turn("<think>inline</think>\nhm", observation="Call search or answer.", reasoning=""),
+        Turn("", "who", (), "[1] T: text", reasoning="apart"),
+        Turn("o", observation="page two", reading=Reading("doc", 2)),
+        Turn("f", observation="fits", reading=Reading("doc", query="when")),
+        Turn("<answer>x</answer>"),
+    )
+    played = Trajectory(Role.SOLVER, Style.FREE, turns, StopReason.FINISHED, "x", model="m")
+    trace = Trace("t", "Q?", played, 1.0, {"question": "Q?"})
+
+    said = messages(trace)
+    roles = ["user", "assistant", "user", *(3 * ["assistant", "tool"]), "assistant"]
+    assert [one["role"] for one in said] == roles
+    assert said[1]["content"] == turns[0].text  # what was written is what is trained on
+    assert (said[2]["content"], said[3]["reasoning_content"]) == ("Call search or answer.", "apart")
+    called = [(call["function"]["name"], json.loads(call["function"]["arguments"])) for call in calls_in(said)]
+    assert called == [
+        ("search", {"query": "who"}),
+        ("open", {"document": "doc", "page": 2}),
+        ("find", {"document": "doc", "query": "when"}),
+    ]
+
+    lines = session(trace)
+    for line in lines:
+        jsonschema.validate(line, STS)
+    shown = [line["message"] for line in lines[1:]]
+    assert [one["role"] for one in shown] == roles
+    assert (shown[1]["content"], shown[1]["reasoningContent"]) == ("hm", "inline")
+    assert shown[3]["reasoningContent"] == "apart"
+    assert {one.get("model") for one in shown if one["role"] == "assistant"} == {"m"}
+    assert [one["content"] for one in shown if one["role"] == "tool"] == ["[1] T: text", "page two", "fits"]
+
+    document = atif(trace)
+    jsonschema.validate(document, SCHEMA)
+    assert [step["source"] for step in document["steps"]] == ["user", "agent", "user", *(4 * ["agent"])]
+    assert document["steps"][3]["reasoning_content"] == "apart"
+    assert document["steps"][5]["tool_calls"][0]["function_name"] == "find"
+
+
+def calls_in(said: list[dict[str, object]]) -> list[dict[str, object]]:
+    return [call for message in said for call in message.get("tool_calls", ())]
 
 
 def test_nothing_to_export_is_said(run: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from questwell.agents.prompts import Prompts
 from questwell.agents.protocol import Finish, Search, Tags, write_tags
 from questwell.agents.tools import Shelf
 from questwell.llm.client import Message
-from questwell.llm.speech import hear
+from questwell.llm.speech import thoughts
 from questwell.types.dataset import Item
 from questwell.types.trajectory import Trajectory, Turn
 
@@ -90,8 +90,7 @@ def _demonstration(item: Item, trajectory: Trajectory, answer: str) -> Demonstra
 
 
 def _thought(turn: Turn) -> str:
-    """What was thought: as the endpoint gave it apart, or as the message holds it."""
-    return "\n".join(part for part in (turn.reasoning.strip(), hear(turn.text).thought) if part)
+    return thoughts(turn.reasoning, turn.text)
 
 
 def of_all(solved: Sequence[SolvedItem]) -> list[Demonstration]:

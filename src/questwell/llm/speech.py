@@ -87,5 +87,10 @@ def spoken(text: str) -> str:
     return hear(text).spoken
 
 
+def thoughts(reasoning: str, text: str) -> str:
+    """All that was thought with a message: what the endpoint gave apart as `reasoning`, and what its `text` holds."""
+    return "\n".join(part for part in (reasoning.strip(), hear(text).thought) if part)
+
+
 def _blank(masked: list[str], start: int, end: int) -> None:
     masked[start:end] = " " * (end - start)

@@ -8,20 +8,18 @@ pairs      a right and a wrong attempt at one question a line, as preference tra
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from questwell.errors import StoreError
+from questwell.recipes.dataset.dialogues import Trace, atif, messages, session
 from questwell.recipes.dataset.export import whole
 from questwell.recipes.runs.opening import info_of
 from questwell.store.reader import RunReader
 from questwell.store.records import PlayStatus
 from questwell.types.game import Accepted, Label, Rejected
-from questwell.types.trajectory import Role, Trajectory, Turn
-from questwell.version import __version__
+from questwell.types.trajectory import Role
 
-ATIF = "ATIF-v1.7"
 _REWARD = {Label.RIGHT: 1.0, Label.WRONG: 0.0}
 """Of an attempt; one that errored or was not scored has none."""
 
@@ -33,19 +31,6 @@ class Traces(StrEnum):
     STS = "sts"
     MESSAGES = "messages"
     PAIRS = "pairs"
-
-
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """One rollout with what became of it."""
-
-    id: str
-    opening: str
-    """What the agent was given."""
-    trajectory: Trajectory
-    reward: float | None
-    facts: Mapping[str, object]
-    """Question, answer, verdict, and where it stands in the run."""
 
 
 def export_traces(folder: Path, out: Path, format_: Traces, *, rejected: bool = False) -> int:
@@ -74,17 +59,14 @@ def export_traces(folder: Path, out: Path, format_: Traces, *, rejected: bool = 
 
 def _rows(folder: Path, format_: Traces, *, rejected: bool) -> Iterator[Mapping[str, object]]:
     for trace in _traces(folder, rejected=rejected):
-        yield _atif(trace) if format_ is Traces.ATIF else _dialogue(trace)
+        yield atif(trace) if format_ is Traces.ATIF else _dialogue(trace)
 
 
 def _sessions(traces: Iterator[Trace], out: Path) -> int:
     count = 0
     for trace in traces:
-        header = {"type": "session", "harness": "questwell", "id": trace.id, "name": str(trace.facts["question"])[:200]}
-        lines = [{**header, "reward": trace.reward, **trace.facts}]
-        lines += [{"type": "message", "message": message} for message in _messages(trace)]
         with whole(out / f"{trace.id}.jsonl") as path:
-            text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+            text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in session(trace))
             path.write_text(text, encoding="utf-8", newline="\n")
         count += 1
     if not count:
@@ -132,21 +114,8 @@ def _of_play(name: str, outcome: Accepted | Rejected, state: Mapping[str, object
             )
     if isinstance(outcome, Rejected) and outcome.trajectory is not None:
         facts = {**state, "round": len(outcome.rounds), "question": "", "answer": "", "outcome": None}
+        facts |= {"difficulty": None, "solve_rate": None}
         yield Trace(f"{name}-draft", opening, outcome.trajectory, 0.0, {**facts, "label": None})
-
-
-def _messages(trace: Trace) -> list[dict[str, object]]:
-    """The dialogue: what was given, what was said, the searches as function calls."""
-    said: list[dict[str, object]] = [{"role": "user", "content": trace.opening}]
-    for number, turn in enumerate(trace.trajectory.turns):
-        if turn.query is None:
-            said.append({"role": "assistant", "content": turn.text})
-            continue
-        arguments = json.dumps({"query": turn.query}, ensure_ascii=False)
-        call = {"id": f"call_{number}", "type": "function", "function": {"name": "search", "arguments": arguments}}
-        said.append({"role": "assistant", "content": turn.text, "tool_calls": [call]})
-        said.append({"role": "tool", "tool_call_id": f"call_{number}", "content": _seen(turn)})
-    return said
 
 
 def _dialogue(trace: Trace) -> dict[str, object]:
@@ -155,38 +124,11 @@ def _dialogue(trace: Trace) -> dict[str, object]:
         "id": trace.id,
         "role": trajectory.role.value,
         "model": trajectory.model,
-        "messages": _messages(trace),
+        "messages": messages(trace),
         "reward": trace.reward,
         "stop": trajectory.stop.value,
         **trace.facts,
     }
-
-
-def _atif(trace: Trace) -> dict[str, object]:
-    trajectory = trace.trajectory
-    steps: list[dict[str, object]] = [{"step_id": 1, "source": "user", "message": trace.opening}]
-    for number, turn in enumerate(trajectory.turns):
-        step: dict[str, object] = {"step_id": number + 2, "source": "agent", "message": turn.text}
-        if turn.query is not None:
-            call = f"call_{number}"
-            step["tool_calls"] = [{"tool_call_id": call, "function_name": "search", "arguments": {"query": turn.query}}]
-            step["observation"] = {"results": [{"source_call_id": call, "content": _seen(turn)}]}
-        steps.append(step)
-    agent: dict[str, object] = {"name": f"questwell-{trajectory.role.value}", "version": __version__}
-    if trajectory.model:
-        agent["model_name"] = trajectory.model
-    return {
-        "schema_version": ATIF,
-        "session_id": trace.id,
-        "agent": agent,
-        "steps": steps,
-        "extra": {"reward": trace.reward, "stop": trajectory.stop.value, **trace.facts},
-    }
-
-
-def _seen(turn: Turn) -> str:
-    """What the agent was shown; a staged agent's searches have only hits."""
-    return turn.observation or "\n".join(f"[{hit.rank}] {hit.passage.title}: {hit.passage.text}" for hit in turn.hits)
 
 
 def _pairs(folder: Path, *, rejected: bool) -> Iterator[dict[str, object]]:
@@ -201,12 +143,12 @@ def _pairs(folder: Path, *, rejected: bool) -> Iterator[dict[str, object]]:
         for number, bad in enumerate(wrong):
             if right:
                 good = right[number % len(right)]
-                prompt, *chosen = _messages(good)
+                prompt, *chosen = messages(good)
                 yield {
                     "id": f"{name}-{number}",
                     "prompt": [prompt],
                     "chosen": chosen,
-                    "rejected": _messages(bad)[1:],
+                    "rejected": messages(bad)[1:],
                     "question": good.facts["question"],
                     "answer": good.facts["answer"],
                 }
