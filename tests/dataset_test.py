@@ -71,7 +71,9 @@ def test_the_manifest_counts_what_is_there(run: Path, made: Path) -> None:
     for file in manifest.files:
         assert hashlib.sha256((made / file.path).read_bytes()).hexdigest() == file.sha256
     written = {str(path.relative_to(made)) for path in made.rglob("*") if path.is_file()}
-    assert written == {file.path for file in manifest.files} | {"README.md", "manifest.json"}
+    assert written == {file.path for file in manifest.files} | {
+        *("README.md", "manifest.json", "croissant.json", ".sources.json")
+    }
     (source,) = manifest.sources
     assert source.candidates == 60 == source.accepted + sum(source.rejected.values())
     assert manifest.usage.cost_usd == pytest.approx(0.001 * source.usage.calls)
@@ -267,7 +269,8 @@ def test_the_verb_writes_it_and_says_what_it_did(run: Path, library: Path, tmp_p
     assert "No document is in two splits" in shown.output
     assert "was not looked for" in shown.output
     assert sorted(path.name for path in (tmp_path / "d").iterdir()) == [
-        *("README.md", "data", "dropped.jsonl", "manifest.json", "overlaps.jsonl", "sft")
+        *(".sources.json", "README.md", "croissant.json", "data", "dropped.jsonl"),
+        *("manifest.json", "overlaps.jsonl", "sft"),
     ]
     as_json = CliRunner().invoke(
         app, ["dataset", str(run), "--out", str(tmp_path / "e"), "--exports", "verl", "--json"]

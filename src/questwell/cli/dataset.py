@@ -64,4 +64,7 @@ def _print(console: Console, manifest: Manifest, out: Path) -> None:
     licences = ", ".join(f"{one_line(name)}: {count:,}" for name, count in manifest.licences.items())
     console.print(f"Licences of the evidence: {licences}", soft_wrap=True)
     console.print(f"Cost of the runs: {money(manifest.usage.cost_usd)}")
-    console.print(f"Wrote {len(manifest.files):,} files, manifest.json and README.md to {out}", soft_wrap=True)
+    for name in manifest.sealed:
+        console.print(f"Sealed: {name}, only as sealed/{name}.csv", soft_wrap=True)
+    written = f"{len(manifest.files):,} files, manifest.json, croissant.json and README.md"
+    console.print(f"Wrote {written} to {out}    Publish: questwell push {out} OWNER/NAME --dry-run", soft_wrap=True)

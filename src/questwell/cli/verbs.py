@@ -53,6 +53,7 @@ VERBS = {
     ),
     "export": Verb("Write the accepted items of a run to a file."),
     "dataset": Verb("Make a dataset with splits, exports and a card from runs."),
+    "push": Verb("Publish a dataset on the Hugging Face hub, private unless asked."),
     "evaluate": Verb("Measure a model on benchmarks.", _RUN),
     "compare": Verb("Compare evaluations on the questions they share."),
     "train": Verb("Train a search agent by reinforcement learning.", _RUN),

@@ -38,7 +38,7 @@ def card(manifest: Manifest) -> str:
                 "## Certificates\n\n" + _certificates(manifest),
                 "## Reviews\n\n" + _reviews(manifest),
                 "## What was left out\n\n" + _dropped(manifest),
-                "## Known limits\n\n" + _limits(manifest),
+                "## Known limits\n\n" + "\n".join(f"- {limit}" for limit in limits(manifest)),
                 f"## Canary\n\nIf this string is in training data, so may be this dataset: `{manifest.canary}`",
             )
         )
@@ -46,17 +46,16 @@ def card(manifest: Manifest) -> str:
     )
 
 
-def _limits(manifest: Manifest) -> str:
-    return "\n".join(
-        (
-            "- The questions are written by a model from retrieved passages; a wrong reference answer that a solver "
-            "repeats is not noticed.",
-            "- Difficulty is the fewest search steps of the attempts that were made, with the retriever and the solver "
-            "named above; with others it may differ.",
-            "- Overlap with benchmarks was looked for only where one is named above, by shared words and answers; a "
-            "paraphrase is not found.",
-            f"- The largest group of items that share evidence holds {manifest.largest_component:,} items.",
-        )
+def limits(manifest: Manifest) -> tuple[str, ...]:
+    """What a user of the dataset should know, a sentence or two each."""
+    return (
+        "The questions are written by a model from retrieved passages; a wrong reference answer that a solver repeats "
+        "is not noticed.",
+        "Difficulty is the fewest search steps of the attempts that were made, with the retriever and the solver that "
+        "are named here; with others it may differ.",
+        "Overlap with benchmarks was looked for only where one is named, by shared words and answers; a paraphrase is "
+        "not found.",
+        f"The largest group of items that share evidence holds {manifest.largest_component:,} items.",
     )
 
 

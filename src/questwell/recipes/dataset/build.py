@@ -3,6 +3,7 @@
 The folder appears whole or not at all. The same runs and config give the same files; only the manifest says when.
 """
 
+import json
 import shutil
 import tempfile
 from collections import Counter
@@ -15,6 +16,7 @@ from uuid import NAMESPACE_URL, uuid5
 from pydantic import TypeAdapter
 
 from questwell.datasets.card import card
+from questwell.datasets.croissant import croissant
 from questwell.datasets.decontaminate import Overlap, overlaps
 from questwell.datasets.dedup import Duplicate, deduplicate
 from questwell.datasets.demonstrations import SolvedItem
@@ -44,6 +46,9 @@ _RULES = (
     *("temperature", "seed"),
 )
 """Keys of a run's config that its dataset names."""
+CROISSANT = "croissant.json"
+PLACES = ".sources.json"
+"""Where the runs are on this machine, by id: for `push`, which never sends it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +86,21 @@ def build(runs: Sequence[Path], out: Path, config: DatasetConfig) -> Manifest:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{name}.") as fresh:
             folder = Path(fresh) / name
-            manifest = _write(folder, name, parts, [source for _, _, source in gathered], config)
+            sources = [source for _, _, source in gathered]
+            manifest = _write(folder, name, parts, sources, config)
+            places = {source.run_id: str(run.resolve()) for source, run in zip(sources, runs, strict=True)}
+            (folder / PLACES).write_text(json.dumps(places, indent=1) + "\n", encoding="utf-8")
             if out.exists():
                 out.rmdir()
             shutil.move(folder, out)
     except OSError as error:
         raise StoreError(f"the dataset {str(out)!r} cannot be written: {error}") from error
     return manifest
+
+
+def write_croissant(path: Path, manifest: Manifest, url: str = "README.md") -> None:
+    """Write the dataset's Croissant document; `url` is where its page is."""
+    path.write_text(json.dumps(croissant(manifest, url), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -243,5 +256,6 @@ def _write(folder: Path, name: str, parts: _Parts, sources: Sequence[SourceRun],
         sealed=[name for name in parts.splits if name in config.sealed],
     )
     (folder / "README.md").write_text(card(manifest), encoding="utf-8")
+    write_croissant(folder / CROISSANT, manifest)
     (folder / "manifest.json").write_bytes(_MANIFEST.dump_json(manifest, indent=1) + b"\n")
     return manifest

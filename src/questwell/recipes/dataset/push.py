@@ -1,0 +1,199 @@
+"""Behind `questwell push`: a dataset to the Hugging Face hub, as it was made, in one commit.
+
+Nothing is sent that was changed since, or that a review keeps out by now: the runs are read again before anything is
+sent. The repository is private unless the user asks for another.
+"""
+
+# huggingface_hub is typed in part only.
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false
+
+import csv
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+
+from questwell.datasets.croissant import croissant
+from questwell.datasets.manifest import Manifest
+from questwell.errors import AssetError, ConfigError, StoreError
+from questwell.evaluation.browsecomp import decrypt
+from questwell.recipes.dataset.build import CROISSANT, PLACES, read_manifest
+from questwell.recipes.dataset.parquet import read_parquet
+from questwell.recipes.reports.items import Edited, Policy, ReviewedBy, items
+from questwell.recipes.runs.opening import info_of
+from questwell.store.reader import RunReader
+from questwell.types.dataset import Item
+
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_OURS = re.compile(r"(data|sealed|verl|trl|sharegpt|sft|beir|grpo|search-r1|slime|alpaca)/.+|(dropped|overlaps)\.jsonl")
+"""Files of an earlier version of the dataset, which go when the new one has no such file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A file that goes to the hub."""
+
+    path: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """What is to be pushed, all of it checked."""
+
+    repository: str
+    public: bool
+    manifest: Manifest
+    parcels: Sequence[Parcel]
+
+    @property
+    def bytes(self) -> int:
+        """Of all files."""
+        return sum(len(parcel.content) for parcel in self.parcels)
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What has become of it."""
+
+    url: str
+    """Of the dataset's page."""
+    commit: str
+    removed: Sequence[str]
+    """Files of an earlier version that the new one does not have."""
+
+
+def prepare(folder: Path, repository: str, *, public: bool = False, runs: Sequence[Path] = ()) -> Push:
+    """The dataset in `folder`, ready to go; nothing is sent.
+
+    Args:
+        folder: made by `questwell dataset`.
+        repository: OWNER/NAME.
+        public: whether everyone may read it.
+        runs: where its runs are, if they have moved.
+
+    Raises:
+        ConfigError: `repository` is no name, or a run is not where it was, so that its reviews are not known.
+        StoreError: a file was changed since, or a review keeps an item out by now.
+    """
+    if not _NAME.fullmatch(repository):
+        raise ConfigError(f"{repository!r} is no name on the hub; name it OWNER/NAME")
+    manifest = read_manifest(folder)
+    refused = _refused(folder, manifest, _places(folder, runs))
+    if refused:
+        few = ", ".join(refused[:3]) + (" ..." if len(refused) > 3 else "")
+        raise StoreError(
+            f"{len(refused)} items of the dataset are not to be published by the reviews as they are now: {few}; "
+            "make the dataset again with questwell dataset"
+        )
+    page = f"{_endpoint()}/datasets/{repository}"
+    document = json.dumps(croissant(manifest, page), ensure_ascii=False, indent=1) + "\n"
+    parcels = [Parcel(file.path, _unchanged(folder, file.path, file.sha256)) for file in manifest.files]
+    parcels += [Parcel(name, _read(folder / name)) for name in ("README.md", "manifest.json")]
+    return Push(repository, public, manifest, [*parcels, Parcel(CROISSANT, document.encode())])
+
+
+def send(push: Push) -> Pushed:
+    """Make the repository if there is none, and commit everything at once.
+
+    Raises:
+        ConfigError: no token, or a repository that everyone can read though the dataset is to be private.
+        AssetError: the hub refuses, or cannot be reached.
+    """
+    if os.environ.get("QUESTWELL_OFFLINE") or os.environ.get("HF_HUB_OFFLINE"):
+        raise ConfigError("push needs the hub, and QUESTWELL_OFFLINE or HF_HUB_OFFLINE is set")
+    try:
+        from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
+        from huggingface_hub.errors import HfHubHTTPError
+    except ImportError as error:
+        raise ConfigError("push needs huggingface_hub: pip install 'questwell[hub]'") from error
+    if not get_token():
+        raise ConfigError("push needs a token with the right to write: set HF_TOKEN, or run hf auth login")
+    hub, repository = HfApi(endpoint=_endpoint()), push.repository
+    kind = "dataset"
+    try:
+        hub.create_repo(repository, repo_type=kind, private=not push.public, exist_ok=True)
+        found = hub.repo_info(repository, repo_type=kind)
+        if not push.public and not found.private:
+            raise ConfigError(f"{repository} is there already, and everyone can read it: say --public, or name another")
+        there = hub.list_repo_files(repository, repo_type=kind)
+        stale = [path for path in there if _OURS.fullmatch(path) and path not in {one.path for one in push.parcels}]
+        operations = [CommitOperationAdd(one.path, one.content) for one in push.parcels]
+        commit = hub.create_commit(
+            repository,
+            [*operations, *map(CommitOperationDelete, stale)],
+            commit_message=f"{push.manifest.name}, made with Questwell {push.manifest.questwell}",
+            repo_type=kind,
+        )
+    except (HfHubHTTPError, httpx2.HTTPError, OSError) as error:
+        raise AssetError(f"the hub did not take {repository}: {type(error).__name__}: {error}") from error
+    return Pushed(f"{_endpoint()}/datasets/{repository}", commit.oid, stale)
+
+
+def _endpoint() -> str:
+    return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
+
+
+def _places(folder: Path, runs: Sequence[Path]) -> dict[str, Path]:
+    """Where the runs are, by id."""
+    try:
+        known: Mapping[str, str] = json.loads((folder / PLACES).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        known = {}
+    places = {name: Path(place) for name, place in known.items() if Path(place).is_dir()}
+    for run in runs:
+        places[_id_of(run)] = run
+    return places
+
+
+def _id_of(run: Path) -> str:
+    with RunReader(run) as reader:
+        return info_of(reader).run_id
+
+
+def _refused(folder: Path, manifest: Manifest, places: Mapping[str, Path]) -> list[str]:
+    """Ids of items that the same command would not take by now, or would take with other words."""
+    settings = manifest.settings
+    policy = Policy(ReviewedBy(str(settings.get("reviewed", "any"))), Edited(str(settings.get("edited", "rechecked"))))
+    allowed: set[tuple[str, str, str]] = set()
+    for source in manifest.sources:
+        if source.run_id not in places or _id_of(places[source.run_id]) != source.run_id:
+            raise ConfigError(
+                f"run {source.run_id} is not where it was, so its reviews are not known; say where it is: --run RUN"
+            )
+        allowed |= {(one.id, one.question, one.answer) for one in items(places[source.run_id], policy)}
+    return [found[0] for found in _pairs(folder, manifest) if found not in allowed]
+
+
+def _pairs(folder: Path, manifest: Manifest) -> list[tuple[str, str, str]]:
+    """Id, question and answer of each item, also of sealed splits."""
+    pairs: list[tuple[str, str, str]] = []
+    for name in manifest.splits:
+        if name not in manifest.sealed:
+            found = read_parquet(folder / "data" / f"{name}.parquet", Item)
+            pairs += [(one.id, one.question, one.answer) for one in found]
+            continue
+        with (folder / "sealed" / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                question, answer = (decrypt(row[key], row["canary"]) for key in ("problem", "answer"))
+                pairs.append((row["id"], question, answer))
+    return pairs
+
+
+def _unchanged(folder: Path, path: str, sha256: str) -> bytes:
+    content = _read(folder / path)
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise StoreError(f"{path} was changed since the dataset was made; make it again with questwell dataset")
+    return content
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise StoreError(f"{str(path)!r} of the dataset cannot be read: {error.strerror or error}") from error
