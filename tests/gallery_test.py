@@ -1,12 +1,13 @@
-"""The gallery: each family of endpoints plays a whole game, an evaluation and a judge, as a plain endpoint does."""
+"""The gallery: each family of endpoints plays a game, an evaluation, a judge and the gates, as a plain one does."""
 
 import asyncio
-import json
 import queue
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from gallery_world import GATES, Conformance, cells, items, play, row, rows_of_the_page, write_corpus
 from typer.testing import CliRunner
 
 from questwell.cli.app import app
@@ -15,35 +16,11 @@ from questwell.errors import ContextOverflow
 from questwell.llm.client import Message, Request
 from questwell.llm.connect import connect
 from questwell.llm.gallery import FAMILIES, Family, MockLLM, serving
-from questwell.recipes.evaluate import loop as evaluating
-from questwell.recipes.evaluate.config import EvalConfig
-from questwell.recipes.evaluate.setup import open_eval_setup
-from questwell.recipes.generate import loop as generating
-from questwell.recipes.generate.config import Config
-from questwell.recipes.generate.setup import open_setup
-from questwell.recipes.runs.config import resolve
-from questwell.recipes.runs.rehearsal import rehearse
-from questwell.store.reader import RunReader
-from questwell.types.game import Accepted
-
-PEOPLE = ("Ada Brook", "Bela Marsh", "Cora Fenn", "Dora Holt", "Elsa Wynn", "Fred Lowe", "Gita Rao", "Hugo Lind")
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Passages that name each other, each with a year, a number and a place."""
-    path = tmp_path_factory.mktemp("gallery") / "corpus.jsonl"
-    rows = [
-        {
-            "id": f"p{at}",
-            "title": name,
-            "text": f"{name} was an engineer who built the docks of Port {name.split()[1]} in the year {1801 + 13 * at}"
-            f". The pier that she drew is {40 + at} metres long, and was ended by her friend {PEOPLE[(at + 3) % 8]}.",
-        }
-        for at, name in enumerate(PEOPLE)
-    ]
-    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    return path
+    return write_corpus(tmp_path_factory.mktemp("gallery") / "corpus.jsonl")
 
 
 @pytest.fixture(autouse=True)
@@ -51,79 +28,50 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QUESTWELL_HOME", str(tmp_path / "home"))
 
 
-async def items(corpus: Path, out: Path, llm: str, *, resume: bool = False, **values: object) -> list[tuple[str, str]]:
-    """Question and answer of each item of a game."""
-    given = {
-        "corpus": str(corpus),
-        "llm": llm,
-        "seeds": 3,
-        "steps": "2..2",
-        "attempts": 2,
-        "seed_words": 5,
-        "concurrency": 2,
-    }
-    config = resolve(Config, given, values)
-    setup = open_setup(config)
-    try:
-        await generating.generate(config, out, setup, resume=resume)
-    finally:
-        await setup.aclose()
-    with RunReader(out) as run:
-        played = [run.outcome(play.index) for play in run.plays()]
-    return [
-        (one.rounds[-1].proposal.question, one.rounds[-1].proposal.answer)
-        for one in played
-        if isinstance(one, Accepted)
-    ]
+PLAIN: list[Conformance] = []
+"""What the script does without an endpoint, once it is known."""
 
 
-@pytest.fixture(scope="module")
-def plain() -> dict[str, list[tuple[str, str]]]:
-    return {}
-
-
-@pytest.mark.parametrize("protocol", ["tags", "functions"])
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
-async def test_a_whole_game_gives_the_same_items_as_with_a_plain_endpoint(
-    family: Family, protocol: str, corpus: Path, tmp_path: Path, plain: dict[str, list[tuple[str, str]]]
+async def test_a_family_does_all_that_a_plain_endpoint_does_and_the_page_says_so(
+    family: Family, tmp_path: Path
 ) -> None:
-    async with serving(family) as served:
-        found = await items(
-            corpus, tmp_path / "run", f"gpt-x@{served.base_url}", protocol=protocol, gates="closed-book,evidence"
-        )
-    if protocol not in plain:
-        plain[protocol] = await items(
-            corpus, tmp_path / "mock", "mock", protocol=protocol, gates="closed-book,evidence"
-        )
-    assert len(found) == 3
-    assert found == plain[protocol]
-    assert served.refusals <= 8, "it adapts once, and not at every call"
+    if not PLAIN:
+        (tmp_path / "plain").mkdir()
+        PLAIN.append(await play(None, tmp_path / "plain"))
+    (plain,) = PLAIN
+    assert {outcome for _, _, outcome in plain.gates} == {"passed", "failed"}, "gates decide, and not all the same"
+    (tmp_path / "family").mkdir()
+    found = await play(family, tmp_path / "family")
+    assert [role for role, usable in found.rehearsed.items() if not usable] == []
+    assert found.items == plain.items
+    assert found.gates == plain.gates
+    assert (found.trials, found.labels) == ([("finished", "1827", 2), ("finished", "1801", 2)], ["right", "wrong"])
+    assert set(cells(found, plain)) == {"right"}
+    assert found.refusals <= 8, "it adapts once, and not at every call"
+    assert row(family, found, plain) in rows_of_the_page(), "python tests/gallery_world.py writes the page again"
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
-async def test_an_evaluation_and_its_judge(family: Family, corpus: Path, tmp_path: Path) -> None:
-    question = 'Look up "Ada Brook", then "Cora Fenn": in what the last of these finds, '
-    question += 'which date comes right after the words "{}"?'
-    rows = [
-        {"question": question.format("of Port Fenn in the year"), "answer": "1827"},
-        {"question": question.format("of Port Brook in the year"), "answer": "the year 1801 or so"},
+def test_the_page_has_a_row_for_each_family_and_no_other() -> None:
+    assert [line.split(" | ")[0].strip("| ") for line in rows_of_the_page()] == [family.name for family in FAMILIES]
+
+
+def test_a_cell_is_right_only_where_everything_is(tmp_path: Path) -> None:
+    played = {"tags": [("q", "a")] * 3, "functions": [("q", "b")] * 3}
+    checked = [("q", gate, "passed") for gate in GATES.split(",")]
+    trials = [("finished", "1827", 2), ("finished", "1801", 2)]
+    plain = Conformance({str(at): True for at in range(6)}, played, checked, trials, ["right", "wrong"], (), 0)
+    assert cells(plain, plain) == ("right",) * 6
+    wrong = [
+        replace(plain, rehearsed={**plain.rehearsed, "3": False}),
+        replace(plain, items={**played, "tags": []}),
+        replace(plain, items={**played, "functions": played["tags"]}),
+        replace(plain, labels=["right", "right"]),
+        replace(plain, trials=trials[:1]),
+        replace(plain, gates=[("q", gate, "failed") for gate in GATES.split(",")]),
     ]
-    path = tmp_path / "q.jsonl"
-    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    async with serving(family) as served:
-        llm = f"gpt-x@{served.base_url}"
-        given = {"corpus": str(corpus), "llm": llm, "judge": llm, "benchmarks": f"plain={path}"}
-        config = resolve(EvalConfig, given)
-        setup = open_eval_setup(config)
-        try:
-            await evaluating.evaluate(config, evaluating.questions_of(config), tmp_path / "run", setup)
-        finally:
-            await setup.aclose()
-    with RunReader(tmp_path / "run") as run:
-        trials = [(trial.stop.value, trial.answer, trial.searches) for trial in run.trials()]
-        labels = [score.judgement.label.value for score in run.scores(0)]
-    assert trials == [("finished", "1827", 2), ("finished", "1801", 2)]
-    assert labels == ["right", "wrong"]
+    for at, found in enumerate(wrong):
+        assert cells(found, plain) == ("right",) * at + ("wrong",) + ("right",) * (5 - at)
 
 
 async def test_a_resume_meets_no_refusal_again_and_status_says_how_requests_are_changed(
@@ -170,18 +118,6 @@ def test_each_family_has_a_source() -> None:
     assert len({family.name for family in FAMILIES}) == len(FAMILIES)
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
-async def test_each_roles_request_is_taken_and_its_reply_read(family: Family) -> None:
-    async with serving(family) as served:
-        llm = connect(f"gpt-x@{served.base_url}")
-        try:
-            rehearsed = await rehearse(llm)
-        finally:
-            await llm.aclose()
-    assert [one.role for one in rehearsed if not (one.taken and one.usable)] == []
-    assert len(rehearsed) == 6
-
-
 @pytest.mark.parametrize(
     ("name", "rows"),
     [
@@ -212,5 +148,5 @@ def test_doctor_prints_what_the_endpoint_takes_of_each_roles_request(name: str, 
     table = result.stdout.partition("What the endpoint takes")[2]
     printed = [" ".join(line.split()) for line in table.splitlines()]
     assert "role stop tools schema temperature length" in printed
-    for row in rows:
-        assert any(line.startswith(row) for line in printed), table
+    for wanted in rows:
+        assert any(line.startswith(wanted) for line in printed), table

@@ -83,13 +83,20 @@ def _hermes(masked: str) -> Iterator[Written]:
 
 
 def _harmony(masked: str) -> Iterator[Written]:
-    """gpt-oss: `<|channel|>commentary to=functions.search <|constrain|>json<|message|>{...}<|call|>`."""
+    """gpt-oss: `<|channel|>commentary to=functions.search <|constrain|>json<|message|>{...}<|call|>`.
+
+    A call on the channel of thoughts is one too, and a server may have dropped the marks, but not the words between
+    them: `commentary to=functions.search json{...}`.
+    """
+    channel = r"(?:<\|start\|>assistant\s*)?(?:<\|channel\|>)?\s*(?:(?:commentary|analysis)\s+)?to="
     pattern = (
-        r"(?:<\|start\|>assistant\s*)?(?:<\|channel\|>)?\s*(?:commentary\s+)?to=(?P<name>[\w.:-]+)\s*(?:<\|channel\|>\w+)?"
-        r"\s*(?:<\|constrain\|>)?\s*(?:json)?\s*<\|message\|>(?P<arguments>.*?)(?:<\|call\|>|<\|end\|>|\Z)"
+        rf"{channel}(?P<name>[\w.:-]+)\s*(?:<\|channel\|>\w+)?"
+        r"\s*(?:<\|constrain\|>)?\s*(?:json|code)?\s*<\|message\|>(?P<arguments>.*?)(?:<\|call\|>|<\|end\|>|\Z)"
     )
-    for found in re.finditer(pattern, masked, re.DOTALL):
-        yield Written(ToolCall("", clean_name(found["name"]), found["arguments"].strip()), *found.span())
+    bare = rf"(?:assistant)?{channel}functions\.(?P<name>[\w-]+?)\s*(?:json|code)?\s*(?P<arguments>\{{.*)\Z"
+    for form in (pattern, bare):
+        for found in re.finditer(form, masked, re.DOTALL):
+            yield Written(ToolCall("", clean_name(found["name"]), found["arguments"].strip()), *found.span())
 
 
 def _coder(masked: str) -> Iterator[Written]:

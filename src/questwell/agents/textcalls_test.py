@@ -29,6 +29,10 @@ ARGUMENTS = '{"query": "old bridges"}'
         f"<|channel|>commentary to=functions.search <|constrain|>json<|message|>{ARGUMENTS}<|call|>",
         f"<|start|>assistant<|channel|>commentary to=functions.search<|message|>{ARGUMENTS}",
         f"<|channel|>analysis<|message|>hm<|end|><|channel|>commentary to=search json<|message|>{ARGUMENTS}",
+        "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>analysis to=functions.search code"
+        f"<|message|>\n{ARGUMENTS}<|call|>",
+        f"commentary to=functions.search json{ARGUMENTS}",  # the marks dropped, the words between them kept
+        f"analysisWe need bridges.assistantcommentary to=functions.search json{ARGUMENTS}",
         f'[TOOL_CALLS][{{"name": "search", "arguments": {ARGUMENTS}}}]',
         f"[TOOL_CALLS]search[ARGS]{ARGUMENTS}",
         f"<|tool_calls_section_begin|><|tool_call_begin|>functions.search:0<|tool_call_argument_begin|>{ARGUMENTS}"
@@ -70,6 +74,7 @@ def test_an_unknown_tool_keeps_its_arguments() -> None:
         "<tool_call></tool_call>",
         '{"query": "old bridges"}',
         "to=search is not a call",
+        "write to=functions.search, then the words",
     ],
 )
 def test_no_call_is_guessed(text: str) -> None:

@@ -8,15 +8,12 @@ is that of the request before it was changed.
 import json
 import re
 from collections.abc import Callable, Iterable
-from typing import Protocol, cast, runtime_checkable
+from itertools import pairwise
+from typing import Protocol, runtime_checkable
 
-from pydantic import JsonValue
-
-Body = dict[str, JsonValue]
+from questwell.llm.changes import BOUNDS, CAPS, Body, change, is_change, messages_of, without_bounds
 
 _NEEDED = frozenset({"model", "messages", "prompt", "tools", "stream", "tool_choice"})
-_CAPS = ("max_tokens", "max_completion_tokens")
-_BOUNDS = frozenset({"maxLength", "minLength", "maxItems", "minItems", "minimum", "maximum", "pattern", "format"})
 
 
 class Manners:
@@ -41,7 +38,7 @@ class Manners:
 
     def remember(self, changes: Iterable[str]) -> None:
         """Start from what an earlier invocation learnt; what the user asks for now is sent all the same."""
-        known = [change for change in changes if change.split()[0] in _APPLY and not self._keeps(change)]
+        known = [line for line in changes if is_change(line) and not self._keeps(line)]
         self._changes.update(dict.fromkeys(known))
         self._told.update(known)
 
@@ -57,9 +54,8 @@ class Manners:
     def adapt(self, body: Body) -> Body:
         """`body` with every change that was learnt."""
         body = dict(body)
-        for change in self._changes:
-            verb, *names = change.split()
-            _APPLY[verb](body, names)
+        for line in self._changes:
+            change(body, line)
         return body
 
     def learn(self, sent: Body, text: str, param: str, known: tuple[str, ...] | None = None) -> bool:
@@ -111,99 +107,6 @@ class Adapting(Protocol):
         ...
 
 
-# --- what is done to a body
-
-
-def _omit(body: Body, names: list[str]) -> None:
-    body.pop(names[0], None)
-
-
-def _rename(body: Body, names: list[str]) -> None:
-    if names[0] in body:
-        body[names[1]] = body.pop(names[0])
-
-
-def _cap(body: Body, names: list[str]) -> None:
-    for name in _CAPS:
-        if isinstance(asked := body.get(name), int):
-            body[name] = min(asked, int(names[0]))
-
-
-def _schema(body: Body, names: list[str]) -> None:
-    form = body.get("response_format")
-    if not isinstance(form, dict) or form.get("type") != "json_schema":
-        return
-    if names[0] == "without":
-        body["response_format"] = _without_bounds(form)
-    else:
-        body["response_format"] = {"type": "json_object"}
-
-
-def _merge(body: Body, names: list[str]) -> None:
-    messages = [dict(message) for message in _messages(body)]
-    if names[0] == "system":
-        system = "\n\n".join(str(m["content"]) for m in messages if m["role"] in ("system", "developer"))
-        messages = [m for m in messages if m["role"] not in ("system", "developer")]
-        if system and messages and messages[0]["role"] == "user":
-            messages[0]["content"] = f"{system}\n\n{messages[0]['content']}"
-        elif system:
-            messages.insert(0, {"role": "user", "content": system})
-    else:
-        merged: list[Body] = []
-        for message in messages:
-            if merged and message["role"] == "user" and merged[-1]["role"] in ("user", "tool"):
-                merged[-1]["content"] = f"{merged[-1]['content']}\n\n{message['content']}"
-            else:
-                merged.append(message)
-        messages = merged
-    body["messages"] = cast(JsonValue, messages)
-
-
-def _stream(body: Body, names: list[str]) -> None:
-    body["stream"] = True
-    body.setdefault("stream_options", {"include_usage": True})
-
-
-def _choose(body: Body, names: list[str]) -> None:
-    if "tools" in body:
-        body["tool_choice"] = names[0]
-
-
-def _fill(body: Body, names: list[str]) -> None:
-    messages = [dict(message) for message in _messages(body)]
-    for message in messages:
-        if message.get("content") is None:
-            message["content"] = ""
-    body["messages"] = cast(JsonValue, messages)
-
-
-def _nothing(body: Body, names: list[str]) -> None:
-    """Thoughts go back where messages are written (`openai.py`)."""
-
-
-_APPLY: dict[str, Callable[[Body, list[str]], None]] = {
-    "omit": _omit,
-    "rename": _rename,
-    "cap": _cap,
-    "schema": _schema,
-    "merge": _merge,
-    "stream": _stream,
-    "choose": _choose,
-    "fill": _fill,
-    "send": _nothing,
-}
-
-
-def _without_bounds(tree: JsonValue) -> JsonValue:
-    if isinstance(tree, dict):
-        return {key: _without_bounds(value) for key, value in tree.items() if key not in _BOUNDS}
-    return [_without_bounds(one) for one in tree] if isinstance(tree, list) else tree
-
-
-def _messages(body: Body) -> list[Body]:
-    return cast(list[Body], body.get("messages") or [])
-
-
 # --- what a refusal asks for: (body as sent, text, parameter) to a change, or None
 
 
@@ -223,31 +126,56 @@ def _thoughts_back(sent: Body, text: str, param: str) -> str | None:
     return None
 
 
+_ALTERNATE = r"roles (?:must|should) alternate"
+
+
 def _system_merged(sent: Body, text: str, param: str) -> str | None:
     """Gemma's template, o1-mini, Gemma at Google: no system role."""
     pattern = (
         r"system role (?:is )?not supported|does not support (?:the )?['\"]?system|'system' with this model"
         r"|developer instruction is not enabled|only user(?:,| and) assistant"
     )
-    has = any(message["role"] == "system" for message in _messages(sent))
-    return "merge system" if has and re.search(pattern, text, re.IGNORECASE) else None
+    roles = [message["role"] for message in messages_of(sent)]
+    if "system" not in roles:
+        return None
+    others = [role for role in roles if role != "system"]
+    turns_taken = (
+        others[:1] == ["user"]
+        and "tool" not in others
+        and not any(first == second for first, second in pairwise(others))
+    )
+    in_the_way = turns_taken and re.search(_ALTERNATE, text, re.IGNORECASE)  # Mistral's first templates say no more
+    return "merge system" if in_the_way or re.search(pattern, text, re.IGNORECASE) else None
 
 
 def _turns_merged(sent: Body, text: str, param: str) -> str | None:
     """Mistral's and Gemma's templates: user and assistant take turns."""
-    pattern = r"roles must alternate|unexpected role ['\"]?user|expected last role|roles should alternate"
+    pattern = rf"{_ALTERNATE}|unexpected role ['\"]?user|expected last role"
     return "merge turns" if re.search(pattern, text, re.IGNORECASE) else None
 
 
+def _short_ids(sent: Body, text: str, param: str) -> str | None:
+    """Mistral's API and templates take ids of calls of nine letters and digits only."""
+    asked = re.search(r"tool call ids?\b.*\blength (?:of )?9", text, re.IGNORECASE | re.DOTALL)
+    return "shorten ids" if asked else None
+
+
+def _empty_content(sent: Body, text: str, param: str) -> str | None:
+    """Anthropic takes no empty message: a model that said nothing is quoted as having said so."""
+    empty = any(message.get("content") == "" for message in messages_of(sent))
+    pattern = r"non-empty|non-whitespace|(?:must not|cannot|can't|may not) be empty|content is empty|empty content"
+    return "fill empty" if empty and re.search(pattern, text, re.IGNORECASE) else None
+
+
 def _null_content(sent: Body, text: str, param: str) -> str | None:
-    nulls = any(message.get("content", "") is None for message in _messages(sent))
+    nulls = any(message.get("content", "") is None for message in messages_of(sent))
     about = re.search(r"content", text) and re.search(r"null|none|string|missing|required|empty", text, re.IGNORECASE)
     return "fill content" if nulls and about else None
 
 
 def _lower_cap(sent: Body, text: str, param: str) -> str | None:
     """A limit of the answer that is lower than what is asked for: OpenAI, DeepSeek, Anthropic, DashScope."""
-    asked = next((value for name in _CAPS if isinstance(value := sent.get(name), int)), None)
+    asked = next((value for name in CAPS if isinstance(value := sent.get(name), int)), None)
     if asked is None or not re.search(r"max_(?:completion_|new_|output_)?tokens|(?:output|completion) tokens", text):
         return None
     pattern = (
@@ -261,7 +189,7 @@ def _lower_cap(sent: Body, text: str, param: str) -> str | None:
 
 def _renamed_cap(sent: Body, text: str, param: str) -> str | None:
     """OpenAI's reasoning models know `max_completion_tokens` only, most servers `max_tokens` only."""
-    for old, new in (_CAPS, _CAPS[::-1]):
+    for old, new in (CAPS, CAPS[::-1]):
         if old in sent and (param == old or _names(text, old)):
             return f"rename {old} {new}"
     return None
@@ -275,14 +203,17 @@ def _looser_schema(sent: Body, text: str, param: str) -> str | None:
         return None
     if form.get("type") != "json_schema":
         return "omit response_format"
-    bounded = json.dumps(_without_bounds(form)) != json.dumps(form)
-    named = any(re.search(rf"\b{bound}\b", text) for bound in _BOUNDS)
+    bounded = json.dumps(without_bounds(form)) != json.dumps(form)
+    named = any(re.search(rf"\b{bound}\b", text) for bound in BOUNDS)
     return "schema without bounds" if bounded and named else "schema as object"
 
 
 def _streamed(sent: Body, text: str, param: str) -> str | None:
-    """DashScope's thinking models, gateways: streams only."""
-    pattern = r"non-streaming|only supports? stream|stream(?:ing)? (?:must|mode|is required)|set stream"
+    """DashScope's and ModelScope's thinking models, gateways: streams only."""
+    pattern = (
+        r"non-streaming|only supports? stream|stream(?:ing)? (?:must|mode|is required)|set stream"
+        r"|stream\s*=\s*`?false|非流式"
+    )
     return "stream" if not sent.get("stream") and re.search(pattern, text, re.IGNORECASE) else None
 
 
@@ -309,10 +240,12 @@ _RULES: tuple[Callable[[Body, str, str], str | None], ...] = (
     _thoughts_back,
     _system_merged,
     _turns_merged,
+    _short_ids,
     _lower_cap,
     _renamed_cap,
     _streamed,
     _looser_schema,
+    _empty_content,
     _omitted,
     _null_content,
 )

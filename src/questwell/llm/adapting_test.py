@@ -53,6 +53,18 @@ def learnt(message: object, sent: dict | None = None) -> tuple[str, ...]:
         # Mistral
         ({"detail": [{"type": "extra_forbidden", "loc": ["body", "seed"], "msg": "Extra inputs are not permitted"}]},
          "omit seed"),
+        ({"object": "error", "message": {"detail": [{"type": "extra_forbidden", "loc": ["body", "seed"], "msg": "Extra "
+          "inputs are not permitted", "input": 3}]}, "type": "invalid_request_error", "param": None}, "omit seed"),
+        ({"object": "error", "message": "{\"detail\":[{\"type\":\"extra_forbidden\",\"loc\":[\"body\",\"logprobs\"],"
+          "\"msg\":\"Extra inputs are not permitted\"}]}", "param": None}, "omit logprobs"),
+        ({"object": "error", "message": "Tool call id was call_0 but must be a-z, A-Z, 0-9, with a length of 9.",
+          "type": "invalid_function_call", "code": "3280"}, "shorten ids"),
+        ({"error": {"message": "Tool call IDs should be alphanumeric strings with length 9!"}}, "shorten ids"),
+        # OpenRouter, whose own message says nothing
+        ({"error": {"message": "Provider returned error", "code": 400, "metadata": {"provider_name": "X", "raw":
+          "{\"error\": {\"message\": \"'stop' is not supported with this model.\", \"param\": \"stop\"}}"}}}, "omit stop"),
+        ({"error": {"message": "Provider returned error", "code": 400, "metadata": {"raw": "'seed' is not supported"}}},
+         "omit seed"),
         ({"message": "Expected last role User or Tool (or Assistant with prefix True) for serving but got assistant"},
          "merge turns"),
         # DeepSeek
@@ -71,10 +83,14 @@ def learnt(message: object, sent: dict | None = None) -> tuple[str, ...]:
         ({"object": "error", "message": "\"auto\" tool choice requires --enable-auto-tool-choice and --tool-call-parser to "
           "be set"}, "choose none"),
         ({"message": "System role not supported"}, "merge system"),
-        ({"message": "Conversation roles must alternate user/assistant/user/assistant/..."}, "merge turns"),
+        # Mistral's first templates: where turns alternate, the system message is what is in the way.
+        ({"message": "Conversation roles must alternate user/assistant/user/assistant/..."}, "merge system"),
         ({"message": "[{'type': 'extra_forbidden', 'loc': ('body', 'return_token_ids')}]"}, "omit return_token_ids"),
         # DashScope
         ({"error": {"message": "This model only support stream mode, please enable the stream parameter"}}, "stream"),
+        ({"error": {"message": "parameter.enable_thinking must be set to false for non-streaming calls"}}, "stream"),
+        ({"error": {"message": "parameter.enable_thinking必须设置为false才能进行非流式调用"}}, "stream"),
+        ({"error": {"message": "enable thinking can not be support when `stream=False`."}}, "stream"),
         # o1-mini
         ({"error": {"message": "Unsupported value: 'messages[0].role' does not support 'system' with this model."}},
          "merge system"),
@@ -123,6 +139,54 @@ def test_messages_are_merged() -> None:
         ("user", "s\n\nu"), ("assistant", "a"), ("tool", "t\n\nv\n\nw")
     ]  # fmt: skip
     assert messages[1] == {"role": "user", "content": "u"}, "the request itself is left alone"
+
+
+def test_no_empty_message_goes_to_an_endpoint_that_takes_none() -> None:
+    call = {"id": "call_0", "function": {"name": "search", "arguments": "{}"}}
+    said = [
+        {"role": "user", "content": "u"},
+        {"role": "assistant", "content": ""},
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+        {"role": "tool", "content": "found", "tool_call_id": "call_0"},
+    ]
+    manners = Manners()
+    assert manners.learn({"messages": said}, "messages: text content blocks must be non-empty", "")
+    assert manners.changes == ("fill empty",)
+    adapted = manners.adapt({"messages": said})["messages"]
+    assert [message["content"] for message in adapted] == ["u", "(no text)", None, "found"]
+    assert said[1]["content"] == ""
+    assert not Manners().learn({"messages": said[:1]}, "messages must be non-empty", ""), "there is nothing to fill"
+
+
+def test_ids_of_calls_are_shortened_and_still_match_their_answers() -> None:
+    calls = [{"id": name, "function": {"name": "search", "arguments": "{}"}} for name in ("call_0", "a1b2c3d4e", "x-y")]
+    answers = [{"role": "tool", "content": "found", "tool_call_id": call["id"]} for call in calls]
+    manners = Manners()
+    manners.remember(["shorten ids"])
+    first, *others = manners.adapt(
+        {"messages": [{"role": "assistant", "content": None, "tool_calls": calls}, *answers]}
+    )["messages"]
+    names = [call["id"] for call in first["tool_calls"]]
+    assert names == [answer["tool_call_id"] for answer in others]
+    assert names[1] == "a1b2c3d4e" and len(set(names)) == 3
+    assert all(len(name) == 9 and name.isalnum() for name in names)
+
+
+def test_the_system_message_is_merged_only_where_turns_already_alternate() -> None:
+    text = "Conversation roles must alternate user/assistant/user/assistant/..."
+    roles = ("system", "user", "user")
+    manners = Manners()
+    sent = {"messages": [{"role": role, "content": role} for role in roles]}
+    assert manners.learn(sent, text, "") and manners.changes == ("merge turns",)
+    assert manners.learn(manners.adapt(sent), text, "") and manners.changes == ("merge turns", "merge system")
+    assert manners.adapt(sent)["messages"] == [{"role": "user", "content": "system\n\nuser\n\nuser"}]
+
+
+def test_an_error_that_nests_for_ever_is_heard_in_no_time() -> None:
+    tree: object = "'seed' is not supported"
+    for _ in range(40):
+        tree = {"error": tree, "detail": [], "message": {"msg": "no"}}
+    assert learnt(tree) == ()
 
 
 def test_what_the_user_asked_for_is_not_left_out() -> None:

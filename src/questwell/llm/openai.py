@@ -17,7 +17,8 @@ from pydantic import JsonValue
 
 from questwell.errors import ContextOverflow, LLMError, LLMFiltered, LLMRefused
 from questwell.http.retrying import Failure
-from questwell.llm.adapting import Body, Manners
+from questwell.llm.adapting import Manners
+from questwell.llm.changes import Body
 from questwell.llm.client import Completion, FinishReason, Message, Request, Tool, ToolCall
 from questwell.llm.context_room import room_in
 from questwell.llm.endpoint import Answered, Endpoint, EndpointOptions, shown

@@ -7,7 +7,7 @@ from typing import cast
 
 from questwell.errors import LLMError
 from questwell.http.retrying import Failure
-from questwell.llm.adapting import Body
+from questwell.llm.changes import Body
 from questwell.llm.client import FinishReason
 from questwell.llm.prices import Pricing, Usage
 from questwell.llm.refusals import refusal_text

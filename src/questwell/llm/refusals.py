@@ -93,26 +93,52 @@ def read_error(status: int, body: bytes, retry_after_s: float | None = None) -> 
 def refusal_text(body: bytes) -> tuple[str, str]:
     """(what a refusal says in words, the parameter that it names or nothing), without what it quotes of the request."""
     text = body.decode("utf-8", "replace")
+    tree = _tree(text)
+    if tree is None:
+        return text[:4000], ""
+    said: list[str] = []
+    params: list[str] = []
+    _listen(tree, said, params)
+    return (" ".join(said) or text)[:4000], (params or [""])[-1]
+
+
+_INNER = ("error", "detail", "message", "metadata", "raw")
+"""Where errors hold errors: Mistral's `message` holds `detail`, OpenRouter's `metadata.raw` its provider's body."""
+_DEEPEST = 8
+
+
+def _listen(part: JsonValue, said: list[str], params: list[str], depth: int = 0) -> None:
+    """Note what a part of an error says, and the parameters that it names."""
+    if depth > _DEEPEST:
+        return
+    for one in part if isinstance(part, list) else [part]:
+        fields = _fields(one)
+        said += [value for key in ("message", "msg", "code", "type") if isinstance(value := fields.get(key), str)]
+        if isinstance(named := fields.get("param"), str):
+            params.append(named)
+        if isinstance(where := fields.get("loc"), list):
+            named = next((step for step in where if isinstance(step, str) and step != "body"), "")
+            params.append(named)
+            said.append(named)
+        for key in _INNER:
+            inner = fields.get(key)
+            if isinstance(inner, str):
+                inner = _tree(inner) or (None if key == "message" else inner)
+            if isinstance(inner, str):
+                said.append(inner)
+            elif inner:
+                _listen(inner, said, params, depth + 1)
+
+
+def _tree(text: str) -> JsonValue:
+    """The JSON object or list that `text` is; None for other text."""
+    if not text.lstrip().startswith(("{", "[")):
+        return None
     try:
         tree: JsonValue = json.loads(text)
     except (json.JSONDecodeError, RecursionError):
-        return text[:4000], ""
-    if isinstance(tree, list) and tree:  # Gemini
-        tree = tree[0]
-    said: list[str] = []
-    param = ""
-    parts = [tree, *(_fields(tree).get(key) for key in ("error", "detail"))]
-    for part in [*parts, *(one for several in parts if isinstance(several, list) for one in several)]:
-        if isinstance(part, str):
-            said.append(part)
-        fields = _fields(part)
-        said += [value for key in ("message", "msg", "code", "type") if isinstance(value := fields.get(key), str)]
-        if isinstance(named := fields.get("param"), str):
-            param = named
-        if isinstance(where := fields.get("loc"), list):
-            param = next((step for step in where if isinstance(step, str) and step != "body"), param)
-            said.append(param)
-    return (" ".join(said) or text)[:4000], param
+        return None
+    return tree
 
 
 def quote(body: bytes) -> str:

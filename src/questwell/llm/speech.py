@@ -22,7 +22,7 @@ _FRAME = (
 _CALL = r"(?:<\|start\|>assistant)?<\|channel\|>commentary"
 _MARK = re.compile(rf"(?P<open>{_OPEN})|(?P<close>{_CLOSE})|(?P<frame>{_FRAME})|(?P<call>{_CALL})", re.IGNORECASE)
 # gpt-oss through a server that drops special tokens but not the names of channels.
-_LEAKED = re.compile(r"\Aanalysis(?=[A-Z\W]).*?assistant(?:final)", re.DOTALL)
+_LEAKED = re.compile(r"\Aanalysis(?P<thought>(?=[A-Z\W]).*?)assistant(?:final|(?=commentary to=))", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def hear(text: str) -> Heard:
     start = 0  # of what is neither blanked nor kept yet
     inside = False
     if leaked := _LEAKED.match(text):
-        thoughts.append(text[len("analysis") : leaked.end() - len("assistantfinal")])
+        thoughts.append(leaked["thought"])
         _blank(masked, 0, leaked.end())
         start = leaked.end()
     for mark in _MARK.finditer(text, start):

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from pydantic import JsonValue
 
-from questwell.llm.gallery.families import Asked, Family
+from questwell.llm.gallery.family import Asked, Family
 
 
 @dataclass(slots=True)
@@ -67,6 +67,8 @@ async def _answer_one(
     asked = Asked(target.path, params, headers, body)
     served.asked.append(asked)
     status, content, kind = family.answer(asked)
+    if family.first is not None and len(served.asked) == 1:
+        status, content = 200, json.dumps(family.first).encode()
     served.refusals += status >= 400
     head = f"HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\ncontent-length: {len(content)}\r\n\r\n"
     writer.write(head.encode() + content)

@@ -1,0 +1,156 @@
+"""How servers write what a model said: where its thought is, and what a call looks like."""
+
+import json
+from typing import cast
+
+from pydantic import JsonValue
+
+from questwell.llm.gallery.family import Asked, Dress, Fields, plain, stopped, text_of
+from questwell.llm.gallery.mind import Said
+
+
+def _draft(said: Said) -> str:
+    """A thought that holds a draft, so that whoever reads thoughts as speech is found out."""
+    return f"{said.thought} Maybe <answer>a draft</answer> or <search>a draft</search>?"
+
+
+def _message(choice: Fields) -> Fields:
+    return cast(Fields, choice["message"])
+
+
+def _calls(choice: Fields) -> list[Fields]:
+    return cast(list[Fields], _message(choice).get("tool_calls") or [])
+
+
+def beside(said: Said, asked: Asked) -> Fields:
+    """The thought in `reasoning_content`."""
+    choice = plain(said, asked)
+    _message(choice)["reasoning_content"] = _draft(said)
+    return choice
+
+
+def beside_struck(said: Said, asked: Asked) -> Fields:
+    """As `beside`, and a stop text is looked for in the thought too."""
+    thought = _draft(said)
+    if stopped(thought, asked) != thought:
+        return text_of(None, reasoning_content=stopped(thought, asked))
+    return beside(said, asked)
+
+
+def inside(opening: str, closing: str) -> Dress:
+    """The thought in the text, between these two."""
+
+    def dress(said: Said, asked: Asked) -> Fields:
+        if asked.may_call and said.call:
+            return plain(said, asked)
+        return text_of(f"{opening}{_draft(said)}{closing}\n\n{said.tagged()}")
+
+    return dress
+
+
+def long_ids(dress: Dress) -> Dress:
+    """Ids of calls that the server's own template does not take back."""
+
+    def dressed(said: Said, asked: Asked) -> Fields:
+        choice = dress(said, asked)
+        for call in _calls(choice):
+            call["id"] = f"1697377797897{said.call}"
+        return choice
+
+    return dressed
+
+
+def in_parts(said: Said, asked: Asked) -> Fields:
+    """Mistral's API: content of parts, the thought a part of parts; ids of nine letters."""
+    choice = plain(said, asked)
+    for call in _calls(choice):
+        call["id"] = f"{said.call:x<9}"[:9]
+        _message(choice)["content"] = ""
+    if not _calls(choice):
+        _message(choice)["content"] = [
+            {"type": "thinking", "thinking": [{"type": "text", "text": _draft(said)}]},
+            {"type": "text", "text": _message(choice)["content"]},
+        ]
+    return choice
+
+
+def as_hermes(said: Said, asked: Asked) -> Fields:
+    """Qwen's calls as text, for want of a parser."""
+    if asked.body.get("tools") and said.call:
+        call = json.dumps({"name": said.call, "arguments": said.arguments})
+        return text_of(f"<think>{_draft(said)}</think>\n<tool_call>\n{call}\n</tool_call>")
+    return text_of(f"<think>{_draft(said)}</think>{said.tagged()}")
+
+
+def as_harmony(said: Said, asked: Asked) -> Fields:
+    """gpt-oss with all its marks."""
+    thought = f"<|channel|>analysis<|message|>{_draft(said)}<|end|><|start|>assistant"
+    if asked.body.get("tools") and said.call:
+        call = (
+            f"<|channel|>commentary to=functions.{said.call} <|constrain|>json<|message|>{json.dumps(said.arguments)}"
+        )
+        return text_of(f"{thought}{call}<|call|>")
+    return text_of(f"{thought}<|channel|>final<|message|>{said.tagged()}")
+
+
+def as_stripped_harmony(said: Said, asked: Asked) -> Fields:
+    """gpt-oss with the marks dropped and the words between them kept."""
+    if asked.body.get("tools") and said.call:
+        call = f"commentary to=functions.{said.call} json{json.dumps(said.arguments)}"
+        return text_of(f"analysis{_draft(said)}assistant{call}")
+    return text_of(f"analysis{_draft(said)}assistantfinal{said.tagged()}")
+
+
+def leaked_channel(said: Said, asked: Asked) -> Fields:
+    """gpt-oss: the channel in the function's name."""
+    choice = beside(said, asked)
+    for call in _calls(choice):
+        function = cast(Fields, call["function"])
+        function["name"] = f"{function['name']}<|channel|>commentary"
+    return choice
+
+
+def fenced(said: Said, asked: Asked) -> Fields:
+    """A schema is ignored: JSON comes in a code fence."""
+    choice = plain(said, asked)
+    if said.text.startswith("{"):
+        _message(choice)["content"] = f"```json\n{said.text}\n```"
+    return choice
+
+
+def runs_on(said: Said, asked: Asked) -> Fields:
+    """`stop` is dropped and a schema ignored: the model goes on and makes up what comes next."""
+    if not said.call or asked.body.get("tools"):
+        return fenced(said, asked)
+    return text_of(f"{said.tagged()}\n<information>\n[1] made up: made up\n</information>\n<answer>made up</answer>")
+
+
+def signed(said: Said, asked: Asked) -> Fields:
+    """Gemini: a signature next to each call."""
+    choice = plain(said, asked)
+    for call in _calls(choice):
+        call["extra_content"] = {"google": {"thought_signature": "c2ln"}}
+    return choice
+
+
+def parsed_arguments(said: Said, asked: Asked) -> Fields:
+    """llama.cpp: arguments as an object, and no id."""
+    choice = plain(said, asked)
+    for call in _calls(choice):
+        call["id"] = None
+        cast(Fields, call["function"])["arguments"] = cast(JsonValue, dict(said.arguments))
+    return choice
+
+
+def reasoned(said: Said, asked: Asked) -> Fields:
+    """The thought in `reasoning`."""
+    choice = plain(said, asked)
+    _message(choice)["reasoning"] = _draft(said)
+    return choice
+
+
+def detailed(said: Said, asked: Asked) -> Fields:
+    """OpenRouter: as `reasoned`, and once more in details."""
+    choice = reasoned(said, asked)
+    _message(choice)["reasoning_details"] = [{"type": "reasoning.text", "text": said.thought, "signature": "c2ln"}]
+    return choice
