@@ -225,7 +225,7 @@ def saved(pairs: Sequence[Pair], what: str, roles: Sequence[Role], rng: random.R
 
 
 def table(pairs: Sequence[Pair]) -> dict[str, float]:
-    """How the first questions came out, beside the paper's figures for them."""
+    """How the first questions came out, next to the paper's figures for them."""
     first = [pair.whole.rounds[0] for pair in pairs]
     correct = [r for r in first if r.verdict.right]
     attempts = [attempt for r in correct for attempt in r.attempts]

@@ -1,4 +1,4 @@
-"""Peak memory of PPO on a model of 135M weights: actor, critic and reference, beside what `--dry-run` foretells.
+"""Peak memory of PPO on a model of 135M weights: actor, critic and reference, next to what `--dry-run` estimates.
 
     python benchmarks/memory.py [--only "lora 16;all weights"] [--rows 8] [--tokens 512]
 
@@ -124,7 +124,7 @@ def measured(case: Case, rows: int, tokens: int) -> dict[str, object]:
         lora_rank=case.lora or None,
         micro_tokens=micro_tokens,
         checkpointing=case.checkpointing,
-        half=case.half,
+        dtype="bfloat16" if case.half else "float32",
         cpu=not case.mapped,  # else in the C library's heap
     )
     peak = status("VmHWM")

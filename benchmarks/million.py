@@ -1,4 +1,4 @@
-"""A million passages: build, size, memory, opening, and CPU a query, lexical and hybrid, beside bm25s in the same run.
+"""A million passages: build, size, memory, opening, and CPU a query, lexical and hybrid, next to bm25s in the same run.
 
     python benchmarks/million.py CORPUS.jsonl QUESTIONS.jsonl [--passages 1000000] [--work FOLDER]
 

@@ -1,4 +1,4 @@
-"""What every benchmark's result says beside its figures: command, date, commit, machine and its load."""
+"""What every benchmark's result says next to its figures: command, date, commit, machine and its load."""
 
 import contextlib
 import json

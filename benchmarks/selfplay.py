@@ -149,7 +149,7 @@ def summary(runs: list[list[StepRow]]) -> dict[str, object]:
 
 
 async def verification(folder: Path, seed: int, proposals: int) -> list[dict[str, object]]:
-    """What RAG verification by the start policy lets through, of the same proposals, by the noise beside them.
+    """What RAG verification by the start policy lets through, of the same proposals, by the noise next to them.
 
     A question is wrong when its true answer is not the one that it was written for; the toy world knows.
     """

@@ -1,4 +1,4 @@
-"""A served index under load: ours, beside a straightforward one-process FastAPI server of the same index.
+"""A served index under load: ours, next to a straightforward one-process FastAPI server of the same index.
 
 Run it on an idle machine:  python benchmarks/serving.py CORPUS QUESTIONS [--seconds 8] [--workers 2]
 CORPUS is a JSONL file, QUESTIONS one with `question` and `decomposition`. Clients send a query and wait for its answer

@@ -1,4 +1,4 @@
-"""Rollout and update of the local trainer beside TRL's GRPOTrainer, in tokens a second, as ratios.
+"""Rollout and update of the local trainer next to TRL's GRPOTrainer, in tokens a second, as ratios.
 
     python benchmarks/throughput.py [--only "toy;searches"] [--turns 3] [--threads 1] [--device cuda --half]
 
@@ -105,17 +105,17 @@ def compare(setting: Setting, asked: argparse.Namespace) -> dict[str, object]:
         policy(setting).save(Path(folder))
         theirs, ours = (opened(folder, setting, asked.device) for _ in range(2))
         questions = asked_of(setting)
-        beside = Local(setting, ours, questions)
-        turns = with_trl(setting, theirs, questions, asked, beside.step, folder)
+        local = Local(setting, ours, questions)
+        turns = with_trl(setting, theirs, questions, asked, local.step, folder)
     weights = ours.model.num_parameters()
     return {
         "weights": weights,
         "prompts": setting.prompts,
         "group": GROUP,
         "trl": (trl := summary(turns, weights, asked)),
-        "questwell": (local := summary(beside.turns[1:], weights, asked)),
+        "questwell": (measured := summary(local.turns[1:], weights, asked)),
         "questwell_to_trl": {
-            name: round(cast(float, local[name]) / cast(float, trl[name]), 2) for name in trl if "_per_" in name
+            name: round(cast(float, measured[name]) / cast(float, trl[name]), 2) for name in trl if "_per_" in name
         },
         "seconds": round(time.perf_counter() - started),
     }

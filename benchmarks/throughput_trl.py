@@ -23,10 +23,10 @@ def with_trl(
     start: Pretrained,
     questions: Sequence[Question],
     asked: argparse.Namespace,
-    beside: Callable[[], None],
+    between: Callable[[], None],
     folder: str,
 ) -> list[Turn]:
-    """TRL's turns, `beside` making a step of its own after each; the first is left out."""
+    """TRL's turns, `between` making a step of its own after each; the first is left out."""
     turns: list[Turn] = []
     right = {question.text: question.right for question in questions}
 
@@ -57,7 +57,7 @@ def with_trl(
 
         def on_step_end(self, *_: object, **__: object) -> None:
             turns[-1].whole.__exit__()
-            beside()
+            between()
 
     rows = [
         {

@@ -163,11 +163,11 @@ def mock(folder: Path) -> Path:
 
 def make(run: Path, plays: int, each: int, sample: Path) -> None:
     """Have another process make the run, so that its memory is not counted."""
-    beside = run.with_name(f"{run.name}.making")
-    shutil.rmtree(beside, ignore_errors=True)
-    given = ["--plays", str(plays), "--calls", str(each), "--sample", str(sample), "--keep", str(beside), "--make"]
+    making = run.with_name(f"{run.name}.making")
+    shutil.rmtree(making, ignore_errors=True)
+    given = ["--plays", str(plays), "--calls", str(each), "--sample", str(sample), "--keep", str(making), "--make"]
     subprocess.run([sys.executable, __file__, *given], check=True)
-    beside.rename(run)
+    making.rename(run)
 
 
 def measured(run: Path) -> dict[str, object]:

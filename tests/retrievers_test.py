@@ -38,7 +38,7 @@ KEY = "stand-in-key"
 
 @pytest.fixture(scope="module")
 def server(library: Path) -> Iterator[str]:
-    """`questwell serve` with MCP beside /retrieve; its address."""
+    """`questwell serve` with MCP next to /retrieve; its address."""
     code = "from questwell.cli.app import main; main()"
     flags = ["--index", str(library / "index"), "--port", "0", "--workers", "1", "--mcp", "--transport", "http"]
     command = [sys.executable, "-c", code, "serve", str(library / "bridges.jsonl"), *flags]

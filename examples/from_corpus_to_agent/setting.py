@@ -48,9 +48,9 @@ def read_setting(path: Path) -> Setting:
     """
     found: dict[str, object] = dict(read_toml(path))
     for key in ("agent", "corpus", "other_corpus", "prompts"):
-        beside = path.parent / str(found.get(key, ""))
-        if key in found and beside.exists():  # else a name, such as `local` or `foldoc`
-            found[key] = str(beside)
+        here = path.parent / str(found.get(key, ""))
+        if key in found and here.exists():  # else a name, such as `local` or `foldoc`
+            found[key] = str(here)
     name, _, file = str(found.get("other_test", "")).partition("=")
     found["other_test"] = f"{name}={path.parent / file}"
     return resolve(Setting, found)

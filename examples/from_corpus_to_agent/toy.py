@@ -70,7 +70,7 @@ class Scale:
 
 
 def prepare(folder: Path, seed: int, scale: Scale | None = None) -> Path:
-    """The setting file in `folder`, with all that it names, the policy beside it; what is there already stays.
+    """The setting file in `folder`, with all that it names, the policy next to it; what is there already stays.
 
     Seeds differ in their worlds and in all that is drawn; the policy is one for all of them, as a pretrained one is.
     """

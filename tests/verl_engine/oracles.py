@@ -1,4 +1,4 @@
-"""Our formulas beside verl's `core_algos` on random masked batches: values and gradients, in double precision.
+"""Our formulas against verl's `core_algos` on random masked batches: values and gradients, in double precision.
 
 `python tests/verl_engine/oracles.py` prints the table of docs/training.md.
 """

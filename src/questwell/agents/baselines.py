@@ -3,7 +3,6 @@
 One call each, and a best guess is asked for: a baseline that may say "unknown" would look worse than it is.
 """
 
-import json
 from dataclasses import dataclass
 
 from questwell.agents.moves import Finish
@@ -13,19 +12,12 @@ from questwell.agents.session import Session
 from questwell.agents.tools import Shelf, neutralise
 from questwell.errors import ContextOverflow, LLMError, LLMFiltered, RetrievalError
 from questwell.llm.client import Completion, Message, Request
-from questwell.llm.json_replies import json_text, said
+from questwell.llm.json_replies import json_text, said, schema_of
 from questwell.types.trajectory import Role, StopReason, Style, Trajectory, Turn
 
 _TAG_RULES = "Write <answer>the short answer only</answer>: a bare name, number or date, one candidate."
 _SCHEMA_RULES = 'Reply with {"answer": "..."}: the short answer only, a bare name, number or date, one candidate.'
-_SCHEMA = json.dumps(
-    {
-        "type": "object",
-        "properties": {"answer": {"type": "string", "maxLength": 100}},
-        "required": ["answer"],
-        "additionalProperties": False,
-    }
-)
+_SCHEMA = schema_of("answer", {"type": "string", "maxLength": 100})
 
 
 @dataclass(frozen=True, slots=True)

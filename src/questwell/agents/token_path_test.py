@@ -93,7 +93,7 @@ async def test_a_rollout_in_tokens() -> None:
     assert params["stop"] == ["</search>", "</answer>", "<information>"]
     assert params["include_stop_str_in_output"] is True
     assert params["seed"] == 5
-    # log-probabilities stand beside their tokens
+    # log-probabilities stand next to their tokens
     said = len("<search>r0 of e1</search>")
     assert view.response_logprobs[:said] == tuple(-0.5 - at for at in range(said))
     assert [logprob != 0.0 for logprob in view.response_logprobs] == [ours == 1 for ours in view.response_mask]

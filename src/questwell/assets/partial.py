@@ -8,6 +8,7 @@ from typing import BinaryIO, Self
 
 from questwell.assets.progress import Progress, silent
 from questwell.errors import AssetError
+from questwell.text.whole import write_whole
 
 
 class Partial:
@@ -67,9 +68,7 @@ class Partial:
         self._file.flush()
         os.fsync(self._file.fileno())
         self.points += 1
-        fresh = self._journal.with_suffix(".journal-new")
-        fresh.write_text(json.dumps([self._source, self.points, self.done]), encoding="utf-8")
-        os.replace(fresh, self._journal)
+        write_whole(self._journal, json.dumps([self._source, self.points, self.done]))
 
     def discard(self) -> None:
         """Delete the file and its journal."""

@@ -16,10 +16,10 @@ from questwell.cli.text import one_line, visible
 from questwell.errors import ConfigError
 from questwell.evaluation.statistics import Estimate
 from questwell.recipes.corpus import index as recipe
-from questwell.recipes.corpus.filling import fill
 from questwell.recipes.corpus.kept import KeptReport, Pruned, kept_indexes, prune_indexes
 from questwell.recipes.corpus.recall import RecallReport, evaluate_index
 from questwell.recipes.corpus.update import UpdateReport, update_index
+from questwell.recipes.corpus.upload import upload
 from questwell.recipes.runs.config import resolve
 from questwell.retrieval.corpora.documents import ReadReport
 
@@ -75,7 +75,7 @@ def index(
         return
     if to is not None:
         with index_progress(config.corpus) as on_progress:
-            name, passages = fill(config, to, on_progress)
+            name, passages = upload(config, to, on_progress)
         screen.out().print(f"Filled {visible(name)}: {passages:,} passages", soft_wrap=True)
         return
     if evaluate is not None:
@@ -183,9 +183,9 @@ def index_progress(corpus: str) -> Generator[recipe.IndexProgress]:
         console_progress(f"Fetching {one_line(corpus)}", console=console) as fetching,
         console_progress(f"Indexing {one_line(corpus)}", "passages", console=console) as indexing,
         console_progress(f"Embedding {one_line(corpus)}", "passages", console=console) as embedding,
-        console_progress(f"Sending {one_line(corpus)}", "passages", console=console) as filling,
+        console_progress(f"Sending {one_line(corpus)}", "passages", console=console) as uploading,
     ):
-        yield recipe.IndexProgress(fetching, indexing, embedding, filling, _list_skipped)
+        yield recipe.IndexProgress(fetching, indexing, embedding, uploading, _list_skipped)
 
 
 def _list_skipped(report: ReadReport) -> None:

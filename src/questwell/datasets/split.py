@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from questwell.errors import ConfigError
 from questwell.retrieval.corpora.passages import document_of
+from questwell.text.lists import parse_named
 from questwell.types.dataset import Item
-
-DEFAULT: Mapping[str, float] = {"train": 0.8, "dev": 0.1, "test": 0.1}
 
 
 def parse_counts(text: str) -> dict[str, int]:
@@ -17,12 +16,9 @@ def parse_counts(text: str) -> dict[str, int]:
     Raises:
         ConfigError: it is not of that form.
     """
-    counts: dict[str, int] = {}
-    for part in text.split(","):
-        name, _, number = part.strip().partition(":")
-        if not name.isidentifier() or name in counts or not number.isdecimal() or not int(number):
-            raise ConfigError(f"at_most = {text!r}: expected names with counts, such as train:1000,test:200")
-        counts[name] = int(number)
+    counts = parse_named(text, int)
+    if counts is None or not all(name.isidentifier() for name in counts):
+        raise ConfigError(f"at_most = {text!r}: expected names with counts, such as train:1000,test:200")
     return counts
 
 
@@ -32,16 +28,9 @@ def parse_shares(text: str) -> dict[str, float]:
     Raises:
         ConfigError: it is not of that form.
     """
-    shares: dict[str, float] = {}
-    for part in text.split(","):
-        name, _, number = part.strip().partition(":")
-        try:
-            share = float(number)
-        except ValueError:
-            share = -1.0
-        if not name.isidentifier() or name in shares or not 0 < share < float("inf"):
-            raise ConfigError(f"split = {text!r}: expected names with shares, such as train:80,dev:10,test:10")
-        shares[name] = share
+    shares = parse_named(text, float)
+    if shares is None or not all(name.isidentifier() for name in shares):
+        raise ConfigError(f"split = {text!r}: expected names with shares, such as train:80,dev:10,test:10")
     total = sum(shares.values())
     return {name: share / total for name, share in shares.items()}
 

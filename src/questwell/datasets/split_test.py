@@ -5,11 +5,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from questwell.datasets.conftest import MakeItem
-from questwell.datasets.split import DEFAULT, components, documents, parse_shares, split
+from questwell.datasets.split import components, documents, parse_shares, split
 from questwell.errors import ConfigError
 from questwell.types.dataset import Item
 
 evidence = st.lists(st.sets(st.integers(0, 40), min_size=1, max_size=4), min_size=1, max_size=40)
+
+DEFAULT = {"train": 0.8, "dev": 0.1, "test": 0.1}
 
 
 def build(make_item: MakeItem, found: list[set[int]]) -> list[Item]:

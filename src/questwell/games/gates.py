@@ -1,4 +1,4 @@
-"""Gates: what a question must pass beside attempts, as functions that return a reason. Every gate fails closed.
+"""Gates: what a question must pass besides the attempts, as functions that return a reason. Every gate fails closed.
 
 Rules look at the words alone. The others ask a reader (`agents/reader.py`) and judge what it says: RAG verification
 (SSP, arXiv 2510.18821, section 3.2) and cheap checks that every game can use. A model, judge or retriever that

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from questwell.errors import ConfigError
-from questwell.text.lists import parse_range
+from questwell.text.lists import parse_named, parse_range
 from questwell.types.corpus import Passage
 from questwell.types.game import AnswerType, Seed
 
@@ -77,17 +77,10 @@ def parse_mix(text: str) -> Mix:
     Raises:
         ConfigError: it is not of that form, bins overlap, or no share is positive.
     """
-    bins: list[tuple[int, int, float]] = []
-    for part in text.split(","):
-        span, colon, share = part.partition(":")
-        try:
-            weight = float(share)
-        except ValueError:
-            weight = -1.0
-        if not colon or not 0 < weight < float("inf"):
-            raise ConfigError(f"mix {text!r}: {part!r} is not LOW-HIGH:SHARE with a positive share, like 2-3:40")
-        bins.append((*_bounds(span, "-"), weight))
-    bins.sort()
+    shares = parse_named(text, float)
+    if shares is None:
+        raise ConfigError(f"mix {text!r}: expected LOW-HIGH:SHARE with positive shares, like 2-3:40,4-5:40,6-7:20")
+    bins = sorted((*_bounds(span, "-"), weight) for span, weight in shares.items())
     for (_, high, _), (low, _, _) in itertools.pairwise(bins):
         if low <= high:
             raise ConfigError(f"mix {text!r}: two bins share {low} steps; let each number be in one bin")

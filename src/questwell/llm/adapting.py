@@ -42,10 +42,6 @@ class Manners:
         self._changes.update(dict.fromkeys(known))
         self._told.update(known)
 
-    def knows(self, change: str) -> bool:
-        """Whether a change is in force."""
-        return change in self._changes
-
     @property
     def reasoning_field(self) -> str | None:
         """The field in which thoughts must go back; None where they must not."""

@@ -51,7 +51,7 @@ class ChatCodec:
 
         Args:
             tokenizer: of the model.
-            stops: ids at which the model's generation config stops, beside those that the tokenizer tells.
+            stops: ids at which the model's generation config stops, in addition to those that the tokenizer names.
         """
         self.tokenizer = tokenizer
         self._stops = frozenset(stops)

@@ -9,7 +9,6 @@ mock                      a script that plays every role on any corpus, for tria
 MODEL@BASE_URL            MODEL at any OpenAI-compatible endpoint, as in Qwen/Qwen3-8B@http://gpu1:8000/v1
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -58,16 +57,6 @@ def connect(spec: str, options: ConnectOptions | None = None) -> LLM:
         ConfigError: `spec` has none of these forms, or names a file that does not exist.
     """
     return Connector().connect(spec, options)
-
-
-def connect_all(specs: Iterable[str], options: ConnectOptions | None = None) -> dict[str, LLM]:
-    """A client for each distinct spec; those of one endpoint share its limiter. Close each of the values once.
-
-    Raises:
-        ConfigError: as `connect`.
-    """
-    connector = Connector()
-    return {spec: connector.connect(spec, options) for spec in dict.fromkeys(specs)}
 
 
 class Connector:

@@ -4,7 +4,7 @@ import pytest
 
 from questwell.errors import ConfigError
 from questwell.llm.client import Message, Request
-from questwell.llm.connect import ConnectOptions, connect, connect_all
+from questwell.llm.connect import ConnectOptions, Connector, connect
 from questwell.llm.local import LocalLLM
 from questwell.llm.openai import OpenAIClient
 from questwell.llm.prices import Price
@@ -85,8 +85,9 @@ async def test_models_of_one_endpoint_share_its_limit_and_each_spec_is_one_clien
     endpoint.says(delay_s=0.02)
     here = f"a@{endpoint.base_url}"
     other = f"b@{endpoint.base_url}/"
-    llms = connect_all([here, other, here], ConnectOptions(max_in_flight=3))
-    assert list(llms) == [here, other]
+    connector, options = Connector(), ConnectOptions(max_in_flight=3)
+    llms = {spec: connector.connect(spec, options) for spec in (here, other)}
+    assert connector.connect(here, options) is llms[here]
     assert all(isinstance(llm, OpenAIClient) for llm in llms.values())
     async with asyncio.TaskGroup() as group:
         for _ in range(6):

@@ -13,8 +13,9 @@ from questwell.llm.prices import Pricing, Usage
 from questwell.llm.refusals import refusal_text
 from questwell.llm.replies import Reply, read_reply, usage_in
 from questwell.llm.speech import hear
+from questwell.text.scripts import CJK
 
-_UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_UNSPACED = re.compile(f"[{CJK}]")
 _LEAST_WORDS = 1000
 """Of a prompt that is looked at: no server cuts to a window that is shorter, and some count short prompts oddly."""
 

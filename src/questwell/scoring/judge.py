@@ -20,7 +20,7 @@ Opening = Callable[[str, tuple[str, ...], str], tuple[Message, ...]]
 
 _STATED = re.compile(r"^\W*verdict\W*\b(\w+)\W*$", re.MULTILINE)
 _YES_NO = {"yes": True, "true": True, "no": False, "false": False}
-_SCHEMA = (
+_SCHEMA = (  # as `schema_of` but for its spaces: this text is in the keys of judgements that runs have recorded
     '{"type":"object","properties":{"verdict":{"type":"string","enum":["yes","no"]}},'
     '"required":["verdict"],"additionalProperties":false}'
 )

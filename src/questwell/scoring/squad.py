@@ -12,10 +12,10 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
 
-from questwell.scoring.words import UNSPACED
+from questwell.text.scripts import WORD_PER_CHARACTER
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
-_PIECE = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
+_PIECE = re.compile(rf"[{WORD_PER_CHARACTER}]|[^\s{WORD_PER_CHARACTER}]+")
 
 
 @lru_cache(maxsize=8192)

@@ -9,11 +9,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
-UNSPACED = (
-    "\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u309f\u30a1-\u30fa\u30fc-\u30ff"
-    "\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-)
-"""Scripts written without spaces, as ranges of a character class: Thai, Lao, Tibetan, Burmese, Khmer, Kana, Han."""
+from questwell.text.scripts import WORD_PER_CHARACTER
 
 _SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _RAISED = re.compile("⁻?[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
@@ -41,14 +37,14 @@ def _marks() -> str:
     return "".join(map(chr, points)) + "\ufe20-\ufe2f"
 
 
-_LETTER = rf"(?:[^\W_{UNSPACED}]|[{_marks()}])"
+_LETTER = rf"(?:[^\W_{WORD_PER_CHARACTER}]|[{_marks()}])"
 _UNIT = r"(?:[kcm]?m|[km]?g|[mk]?l|ft|mph|[kmgt]?hz|[kmgt]?b|[kmg]?w)"
 _GROUPED = r"\d{1,3}(?:,\d{2,3})*,\d{3}(?!\d)"
 _WORD = re.compile(
     rf"(?P<number>(?:(?<![\w)\]\"'%°])[-+])?(?:{_GROUPED}|\d+)(?:\.\d+)*(?:\^-?\d+)?"
     rf"(?:(?!{_LETTER})|(?={_UNIT}(?!{_LETTER}))))"
     rf"|(?P<word>(?:(?<![\w.)\]])\.)?(?:{_LETTER}{{1,2}}-(?!\w)|{_LETTER}+[+#]*))"  # .NET, B-, C++
-    rf"|(?P<unspaced>[{UNSPACED}])"
+    rf"|(?P<unspaced>[{WORD_PER_CHARACTER}])"
     r"|(?P<between>(?<=\d)[-/:.,](?=\d))"
     r"|(?P<symbol>[^\w\s])"
 )
@@ -86,7 +82,7 @@ def is_unspaced(text: str) -> bool:
     return _UNSPACED.search(text) is not None
 
 
-_UNSPACED = re.compile(f"[{UNSPACED}]")
+_UNSPACED = re.compile(f"[{WORD_PER_CHARACTER}]")
 
 
 def _digit(character: str) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from questwell.errors import StoreError
 from questwell.store.reader import RunReader
+from questwell.text.scripts import CJK
 
 _BATCH = 5_000
 _SCHEMA = """
@@ -21,7 +22,7 @@ _SCHEMA = """
   CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5 (text, content='', prefix='2 3 4',
     tokenize='unicode61 remove_diacritics 2');
 """
-_WIDE = re.compile("([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\U00020000-\U0003ffff])")
+_WIDE = re.compile(f"([{CJK}])")
 """Characters of scripts without spaces: each is a word of its own, and a run of them is a phrase."""
 
 

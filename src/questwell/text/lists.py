@@ -6,9 +6,29 @@ from typing import TypeVar
 _N = TypeVar("_N", int, float)
 
 
+def comma_parts(text: str) -> list[str]:
+    """The parts of `a, b,c`, without the space around them and without empty ones."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
 def split_commas(value: object) -> object:
-    """The parts of a text between its commas, without space and empty ones; anything else as it is."""
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+    """As `comma_parts`, for a config key: a value that is no text stays as it is."""
+    return comma_parts(value) if isinstance(value, str) else value
+
+
+def parse_named(text: str, number: Callable[[str], _N]) -> dict[str, _N] | None:
+    """The positive numbers of `train:80,dev:10` by name; None when it is not of that form or a name comes twice."""
+    found: dict[str, _N] = {}
+    for part in comma_parts(text):
+        name, _, value = part.partition(":")
+        try:
+            weight = number(value)
+        except ValueError:
+            return None
+        if name in found or not 0 < weight < float("inf"):
+            return None
+        found[name.strip()] = weight
+    return found or None
 
 
 def parse_range(text: str, number: Callable[[str], _N], separator: str = "..") -> tuple[_N, _N] | None:
@@ -19,3 +39,15 @@ def parse_range(text: str, number: Callable[[str], _N], separator: str = "..") -
     except ValueError:
         return None
     return bounds if bounds[0] <= bounds[1] else None
+
+
+def parse_fractions(text: str) -> tuple[float, float]:
+    """(low, high) of `0.2..0.8`; one fraction alone is no range.
+
+    Raises:
+        ValueError: it is not of that form, or not between 0 and 1.
+    """
+    bounds = parse_range(text, float) if ".." in text else None
+    if bounds is None or not 0 <= bounds[0] <= bounds[1] <= 1:
+        raise ValueError("expected two fractions like 0.2..0.8")
+    return bounds

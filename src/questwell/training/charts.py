@@ -3,12 +3,12 @@
 # matplotlib is typed in part only; nothing comes out of this file.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from questwell.text.whole import whole
 from questwell.training.metrics import PANELS, Metrics, Panel, series
 
 _COLUMNS = 4
@@ -46,7 +46,5 @@ def draw(runs: Mapping[str, Sequence[Metrics]], path: Path, title: str, panels: 
     if len(runs) > 1:
         figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(runs))
     figure.suptitle(title)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.png")
-    figure.savefig(fresh, dpi=80)
-    fresh.replace(path)
+    with whole(path, keep_suffix=True) as fresh:
+        figure.savefig(fresh, dpi=80)

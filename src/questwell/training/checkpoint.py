@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from questwell.errors import CheckpointError
+from questwell.text.whole import to_disk
 
 _NAME = re.compile(r"step-(\d{6,})")
 State = Mapping[str, Any]
@@ -36,11 +37,11 @@ def write(folder: Path, step: int, state: State, save_model: SaveModel, keep: in
     torch.save(dict(state), fresh / "state.pt")
     save_model(fresh / "model")
     for path in [*fresh.rglob("*"), fresh]:
-        _to_disk(path)
+        to_disk(path)
     if final.exists():  # of a run that was started again in the same folder
         shutil.rmtree(final)
     fresh.rename(final)
-    _to_disk(folder)
+    to_disk(folder)
     for old in steps(folder)[:-keep]:
         shutil.rmtree(folder / f"step-{old:06d}")
     for left in folder.glob(".step-*"):  # of processes that were killed
@@ -55,9 +56,9 @@ def write_model(folder: Path, save_model: SaveModel) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     save_model(fresh)
     for path in [*fresh.rglob("*"), fresh]:
-        _to_disk(path)
+        to_disk(path)
     fresh.rename(folder)
-    _to_disk(folder.parent)
+    to_disk(folder.parent)
 
 
 def read(folder: Path) -> State:
@@ -103,11 +104,3 @@ def set_random_state(state: State) -> None:
     torch.set_rng_state(state["torch"])
     if state["cuda"] and torch.cuda.is_available():
         torch.cuda.set_rng_state_all(state["cuda"])
-
-
-def _to_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

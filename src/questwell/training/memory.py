@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from questwell.errors import ConfigError
-from questwell.llm.pretrained import Size
+from questwell.llm.pretrained import Dtype, Size
 
 _HEAP = 1.75
 """On a CPU: what the C library's heap holds on to, over what is in use (glibc, seen at 135M weights)."""
@@ -57,7 +57,7 @@ def need(
     lora_rank: int | None,
     micro_tokens: int,
     checkpointing: bool,
-    half: bool,
+    dtype: Dtype,
     cpu: bool = False,
     ranks: int = 1,
 ) -> Need:
@@ -73,16 +73,16 @@ def need(
         lora_rank: of the adapters; None trains all weights.
         micro_tokens: of one pass.
         checkpointing: whether activations are computed again.
-        half: compute in bfloat16 on a GPU; on a CPU, frozen weights in bfloat16.
+        dtype: of the passes on a GPU; on a CPU, of frozen weights.
         cpu: whether that is where it runs.
         ranks: processes that the weights are sharded over.
     """
-    width = 2 if half else 4
+    width = 2 if dtype == "bfloat16" else 4
     learners = 1 + critic
     if lora_rank is None:
         trained = size.parameters * learners
         copies = learners + reference
-        weights = 4 * size.parameters * copies // ranks + (2 * size.parameters if half or ranks > 1 else 0)
+        weights = 4 * size.parameters * copies // ranks + (2 * size.parameters if width == 2 or ranks > 1 else 0)
     else:
         # an adapter adds rank x (inputs + outputs) to each of about seven matrices a layer, some of them three wide
         trained = learners * size.layers * lora_rank * 24 * size.hidden

@@ -44,7 +44,7 @@ def foretold(layers: int, *, checkpointing: bool = False) -> int:
         lora_rank=None,
         micro_tokens=BATCH.ids.numel(),
         checkpointing=checkpointing,
-        half=False,
+        dtype="float32",
     ).passes
 
 
@@ -61,7 +61,14 @@ def test_the_heap_of_a_cpu_holds_on_to_more() -> None:
     size = Size(parameters=10**6, vocabulary=1000, hidden=WIDTH, inner=2 * WIDTH, layers=2)
     here, there = (
         need(
-            size, critic=False, reference=False, lora_rank=8, micro_tokens=99, checkpointing=False, half=False, cpu=cpu
+            size,
+            critic=False,
+            reference=False,
+            lora_rank=8,
+            micro_tokens=99,
+            checkpointing=False,
+            dtype="float32",
+            cpu=cpu,
         )
         for cpu in (True, False)
     )

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pydantic import TypeAdapter
 
 from questwell.errors import TrainingError
 from questwell.text.files import read_jsonl
+from questwell.text.whole import write_whole
 from questwell.types.episode import Sample
 
 Metrics = Mapping[str, float]
@@ -83,9 +83,7 @@ class MetricsFile:
         self._path = path
         if after is not None and path.exists():
             kept = [row for row in read_metrics(path) if row.get("step", 0.0) <= after]
-            fresh = path.with_suffix(".tmp")
-            fresh.write_text("".join(_line(row) for row in kept), encoding="utf-8")
-            os.replace(fresh, path)
+            write_whole(path, "".join(_line(row) for row in kept))
 
     def add(self, metrics: Metrics) -> None:
         """Write a step."""

@@ -41,7 +41,7 @@ class Placement:
         self.start = start
         self.ranks = Ranks(device)
         self.compute: Dtype = compute or ("bfloat16" if device.type == "cuda" else "float32")
-        half = self.compute == "bfloat16"
+        bfloat16 = self.compute == "bfloat16"
         plain = copy.deepcopy(start.model).requires_grad_(False) if lora else None
 
         # The critic comes first: the actor changes the model that both start from.
@@ -50,12 +50,12 @@ class Placement:
             start.model,
             lora=lora,
             reference=update.kl_coefficient > 0,
-            reference_dtype=torch.bfloat16 if half else None,
+            reference_dtype=torch.bfloat16 if bfloat16 else None,
         )
         if plain is None:
             plain = cast(PreTrainedModel, self.actor.model)
-            if self.ranks.sharded or half:
-                dtype = torch.bfloat16 if half else torch.float32
+            if self.ranks.sharded or bfloat16:
+                dtype = torch.bfloat16 if bfloat16 else torch.float32
                 plain = frozen_copy(plain, dtype)
         self.sampler: PreTrainedModel = plain
         """A plain model, the adapter merged in; the actor itself where it can be."""
@@ -64,7 +64,7 @@ class Placement:
                 continue
             if update.checkpointing and model is not self.actor.reference:
                 _recompute_activations(model)
-            self.ranks.shard(model, half=half)
+            self.ranks.shard(model, dtype=self.compute)
 
     def precision(self) -> AbstractContextManager[object]:
         """The context of one forward pass.

@@ -18,6 +18,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
+from questwell.llm.pretrained import Dtype
 from questwell.training.policy import Critic, layers
 
 _T = TypeVar("_T")
@@ -41,14 +42,16 @@ class Ranks:
         """Whether this is the process that writes files."""
         return self.rank == 0
 
-    def shard(self, model: nn.Module, *, half: bool) -> None:
-        """Spread the weights of `model` over the ranks, layer by layer (FSDP2); `half` computes in bfloat16.
+    def shard(self, model: nn.Module, *, dtype: Dtype) -> None:
+        """Spread the weights of `model` over the ranks, layer by layer (FSDP2), which computes in `dtype`.
 
         A critic's head computes in float32 whatever its backbone does, so it is gathered apart from it.
         """
         if not self.sharded:
             return
-        precision = MixedPrecisionPolicy(torch.bfloat16, torch.float32) if half else MixedPrecisionPolicy()
+        precision = (
+            MixedPrecisionPolicy(torch.bfloat16, torch.float32) if dtype == "bfloat16" else MixedPrecisionPolicy()
+        )
         for layer in layers(model):
             fully_shard(layer, mp_policy=precision)
         if isinstance(model, Critic):

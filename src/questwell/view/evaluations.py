@@ -6,6 +6,7 @@ from questwell.recipes.reports.runs import FoundRun, Kind, is_live
 from questwell.recipes.reports.scores import compare_runs, evaluation, pooled
 from questwell.recipes.reports.story import turns_of
 from questwell.recipes.reports.traces import listing, trace
+from questwell.text.lists import comma_parts
 from questwell.view.page import Missing, Page, Shown
 from questwell.view.site import Site
 
@@ -54,7 +55,7 @@ def question_page(site: Site, page: Page) -> Shown:
 
 def compare_page(site: Site, page: Page) -> Shown:
     """Two evaluations on the questions that both were asked: the paired test, what was gained and what was lost."""
-    names = [name for name in page.query.get("runs", "").split(",") if name]
+    names = comma_parts(page.query.get("runs", ""))
     names += [page.query[key] for key in ("a", "b") if page.query.get(key)]
     metric = page.query.get("metric", "em")
     known = [one for one in site.runs.values() if one.kind is Kind.EVALUATE]

@@ -8,7 +8,6 @@ import base64
 import gzip
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from questwell.recipes.reports.label_shares import saved
 from questwell.recipes.reports.runs import FoundRun
 from questwell.recipes.reports.story import listing, story
 from questwell.store.records import Play
+from questwell.text.whole import write_whole
 from questwell.view.generated import answers_of, overview_values
 from questwell.view.site import STATIC, Site, templates
 
@@ -68,10 +68,7 @@ def export_page(site: Site, name: str, out: Path, only: Sequence[str] = (), *, m
     html = _document(made, found, shown, blocks, len(plays) - len(shown), whole=not only)
     content = html.encode("utf-8", "replace")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        fresh = out.with_name(f".{out.name}.{os.getpid()}")
-        fresh.write_bytes(content)
-        fresh.replace(out)
+        write_whole(out, content)
     except OSError as error:
         raise StoreError(f"{str(out)!r} cannot be written: {error.strerror}") from error
     return Written(len(shown), len(plays) - len(shown), len(content))

@@ -23,6 +23,7 @@ from questwell.retrieval.index.lexical import LexicalIndex
 from questwell.retrieval.rerankers.reranked import CANDIDATES, reranked
 from questwell.retrieval.rerankers.reranker import Reranker
 from questwell.retrieval.retriever import Retriever
+from questwell.text.lists import split_commas
 
 if TYPE_CHECKING:
     from questwell.retrieval.index.hybrid import HybridIndex
@@ -34,11 +35,6 @@ OF_THE_CORPUS = ("lexical", *WITH_VECTORS)
 """Retrievers that search the corpus itself."""
 Corpus: TypeAlias = Annotated[str, MayBePath((*BUILT_IN, "toy"))]
 """A corpus as the user names it: a built-in one, a file or a folder."""
-
-
-def split_pairs(value: object) -> object:
-    """Pairs separated by commas."""
-    return [part for part in value.split(",") if part] if isinstance(value, str) else value
 
 
 class IndexConfig(RecipeConfig):
@@ -78,7 +74,7 @@ class IndexConfig(RecipeConfig):
     """Model that puts the hits in order: [MODEL@]http://HOST/rerank, or the folder of an ONNX cross-encoder."""
     rerank_candidates: int = Field(default=CANDIDATES, ge=1, le=1000)
     """How many hits of a search the reranker reads."""
-    search_where: Annotated[tuple[str, ...], BeforeValidator(split_pairs)] = ()
+    search_where: Annotated[tuple[str, ...], BeforeValidator(split_commas)] = ()
     """Search only passages with this metadata: lang=en,year=2020; several values of one key match any of them."""
 
     @field_validator("retriever")
@@ -167,7 +163,7 @@ class IndexProgress:
     """Called with (passages, total); total 0 is not known."""
     embedding: Progress = silent
     """Called with (passages, total)."""
-    filling: Progress = silent
+    uploading: Progress = silent
     """Called with (passages, total) that a search server took."""
     read: Callable[[ReadReport], None] = lambda report: None
     """Called with what was skipped or left out, if anything was."""

@@ -22,7 +22,7 @@ from questwell.retrieval.remote.filters import Narrowable
 from questwell.retrieval.remote.remote import KEY_VARIABLE
 from questwell.retrieval.remote.web import WebOptions
 from questwell.retrieval.rerankers.reranker import Reranker
-from questwell.retrieval.retriever import DocumentReader, PaidRetriever, Retriever
+from questwell.retrieval.retriever import DocumentReader, Retriever
 from questwell.text.lists import split_commas
 
 
@@ -137,8 +137,3 @@ def open_searched(config: SearchConfig, index_progress: IndexProgress | None = N
     """
     reranker = reranker_of(config)  # before the index, which may take long
     return in_order(config, open_elsewhere(config) or open_index(config, index_progress), reranker)
-
-
-def is_priced(retriever: Retriever) -> bool:
-    """Whether the price of its searches is known."""
-    return not isinstance(retriever, PaidRetriever) or retriever.priced

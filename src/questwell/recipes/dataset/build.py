@@ -118,15 +118,15 @@ def _gather(run: Path, policy: Policy) -> tuple[list[SolvedItem], list[Dropped],
     with RunReader(run) as reader, reader.snapshot():
         info = info_of(reader)
         stands = funnel_of(reader)
-        facts = info.fingerprint
+        made_with = info.fingerprint
         source = SourceRun(
             run_id=info.run_id,
             corpus=Path(str(config_of(info)["corpus"])).name,
-            index_snapshot=facts["index snapshot"],
-            proposer_model=facts["proposer model"],
-            solver_model=facts["solver model"],
-            judge_model=facts["judge model"],
-            prompts=facts["prompts"],
+            index_snapshot=made_with["index snapshot"],
+            proposer_model=made_with["proposer model"],
+            solver_model=made_with["solver model"],
+            judge_model=made_with["judge model"],
+            prompts=made_with["prompts"],
             questwell=info.questwell,
             candidates=stands.candidates,
             accepted=stands.accepted,

@@ -1,10 +1,6 @@
 """From a run to a file of items: JSONL or parquet, self-contained, written whole or not at all."""
 
 import json
-import os
-import tempfile
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -15,6 +11,7 @@ from questwell.errors import ConfigError, StoreError
 from questwell.recipes.dataset.parquet import read_parquet, write_parquet
 from questwell.recipes.reports.items import Policy, choose
 from questwell.text.files import read_jsonl
+from questwell.text.whole import whole
 from questwell.types.dataset import Item
 
 _ITEM = TypeAdapter(Item)
@@ -67,19 +64,3 @@ def read_items(path: Path) -> list[Item]:
     if format_of(path) is Format.PARQUET:
         return read_parquet(path, Item)
     return [item for _, item in read_jsonl(path, _ITEM, StoreError)]
-
-
-@contextmanager
-def whole(out: Path) -> Generator[Path]:
-    """A file to write, which then takes the place of `out` in one step; nothing is left when writing fails."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
-    path = Path(name)
-    try:
-        yield path
-        os.fsync(descriptor)
-        path.chmod(0o644)
-        path.replace(out)
-    finally:
-        os.close(descriptor)
-        path.unlink(missing_ok=True)

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from questwell.errors import StoreError
 from questwell.recipes.dataset.dialogues import Trace, atif, messages, session
-from questwell.recipes.dataset.export import whole
 from questwell.recipes.runs.opening import info_of
 from questwell.store.reader import RunReader
 from questwell.store.records import PlayStatus
+from questwell.text.whole import whole
 from questwell.types.game import Accepted, Label, Rejected
 from questwell.types.trajectory import Role
 

@@ -28,6 +28,7 @@ from questwell.recipes.runs.workers import Patience, Workers
 from questwell.store.reader import RunReader
 from questwell.store.records import PlayStatus, RunInfo
 from questwell.store.run import RunStore
+from questwell.text.lists import comma_parts
 from questwell.types.game import Accepted, Place, Rejected
 from questwell.types.gates import Gate, GateOutcome, GateResult
 from questwell.types.trajectory import Role
@@ -37,7 +38,7 @@ def _names(value: object) -> object:
     """`closed-book,evidence`: gates by name, each once."""
     if not isinstance(value, str):
         return value
-    names = list(dict.fromkeys(filter(None, (part.strip() for part in value.split(",")))))
+    names = list(dict.fromkeys(comma_parts(value)))
     known = [gate.value for gate in Gate]
     if unknown := [name for name in names if name not in known]:
         raise ValueError(f"there is no gate {unknown[0]!r}{nearest(unknown[0], known)}; there are: {', '.join(known)}")

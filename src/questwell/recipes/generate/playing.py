@@ -14,7 +14,7 @@ from questwell.recipes.runs.config import Values, resolve_saved
 from questwell.recipes.runs.spending import SPENDING_MAY_CHANGE, SpendingConfig
 from questwell.store.passage_refs import Json
 from questwell.store.records import RunInfo
-from questwell.text.lists import parse_range, split_commas
+from questwell.text.lists import parse_fractions, split_commas
 from questwell.types.gates import Gate
 from questwell.types.trajectory import Role
 
@@ -83,7 +83,7 @@ class PlayConfig(SpendingConfig, SearchConfig):
     @field_validator("band")
     @classmethod
     def _band(cls, band: str) -> str:
-        _bounds(band)
+        parse_fractions(band)
         return band
 
     def model_of(self, role: Role) -> str:
@@ -100,7 +100,7 @@ class PlayConfig(SpendingConfig, SearchConfig):
 
     def acceptance(self) -> Acceptance:
         """What is accepted."""
-        low, high = _bounds(self.band)
+        low, high = parse_fractions(self.band)
         if self.accept == "band":
             return PassRateBand(low, high, self.min_difficulty)
         return StepTarget(self.min_difficulty)
@@ -136,10 +136,3 @@ PLAY_MAY_CHANGE: Mapping[str, str] = {
     "judge_llm": "as llm",
 }
 """Keys that a resume may give another value, and why: they change no result. Any other change is refused."""
-
-
-def _bounds(text: str) -> tuple[float, float]:
-    bounds = parse_range(text, float) if ".." in text else None  # one fraction alone is no band
-    if bounds is None or not 0 <= bounds[0] <= bounds[1] <= 1:
-        raise ValueError("expected two fractions like 0.2..0.8")
-    return bounds

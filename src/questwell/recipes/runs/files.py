@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from questwell.errors import StoreError
+from questwell.text.whole import write_whole
 
 
 def replace(path: Path, content: bytes) -> None:
@@ -14,14 +15,8 @@ def replace(path: Path, content: bytes) -> None:
     Raises:
         StoreError: it cannot be written.
     """
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with fresh.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
+        write_whole(path, content)
     except OSError as error:
         raise StoreError(f"{str(path)!r} cannot be written: {error.strerror}") from error
 

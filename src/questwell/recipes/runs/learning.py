@@ -62,7 +62,7 @@ def memory_of(config: LearningConfig, size: "Size", *, critic: bool, reference: 
         lora_rank=config.lora_rank or None,
         micro_tokens=config.micro_tokens,
         checkpointing=config.checkpointing,
-        half=device.startswith("cuda") or dtype == "bfloat16",
+        dtype="bfloat16" if device.startswith("cuda") else dtype,
         cpu=device == "cpu",
         ranks=int(os.environ.get("WORLD_SIZE", "1")),
     )

@@ -13,7 +13,7 @@ from questwell.llm.openai import OpenAIOptions
 from questwell.llm.prices import Price
 from questwell.recipes.runs.agents import is_embedded
 from questwell.recipes.runs.config import RecipeConfig, Values
-from questwell.text.lists import split_commas
+from questwell.text.lists import comma_parts, split_commas
 from questwell.types.trajectory import Role
 
 
@@ -34,7 +34,7 @@ def _pairs(value: object) -> object:
     """`name=value,name=value`, as a flag gives it."""
     if not isinstance(value, str):
         return value
-    pairs = [part.strip().partition("=") for part in value.split(",") if part.strip()]
+    pairs = [part.partition("=") for part in comma_parts(value)]
     if wrong := [name for name, equals, _ in pairs if not equals]:
         raise ValueError(f"expected NAME=VALUE, not {wrong[0]!r}")
     return {name.strip(): given.strip() for name, _, given in pairs}

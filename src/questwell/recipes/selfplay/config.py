@@ -16,7 +16,7 @@ from questwell.recipes.runs.agents import MaybeModel, Model
 from questwell.recipes.runs.config import Renamed, Values, nearest
 from questwell.recipes.runs.learning import LearningConfig, settle
 from questwell.recipes.runs.spending import SPENDING_MAY_CHANGE, SpendingConfig
-from questwell.text.lists import parse_range, split_commas
+from questwell.text.lists import parse_fractions, parse_range, split_commas
 from questwell.training.update import default_learning_rate
 from questwell.types.game import AnswerType
 
@@ -169,7 +169,7 @@ class Config(LearningConfig, SpendingConfig, IndexConfig):
     @field_validator("band")
     @classmethod
     def _band(cls, band: str) -> str:
-        _fractions(band)
+        parse_fractions(band)
         return band
 
     @model_validator(mode="after")
@@ -206,7 +206,7 @@ class Config(LearningConfig, SpendingConfig, IndexConfig):
             verify=self.verify,
             noise=self.distractors,
             distractor_unit=self.distractor_unit,
-            payments=Payments(self.payment, _fractions(self.band), self.invalid_reward, self.repetition_penalty),
+            payments=Payments(self.payment, parse_fractions(self.band), self.invalid_reward, self.repetition_penalty),
             proposals=self.proposals,
             resamples=self.resamples,
         )
@@ -295,11 +295,4 @@ def _range(text: str) -> tuple[int, int]:
     bounds = parse_range(text, int)
     if bounds is None or not 1 <= bounds[0] <= bounds[1] <= 20:
         raise ValueError("expected a range like 2..4, between 1 and 20")
-    return bounds
-
-
-def _fractions(text: str) -> tuple[float, float]:
-    bounds = parse_range(text, float) if ".." in text else None  # one fraction alone is no band
-    if bounds is None or not 0 <= bounds[0] <= bounds[1] <= 1:
-        raise ValueError("expected two fractions like 0.2..0.8")
     return bounds

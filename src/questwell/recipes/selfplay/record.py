@@ -11,7 +11,6 @@ Writing a step again writes the same files: so a resume may go back to the lates
 """
 
 import gzip
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as replaced
@@ -177,8 +176,3 @@ def _without_tokens(episode: Episode) -> Episode:
     proposed = replaced(episode.proposed, trajectory=bare(episode.proposed.trajectory))
     attempts = tuple(replaced(attempt, trajectory=bare(attempt.trajectory)) for attempt in episode.attempts)
     return replaced(episode, proposed=proposed, attempts=attempts)
-
-
-def dump(rows: Sequence[StepRow]) -> str:
-    """Steps as a JSON array."""
-    return json.dumps([_ROW.dump_python(row, mode="json") for row in rows])

@@ -206,13 +206,13 @@ WORKS: dict[str, tuple[Callable[[Path], str], list[tuple[str, str, str]] | int]]
     "`save_to_disk`": (saved, BOTH),
     "`save_to_disk` with splits": (saved_splits, BOTH),
     "`hf:NAME`": (hub, BOTH),
-    "BEIR (`_id`), with queries beside": (
+    "BEIR (`_id`), with queries next to it": (
         folder(corpus_jsonl=lines(renamed(id="_id")), queries_jsonl=b'{"_id": "q", "text": "?"}\n'), BOTH),
     "BrowseComp-Plus (`docid`)": (parquet("c.parquet", renamed(id="docid")), BOTH),
     "`doc_id` and `content`": (file("c.jsonl", lines(renamed(id="doc_id", text="content"))), BOTH),
     "`body`": (file("c.jsonl", lines(renamed(text="body"))), BOTH),
     "`passage`": (file("c.jsonl", lines(renamed(text="passage"))), BOTH),
-    "a stated title beside `contents`": (file("c.jsonl", lines(renamed(text="contents"))), BOTH),
+    "a stated title next to `contents`": (file("c.jsonl", lines(renamed(text="contents"))), BOTH),
     "text as a list of sentences": (
         file("c.jsonl", b'{"id": "a", "title": "Alpha", "text": ["The first", " text."]}\n'), FIRST),
     "ids with spaces and quotes": (file("c.jsonl", lines([{"id": ' "a" ', "text": "x"}])), [(' "a" ', "", "x")]),
@@ -325,7 +325,7 @@ def test_what_a_folder_holds_besides_is_counted_and_named(tmp_path: Path) -> Non
     assert report.left_out == {
         "hidden": [".git/"],
         ".png": ["c.png"],
-        "records beside documents (name them by a glob to read them)": ["b.jsonl"],
+        "records next to documents (name them by a glob to read them)": ["b.jsonl"],
     }
 
 

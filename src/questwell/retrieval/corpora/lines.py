@@ -77,8 +77,8 @@ def _kinds(lines: list[str]) -> list[Kind | None]:
 
 def _stands_alone(lines: list[str], pairs: list[bool], number: int) -> bool:
     line = lines[number]
-    beside = (pairs[number - 1] if number else False) or (number + 1 < len(lines) and pairs[number + 1])
-    return bool(ROW.match(line) or CODE.match(line)) or (pairs[number] and beside)
+    neighbour = (pairs[number - 1] if number else False) or (number + 1 < len(lines) and pairs[number + 1])
+    return bool(ROW.match(line) or CODE.match(line)) or (pairs[number] and neighbour)
 
 
 def _heads(lines: list[str], number: int) -> bool:

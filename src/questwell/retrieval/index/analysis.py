@@ -6,6 +6,7 @@ from enum import StrEnum
 
 import tantivy
 
+from questwell.text.scripts import IN_BIGRAMS
 from questwell.text.unicode import without_surrogates
 
 LONGEST_TERM = 80
@@ -19,10 +20,7 @@ DROPPED_MARKS = re.compile("[\u0300-\u036f\u0640\u064b-\u0652\u0670]")
 SIGNS = re.compile(r"(?<=\w)(?:\+\+|#)(?!\w)")
 """Those that are part of a name: C++, C#."""
 SIGN_NAMES = {"++": " plusplus ", "#": " sharp "}
-SPACELESS_RUN = re.compile(
-    "[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003134f\u0e00-\u0eff]+"
-)
-"""Han, Kana, Hangul, Thai, Lao: written with few or no spaces between words."""
+SPACELESS_RUN = re.compile(f"[{IN_BIGRAMS}]+")
 
 
 class Analyzer(StrEnum):

@@ -47,11 +47,11 @@ def torn(call):
 def self_rows():
     return next(folder.glob("vectors/*/rows.f16"))
 if where == "pack": indexing.pack = deadly(indexing.pack)
-elif where == "checkpoint": indexing.write_durably = deadly(indexing.write_durably)
+elif where == "checkpoint": indexing.write_whole = deadly(indexing.write_whole)
 elif where == "manifest": indexing.Manifest.write = deadly(indexing.Manifest.write)
 elif where == "embed": WordLlama.vectors = deadly(WordLlama.vectors)
 elif where == "fsync": dense.os.fsync = deadly(dense.os.fsync)
-elif where == "keep": vector_manifest.write_durably = deadly(vector_manifest.write_durably)
+elif where == "keep": vector_manifest.write_whole = deadly(vector_manifest.write_whole)
 elif where == "torn": WordLlama.vectors = torn(WordLlama.vectors)
 WordLlama.batch = 7
 indexing.build_index(CorpusSpec(corpus), folder, commit_every=50)

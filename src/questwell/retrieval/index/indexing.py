@@ -27,9 +27,9 @@ from questwell.retrieval.index.manifest import (
     open_files,
     pack,
     unwritable,
-    write_durably,
     writing,
 )
+from questwell.text.whole import write_whole
 from questwell.types.corpus import Passage
 
 CHECKPOINT = "building.json"
@@ -193,7 +193,7 @@ class _Build:
                 self._open_writer().commit()
                 self._committed = self.seen
                 state = {"key": self._settings.key(), "passages": self.seen, "digest": self._digest.hexdigest()}
-                write_durably(self._folder / CHECKPOINT, json.dumps(state))
+                write_whole(self._folder / CHECKPOINT, json.dumps(state))
 
     def finish(self) -> str:
         """Snapshot of the index, after everything is on disk and merged."""

@@ -286,7 +286,7 @@ def deadly(call, before):
 if where == "passage":
     indexing.pack = deadly(indexing.pack, True)
 elif where == "checkpoint":
-    indexing.write_durably = deadly(indexing.write_durably, True)
+    indexing.write_whole = deadly(indexing.write_whole, True)
 else:
     indexing.Manifest.write = deadly(indexing.Manifest.write, True)
 indexing.build_index(indexing.CorpusSpec(corpus), folder, commit_every=50)

@@ -5,7 +5,6 @@ manifest. tantivy's own commit decides: it numbers its operations, so that a jou
 """
 
 import json
-import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
@@ -17,6 +16,7 @@ import tantivy
 from questwell.errors import IndexMismatch, RetrievalError
 from questwell.retrieval.corpora.documents import subject
 from questwell.retrieval.index.analysis import ANALYSIS, Analyzer, Terms, prepare
+from questwell.text.whole import write_whole
 from questwell.types.corpus import Passage
 
 FORMAT = 3
@@ -88,12 +88,12 @@ class Manifest:
 
     def write(self, folder: Path) -> None:
         """Put it in `folder` in one step that survives a crash."""
-        write_durably(folder / MANIFEST, json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n")
+        write_whole(folder / MANIFEST, json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n")
         (folder / JOURNAL).unlink(missing_ok=True)
 
     def announce(self, folder: Path) -> None:
         """Write it as the journal: it holds as soon as tantivy commits again."""
-        write_durably(folder / JOURNAL, json.dumps({**asdict(self), "opstamp": opstamp(folder)}))
+        write_whole(folder / JOURNAL, json.dumps({**asdict(self), "opstamp": opstamp(folder)}))
 
 
 def opstamp(folder: Path) -> int:
@@ -127,22 +127,6 @@ def _read_json(path: Path) -> dict[str, Any] | None:
         return None
     except (OSError, ValueError, TypeError) as error:
         raise RetrievalError(f"{path} cannot be read ({error!r}): delete the folder and index again") from error
-
-
-def write_durably(path: Path, text: str) -> None:
-    """Write, fsync, rename: after a crash `path` holds the old or the new text, never a part."""
-    fresh = path.with_name(path.name + ".new")
-    with fresh.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(fresh, path)
-    if os.name == "posix":
-        descriptor = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 @contextmanager

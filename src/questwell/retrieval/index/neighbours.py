@@ -3,7 +3,6 @@
 Made from the vector file, so it can always be made again; it may lag behind that.
 """
 
-import os
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,6 +15,7 @@ from questwell.errors import RetrievalError
 from questwell.retrieval.embedders.embedder import Vectors
 from questwell.retrieval.extras import optional
 from questwell.retrieval.index.dense import VectorFile
+from questwell.text.whole import whole
 
 FILE = "neighbours.{rows}.usearch"
 CHUNK = 4096
@@ -82,12 +82,8 @@ def _build(vectors: VectorFile, found: dict[int, Path], progress: Progress) -> N
         chunk = vectors.rows[start : start + CHUNK]
         index.add(np.arange(start, start + len(chunk)), np.asarray(chunk), threads=1)
         progress(start + len(chunk), total)
-    path = vectors.folder / FILE.format(rows=total)
-    fresh = path.with_suffix(".new")
-    index.save(str(fresh))
-    with fresh.open("rb") as file:
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    with whole(vectors.folder / FILE.format(rows=total)) as fresh:
+        index.save(str(fresh))
     for rows, old in found.items():
         if rows != total:
             old.unlink(missing_ok=True)

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 from questwell.errors import IndexMismatch, RetrievalError
-from questwell.retrieval.index.manifest import Manifest, write_durably
+from questwell.retrieval.index.manifest import Manifest
+from questwell.text.whole import write_whole
 
 FORMAT = 1
 """Raise it when the files, or the text that is embedded, change: older vectors are then refused."""
@@ -48,7 +49,7 @@ class VectorManifest:
     def keep(self, folder: Path, rows: int) -> Self:
         """Put it in `folder` with so many rows, in one step that survives a crash."""
         kept = replace(self, rows=rows)
-        write_durably(folder / MANIFEST, json.dumps(asdict(kept)) + "\n")
+        write_whole(folder / MANIFEST, json.dumps(asdict(kept)) + "\n")
         return kept
 
     def lacking(self, index: Manifest) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from questwell.errors import ConfigError, MalformedHits, RetrievalRefused, RetrievalTimeout
+from questwell.retrieval.corpora.fields import TEXTS
 from questwell.retrieval.remote.wire import read_hits
 from questwell.types.corpus import Hit
 
@@ -117,7 +118,7 @@ def _passage_like(entry: object) -> object:
     fields = dict(cast(dict[str, object], entry))
     if "document" in fields:
         return fields
-    for key in ("content", "snippet", "description", "body"):
+    for key in (*TEXTS, "snippet", "description"):
         if "text" not in fields and "contents" not in fields and isinstance(fields.get(key), str):
             fields["text"] = fields[key]
     score = fields.pop("score", None)

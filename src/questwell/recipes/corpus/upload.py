@@ -10,7 +10,7 @@ from questwell.retrieval.remote.opensearch import OpenSearchRetriever
 from questwell.retrieval.remote.qdrant import QdrantRetriever
 
 
-def fill(config: IndexConfig, to: str, index_progress: IndexProgress | None = None) -> tuple[str, int]:
+def upload(config: IndexConfig, to: str, index_progress: IndexProgress | None = None) -> tuple[str, int]:
     """Put every passage of the corpus into the index or collection that `to` names; its name, and how many.
 
     Raises:
@@ -39,7 +39,7 @@ def fill(config: IndexConfig, to: str, index_progress: IndexProgress | None = No
         server = open_it()
         try:
             passages = (lexical.passage_at(place) for place in range(total))
-            return server.name, await server.fill(passages, lambda sent: index_progress.filling(sent, total))
+            return server.name, await server.fill(passages, lambda sent: index_progress.uploading(sent, total))
         finally:
             await server.aclose()
 
