@@ -19,8 +19,8 @@ def split_commas(value: object) -> object:
 def parse_named(text: str, number: Callable[[str], _N]) -> dict[str, _N] | None:
     """The positive numbers of `train:80,dev:10` by name; None when it is not of that form or a name comes twice."""
     found: dict[str, _N] = {}
-    for part in comma_parts(text):
-        name, _, value = part.partition(":")
+    for part in text.split(","):
+        name, _, value = part.strip().partition(":")
         try:
             weight = number(value)
         except ValueError:
@@ -28,7 +28,7 @@ def parse_named(text: str, number: Callable[[str], _N]) -> dict[str, _N] | None:
         if name in found or not 0 < weight < float("inf"):
             return None
         found[name.strip()] = weight
-    return found or None
+    return found
 
 
 def parse_range(text: str, number: Callable[[str], _N], separator: str = "..") -> tuple[_N, _N] | None:

@@ -33,7 +33,7 @@ def test_a_band_of_fractions() -> None:
 
 
 def test_numbers_by_name() -> None:
-    assert parse_named("b: 2.5, a:1,", float) == {"b": 2.5, "a": 1.0}
-    for wrong in ("", "a", "a:", "a:0", "a:-1", "a:nan", "a:inf", "a:1,a:2", "a:b"):
+    assert parse_named("b: 2.5, a:1", float) == {"b": 2.5, "a": 1.0}
+    for wrong in ("", "a", "a:", "a:1,", "a:0", "a:-1", "a:nan", "a:inf", "a:1,a:2", "a:b"):
         assert parse_named(wrong, float) is None
     assert parse_named("a:1.5", int) is None
