@@ -34,7 +34,8 @@ from questwell.agents.proposer import FreeProposer
 from questwell.agents.protocol import Finish, Sampling, Search, Tags, write_tags
 from questwell.agents.rollout import RolloutLimits
 from questwell.agents.solver import FreeSolver
-from questwell.games.sage import Players, Rules, Variant, play
+from questwell.games.rules import Players, Rules, Variant
+from questwell.games.sage import play
 from questwell.games.seeds import parse_steps
 from questwell.llm.client import Completion, Request
 from questwell.scoring.judge import Judge

@@ -24,6 +24,9 @@ _PROMPTS = {
     "proposer": "--- system\nROLE proposer target=$target\n--- user\n$seed",
     "repair_difficulty": "--- system\nROLE repair target=$target\n--- user\n$question\n$passages",
     "repair_correctness": "--- system\nROLE repair target=$target\n--- user\n$question\n$passages",
+    "repair_gate": "--- system\nROLE repair target=$target\n--- user\n$question\n$passages",
+    "repair_weak": "--- system\nROLE repair target=$target\n--- user\n$question\n$passages",
+    "closed_book": "--- system\nROLE weak\n--- user\n$question",
     "solver": "--- system\nROLE solver\n--- user\n$question",
     "gate_recall": "--- system\nROLE recall\n--- user\n$question",
     "gate_read": "--- system\nROLE read\n--- user\n$question\n$passages",
@@ -87,6 +90,8 @@ def _answer(request: Request) -> str:
         return f"verdict: {'yes' if reference == answer else 'no'}"
     if role == "solver":
         return _solve(first, turn)
+    if role == "weak":
+        return "<answer>1066</answer>"
     if role == "dated":
         return '{"changes": "no"}'
     if role in ("recall", "read", "list"):

@@ -17,7 +17,8 @@ from questwell.agents.rollout import RolloutLimits
 from questwell.agents.session import DirectSession, Session
 from questwell.agents.solver import FreeSolver
 from questwell.evaluation.statistics import sign_flip
-from questwell.games.sage import Players, Rules, play
+from questwell.games.rules import Players, Rules
+from questwell.games.sage import play
 from questwell.llm.client import LLM, Message
 from questwell.llm.policy import PolicyClient
 from questwell.llm.pretrained import best_device, load

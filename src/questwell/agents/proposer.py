@@ -92,7 +92,7 @@ class FreeProposer:
         last = rounds[-1]
         shelf = retrieved(seed, rounds, feedback)
         dialect = without_search(self.dialect)
-        shown = feedback.shown
+        shown, weak = feedback.shown, feedback.weak
         opening = self.prompts.messages(
             f"repair_{feedback.kind.value}",
             rules=dialect.rules,
@@ -110,6 +110,7 @@ class FreeProposer:
             earlier=history(rounds[:-1]),
             proposer=transcript(last.proposal.trajectory, shelf, known_only=True),
             solver=transcript(shown.trajectory, shelf, known_only=True) if shown else "(there was none)",
+            weak=transcript(weak.trajectory, shelf, known_only=True) if weak else "(there was none)",
         )
         limits = RolloutLimits(turns=2, searches=0)
         draft = await replace(self, dialect=dialect)._play(seed, shelf, opening, limits, session, random_seed)
@@ -181,7 +182,7 @@ def retrieved(seed: Seed, rounds: Sequence[Round], feedback: ExecutionFeedback) 
     The seed, the last pair's evidence, what the shown attempt found, what the proposer found, then all else.
     """
     last = rounds[-1]
-    first = feedback.shown.trajectory.hits if feedback.shown else ()
+    first = [hit for one in (feedback.shown, feedback.weak) if one for hit in one.trajectory.hits]
     passages = [seed.passage, *last.proposal.evidence, *(hit.passage for hit in first)]
     for played in reversed(rounds):
         for trajectory in (played.proposal.trajectory, *(attempt.trajectory for attempt in played.attempts)):

@@ -62,7 +62,7 @@ class FreeRewriter:
             return form.rewrite_problem(finish.question, references, evidence, derived)
 
         shown = feedback.shown
-        kind = FeedbackKind.DIFFICULTY if feedback.kind is FeedbackKind.DIFFICULTY else FeedbackKind.CORRECTNESS
+        kind = FeedbackKind.DIFFICULTY if feedback.harder else FeedbackKind.CORRECTNESS
         opening = self.prompts.messages(
             f"harden_{kind.value}",
             rules=self.dialect.rules,

@@ -30,7 +30,7 @@ from questwell.retrieval.retriever import Retriever
 PathLike = str | Path
 VERBS = ("index", "generate", "evaluate", "train")
 """Sections of a config file that are told apart from keys here."""
-_MODELS = ("llm", "proposer_llm", "solver_llm", "judge_llm", "judge")
+_MODELS = ("llm", "proposer_llm", "solver_llm", "judge_llm", "weak_llm", "judge")
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from questwell.recipes.reports.story import AttemptStory, RoundStory, SearchStor
 from questwell.recipes.runs.opening import kind_of
 from questwell.recipes.selfplay.record import is_selfplay
 from questwell.store.records import Play, PlayStatus
-from questwell.types.game import Label
+from questwell.types.game import Label, Outcome
 
 _MOST_SEARCHES = 10
 """Of one agent, without --full."""
@@ -138,13 +138,18 @@ def print_round(console: Console, round_: RoundStory, *, full: bool = False) -> 
         _block(console, verdict.detail)
     for gate in round_.gates:
         _field(console, f"Gate {gate.gate.value}", f"{gate.outcome.value}: {gate.reason}")
+    for attempt in round_.weak_attempts:
+        print_attempt(console, attempt, full=full, who="Weak attempt")
+    if (weak := round_.weak_verdict) is not None:
+        stopped = "stopped" if weak.outcome not in (Outcome.PASS, Outcome.UNSOLVED) else "passed"
+        _field(console, "Weak solver", f"{stopped}: {weak.right} right of {weak.scored} scored")
 
 
-def print_attempt(console: Console, attempt: AttemptStory, *, full: bool = False) -> None:
+def print_attempt(console: Console, attempt: AttemptStory, *, full: bool = False, who: str = "Attempt") -> None:
     """One solver rollout."""
     judgement = attempt.judgement
     line = Text.assemble(
-        f"Attempt {attempt.index}: ",
+        f"{who} {attempt.index}: ",
         (judgement.label.value, _LABEL_STYLE[judgement.label]),
         f" in {len(attempt.searches)} searches, ",
         "no answer" if attempt.answer is None else f"answer {quoted(attempt.answer)}",

@@ -11,14 +11,12 @@ from questwell.types.certificate import Agreement, Certificate, EvidenceCertific
 from questwell.types.corpus import Passage
 from questwell.types.game import Attempt, Round
 from questwell.types.gates import Gate, GateResult
-from questwell.types.measures import Proportion
 
 
 def certify(
     last: Round,
     further: Iterable[GateResult] = (),
     judges: Sequence[Agreement] = (),
-    weak: Proportion | None = None,
 ) -> Certificate:
     """What is known of the question of `last`.
 
@@ -26,7 +24,6 @@ def certify(
         last: the last round that was played, with its attempts and the gates that the run asked.
         further: gates that were asked later; of two results of one gate the later one counts.
         judges: how far other judges agree about the attempts.
-        weak: right among scored attempts of a weak solver.
     """
     proposal, verdict = last.proposal, last.verdict
     by_gate = {result.gate: result for result in (*last.gates, *further)}
@@ -34,7 +31,7 @@ def certify(
     found = Certificate(
         difficulty=verdict.difficulty,
         solve_rate=wilson(verdict.right, verdict.scored),
-        weak_solve_rate=weak,
+        weak_solve_rate=None if last.weak is None else wilson(last.weak.verdict.right, last.weak.verdict.scored),
         closed_book=None,
         checks=(),
         evidence=tuple(_evidence(one, last.attempts, answers) for one in proposal.evidence),

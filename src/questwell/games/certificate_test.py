@@ -11,7 +11,7 @@ from questwell.scoring.answers import contains
 from questwell.scoring.intervals import wilson
 from questwell.types.certificate import Agreement, Span
 from questwell.types.corpus import Hit
-from questwell.types.game import Accepted, Round
+from questwell.types.game import Accepted, Round, WeakTrial
 from questwell.types.gates import EvidenceRank, Gate, GateOutcome, GateResult
 
 
@@ -57,7 +57,8 @@ async def test_gates_and_judges_are_taken_over() -> None:
         GateResult(Gate.CLOSED_BOOK, GateOutcome.FAILED, "c", 1, 5),
     )
     judges = (Agreement("other", 3, 4),)
-    found = certify(asked, later, judges, wilson(1, 4))
+    weak = WeakTrial((), replace(last.verdict, right=1, scored=4))
+    found = certify(replace(asked, weak=weak), later, judges)
     assert [check.reason for check in found.checks] == ["c", "b"]  # in the order of the gates, the later one counts
     assert (found.closed_book, found.weak_solve_rate, found.judges) == (wilson(1, 5), wilson(1, 4), judges)
     assert (found.evidence[0].rank_by_question, found.evidence[0].rank_by_step) == (None, 4)

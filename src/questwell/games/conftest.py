@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
+from questwell.agents.baselines import OneCall
 from questwell.agents.prompts import Prompts
 from questwell.agents.proposer import FreeProposer
 from questwell.agents.protocol import Sampling, Tags
@@ -13,7 +14,8 @@ from questwell.agents.solver import FreeSolver
 from questwell.errors import RetrievalTimeout
 from questwell.games.gates import FIRST_ATTEMPT, Gatekeeper
 from questwell.games.harden import harden
-from questwell.games.sage import Players, Rules, play
+from questwell.games.rules import Players, Rules
+from questwell.games.sage import play
 from questwell.llm.client import Completion, Message, Request
 from questwell.llm.scripted import Answer, ScriptedLLM
 from questwell.scoring.exact import ExactJudge
@@ -73,6 +75,7 @@ class Table:
             ),
             Gatekeeper(PromptedReader(PROMPTS), ExactJudge()),
             FreeRewriter(PROMPTS, Tags(proposing=True), RolloutLimits(proposer_turns), Sampling()),
+            OneCall(PROMPTS, Sampling()),
         )
 
     def proposes(self, index: int, *answers: Answer) -> "Table":
@@ -86,6 +89,12 @@ class Table:
 
     def judges(self, index: int, attempt: int, *answers: Answer) -> "Table":
         self._scripts[index, Role.JUDGE, attempt] = answers
+        return self
+
+    def weakly(self, index: int, *attempts: Answer) -> "Table":
+        """What the weak solver says, one reply an attempt."""
+        for number, answer in enumerate(attempts):
+            self._scripts[index, Role.WEAK, number] = [answer]
         return self
 
     def reads(self, index: int, gate: Gate, *answers: Answer) -> "Table":

@@ -1,8 +1,9 @@
 """Execution feedback: what a failed verdict tells the proposer, and which attempt it is shown (SAGE section 3)."""
 
 import random
+from collections.abc import Sequence
 
-from questwell.types.game import ExecutionFeedback, FeedbackKind, Outcome, Round, Verdict
+from questwell.types.game import Attempt, ExecutionFeedback, FeedbackKind, Outcome, Round, Verdict
 from questwell.types.gates import GateOutcome
 
 
@@ -10,20 +11,23 @@ def execution_feedback(last: Round, random_seed: int, target: int | None = None)
     """What the proposer must mend after `last`.
 
     Too easy: the right attempt with the fewest searches. Solved by none, or by too few: a random wrong one that has
-    an answer; where none has, the one that searched most, so that the proposer sees what was tried. Stopped by a gate:
-    as too easy, if an attempt was right.
+    an answer; where none has, the one that searched most, so that the proposer sees what was tried. Stopped by a gate
+    or by a weak solver: as too easy, if an attempt was right; and of the weak solver its right attempt with the fewest
+    searches.
     """
     stopped = next((one for one in last.gates if one.outcome is not GateOutcome.PASSED), None)
     if stopped is not None:
-        right = [attempt for attempt in last.attempts if attempt.right]
-        easiest = min(right, key=lambda attempt: (attempt.trajectory.searches, attempt.index), default=None)
         said = f"Solved as asked for, but the check {stopped.gate.value!r} did not let it through: {stopped.reason}."
-        return ExecutionFeedback(FeedbackKind.GATE, easiest, said)
+        return ExecutionFeedback(FeedbackKind.GATE, _easiest(last.attempts), said, stopped.gate)
+    if last.weak is not None and last.weak.verdict.outcome is Outcome.TOO_EASY:
+        weak = last.weak.verdict
+        often = f"in {weak.right} of {weak.scored} attempts"
+        said = f"Solved as asked for, but a weaker solver gave your answer too, {often}."
+        shown = _easiest(last.weak.attempts)
+        return ExecutionFeedback(FeedbackKind.WEAK, _easiest(last.attempts), said, weak=shown)
     told = _told(last.verdict, len(last.attempts), target)
     if last.verdict.outcome is Outcome.TOO_EASY:
-        right = [attempt for attempt in last.attempts if attempt.right]
-        easiest = min(right, key=lambda attempt: (attempt.trajectory.searches, attempt.index))
-        return ExecutionFeedback(FeedbackKind.DIFFICULTY, easiest, told)
+        return ExecutionFeedback(FeedbackKind.DIFFICULTY, _easiest(last.attempts), told)
     answered = [attempt for attempt in last.attempts if attempt.trajectory.answer and not attempt.right]
     if answered:
         shown = random.Random(random_seed).choice(answered)
@@ -31,6 +35,12 @@ def execution_feedback(last: Round, random_seed: int, target: int | None = None)
         silent = [attempt for attempt in last.attempts if not attempt.right]
         shown = max(silent, key=lambda attempt: (attempt.trajectory.searches, -attempt.index), default=None)
     return ExecutionFeedback(FeedbackKind.CORRECTNESS, shown, told)
+
+
+def _easiest(attempts: Sequence[Attempt]) -> Attempt | None:
+    """The right attempt with the fewest searches; None when none was right."""
+    right = [attempt for attempt in attempts if attempt.right]
+    return min(right, key=lambda attempt: (attempt.trajectory.searches, attempt.index), default=None)
 
 
 def _told(verdict: Verdict, attempts: int, target: int | None) -> str:

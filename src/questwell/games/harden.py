@@ -10,13 +10,14 @@ from dataclasses import replace
 from questwell.agents import form
 from questwell.agents.proposer import Draft
 from questwell.agents.session import Sessions
+from questwell.games.checks import Stop, checked, how_it_failed, stop_of
 from questwell.games.feedback import execution_feedback
-from questwell.games.gates import reason_of
-from questwell.games.sage import Players, Rules, ask_gates, attempt, unchanged
+from questwell.games.rules import Players, Rules
+from questwell.games.sage import attempt, unchanged
 from questwell.games.verdict import decide
 from questwell.scoring.answers import contains
 from questwell.types.game import Accepted, Attempt, Outcome, Place, Proposal, Reason, Rejected, Repair, Round, Seed
-from questwell.types.gates import Gate, GateOutcome, GateResult
+from questwell.types.gates import Gate
 from questwell.types.trajectory import Role, StopReason
 
 
@@ -36,10 +37,12 @@ async def harden(
         verdict = decide(attempts, rules.criteria(seed))
         now = Round(index, with_evidence(proposal, attempts), attempts, verdict, critique)
         if verdict.outcome is Outcome.PASS:
-            now = replace(now, gates=await _gates(now, seed, rules, players, sessions))
+            # Of a rewritten question also that its evidence still gives the answer.
+            asked = replace(rules, gates=(*rules.gates, Gate.EVIDENCE)) if index else rules
+            now = await checked(now, asked, seed, players, sessions)
         rounds.append(now)
 
-        stopped = _stopped(now)
+        stopped = stop_of(now)
         if verdict.outcome is Outcome.PASS and stopped is None:
             return Accepted(seed, tuple(rounds))
         if index == rules.rounds or not _can_be_rewritten(now, stopped):
@@ -67,29 +70,19 @@ def with_evidence(proposal: Proposal, attempts: Sequence[Attempt]) -> Proposal:
     return replace(proposal, evidence=tuple({passage.id: passage for passage in holding}.values()))
 
 
-async def _gates(now: Round, seed: Seed, rules: Rules, players: Players, sessions: Sessions) -> tuple[GateResult, ...]:
-    """The gates that were asked for; of a rewritten question also that its evidence still gives the answer."""
-    wanted = set(rules.gates) | ({Gate.EVIDENCE} if now.index else set[Gate]())
-    return await ask_gates(wanted, now, seed, players, sessions) if wanted else ()
-
-
-def _stopped(now: Round) -> GateResult | None:
-    return next((result for result in now.gates if result.outcome is not GateOutcome.PASSED), None)
-
-
-def _can_be_rewritten(now: Round, stopped: GateResult | None) -> bool:
+def _can_be_rewritten(now: Round, stopped: Stop | None) -> bool:
     """Whether a rewriting can mend what is wrong: nothing that failed, and nothing given that is too hard already."""
     if stopped is not None:
-        return stopped.outcome is GateOutcome.FAILED
+        return stopped.mendable
     if now.verdict.outcome in (Outcome.UNSOLVED, Outcome.TOO_HARD):
         return now.index > 0
     return now.verdict.outcome is Outcome.TOO_EASY
 
 
-def _ended(seed: Seed, rounds: Sequence[Round], stopped: GateResult | None) -> Rejected:
+def _ended(seed: Seed, rounds: Sequence[Round], stopped: Stop | None) -> Rejected:
     verdict = rounds[-1].verdict
     if stopped is not None:
-        return Rejected(seed, tuple(rounds), reason_of(stopped), f"{stopped.gate.value}: {stopped.reason}")
+        return Rejected(seed, tuple(rounds), stopped.reason, stopped.detail)
     if verdict.outcome is Outcome.UNSOLVED:
         what = "the question as it was given" if len(rounds) == 1 else "the rewritten question"
         detail = f"none of {verdict.scored} attempts at {what} gave the answer"
@@ -109,7 +102,7 @@ async def _rewrite(
 
 def _refuse(draft: Draft, seed: Seed, rounds: Sequence[Round]) -> Rejected | None:
     """Why a rewriting cannot be attempted, if so."""
-    before = f"{rounds[-1].verdict.outcome.value} before"
+    before = how_it_failed(rounds[-1])
     if draft.trajectory.stop in _WHY:
         reason = _WHY[draft.trajectory.stop]
         detail = draft.trajectory.error or draft.problem

@@ -4,21 +4,17 @@ A play is a pure function of what its sessions answer: it knows no file, no cloc
 that its seed does not fix. So a recorded play can be replayed call by call.
 """
 
-import asyncio
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from collections.abc import Sequence
 
 from questwell.agents import form
-from questwell.agents.proposer import Draft, Proposer
-from questwell.agents.rewriter import Rewriter
+from questwell.agents.proposer import Draft
 from questwell.agents.session import Sessions
-from questwell.agents.solver import Solver
-from questwell.games import gates
+from questwell.games.attempts import Trial
+from questwell.games.checks import Stop, checked, how_it_failed, stop_of
 from questwell.games.feedback import execution_feedback
-from questwell.games.verdict import Acceptance, Criteria, StepTarget, decide, is_decisive
+from questwell.games.rules import Players, Rules, Variant
+from questwell.games.verdict import decide
 from questwell.scoring.answers import normalise
-from questwell.scoring.judge import Judge
 from questwell.types.game import (
     Accepted,
     Attempt,
@@ -31,60 +27,8 @@ from questwell.types.game import (
     Round,
     Seed,
     Verdict,
-    failed_rollout,
 )
-from questwell.types.gates import Gate, GateOutcome, GateResult
 from questwell.types.trajectory import Role, StopReason
-
-
-class Variant(StrEnum):
-    """The systems that the paper's intrinsic table compares."""
-
-    INITIAL = "initial"
-    """One proposal a seed."""
-    RESAMPLE = "resample"
-    """A failing item is written anew: same seed, same target, no trace of what failed."""
-    FEEDBACK = "feedback"
-    """A failing item is repaired from what its attempts showed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """How the game is played."""
-
-    variant: Variant = Variant.FEEDBACK
-    attempts: int = 4
-    """K, independent solver rollouts per proposal."""
-    rounds: int = 2
-    """Further rounds after the first proposal; the paper found 2 best for training data."""
-    early_stop: bool = True
-    """Attempts run one after another and stop at the first decisive one; off: all K, in parallel."""
-    acceptance: Acceptance = field(default_factory=StepTarget)
-    unscored_is_wrong: bool = False
-    """The paper's rule for a judgement that cannot be read; ours fails closed."""
-    last_round_takes_correct: bool = False
-    """The release's assembly: what is solved in the last round is accepted even if too easy."""
-    minimum_difficulty: int = 0
-    """With `last_round_takes_correct`: search steps below which it is dropped all the same."""
-    gates: tuple[Gate, ...] = ()
-    """What an accepted question must pass too; not in the paper."""
-
-    def criteria(self, seed: Seed) -> Criteria:
-        """What the attempts at a proposal from `seed` are measured by."""
-        return Criteria(self.attempts, seed.target, self.acceptance, self.unscored_is_wrong)
-
-
-@dataclass(frozen=True, slots=True)
-class Players:
-    """Who plays."""
-
-    proposer: Proposer
-    solver: Solver
-    judge: Judge
-    gatekeeper: gates.Gatekeeper | None = None
-    """Needed where the rules name gates."""
-    rewriter: Rewriter | None = None
-    """Of hardening (`games/harden.py`): who rewrites what was given."""
 
 
 async def play(seed: Seed, rules: Rules, players: Players, sessions: Sessions) -> Accepted | Rejected:
@@ -104,13 +48,14 @@ async def play(seed: Seed, rules: Rules, players: Players, sessions: Sessions) -
 
         last = index == rules.rounds or rules.variant is Variant.INITIAL
         attempts = await attempt(proposal, seed, index, rules, players, sessions, last=last)
-        verdict = decide(attempts, rules.criteria(seed))
-        rounds.append(Round(index, proposal, attempts, verdict, critique))
+        tried = Round(index, proposal, attempts, decide(attempts, rules.criteria(seed)), critique)
+        now, stop = await _verified(tried, seed, rules, players, sessions, last=last)
+        rounds.append(now)
 
-        if verdict.outcome is Outcome.PASS or (last and _good_enough(verdict, rules)):
-            return await _accept(seed, rounds, rules, players, sessions)
-        if last or verdict.outcome in (Outcome.ERRORED, Outcome.UNSCORED):
-            return Rejected(seed, tuple(rounds), Reason(verdict.outcome.value), verdict.detail)
+        if stop is None:
+            return Accepted(seed, tuple(rounds))
+        if last or not stop.mendable:
+            return Rejected(seed, tuple(rounds), stop.reason, stop.detail)
 
         if rules.variant is Variant.RESAMPLE:
             draft = await _propose(seed, index + 1, players, sessions)
@@ -122,13 +67,11 @@ async def play(seed: Seed, rules: Rules, players: Players, sessions: Sessions) -
 async def examine(
     seed: Seed, proposal: Proposal, rules: Rules, players: Players, sessions: Sessions
 ) -> Accepted | Rejected:
-    """Try a question that is there already: K attempts, the verdict and the gates, as in a last round."""
+    """Try a question that is there already: K attempts, the verdict and the checks, as in a last round."""
     attempts = await attempt(proposal, seed, 0, rules, players, sessions, last=True)
-    verdict = decide(attempts, rules.criteria(seed))
-    rounds = [Round(0, proposal, attempts, verdict)]
-    if verdict.outcome is Outcome.PASS or _good_enough(verdict, rules):
-        return await _accept(seed, rounds, rules, players, sessions)
-    return Rejected(seed, tuple(rounds), Reason(verdict.outcome.value), verdict.detail)
+    tried = Round(0, proposal, attempts, decide(attempts, rules.criteria(seed)))
+    now, stop = await _verified(tried, seed, rules, players, sessions, last=True)
+    return Accepted(seed, (now,)) if stop is None else Rejected(seed, (now,), stop.reason, stop.detail)
 
 
 async def _propose(seed: Seed, index: int, players: Players, sessions: Sessions) -> Draft:
@@ -150,62 +93,21 @@ async def attempt(
     proposal: Proposal, seed: Seed, index: int, rules: Rules, players: Players, sessions: Sessions, *, last: bool
 ) -> tuple[Attempt, ...]:
     """K independent attempts: in index order up to the first decisive one, or all in parallel."""
-
-    async def one(number: int) -> Attempt:
-        place = Place(seed.id, index, Role.SOLVER, number)
-        trajectory = await players.solver.solve(proposal.question, sessions(place), place.random_seed(seed.random_seed))
-        if failed := failed_rollout(trajectory):
-            return Attempt(number, trajectory, failed)
-        judge = sessions(Place(seed.id, index, Role.JUDGE, number))
-        references = (proposal.answer, *proposal.aliases)
-        judgement = await players.judge.judge(proposal.question, references, trajectory.answer, judge.complete)
-        return Attempt(number, trajectory, judgement)
-
-    if not rules.early_stop:
-        # All are awaited even if one ends the run: what they have paid for is recorded first.
-        results = await asyncio.gather(*map(one, range(rules.attempts)), return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
-        return tuple(result for result in results if isinstance(result, Attempt))
-    attempts: list[Attempt] = []
-    for number in range(rules.attempts):
-        attempts.append(await one(number))
-        if not is_decisive(attempts, rules.criteria(seed)):
-            continue
-        # Where too easy may still be accepted, the remaining attempts decide how easy it is.
-        so_far = decide(attempts, rules.criteria(seed))
-        if not (last and _good_enough(so_far, rules)):
-            break
-    return tuple(attempts)
+    trial = Trial(players.solver, players.judge, rules.criteria(seed), rules.early_stop)
+    # Where too easy may still be accepted, the remaining attempts decide how easy it is.
+    return await trial.of(proposal, seed, index, sessions, lambda verdict: last and _good_enough(verdict, rules))
 
 
-async def _accept(
-    seed: Seed, rounds: Sequence[Round], rules: Rules, players: Players, sessions: Sessions
-) -> Accepted | Rejected:
-    """The end of a play whose last round is good, unless a gate stops it.
-
-    Gates ask after the attempts: few questions come that far, and one that was too easy has had its repair by then.
-    """
-    if not rules.gates:
-        return Accepted(seed, tuple(rounds))
-    *earlier, last = rounds
-    results = await ask_gates(rules.gates, last, seed, players, sessions)
-    played = (*earlier, replace(last, gates=results))
-    stopped = results[-1]
-    if stopped.outcome is GateOutcome.PASSED:
-        return Accepted(seed, played)
-    return Rejected(seed, played, gates.reason_of(stopped), f"{stopped.gate.value}: {stopped.reason}")
-
-
-async def ask_gates(
-    wanted: Iterable[Gate], last: Round, seed: Seed, players: Players, sessions: Sessions
-) -> tuple[GateResult, ...]:
-    """What the gates say of the question of `last`, up to the first that does not let it through."""
-    assert players.gatekeeper is not None
-    place = Place(seed.id, last.index, Role.SOLVER)
-    random_seed = place.random_seed(seed.random_seed)
-    return await gates.check_all(wanted, gates.pair_of(last.proposal), players.gatekeeper, place, sessions, random_seed)
+async def _verified(
+    now: Round, seed: Seed, rules: Rules, players: Players, sessions: Sessions, *, last: bool
+) -> tuple[Round, Stop | None]:
+    """`now` with its checks, which are made of what met its target only; and why it is no item, if it is none."""
+    verdict = now.verdict
+    if verdict.outcome is not Outcome.PASS and not (last and _good_enough(verdict, rules)):
+        mendable = verdict.outcome not in (Outcome.ERRORED, Outcome.UNSCORED)
+        return now, Stop(Reason(verdict.outcome.value), verdict.detail, mendable)
+    now = await checked(now, rules, seed, players, sessions)
+    return now, stop_of(now, gate_feedback=rules.gate_feedback)
 
 
 def _refuse(draft: Draft, seed: Seed, rounds: Sequence[Round], rules: Rules) -> Rejected | None:
@@ -215,7 +117,7 @@ def _refuse(draft: Draft, seed: Seed, rounds: Sequence[Round], rules: Rules) -> 
     elif draft.proposal is None and draft.trajectory.stop in _WHY:
         reason, detail = _WHY[draft.trajectory.stop], draft.problem
     elif draft.proposal is None and rounds and rules.variant is Variant.FEEDBACK:
-        reason, detail = Reason.NO_REPAIR, f"{rounds[-1].verdict.outcome.value} before; {draft.problem}"
+        reason, detail = Reason.NO_REPAIR, f"{how_it_failed(rounds[-1])}; {draft.problem}"
     elif draft.proposal is None:
         reason, detail = Reason.NO_PROPOSAL, draft.problem
     else:
@@ -227,7 +129,7 @@ def _refuse(draft: Draft, seed: Seed, rounds: Sequence[Round], rules: Rules) -> 
         reason, detail = Reason.BAD_FORM, problem or ""
         if problem is None:
             reason = Reason.UNCHANGED_REPAIR
-            detail = f"{rounds[-1].verdict.outcome.value} before, and neither question nor answer was changed"
+            detail = f"{how_it_failed(rounds[-1])}, and neither question nor answer was changed"
     return Rejected(seed, tuple(rounds), reason, detail, draft.trajectory)
 
 

@@ -18,7 +18,8 @@ from questwell.games.conftest import (
     right,
     wrong,
 )
-from questwell.games.sage import Rules, Variant, play
+from questwell.games.rules import Rules, Variant
+from questwell.games.sage import play
 from questwell.types.game import Accepted, Outcome, Place, Reason, Rejected
 from questwell.types.trajectory import Role
 

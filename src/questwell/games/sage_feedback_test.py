@@ -19,7 +19,7 @@ from questwell.games.conftest import (
     right,
     wrong,
 )
-from questwell.games.sage import Variant
+from questwell.games.rules import Variant
 from questwell.games.verdict import PassRateBand
 from questwell.types.game import Accepted, AnswerType, FeedbackKind, Outcome, Reason, Rejected
 from questwell.types.trajectory import Role

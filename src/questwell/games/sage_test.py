@@ -19,7 +19,7 @@ from questwell.games.conftest import (
     right,
     wrong,
 )
-from questwell.games.sage import Variant
+from questwell.games.rules import Variant
 from questwell.games.verdict import PassRateBand, StepTarget, Tally
 from questwell.llm.scripted import Answer
 from questwell.types.game import Accepted, FeedbackKind, Label, Outcome, Place, Reason, Rejected

@@ -18,7 +18,7 @@ from questwell.staged.session import StagedSession
 from questwell.staged.spans import Span, names, spans
 from questwell.staged.writer import Worded, Writer
 from questwell.types.corpus import Passage
-from questwell.types.game import ExecutionFeedback, FeedbackKind, Proposal, Repair, Round, Seed
+from questwell.types.game import ExecutionFeedback, Proposal, Repair, Round, Seed
 from questwell.types.trajectory import Role, StopReason, Style, Trajectory
 
 RELATIONS = ("based on", "developed by", "written in", "version of", "used by")
@@ -57,6 +57,8 @@ class StagedProposer:
         random_seed: int,
     ) -> tuple[Draft, Repair | None]:
         """Too easy: one hop more in front, or a longer chain. Unsolved: a chain without the step that failed.
+
+        Stopped by a gate that doubts the question: another chain.
 
         No search: only passages that either agent has retrieved.
         """
@@ -106,7 +108,7 @@ class StagedProposer:
         writer = Writer(staged, top_k=None)
         used = {_key(_bare_chain(played.proposal)) for played in rounds}
         shortest = 0
-        if feedback.kind is FeedbackKind.DIFFICULTY:
+        if feedback.harder:
             wanted = seed.target or len(last.evidence) + 1
             worded = Worded(_bare_chain(last), last.question, last.steps)
             longer = await self._lengthen(worded, pool, seed, max(wanted, len(last.evidence) + 1), writer)

@@ -18,6 +18,7 @@ from questwell.staged.spans import Span
 from questwell.staged.writer import Worded, Writer
 from questwell.types.corpus import Passage
 from questwell.types.game import ExecutionFeedback, Proposal, Repair, Round, Seed
+from questwell.types.gates import TOO_EASY, GateOutcome
 from questwell.types.trajectory import Role, StopReason, Style, Trajectory
 
 
@@ -39,7 +40,7 @@ class StagedRewriter:
     ) -> tuple[Draft, Repair | None]:
         """One hop more in front of the newest question that was solved: what went too far is not built upon."""
         staged = StagedSession(session, self.prompts, random_seed, thinking=self.thinking)
-        base = next((played for played in reversed(rounds) if played.verdict.right), rounds[-1]).proposal
+        base = next((played for played in reversed(rounds) if _holds(played)), rounds[-1]).proposal
         stop, error = StopReason.GAVE_UP, ""
         try:
             result = await self._rewrite(base, rounds, staged)
@@ -126,3 +127,9 @@ def _starts(base: Proposal, pool: Sequence[Passage], references: Sequence[str]) 
         if contains(base.question, about) and not matches(about, references):
             by_subject.setdefault(about.casefold(), passage)
     return list(by_subject.values())
+
+
+def _holds(played: Round) -> bool:
+    """Whether its question was solved, and no gate doubts it: then it may be built upon."""
+    doubted = any(found.outcome is not GateOutcome.PASSED and found.gate not in TOO_EASY for found in played.gates)
+    return played.verdict.right > 0 and not doubted

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from questwell.types.corpus import Passage
-from questwell.types.gates import GateResult
+from questwell.types.gates import TOO_EASY, Gate, GateResult
 from questwell.types.trajectory import Role, StopReason, Trajectory
 
 
@@ -218,6 +218,8 @@ class FeedbackKind(StrEnum):
     CORRECTNESS = "correctness"
     GATE = "gate"
     """Not of SAGE: a gate did not let the question through."""
+    WEAK = "weak"
+    """Not of SAGE: a weak solver answered it too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +231,15 @@ class ExecutionFeedback:
     """The attempt that it is shown; None when there was none."""
     verdict: str = ""
     """What the attempts came to, in a sentence."""
+    gate: Gate | None = None
+    """The gate that stopped the question, if one did."""
+    weak: Attempt | None = None
+    """The weak solver's attempt that it is shown too, if that stopped the question."""
+
+    @property
+    def harder(self) -> bool:
+        """Whether a harder question is wanted; else a better one."""
+        return self.kind in (FeedbackKind.DIFFICULTY, FeedbackKind.WEAK) or self.gate in TOO_EASY
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +256,15 @@ class Repair:
 
 
 @dataclass(frozen=True, slots=True)
+class WeakTrial:
+    """How a weak solver fared at a question that met its target."""
+
+    attempts: tuple[Attempt, ...]
+    verdict: Verdict
+    """Its outcome is TOO_EASY when the weak solver was right too often."""
+
+
+@dataclass(frozen=True, slots=True)
 class Round:
     """One proposal, its attempts and its verdict; `feedback` led from the round before to this proposal."""
 
@@ -255,6 +275,8 @@ class Round:
     feedback: Repair | None = None
     gates: tuple[GateResult, ...] = ()
     """Of a proposal that passed its attempts, in order, up to the first gate that did not let it through."""
+    weak: WeakTrial | None = None
+    """Of a proposal that passed its attempts and gates, where a weak solver was asked for."""
 
 
 class Reason(StrEnum):
@@ -293,6 +315,8 @@ class Reason(StrEnum):
     """A gate: the retriever does not find a document of the evidence."""
     UNDATED = "undated"
     """A gate: the answer may change with time, and the question does not say for when."""
+    WEAK_SOLVED = "weak_solved"
+    """The weak solver answered it too, more often than it may."""
     HARD_OR_BROKEN = "hard_or_broken"
     """Of hardening: no attempt gave the answer, so the question is very hard or its answer is wrong."""
     DUPLICATE = "duplicate"

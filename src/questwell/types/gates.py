@@ -25,6 +25,10 @@ class Gate(StrEnum):
     """Where its answer may change with time, the question says for when."""
 
 
+TOO_EASY = frozenset({Gate.CLOSED_BOOK, Gate.SHORTCUT, Gate.SINGLE_DOCUMENT, Gate.LEAVE_ONE_OUT})
+"""Gates that stop a question because there is a quicker way to its answer; the others doubt the question itself."""
+
+
 class GateOutcome(StrEnum):
     """Of one gate. Only PASSED lets a proposal through."""
 

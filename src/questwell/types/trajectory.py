@@ -12,6 +12,8 @@ class Role(StrEnum):
     PROPOSER = "proposer"
     SOLVER = "solver"
     JUDGE = "judge"
+    WEAK = "weak"
+    """A second, weak solver, who must not answer what the solver does; many runs have none."""
 
 
 class Style(StrEnum):

@@ -37,11 +37,15 @@ _GIVEN: Mapping[str, tuple[str, ...]] = {
     "proposer": ("answer_type", "rules", "seed", "target", "turns"),
     "repair_correctness": (*_REPAIR, "wrong_answer"),
     "repair_difficulty": (*_REPAIR, "wrong_answer"),
+    "repair_gate": (*_REPAIR, "wrong_answer"),
+    "repair_weak": (*_REPAIR, "wrong_answer"),
 }
 """What agents give beyond what the packaged file of that name asks for, by prompt; a user's file may ask for it."""
 
 
-LATER = frozenset({"gate_dated", "harden_correctness", "harden_difficulty"})
+CHECKED = ("repair_gate", "repair_weak")
+"""Repairs of what met its target and was stopped by a check."""
+LATER = frozenset({"gate_dated", "harden_correctness", "harden_difficulty", *CHECKED})
 """Prompts that came after runs were saved under a hash of all. They are not in that hash, or no such run would go on;
 a recipe that uses one holds `hash_of` it against what its run began with."""
 

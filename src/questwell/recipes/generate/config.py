@@ -1,12 +1,12 @@
 """The config of `generate`: every key with its meaning and default, the presets, and what a resume may change."""
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from questwell.errors import ConfigError
-from questwell.games.sage import Rules, Variant
+from questwell.games.rules import Rules, Variant
 from questwell.games.seeds import Mix, parse_mix, parse_steps
 from questwell.recipes.generate.playing import PLAY_MAY_CHANGE, PlayConfig
 from questwell.recipes.runs.config import Values, nearest
@@ -40,6 +40,10 @@ class Config(PlayConfig):
     """Rounds after the first one, in which a failed question is repaired or replaced."""
     last_round_takes_correct: bool = False
     """Accept what is solved in the last round though too easy (the release's assembly of training data)."""
+    gate_feedback: bool = True
+    """Repair a question that one of --gates stops, in a further round; off: reject it at once."""
+
+    older: ClassVar[Values] = {**PlayConfig.older, "gate_feedback": False}
 
     @field_validator("steps")
     @classmethod
@@ -81,7 +85,14 @@ class Config(PlayConfig):
             last_round_takes_correct=self.last_round_takes_correct,
             minimum_difficulty=self.min_difficulty,
             gates=self.gates or (),
+            gate_feedback=self.gate_feedback,
+            weak=self.weak_rules(),
         )
+
+    @property
+    def repairs_checked(self) -> bool:
+        """Whether what a gate or a weak solver stops is repaired."""
+        return (bool(self.gates) and self.gate_feedback) or self.weak_mode is not None
 
 
 MAY_CHANGE: Mapping[str, str] = {

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from questwell.errors import ConfigError, StoreError
-from questwell.games.sage import Variant
+from questwell.games.rules import Variant
 from questwell.games.verdict import PassRateBand
 from questwell.recipes.generate.config import MAY_CHANGE, PRESETS, Config, preset
 from questwell.recipes.runs.config import Change, differences, read_toml, resolve, resolve_saved

@@ -201,7 +201,9 @@ def check_run(
         info = info_of(run)
         wanted = (PlayStatus.ACCEPTED, PlayStatus.REJECTED) if config.rejected else (PlayStatus.ACCEPTED,)
         outcomes = [run.outcome(play.index) for play in run.plays() if play.status in wanted]
-    layers: list[Values] = [dict.fromkeys(_MODELS, config.llm)] if config.llm else []
+    layers: list[Values] = [{"weak_llm": None, "weak": None}]  # gates ask no weak solver
+    if config.llm:
+        layers.append(dict.fromkeys(_MODELS, config.llm))
     if config.price is not None:
         layers.append({"price_in": config.price_in, "price_out": config.price_out})
     played = played_with(info, *layers)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from questwell.agents.prompts import CHECKED, Prompts
 from questwell.errors import ConfigError, QuestwellError
 from questwell.games.sage import play
 from questwell.recipes.corpus.index import IndexProgress
@@ -181,7 +182,8 @@ async def _begin(store: RunStore, opened: Run[Config], setup: Setup) -> None:
     config, drawn = opened.config, store.read.drawn()
     if config.seeds is not None and config.seeds < drawn:
         raise ConfigError(f"seeds = {config.seeds}: {drawn} are drawn already; seeds can be raised, not lowered")
-    await store.begin(opened.compare(setup.fingerprint()))
+    later = {"check prompts": Prompts(config.prompts).hash_of(CHECKED)} if config.repairs_checked else {}
+    await store.begin(opened.compare({**setup.fingerprint(), **later}))
     if config.price_in is not None and config.price_out is not None:
         await store.price(config.price_in, config.price_out)
 

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import Annotated, Literal, Self, cast
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from questwell.games.rules import WeakRules
 from questwell.games.verdict import Acceptance, PassRateBand, StepTarget
 from questwell.recipes.corpus.search import SearchConfig, Tools
 from questwell.recipes.runs.agents import MaybeModel, Model, StyleChoice, is_embedded
@@ -30,6 +31,8 @@ class PlayConfig(SpendingConfig, SearchConfig):
     """Model of the solver, if it is not the one of --llm."""
     judge_llm: MaybeModel = None
     """Model of the judge, if it is not the one of --llm."""
+    weak_llm: MaybeModel = None
+    """Model of a second, weak solver, who must miss what the solver finds; none by default."""
     style: StyleChoice = StyleChoice.AUTO
     """How agents are driven: free (the model decides each move), staged (small constrained calls), auto (by model)."""
     protocol: Literal["tags", "functions"] = "tags"
@@ -59,6 +62,13 @@ class PlayConfig(SpendingConfig, SearchConfig):
     single-document, leave-one-out, findable, dated."""
     closed_book_attempts: int = Field(default=1, ge=1, le=20)
     """Times that the closed-book gate asks; the first at temperature 0, the others at 1."""
+    weak: Literal["search", "closed-book", "one-search"] | None = None
+    """How the weak solver plays: search (as the solver does; with --weak-llm), closed-book, or one-search (answers from
+    one search with the question). Without --weak-llm it is the solver's model."""
+    weak_attempts: int = Field(default=4, ge=1, le=100)
+    """Attempts of the weak solver per question that met its target."""
+    weak_most: float = Field(default=0.0, ge=0, le=1)
+    """Highest solve rate of the weak solver that passes, a fraction; 1 only measures it."""
 
     proposer_turns: int = Field(default=20, ge=1)
     """Most messages a free proposer may write."""
@@ -86,17 +96,42 @@ class PlayConfig(SpendingConfig, SearchConfig):
         parse_fractions(band)
         return band
 
+    @model_validator(mode="after")
+    def _weaker(self) -> Self:
+        if self.weak == "search" and self.weak_llm is None:
+            raise ValueError("weak = search without weak_llm is the solver itself: name a weaker model (--weak-llm)")
+        return self
+
     def model_of(self, role: Role) -> str:
         """The model that plays `role`, as the user named it."""
-        named = {Role.PROPOSER: self.proposer_llm, Role.SOLVER: self.solver_llm, Role.JUDGE: self.judge_llm}
+        named = {
+            Role.PROPOSER: self.proposer_llm,
+            Role.SOLVER: self.solver_llm,
+            Role.JUDGE: self.judge_llm,
+            Role.WEAK: self.weak_llm or self.solver_llm,
+        }
         return named[role] or self.llm
+
+    @property
+    def weak_mode(self) -> str | None:
+        """How the weak solver plays; None when there is none."""
+        return self.weak or ("search" if self.weak_llm is not None else None)
+
+    @property
+    def playing(self) -> tuple[Role, ...]:
+        """The roles that somebody plays."""
+        return tuple(role for role in Role if role is not Role.WEAK or self.weak_mode is not None)
+
+    def weak_rules(self) -> WeakRules | None:
+        """What is asked of the weak solver; None when there is none."""
+        return None if self.weak_mode is None else WeakRules(self.weak_attempts, self.weak_most)
 
     @property
     def plays_at_once(self) -> int:
         """Seeds in play at once. A model in this process answers one call at a time: more plays only make a queue."""
         if self.concurrency is not None:
             return self.concurrency
-        return 2 if any(is_embedded(self.model_of(role)) for role in Role) else 16
+        return 2 if any(is_embedded(self.model_of(role)) for role in self.playing) else 16
 
     def acceptance(self) -> Acceptance:
         """What is accepted."""
@@ -134,5 +169,6 @@ PLAY_MAY_CHANGE: Mapping[str, str] = {
     "proposer_llm": "as llm",
     "solver_llm": "as llm",
     "judge_llm": "as llm",
+    "weak_llm": "as llm",
 }
 """Keys that a resume may give another value, and why: they change no result. Any other change is refused."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from questwell.agents.reader import MOST_LISTED
-from questwell.games.sage import Variant
+from questwell.games.rules import Variant
 from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.generate.config import Config
 from questwell.recipes.generate.setup import open_setup
@@ -52,7 +52,7 @@ def preview(config: Config, folder: Path, index_progress: IndexProgress | None =
         passages=len(setup.library),
         snapshot=setup.library.snapshot,
         retriever=setup.retriever.name,
-        models={role: setup.llms[role].name for role in Role},
+        models={role: llm.name for role, llm in setup.llms.items()},
         styles=dict(setup.styles),
         seeds=None if config.seeds is None else min(config.seeds, len(setup.library)),
         items=config.items,
@@ -66,7 +66,12 @@ def _most_calls(config: Config, asks: int) -> int:
     proposal = config.proposer_turns + 1  # and the forced last turn
     proposals = rounds * proposal if config.variant is Variant.RESAMPLE else proposal + (rounds - 1) * _REPAIR_CALLS
     gates = sum(1 + asks * (MOST_LISTED if gate is Gate.UNIQUE else 1) for gate in config.gates or ())
-    return proposals + rounds * config.attempts * (config.solver_turns + asks) + gates
+    weak = 0
+    if config.weak_mode is not None:
+        turns = config.solver_turns if config.weak_mode == "search" else 1
+        weak = config.weak_attempts * (turns + asks)
+    checked = rounds if config.gate_feedback else 1
+    return proposals + rounds * (config.attempts * (config.solver_turns + asks) + weak) + checked * gates
 
 
 def _finished(folder: Path) -> int:

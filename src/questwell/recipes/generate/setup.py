@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from questwell.agents.baselines import OneCall
 from questwell.agents.judging import judge_opening
 from questwell.agents.prompts import Prompts
 from questwell.agents.proposer import FreeProposer
@@ -11,9 +12,9 @@ from questwell.agents.protocol import Dialect, Functions, Sampling, Tags
 from questwell.agents.reader import PromptedReader
 from questwell.agents.rewriter import FreeRewriter
 from questwell.agents.rollout import RolloutLimits
-from questwell.agents.solver import FreeSolver
+from questwell.agents.solver import FreeSolver, Solver
 from questwell.games.gates import Gatekeeper
-from questwell.games.sage import Players
+from questwell.games.rules import Players
 from questwell.llm.client import LLM
 from questwell.llm.fingerprint import fingerprints
 from questwell.recipes.corpus.index import IndexProgress, in_order, open_index
@@ -70,8 +71,8 @@ class Setup:
 
     def fingerprint(self) -> dict[str, str]:
         """What must be the same on a resume, next to the config."""
-        models = {f"{role.value} model": self.llms[role].name for role in Role}
-        models |= fingerprints({role.value: self.llms[role] for role in Role})
+        models = {f"{role.value} model": llm.name for role, llm in self.llms.items()}
+        models |= fingerprints({role.value: llm for role, llm in self.llms.items()})
         shared = {"index snapshot": self.library.snapshot, "prompts": self.prompts_hash, **models}
         # A lexical index says all by its snapshot; runs that are older than this entry have a lexical one.
         return shared if isinstance(self.retriever, LexicalIndex) else {**shared, "retriever": self.retriever.name}
@@ -104,12 +105,12 @@ def open_setup(
         AssetError, CorpusError, IndexMismatch: from the corpus and its index.
     """
     prompts = Prompts(config.prompts)
-    styles = {role: _style(config, role) for role in Role}
+    styles = {role: _style(config, role) for role in config.playing}
     lent = lent or Lent()
     llms = _connect(config, {**(clients or {}), **lent.llms})
     # before the index, which may take long: a missing key is told at once
     elsewhere, reranker = lent.retriever or open_elsewhere(config), reranker_of(config)
-    free = Style.FREE in (styles[Role.PROPOSER], styles[Role.SOLVER])
+    free = any(style is Style.FREE for role, style in styles.items() if role is not Role.JUDGE)
     readers_of(config.tools, free=free, retriever=elsewhere)  # or say at once that it cannot be
     players = make_players(config, prompts, styles)
     library = open_index(config, index_progress)
@@ -119,7 +120,7 @@ def open_setup(
 
 def make_players(config: PlayConfig, prompts: Prompts, styles: Mapping[Role, Style]) -> Players:
     """The agents of a run."""
-    sampling = {role: _sampling(config, role) for role in (Role.PROPOSER, Role.SOLVER)}
+    sampling = {role: _sampling(config, role) for role in styles if role is not Role.JUDGE}
     thinking = {role: 0 if is_embedded(config.model_of(role)) else sampling[role].max_tokens for role in sampling}
     usual = 60 if styles[Role.PROPOSER] is Style.STAGED else 20
     searches = usual if config.proposer_searches is None else config.proposer_searches
@@ -136,13 +137,28 @@ def make_players(config: PlayConfig, prompts: Prompts, styles: Mapping[Role, Sty
         structured=True,
         max_tokens=config.reading_tokens(config.model_of(Role.SOLVER)),
     )
+
+    def searching(role: Role) -> Solver:
+        if styles[role] is Style.STAGED:
+            return StagedSolver(prompts, solving, sampling[role].temperature, thinking[role])
+        return FreeSolver(prompts, _dialect(config, proposing=False), solving, sampling[role])
+
+    def weak() -> Solver | None:
+        match config.weak_mode:
+            case None:
+                return None
+            case "search":
+                return searching(Role.WEAK)
+            case mode:
+                top_k = config.top_k if mode == "one-search" else 0
+                return OneCall(prompts, sampling[Role.WEAK], top_k, structured=styles[Role.WEAK] is Style.STAGED)
+
     return Players(
         proposer=StagedProposer(prompts, proposing, thinking[Role.PROPOSER])
         if styles[Role.PROPOSER] is Style.STAGED
         else FreeProposer(prompts, _dialect(config, proposing=True), proposing, sampling[Role.PROPOSER]),
-        solver=StagedSolver(prompts, solving, sampling[Role.SOLVER].temperature, thinking[Role.SOLVER])
-        if styles[Role.SOLVER] is Style.STAGED
-        else FreeSolver(prompts, _dialect(config, proposing=False), solving, sampling[Role.SOLVER]),
+        solver=searching(Role.SOLVER),
+        weak=weak(),
         rewriter=StagedRewriter(prompts, proposing, thinking[Role.PROPOSER])
         if styles[Role.PROPOSER] is Style.STAGED
         else FreeRewriter(prompts, _dialect(config, proposing=True), proposing, sampling[Role.PROPOSER]),
@@ -171,5 +187,5 @@ def _style(config: PlayConfig, role: Role) -> Style:
 
 def _connect(config: PlayConfig, own: Mapping[str, LLM]) -> Mapping[Role, LLM]:
     parallel = 1 if config.early_stop else config.attempts
-    named = {role: config.model_of(role) for role in Role}
+    named = {role: config.model_of(role) for role in config.playing}
     return connect_roles(config, named, config.plays_at_once * parallel, config.price, own)

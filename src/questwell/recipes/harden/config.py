@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from questwell.games.sage import Rules, Variant
+from questwell.games.rules import Rules, Variant
 from questwell.recipes.generate.playing import PLAY_MAY_CHANGE, PlayConfig
 from questwell.recipes.runs.config import MayBePath
 
@@ -33,6 +33,7 @@ class HardenConfig(PlayConfig):
             acceptance=self.acceptance(),
             unscored_is_wrong=self.unscored_is_wrong,
             gates=self.gates or (),
+            weak=self.weak_rules(),
         )
 
 

@@ -63,6 +63,7 @@ ADVICE: Mapping[Reason, str] = {
     Reason.UNNEEDED_EVIDENCE: "a document of the evidence was not needed: a stronger proposer, more rounds",
     Reason.NOT_FINDABLE: "the retriever does not find the evidence: another retriever (hybrid), shorter passages",
     Reason.UNDATED: "answers may change with time: a corpus of facts that do not, or a stronger proposer",
+    Reason.WEAK_SOLVED: "the weak solver answered too: a stronger proposer, more rounds, a weaker weak solver",
     Reason.HARD_OR_BROKEN: "no attempt gave the answer, so it is very hard or wrong: a stronger solver, or read them",
     Reason.DUPLICATE: "the same questions came again: a larger corpus",
     Reason.UNSCORED: "the judge gave no readable verdict: a stronger judge (judge_llm)",

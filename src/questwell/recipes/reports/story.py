@@ -120,6 +120,10 @@ class RoundStory:
     gates: tuple[GateResult, ...]
     derivation: DerivationStory | None = None
     """None: the answer is copied from the evidence."""
+    weak_attempts: tuple[AttemptStory, ...] = ()
+    """Of the weak solver, where one was asked."""
+    weak_verdict: Verdict | None = None
+    """Of these; too_easy when the weak solver was right too often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +238,8 @@ def _round(now: Round, before: Round | None) -> RoundStory:
         verdict=now.verdict,
         gates=now.gates,
         derivation=_derivation(proposal.derivation, titles),
+        weak_attempts=tuple(map(_attempt, now.weak.attempts)) if now.weak else (),
+        weak_verdict=now.weak.verdict if now.weak else None,
     )
 
 
@@ -286,4 +292,5 @@ def thought_of(turn: Turn) -> str:
 
 
 def _trajectories(round_: Round) -> list[Trajectory]:
-    return [round_.proposal.trajectory, *(attempt.trajectory for attempt in round_.attempts)]
+    weak = round_.weak.attempts if round_.weak else ()
+    return [round_.proposal.trajectory, *(attempt.trajectory for attempt in (*round_.attempts, *weak))]
