@@ -197,3 +197,15 @@ async def test_a_dead_endpoint_ends_the_check_early_and_it_goes_on_later(
     assert rest.exit_code == 0, rest.output
     whole = json.loads((await _thread(call, "gates", run, "--out", tmp_path / "whole", "--json")).stdout)
     assert json.loads(rest.stdout)["checked"] == whole["checked"]
+
+    stands = json.loads((await _thread(call, "status", out, "--json")).stdout)
+    assert (stands["questions"], stands["stopped"], stands["gates"]) == (whole["of"], whole["stopped"], whole["gates"])
+    assert stands["ledger"]["total"]["calls"] > 0
+    shown = (await _thread(call, "status", out)).stdout
+    assert f"gates over the run {whole['run_id']} in {run}" in shown and "Model calls" in shown
+    listed = json.loads((await _thread(call, "show", out, "--json")).stdout)
+    assert listed == whole["checked"]
+    one = (await _thread(call, "show", out, whole["checked"][0]["id"])).stdout
+    assert one.count("closed-book") == 1 and whole["checked"][0]["question"] in one
+    missing = await _thread(call, "show", out, "s09999")
+    assert missing.exit_code == 1 and "no result of 's09999'" in missing.stderr

@@ -12,6 +12,8 @@ from questwell.errors import ConfigChanged, ConfigError, RunLocked, StoreError
 from questwell.recipes.evaluate.loop import KIND as EVALUATE
 from questwell.recipes.generate.gates import KIND as GATES
 from questwell.recipes.generate.loop import KIND as GENERATE
+from questwell.recipes.generate.recheck import KIND as RECHECK
+from questwell.recipes.harden.loop import KIND as HARDEN
 from questwell.recipes.runs import description
 from questwell.recipes.runs.config import RecipeConfig, located
 from questwell.recipes.runs.opening import Kind, Run, configure, kind_of
@@ -25,13 +27,30 @@ from questwell.store.run import RunStore
 
 GIVEN: dict[str, dict[str, object]] = {
     "generate": {"corpus": "factbook", "seeds": 3},
+    "harden": {"corpus": "factbook", "source": "q.jsonl"},
+    "recheck": {"corpus": "factbook", "source": "q.jsonl"},
     "evaluate": {"corpus": "factbook", "benchmarks": "plain=q.jsonl"},
     "gates": {},
     "train": {"data": "q.jsonl", "corpus": "factbook"},
     "selfplay": {"model": "m", "corpus": "factbook"},
 }
-CHANGED = {"generate": {"rounds": 7}, "evaluate": {"turns": 7}, "train": {"turns": 7}, "selfplay": {"attempts": 7}}
-KINDS: list[Kind[RecipeConfig]] = [GENERATE, EVALUATE, GATES, TRAIN, SELFPLAY]  # type: ignore[list-item]
+CHANGED = {
+    "generate": {"rounds": 7},
+    "harden": {"rounds": 7},
+    "recheck": {"attempts": 7},
+    "evaluate": {"turns": 7},
+    "train": {"turns": 7},
+    "selfplay": {"attempts": 7},
+}
+KINDS: list[Kind[RecipeConfig]] = [  # type: ignore[assignment]
+    GENERATE,
+    HARDEN,
+    RECHECK,
+    EVALUATE,
+    GATES,
+    TRAIN,
+    SELFPLAY,
+]
 BY_STEPS = (TRAIN, SELFPLAY)
 FINGERPRINT = {"policy": "p"}
 kinds = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
@@ -115,6 +134,8 @@ async def test_a_run_goes_on_from_another_working_folder(
     """Paths are saved in full, names and addresses as they are."""
     files: dict[str, dict[str, object]] = {
         "generate": {"corpus": "c.jsonl", "index": "i", "prompts": "p", "llm": "m.gguf", "judge_llm": "local"},
+        "harden": {"corpus": "c.jsonl", "source": "c.jsonl"},
+        "recheck": {"corpus": "c.jsonl", "source": "c.jsonl"},
         "evaluate": {"corpus": "c.jsonl", "benchmarks": "plain=c.jsonl,plain=c.jsonl", "judge": "m.gguf"},
         "gates": {},
         "train": {"data": "c.jsonl", "corpus": "c.jsonl", "model": "p", "demonstrations": "c.jsonl"},
@@ -181,13 +202,15 @@ async def test_older_descriptions_are_read(name: str, kind: Kind[RecipeConfig], 
         kind_of(tmp_path)
 
 
-async def test_older_gates_are_gates(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("entry", "kind"), [("of run", "gates"), ("recheck of", "recheck"), ("other", "generate")])
+async def test_older_gates_and_rechecks_are_what_they_were(entry: str, kind: str, tmp_path: Path) -> None:
+    """Older versions called them runs of generate."""
     await begin(GENERATE, tmp_path)
     with RunStore(tmp_path) as store:
         info = store.read.info()
         assert info is not None
-        await store.begin(replace(info, fingerprint={"of run": "r"}))
-    assert kind_of(tmp_path) == "gates"
+        await store.begin(replace(info, fingerprint={entry: "r"}))
+    assert kind_of(tmp_path) == kind
 
 
 @pytest.mark.parametrize("kind", [GENERATE, EVALUATE, GATES], ids=lambda kind: kind.name)

@@ -21,7 +21,7 @@ from questwell.recipes.dataset.config import DatasetConfig
 from questwell.recipes.dataset.export import Format, export, read_items
 from questwell.recipes.generate import recheck as recipe
 from questwell.recipes.generate.gates import FOLDER, Checked, keep_results
-from questwell.recipes.generate.recheck import Recheck, recheck_file, recheck_run
+from questwell.recipes.generate.recheck import RecheckConfig, configure
 from questwell.recipes.reports.items import Edited, Policy, ReviewedBy, choose, items
 from questwell.recipes.reports.rechecked import rechecked
 from questwell.recipes.reports.reviewing import review, reviews_by_seed
@@ -40,6 +40,12 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> ScriptedLLM:
     llm = ScriptedLLM(world.play)
     monkeypatch.setattr(recipe, "open_setup", lambda config, progress=None: world.setup(config, llm))
     return llm
+
+
+def recheck(source: Path, out: Path, **given: object) -> tuple[int, int, int, str]:
+    """Tried, accepted, left, and why it ended early."""
+    report = recipe.run(configure(out, {"source": source, **given}), out)
+    return report.tried, report.accepted, report.left, report.message
 
 
 @pytest.fixture
@@ -79,9 +85,9 @@ def test_edited_items_come_back_when_they_were_tried_again(run: Path, tmp_path: 
     assert (as_is.question, as_is.answer, as_is.attempts, as_is.scored) == (good, "1800", (), 0)
     assert as_is.review == "edited, not rechecked"
 
-    assert recheck_run(run, run / "recheck", {}) == Recheck(3, 2, 0, "")
+    assert recheck(run, run / "recheck") == (3, 2, 0, "")
     made = len(scripted.requests)
-    assert recheck_run(run, run / "recheck", {}) == Recheck(3, 2, 0, "")
+    assert recheck(run, run / "recheck") == (3, 2, 0, "")
     assert len(scripted.requests) == made  # nothing is paid twice
 
     found = {item.id: item for item in items(run)}
@@ -110,11 +116,11 @@ def test_a_later_edit_is_tried_and_what_it_replaced_is_not(run: Path, scripted: 
     one = accepted(run)[0]
     decide(run, one, Decision.EDIT, "When did the bridge number 0 open? (version 5 target 2)", "1800")
     decide(run, one, Decision.EDIT, "When did the bridge number 0 open? (version 6 target 2)", "1800")
-    assert recheck_run(run, run / "recheck", {}) == Recheck(1, 1, 0, "")
+    assert recheck(run, run / "recheck") == (1, 1, 0, "")
     assert "version 5" not in "".join(request.messages[1].content for request in scripted.requests)
     assert "version 6" in items(run)[0].question
     decide(run, one, Decision.EDIT, "When did the bridge number 0 open? (version 5 target 2)", "1800")
-    assert recheck_run(run, run / "recheck", {}) == Recheck(1, 1, 0, "")
+    assert recheck(run, run / "recheck") == (1, 1, 0, "")
     assert "version 5" in items(run)[0].question
 
 
@@ -123,7 +129,7 @@ def test_an_edit_can_mend_a_rejected_play(run: Path) -> None:
         easy = next(known for known in reader.plays() if known.reason and known.reason.value == "too_easy")
     decide(run, easy.seed_id, Decision.EDIT, "When did the bridge number 6 open? (version 7 target 2)", "1806")
     assert not any("version 7" in item.question for item in items(run, Policy(edited=Edited.AS_IS)))
-    recheck_run(run, run / "recheck", {})
+    recheck(run, run / "recheck")
     (mended,) = (item for item in items(run) if "version 7" in item.question)
     assert mended.id.endswith(easy.seed_id)
 
@@ -136,8 +142,8 @@ def test_questions_that_others_wrote(library: Path, tmp_path: Path) -> None:
     ]
     path = tmp_path / "own.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    given = world.values(library)
-    assert recheck_file(path, tmp_path / "out", given) == Recheck(3, 1, 0, "")
+    given = {key: value for key, value in world.values(library).items() if key in RecheckConfig.model_fields}
+    assert recheck(path, tmp_path / "out", **given) == (3, 1, 0, "")
     with RunReader(tmp_path / "out") as reader:
         assert [known.reason and known.reason.value for known in reader.plays()] == [None, "too_easy", "unsolved"]
     (item,) = items(tmp_path / "out")
@@ -156,10 +162,10 @@ def test_questions_that_others_wrote(library: Path, tmp_path: Path) -> None:
     assert "never solved, solve rate 0 % [0, 49]: 0 of 4 attempts" in shown
     path.write_text(json.dumps({"question": "Who?", "answer": ""}))
     with pytest.raises(BenchmarkError, match="not empty"):
-        recheck_file(path, tmp_path / "other", given)
+        recheck(path, tmp_path / "other", **given)
     path.write_text("")
     with pytest.raises(BenchmarkError, match="no question"):
-        recheck_file(path, tmp_path / "other", given)
+        recheck(path, tmp_path / "other", **given)
 
 
 def test_each_question_comes_with_its_certificate(run: Path) -> None:
@@ -182,7 +188,9 @@ def test_each_question_comes_with_its_certificate(run: Path) -> None:
     later = (GateResult(Gate.UNIQUE, GateOutcome.FAILED, "also 1801"),)
     keep_results(run / "recheck" / FOLDER, [Checked("s00000", True, good, "1800", later)])
     assert "    Check unique: failed: also 1801" in call("--gates", "evidence")
-    first, second = json.loads(call("--gates", "evidence", "--json"))
+    told = json.loads(call("--gates", "evidence", "--json"))
+    assert told["ended"] == {"ending": "complete", "message": "", "go_on": ""}
+    first, second = told["questions"]
     assert [(check["gate"], check["outcome"]) for check in first["certificate"]["checks"]] == [
         ("evidence", "passed"),
         ("unique", "failed"),
@@ -197,5 +205,5 @@ def test_each_question_comes_with_its_certificate(run: Path) -> None:
 
 def test_without_an_edit_there_is_nothing_to_do(run: Path) -> None:
     with pytest.raises(ConfigError, match="no item"):
-        recheck_run(run, run / "recheck", {})
+        recheck(run, run / "recheck")
     assert examine

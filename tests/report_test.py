@@ -6,8 +6,10 @@ from xml.etree import ElementTree
 
 import pytest
 import world
+from typer.testing import CliRunner
 
 from questwell.agents.prompts import Prompts
+from questwell.cli.app import app
 from questwell.errors import LLMUnavailable, StoreError
 from questwell.llm.client import Completion
 from questwell.llm.scripted import ScriptedLLM
@@ -85,6 +87,9 @@ async def test_labels_are_asked_once_and_kept(library: Path, tmp_path: Path) -> 
     assert len(llm.requests) == asked == 5 + first.unread
     assert status(run) == before  # labels are no part of what the run took
     assert items(run) == items_before
+    shown = CliRunner().invoke(app, ["status", str(run / "labels")]).stdout
+    assert f"of the run {before.info.run_id}" in shown and f"Model calls {asked}," in shown
+    assert "right attempts of accepted questions: inference 100 %" in shown and "5 of 5" in shown
 
 
 async def test_labels_stop_as_other_verbs_do_and_go_on(library: Path, tmp_path: Path) -> None:

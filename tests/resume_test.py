@@ -7,7 +7,8 @@ from opening_test import GIVEN, KINDS, begin
 from typer.testing import CliRunner
 
 from questwell.cli import app as command
-from questwell.cli.resume import RESUMABLE, arguments
+from questwell.cli.kinds import PAGES
+from questwell.cli.resume import arguments
 from questwell.cli.verbs import load
 from questwell.recipes.runs.config import RecipeConfig
 from questwell.recipes.runs.opening import Kind, Run, configure
@@ -18,7 +19,7 @@ async def test_its_command_is_that_of_the_runs_verb(kind: Kind[RecipeConfig], tm
     run = tmp_path / "my run"
     await begin(kind, run)
     assert arguments(run, ["--max-cost", "3"]) == [kind.name, "--resume", "--out", str(run), "--max-cost", "3"]
-    assert kind.name in RESUMABLE
+    assert PAGES[kind.name].resumes
     assert {"resume", "out"} <= {option.name for option in load(kind.name).params}
     with Run(kind, configure(kind, run, {}, resume=True), run, resume=True) as opened:
         assert opened.go_on == f"questwell resume '{run}'"

@@ -303,6 +303,10 @@ def test_the_command_and_how_its_questions_are_read(whole: Path, started: Path, 
     assert "step" in made.stderr and "valid" in made.stderr
     assert told(folder) == told(whole)[:2]
 
+    stands = json.loads(call("status", whole, "--json").stdout)
+    assert (stands["steps"], stands["wanted"], stands["saved"]) == (5, 5, 5)
+    assert stands["newest"]["valid_rate"] == told(whole)[-1].values["valid_rate"]
+    assert "Steps: 5 of 5; checkpoint of step 5" in call("status", whole).stdout
     listed = call("show", whole)
     assert listed.exit_code == 0 and listed.stdout.count("%") > 5
     step = call("show", whole, 3)

@@ -256,6 +256,19 @@ def test_the_command_end_to_end(tmp_path: Path) -> None:
     assert (tmp_path / "run" / "charts.png").stat().st_size > 1000
     assert list((tmp_path / "run" / "tensorboard").iterdir())
     assert [row["step"] for row in read_metrics(tmp_path / "run" / "metrics.jsonl")] == [1, 2]
+    folder = str(tmp_path / "run")
+    stands = json.loads(command.invoke(app, ["status", folder, "--json"]).stdout)
+    assert (stands["steps"], stands["wanted"], stands["saved"], stands["model"]) == (2, 2, 2, str(model))
+    assert stands["newest"]["step"] == 2 and stands["ledgers"] == []
+    assert "Steps: 2 of 2; checkpoint of step 2" in command.invoke(app, ["status", folder]).stdout
+    listed = command.invoke(app, ["show", folder]).stdout
+    assert "reward" in listed and len(listed.splitlines()) == 4
+    attempts = json.loads(command.invoke(app, ["show", folder, "2", "--json"]).stdout)
+    assert len(attempts) == 4 and {one["step"] for one in attempts} == {2}
+    assert attempts[1]["question"] in command.invoke(app, ["show", folder, "2/1"]).stdout
+    for item, said in (("3", "no step 3; the last one is 2"), ("2/4", "4 saved attempts"), ("x", "name a step")):
+        refused = command.invoke(app, ["show", folder, item])
+        assert refused.exit_code != 0 and said in refused.stderr
     again = command.invoke(app, [*common, *given])
     assert again.exit_code == 2 and "--resume" in again.output
 

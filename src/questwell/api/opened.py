@@ -15,7 +15,7 @@ from questwell.recipes.reports.story import Story
 from questwell.recipes.reports.traces import Trace
 from questwell.recipes.reports.training import TrainingRun, training_run
 from questwell.recipes.runs.ending import Report
-from questwell.recipes.runs.opening import kind_of
+from questwell.recipes.runs.opening import PLAYED, kind_of
 from questwell.store.reader import RunReader
 from questwell.store.records import Play
 from questwell.training.metrics import read_metrics
@@ -126,11 +126,7 @@ def open_run(path: str | Path) -> Run:
     """
     folder = Path(path)
     kind = kind_of(folder)
-    return (GenerateRun if kind in _PLAYED else _CLASSES.get(kind, Run))(folder)
-
-
-_PLAYED = ("generate", "harden")
-"""Verbs whose runs hold plays."""
+    return (GenerateRun if kind in PLAYED else _CLASSES.get(kind, Run))(folder)
 
 
 def _frame(rows: list[dict[str, Any]]) -> "pandas.DataFrame":

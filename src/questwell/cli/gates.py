@@ -5,19 +5,16 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from questwell.cli import screen
 from questwell.cli.assembly import used
+from questwell.cli.checked import print_counts, print_question
 from questwell.cli.ending import CODES, print_unfinished
 from questwell.cli.flags import config_flags
 from questwell.cli.index import index_progress
-from questwell.cli.text import one_line
 from questwell.errors import ConfigError
 from questwell.recipes.generate import gates as recipe
 from questwell.recipes.generate.gates import GatesConfig
-from questwell.types.gates import GateOutcome
 
 
 @config_flags(GatesConfig, {"max_cost": "Limits", "of": "What to check", "concurrency": "Speed"})
@@ -68,18 +65,7 @@ def gates(
 def print_gates(console: Console, report: recipe.GatesReport) -> None:
     """Each question with what was found, then the counts."""
     for one in report.checked:
-        state = Text("stopped" if one.stopped else "passed ", style="yellow" if one.stopped else "green")
-        pair = f"  {one_line(one.question, 300)} -> {one_line(one.answer)}"
-        console.print(Text.assemble(f"{one.id}  ", state, pair), soft_wrap=True)
-        for result in one.results:
-            line = f"    {result.gate.value:<12} {result.outcome.value:<9} {one_line(result.reason, 200)}"
-            console.print(line, soft_wrap=True)
-    table = Table(title="Gates", title_justify="left", box=None, pad_edge=False)
-    table.add_column("gate")
-    for name in (*(outcome.value for outcome in GateOutcome), "stops alone"):
-        table.add_column(name, justify="right")
-    for row in report.gates:
-        table.add_row(row.gate.value, *(str(row.outcomes.get(outcome, 0)) for outcome in GateOutcome), str(row.alone))
-    console.print(table)
+        print_question(console, one)
+    print_counts(console, report.gates)
     unchecked = f" {report.of - report.questions:,} are not checked yet." if report.of > report.questions else ""
     console.print(f"{report.stopped:,} of {report.questions:,} questions are stopped by at least one gate.{unchecked}")

@@ -4,9 +4,31 @@ from collections.abc import Mapping
 
 from rich.console import Console
 
-from questwell.cli.numbers import money
+from questwell.cli.numbers import count, money
 from questwell.cli.text import one_line
+from questwell.recipes.reports.ledger import Ledger
+from questwell.recipes.reports.status import tokens
 from questwell.store.records import ADAPTED, FailedUsage, RunInfo
+
+
+def print_ledger(console: Console, ledger: Ledger) -> None:
+    """Tokens and money in all, by role, and of failed calls; what is not known is called so."""
+    total = ledger.total
+    console.print(
+        f"Model calls {total.calls:,}, searches {ledger.searches:,}, tokens {count(tokens(total))}, "
+        f"cost {money(total.cost_usd)}",
+        soft_wrap=True,
+    )
+    for row in ledger.by_role:
+        console.print(
+            f"  {row.role} ({one_line(row.model)}): {row.usage.calls:,} calls, "
+            f"tokens {count(row.usage.prompt_tokens)} in, {count(row.usage.completion_tokens)} out, "
+            f"cost {money(row.usage.cost_usd)}",
+            soft_wrap=True,
+        )
+    if ledger.searches_cost_usd != 0:
+        console.print(f"  searches: {ledger.searches:,}, cost {money(ledger.searches_cost_usd)}")
+    print_failures(console, ledger.failures, ledger.failed)
 
 
 def print_failures(console: Console, failures: Mapping[str, int], failed: FailedUsage) -> None:

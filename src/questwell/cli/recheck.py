@@ -1,5 +1,6 @@
 """`questwell recheck`: try edited items again, or questions that others wrote."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -9,61 +10,102 @@ from rich.text import Text
 
 from questwell.cli import screen
 from questwell.cli.assembly import ConfigFile, assemble
-from questwell.cli.codes import ExitCode
+from questwell.cli.ending import CODES, print_unfinished
 from questwell.cli.flags import config_flags
 from questwell.cli.index import index_progress
+from questwell.cli.show import show_play
 from questwell.cli.text import one_line
+from questwell.errors import ConfigError
 from questwell.recipes.generate import recheck as recipe
-from questwell.recipes.generate.config import Config
+from questwell.recipes.generate.recheck import RecheckConfig
 from questwell.recipes.reports.certified import found_lines, unchecked
 from questwell.recipes.reports.rechecked import Rechecked, rechecked
-from questwell.recipes.runs.opening import config_of, info_of
-from questwell.store.reader import RunReader
 from questwell.types.gates import Gate
 
+_PANELS = {
+    "corpus": "Corpus",
+    "retriever": "Search",
+    "max_cost": "Limits",
+    "llm": "Models",
+    "seed": "The game",
+    "proposer_turns": "Agents",
+    "concurrency": "Speed",
+    "source": "What to try",
+}
 
-@config_flags(Config, {"corpus": "Config: of a run, what is given goes over what the run has"})
+
+@config_flags(RecheckConfig, _PANELS)
 def recheck(
-    source: Annotated[
-        Path, typer.Argument(metavar="RUN|FILE", help="A run with edited items, or a file of questions.")
-    ],
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder of the new run; by default next to it.")
+    questions: Annotated[
+        Path | None, typer.Argument(metavar="RUN|FILE", help="Same as --source.", show_default=False)
     ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder of the new run; by default next to what is tried.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the recheck in --out, with the same settings.")
+    ] = False,
     config_file: ConfigFile = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, metavar="N", help="Most questions to try in this invocation.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
     **given: object,
 ) -> None:
     """Try questions that are there already: K attempts, judge and gates give verdict, difficulty and solve rate.
 
-    Of a RUN the items that were edited in questwell view; of a FILE (JSONL or parquet) every row with question and
-    answer, perhaps aliases and target. The result is a run: show, status, view and export read it.
+    Of a RUN the items that were edited in questwell view, with the settings of that run; of a FILE (JSONL or parquet)
+    every row with question and answer, perhaps aliases and target. The result is a run: show, status, view and export
+    read it. You can stop it at any time; the same command continues, and nothing is paid twice.
     """
-    values = assemble("recheck", given, config_file)
-    if source.is_dir():
-        folder = out or source / recipe.FOLDER
-        with RunReader(source) as run:
-            corpus = str(config_of(info_of(run))["corpus"])
-        with index_progress(corpus) as progress:
-            found = recipe.recheck_run(source, folder, values, progress)
-    else:
-        folder = out or source.with_suffix(".recheck")
-        with index_progress(str(values.get("corpus", ""))) as progress:
-            found = recipe.recheck_file(source, folder, values, progress)
-    console = screen.out()
+    values = assemble("recheck", given, config_file, source=questions)
+    folder = out or _folder(values.get("source"))
+    config = recipe.configure(folder, values, resume=resume)
+    with index_progress(config.corpus) as progress:
+        report = recipe.run(config, folder, limit=limit, index_progress=progress)
     rows = rechecked(folder)
     if json:
-        screen.print_json(list[Rechecked], rows)
-        raise typer.Exit(ExitCode.PARTIAL if found.left else ExitCode.OK)
+        screen.print_json(Rows, Rows(rows), ended=report)
+        raise typer.Exit(CODES[report.ending])
+    console = screen.out()
     print_rechecked(console, rows)
     if missing := _unchecked(rows):
         more = " --rejected" if any(not row.accepted for row in rows) else ""
         console.print(f"Not checked: {missing} (questwell gates {folder}{more} checks them)", soft_wrap=True)
-    console.print(f"Tried {found.tried:,}, accepted {found.accepted:,}", soft_wrap=True)
+    console.print(f"Tried {report.tried:,}, accepted {report.accepted:,}", soft_wrap=True)
+    print_unfinished(console, report)
     console.print(f"Read: questwell show {folder}    Export: questwell export {folder} -o items.jsonl", soft_wrap=True)
-    if found.left:
-        console.print(f"{found.left:,} are left: {found.message or 'calls failed'}; the same command goes on")
-        raise typer.Exit(ExitCode.PARTIAL)
+    raise typer.Exit(CODES[report.ending])
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What `--json` prints."""
+
+    questions: list[Rechecked]
+
+
+def _folder(source: object) -> Path:
+    """Where a recheck goes unless --out says otherwise."""
+    if source is None:
+        raise ConfigError("say what to try again: questwell recheck RUN, or FILE with questions")
+    path = Path(str(source)).expanduser()
+    return path / recipe.FOLDER if path.is_dir() else path.with_suffix(".recheck")
+
+
+def show_recheck(run: Path, item: str | None, *, full: bool, json: bool) -> None:
+    """`questwell show` of a recheck: its questions with what was found of each, or one of them in full."""
+    if item is not None:
+        show_play(run, item, full=full, json=json)
+        return
+    rows = rechecked(run)
+    if json:
+        screen.print_json(list[Rechecked], rows)
+        return
+    console = screen.out()
+    print_rechecked(console, rows)
+    if not rows:
+        console.print("No question was tried yet.")
 
 
 def print_rechecked(console: Console, rows: list[Rechecked]) -> None:

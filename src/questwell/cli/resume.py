@@ -6,11 +6,9 @@ from typing import Annotated
 
 import typer
 
+from questwell.cli.kinds import pages_of
 from questwell.errors import ConfigError
 from questwell.recipes.runs.opening import kind_of
-
-RESUMABLE = ("generate", "harden", "evaluate", "gates", "train", "selfplay")
-"""Verbs with --resume."""
 
 
 def resume(
@@ -24,8 +22,6 @@ def resume(
     group = context.parent
     assert group is not None
     line = arguments(run, context.args)
-    if line[0] not in RESUMABLE:
-        raise ConfigError(f"{str(run)!r} holds {line[0]}: the command that made it goes on when it is given again")
     raise typer.Exit(group.command.main(line, standalone_mode=False) or 0)
 
 
@@ -33,6 +29,12 @@ def arguments(run: Path, more: Sequence[str] = ()) -> list[str]:
     """The command line that goes on with `run`: its verb with --resume.
 
     Raises:
+        ConfigError: its verb has no --resume.
         StoreError: there is no run, or it was killed before it had saved what it is.
     """
+    if not pages_of(run).resumes:
+        raise ConfigError(
+            f"{str(run)!r} holds labels: the command that made them goes on when it is given again (questwell status "
+            "RUN --report FOLDER --label-llm MODEL), and pays for no label twice"
+        )
     return [kind_of(run), "--resume", "--out", str(run), *more]

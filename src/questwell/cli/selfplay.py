@@ -1,23 +1,20 @@
 """`questwell selfplay`: one policy proposes and solves, and learns from both."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from questwell.cli import screen
 from questwell.cli.assembly import ConfigFile, Resume, assemble, preset_flag
 from questwell.cli.ending import CODES, print_unfinished
+from questwell.cli.episodes import COLUMNS, print_steps
 from questwell.cli.flags import config_flags
 from questwell.cli.index import index_progress
 from questwell.cli.previews import print_selfplay
-from questwell.cli.text import one_line, visible
 from questwell.cli.verl import ENGINE, GPUS, NODES, VERL, Engine, run_by_verl
 from questwell.recipes.selfplay import loop as recipe
 from questwell.recipes.selfplay import preview as dry
@@ -25,8 +22,6 @@ from questwell.recipes.selfplay.config import PRESETS, Config, Order, preset
 from questwell.recipes.selfplay.record import Record, StepRow
 from questwell.recipes.selfplay.verl import verl_run, write
 from questwell.training.engines.verl.launch import VerlRun
-from questwell.types.selfplay import Episode
-from questwell.types.trajectory import Trajectory
 
 _PANELS = {
     "corpus": "Corpus",
@@ -38,20 +33,6 @@ _PANELS = {
     "turns": "Agents",
     "eval_every": "Evaluation and checkpoints",
 }
-_COLUMNS: tuple[tuple[str, Callable[[StepRow], str]], ...] = (
-    ("step", lambda row: str(row.step)),
-    ("valid", lambda row: _share(row, "valid_rate")),
-    ("solver", lambda row: _share(row, "solver_accuracy")),
-    ("held out", lambda row: _share(row, "held_out_accuracy")),
-    ("proposer reward", lambda row: _number(row, "proposer_reward")),
-    ("searches p/s", lambda row: f"{_number(row, 'proposer_searches', 1)}/{_number(row, 'solver_searches', 1)}"),
-    ("length", lambda row: _number(row, "question_length", 0)),
-    ("KL p/s", lambda row: f"{_number(row, 'proposer_kl', 3)}/{_number(row, 'solver_kl', 3)}"),
-    ("entropy p/s", lambda row: f"{_number(row, 'proposer_entropy')}/{_number(row, 'solver_entropy')}"),
-    ("pool", lambda row: _number(row, "pool", 0)),
-    ("tokens/s", lambda row: f"{row.timing.get('tokens_per_s', 0):,.0f}"),
-    ("s", lambda row: f"{row.timing.get('seconds', 0):.0f}"),
-)
 
 
 @config_flags(Config, _PANELS, {"steps": "-n"})
@@ -121,125 +102,17 @@ class _Telling:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._widths = [max(len(name), 9) for name, _ in _COLUMNS]
+        self._widths = [max(len(name), 9) for name, _ in COLUMNS]
         self._begun = False
 
     def __call__(self, row: StepRow) -> None:
         if not self._begun:
-            self._line([name for name, _ in _COLUMNS], style="bold")
+            self._line([name for name, _ in COLUMNS], style="bold")
             self._begun = True
-        self._line([show(row) for _, show in _COLUMNS])
+        self._line([show(row) for _, show in COLUMNS])
         for alarm in row.alarms:
             self._console.print(Text(f"  alarm: {alarm}", style="yellow"), soft_wrap=True)
 
     def _line(self, cells: list[str], style: str = "") -> None:
         text = "  ".join(cell.rjust(width) for cell, width in zip(cells, self._widths, strict=True))
         self._console.print(Text(text, style=style), soft_wrap=True)
-
-
-def show_run(run: Path, item: str | None, *, json: bool) -> None:
-    """`questwell show` of a run of self-play: all steps, the questions of one, or one slot (`12/3`) in full."""
-    record = Record(run)
-    console = screen.out()
-    if item is None:
-        rows = record.rows()
-        if json:
-            screen.print_json(list[StepRow], rows)
-        else:
-            print_steps(console, rows)
-        return
-    step, _, slot = item.partition("/")
-    if not step.isdigit() or (slot and not slot.isdigit()):
-        raise typer.BadParameter(f"{item!r}: name a step (12) or a slot of it (12/3)", param_hint="ITEM")
-    episodes = record.episodes(int(step))
-    if slot:
-        if int(slot) >= len(episodes):
-            raise typer.BadParameter(f"step {step} has {len(episodes)} slots, from 0", param_hint="ITEM")
-        episodes = episodes[int(slot) : int(slot) + 1]
-    if json:
-        screen.print_json(list[Episode], episodes)
-    elif slot:
-        print_episode(console, episodes[0])
-    else:
-        for number, episode in enumerate(episodes):
-            print_slot(console, number, episode)
-
-
-def print_steps(console: Console, rows: list[StepRow]) -> None:
-    """A line a step."""
-    if not rows:
-        console.print("The run has no steps yet.")
-        return
-    table = Table(box=None, pad_edge=False)
-    for name, _ in _COLUMNS:
-        table.add_column(name, justify="right")
-    for row in rows:
-        table.add_row(*(show(row) for _, show in _COLUMNS))
-    console.print(table)
-    raised = [(row.step, alarm) for row in rows for alarm in row.alarms]
-    for step, alarm in raised[-3:]:
-        console.print(f"alarm at step {step}: {alarm}", soft_wrap=True)
-
-
-def print_slot(console: Console, number: int, episode: Episode) -> None:
-    """A slot in two lines: what was proposed and what became of it."""
-    proposed = episode.proposed
-    state = "valid" if proposed.valid else (proposed.invalid.value if proposed.invalid else "")
-    question = one_line(proposed.question or proposed.detail, 300)
-    head = Text.assemble(f"{number:3}  ", (f"{state:<14}", "green" if proposed.valid else "yellow"))
-    console.print(Text.assemble(head, f"{question} -> {one_line(proposed.seed.answer)}"), soft_wrap=True)
-    console.print(f"     {_paid(episode)}", soft_wrap=True)
-
-
-def print_episode(console: Console, episode: Episode) -> None:
-    """A slot in full: proposal, checks, attempts, rewards."""
-    proposed, problem = episode.proposed, episode.problem
-    seed = proposed.seed
-    console.print(f"Answer: {one_line(seed.answer)}, about {seed.hops} searches wanted ({seed.id})", soft_wrap=True)
-    if seed.passage is not None:
-        console.print(f"Stands in: {one_line(seed.passage.title)} [{one_line(seed.passage.id)}]", soft_wrap=True)
-    _rollout(console, "Proposer", proposed.trajectory)
-    if proposed.question is not None:
-        console.print(Text(f"Question: {visible(proposed.question)}", style="bold"), soft_wrap=True)
-    if proposed.verification is not None:
-        found = proposed.verification
-        console.print(f"Verification: {found.outcome.value}, {one_line(found.reason, 300)}", soft_wrap=True)
-    if not proposed.valid and proposed.invalid is not None:
-        console.print(f"Invalid: {proposed.invalid.value}, {one_line(proposed.detail, 300)}", soft_wrap=True)
-    if episode.filled and problem is not None:
-        pair = f"{one_line(problem.question, 300)} -> {one_line(problem.references[0])}"
-        console.print(f"Filled from the pool ({problem.id}, step {problem.step}): {pair}", soft_wrap=True)
-    for attempt in episode.attempts:
-        trajectory = attempt.trajectory
-        said = "no answer" if trajectory.answer is None else one_line(trajectory.answer)
-        _rollout(console, f"Attempt {attempt.index} ({attempt.judgement.label.value}, {said})", trajectory)
-    console.print(_paid(episode), soft_wrap=True)
-
-
-def _rollout(console: Console, name: str, trajectory: Trajectory) -> None:
-    console.print(Text(f"{name}, {trajectory.searches} searches, {trajectory.stop.value}", style="dim"), soft_wrap=True)
-    for turn in trajectory.turns:
-        console.print(Padding(Text(visible(turn.text.strip()) or "(nothing)"), (0, 0, 0, 4)))
-        if turn.query is not None:
-            found = "; ".join(one_line(hit.passage.title or hit.passage.text, 60) for hit in turn.hits) or "nothing"
-            console.print(f"      -> {found}", soft_wrap=True)
-    if trajectory.error:
-        console.print(f"    failed: {one_line(trajectory.error, 300)}", soft_wrap=True)
-
-
-def _paid(episode: Episode) -> str:
-    reward = "not paid" if episode.proposer_reward is None else f"paid {episode.proposer_reward:.2f}"
-    if episode.problem is None:
-        return f"nothing was attempted; the proposer is {reward}"
-    source = "a problem of the pool, " if episode.filled else ""
-    return f"{source}{episode.right} of {episode.scored} right; the proposer is {reward}"
-
-
-def _share(row: StepRow, name: str) -> str:
-    value = row.values.get(name)
-    return "-" if value is None else f"{100 * value:.0f} %"
-
-
-def _number(row: StepRow, name: str, digits: int = 2) -> str:
-    value = row.values.get(name)
-    return "-" if value is None else f"{value:,.{digits}f}"

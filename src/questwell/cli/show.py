@@ -9,17 +9,13 @@ from rich.padding import Padding
 from rich.text import Text
 
 from questwell.cli import screen
-from questwell.cli.selfplay import show_run
-from questwell.cli.status import count, money
+from questwell.cli.kinds import show_of
+from questwell.cli.numbers import count, money
 from questwell.cli.text import folded, one_line, quoted, visible
-from questwell.cli.traces import show_evaluation
-from questwell.recipes.evaluate.loop import KIND
 from questwell.recipes.reports import story as recipe
 from questwell.recipes.reports.certified import certificate_lines
 from questwell.recipes.reports.status import tokens
 from questwell.recipes.reports.story import AttemptStory, RoundStory, SearchStory, Story, TurnStory
-from questwell.recipes.runs.opening import kind_of
-from questwell.recipes.selfplay.record import is_selfplay
 from questwell.store.records import Play, PlayStatus
 from questwell.types.game import Label, Outcome
 
@@ -34,7 +30,7 @@ def show(
         str | None,
         typer.Argument(
             metavar="ITEM",
-            help="s00007, 7, or first; of self-play a step (12) or a slot (12/3); of an evaluation q00007.",
+            help="s00007, 7, or first; of train and selfplay a step (12) or a part of it (12/3); of evaluate q00007.",
         ),
     ] = None,
     full: Annotated[
@@ -42,13 +38,15 @@ def show(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Show how an item was made, accepted or rejected; without ITEM, list all of them."""
-    if is_selfplay(run):
-        show_run(run, item, json=json)
-        return
-    if kind_of(run) == KIND.name:
-        show_evaluation(run, item, json=json)
-        return
+    """Show how an item was made, accepted or rejected; without ITEM, list all of them.
+
+    Of train and selfplay: the steps, and what was played in one. Of gates: what they found of each question.
+    """
+    show_of(run, item, full=full, json=json)
+
+
+def show_play(run: Path, item: str | None, *, full: bool, json: bool) -> None:
+    """`questwell show` of a run with plays: one line a seed, or the whole story of one."""
     if item is None:
         plays = recipe.listing(run)
         if json:

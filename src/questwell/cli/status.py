@@ -1,6 +1,7 @@
 """`questwell status`: how a run stands."""
 
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -11,17 +12,18 @@ from rich.table import Table
 
 from questwell.cli import screen
 from questwell.cli.ending import CODES, print_unfinished
-from questwell.cli.ledger import print_adapted, print_failures
+from questwell.cli.kinds import status_of
+from questwell.cli.ledger import print_adapted, print_ledger
 from questwell.cli.numbers import count, money
 from questwell.cli.text import one_line
 from questwell.evaluation.statistics import Proportion
 from questwell.recipes.reports import status as recipe
 from questwell.recipes.reports.funnel import Funnel, explain
 from questwell.recipes.reports.intrinsic import Cell
-from questwell.recipes.reports.status import Spending, tokens
+from questwell.recipes.reports.status import Spending
 from questwell.recipes.runs.config import resolve
 from questwell.recipes.runs.ending import Ending
-from questwell.recipes.runs.opening import config_of, kind_of
+from questwell.recipes.runs.opening import PLAYED, config_of, kind_of
 
 _EVERY_S = 2.0
 
@@ -49,7 +51,10 @@ def status(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Show what became of the seeds, results by target and round, and the cost; of an evaluation, its scores."""
+    """Show what became of the seeds, results by target and round, and the cost.
+
+    Of an evaluation its scores, of gates and labels what was found, of train and selfplay how far and how well.
+    """
     if report is not None:
         import asyncio
 
@@ -65,20 +70,20 @@ def status(
                 print_unfinished(screen.out(), ended)
                 raise typer.Exit(CODES[ended.ending])
         return
-    if kind_of(run) == "evaluate":
-        from questwell.cli.scores import show_scores  # as above
-
-        show_scores(run, json=json)
-        return
     if watch:
         _watch(run)
         return
+    status_of(run, json=json)
+
+
+def status_plays(run: Path, *, json: bool) -> None:
+    """`questwell status` of a run with plays."""
     found = recipe.status(run)
     if json:
         screen.print_json(recipe.Status, found)
         return
     console = screen.out()
-    corpus = one_line(str(config_of(found.info)["corpus"]))
+    corpus = one_line(str(config_of(found.info)["corpus"]), 300)
     console.print(f"Run {found.info.run_id} over {corpus}, started {found.info.created}", soft_wrap=True)
     print_funnel(console, found.funnel)
     print_intrinsic(console, found.intrinsic, early_stop=found.early_stop)
@@ -87,26 +92,49 @@ def status(
 
 
 def _watch(run: Path) -> None:
-    """One line every two seconds: what is done, what an accepted item costs, and how long it may take."""
+    """One line every two seconds until nobody writes the run."""
     from questwell.recipes.reports.runs import is_live  # as above
 
-    first, began = recipe.status(run), time.monotonic()
+    line = _line_of_plays(run) if kind_of(run) in PLAYED else _headline(run)
     console = screen.out()
     while True:
+        console.print(line(), soft_wrap=True)
+        if not is_live(run):
+            console.print("Nobody writes the run now.", soft_wrap=True)
+            return
+        time.sleep(_EVERY_S)
+
+
+def _headline(run: Path) -> Callable[[], str]:
+    """Says how far a run is, in the words of `questwell runs`."""
+    from questwell.recipes.reports.runs import FoundRun, Kind, card  # as above
+
+    found = FoundRun(run.name, run, Kind(kind_of(run)))
+
+    def line() -> str:
+        now = card(found)
+        cost = "" if now.cost_usd is None else f", cost {money(now.cost_usd)}"
+        return now.problem or f"{now.headline}{cost}"
+
+    return line
+
+
+def _line_of_plays(run: Path) -> Callable[[], str]:
+    """Says what is done, what an accepted item costs, and how long it may take."""
+    first, began = recipe.status(run), time.monotonic()
+
+    def line() -> str:
         now = recipe.status(run)
         done, gained = now.funnel.candidates, now.funnel.candidates - first.funnel.candidates
         left = _left(now, gained, time.monotonic() - began)
         each = money(now.spending.cost_usd_per_item) if now.funnel.accepted else "-"
         wanted = "" if now.seeds_wanted is None else f"/{now.seeds_wanted:,}"
-        console.print(
+        return (
             f"seeds {done:,}{wanted}, accepted {now.funnel.accepted:,}, cost {money(now.spending.total.cost_usd)}, "
-            f"{each} an accepted item, {left}",
-            soft_wrap=True,
+            f"{each} per accepted item, {left}"
         )
-        if not is_live(run):
-            console.print("Nobody writes the run now.", soft_wrap=True)
-            return
-        time.sleep(_EVERY_S)
+
+    return line
 
 
 def _left(now: recipe.Status, gained: int, seconds: float) -> str:
@@ -170,25 +198,10 @@ def print_intrinsic(console: Console, cells: list[Cell], *, early_stop: bool) ->
 
 def print_spending(console: Console, spending: Spending, *, accepted: int) -> None:
     """Tokens and money; what is not known is called so."""
-    total = spending.total
-    console.print(
-        f"Model calls {total.calls:,}, searches {spending.searches:,}, tokens {count(tokens(total))}, "
-        f"cost {money(total.cost_usd)}",
-        soft_wrap=True,
-    )
+    print_ledger(console, spending)
     if accepted:
         each = f"tokens {count(spending.tokens_per_item)}, cost {money(spending.cost_usd_per_item)}"
         console.print(f"Per accepted item: {each}", soft_wrap=True)
-    for row in spending.by_role:
-        console.print(
-            f"  {row.role} ({one_line(row.model)}): {row.usage.calls:,} calls, "
-            f"tokens {count(row.usage.prompt_tokens)} in, {count(row.usage.completion_tokens)} out, "
-            f"cost {money(row.usage.cost_usd)}",
-            soft_wrap=True,
-        )
-    if spending.searches_cost_usd != 0:
-        console.print(f"  searches: {spending.searches:,}, cost {money(spending.searches_cost_usd)}")
-    print_failures(console, spending.failures, spending.failed)
     if spending.saved is not None and spending.saved.of:
         console.print(
             f"Early stop: {spending.saved.attempts:,} of {spending.saved.of:,} attempts not needed, "

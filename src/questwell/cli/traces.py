@@ -11,8 +11,8 @@ from questwell.recipes.reports.traces import Listed, Trace
 from questwell.types.trajectory import Turn
 
 
-def show_evaluation(run: Path, item: str | None, *, json: bool) -> None:
-    """Print the questions, or one of them."""
+def show_evaluation(run: Path, item: str | None, *, full: bool, json: bool) -> None:
+    """Print the questions, or one of them. `full` changes nothing: one is always shown in full."""
     if item is None:
         listed = recipe.listing(run)
         if json:

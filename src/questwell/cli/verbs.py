@@ -47,10 +47,7 @@ VERBS = {
     "show": Verb("Show how an item was made, or list all items of a run."),
     "view": Verb("Look at runs in the browser, and review their items."),
     "gates": Verb("Run further checks on the accepted items of a run.", _RUN),
-    "recheck": Verb(
-        "Try edited items again, or questions that others wrote.",
-        "Exit codes: 0 complete, 1 error, 2 wrong usage, 3 incomplete (the same command continues).",
-    ),
+    "recheck": Verb("Try edited items again, or questions that others wrote.", _RUN),
     "export": Verb("Write the accepted items of a run to a file."),
     "dataset": Verb("Make a dataset with splits, exports and a card from runs."),
     "push": Verb("Publish a dataset on the Hugging Face hub, private unless asked."),

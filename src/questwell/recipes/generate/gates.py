@@ -134,12 +134,12 @@ class GatesReport:
 
 def results_of(run: Path) -> dict[str, Checked]:
     """What `questwell gates` has found of a run in its default folder, by seed; empty when it was never asked."""
-    return _read_results(run / FOLDER)
+    return read_results(run / FOLDER)
 
 
 def keep_results(out: Path, checked: Iterable[Checked]) -> None:
     """Keep what was found next to the calls; of the same question, gates that were asked earlier stay."""
-    known = _read_results(out)
+    known = read_results(out)
     for one in checked:
         before = known.get(one.id)
         if before is not None and (before.question, before.answer) == (one.question, one.answer):
@@ -151,7 +151,8 @@ def keep_results(out: Path, checked: Iterable[Checked]) -> None:
         files.replace(out / RESULTS, _CHECKED.dump_json(list(known.values())))
 
 
-def _read_results(folder: Path) -> dict[str, Checked]:
+def read_results(folder: Path) -> dict[str, Checked]:
+    """What a check kept in `folder` has found, by seed; empty before its first invocation has ended."""
     path = folder / RESULTS
     if not path.is_file():
         return {}
@@ -275,14 +276,20 @@ class _Check:
         return Checked(seed.id, isinstance(outcome, Accepted), proposal.question, proposal.answer, results)
 
 
-def _report(run_id: str, gates: Sequence[Gate], checked: list[Checked], of: int, ended: Report) -> GatesReport:
+def count_gates(gates: Sequence[Gate], checked: Sequence[Checked]) -> list[GateCount]:
+    """Each of `gates` over the questions that it was asked about."""
     counts: list[GateCount] = []
     for gate in (gate for gate in Gate if gate in gates):
-        own = [next(result for result in one.results if result.gate is gate) for one in checked]
+        own = [(one, result) for one in checked for result in one.results if result.gate is gate]
         alone = sum(
             result.outcome is not GateOutcome.PASSED
             and all(other.outcome is GateOutcome.PASSED for other in one.results if other is not result)
-            for one, result in zip(checked, own, strict=True)
+            for one, result in own
         )
-        counts.append(GateCount(gate, dict(Counter(result.outcome for result in own).most_common()), alone))
-    return GatesReport(run_id, len(checked), of, sum(one.stopped for one in checked), counts, checked, ended)
+        counts.append(GateCount(gate, dict(Counter(result.outcome for _, result in own).most_common()), alone))
+    return counts
+
+
+def _report(run_id: str, gates: Sequence[Gate], checked: list[Checked], of: int, ended: Report) -> GatesReport:
+    stopped = sum(one.stopped for one in checked)
+    return GatesReport(run_id, len(checked), of, stopped, count_gates(gates, checked), checked, ended)

@@ -1,196 +1,176 @@
 """Behind `questwell recheck`: K attempts, the judge and the gates on questions that a person edited or somebody wrote.
 
-What comes out is a run like any other, in a folder of its own: `show`, `status`, `view` and `export` read it, an
-interrupted one goes on where it stopped, and no call is paid twice. The run that is rechecked stays as it is.
+What comes out is a run in a folder of its own, which `show`, `status`, `view` and `export` read. An interrupted one
+goes on where it stopped, and no call is paid twice. The run that is rechecked stays as it is.
 """
 
-import asyncio
-import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import ClassVar, Self
 
-from questwell.errors import BenchmarkError, BudgetReached, ConfigError, StoreError
-from questwell.evaluation.records import records
-from questwell.games.sage import examine
+from pydantic import model_validator
+
+from questwell.errors import ConfigError, StoreError
+from questwell.games.sage import Rules, examine
 from questwell.recipes.corpus.index import IndexProgress
+from questwell.recipes.generate.candidates import Candidate, Candidates, read_candidates
 from questwell.recipes.generate.config import Config
-from questwell.recipes.generate.loop import KIND
-from questwell.recipes.generate.playing import played_with
+from questwell.recipes.generate.playing import PLAY_MAY_CHANGE, PlayConfig, played_with
 from questwell.recipes.generate.setup import Setup, open_setup
-from questwell.recipes.runs.budget import Budget, Stopped, refuse_unknown_prices
-from questwell.recipes.runs.config import Values, resolve, resolve_saved
-from questwell.recipes.runs.opening import Run, info_of
+from questwell.recipes.runs import opening
+from questwell.recipes.runs.budget import Budget, refuse_unknown_prices
+from questwell.recipes.runs.config import Values, resolve, settle
+from questwell.recipes.runs.ending import Report
+from questwell.recipes.runs.opening import Kind, Run, config_of, info_of
 from questwell.recipes.runs.recorder import Recorder
-from questwell.recipes.runs.signals import stopping_on_signals
+from questwell.recipes.runs.workers import Patience, Workers
 from questwell.scoring.answers import normalise
-from questwell.scoring.kinds import type_of
 from questwell.store.reader import RunReader
 from questwell.store.records import WaveSeed
-from questwell.store.reviews import read_reviews
 from questwell.store.run import RunStore
-from questwell.types.corpus import Passage
-from questwell.types.game import Accepted, AnswerType, Proposal, Seed
-from questwell.types.review import Decision, Review, in_force, pair_digest
-from questwell.types.trajectory import Role, StopReason, Style, Trajectory
+from questwell.types.game import Accepted, Reason, Rejected
 
 FOLDER = "recheck"
 """Of a run's folder: where its edited items are tried."""
 _OF = "recheck of"
-_NOTHING = Trajectory(Role.PROPOSER, Style.FREE, (), StopReason.FINISHED)
+_LAST = "last_round_takes_correct"
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A question to try."""
+class RecheckConfig(PlayConfig):
+    """What a recheck tries, and who plays."""
 
-    seed: Seed
-    proposal: Proposal
-    wanted: bool
-    """False: an edit that another decision has replaced."""
+    dropped: ClassVar[Collection[str]] = frozenset(Config.model_fields) - {*PlayConfig.model_fields, _LAST}
+
+    source: Path | None = None
+    """What to try: a run with edited items, or a file of questions (JSONL or parquet)."""
+    last_round_takes_correct: bool = False
+    """Accept what is solved though too easy (the release's assembly of training data)."""
+
+    @model_validator(mode="after")
+    def _all_attempts(self) -> Self:
+        settle(self, "early_stop", value=False)  # a solve rate is wanted
+        return self
+
+    def rules(self) -> Rules:
+        """The game's rules for a question that is there already."""
+        return Rules(
+            attempts=self.attempts,
+            early_stop=self.early_stop,
+            acceptance=self.acceptance(),
+            unscored_is_wrong=self.unscored_is_wrong,
+            last_round_takes_correct=self.last_round_takes_correct,
+            minimum_difficulty=self.min_difficulty,
+            gates=self.gates or (),
+        )
 
 
-@dataclass(frozen=True, slots=True)
-class Recheck:
+MAY_CHANGE: Mapping[str, str] = {
+    **PLAY_MAY_CHANGE,
+    "source": "the run's id or the file's questions are compared instead, so that it may move",
+}
+"""Keys that a later call may give another value, and why: they change no result. Any other change is refused."""
+KIND = Kind("recheck", RecheckConfig, MAY_CHANGE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecheckReport(Report):
     """What came out."""
 
     tried: int
     accepted: int
     left: int
-    """Not tried, or errored: the same command goes on."""
-    message: str
-    """Why it ended early; empty when it did not."""
+    """Questions that were not tried yet, or errored."""
 
 
-def recheck_run(folder: Path, out: Path, given: Values, index_progress: IndexProgress | None = None) -> Recheck:
-    """Try the edited items of the run in `folder`, with its config and what is `given` over it.
+def configure(out: Path, given: Values, *, resume: bool = False) -> RecheckConfig:
+    """The config of a recheck kept in `out`: what is `given`, over that of the run whose items were edited.
+
+    With `resume` it goes over what the recheck that is there has saved. Without it, the same command goes on too.
 
     Raises:
-        ConfigError: nothing was edited.
+        ConfigError: a value that cannot be, or nothing is named that could be tried.
         StoreError: there is no run.
     """
-    edits = [entry for entry in read_reviews(folder) if entry.decision is Decision.EDIT]
-    if not edits:
-        raise ConfigError(f"no item of {str(folder)!r} was edited: questwell view {folder} has the form")
-    with RunReader(folder) as run, run.snapshot():
+    if resume:
+        config = opening.configure(KIND, out, given, resume=True)
+        if config.source is None:
+            raise ConfigError(
+                f"the recheck in {str(out)!r} is of an older version, which did not save what it tries: give its "
+                f"command again (questwell recheck RUN|FILE --out {out})"
+            )
+        return config
+    source = given.get("source")
+    if source is None:
+        raise ConfigError("say what to try again: questwell recheck RUN, or FILE with questions")
+    return resolve(RecheckConfig, _played_by(Path(str(source)).expanduser()), given)
+
+
+def _played_by(source: Path) -> Values:
+    """Who played the run in `source`; nothing where it is a file."""
+    if not source.is_dir():
+        return {}
+    with RunReader(source) as run:
         info = info_of(run)
-        if info.kind == KIND.name:
-            config = resolve_saved(Config, info, given)
-        else:
-            config = resolve(Config, {"items": 1}, played_with(info).model_dump(), given)
-        candidates = [_edited(run, entry, index) for index, entry in enumerate(each_once(edits))]
-    force = {kept.id for kept in _in_force(folder)}
-    known = {pair_digest(one.question, one.answer, one.aliases) for one in edits if one.id in force}
-    candidates = [replace(one, wanted=_digest(one.proposal) in known) for one in candidates]
-    return _recheck(config, out, candidates, info.run_id, index_progress)
+    return {**played_with(info).model_dump(), _LAST: config_of(info).get(_LAST, False)}
 
 
-def recheck_file(path: Path, out: Path, given: Values, index_progress: IndexProgress | None = None) -> Recheck:
-    """Try the questions of a JSONL or parquet file: `question`, `answer`, perhaps `aliases` and `target`.
+def run(
+    config: RecheckConfig, out: Path, *, limit: int | None = None, index_progress: IndexProgress | None = None
+) -> RecheckReport:
+    """`recheck` with the setup that `config` names, from start to end; goes on where an earlier call stopped.
+
+    Args:
+        config: from `configure`.
+        out: folder of the recheck.
+        limit: most questions of this invocation.
+        index_progress: whoever watches the index being built.
 
     Raises:
-        BenchmarkError: the file cannot be read, or a row has no question or answer.
+        BenchmarkError, ConfigError, StoreError: there is nothing to try, or it cannot be read.
+        ConfigChanged: `out` was started with something else.
+        RunLocked: another process writes `out`.
     """
-    config = resolve(Config, {"items": 1}, given)  # how much is tried is what the file holds
-    candidates: list[Candidate] = []
-    for place, record in records(path):
-        question, answer = record.get("question"), record.get("answer")
-        aliases: object = record.get("aliases") or []
-        target: object = record.get("target")
-        if not isinstance(question, str) or not isinstance(answer, str) or not question.strip() or not answer.strip():
-            raise BenchmarkError(f"{place}: question and answer must be texts that are not empty")
-        if not isinstance(aliases, list | tuple) or not (target is None or isinstance(target, int)):
-            raise BenchmarkError(f"{place}: aliases must be a list of texts, target a number of search steps")
-        index = len(candidates)
-        kind = type_of(answer, AnswerType.ENTITY)
-        seed = Seed(index, Passage(f"row-{index}", "", "", f"row-{index}"), target, kind, random_seed=config.seed)
-        others = tuple(map(str, cast("Sequence[object]", aliases)))
-        candidates.append(Candidate(seed, Proposal(question, answer, others, (), (), _NOTHING), wanted=True))
-    if not candidates:
-        raise BenchmarkError(f"{path.name} holds no question")
-    content = "".join(_digest(one.proposal) for one in candidates)
-    name = f"{path.name} {hashlib.sha256(content.encode()).hexdigest()[:12]}"
-    return _recheck(config, out, candidates, name, index_progress)
-
-
-def _recheck(
-    config: Config, out: Path, candidates: Sequence[Candidate], of: str, index_progress: IndexProgress | None
-) -> Recheck:
-    config = config.model_copy(update={"early_stop": False, "seeds": None, "items": 1})  # all K: a solve rate is wanted
-
-    async def whole(opened: Run[Config], setup: Setup) -> Recheck:
-        try:
-            return await recheck(opened, setup, candidates, of)
-        finally:
-            await setup.aclose()
-
+    assert config.source is not None
+    candidates = read_candidates(config.source.expanduser(), config.seed)
     with Run(KIND, config, out, resume=True) as opened:
-        return asyncio.run(whole(opened, open_setup(config, index_progress)))
+        setup = open_setup(config, index_progress)
+        return opening.work(setup, lambda: _recheck(opened, candidates, setup, limit))
 
 
-async def recheck(opened: Run[Config], setup: Setup, candidates: Sequence[Candidate], of: str) -> Recheck:
-    """Try `candidates` in the run that is `opened`; those that it holds already are not tried again."""
-    config = opened.config
+async def _recheck(
+    opened: Run[RecheckConfig], candidates: Candidates, setup: Setup, limit: int | None
+) -> RecheckReport:
+    config, questions = opened.config, candidates.questions
     refuse_unknown_prices(config.limits(), setup.llms.values(), setup.retriever)
     with RunStore(opened.folder, opened.lock) as store:
-        await store.begin(opened.compare({**setup.fingerprint(), _OF: of}))
         drawn = store.read.drawn()
-        if drawn > len(candidates):
+        if drawn > len(questions):
             raise StoreError(f"{str(opened.folder)!r} holds more questions than are here now; name another --out")
-        await store.add_seeds([WaveSeed(one.seed, 0) for one in candidates[drawn:]])
+        await store.begin(opened.compare({**setup.fingerprint(), _OF: candidates.of}))
+        if config.price is not None:
+            await store.price(config.price.input_usd, config.price.output_usd)
+        await store.add_seeds([WaveSeed(one.seed, 0) for one in questions[drawn:]])
         budget = Budget(config.limits(), store.read.usage())
         recorder = Recorder(store, setup.llms, setup.retriever, budget)
-        waiting = {drawn.seed.index for drawn in store.read.unplayed()}
-        todo = iter([one for one in candidates if one.wanted and one.seed.index in waiting])
-        halted: list[Exception] = []
         rules = config.rules()
 
-        async def player() -> None:
-            while not halted and not budget.stopping and (one := next(todo, None)):
-                try:
-                    found = await examine(one.seed, one.proposal, rules, setup.players, recorder.sessions(one.seed.id))
-                except (BudgetReached, Stopped) as halt:
-                    halted.append(halt)
-                    return
-                key = f"{one.seed.index} {normalise(one.proposal.question)}" if isinstance(found, Accepted) else None
-                await store.finish(found, key)
+        async def try_one(one: Candidate) -> str | None:
+            found = await examine(one.seed, one.proposal, rules, setup.players, recorder.sessions(one.seed.id))
+            key = f"{one.seed.index} {normalise(one.proposal.question)}" if isinstance(found, Accepted) else None
+            await store.finish(found, key)
+            return found.detail if isinstance(found, Rejected) and found.reason is Reason.ERRORED else None
 
-        with stopping_on_signals(budget.stop):
-            async with asyncio.TaskGroup() as group:
-                for _ in range(config.plays_at_once):
-                    group.create_task(player())
-        waiting = {drawn.seed.index for drawn in store.read.unplayed()}
-        wanted = [one for one in candidates if one.wanted]
+        def left() -> list[Candidate]:
+            waiting = {waiting.seed.index for waiting in store.read.unplayed()}
+            return [one for one in questions if one.wanted and one.seed.index in waiting]
+
+        workers = Workers(budget, Patience(config.plays_at_once, config.max_errors, limit), "questions", opened.go_on)
+        async with workers.running(lambda: None):
+            await workers.run(left(), try_one)
+        waiting = len(left())
+        ended = workers.ending(left=bool(waiting), errored=waiting, latest=store.read.latest_error() or "")
+        wanted = [one for one in questions if one.wanted]
         accepted = sum(isinstance(store.read.outcome(one.seed.index), Accepted) for one in wanted)
-        left = sum(one.seed.index in waiting for one in wanted)
-        return Recheck(len(wanted) - left, accepted, left, str(halted[0]) if halted else "")
-
-
-def each_once(edits: Sequence[Review]) -> list[Review]:
-    """The first edit to each question and answer of a seed: entries are only added, so places stay."""
-    found: dict[tuple[str, str], Review] = {}
-    for entry in edits:
-        found.setdefault((entry.seed, pair_digest(entry.question, entry.answer, entry.aliases)), entry)
-    return list(found.values())
-
-
-def _in_force(folder: Path) -> list[Review]:
-    by_seed: dict[str, list[Review]] = {}
-    for entry in read_reviews(folder):
-        by_seed.setdefault(entry.seed, []).append(entry)
-    decisions = (in_force(entries) for entries in by_seed.values())
-    return [one for one in decisions if one is not None and one.decision is Decision.EDIT]
-
-
-def _edited(run: RunReader, entry: Review, index: int) -> Candidate:
-    outcome = run.outcome(int(entry.seed[1:]))
-    if outcome is None or not outcome.rounds:
-        raise StoreError(f"{entry.seed} was edited, and the run holds no question of it")
-    last = outcome.rounds[-1].proposal
-    proposal = replace(last, question=entry.question, answer=entry.answer, aliases=entry.aliases)
-    return Candidate(replace(outcome.seed, index=index), proposal, wanted=True)
-
-
-def _digest(proposal: Proposal) -> str:
-    return pair_digest(proposal.question, proposal.answer, proposal.aliases)
+        tried = len(wanted) - waiting
+        return RecheckReport(ended.ending, ended.message, ended.go_on, tried=tried, accepted=accepted, left=waiting)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from questwell.errors import StoreError
 from questwell.games.certificate import certify, with_checks
+from questwell.recipes.generate.candidates import each_once
 from questwell.recipes.generate.gates import Checked, results_of
 from questwell.recipes.generate.recheck import FOLDER as RECHECK
-from questwell.recipes.generate.recheck import each_once
 from questwell.recipes.reports.reviewing import UNREVIEWED, Reviewed, ReviewState, reviews_by_seed
 from questwell.recipes.runs.opening import config_of, info_of
 from questwell.scoring.kinds import type_of

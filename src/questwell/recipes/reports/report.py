@@ -17,7 +17,7 @@ from questwell.evaluation.failures import Easy, Unsolved, why_easy, why_unsolved
 from questwell.evaluation.statistics import Proportion, wilson
 from questwell.llm.connect import connect
 from questwell.recipes.corpus.index import open_ready
-from questwell.recipes.generate.config import Config
+from questwell.recipes.generate.playing import PlayConfig, played_with
 from questwell.recipes.reports import charts
 from questwell.recipes.reports.browse import cost_per_item, overview
 from questwell.recipes.reports.coverage import Coverage, coverage
@@ -26,8 +26,7 @@ from questwell.recipes.reports.intrinsic import Cell
 from questwell.recipes.reports.labels import LabelConfig, Labels, label
 from questwell.recipes.reports.status import status, tokens
 from questwell.recipes.runs.agents import is_embedded
-from questwell.recipes.runs.config import resolve_saved
-from questwell.recipes.runs.opening import info_of
+from questwell.recipes.runs.opening import config_of, info_of
 from questwell.retrieval.retriever import Retriever
 from questwell.store.reader import RunReader
 from questwell.store.records import PlayStatus
@@ -63,7 +62,7 @@ class System:
     """One run of the report."""
 
     name: str
-    """The run's folder, and the variant."""
+    """The run's folder, and its variant or verb."""
     run_id: str
     variant: str
     funnel: Funnel
@@ -137,7 +136,9 @@ def _known(values: Sequence[float | None]) -> list[float]:
 async def _system(folder: Path) -> System:
     stands = status(folder)
     with RunReader(folder) as run, run.snapshot():
-        config = resolve_saved(Config, info_of(run))
+        config = played_with(info := info_of(run))
+        given = config_of(info).get("variant") if info.kind == "generate" else None
+        variant = str(given or info.kind)
         rounds = [(play.index, outcome.rounds) for play in run.plays() if (outcome := run.outcome(play.index))]
         usage = run.usage_by_seed()
         accepted = [play for play in run.plays() if play.status is PlayStatus.ACCEPTED]
@@ -155,9 +156,9 @@ async def _system(folder: Path) -> System:
         if index is not None:
             await index.aclose()
     return System(
-        name=f"{folder.resolve().name} ({config.variant.value})",
+        name=f"{folder.resolve().name} ({variant})",
         run_id=stands.info.run_id,
-        variant=config.variant.value,
+        variant=variant,
         funnel=stands.funnel,
         intrinsic=stands.intrinsic,
         kinds=kinds,
@@ -168,7 +169,7 @@ async def _system(folder: Path) -> System:
     )
 
 
-def _index(config: Config) -> Retriever | None:
+def _index(config: PlayConfig) -> Retriever | None:
     """The run's index if it is there; it is not built for a report."""
     return open_ready(config) if (config.folder / "manifest.json").is_file() else None
 

@@ -6,8 +6,9 @@ from enum import StrEnum
 from pathlib import Path
 
 from questwell.errors import QuestwellError, StoreError
-from questwell.recipes.generate.gates import FOLDER, RESULTS
+from questwell.recipes.generate.gates import FOLDER, RESULTS, read_results
 from questwell.recipes.reports.funnel import funnel_of
+from questwell.recipes.reports.ledger import ledgers
 from questwell.recipes.runs import description
 from questwell.recipes.runs.opening import PLAYED
 from questwell.recipes.selfplay.record import Record
@@ -25,7 +26,10 @@ class Kind(StrEnum):
 
     GENERATE = "generate"
     HARDEN = "harden"
+    RECHECK = "recheck"
     EVALUATE = "evaluate"
+    GATES = "gates"
+    LABELS = "labels"
     TRAIN = "train"
     SELFPLAY = "selfplay"
 
@@ -33,6 +37,12 @@ class Kind(StrEnum):
     def plays(self) -> bool:
         """Whether its runs hold plays and items."""
         return self.value in PLAYED
+
+    @property
+    def page(self) -> str:
+        """Start of the address of its page; empty where it has none: gates and labels are on that of their run."""
+        pages = {Kind.EVALUATE: "e", Kind.TRAIN: "t", Kind.SELFPLAY: "s"}
+        return "r" if self.plays else pages.get(self, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,17 +141,30 @@ def _facts(found: FoundRun) -> tuple[str, str, float | None]:
     match found.kind:
         case Kind.SELFPLAY:
             steps = max((row.step for row in Record(found.folder).rows()), default=0)
-            return created, f"{steps:,} steps", None
+            return created, f"{steps:,} steps", _paid(found.folder)
         case Kind.TRAIN:
             metrics = found.folder / "metrics.jsonl"
             steps = len(metrics.read_bytes().splitlines()) if metrics.is_file() else 0
-            return created, f"{steps:,} steps", None
-        case Kind.GENERATE | Kind.HARDEN:
+            return created, f"{steps:,} steps", _paid(found.folder)
+        case Kind.GENERATE | Kind.HARDEN | Kind.RECHECK:
             with RunReader(found.folder) as run, run.snapshot():
                 counts = funnel_of(run)
                 headline = f"{counts.accepted:,} accepted of {counts.candidates:,} played"
                 return created, headline, run.usage().cost_usd
+        case Kind.GATES:
+            with RunReader(found.folder) as run:
+                headline = f"{len(read_results(found.folder)):,} questions checked"
+                return created, headline, run.usage().cost_usd
+        case Kind.LABELS:
+            with RunReader(found.folder) as run:
+                return created, f"{run.usage().calls:,} labels asked for", run.usage().cost_usd
         case Kind.EVALUATE:
             with RunReader(found.folder) as run, run.snapshot():
                 asked, tried = (run.rows(f"SELECT count(*) FROM {name}")[0][0] for name in ("questions", "trials"))
                 return created, f"{tried:,} attempts at {asked:,} questions", run.usage().cost_usd
+
+
+def _paid(folder: Path) -> float | None:
+    """What judge and verifier cost, in US dollars; None: not known. The policy itself costs nothing here."""
+    costs = [took.total.cost_usd for took in ledgers(folder)]
+    return None if None in costs else sum(cost for cost in costs if cost is not None)

@@ -8,9 +8,10 @@ from pydantic import BaseModel, ConfigDict
 
 from questwell.recipes.reports.funnel import Funnel, funnel
 from questwell.recipes.reports.intrinsic import Cell, intrinsic
+from questwell.recipes.reports.ledger import Ledger, ledger
 from questwell.recipes.runs.opening import config_of, info_of
 from questwell.store.reader import RunReader
-from questwell.store.records import FailedUsage, PlayCount, RoleUsage, RunInfo
+from questwell.store.records import PlayCount, RunInfo
 from questwell.types.dataset import Usage
 
 
@@ -27,21 +28,12 @@ class Saved:
 
 
 @dataclass(frozen=True, slots=True)
-class Spending:
-    """Model calls and searches of the whole run, resumes included. None is not known, which is not 0."""
+class Spending(Ledger):
+    """What a run with plays took."""
 
-    total: Usage
-    """Its cost is that of the searches too."""
-    by_role: list[RoleUsage]
     tokens_per_item: float | None
     """None also when nothing was accepted."""
     cost_usd_per_item: float | None
-    searches: int
-    searches_cost_usd: float | None
-    failures: dict[str, int]
-    """Failed calls by class of error."""
-    failed: FailedUsage
-    """What the failed model calls took; it is in the total, and in no role's."""
     saved: Saved | None
     """None when the early stop was off."""
 
@@ -88,8 +80,8 @@ def status(folder: Path) -> Status:
         config = Shape.model_validate(config_of(info))
         plays = run.play_counts()
         counts = funnel(plays, run.drawn(), run.duplicates())
-        last_round = 0 if config.variant == "initial" else config.rounds
-        total, roles, searches = run.usage(), run.usage_by_role(), run.searches()
+        last_round = 0 if config.variant == "initial" or info.kind == "recheck" else config.rounds
+        took = ledger(run)
         saved = _saved(plays, config.attempts) if config.early_stop else None
         return Status(
             info=info,
@@ -97,14 +89,14 @@ def status(folder: Path) -> Status:
             intrinsic=intrinsic(plays, last_round, early_stop=config.early_stop),
             early_stop=config.early_stop,
             spending=Spending(
-                total=total,
-                by_role=roles,
-                tokens_per_item=_each(tokens(total), counts.accepted),
-                cost_usd_per_item=_each(total.cost_usd, counts.accepted),
-                searches=searches.searches,
-                searches_cost_usd=searches.cost_usd,
-                failures=run.failures(),
-                failed=run.failed(),
+                took.total,
+                took.by_role,
+                took.searches,
+                took.searches_cost_usd,
+                took.failures,
+                took.failed,
+                tokens_per_item=_each(tokens(took.total), counts.accepted),
+                cost_usd_per_item=_each(took.total.cost_usd, counts.accepted),
                 saved=saved,
             ),
             seeds_wanted=config.seeds,

@@ -58,6 +58,8 @@ class RecipeConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
     renamed: ClassVar[Mapping[str, Renamed]] = {}
     """Keys of older versions: a saved run still opens with them, and a user is told the new name."""
+    dropped: ClassVar[Collection[str]] = ()
+    """Keys of older versions that change nothing: a saved run opens without them."""
     older: ClassVar[Values] = {}
     """Values of keys that older versions did not have, so that a saved run goes on as it began."""
 
@@ -155,6 +157,8 @@ def read_renamed(config: type[RecipeConfig], saved: Values) -> tuple[Values, tup
     notes: list[str] = []
     for key, value in saved.items():
         now = config.renames().get(key)
+        if key in config.dropped:
+            continue
         if now is None or key in config.model_fields:
             kept[key] = value
         else:
@@ -183,6 +187,11 @@ def differences(old: Mapping[str, Json], new: Mapping[str, Json], ignored: Itera
     keys = dict.fromkeys((*old, *new))
     changes = (Change(key, old.get(key), new.get(key)) for key in keys if key not in set(ignored))
     return tuple(change for change in changes if change.old != change.new)
+
+
+def settle(config: RecipeConfig, key: str, value: object) -> None:
+    """Write down a default that depends on other keys while `config` is made; it does not count as given."""
+    cast(dict[str, object], config.__dict__)[key] = value
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -18,6 +18,8 @@ FILE_NAME = "run.json"
 _OLD_SELFPLAY = "selfplay.json"
 _UNNAMED = "generate"
 """What older versions called every run that was not an evaluation."""
+_MARKS = {"of run": "gates", "recheck of": "recheck"}
+"""Entries of a fingerprint that tell whose runs those were."""
 _INFO = TypeAdapter(RunInfo)
 
 
@@ -40,8 +42,9 @@ def read(folder: Path) -> RunInfo | None:
 def of(run: RunReader) -> RunInfo | None:
     """What the run is whose file is open; None before that was saved."""
     info = run.info()
-    if info is not None and info.kind == _UNNAMED and "of run" in info.fingerprint:
-        return replaced(info, kind="gates")
+    if info is not None and info.kind == _UNNAMED:
+        kind = next((kind for entry, kind in _MARKS.items() if entry in info.fingerprint), _UNNAMED)
+        return replaced(info, kind=kind)
     return info
 
 

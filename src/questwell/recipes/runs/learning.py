@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import fields
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -30,11 +30,6 @@ class LearningConfig(RecipeConfig):
     """adamw, or adamw8bit: its moments in 8 bits, a quarter of the memory (extra adam8bit; not tried yet)."""
     rollout_rows: int = Field(default=64, ge=1)
     """Dialogues sampled side by side."""
-
-
-def settle(config: RecipeConfig, key: str, value: object) -> None:
-    """Write down a default that depends on other keys while `config` is made; it does not count as given."""
-    cast(dict[str, object], config.__dict__)[key] = value
 
 
 def learning_values(config: LearningConfig, update: type) -> dict[str, object]:

@@ -185,7 +185,7 @@ def digest(*parts: str) -> str:
     return whole.hexdigest()[:16]
 
 
-PLAYED = ("generate", "harden")
+PLAYED = ("generate", "harden", "recheck")
 """Verbs whose runs hold plays: seeds with rounds, verdicts and items."""
 
 

@@ -13,8 +13,8 @@ from questwell.games.ssp import DistractorUnit, Rules
 from questwell.games.ssp_rewards import Payment, Payments
 from questwell.recipes.corpus.index import IndexConfig
 from questwell.recipes.runs.agents import MaybeModel, Model
-from questwell.recipes.runs.config import Renamed, Values, nearest
-from questwell.recipes.runs.learning import LearningConfig, settle
+from questwell.recipes.runs.config import Renamed, Values, nearest, settle
+from questwell.recipes.runs.learning import LearningConfig
 from questwell.recipes.runs.spending import SPENDING_MAY_CHANGE, SpendingConfig
 from questwell.text.lists import parse_fractions, parse_range, split_commas
 from questwell.training.update import default_learning_rate

@@ -9,8 +9,8 @@ from pydantic import Field, model_validator
 from questwell.recipes.corpus.index import Corpus
 from questwell.recipes.corpus.search import SearchConfig
 from questwell.recipes.runs.agents import Model
-from questwell.recipes.runs.config import MayBePath, Renamed, Values
-from questwell.recipes.runs.learning import LearningConfig, settle
+from questwell.recipes.runs.config import MayBePath, Renamed, Values, settle
+from questwell.recipes.runs.learning import LearningConfig
 from questwell.recipes.runs.models import MODELS_MAY_CHANGE, ModelConfig
 from questwell.scoring.rewards import RewardKind
 from questwell.training.update import default_critic_learning_rate, default_learning_rate

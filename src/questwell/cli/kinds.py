@@ -1,0 +1,58 @@
+"""What `status` and `show` print of a run, by the verb that made it; a page is imported only when it is used."""
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from questwell.errors import StoreError
+from questwell.recipes.runs.opening import kind_of
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """Of the runs of one verb."""
+
+    status: str
+    """`module:function` in this folder, called with (run, json)."""
+    show: str
+    """`module:function` in this folder, called with (run, item, full, json)."""
+    resumes: bool = True
+    """Whether the verb has --resume."""
+
+
+PAGES: Mapping[str, Pages] = {
+    "generate": Pages("status:status_plays", "show:show_play"),
+    "harden": Pages("status:status_plays", "show:show_play"),
+    "recheck": Pages("status:status_plays", "recheck:show_recheck"),
+    "evaluate": Pages("scores:show_scores", "traces:show_evaluation"),
+    "gates": Pages("checked:status_gates", "checked:show_gates"),
+    "labels": Pages("checked:status_labels", "checked:show_labels", resumes=False),
+    "train": Pages("trained:status_train", "trained:show_train"),
+    "selfplay": Pages("trained:status_selfplay", "episodes:show_selfplay"),
+}
+"""Every verb that leaves a run."""
+
+
+def status_of(run: Path, *, json: bool) -> None:
+    """Print how `run` stands."""
+    _load(pages_of(run).status)(run, json=json)
+
+
+def show_of(run: Path, item: str | None, *, full: bool, json: bool) -> None:
+    """Print what `run` holds, or one item of it."""
+    _load(pages_of(run).show)(run, item, full=full, json=json)
+
+
+def pages_of(run: Path) -> Pages:
+    """The pages of `run`; StoreError when there is none, or a newer version made it."""
+    kind = kind_of(run)
+    if kind not in PAGES:
+        raise StoreError(f"{str(run)!r} holds a run of {kind}, which this version does not know; upgrade questwell")
+    return PAGES[kind]
+
+
+def _load(name: str) -> Callable[..., None]:
+    module, function = name.split(":")
+    return cast(Callable[..., None], getattr(importlib.import_module(f"questwell.cli.{module}"), function))

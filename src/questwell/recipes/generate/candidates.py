@@ -1,0 +1,116 @@
+"""The questions that a recheck tries: the edited items of a run, or those of a file that others wrote."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+
+from questwell.errors import BenchmarkError, ConfigError, StoreError
+from questwell.evaluation.records import records
+from questwell.recipes.runs.opening import info_of
+from questwell.scoring.kinds import type_of
+from questwell.store.reader import RunReader
+from questwell.store.reviews import read_reviews
+from questwell.types.corpus import Passage
+from questwell.types.game import AnswerType, Proposal, Seed
+from questwell.types.review import Decision, Review, in_force, pair_digest
+from questwell.types.trajectory import Role, StopReason, Style, Trajectory
+
+_NOTHING = Trajectory(Role.PROPOSER, Style.FREE, (), StopReason.FINISHED)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A question to try."""
+
+    seed: Seed
+    proposal: Proposal
+    wanted: bool
+    """False: an edit that another decision has replaced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """What a recheck tries."""
+
+    of: str
+    """The run's id, or the file's name with a digest of its questions: the same on a resume."""
+    questions: tuple[Candidate, ...]
+
+
+def read_candidates(source: Path, random_seed: int) -> Candidates:
+    """The edited items of a run, or the rows of a JSONL or parquet file: `question`, `answer`, `aliases`, `target`.
+
+    Args:
+        source: folder of the run, or the file.
+        random_seed: of the attempts at the questions of a file; those of a run keep their own.
+
+    Raises:
+        BenchmarkError: the file cannot be read, or a row has no question or answer.
+        ConfigError: no item of the run was edited.
+        StoreError: there is no run.
+    """
+    return _of_run(source) if source.is_dir() else _of_file(source, random_seed)
+
+
+def _of_run(folder: Path) -> Candidates:
+    edits = [entry for entry in read_reviews(folder) if entry.decision is Decision.EDIT]
+    if not edits:
+        raise ConfigError(f"no item of {str(folder)!r} was edited: questwell view {folder} has the form")
+    with RunReader(folder) as run, run.snapshot():
+        info = info_of(run)
+        found = [_edited(run, entry, index) for index, entry in enumerate(each_once(edits))]
+    force = {kept.id for kept in _in_force(folder)}
+    known = {pair_digest(one.question, one.answer, one.aliases) for one in edits if one.id in force}
+    return Candidates(info.run_id, tuple(replace(one, wanted=_digest(one.proposal) in known) for one in found))
+
+
+def _of_file(path: Path, random_seed: int) -> Candidates:
+    candidates: list[Candidate] = []
+    for place, record in records(path):
+        question, answer = record.get("question"), record.get("answer")
+        aliases: object = record.get("aliases") or []
+        target: object = record.get("target")
+        if not isinstance(question, str) or not isinstance(answer, str) or not question.strip() or not answer.strip():
+            raise BenchmarkError(f"{place}: question and answer must be texts that are not empty")
+        if not isinstance(aliases, list | tuple) or not (target is None or isinstance(target, int)):
+            raise BenchmarkError(f"{place}: aliases must be a list of texts, target a number of search steps")
+        index = len(candidates)
+        kind = type_of(answer, AnswerType.ENTITY)
+        seed = Seed(index, Passage(f"row-{index}", "", "", f"row-{index}"), target, kind, random_seed=random_seed)
+        others = tuple(map(str, cast("Sequence[object]", aliases)))
+        candidates.append(Candidate(seed, Proposal(question, answer, others, (), (), _NOTHING), wanted=True))
+    if not candidates:
+        raise BenchmarkError(f"{path.name} holds no question")
+    content = "".join(_digest(one.proposal) for one in candidates)
+    return Candidates(f"{path.name} {hashlib.sha256(content.encode()).hexdigest()[:12]}", tuple(candidates))
+
+
+def each_once(edits: Sequence[Review]) -> list[Review]:
+    """The first edit to each question and answer of a seed: entries are only added, so places stay."""
+    found: dict[tuple[str, str], Review] = {}
+    for entry in edits:
+        found.setdefault((entry.seed, pair_digest(entry.question, entry.answer, entry.aliases)), entry)
+    return list(found.values())
+
+
+def _in_force(folder: Path) -> list[Review]:
+    by_seed: dict[str, list[Review]] = {}
+    for entry in read_reviews(folder):
+        by_seed.setdefault(entry.seed, []).append(entry)
+    decisions = (in_force(entries) for entries in by_seed.values())
+    return [one for one in decisions if one is not None and one.decision is Decision.EDIT]
+
+
+def _edited(run: RunReader, entry: Review, index: int) -> Candidate:
+    outcome = run.outcome(int(entry.seed[1:]))
+    if outcome is None or not outcome.rounds:
+        raise StoreError(f"{entry.seed} was edited, and the run holds no question of it")
+    last = outcome.rounds[-1].proposal
+    proposal = replace(last, question=entry.question, answer=entry.answer, aliases=entry.aliases)
+    return Candidate(replace(outcome.seed, index=index), proposal, wanted=True)
+
+
+def _digest(proposal: Proposal) -> str:
+    return pair_digest(proposal.question, proposal.answer, proposal.aliases)

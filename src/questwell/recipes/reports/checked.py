@@ -1,0 +1,65 @@
+"""How a check by gates stands, and a labelling: what was found so far, and what it took."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from questwell.errors import StoreError
+from questwell.recipes.generate.gates import Checked, GateCount, count_gates, read_results
+from questwell.recipes.reports.label_shares import LabelShares, saved
+from questwell.recipes.reports.ledger import Ledger, ledger
+from questwell.recipes.runs.opening import info_of
+from questwell.store.reader import RunReader
+from questwell.store.records import RunInfo
+from questwell.types.gates import Gate
+
+
+@dataclass(frozen=True, slots=True)
+class GatesStatus:
+    """How a check by gates stands."""
+
+    info: RunInfo
+    questions: int
+    """Questions whose results are kept; they are written when an invocation ends."""
+    stopped: int
+    """Of these, how many at least one gate does not let through."""
+    gates: Sequence[GateCount]
+    ledger: Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class LabelsStatus:
+    """How a labelling stands."""
+
+    info: RunInfo
+    shares: LabelShares | None
+    """None: they are counted when the labelling ends."""
+    ledger: Ledger
+
+
+def gates_status(folder: Path) -> GatesStatus:
+    """How the check in `folder` stands; StoreError when there is none."""
+    with RunReader(folder) as run, run.snapshot():
+        info, took = info_of(run, "gates"), ledger(run)
+    found = checked(folder)
+    asked = {result.gate for one in found for result in one.results}
+    counts = count_gates([gate for gate in Gate if gate in asked], found)
+    return GatesStatus(info, len(found), sum(one.stopped for one in found), counts, took)
+
+
+def checked(folder: Path, item: str | None = None) -> list[Checked]:
+    """Every question that the check in `folder` has results of, in the order of seeds; or the one of seed `item`."""
+    found = sorted(read_results(folder).values(), key=lambda one: one.id)
+    if item is None:
+        return found
+    wanted = f"s{int(item):05d}" if item.isdigit() else item
+    chosen = [one for one in found if one.id == wanted]
+    if not chosen:
+        raise StoreError(f"the check in {str(folder)!r} has no result of {item!r}; questwell show {folder} lists all")
+    return chosen
+
+
+def labels_status(folder: Path) -> LabelsStatus:
+    """How the labelling in `folder` stands; StoreError when there is none."""
+    with RunReader(folder) as run, run.snapshot():
+        return LabelsStatus(info_of(run, "labels"), saved(folder.resolve().parent), ledger(run))

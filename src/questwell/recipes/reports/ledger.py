@@ -1,0 +1,41 @@
+"""What the calls of a run took, for runs of every verb."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from questwell.store.query import begun
+from questwell.store.reader import RunReader
+from questwell.store.records import FailedUsage, RoleUsage
+from questwell.types.dataset import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Model calls and searches, resumes included. None is not known, which is not 0."""
+
+    total: Usage
+    """Its cost is that of the searches and of the failed calls too."""
+    by_role: list[RoleUsage]
+    searches: int
+    searches_cost_usd: float | None
+    failures: dict[str, int]
+    """Failed calls by class of error."""
+    failed: FailedUsage
+    """What the failed model calls took; it is in the total, and in no role's."""
+
+
+def ledger(run: RunReader) -> Ledger:
+    """What the calls of an open run file took."""
+    searches = run.searches()
+    return Ledger(run.usage(), run.usage_by_role(), searches.searches, searches.cost_usd, run.failures(), run.failed())
+
+
+def ledgers(folder: Path) -> Sequence[Ledger]:
+    """Of a run that goes by steps in `folder`: one per process that asked a model other than the policy."""
+    found: list[Ledger] = []
+    for calls in sorted(folder.glob("calls*")):
+        if begun(calls):
+            with RunReader(calls) as run, run.snapshot():
+                found.append(ledger(run))
+    return found
