@@ -26,7 +26,8 @@ from questwell.recipes.runs.config import resolve
 from questwell.recipes.runs.ending import Ending
 from questwell.recipes.train.config import TOY, TrainConfig
 from questwell.recipes.train.data import read_questions
-from questwell.recipes.train.loop import configure, draw, train
+from questwell.recipes.train.loop import configure, train
+from questwell.recipes.train.order import draw
 from questwell.recipes.train.preview import preview
 from questwell.recipes.train.setup import make_reward, open_judge
 from questwell.retrieval.retriever import Retriever
@@ -34,6 +35,7 @@ from questwell.scoring.rewards import JudgeReward, Rewarded
 from questwell.toy.model import toy_model, toy_tokenizer
 from questwell.toy.world import PROMPTS, ToyWorld
 from questwell.training import checkpoint
+from questwell.training.evaluations import read_evaluations
 from questwell.training.metrics import MEANINGS, read_metrics
 from questwell.types.evaluation import Question
 from questwell.types.game import Judgement, Label
@@ -50,6 +52,9 @@ def same(one: Path, other: Path, **tolerance: float) -> None:
         assert a.keys() == b.keys()
         for name in a.keys() - TIMES:
             assert a[name] == pytest.approx(b[name], **tolerance), (a["step"], name)
+    looks = [read_evaluations(folder) for folder in (one, other)]
+    for a, b in zip(*looks, strict=True):
+        assert {**a, "held_out_s": 0} == pytest.approx({**b, "held_out_s": 0}, **tolerance)
     states = [checkpoint.read(folder / "checkpoints") for folder in (one, other)]
     for model in (name for name in ("actor", "critic") if states[0][name]):
         for name, weight in states[0][model]["weights"].items():
@@ -62,7 +67,7 @@ def worker(folder: Path, values: dict[str, object], **environment: str) -> subpr
 
 
 async def test_ten_steps_are_five_and_a_kill_and_five(tmp_path: Path) -> None:
-    values: dict[str, object] = {"steps": 10, "algorithm": "ppo", "save_every": 5}
+    values: dict[str, object] = {"steps": 10, "algorithm": "ppo", "save_every": 5, "eval_every": 4}
     assert (await play(tmp_path / "whole", config(**values))).ending is Ending.COMPLETE
     folder = tmp_path / "killed"
     process = worker(folder, {**values, "steps": 1000, "keep": 1000})
@@ -72,6 +77,7 @@ async def test_ten_steps_are_five_and_a_kill_and_five(tmp_path: Path) -> None:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
+    assert checkpoint.steps(folder / "checkpoints")[0] == 4  # before its evaluation
     for step in checkpoint.steps(folder / "checkpoints")[1:]:  # it was killed later than it could be
         shutil.rmtree(folder / "checkpoints" / f"step-{step:06d}")
     info = json.loads((folder / "run.json").read_text())
@@ -89,7 +95,7 @@ async def test_two_ranks_learn_what_one_process_learns(tmp_path: Path, algorithm
     Without a charge in the reward the only descent is also the first look at the policy.
     """
     values: dict[str, object] = {"steps": 2, "algorithm": algorithm, "group": 1, "save_every": 2, "minibatches": 1}
-    values["kl_in"] = kl_in
+    values |= {"kl_in": kl_in, "eval_every": 1}
     await play(tmp_path / "one", config(**values))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -13,7 +13,7 @@ from questwell.llm.pretrained import Pretrained
 from questwell.recipes.runs.config import resolve
 from questwell.recipes.train.config import TOY, TrainConfig
 from questwell.recipes.train.loop import TrainReport, train
-from questwell.recipes.train.setup import TrainSetup, make_solver, make_trainer
+from questwell.recipes.train.setup import HeldOut, TrainSetup, make_solver, make_trainer
 from questwell.scoring.rewards import Rewarded
 from questwell.toy.model import toy_model, toy_tokenizer
 from questwell.toy.world import PROMPTS, ToyWorld
@@ -39,7 +39,15 @@ def setup(config: TrainConfig) -> TrainSetup:
         judge=None,
         trainer=make_trainer(config, start),
         fingerprint={"world": "toy"},
+        held_out=held_out(config) if "eval_every" in config.model_fields_set else None,
     )
+
+
+def held_out(config: TrainConfig) -> HeldOut:
+    """Questions from entities that training never starts from."""
+    asked = ToyWorld().questions(1, test=True)[:3]
+    questions = [Question(one.id, one.question, (one.answer,), "toy", "1 hop") for one in asked]
+    return HeldOut(questions, make_solver(config, Prompts(PROMPTS), evaluated=True))
 
 
 class ByQuestion:

@@ -390,6 +390,13 @@ def test_what_cannot_be_seen_stands_in_a_box() -> None:
     assert word_diff("a b c", "a x c") == "a <del>b</del> <ins>x</ins> c"
 
 
+def test_a_training_page_shows_its_held_out_evaluations_and_the_best_step(runs: Path) -> None:
+    shown = client(runs).get("/t/tr/").text
+    assert "step 10, whose checkpoint is kept" in shown  # step 20 earns the same
+    assert re.search(r"best.><td[^>]*>10</td><td[^>]*>0.750<", shown)
+    assert "held out reward" in shown and "29 steps of training" in shown
+
+
 def test_runs_are_found_in_folders_and_a_folder_without_any_is_an_error(runs: Path, tmp_path: Path) -> None:
     kinds = {found.name: found.kind.value for found in find_runs([runs])}
     assert kinds == {"gen": "generate", "ev one": "evaluate", "ev2": "evaluate", "tr": "train", "sp": "selfplay"}

@@ -17,6 +17,7 @@ def print_train(found: TrainPreview, *, json: bool) -> None:
     console.print(
         f"A step: {found.trajectories:,} attempts, at most {found.most_tokens:,} tokens of the model's", soft_wrap=True
     )
+    _evaluations(found)
     _memory(found)
 
 
@@ -36,8 +37,12 @@ def print_selfplay(found: SelfplayPreview, *, json: bool) -> None:
         f"{found.most_tokens:,} tokens of the model's, verification not counted",
         soft_wrap=True,
     )
-    console.print(f"Evaluations: {found.evaluations:,}, each on {found.held_out:,} held-out questions")
+    _evaluations(found)
     _memory(found)
+
+
+def _evaluations(found: TrainPreview | SelfplayPreview) -> None:
+    screen.out().print(f"Evaluations: {found.evaluations:,}, each on {found.held_out:,} held-out questions")
 
 
 def _model(found: TrainPreview | SelfplayPreview) -> None:

@@ -28,6 +28,7 @@ _PANELS = {
     "learning_rate": "The update",
     "lora_rank": "Memory and speed",
     "warm_start_steps": "Warm start",
+    "held_out": "Held-out evaluation",
     "save_every": "What is kept, and when to stop",
 }
 _SHOWN = ("reward", "accuracy", "searches", "format_errors", "kl", "entropy")
@@ -76,7 +77,11 @@ def _write(run: VerlRun, config: TrainConfig) -> None:
 
 def _line(metrics: recipe.Metrics, steps: int) -> None:
     """A step, on standard error."""
-    if recipe.is_first():
+    if recipe.is_first() and "held_out_reward" in metrics:
+        told = ", ".join(f"{name} {metrics[f'held_out_{name}']:.3g}" for name in ("reward", "accuracy", "searches"))
+        lost = f", {metrics['held_out_dropped']:.0f} not judged" if metrics["held_out_dropped"] else ""
+        screen.err().print(f"held out, after step {metrics['step']:.0f}: {told}{lost}", soft_wrap=True)
+    elif recipe.is_first():
         told = ", ".join(f"{name} {metrics[name]:.3g}" for name in _SHOWN if name in metrics)
         pace = f"{metrics['rollout_tokens_per_s']:,.0f} tokens/s played, {metrics['update_tokens_per_s']:,.0f} learnt"
         screen.err().print(f"step {metrics['step']:.0f} of {steps}: {told}; {pace}", soft_wrap=True)
@@ -96,3 +101,6 @@ def _print_report(report: TrainReport, out: Path, *, json: bool) -> None:
     console.print(f"Steps: {report.step}    Metrics: {out / 'metrics.jsonl'}    Charts: {out / 'charts.png'}")
     if report.model is not None:
         console.print(f"Policy: {report.model} (a Hugging Face folder; also --llm {report.model})", soft_wrap=True)
+    if report.best_step is not None:
+        where = report.best or "the policy before training"
+        console.print(f"Best on the held-out questions: step {report.best_step}, {where}", soft_wrap=True)

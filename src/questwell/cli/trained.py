@@ -97,6 +97,8 @@ def _print_status(found: StepStatus, run: Path, keys: tuple[str, ...], names: tu
     newest = ", ".join(f"{name} {_figure(found.newest.get(name))}" for name in names if name in found.newest)
     if newest:
         console.print(f"Newest step: {newest}", soft_wrap=True)
+    if found.best is not None:
+        _print_evaluations(console, found)
     for alarm in found.alarms:
         console.print(f"Alarm: {one_line(alarm, 300)}", soft_wrap=True)
     for ledger in found.ledgers:
@@ -104,6 +106,20 @@ def _print_status(found: StepStatus, run: Path, keys: tuple[str, ...], names: tu
     if found.model is not None:
         console.print(f"Policy: {found.model} (a Hugging Face folder; also --llm {found.model})", soft_wrap=True)
     console.print(f"Steps one by one: questwell show {run}", soft_wrap=True)
+
+
+def _print_evaluations(console: Console, found: StepStatus) -> None:
+    assert found.best is not None
+    table = Table(title="Held-out evaluations", title_justify="left", box=None, pad_edge=False)
+    names = ("reward", "accuracy", "searches", "dropped")
+    for name in ("step", *names):
+        table.add_column(name, justify="right")
+    for row in found.evaluations:
+        figures = (_figure(row.get(f"held_out_{name}")) for name in names)
+        table.add_row(f"{row['step']:.0f}", *figures, style="bold" if row["step"] == found.best["step"] else None)
+    console.print(table)
+    where = found.best_model or "the policy before training"
+    console.print(f"Best, the earliest of equal ones: step {found.best['step']:.0f}, {where}", soft_wrap=True)
 
 
 def _print_rows(console: Console, rows: list[dict[str, float]]) -> None:

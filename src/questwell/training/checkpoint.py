@@ -27,8 +27,8 @@ State = Mapping[str, Any]
 SaveModel = Callable[[Path], None]
 
 
-def write(folder: Path, step: int, state: State, save_model: SaveModel, keep: int) -> Path:
-    """The checkpoint of `step`; all but the newest `keep` are removed after it is whole on disk."""
+def write(folder: Path, step: int, state: State, save_model: SaveModel, keep: int, best: int | None = None) -> Path:
+    """The checkpoint of `step`; all but the newest `keep` and that of step `best` are removed once it is on disk."""
     final = folder / f"step-{step:06d}"
     fresh = folder / f".{final.name}.{os.getpid()}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -43,6 +43,8 @@ def write(folder: Path, step: int, state: State, save_model: SaveModel, keep: in
     fresh.rename(final)
     to_disk(folder)
     for old in steps(folder)[:-keep]:
+        if old == best:
+            continue
         shutil.rmtree(folder / f"step-{old:06d}")
     for left in folder.glob(".step-*"):  # of processes that were killed
         shutil.rmtree(left, ignore_errors=True)

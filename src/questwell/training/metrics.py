@@ -27,9 +27,9 @@ class Panel:
 
 
 PANELS = (
-    Panel("Reward", "mean reward", ("reward",)),
-    Panel("Accuracy", "fraction", ("accuracy", "finished")),
-    Panel("Searches per attempt", "searches", ("searches",)),
+    Panel("Reward", "mean reward", ("reward", "held_out_reward")),
+    Panel("Accuracy", "fraction", ("accuracy", "held_out_accuracy", "finished")),
+    Panel("Searches per attempt", "searches", ("searches", "held_out_searches")),
     Panel("Tokens per attempt", "tokens", ("response_tokens", "model_tokens")),
     Panel("KL to the initial policy", "nats per token", ("kl", "update_kl")),
     Panel("Entropy", "nats", ("entropy",)),
@@ -68,6 +68,11 @@ MEANINGS: Mapping[str, str] = {
     "update_s": "seconds of the update, passes without gradient included",
     "rollout_tokens_per_s": "sampled tokens per second of rollout",
     "update_tokens_per_s": "trained-on tokens, prompt and retrieved ones included, per second of update",
+    "held_out_reward": "mean reward of the held-out attempts that were judged, one for each question",
+    "held_out_accuracy": "right answers among those attempts, a fraction",
+    "held_out_searches": "search steps per held-out attempt, mean",
+    "held_out_dropped": "number of held-out attempts left out because a call failed or the judge gave no verdict",
+    "held_out_s": "seconds of the evaluation",
     "sft_loss": "cross-entropy of a demonstration's own tokens in a step of the warm start, nats a token",
 }
 """By name."""

@@ -18,7 +18,8 @@ from questwell.store.reader import RunReader
 
 _DEEP = 3
 """Levels of folders in which runs are looked for."""
-_FILES = (FILE_NAME, f"{FILE_NAME}-wal", "reviews.sqlite", "metrics.jsonl", "attempts.jsonl", f"{FOLDER}/{RESULTS}")
+_TRAINING = ("metrics.jsonl", "evaluations.jsonl", "attempts.jsonl")
+_FILES = (FILE_NAME, f"{FILE_NAME}-wal", "reviews.sqlite", *_TRAINING, f"{FOLDER}/{RESULTS}")
 
 
 class Kind(StrEnum):

@@ -1,7 +1,7 @@
 """How a run that goes by steps stands: train and self-play."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
@@ -13,6 +13,7 @@ from questwell.recipes.runs.opening import config_of
 from questwell.recipes.selfplay.record import Record
 from questwell.store.records import RunInfo
 from questwell.text.files import read_jsonl
+from questwell.training.evaluations import best_of, checkpoint_model, read_evaluations
 from questwell.training.metrics import read_metrics
 
 _CHECKPOINTS = "checkpoints"
@@ -37,6 +38,12 @@ class StepStatus:
     """Signs of collapse at the newest step that had any, a sentence each; of train they are not kept."""
     ledgers: Sequence[Ledger]
     """What judge and verifier took, one entry per process that asked them; empty where no model was asked."""
+    evaluations: Sequence[Mapping[str, float]] = ()
+    """The held-out evaluations of train, in the order in which they were made."""
+    best: Mapping[str, float] | None = None
+    """That with the highest held-out reward, the earliest of equal ones; None before the first."""
+    best_model: Path | None = None
+    """Its policy, a Hugging Face folder; None where that is the policy before training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,11 @@ class _Asked(BaseModel):
 def train_status(folder: Path) -> StepStatus:
     """How the run of train in `folder` stands; StoreError when it cannot be read."""
     rows = train_rows(folder)
-    return _status(folder, len(rows), rows[-1] if rows else {}, ())
+    found = _status(folder, len(rows), rows[-1] if rows else {}, ())
+    evaluations = _readable(folder, lambda: read_evaluations(folder))
+    best = best_of(evaluations)
+    model = checkpoint_model(folder, int(best["step"])) if best else None
+    return replace(found, evaluations=evaluations, best=best, best_model=model)
 
 
 def selfplay_status(folder: Path) -> StepStatus:
@@ -82,8 +93,12 @@ def selfplay_status(folder: Path) -> StepStatus:
 def train_rows(folder: Path) -> list[dict[str, float]]:
     """The metrics of each step of train."""
     path = folder / "metrics.jsonl"
+    return _readable(folder, lambda: read_metrics(path) if path.is_file() else [])
+
+
+def _readable(folder: Path, read: Callable[[], list[dict[str, float]]]) -> list[dict[str, float]]:
     try:
-        return read_metrics(path) if path.is_file() else []
+        return read()
     except TrainingError as error:
         raise StoreError(f"the metrics of {str(folder)!r} cannot be read: {error}") from error
 

@@ -12,7 +12,8 @@ from questwell.recipes.reports.svg import Axis, Line, Point
 from questwell.recipes.selfplay.record import MEANINGS as SELFPLAY_MEANINGS
 from questwell.recipes.selfplay.record import PANELS as SELFPLAY_PANELS
 from questwell.recipes.selfplay.record import Record, StepRow
-from questwell.training.metrics import MEANINGS, PANELS, Panel, read_metrics
+from questwell.training.evaluations import best_of, curves, read_evaluations
+from questwell.training.metrics import MEANINGS, PANELS, Panel
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,11 @@ class TrainingRun:
 
     steps: int
     latest: Mapping[str, float]
+    """Of the last step."""
+    evaluations: Sequence[Mapping[str, float]]
+    """The held-out evaluations, in the order in which they were made."""
+    best: Mapping[str, float] | None
+    """That with the highest held-out reward; None before the first."""
     charts: Sequence[Chart]
 
 
@@ -47,14 +53,17 @@ class SelfplayRun:
 def training_run(folder: Path) -> TrainingRun:
     """The run of train in `folder`; StoreError when its metrics cannot be read."""
     try:
-        rows = read_metrics(folder / "metrics.jsonl")
+        rows, evaluations = curves(folder), read_evaluations(folder)
     except (OSError, ValueError) as error:
         raise StoreError(f"the metrics of {folder.name!r} cannot be read: {error}") from error
     known: list[Mapping[str, float | None]] = [cast(Mapping[str, float | None], row) for row in rows]
     steps = [row.get("step", 0.0) for row in rows]
+    made = rows[: len(rows) - len(evaluations)]
     return TrainingRun(
-        steps=len(rows),
-        latest=rows[-1] if rows else {},
+        steps=len(made),
+        latest=made[-1] if made else {},
+        evaluations=evaluations,
+        best=best_of(evaluations),
         charts=_charts(PANELS, steps, known, MEANINGS),
     )
 

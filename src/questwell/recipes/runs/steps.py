@@ -24,6 +24,17 @@ class Pace:
     """Steps between two checkpoints."""
     limit: int | None = None
     """Most steps of this invocation."""
+    eval_every: int = 0
+    """Steps between two evaluations; 0 means none. Step 0 and the last step are evaluated too."""
+
+    def evaluates(self, done: int) -> bool:
+        """Whether the policy is to be evaluated after `done` steps."""
+        return self.eval_every > 0 and (done % self.eval_every == 0 or done == self.steps)
+
+    @property
+    def evaluations(self) -> int:
+        """Number of evaluations of the whole run."""
+        return sum(map(self.evaluates, range(self.steps + 1)))
 
 
 class Steps:
@@ -65,6 +76,7 @@ class Steps:
         step: Callable[[int], Awaitable[str]],
         save: Callable[[], None],
         first: Callable[[], Awaitable[None]] | None = None,
+        evaluate: Callable[[int], Awaitable[None]] | None = None,
     ) -> Report:
         """Make the steps that are left.
 
@@ -73,13 +85,14 @@ class Steps:
                 run has to stop after it, or "". Raises NothingJudged, or TrainingCollapsed while it learns.
             save: writes a checkpoint of what the `done` steps made. What shows a collapse is not saved.
             first: is awaited before the first step of the whole run.
+            evaluate: evaluates the policy after so many steps, whose checkpoint is saved, unless that was done before.
         """
         with giving_up_with(self._budget.retries), stopping_on_signals(self.stop):
             try:
                 if first is not None and self.done == 0:
                     await first()
                     self._refuse_what_was_cut_short()
-                ending, message = await self._make(step, save)
+                ending, message = await self._make(step, save, evaluate or _nothing)
             except (BudgetReached, Stopped, NothingJudged, TrainingCollapsed) as halt:
                 ending, message = _ENDINGS[type(halt)], str(halt)
                 if self._budget.retries.cut_short:  # what the user stopped fails in many ways
@@ -88,7 +101,15 @@ class Steps:
             self._save(save)
         return Report(ending, message, "" if ending is Ending.COMPLETE else self._go_on)
 
-    async def _make(self, step: Callable[[int], Awaitable[str]], save: Callable[[], None]) -> tuple[Ending, str]:
+    async def _make(
+        self,
+        step: Callable[[int], Awaitable[str]],
+        save: Callable[[], None],
+        evaluate: Callable[[int], Awaitable[None]],
+    ) -> tuple[Ending, str]:
+        if self._pace.evaluates(self.done):  # a kill may have come between the checkpoint and its evaluation
+            await evaluate(self.done)
+            self._refuse_what_was_cut_short()
         while self.done < self._pace.steps:
             if self._stopping:
                 raise Stopped(_STOPPED)
@@ -100,8 +121,12 @@ class Steps:
             self.done, self._learning = self.done + 1, False
             if collapse:
                 return Ending.ALARM, collapse
-            if self.done % self._pace.save_every == 0:
+            evaluates = self._pace.evaluates(self.done)
+            if evaluates or self.done % self._pace.save_every == 0:
                 self._save(save)
+            if evaluates:
+                await evaluate(self.done)
+                self._refuse_what_was_cut_short()
         return Ending.COMPLETE, ""
 
     def _refuse_what_was_cut_short(self) -> None:
@@ -111,6 +136,10 @@ class Steps:
     def _save(self, save: Callable[[], None]) -> None:
         save()
         self.saved = self.done
+
+
+async def _nothing(done: int) -> None:
+    """Evaluates nothing."""
 
 
 _STOPPED = "stopped as you asked"

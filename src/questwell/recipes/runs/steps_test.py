@@ -30,6 +30,8 @@ class Run:
         self.looked = 0
         self.steps, self.save_every = steps, save_every
         self.seconds = 0
+        self.eval_every = 0
+        self.evaluated: list[int] = []
 
     async def go(
         self, limit: int | None = None, playing: Hook = lambda number: None, learning: Hook = lambda number: None
@@ -37,7 +39,9 @@ class Run:
         """An invocation; the hooks are called in each step's two halves, and `learning` may name a collapse."""
         budget = Budget(SpendingLimits(minutes=1), Usage(), now=lambda: self.seconds)
         self.learnt = list(self.checkpoints[-1]) if self.checkpoints else []
-        self.loop = loop = Steps(len(self.learnt), Pace(self.steps, self.save_every, limit), budget, GO_ON)
+        self.loop = loop = Steps(
+            len(self.learnt), Pace(self.steps, self.save_every, limit, self.eval_every), budget, GO_ON
+        )
 
         async def step(number: int) -> str:
             assert number == len(self.learnt) + 1 == loop.done + 1
@@ -54,7 +58,11 @@ class Run:
             assert loop.done == len(self.learnt)
             self.checkpoints.append(list(self.learnt))
 
-        return await loop.run(step, save, first)
+        async def evaluate(done: int) -> None:
+            assert done == 0 or len(self.checkpoints[-1]) == done == loop.saved
+            self.evaluated.append(done)
+
+        return await loop.run(step, save, first, evaluate)
 
 
 async def _done(found: Awaitable[str | None] | str | None) -> str | None:
@@ -67,6 +75,18 @@ def halting(at: int, halt: Exception) -> Hook:
             raise halt
 
     return hook
+
+
+async def test_steps_are_evaluated_once_their_checkpoint_is_saved() -> None:
+    run = Run()
+    run.eval_every = 2
+    await run.go(limit=5)
+    assert run.evaluated == [0, 2, 4]
+    assert [len(saved) for saved in run.checkpoints] == [2, 3, 4, 5]
+    await run.go()
+    assert run.evaluated == [0, 2, 4, 6, 7]
+    assert Pace(7, 3, None, 2).evaluations == 5
+    assert Pace(7, 3).evaluations == 0
 
 
 async def test_all_steps_are_made_and_every_third_and_the_last_are_saved() -> None:

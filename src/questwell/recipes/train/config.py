@@ -110,6 +110,13 @@ class TrainConfig(LearningConfig, SearchConfig, ModelConfig):
     warm_start_learning_rate: float = Field(default=1e-5, gt=0)
     """Learning rate of the warm start."""
 
+    held_out: Path | None = None
+    """Held-out questions to evaluate on while training, in any form that --data takes; never trained on."""
+    eval_every: int = Field(default=10, ge=0)
+    """Steps between evaluations on held-out questions, with one before the first step; 0 means none."""
+    eval_temperature: float = Field(default=0.0, ge=0, le=2)
+    """Sampling temperature of the held-out evaluation, one attempt per question; 0 is greedy."""
+
     save_every: int = Field(default=10, ge=1)
     """Steps between checkpoints."""
     keep: int = Field(default=2, ge=1)
@@ -191,6 +198,8 @@ MAY_CHANGE: Mapping[str, str] = {
     "max_kl": "an alarm",
     "model": "its weights are compared instead, so that a folder may move",
     "data": "its questions are compared instead",
+    "held_out": "its questions are compared instead",
+    "eval_every": "changes no step: more or fewer evaluations",
     "corpus": "its snapshot is compared instead",
     "index": "its snapshot is compared instead",
     "prompts": "their hash is compared instead",

@@ -1,5 +1,6 @@
 """What a training run learns from: questions with answers, and demonstrations for the warm start."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -90,6 +91,23 @@ def read_questions(data: Path) -> tuple[Question, ...]:
     return tuple(found)
 
 
+def read_held_out(path: Path, trained: Sequence[Question]) -> tuple[Question, ...]:
+    """The questions of `path`, of which none is trained on.
+
+    Raises:
+        ConfigError: some are; says how many, and names one.
+        BenchmarkError, StoreError: as `read_questions`.
+    """
+    held_out = read_questions(path)
+    known = {_plain(question) for question in trained}
+    if both := [question for question in held_out if _plain(question) in known]:
+        raise ConfigError(
+            f"held_out: {len(both)} of its {len(held_out)} questions are also in data, such as "
+            f"{both[0].question!r}; an evaluation on them would measure what was learnt by heart: remove them from one"
+        )
+    return held_out
+
+
 def read_demonstrations(source: Path, prompts: Prompts, turns: int) -> list[tuple[Message, ...]]:
     """Dialogues to learn from: the right attempts of a run, or the `messages` of each line of a JSONL file.
 
@@ -100,6 +118,10 @@ def read_demonstrations(source: Path, prompts: Prompts, turns: int) -> list[tupl
     if not found:
         raise ConfigError(f"{str(source)!r} holds no demonstration to start from")
     return found
+
+
+def _plain(question: Question) -> str:
+    return " ".join(question.question.casefold().split())
 
 
 def _verl(record: Record, place: str, number: int) -> Question:

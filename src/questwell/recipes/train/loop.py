@@ -7,17 +7,14 @@ trainer's state: a run that was killed goes on as if nothing had happened.
 import asyncio
 import json
 import os
-import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from questwell.agents.protocol import Malformed, read_tags
-from questwell.agents.session import DirectSession
-from questwell.errors import LLMError, NothingJudged, RetrievalError, TrainingCollapsed
+from questwell.errors import NothingJudged, TrainingCollapsed
 from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.runs import opening
 from questwell.recipes.runs.budget import Budget, SpendingLimits
@@ -26,15 +23,17 @@ from questwell.recipes.runs.files import cut
 from questwell.recipes.runs.opening import Kind, Run
 from questwell.recipes.runs.recorder import Recorder
 from questwell.recipes.runs.steps import Pace, Steps
+from questwell.recipes.train.attempts import Attempts, Played
 from questwell.recipes.train.config import MAY_CHANGE, TOY, TrainConfig
+from questwell.recipes.train.held_out import Evaluations
+from questwell.recipes.train.order import draw
 from questwell.recipes.train.setup import OnWarmStart, TrainSetup, open_train_setup
-from questwell.scoring.rewards import JudgeReward, Reward
 from questwell.store.run import RunStore
+from questwell.training.evaluations import checkpoint_model
 from questwell.types.dataset import Usage
-from questwell.types.episode import Sample
 from questwell.types.evaluation import Question
-from questwell.types.game import Label, Place
-from questwell.types.trajectory import Role, StopReason, Trajectory
+from questwell.types.game import Place
+from questwell.types.trajectory import Role
 
 KIND = Kind("train", TrainConfig, MAY_CHANGE, lambda given: TOY if str(given.get("data")) == "toy" else {})
 configure = partial(opening.configure, KIND)
@@ -50,21 +49,15 @@ class TrainReport(Report):
     """Updates of the whole run so far."""
     model: Path | None
     """The newest checkpoint's Hugging Face folder; None before the first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Played:
-    """One attempt at a question."""
-
-    question: Question
-    trajectory: Trajectory
-    sample: Sample | None
-    """None when it errored or could not be judged: it is not trained on."""
+    best_step: int | None = None
+    """The step with the highest held-out reward, 0 before training; None without a held-out evaluation."""
+    best: Path | None = None
+    """Its Hugging Face folder; None where that is the policy before training."""
 
 
 Metrics = Mapping[str, float]
 OnProgress = Callable[[Metrics, int], None]
-"""Told of each step's metrics, and of the steps to make."""
+"""Told of the metrics of each step and of each held-out evaluation, and of the steps to make."""
 
 
 def run(
@@ -167,18 +160,28 @@ class _Invocation:
         )
         self._alarms = Alarms(thresholds, read_metrics(folder / "metrics.jsonl") if done else ())
         budget = Budget(SpendingLimits(), Usage())
-        self._steps = Steps(done, Pace(config.steps, config.save_every, limit), budget, opened.go_on)
-        self._recorder = None
+        evaluated = config.eval_every if setup.held_out is not None else 0
+        self._steps = Steps(done, Pace(config.steps, config.save_every, limit, evaluated), budget, opened.go_on)
+        recorder = None
         if calls is not None and setup.judge is not None:
-            self._recorder = Recorder(calls, {Role.JUDGE: setup.judge}, setup.retriever, budget)
+            recorder = Recorder(calls, {Role.JUDGE: setup.judge}, setup.retriever, budget)
+        self._attempts = Attempts(setup, recorder, config.seed)
+        self._evaluations = setup.held_out and Evaluations(folder, setup.held_out, self._attempts, done)
 
     async def train(self) -> TrainReport:
         """Train until done or stopped."""
-        ended = await self._steps.run(self._step, self._save)
+        ended = await self._steps.run(self._step, self._save, evaluate=self._evaluate)
         self._draw()
-        saved = self._steps.saved
-        model = self._folder / "checkpoints" / f"step-{saved:06d}" / "model" if saved else None
-        return TrainReport(ended.ending, ended.message, ended.go_on, step=self._trainer.step, model=model)
+        best = self._evaluations.best if self._evaluations else None
+        return TrainReport(
+            ended.ending,
+            ended.message,
+            ended.go_on,
+            step=self._trainer.step,
+            model=checkpoint_model(self._folder, self._steps.saved),
+            best_step=best,
+            best=checkpoint_model(self._folder, best),
+        )
 
     async def _step(self, number: int) -> str:
         """One step, kept; which collapse it shows, if any."""
@@ -209,63 +212,33 @@ class _Invocation:
         """The attempts of a step; under torchrun each rank plays its share of the questions."""
         ranks = self._trainer.ranks
         drawn = draw(self._setup.questions, step, self._config.batch, self._config.seed)[ranks.rank :: ranks.count]
-        group = range(self._config.group)
-        return list(await asyncio.gather(*(self._attempt(question, step, at) for question in drawn for at in group)))
 
-    async def _attempt(self, question: Question, step: int, attempt: int) -> Played:
-        place = Place(self._places[question.id], step, Role.SOLVER, attempt)
-        client = self._trainer.client(f"{step}/{place.seed}/{attempt}")
-        session = DirectSession(client, self._setup.retriever)
-        trajectory = await self._setup.solver.solve(question.question, session, place.random_seed(self._config.seed))
-        return Played(question, trajectory, await self._sample(question, trajectory, self._reward_at(place)))
+        def attempt(question: Question, at: int) -> Coroutine[None, None, Played]:
+            place = Place(self._places[question.id], step, Role.SOLVER, at)
+            return self._attempts.play(question, place, self._setup.solver)
 
-    def _reward_at(self, place: Place) -> Reward:
-        """The reward, whose judge's calls are kept: a step that is played again pays for none of them."""
-        reward = self._setup.reward
-        if self._recorder is None or not isinstance(reward, JudgeReward):
-            return reward
-        line = self._recorder.sessions(place.seed)(replace(place, role=Role.JUDGE))
-        return replace(reward, complete=line.complete)
+        return list(await asyncio.gather(*(attempt(one, at) for one in drawn for at in range(self._config.group))))
 
-    async def _sample(self, question: Question, trajectory: Trajectory, reward: Reward) -> Sample | None:
-        if trajectory.stop is StopReason.ERRORED or trajectory.tokens is None:
-            return None
-        try:
-            earned = await reward.reward(question.question, question.answers, trajectory.answer)
-        except (LLMError, RetrievalError):  # a reward of the user's own; ours say so in their judgement
-            return None
-        if earned.reward is None:
-            return None
-        return Sample(
-            tokens=trajectory.tokens,
-            reward=earned.reward,
-            group=question.id,
-            stratum=question.group,
-            correct=earned.judgement.label is Label.RIGHT,
-            searches=trajectory.searches,
-            format_errors=format_errors(trajectory),
-            finished=trajectory.stop is StopReason.FINISHED,
-        )
+    async def _evaluate(self, done: int) -> None:
+        """The held-out evaluation after `done` steps, if it was not made before."""
+        if self._evaluations is None or self._evaluations.made(done):
+            return
+        metrics = await self._evaluations.make(done)
+        self._events(metrics)
+        self._draw()
+        self._on_progress(metrics, self._config.steps)
 
     def _keep(self, metrics: Metrics, played: Sequence[Played]) -> None:
         if self._metrics is None:
             return
         self._metrics.add(metrics)
-        rows = [
-            {
-                "step": self._trainer.step,
-                "question": one.question.question,
-                "answers": one.question.answers,
-                "reward": one.sample.reward if one.sample else None,
-                "answer": one.trajectory.answer,
-                "stop": one.trajectory.stop,
-                "turns": [[turn.text, turn.observation] for turn in one.trajectory.turns],
-            }
-            for one in played[: self._config.show]
-        ]
+        rows = [one.row(self._trainer.step) for one in played[: self._config.show]]
         with (self._folder / _ATTEMPTS).open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(row) + "\n" for row in rows)
-        if self._config.tensorboard:
+        self._events(metrics)
+
+    def _events(self, metrics: Metrics) -> None:
+        if self._writes and self._config.tensorboard:
             from questwell.training.tensorboard import write_events
 
             write_events(self._folder / "tensorboard", metrics)
@@ -276,16 +249,18 @@ class _Invocation:
 
         step, state = self._trainer.step, self._trainer.state()
         if self._writes:
-            checkpoint.write(self._folder / "checkpoints", step, state, self._trainer.save_model, self._config.keep)
+            best = self._evaluations.best if self._evaluations else None
+            folder = self._folder / "checkpoints"
+            checkpoint.write(folder, step, state, self._trainer.save_model, self._config.keep, best)
             self._draw()
         self._trainer.ranks.wait()
 
     def _draw(self) -> None:
         from questwell.training.charts import draw as draw_charts
-        from questwell.training.metrics import read_metrics
+        from questwell.training.evaluations import curves
 
         if self._writes and self._trainer.step:
-            rows = read_metrics(self._folder / "metrics.jsonl")
+            rows = curves(self._folder)
             title = f"{self._config.algorithm}, {Path(self._config.model).name}"
             draw_charts({self._config.algorithm: rows}, self._folder / "charts.png", title)
 
@@ -293,41 +268,3 @@ class _Invocation:
 def is_first() -> bool:
     """Whether this is the process that writes files; under torchrun there are others."""
     return os.environ.get("RANK", "0") == "0"
-
-
-def draw(questions: Sequence[Question], step: int, count: int, seed: int) -> list[Question]:
-    """The questions of a step: the next `count` of a random order of all, then of another order, and so on.
-
-    No question comes twice in a step: its attempts would be exact copies. So a step has at most all of them.
-    """
-    count = min(count, len(questions))
-    epoch, place = divmod(step * count, len(questions))
-    order = _order(len(questions), count, seed, epoch)
-    if place + count > len(questions):
-        order = [*order, *_order(len(questions), count, seed, epoch + 1)]
-    return [questions[at] for at in order[place : place + count]]
-
-
-def _order(size: int, count: int, seed: int, epoch: int) -> list[int]:
-    """A random order of all questions, in which those that share a step with the end of the last order come later."""
-    order: list[int] = []
-    # What an order moves to the front can reach its own end only where a step is more than half of all.
-    for number in range(epoch if size >= 2 * count else 0, epoch + 1):
-        before = order or _shuffled(size, seed, number - 1)
-        order = _shuffled(size, seed, number)
-        shared = number * size % count  # questions of the step that begins in the order before
-        late = set(before[size - shared :]) if shared else set[int]()
-        first = [at for at in order if at not in late][: count - shared] if shared else []
-        order = [*first, *(at for at in order if at not in set(first))]
-    return order
-
-
-def _shuffled(size: int, seed: int, epoch: int) -> list[int]:
-    order = list(range(size))
-    random.Random(f"{seed}/{epoch}").shuffle(order)
-    return order
-
-
-def format_errors(trajectory: Trajectory) -> int:
-    """Number of messages without a move."""
-    return sum(isinstance(read_tags(turn.text, proposing=False), Malformed) for turn in trajectory.turns)

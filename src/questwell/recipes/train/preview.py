@@ -1,12 +1,15 @@
 """What a training run would take, before it does: questions, steps, memory. No weights are loaded."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from questwell.recipes.runs.extras import check_extra
 from questwell.recipes.runs.learning import place
+from questwell.recipes.runs.steps import Pace
 from questwell.recipes.train.config import TrainConfig
-from questwell.recipes.train.data import read_questions
+from questwell.recipes.train.data import read_held_out, read_questions
 from questwell.recipes.train.setup import needed, toy_questions, toy_size
+from questwell.types.evaluation import Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,9 @@ class TrainPreview:
     """A step."""
     most_tokens: int
     """That the model may write in a step."""
+    held_out: int
+    """Questions of each held-out evaluation."""
+    evaluations: int
     device: str
     bytes: int
     """Of memory on the device, an estimate."""
@@ -44,6 +50,11 @@ def preview(config: TrainConfig) -> TrainPreview:
 
     questions = toy_questions(config) if config.toy else read_questions(config.data)
     size = toy_size(config) if config.toy else size_of(config.model)
+    held_out: Sequence[Question] = ()
+    if config.toy:
+        held_out = toy_questions(config, test=True)
+    elif config.held_out:
+        held_out = read_held_out(config.held_out, questions)
     batch = min(config.batch, len(questions))  # no question comes twice in a step
     device, _ = place(config)
     memory = needed(config, size)
@@ -56,6 +67,8 @@ def preview(config: TrainConfig) -> TrainPreview:
         passes=config.steps * batch / len(questions),
         trajectories=batch * config.group,
         most_tokens=batch * config.group * config.turns * config.turn_tokens,
+        held_out=len(held_out),
+        evaluations=Pace(config.steps, config.save_every, None, config.eval_every).evaluations if held_out else 0,
         device=device,
         bytes=memory.total,
         weight_bytes=memory.weights,

@@ -27,7 +27,7 @@ from questwell.recipes.runs.files import to_be_made
 from questwell.recipes.runs.learning import learning_values, memory_of, place
 from questwell.recipes.runs.opening import digest
 from questwell.recipes.train.config import TrainConfig
-from questwell.recipes.train.data import read_demonstrations, read_questions
+from questwell.recipes.train.data import read_demonstrations, read_held_out, read_questions
 from questwell.retrieval.retriever import Retriever
 from questwell.scoring.judge import Judge
 from questwell.scoring.rewards import JudgeReward, MatchReward, Reward, RewardKind
@@ -51,6 +51,15 @@ OnWarmStart = Callable[[int, float], None]
 
 
 @dataclass(frozen=True, slots=True)
+class HeldOut:
+    """What is evaluated on while training."""
+
+    questions: Sequence[Question]
+    solver: Solver
+    """The agent that is trained, at the temperature of the evaluation."""
+
+
+@dataclass(frozen=True, slots=True)
 class TrainSetup:
     """Everything that a run gets from outside."""
 
@@ -62,6 +71,8 @@ class TrainSetup:
     trainer: "Trainer"
     fingerprint: dict[str, str]
     """What must be the same on a resume, next to the config."""
+    held_out: HeldOut | None = None
+    """None evaluates nothing."""
 
     async def aclose(self) -> None:
         """Release model and index."""
@@ -90,6 +101,7 @@ def open_train_setup(
     check_memory(config)
     prompts = Prompts(config.prompts)
     questions = read_questions(config.data)
+    held_out = read_held_out(config.held_out, questions) if config.held_out else ()
     retriever = open_searched(config, index_progress)
     judge = open_judge(config)
     device, dtype = place(config)
@@ -109,14 +121,20 @@ def open_train_setup(
         trainer=make_trainer(config, start),
         fingerprint={
             "questions": f"{len(questions)} from {questions[0].id} to {questions[-1].id}",
-            "question texts": digest(*(repr((q.question, q.answers, q.group)) for q in questions)),
+            "question texts": _texts(questions),
+            **({"held-out questions": _texts(held_out)} if held_out else {}),
             "retriever": retriever.name,
             "prompts": prompts.hash,
             "judge": judge.name if judge else "",
             **fingerprints({"judge": judge} if judge else {}),
             **policy_weights(config.model),
         },
+        held_out=HeldOut(held_out, make_solver(config, prompts, evaluated=True)) if held_out else None,
     )
+
+
+def _texts(questions: Sequence[Question]) -> str:
+    return digest(*(repr((one.question, one.answers, one.group)) for one in questions))
 
 
 def needed(config: TrainConfig, size: "Size") -> "Need":
@@ -142,10 +160,11 @@ def check_memory(config: TrainConfig) -> None:
     check_fits(needed(config, size_of(config.model)), free_bytes(device), changes)
 
 
-def make_solver(config: TrainConfig, prompts: Prompts) -> FreeSolver:
-    """The agent that is trained."""
+def make_solver(config: TrainConfig, prompts: Prompts, *, evaluated: bool = False) -> FreeSolver:
+    """The agent that is trained, at the temperature of training or of the held-out evaluation."""
+    temperature = config.eval_temperature if evaluated else config.temperature
     limits = RolloutLimits(config.turns, config.searches, config.top_k)
-    return FreeSolver(prompts, Tags(), limits, Sampling(config.turn_tokens, config.temperature))
+    return FreeSolver(prompts, Tags(), limits, Sampling(config.turn_tokens, temperature))
 
 
 def open_judge(config: TrainConfig) -> LLM | None:
@@ -222,6 +241,7 @@ def _toy_means(config: TrainConfig, folder: Path, warming: OnWarmStart) -> Train
 
     return TrainSetup(
         questions=toy_questions(config),
+        held_out=HeldOut(toy_questions(config, test=True), make_solver(config, prompts, evaluated=True)),
         solver=make_solver(config, prompts),
         retriever=world.retriever(),
         reward=MatchReward(),
@@ -231,9 +251,9 @@ def _toy_means(config: TrainConfig, folder: Path, warming: OnWarmStart) -> Train
     )
 
 
-def toy_questions(config: TrainConfig) -> list[Question]:
-    """What is asked in the toy world."""
-    asked = ToyWorld(seed=config.seed).questions(2)
+def toy_questions(config: TrainConfig, *, test: bool = False) -> list[Question]:
+    """What is asked in the toy world; `test` questions start from entities of their own."""
+    asked = ToyWorld(seed=config.seed).questions(2, test=test)
     return [Question(one.id, one.question, (one.answer,), "toy", f"{one.hops} hops") for one in asked]
 
 

@@ -8,13 +8,13 @@ from questwell.agents.rollout import RolloutLimits
 from questwell.errors import ConfigError
 from questwell.recipes.corpus.index import IndexProgress, open_index
 from questwell.recipes.train.config import TrainConfig
-from questwell.recipes.train.data import read_questions
+from questwell.recipes.train.data import read_held_out, read_questions
 from questwell.training.engines.verl.launch import VerlRun, prepare
 from questwell.types.evaluation import Question
 
 _SAME = {
-    *("data", "model", "corpus", "index", "analyzer", "licence", "skip_bad", "retriever", "prompts", "algorithm"),
-    *("steps", "seed", "reward", "judge", "turns", "searches", "top_k", "turn_tokens"),
+    *("data", "held_out", "model", "corpus", "index", "analyzer", "licence", "skip_bad", "retriever", "prompts"),
+    *("algorithm", "steps", "seed", "reward", "judge", "turns", "searches", "top_k", "turn_tokens"),
 }
 """Keys that mean the same there."""
 _ACTOR = "actor_rollout_ref.actor"
@@ -38,6 +38,7 @@ _THERE = {
     "lora_rank": "actor_rollout_ref.model.lora_rank",
     "checkpointing": "actor_rollout_ref.model.enable_gradient_checkpointing",
     "save_every": "trainer.save_freq",
+    "eval_every": "trainer.test_freq",
     "batch": "data.train_batch_size",
 }
 """Keys that have another name there."""
@@ -100,7 +101,11 @@ def write(run: VerlRun, config: TrainConfig, index_progress: IndexProgress | Non
     """
     if not config.searches_elsewhere:
         open_index(config, index_progress)
-    prepare(run, *parted(read_questions(config.data), config.seed))
+    questions = read_questions(config.data)
+    if config.held_out is not None:
+        prepare(run, questions, read_held_out(config.held_out, questions))
+    else:
+        prepare(run, *parted(questions, config.seed))
 
 
 def parted(questions: Sequence[Question], seed: int) -> tuple[list[Question], list[Question]]:

@@ -1,0 +1,89 @@
+"""Held-out evaluation while training: one attempt at each held-out question with the policy as it is.
+
+A step is evaluated after its checkpoint is on disk, so an evaluation that was cut short is made again with the very
+same weights, and one that was made is never made again.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+
+from questwell.errors import NothingJudged
+from questwell.recipes.runs import files
+from questwell.recipes.train.attempts import Attempts, Played
+from questwell.recipes.train.setup import HeldOut
+from questwell.types.game import Place
+from questwell.types.trajectory import Role
+
+FOLDER = "held_out"
+"""Holds the attempts of each evaluation, `step-000010.jsonl`."""
+
+
+class Evaluations:
+    """The held-out evaluations of one invocation."""
+
+    def __init__(self, folder: Path, held_out: HeldOut, attempts: Attempts, done: int) -> None:
+        """Go on after the checkpoint of step `done`: evaluations of later steps are of a policy that was not kept."""
+        from questwell.training.evaluations import FILE, read_evaluations
+        from questwell.training.metrics import MetricsFile
+
+        self._folder = folder
+        self._held_out = held_out
+        self._attempts = attempts
+        self._ranks = attempts.setup.trainer.ranks
+        self._rows = [row for row in read_evaluations(folder) if row["step"] <= done]
+        self._file = MetricsFile(folder / FILE, after=done) if self._ranks.first else None
+
+    def made(self, step: int) -> bool:
+        """Whether `step` has been evaluated."""
+        return any(row["step"] == step for row in self._rows)
+
+    @property
+    def best(self) -> int | None:
+        """The best step so far; None before the first evaluation."""
+        from questwell.training.evaluations import best_of
+
+        found = best_of(self._rows)
+        return None if found is None else int(found["step"])
+
+    async def make(self, step: int) -> dict[str, float]:
+        """The metrics of the policy after `step`, kept with its attempts.
+
+        Raises:
+            NothingJudged: no attempt could be judged; the evaluation counts as not made.
+        """
+        started = time.perf_counter()
+        ranks, questions = self._ranks, self._held_out.questions
+        share = range(ranks.rank, len(questions), ranks.count)
+        mine = list(zip(share, await asyncio.gather(*(self._attempt(at, step) for at in share)), strict=True))
+        played = [one for _, one in sorted(ranks.everyones(mine), key=lambda pair: pair[0])]
+        self._attempts.setup.trainer.policy.forget()  # training then goes on as if it had not been evaluated
+        samples = [one.sample for one in played if one.sample is not None]
+        if not samples:
+            why = played[-1].trajectory.error or "unscored"
+            raise NothingJudged(f"no held-out attempt after step {step} could be judged; the last one: {why}")
+        row = {
+            "step": float(step),
+            "held_out_reward": fmean(sample.reward for sample in samples),
+            "held_out_accuracy": fmean(float(bool(sample.correct)) for sample in samples),
+            "held_out_searches": fmean(sample.searches for sample in samples),
+            "held_out_dropped": float(len(played) - len(samples)),
+            "held_out_s": time.perf_counter() - started,
+        }
+        self._keep(step, row, played)
+        return row
+
+    async def _attempt(self, at: int, step: int) -> Played:
+        place = Place(f"h{at:05d}", step, Role.SOLVER)
+        return await self._attempts.play(self._held_out.questions[at], place, self._held_out.solver)
+
+    def _keep(self, step: int, row: dict[str, float], played: Sequence[Played]) -> None:
+        """The attempts first: what is in the list of evaluations has them."""
+        self._rows.append(row)
+        if self._file is not None:
+            lines = (json.dumps({"id": one.question.id, **one.row(step)}) + "\n" for one in played)
+            files.replace(self._folder / FOLDER / f"step-{step:06d}.jsonl", "".join(lines).encode())
+            self._file.add(row)
