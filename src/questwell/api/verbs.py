@@ -20,6 +20,7 @@ from questwell.recipes.corpus.index import IndexConfig
 from questwell.recipes.evaluate import loop as evaluating
 from questwell.recipes.evaluate.config import EvalConfig
 from questwell.recipes.generate import loop as generating
+from questwell.recipes.generate import shards
 from questwell.recipes.generate.config import Config, preset
 from questwell.recipes.runs.config import Values, read_toml, resolve
 from questwell.recipes.runs.lent import Lent, name_of
@@ -71,7 +72,7 @@ def generate(
     asked, folder = _generating(preset, config, keys), Path(out)
     settings = generating.configure(folder, asked.values, resume=resume)
     told = _telling(on_progress)
-    call = partial(generating.run, settings, folder, resume=resume, limit=limit, lent=asked.lent, **told)
+    call = partial(shards.run, settings, folder, resume=resume, limit=limit, lent=asked.lent, **told)
     return GenerateRun(folder, blocking(call))
 
 

@@ -18,6 +18,7 @@ from questwell.cli.status import print_funnel, print_spending
 from questwell.cli.text import visible
 from questwell.recipes.generate import loop as recipe
 from questwell.recipes.generate import preview as dry
+from questwell.recipes.generate import shards
 from questwell.recipes.generate.config import PRESETS, Config, preset
 from questwell.recipes.generate.forecast import forecast
 from questwell.recipes.reports.status import Status, status
@@ -83,7 +84,7 @@ def generate(
         limit = min(limit or pilot, max(pilot - done, 1))
 
     with watching_index(config.corpus) as index, index_progress() as on_progress:
-        report = recipe.run(config, out, resume=resume, limit=limit, on_progress=on_progress, index_progress=index)
+        report = shards.run(config, out, resume=resume, limit=limit, on_progress=on_progress, index_progress=index)
     stands = status(out)
     if json:
         screen.print_json(Status, stands, ended=report)

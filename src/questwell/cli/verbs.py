@@ -41,6 +41,7 @@ VERBS = {
     "serve": Verb("Serve the passages of a corpus over HTTP or MCP."),
     "generate": Verb("Make questions from a corpus.", _RUN),
     "harden": Verb("Make given questions harder; their answers stay.", _RUN),
+    "merge": Verb("Join the shards of a run that was divided among processes or machines."),
     "resume": Verb("Continue a run, whichever command made it.", _RUN, passes_on=True),
     "runs": Verb("List the runs in a folder."),
     "status": Verb("Show how far a run is, what was rejected and why, and what it cost."),

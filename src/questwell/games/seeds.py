@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -86,6 +87,42 @@ def parse_mix(text: str) -> Mix:
             raise ConfigError(f"mix {text!r}: two bins share {low} steps; let each number be in one bin")
     total = sum(weight for _, _, weight in bins)
     return Mix(tuple(Bin(low, high, weight / total) for low, high, weight in bins))
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One of `of` equal parts of a run's seeds: those whose index leaves `part` when it is divided by `of`.
+
+    A seed depends only on its index and the random seed, so the parts together hold the seeds of the whole run.
+    """
+
+    part: int
+    """From 0."""
+    of: int
+
+    def holds(self, index: int) -> bool:
+        """Whether the seed number `index` is in it."""
+        return index % self.of == self.part
+
+    def size(self, seeds: int) -> int:
+        """How many of the first `seeds` seeds are in it."""
+        return len(range(self.part, seeds, self.of))
+
+
+WHOLE = Shard(0, 1)
+"""All seeds."""
+
+
+def parse_shard(text: str) -> Shard:
+    """`3/8`: the fourth of eight parts.
+
+    Raises:
+        ConfigError: it is not of that form.
+    """
+    found = re.fullmatch(r"([0-9]{1,4})/([0-9]{1,4})", text)
+    if found is None or not int(found[1]) < int(found[2]):
+        raise ConfigError(f"shard {text!r}: expected PART/PARTS, from 0/8 to 7/8")
+    return Shard(int(found[1]), int(found[2]))
 
 
 def draw_order(passages: int, random_seed: int) -> Sequence[int]:

@@ -1,7 +1,7 @@
 """A run file opened for reading: one connection, read-only, and the one place where its errors become ours."""
 
 import sqlite3
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeAlias
@@ -76,6 +76,11 @@ class Query:
     def _all(self, sql: str, *values: object) -> list[Row]:
         with _boundary(self.folder / FILE_NAME):
             return self._connection.execute(sql, values).fetchall()
+
+    def _each(self, sql: str, *values: object) -> Iterator[Row]:
+        """The rows one by one, for results that should not be in memory as a whole."""
+        with _boundary(self.folder / FILE_NAME):
+            yield from self._connection.execute(sql, values)
 
     def _one(self, sql: str, *values: object) -> Row | None:
         rows = self._all(sql, *values)

@@ -1,6 +1,7 @@
 """Reading a run file, also while another process writes it."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import cast
 
@@ -106,6 +107,32 @@ class RunReader(SpendingReader):
     def drawn(self) -> int:
         """Number of seeds drawn so far; indices run from 0."""
         return self._value("SELECT count(*) FROM plays")
+
+    def latest_wave(self) -> int:
+        """Number of the latest wave of seeds, from 0; -1 before the first."""
+        return self._value("SELECT coalesce(max(wave), -1) FROM plays")
+
+    def accepted(self) -> int:
+        """Number of accepted plays, duplicates left out."""
+        return self._value("SELECT count(*) FROM plays WHERE status = 'accepted'") - self.duplicates()
+
+    def accepted_by_difficulty(self) -> dict[int, int]:
+        """Number of accepted plays by difficulty, duplicates left out."""
+        return dict(
+            self._all(
+                "SELECT difficulty, count(*) FROM plays WHERE status = 'accepted' AND difficulty IS NOT NULL "
+                f"AND seed_index NOT IN (SELECT seed_index FROM {self.duplicate_source}) GROUP BY difficulty"
+            )
+        )
+
+    def drawn_by_target(self) -> dict[int, int]:
+        """Number of drawn seeds by target, where they have one."""
+        return dict(self._all("SELECT target, count(*) FROM plays WHERE target IS NOT NULL GROUP BY target"))
+
+    def question_keys(self) -> Iterator[str]:
+        """The keys of the accepted questions, one by one."""
+        sql = "SELECT question_key FROM plays WHERE status = 'accepted' AND question_key IS NOT NULL"
+        return (row[0] for row in self._each(sql))
 
     def seed(self, index: int) -> Seed:
         """The seed of a play."""

@@ -13,6 +13,7 @@ from questwell.errors import StoreError
 from questwell.store.counts import count_call, count_play, recount_calls
 from questwell.store.delta import pack
 from questwell.store.lock import RunLock
+from questwell.store.merging import merge_into
 from questwell.store.migrations import migrate
 from questwell.store.passage_refs import Json, fold
 from questwell.store.reader import FILE_NAME, RunReader
@@ -145,6 +146,16 @@ class RunStore:
         said = score.judgement
         row = (score.scoring, score.position, score.attempt, said.label, said.method, without_surrogates(said.reason))
         await self._writer.write(lambda db: db.execute("INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?)", row))
+
+    async def merge(self, sources: Sequence[Path]) -> None:
+        """Take over what the runs in the folders `sources` hold; see `merging.py`.
+
+        Raises:
+            StoreError: one of them cannot be read.
+        """
+        for source in sources:
+            RunReader(source).close()
+        await self._writer.write(lambda db: merge_into(db, sources))
 
     async def finish(self, outcome: Accepted | Rejected, question_key: str | None) -> None:
         """Keep how a play ended; two accepted plays with the same `question_key` are one question."""

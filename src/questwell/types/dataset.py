@@ -1,10 +1,13 @@
 """What a run leaves behind: items with their full lineage."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 from questwell.types.certificate import Certificate
 from questwell.types.game import Derivation, Label, SolutionStep
 from questwell.types.gates import GateResult
+
+_N = TypeVar("_N", int, float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +18,15 @@ class Usage:
     prompt_tokens: int | None = 0
     completion_tokens: int | None = 0
     cost_usd: float | None = 0.0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        """Both together; what is not known of one is not known of the sum."""
+        return Usage(
+            self.calls + other.calls,
+            _plus(self.prompt_tokens, other.prompt_tokens),
+            _plus(self.completion_tokens, other.completion_tokens),
+            _plus(self.cost_usd, other.cost_usd),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,3 +100,7 @@ class Item:
     """How the answer was worked out: the operation, and each operand with its words and its passage. None: copied."""
     retriever: str = ""
     """What the agents searched, with the version of its ranking where it has one; empty in files of older versions."""
+
+
+def _plus(one: _N | None, other: _N | None) -> _N | None:
+    return None if one is None or other is None else one + other

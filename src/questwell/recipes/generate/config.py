@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from questwell.errors import ConfigError
 from questwell.games.rules import Rules, Variant
-from questwell.games.seeds import Mix, parse_mix, parse_steps
+from questwell.games.seeds import WHOLE, Mix, Shard, parse_mix, parse_shard, parse_steps
 from questwell.recipes.generate.playing import PLAY_MAY_CHANGE, PlayConfig
 from questwell.recipes.runs.config import Values, nearest
 from questwell.text.lists import split_commas
@@ -31,6 +31,10 @@ class Config(PlayConfig):
     """Answer types to ask for, separated by commas."""
     seed_words: int = Field(default=20, ge=0)
     """Fewest words a passage must have to be a seed."""
+    shard: str | None = None
+    """Play only a part of the seeds: 0/8 is the first of eight parts, 7/8 the last; questwell merge joins them."""
+    shards: int | None = Field(default=None, ge=2, le=256)
+    """Number of processes that share the run; each plays its part of the seeds in a folder of its own below --out."""
     wave: int = Field(default=32, ge=1)
     """Most seeds played between two checks of what was accepted; matters only with --mix and --items."""
 
@@ -55,10 +59,23 @@ class Config(PlayConfig):
     def _mix(cls, mix: str | None) -> str | None:
         return None if mix is None else _checked(mix, parse_mix)
 
+    @field_validator("shard")
+    @classmethod
+    def _shard(cls, shard: str | None) -> str | None:
+        return None if shard is None else _checked(shard, parse_shard)
+
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if self.seeds is None and self.items is None:
             raise ValueError("say how much to make: seeds (-n 20) or items (--items 10)")
+        if self.shard is not None and self.shards is not None:
+            raise ValueError("--shard is one part of a run, --shards plays all parts: say one of them")
+        if self.steered and (self.shard or self.shards):
+            named = "--items" if self.items is not None else "--mix"
+            raise ValueError(
+                f"{named} decides the next seeds by what all seeds gave, and parts share nothing: "
+                "say a number of --seeds, and --steps"
+            )
         return self
 
     @property
@@ -67,6 +84,11 @@ class Config(PlayConfig):
         if self.mix is not None:
             return parse_mix(self.mix)
         return None if self.steps == "any" else parse_steps(self.steps)
+
+    @property
+    def part(self) -> Shard:
+        """The seeds that this run plays."""
+        return WHOLE if self.shard is None else parse_shard(self.shard)
 
     @property
     def steered(self) -> bool:
@@ -147,7 +169,7 @@ def preset(name: str) -> Values:
     return PRESETS[name]
 
 
-def _checked(text: str, parse: Callable[[str], Mix]) -> str:
+def _checked(text: str, parse: Callable[[str], object]) -> str:
     try:
         parse(text)
     except ConfigError as error:

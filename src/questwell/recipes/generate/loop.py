@@ -1,7 +1,7 @@
 """The durable loop behind `questwell generate`: seeds in, plays out, everything on the disk.
 
-Seeds are kept before they are played. A wave depends on finished waves only, and a play on nothing but its seed and
-its recorded calls, so a run that was killed and resumed ends like one that was not.
+Seeds are kept before they are played. A wave of a steered run depends on finished waves only, and a play on nothing but
+its seed and its recorded calls, so a run that was killed and resumed ends like one that was not.
 """
 
 import asyncio
@@ -123,7 +123,7 @@ class _Invocation:
         self._budget = Budget(config.limits(), store.read.usage())
         self._recorder = Recorder(store, setup.llms, setup.retriever, self._budget)
         self._schedule = SeedSchedule(config, setup.library)
-        self._tally = Tally(store.read.plays(), self._schedule.total, config.items)
+        self._tally = Tally(store.read, self._schedule.total, config.items)
         patience = Patience(config.plays_at_once, config.max_errors, limit)
         self._workers = Workers(self._budget, patience, "plays", opened.go_on)
 
@@ -131,16 +131,24 @@ class _Invocation:
         """Play until done or halted."""
         workers, read = self._workers, self._store.read
         async with workers.running(self._tell):
-            await workers.run(read.unplayed(), self._play_one)
-            while workers.may_go_on() and (wave := self._schedule.next_wave(read)):
-                await self._store.add_seeds(wave)
-                await workers.run(wave, self._play_one)
+            if not self._config.steered:
+                await workers.run(read.unplayed(), self._play_one, self._draw)
+            else:
+                await workers.run(read.unplayed(), self._play_one)
+                while workers.may_go_on() and (wave := await self._draw()):
+                    await workers.run(wave, self._play_one)
         unplayed = read.unplayed()
         left = bool(unplayed or self._schedule.next_wave(read))
         ended = workers.ending(left=left, errored=len(unplayed), latest=read.latest_error() or "")
         if ended.ending is Ending.COMPLETE and (short := self._short()):
             ended = Report(Ending.EXHAUSTED, short)
         return GenerateReport(ended.ending, ended.message, ended.go_on, progress=self._tell())
+
+    async def _draw(self) -> list[WaveSeed]:
+        """The next wave, kept; none when there is nothing more to play."""
+        if wave := self._schedule.next_wave(self._store.read):
+            await self._store.add_seeds(wave)
+        return wave
 
     async def _play_one(self, drawn: WaveSeed) -> str | None:
         """Play a seed to its end; why it errored, if it did."""
@@ -163,13 +171,7 @@ class _Invocation:
         accepted = self._tally.progress(self._recorder, self._budget).accepted
         if config.items is not None and accepted >= config.items:
             return ""
-        if config.seeds is not None and drawn >= config.seeds:
-            return ""
-        wanted = f"{config.items} items" if config.seeds is None else f"{config.seeds} seeds"
-        return (
-            f"the corpus offers {drawn} seeds, too few for {wanted}: only passages of {config.seed_words} words or "
-            "more start a play; name a larger corpus or lower --seed-words in a new run"
-        )
+        return "" if config.seeds is not None and drawn >= config.part.size(config.seeds) else too_few(config, drawn)
 
     def _tell(self) -> Progress:
         progress = self._tally.progress(self._recorder, self._budget)
@@ -177,10 +179,19 @@ class _Invocation:
         return progress
 
 
+def too_few(config: Config, drawn: int) -> str:
+    """That a corpus has no more than `drawn` seeds, though more are asked for."""
+    wanted = f"{config.items} items" if config.seeds is None else f"{config.part.size(config.seeds)} seeds"
+    return (
+        f"the corpus offers {drawn} seeds, too few for {wanted}: only passages of {config.seed_words} words or "
+        "more start a play; name a larger corpus or lower --seed-words in a new run"
+    )
+
+
 async def _begin(store: RunStore, opened: Run[Config], setup: Setup) -> None:
     """Save what the run is, or make sure that it is what it was."""
     config, drawn = opened.config, store.read.drawn()
-    if config.seeds is not None and config.seeds < drawn:
+    if config.seeds is not None and config.part.size(config.seeds) < drawn:
         raise ConfigError(f"seeds = {config.seeds}: {drawn} are drawn already; seeds can be raised, not lowered")
     later = {"check prompts": Prompts(config.prompts).hash_of(CHECKED)} if config.repairs_checked else {}
     await store.begin(opened.compare({**setup.fingerprint(), **later}))

@@ -121,7 +121,7 @@ class _Invocation:
         self._on_progress = on_progress
         self._budget = Budget(config.limits(), store.read.usage())
         self._recorder = Recorder(store, setup.llms, setup.retriever, self._budget)
-        self._tally = Tally(store.read.plays(), len(given.questions), None)
+        self._tally = Tally(store.read, len(given.questions), None)
         patience = Patience(config.plays_at_once, config.max_errors, limit)
         self._workers = Workers(self._budget, patience, "plays", opened.go_on)
 

@@ -2,12 +2,12 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from questwell.recipes.runs.budget import Budget
 from questwell.recipes.runs.recorder import Recorder
-from questwell.store.records import Play, PlayStatus
+from questwell.store.reader import RunReader
 from questwell.types.dataset import Usage
 from questwell.types.game import Accepted, Reason, Rejected
 
@@ -47,23 +47,26 @@ OnProgress = Callable[[Progress], None]
 class Tally:
     """Counts plays as they end."""
 
-    def __init__(self, before: Iterable[Play], total: int | None, wanted: int | None) -> None:
-        """Start from the plays that earlier invocations finished."""
+    def __init__(self, before: RunReader, total: int | None, wanted: int | None) -> None:
+        """Start from the plays that earlier invocations finished.
+
+        Args:
+            before: the run.
+            total: seeds to play; None when the number of items decides.
+            wanted: items to stop at, if any.
+        """
         self._total = total
         self._wanted = wanted
-        self._done = 0
         self._ended = 0
-        self._accepted: set[str | None] = set()
+        self._accepted = {hash(key) for key in before.question_keys()}  # a million keys as text would be 100 MB
         self._rejected: Counter[Reason] = Counter()
         self._started = time.monotonic()
-        for known in before:
-            if known.status is PlayStatus.PENDING or known.reason is Reason.ERRORED:
-                continue
-            self._done += 1
-            if known.reason is not None:
-                self._rejected[known.reason] += 1
-            else:
-                self._accepted.add(known.question_key)
+        for counted in before.play_counts():
+            if counted.final and counted.reason not in (None, Reason.ERRORED):
+                self._rejected[counted.reason] += counted.plays
+        if duplicates := before.duplicates():
+            self._rejected[Reason.DUPLICATE] += duplicates
+        self._done = len(self._accepted) + self._rejected.total()
 
     def count(self, outcome: Accepted | Rejected, question_key: str | None) -> None:
         """Count a play of this invocation. Which of two equal questions is the duplicate does not matter here."""
@@ -72,9 +75,9 @@ class Tally:
         if isinstance(outcome, Rejected):
             self._rejected[outcome.reason] += 1
             return
-        if question_key in self._accepted:
+        if hash(question_key) in self._accepted:
             self._rejected[Reason.DUPLICATE] += 1
-        self._accepted.add(question_key)
+        self._accepted.add(hash(question_key))
 
     def progress(self, recorder: Recorder, budget: Budget) -> Progress:
         """Where the run stands now."""

@@ -6,10 +6,10 @@ flight are paid for, so they end and are kept, whatever halts the run.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from questwell.errors import BudgetReached, QuestwellError
 from questwell.http.retrying import giving_up_with
@@ -76,15 +76,28 @@ class Workers:
             with suppress(asyncio.CancelledError):
                 await ticker
 
-    async def run(self, pieces: Iterable[_W], work: Callable[[_W], Awaitable[str | None]]) -> None:
-        """Do `work` on each piece unless the run halts; it says why a piece errored, or None when it did not."""
-        waiting = iter(pieces)
+    async def run(
+        self,
+        pieces: Iterable[_W],
+        work: Callable[[_W], Awaitable[str | None]],
+        more: Callable[[], Awaitable[Sequence[_W]]] | None = None,
+    ) -> None:
+        """Do `work` on each piece unless the run halts.
+
+        Args:
+            pieces: the first ones.
+            work: says why a piece errored, or None when it did not.
+            more: gives further pieces while the last ones are still in work, and none at the end.
+        """
+        waiting = _Waiting(pieces, more)
 
         async def worker() -> None:
-            while self.may_go_on() and (piece := next(waiting, None)) is not None:
-                if self._left is not None:
-                    self._left -= 1
+            while self.may_go_on():
                 try:
+                    if (piece := await waiting.next()) is None or not self.may_go_on():
+                        return
+                    if self._left is not None:
+                        self._left -= 1
                     self._count(await work(piece))
                 except QuestwellError as halt:
                     # The others are not cancelled: what they have in flight is paid for, so it is kept first.
@@ -140,6 +153,25 @@ class Workers:
         self._latest = error
         if self._in_a_row >= self._patience.max_errors:
             self._budget.stop()
+
+
+class _Waiting(Generic[_W]):
+    """The pieces that no worker has taken yet."""
+
+    def __init__(self, pieces: Iterable[_W], more: Callable[[], Awaitable[Sequence[_W]]] | None) -> None:
+        self._pieces = iter(pieces)
+        self._more = more
+        self._taking = asyncio.Lock()
+
+    async def next(self) -> _W | None:
+        """The next piece; None at the end."""
+        async with self._taking:
+            while (piece := next(self._pieces, None)) is None and self._more is not None:
+                found = await self._more()
+                self._pieces = iter(found)
+                if not found:
+                    self._more = None
+            return piece
 
 
 async def _tick(tell: Callable[[], object]) -> None:
