@@ -9,9 +9,13 @@ from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from questwell.cli.app import app
+from questwell.llm.client import Completion
+from questwell.llm.scripted import ScriptedLLM
 from questwell.recipes.dataset.export import read_items
+from questwell.recipes.generate import recheck as recipe
 from questwell.recipes.reports.items import Edited, Policy, items
 from questwell.recipes.reports.reviewing import review
+from questwell.store.reader import RunReader
 from questwell.store.records import RunInfo, WaveSeed
 from questwell.store.run import RunStore
 from questwell.types.corpus import Passage
@@ -100,10 +104,19 @@ def test_an_export_has_it_and_reads_it_again(run: Path, tmp_path: Path, format_:
 
 
 @pytest.mark.parametrize(("answer", "kept"), [("5", DERIVED), ("6", None)])
-def test_an_edited_answer_is_no_longer_derived(run: Path, answer: str, kept: Derivation | None) -> None:
-    """An edit of the question alone keeps how the answer was worked out."""
+def test_an_edited_answer_is_no_longer_derived(
+    run: Path, answer: str, kept: Derivation | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An edit of the question alone keeps how the answer was worked out; so does its recheck."""
+    answers = ScriptedLLM(lambda request: Completion("<answer>5</answer>", "scripted"))
+    monkeypatch.setattr(recipe, "open_setup", lambda config, progress=None: world.setup(config, answers))
     pair = ("How many years, 0?", "5", ())
     edited = ("How many years lie between the two?", answer, ())
     review(run, "s00000", pair, Decision.EDIT, reviewer="ann", supersedes=0, edited=edited)
     (first, _) = items(run, Policy(edited=Edited.AS_IS))
     assert (first.answer, first.derivation) == (answer, kept)
+    recipe.run(recipe.configure(run / "recheck", {"source": run}), run / "recheck")
+    with RunReader(run / "recheck") as again:
+        outcome = again.outcome(0)
+    assert outcome is not None
+    assert outcome.rounds[-1].proposal.derivation == kept

@@ -56,5 +56,5 @@ async def test_a_run_that_nobody_writes_is_watched_once(library: Path, tmp_path:
     await view_world.generated(library, tmp_path / "run")
     shown = CliRunner().invoke(app, ["status", str(tmp_path / "run"), "--watch"])
     assert "seeds 24/24" in shown.output
-    assert "an accepted item" in shown.output
+    assert "per accepted item, complete" in shown.output
     assert "Nobody writes the run now" in shown.output

@@ -15,6 +15,11 @@ def count(number: float | None) -> str:
     return UNKNOWN if number is None else f"{number:,.0f}"
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """`1 search`, `2 searches`."""
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
 def percent(found: Estimate) -> str:
     """`23.4 [12.1, 34.5]`; the interval is left out when the sample says nothing about it."""
     if found.mean is None:

@@ -10,17 +10,20 @@ from rich.text import Text
 
 from questwell.cli import screen
 from questwell.cli.kinds import show_of
-from questwell.cli.numbers import count, money
-from questwell.cli.text import folded, one_line, quoted, visible
+from questwell.cli.numbers import count, counted, money
+from questwell.cli.text import folded, one_line, quoted, read_what, visible
 from questwell.recipes.reports import story as recipe
 from questwell.recipes.reports.certified import certificate_lines
 from questwell.recipes.reports.status import tokens
 from questwell.recipes.reports.story import AttemptStory, RoundStory, SearchStory, Story, TurnStory
+from questwell.recipes.reports.summary import why
 from questwell.store.records import Play, PlayStatus
 from questwell.types.game import Label, Outcome
 
 _MOST_SEARCHES = 10
 """Of one agent, without --full."""
+_THOUGHT = 160
+"""Characters of a thought, without --full."""
 _LABEL_STYLE = {Label.RIGHT: "green", Label.WRONG: "red", Label.UNSCORED: "yellow", Label.ERRORED: "yellow"}
 
 
@@ -77,6 +80,7 @@ def print_story(console: Console, story: Story, *, full: bool = False) -> None:
     seed, play = story.seed, story.play
     target = "any number of" if seed.target is None else str(seed.target)
     _heading(console, story.id)
+    _summary(console, story)
     _field(console, "Wanted", f"{target} search steps, an answer of type {seed.answer_type.value}")
     _field(console, "Seed passage", f"{seed.passage.title} [{seed.passage.id}]")
     _block(console, seed.passage.text)
@@ -92,14 +96,24 @@ def print_story(console: Console, story: Story, *, full: bool = False) -> None:
         for name, value in certificate_lines(story.certificate):
             _field(console, name, value)
     _heading(console, "Outcome")
-    reason = f": {play.reason.value}" if play.reason else ""
-    console.print(Text(f"{play.status.value}{reason}".upper(), style=_style_of(play)))
-    if play.detail:
-        _block(console, play.detail)
+    _summary(console, story)
     if play.status is PlayStatus.PENDING:
         _block(console, "Not played to its end; its story is told when it is.")
     cost = f"{story.usage.calls:,} model calls, {count(tokens(story.usage))} tokens, {money(story.usage.cost_usd)}"
     _field(console, "Took", f"{cost}; agents: {', '.join(story.styles) or 'none'}")
+
+
+def _summary(console: Console, story: Story) -> None:
+    """What became of it, and why: said first, and last, where a terminal ends."""
+    play = story.play
+    line = play.status.value if play.reason is None else f"{play.status.value}: {play.reason.value}"
+    because = why(story)
+    console.print(Text.assemble((line.upper(), _style_of(play)), f" ({because})" if because else ""), soft_wrap=True)
+    if play.detail:
+        _block(console, play.detail)
+    if play.question:
+        _field(console, "Question", play.question, style="bold")
+        _field(console, "Answer", play.answer or "", style="bold")
 
 
 def print_round(console: Console, round_: RoundStory, *, full: bool = False) -> None:
@@ -149,14 +163,14 @@ def print_attempt(console: Console, attempt: AttemptStory, *, full: bool = False
     line = Text.assemble(
         f"{who} {attempt.index}: ",
         (judgement.label.value, _LABEL_STYLE[judgement.label]),
-        f" in {len(attempt.searches)} searches, ",
+        f" in {counted(len(attempt.searches), 'search', 'searches')}, ",
         "no answer" if attempt.answer is None else f"answer {quoted(attempt.answer)}",
-        f" ({attempt.stop.value}; judged by {judgement.method})",
+        f" ({attempt.stop.value}; judged by {judgement.method.replace('_', ' ')})",
     )
     console.print(line, soft_wrap=True)
     _course(console, attempt.searches, attempt.turns, full=full)
-    if judgement.reason:
-        console.print(f"    judge: {one_line(judgement.reason, 200)}", soft_wrap=True)
+    if attempt.judge_said:
+        console.print(f"    judge: {one_line(attempt.judge_said, 200)}", soft_wrap=True)
 
 
 def _heading(console: Console, title: str) -> None:
@@ -168,13 +182,21 @@ def _course(console: Console, searches: tuple[SearchStory, ...], turns: tuple[Tu
     """What an agent did: its searches, the first few if there are many; `full`: every message and passage too."""
     if full:
         for turn in turns:
+            if turn.thought:
+                _block(console, f"thought: {turn.thought}")
             _block(console, turn.text)
             if turn.query is not None:
                 console.print(f"    search {quoted(turn.query)}", soft_wrap=True)
+            if turn.reading is not None:
+                console.print(f"    {read_what(turn.reading)}", soft_wrap=True)
+            if turn.told:
+                _block(console, f"told: {turn.told}")
             for hit in turn.hits:
                 _block(console, f"[{hit.rank}] {hit.passage.title} [{hit.passage.id}]\n{hit.passage.text}")
         return
     for search in searches[:_MOST_SEARCHES]:
+        if search.thought:
+            console.print(f"    thought {quoted(search.thought, _THOUGHT)}", soft_wrap=True)
         found = "; ".join(one_line(title, 50) for title in search.found) or "nothing"
         console.print(f"    search {quoted(search.query)} -> {found}", soft_wrap=True)
     if len(searches) > _MOST_SEARCHES:
@@ -187,7 +209,12 @@ def _field(console: Console, name: str, value: str, style: str = "") -> None:
 
 def _block(console: Console, text: str) -> None:
     if text.strip():
-        console.print(Padding(Text(visible(text.strip())), (0, 0, 0, 4), expand=False))
+        shown = Text(visible(text.strip()))
+        if console.is_terminal:
+            console.print(Padding(shown, (0, 0, 0, 4), expand=False))
+            return
+        for line in shown.split():  # in a pipe a line stays one line, for search and programs
+            console.print(Text.assemble("    ", line), soft_wrap=True)
 
 
 def _style_of(play: Play) -> str:

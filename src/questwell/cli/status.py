@@ -138,11 +138,13 @@ def _line_of_plays(run: Path) -> Callable[[], str]:
 
 
 def _left(now: recipe.Status, gained: int, seconds: float) -> str:
-    if not gained:
-        return "time left unknown yet"
     shares = [now.funnel.candidates / now.seeds_wanted] if now.seeds_wanted else []
     if now.items_wanted and now.funnel.accepted:
         shares.append(now.funnel.accepted / now.items_wanted)
+    if shares and max(shares) >= 1:
+        return "complete"
+    if not gained:
+        return "time left unknown yet"
     if not shares:
         return "time left unknown"
     plays = max(0.0, now.funnel.candidates / max(shares) - now.funnel.candidates)

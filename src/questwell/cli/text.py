@@ -2,6 +2,8 @@
 
 import re
 
+from questwell.types.trajectory import Reading
+
 _BIDI = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 UNSAFE = re.compile(rf"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\U000e0000-\U000e007f{_BIDI}]")
 
@@ -16,6 +18,12 @@ def visible(text: str) -> str:
 def quoted(text: str, width: int = 100) -> str:
     """`text` on one line between quotation marks, safe to show."""
     return f"“{one_line(text, width)}”"
+
+
+def read_what(reading: Reading) -> str:
+    """A step inside a document, on one line."""
+    what = f"page {reading.page}" if reading.page is not None else f"what fits {quoted(reading.query, 200)}"
+    return f"read {what} of {one_line(reading.document_id, 80)}"
 
 
 def folded(text: str, most: int = 600) -> str:

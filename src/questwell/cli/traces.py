@@ -5,7 +5,8 @@ from pathlib import Path
 from rich.console import Console
 
 from questwell.cli import screen
-from questwell.cli.text import one_line, quoted
+from questwell.cli.numbers import counted
+from questwell.cli.text import one_line, quoted, read_what
 from questwell.recipes.reports import traces as recipe
 from questwell.recipes.reports.traces import Listed, Trace
 from questwell.types.trajectory import Turn
@@ -48,7 +49,10 @@ def _print_trace(console: Console, found: Trace) -> None:
     console.print(f"Answers: {' | '.join(one_line(answer) for answer in question.answers)}", soft_wrap=True)
     for attempt in found.attempts:
         tried = attempt.trajectory
-        console.print(f"Attempt {attempt.index}: {tried.stop.value}, {tried.searches} searches", soft_wrap=True)
+        console.print(
+            f"Attempt {attempt.index}: {tried.stop.value}, {counted(tried.searches, 'search', 'searches')}",
+            soft_wrap=True,
+        )
         for turn in tried.turns:
             _print_turn(console, turn)
         console.print(f"  answer: {one_line(tried.answer or '(none)', 400)}", soft_wrap=True)
@@ -70,7 +74,5 @@ def _print_turn(console: Console, turn: Turn) -> None:
         titles = ", ".join(f"{one_line(hit.passage.title, 40)} [{one_line(hit.passage.id, 40)}]" for hit in turn.hits)
         console.print(f"  searched {quoted(turn.query, 200)}: {titles or 'nothing was found'}", soft_wrap=True)
     if (reading := turn.reading) is not None:
-        what = f"page {reading.page}" if reading.page is not None else f"what fits {quoted(reading.query, 200)}"
-        console.print(
-            f"  read {what} of {one_line(reading.document_id, 80)}: {len(turn.hits)} passages", soft_wrap=True
-        )
+        found = counted(len(turn.hits), "passage")
+        console.print(f"  {read_what(reading)}: {found}", soft_wrap=True)

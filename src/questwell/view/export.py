@@ -18,11 +18,14 @@ from markupsafe import Markup
 from questwell.errors import StoreError
 from questwell.recipes.reports.browse import overview
 from questwell.recipes.reports.label_shares import saved
+from questwell.recipes.reports.reviewing import reviewed
 from questwell.recipes.reports.runs import FoundRun
 from questwell.recipes.reports.story import listing, story
 from questwell.store.records import Play
+from questwell.store.reviews import read_reviews
 from questwell.text.whole import write_whole
-from questwell.view.generated import answers_of, overview_values
+from questwell.types.review import pair_digest
+from questwell.view.generated import item_values, overview_values
 from questwell.view.site import STATIC, Site, templates
 
 MOST_BYTES = 20_000_000
@@ -76,8 +79,10 @@ def export_page(site: Site, name: str, out: Path, only: Sequence[str] = (), *, m
 
 def _item(made: Environment, found: FoundRun, play: Play) -> str:
     told = story(found.folder, play.seed_id)
+    digest = pair_digest(play.question or "", play.answer or "")
+    known = reviewed(read_reviews(found.folder, play.seed_id), digest)
     template = made.get_template("item_body.html")
-    return template.render(story=told, answers=answers_of(told), run=found, static=True)
+    return template.render(run=found, static=True, **item_values(found, told, known))
 
 
 def _document(

@@ -20,7 +20,8 @@ from questwell.recipes.reports.coverage import coverage
 from questwell.recipes.reports.funnel import ADVICE
 from questwell.recipes.reports.gates import gate_rows
 from questwell.recipes.reports.label_shares import LabelShares, saved
-from questwell.recipes.reports.reviewing import ReviewState, agreements, review
+from questwell.recipes.reports.rechecked import recheck_of
+from questwell.recipes.reports.reviewing import Reviewed, ReviewState, agreements, review
 from questwell.recipes.reports.runs import FoundRun, is_live
 from questwell.recipes.reports.story import Story, story
 from questwell.recipes.runs.opening import config_of
@@ -125,8 +126,7 @@ def item_page(site: Site, page: Page) -> Shown:
         {
             "run": found,
             "wanted": asdict(wanted),
-            "story": told,
-            "answers": answers_of(told),
+            **item_values(found, told, reviewed),
             "before": before,
             "after": after,
             "fresh": fresh,
@@ -137,9 +137,15 @@ def item_page(site: Site, page: Page) -> Shown:
     )
 
 
-def answers_of(told: Story) -> list[list[str]]:
-    """By round: what is marked in its passages."""
-    return [[one.answer, *one.aliases] for one in told.rounds]
+def item_values(found: FoundRun, told: Story, reviewed: Reviewed) -> dict[str, object]:
+    """What the body of an item's page shows; the static file shows the same."""
+    edited = reviewed.decision if reviewed.state is ReviewState.EDITED else None
+    return {
+        "story": told,
+        "answers": [[one.answer, *one.aliases] for one in told.rounds],  # by round: what is marked in its passages
+        "edited": edited,
+        "again": recheck_of(found.folder, edited) if edited is not None else None,
+    }
 
 
 def calls_page(site: Site, page: Page) -> Shown:

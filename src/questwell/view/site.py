@@ -14,6 +14,7 @@ from questwell.errors import StoreError
 from questwell.recipes.reports.browse import words_path
 from questwell.recipes.reports.certified import certificate_lines
 from questwell.recipes.reports.runs import FoundRun, find_runs
+from questwell.recipes.reports.summary import why
 from questwell.recipes.runs.opening import info_of
 from questwell.store.reader import RunReader
 from questwell.store.textsearch import TextIndex
@@ -102,6 +103,7 @@ def templates() -> Environment:
         "words": _words,
         "path": _path,
         "certificate_lines": certificate_lines,
+        "why": why,
         "query": _query,
         "chart": Markup,  # only of `recipes/reports/svg.py`, which escapes what it prints
     }

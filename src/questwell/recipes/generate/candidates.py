@@ -108,7 +108,8 @@ def _edited(run: RunReader, entry: Review, index: int) -> Candidate:
     if outcome is None or not outcome.rounds:
         raise StoreError(f"{entry.seed} was edited, and the run holds no question of it")
     last = outcome.rounds[-1].proposal
-    proposal = replace(last, question=entry.question, answer=entry.answer, aliases=entry.aliases)
+    worked_out = last.derivation if entry.answer == last.answer else None  # of another answer it says nothing
+    proposal = replace(last, question=entry.question, answer=entry.answer, aliases=entry.aliases, derivation=worked_out)
     return Candidate(replace(outcome.seed, index=index), proposal, wanted=True)
 
 

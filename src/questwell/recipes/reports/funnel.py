@@ -76,6 +76,34 @@ ADVICE: Mapping[Reason, str] = {
 """What to do about each reason."""
 
 
+WHY: Mapping[Reason, str] = {
+    Reason.NO_PROPOSAL: "the proposer ended without a question that could be tried",
+    Reason.NO_REPAIR: "its question failed, and the proposer could not repair it",
+    Reason.UNCHANGED_REPAIR: "its question failed, and the repair was the same again",
+    Reason.NO_MOVES: "the proposer's messages held no move",
+    Reason.LOOPING: "the proposer searched for the same again and again",
+    Reason.FILTERED: "the content filter of the proposer's endpoint refused the text",
+    Reason.BAD_FORM: "the question or its answer broke a rule of form",
+    Reason.TOO_EASY: "a right attempt needed fewer searches than wanted",
+    Reason.TOO_HARD: "too few attempts were right",
+    Reason.UNSOLVED: "no attempt was right",
+    Reason.CLOSED_BOOK: "it was answered without any passage",
+    Reason.UNSUPPORTED: "its own evidence does not give the answer",
+    Reason.SHORTCUT: "one search with the question itself was enough",
+    Reason.AMBIGUOUS: "another answer fits too",
+    Reason.SINGLE_DOCUMENT: "one document of the evidence was enough",
+    Reason.UNNEEDED_EVIDENCE: "a document of the evidence was not needed",
+    Reason.NOT_FINDABLE: "the retriever does not find a document of the evidence",
+    Reason.UNDATED: "its answer may change with time, and it does not say for when",
+    Reason.WEAK_SOLVED: "the weak solver answered it too",
+    Reason.HARD_OR_BROKEN: "no attempt gave the answer: it is very hard, or the answer is wrong",
+    Reason.DUPLICATE: "an earlier seed has the same question",
+    Reason.UNSCORED: "the judge gave no verdict that could be read",
+    Reason.ERRORED: "calls failed: this says nothing about the question",
+}
+"""Why one seed gave no item, for a reader who does not know the names."""
+
+
 def explain(counts: Funnel) -> list[str]:
     """Why nothing, or not more, was accepted: each reason that occurred with its count and what to do about it."""
     return [f"{count} {reason.value}: {ADVICE[reason]}" for reason, count in counts.rejected.items()]

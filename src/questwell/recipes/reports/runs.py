@@ -7,6 +7,7 @@ from pathlib import Path
 
 from questwell.errors import QuestwellError, StoreError
 from questwell.recipes.generate.gates import FOLDER, RESULTS, read_results
+from questwell.recipes.generate.recheck import FOLDER as RECHECK
 from questwell.recipes.reports.funnel import funnel_of
 from questwell.recipes.reports.ledger import ledgers
 from questwell.recipes.runs import description
@@ -19,7 +20,8 @@ from questwell.store.reader import RunReader
 _DEEP = 3
 """Levels of folders in which runs are looked for."""
 _TRAINING = ("metrics.jsonl", "evaluations.jsonl", "attempts.jsonl")
-_FILES = (FILE_NAME, f"{FILE_NAME}-wal", "reviews.sqlite", *_TRAINING, f"{FOLDER}/{RESULTS}")
+_INNER = (f"{FOLDER}/{RESULTS}", f"{RECHECK}/{FILE_NAME}", f"{RECHECK}/{FILE_NAME}-wal")
+_FILES = (FILE_NAME, f"{FILE_NAME}-wal", "reviews.sqlite", *_TRAINING, *_INNER)
 
 
 class Kind(StrEnum):

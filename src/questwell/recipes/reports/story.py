@@ -1,12 +1,14 @@
 """How one seed was played, as a person would want to read it."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from questwell.errors import StoreError
-from questwell.llm.speech import hear
+from questwell.llm.speech import spoken, thoughts
 from questwell.recipes.generate.gates import results_of
 from questwell.recipes.reports.certified import certified
 from questwell.store.pages import PlayFilter, page
@@ -29,7 +31,7 @@ from questwell.types.game import (
     Verdict,
 )
 from questwell.types.gates import GateResult
-from questwell.types.trajectory import StopReason, Trajectory, Turn
+from questwell.types.trajectory import Reading, StopReason, Trajectory, Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +47,19 @@ class SearchStory:
 
 @dataclass(frozen=True, slots=True)
 class TurnStory:
-    """One message of an agent, and what its search found."""
+    """One message of an agent, and what came of it."""
 
+    thought: str
+    """What it thought, where that is kept."""
     text: str
+    """What it wrote, thoughts left out."""
     query: str | None
     """None: it did not search."""
+    reading: Reading | None
+    """The step inside a document, if it made one."""
     hits: tuple[Hit, ...]
+    told: str
+    """What it was told where it neither searched nor read, as that its message held no move."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +101,8 @@ class AttemptStory:
     answer: str | None
     stop: StopReason
     judgement: Judgement
+    judge_said: str
+    """The judge's reason, its verdict left out; empty when it gave none."""
     turns: tuple[TurnStory, ...]
     error: str
     """What failed; empty when nothing did."""
@@ -263,6 +274,7 @@ def _attempt(attempt: Attempt) -> AttemptStory:
         answer=trajectory.answer,
         stop=trajectory.stop,
         judgement=attempt.judgement,
+        judge_said=judge_said(attempt.judgement),
         turns=turns_of(trajectory),
         error=trajectory.error,
     )
@@ -275,20 +287,41 @@ def _draft(last: Trajectory) -> DraftStory:
 
 def turns_of(trajectory: Trajectory) -> tuple[TurnStory, ...]:
     """The messages of a rollout with what was found."""
-    return tuple(TurnStory(turn.text, turn.query, turn.hits) for turn in trajectory.turns)
+    return tuple(
+        TurnStory(
+            thought=thoughts(turn.reasoning, turn.text),
+            text=spoken(turn.text),
+            query=turn.query,
+            reading=turn.reading,
+            hits=turn.hits,
+            told=turn.observation if turn.query is None and turn.reading is None else "",
+        )
+        for turn in trajectory.turns
+    )
+
+
+def judge_said(judgement: Judgement) -> str:
+    """The judge's reason in words: of a reply in JSON what it holds next to the verdict, which is shown anyway."""
+    try:
+        tree: object = json.loads(judgement.reason)
+    except (ValueError, RecursionError):
+        return judgement.reason.strip()
+    if not isinstance(tree, dict):
+        return judgement.reason.strip()
+    fields = cast(dict[str, object], tree)
+    return "\n".join(f"{name}: {value}" for name, value in fields.items() if name != "verdict")
 
 
 def _searches(trajectory: Trajectory) -> tuple[SearchStory, ...]:
     return tuple(
-        SearchStory(turn.query, tuple(hit.passage.title or hit.passage.id for hit in turn.hits), thought_of(turn))
+        SearchStory(turn.query, tuple(hit.passage.title or hit.passage.id for hit in turn.hits), _thought(turn))
         for turn in trajectory.turns
         if turn.query is not None
     )
 
 
-def thought_of(turn: Turn) -> str:
-    """What was thought in a turn: as the endpoint gave it apart, or as the message holds it."""
-    return turn.reasoning or hear(turn.text).thought
+def _thought(turn: Turn) -> str:
+    return thoughts(turn.reasoning, turn.text)
 
 
 def _trajectories(round_: Round) -> list[Trajectory]:
