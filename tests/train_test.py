@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,9 +20,12 @@ from typer.testing import CliRunner
 from questwell.agents.prompts import Prompts
 from questwell.cli.app import app
 from questwell.errors import ConfigChanged, ConfigError
+from questwell.llm.client import Completion, FinishReason, Message, Request
 from questwell.llm.openai import OpenAIClient
 from questwell.llm.pretrained import Pretrained, size_of
+from questwell.llm.scripted import ScriptedLLM
 from questwell.llm.weights import Weights
+from questwell.recipes.reports.stepping import train_status
 from questwell.recipes.runs.config import resolve
 from questwell.recipes.runs.ending import Ending
 from questwell.recipes.train.config import TOY, TrainConfig
@@ -29,14 +33,16 @@ from questwell.recipes.train.data import read_questions
 from questwell.recipes.train.loop import configure, train
 from questwell.recipes.train.order import draw
 from questwell.recipes.train.preview import preview
-from questwell.recipes.train.setup import make_reward, open_judge
-from questwell.retrieval.retriever import Retriever
+from questwell.recipes.train.setup import TrainSetup, make_reward, open_judge
+from questwell.retrieval.retriever import Found, Retriever
+from questwell.scoring.judge import Complete
 from questwell.scoring.rewards import JudgeReward, Rewarded
 from questwell.toy.model import toy_model, toy_tokenizer
 from questwell.toy.world import PROMPTS, ToyWorld
 from questwell.training import checkpoint
 from questwell.training.evaluations import read_evaluations
 from questwell.training.metrics import MEANINGS, read_metrics
+from questwell.types.corpus import Hit
 from questwell.types.evaluation import Question
 from questwell.types.game import Judgement, Label
 
@@ -134,6 +140,95 @@ async def test_what_was_not_judged_is_dropped_and_counted(tmp_path: Path) -> Non
     attempts = [json.loads(line) for line in (tmp_path / "attempts.jsonl").read_text().splitlines()]
     assert len(attempts) == chosen.show
     assert {row["reward"] for row in attempts} == {0.5, None}
+
+
+class Asking:
+    """A judge that asks about every answer, twice, so that a limit can strike between the two."""
+
+    async def judge(
+        self, question: str, references: tuple[str, ...], answer: str | None, complete: Complete
+    ) -> Judgement:
+        for asked in ("first", "again"):
+            reply = await complete(Request((Message("user", f"{asked}|{question}|{answer}"),)))
+        return Judgement(Label.RIGHT if reply.text == "yes" else Label.WRONG, "llm", reply.text)
+
+
+def judged(chosen: TrainConfig, llm: ScriptedLLM) -> TrainSetup:
+    """The toy world, whose attempts a model judges."""
+    return replace(setup(chosen), judge=llm, reward=AlwaysJudged(Asking(), llm.complete))
+
+
+class AlwaysJudged(JudgeReward):
+    """Asks also where there is no answer: an untrained policy gives none."""
+
+    async def reward(self, question: str, references: Sequence[str], answer: str | None) -> Rewarded:
+        return await super().reward(question, references, answer or "none")
+
+
+def paid_judge(*, priced: bool | None = True) -> ScriptedLLM:
+    def verdict(request: Request) -> Completion:
+        said = "yes" if sum(request.messages[0].content.encode()) % 2 else "no"
+        return Completion(said, "judge", FinishReason.STOP, prompt_tokens=1, completion_tokens=0, cost_usd=0.01)
+
+    return ScriptedLLM(verdict, priced=priced, latency_s=0.002)
+
+
+async def test_a_limit_of_spending_stops_between_steps_and_no_judgement_is_paid_twice(tmp_path: Path) -> None:
+    chosen = config(steps=3, save_every=10)
+    whole, paid = tmp_path / "whole", paid_judge()
+    assert (await train(chosen, whole, judged(chosen, paid))).ending is Ending.COMPLETE
+    assert len(paid.requests) == 3 * 3 * 2 * 2
+
+    folder, again, endings, steps = tmp_path / "run", paid_judge(), [], []
+    while not endings or endings[-1] is not Ending.COMPLETE:
+        most = 5 + 6 * len(endings)
+        limited = config(steps=3, save_every=10, max_cost=most / 100)
+        report = await train(limited, folder, judged(limited, again), resume=bool(endings))
+        endings.append(report.ending)
+        steps.append(report.step)
+        assert len(again.requests) <= most + 6  # calls in flight end and are kept
+        assert report.ending is Ending.COMPLETE or f"max_cost = ${most / 100:g} is used up" in report.message
+    assert set(endings) == {Ending.BUDGET, Ending.COMPLETE} and len(endings) > 4
+    assert steps == sorted(steps) and set(steps) == {0, 1, 2, 3}
+    same(whole, folder, rel=1e-6)
+    assert len(again.requests) == len(paid.requests)
+    (ledger,) = train_status(folder).ledgers
+    assert (ledger.total.calls, ledger.total.cost_usd) == (len(paid.requests), pytest.approx(len(paid.requests) / 100))
+
+
+async def test_a_limit_that_cannot_be_kept_is_refused_before_any_call(tmp_path: Path) -> None:
+    chosen = config(steps=1, max_cost=1.0)
+    llm = paid_judge(priced=False)
+    with pytest.raises(ConfigError, match="the price of 'scripted' is not known"):
+        await train(chosen, tmp_path, judged(chosen, llm))
+    searching = replace(judged(chosen, paid_judge()), retriever=PricedSearch())
+    with pytest.raises(ConfigError, match="these searches cost too"):
+        await train(chosen, tmp_path, searching)
+    assert not llm.requests and not (tmp_path / "run.json").exists()
+
+
+def test_minutes_end_the_command_with_their_exit_code(tmp_path: Path) -> None:
+    ended = CliRunner().invoke(
+        app, ["train", "toy", "--out", str(tmp_path / "x"), "--warm-start-steps", "0", "--max-minutes", "1e-9"]
+    )
+    assert ended.exit_code == 4, ended.output
+    assert "max_minutes" in ended.stdout and "Go on with a higher limit: questwell resume" in ended.stdout
+
+
+class PricedSearch:
+    """A search that costs money."""
+
+    name = "priced"
+    priced = True
+
+    async def search(self, query: str, k: int) -> tuple[Hit, ...]:
+        return ()
+
+    async def search_paid(self, query: str, k: int) -> Found:
+        return Found((), 0.01)
+
+    async def aclose(self) -> None:
+        pass
 
 
 async def test_a_run_in_which_nothing_can_be_judged_stops(tmp_path: Path) -> None:

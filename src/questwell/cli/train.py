@@ -22,6 +22,7 @@ from questwell.training.engines.verl.launch import VerlRun
 _PANELS = {
     "corpus": "Search",
     "key_env": "The judge's endpoint",
+    "max_cost": "Limits of what the judge takes",
     "data": "What is learnt from, and what learns",
     "algorithm": "Algorithm",
     "reward": "Attempts and rewards",

@@ -11,12 +11,12 @@ from questwell.recipes.corpus.search import SearchConfig
 from questwell.recipes.runs.agents import Model
 from questwell.recipes.runs.config import MayBePath, Renamed, Values, settle
 from questwell.recipes.runs.learning import LearningConfig
-from questwell.recipes.runs.models import MODELS_MAY_CHANGE, ModelConfig
+from questwell.recipes.runs.spending import SPENDING_MAY_CHANGE, SpendingConfig
 from questwell.scoring.rewards import RewardKind
 from questwell.training.update import default_critic_learning_rate, default_learning_rate
 
 
-class TrainConfig(LearningConfig, SearchConfig, ModelConfig):
+class TrainConfig(LearningConfig, SearchConfig, SpendingConfig):
     """What a training run does."""
 
     older: ClassVar[Values] = {}
@@ -204,6 +204,6 @@ MAY_CHANGE: Mapping[str, str] = {
     "index": "its snapshot is compared instead",
     "prompts": "their hash is compared instead",
     "demonstrations": "read only once, before the first step",
-    **MODELS_MAY_CHANGE,
+    **SPENDING_MAY_CHANGE,
 }
 """Keys that a resume may give another value, and why. Any other change is refused."""

@@ -4,7 +4,6 @@ A step is evaluated after its checkpoint is on disk, so an evaluation that was c
 same weights, and one that was made is never made again.
 """
 
-import asyncio
 import json
 import time
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 from statistics import fmean
 
 from questwell.errors import NothingJudged
+from questwell.games.ssp import all_ended
 from questwell.recipes.runs import files
 from questwell.recipes.train.attempts import Attempts, Played
 from questwell.recipes.train.setup import HeldOut
@@ -58,7 +58,7 @@ class Evaluations:
         started = time.perf_counter()
         ranks, questions = self._ranks, self._held_out.questions
         share = range(ranks.rank, len(questions), ranks.count)
-        mine = list(zip(share, await asyncio.gather(*(self._attempt(at, step) for at in share)), strict=True))
+        mine = list(zip(share, await all_ended(self._attempt(at, step) for at in share), strict=True))
         played = [one for _, one in sorted(ranks.everyones(mine), key=lambda pair: pair[0])]
         self._attempts.setup.trainer.policy.forget()  # training then goes on as if it had not been evaluated
         samples = [one.sample for one in played if one.sample is not None]

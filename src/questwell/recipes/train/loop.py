@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from questwell.errors import NothingJudged, TrainingCollapsed
+from questwell.errors import ConfigError, NothingJudged, TrainingCollapsed
+from questwell.games.ssp import all_ended
 from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.runs import opening
-from questwell.recipes.runs.budget import Budget, SpendingLimits
+from questwell.recipes.runs.budget import Budget, SpendingLimits, refuse_unknown_prices
 from questwell.recipes.runs.ending import Report
 from questwell.recipes.runs.files import cut
 from questwell.recipes.runs.opening import Kind, Run
@@ -28,6 +29,7 @@ from questwell.recipes.train.config import MAY_CHANGE, TOY, TrainConfig
 from questwell.recipes.train.held_out import Evaluations
 from questwell.recipes.train.order import draw
 from questwell.recipes.train.setup import OnWarmStart, TrainSetup, open_train_setup
+from questwell.retrieval.retriever import PaidRetriever
 from questwell.store.run import RunStore
 from questwell.training.evaluations import checkpoint_model
 from questwell.types.dataset import Usage
@@ -99,7 +101,7 @@ async def train(
     limit: int | None = None,
     on_progress: OnProgress = lambda metrics, steps: None,
 ) -> TrainReport:
-    """Train `config.steps` steps, as far as user and alarms let it.
+    """Train `config.steps` steps, as far as budget, user and alarms let it.
 
     Args:
         config: from `configure`.
@@ -111,6 +113,7 @@ async def train(
 
     Raises:
         ConfigChanged: the run that is there was started with something else.
+        ConfigError: a limit of spending is asked for that cannot be kept.
     """
     with Run(KIND, config, folder, resume=resume, writes=is_first()) as opened:
         return await _train(opened, setup, limit, on_progress)
@@ -119,10 +122,25 @@ async def train(
 async def _train(
     opened: Run[TrainConfig], setup: TrainSetup, limit: int | None, on_progress: OnProgress
 ) -> TrainReport:
+    config = opened.config
+    _refuse_limits(config, setup)
     opened.write(opened.compare(setup.fingerprint))
     rank = setup.trainer.ranks.rank
     with RunStore(opened.folder / (f"calls-{rank}" if rank else "calls")) if setup.judge else nullcontext() as calls:
+        if calls is not None and config.price is not None:
+            await calls.price(config.price.input_usd, config.price.output_usd)
         return await _Invocation(opened, setup, calls, limit, on_progress).train()
+
+
+def _refuse_limits(config: TrainConfig, setup: TrainSetup) -> None:
+    """Refuse, before any call, a limit that cannot be kept: of money where a price is not known, or in ranks."""
+    limits = config.limits()
+    refuse_unknown_prices(limits, [setup.judge] if setup.judge else [], setup.retriever)
+    paid = isinstance(setup.retriever, PaidRetriever) and config.price_search != 0
+    if limits.cost_usd is not None and (paid or config.price_rerank):
+        raise ConfigError("max_cost of train counts what the judge costs, and these searches cost too: leave it out")
+    if limits != SpendingLimits() and setup.trainer.ranks.count > 1:
+        raise ConfigError("max_cost, max_tokens and max_minutes are kept by one process: leave them out under torchrun")
 
 
 class _Invocation:
@@ -159,7 +177,7 @@ class _Invocation:
             finished=config.min_finished, entropy=config.min_entropy, truncated=config.max_truncated, kl=config.max_kl
         )
         self._alarms = Alarms(thresholds, read_metrics(folder / "metrics.jsonl") if done else ())
-        budget = Budget(SpendingLimits(), Usage())
+        budget = Budget(config.limits(), calls.read.usage() if calls is not None else Usage())
         evaluated = config.eval_every if setup.held_out is not None else 0
         self._steps = Steps(done, Pace(config.steps, config.save_every, limit, evaluated), budget, opened.go_on)
         recorder = None
@@ -217,7 +235,7 @@ class _Invocation:
             place = Place(self._places[question.id], step, Role.SOLVER, at)
             return self._attempts.play(question, place, self._setup.solver)
 
-        return list(await asyncio.gather(*(attempt(one, at) for one in drawn for at in range(self._config.group))))
+        return await all_ended(attempt(one, at) for one in drawn for at in range(self._config.group))
 
     async def _evaluate(self, done: int) -> None:
         """The held-out evaluation after `done` steps, if it was not made before."""

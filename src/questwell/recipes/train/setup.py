@@ -171,7 +171,7 @@ def open_judge(config: TrainConfig) -> LLM | None:
     """The model that judges, reached by the options of its role; None where none is asked."""
     if config.reward not in (RewardKind.JUDGE, RewardKind.CHAIN):
         return None
-    return connect(config.judge, config.connect_options(Role.JUDGE, ConnectOptions().max_in_flight, None))
+    return connect(config.judge, config.connect_options(Role.JUDGE, ConnectOptions().max_in_flight, config.price))
 
 
 def make_reward(config: TrainConfig, prompts: Prompts, judge: LLM | None) -> Reward:
