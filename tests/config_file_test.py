@@ -54,7 +54,7 @@ def test_order_is_preset_file_flags_arguments(path: Path) -> None:
 def test_a_key_in_two_spellings_is_refused(tmp_path: Path, section: str) -> None:
     file = tmp_path / "c.toml"
     file.write_text(f"{section}max-minutes = 1\nmax_minutes = 2\n")
-    with pytest.raises(ConfigError, match="max-minutes and max_minutes are the same key: keep one"):
+    with pytest.raises(ConfigError, match="max-minutes and max_minutes are the same key: keep only one"):
         read_toml(file, "generate", ("generate",))
 
 

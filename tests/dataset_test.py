@@ -222,7 +222,7 @@ def test_no_evidence_is_shared_with_another_datasets_test(run: Path, made: Path,
     )
     assert manifest.settings["apart_from"] == ["bridges/data/test.parquet", "bridges/data/dev.parquet"]
     (tmp_path / "no.jsonl").write_text('{"question": "Who?"}\n')
-    with pytest.raises(BenchmarkError, match="no item of ours"):
+    with pytest.raises(BenchmarkError, match="not a Questwell item"):
         build([run], tmp_path / "e", resolve(DatasetConfig, {**values, "apart_from": str(tmp_path / "no.jsonl")}))
 
 

@@ -149,7 +149,7 @@ async def test_the_command(run: Path, llm: ScriptedLLM, tmp_path: Path) -> None:
 
     shown = await _thread(call, "gates", run)
     assert shown.exit_code == 0, shown.output
-    assert "stopped" in shown.stdout and "closed-book" in shown.stdout and "are stopped by" in shown.stdout
+    assert "stopped" in shown.stdout and "closed-book" in shown.stdout and "are rejected by" in shown.stdout
     told = await _thread(call, "gates", run, "--gates", "evidence", "--rejected", "--json", "--out", tmp_path / "out")
     report = json.loads(told.stdout)
     assert [row["gate"] for row in report["gates"]] == ["evidence"]

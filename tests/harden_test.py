@@ -123,7 +123,7 @@ def test_resume_needs_only_the_folder_and_refuses_other_questions(easy: Path, tm
     assert len(played(folder)) == 3 == len(items(folder))
     more = configure(folder, {"seeds": 4}, resume=True)
     assert run(more, folder, resume=True).progress.done == 4
-    with pytest.raises(ConfigError, match="4 questions are taken already"):
+    with pytest.raises(ConfigError, match="4 questions have been taken already"):
         run(configure(folder, {"seeds": 2}, resume=True), folder, resume=True)
     with pytest.raises(ConfigChanged, match="steps: 4 -> 5"):
         run(configure(folder, {"steps": 5}, resume=True), folder, resume=True)

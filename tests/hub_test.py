@@ -42,4 +42,4 @@ def test_a_data_set_is_fetched_once_and_read(tmp_path):
         assert again.stdout == done.stdout
         assert [path for method, path in server.asked if method == "GET" and path.endswith("/corpus.jsonl")] == fetched
         missing = read(server, tmp_path, "hf:org/nowhere")
-        assert "AssetError" in missing.stderr and "'org/nowhere' of the hub cannot be had" in missing.stderr
+        assert "AssetError" in missing.stderr and "'org/nowhere' of the hub cannot be fetched" in missing.stderr

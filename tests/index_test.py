@@ -57,7 +57,7 @@ def test_what_became_of_each_document_is_told(corpus: Path, changes: list[object
     done = call("index", corpus, *changes)
     assert done.exit_code == 0, done.output
     assert "1 added, 1 replaced, 2 removed, 1 already there as given" in done.stdout
-    assert "Not there to be removed: 1\n" in done.stdout
+    assert "Not found, so not removed: 1\n" in done.stdout
     assert "9 passages of 9 documents" in done.stdout
     assert f"before {before['snapshot']}" in done.stdout
     assert "Vectors" not in done.stdout

@@ -77,7 +77,7 @@ async def test_a_run_goes_on_as_what_it_was_and_as_nothing_else(kind: Kind[Recip
     assert is_selfplay(run) is (kind is SELFPLAY)
     await begin(kind, run, resume=True)
     assert description.read(run) == before
-    with pytest.raises(ConfigError, match="holds a run already"):
+    with pytest.raises(ConfigError, match="already contains a run"):
         await begin(kind, run)
     for other in KINDS:
         if other is not kind:
@@ -224,7 +224,7 @@ async def test_a_run_that_was_killed_while_its_file_was_made_begins_again(
     file.close()
     assert not begun(tmp_path)
     assert description.read(tmp_path) is None
-    with pytest.raises(StoreError, match="ended before it began"):
+    with pytest.raises(StoreError, match="killed before it had started"):
         RunReader(tmp_path)
     await begin(kind, tmp_path, resume=True)
     assert kind_of(tmp_path) == kind.name

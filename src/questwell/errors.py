@@ -2,32 +2,32 @@
 
 QuestwellError
 ├── ConfigError             what the user asked for cannot be done as written
-├── AssetError              a public file (weights, a corpus) could not be had, or is not what it should be
-├── CorpusError             a corpus file is malformed; says file and line
-├── BenchmarkError          a benchmark file is malformed; says file and record
+├── AssetError              a public file (weights, a corpus) could not be fetched, or is not the expected one
+├── CorpusError             a corpus file is malformed; says which file and line
+├── BenchmarkError          a benchmark file is malformed; says which file and record
 ├── RetrievalError          the retriever failed; the query got no answer
 │   ├── IndexMismatch       an index was built with other settings than it is opened with
-│   ├── RetrievalTimeout    the deadline passed before the hits came
-│   ├── RetrievalBusy       too many queries wait already; says when to ask again
+│   ├── RetrievalTimeout    no hits before the deadline
+│   ├── RetrievalBusy       too many queries are waiting; says when to try again
 │   ├── RetrievalUnavailable  it could not be reached, or kept failing after all retries
-│   ├── RetrievalRefused    it refused the query for good (key, quota, bad request)
-│   └── MalformedHits       it answered with something that is no list of passages
+│   ├── RetrievalRefused    it refused the query and a retry cannot help (key, quota, bad request)
+│   └── MalformedHits       its reply is not a list of passages
 ├── LLMError                a model endpoint gave no usable completion
 │   ├── LLMUnavailable      it could not be reached, or kept failing after all retries
 │   ├── LLMTimeout          it did not answer in time after all retries
-│   ├── LLMRefused          it refused the request for good (key, model name, bad request)
-│   │   └── LLMFiltered     its content filter does not take the text, and never will
+│   ├── LLMRefused          it refused the request and a retry cannot help (key, model name, bad request)
+│   │   └── LLMFiltered     its content filter rejected the text
 │   ├── ContextOverflow     the request is longer than the model's context; a retry cannot help
-│   └── MalformedReply      it answered with something that is no completion
+│   └── MalformedReply      its reply is not a completion
 ├── Untrainable             a rollout errored or could not be scored: an engine must leave it out of training
 ├── BudgetReached           money, tokens or minutes are used up; the run can be resumed
-├── TrainingError           training cannot go on
+├── TrainingError           training cannot continue
 │   ├── TrainingCollapsed   a metric passed its alarm; says which, and what to do
-│   ├── NothingJudged       no attempt of a step could be judged: nothing can be learnt from it
-│   └── CheckpointError     a checkpoint is missing, incomplete or of another run
+│   ├── NothingJudged       no attempt of a step could be judged, so there is nothing to learn from
+│   └── CheckpointError     a checkpoint is missing, incomplete or from another run
 └── StoreError              the run file cannot be used
     ├── RunLocked           another process is writing it
-    ├── ReviewConflict      somebody else reviewed the item meanwhile
+    ├── ReviewConflict      somebody else reviewed the item in the meantime
     └── ConfigChanged       it was started with another config; names the keys that differ
 
 `RetrievalError` and `LLMError` are the two that a game turns into data (an errored attempt, an
@@ -40,11 +40,11 @@ class QuestwellError(Exception):
 
 
 class ConfigError(QuestwellError):
-    """What the user asked for cannot be done as written."""
+    """The user's request cannot be carried out as written."""
 
 
 class AssetError(QuestwellError):
-    """A public file could not be had, or its content is not what it should be."""
+    """A public file could not be fetched, or its content is not the expected one."""
 
 
 class CorpusError(QuestwellError):
@@ -52,7 +52,7 @@ class CorpusError(QuestwellError):
 
 
 class BenchmarkError(QuestwellError):
-    """A benchmark file is malformed, or holds nothing that can be scored."""
+    """A benchmark file is malformed, or contains nothing that can be scored."""
 
 
 class RetrievalError(QuestwellError):
@@ -64,16 +64,16 @@ class IndexMismatch(RetrievalError):
 
 
 class RetrievalTimeout(RetrievalError):
-    """The deadline passed before the hits came."""
+    """The retriever gave no hits before the deadline."""
 
 
 class RetrievalBusy(RetrievalError):
-    """Too many queries wait already."""
+    """Too many queries are waiting already."""
 
     def __init__(self, message: str, retry_after_s: int) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
-        """When to ask again, seconds."""
+        """Seconds to wait before trying again."""
 
 
 class RetrievalUnavailable(RetrievalError):
@@ -81,18 +81,18 @@ class RetrievalUnavailable(RetrievalError):
 
 
 class RetrievalRefused(RetrievalError):
-    """The retriever refused the query for good."""
+    """The retriever refused the query, and a retry cannot help."""
 
 
 class MalformedHits(RetrievalError):
-    """The retriever answered with something that is no list of passages."""
+    """The retriever's reply is not a list of passages."""
 
 
 class LLMError(QuestwellError):
     """A model endpoint gave no usable completion."""
 
     paid_tokens: tuple[int, int] = (0, 0)
-    """Prompt and completion tokens of replies that were paid for and rejected."""
+    """Prompt and completion tokens of replies that were paid for but unusable."""
     paid_usd: float | None = 0.0
     """What they cost; None when the price is not known."""
 
@@ -106,11 +106,11 @@ class LLMTimeout(LLMError):
 
 
 class LLMRefused(LLMError):
-    """The endpoint refused the request for good."""
+    """The endpoint refused the request, and a retry cannot help."""
 
 
 class LLMFiltered(LLMRefused):
-    """The endpoint's content filter does not take the text, and never will."""
+    """The endpoint's content filter rejected the text; a retry cannot help."""
 
 
 class ContextOverflow(LLMError):
@@ -118,7 +118,7 @@ class ContextOverflow(LLMError):
 
 
 class MalformedReply(LLMError):
-    """The endpoint answered with something that is no completion."""
+    """The endpoint's reply is not a completion."""
 
 
 class Untrainable(QuestwellError):
@@ -130,7 +130,7 @@ class BudgetReached(QuestwellError):
 
 
 class TrainingError(QuestwellError):
-    """Training cannot go on."""
+    """Training cannot continue."""
 
 
 class TrainingCollapsed(TrainingError):
@@ -142,7 +142,7 @@ class NothingJudged(TrainingError):
 
 
 class CheckpointError(TrainingError):
-    """A checkpoint is missing, incomplete or of another run."""
+    """A checkpoint is missing, incomplete or from another run."""
 
 
 class StoreError(QuestwellError):
@@ -154,7 +154,7 @@ class RunLocked(StoreError):
 
 
 class ReviewConflict(StoreError):
-    """The item got a newer review than the one that this decision was made on."""
+    """Somebody else reviewed the item after this page was loaded."""
 
 
 class ConfigChanged(StoreError):

@@ -161,4 +161,4 @@ async def test_a_session_or_a_retriever_without_documents():
     session = DirectSession(ScriptedLLM(["<search>a</search>", "<open>1</open>"]), Bare())
     played, _ = await play(session=session)
     assert played.stop is StopReason.ERRORED
-    assert "bare gives no whole documents" in played.error
+    assert "bare cannot return whole documents" in played.error

@@ -56,7 +56,7 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """The message holds no move; `problem` tells the model what to write instead."""
+    """The message contains no move; `problem` tells the model what to write instead."""
 
     problem: str
     name: str = ""

@@ -224,5 +224,5 @@ def steps_wanted(how: str, seed: Seed) -> str:
 
 
 def last_words(played: Rollout) -> str:
-    """What an agent that ended without a pair was told last, or how it ended."""
+    """The last message to an agent that ended without a pair, or how it ended."""
     return (played.turns[-1].observation if played.turns else played.error) or played.stop.value

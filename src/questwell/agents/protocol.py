@@ -40,7 +40,7 @@ class Dialect(Protocol):
         ...
 
     def read(self, completion: Completion) -> tuple[str, Move]:
-        """The message as it goes on the record, and its move."""
+        """The message as it is recorded, and its move."""
         ...
 
     def reply(self, text: str, completion: Completion, observation: str) -> tuple[Message, ...]:

@@ -41,7 +41,7 @@ class Reader(Protocol):
         ...
 
     async def changes(self, question: str, session: Session, random_seed: int) -> bool | None:
-        """Whether the right answer may change as time goes on."""
+        """Whether the right answer may change over time."""
         ...
 
 

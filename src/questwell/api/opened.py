@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Run:
-    """A run of any verb. It holds nothing open: each method reads the run as it is at that moment."""
+    """A run of any verb. It keeps no file open: each method reads the current state of the run."""
 
     def __init__(self, path: Path, report: Report | None = None) -> None:
         """The run in `path`; `report` says how the call that returned it ended."""

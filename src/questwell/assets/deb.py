@@ -44,7 +44,7 @@ def open_member(deb: Path, member: str) -> Generator[IO[bytes]]:
 def _data_archive(deb: Path) -> tuple[str, bytes]:
     with deb.open("rb") as file:
         if file.read(len(MAGIC)) != MAGIC:
-            raise AssetError(f"{deb.name} is no Debian package")
+            raise AssetError(f"{deb.name} is not a Debian package")
         while len(header := file.read(HEADER)) == HEADER:
             name = header[:16].decode("ascii", "replace").strip().rstrip("/")
             try:

@@ -155,7 +155,7 @@ def test_local_file_is_unpacked(tmp_path):
 def test_a_damaged_gzip_file_is_a_reason_not_a_crash(tmp_path, content):
     packed = tmp_path / "own.dz"
     packed.write_bytes(content)
-    with pytest.raises(AssetError, match="no gzip file"):
+    with pytest.raises(AssetError, match="not a gzip file"):
         get(LocalFile(packed, unpack=True))
 
 

@@ -63,7 +63,7 @@ class Partial:
         self._progress(self.done, self.size)
 
     def commit(self) -> None:
-        """Make everything written so far a point to go on from."""
+        """Make everything written so far survive a crash, so that a later fetch continues from here."""
         assert self._file is not None, "begin() first"
         self._file.flush()
         os.fsync(self._file.fileno())

@@ -36,7 +36,7 @@ HUB_TIMEOUT = httpx2.Timeout(30.0, connect=5.0)
 
 
 class Readable(Protocol):
-    """Whatever gives bytes."""
+    """Anything that returns bytes."""
 
     def read(self, size: int, /) -> bytes:
         """At most `size` bytes, none at the end."""
@@ -105,7 +105,9 @@ class HubFile:
                 return
             except httpx2.HTTPError as error:
                 if not left or partial.resumable(self.name) <= had:
-                    raise AssetError(f"{type(error).__name__}: {error}; what came is kept for the next try") from error
+                    raise AssetError(
+                        f"{type(error).__name__}: {error}; the part that arrived is kept for the next try"
+                    ) from error
 
     def _go_on(self, partial: Partial, had: int) -> None:
         # identity: a range of a compressed body would be one of other bytes
@@ -275,7 +277,7 @@ def _copy(raw: IO[bytes], partial: Partial, name: str, unpack: bool) -> None:
         with gzip.GzipFile(fileobj=raw) as unpacked:
             _append(unpacked, partial)
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise AssetError(f"it is no gzip file: {error}") from error
+        raise AssetError(f"it is not a gzip file: {error}") from error
 
 
 def _append(raw: Readable, partial: Partial) -> None:

@@ -32,7 +32,7 @@ def status_gates(run: Path, *, json: bool) -> None:
         f"Run {found.info.run_id}: gates over the run {source}{where}, started {found.info.created}", soft_wrap=True
     )
     print_counts(console, found.gates)
-    console.print(f"{found.stopped:,} of {found.questions:,} questions are stopped by at least one gate.")
+    console.print(f"{found.stopped:,} of {found.questions:,} questions are rejected by at least one gate.")
     if not found.questions:
         console.print("Results are written when an invocation ends; answered calls are kept at once.")
     print_ledger(console, found.ledger)

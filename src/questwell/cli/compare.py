@@ -46,7 +46,7 @@ def compare(
         )
     console.print(table)
     console.print(
-        "n: questions that both were scored on. better, worse: questions on which the second scores higher, lower. "
-        "detectable: the smallest true difference that a comparison like this finds 4 times in 5.",
+        "n: questions on which both runs were scored. better, worse: those on which the second run scores higher or "
+        "lower. detectable: the smallest true difference that such a comparison finds 4 times in 5.",
         soft_wrap=True,
     )

@@ -28,12 +28,12 @@ _PANELS = {
 @config_flags(DatasetConfig, _PANELS)
 def dataset(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of generate runs.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to create; it is never left half written.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to create; it appears complete or not at all.")],
     config_file: ConfigFile = None,
     json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
     **given: object,
 ) -> None:
-    """Make a dataset of the accepted items: no evidence shared between splits, no duplicates, a hash of every file."""
+    """Build a dataset from accepted items: splits that share no evidence, no duplicates, and a hash of every file."""
     config = resolve(DatasetConfig, assemble("dataset", given, config_file))
     manifest = recipe.build(runs, out, config)
     if json:
@@ -52,7 +52,7 @@ def _print(console: Console, manifest: Manifest, out: Path) -> None:
         table.add_row(name, f"{split.items:,}", f"{split.documents:,}", steps)
     console.print(table)
     console.print(
-        f"No document is in two splits; the largest group that shares evidence: {manifest.largest_component:,}"
+        f"No document is in two splits. Largest group of items that share evidence: {manifest.largest_component:,}"
     )
     dropped = ", ".join(f"{count:,} {reason}" for reason, count in manifest.dropped.items()) or "none"
     console.print(f"Dropped: {dropped}", soft_wrap=True)
@@ -60,7 +60,7 @@ def _print(console: Console, manifest: Manifest, out: Path) -> None:
         found = manifest.overlaps.get(name, 0)
         console.print(f"Overlaps with {one_line(name)} ({questions:,} questions): {found:,}", soft_wrap=True)
     if not manifest.benchmarks:
-        console.print("Overlap with benchmarks was not looked for (--benchmarks NAME=FILE)")
+        console.print("Overlap with benchmarks was not checked (--benchmarks NAME=FILE checks it)")
     licences = ", ".join(f"{one_line(name)}: {count:,}" for name, count in manifest.licences.items())
     console.print(f"Licences of the evidence: {licences}", soft_wrap=True)
     console.print(f"Cost of the runs: {money(manifest.usage.cost_usd)}")

@@ -22,7 +22,7 @@ the feedback, the run file.
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")] = Path("questwell-demo"),
 ) -> None:
-    """Play a small run without key, model or download, and show how one of its questions was made."""
+    """Play a small scripted run (no API key, model or download) and show how one of its questions was made."""
     play_demo(out)
     console = screen.out()
     console.print(_BEFORE, soft_wrap=True)

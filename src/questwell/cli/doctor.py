@@ -16,15 +16,15 @@ _SIGN = {recipe.Health.OK: "ok     ", recipe.Health.WARNING: "warning", recipe.H
 
 
 def doctor(
-    corpus: Annotated[str | None, typer.Option(help="Fetch and index this corpus, and search it once.")] = None,
+    corpus: Annotated[str | None, typer.Option(help="Fetch and index this corpus, then run one search.")] = None,
     llm: Annotated[str | None, typer.Option(help="Call this model once.")] = None,
     retriever: Annotated[
         str | None,
-        typer.Option(help="Search this retriever once: http://HOST:8000, mcp:URL, google, tavily, brave, ..."),
+        typer.Option(help="Run one search with this retriever: http://HOST:8000, mcp:URL, google, tavily, brave, ..."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the checks as JSON.")] = False,
 ) -> None:
-    """Check the disk, corpus, model and retriever by using them, and say how to fix what is wrong."""
+    """Check disk, corpus, model and retriever by using each of them, and say how to fix what fails."""
     with index_progress(corpus or "") as on_progress:
         checks = recipe.doctor(corpus, llm, on_progress, retriever)
     if json:
@@ -38,7 +38,7 @@ def doctor(
         if any(check.takes for check in checks):
             console.print(takes_table(checks))
         if corpus is None or llm is None:
-            console.print("Name --corpus and --llm to check these too.")
+            console.print("Add --corpus and --llm to check these as well.")
     if any(check.health is recipe.Health.FAILED for check in checks):
         raise typer.Exit(ExitCode.ERROR)
 

@@ -19,7 +19,7 @@ CODES = {
 
 
 def print_unfinished(console: Console, report: Report) -> None:
-    """Why a run is not complete, and the command that goes on; nothing when it is."""
+    """Print why a run is not complete and the command that continues it; print nothing if it is complete."""
     if report.ending is Ending.COMPLETE:
         return
     console.print(f"Not complete: {one_line(report.message, 400)}.", soft_wrap=True)

@@ -79,7 +79,7 @@ def print_steps(console: Console, rows: list[StepRow]) -> None:
 
 
 def print_slot(console: Console, number: int, episode: Episode) -> None:
-    """A slot in two lines: what was proposed and what became of it."""
+    """Print a slot in two lines: the proposal and its outcome."""
     proposed = episode.proposed
     state = "valid" if proposed.valid else (proposed.invalid.value if proposed.invalid else "")
     question = one_line(proposed.question or proposed.detail, 300)

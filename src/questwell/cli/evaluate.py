@@ -41,11 +41,13 @@ def evaluate(
     resume: Resume = False,
     rescore: Annotated[
         Path | None,
-        typer.Option("--rescore", help="Judge the answers of this finished run again with --judge; no new attempts."),
+        typer.Option(
+            "--rescore", help="Judge the answers of this finished run again with --judge, without new attempts."
+        ),
     ] = None,
     config_file: ConfigFile = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, metavar="N", help="Most attempts in this invocation.")
+        int | None, typer.Option("--limit", min=1, metavar="N", help="Maximum number of attempts in this invocation.")
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be done and exit, without calling a model.")
@@ -53,7 +55,7 @@ def evaluate(
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON at the end.")] = False,
     **given: object,
 ) -> None:
-    """Measure a model on benchmarks, with the same agents as the games: EM, F1 and a judge's scores side by side.
+    """Measure a model on benchmarks with the agents that generate uses. Reports EM, F1 and a judge's scores.
 
     You can stop it at any time and continue with --resume.
     """
@@ -69,7 +71,7 @@ def evaluate(
             _print_preview(eval_preview(config, index), json=json)
         return
     elif out is None:
-        raise ConfigError("say where the run goes: --out RUN")
+        raise ConfigError("say which folder to write the run to: --out RUN")
     else:
         config = recipe.configure(out, values, resume=resume)
         with watching_index(config.corpus) as index:

@@ -13,24 +13,27 @@ from questwell.recipes.reports.items import Edited, Policy, ReviewedBy
 
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run; it may still be running.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="File to write; it is never left half written.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write; it is replaced as a whole or not at all.")],
     reviewed: Annotated[
-        ReviewedBy, typer.Option("--reviewed", help="Items to take: any, or only those that a person accepted.")
+        ReviewedBy,
+        typer.Option("--reviewed", help="Items to export by review: any, or only those that a person accepted."),
     ] = ReviewedBy.ANY,
     edited: Annotated[
-        Edited, typer.Option("--edited", help="Edited items to take: rechecked ones, or all as they are.")
+        Edited,
+        typer.Option("--edited", help="Edited items to export: only rechecked ones, or all of them as they are."),
     ] = Edited.RECHECKED,
     format_: Annotated[
-        recipe.Format | None, typer.Option("--format", help="Format of the file; by default the ending of --out.")
+        recipe.Format | None, typer.Option("--format", help="File format; by default what the suffix of --out says.")
     ] = None,
     traces: Annotated[
-        Traces | None, typer.Option("--traces", help="Write trajectories instead, in this format (sts makes a folder).")
+        Traces | None,
+        typer.Option("--traces", help="Write trajectories in this format instead of items (sts writes a folder)."),
     ] = None,
     rejected: Annotated[
-        bool, typer.Option("--rejected", help="With --traces: include those of rejected plays.")
+        bool, typer.Option("--rejected", help="With --traces: include the trajectories of rejected plays.")
     ] = False,
 ) -> None:
-    """Write the accepted items with their lineage, as JSONL or parquet; or what proposer and solvers did."""
+    """Write the accepted items and how each was made, as JSONL or parquet; with --traces, the agents' trajectories."""
     if traces is not None:
         count = export_traces(run, out, traces, rejected=rejected)
         screen.out().print(f"Wrote {count:,} {'pairs' if traces is Traces.PAIRS else 'trajectories'} to {out}")

@@ -10,7 +10,7 @@ from questwell.recipes.generate.forecast import Forecast, Range
 def print_forecast(console: Console, found: Forecast | None, seconds_per_call: float | None) -> None:
     """The forecast; hours where this invocation has shown how long a call takes among the others in flight."""
     if found is None:
-        console.print("Forecast: too little is played yet; at least 5 seeds are needed, 20 are better.")
+        console.print("Forecast: not enough seeds have been played yet; at least 5 are needed, 20 are better.")
         return
     console.print(f"Forecast for the rest, from {found.played:,} seeds ({found.accepted:,} accepted):", soft_wrap=True)
     rows: list[tuple[str, Range | None, Callable[[float], str]]] = [

@@ -21,20 +21,20 @@ from questwell.recipes.generate.gates import GatesConfig
 def gates(
     run: Annotated[Path | None, typer.Argument(metavar="RUN", help="Same as --of.", show_default=False)] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder to keep the calls in; by default RUN/gates.")
+        Path | None, typer.Option("--out", "-o", help="Folder to save the calls in; by default RUN/gates.")
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the check in --out, with the same settings.")
     ] = False,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="Most questions to check in this invocation.")
+        int | None, typer.Option("--limit", min=1, help="Maximum number of questions to check in this invocation.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     **given: object,
 ) -> None:
-    """Run each gate on each accepted item: which items would it reject, and why? The run itself is not changed.
+    """Run each gate on each accepted item, and report which items it would reject and why. The run is not changed.
 
-    You can stop it at any time; the same command continues, and nothing is paid twice.
+    You can stop it at any time. The same command continues, and nothing is paid twice.
     """
     values = used(given)
     if run is not None:
@@ -42,7 +42,7 @@ def gates(
     of = values.get("of")
     folder = out or (Path(str(of)) / recipe.FOLDER if of is not None else None)
     if folder is None:
-        raise ConfigError("say which run's questions are checked: questwell gates RUN")
+        raise ConfigError("say which run to check: questwell gates RUN")
     config = recipe.configure(folder, values, resume=resume)
     console = screen.err()
     told = [-1]
@@ -68,4 +68,4 @@ def print_gates(console: Console, report: recipe.GatesReport) -> None:
         print_question(console, one)
     print_counts(console, report.gates)
     unchecked = f" {report.of - report.questions:,} are not checked yet." if report.of > report.questions else ""
-    console.print(f"{report.stopped:,} of {report.questions:,} questions are stopped by at least one gate.{unchecked}")
+    console.print(f"{report.stopped:,} of {report.questions:,} questions are rejected by at least one gate.{unchecked}")

@@ -45,7 +45,7 @@ def generate(
     preset_name: Annotated[str | None, preset_flag(PRESETS)] = None,
     config_file: ConfigFile = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, metavar="N", help="Most plays in this invocation.")
+        int | None, typer.Option("--limit", min=1, metavar="N", help="Maximum number of plays in this invocation.")
     ] = None,
     pilot: Annotated[
         int | None,
@@ -53,20 +53,20 @@ def generate(
             "--pilot",
             min=5,
             metavar="N",
-            help="Play this many seeds of the run, then say what the rest will give and cost, and stop.",
+            help="Play this many seeds of the run, forecast what the rest will yield and cost, and stop.",
         ),
     ] = None,
     dry_run: Annotated[
         bool,
         typer.Option(
             "--dry-run",
-            help="Print what would be done and exit, without calling a model; what the rest costs, after a pilot.",
+            help="Print what would be done, and after a pilot what it would cost, without calling a model.",
         ),
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the status as JSON at the end.")] = False,
     **given: object,
 ) -> None:
-    """Let two agents make questions from a corpus: propose, attempt, judge, give feedback, and repeat.
+    """Generate questions from a corpus. One agent writes a question, another tries it, and failures are repaired.
 
     You can stop it at any time (Ctrl-C, even kill -9) and continue with --resume.
     """

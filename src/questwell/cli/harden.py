@@ -38,15 +38,15 @@ def harden(
     resume: Resume = False,
     config_file: ConfigFile = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, metavar="N", help="Most plays in this invocation.")
+        int | None, typer.Option("--limit", min=1, metavar="N", help="Maximum number of plays in this invocation.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the status as JSON at the end.")] = False,
     **given: object,
 ) -> None:
-    """Make questions harder that are there already: the answer stays, the question is rewritten.
+    """Make existing questions harder: each question is rewritten, and its answer stays the same.
 
-    Each question is attempted first. If it is too easy, the proposer searches and rewrites it, until it needs --steps
-    searches or its solve rate falls into --band. What no attempt solves is rejected as hard_or_broken.
+    The solver tries each question first. If it is too easy, the proposer searches and rewrites it until it needs
+    --steps searches or its solve rate is within --band. A question that no attempt solves is rejected (hard_or_broken).
     """
     config = recipe.configure(out, assemble("harden", given, config_file, source=questions), resume=resume)
     with watching_index(config.corpus) as index, index_progress() as on_progress:

@@ -32,43 +32,49 @@ def index(
     source: Corpus = None,
     evaluate: Annotated[
         Path | None,
-        typer.Option("--evaluate", help="JSONL of questions with gold_doc_ids: print the recall of their documents."),
+        typer.Option("--evaluate", help="Measure recall on this JSONL file of questions with gold_doc_ids."),
     ] = None,
     upsert: Annotated[
         str | None,
         typer.Option(
             "--upsert",
-            help="Documents, in the same forms as --corpus: add each to the index, or replace the one with its id.",
+            help="Documents to add, in any form that --corpus takes; one with a known id replaces the old one.",
         ),
     ] = None,
     delete: Annotated[
-        Path | None, typer.Option("--delete", help="File of document ids, one per line, to delete from the index.")
+        Path | None,
+        typer.Option(
+            "--delete", help="Delete the documents with these ids from the index: a file with one id per line."
+        ),
     ] = None,
     list_: Annotated[
-        bool, typer.Option("--list", help="List the indexes in the cache folder, with their size.")
+        bool, typer.Option("--list", help="List the indexes in the cache folder and their sizes.")
     ] = False,
     prune: Annotated[
         bool,
-        typer.Option("--prune", help="Delete cached indexes that cannot be opened: unfinished, or of another version."),
+        typer.Option(
+            "--prune",
+            help="Delete cached indexes that this version cannot open: unfinished ones and those of other versions.",
+        ),
     ] = False,
     to: Annotated[
         str | None,
         typer.Option(
-            "--to", help="Put the passages into a search server too: opensearch:URL/INDEX or qdrant:URL/COLLECTION."
+            "--to", help="Also load the passages into a search server: opensearch:URL/INDEX or qdrant:URL/COLLECTION."
         ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     config_file: ConfigFile = None,
     **given: object,
 ) -> None:
-    """Build the index of a corpus (generate does it on first use), or change or measure an existing one."""
+    """Build the index of a corpus, or change or measure an existing one. Other commands build it on first use."""
     if list_ or prune:
         _print_kept(prune=prune, json=json)
         return
     config = resolve(recipe.IndexConfig, assemble("index", given, config_file, corpus=source))
     if upsert is not None or delete is not None:
         if evaluate is not None:
-            raise ConfigError("an index is changed or evaluated, not both: leave out --evaluate")
+            raise ConfigError("an index can be changed or evaluated, not both at once: leave out --evaluate")
         with index_progress(config.corpus) as on_progress:
             changed = update_index(config, upsert, delete, on_progress)
         _print_update(changed, config, json=json)
@@ -117,7 +123,7 @@ def _print_kept(*, prune: bool, json: bool) -> None:
             f"{one.size / 1e6:9,.1f} MB  {visible(one.corpus)}: {state}  {visible(str(one.folder))}", soft_wrap=True
         )
     if not kept:
-        console.print("No index is kept in the cache folder")
+        console.print("There is no index in the cache folder")
 
 
 def _print_update(report: UpdateReport, config: recipe.IndexConfig, *, json: bool) -> None:
@@ -131,7 +137,7 @@ def _print_update(report: UpdateReport, config: recipe.IndexConfig, *, json: boo
         soft_wrap=True,
     )
     if report.absent:
-        console.print(f"Not there to be removed: {report.absent:,}")
+        console.print(f"Not found, so not removed: {report.absent:,}")
     if report.skipped:
         console.print(f"Skipped {report.skipped:,} malformed records")
     held = f"{report.passages:,} passages of {report.documents:,} documents"
@@ -140,8 +146,8 @@ def _print_update(report: UpdateReport, config: recipe.IndexConfig, *, json: boo
         console.print(f"Snapshot: {report.snapshot}, as before")
     else:
         console.print(
-            f"Snapshot: {report.snapshot}, before {report.snapshot_before}. A run that searched the index as it was "
-            "cannot go on with it; a server takes the change up by itself",
+            f"Snapshot: {report.snapshot}, before {report.snapshot_before}. Runs that searched the index before "
+            "this change refuse to continue on it; a running server picks the change up",
             soft_wrap=True,
         )
     for embedder, passages in report.lagging.items():

@@ -16,10 +16,12 @@ SECTIONS = {"generate": Config, "evaluate": EvalConfig, "train": TrainConfig}
 
 
 def init(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it.")] = Path("questwell.toml"),
-    print_only: Annotated[bool, typer.Option("--print", help="Print it instead of writing a file.")] = False,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="File to write; it must not exist yet.")] = Path(
+        "questwell.toml"
+    ),
+    print_only: Annotated[bool, typer.Option("--print", help="Print the config file instead of writing it.")] = False,
 ) -> None:
-    """Write a config file with a section per command and every key explained, each commented out at its default."""
+    """Write a config file with one section per command. Every key is explained and commented out at its default."""
     text = template(SECTIONS, {"corpus": "islands", "llm": "mock"})
     if print_only:
         typer.echo(text, nl=False)
@@ -28,5 +30,5 @@ def init(
         with file.open("x", encoding="utf-8") as new:
             new.write(text)
     except FileExistsError:
-        raise ConfigError(f"{str(file)!r} is there already; name another file") from None
+        raise ConfigError(f"{str(file)!r} already exists; name another file") from None
     screen.out().print(f"Written: {file}    Use it: questwell generate --config {file} -n 20 --out RUN", soft_wrap=True)

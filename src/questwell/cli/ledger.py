@@ -36,7 +36,7 @@ def print_failures(console: Console, failures: Mapping[str, int], failed: Failed
     if not failures:
         return
     text = ", ".join(f"{number:,} {error}" for error, number in failures.items())
-    console.print(f"Failed calls (never kept as answers): {text}", soft_wrap=True)
+    console.print(f"Failed calls (never used as answers): {text}", soft_wrap=True)
     tokens = failed.prompt_tokens + failed.completion_tokens
     if tokens or failed.cost_usd:
         console.print(

@@ -49,7 +49,7 @@ def recheck(
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, metavar="N", help="Most questions to try in this invocation.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the whole result as JSON.")] = False,
     **given: object,
 ) -> None:
     """Try questions that are there already: K attempts, judge and gates give verdict, difficulty and solve rate.

@@ -15,9 +15,9 @@ def resume(
     context: typer.Context,
     run: Annotated[Path, typer.Argument(help="Folder of the run.")],
 ) -> None:
-    """Go on with a run where it stopped; nothing that was paid for is paid again.
+    """Continue a run where it stopped. Nothing that was paid for is paid again.
 
-    Flags of the run's own verb may follow, such as a higher --max-cost: they go over what the run has saved.
+    You can add flags of the command that made the run, such as a higher --max-cost; they override what the run saved.
     """
     group = context.parent
     assert group is not None
@@ -26,7 +26,7 @@ def resume(
 
 
 def arguments(run: Path, more: Sequence[str] = ()) -> list[str]:
-    """The command line that goes on with `run`: its verb with --resume.
+    """The command line that continues `run`: its verb with --resume.
 
     Raises:
         ConfigError: its verb has no --resume.

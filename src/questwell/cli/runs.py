@@ -13,10 +13,10 @@ from questwell.recipes.reports.runs import RunCard, card, find_runs
 
 
 def runs(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of runs.")] = Path("runs"),
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder that contains runs.")] = Path("runs"),
     json: Json = False,
 ) -> None:
-    """List the runs in a folder and below it, newest first: what made each, how it stands, what it cost."""
+    """List the runs in a folder and its subfolders, newest first, with their command, state and cost."""
     cards = sorted((card(found) for found in find_runs([folder])), key=lambda one: one.created, reverse=True)
     if json:
         screen.print_json(list[RunCard], cards)

@@ -42,10 +42,10 @@ def selfplay(
     preset_name: Annotated[str | None, preset_flag(PRESETS)] = None,
     config_file: ConfigFile = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, metavar="N", help="Most steps in this invocation.")
+        int | None, typer.Option("--limit", min=1, metavar="N", help="Maximum number of steps in this invocation.")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print what the run would take, or verl's command, and exit.")
+        bool, typer.Option("--dry-run", help="Print what the run would take, or the command for verl, and exit.")
     ] = False,
     engine: ENGINE = Engine.LOCAL,
     nodes: NODES = 1,
@@ -54,9 +54,9 @@ def selfplay(
     json: Annotated[bool, typer.Option("--json", help="Print all steps as JSON at the end.")] = False,
     **given: object,
 ) -> None:
-    """Search self-play (SSP): one policy writes questions to known answers and answers them, and learns from both.
+    """Search self-play (SSP): one model writes questions for known answers, answers them, and learns from both.
 
-    You can stop it at any time (Ctrl-C ends after the step) and continue with --resume.
+    You can stop it at any time (Ctrl-C finishes the current step first) and continue with --resume.
 
     To read a step: questwell show RUN 12
     """

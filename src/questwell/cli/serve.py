@@ -16,19 +16,21 @@ from questwell.recipes.runs.config import resolve
 @config_flags(recipe.ServeConfig, {"corpus": "Corpus", "host": "Server"})
 def serve(
     source: Corpus = None,
-    mcp: Annotated[bool, typer.Option("--mcp", help="Serve the corpus to MCP clients: search and documents.")] = False,
+    mcp: Annotated[
+        bool, typer.Option("--mcp", help="Serve MCP clients: tools to search and to read documents.")
+    ] = False,
     transport: Annotated[
         str,
         typer.Option(
-            metavar="stdio|http", help="How MCP clients connect: stdio, or http (at /mcp, next to /retrieve)."
+            metavar="stdio|http", help="How MCP clients connect: stdio, or http (under /mcp, next to /retrieve)."
         ),
     ] = "stdio",
     config_file: ConfigFile = None,
     **given: object,
 ) -> None:
-    """Serve the passages of a corpus: POST /retrieve, /docs/{id}, /metrics; with --mcp to MCP clients.
+    """Serve the passages of a corpus over HTTP (POST /retrieve, /docs/{id}, /metrics), or to MCP clients with --mcp.
 
-    End it with Ctrl-C or SIGTERM: requests in flight are answered first.
+    Stop it with Ctrl-C or SIGTERM; requests in flight are answered first.
     """
     config = resolve(recipe.ServeConfig, assemble("serve", given, config_file, corpus=source))
     over = recipe.transport(transport) if mcp else "http"

@@ -37,7 +37,7 @@ def show(
         ),
     ] = None,
     full: Annotated[
-        bool, typer.Option("--full", help="Show every thought too, and the passages that were read.")
+        bool, typer.Option("--full", help="Also show every thought and the passages that were read.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -117,7 +117,7 @@ def _summary(console: Console, story: Story) -> None:
 
 
 def print_round(console: Console, round_: RoundStory, *, full: bool = False) -> None:
-    """One question and what became of it."""
+    """One question and its outcome."""
     _heading(console, f"Round {round_.index}")
     if round_.feedback is not None:
         _field(console, "Repair", f"{round_.feedback.kind.value}, shown attempt {round_.feedback.attempt}")

@@ -34,20 +34,22 @@ def status(
         Path | None, typer.Option("--report", help="Write the paper's tables and charts of this run to this folder.")
     ] = None,
     others: Annotated[
-        list[Path] | None, typer.Option("--with", help="Another run to put into the report; may be repeated.")
+        list[Path] | None, typer.Option("--with", help="Another run to include in the report; may be repeated.")
     ] = None,
     label_llm: Annotated[
-        str | None, typer.Option("--label-llm", help="Model that labels attempts and failures in the report.")
+        str | None, typer.Option("--label-llm", help="Model that classifies attempts and failures for the report.")
     ] = None,
     roles: Annotated[
         str | None,
-        typer.Option("--roles", help='How that model is reached, as in generate: "judge.key_env=KEY judge.omit=stop".'),
+        typer.Option(
+            "--roles", help='Endpoint options of --label-llm, as in generate: "judge.key_env=KEY judge.omit=stop".'
+        ),
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Refresh every two seconds while the run goes on.")] = False,
-    max_cost: Annotated[float | None, typer.Option(help="Most that the labels may cost in US dollars, in all.")] = None,
-    max_tokens: Annotated[int | None, typer.Option(help="Most tokens that the labels may use, in all.")] = None,
+    max_cost: Annotated[float | None, typer.Option(help="Maximum cost of all labels in US dollars.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Maximum number of tokens for all labels.")] = None,
     max_minutes: Annotated[
-        float | None, typer.Option(help="Most minutes that labelling may take in this invocation.")
+        float | None, typer.Option(help="Maximum duration of labelling in this invocation, in minutes.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -152,7 +154,7 @@ def _left(now: recipe.Status, gained: int, seconds: float) -> str:
 
 
 def print_funnel(console: Console, funnel: Funnel) -> None:
-    """What became of the seeds; the lines add up."""
+    """Print what happened to the seeds; the lines add up."""
     table = Table(title="Funnel", title_justify="left", show_header=False, box=None, pad_edge=False)
     table.add_column()
     table.add_column(justify="right")

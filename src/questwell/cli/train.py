@@ -42,9 +42,11 @@ def train(
     resume: Resume = False,
     config_file: ConfigFile = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, metavar="N", help="Most steps in this invocation.")
+        int | None, typer.Option("--limit", min=1, metavar="N", help="Maximum number of steps in this invocation.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what the training would take and exit.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what the training would take (steps, tokens, memory), and exit.")
+    ] = False,
     engine: ENGINE = Engine.LOCAL,
     nodes: NODES = 1,
     gpus: GPUS = 8,
@@ -52,7 +54,7 @@ def train(
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     **given: object,
 ) -> None:
-    """Train a search agent on questions with answers, by PPO, GRPO or REINFORCE, in this process or under torchrun."""
+    """Train a search agent on questions with answers, by PPO, GRPO or REINFORCE, in one process or under torchrun."""
     values = assemble("train", given, config_file, data=source)
     config = recipe.configure(out, values, resume=resume)
     if engine is Engine.VERL:

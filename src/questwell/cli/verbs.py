@@ -31,31 +31,31 @@ class Verb:
 
 
 VERBS = {
-    "demo": Verb("Play a small run without key, model or download, and show its story."),
+    "demo": Verb("Play a small scripted run: no API key, no model, no download."),
     "doctor": Verb(
-        "Check the disk, a corpus, a model and a retriever by using them.",
-        "Exit codes: 0 all is well, 1 a check failed, 2 wrong usage.",
+        "Check disk, corpus, model and retriever by using each of them.",
+        "Exit codes: 0 all checks passed, 1 a check failed, 2 wrong usage.",
     ),
-    "init": Verb("Write a config file with every key explained."),
+    "init": Verb("Write a config file that explains every key."),
     "index": Verb("Build, change or measure the index of a corpus."),
     "serve": Verb("Serve the passages of a corpus over HTTP or MCP."),
-    "generate": Verb("Make questions from a corpus.", _RUN),
-    "harden": Verb("Make given questions harder; their answers stay.", _RUN),
+    "generate": Verb("Generate questions from a corpus.", _RUN),
+    "harden": Verb("Rewrite existing questions so that they are harder; the answers stay the same.", _RUN),
     "merge": Verb("Join the shards of a run that was divided among processes or machines."),
     "resume": Verb("Continue a run, whichever command made it.", _RUN, passes_on=True),
     "runs": Verb("List the runs in a folder."),
-    "status": Verb("Show how far a run is, what was rejected and why, and what it cost."),
+    "status": Verb("Show a run's progress, why questions were rejected, and what it cost."),
     "show": Verb("Show how an item was made, or list all items of a run."),
-    "view": Verb("Look at runs in the browser, and review their items."),
-    "gates": Verb("Run further checks on the accepted items of a run.", _RUN),
+    "view": Verb("Browse runs as web pages and review their items."),
+    "gates": Verb("Run more checks (gates) on the accepted items of a run.", _RUN),
     "recheck": Verb("Try edited items again, or questions that others wrote.", _RUN),
     "export": Verb("Write the accepted items of a run to a file."),
-    "dataset": Verb("Make a dataset with splits, exports and a card from runs."),
+    "dataset": Verb("Build a dataset from runs: splits, export formats and a dataset card."),
     "push": Verb("Publish a dataset on the Hugging Face hub, private unless asked."),
     "evaluate": Verb("Measure a model on benchmarks.", _RUN),
-    "compare": Verb("Compare evaluations on the questions they share."),
+    "compare": Verb("Compare evaluation runs on the questions they share."),
     "train": Verb("Train a search agent by reinforcement learning.", _RUN),
-    "selfplay": Verb("Train one model to write questions and to answer them.", _RUN),
+    "selfplay": Verb("Train one model both to write questions and to answer them.", _RUN),
 }
 """In the order in which a new user meets them."""
 

@@ -34,7 +34,5 @@ def run_by_verl(run: VerlRun, write: Callable[[], None], *, dry_run: bool) -> No
         return
     write()
     if launch(run) != 0:
-        screen.err().print(
-            "verl did not end well; what it said is above. The same command goes on from its checkpoint."
-        )
+        screen.err().print("verl failed; see its output above. The same command continues from its checkpoint.")
         raise typer.Exit(ExitCode.ERROR)

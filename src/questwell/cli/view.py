@@ -12,27 +12,29 @@ from questwell.errors import ConfigError
 
 
 def view(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Runs of any verb, or folders of runs.")],
-    host: Annotated[str, typer.Option("--host", help="Address to listen on; another than loopback needs --token.")] = (
-        "127.0.0.1"
-    ),
-    port: Annotated[int, typer.Option("--port", help="Port to listen on; 0 takes a free one.")] = 8642,
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="Runs of any command, or folders that contain runs.")
+    ],
+    host: Annotated[
+        str, typer.Option("--host", help="Address to listen on; any but a loopback address needs --token.")
+    ] = ("127.0.0.1"),
+    port: Annotated[int, typer.Option("--port", help="Port to listen on; 0 picks a free one.")] = 8642,
     token: Annotated[str | None, typer.Option("--token", help="Token that visitors must send.")] = None,
     export: Annotated[
-        Path | None, typer.Option("--export", help="Write one generate run into this HTML file and exit.")
+        Path | None, typer.Option("--export", help="Write one generate run to this HTML file, and exit.")
     ] = None,
     item: Annotated[
-        list[str] | None, typer.Option("--item", help="With --export: only this item; may be repeated.")
+        list[str] | None, typer.Option("--item", help="With --export: include only this item; may be repeated.")
     ] = None,
-    reviewer: Annotated[str | None, typer.Option("--reviewer", help="Name under which reviews are kept.")] = None,
+    reviewer: Annotated[str | None, typer.Option("--reviewer", help="Name to save reviews under.")] = None,
 ) -> None:
-    """Show runs as web pages: items with every thought, passage and verdict; filters; reviews. End it with Ctrl-C."""
+    """Show runs as web pages, with every thought, passage and verdict, filters, and reviews. Stop it with Ctrl-C."""
     try:
         from questwell.view.export import export_page
         from questwell.view.serve import serve
         from questwell.view.site import Site
     except ImportError as error:
-        raise ConfigError(f"the pages need an extra: pip install 'questwell[view]' ({error})") from error
+        raise ConfigError(f"the web pages need the extra 'view': pip install 'questwell[view]' ({error})") from error
     console = screen.err()
 
     def listening(address: str) -> None:

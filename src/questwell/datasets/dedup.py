@@ -92,7 +92,7 @@ def _near(items: Sequence[Item], threshold: float) -> tuple[list[Item], list[Dup
         from datasketch import MinHash, MinHashLSH
     except ImportError:
         raise ConfigError(
-            "near duplicates are found with MinHash: pip install 'questwell[datasets]', or --near-duplicates off"
+            "near duplicates need MinHash: pip install 'questwell[datasets]', or set --near-duplicates 0"
         ) from None
     grams = [shingles(item.question) for item in items]
     repeats: dict[int, Duplicate] = {}

@@ -47,7 +47,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class SplitCounts:
-    """What a split holds."""
+    """Numbers of items and documents in a split."""
 
     items: int
     documents: int

@@ -43,7 +43,7 @@ SAMPLES: Mapping[str, int | None] = {
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkFile:
-    """A benchmark and the file that holds it."""
+    """A benchmark and its file."""
 
     benchmark: str
     path: Path
@@ -51,7 +51,7 @@ class BenchmarkFile:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What a file holds."""
+    """The contents of a file."""
 
     questions: tuple[Question, ...]
     skipped: Mapping[str, int]
@@ -137,7 +137,8 @@ def _read(layout: Layout, record: Record, place: str) -> Fields | Skipped:
         return layout(record)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BenchmarkError(
-            f"{place} is not laid out as published ({type(error).__name__}: {error}); it has {sorted(map(str, record))}"
+            f"{place} does not have the published layout ({type(error).__name__}: {error}); "
+            f"it has {sorted(map(str, record))}"
         ) from error
 
 

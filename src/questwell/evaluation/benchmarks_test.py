@@ -177,7 +177,7 @@ def test_browsecomp_is_decrypted_as_it_is_published(tmp_path: Path) -> None:
 @pytest.mark.parametrize("column", ["problem", "canary"])
 def test_browsecomp_with_a_wrong_key_or_text_is_refused(tmp_path: Path, column: str) -> None:
     row = {"problem": encrypt("Is it so? " * 9, "k"), "answer": encrypt("no", "k"), "canary": "k", column: "wrong!"}
-    with pytest.raises(BenchmarkError, match="not laid out as published"):
+    with pytest.raises(BenchmarkError, match="does not have the published layout"):
         load(BenchmarkFile("browsecomp", lines(tmp_path / "b.jsonl", [row])))
 
 
@@ -202,11 +202,14 @@ def test_plain_files_name_their_answers_in_several_ways(tmp_path: Path) -> None:
 
 def test_malformed_files_say_where_and_what(tmp_path: Path) -> None:
     for rows, problem in (
-        ([{"question": "a?", "answer": "1"}, {"question": "b?"}], r"p\.jsonl:2 is not laid out.*answer"),
+        (
+            [{"question": "a?", "answer": "1"}, {"question": "b?"}],
+            r"p\.jsonl:2 does not have the published layout.*answer",
+        ),
         ([{"question": "", "answer": "1"}], "empty"),
         ([{"question": "a?", "answer": "  "}], "empty"),
         ([{"id": "1", "question": "a?", "answer": "1"}, {"id": "1", "question": "b?", "answer": "2"}], "second"),
-        ([["a?", "1"]], "object is expected"),
+        ([["a?", "1"]], "expected a JSON object"),
         ([], "holds no plain question"),
     ):
         with pytest.raises(BenchmarkError, match=problem):
@@ -216,7 +219,7 @@ def test_malformed_files_say_where_and_what(tmp_path: Path) -> None:
         with pytest.raises(BenchmarkError):
             load(BenchmarkFile("plain", path))
     (tmp_path / "x.json").write_text('{"a": 1}')
-    with pytest.raises(BenchmarkError, match="not laid out"):
+    with pytest.raises(BenchmarkError, match="not have the published layout"):
         load(BenchmarkFile("plain", tmp_path / "x.json"))
 
 

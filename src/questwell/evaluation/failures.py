@@ -68,7 +68,7 @@ def why_unsolved(played: Round) -> Unsolved:
 
 
 def holding(played: Round) -> tuple[Passage, ...]:
-    """Passages that attempts found and that hold the reference answer, each once."""
+    """Passages found by attempts that contain the reference answer, each once."""
     references = (played.proposal.answer, *played.proposal.aliases)
     found = {hit.passage.id: hit.passage for attempt in played.attempts for hit in attempt.trajectory.hits}
     return tuple(passage for passage in found.values() if any(_holds(passage, one) for one in references))

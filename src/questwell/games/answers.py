@@ -20,7 +20,7 @@ from questwell.types.selfplay import AnswerSeed
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a source stands."""
+    """Current position of a source."""
 
     given: int = 0
     """Number of answers given."""
@@ -33,7 +33,7 @@ class Answers(Protocol):
 
     @property
     def position(self) -> Position:
-        """What to go on from."""
+        """Position to continue from."""
         ...
 
     def take(self, count: int) -> list[AnswerSeed]:
@@ -92,7 +92,7 @@ class ListedAnswers:
 
 
 class GroundedAnswers:
-    """Entities, dates and numbers out of a corpus, each with the passage in which it stands."""
+    """Entities, dates and numbers from a corpus, each with the passage that contains it."""
 
     def __init__(
         self,
@@ -128,7 +128,9 @@ class GroundedAnswers:
                 seeds.append(seed)
             elif idle >= self._passages:
                 kinds = ", ".join(answer_type.value for answer_type in self._types)
-                raise ConfigError(f"no passage of the corpus offers an answer ({kinds}): name an answer list")
+                raise ConfigError(
+                    f"no passage of the corpus contains an answer ({kinds}): give a list of answers with --answers"
+                )
         return seeds
 
     def _seed(self, index: int, looked: int) -> AnswerSeed | None:

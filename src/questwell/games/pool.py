@@ -9,7 +9,7 @@ from questwell.types.selfplay import Problem
 
 
 class EmptySlots(StrEnum):
-    """What becomes of a slot without a valid proposal: the four ways that the paper compares."""
+    """How a slot without a valid proposal is filled: the four ways that the paper compares."""
 
     PERIODIC_RESET = "periodic-reset"
     """A problem from the pool, which is cleared every so many steps (48.7 in the paper's table)."""

@@ -21,7 +21,7 @@ class Payment(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Payments:
-    """How the proposer is paid."""
+    """How the proposer is rewarded."""
 
     payment: Payment = Payment.DIFFICULTY
     band: tuple[float, float] = (0.2, 0.8)

@@ -22,11 +22,11 @@ class _Unpacking(Protocol):
 
 
 class TooLargeError(Exception):
-    """A body of more than so many bytes, packed or unpacked."""
+    """A body larger than the limit, compressed or decompressed."""
 
 
 class UnreadableError(Exception):
-    """A body that is not packed as its header says, or in a way that was not asked for."""
+    """A body that is not compressed as its header says, or in an encoding that was not requested."""
 
 
 async def read_bounded(encoding: str, pieces: AsyncIterable[bytes], most_bytes: int) -> bytes:

@@ -175,8 +175,8 @@ class Connections:
         proxy = URL(named if "://" in named else f"http://{named}")
         if proxy.scheme not in ("http", "https"):
             raise ConfigError(
-                f"the environment names a proxy of the kind {proxy.scheme}://, and only http:// and https:// are "
-                "spoken here; set HTTP_PROXY and HTTPS_PROXY to one of these, or unset ALL_PROXY"
+                f"the environment names a proxy of the kind {proxy.scheme}://, but only http:// and https:// are "
+                "supported; set HTTP_PROXY and HTTPS_PROXY to one of these, or unset ALL_PROXY"
             )
         return proxy
 
@@ -221,4 +221,4 @@ def _parsed(url: str) -> URL:
     try:
         return URL(url, encoded=True)
     except ValueError as error:
-        raise NotConnectedError(f"{url!r} is no address: {error}") from error
+        raise NotConnectedError(f"{url!r} is not a valid address: {error}") from error

@@ -16,7 +16,7 @@ def from_environment(value: str) -> str:
         return value
     found = os.environ.get(value[1:])
     if found is None:
-        raise ConfigError(f"a header is to be read from {value[1:]!r}, but that environment variable is not set")
+        raise ConfigError(f"a header refers to the environment variable {value[1:]!r}, which is not set")
     return found.strip()
 
 
@@ -33,7 +33,7 @@ def resolved(headers: Mapping[str, str]) -> dict[str, str]:
             or not all(letter.isalnum() or letter in "-_.!#$%&'*+^`|~" for letter in name)
             or not name.isascii()
         ):
-            raise ConfigError(f"{name!r} is no name of a header")
+            raise ConfigError(f"{name!r} is not a valid header name")
         if not value.isascii() or not (value.isprintable() or not value):
-            raise ConfigError(f"the header {name} holds a line break or other characters that cannot be sent")
+            raise ConfigError(f"the header {name} contains a line break or other characters that cannot be sent")
     return found

@@ -27,7 +27,7 @@ class Manners:
 
     @property
     def changes(self) -> tuple[str, ...]:
-        """Everything that was learnt, in order."""
+        """All changes learnt so far, in order."""
         return tuple(self._changes)
 
     def news(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A function call that the model asked for."""
+    """A function call that the model made."""
 
     id: str
     name: str
@@ -114,7 +114,7 @@ class Completion:
 
 
 class LLM(Protocol):
-    """A model behind whatever serves it. Safe to call from many tasks at once."""
+    """A model, however it is served. Safe to call from many tasks at once."""
 
     @property
     def name(self) -> str:
@@ -123,7 +123,7 @@ class LLM(Protocol):
 
     @property
     def priced(self) -> bool | None:
-        """Whether completions will say what they cost; None when only a call can tell."""
+        """Whether completions will report their cost; None if only a call can show it."""
         ...
 
     async def complete(self, request: Request) -> Completion:

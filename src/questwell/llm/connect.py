@@ -81,7 +81,9 @@ class Connector:
         if spec == MOCK:
             return MockLLM()
         if spec.startswith(OWN):
-            raise ConfigError(f"{spec!r} is a model that was brought as a Python object: go on from Python, with llm=")
+            raise ConfigError(
+                f"{spec!r} is a model that was passed as a Python object: continue the run from Python, with llm="
+            )
         if spec in EMBEDDED:
             return LocalLLM(EMBEDDED[spec], options=options.local)
         is_endpoint = spec.startswith("openai:") or "@http://" in spec or "@https://" in spec
@@ -94,7 +96,7 @@ class Connector:
             return LocalLLM(path, options=options.local)
         if (Path(spec).expanduser() / "config.json").is_file():
             return FolderLLM(Path(spec).expanduser())
-        raise ConfigError(f"cannot tell which model {spec!r} is; name one of: {FORMS}")
+        raise ConfigError(f"unknown model {spec!r} is; name one of: {FORMS}")
 
     def _endpoint(self, model: str, base_url: str, options: ConnectOptions) -> LLM:
         limiter = self._limiters.setdefault(base_url, Limiter(options.max_in_flight))

@@ -133,7 +133,7 @@ class RecordedStep:
 
 
 class StopTexts:
-    """Tells when the newest token of a call completes one of its stop texts."""
+    """Detects when the newest token of a call completes one of its stop texts."""
 
     def __init__(self, codec: ChatCodec) -> None:
         """Decode with `codec`."""

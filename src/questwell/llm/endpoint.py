@@ -60,7 +60,7 @@ class Answered(Generic[_R]):
 
 
 class Endpoint:
-    """An HTTP API, asked for one model. Belongs to one event loop."""
+    """One model behind an HTTP API. Belongs to one event loop."""
 
     def __init__(
         self, model: str, base_url: str, api_key: str | None, limiter: Limiter, options: EndpointOptions
@@ -184,12 +184,12 @@ def _check(base_url: str, api_key: str | None) -> None:
     try:
         url = httpx2.URL(base_url)
     except httpx2.InvalidURL as error:
-        raise ConfigError(f"base_url {base_url!r} is no address: {error}") from error
+        raise ConfigError(f"base_url {base_url!r} is not a valid address: {error}") from error
     if url.scheme not in {"http", "https"} or not url.host:
         raise ConfigError(f"base_url {base_url!r} is no address of the form http://HOST:PORT/v1 or https://...")
     if api_key and not (api_key.isascii() and api_key.isprintable()):
         raise ConfigError(
-            f"the API key for {shown(base_url)} holds a line break or other stray characters; copy it again"
+            f"the API key for {shown(base_url)} contains a line break or other stray characters; copy it again"
         )
 
 

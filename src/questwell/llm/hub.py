@@ -55,11 +55,11 @@ def hub_folder(name: str, *, weights: bool = True, fetch: bool = True) -> Path:
         )
     except GatedRepoError as error:
         raise ConfigError(
-            f"{name!r} must be asked for on its page at the hub; then set HF_TOKEN to a token of yours"
+            f"{name!r} is gated: request access on its page on the hub, then set HF_TOKEN to your token"
         ) from error
     except RepositoryNotFoundError as error:
         raise ConfigError(
-            f"{name!r} is no folder here and no model on the hub, or it is private and HF_TOKEN is not set"
+            f"{name!r} is neither a folder here nor a model on the hub; if it is private, set HF_TOKEN"
         ) from error
     except LocalEntryNotFoundError as error:
         raise ConfigError(

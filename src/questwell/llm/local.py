@@ -140,7 +140,7 @@ def _serve(path: Path, name: str, options: LocalOptions, key: str) -> "Server":
         return xllamacpp.Server(params)
     except RuntimeError as error:
         raise ConfigError(
-            f"llama.cpp cannot load {str(path)!r}: {error}; is it a whole GGUF file, and is there memory for it?"
+            f"llama.cpp cannot load {str(path)!r}: {error}; is it a complete GGUF file, and is there enough memory?"
         ) from error
 
 

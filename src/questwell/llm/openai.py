@@ -101,7 +101,7 @@ class OpenAIClient:
 
     @property
     def name(self) -> str:
-        """The model, as the endpoint was asked for it."""
+        """The model name that is sent to the endpoint."""
         return self._model
 
     @property

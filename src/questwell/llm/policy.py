@@ -109,7 +109,7 @@ class PolicyClient:
             LLMUnavailable: the engine gave the call up, or gave no tokens or no log-probabilities.
         """
         if request.tools or request.schema:
-            raise ConfigError("a policy samples free text: use the tags protocol (protocol = tags), and no schema")
+            raise ConfigError("a policy samples free text: use --protocol tags, and no schema")
         prompt = self._prompt(request)
         room = self._context_tokens - len(prompt)
         if room < 1:
@@ -120,7 +120,7 @@ class PolicyClient:
             self._request_id, prompt_ids=list(prompt), sampling_params=self._params(request, most)
         )
         if output.stop_reason == "aborted":
-            raise LLMUnavailable("the engine gave the call up (aborted)")
+            raise LLMUnavailable("the engine aborted the call")
         return self._completion(prompt, output, request.stop, most, time.perf_counter() - started)
 
     async def aclose(self) -> None:
@@ -148,9 +148,9 @@ class PolicyClient:
     ) -> Completion:
         ids = tuple(output.token_ids)[:most]
         if output.log_probs is None or len(output.log_probs) < len(ids):
-            raise LLMUnavailable("the engine gave no log-probability for each token: ask it for them (logprobs)")
+            raise LLMUnavailable("the engine did not return a log-probability for each token: turn logprobs on")
         if not ids:
-            raise LLMUnavailable("the engine sampled no token at all")
+            raise LLMUnavailable("the engine sampled no token")
         length, text, stopped = self._until(ids, stop)
         stopped = stopped or ids[length - 1] in self._codec.ends
         return Completion(

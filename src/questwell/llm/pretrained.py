@@ -108,7 +108,7 @@ def best_device() -> str:
 
 
 def dtype_of(asked: Dtype | None, device: str, lora_rank: int) -> Dtype:
-    """Precision to load weights in: what was asked for, and float32 for weights that are trained whole."""
+    """Precision in which to load weights: the requested one, or float32 if all weights are trained."""
     if not lora_rank:
         return "float32"
     return asked or ("float32" if device == "cpu" else "bfloat16")
@@ -178,4 +178,4 @@ def _place(source: str, *, weights: bool = True) -> tuple[str, dict[str, Any], s
         return os.fspath(path), {}, path.resolve().name
     if is_hub_name(source):
         return os.fspath(hub_folder(source, weights=weights)), {}, source
-    raise ConfigError(f"there is no model {source!r} to train or to serve here; name one of: {FORMS}")
+    raise ConfigError(f"unknown model {source!r}; name one of: {FORMS}")

@@ -19,7 +19,7 @@ _GRAIN = 64
 
 @dataclass(slots=True)
 class Row:
-    """What one row of the cache holds."""
+    """The contents of one row of the cache."""
 
     owner: str = ""
     """Request id of the dialogue that used it last."""

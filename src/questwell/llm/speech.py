@@ -27,7 +27,7 @@ _LEAKED = re.compile(r"\Aanalysis(?P<thought>(?=[A-Z\W]).*?)assistant(?:final|(?
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A message of a model, taken apart."""
+    """A model's message, split into its parts."""
 
     masked: str
     """The message, as long as it was, with a space for each character that was not said: places stay what they are."""

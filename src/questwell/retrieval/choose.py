@@ -69,7 +69,7 @@ def check_spec(spec: str) -> None:
     if spec.startswith(OWN):
         return
     if name not in ENGINES and spec.partition(":")[0] not in (*OF_SERVERS, "searxng"):
-        raise ConfigError(f"cannot tell which retriever {spec!r} is; name one of: {FORMS}")
+        raise ConfigError(f"unknown retriever {spec!r} is; name one of: {FORMS}")
 
 
 def open_retriever(spec: str, options: RetrieverOptions | None = None) -> Retriever:
@@ -77,11 +77,11 @@ def open_retriever(spec: str, options: RetrieverOptions | None = None) -> Retrie
 
     Raises:
         ConfigError: `spec` has none of these forms, a key is not set, or an extra is not installed.
-        RetrievalUnavailable: nothing answers at the address of a server.
+        RetrievalUnavailable: no server answers at the address of a server.
     """
     options = options or RetrieverOptions()
     if spec.startswith(OWN):
-        raise ConfigError(f"{spec!r} was brought as a Python object: go on from Python, with retriever=")
+        raise ConfigError(f"{spec!r} was passed as a Python object: continue the run from Python, with retriever=")
     name, colon, rest = spec.partition(":")
     if name in OF_SERVERS and colon:
         return _of_a_server(spec, name, rest, options)
@@ -91,7 +91,7 @@ def open_retriever(spec: str, options: RetrieverOptions | None = None) -> Retrie
     if name in ENGINES and (url or not at):
         engine = ENGINES[name](url=base_url(url)) if at else ENGINES[name]()
         return WebRetriever(engine, key_of(engine), options.web)
-    raise ConfigError(f"cannot tell which retriever {spec!r} is; name one of: {FORMS}")
+    raise ConfigError(f"unknown retriever {spec!r} is; name one of: {FORMS}")
 
 
 def _of_a_server(spec: str, name: str, rest: str, options: RetrieverOptions) -> Retriever:
@@ -103,7 +103,7 @@ def _of_a_server(spec: str, name: str, rest: str, options: RetrieverOptions) -> 
         return OpenSearchRetriever(rest, calls, key, headers)
     if name == "qdrant":
         if options.embedder is None:
-            raise ConfigError(f"{spec}: a collection of vectors needs an embedder for the queries")
+            raise ConfigError(f"{spec}: a vector collection needs an embedder for the queries (--embedder)")
         return QdrantRetriever.connect(rest, options.embedder, calls, key, headers)
     return RemoteRetriever.connect(spec, calls, key, headers)
 
@@ -119,7 +119,7 @@ def key_of(engine: Engine) -> str:
         others = ", ".join(engine.keys[1:])
         raise ConfigError(f"{engine.name} needs a key: set {engine.keys[0]} (also read: {others})")
     if not (value.isascii() and value.isprintable()) or " " in value:
-        raise ConfigError(f"the key of {engine.name} holds a line break or other stray characters; copy it again")
+        raise ConfigError(f"the key of {engine.name} contains a line break or other stray characters; copy it again")
     return value
 
 
@@ -132,7 +132,7 @@ def retriever_key(variable: str = KEY_VARIABLE) -> str | None:
     value = os.environ.get(variable, "").strip() or None
     bare = value.partition(" ")[2] if value is not None and value.startswith(SCHEMES) else value
     if bare is not None and (not (bare.isascii() and bare.isprintable()) or " " in bare):
-        raise ConfigError(f"{variable} holds a line break or other stray characters; copy the key again")
+        raise ConfigError(f"{variable} contains a line break or other stray characters; copy the key again")
     return value
 
 

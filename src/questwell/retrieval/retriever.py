@@ -45,7 +45,7 @@ class Retriever(Protocol):
 
 @runtime_checkable
 class PaidRetriever(Protocol):
-    """A retriever that someone may be paid for."""
+    """A retriever whose searches may cost money."""
 
     @property
     def priced(self) -> bool:
@@ -106,7 +106,7 @@ def reader_of(retriever: Retriever) -> DocumentReader:
         RetrievalRefused: it gives none.
     """
     if not isinstance(retriever, DocumentReader):
-        raise RetrievalRefused(f"{retriever.name} gives no whole documents: leave open and find out of --tools")
+        raise RetrievalRefused(f"{retriever.name} cannot return whole documents: leave open and find out of --tools")
     return retriever
 
 

@@ -30,7 +30,7 @@ def matches(answer: str, references: Iterable[str]) -> bool:
 
 
 def contains(text: str, answer: str) -> bool:
-    """Whether the words of `answer` stand in `text`, in order and next to each other.
+    """Whether `text` contains the words of `answer`, in order and next to each other.
 
     Korean puts particles behind a word, so its last word may go on there.
     """

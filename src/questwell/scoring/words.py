@@ -78,7 +78,7 @@ def fold(text: str) -> str:
 
 
 def is_unspaced(text: str) -> bool:
-    """Whether `text` holds a character of a script that is written without spaces."""
+    """Whether `text` contains a character of a script that is written without spaces."""
     return _UNSPACED.search(text) is not None
 
 

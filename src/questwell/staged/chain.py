@@ -37,7 +37,7 @@ class Chain:
 
     @property
     def passages(self) -> tuple[Passage, ...]:
-        """From the one whose subject the question names to the one that holds the answer."""
+        """From the passage whose subject the question names to the passage that contains the answer."""
         return (self.first, *(link.target for link in self.links))
 
     @property

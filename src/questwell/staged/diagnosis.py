@@ -21,7 +21,7 @@ class Diagnosis:
     """Id of the last passage and its answer, when an attempt saw the passage and still answered otherwise."""
 
     def faulty(self, chain: Chain) -> bool:
-        """Whether `chain` holds what failed."""
+        """Whether `chain` contains the part that failed."""
         ids = [passage.id for passage in chain.passages]
         if tuple(ids) == self.shortcut or any(pair == self.broken_link for pair in itertools.pairwise(ids)):
             return True

@@ -26,11 +26,11 @@ class RunLock:
             os.close(self._file)
             raise RunLocked(
                 f"the run in {str(path.parent)!r} is being written by process {holder}; wait for it or stop it "
-                f"(reading it with status, show and export is possible meanwhile)"
+                f"(status, show and export can read it in the meantime)"
             ) from None
         if not path.exists() or not os.path.samestat(os.fstat(self._file), path.stat()):
             os.close(self._file)
-            raise RunLocked(f"the run in {str(path.parent)!r} was being removed by another process; start it again")
+            raise RunLocked(f"the run in {str(path.parent)!r} was being removed by another process; try again")
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
 

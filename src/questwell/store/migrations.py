@@ -169,7 +169,7 @@ def check(connection: sqlite3.Connection) -> int:
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     application = int(connection.execute("PRAGMA application_id").fetchone()[0])
     if application != APPLICATION_ID and (version or application or _has_tables(connection)):
-        raise StoreError("the file is a SQLite file, but not a Questwell run; name another folder")
+        raise StoreError("the file is an SQLite file, but not a Questwell run; name another folder")
     if version > len(MIGRATIONS):
         raise StoreError(
             f"the run was written by a newer Questwell (file version {version}, this one knows "

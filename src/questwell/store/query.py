@@ -44,7 +44,9 @@ class Query:
         self.failure_source = "failure_counts" if summed else f"({sums.ALL_FAILURES})"
         if version == 0:
             self.close()
-            raise StoreError(f"the run in {str(folder)!r} ended before it began; start it again with --resume")
+            raise StoreError(
+                f"the run in {str(folder)!r} was killed before it had started; start it again with --resume"
+            )
 
     def close(self) -> None:
         """Release the file."""

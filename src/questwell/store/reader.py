@@ -46,7 +46,7 @@ _AT_ONCE = 500
 
 
 class RunReader(SpendingReader):
-    """What a run folder holds. Opens the file read-only; takes no lock."""
+    """The contents of a run folder. Opens the file read-only; takes no lock."""
 
     def info(self) -> RunInfo | None:
         """What the run is; None before its config was saved."""
@@ -208,7 +208,7 @@ class RunReader(SpendingReader):
         return self._value(f"SELECT count(*) FROM {self.duplicate_source}")
 
     def gate_counts(self) -> list[GateCount]:
-        """What each gate found, over the proposals that it was asked about."""
+        """What each gate found, over the proposals that it checked."""
         rows = self._all(f"SELECT gate, outcome, proposals FROM {self.gate_source} WHERE proposals > 0")
         return [GateCount(Gate(row[0]), GateOutcome(row[1]), row[2]) for row in rows]
 
@@ -266,7 +266,7 @@ class RunReader(SpendingReader):
         return {row[0]: json.loads(row[1]) for row in rows}
 
     def play(self, index: int) -> Play:
-        """The play of a seed, duplicates told apart; StoreError when there is none."""
+        """The play of a seed, with duplicates marked; StoreError when there is none."""
         found = self._plays("WHERE seed_index = ?", index)
         if not found:
             raise StoreError(f"the run has no seed {index}")

@@ -88,7 +88,7 @@ class Failure:
 
 
 class PlayStatus(StrEnum):
-    """Where a seed's play stands."""
+    """The state of a seed's play."""
 
     PENDING = "pending"
     """Drawn, not played to its end."""
@@ -98,7 +98,7 @@ class PlayStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Play:
-    """A seed's play in short; duplicates are already told apart."""
+    """Summary of a seed's play; duplicates are already marked."""
 
     index: int
     wave: int
@@ -134,7 +134,7 @@ class RoundRow:
 
 @dataclass(frozen=True, slots=True)
 class PlayCount:
-    """So many ended plays of which one round went alike."""
+    """Number of ended plays with the same result of one round."""
 
     target: int | None
     status: PlayStatus
@@ -156,7 +156,7 @@ class PlayCount:
 
 @dataclass(frozen=True, slots=True)
 class GateCount:
-    """So many proposals of which a gate found the same."""
+    """Number of proposals with the same result of a gate."""
 
     gate: Gate
     outcome: GateOutcome
@@ -180,7 +180,7 @@ class CallCount:
 
 @dataclass(frozen=True, slots=True)
 class FailedUsage:
-    """Failed calls, and what they took all the same: replies that were paid for and rejected."""
+    """Failed calls and what they cost anyway: replies that were paid for but unusable."""
 
     calls: int = 0
     prompt_tokens: int = 0

@@ -64,7 +64,7 @@ def add_review(folder: Path, review: Review) -> Review:
             (newest,) = db.execute("SELECT coalesce(max(id), 0) FROM reviews WHERE seed = ?", (review.seed,)).fetchone()
             if newest != review.supersedes:
                 raise ReviewConflict(
-                    f"{review.seed} was reviewed since this page was opened: load it again, then decide"
+                    f"{review.seed} was reviewed by somebody else since this page was loaded: reload it, then decide"
                 )
             cursor = db.execute(
                 f"INSERT INTO reviews ({_COLUMNS[4:]}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",

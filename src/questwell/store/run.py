@@ -33,9 +33,9 @@ _OUTCOME: TypeAdapter[Accepted | Rejected] = TypeAdapter(Accepted | Rejected)
 
 
 class RunStore:
-    """The writer of one run. Each `await` returns when what it wrote is on the disk.
+    """Writes one run. Each `await` returns once the data is on disk.
 
-    A kill at any moment leaves exactly what was returned from, and perhaps a little more.
+    After a kill at any moment, the run contains everything whose `await` had returned, and perhaps a little more.
     """
 
     def __init__(self, folder: Path, lock: RunLock | None = None) -> None:
@@ -83,7 +83,7 @@ class RunStore:
 
     @property
     def commits(self) -> int:
-        """Number of transactions committed since it was opened."""
+        """Number of transactions committed since the run was opened."""
         return self._writer.commits
 
     async def begin(self, info: RunInfo) -> None:
@@ -105,7 +105,7 @@ class RunStore:
         await self._writer.write(lambda db: db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", row))
 
     async def price(self, prompt_usd: float, completion_usd: float) -> None:
-        """Reckon the cost of model calls of unknown cost, at US dollars per million tokens."""
+        """Set the cost of model calls of unknown cost, from prices in US dollars per million tokens."""
 
         def write(db: sqlite3.Connection) -> None:
             priced = db.execute(

@@ -96,7 +96,7 @@ class SpendingReader(Query):
         }
 
     def failed(self) -> FailedUsage:
-        """What failed model calls took, which is not nothing where replies were paid for and rejected."""
+        """Usage of failed model calls, which is above zero where unusable replies were paid for."""
         return self._failed()[0][1]
 
     def _failed_by_seed(self, seed: str | None = None) -> dict[str, FailedUsage]:

@@ -75,7 +75,7 @@ class TextIndex:
         return found[::-1] if backwards else found
 
     def holding(self, text: str, seeds: Sequence[int]) -> set[int]:
-        """Which of `seeds` hold all words of `text`, as `find`."""
+        """Those of `seeds` that contain all words of `text`, as `find`."""
         if not seeds:
             return set()
         edge = "rowid BETWEEN ? AND ? AND +rowid IN (SELECT value FROM json_each(?))"

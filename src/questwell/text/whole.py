@@ -39,7 +39,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
 
 
 def to_disk(path: Path) -> None:
-    """Return when what was written to a file, or which names a folder holds, survives a crash of the machine."""
+    """Flush a file, or the names in a folder, to disk, so that they survive a crash of the machine."""
     if os.name != "posix" and path.is_dir():
         return  # only POSIX opens folders
     descriptor = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)

@@ -53,6 +53,6 @@ class Alarms:
             if (mean < limit) if below else (mean > limit):
                 raise TrainingCollapsed(
                     f"{name} was {mean:.3g} over the last {len(values)} steps, {'below' if below else 'above'} the "
-                    f"limit of {limit:g}: the policy is collapsing; go back to a checkpoint, lower the learning rate "
-                    "or raise the KL coefficient"
+                    f"limit of {limit:g}: the policy is collapsing; go back to a checkpoint, then lower "
+                    "--learning-rate or raise --kl-coefficient"
                 )

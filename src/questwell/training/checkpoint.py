@@ -71,7 +71,7 @@ def read(folder: Path) -> State:
     """
     found = steps(folder)
     if not found:
-        raise CheckpointError(f"{str(folder)!r} holds no checkpoint to go on from")
+        raise CheckpointError(f"{str(folder)!r} contains no checkpoint to continue from")
     path = folder / f"step-{found[-1]:06d}" / "state.pt"
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
@@ -86,7 +86,7 @@ def steps(folder: Path) -> list[int]:
 
 
 def random_state() -> State:
-    """Where every generator of random numbers stands: Python, NumPy, torch, CUDA."""
+    """The state of every random number generator: Python, NumPy, torch, CUDA."""
     kind, keys, position, has_gauss, gauss = cast(tuple[str, Any, int, int, float], np.random.get_state())
     version, numbers, following = random.getstate()
     return {

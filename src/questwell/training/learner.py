@@ -48,7 +48,7 @@ class Learner:
         size = float(norm.full_tensor() if isinstance(norm, DTensor) else norm)
         if not math.isfinite(size):
             raise TrainingCollapsed(
-                f"the gradient's norm is {size}: go back to a checkpoint with a lower learning rate, or look for a "
+                f"the gradient norm is {size}: go back to a checkpoint with a lower learning rate, or look for a "
                 "reward that is not finite"
             )
         self._optimizer.step()
@@ -98,7 +98,7 @@ def make_optimizer(parameters: list[nn.Parameter], learning_rate: float, kind: O
         from bitsandbytes.optim import AdamW8bit  # pyright: ignore[reportMissingImports]  an extra
     except ImportError as error:
         raise ConfigError(
-            "optimizer = adamw8bit needs the extra 'adam8bit': pip install 'questwell[adam8bit]'"
+            "--optimizer adamw8bit needs the extra 'adam8bit': pip install 'questwell[adam8bit]'"
         ) from error
     return AdamW8bit(parameters, lr=learning_rate, weight_decay=0.0)
 

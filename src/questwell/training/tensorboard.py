@@ -19,7 +19,7 @@ def write_events(folder: Path, metrics: Metrics) -> None:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise ConfigError(
-            f"events need the extra 'tensorboard': pip install 'questwell[tensorboard]' ({error})"
+            f"--tensorboard needs the extra 'tensorboard': pip install 'questwell[tensorboard]' ({error})"
         ) from error
     with SummaryWriter(str(folder)) as writer:
         for name, value in metrics.items():

@@ -98,7 +98,7 @@ class Trainer:
         started = time.perf_counter()
         samples = self.ranks.everyones([sample for sample in samples if any(sample.tokens.response_mask)])
         if not samples:
-            raise TrainingError("a step without a single token of the model's has nothing to learn from")
+            raise TrainingError("a step without any token of the model has nothing to learn from")
         if unknown := {sample.role for sample in samples} - self._algorithms.keys():
             raise TrainingError(f"no algorithm is given for the role {sorted(unknown)}")
         with _out_of_memory_explained(self.hyperparameters):

@@ -19,9 +19,9 @@ class Update:
     learning_rate: float = WHOLE_LEARNING_RATE
     critic_learning_rate: float = WHOLE_CRITIC_LEARNING_RATE
     lr_warmup_steps: int = 0
-    """Steps over which the learning rates rise linearly from 0."""
+    """Number of steps over which the learning rates rise linearly from 0."""
     critic_warmup_steps: int = 0
-    """First steps in which only the critic learns."""
+    """Number of steps at the start in which only the critic learns."""
     epochs: int = 1
     """Passes over a step's trajectories."""
     minibatches: int = 1
@@ -45,11 +45,11 @@ class Update:
     micro_tokens: int = 16_384
     """Tokens, padding included, of one pass through a model: gradients are accumulated over as many as it takes."""
     checkpointing: bool = False
-    """Compute activations again in the backward pass: less memory, a third more time."""
+    """Recompute activations in the backward pass: less memory, about a third more time."""
     optimizer: Optimizer = "adamw"
     """adamw8bit keeps the moments in 8 bits (bitsandbytes): 2 bytes per weight instead of 8."""
     rollout_rows: int = 64
-    """Dialogues sampled side by side."""
+    """Number of dialogues that are sampled at the same time."""
     mask_inserted: bool = True
     """False trains on retrieved tokens too. That is wrong, and there to be measured."""
     seed: int = 0

@@ -27,7 +27,7 @@ from questwell.types.trajectory import TokenView, Turn
 
 @dataclass(frozen=True, slots=True)
 class WarmStart:
-    """How demonstrations are learnt."""
+    """How the model is trained on demonstrations."""
 
     steps: int = 100
     batch: int = 16

@@ -16,7 +16,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class EvidenceCertificate:
-    """One passage of the evidence."""
+    """What is known about one passage of the evidence."""
 
     passage_id: str
     document_id: str

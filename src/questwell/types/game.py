@@ -10,7 +10,7 @@ from questwell.types.trajectory import Role, StopReason, Trajectory
 
 
 class AnswerType(StrEnum):
-    """What kind of answer a proposal is asked for (SAGE section 3)."""
+    """The kind of answer that a proposal should have (SAGE section 3)."""
 
     NUMBER = "number"
     DATE = "date"
@@ -86,7 +86,7 @@ class Operand:
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """What must stand in the passage: the span, or name and value."""
+        """What the passage must contain: the span, or name and value."""
         return tuple(part.strip() for part in self.span.split("=", 1))
 
     @property
@@ -102,7 +102,7 @@ class Operand:
 
 @dataclass(frozen=True, slots=True)
 class Derivation:
-    """How an answer follows from facts that stand in passages."""
+    """How an answer is derived from facts in passages."""
 
     operation: Operation
     operands: tuple[Operand, ...]

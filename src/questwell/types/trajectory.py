@@ -43,7 +43,7 @@ class StopReason(StrEnum):
     LOOPING = "looping"
     """It asked for the same again and again, also after it was told to end."""
     FILTERED = "filtered"
-    """The endpoint's content filter does not take the text, and never will."""
+    """The endpoint's content filter rejected the text; a retry cannot help."""
     ERRORED = "errored"
     """The model endpoint or the retriever failed: this rollout says nothing about the question."""
 

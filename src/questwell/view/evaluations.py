@@ -93,5 +93,5 @@ def compare_page(site: Site, page: Page) -> Shown:
 def _run(site: Site, name: str) -> FoundRun:
     found = site.run(name)
     if found.kind is not Kind.EVALUATE:
-        raise Missing(f"{found.name!r} is a run of {found.kind}; the first page leads to it")
+        raise Missing(f"{found.name!r} is a run of {found.kind}; open it from the first page")
     return found

@@ -36,7 +36,7 @@ _BLOCK = 20
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a file holds."""
+    """The contents of a file."""
 
     items: int
     left_out: int

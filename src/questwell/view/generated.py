@@ -207,7 +207,7 @@ def post_review(site: Site, page: Page, form: Mapping[str, str]) -> str:
     last = told.rounds[-1] if told.rounds else None
     pair = (told.play.question or "", told.play.answer or "", last.aliases if last else ())
     if form.get("digest") != pair_digest(pair[0], pair[1]):
-        raise ReviewConflict(f"{told.id} is another question now: load the page again, then decide")
+        raise ReviewConflict(f"{told.id} is a different question now: reload the page, then decide")
     try:
         decision = Decision(form.get("decision", ""))
         supersedes = int(form.get("supersedes", ""))
@@ -237,7 +237,7 @@ def post_review(site: Site, page: Page, form: Mapping[str, str]) -> str:
 def _run(site: Site, page: Page) -> FoundRun:
     found = site.run(page.path["run"])
     if not found.kind.plays:
-        raise Missing(f"{found.name!r} is a run of {found.kind}; the first page leads to it")
+        raise Missing(f"{found.name!r} is a run of {found.kind}; open it from the first page")
     return found
 
 

@@ -13,7 +13,7 @@ class Missing(QuestwellError):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """An address, taken apart."""
+    """An address, split into its parts."""
 
     path: Mapping[str, str]
     """The parts in braces of the address, by name."""

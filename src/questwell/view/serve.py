@@ -26,7 +26,7 @@ def serve(
         ConfigError: the port is taken, or other machines could look without a token.
     """
     if host not in LOOPBACK and not token:
-        raise ConfigError(f"--host {host} lets other machines look: give --token as well, or use ssh -L")
+        raise ConfigError(f"--host {host} lets other machines in: set --token as well, or use ssh -L")
     names = [*LOOPBACK, host, *([socket.gethostname()] if host in ("0.0.0.0", "::") else [])]
     app = make_app(site, Access(hosts=frozenset(names), token=token))
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -35,7 +35,9 @@ def serve(
         try:
             own.bind((host, port))
         except OSError as error:
-            raise ConfigError(f"{host}:{port} cannot be listened on: {error.strerror}; give another --port") from error
+            raise ConfigError(
+                f"{host}:{port} cannot be used to listen on: {error.strerror}; choose another --port"
+            ) from error
         named = f"[{host}]" if ":" in host else host
         listening(f"http://{named}:{own.getsockname()[1]}/{f'?token={token}' if token else ''}")
         # A page that polls keeps its connection: at the end it is closed, not waited for.

@@ -42,7 +42,7 @@ class Site:
         self.look()
 
     def look(self) -> None:
-        """Find runs that began meanwhile."""
+        """Find runs that were started since the last look."""
         self.runs = {found.name: found for found in find_runs(self.paths)}
 
     def run(self, name: str) -> FoundRun:
@@ -66,7 +66,7 @@ class Site:
         return TextIndex(path), not thread.is_alive()
 
     def close(self) -> None:
-        """End what goes on in the background."""
+        """Stop the background work."""
         self._stopped = True
         for thread in self._following.values():
             thread.join(5)

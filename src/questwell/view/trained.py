@@ -77,5 +77,5 @@ def _attempts(episode: Episode) -> list[tuple[str, str, object, object]]:
 def _run(site: Site, page: Page, kind: Kind) -> FoundRun:
     found = site.run(page.path["run"])
     if found.kind is not kind:
-        raise Missing(f"{found.name!r} is a run of {found.kind}; the first page leads to it")
+        raise Missing(f"{found.name!r} is a run of {found.kind}; open it from the first page")
     return found

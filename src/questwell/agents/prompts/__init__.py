@@ -71,7 +71,7 @@ class Prompts:
         given = {name: {*_asked(name, text), *_GIVEN.get(name, ())} for name, text in self._files.items()}
         for path in sorted(folder.glob("*.md")) if folder else ():
             if path.stem not in self._files:
-                raise ConfigError(f"{path}: no agent uses a prompt of this name; the names are {sorted(self._files)}")
+                raise ConfigError(f"{path}: no agent uses a prompt with this name; use one of {sorted(self._files)}")
             self._files[path.stem] = read_text(path, ConfigError)
             known = ", ".join(sorted(given[path.stem]))
             if unknown := sorted(_asked(str(path), self._files[path.stem]) - given[path.stem]):
@@ -115,5 +115,5 @@ def _asked(name: str, text: str) -> set[str]:
     if not template.is_valid():
         wrong = next(found for found in template.pattern.finditer(text) if found["invalid"] is not None)
         line = text.count("\n", 0, wrong.start()) + 1
-        raise ConfigError(f"{name}, line {line}: a $ begins no name; write $$ for the sign itself")
+        raise ConfigError(f"{name}, line {line}: this $ is not followed by a name; write $$ for a dollar sign")
     return set(template.get_identifiers())

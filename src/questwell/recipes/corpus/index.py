@@ -42,40 +42,40 @@ class IndexConfig(RecipeConfig):
 
     renamed: ClassVar[Mapping[str, Renamed]] = {"two_legs": Renamed("dense_candidates")}
     corpus: Corpus
-    """Corpus: islands (tiny), factbook, foldoc, a file (JSON, CSV, TSV, parquet, arrow), a folder, "a/*.parquet", or
-    hf:NAME."""
+    """Corpus: islands (tiny), factbook, foldoc, hf:NAME, a folder, a pattern such as "a/*.parquet", or a file (JSON,
+    CSV, TSV, parquet, arrow)."""
     index: Path | None = None
-    """Folder of the corpus' index, built on first use and kept; by default in the cache."""
+    """Folder of the index, which is built on first use and kept; by default in the cache folder."""
     analyzer: Analyzer = Analyzer.EN
-    """How text is split into search terms: en (English stems) or multi (any language)."""
+    """How text is split into search terms: en (English, with stemming) or multi (any language, no stemming)."""
     licence: str = ""
-    """Licence of the corpus, for records that state none; every item carries it."""
+    """Licence to assume for records that state none; it is copied to every item."""
     skip_bad: bool = False
-    """Skip malformed records of the corpus (they are counted and listed) instead of stopping."""
+    """Skip malformed records of the corpus, and list them, instead of stopping at the first."""
     duplicates: Duplicates = Duplicates.ERROR
-    """What to do when two documents have the same id: error, or first (keep the first)."""
+    """What to do when two documents have the same id: error (stop), or first (keep the first one)."""
     id_field: str = ""
-    """Field of a record that holds its id; by default one of the usual names, and ids are made where there is none."""
+    """Record field that holds the id; by default one of the usual names, or an id made from the record's text."""
     title_field: str = ""
-    """Field of a record that holds its title; by default one of the usual names."""
+    """Record field that holds the title; by default one of the usual names (title, heading, ...)."""
     text_field: str = ""
-    """Field of a record that holds its text; by default one of the usual names (contents, text, body, passage, ...)."""
+    """Record field that holds the text; by default one of the usual names (contents, text, body, passage, ...)."""
     retriever: str = "lexical"
-    """How passages are found: lexical (BM25), hybrid (BM25, then vectors), dense (vectors alone); extra dense."""
+    """How passages are found: lexical (BM25), hybrid (BM25, then vectors) or dense (vectors). Vectors: extra dense."""
     embedder: Annotated[str, MayBePath(EMBEDDERS, after=ONNX)] = "minilm"
-    """Embedding model for vectors: minilm, wordllama (fast), onnx:FOLDER, openai:MODEL or MODEL@BASE_URL."""
+    """Embedding model for vectors: minilm, wordllama (faster), onnx:FOLDER, openai:MODEL or MODEL@BASE_URL."""
     dense_candidates: bool = False
-    """Find candidates by vectors too, not only by words (usearch); helps where questions use other words."""
+    """Look for candidates by vectors as well as by words; helps when questions use other words than the passages."""
     query_prefix: str | None = None
-    """Text put before each query for the embedder; by default as the model's card says (e5, bge, Qwen3-Embedding)."""
+    """Text to put before each query to embed; by default what the model's card says (e5, bge, Qwen3-Embedding)."""
     document_prefix: str | None = None
-    """Text put before each document for the embedder; a change makes all vectors again."""
+    """Text to put before each document to embed; after a change, all vectors are made again."""
     reranker: Annotated[str, MayBePath(())] = ""
-    """Model that puts the hits in order: [MODEL@]http://HOST/rerank, or the folder of an ONNX cross-encoder."""
+    """Model that reranks the hits: [MODEL@]http://HOST/rerank, or the folder of an ONNX cross-encoder."""
     rerank_candidates: int = Field(default=CANDIDATES, ge=1, le=1000)
-    """How many hits of a search the reranker reads."""
+    """Number of hits per search that the reranker scores."""
     search_where: Annotated[tuple[str, ...], BeforeValidator(split_commas)] = ()
-    """Search only passages with this metadata: lang=en,year=2020; several values of one key match any of them."""
+    """Search only passages with this metadata, such as lang=en,year=2020; repeat a key to allow several values."""
 
     @field_validator("retriever")
     @classmethod
@@ -155,7 +155,7 @@ class IndexConfig(RecipeConfig):
 
 @dataclass(frozen=True, slots=True)
 class IndexProgress:
-    """Whoever watches a corpus being fetched and indexed."""
+    """Callbacks that are told how fetching and indexing a corpus progress."""
 
     fetching: Progress = silent
     """Called with (bytes, total)."""
@@ -189,7 +189,7 @@ class IndexReport:
 
 
 def index(config: IndexConfig, index_progress: IndexProgress | None = None) -> IndexReport:
-    """The index of a corpus, built if it is not there; an interrupted build goes on where it stopped."""
+    """The index of a corpus, which is built if it does not exist; an interrupted build continues where it stopped."""
     folder = config.folder
     was_there = (folder / "manifest.json").is_file()
     found = open_index(config, index_progress)

@@ -30,20 +30,20 @@ class SearchConfig(IndexConfig):
     """Which corpus, and what its agents search."""
 
     retriever: str = "lexical"
-    """What is searched: lexical, hybrid, dense (the corpus), http://HOST, mcp:URL, opensearch:URL/INDEX,
-    qdrant:URL/COLLECTION (by --embedder), google, tavily, brave, searxng."""
+    """What the agents search: the corpus (lexical, hybrid or dense), or http://HOST, mcp:URL, opensearch:URL/INDEX,
+    qdrant:URL/COLLECTION (with --embedder), google, tavily, brave or searxng."""
     retriever_key_env: str | None = None
-    """Environment variable that holds the key of the retriever's server; by default QUESTWELL_RETRIEVER_KEY."""
+    """Environment variable with the key of the retriever's server; by default QUESTWELL_RETRIEVER_KEY."""
     retriever_headers: Pairs | None = None
-    """More headers for the retriever's server: NAME=VALUE separated by commas; $NAME is read from the environment."""
+    """Extra headers for the retriever's server: NAME=VALUE,NAME=VALUE; the value $NAME is read from the environment."""
     page_text: bool = False
-    """From web results, read the best matching part of each page instead of the engine's snippet (extra web)."""
+    """For web results, fetch the page and use its best matching part instead of the snippet (needs the extra web)."""
     block: Annotated[tuple[str, ...], BeforeValidator(split_commas)] = ()
-    """Web domains to block, separated by commas; the benchmarks' own sites are always blocked."""
+    """Web domains to block, separated by commas. The sites of the benchmarks are always blocked."""
     price_search: float | None = Field(default=None, ge=0)
-    """Price of 1,000 searches in US dollars, if the retriever's price is unknown or differs from the list price."""
+    """Price per 1,000 searches in US dollars, if the retriever's price is unknown or differs from the list price."""
     price_rerank: float | None = Field(default=None, ge=0)
-    """Price of 1,000 calls to the reranker's endpoint (Cohere: search units) in US dollars; 0 for one of your own."""
+    """Price per 1,000 calls to the reranker (Cohere: search units) in US dollars; 0 if you run it yourself."""
 
     @field_validator("block")
     @classmethod
@@ -68,7 +68,7 @@ class SearchConfig(IndexConfig):
 
 def _known(tools: tuple[str, ...]) -> tuple[str, ...]:
     if "search" not in tools or not set(tools) <= {"search", "open", "find"}:
-        raise ValueError("expected search, and open or find or both besides")
+        raise ValueError("expected search, optionally with open and find")
     return tools
 
 
@@ -84,10 +84,12 @@ def readers_of(tools: tuple[str, ...], *, free: bool, retriever: Retriever | Non
     """
     readers: tuple[Reader, ...] = tuple(tool for tool in ("open", "find") if tool in tools)
     if readers and not free:
-        raise ConfigError(f"tools = {','.join(tools)}: staged agents only search; leave it out, or take --style free")
+        raise ConfigError(
+            f"--tools {','.join(tools)}: staged agents can only search; leave --tools out, or use --style free"
+        )
     if readers and retriever is not None and not isinstance(retriever, DocumentReader):
         raise ConfigError(
-            f"tools = {','.join(tools)}: {retriever.name} gives no whole documents; leave out open and find"
+            f"--tools {','.join(tools)}: {retriever.name} cannot return whole documents; leave out open and find"
         )
     return readers
 
@@ -97,7 +99,7 @@ def open_elsewhere(config: SearchConfig) -> Retriever | None:
 
     Raises:
         ConfigError: a key is not set, or an extra is not installed.
-        RetrievalUnavailable: nothing answers at the address of a server.
+        RetrievalUnavailable: no server answers at the address of a server.
     """
     if not config.searches_elsewhere:
         return None
@@ -116,7 +118,7 @@ def open_elsewhere(config: SearchConfig) -> Retriever | None:
     if not config.narrowed_to:
         return found
     if not isinstance(found, Narrowable):
-        raise ConfigError(f"search_where: {found.name} knows no filters; leave it out")
+        raise ConfigError(f"--search-where: {found.name} cannot filter by metadata; leave it out")
     return found.narrow(config.narrowed_to)
 
 

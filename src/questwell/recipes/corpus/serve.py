@@ -27,30 +27,30 @@ class ServeConfig(IndexConfig):
     """What is served, and how much of it at once."""
 
     host: str = "127.0.0.1"
-    """Address to listen at; 0.0.0.0 lets other machines in."""
+    """Address to listen on; 0.0.0.0 accepts connections from other machines."""
     port: int = Field(default=8000, ge=0, le=65535)
-    """Port to listen at; 0 takes a free one."""
+    """Port to listen on; 0 picks a free one."""
     workers: int | None = Field(default=None, ge=1, le=256)
-    """Reader processes; by default one per core, at most 8."""
+    """Number of processes that search; by default one per core, at most 8."""
     top_k: int = Field(default=3, ge=1, le=1000)
-    """Passages per query if the request does not say how many."""
+    """Number of passages per query if the request does not say."""
     token: str = ""
     """Secret that callers must send (Authorization: Bearer TOKEN); required when other machines can reach the host.
     Also read from QUESTWELL_SERVE_TOKEN, which other users of this machine cannot see."""
     anyone: bool = False
-    """Let anyone who reaches the address search, without a token."""
+    """Serve without a token, to anyone who can reach the address."""
     allow_host: Annotated[tuple[str, ...], BeforeValidator(split_commas)] = ()
-    """More names that the server is reached by, separated by commas; requests for another name are refused."""
+    """Further host names of this server, separated by commas; requests for any other name are refused."""
     deadline: float = Field(default=10.0, gt=0)
-    """Most seconds from a request to its hits; after that it gets a time-out (504)."""
+    """Maximum time of a request in seconds; after that it is answered with a time-out (504)."""
     queue: int = Field(default=1024, ge=1)
-    """Queries that may wait in a process; beyond that a request is refused (503, Retry-After)."""
+    """Maximum number of waiting queries per process; beyond that, requests are refused (503 with Retry-After)."""
     batch: int = Field(default=32, ge=1)
-    """Most queries searched in one batch."""
+    """Maximum number of queries searched in one batch."""
     cache_mb: int = Field(default=256, ge=0)
-    """Size of each process' answer cache in megabytes."""
+    """Size of the answer cache of each process, in megabytes."""
     connections: int = Field(default=1024, ge=1)
-    """Connections open at once in a process; then idle ones are closed, and if none is idle the next one gets 503."""
+    """Maximum open connections per process; beyond that, idle ones are closed, or a new one gets a 503."""
 
     @property
     def limits(self) -> ServiceLimits:
@@ -59,13 +59,13 @@ class ServeConfig(IndexConfig):
 
     @property
     def processes(self) -> int:
-        """How many."""
+        """Number of reader processes."""
         return self.workers or min(8, available_cores())
 
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """Opens an index that is there; each reader process gets a copy of this."""
+    """Opens an existing index; each reader process gets a copy of this."""
 
     config: ServeConfig
 
@@ -98,8 +98,8 @@ def serve_http(
     token = config.token or os.environ.get(TOKEN_VARIABLE, "").strip()
     if not token and not config.anyone and not is_local(config.host):
         raise ConfigError(
-            f"host = {config.host!r} lets other machines in: name a secret that callers must know (--token, or better "
-            f"the environment variable {TOKEN_VARIABLE}); --anyone serves without one"
+            f"--host {config.host} lets other machines in: set a secret that callers must send (--token, or better "
+            f"the environment variable {TOKEN_VARIABLE}); or serve without one with --anyone"
         )
     options = ServerOptions(
         mcp=mcp,

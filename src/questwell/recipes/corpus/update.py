@@ -15,7 +15,7 @@ from questwell.text.files import read_lines
 
 @dataclass(frozen=True, slots=True)
 class UpdateReport:
-    """What became of an index; counts are of documents unless they say otherwise."""
+    """Result of changing an index; counts are of documents unless stated otherwise."""
 
     folder: Path
     corpus: str
@@ -57,14 +57,14 @@ def update_index(
         RetrievalError: there is no complete index.
     """
     if upserts is None and deletes is None:
-        raise ConfigError("say what to change: documents to put in, or ids to delete")
+        raise ConfigError("say what to change: --upsert DOCUMENTS or --delete IDS")
     index_progress = index_progress or IndexProgress()
     folder = config.folder
     if built(config.spec, folder, config.analyzer) is None:
         raise RetrievalError(
-            f"there is no complete index of {config.corpus!r} in {folder}: build it by `questwell index`. If there was "
-            "one, the corpus has changed since, or is read with another licence or skip_bad: an index goes with the "
-            "corpus it was built from"
+            f"there is no complete index of {config.corpus!r} in {folder}: build it with `questwell index`. If "
+            "there was one, the corpus has changed since, or --licence or --skip-bad differ: an index belongs to the "
+            "corpus that it was built from"
         )
     report = ReadReport()
     given = config.spec_of(upserts) if upserts is not None else None

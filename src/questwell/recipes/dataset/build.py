@@ -75,7 +75,7 @@ def build(runs: Sequence[Path], out: Path, config: DatasetConfig) -> Manifest:
         ConfigError: a split that would be empty.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise StoreError(f"{str(out)!r} is there already; name another --out")
+        raise StoreError(f"{str(out)!r} already exists; choose another --out")
     gathered = [_gather(run, Policy(config.reviewed, config.edited)) for run in runs]
     samples = {sample.item.id: sample for found, _, _ in gathered for sample in found}
     out_by_review = [one for _, dropped, _ in gathered for one in dropped]
@@ -104,11 +104,11 @@ def write_croissant(path: Path, manifest: Manifest, url: str = "README.md") -> N
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of the dataset in `folder`; StoreError when there is none that can be read."""
+    """The manifest of the dataset in `folder`; StoreError if it is missing or cannot be read."""
     try:
         return _MANIFEST.validate_json((folder / "manifest.json").read_bytes())
     except (OSError, ValueError) as error:
-        raise StoreError(f"{str(folder)!r} is no dataset of ours: {error}") from error
+        raise StoreError(f"{str(folder)!r} is not a Questwell dataset: {error}") from error
 
 
 def _gather(run: Path, policy: Policy) -> tuple[list[SolvedItem], list[Dropped], SourceRun]:
@@ -152,8 +152,8 @@ def _documents_in(files: Sequence[Path]) -> dict[str, str]:
                 named = documents_of(record["corpus"], record["evidence_document_ids"], record["seed_passage_id"])
             except (KeyError, TypeError, AttributeError) as error:
                 raise BenchmarkError(
-                    f"apart_from: {place} is no item of ours ({type(error).__name__}: {error}); name files such as "
-                    "DATASET/data/test.parquet"
+                    f"--apart-from: {place} is not a Questwell item ({type(error).__name__}: {error}); "
+                    "give files such as DATASET/data/test.parquet"
                 ) from error
             taken |= dict.fromkeys(named, "/".join(path.parts[-3:]))
     return taken

@@ -35,44 +35,44 @@ class DatasetConfig(RecipeConfig):
     """What a dataset is made of."""
 
     split: str = "train:80,dev:10,test:10"
-    """Splits with their shares; items that share an evidence document stay in one."""
+    """Splits and their shares. Items that share an evidence document go to the same split."""
     seed: int = 0
     """Random seed of the splits."""
     at_most: str | None = None
-    """Most items per split, as in train:1000,test:200, drawn at random; by default all."""
+    """Maximum number of items per split, such as train:1000,test:200, drawn at random; by default all."""
     apart_from: Annotated[tuple[Path, ...], BeforeValidator(split_commas)] = ()
-    """Files of items, such as the test split of another dataset, with which no evidence may be shared."""
+    """Files of items, such as the test split of another dataset, that must share no evidence with this dataset."""
     difficulty: str | None = None
-    """Range of search steps, as in 2..7; by default any."""
+    """Range of search steps of the items to include, such as 2..7; by default any."""
     solve_rate: str | None = None
-    """Range of solve rates, as in 0.2..0.8; by default any."""
+    """Range of solve rates of the items to include, such as 0.2..0.8; by default any."""
     answer_types: Annotated[tuple[AnswerType, ...], BeforeValidator(split_commas)] = ()
     """Answer types to include, separated by commas; by default all."""
     gates: Annotated[tuple[Gate, ...], BeforeValidator(split_commas)] = ()
-    """Gates an item must have passed, separated by commas; by default none."""
+    """Gates that an item must have passed, separated by commas; by default none."""
     reviewed: ReviewedBy = ReviewedBy.ANY
-    """Which items to take by their reviews: any, or accepted (by a person). Rejected ones are always left out."""
+    """Items to include by review: any, or accepted (by a person). Rejected items are never included."""
     edited: Edited = Edited.RECHECKED
-    """Which edited items to take: rechecked (tried again and accepted), or as-is."""
+    """Edited items to include: rechecked (only those tried again and accepted), or as-is (all)."""
     near_duplicates: float = Field(default=0.7, ge=0, le=1)
-    """Similarity above which two questions with the same answer are duplicates; 0 removes exact duplicates only."""
+    """Similarity above which two questions with the same answer count as duplicates; 0 removes only exact ones."""
     benchmarks: Annotated[tuple[str, ...], BeforeValidator(split_commas)] = ()
-    """Benchmarks to look for overlap with, as NAME=FILE, separated by commas."""
+    """Benchmarks to check for overlap, as NAME=FILE, separated by commas."""
     ngram: int = Field(default=8, ge=3)
     """Number of consecutive words shared with a benchmark question that counts as overlap."""
     drop_overlaps: bool = False
-    """Leave out items that overlap with a benchmark; by default they are only reported."""
+    """Leave out items that overlap with a benchmark; by default overlaps are only reported."""
     exports: Annotated[tuple[Export, ...], BeforeValidator(split_commas)] = tuple(Export)
-    """Further layouts to write, separated by commas."""
+    """Additional file layouts to write, separated by commas."""
     sealed: Annotated[tuple[str, ...], BeforeValidator(split_commas)] = ()
     """Splits to write only obfuscated under a canary, as BrowseComp's questions are, separated by commas; no other file
     holds their questions."""
     language: Annotated[tuple[str, ...], BeforeValidator(split_commas)] = ()
     """ISO 639-1 codes of the questions' languages for the card, separated by commas; by default told from the text."""
     turns: int = Field(default=10, ge=1)
-    """Number of messages that the exported prompts allow a solver."""
+    """Maximum number of messages that the exported prompts promise the solver."""
     prompts: Path | None = None
-    """Folder of prompt files that replace the packaged ones of the same name, in the exports' dialogues."""
+    """Folder of prompt files for the exported dialogues; they replace the packaged ones of the same name."""
 
     @field_validator("split")
     @classmethod

@@ -34,7 +34,7 @@ def export(folder: Path, out: Path, format_: Format, policy: Policy | None = Non
     found = [one.item for one in chosen]
     if not found:
         why = f" ({len(out_of_it)} are left out by their reviews)" if out_of_it else "; questwell status says why"
-        raise StoreError(f"the run in {str(folder)!r} has no accepted item to export{why}")
+        raise StoreError(f"the run in {str(folder)!r} has no accepted items to export{why}")
     try:
         with whole(out) as path:
             if format_ is Format.JSONL:
@@ -56,7 +56,7 @@ def format_of(path: Path) -> Format:
     try:
         return Format(path.suffix.removeprefix("."))
     except ValueError:
-        raise ConfigError(f"{str(path)!r}: give a name that ends in .jsonl or .parquet, or --format") from None
+        raise ConfigError(f"{str(path)!r}: use a name that ends in .jsonl or .parquet, or set --format") from None
 
 
 def read_items(path: Path) -> list[Item]:

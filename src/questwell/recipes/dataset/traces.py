@@ -25,7 +25,7 @@ _REWARD = {Label.RIGHT: 1.0, Label.WRONG: 0.0}
 
 
 class Traces(StrEnum):
-    """A format."""
+    """Formats of exported trajectories."""
 
     ATIF = "atif"
     STS = "sts"
@@ -51,7 +51,7 @@ def export_traces(folder: Path, out: Path, format_: Traces, *, rejected: bool = 
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
                 count += 1
             if not count:
-                raise StoreError(f"the run in {str(folder)!r} has nothing of that kind to export")
+                raise StoreError(f"the run in {str(folder)!r} has no trajectories of this kind to export")
         return count
     except OSError as error:
         raise StoreError(f"{str(out)!r} cannot be written: {error}") from error
@@ -70,7 +70,7 @@ def _sessions(traces: Iterator[Trace], out: Path) -> int:
             path.write_text(text, encoding="utf-8", newline="\n")
         count += 1
     if not count:
-        raise StoreError("the run has nothing of that kind to export")
+        raise StoreError("the run has no trajectories of this kind to export")
     return count
 
 

@@ -14,7 +14,7 @@ _SEED = 50767
 
 
 def play_demo(folder: Path) -> GenerateReport:
-    """Play the seeds of the demo into `folder`; a demo that is there is not played again."""
+    """Play the seeds of the demo into `folder`; a finished demo is not played again."""
     given = {
         "corpus": CORPUS,
         "llm": NAME,

@@ -41,7 +41,7 @@ class JudgeConfig(SpendingConfig):
     seed: int = 0
     """Random seed of the sample and of every other random choice."""
     concurrency: int | None = Field(default=None, ge=1)
-    """Attempts made at the same time; 16, or 2 if a model runs in this process."""
+    """Number of attempts made at the same time; by default 16, or 2 if a model runs in this process."""
     max_errors: int = Field(default=20, ge=1)
     """Stop after this many failed attempts in a row."""
 
@@ -57,39 +57,39 @@ class EvalConfig(JudgeConfig, SearchConfig):
     """What an evaluation does."""
 
     corpus: Corpus = ""
-    """Corpus to search: islands, factbook, foldoc, a JSONL or parquet file, or a folder of .txt and .md files."""
+    """Corpus to search: islands, factbook, foldoc, hf:NAME, or a file or folder of documents."""
     llm: Model = "local"
     """Model: local, local-small, FILE.gguf, a folder of a trained checkpoint, openai:MODEL or MODEL@BASE_URL."""
     mode: Mode = Mode.AGENT
-    """agent (searches as it wants), rag (one search with the question itself) or closed-book (from memory)."""
+    """How to answer: agent (searches freely), rag (one search with the question) or closed-book (from memory)."""
     style: StyleChoice = StyleChoice.AUTO
-    """How the model is driven: free, staged (small constrained calls), auto (by model)."""
+    """How the agent works: free (the model decides each move), staged (small constrained calls), or auto (by model)."""
     protocol: Literal["tags", "functions"] = "tags"
-    """How a free agent writes its moves: tags in plain text, or function calls."""
+    """How a free agent writes its moves: tags (in plain text) or functions (function calls)."""
     tools: Tools = ("search",)
-    """What a free agent may call, separated by commas: search, open (whole documents), find (inside one)."""
+    """Tools of a free agent, separated by commas: search, open (read a document), find (search inside a document)."""
 
     benchmarks: Annotated[tuple[str, ...], BeforeValidator(split_commas), Field(min_length=1), MayBePath(after="=")]
     """Benchmarks as NAME=FILE, separated by commas."""
     where: Annotated[tuple[str, ...], BeforeValidator(split_commas)] = ()
-    """Use only records with these values, as FIELD=VALUE, separated by commas."""
+    """Use only the records with these values: FIELD=VALUE, separated by commas."""
     sample: str = "full"
-    """Questions of each benchmark: a number, or full, ircot (500), quick (50)."""
+    """Number of questions per benchmark, or full (all), ircot (500), quick (50)."""
     per_group: bool = False
-    """Draw the sample from each group (hops, level, difficulty) instead of from the whole benchmark."""
+    """Draw a sample of this size from each group (hops, level, difficulty) instead of from the whole benchmark."""
 
     attempts: int = Field(default=1, ge=1, le=100)
     """Attempts per question (K)."""
     temperature: float = Field(default=0.0, ge=0, le=2)
-    """Sampling temperature; several attempts need more than 0."""
+    """Sampling temperature; with --attempts above 1 it must be above 0."""
     turns: int = Field(default=10, ge=1)
-    """Most messages an agent may write."""
+    """Maximum number of messages of an agent."""
     searches: int = Field(default=10, ge=0)
-    """Most searches an agent may make."""
+    """Maximum number of searches of an agent."""
     top_k: int = Field(default=3, ge=1)
-    """Passages shown per search."""
+    """Number of passages that a search returns to the agent."""
     turn_tokens: int | None = Field(default=None, ge=1)
-    """Tokens of one model message, thoughts included; 8192, or 1024 for a model in this process."""
+    """Maximum tokens of one model message, thoughts included; by default 8192, or 1024 for a model in this process."""
 
     @field_validator("benchmarks")
     @classmethod
@@ -118,11 +118,13 @@ class EvalConfig(JudgeConfig, SearchConfig):
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if self.attempts > 1 and not self.temperature:
-            raise ValueError("attempts > 1 at temperature = 0 would all be the same: give --temperature 1")
+            raise ValueError(
+                "several attempts (--attempts) at temperature 0 would all be the same: set --temperature 1"
+            )
         if self.mode is Mode.CLOSED_BOOK:
             return self
         if not self.corpus and not self.searches_elsewhere:
-            raise ValueError("say what to search: corpus, or a retriever elsewhere, or mode = closed-book")
+            raise ValueError("say what to search: --corpus, --retriever with an address, or --mode closed-book")
         return self
 
     @property

@@ -216,7 +216,7 @@ def judged(run: RunReader, scoring: int) -> set[tuple[int, int]]:
 
 
 class AttemptQueue:
-    """The attempts of an invocation: which are left, and how they stand; shared by `evaluate` and `rescore`."""
+    """The attempts of an invocation: those that are left, and their state; shared by `evaluate` and `rescore`."""
 
     def __init__(
         self,

@@ -88,7 +88,7 @@ async def rescore(
 
 
 def go_on(folder: Path, config: RescoreConfig) -> str:
-    """The command that goes on with a rescoring: what was given is not saved in the run, so every flag is in it."""
+    """The command that continues a rescoring. The run does not save its flags, so the command contains all of them."""
     words = ["questwell", "evaluate", "--rescore", str(folder)]
     for key, value in located(config).items():
         if key not in config.model_fields_set or value is None:

@@ -26,7 +26,7 @@ from questwell.types.trajectory import Role
 
 
 class NoRetriever:
-    """Stands where nothing is searched."""
+    """Takes the place of a retriever when nothing is searched."""
 
     @property
     def name(self) -> str:

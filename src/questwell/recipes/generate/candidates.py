@@ -57,7 +57,7 @@ def read_candidates(source: Path, random_seed: int) -> Candidates:
 def _of_run(folder: Path) -> Candidates:
     edits = [entry for entry in read_reviews(folder) if entry.decision is Decision.EDIT]
     if not edits:
-        raise ConfigError(f"no item of {str(folder)!r} was edited: questwell view {folder} has the form")
+        raise ConfigError(f"no item of {str(folder)!r} was edited: edit items in questwell view {folder}")
     with RunReader(folder) as run, run.snapshot():
         info = info_of(run)
         found = [_edited(run, entry, index) for index, entry in enumerate(each_once(edits))]

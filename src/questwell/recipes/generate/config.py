@@ -22,28 +22,28 @@ class Config(PlayConfig):
     items: int | None = Field(default=None, ge=1)
     """Stop when this many items are accepted (checked after each wave)."""
     steps: str = "2..4"
-    """Search steps to aim for, drawn uniformly from this range; any sets no target."""
+    """Target number of search steps, drawn uniformly from this range; "any" sets no target."""
     mix: str | None = None
-    """Wanted mix of difficulties, instead of --steps: ranges of search steps with shares, 2-3:40,4-5:40,6-7:20."""
+    """Target mix of difficulties instead of --steps: ranges of search steps with shares, as in 2-3:40,4-5:40,6-7:20."""
     answer_types: Annotated[tuple[AnswerType, ...], BeforeValidator(split_commas), Field(min_length=1)] = tuple(
         AnswerType
     )
-    """Answer types to ask for, separated by commas."""
+    """Answer types to generate, separated by commas."""
     seed_words: int = Field(default=20, ge=0)
-    """Fewest words a passage must have to be a seed."""
+    """Minimum number of words in a seed passage."""
     shard: str | None = None
     """Play only a part of the seeds: 0/8 is the first of eight parts, 7/8 the last; questwell merge joins them."""
     shards: int | None = Field(default=None, ge=2, le=256)
     """Number of processes that share the run; each plays its part of the seeds in a folder of its own below --out."""
     wave: int = Field(default=32, ge=1)
-    """Most seeds played between two checks of what was accepted; matters only with --mix and --items."""
+    """Number of seeds to play before acceptance is checked again; matters only with --mix or --items."""
 
     variant: Variant = Variant.FEEDBACK
     """What happens after a question fails: initial (nothing), resample (a new question), feedback (a repair)."""
     rounds: int = Field(default=2, ge=0, le=20)
     """Rounds after the first one, in which a failed question is repaired or replaced."""
     last_round_takes_correct: bool = False
-    """Accept what is solved in the last round though too easy (the release's assembly of training data)."""
+    """Accept a solved question in the last round even if it is too easy, as the paper's released training data does."""
     gate_feedback: bool = True
     """Repair a question that one of --gates stops, in a further round; off: reject it at once."""
 
@@ -67,7 +67,7 @@ class Config(PlayConfig):
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if self.seeds is None and self.items is None:
-            raise ValueError("say how much to make: seeds (-n 20) or items (--items 10)")
+            raise ValueError("say how much to generate: seeds (-n 20) or items (--items 10)")
         if self.shard is not None and self.shards is not None:
             raise ValueError("--shard is one part of a run, --shards plays all parts: say one of them")
         if self.steered and (self.shard or self.shards):

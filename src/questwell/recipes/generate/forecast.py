@@ -27,7 +27,7 @@ _FEWEST = 5
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """A figure to come, with an interval that should hold it in more than nine of ten runs."""
+    """A forecast with an interval that should contain the true value in more than nine of ten runs."""
 
     expected: float
     low: float

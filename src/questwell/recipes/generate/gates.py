@@ -49,20 +49,20 @@ class GatesConfig(SpendingConfig):
     """What a check of a run asks."""
 
     of: Path | None = None
-    """Run whose questions are checked; it is only read, and may be going on."""
+    """Run whose questions are checked. It is only read, and may still be running."""
     gates: Annotated[tuple[Gate, ...], BeforeValidator(_names), Field(min_length=1)] = tuple(Gate)
-    """Gates to ask, separated by commas: closed-book, evidence, shortcut, unique, single-document, leave-one-out,
+    """Gates to run, separated by commas: closed-book, evidence, shortcut, unique, single-document, leave-one-out,
     findable, dated."""
     llm: MaybeModel = None
-    """Model that reads and judges, if not those of the run."""
+    """Model that reads and judges; by default the models of the run."""
     rejected: bool = False
-    """Check the last questions of rejected plays too."""
+    """Also check the last question of each rejected play."""
     any_index: bool = False
-    """Search the corpus as it is indexed today, though the run searched another index."""
+    """Search today's index of the corpus even if it differs from the one that the run searched."""
     concurrency: int | None = Field(default=None, ge=1)
-    """Questions in work at once; by default as many as the run played seeds."""
+    """Number of questions checked at the same time; by default the run's --concurrency."""
     max_errors: int = Field(default=20, ge=1)
-    """Stop after this many questions in a row for which a call failed."""
+    """Stop after calls failed for this many questions in a row."""
 
 
 _CALLS = "what it asks is compared call by call: an answered call is not made again"
@@ -172,7 +172,7 @@ def configure(out: Path, given: Values, *, resume: bool = False) -> GatesConfig:
     """
     config = opening.configure(KIND, out, given, resume=True) if resume else resolve(GatesConfig, given)
     if config.of is None:
-        raise ConfigError("say which run's questions are checked: questwell gates RUN")
+        raise ConfigError("say which run to check: questwell gates RUN")
     return config
 
 
@@ -260,7 +260,7 @@ class _Check:
         if searching and not self._config.any_index and not same:
             raise ConfigChanged(
                 f"the index of the run {self._of.run_id} is not what it was, and {' and '.join(searching)} would "
-                "search it: ask the other gates only, or all of them over the index of today with --any-index"
+                "search it: run only the other gates, or run all of them on today's index with --any-index"
             )
 
     async def _check(self, outcome: Accepted | Rejected, recorder: Recorder) -> Checked:

@@ -192,7 +192,9 @@ async def _begin(store: RunStore, opened: Run[Config], setup: Setup) -> None:
     """Save what the run is, or make sure that it is what it was."""
     config, drawn = opened.config, store.read.drawn()
     if config.seeds is not None and config.part.size(config.seeds) < drawn:
-        raise ConfigError(f"seeds = {config.seeds}: {drawn} are drawn already; seeds can be raised, not lowered")
+        raise ConfigError(
+            f"seeds = {config.seeds}: {drawn} have been drawn already; --seeds can be raised, not lowered"
+        )
     later = {"check prompts": Prompts(config.prompts).hash_of(CHECKED)} if config.repairs_checked else {}
     await store.begin(opened.compare({**setup.fingerprint(), **later}))
     if config.price_in is not None and config.price_out is not None:

@@ -26,19 +26,19 @@ class PlayConfig(SpendingConfig, SearchConfig):
     llm: Model = "local"
     """Model for all roles: local, local-small, FILE.gguf, openai:MODEL or MODEL@BASE_URL."""
     proposer_llm: MaybeModel = None
-    """Model of the proposer, if it is not the one of --llm."""
+    """Model of the proposer, if not the one given by --llm."""
     solver_llm: MaybeModel = None
-    """Model of the solver, if it is not the one of --llm."""
+    """Model of the solver, if not the one given by --llm."""
     judge_llm: MaybeModel = None
-    """Model of the judge, if it is not the one of --llm."""
+    """Model of the judge, if not the one given by --llm."""
     weak_llm: MaybeModel = None
     """Model of a second, weak solver, who must miss what the solver finds; none by default."""
     style: StyleChoice = StyleChoice.AUTO
-    """How agents are driven: free (the model decides each move), staged (small constrained calls), auto (by model)."""
+    """How agents work: free (the model decides each move), staged (small constrained calls), or auto (by model)."""
     protocol: Literal["tags", "functions"] = "tags"
-    """How a free agent writes its moves: tags in plain text, or function calls."""
+    """How a free agent writes its moves: tags (in plain text) or functions (function calls)."""
     tools: Tools = ("search",)
-    """What a free agent may call, separated by commas: search, open (whole documents), find (inside one)."""
+    """Tools of a free agent, separated by commas: search, open (read a document), find (search inside a document)."""
     prompts: Path | None = None
     """Folder of prompt files that replace the packaged ones of the same name."""
 
@@ -50,18 +50,18 @@ class PlayConfig(SpendingConfig, SearchConfig):
     early_stop: bool = True
     """Stop a question's attempts once the verdict is decided; switch it off to measure Avg@K."""
     accept: Literal["steps", "band"] = "steps"
-    """What is accepted: steps (solved, never in fewer steps than the target) or band (solve rate within --band)."""
+    """Acceptance rule: steps (solved, and never in fewer steps than the target) or band (solve rate within --band)."""
     band: str = "0.2..0.8"
-    """Solve rates that pass under accept = band, fractions."""
+    """Range of solve rates to accept with --accept band, as fractions."""
     min_difficulty: int = Field(default=0, ge=0)
-    """Minimum number of search steps; with accept = band too."""
+    """Minimum number of search steps of an accepted question; also with --accept band."""
     unscored_is_wrong: bool = False
     """Count an unreadable judgement as wrong, as in the paper, instead of rejecting the question."""
     gates: Annotated[tuple[Gate, ...] | None, BeforeValidator(split_commas)] = None
     """Checks to run on each accepted question, separated by commas: closed-book, evidence, shortcut, unique,
     single-document, leave-one-out, findable, dated."""
     closed_book_attempts: int = Field(default=1, ge=1, le=20)
-    """Times that the closed-book gate asks; the first at temperature 0, the others at 1."""
+    """Number of times the closed-book gate asks: first at temperature 0, then at 1."""
     weak: Literal["search", "closed-book", "one-search"] | None = None
     """How the weak solver plays: search (as the solver does; with --weak-llm), closed-book, or one-search (answers from
     one search with the question). Without --weak-llm it is the solver's model."""
@@ -71,22 +71,22 @@ class PlayConfig(SpendingConfig, SearchConfig):
     """Highest solve rate of the weak solver that passes, a fraction; 1 only measures it."""
 
     proposer_turns: int = Field(default=20, ge=1)
-    """Most messages a free proposer may write."""
+    """Maximum number of messages of a free proposer."""
     proposer_searches: int | None = Field(default=None, ge=0)
-    """Searches of a proposer; 20, or 60 for a staged one, whose queries are picked by code."""
+    """Maximum number of searches of a proposer; by default 20, or 60 for a staged one, whose queries code picks."""
     solver_turns: int = Field(default=10, ge=1)
-    """Most messages a free solver may write."""
+    """Maximum number of messages of a free solver."""
     solver_searches: int = Field(default=10, ge=0)
-    """Most searches a solver may make."""
+    """Maximum number of searches of a solver."""
     top_k: int = Field(default=3, ge=1)
-    """Passages shown per search."""
+    """Number of passages that a search returns to the agent."""
     temperature: float = Field(default=1.0, ge=0, le=2)
     """Sampling temperature of proposer and solver; the judge's is 0."""
     turn_tokens: int | None = Field(default=None, ge=1)
-    """Tokens of one model message, thoughts included; 8192, or 1024 for a model in this process."""
+    """Maximum tokens of one model message, thoughts included; by default 8192, or 1024 for a model in this process."""
 
     concurrency: int | None = Field(default=None, ge=1)
-    """Seeds played at the same time; 16, or 2 if a model runs in this process."""
+    """Number of seeds played at the same time; by default 16, or 2 if a model runs in this process."""
     max_errors: int = Field(default=20, ge=1)
     """Stop after this many failed plays in a row."""
 

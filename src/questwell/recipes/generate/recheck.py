@@ -146,7 +146,7 @@ async def _recheck(
     with RunStore(opened.folder, opened.lock) as store:
         drawn = store.read.drawn()
         if drawn > len(questions):
-            raise StoreError(f"{str(opened.folder)!r} holds more questions than are here now; name another --out")
+            raise StoreError(f"{str(opened.folder)!r} has more questions than were given now; choose another --out")
         await store.begin(opened.compare({**setup.fingerprint(), _OF: candidates.of}))
         if config.price is not None:
             await store.price(config.price.input_usd, config.price.output_usd)

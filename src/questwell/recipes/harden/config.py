@@ -14,14 +14,14 @@ class HardenConfig(PlayConfig):
     """What a run of `harden` does."""
 
     source: Annotated[str | None, MayBePath(after="=")] = None
-    """Questions and answers to start from: a file (JSON, JSON lines, CSV, parquet), NAME=FILE of a benchmark, or a
-    run with accepted items."""
+    """Questions and answers to start from: a file (JSON, JSON lines, CSV, parquet), a benchmark as NAME=FILE, or a run
+    with accepted items."""
     seeds: int | None = Field(default=None, ge=1)
-    """Most questions to take, in the order of the file; by default all."""
+    """Number of questions to take, in the order of the file; by default all."""
     steps: int = Field(default=3, ge=1, le=100)
-    """Minimum number of search steps that a question must need."""
+    """Minimum number of search steps that a rewritten question must need."""
     rounds: int = Field(default=3, ge=0, le=20)
-    """Most rewritings of a question."""
+    """Maximum number of rewrites per question."""
 
     def rules(self) -> Rules:
         """The game's rules."""

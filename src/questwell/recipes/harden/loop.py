@@ -160,7 +160,7 @@ async def _begin(store: RunStore, opened: Run[HardenConfig], given: Given, setup
     """Save what the run is, or make sure that it is what it was; then keep the questions as seeds."""
     config, drawn = opened.config, store.read.drawn()
     if len(given.questions) < drawn:
-        raise ConfigError(f"{drawn} questions are taken already; seeds can be raised, not lowered")
+        raise ConfigError(f"{drawn} questions have been taken already; --seeds can be raised, not lowered")
     own = {"questions": given.content, "harden prompts": Prompts(config.prompts).hash_of(PROMPTS)}
     await store.begin(opened.compare({**setup.fingerprint(), **own}))
     if config.price_in is not None and config.price_out is not None:

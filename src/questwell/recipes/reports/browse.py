@@ -181,7 +181,7 @@ class Overview:
 
 
 def overview(folder: Path) -> Overview:
-    """How the run in `folder` stands, and its course."""
+    """The state of the run in `folder`, and its course over time."""
     stands = status(folder)
     with RunReader(folder) as run, run.snapshot():
         length = run.buckets()
@@ -274,5 +274,5 @@ def _number(text: str, name: str) -> int | None:
     if not text:
         return None
     if not text.isascii() or not text.isdecimal() or len(text) > 9:
-        raise ConfigError(f"{name} = {text!r}: a number is expected")
+        raise ConfigError(f"{name} = {text!r}: expected a number")
     return int(text)

@@ -42,7 +42,7 @@ def found_lines(certificate: Certificate) -> Iterator[tuple[str, str]]:
 
 
 def unchecked(certificate: Certificate) -> list[str]:
-    """The gates that were never asked, by name."""
+    """Names of the gates that never ran."""
     asked = {check.gate for check in certificate.checks}
     return [gate.value for gate in Gate if gate not in asked]
 

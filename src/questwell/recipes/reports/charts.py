@@ -32,7 +32,7 @@ def pass_rates(systems: Sequence[tuple[str, Sequence[Cell]]], *, alone: bool = F
 
 
 def funnel(systems: Sequence[tuple[str, Funnel]], *, alone: bool = False) -> str:
-    """What became of the seeds."""
+    """What happened to the seeds."""
     reasons = list(dict.fromkeys(reason for _, found in systems for reason in found.rejected))
     names = ["accepted", *(reason.value.replace("_", " ") for reason in reasons)]
     drawn = [
@@ -84,7 +84,7 @@ def documents(systems: Sequence[tuple[str, Coverage]], *, alone: bool = False) -
 
 
 def topics(name: str, found: Coverage, *, alone: bool = False) -> str:
-    """Items by topic, each topic by the words that set it apart."""
+    """Items by topic; a topic is named by its most distinctive words."""
     names = [", ".join(topic.words) for topic in found.topics]
     drawn = [Bars(name, [topic.items for topic in found.topics])]
     return svg.bars("Topics, by the words that set them apart", "items", names, drawn, alone=alone)

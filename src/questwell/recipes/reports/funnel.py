@@ -11,7 +11,7 @@ from questwell.types.game import Reason
 
 @dataclass(frozen=True, slots=True)
 class Funnel:
-    """What became of the seeds. `candidates == accepted + sum(rejected.values())`."""
+    """What happened to the seeds. `candidates == accepted + sum(rejected.values())`."""
 
     drawn: int
     """Number of seeds kept for playing; `candidates` of them are played."""

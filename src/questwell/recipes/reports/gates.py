@@ -17,7 +17,7 @@ from questwell.types.gates import Gate, GateOutcome
 
 @dataclass(frozen=True, slots=True)
 class GateRow:
-    """One gate over all proposals that it was asked about."""
+    """One gate over all proposals that it checked."""
 
     gate: Gate
     asked: bool
@@ -40,7 +40,7 @@ class _Asked(BaseModel):
 
 
 def gate_rows(folder: Path) -> list[GateRow]:
-    """Every gate of the run in `folder`, in the order in which they are asked."""
+    """Every gate of the run in `folder`, in the order in which they run."""
     with RunReader(folder) as run, run.snapshot():
         asked = _Asked.model_validate(config_of(info_of(run))).gates or ()
         outcomes: dict[Gate, dict[GateOutcome, int]] = {gate: {} for gate in Gate}

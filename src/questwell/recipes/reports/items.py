@@ -33,7 +33,7 @@ class ReviewedBy(StrEnum):
 
 
 class Edited(StrEnum):
-    """What becomes of edited items: the run's verdict was about another question."""
+    """How to treat edited items, since the run's verdict was about another question."""
 
     RECHECKED = "rechecked"
     """Only those that `questwell recheck` has tried and accepted."""

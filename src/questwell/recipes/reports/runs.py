@@ -38,7 +38,7 @@ class Kind(StrEnum):
 
     @property
     def plays(self) -> bool:
-        """Whether its runs hold plays and items."""
+        """Whether its runs contain plays and items."""
         return self.value in PLAYED
 
     @property

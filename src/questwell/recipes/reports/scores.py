@@ -30,7 +30,7 @@ from questwell.types.game import Label
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """How an evaluation stands."""
+    """The state of an evaluation."""
 
     info: RunInfo
     summaries: Sequence[Summary]
@@ -64,7 +64,7 @@ class Versus:
 
 
 def evaluation(folder: Path) -> Evaluation:
-    """How the evaluation in `folder` stands at this moment; it may be going on.
+    """The current state of the evaluation in `folder`, which may still be running.
 
     Raises:
         StoreError: there is none, or it cannot be read.
@@ -125,7 +125,7 @@ def attempted(run: RunReader) -> list[QuestionAttempts]:
 def compare_runs(folders: Sequence[Path], metric: str) -> list[Versus]:
     """Each two of the evaluations, over all questions and by group; as `compare_pooled`."""
     if len(set(map(str, folders))) < len(folders):
-        raise ConfigError("a run is named twice")
+        raise ConfigError("the same run is given twice")
     return compare_pooled({str(folder): [folder] for folder in folders}, metric)
 
 
@@ -141,7 +141,7 @@ def compare_pooled(named: Mapping[str, Sequence[Path]], metric: str) -> list[Ver
         StoreError: a run cannot be read.
     """
     if len(named) < 2:
-        raise ConfigError("a comparison needs two runs of evaluate, or more")
+        raise ConfigError("a comparison needs at least two evaluate runs")
     systems = {name: pooled(folders, metric) for name, folders in named.items()}
     first = next(iter(systems.values()))
     groups = {"all": {""}, **{name: {name} for name in sorted({_group(one) for one in first} - {""})}}

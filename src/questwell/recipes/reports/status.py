@@ -40,7 +40,7 @@ class Spending(Ledger):
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How a run stands."""
+    """The state of a run."""
 
     info: RunInfo
     funnel: Funnel

@@ -110,7 +110,7 @@ class AttemptStory:
 
 @dataclass(frozen=True, slots=True)
 class RoundStory:
-    """One question and what became of it."""
+    """One question and its outcome."""
 
     index: int
     feedback: Repair | None

@@ -25,7 +25,7 @@ class Stopped(QuestwellError):
 
 @dataclass(frozen=True, slots=True)
 class SpendingLimits:
-    """None is no limit."""
+    """Limits on spending; None means no limit."""
 
     cost_usd: float | None = None
     tokens: int | None = None
@@ -64,7 +64,7 @@ class Budget:
             raise Stopped("stopped as you asked")
         minutes = (self._now() - self._started) / 60
         if self._limits.minutes is not None and minutes >= self._limits.minutes:
-            raise BudgetReached(f"max_minutes = {self._limits.minutes:g} is used up")
+            raise BudgetReached(f"--max-minutes {self._limits.minutes:g} is used up")
         if self._limits.tokens is not None and self.tokens() >= self._limits.tokens:
             raise BudgetReached(f"max_tokens = {self._limits.tokens:,} is used up: {self.tokens():,} tokens so far")
         if self._limits.cost_usd is not None and self.cost_usd() >= self._limits.cost_usd:
@@ -80,7 +80,7 @@ class Budget:
         )
 
     def add_rejected(self, prompt_tokens: int, completion_tokens: int, cost_usd: float | None) -> None:
-        """Count what replies took that were paid for and are no answer."""
+        """Count the usage of replies that were paid for but gave no answer."""
         spent = self.spent
         self.spent = replace(
             spent,
@@ -97,7 +97,7 @@ class Budget:
         """Prompt and completion tokens so far; ConfigError when they are not known."""
         if self.spent.prompt_tokens is None or self.spent.completion_tokens is None:
             raise ConfigError(
-                "max_tokens cannot be kept: the endpoint does not say how many tokens a call took; "
+                "--max-tokens cannot be enforced: the endpoint does not report how many tokens a call took; "
                 "use --max-minutes, or an endpoint that reports usage"
             )
         return self.spent.prompt_tokens + self.spent.completion_tokens
@@ -117,12 +117,12 @@ def refuse_unknown_prices(limits: SpendingLimits, llms: Iterable[LLM], retriever
     """
     if limits.cost_usd is not None and isinstance(retriever, Reranked) and not retriever.reranker.priced:
         raise ConfigError(
-            f"max_cost cannot be kept: the price of the reranker {retriever.reranker.name!r} is not known; give it "
-            "with --price-rerank (US dollars per thousand calls; 0 for a server of your own)"
+            f"--max-cost cannot be enforced: the price of the reranker {retriever.reranker.name!r} is not known; "
+            "give it with --price-rerank (US dollars per thousand calls; 0 for a server of your own)"
         )
     if limits.cost_usd is not None and isinstance(retriever, PaidRetriever) and not retriever.priced:
         raise ConfigError(
-            f"max_cost cannot be kept: the price of a search by {retriever.name} is not known; give it with "
+            f"--max-cost cannot be enforced: the price of a search by {retriever.name} is not known; give it with "
             "--price-search (US dollars per thousand; 0 for a server of your own)"
         )
     if limits.cost_usd is not None and (unpriced := sorted({repr(llm.name) for llm in llms if llm.priced is False})):

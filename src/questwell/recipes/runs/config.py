@@ -26,7 +26,7 @@ _LOG = logging.getLogger("questwell")
 
 @dataclass(frozen=True, slots=True)
 class Renamed:
-    """What became of a key of an older version."""
+    """The new name of a key of an older version."""
 
     key: str
     """Its name now."""
@@ -112,7 +112,7 @@ def _keys(path: Path, values: Values) -> Values:
     for written, value in values.items():
         key = written.replace("-", "_")
         if key in found:
-            raise ConfigError(f"{path}: {key.replace('_', '-')} and {key} are the same key: keep one of them")
+            raise ConfigError(f"{path}: {key.replace('_', '-')} and {key} are the same key: keep only one of them")
         found[key] = value
     return found
 
@@ -146,7 +146,7 @@ def resolve_saved(config: type[_C], run: RunInfo, *layers: Values) -> _C:
     except ConfigError as error:
         raise StoreError(
             f"run {run.run_id} has saved a config (of Questwell {run.questwell}) that this version ({__version__}) "
-            f"does not know: {error}; go on with the version that made it, or start a new run"
+            f"cannot read: {error}; continue with the version that made it, or start a new run"
         ) from None
     return resolve(config, kept, *layers)
 

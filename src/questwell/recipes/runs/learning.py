@@ -21,15 +21,15 @@ class LearningConfig(RecipeConfig):
     dtype: Literal["float32", "bfloat16"] | None = None
     """Precision of the frozen weights under an adapter; by default bfloat16 on a GPU and float32 on a CPU."""
     device: str = ""
-    """cpu or cuda; by default the GPU where there is one."""
+    """Device: cpu or cuda; by default the GPU if there is one."""
     micro_tokens: int = Field(default=8192, ge=1)
-    """Tokens of one pass, padding included; fewer take less memory."""
+    """Maximum tokens of one forward pass, padding included; a smaller value needs less memory."""
     checkpointing: bool = False
-    """Compute activations again in the backward pass: less memory, a third more time."""
+    """Recompute activations in the backward pass: less memory, about a third more time."""
     optimizer: Literal["adamw", "adamw8bit"] = "adamw"
-    """adamw, or adamw8bit: its moments in 8 bits, a quarter of the memory (extra adam8bit; not tried yet)."""
+    """Optimizer: adamw, or adamw8bit with a quarter of the memory for its moments (extra adam8bit; untested)."""
     rollout_rows: int = Field(default=64, ge=1)
-    """Dialogues sampled side by side."""
+    """Number of dialogues that are sampled at the same time."""
 
 
 def learning_values(config: LearningConfig, update: type) -> dict[str, object]:

@@ -82,32 +82,32 @@ Roles = Annotated[dict[Role, RoleOptions], BeforeValidator(_roles)]
 
 
 class ModelConfig(RecipeConfig):
-    """How models at endpoints are reached and asked."""
+    """How models at endpoints are reached, and with which options they are called."""
 
     key_env: str | None = None
-    """Environment variable that holds the endpoint's key; by default the provider's own, such as OPENAI_API_KEY."""
+    """Environment variable with the endpoint's key; by default the provider's usual one, such as OPENAI_API_KEY."""
     base_url: str | None = None
-    """Address of openai:MODEL, by default OPENAI_BASE_URL or api.openai.com."""
+    """Address for models named openai:MODEL; by default OPENAI_BASE_URL, or api.openai.com."""
     omit: Names | None = None
-    """Fields never sent, separated by commas: temperature,stop. What an endpoint refuses is left out by itself."""
+    """Request fields never to send, such as temperature,stop. Fields that an endpoint refuses are left out anyway."""
     extra: Table | None = None
-    """More fields of each request, as JSON: '{"chat_template_kwargs": {"enable_thinking": false}}'."""
+    """Extra fields for each request, as JSON: '{"chat_template_kwargs": {"enable_thinking": false}}'."""
     headers: Pairs | None = None
-    """More headers, as NAME=VALUE separated by commas; $NAME is read from the environment."""
+    """Extra headers for each request: NAME=VALUE,NAME=VALUE; the value $NAME is read from the environment."""
     query: Pairs | None = None
-    """More query parameters, as NAME=VALUE separated by commas: api-version=2024-10-21."""
+    """Extra query parameters for each request: NAME=VALUE,NAME=VALUE, such as api-version=2024-10-21."""
     reasoning_effort: str | None = None
-    """How much a thinking model should think, in its endpoint's words: minimal, low, medium, high."""
+    """How much a reasoning model should think, in the endpoint's own words: minimal, low, medium, high."""
     timeout_s: float | None = Field(default=None, gt=0)
-    """Most seconds that one call may take; 600 by default."""
+    """Maximum time of one call in seconds; by default 600."""
     stream: bool | None = None
-    """Ask for a stream, for proxies that cut a connection on which nothing comes for a minute."""
+    """Stream replies; needed behind proxies that cut idle connections after a minute."""
     judge_tokens: int | None = Field(default=None, ge=1)
-    """Tokens of a judge's reply, thoughts included; 4096, or 512 for a model in this process."""
+    """Maximum tokens of a judge's reply, thoughts included; by default 4096, or 512 for a model in this process."""
     reader_tokens: int | None = Field(default=None, ge=1)
-    """Tokens of a reply of a gate or a labeller, thoughts included; 8192, or 1024 for a model in this process."""
+    """Maximum tokens of a gate's or labeller's reply, thoughts included; by default 8192, or 1024 in this process."""
     roles: Roles | None = None
-    """Other options for one role, as "judge.omit=stop solver.timeout_s=900"; in TOML a table [roles.judge]."""
+    """Endpoint options of single roles, as in "judge.omit=stop solver.timeout_s=900"; in TOML a table [roles.judge]."""
 
     older: ClassVar[Values] = {"judge_tokens": 512, "reader_tokens": 1024}
 
@@ -122,7 +122,7 @@ class ModelConfig(RecipeConfig):
         return self
 
     def role(self, role: Role) -> RoleOptions:
-        """What `role` has of its own."""
+        """The options set for `role` alone."""
         return (self.roles or {}).get(role, RoleOptions())
 
     def tokens_of(self, role: Role, model: str, given: int | None, *, embedded: int, endpoint: int) -> int:

@@ -101,7 +101,7 @@ class Run(Generic[_C]):
 
     @property
     def go_on(self) -> str:
-        """The command that goes on with the run."""
+        """The command that continues the run."""
         return f"questwell resume {shlex.quote(str(self.folder))}"
 
     def close(self) -> None:
@@ -193,7 +193,9 @@ def info_of(run: RunReader, *kinds: str) -> RunInfo:
     """What the run is; StoreError when it was killed before it had saved that, or is of none of `kinds` (`PLAYED`)."""
     info = description.of(run)
     if info is None:
-        raise StoreError(f"the run in {str(run.folder)!r} ended before it began; start it again with --resume")
+        raise StoreError(
+            f"the run in {str(run.folder)!r} was killed before it had started; start it again with --resume"
+        )
     kinds = kinds or PLAYED
     if info.kind not in kinds:
         wanted = " or ".join(kinds)
@@ -205,7 +207,7 @@ def kind_of(folder: Path) -> str:
     """The verb that made the run in `folder`.
 
     Raises:
-        StoreError: there is no run, or it ended before it began.
+        StoreError: there is no run, or it was killed before it had started.
     """
     info = description.read(folder)
     if info is None:
@@ -226,7 +228,7 @@ def _saved(kind: Kind[_C], folder: Path, *, resume: bool) -> RunInfo | None:
     if saved.kind != kind.name:
         raise ConfigError(f"{str(folder)!r} holds a run of {saved.kind}, not of {kind.name}; name another --out")
     if not resume:
-        raise ConfigError(f"{str(folder)!r} holds a run already; go on with it with --resume, or name another --out")
+        raise ConfigError(f"{str(folder)!r} already contains a run; continue it with --resume, or choose another --out")
     return saved
 
 

@@ -80,7 +80,7 @@ class Tally:
         self._accepted.add(hash(question_key))
 
     def progress(self, recorder: Recorder, budget: Budget) -> Progress:
-        """Where the run stands now."""
+        """The current progress of the run."""
         elapsed_s = time.monotonic() - self._started
         return Progress(
             done=self._done,

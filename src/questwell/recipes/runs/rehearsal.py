@@ -25,7 +25,7 @@ _QUESTION = "In which year was the dam that supplies Ostia built?"
 
 @dataclass(frozen=True, slots=True)
 class Rehearsed:
-    """What became of one role's request."""
+    """The outcome of one role's request."""
 
     role: str
     taken: bool

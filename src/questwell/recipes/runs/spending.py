@@ -14,20 +14,20 @@ class SpendingConfig(ModelConfig):
     """What may be spent."""
 
     max_cost: float | None = Field(default=None, gt=0)
-    """Most that the run may cost in US dollars, resumes included."""
+    """Maximum cost of the whole run in US dollars, including earlier invocations."""
     max_tokens: int | None = Field(default=None, ge=1)
-    """Most tokens that the run may use, resumes included."""
+    """Maximum number of tokens of the whole run, including earlier invocations."""
     max_minutes: float | None = Field(default=None, gt=0)
-    """Most minutes that this invocation may take."""
+    """Maximum duration of this invocation in minutes."""
     price_in: float | None = Field(default=None, ge=0)
-    """Price of a million prompt tokens in US dollars, if the model's price is unknown."""
+    """Price per million prompt tokens in US dollars, if the model's price is unknown."""
     price_out: float | None = Field(default=None, ge=0)
-    """Price of a million completion tokens in US dollars, if the model's price is unknown."""
+    """Price per million completion tokens in US dollars, if the model's price is unknown."""
 
     @model_validator(mode="after")
     def _prices(self) -> Self:
         if (self.price_in is None) != (self.price_out is None):
-            raise ValueError("price_in and price_out go together")
+            raise ValueError("--price-in and --price-out must be given together")
         return self
 
     def limits(self) -> SpendingLimits:

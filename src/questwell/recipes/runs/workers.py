@@ -23,7 +23,7 @@ _TICK_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How much is done at once, and when to give up."""
+    """How many things run at the same time, and when to give up."""
 
     at_once: int
     """Pieces in work at the same time."""

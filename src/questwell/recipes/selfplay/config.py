@@ -25,7 +25,7 @@ TOY = "toy"
 
 
 class Trained(StrEnum):
-    """Whose trajectories are learnt from. Both roles are one policy, so its weights move either way."""
+    """Whose trajectories are trained on. Both roles share one policy, so its weights change either way."""
 
     BOTH = "both"
     SOLVER = "solver"
@@ -55,24 +55,24 @@ class Config(LearningConfig, SpendingConfig, IndexConfig):
     }
 
     model: Model
-    """Policy of both roles: a Hugging Face folder or hub name, FILE.gguf, local, local-small, or toy (corpus toy)."""
+    """Model that plays both roles: a Hugging Face folder or hub name, FILE.gguf, local, local-small, or toy."""
     judge_llm: MaybeModel = None
-    """Independent model that judges answers; without one, only an exact match is right."""
+    """Separate model that judges answers; without one, only an exact match counts as right."""
     verifier_llm: MaybeModel = None
-    """Model that verifies questions, in place of the policy."""
+    """Model that verifies questions; by default the policy itself."""
     prompts: Path | None = None
     """Folder of prompt files that replace the packaged ones of the same name."""
 
     answers: Path | None = None
-    """JSONL of known answers: answer, and if wanted aliases and hops; without it they are drawn out of the corpus."""
+    """JSONL of known answers (answer; optionally aliases and hops); by default answers are drawn from the corpus."""
     answer_types: Annotated[tuple[AnswerType, ...], BeforeValidator(split_commas), Field(min_length=1)] = tuple(
         AnswerType
     )
-    """Kinds of answer to draw out of the corpus, separated by commas."""
+    """Answer types to draw from the corpus, separated by commas."""
     hops: str = "2..4"
-    """Number of searches a question should need, drawn from this range unless --answers gives it."""
+    """Target number of searches per question, drawn from this range unless --answers gives it."""
     held_out: Path | None = None
-    """JSONL of questions to evaluate on: question, answer, and if wanted aliases and hops; never trained on."""
+    """JSONL of questions to evaluate on (question, answer; optionally aliases and hops); never trained on."""
     steps: int = Field(default=150, ge=1)
     """Training steps."""
     batch: int = Field(default=32, ge=1)
@@ -83,46 +83,46 @@ class Config(LearningConfig, SpendingConfig, IndexConfig):
     """Random seed of the run."""
 
     min_searches: int = Field(default=1, ge=0)
-    """Fewest searches a proposer must make (2 in the paper's release)."""
+    """Minimum number of searches that a proposer must make (the paper's release: 2)."""
     min_words: int = Field(default=0, ge=0)
-    """Words that a question must have (the release: 10); scripts without spaces count by characters."""
+    """Minimum number of words in a question (the paper's release: 10); scripts without spaces count characters."""
     distinct_queries: bool = False
-    """Refuse proposals that ask one query twice (the release does)."""
+    """Reject proposals that search for the same query twice, as the paper's release does."""
     verify: bool = True
-    """Keep only questions that are answered from their own documents when distractors are mixed in."""
+    """Keep only questions that can be answered from their own documents with distractors mixed in."""
     distractors: int = Field(default=4, ge=0)
-    """Unrelated passages or trajectories mixed into those documents to verify a question."""
+    """Number of unrelated passages (or trajectories) to mix in when a question is verified."""
     distractor_unit: DistractorUnit = DistractorUnit.PASSAGES
-    """What --distractors counts: passages (paper) or trajectories, each all documents of one proposer (release)."""
+    """Unit of --distractors: passages (the paper), or trajectories (all documents of one proposer; its release)."""
     payment: Payment = Payment.DIFFICULTY
-    """What a valid question pays: difficulty (1 - accuracy), learnability (0 when unsolved too), band (0 or 1)."""
+    """Reward of a valid question: difficulty (1 - accuracy), learnability (0 also when unsolved), or band (0 or 1)."""
     band: str = "0.2..0.8"
-    """Range of solver accuracy that --payment band pays for, as fractions."""
+    """Range of solver accuracy that --payment band rewards, as fractions."""
     invalid_reward: float = 0.0
-    """What an invalid proposal pays; a negative one led the paper's proposer to collapse."""
+    """Reward of an invalid proposal; negative values made the paper's proposer collapse."""
     repetition_penalty: float = Field(default=0.0, ge=0)
-    """Weight of the penalty for questions similar to others in the batch."""
+    """Weight of the penalty for questions that are similar to others in the batch."""
     empty_slots: EmptySlots = EmptySlots.PERIODIC_RESET
-    """What fills a slot without a valid question: periodic-reset, full-reuse, dynamic-resampling or dummy."""
+    """How to fill slots without a valid question: periodic-reset, full-reuse, dynamic-resampling or dummy."""
     reset_every: int = Field(default=10, ge=1)
-    """Steps after which the pool is cleared."""
+    """Number of steps between resets of the question pool."""
     resamples: int = Field(default=3, ge=0)
-    """Most further proposals per slot under dynamic-resampling."""
+    """Maximum number of further proposals per slot with --empty-slots dynamic-resampling."""
 
     train: Trained = Trained.BOTH
-    """Whose trajectories are learnt from: both, solver or proposer (the paper's ablations)."""
+    """Role whose trajectories are trained on: both, solver or proposer (the paper's ablations)."""
     order: Order = Order.SOLVER_FIRST
     """Order of the updates: solver-first (paper), proposer-first, or joint."""
     solver_algorithm: Literal["grpo", "reinforce"] = "grpo"
-    """How the solver's rollouts are credited."""
+    """Algorithm that turns the solver's rewards into advantages."""
     proposer_baseline: Literal["none", "batch", "hops", "group"] = "none"
-    """What the proposer's reward is compared with: none (paper), batch, hops (as many), group (one answer's; GRPO)."""
+    """Baseline of the proposer's reward: none (the paper), batch, hops (same number), or group (same answer; GRPO)."""
     proposals: int = Field(default=1, ge=1)
-    """Proposals per answer; --batch counts all of them."""
+    """Number of proposals per answer; --batch counts all proposals."""
     learning_rate: float | None = Field(default=None, gt=0)
     """Learning rate of the policy; by default 1e-6 for all weights and 1e-4 for an adapter."""
     lr_warmup_steps: int = Field(default=5, ge=0)
-    """Steps over which the learning rate rises linearly from 0."""
+    """Number of steps over which the learning rate rises linearly from 0."""
     clip_low: float = Field(default=0.2, gt=0)
     """Lower clip range of the probability ratio."""
     clip_high: float = Field(default=0.285, gt=0)
@@ -130,29 +130,29 @@ class Config(LearningConfig, SpendingConfig, IndexConfig):
     kl_coefficient: float = Field(default=0.01, ge=0)
     """Weight of the KL divergence from the initial policy, in the loss (low-variance estimator)."""
     minibatches: int = Field(default=2, ge=1)
-    """Optimizer steps per update."""
+    """Number of optimizer steps per update."""
     response_limit: int = Field(default=8192, ge=1)
-    """Tokens of a trajectory that are trained on."""
+    """Maximum tokens of a trajectory to train on."""
 
     turns: int = Field(default=10, ge=1)
-    """Most messages an agent may write."""
+    """Maximum number of messages of an agent."""
     top_k: int = Field(default=3, ge=1)
-    """Passages shown per search."""
+    """Number of passages that a search returns to the agent."""
     temperature: float = Field(default=1.0, gt=0, le=2)
     """Sampling temperature of both roles in training; verification is greedy."""
     turn_tokens: int = Field(default=1024, ge=1)
-    """Most tokens in one model message."""
+    """Maximum tokens of one model message."""
 
     eval_every: int = Field(default=10, ge=0)
-    """Steps between evaluations on held-out questions, with one before the first step; 0 means none."""
+    """Number of steps between evaluations on held-out questions, starting before the first step; 0 means none."""
     eval_temperature: float = Field(default=0.0, ge=0, le=2)
     """Sampling temperature of the held-out evaluation, one attempt per question; 0 is greedy."""
     save_every: int = Field(default=10, ge=1)
-    """Steps between checkpoints; --resume continues from the latest one."""
+    """Number of steps between checkpoints; --resume continues from the latest one."""
     keep: int = Field(default=2, ge=1)
-    """Number of checkpoints to keep."""
+    """Number of newest checkpoints to keep."""
     stop_on_alarm: bool = False
-    """Stop when a step raises an alarm of collapse."""
+    """Stop when an alarm of collapse goes off."""
 
     @model_validator(mode="after")
     def _defaults(self) -> Self:
@@ -175,15 +175,21 @@ class Config(LearningConfig, SpendingConfig, IndexConfig):
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if (self.model == TOY) != (self.corpus == TOY):
-            raise ValueError("model toy and corpus toy go together: the tiny model knows the toy world's words only")
+            raise ValueError(
+                "--model toy and --corpus toy go together: the tiny model knows only the words of the toy world"
+            )
         if self.batch % self.proposals:
-            raise ValueError(f"batch = {self.batch} must be a multiple of proposals = {self.proposals}")
+            raise ValueError(f"--batch {self.batch} must be a multiple of --proposals {self.proposals}")
         if self.proposer_baseline == "group" and self.proposals == 1:
-            raise ValueError("proposer_baseline = group compares proposals for one answer: proposals must be 2 or more")
+            raise ValueError(
+                "--proposer-baseline group compares proposals for one answer: --proposals must be 2 or more"
+            )
         if self.empty_slots is EmptySlots.RESAMPLING and self.proposals > 1:
-            raise ValueError("dynamic-resampling would put different answers next to each other: proposals must be 1")
+            raise ValueError("--empty-slots dynamic-resampling mixes different answers: --proposals must be 1")
         if self.corpus == TOY and (self.judge_llm or self.verifier_llm or self.held_out or self.answers):
-            raise ValueError("the toy world brings its own answers, judge, verifier and held-out questions")
+            raise ValueError(
+                "the toy world has its own answers, judge, verifier and held-out questions: leave out their flags"
+            )
         return self
 
     @property

@@ -94,7 +94,7 @@ _EPISODE = TypeAdapter(Episode)
 
 
 def is_selfplay(folder: Path) -> bool:
-    """Whether a folder holds a run of self-play."""
+    """Whether a folder contains a self-play run."""
     info = description.read(folder)
     return info is not None and info.kind == KIND.name
 

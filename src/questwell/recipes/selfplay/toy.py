@@ -100,7 +100,7 @@ def known_answers(config: Config) -> list[KnownAnswer]:
 
 
 def make_start(seed: int, prompts: Prompts, steps: tuple[int, ...] = WARM_START_STEPS) -> "Pretrained":
-    """A tiny model that has learnt demonstrations of both roles."""
+    """A tiny model trained on demonstrations of both roles."""
     from questwell.llm.pretrained import Pretrained
     from questwell.training.warmstart import WarmStart, warm_start
 

@@ -157,7 +157,7 @@ def _refuse(config: Config) -> None:
         **{key: getattr(config, key) is not None for key in ("max_cost", "max_tokens", "max_minutes")},
     }
     if lost := [f"{key} = {getattr(config, key)}" for key, refused in asked.items() if refused]:
-        raise ConfigError(f"verl has no place for {', '.join(lost)}: leave it out, or play it by the local engine")
+        raise ConfigError(f"verl does not support {', '.join(lost)}: leave it out, or use --engine local")
 
 
 def _values(config: Config) -> dict[str, object]:

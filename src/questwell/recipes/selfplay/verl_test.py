@@ -100,7 +100,7 @@ def test_what_is_given_goes_into_the_command_and_verls_own_over_it(tmp_path: Pat
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"empty_slots": "dynamic-resampling"}, "no place for empty_slots = dynamic-resampling"),
+        ({"empty_slots": "dynamic-resampling"}, "not support empty_slots = dynamic-resampling"),
         ({"proposer_baseline": "hops", "stop_on_alarm": True}, "proposer_baseline = hops, stop_on_alarm = True"),
         ({"solver_algorithm": "reinforce"}, "solver_algorithm"),
         ({"dtype": "float32"}, "dtype = float32"),

@@ -24,7 +24,7 @@ class HeldOut:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What is played in: where agents search, and what they are asked."""
+    """The world that is played in: where agents search, and which questions they get."""
 
     retriever: Retriever
     answers: Callable[[Position], Answers]

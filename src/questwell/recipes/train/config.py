@@ -28,16 +28,16 @@ class TrainConfig(LearningConfig, SearchConfig, SpendingConfig):
     }
 
     data: Annotated[Path, MayBePath()]
-    """Questions: a run of generate, a dataset's file, JSONL of question and answer, verl's parquet, or toy."""
+    """Questions to train on: a generate run, a file of a dataset, JSONL (question, answer), verl's parquet, or toy."""
     model: Model = "local-small"
-    """What is trained: local, local-small, FILE.gguf, a Hugging Face folder, or a hub name (OWNER/NAME)."""
+    """Model to train: local, local-small, FILE.gguf, a Hugging Face folder, or a name on the hub (OWNER/NAME)."""
     corpus: Corpus = ""
-    """Corpus that is searched: islands, factbook, foldoc, a JSONL or parquet file, or folder; or name a --retriever."""
+    """Corpus to search: islands, factbook, foldoc, hf:NAME, or a file or folder of documents; or give --retriever."""
     prompts: Path | None = None
     """Folder of prompt files that replace the packaged ones of the same name."""
 
     algorithm: Literal["ppo", "grpo", "reinforce"] = "ppo"
-    """How trajectories are credited: ppo (a critic, GAE), grpo (against the group), reinforce (against a mean)."""
+    """Algorithm: ppo (critic and GAE), grpo (compares attempts of a group) or reinforce (compares with a mean)."""
     steps: int = Field(default=100, ge=1)
     """Number of updates."""
     batch: int = Field(default=16, ge=1)
@@ -48,19 +48,19 @@ class TrainConfig(LearningConfig, SearchConfig, SpendingConfig):
     """Random seed of the run."""
 
     reward: RewardKind = RewardKind.EM
-    """What an answer earns: em, f1, judge, or chain (exact match first, the judge only when it fails)."""
+    """Reward of an answer: em, f1, judge, or chain (the judge decides only when there is no exact match)."""
     judge: Model = ""
-    """Model that judges, as --llm of generate takes it; for judge and chain."""
+    """Judge model for --reward judge and chain, named like --llm of generate."""
     turns: int = Field(default=4, ge=1)
-    """Most messages in an attempt."""
+    """Maximum number of messages per attempt."""
     searches: int = Field(default=4, ge=0)
-    """Most searches in an attempt."""
+    """Maximum number of searches per attempt."""
     top_k: int = Field(default=3, ge=1)
-    """Passages shown per search."""
+    """Number of passages that a search returns to the agent."""
     turn_tokens: int = Field(default=256, ge=1)
-    """Most tokens in one message."""
+    """Maximum tokens of one message."""
     response_limit: int = Field(default=2048, ge=1)
-    """Tokens of an attempt after its prompt that are trained on."""
+    """Maximum tokens of an attempt, after its prompt, to train on; longer attempts are cut."""
     temperature: float = Field(default=1.0, gt=0, le=2)
     """Sampling temperature."""
 
@@ -69,13 +69,13 @@ class TrainConfig(LearningConfig, SearchConfig, SpendingConfig):
     critic_learning_rate: float | None = Field(default=None, gt=0)
     """Learning rate of the critic (ppo); by default 1e-5 for all weights and 1e-4 for an adapter."""
     lr_warmup_steps: int = Field(default=0, ge=0)
-    """Steps over which the learning rates rise linearly from 0."""
+    """Number of steps over which the learning rates rise linearly from 0."""
     critic_warmup_steps: int = Field(default=0, ge=0)
-    """First steps in which only the critic learns."""
+    """Number of steps at the start in which only the critic learns."""
     epochs: int = Field(default=1, ge=1)
-    """Passes over a step's attempts."""
+    """Number of passes over the attempts of a step."""
     minibatches: int = Field(default=1, ge=1)
-    """Optimizer steps per pass over the attempts."""
+    """Number of optimizer steps per pass over the attempts."""
     clip_low: float = Field(default=0.2, gt=0, lt=1)
     """Lower clip range of the probability ratio."""
     clip_high: float = Field(default=0.2, gt=0)
@@ -83,13 +83,13 @@ class TrainConfig(LearningConfig, SearchConfig, SpendingConfig):
     value_clip: float | None = Field(default=0.5, gt=0)
     """Clip range of the critic's values per step (ppo)."""
     gradient_clip: float = Field(default=1.0, gt=0)
-    """Largest gradient norm; a larger gradient is scaled down."""
+    """Maximum gradient norm; larger gradients are scaled down to it."""
     kl_coefficient: float = Field(default=0.001, ge=0)
-    """Weight of the KL divergence from the initial policy; 0 keeps no reference."""
+    """Weight of the KL divergence from the initial policy; with 0, no reference model is kept."""
     kl_in: Literal["reward", "loss"] | None = None
-    """Whether the KL penalty goes into the reward or the loss; by default the loss for grpo, else the reward."""
+    """Where the KL penalty goes: reward or loss; by default loss for grpo and reward for the others."""
     sampler_ratio_cap: float | None = Field(default=2.0, ge=1)
-    """Largest weight of a token when correcting for the sampler's lower precision (truncated importance sampling)."""
+    """Cap on a token's weight when the sampler's lower precision is corrected (truncated importance sampling)."""
     entropy_coefficient: float = Field(default=0.0, ge=0)
     """Weight of the entropy bonus."""
     gamma: float = Field(default=1.0, gt=0, le=1)
@@ -99,12 +99,12 @@ class TrainConfig(LearningConfig, SearchConfig, SpendingConfig):
     scale: bool = True
     """Divide advantages by the group's standard deviation (grpo)."""
     baseline: Literal["none", "batch", "stratum"] = "batch"
-    """What is subtracted (reinforce): nothing, the batch's mean, or the mean of questions of the same kind."""
+    """Baseline to subtract from rewards (reinforce): none, the mean of the batch, or of questions of the same kind."""
 
     warm_start_steps: int = Field(default=0, ge=0)
-    """Steps of supervised learning before the first update (SFT)."""
+    """Number of supervised steps (SFT) before the first update."""
     demonstrations: Path | None = None
-    """Demonstrations for the warm start: a run of generate, or JSONL with messages; by default the data's own run."""
+    """Demonstrations for the warm start: a generate run, or JSONL with messages; by default the run given as --data."""
     warm_start_batch: int = Field(default=16, ge=1)
     """Demonstrations per step of the warm start."""
     warm_start_learning_rate: float = Field(default=1e-5, gt=0)
@@ -113,26 +113,26 @@ class TrainConfig(LearningConfig, SearchConfig, SpendingConfig):
     held_out: Path | None = None
     """Held-out questions to evaluate on while training, in any form that --data takes; never trained on."""
     eval_every: int = Field(default=10, ge=0)
-    """Steps between evaluations on held-out questions, with one before the first step; 0 means none."""
+    """Number of steps between evaluations on held-out questions, starting before the first step; 0 means none."""
     eval_temperature: float = Field(default=0.0, ge=0, le=2)
     """Sampling temperature of the held-out evaluation, one attempt per question; 0 is greedy."""
 
     save_every: int = Field(default=10, ge=1)
-    """Steps between checkpoints."""
+    """Number of steps between checkpoints; --resume continues from the latest one."""
     keep: int = Field(default=2, ge=1)
-    """Number of checkpoints to keep."""
+    """Number of newest checkpoints to keep."""
     show: int = Field(default=4, ge=0)
-    """Attempts per step to save in full, for reading."""
+    """Number of attempts per step to save in full, for reading."""
     tensorboard: bool = False
     """Also write TensorBoard events (extra tensorboard)."""
     stop_on_alarm: bool = True
-    """Stop when the newest steps show a collapse."""
+    """Stop when an alarm goes off, which is a sign that the policy is collapsing."""
     min_finished: float | None = Field(default=0.1, ge=0, le=1)
-    """Alarm when the share of attempts that end by themselves falls below this."""
+    """Alarm when the share of attempts that end on their own falls below this fraction."""
     min_entropy: float | None = Field(default=0.001, ge=0)
     """Alarm when the entropy, in nats, falls below this."""
     max_truncated: float | None = Field(default=0.5, ge=0, le=1)
-    """Alarm when the share of attempts cut at --response-limit rises above this."""
+    """Alarm when the share of attempts cut at --response-limit rises above this fraction."""
     max_kl: float | None = Field(default=1.0, gt=0)
     """Alarm when the divergence from the initial policy, in nats per token, rises above this."""
 
@@ -153,11 +153,11 @@ class TrainConfig(LearningConfig, SearchConfig, SpendingConfig):
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if not self.corpus and not self.searches_elsewhere and not self.toy:
-            raise ValueError("say what is searched: --corpus, or --retriever with an address")
+            raise ValueError("say what to search: --corpus, or --retriever with an address")
         if self.reward in (RewardKind.JUDGE, RewardKind.CHAIN) and not self.judge:
-            raise ValueError(f"reward = {self.reward.value} needs a model that judges: --judge")
+            raise ValueError(f"reward = {self.reward.value} needs a judge model: --judge")
         if self.algorithm == "grpo" and self.group == 1:
-            raise ValueError("grpo compares attempts at one question: group must be 2 or more")
+            raise ValueError("grpo compares attempts at one question: --group must be 2 or more")
         return self
 
 

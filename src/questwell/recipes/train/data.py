@@ -81,13 +81,13 @@ def read_questions(data: Path) -> tuple[Question, ...]:
             for item in items(data)
         )
     if not data.is_file():
-        raise ConfigError(f"data: there is no file or run {str(data)!r}")
+        raise ConfigError(f"--------data: there is no file or run {str(data)!r}")
     first: Record = next((record for _, record in records(data)), dict[str, object]())
     if "reward_model" not in first:
         return load(BenchmarkFile("questwell" if "evidence_ids" in first else "plain", data)).questions
     found = [_verl(record, place, number) for number, (place, record) in enumerate(records(data))]
     if len({question.id for question in found}) < len(found):
-        raise BenchmarkError(f"{data}: two rows have one id; groups would be mixed")
+        raise BenchmarkError(f"{data}: two rows have the same id; their groups would be mixed")
     return tuple(found)
 
 
@@ -116,7 +116,7 @@ def read_demonstrations(source: Path, prompts: Prompts, turns: int) -> list[tupl
     """
     found = _attempts(source, prompts, turns) if source.is_dir() else _lines(source)
     if not found:
-        raise ConfigError(f"{str(source)!r} holds no demonstration to start from")
+        raise ConfigError(f"{str(source)!r} contains no demonstration to start from")
     return found
 
 

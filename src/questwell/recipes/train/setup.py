@@ -168,7 +168,7 @@ def make_solver(config: TrainConfig, prompts: Prompts, *, evaluated: bool = Fals
 
 
 def open_judge(config: TrainConfig) -> LLM | None:
-    """The model that judges, reached by the options of its role; None where none is asked."""
+    """The judge model, with the options of its role; None if no model judges."""
     if config.reward not in (RewardKind.JUDGE, RewardKind.CHAIN):
         return None
     return connect(config.judge, config.connect_options(Role.JUDGE, ConnectOptions().max_in_flight, config.price))

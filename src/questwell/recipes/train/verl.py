@@ -61,9 +61,9 @@ def verl_run(config: TrainConfig, folder: Path, *, nodes: int = 1, gpus: int = 8
     """
     given = config.model_fields_set
     if config.toy:
-        raise ConfigError("the toy world is learnt by the local engine: leave --engine verl out")
+        raise ConfigError("the toy world trains with the local engine only: leave --engine verl out")
     if lost := sorted(given - _SAME - _THERE.keys()):
-        raise ConfigError(f"verl has no place for {', '.join(lost)}: leave it out, or give verl's own key")
+        raise ConfigError(f"verl does not support {', '.join(lost)}: leave it out, or set verl's own key with --verl")
     if config.model in ("local", "local-small") or config.model.endswith(".gguf"):
         raise ConfigError(f"verl cannot load {config.model!r}: name a Hugging Face model or a folder of one")
     unset = VerlRun(folder, "", "")

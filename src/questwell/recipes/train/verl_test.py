@@ -43,7 +43,7 @@ def test_what_is_given_goes_over_it_and_verls_own_over_that(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"warm_start_steps": 5, "min_entropy": 0.1}, "no place for min_entropy, warm_start_steps"),
+        ({"warm_start_steps": 5, "min_entropy": 0.1}, "not support min_entropy, warm_start_steps"),
         ({"model": "local"}, "cannot load 'local'"),
         ({"model": "m.gguf"}, r"cannot load 'm\.gguf'"),
         ({"data": "toy"}, "toy world"),

@@ -27,7 +27,7 @@ READING = 4
 
 
 class Duplicates(StrEnum):
-    """What becomes of a document whose id an earlier one has."""
+    """How to treat a document whose id an earlier document has."""
 
     ERROR = "error"
     FIRST = "first"
@@ -68,7 +68,7 @@ class CorpusSpec:
         path = Path(self.source).expanduser().resolve()
         if not path.exists():
             raise ConfigError(
-                f"corpus {self.source!r} is neither built in ({', '.join(BUILT_IN)}) nor a file or folder that exists"
+                f"corpus {self.source!r} is neither built in ({', '.join(BUILT_IN)}) nor an existing file or folder"
             )
         return path
 

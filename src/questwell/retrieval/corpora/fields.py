@@ -36,7 +36,7 @@ KNOWN_NAMES = FieldNames()
 
 
 class DocumentMaker:
-    """Makes the documents of one file. Whether its records have ids is told by the first good one."""
+    """Makes the documents of one file. Its first well-formed record decides whether its records have ids."""
 
     def __init__(self, names: FieldNames, licence: str) -> None:
         self._names = names

@@ -59,7 +59,7 @@ DOUBLE_STOP = re.compile(r"(?<!\.)\.\.(?!\.)")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry as it stands in the dictionary."""
+    """An entry as written in the dictionary."""
 
     headwords: tuple[str, ...]
     """The title, then other names of the same thing."""

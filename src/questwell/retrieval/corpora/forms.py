@@ -10,7 +10,7 @@ from questwell.retrieval.corpora.fields import TEXTS
 
 
 class Form(StrEnum):
-    """What a file holds."""
+    """The contents of a file."""
 
     JSON = "JSON"
     TABLE = "CSV or TSV"

@@ -30,7 +30,7 @@ def hub_members(source: str) -> Members:
     try:
         loaded = datasets.load_dataset(name, config or None, split=split or None)
     except Exception as error:  # of whatever kind the library, the hub and the network have
-        raise AssetError(f"data set {name!r} of the hub cannot be had ({type(error).__name__}: {error})") from error
+        raise AssetError(f"data set {name!r} of the hub cannot be fetched ({type(error).__name__}: {error})") from error
     parts = [loaded] if split else [loaded[key] for key in sorted(loaded)]
     paths = [Path(held["filename"]) for part in parts for held in part.cache_files]
     return Members([Member(path.name, path, Form.ARROW) for path in paths])

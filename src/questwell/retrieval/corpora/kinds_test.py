@@ -227,7 +227,7 @@ WORKS: dict[str, tuple[Callable[[Path], str], list[tuple[str, str, str]] | int]]
 }  # fmt: skip
 REFUSED: dict[str, tuple[Callable[[Path], str], str]] = {
     "gzip that was cut": (file("c.jsonl.gz", gzip.compress(lines(ROWS) * 99)[:-9]), "ends too early"),
-    "named .gz and not packed": (file("c.jsonl.gz", lines(ROWS)), "named .gz and holds something else"),
+    "named .gz and not packed": (file("c.jsonl.gz", lines(ROWS)), "its name ends in .gz but it has another format"),
     "parquet that was cut": (file("c.parquet", b"PAR1 and no more"), "Parquet"),
     "bad UTF-8 in parquet": (bad_utf8_parquet, "row 2: not UTF-8"),
     "bad UTF-8 in JSON lines": (file("c.jsonl", lines(ROWS) + b'{"id": "x", "text": "\xff"}\n'), "line 3: not UTF-8"),
@@ -241,9 +241,9 @@ REFUSED: dict[str, tuple[Callable[[Path], str], str]] = {
     "a link that leads out of the folder": (outward_link, "1 a link that leads out of the folder (link.txt)"),
     "a folder of images": (folder(a_png=b"\x89PNG\0", b_png=b"\x89PNG\0"), "2 .png (a.png, b.png)"),
     "a zip archive": (zipped, "is no corpus"),
-    "PDF that is damaged": (file("a.pdf", b"%PDF-1.4\nnothing"), "no PDF that can be read"),
-    "docx that is damaged": (file("a.docx", b"PK\x03\x04nothing"), "no docx that can be read"),
-    "nothing there": (lambda place: str(place / "nowhere.jsonl"), "nor a file or folder that exists"),
+    "PDF that is damaged": (file("a.pdf", b"%PDF-1.4\nnothing"), "not a readable PDF"),
+    "docx that is damaged": (file("a.docx", b"PK\x03\x04nothing"), "not a readable docx"),
+    "nothing there": (lambda place: str(place / "nowhere.jsonl"), "nor an existing file or folder"),
 }  # fmt: skip
 SKIPPED = {
     "gzip that was cut", "bad UTF-8 in parquet", "bad UTF-8 in JSON lines", "bad UTF-8 in CSV", "parquet that was cut",

@@ -39,7 +39,7 @@ def unpacked(path: Path) -> Generator[IO[bytes]]:
         case bytes() if magic.startswith(b"\x28\xb5\x2f\xfd"):
             opened = cast(IO[bytes], io.BufferedReader(cast(Any, pa).CompressedInputStream(str(path), "zstd"), HEAD))
         case _ if path.suffix.lower() in SUFFIXES and magic:
-            raise OSError(f"it is named {path.suffix} and holds something else")
+            raise OSError(f"its name ends in {path.suffix} but it has another format")
         case _:
             opened = path.open("rb")
     with opened:

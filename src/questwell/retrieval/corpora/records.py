@@ -70,7 +70,7 @@ def parse_line(line: bytes) -> dict[str, Any]:
     """
     record = parse_json(line)
     if not isinstance(record, dict):
-        raise ValueError(f"a JSON object is expected, not {type(record).__name__}")
+        raise ValueError(f"expected a JSON object, not {type(record).__name__}")
     return cast(dict[str, Any], record)
 
 
@@ -122,7 +122,7 @@ def _values(file: IO[bytes]) -> Iterator[Row]:
                 if isinstance(record, dict):
                     yield Row(f"record {number}", cast(dict[str, Any], record))
                 else:
-                    yield Row(f"record {number}", None, f"a JSON object is expected, not {type(record).__name__}")
+                    yield Row(f"record {number}", None, f"expected a JSON object, not {type(record).__name__}")
     except UnicodeDecodeError as error:
         yield Row(f"record {number + 1}", None, f"not UTF-8 ({error.reason})")
     except RecursionError:

@@ -92,7 +92,7 @@ def _html(content: bytes) -> Read:
         text = text or trafilatura.html2txt(content)
         about = trafilatura.extract_metadata(content)
     except Exception as error:  # of whatever kind the parser has for a broken page
-        raise ValueError(f"no HTML that can be read ({type(error).__name__}: {error})") from error
+        raise ValueError(f"not readable HTML ({type(error).__name__}: {error})") from error
     return Read(about.title or "" if about is not None else "", text or "")
 
 
@@ -101,13 +101,13 @@ def _pdf(path: Path) -> Read:
     try:
         reader = pypdf.PdfReader(path)
         if reader.is_encrypted and not reader.decrypt(""):
-            raise ValueError("a PDF that asks for a password")
+            raise ValueError("the PDF needs a password")
         text = "\n\n".join(page.extract_text() for page in reader.pages)
         title = str((reader.metadata.title if reader.metadata is not None else None) or "")
     except ValueError:
         raise
     except Exception as error:  # of whatever kind the parser has for a broken file
-        raise ValueError(f"no PDF that can be read ({type(error).__name__}: {error})") from error
+        raise ValueError(f"not a readable PDF ({type(error).__name__}: {error})") from error
     return Read(title, text)
 
 
@@ -123,7 +123,7 @@ def _docx(path: Path) -> Read:
     except ValueError:
         raise
     except Exception as error:  # of whatever kind the parser has for a broken file
-        raise ValueError(f"no docx that can be read ({type(error).__name__}: {error})") from error
+        raise ValueError(f"not a readable docx ({type(error).__name__}: {error})") from error
     return Read(title, "\n\n".join(block for block in blocks if block.strip()))
 
 

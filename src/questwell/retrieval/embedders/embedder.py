@@ -20,7 +20,7 @@ class Embedder(Protocol):
 
     @property
     def name(self) -> str:
-        """The model and whatever else decides the vectors: vectors of two names are never compared."""
+        """The model and everything else that decides the vectors: vectors of two names are never compared."""
         ...
 
     @property

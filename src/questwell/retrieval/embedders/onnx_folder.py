@@ -46,18 +46,18 @@ class OnnxFolder:
         self.folder = self.graph.parent.parent if self.graph.parent.name == "onnx" else self.graph.parent
         tokenizer = _first(self.folder / "tokenizer.json", self.graph.parent / "tokenizer.json")
         if tokenizer is None:
-            raise ConfigError(f"{self.folder} has no tokenizer.json: it goes with the graph, as the hub has it")
+            raise ConfigError(f"{self.folder} has no tokenizer.json: copy it from the model's page on the hub")
         try:
             self._tokenizer = optional("tokenizers", "dense").Tokenizer.from_file(str(tokenizer))
         except Exception as error:  # the library raises nothing narrower
-            raise ConfigError(f"{tokenizer} is no tokenizer ({error})") from error
+            raise ConfigError(f"{tokenizer} is not a tokenizer ({error})") from error
         self.most_tokens = _most_tokens(self.folder)
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(self.most_tokens)
         try:
             self._session = open_session(self.graph, threads or min(2, os.cpu_count() or 1))
         except Exception as error:  # onnxruntime's own are not public
-            raise ConfigError(f"{self.graph} is no graph that onnxruntime can run ({error})") from error
+            raise ConfigError(f"{self.graph} is not a graph that onnxruntime can run ({error})") from error
         self._inputs = {one.name: _KINDS.get(one.type) for one in self._session.get_inputs()}
         if unknown := [name for name, kind in self._inputs.items() if name not in _FED or kind is None]:
             raise ConfigError(f"{self.graph} wants the inputs {', '.join(unknown)}; known are {', '.join(_FED)}")
@@ -95,7 +95,7 @@ def graph_in(place: Path) -> Path:
         raise ConfigError(f"there is no model.onnx in {place}: export one, as with `optimum-cli export onnx`")
     if len(found) > 1:
         names = ", ".join(str(one.relative_to(place)) for one in found)
-        raise ConfigError(f"{place} has several graphs ({names}): name the one to be run")
+        raise ConfigError(f"{place} has several graphs ({names}): name the one to use")
     return found[0]
 
 

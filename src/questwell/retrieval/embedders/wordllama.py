@@ -40,7 +40,7 @@ class WordLlama:
         found = importlib.util.find_spec("wordllama")
         folder = Path(found.origin).parent if found and found.origin else Path()
         if not (folder / WEIGHTS).is_file() or not (folder / TOKENIZER).is_file():
-            raise ConfigError("the package wordllama is not there, or not whole: run `pip install 'questwell[dense]'`")
+            raise ConfigError("the package wordllama is missing or incomplete: run `pip install 'questwell[dense]'`")
         load_file = optional("safetensors.numpy", "dense").load_file
         self._rows: Vectors = load_file(folder / WEIGHTS)["embedding.weight"].astype(np.float32)
         self._tokenizer = optional("tokenizers", "dense").Tokenizer.from_file(str(folder / TOKENIZER))

@@ -34,7 +34,9 @@ class VectorFile:
         self.manifest = manifest
         size = (folder / ROWS).stat().st_size if (folder / ROWS).is_file() else 0
         if size < manifest.rows * manifest.dimensions * ITEM.itemsize:
-            raise RetrievalError(f"{folder / ROWS} is shorter than its manifest says: delete its folder, embed again")
+            raise RetrievalError(
+                f"{folder / ROWS} is shorter than its manifest says: delete its folder and embed again"
+            )
         shape = (manifest.rows, manifest.dimensions)
         self.rows: npt.NDArray[np.float16] = (
             np.memmap(folder / ROWS, ITEM, "r", shape=shape) if manifest.rows else np.empty(shape, ITEM)
@@ -67,7 +69,7 @@ class VectorFile:
         if query.shape != (self.manifest.dimensions,):
             raise IndexMismatch(
                 f"the embedder gave {query.size} numbers and the index holds {self.manifest.dimensions}: "
-                "it serves another model than before"
+                "it now serves another model"
             )
         found = np.full(ordinals.shape, np.nan)
         there = ordinals < self.manifest.rows
@@ -79,7 +81,7 @@ class VectorFile:
 async def embed_index(
     lexical: LexicalIndex, embedder: Embedder, *, progress: Progress = silent, commit_every: int = COMMIT_EVERY
 ) -> VectorManifest:
-    """Manifest of the vectors of all passages; makes those that are missing, and goes on where it was killed.
+    """Manifest of the vectors of all passages. Missing vectors are made; after a kill, this continues where it stopped.
 
     Args:
         lexical: the index; may be searched meanwhile, by vectors too, as far as there are any.
@@ -121,7 +123,7 @@ async def _begin(folder: Path, lexical: LexicalIndex, embedder: Embedder) -> Vec
         if (width := await _width(embedder)) != manifest.dimensions:
             raise IndexMismatch(
                 f"{embedder.name} gives {width} numbers a text and {folder} holds {manifest.dimensions}: "
-                "it serves another model than before. Delete that folder to embed again"
+                "it now serves another model. Delete that folder to embed again"
             )
         return manifest
     manifest = VectorManifest(embedder.name, await _width(embedder), 0, origin)

@@ -79,7 +79,7 @@ def build_index(
     fetching: Progress = silent,
     commit_every: int = COMMIT_EVERY,
 ) -> Manifest:
-    """Manifest of the complete index in `folder`; goes on with an interrupted build, does nothing to a complete one.
+    """Manifest of the complete index in `folder`. An interrupted build is continued; a complete index is left alone.
 
     Args:
         spec: the corpus.
@@ -199,8 +199,8 @@ class _Build:
         """Snapshot of the index, after everything is on disk and merged."""
         if self.seen < self._committed:
             raise CorpusError(
-                f"{self._settings.corpus} gave {self.seen} passages, and {self._committed} before: it changed while "
-                "it was indexed. Start again"
+                f"{self._settings.corpus} gave {self.seen} passages, but {self._committed} before: it changed while "
+                "it was being indexed; start again"
             )
         self.commit()
         with writing(self._folder):
@@ -236,6 +236,6 @@ class _Build:
     def _check_prefix(self, digest: str) -> None:
         if self._digest.hexdigest() != digest:
             raise CorpusError(
-                f"{self._settings.corpus} gives other passages than when its index was begun. The part that was built "
-                "is deleted; start again"
+                f"{self._settings.corpus} has changed since its index was begun. The partial index was deleted; "
+                "start again"
             )

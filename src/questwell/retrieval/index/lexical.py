@@ -89,7 +89,7 @@ class LexicalIndex:
         self._searcher = self._index.searcher()
         if self._searcher.num_docs != manifest.passages:
             raise RetrievalError(
-                f"index {folder} holds {self._searcher.num_docs} passages and its manifest says {manifest.passages}: "
+                f"index {folder} holds {self._searcher.num_docs} passages but its manifest says {manifest.passages}: "
                 "delete it and index again"
             )
 
@@ -117,7 +117,7 @@ class LexicalIndex:
                 if isinstance(opened, RetrievalError):
                     raise opened
                 return opened
-        raise RetrievalError(f"index {folder} is updated all the time: try again when that is done")
+        raise RetrievalError(f"index {folder} is being updated: try again when that is done")
 
     @property
     def name(self) -> str:
@@ -162,7 +162,7 @@ class LexicalIndex:
         return await self._apart(lambda: reading.find_in(self, identifier, query, k))
 
     def outdated(self) -> bool:
-        """Whether the folder holds another snapshot by now: it was updated, or built again."""
+        """Whether the folder now contains another snapshot, because the index was updated or rebuilt."""
         stamp = stamp_of(self.folder)
         if stamp == self._stamp:
             return False
@@ -207,7 +207,7 @@ class LexicalIndex:
         return tuple(Hit(self._load(scored.address), scored.score, rank) for rank, scored in enumerate(ranked, 1))
 
     def is_searchable(self, query: str) -> bool:
-        """Whether `query` holds a term at all, be it in a passage or not."""
+        """Whether `query` contains any term, in the index or not."""
         return bool(self._terms.of(query[:QUERY_CHARS]))
 
     def query_terms(self, query: str) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ ID, TITLE, TEXT, SUBJECT, FACET, ORDINAL, STORED = "id", "title", "text", "subje
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a complete index holds."""
+    """Description of a complete index."""
 
     corpus: str
     """Name of the corpus."""
@@ -53,7 +53,7 @@ class Manifest:
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
-        """The manifest of what `folder` holds; None if no index was completed there.
+        """The manifest of the index in `folder`; None if no index was completed there.
 
         Raises:
             IndexMismatch: it was written by another version of the index format or the analysis.

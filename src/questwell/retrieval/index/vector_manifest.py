@@ -17,7 +17,7 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True, slots=True)
 class VectorManifest:
-    """What the vector file of one embedder holds."""
+    """Description of the vector file of one embedder."""
 
     embedder: str
     dimensions: int
@@ -39,7 +39,9 @@ class VectorManifest:
         try:
             values = cast(dict[str, Any], json.loads(path.read_text(encoding="utf-8")))
             if values["version"] != FORMAT:
-                raise IndexMismatch(f"{folder} has version {values['version']}, not {FORMAT}: delete it, embed again")
+                raise IndexMismatch(
+                    f"{folder} has version {values['version']}, not {FORMAT}: delete it and embed again"
+                )
             return cls(**{field.name: values[field.name] for field in fields(cls)})
         except FileNotFoundError:
             return None
@@ -66,6 +68,6 @@ def vectors_folder(index: Path, embedder: str) -> Path:
 
 
 def embedders_of(index: Path) -> list[VectorManifest]:
-    """Manifests of all vectors that an index holds."""
+    """Manifests of all vectors of an index."""
     found = (VectorManifest.read(path.parent) for path in sorted(index.glob(f"vectors/*/{MANIFEST}")))
     return [manifest for manifest in found if manifest is not None]

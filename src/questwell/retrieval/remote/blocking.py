@@ -121,7 +121,7 @@ def _entry(text: str) -> str:
     text = text.strip()
     host, rest = _parts(text if "://" in text else f"https://{text}")
     if "." not in host:
-        raise ConfigError(f"block: {text!r} is no domain such as example.org or example.org/path")
+        raise ConfigError(f"block: {text!r} is not a domain such as example.org or example.org/path")
     path = rest.split("?")[0].strip("/")
     return f"{host}/{path}" if path else host
 

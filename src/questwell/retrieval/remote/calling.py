@@ -49,7 +49,7 @@ class CallOptions:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What is asked."""
+    """A request to the server."""
 
     method: str
     url: str

@@ -282,7 +282,7 @@ def _plain(text: str) -> str:
 
 def _object(name: str, body: object) -> dict[str, Any]:
     if not isinstance(body, dict):
-        raise MalformedHits(f"{name}: a JSON object is expected, not {type(body).__name__}")
+        raise MalformedHits(f"{name}: expected a JSON object, not {type(body).__name__}")
     return cast(dict[str, Any], body)
 
 

@@ -245,14 +245,14 @@ class _Connection:
         _, tool, _ = self._opened.result()
         arguments = arguments_of(tool.input_schema, query, k)
         if where and not takes(tool.input_schema, FILTER):
-            raise RetrievalRefused(f"{self._name}: its tool {tool.name} knows no filters; leave out where")
+            raise RetrievalRefused(f"{self._name}: its tool {tool.name} cannot filter by metadata; leave out where")
         if where:
             arguments[FILTER] = {key: value if isinstance(value, str) else list(value) for key, value in where.items()}
         return read_result(self._name, await self._call(tool.name, arguments), k)
 
     async def read(self, tool: str, asked: Mapping[str, object]) -> "CallToolResult":
         if tool not in self._opened.result()[2]:
-            raise RetrievalRefused(f"{self._name}: it has no tool {tool}, so it gives no whole documents")
+            raise RetrievalRefused(f"{self._name}: it has no tool {tool}, so it cannot return whole documents")
         return await self._call(tool, asked)
 
     async def _call(self, tool: str, arguments: Mapping[str, object]) -> "CallToolResult":

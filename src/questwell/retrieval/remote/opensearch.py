@@ -89,7 +89,7 @@ class OpenSearchRetriever:
 
     @property
     def name(self) -> str:
-        """The address; its index has no snapshot that it would tell."""
+        """The address; the server reports no snapshot of its index."""
         return f"opensearch:{shown(self._url).rstrip('/')}/{self._index}" + narrowed_by(self._always)
 
     def narrow(self, where: Filter) -> Self:

@@ -104,7 +104,7 @@ class QdrantRetriever:
 
     @property
     def name(self) -> str:
-        """The address and the embedder; the collection has no snapshot that it would tell."""
+        """The address and the embedder; the server reports no snapshot of the collection."""
         from questwell.retrieval.embedders.queries import described
 
         return f"{self._server.name}+{described(self._embedder)}" + narrowed_by(self._always)

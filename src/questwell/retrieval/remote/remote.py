@@ -94,7 +94,7 @@ class RemoteRetriever:
                         break
         except httpx2.RequestError as error:
             raise RetrievalUnavailable(
-                f"nothing answers at {shown(base)} ({error}); start one with: questwell serve CORPUS"
+                f"no server answers at {shown(base)} ({error}); start one with: questwell serve CORPUS"
             ) from error
         try:
             health = cast(dict[str, Any], json.loads(body))
@@ -153,7 +153,7 @@ class RemoteRetriever:
         if among is None:
             return [() for _ in queries]
         if among and not self._whole:
-            raise RetrievalRefused(f"retriever at {shown(self._url)}: it knows no filters; leave out where")
+            raise RetrievalRefused(f"retriever at {shown(self._url)}: it cannot filter by metadata; leave out where")
         return await self._ask(queries, k, among)
 
     async def read_page(self, identifier: str, page: int) -> DocumentPage | None:
@@ -172,7 +172,9 @@ class RemoteRetriever:
 
     async def _document(self, route: str, body: dict[str, object]) -> dict[str, object] | None:
         if not self._whole:
-            raise RetrievalRefused(f"retriever at {shown(self._url)}: it gives no whole documents; leave out {route}")
+            raise RetrievalRefused(
+                f"retriever at {shown(self._url)}: it cannot return whole documents; leave out {route}"
+            )
         reply = await self._caller.ask(Call("POST", self._at(route), json=body), missing=True)
         if reply is None or isinstance(reply, dict):
             return cast(dict[str, object] | None, reply)
@@ -241,7 +243,7 @@ def base_url(url: str) -> str:
     try:
         parsed = httpx2.URL(url)
     except httpx2.InvalidURL as error:
-        raise ConfigError(f"retriever {url!r} is no address: {error}") from error
+        raise ConfigError(f"retriever {url!r} is not a valid address: {error}") from error
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise ConfigError(f"retriever {url!r} is no address of the form http://HOST:PORT")
     place, mark, query = url.partition("#")[0].partition("?")

@@ -18,7 +18,7 @@ _BUSY_S = 10.0
 
 
 class WebCache:
-    """Replies by what was asked. Several processes may use one file; one thread at a time uses one of these."""
+    """Cached replies by request. Several processes may share one file; use each object from one thread at a time."""
 
     def __init__(self, path: Path, days: float, now: Callable[[], float] = time.time) -> None:
         """Open the cache at `path`; older replies than `days` do not count.

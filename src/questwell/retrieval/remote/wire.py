@@ -26,7 +26,7 @@ _TIMES = 2 + 2 * _FORMS
 
 
 class Answer:
-    """The hits of one query, and their JSON, which is made once for each form that is asked for."""
+    """The hits of one query, and their JSON, which is made once per requested form."""
 
     __slots__ = ("_encoded", "hits", "weight")
 
@@ -81,7 +81,7 @@ def read_hits(reply: object, k: int) -> tuple[Hit, ...]:
         MalformedHits: it is no such list.
     """
     if not isinstance(reply, list):
-        raise MalformedHits(f"a list of documents is expected, not {_shown(reply)}")
+        raise MalformedHits(f"expected a list of documents, not {_shown(reply)}")
     entries = cast(list[object], reply)
     found: list[tuple[float, Passage]] = []
     for place, entry in enumerate(entries):

@@ -75,10 +75,10 @@ def test_what_is_no_model(tmp_path):
     with pytest.raises(ConfigError, match=r"several graphs \(one\.onnx, two\.onnx\)"):
         CrossEncoder(tmp_path)
     (tmp_path / "model.onnx").write_bytes(b"no graph")
-    with pytest.raises(ConfigError, match="no graph that onnxruntime can run"):
+    with pytest.raises(ConfigError, match="not a graph that onnxruntime can run"):
         CrossEncoder(tmp_path)
     (tmp_path / "tokenizer.json").write_text("{}")
-    with pytest.raises(ConfigError, match="is no tokenizer"):
+    with pytest.raises(ConfigError, match="is not a tokenizer"):
         CrossEncoder(tmp_path / "one.onnx")
     (tmp_path / "tokenizer.json").unlink()
     with pytest.raises(ConfigError, match=r"has no tokenizer\.json"):

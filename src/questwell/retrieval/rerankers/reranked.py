@@ -57,7 +57,7 @@ class Reranked:
         return self.reranker.priced and (not isinstance(self.inner, PaidRetriever) or self.inner.priced)
 
     def candidates(self, k: int) -> int:
-        """Hits to ask the retriever for."""
+        """Number of hits to request from the retriever."""
         return max(k, self._candidates) if k > 0 else 0
 
     async def search(self, query: str, k: int) -> tuple[Hit, ...]:

@@ -18,7 +18,7 @@ class BadRequestError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class AskLimits:
-    """How much one request may ask for."""
+    """Limits on what one request may ask for."""
 
     top_k: int = 3
     """Passages for a request that does not say how many; that of Search-R1."""

@@ -220,7 +220,7 @@ def quieten(loop: asyncio.AbstractEventLoop) -> None:
     def handle(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
         if isinstance(error, OSError) and error.errno in _EXHAUSTED:
-            log.error("no file descriptors are left for new connections, which wait; raise `ulimit -n`")
+            log.error("no file descriptors are left, so new connections have to wait; raise `ulimit -n`")
         else:
             log.error(f"{context.get('message')}: {error!r}")
 

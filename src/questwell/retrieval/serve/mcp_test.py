@@ -275,14 +275,14 @@ async def test_filters_and_documents_are_refused_where_the_server_has_none():
 
     async with Foreign(search, "search") as url:
         remote = McpRetriever(url, QUICK)
-        with pytest.raises(RetrievalRefused, match="knows no filters"):
+        with pytest.raises(RetrievalRefused, match="cannot filter by metadata"):
             await remote.search_where(["a"], 1, {"lang": "en"})
         with pytest.raises(RetrievalRefused, match="no tool open_document"):
             await remote.read_page("d", 1)
         with pytest.raises(RetrievalRefused, match="no tool find_in_document"):
             await remote.find_in("d", "a", 1)
         assert len(await remote.search("a", 1)) == 1
-        with pytest.raises(RetrievalRefused, match="knows no filters"):  # never the unfiltered hits
+        with pytest.raises(RetrievalRefused, match="cannot filter by metadata"):  # never the unfiltered hits
             await remote.narrow({"lang": "en"}).search("a", 1)
         assert remote.name.endswith('+where({"lang": ["en"]})')
         await remote.aclose()

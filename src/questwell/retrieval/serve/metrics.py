@@ -65,7 +65,7 @@ class Metrics:
         self._seconds.labels(route).observe(seconds)
 
     def note(self, service: Service, guard: "Guard | None") -> None:
-        """How the process stands."""
+        """The state of the process."""
         totals = [service.searched, service.from_cache, guard.refused if guard else 0]
         for counter, total, told in zip(
             (self._searched, self._from_cache, self._refused), totals, self._told, strict=True

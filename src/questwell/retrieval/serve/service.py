@@ -133,7 +133,7 @@ class Service:
         if pending:
             await asyncio.wait([waiting.answer for waiting in pending], timeout=self.limits.deadline_s)
             if not all(waiting.answer.done() for waiting in pending):
-                raise RetrievalTimeout(f"no hits within {self.limits.deadline_s:g} s; {len(self._queue)} queries wait")
+                raise RetrievalTimeout(f"no hits within {self.limits.deadline_s:g} s; {len(self._queue)} are waiting")
             known |= {waiting.key: waiting.answer.result() for waiting in pending}
         return [known[key] for key in keys]
 
@@ -173,7 +173,7 @@ class Service:
         if fresh and self._queue and len(self._queue) + len(fresh) > self.limits.queue:
             self.refused += 1
             after_s = max(1, math.ceil(len(self._queue) * self._query_s))
-            raise RetrievalBusy(f"{len(self._queue)} queries wait already; ask again in {after_s} s", after_s)
+            raise RetrievalBusy(f"{len(self._queue)} queries are waiting already; try again in {after_s} s", after_s)
         loop = asyncio.get_running_loop()
         for key in fresh:
             self._in_flight[key] = _Waiting(key, loop.create_future(), until)

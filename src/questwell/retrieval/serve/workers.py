@@ -198,7 +198,7 @@ class _Pool:
                         continue
                     if time.monotonic() - started < _QUICK_S:
                         raise RetrievalUnavailable(
-                            f"a reader process ended right after its start (exit code {process.exitcode}); "
+                            f"a reader process ended right after it started (exit code {process.exitcode}); "
                             "see the message above"
                         )
                     running[place] = self._start(place)

@@ -24,7 +24,7 @@ _L = TypeVar("_L", bound=Lines)
 
 @dataclass(frozen=True, slots=True)
 class LearntRollout:
-    """What is learnt from one rollout."""
+    """What training uses of one rollout."""
 
     rollout: str
     """Its name, as its line was opened."""
