@@ -33,7 +33,7 @@ def test_a_bad_override_says_so(tmp_path: Path, name: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "told"),
     [
-        ("solver.md", "--- user\n$question costs $5", r"solver\.md, line 2: this \$ is not followed by a name; write \$\$"),
+        ("solver.md", "--- user\n$question costs $5", r"solver\.md, line 2: this \$ is not followed by a name"),
         ("repair_difficulty.md", "--- user\n$qestion", r"nothing is given for \$qestion; .*question"),
         ("judge.md", "--- user\n$seed", r"judge\.md: nothing is given for \$seed"),
     ],
