@@ -40,6 +40,35 @@ pytestmark = [
 ]
 
 
+PLACES = "a[href], button, input:not([type=hidden]), select, textarea, summary"
+SHOWN = "one.checkVisibility()"
+CONTRAST = """(() => {
+  const parts = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const light = (colour) => {
+    const linear = (one) => one <= .04045 ? one / 12.92 : ((one + .055) / 1.055) ** 2.4;
+    const [r, g, b] = parts(colour).map((one) => linear(one / 255));
+    return .2126 * r + .7152 * g + .0722 * b;
+  };
+  const ground = (one) => {
+    for (; one; one = one.parentElement) {
+      const colour = getComputedStyle(one).backgroundColor;
+      if ((parts(colour)[3] ?? 1) > 0) return colour;
+    }
+    return getComputedStyle(document.body).backgroundColor;
+  };
+  const poor = [];
+  for (const one of document.querySelectorAll("body *")) {
+    if (one.closest("svg, select, .skip") || !one.checkVisibility()) continue;
+    if (![...one.childNodes].some((child) => child.nodeType === 3 && child.data.trim())) continue;
+    const pair = [light(getComputedStyle(one).color), light(ground(one))].sort((a, b) => b - a);
+    const ratio = (pair[0] + .05) / (pair[1] + .05);
+    if (ratio < 4.5) poor.push([one.tagName, one.className, ratio.toFixed(2)]);
+  }
+  return poor;
+})()"""
+"""Texts whose colour is less than 4.5 times as light, or as dark, as what is behind them (WCAG 2.2, AA)."""
+
+
 @pytest.fixture(scope="module")
 def runs(library: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
@@ -172,6 +201,62 @@ def test_the_theme_stays_and_a_narrow_screen_does_not_scroll_sideways(site: str,
     for address in ("/", "/r/gen/", "/r/gen/items", "/r/gen/items/s00000", "/r/gen/cost", "/s/play/", "/s/play/1/0"):
         page.goto(site + address)
         assert page.evaluate("document.documentElement.scrollWidth") <= 375, address
+
+
+def test_every_place_is_reached_by_keyboard_and_seen(site: str, page: "Page") -> None:
+    for address in (
+        "/",
+        "/r/gen/",
+        "/r/gen/items",
+        "/r/gen/items/s00001",
+        "/r/gen/cost",
+        "/r/gen/gates",
+        "/s/play/1/0",
+    ):
+        page.goto(site + address)
+        page.evaluate("delete document.body.dataset.live")
+        wanted = page.evaluate(f"[...document.querySelectorAll({PLACES!r})].filter((one) => {SHOWN}).length")
+        reached: set[int] = set()
+        for _ in range(wanted + 20):  # a box that scrolls takes a stop too
+            page.keyboard.press("Tab")
+            at, outline = page.evaluate(
+                f"""(() => {{ const one = document.activeElement;
+                  return [[...document.querySelectorAll({PLACES!r})].filter((one) => {SHOWN}).indexOf(one),
+                          getComputedStyle(one).outlineStyle]; }})()"""
+            )
+            if at >= 0:
+                reached.add(at)
+                assert outline != "none", (address, at)
+        assert reached == set(range(wanted)), address
+
+
+def test_a_page_that_is_renewed_keeps_the_focus(site: str, page: "Page") -> None:
+    page.goto(f"{site}/r/gen/items")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    name = page.evaluate("document.activeElement.textContent")
+    page.wait_for_selector(
+        "body[data-fresh]", state="attached", timeout=15_000
+    )  # the first look puts the page in again
+    assert page.evaluate("document.activeElement.textContent") == name
+    assert page.locator("tr.on a").inner_text() == name
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_stands_out_from_its_ground(site: str, page: "Page", scheme: str) -> None:
+    page.emulate_media(color_scheme=scheme)
+    for address in (
+        "/",
+        "/r/gen/",
+        "/r/gen/items",
+        "/r/gen/items/s00001",
+        "/r/gen/cost",
+        "/r/gen/coverage",
+        "/s/play/",
+    ):
+        page.goto(site + address)
+        page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+        assert page.evaluate(CONTRAST) == [], (scheme, address)
 
 
 def test_nothing_that_a_run_holds_runs(site: str, page: "Page") -> None:

@@ -18,7 +18,8 @@ def certified(last: Round, later: Checked | None) -> Certificate:
 
 def certificate_lines(certificate: Certificate) -> Iterator[tuple[str, str]]:
     """(name, value) of each line; what was never asked for is named in the last one."""
-    needs = "" if certificate.difficulty is None else f", needs at least {certificate.difficulty} searches"
+    least = certificate.difficulty
+    needs = "" if least is None else f", needs at least {least} search{'es' * (least != 1)}"
     yield "Solved", share(certificate.solve_rate) + needs
     yield from found_lines(certificate)
     if missing := unchecked(certificate):

@@ -47,7 +47,7 @@
   let tag = null;
   const follow = async () => {
     if (document.hidden) return;
-    const active = document.activeElement;
+    const active = document.activeElement, main = document.querySelector("main");
     if (active && active.closest("form")) return; // somebody is writing
     try {
       const answer = await fetch(location.href.split("#")[0], {
@@ -60,20 +60,29 @@
       if (first && !document.body.dataset.fresh) { document.body.dataset.fresh = "1"; }
       const open = [...document.querySelectorAll("main details")].map((one) => one.open);
       const at = rows().findIndex((row) => row.classList.contains("on"));
-      document.querySelector("main").innerHTML = text; // escaped by the server; no script of a run can run under the policy
+      const focused = places().indexOf(active);
+      main.innerHTML = text; // escaped by the server; no script of a run can run under the policy
       document.querySelectorAll("main details").forEach((one, number) => { one.open = open[number] ?? one.open; });
-      if (at >= 0) select(at);
       dress();
+      if (at >= 0) mark(at);
+      if (focused >= 0) (places().find((one) => active.href && one.href === active.href) || places()[focused] || main).focus({ preventScroll: true });
     } catch { /* the server is away: the next look tells */ }
   };
   if (document.body.dataset.live !== undefined) setInterval(follow, 2000);
 
   const rows = () => [...document.querySelectorAll("tr[data-row]")];
-  const select = (number) => {
+  const places = () => [...document.querySelectorAll("main :is(a, button, summary)")];
+  const mark = (number) => {
     const all = rows();
     all.forEach((row) => row.classList.remove("on"));
     const row = all[Math.max(0, Math.min(number, all.length - 1))];
-    if (row) { row.classList.add("on"); row.scrollIntoView({ block: "nearest" }); }
+    if (row) row.classList.add("on");
+    return row;
+  };
+  const select = (number) => {
+    const row = mark(number), link = row && row.querySelector("a");
+    if (row) row.scrollIntoView({ block: "nearest" });
+    if (link) link.focus({ preventScroll: true }); // Enter opens it, Tab goes on from it
   };
   const go = (selector) => { const link = document.querySelector(selector); if (link) location.href = link.href; };
   const press = (decision) => { const button = document.querySelector(`button[name=decision][value=${decision}]`); if (button) button.click(); };
@@ -85,7 +94,7 @@
     switch (event.key) {
       case "j": rows().length ? select(at + 1) : go("a[rel=next]"); break;
       case "k": rows().length ? select(Math.max(0, at - 1)) : go("a[rel=prev]"); break;
-      case "Enter": { const link = at >= 0 && rows()[at].querySelector("a"); if (link) location.href = link.href; break; }
+      case "Enter": if (event.target.closest("a, button, summary")) break; else { const link = at >= 0 && rows()[at].querySelector("a"); if (link) location.href = link.href; break; }
       case "/": if (list) { event.preventDefault(); list.focus(); } else go("a[data-list]"); break;
       case "n": go("a[data-fresh]"); break;
       case "a": press("accept"); break;
