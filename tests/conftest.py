@@ -9,10 +9,30 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import world
 
+WARM_START = (100, 20, 10)
+"""Steps of the warm starts: enough for some valid questions and some right answers."""
+
 
 @pytest.fixture(scope="session")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with corpus, index and prompts of the scripted world."""
     folder = tmp_path_factory.mktemp("world")
     world.build(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The toy policy of self-play after a short warm start, in a folder."""
+    import torch
+
+    from questwell.agents.prompts import Prompts
+    from questwell.recipes.selfplay import toy
+    from questwell.toy.world import PROMPTS
+
+    torch.set_num_threads(1)  # a model this small is no faster on two, and much slower where others use the cores
+    folder = tmp_path_factory.mktemp("started") / "start"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(toy, "_DEMONSTRATIONS", {"solver": {2: 150}, "proposer": {2: 150}, "reader": {}})
+        toy.make_start(0, Prompts(PROMPTS), WARM_START).save(folder)
     return folder

@@ -74,14 +74,10 @@ def setup(chosen: EvalConfig, llm: LLM | None = None) -> EvalSetup:
     )
 
 
-def ledger(run: Path) -> list[object]:
-    """All that a run holds, but for the clock."""
+def held(run: Path) -> list[object]:
+    """All that a run holds next to its calls: questions, answers, judgements."""
     with RunReader(run) as reader:
-        rows: list[object] = [
-            *sorted(reader._all("SELECT seed, round, role, attempt, turn, digest, response FROM calls")),
-            *reader.questions(),
-            *reader.trials(),
-        ]
+        rows: list[object] = [*reader.questions(), *reader.trials()]
         for scoring in reader.scorings():
             rows += reader.scores(scoring.number)
         return rows

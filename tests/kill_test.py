@@ -1,46 +1,90 @@
-"""SIGKILL at any moment: the run goes on where it was, pays nothing twice, and ends as if nothing had happened."""
+"""SIGKILL at any moment: the run goes on where it was, pays nothing twice, and ends as if nothing had happened.
 
+Each verb in real processes against a server that counts what it is paid for; a few kills here, many in `make test-all`.
+"""
+
+import json
 from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import Any
 
 import evaluation_world
 import pytest
-from killing import Worker, committed, digests, kill_and_resume
+import world
+from killing import Case, Model, Script, Worker, kill_and_resume
 
+from questwell.recipes.generate.gates import results_of
 from questwell.recipes.reports.scores import evaluation
+from questwell.recipes.selfplay.toy import ENTITIES, RELATIONS
 from questwell.store.reader import RunReader
 from questwell.store.records import PlayStatus
+from questwell.toy.world import PROMPTS, ToyWorld
 
-SEEDS = 100
-QUESTIONS = 80
-
-Start = Callable[[str, int], tuple[Worker, Worker]]
+CONCURRENCY = 8
+COMMON = ("--concurrency", CONCURRENCY, "--price-in", 1, "--price-out", 2)
 
 
 @pytest.fixture
-def workers(library: Path, tmp_path: Path) -> Generator[Start]:
-    """Makes two: of a run that is left alone, and of one that is killed."""
-    open_ones: list[Worker] = []
+def serve() -> Generator[Callable[[Script], Model]]:
+    """Opens a model that answers by a script."""
+    opened: list[Model] = []
 
-    def start(verb: str, size: int) -> tuple[Worker, Worker]:
-        pair = tuple(Worker(verb, library, tmp_path / name, size) for name in ("whole", "killed"))
-        open_ones.extend(pair)
-        return pair[0], pair[1]
+    def serve_one(script: Script) -> Model:
+        opened.append(Model(script))
+        return opened[-1]
 
-    yield start
-    for worker in open_ones:
-        worker.close()
+    yield serve_one
+    for model in opened:
+        model.close()
+
+
+@pytest.fixture(scope="module")
+def plays() -> Generator[Worker]:
+    worker = Worker(trains=False)
+    yield worker
+    worker.close()
+
+
+@pytest.fixture(scope="module")
+def trains() -> Generator[Worker]:
+    worker = Worker(trains=True)
+    yield worker
+    worker.close()
+
+
+def few_and_many(few: int, many: int) -> Any:
+    """Kills of `make test` and of `make test-all`."""
+    return pytest.mark.parametrize("kills", [few, pytest.param(many, marks=pytest.mark.slow)])
+
+
+def killed_and_whole(case: Case, tmp_path: Path, worker: Worker, model: Model, kills: int) -> tuple[Path, Path]:
+    """A run that was killed so often, and the same run left alone; that one makes no call when it is invoked again."""
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    assert worker.invoke(case.arguments(whole)) == 0, worker.said()
+    calls = model.bodies()
+    assert calls.total() > case.in_flight
+    assert worker.invoke(case.arguments(whole)) == 0
+    assert model.calls == calls.total()
+    kill_and_resume(case, killed, worker, model, calls, kills)
+    assert ledger(killed / case.calls) == ledger(whole / case.calls)
+    return killed, whole
 
 
 def ledger(run: Path) -> list[tuple[object, ...]]:
     """All calls but for what depends on the clock."""
     with RunReader(run) as reader:
-        return sorted(
-            reader._all(
-                "SELECT seed, round, role, attempt, turn, digest, kind, model, prompt_tokens, completion_tokens, "
-                "cost_usd, base, request, response FROM calls"
-            )
+        rows = reader._all(
+            "SELECT seed, round, role, attempt, turn, digest, kind, model, prompt_tokens, completion_tokens, "
+            "cost_usd, base, request, response FROM calls"
         )
+    return sorted((*row[:-1], _timeless(row[-1])) for row in rows)
+
+
+def _timeless(response: str) -> str:
+    answer = json.loads(response)
+    if isinstance(answer, dict):
+        answer.pop("latency_s", None)
+    return json.dumps(answer)
 
 
 def outcomes(run: Path) -> list[tuple[object, ...]]:
@@ -49,56 +93,115 @@ def outcomes(run: Path) -> list[tuple[object, ...]]:
         return [(play, reader.outcome(play.index)) for play in reader.plays()]
 
 
-@pytest.mark.timeout(300)
-def test_fifty_kills_change_nothing(workers: Start, tmp_path: Path) -> None:
-    whole, killed = workers("generate", SEEDS)
-    assert whole.invoke(tmp_path / "whole.log") == 0
-    calls = committed(whole.run)
-    assert digests(tmp_path / "whole.log") == calls
-    kill_and_resume(killed, calls, tmp_path, kills=50, seed=20180)
-    assert ledger(killed.run) == ledger(whole.run)
-    assert outcomes(killed.run) == outcomes(whole.run)
-    with RunReader(killed.run) as reader:
+def generating(library: Path, model: Model, seeds: int) -> Case:
+    given = {**world.values(library, seeds=seeds), "llm": f"m@{model.url}"}
+    return Case(lambda run: ["generate", "--resume", "--out", run, *flags(given), *COMMON], "", CONCURRENCY)
+
+
+def flags(given: dict[str, object]) -> list[object]:
+    return [part for key, value in given.items() for part in (f"--{key.replace('_', '-')}", value)]
+
+
+@pytest.mark.timeout(600)
+@few_and_many(4, 12)
+def test_generate(library: Path, plays: Worker, serve: Callable[[Script], Model], tmp_path: Path, kills: int) -> None:
+    model = serve(lambda request: world.play(request).text)
+    killed, whole = killed_and_whole(generating(library, model, 24), tmp_path, plays, model, kills)
+    assert outcomes(killed) == outcomes(whole)
+    with RunReader(killed) as reader:
         assert any(play.status is PlayStatus.ACCEPTED for play in reader.plays())
 
 
-@pytest.mark.timeout(120)
-def test_ten_kills_change_nothing_in_an_evaluation(workers: Start, tmp_path: Path) -> None:
-    whole, killed = workers("evaluate", QUESTIONS)
-    assert whole.invoke(tmp_path / "whole.log") == 0
-    calls = committed(whole.run)
-    assert digests(tmp_path / "whole.log") == calls
-    kill_and_resume(killed, calls, tmp_path, kills=10, seed=2018)
-    assert ledger(killed.run) == ledger(whole.run)
-    assert evaluation_world.ledger(killed.run) == evaluation_world.ledger(whole.run)  # answers and judgements too
-    scores, alone = evaluation(killed.run), evaluation(whole.run)
+@pytest.mark.timeout(600)
+@few_and_many(3, 8)
+def test_evaluate(library: Path, plays: Worker, serve: Callable[[Script], Model], tmp_path: Path, kills: int) -> None:
+    questions, model = 24, serve(lambda request: evaluation_world.answer(request).text)
+    given = evaluation_world.values(library, evaluation_world.write_questions(tmp_path / "q.jsonl", questions))
+    given |= {"llm": f"m@{model.url}", "judge": f"judge@{model.url}", "attempts": 2, "temperature": 1.0}
+    case = Case(lambda run: ["evaluate", "--resume", "--out", run, *flags(given), *COMMON], "", CONCURRENCY)
+    killed, whole = killed_and_whole(case, tmp_path, plays, model, kills)
+    assert evaluation_world.held(killed) == evaluation_world.held(whole)
+    scores, alone = evaluation(killed), evaluation(whole)
     assert (scores.summaries, scores.agreements, scores.total) == (alone.summaries, alone.agreements, alone.total)
     assert (scores.missing, scores.failures) == (0, {})
     everything = scores.summaries[0]
-    assert (everything.attempts, everything.exact_match.mean) == (2 * QUESTIONS, 1 / 4)
-    assert (everything.judges[0].right, everything.judges[0].wrong) == (QUESTIONS, QUESTIONS)
+    assert (everything.attempts, everything.exact_match.mean) == (2 * questions, 1 / 4)
+    assert (everything.judges[0].right, everything.judges[0].wrong) == (questions, questions)
 
 
-@pytest.mark.timeout(120)
-def test_ten_kills_change_nothing_in_a_check_by_gates(workers: Start, tmp_path: Path) -> None:
-    source, _ = workers("generate", SEEDS)
-    assert source.invoke(tmp_path / "source.log") == 0
-    source.run.rename(tmp_path / "source")
-    whole, killed = workers("gates", 0)
-    assert whole.invoke(tmp_path / "whole.log") == 0
-    calls = committed(whole.run)
-    assert digests(tmp_path / "whole.log") == calls
-    kill_and_resume(killed, calls, tmp_path, kills=10, seed=2019)
-    assert ledger(killed.run) == ledger(whole.run)
-    with RunReader(killed.run) as reader:
-        info = reader.info()
-    assert info is not None and info.kind == "gates"
+@pytest.mark.timeout(600)
+@few_and_many(3, 6)
+def test_gates(library: Path, plays: Worker, serve: Callable[[Script], Model], tmp_path: Path, kills: int) -> None:
+    source, model = tmp_path / "source", serve(lambda request: world.play(request).text)
+    assert plays.invoke(generating(library, model, 24).arguments(source)) == 0
+    model.asked.clear()
+    case = Case(lambda run: ["gates", source, "--out", run, *COMMON], "", CONCURRENCY)
+    killed, whole = killed_and_whole(case, tmp_path, plays, model, kills)
+    assert (killed / "results.json").read_bytes() == (whole / "results.json").read_bytes()
+    assert not results_of(source)
 
 
-@pytest.mark.timeout(60)
-@pytest.mark.parametrize(("verb", "size"), [("generate", SEEDS), ("evaluate", QUESTIONS)])
-def test_a_finished_run_replays_without_a_call(workers: Start, tmp_path: Path, verb: str, size: int) -> None:
-    whole, _ = workers(verb, size)
-    assert whole.invoke(tmp_path / "first.log") == 0
-    assert whole.invoke(tmp_path / "second.log") == 0
-    assert not digests(tmp_path / "second.log")
+def toy_files(started: Path, folder: Path) -> dict[str, object]:
+    """The toy world as a user would bring it: a model's folder, a corpus, questions (`data.jsonl`), answers."""
+    here = ToyWorld(ENTITIES, RELATIONS)
+    files = {
+        "corpus": [{"id": one.id, "contents": one.text} for one in here.passages],
+        "data": [{"id": one.id, "question": one.question, "answer": one.answer} for one in here.questions(2)],
+        "answers": [{"answer": name, "hops": 2} for name in sorted(set(here.facts.values()))],
+        "held_out": [{"question": one.question, "answer": one.answer} for one in here.questions(2)[:12]],
+    }
+    for name, rows in files.items():
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = {"corpus": folder / "corpus.jsonl", "index": folder / "index", "model": started, "prompts": PROMPTS}
+    return {**found, "device": "cpu"}
+
+
+def verdict(request: Any) -> str:
+    """A judge that knows nothing and is always of the same mind."""
+    return f"verdict: {'yes' if sum(request.messages[-1].content.encode()) % 2 else 'no'}"
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [7])
+def test_train(started: Path, trains: Worker, serve: Callable[[Script], Model], tmp_path: Path, kills: int) -> None:
+    from train_test import same
+
+    model = serve(verdict)
+    given = {
+        **toy_files(started, tmp_path),
+        "reward": "judge",
+        "judge": f"judge@{model.url}",
+        "steps": 6,
+        "save_every": 2,
+        "batch": 2,
+        "group": 2,
+        "turns": 4,
+        "top_k": 1,
+        "turn_tokens": 12,
+        "min_finished": 0,
+        "learning_rate": 1e-4,
+    }
+    command = ["train", tmp_path / "data.jsonl", "--resume", *flags(given)]
+    case = Case(lambda run: [*command, "--out", run], "calls", 4, linger_s=0.3)
+    killed, whole = killed_and_whole(case, tmp_path, trains, model, kills)
+    same(killed, whole, rel=1e-6)
+    assert (killed / "attempts.jsonl").read_bytes() == (whole / "attempts.jsonl").read_bytes()
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [7])
+def test_selfplay(started: Path, trains: Worker, serve: Callable[[Script], Model], tmp_path: Path, kills: int) -> None:
+    from selfplay_test import VALUES, episodes, state, told
+
+    model = serve(verdict)
+    given = {**VALUES, **toy_files(started, tmp_path), "judge_llm": f"judge@{model.url}"}
+    given |= {"answers": tmp_path / "answers.jsonl", "held_out": tmp_path / "held_out.jsonl", "eval_every": 1}
+    del given["verify"]
+    command = ["selfplay", "--resume", "--no-verify", *flags(given)]
+    case = Case(lambda run: [*command, "--out", run], "calls", 18, linger_s=0.3)
+    killed, whole = killed_and_whole(case, tmp_path, trains, model, kills)
+    assert told(killed) == told(whole)
+    assert episodes(killed) == episodes(whole)
+    assert state(killed) == state(whole)

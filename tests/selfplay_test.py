@@ -28,7 +28,6 @@ from questwell.recipes.selfplay.config import Config
 from questwell.recipes.selfplay.loop import configure, run, selfplay
 from questwell.recipes.selfplay.record import Record, StepRow
 from questwell.recipes.selfplay.setup import Setup, open_setup
-from questwell.recipes.selfplay.toy import make_start
 from questwell.scoring.judge import Complete
 from questwell.store.lock import RunLock
 from questwell.toy.world import PROMPTS
@@ -55,21 +54,6 @@ VALUES = {
     "reset_every": 3,
     "steps": 5,
 }
-WARM_START = (100, 20, 10)
-"""Steps of the warm starts: enough for some valid questions and some right answers."""
-
-
-@pytest.fixture(scope="session")
-def started(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The policy after a short warm start."""
-    import torch
-
-    torch.set_num_threads(1)  # a model this small is no faster on two, and much slower where others use the cores
-    folder = tmp_path_factory.mktemp("started") / "start"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(selfplay_toy, "_DEMONSTRATIONS", {"solver": {2: 150}, "proposer": {2: 150}, "reader": {}})
-        make_start(0, Prompts(PROMPTS), WARM_START).save(folder)
-    return folder
 
 
 def prepared(folder: Path, started: Path) -> Path:
