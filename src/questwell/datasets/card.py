@@ -48,13 +48,19 @@ def card(manifest: Manifest) -> str:
 
 def limits(manifest: Manifest) -> tuple[str, ...]:
     """What a user of the dataset should know, a sentence or two each."""
+    settings = manifest.settings
+    meaning = settings.get("meaning")
     return (
         "The questions are written by a model from retrieved passages; a wrong reference answer that a solver repeats "
         "is not noticed.",
         "Difficulty is the fewest search steps of the attempts that were made, with the retriever and the solver that "
         "are named here; with others it may differ.",
-        "Overlap with benchmarks was looked for only where one is named, by shared words and answers; a paraphrase is "
-        "not found.",
+        "Overlap with benchmarks was looked for only where one is named, by shared words and answers"
+        + (
+            f", and by meaning (cosine {meaning}, {settings.get('embedder')})."
+            if meaning
+            else "; a paraphrase is not found."
+        ),
         f"The largest group of items that share evidence holds {manifest.largest_component:,} items.",
     )
 

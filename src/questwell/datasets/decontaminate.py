@@ -33,6 +33,8 @@ class Sign(StrEnum):
     """A run of words in the question, the intended steps or the answer's sentence."""
     ANSWER_PAIR = "answer_pair"
     """The same answer, and most of the benchmark question's content words."""
+    MEANING = "meaning"
+    """Vectors that are near (`meaning.py`); only where it is asked for."""
 
 
 @dataclass(frozen=True, slots=True)

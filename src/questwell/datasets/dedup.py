@@ -8,9 +8,9 @@ template that was filled in thousands of times costs no more than other question
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from questwell.errors import ConfigError
 from questwell.scoring.answers import normalise, numbers
@@ -22,6 +22,8 @@ SHINGLE = 5
 """Characters; letters, not words, so that any script works. 3 where a character is a word, or half of one."""
 _NAME = re.compile(r"[^\W\d_]\w*")
 _PERMUTATIONS = 128
+_Group: TypeAlias = tuple[str, frozenset[str], frozenset[str]]
+"""What two questions must agree in to be compared: answer, numbers and names."""
 _SLACK = 0.15
 """MinHash estimates: candidates are taken from this much below the threshold, then measured exactly."""
 
@@ -74,6 +76,24 @@ def similarity(first: frozenset[str], second: frozenset[str]) -> float:
     return len(first & second) / len(first | second)
 
 
+class KnownQuestions:
+    """Questions with their answers, to hold a new one against, by the rule of `deduplicate`."""
+
+    def __init__(self, pairs: Iterable[tuple[str, str]], threshold: float = 0.7) -> None:
+        """Know `pairs`; nearly the same are two of a similarity of at least `threshold`."""
+        self._threshold = threshold
+        self._groups: dict[_Group, list[tuple[str, frozenset[str]]]] = defaultdict(list)
+        for question, answer in pairs:
+            self._groups[_group(question, answer)].append((question, shingles(question)))
+
+    def near(self, question: str, answer: str) -> str | None:
+        """The known question that this one nearly is, the most similar one; None: it is nearly none."""
+        grams = shingles(question)
+        found = [(similarity(grams, one), known) for known, one in self._groups.get(_group(question, answer), ())]
+        share, known = max(found, default=(0.0, ""))
+        return known if found and share >= self._threshold else None
+
+
 def _exact(items: Sequence[Item]) -> tuple[list[Item], list[Duplicate]]:
     first: dict[str, str] = {}
     kept: list[Item] = []
@@ -114,7 +134,11 @@ def _near(items: Sequence[Item], threshold: float) -> tuple[list[Item], list[Dup
 
 def _comparable(items: Sequence[Item]) -> list[list[int]]:
     """Positions of items with one answer, the same numbers and the same names, where there are at least two."""
-    groups: dict[tuple[str, frozenset[str], frozenset[str]], list[int]] = defaultdict(list)
+    groups: dict[_Group, list[int]] = defaultdict(list)
     for at, item in enumerate(items):
-        groups[normalise(item.answer), numbers(item.question), names(item.question)].append(at)
+        groups[_group(item.question, item.answer)].append(at)
     return [group for group in groups.values() if len(group) > 1]
+
+
+def _group(question: str, answer: str) -> _Group:
+    return normalise(answer), numbers(question), names(question)

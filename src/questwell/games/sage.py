@@ -4,7 +4,7 @@ A play is a pure function of what its sessions answer: it knows no file, no cloc
 that its seed does not fix. So a recorded play can be replayed call by call.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from questwell.agents import form
 from questwell.agents.proposer import Draft
@@ -30,9 +30,14 @@ from questwell.types.game import (
 )
 from questwell.types.trajectory import Role, StopReason
 
+Known = Callable[[str, str], str | None]
+"""Which accepted question a new one, given with its answer, nearly is; None: it is nearly none."""
 
-async def play(seed: Seed, rules: Rules, players: Players, sessions: Sessions) -> Accepted | Rejected:
-    """Play one seed to its end.
+
+async def play(
+    seed: Seed, rules: Rules, players: Players, sessions: Sessions, known: Known | None = None
+) -> Accepted | Rejected:
+    """Play one seed to its end; what is nearly a `known` question is not attempted.
 
     Failures of a model, the judge or the retriever end the play as Rejected(ERRORED), unless an attempt shows that the
     question is too easy anyway. Raises only what ends the run (BudgetReached, StoreError).
@@ -45,6 +50,8 @@ async def play(seed: Seed, rules: Rules, players: Players, sessions: Sessions) -
         if rejected := _refuse(draft, seed, rounds, rules):
             return rejected
         assert proposal is not None
+        if known is not None and (before := known(proposal.question, proposal.answer)) is not None:
+            return Rejected(seed, tuple(rounds), Reason.NEAR_DUPLICATE, f"nearly {before!r}", draft.trajectory)
 
         last = index == rules.rounds or rules.variant is Variant.INITIAL
         attempts = await attempt(proposal, seed, index, rules, players, sessions, last=last)

@@ -321,6 +321,8 @@ class Reason(StrEnum):
     """Of hardening: no attempt gave the answer, so the question is very hard or its answer is wrong."""
     DUPLICATE = "duplicate"
     """The same question was accepted from an earlier seed of the run."""
+    NEAR_DUPLICATE = "near_duplicate"
+    """Nearly a question that was accepted in an earlier wave; it was not attempted."""
     UNSCORED = "unscored"
     ERRORED = "errored"
 

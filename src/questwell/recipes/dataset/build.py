@@ -3,11 +3,13 @@
 The folder appears whole or not at all. The same runs and config give the same files; only the manifest says when.
 """
 
+import asyncio
 import json
 import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +30,7 @@ from questwell.datasets.split import components, documents, documents_of, parse_
 from questwell.errors import BenchmarkError, ConfigError, StoreError
 from questwell.evaluation.benchmarks import load, parse_benchmark
 from questwell.evaluation.records import records
+from questwell.recipes.corpus.embedders import connect_embedder
 from questwell.recipes.dataset.config import DatasetConfig, Export
 from questwell.recipes.dataset.writing import Writer
 from questwell.recipes.reports.funnel import funnel_of
@@ -173,7 +176,7 @@ def _parts(
     chosen = [item for item in chosen if item.id not in shared]
     kept, duplicates = deduplicate(chosen, threshold=config.near_duplicates or None)
     dropped += [Dropped(d.item_id, "duplicate", _of(d)) for d in duplicates]
-    found = overlaps(kept, questions, words=config.ngram)
+    found = [*overlaps(kept, questions, words=config.ngram), *_in_meaning(kept, questions, config)]
     if config.drop_overlaps:
         touched = {overlap.item_id: overlap for overlap in reversed(found)}
         dropped += [
@@ -200,6 +203,20 @@ def _parts(
         benchmarks=dict(Counter(question.benchmark for question in questions)),
         largest_component=len(components(kept)[0]),
     )
+
+
+def _in_meaning(items: Sequence[Item], questions: Sequence[Question], config: DatasetConfig) -> list[Overlap]:
+    """Overlaps by vectors, where they are asked for."""
+    if config.meaning is None or not questions:
+        return []
+    embedder = connect_embedder(config.embedder)  # says which extra is missing
+    from questwell.datasets.meaning import overlaps_in_meaning
+
+    async def whole(threshold: float) -> list[Overlap]:
+        async with aclosing(embedder):
+            return await overlaps_in_meaning(items, questions, embedder, threshold)
+
+    return asyncio.run(whole(config.meaning))
 
 
 def _of(duplicate: Duplicate) -> str:

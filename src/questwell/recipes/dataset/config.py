@@ -60,6 +60,11 @@ class DatasetConfig(RecipeConfig):
     """Benchmarks to check for overlap, as NAME=FILE, separated by commas."""
     ngram: int = Field(default=8, ge=3)
     """Number of consecutive words shared with a benchmark question that counts as overlap."""
+    meaning: float | None = Field(default=None, gt=0, le=1)
+    """Cosine of two questions' vectors that counts as overlap with a benchmark, such as 0.85; by default only words are
+    compared (extra dense)."""
+    embedder: str = "minilm"
+    """Embedding model for --meaning: minilm, wordllama (fast), onnx:FOLDER, openai:MODEL or MODEL@BASE_URL."""
     drop_overlaps: bool = False
     """Leave out items that overlap with a benchmark; by default overlaps are only reported."""
     exports: Annotated[tuple[Export, ...], BeforeValidator(split_commas)] = tuple(Export)

@@ -1,7 +1,8 @@
 """The config of `generate`: every key with its meaning and default, the presets, and what a resume may change."""
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, ClassVar, Self
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
@@ -35,8 +36,16 @@ class Config(PlayConfig):
     """Play only a part of the seeds: 0/8 is the first of eight parts, 7/8 the last; questwell merge joins them."""
     shards: int | None = Field(default=None, ge=2, le=256)
     """Number of processes that share the run; each plays its part of the seeds in a folder of its own below --out."""
+    distinct_seeds: bool = False
+    """Start one play only from passages that are nearly the same (four of five runs of five words); takes about
+    20 KB of memory per passage that is drawn."""
+    topics: Path | None = None
+    """File with a topic per line: seeds start from passages that are found for them, in turn, instead of anywhere."""
+    near_duplicates: Literal["keep", "refuse"] = "keep"
+    """Whether to refuse a question that is nearly one accepted in an earlier wave, before its attempts are paid."""
     wave: int = Field(default=32, ge=1)
-    """Number of seeds to play before acceptance is checked again; matters only with --mix or --items."""
+    """Number of seeds to play before acceptance is checked again; matters only with --mix, --items or
+    --near-duplicates refuse."""
 
     variant: Variant = Variant.FEEDBACK
     """What happens after a question fails: initial (nothing), resample (a new question), feedback (a repair)."""
@@ -70,6 +79,10 @@ class Config(PlayConfig):
             raise ValueError("say how much to generate: seeds (-n 20) or items (--items 10)")
         if self.shard is not None and self.shards is not None:
             raise ValueError("--shard is one part of a run, --shards plays all parts: say one of them")
+        if self.near_duplicates == "refuse" and (self.shard or self.shards):
+            raise ValueError(
+                "--near-duplicates refuse needs what all seeds gave, and parts share nothing: leave one out"
+            )
         if self.steered and (self.shard or self.shards):
             named = "--items" if self.items is not None else "--mix"
             raise ValueError(
@@ -93,7 +106,7 @@ class Config(PlayConfig):
     @property
     def steered(self) -> bool:
         """Whether what is drawn depends on what was accepted, so that waves must end before the next is drawn."""
-        return self.mix is not None or self.items is not None
+        return self.mix is not None or self.items is not None or self.near_duplicates == "refuse"
 
     def rules(self) -> Rules:
         """The game's rules."""
@@ -120,6 +133,7 @@ class Config(PlayConfig):
 MAY_CHANGE: Mapping[str, str] = {
     "seeds": "may be raised, to extend the run",
     "items": "may be raised, to extend the run",
+    "topics": "their text is compared instead, so that the file may move",
     **PLAY_MAY_CHANGE,
 }
 """Keys that a resume may give another value, and why: they change no result. Any other change is refused."""

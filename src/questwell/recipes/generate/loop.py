@@ -6,18 +6,21 @@ its seed and its recorded calls, so a run that was killed and resumed ends like 
 
 import asyncio
 import traceback
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from questwell.agents.prompts import CHECKED, Prompts
+from questwell.datasets.dedup import KnownQuestions
 from questwell.errors import ConfigError, QuestwellError
-from questwell.games.sage import play
+from questwell.games.sage import Known, play
 from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.generate.config import MAY_CHANGE, Config
 from questwell.recipes.generate.seeds import SeedSchedule
 from questwell.recipes.generate.setup import Setup, open_setup
+from questwell.recipes.generate.topics import of_topics, read_topics
 from questwell.recipes.runs import opening
 from questwell.recipes.runs.budget import Budget, refuse_unknown_prices
 from questwell.recipes.runs.ending import Ending, Report
@@ -27,8 +30,9 @@ from questwell.recipes.runs.progress import OnProgress, Progress, Tally
 from questwell.recipes.runs.recorder import Recorder
 from questwell.recipes.runs.workers import Patience, Workers
 from questwell.scoring.answers import normalise
-from questwell.store.records import WaveSeed
+from questwell.store.records import PlayStatus, WaveSeed
 from questwell.store.run import RunStore
+from questwell.types.corpus import Passage
 from questwell.types.game import Accepted, Reason, Rejected
 
 KIND = Kind("generate", Config, MAY_CHANGE)
@@ -104,16 +108,24 @@ async def generate(
 
 async def _generate(opened: Run[Config], setup: Setup, limit: int | None, on_progress: OnProgress) -> GenerateReport:
     refuse_unknown_prices(opened.config.limits(), setup.llms.values(), setup.retriever)
+    topics = read_topics(opened.config.topics) if opened.config.topics else None
+    starts = await of_topics(topics, setup.library, opened.config.seed) if topics else None
     with RunStore(opened.folder, opened.lock) as store:
-        await _begin(store, opened, setup)
-        return await _Invocation(opened, setup, store, limit, on_progress).play()
+        await _begin(store, opened, setup, topics)
+        return await _Invocation(opened, setup, store, limit, on_progress, starts).play()
 
 
 class _Invocation:
     """One invocation over a run."""
 
     def __init__(
-        self, opened: Run[Config], setup: Setup, store: RunStore, limit: int | None, on_progress: OnProgress
+        self,
+        opened: Run[Config],
+        setup: Setup,
+        store: RunStore,
+        limit: int | None,
+        on_progress: OnProgress,
+        starts: Sequence[Passage] | None,
     ) -> None:
         config = self._config = opened.config
         self._rules = config.rules()
@@ -122,7 +134,8 @@ class _Invocation:
         self._on_progress = on_progress
         self._budget = Budget(config.limits(), store.read.usage())
         self._recorder = Recorder(store, setup.llms, setup.retriever, self._budget)
-        self._schedule = SeedSchedule(config, setup.library)
+        self._schedule = SeedSchedule(config, setup.library, starts)
+        self._known: dict[int, KnownQuestions] = {}
         self._tally = Tally(store.read, self._schedule.total, config.items)
         patience = Patience(config.plays_at_once, config.max_errors, limit)
         self._workers = Workers(self._budget, patience, "plays", opened.go_on)
@@ -154,7 +167,8 @@ class _Invocation:
         """Play a seed to its end; why it errored, if it did."""
         seed = drawn.seed
         try:
-            outcome = await play(seed, self._rules, self._players, self._recorder.sessions(seed.id))
+            sessions = self._recorder.sessions(seed.id)
+            outcome = await play(seed, self._rules, self._players, sessions, self._known_before(drawn.wave))
         except QuestwellError:
             raise
         except Exception as bug:  # a bug that one seed meets must not lose the others: it is data, with its reason
@@ -164,6 +178,18 @@ class _Invocation:
         self._tally.count(outcome, question_key)
         self._tell()
         return outcome.detail if isinstance(outcome, Rejected) and outcome.reason is Reason.ERRORED else None
+
+    def _known_before(self, wave: int) -> Known | None:
+        """Questions accepted in waves before this one, which are finished: so no play depends on others' timing."""
+        if self._config.near_duplicates == "keep":
+            return None
+        if wave not in self._known:
+            self._known[wave] = KnownQuestions(
+                (play.question or "", play.answer or "")
+                for play in self._store.read.plays()
+                if play.status is PlayStatus.ACCEPTED and play.wave < wave
+            )
+        return self._known[wave].near
 
     def _short(self) -> str:
         """Why less was made than asked for, though all that the corpus offers was played; empty when nothing is."""
@@ -184,11 +210,12 @@ def too_few(config: Config, drawn: int) -> str:
     wanted = f"{config.items} items" if config.seeds is None else f"{config.part.size(config.seeds)} seeds"
     return (
         f"the corpus offers {drawn} seeds, too few for {wanted}: only passages of {config.seed_words} words or "
-        "more start a play; name a larger corpus or lower --seed-words in a new run"
+        "more start a play, with --distinct-seeds none that is nearly another, with --topics none about others; name a "
+        "larger corpus or lower --seed-words in a new run"
     )
 
 
-async def _begin(store: RunStore, opened: Run[Config], setup: Setup) -> None:
+async def _begin(store: RunStore, opened: Run[Config], setup: Setup, topics: Sequence[str] | None) -> None:
     """Save what the run is, or make sure that it is what it was."""
     config, drawn = opened.config, store.read.drawn()
     if config.seeds is not None and config.part.size(config.seeds) < drawn:
@@ -196,7 +223,8 @@ async def _begin(store: RunStore, opened: Run[Config], setup: Setup) -> None:
             f"seeds = {config.seeds}: {drawn} have been drawn already; --seeds can be raised, not lowered"
         )
     later = {"check prompts": Prompts(config.prompts).hash_of(CHECKED)} if config.repairs_checked else {}
-    await store.begin(opened.compare({**setup.fingerprint(), **later}))
+    own = {"topics": opening.digest(*topics)} if topics else {}
+    await store.begin(opened.compare({**setup.fingerprint(), **later, **own}))
     if config.price_in is not None and config.price_out is not None:
         await store.price(config.price_in, config.price_out)
 

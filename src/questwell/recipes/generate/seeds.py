@@ -3,8 +3,9 @@
 import math
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
+from questwell.games.alike import Alike
 from questwell.games.seeds import Bin, Mix, draw_order, draw_seed
 from questwell.recipes.generate.config import Config
 from questwell.recipes.generate.setup import Library
@@ -23,13 +24,13 @@ _SMALLEST_WAVE = 4
 class SeedSchedule:
     """Draws waves of seeds."""
 
-    def __init__(self, config: Config, library: Library) -> None:
-        """Draw from `library` what `config` asks for."""
+    def __init__(self, config: Config, library: Library, starts: Sequence[Passage] | None = None) -> None:
+        """Draw from `library` what `config` asks for, or from `starts` in their order."""
         self._config = config
         self._library = library
         self._targets = config.targets
         self._part = config.part
-        self._starts = _Starts(config, library)
+        self._starts = _Starts(config, library, starts)
         self._end = len(library) if config.seeds is None else min(config.seeds, len(library))
         """The index after that of the last seed."""
         self.total = None if config.seeds is None else self._part.size(self._end)
@@ -80,27 +81,31 @@ class SeedSchedule:
 class _Starts:
     """The passages where plays start, by the index of their seed: read once, in order, and none kept.
 
-    A passage of a few words ("See X.") offers nothing to ask for, so it starts no play.
+    A passage of a few words ("See X.") offers nothing to ask for, so it starts no play; nor does one that is nearly an
+    earlier one, where that is asked for.
     """
 
-    def __init__(self, config: Config, library: Library) -> None:
-        self._seed, self._words = config.seed, config.seed_words
+    def __init__(self, config: Config, library: Library, starts: Sequence[Passage] | None) -> None:
+        self._seed, self._words, self._distinct = config.seed, config.seed_words, config.distinct_seeds
         self._library = library
+        self._given = starts
         self._rewind()
 
     def between(self, first: int, last: int, end: int) -> Iterator[tuple[int, Passage]]:
         """Indices from `first` up to `last` and `end`, both left out, as far as the corpus has passages left."""
         if first < self._next:
             self._rewind()
-        while self._next < min(last, end) and (ordinal := next(self._order, None)) is not None:
-            passage = self._library.passage_at(ordinal)
-            if count_words(passage.text) >= self._words:
-                self._next += 1
-                if self._next > first:
-                    yield self._next - 1, passage
+        while self._next < min(last, end) and (passage := next(self._order, None)) is not None:
+            if count_words(passage.text) < self._words or (self._alike is not None and self._alike.seen(passage.text)):
+                continue
+            self._next += 1
+            if self._next > first:
+                yield self._next - 1, passage
 
     def _rewind(self) -> None:
-        self._order = iter(draw_order(len(self._library), self._seed))
+        order = draw_order(len(self._library), self._seed)
+        self._order = iter(self._given) if self._given is not None else map(self._library.passage_at, order)
+        self._alike = Alike() if self._distinct else None
         self._next = 0
 
 

@@ -66,6 +66,7 @@ ADVICE: Mapping[Reason, str] = {
     Reason.WEAK_SOLVED: "the weak solver answered too: a stronger proposer, more rounds, a weaker weak solver",
     Reason.HARD_OR_BROKEN: "no attempt gave the answer, so it is very hard or wrong: a stronger solver, or read them",
     Reason.DUPLICATE: "the same questions came again: a larger corpus",
+    Reason.NEAR_DUPLICATE: "nearly the same questions came again: a larger corpus, --topics, or --near-duplicates keep",
     Reason.UNSCORED: "the judge gave no readable verdict: a stronger judge (judge_llm)",
     Reason.NO_MOVES: "the model does not play: see a reply (questwell show RUN sNNNNN); try the other --protocol, or "
     "--style staged for a small model",

@@ -1,0 +1,37 @@
+"""Overlap of items with benchmark questions by meaning: vectors of both, held against each other.
+
+It finds a paraphrase that shares no run of words. How near is near depends on the embedder; so it is a threshold of the
+user's, and a report first.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from questwell.datasets.decontaminate import Overlap, Sign
+from questwell.retrieval.embedders.embedder import Embedder, Vectors
+from questwell.types.dataset import Item
+from questwell.types.evaluation import Question
+
+
+async def overlaps_in_meaning(
+    items: Sequence[Item], questions: Sequence[Question], embedder: Embedder, threshold: float
+) -> list[Overlap]:
+    """Every pair of an item and a benchmark question whose vectors' cosine is at least `threshold`, by item."""
+    if not items or not questions:
+        return []
+    ours = await _vectors([item.question for item in items], embedder)
+    theirs = await _vectors([question.question for question in questions], embedder)
+    found: list[Overlap] = []
+    for item, vector in zip(items, ours, strict=True):
+        near = theirs @ vector
+        for at in np.flatnonzero(near >= threshold):
+            question = questions[int(at)]
+            detail = f"cosine {near[at]:.2f}"
+            found.append(Overlap(item.id, question.benchmark, question.id, Sign.MEANING, detail))
+    return found
+
+
+async def _vectors(texts: Sequence[str], embedder: Embedder) -> Vectors:
+    parts = [await embedder.embed(texts[at : at + embedder.batch]) for at in range(0, len(texts), embedder.batch)]
+    return np.concatenate(parts)
