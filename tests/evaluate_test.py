@@ -19,7 +19,7 @@ from questwell.recipes.evaluate.config import Mode, RescoreConfig
 from questwell.recipes.evaluate.loop import configure, evaluate, questions_of
 from questwell.recipes.evaluate.preview import eval_preview
 from questwell.recipes.evaluate.rescore import rescore
-from questwell.recipes.evaluate.setup import make_judge, make_solver
+from questwell.recipes.evaluate.setup import judge_of, make_solver
 from questwell.recipes.reports.scores import compare_pooled, compare_runs, evaluation
 from questwell.recipes.reports.status import status
 from questwell.recipes.reports.traces import trace
@@ -187,7 +187,7 @@ async def test_another_judge_needs_no_rollout(library: Path, bench: Path, tmp_pa
     before = ledger(run)
     chosen = resolve(RescoreConfig, {"judge": "other@http://localhost:1/v1", "prompts": library / "prompts"})
     llm = ScriptedLLM(answer, name="other")
-    judge = make_judge(chosen, Prompts(library / "prompts"))
+    judge = judge_of(chosen, Prompts(library / "prompts"))
     sample = resolve(RescoreConfig, {**chosen.model_dump(), "sample": 8})
     assert (await rescore(run, sample, llm, judge, "hash")).ending is Ending.COMPLETE
     found = evaluation(run)

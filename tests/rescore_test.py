@@ -13,7 +13,7 @@ from questwell.llm.scripted import ScriptedLLM
 from questwell.recipes.evaluate import loop
 from questwell.recipes.evaluate.config import RescoreConfig
 from questwell.recipes.evaluate.rescore import go_on, rescore
-from questwell.recipes.evaluate.setup import make_judge
+from questwell.recipes.evaluate.setup import judge_of
 from questwell.recipes.runs.config import resolve
 from questwell.store.reader import RunReader
 
@@ -40,7 +40,7 @@ async def test_a_judge_is_known_by_its_weights_and_not_by_its_name(library: Path
     one.write_bytes(b"one")
     other.write_bytes(b"other")
     chosen = resolve(RescoreConfig, {"judge": "m@http://localhost:1/v1"})
-    judge = make_judge(chosen, Prompts(library / "prompts"))
+    judge = judge_of(chosen, Prompts(library / "prompts"))
     asked: list[int] = []
     for path in (one, one, other, one):
         llm = judging(path)

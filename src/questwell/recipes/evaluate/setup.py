@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from questwell.agents.baselines import OneCall
-from questwell.agents.judging import judge_opening
 from questwell.agents.prompts import Prompts
 from questwell.agents.protocol import Functions, Sampling, Tags
 from questwell.agents.rollout import RolloutLimits
@@ -16,6 +15,7 @@ from questwell.recipes.corpus.index import IndexProgress, in_order
 from questwell.recipes.corpus.search import open_searched, readers_of, reranker_of
 from questwell.recipes.evaluate.config import EXACT_MATCH, EvalConfig, JudgeConfig, Mode, at_once
 from questwell.recipes.runs.agents import is_embedded
+from questwell.recipes.runs.judging import make_judge
 from questwell.recipes.runs.lent import Lent
 from questwell.recipes.runs.models import connect_roles
 from questwell.retrieval.retriever import Retriever
@@ -98,7 +98,7 @@ def open_eval_setup(
         retriever=retriever,
         llms=llms,
         solver=make_solver(config, prompts),
-        judge=make_judge(config, prompts),
+        judge=judge_of(config, prompts),
         prompts_hash=prompts.hash,
         lent=lent,
     )
@@ -107,7 +107,7 @@ def open_eval_setup(
 def open_judge(config: JudgeConfig) -> tuple[LLM | None, Judge | None, str]:
     """The judging model and its judge, None for the exact match; and the prompts' hash."""
     prompts = Prompts(config.prompts)
-    judge = make_judge(config, prompts)
+    judge = judge_of(config, prompts)
     return None if judge is None else _connect(config, {Role.JUDGE: config.judge})[Role.JUDGE], judge, prompts.hash
 
 
@@ -126,17 +126,9 @@ def make_solver(config: EvalConfig, prompts: Prompts) -> Solver:
     return FreeSolver(prompts, dialect, limits, sampling)
 
 
-def make_judge(config: JudgeConfig, prompts: Prompts) -> Judge | None:
+def judge_of(config: JudgeConfig, prompts: Prompts) -> Judge | None:
     """Who judges; None for the exact match."""
-    if config.judge == EXACT_MATCH:
-        return None
-
-    return Judge(
-        judge_opening(prompts),
-        structured=is_embedded(config.judge),
-        max_tokens=config.judging_tokens(config.judge),
-        temperature=config.role(Role.JUDGE).temperature or 0.0,
-    )
+    return None if config.judge == EXACT_MATCH else make_judge(config, prompts, config.judge)
 
 
 def _open_retriever(config: EvalConfig, index_progress: IndexProgress | None, own: Retriever | None) -> Retriever:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from questwell.agents.baselines import OneCall
-from questwell.agents.judging import judge_opening
 from questwell.agents.prompts import Prompts
 from questwell.agents.proposer import FreeProposer
 from questwell.agents.protocol import Dialect, Functions, Sampling, Tags
@@ -21,11 +20,11 @@ from questwell.recipes.corpus.index import IndexProgress, in_order, open_index
 from questwell.recipes.corpus.search import open_elsewhere, readers_of, reranker_of
 from questwell.recipes.generate.playing import PlayConfig
 from questwell.recipes.runs.agents import StyleChoice, is_embedded
+from questwell.recipes.runs.judging import make_judge
 from questwell.recipes.runs.lent import Lent
 from questwell.recipes.runs.models import connect_roles
 from questwell.retrieval.index.lexical import LexicalIndex
 from questwell.retrieval.retriever import Retriever
-from questwell.scoring.judge import Judge
 from questwell.staged.proposer import StagedProposer
 from questwell.staged.rewriter import StagedRewriter
 from questwell.staged.solver import StagedSolver
@@ -126,12 +125,7 @@ def make_players(config: PlayConfig, prompts: Prompts, styles: Mapping[Role, Sty
     searches = usual if config.proposer_searches is None else config.proposer_searches
     proposing = RolloutLimits(config.proposer_turns, searches, config.top_k, forced_last_turn=True)
     solving = RolloutLimits(config.solver_turns, config.solver_searches, config.top_k)
-    judge = Judge(
-        judge_opening(prompts),
-        structured=styles[Role.JUDGE] is Style.STAGED,
-        max_tokens=config.judging_tokens(config.model_of(Role.JUDGE)),
-        temperature=config.role(Role.JUDGE).temperature or 0.0,
-    )
+    judge = make_judge(config, prompts, config.model_of(Role.JUDGE), structured=styles[Role.JUDGE] is Style.STAGED)
     reader = PromptedReader(
         prompts,
         structured=True,

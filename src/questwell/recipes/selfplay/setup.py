@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from questwell.agents.judging import judge_opening
 from questwell.agents.prompts import Prompts
 from questwell.agents.protocol import Sampling, Tags
 from questwell.agents.reader import PromptedReader, Reader
@@ -23,13 +22,13 @@ from questwell.llm.fingerprint import fingerprints
 from questwell.recipes.corpus.index import IndexProgress, in_order, open_index, open_reranker
 from questwell.recipes.runs.agents import policy_weights
 from questwell.recipes.runs.extras import check_extra
+from questwell.recipes.runs.judging import make_judge
 from questwell.recipes.runs.learning import learning_values, place
 from questwell.recipes.runs.models import connect_roles
 from questwell.recipes.runs.opening import digest
 from questwell.recipes.selfplay.config import TOY, Config
 from questwell.recipes.selfplay.world import HeldOut, World
 from questwell.scoring.exact import AnswerJudge, ExactJudge
-from questwell.scoring.judge import Judge
 from questwell.text.files import read_jsonl
 from questwell.toy.world import PROMPTS as TOY_PROMPTS
 from questwell.training.update import Update
@@ -152,7 +151,7 @@ def make_players(config: Config, prompts: Prompts, *, judged: bool) -> Players:
     sampling = Sampling(config.turn_tokens, config.temperature)
     judge: AnswerJudge = ExactJudge()
     if judged and config.judge_llm is not None:
-        judge = Judge(judge_opening(prompts), max_tokens=config.judging_tokens(config.judge_llm))
+        judge = make_judge(config, prompts, config.judge_llm)
     reader: Reader = PromptedReader(prompts, max_tokens=min(_VERIFIER_TOKENS, config.turn_tokens))
     if config.verifier_llm is not None:  # a model of its own is asked as gates of other games ask theirs
         tokens = config.role(Role.SOLVER).max_tokens or config.reading_tokens(config.verifier_llm)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from questwell.agents.judging import judge_opening
 from questwell.agents.prompts import Prompts
 from questwell.agents.protocol import Sampling, Tags
 from questwell.agents.rollout import RolloutLimits
@@ -24,12 +23,12 @@ from questwell.recipes.runs.agents import policy_weights
 from questwell.recipes.runs.config import located
 from questwell.recipes.runs.extras import check_extra
 from questwell.recipes.runs.files import to_be_made
+from questwell.recipes.runs.judging import make_judge
 from questwell.recipes.runs.learning import learning_values, memory_of, place
 from questwell.recipes.runs.opening import digest
 from questwell.recipes.train.config import TrainConfig
 from questwell.recipes.train.data import read_demonstrations, read_held_out, read_questions
 from questwell.retrieval.retriever import Retriever
-from questwell.scoring.judge import Judge
 from questwell.scoring.rewards import JudgeReward, MatchReward, Reward, RewardKind
 from questwell.toy.world import PROMPTS, ToyWorld, walk
 from questwell.training.update import Update
@@ -178,12 +177,7 @@ def make_reward(config: TrainConfig, prompts: Prompts, judge: LLM | None) -> Rew
     """What answers earn."""
     if judge is None:
         return MatchReward(soft=config.reward is RewardKind.F1)
-    asked = Judge(
-        judge_opening(prompts),
-        max_tokens=config.judging_tokens(config.judge),
-        temperature=config.role(Role.JUDGE).temperature or 0.0,
-        always=config.reward is RewardKind.JUDGE,
-    )
+    asked = make_judge(config, prompts, config.judge, always=config.reward is RewardKind.JUDGE)
     return JudgeReward(asked, judge.complete)
 
 

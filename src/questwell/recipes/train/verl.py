@@ -4,17 +4,24 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
+from questwell.agents.prompts import Prompts
 from questwell.agents.rollout import RolloutLimits
 from questwell.errors import ConfigError
+from questwell.llm.connect import ConnectOptions
 from questwell.recipes.corpus.index import IndexProgress, open_index
+from questwell.recipes.runs.judging import make_judge
+from questwell.recipes.runs.models import ModelConfig
 from questwell.recipes.train.config import TrainConfig
 from questwell.recipes.train.data import read_held_out, read_questions
 from questwell.training.engines.verl.launch import VerlRun, prepare
+from questwell.training.engines.verl.reward import JudgeOptions
 from questwell.types.evaluation import Question
+from questwell.types.trajectory import Role
 
 _SAME = {
     *("data", "held_out", "model", "corpus", "index", "analyzer", "licence", "skip_bad", "retriever", "prompts"),
     *("algorithm", "steps", "seed", "reward", "judge", "turns", "searches", "top_k", "turn_tokens"),
+    *(ModelConfig.model_fields.keys() - {"reader_tokens"}),  # of the judge
 }
 """Keys that mean the same there."""
 _ACTOR = "actor_rollout_ref.actor"
@@ -82,6 +89,7 @@ def verl_run(config: TrainConfig, folder: Path, *, nodes: int = 1, gpus: int = 8
         algorithm=config.algorithm,
         reward=config.reward.value,
         judge=config.judge,
+        judge_options=_judge_options(config) if config.judge else "",
         nodes=nodes,
         gpus=gpus,
         steps=config.steps if "steps" in given else None,
@@ -91,6 +99,29 @@ def verl_run(config: TrainConfig, folder: Path, *, nodes: int = 1, gpus: int = 8
         prompts=config.prompts,
         overrides=(*overrides, *more),
     )
+
+
+def _judge_options(config: TrainConfig) -> str:
+    """How the judge is reached and asked, for verl's workers; only what is not by default."""
+    reached = config.connect_options(Role.JUDGE, ConnectOptions().max_in_flight, None)
+    asked, endpoint = make_judge(config, Prompts(config.prompts), config.judge), reached.endpoint
+    options = JudgeOptions(
+        prompts=config.prompts.resolve() if config.prompts else None,
+        structured=asked.structured,
+        max_tokens=asked.max_tokens,
+        temperature=asked.temperature,
+        key_env=reached.api_key_env,
+        base_url=reached.base_url,
+        omit=tuple(sorted(endpoint.omit)),
+        extra=dict(endpoint.extra),
+        headers=dict(endpoint.headers),
+        query=dict(endpoint.query),
+        reasoning_effort=endpoint.reasoning_effort,
+        timeout_s=endpoint.timeout_s,
+        stream=endpoint.stream,
+    )
+    changed = options.model_dump_json(exclude_defaults=True)
+    return "" if changed == "{}" else changed
 
 
 def write(run: VerlRun, config: TrainConfig, index_progress: IndexProgress | None = None) -> None:

@@ -9,6 +9,7 @@ from questwell.recipes.runs.config import resolve
 from questwell.recipes.train.config import TrainConfig
 from questwell.recipes.train.verl import parted, verl_run, write
 from questwell.training.engines.verl.launch import command
+from questwell.training.engines.verl.reward import JudgeOptions
 from questwell.types.evaluation import Question
 
 GIVEN = {"data": "q.jsonl", "model": "Qwen/Qwen2.5-3B-Instruct", "retriever": "http://search:8000"}
@@ -38,6 +39,26 @@ def test_what_is_given_goes_over_it_and_verls_own_over_that(tmp_path: Path) -> N
     assert float(found["actor_rollout_ref.actor.optim.lr"]) == 2e-6
     assert found["trainer.total_training_steps"] == "9"
     assert found["algorithm.adv_estimator"] == "grpo"
+
+
+def test_the_judge_goes_along_with_its_options(tmp_path: Path) -> None:
+    assert verl_run(config(), tmp_path).judge_options == ""
+    asked = {"reward": "chain", "judge": "m@http://127.0.0.1:1/v1"}
+    assert verl_run(config(**asked), tmp_path).judge_options == ""
+    given = {"omit": "seed", "extra": {"top_k": 3}, "key_env": "A", "roles": "judge.key_env=B judge.temperature=0.2"}
+    run = verl_run(config(**asked, **given, judge_tokens=77, prompts=_prompts(tmp_path)), tmp_path)
+    read = JudgeOptions.model_validate_json(run.judge_options)
+    assert (read.key_env, read.omit, read.extra) == ("B", ("seed",), {"top_k": 3})
+    assert (read.temperature, read.max_tokens) == (0.2, 77)
+    assert read.prompts == (tmp_path / "prompts").resolve()
+    line = next(one for one in command(run) if "judge_options" in one)
+    assert json.loads(line.partition("=")[2]) == run.judge_options  # quoted as hydra reads it
+
+
+def _prompts(folder: Path) -> Path:
+    (folder / "prompts").mkdir()
+    (folder / "prompts" / "judge.md").write_text("--- user\n$question $references $answer")
+    return folder / "prompts"
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,8 @@ class VerlRun:
     """Name of the reward: em, f1, judge or chain."""
     judge: str = ""
     """Model that judges, as `--llm` writes it; for rewards that ask one."""
+    judge_options: str = ""
+    """How it is reached and asked: `reward.JudgeOptions` as JSON; empty: by the defaults."""
     nodes: int = 1
     gpus: int = 8
     """A node."""
@@ -137,6 +139,7 @@ def _common(run: VerlRun) -> dict[str, object]:
         "reward.custom_reward_function.name": "compute_score",
         "+reward.custom_reward_function.reward_kwargs.reward": run.reward,
         "+reward.custom_reward_function.reward_kwargs.judge": run.judge,
+        "+reward.custom_reward_function.reward_kwargs.judge_options": run.judge_options,
         "hydra.run.dir": folder / "hydra",
         "trainer.project_name": "questwell",
         "trainer.experiment_name": run.folder.name,

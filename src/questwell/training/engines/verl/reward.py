@@ -6,13 +6,15 @@ spell an answer, and a text that is cut off could end in one.
 
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter, ValidationError
 
 from questwell.agents.judging import judge_opening
 from questwell.agents.prompts import Prompts
 from questwell.errors import ConfigError, Untrainable
-from questwell.llm.connect import connect
+from questwell.llm.connect import ConnectOptions, connect
+from questwell.llm.openai import OpenAIOptions
 from questwell.scoring.judge import Judge
 from questwell.scoring.rewards import JudgeReward, MatchReward, Reward, RewardKind
 from questwell.types.game import Label
@@ -27,6 +29,42 @@ class Played(BaseModel):
     answer: str | None
     searches: int
     stop: str
+
+
+class JudgeOptions(BaseModel):
+    """How verl's workers reach and ask the judge: what `train` has for the role, as one line of JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    prompts: Path | None = None
+    structured: bool = False
+    max_tokens: int = 4096
+    temperature: float = 0.0
+    key_env: str | None = None
+    base_url: str | None = None
+    omit: tuple[str, ...] = ()
+    extra: dict[str, JsonValue] = {}
+    headers: dict[str, str] = {}
+    query: dict[str, str] = {}
+    reasoning_effort: str | None = None
+    timeout_s: float = OpenAIOptions().timeout_s
+    stream: bool = False
+
+    def connecting(self) -> ConnectOptions:
+        """The options of a client."""
+        return ConnectOptions(
+            api_key_env=self.key_env,
+            base_url=self.base_url,
+            endpoint=OpenAIOptions(
+                omit=frozenset(self.omit),
+                extra=self.extra,
+                headers=self.headers,
+                query=self.query,
+                reasoning_effort=self.reasoning_effort,
+                timeout_s=self.timeout_s,
+                stream=self.stream,
+            ),
+        )
 
 
 class _Target(BaseModel):
@@ -44,6 +82,7 @@ async def compute_score(
     *,
     reward: str = "em",
     judge: str = "",
+    judge_options: str = "",
     **unused: object,
 ) -> dict[str, float]:
     """The reward under `score`, and what verl reports next to it; the signature is verl's.
@@ -55,7 +94,7 @@ async def compute_score(
     extra = extra_info or {}
     played = _played(extra.get(PLAYED))
     question = str(extra.get("question", ""))
-    rewarded = await rewards(reward, judge).reward(question, references(ground_truth), played.answer)
+    rewarded = await rewards(reward, judge, judge_options).reward(question, references(ground_truth), played.answer)
     if rewarded.reward is None:
         judgement = rewarded.judgement
         raise Untrainable(f"no reward: {judgement.label.value} by {judgement.method}: {judgement.reason}")
@@ -67,8 +106,13 @@ async def compute_score(
 
 
 @lru_cache(maxsize=2)
-def rewards(kind: str, judge: str) -> Reward:
+def rewards(kind: str, judge: str, judge_options: str = "") -> Reward:
     """The reward of this name, once a process; `judge` is the model that it asks, if it asks one.
+
+    Args:
+        kind: a value of `RewardKind`.
+        judge: model, as `connect` takes it.
+        judge_options: `JudgeOptions` as JSON; empty: the defaults.
 
     Raises:
         ConfigError: there is no such reward, or it asks a model and none is named.
@@ -79,8 +123,15 @@ def rewards(kind: str, judge: str) -> Reward:
         return MatchReward(soft=kind == RewardKind.F1)
     if not judge:
         raise ConfigError(f"the reward {kind!r} asks a model: name one (judge)")
-    opening = judge_opening(Prompts())
-    return JudgeReward(Judge(opening, always=kind == RewardKind.JUDGE), connect(judge).complete)
+    how = JudgeOptions.model_validate_json(judge_options or "{}")
+    asked = Judge(
+        judge_opening(Prompts(how.prompts)),
+        structured=how.structured,
+        max_tokens=how.max_tokens,
+        temperature=how.temperature,
+        always=kind == RewardKind.JUDGE,
+    )
+    return JudgeReward(asked, connect(judge, how.connecting()).complete)
 
 
 def references(ground_truth: object) -> tuple[str, ...]:

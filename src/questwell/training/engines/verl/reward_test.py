@@ -1,9 +1,12 @@
+from pathlib import Path
+
 import pytest
 
 from questwell.errors import ConfigError, LLMTimeout, Untrainable
 from questwell.llm.client import Completion, FinishReason, Request
+from questwell.llm.connect import ConnectOptions
 from questwell.training.engines.verl import reward as module
-from questwell.training.engines.verl.reward import PLAYED, compute_score, references, rewards
+from questwell.training.engines.verl.reward import PLAYED, JudgeOptions, compute_score, references, rewards
 
 TRUTH = ["Elsa Marwood", "E. Marwood"]
 
@@ -64,7 +67,7 @@ class Model:
 def judged(monkeypatch: pytest.MonkeyPatch) -> object:
     """Sets what the judge model will say."""
     rewards.cache_clear()
-    yield lambda *replies: monkeypatch.setattr(module, "connect", lambda spec: Model(*replies))
+    yield lambda *replies: monkeypatch.setattr(module, "connect", lambda spec, how: Model(*replies))
     rewards.cache_clear()
 
 
@@ -86,3 +89,33 @@ async def test_a_judge_that_fails_earns_neither_1_nor_0(judged: object, replies:
 async def test_a_reward_that_cannot_be_had_is_told(kind: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         await score("x", reward=kind)
+
+
+async def test_the_judge_is_reached_and_asked_as_its_options_say(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "judge.md").write_text("--- user\nMINE $question $references $answer")
+    seen: list[object] = []
+
+    class Asked(Model):
+        async def complete(self, request: Request) -> Completion:
+            seen.append(request)
+            return await super().complete(request)
+
+    def connect(spec: str, how: ConnectOptions) -> Asked:
+        seen.append(how)
+        return Asked("verdict: yes")
+
+    rewards.cache_clear()
+    monkeypatch.setattr(module, "connect", connect)
+    options = JudgeOptions(
+        prompts=tmp_path, max_tokens=99, temperature=0.5, key_env="K", omit=("seed",), extra={"top_k": 3}, timeout_s=7
+    )
+    given = options.model_dump_json(exclude_defaults=True)
+    assert (await score("Mrs Marwood", reward="judge", judge="m", judge_options=given))["score"] == 1.0
+    rewards.cache_clear()
+    how, request = seen
+    assert (how.api_key_env, how.endpoint.omit, how.endpoint.extra) == ("K", frozenset({"seed"}), {"top_k": 3})
+    assert (how.endpoint.timeout_s, how.endpoint.stream) == (7, False)
+    assert (request.max_tokens, request.temperature, request.schema) == (99, 0.5, None)
+    assert request.messages[0].content.startswith("MINE Who?")

@@ -1,0 +1,29 @@
+"""The judge of a run, made the same way in every recipe."""
+
+from questwell.agents.judging import judge_opening
+from questwell.agents.prompts import Prompts
+from questwell.recipes.runs.agents import is_embedded
+from questwell.recipes.runs.models import ModelConfig
+from questwell.scoring.judge import Judge
+from questwell.types.trajectory import Role
+
+
+def make_judge(
+    config: ModelConfig, prompts: Prompts, model: str, *, structured: bool | None = None, always: bool = False
+) -> Judge:
+    """The judge `model`, asked as the options of its role say.
+
+    Args:
+        config: has the options.
+        prompts: of the run.
+        model: as the user names it.
+        structured: ask under a JSON schema; None: of a model in this process only.
+        always: as in `Judge`.
+    """
+    return Judge(
+        judge_opening(prompts),
+        structured=is_embedded(model) if structured is None else structured,
+        max_tokens=config.judging_tokens(model),
+        temperature=config.role(Role.JUDGE).temperature or 0.0,
+        always=always,
+    )
