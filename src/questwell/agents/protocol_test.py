@@ -217,3 +217,8 @@ def test_every_function_call_is_answered() -> None:
     messages = Functions().reply("", Completion("", "m", tool_calls=calls), "found")
     assert [(m.role, m.tool_call_id) for m in messages] == [("assistant", None), ("tool", "a"), ("tool", "b")]
     assert "Not executed" in messages[2].content
+
+
+def test_a_search_at_which_the_engine_stopped_inside_an_open_thought_is_made() -> None:
+    text, move = Tags().read(Completion("<think>I look for <search>old bridges", "m"))
+    assert move == Search("old bridges") and text.endswith("<search>old bridges</search>")

@@ -5,7 +5,7 @@ import pytest
 from questwell.agents.moves import Finish, Malformed, Search
 from questwell.agents.protocol import Functions, Tags
 from questwell.agents.textcalls import clean_name, text_calls
-from questwell.llm.client import Completion, FinishReason
+from questwell.llm.client import Completion, FinishReason, ToolCall
 
 ARGUMENTS = '{"query": "old bridges"}'
 
@@ -94,3 +94,12 @@ def test_leaked_names_are_cleaned() -> None:
     names = ("search<|channel|>commentary", "functions.search", "search:0", "search<|constrain|>json", " search ")
     assert {clean_name(name) for name in names} == {"search"}
     assert text_calls("plain speech") == ()
+    assert Functions().read(Completion("", "m", tool_calls=(ToolCall("1", names[0], ARGUMENTS),)))[1] == Search(
+        "old bridges"
+    )
+
+
+def test_a_call_begins_with_its_channel() -> None:
+    for channel in ("analysis", "commentary"):
+        (call,) = text_calls(f"<|channel|>{channel} to=functions.search code<|message|>{ARGUMENTS}<|call|>")
+        assert call.start == 0

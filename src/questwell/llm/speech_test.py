@@ -57,3 +57,8 @@ def test_places_stay_what_they_are(text: str) -> None:
     assert len(heard.masked) == len(text)
     assert all(now in (was, " ") for now, was in zip(heard.masked, text, strict=True))
     assert "think>" not in heard.masked
+
+
+def test_a_thought_before_a_call_without_marks_is_no_speech() -> None:
+    heard = hear("analysisWe look.assistantcommentary to=functions.search json{}")
+    assert (heard.thought, heard.spoken) == ("We look.", "commentary to=functions.search json{}")

@@ -41,6 +41,7 @@ async def judged(
         ("<think>\nverdict: yes", None),
         ("verdict: yes, I thought</think>no", False),  # the opening tag was in the prompt
         ('{"verdict":\n "no"}\n', False),
+        ('{"verdict": "yes"}\nBut the years differ.', None),
     ],
 )
 def test_verdict_is_read_strictly(reply: str, expected: bool | None) -> None:

@@ -51,3 +51,8 @@ def test_types_are_told_apart_where_it_is_plain(answer: str, types: set[AnswerTy
 )
 def test_the_type_is_that_of_the_answer(answer: str, asked: AnswerType, found: AnswerType) -> None:
     assert type_of(answer, asked) is found
+
+
+def test_a_number_with_a_unit_has_five_words_at_most() -> None:
+    assert type_of("96 metres above sea level", AnswerType.NUMBER) is AnswerType.NUMBER
+    assert type_of("96 metres above the sea level", AnswerType.NUMBER) is AnswerType.ENTITY

@@ -83,3 +83,8 @@ def test_everything_else_is_left_to_a_judge(one: str, other: str) -> None:
 def test_what_is_no_number() -> None:
     for text in ("", "a", "1.2.3", "1,2,3", "--1", "1 000 00", "$5", "5 m", "1/2", "."):
         assert read_number(text) is None, text
+
+
+def test_round_numbers_of_five_digits_may_be_rounded_and_shorter_ones_are_not() -> None:
+    assert compare_numbers("12034", "12000") is None
+    assert compare_numbers("1234", "1200") is False
