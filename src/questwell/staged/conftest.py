@@ -20,27 +20,33 @@ def passage(title: str, text: str) -> Passage:
     return Passage(id=f"{title}#0", title=title, text=text, document_id=title)
 
 
-GUIDE = passage("Dunwick Guide", "The Dunwick Guide describes Harrow Bridge, when it was built and by whom.")
+GUIDE = passage("Dunwick Guide", "The Dunwick Guide was sold at Harrow Bridge.")
 BRIDGE = passage("Harrow Bridge", "The Harrow Bridge was designed by Elsa Marwood.")
 MARWOOD = passage("Elsa Marwood", "Elsa Marwood built the tower at Orrin Lighthouse.")
 LIGHT = passage("Orrin Lighthouse", "The Orrin Lighthouse was automated in 1968.")
 WORLD = (GUIDE, BRIDGE, MARWOOD, LIGHT)
 NESTED = "When was the lighthouse built by the designer of Harrow Bridge automated?"
+"""As a solver may be asked."""
+ASKED = "What is the year of automation of the best known work of the designer of Harrow Bridge?"
+"""As the staged proposer words it."""
 
-WORDS = {
-    "Answer: 1968": "When was Orrin Lighthouse automated?",
-    "Answer: Orrin Lighthouse": "What is the lighthouse built by Elsa Marwood?",
-    "Answer: Elsa Marwood": "Who is the designer of Harrow Bridge?",
-    "Answer: Harrow Bridge": "Which bridge is described in the Dunwick Guide?",
+FACTS = {
+    ("Orrin Lighthouse", "1968"): ("lighthouse", "year of automation", "date"),
+    ("Elsa Marwood", "Orrin Lighthouse"): ("engineer", "best known work", "thing"),
+    ("Harrow Bridge", "Elsa Marwood"): ("bridge", "designer", "person"),
+    ("Dunwick Guide", "Harrow Bridge"): ("book", "place of sale", "place"),
 }
 READINGS = {
-    "When was Orrin Lighthouse automated?": "1968",
-    "What is the lighthouse built by Elsa Marwood?": "Orrin Lighthouse",
-    "Who is the designer of Harrow Bridge?": "Elsa Marwood",
-    "Which bridge is described in the Dunwick Guide?": "Harrow Bridge",
-    # as the solver asks
-    "What is the name of the lighthouse built by Elsa Marwood?": "Orrin Lighthouse",
+    "What is the name of the place of sale of Dunwick Guide?": "Harrow Bridge",
     "What is the name of the designer of Harrow Bridge?": "Elsa Marwood",
+    "What is the name of the best known work of Elsa Marwood?": "Orrin Lighthouse",
+    "What is the year of automation of Orrin Lighthouse?": "1968",
+    "What is the place of sale of Dunwick Guide?": "Harrow Bridge",
+    "Who is the designer of Harrow Bridge?": "Elsa Marwood",
+    "What is the best known work of Elsa Marwood?": "Orrin Lighthouse",
+    # of NESTED
+    "What is the name of the lighthouse built by Elsa Marwood?": "Orrin Lighthouse",
+    "When was Orrin Lighthouse automated?": "1968",
 }
 
 
@@ -65,16 +71,25 @@ class Library:
 
 
 def model(**changes: str | Exception) -> Callable[[Request], Answer]:
-    """Words and reads the world rightly, but for what `changes` says: a key names the last line of a request."""
+    """Reads the world rightly, but for what `changes` says: a key is part of a request's last line.
+
+    A change is an exception, a text that is answered, or for a fact "noun | relation | kind".
+    """
 
     def answer(request: Request) -> Answer:
-        line = request.messages[-1].content.splitlines()[-1]
-        for key, change in changes.items():
-            if key.replace("_", " ") in line:
-                return change if isinstance(change, Exception) else json.dumps({"question": change, "answer": change})
-        if line in WORDS:
-            return json.dumps({"question": WORDS[line]})
-        return json.dumps({"answer": READINGS.get(line.removeprefix("Question: "), "not found")})
+        lines = request.messages[-1].content.splitlines()
+        change = next((value for key, value in changes.items() if key in " / ".join(lines[-2:])), None)
+        if isinstance(change, Exception):
+            return change
+        if lines[-1].startswith("Value: "):
+            about, value = lines[-2].removeprefix("Subject: "), lines[-1].removeprefix("Value: ")
+            noun, relation, kind = FACTS.get((about, value), ("thing", "none", "thing"))
+            if change is not None:
+                noun, relation, kind = change.split(" | ")
+            return json.dumps({"subject": noun, "relation": relation, "value": kind})
+        if lines[-1].startswith("Name in passage 1: "):
+            return json.dumps({"same": change or "yes"})
+        return json.dumps({"answer": change or READINGS.get(lines[-1].removeprefix("Question: "), "not found")})
 
     return answer
 

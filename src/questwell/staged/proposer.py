@@ -1,29 +1,29 @@
-"""The staged proposer: code picks a chain of passages and an answer, the model words it step by step."""
+"""The staged proposer: code finds paths over passages, the model reads a fact for each hop, code words the question."""
 
 import random
-from collections.abc import Awaitable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from questwell.agents import form
 from questwell.agents.prompts import Prompts
 from questwell.agents.proposer import Draft
 from questwell.agents.rollout import RolloutLimits
 from questwell.agents.session import Session
-from questwell.errors import ContextOverflow, LLMError, LLMFiltered, RetrievalError
 from questwell.retrieval.corpora.corpus import subject
-from questwell.scoring.answers import normalise
-from questwell.staged.chain import Chain, Link, chains, depths, links, skips_a_step
+from questwell.scoring.answers import contains, normalise
 from questwell.staged.diagnosis import Diagnosis, diagnose
+from questwell.staged.drafting import Written, draft_of
+from questwell.staged.facts import FactReader
+from questwell.staged.paths import Path, is_ambiguous, paths
 from questwell.staged.session import StagedSession
-from questwell.staged.spans import Span, names, spans
-from questwell.staged.writer import Worded, Writer
+from questwell.staged.values import values
+from questwell.staged.wording import Fact, question, steps
 from questwell.types.corpus import Passage
-from questwell.types.game import ExecutionFeedback, Proposal, Repair, Round, Seed
-from questwell.types.trajectory import Role, StopReason, Style, Trajectory
+from questwell.types.game import AnswerType, ExecutionFeedback, Repair, Round, Seed
 
-RELATIONS = ("based on", "developed by", "written in", "version of", "used by")
-"""Words that stand before a name in passages about something else."""
-_NO_CHAIN = "the passages form no chain that ends in an answer of the wanted type"
+_NO_PATH = "the passages form no path that ends in an answer of the wanted type"
+_AHEAD = 3
+"""Searches that are spent, once a question is written, on finding a longer path for a repair, which cannot search."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +34,19 @@ class StagedProposer:
     limits: RolloutLimits
     thinking: int = 0
     """Tokens of a thought before each reply."""
-    calls: int = 40
-    """Model calls, each a question or a short answer, before the proposer gives up; a repair has half of them."""
+    calls: int = 24
+    """Model calls, each a short one, before the proposer gives up; a repair has half of them."""
     enough: int = 8
-    """New chains at hand after which it stops searching and starts to word them."""
+    """Paths at hand after which it stops searching and starts to read."""
     reach: int = 10
     """Passages per search for material. The checks of what was written search as a solver does, `limits.top_k`."""
-    stretch: int = 20
-    """Searches at a time, before it words what chains it has."""
+    stretch: int = 4
+    """Searches at a time, before it reads what paths it has."""
 
     async def propose(self, seed: Seed, session: Session, random_seed: int) -> Draft:
-        """Search around the seed for chains, then word one of them."""
+        """Search around the seed for paths, then put one of them into words."""
         staged = StagedSession(session, self.prompts, random_seed, thinking=self.thinking)
-        return await self._draft(self._propose(seed, staged, random.Random(random_seed)), staged)
+        return await draft_of(self._propose(seed, staged, random.Random(random_seed)), staged)
 
     async def repair(
         self,
@@ -56,40 +56,35 @@ class StagedProposer:
         session: Session,
         random_seed: int,
     ) -> tuple[Draft, Repair | None]:
-        """Too easy: one hop more in front, or a longer chain. Unsolved: a chain without the step that failed.
+        """Too easy: a longer path. Unsolved: a path without the hop that failed.
 
-        Stopped by a gate that doubts the question: another chain.
+        Stopped by a gate that doubts the question: another path.
 
         No search: only passages that either agent has retrieved.
         """
         staged = StagedSession(session, self.prompts, random_seed, thinking=self.thinking)
         diagnosis = diagnose(rounds[-1], feedback)
-        brief = replace(self, calls=self.calls // 2)
-        work = brief._repair(seed, rounds, feedback, diagnosis, staged, random.Random(random_seed))
-        draft = await self._draft(work, staged)
+        work = self._repair(seed, rounds, feedback, diagnosis, staged, random.Random(random_seed))
+        draft = await draft_of(work, staged)
         if draft.proposal is None:
             return draft, None
         change = f"{rounds[-1].proposal.question} -> {draft.proposal.question}"
-        return draft, Repair(
-            feedback.kind,
-            feedback.shown.index if feedback.shown else -1,
-            diagnosis.explanation,
-            change,
-        )
+        shown = feedback.shown.index if feedback.shown else -1
+        return draft, Repair(feedback.kind, shown, diagnosis.explanation, change)
 
-    async def _propose(self, seed: Seed, staged: StagedSession, rng: random.Random) -> Worded | str:
-        """Search a while, word what chains there are, and search on if none could be worded."""
+    async def _propose(self, seed: Seed, staged: StagedSession, rng: random.Random) -> Written | str:
+        """Search a while, read what paths there are, and search on if none holds."""
         pool = {seed.passage.id: seed.passage}
-        asked: set[str] = set()
-        writer = Writer(staged, self.limits.top_k)
-        problem = _NO_CHAIN
+        reader = FactReader(staged, self.limits.top_k)
+        wanted = seed.target or 2
+        problem = _NO_PATH
         while True:
-            exhausted = not await self._explore(seed, pool, asked, staged, rng)
-            candidates = list(self._candidates(seed, tuple(pool.values()), rng))
-            result = await self._first_worded(candidates, seed, writer)
-            if not isinstance(result, str):
-                await self._look_outward(result, pool, staged)
-                return await self._lengthen(result, tuple(pool.values()), seed, seed.target or 2, writer) or result
+            exhausted = not await self._explore(seed, pool, reader, wanted, self.stretch, rng)
+            candidates = paths(tuple(pool.values()), wanted, _types(seed), seed.passage, rng)
+            result = await self._first_sound(candidates, seed, pool, reader, self.calls)
+            if isinstance(result, Written):
+                await self._explore(seed, pool, reader, wanted + 1, _AHEAD, rng)
+                return result
             problem = result if candidates else problem
             if exhausted or staged.calls >= self.calls:
                 return problem
@@ -102,214 +97,131 @@ class StagedProposer:
         diagnosis: Diagnosis,
         staged: StagedSession,
         rng: random.Random,
-    ) -> Worded | str:
-        pool = tuple(_everything_retrieved(seed, rounds).values())
-        last = rounds[-1].proposal
-        writer = Writer(staged, top_k=None)
-        used = {_key(_bare_chain(played.proposal)) for played in rounds}
-        shortest = 0
+    ) -> Written | str:
+        pool = {seed.passage.id: seed.passage}
+        reader = FactReader(staged, top_k=None)
+        for played in rounds:
+            for trajectory in (played.proposal.trajectory, *(attempt.trajectory for attempt in played.attempts)):
+                for turn in trajectory.turns:
+                    pool.update((hit.passage.id, hit.passage) for hit in turn.hits)
+                    if turn.query is not None and len(turn.hits) > self.limits.top_k:
+                        reader.found.setdefault(turn.query, tuple(hit.passage for hit in turn.hits))
+        last = rounds[-1]
+        lengths = [seed.target or 2]
         if feedback.harder:
-            wanted = seed.target or len(last.evidence) + 1
-            worded = Worded(_bare_chain(last), last.question, last.steps)
-            longer = await self._lengthen(worded, pool, seed, max(wanted, len(last.evidence) + 1), writer)
-            if longer is not None and _key(longer.chain) not in used:
-                return longer
-            shortest = max(wanted, (rounds[-1].verdict.difficulty or 0) + 1)
-        others = (
-            chain
-            for chain in self._candidates(seed, pool, rng)
-            if len(chain.passages) >= shortest and _key(chain) not in used and not diagnosis.faulty(chain)
-        )
-        return await self._first_worded(others, seed, writer)
+            longer = max(lengths[0], len(last.proposal.evidence) + 1)
+            lengths = [longer, longer + 1] if diagnosis.shortcut is None else [longer, lengths[0]]
+        used = {_told(played.proposal.evidence, played.proposal.answer) for played in rounds}
+        problem = _NO_PATH
+        for length in dict.fromkeys(lengths):
+            candidates = [
+                path
+                for path in paths(tuple(pool.values()), length, _types(seed), seed.passage, rng)
+                if not diagnosis.faulty(path) and _told([hop.passage for hop in path], path[-1].value.text) not in used
+            ]
+            result = await self._first_sound(candidates, seed, pool, reader, self.calls // 2)
+            if isinstance(result, Written):
+                return result
+            problem = result if candidates else problem
+        return problem
 
-    async def _lengthen(
-        self, worded: Worded, pool: tuple[Passage, ...], seed: Seed, wanted: int, writer: Writer
-    ) -> Worded | None:
-        """The question with hops in front until it has `wanted`, or as many as could be had; None without any."""
-        longest = None
-        while len(worded.chain.passages) < wanted:
-            extended = await self._one_hop_more(worded, pool, seed, writer)
-            if extended is None:
-                break
-            worded = longest = extended
-        return longest
+    async def _first_sound(
+        self, candidates: Iterable[Path], seed: Seed, pool: dict[str, Passage], reader: FactReader, calls: int
+    ) -> Written | str:
+        """The first path whose facts hold, within the calls; else what was wrong with the last.
 
-    async def _one_hop_more(
-        self, worded: Worded, pool: tuple[Passage, ...], seed: Seed, writer: Writer
-    ) -> Worded | None:
-        for link in into(worded.chain.passages, pool):
-            if writer.staged.calls >= self.calls:
-                break
-            extended = await writer.extend(worded, link)
-            if isinstance(extended, str) or _form_problem(extended, seed) or await writer.has_shortcut(extended):
-                continue
-            return extended
-        return None
-
-    async def _look_outward(self, worded: Worded, pool: dict[str, Passage], staged: StagedSession) -> None:
-        """Search, within the budget, for who names the chain's start: a repair, which cannot, may need a hop more."""
-        about = subject(worded.chain.first)
-
-        async def search(query: str) -> tuple[Passage, ...]:
-            if staged.searches >= self.limits.searches:
-                return ()
-            found = tuple(hit.passage for hit in await staged.search(query, self.reach))
-            pool.update((passage.id, passage) for passage in found)
-            return found
-
-        for passage in await search(about):
-            if normalise(subject(passage)) != normalise(about):
-                await search(f"{subject(passage)} {about}")
-        for relation in RELATIONS:
-            await search(f"{relation} {about}")
-
-    async def _first_worded(self, candidates: Iterable[Chain], seed: Seed, writer: Writer) -> Worded | str:
-        """The first chain that can be worded within the calls, one without a shortcut if there is any.
-
-        Longest first, then what has the fewest pieces still to be tried: a piece that came out once serves every chain
-        that holds it. Else what was wrong with the last. A shortcut is a question that, searched as it stands, finds
-        the passage with its answer; the other answers at the end of that path are passed over then, for they mostly
-        share it.
+        The best ones first, but before them those with fewer hops still to be read: what was read once serves every
+        path that holds it.
         """
-        problem, second_best = _NO_CHAIN, None
+        problem = _NO_PATH
         left = list(candidates)
-        while writer.staged.calls < self.calls:
-            left = [chain for chain in left if not writer.fails(chain)]
+        while reader.staged.calls < calls and reader.staged.searches < self._most:
+            left = [path for path in left if not reader.fails(path)]
             if not left:
                 break
-            chain = min(left, key=lambda chain: (-len(chain.passages), writer.unknown(chain)))
-            left.remove(chain)
-            result = await writer.word(chain, seed)
-            if isinstance(result, str):
-                problem = result
-            elif chain.links and await writer.has_shortcut(result):
-                path = [passage.id for passage in chain.passages]
-                left = [other for other in left if [passage.id for passage in other.passages] != path]
-                second_best = second_best or result
-            else:
+            path = min(left, key=reader.unknown)
+            left.remove(path)
+            result = await self._written(path, seed, pool, reader)
+            if isinstance(result, Written):
                 return result
-        return second_best or problem
+            problem = result
+        return problem
 
-    def _candidates(self, seed: Seed, pool: tuple[Passage, ...], rng: random.Random) -> Iterator[Chain]:
-        """Chains worth wording, those of the wanted length first; the answers at the end of one path side by side."""
-        wanted = seed.target or 2
-        for length in range(wanted, min(wanted, 2) - 1, -1):
-            for answer_type in (seed.answer_type, *seed.other_types):
-                paths: dict[tuple[str, ...], list[Chain]] = {}
-                for chain in chains(pool, length, answer_type, rng, seed.passage):
-                    paths.setdefault(tuple(passage.id for passage in chain.passages), []).append(chain)
-                for answers in paths.values():
-                    yield from answers
+    async def _written(self, path: Path, seed: Seed, pool: dict[str, Passage], reader: FactReader) -> Written | str:
+        """A path in words, if its facts hold, no single search finds the answer, and each hop reads back."""
+        if name := next(
+            (hop.known for hop in path if not hop.inverse and is_ambiguous(hop.known, [*pool.values()])), ""
+        ):
+            return f"several things are called {name!r}"
+        facts = await reader.read(path)
+        if isinstance(facts, str):
+            return facts
+        written = written_of(facts)
+        if problem := form.problem(written.question, written.answer, seed, written.evidence):
+            return f"{problem} {written.question!r}"
+        if len(path) > 1 and await self._has_shortcut(written, reader):
+            return f"searching {written.question!r} finds its answer at once"
+        return await reader.reads_back(facts) or written
+
+    async def _has_shortcut(self, written: Written, reader: FactReader) -> bool:
+        """Whether searching the whole question finds the answer; unknown, so no, where no search is allowed."""
+        if reader.top_k is None:
+            return False
+        hits = await reader.staged.search(written.question, reader.top_k)
+        return any(contains(f"{hit.passage.title} {hit.passage.text}", written.answer) for hit in hits)
+
+    @property
+    def _most(self) -> int:
+        return self.limits.searches
 
     async def _explore(
-        self, seed: Seed, pool: dict[str, Passage], asked: set[str], staged: StagedSession, rng: random.Random
+        self,
+        seed: Seed,
+        pool: dict[str, Passage],
+        reader: FactReader,
+        wanted: int,
+        most: int,
+        rng: random.Random,
     ) -> bool:
-        """Search in both directions until enough new chains are at hand; whether there is more to search for.
+        """Search, at most `most` times, until enough paths are at hand; whether there is more to search for.
 
-        Forward, for what a passage names, grows the deepest chain; backward, for the subject of a passage that holds an
-        answer, finds who names it. `asked` holds the queries so far.
+        First for the seed's subject, then for what its passages name, then for other names, plainest first.
         """
-        wanted = seed.target or 2
-        goal = self._paths(seed, pool, rng) + self.enough
-        pause = len(asked) + self.stretch
+        about = normalise(subject(seed.passage))
 
-        async def search(query: str) -> None:
-            asked.add(query)
-            pool.update((hit.passage.id, hit.passage) for hit in await staged.search(query, self.reach))
+        async def search(name: str) -> None:
+            pool.update((passage.id, passage) for passage in await reader.look(name))
 
-        if not asked:
-            await search(subject(seed.passage))
-        while len(asked) < self.limits.searches:
-            if len(asked) >= pause or self._paths(seed, pool, rng) >= goal:
-                return True
+        await search(subject(seed.passage))
+        for _ in range(most):
             passages = tuple(pool.values())
-            depth = depths(passages, wanted)
-            forward = {p.id: [name for name in names(p, subject(p)) if name not in asked] for p in passages}
-            starts = [p for p in passages if forward[p.id]]
-            ends = [p for p in passages if subject(p) not in asked and spans(p, subject(p), seed.answer_type)]
-            if starts and (len(asked) % 2 or not ends):
-                near = max(
-                    starts, key=lambda p: (depth[p.id] < wanted, depth[p.id], p.id == seed.passage.id, rng.random())
-                )
-                await search(forward[near.id][0])
-            elif ends:
-                await search(subject(max(ends, key=lambda p: (depth[p.id], rng.random()))))
-            elif unknown := [term for p in passages for term in (*p.links, subject(p)) if term not in asked]:
-                await search(rng.choice(unknown))
-            else:
+            found = paths(passages, wanted, _types(seed), seed.passage, rng)
+            if len([path for path in found if not reader.fails(path)]) >= self.enough:
+                return True
+            names = [
+                (normalise(subject(passage)) != about, -value.weight, value.text)
+                for passage in passages
+                for value in values(passage)
+                if value.type is AnswerType.ENTITY and value.text not in reader.found
+            ]
+            unasked = [(True, 0, subject(passage)) for passage in passages if subject(passage) not in reader.found]
+            if not (names or unasked) or reader.staged.searches >= self._most:
                 return False
-        return False
-
-    def _paths(self, seed: Seed, pool: dict[str, Passage], rng: random.Random) -> int:
-        """Number of different paths of the wanted length to an answer of the wanted type."""
-        found = chains(tuple(pool.values()), seed.target or 2, seed.answer_type, rng, seed.passage)
-        return len({tuple(passage.id for passage in chain.passages) for chain in found})
-
-    async def _draft(self, work: Awaitable[Worded | str], staged: StagedSession) -> Draft:
-        """The draft that `work` leads to, with the trajectory of its moves; failures end it as data."""
-        stop, error = StopReason.GAVE_UP, ""
-        try:
-            result = await work
-        except ContextOverflow as overflow:
-            result, stop = f"context overflow: {overflow}", StopReason.CONTEXT
-        except LLMFiltered as failure:
-            result, error, stop = str(failure), str(failure), StopReason.FILTERED
-        except (LLMError, RetrievalError) as failure:
-            error = f"{type(failure).__name__}: {failure}"
-            result, stop = error, StopReason.ERRORED
-        trajectory = Trajectory(
-            role=Role.PROPOSER,
-            style=Style.STAGED,
-            turns=tuple(staged.turns),
-            stop=stop if isinstance(result, str) else StopReason.FINISHED,
-            error=error,
-            model=staged.session.model,
-            prompts=self.prompts.hash,
-        )
-        if isinstance(result, str):
-            return Draft(None, trajectory, result)
-        answer = result.chain.answer
-        evidence = result.chain.passages
-        return Draft(
-            Proposal(result.question, answer.text, answer.aliases, result.steps, evidence, trajectory), trajectory
-        )
+            await search(min(names or unasked)[2])
+        return True
 
 
-def _form_problem(worded: Worded, seed: Seed) -> str | None:
-    return form.problem(worded.question, worded.chain.answer.text, seed, worded.chain.passages)
+def written_of(facts: tuple[Fact, ...]) -> Written:
+    """The question that facts make, each hop a step."""
+    last = facts[-1].hop
+    evidence = tuple(fact.hop.passage for fact in facts)
+    return Written(question(facts), last.value.text, last.value.aliases, steps(facts), evidence)
 
 
-def _key(chain: Chain) -> tuple[str, ...]:
-    """What makes it this chain and no other."""
-    return (*(passage.id for passage in chain.passages), normalise(chain.answer.text))
+def _types(seed: Seed) -> tuple[AnswerType, ...]:
+    return (seed.answer_type, *seed.other_types)
 
 
-def _everything_retrieved(seed: Seed, rounds: Iterable[Round]) -> dict[str, Passage]:
-    pool = {seed.passage.id: seed.passage}
-    for played in rounds:
-        for trajectory in (played.proposal.trajectory, *(attempt.trajectory for attempt in played.attempts)):
-            pool.update((hit.passage.id, hit.passage) for hit in trajectory.hits)
-    return pool
-
-
-def _bare_chain(proposal: Proposal) -> Chain:
-    """The chain of a proposal, as far as its evidence and steps tell it."""
-    evidence = proposal.evidence
-    hops = tuple(
-        Link(source, step.answer, target)
-        for source, target, step in zip(evidence, evidence[1:], proposal.steps, strict=False)
-    )
-    return Chain(evidence[0], hops, Span(proposal.answer, proposal.aliases))
-
-
-def into(evidence: tuple[Passage, ...], pool: tuple[Passage, ...]) -> list[Link]:
-    """Links from other documents to the first passage of a chain that would not give a later step away."""
-    documents = {passage.document_id for passage in evidence}
-    found = [
-        link
-        for source in pool
-        if source.document_id not in documents
-        for link in links(source, [evidence[0]])
-        if not skips_a_step(source, evidence)
-    ]
-    return sorted(found, key=lambda link: (-link.weight, link.source.id))
+def _told(evidence: Iterable[Passage], answer: str) -> tuple[str, ...]:
+    """What makes it this question and no other."""
+    return (*(passage.id for passage in evidence), normalise(answer))

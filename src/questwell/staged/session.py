@@ -1,12 +1,13 @@
-"""One small constrained call: a prompt file, a JSON schema of one string, the string."""
+"""One small constrained call: a prompt file, a JSON schema of short strings, the strings."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from questwell.agents.prompts import Prompts
 from questwell.agents.session import Session
 from questwell.llm.client import Request
-from questwell.llm.json_replies import json_text, said, schema_of
+from questwell.llm.json_replies import json_text, said
 from questwell.types.corpus import Hit
 from questwell.types.trajectory import Turn
 
@@ -30,7 +31,8 @@ class StagedSession:
         Raises:
             LLMError: the endpoint failed.
         """
-        return await self._ask(prompt, key, {"type": "string", "maxLength": longest}, longest // 3, 0.0, values)
+        parts = {key: {"type": "string", "maxLength": longest}}
+        return (await self._ask(prompt, parts, longest // 3, 0.0, values))[key]
 
     async def choose(self, prompt: str, key: str, options: Sequence[str], **values: object) -> str:
         """The one of `options` that the model writes under `key`; an endpoint that ignores schemas may write another.
@@ -38,30 +40,45 @@ class StagedSession:
         Raises:
             LLMError: the endpoint failed.
         """
-        longest = max(map(len, options))
-        return await self._ask(
-            prompt, key, {"type": "string", "enum": list(options)}, 16 + longest, self.temperature, values
-        )
+        parts = {key: {"type": "string", "enum": list(options)}}
+        tokens = 16 + max(map(len, options))
+        return (await self._ask(prompt, parts, tokens, self.temperature, values))[key]
+
+    async def fill(
+        self, prompt: str, parts: Mapping[str, Mapping[str, object]], max_tokens: int, **values: object
+    ) -> Mapping[str, str]:
+        """What the model writes under each key of `parts`, whose values are schemas; empty where it cannot be read.
+
+        Raises:
+            LLMError: the endpoint failed.
+        """
+        return await self._ask(prompt, parts, max_tokens, 0.0, values)
 
     async def _ask(
         self,
         prompt: str,
-        key: str,
-        value: dict[str, object],
+        parts: Mapping[str, Mapping[str, object]],
         max_tokens: int,
         temperature: float,
-        values: dict[str, object],
-    ) -> str:
+        values: Mapping[str, object],
+    ) -> Mapping[str, str]:
         request = Request(
             self.prompts.messages(prompt, **values),
             max_tokens=max_tokens + self.thinking,
             temperature=temperature,
             seed=self.random_seed + len(self.turns),
-            schema=schema_of(key, value),
+            schema=json.dumps(
+                {
+                    "type": "object",
+                    "properties": dict(parts),
+                    "required": list(parts),
+                    "additionalProperties": False,
+                }
+            ),
         )
         completion = await self.session.complete(request)
         self.turns.append(Turn(completion.text, reasoning=completion.reasoning))
-        return json_text(said(completion), key) or ""
+        return {key: json_text(said(completion), key) or "" for key in parts}
 
     async def search(self, query: str, k: int, observation: str = "") -> tuple[Hit, ...]:
         """The hits of a real search, recorded as a turn of its own: code, not the model, chose the query.

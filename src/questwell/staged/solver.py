@@ -16,6 +16,7 @@ from questwell.types.trajectory import Role, StopReason, Style, Trajectory
 WHOLE_FIRST = 4
 """One attempt in so many begins by looking up the whole question; left to itself the 1.5B model did so in 7 of 8."""
 _NONE = "none"
+_BARE = frozenset(f"{asked} {verb}" for asked in ("who", "what", "which") for verb in ("is", "was", "are", "were"))
 _ARTICLES = frozenset({"the", "a", "an"})
 _NO_END = frozenset(
     "a an and as at by for from in into is of on or that the to was were when where which who whose with".split()  # noqa: SIM905
@@ -81,9 +82,12 @@ class StagedSolver:
 
     async def _part(self, question: str, failed: set[str], staged: StagedSession) -> str | None:
         """The part to look up next, copied from the question; None when everything is named."""
-        options = [part for part in parts(question) if part not in failed]
+        found = parts(question)
+        options = [part for part in found if part not in failed and not _holds_another(part, found)]
         if not options:
             return None
+        if len(options) == 1:
+            return options[0]  # there is nothing to choose
         offered = [*options, _NONE] if staged.searches else options
         chosen = await staged.choose("staged_part", "part", offered, question=question)
         return chosen if chosen in options else None
@@ -115,10 +119,17 @@ def parts(question: str) -> list[str]:
             continue
         for end in range(start + 3, len(words) + 1):
             piece = words[start:end]
+            if end == len(words) and " ".join(words[:start]).lower() in _BARE:
+                continue  # what is asked for is no part of the question
             whole = piece[-1].lower() not in _NO_END or _is_stranded(piece, words[end:])
             if whole and any(map(_is_named, piece)):
                 found.append(" ".join(piece).rstrip(","))
     return found
+
+
+def _holds_another(part: str, found: list[str]) -> bool:
+    """Whether another part begins inside it, which must be looked up first."""
+    return any(other != part and part.find(other) > 0 for other in found)
 
 
 def _is_stranded(piece: list[str], after: list[str]) -> bool:

@@ -23,123 +23,18 @@ _NAME = re.compile(
     rf"(?<![\w-])(?:[A-Z]\. )*{_WORD}(?:(?: (?:of|of the|de|la|for|von|van|del) | |-)(?:[A-Z]\. (?=[A-Z]))*{_WORD})*"
 )
 _NOT_UNITS = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "are",
-        "as",
-        "at",
-        "be",
-        "but",
-        "by",
-        "can",
-        "could",
-        "did",
-        "do",
-        "does",
-        "for",
-        "from",
-        "had",
-        "has",
-        "have",
-        "he",
-        "if",
-        "in",
-        "into",
-        "is",
-        "it",
-        "its",
-        "may",
-        "more",
-        "not",
-        "of",
-        "on",
-        "or",
-        "she",
-        "since",
-        "so",
-        "than",
-        "that",
-        "the",
-        "then",
-        "there",
-        "they",
-        "this",
-        "through",
-        "to",
-        "until",
-        "use",
-        "used",
-        "uses",
-        "was",
-        "were",
-        "when",
-        "where",
-        "which",
-        "while",
-        "who",
-        "will",
-        "with",
-        "would",
-        "est",
-    ]
+    "a an and are as at be but by can could did do does for from had has have he if in into is it its "  # noqa: SIM905
+    "may more not of on or she since so than that the then there they this through to until use used "
+    "uses was were when where which while who will with would est".split()
 )
 _RELATION = re.compile(
     r"\b(?:by|at|from|in|of|after|called|named|for|with|on|using|under|is|was|were|are)(?: the| a| an)? $", re.I
 )
 _MAKER = re.compile(r"\b(?:by|at|from|after|for|in)(?: the| a| an)? $")
 _NOT_NAMES = frozenset(
-    [
-        "The",
-        "A",
-        "An",
-        "In",
-        "It",
-        "This",
-        "That",
-        "These",
-        "Those",
-        "He",
-        "She",
-        "They",
-        "His",
-        "Her",
-        "Its",
-        "Their",
-        "There",
-        "When",
-        "While",
-        "If",
-        "As",
-        "At",
-        "By",
-        "For",
-        "From",
-        "On",
-        "Or",
-        "And",
-        "But",
-        "See",
-        "Not",
-        "Also",
-        "No",
-        "Some",
-        "Most",
-        "Many",
-        "Each",
-        "Both",
-        "All",
-        "After",
-        "Before",
-        "Since",
-        "Under",
-        "With",
-        "Note",
-        "Other",
-        "However",
-        "Although",
-    ]
+    "The A An In It This That These Those He She They His Her Its Their There When While If As At By For "  # noqa: SIM905
+    "From On Or And But See Not Also No Some Most Many Each Both All After Before Since Under With Note "
+    "Other However Although".split()
 )
 
 
@@ -160,7 +55,7 @@ def names(passage: Passage, subject: str) -> tuple[str, ...]:
     Names that the corpus marks as links come first. A name that only occurs inside a longer name is left out
     ("GNU" in "GNU Manifesto"), for a phrase could not replace it.
     """
-    text = _own_words(passage.text)
+    text = own_words(passage.text)
     linked = [link for link in passage.links if any(character.isupper() for character in link)]
     written = [_clean(match, text) for match in _NAME.finditer(text)]
     return tuple(
@@ -183,28 +78,36 @@ def stands_alone(name: str, text: str) -> bool:
             preceding and preceding.group(1) not in _NOT_NAMES and not preceding.group().startswith((".", "!", "?"))
         )
         listed = _LIST_BEFORE.search(before) or _LIST_AFTER.match(after)
-        if not inside and not listed and not re.match(r" [A-Z]|'s? [A-Z]|/\w| \d", after):
+        if not inside and not listed and not _RUNS_ON.match(after):
             return True
     return False
 
 
+_RUNS_ON = re.compile(r" [A-Z]|'s? [A-Z]|/\w| (?!\d[\d,.]* (?:k?m|ft|miles|metres|meters)\b)\d")
 _LIST_BEFORE = re.compile(r"[A-Z][\w'.-]*(?: [\d,.]+ km| \[\w\])?(?:[,;]| and| or|, and|, or) $")
 _LIST_AFTER = re.compile(r"(?: [\d,.]+ km| \[\w\])?(?:[,;]| and| or|, and|, or) [A-Z]")
 
 
 @lru_cache(maxsize=8192)
-def fact(passage: Passage, needle: str) -> str:
-    """The passage's first sentence and the one in which `needle` stands: what a question about it is written from."""
+def fact_sentences(passage: Passage, needle: str) -> str:
+    """The passage's first sentence and the one in which `needle` stands: what a fact about it is read from."""
     parts = [passage.text[start:end] for start, end in sentences(passage.text)]
     holding = next((part for part in parts if contains(part, needle)), "")
-    return holding if not parts or holding == parts[0] else f"{parts[0]} {holding}"
+    if not parts or holding == parts[0] or is_field(holding):  # a field says all by itself
+        return holding or passage.text
+    return f"{parts[0]} {holding}" if holding else parts[0]
+
+
+def is_field(line: str) -> bool:
+    """Whether a line is a label and what it holds: "Capital: Lima."."""
+    return re.match(r"[^:\n.]{1,80}: ", line) is not None
 
 
 def is_about(passage: Passage, subject: str, needle: str) -> bool:
     """Whether what the passage says of `needle` is said of its subject, as far as its words show.
 
     So it is in the document's first sentence, in a sentence that names the subject, in one that takes up a sentence
-    about it as "It", and in a section of a document about it (a title like "Chad: Geography").
+    about it as "It", in a field ("Capital: Lima."), and in a section of a document about it ("Chad: Geography").
     """
     if passage.title != subject:
         return True
@@ -214,7 +117,7 @@ def is_about(passage: Passage, subject: str, needle: str) -> bool:
         first = passage.offset == 0 and number == 0
         goes_on = taken_up and _TAKES_UP.match(part) is not None
         if contains(part, needle):
-            return first or goes_on or contains(part, subject)
+            return first or goes_on or contains(part, subject) or is_field(part)
         taken_up = first or goes_on or re.match(rf"(?:(?:The|A|An) )?{re.escape(subject)}\b", part, re.I) is not None
     return False
 
@@ -225,7 +128,7 @@ _TAKES_UP = re.compile(r"(?:It|Its|He|His|She|Her|They|Their)\b")
 @lru_cache(maxsize=8192)
 def spans(passage: Passage, subject: str, answer_type: AnswerType) -> tuple[Span, ...]:
     """Spans of the wanted type, in the order of the text, without repeats and without those in the title."""
-    text = _own_words(passage.text)
+    text = own_words(passage.text)
     match answer_type:
         case AnswerType.DATE:
             dates = [match for match in _DATE.finditer(text) if not _estimate(text, match)]
@@ -240,7 +143,7 @@ def spans(passage: Passage, subject: str, answer_type: AnswerType) -> tuple[Span
     )
 
 
-def _own_words(text: str) -> str:
+def own_words(text: str) -> str:
     """`text` without what stands in square brackets: sources and editors' remarks are not facts about the subject."""
     return re.sub(r"\[[^\[\]]*\]", " ", text)
 

@@ -1,6 +1,6 @@
 import pytest
 
-from questwell.staged.spans import fact, is_about, names, spans, stands_alone
+from questwell.staged.spans import fact_sentences, is_about, names, spans, stands_alone
 from questwell.types.corpus import Passage
 from questwell.types.game import AnswerType
 
@@ -70,11 +70,11 @@ def test_the_year_of_an_estimate_is_no_date() -> None:
 
 
 def test_a_fact_is_the_first_sentence_and_the_one_that_holds_it() -> None:
-    assert fact(HARROW, "3 May 1874").startswith(
+    assert fact_sentences(HARROW, "3 May 1874").startswith(
         "The Harrow Bridge is a bridge over the River Tamsel near Dunwick. It was"
     )
-    assert "seven" not in fact(HARROW, "3 May 1874")
-    assert fact(HARROW, "Dunwick") == "The Harrow Bridge is a bridge over the River Tamsel near Dunwick."
+    assert "seven" not in fact_sentences(HARROW, "3 May 1874")
+    assert fact_sentences(HARROW, "Dunwick") == "The Harrow Bridge is a bridge over the River Tamsel near Dunwick."
 
 
 def test_what_is_said_of_another_thing_is_not_about_the_subject() -> None:

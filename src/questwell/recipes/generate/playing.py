@@ -73,7 +73,7 @@ class PlayConfig(SpendingConfig, SearchConfig):
     proposer_turns: int = Field(default=20, ge=1)
     """Maximum number of messages of a free proposer."""
     proposer_searches: int | None = Field(default=None, ge=0)
-    """Maximum number of searches of a proposer; by default 20, or 60 for a staged one, whose queries code picks."""
+    """Maximum number of searches of a proposer; 20 by default."""
     solver_turns: int = Field(default=10, ge=1)
     """Maximum number of messages of a free solver."""
     solver_searches: int = Field(default=10, ge=0)

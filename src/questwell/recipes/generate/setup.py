@@ -121,8 +121,7 @@ def make_players(config: PlayConfig, prompts: Prompts, styles: Mapping[Role, Sty
     """The agents of a run."""
     sampling = {role: _sampling(config, role) for role in styles if role is not Role.JUDGE}
     thinking = {role: 0 if is_embedded(config.model_of(role)) else sampling[role].max_tokens for role in sampling}
-    usual = 60 if styles[Role.PROPOSER] is Style.STAGED else 20
-    searches = usual if config.proposer_searches is None else config.proposer_searches
+    searches = 20 if config.proposer_searches is None else config.proposer_searches
     proposing = RolloutLimits(config.proposer_turns, searches, config.top_k, forced_last_turn=True)
     solving = RolloutLimits(config.solver_turns, config.solver_searches, config.top_k)
     judge = make_judge(config, prompts, config.model_of(Role.JUDGE), structured=styles[Role.JUDGE] is Style.STAGED)

@@ -1,0 +1,49 @@
+"""How a staged agent's work ends: a draft with the trajectory of its moves, whatever failed on the way."""
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+
+from questwell.agents.proposer import Draft
+from questwell.errors import ContextOverflow, LLMError, LLMFiltered, RetrievalError
+from questwell.staged.session import StagedSession
+from questwell.types.corpus import Passage
+from questwell.types.game import Proposal, SolutionStep
+from questwell.types.trajectory import Role, StopReason, Style, Trajectory
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """All that a proposal needs but its trajectory."""
+
+    question: str
+    answer: str
+    aliases: tuple[str, ...]
+    steps: tuple[SolutionStep, ...]
+    evidence: tuple[Passage, ...]
+
+
+async def draft_of(work: Awaitable[Written | str], staged: StagedSession) -> Draft:
+    """The draft that `work` leads to; failures of the model or the retriever end it as data."""
+    stop, error = StopReason.GAVE_UP, ""
+    try:
+        result = await work
+    except ContextOverflow as overflow:
+        result, stop = f"context overflow: {overflow}", StopReason.CONTEXT
+    except LLMFiltered as failure:
+        result, error, stop = str(failure), str(failure), StopReason.FILTERED
+    except (LLMError, RetrievalError) as failure:
+        error = f"{type(failure).__name__}: {failure}"
+        result, stop = error, StopReason.ERRORED
+    trajectory = Trajectory(
+        role=Role.PROPOSER,
+        style=Style.STAGED,
+        turns=tuple(staged.turns),
+        stop=stop if isinstance(result, str) else StopReason.FINISHED,
+        error=error,
+        model=staged.session.model,
+        prompts=staged.prompts.hash,
+    )
+    if isinstance(result, str):
+        return Draft(None, trajectory, result)
+    proposal = Proposal(result.question, result.answer, result.aliases, result.steps, result.evidence, trajectory)
+    return Draft(proposal, trajectory)

@@ -1,0 +1,209 @@
+"""Facts that the model reads from passages, each checked by readings that must agree. What is not sure is dropped."""
+
+import itertools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from questwell.agents.tools import Shelf, neutralise, show
+from questwell.retrieval.corpora.corpus import subject
+from questwell.scoring.answers import contains, matches, normalise
+from questwell.staged.paths import Hop, Path
+from questwell.staged.session import StagedSession
+from questwell.staged.spans import fact_sentences
+from questwell.staged.wording import Fact, Kind, described, question, relation_problem
+from questwell.types.corpus import Passage
+
+UNIQUE_REACH = 10
+"""Passages that a value is looked for in: all that hold it must be about the same subject."""
+
+
+@dataclass(slots=True)
+class FactReader:
+    """Reads facts and checks them; what came out once is kept, so that nothing is asked twice."""
+
+    staged: StagedSession
+    top_k: int | None
+    """Passages a search, as a solver has them; None where no search is allowed."""
+    found: dict[str, tuple[Passage, ...]] = field(default_factory=dict[str, tuple[Passage, ...]])
+    """What was searched for names, and found."""
+    _facts: dict[tuple[str, str], Fact | str] = field(default_factory=dict[tuple[str, str], Fact | str])
+    _checks: dict[tuple[str, ...], str | None] = field(default_factory=dict[tuple[str, ...], str | None])
+
+    def fails(self, path: Path) -> bool:
+        """Whether a hop of the path is known not to hold."""
+        return any(isinstance(self._facts.get(_key(hop)), str) for hop in path) or any(
+            self._checks.get(("unique", hop.found, hop.known)) for hop in path if hop.inverse
+        )
+
+    def unknown(self, path: Path) -> int:
+        """Number of hops of the path not yet read."""
+        return sum(_key(hop) not in self._facts for hop in path)
+
+    async def look(self, name: str) -> tuple[Passage, ...]:
+        """What a search for a name finds; nothing new where no search is allowed."""
+        if name not in self.found and self.top_k is not None:
+            self.found[name] = tuple(hit.passage for hit in await self.staged.search(name, UNIQUE_REACH))
+        return self.found.get(name, ())
+
+    async def read(self, path: Path) -> tuple[Fact, ...] | str:
+        """The facts of a path, if what one gives can be what the next is about; or what is wrong."""
+        if path[0].inverse and (problem := await self._unique(path[0])):
+            return problem
+        facts: list[Fact] = []
+        for hop in path:
+            fact = await self._fact(hop)
+            if isinstance(fact, str):
+                return fact
+            if hop is not path[-1] and (problem := _leads_nowhere(fact) or await self._read_alone(fact)):
+                return problem
+            facts.append(fact)
+        return _misfit(facts) or tuple(facts)
+
+    async def reads_back(self, facts: Sequence[Fact]) -> str | None:
+        """Why the facts do not hold together, or a solver would not find them; None when all is well.
+
+        A name between two facts must mean one thing, and each hop's own question must be answered from its passage.
+        """
+        for before, after in itertools.pairwise(facts):
+            if problem := await self.same(before, after.hop.passage, after.hop.value.text):
+                return problem
+        *leading, last = facts
+        for fact in leading:
+            if problem := await self.leads_on(fact):
+                return problem
+        asked = question((last,))
+        return await self._answers(last, asked, asked)
+
+    async def same(self, before: Fact, passage: Passage, needle: str = "") -> str | None:
+        """Why what a hop gives may not be what `passage` is about; passages of one document tell of one thing.
+
+        `needle` is what the passage is read for: the sentence that holds it is shown.
+        """
+        hop = before.hop
+        if hop.passage.document_id == passage.document_id:
+            return None
+        key = ("same", hop.passage.id, hop.found, passage.id)
+        if key not in self._checks:
+            first = fact_sentences(hop.passage, hop.value.text)
+            second = fact_sentences(passage, needle)
+            said = await self.staged.choose(
+                "staged_same",
+                "same",
+                ("yes", "no"),
+                first=f"{hop.passage.title}: {neutralise(first)}",
+                second=f"{passage.title}: {neutralise(second)}",
+                named=hop.found,
+                role=(hop.inverse and before.noun) or f"{before.relation} of {hop.known}",
+            )
+            told = f"{hop.found!r} of {hop.passage.title!r} is not that of {passage.title!r}"
+            self._checks[key] = None if said == "yes" else told
+        return self._checks[key]
+
+    async def leads_on(self, fact: Fact) -> str | None:
+        """Why a solver that looks a fact up on its way would not find what it gives; None when it would."""
+        phrase = described((fact,))
+        return await self._answers(fact, f"What is the name of {phrase}?", phrase)
+
+    async def _fact(self, hop: Hop) -> Fact | str:
+        if _key(hop) not in self._facts:
+            self._facts[_key(hop)] = await self._new_fact(hop)
+        fact = self._facts[_key(hop)]
+        return fact if isinstance(fact, str) else replace(fact, hop=hop)
+
+    async def _new_fact(self, hop: Hop) -> Fact | str:
+        about, value = hop.subject, hop.value.text
+        text = neutralise(fact_sentences(hop.passage, value))
+        said = await self.staged.fill(
+            "staged_fact",
+            {
+                "subject": {"type": "string", "maxLength": 24},
+                "relation": {"type": "string", "maxLength": 40},
+                "value": {"enum": [kind.value for kind in Kind]},
+            },
+            60,
+            passage=f"{hop.passage.title}: {text}",
+            subject=about,
+            value=value,
+        )
+        relation = re.sub(r"^(?:the|a|an) ", "", said.get("relation", "").strip(" ."), flags=re.IGNORECASE)
+        try:
+            kind = Kind(said.get("value", ""))
+        except ValueError:
+            return f"nothing readable was said of {value!r} in {hop.passage.title!r}"
+        if problem := relation_problem(relation, text, about, value, kind):
+            return f"{value!r} is no {relation!r} of {about!r}: {problem}"
+        return Fact(hop, relation, said.get("subject", "").strip().lower(), kind)
+
+    async def _read_alone(self, fact: Fact) -> str | None:
+        """Why the sentence that a fact was read from does not answer its question with its value; None when it does.
+
+        Asked of what leads on before anything is built on it: "the independence of Lumia" is a date, not a country.
+        """
+        hop, key = fact.hop, ("alone", *_key(fact.hop))
+        if key not in self._checks:
+            asked = question((replace(fact, hop=replace(hop, inverse=False)),))
+            alone = show(replace(hop.passage, text=fact_sentences(hop.passage, hop.value.text)), 1)
+            found = await self.staged.write("staged_read", "answer", 90, passages=alone, question=asked)
+            agreed = agrees(found, (hop.value.text, *hop.value.aliases))
+            problem = None if agreed else f"{asked!r} reads as {found!r}, not {hop.value.text!r}"
+            self._checks[key] = problem
+            if problem:
+                self._facts[_key(hop)] = problem
+        return self._checks[key]
+
+    async def _unique(self, hop: Hop) -> str | None:
+        """Why a value does not tell its subject apart, if a search shows it, or if none was made."""
+        key = ("unique", hop.found, hop.known)
+        if key not in self._checks:
+            hits = await self.look(hop.known)
+            holding = [one for one in hits if contains(f"{one.title} {one.text}", hop.known)]
+            others = [one for one in holding if normalise(subject(one)) != normalise(hop.found)]
+            sure = holding and not others and (len(hits) < UNIQUE_REACH or len(holding) < len(hits))
+            self._checks[key] = None if sure else f"{hop.known!r} does not tell {hop.found!r} apart"
+        return self._checks[key]
+
+    async def _answers(self, fact: Fact, asked: str, query: str) -> str | None:
+        """Why the model, asked as a solver asks it, does not read what the fact says."""
+        hop = fact.hop
+        key = ("answers", asked, *hop.key[:2])
+        if key not in self._checks:
+            self._checks[key] = await self._read_back(hop, asked, query)
+        return self._checks[key]
+
+    async def _read_back(self, hop: Hop, asked: str, query: str) -> str | None:
+        if self.top_k is None:
+            passages = show(hop.passage, 1)
+        else:
+            hits = await self.staged.search(query, self.top_k)
+            if all(hit.passage.id != hop.passage.id for hit in hits):
+                return f"searching {query!r} does not find its passage"
+            passages = Shelf().show(hits)
+        found = await self.staged.write("staged_read", "answer", 90, passages=passages, question=asked)
+        references = (hop.found,) if hop.inverse else (hop.found, *hop.value.aliases)
+        return None if agrees(found, references) else f"{asked!r} reads as {found!r}, not {hop.found!r}"
+
+
+def agrees(found: str, references: Sequence[str]) -> bool:
+    """Whether a short answer is the wanted one, at most with a few words around it."""
+    wanted = references[0]
+    return matches(found, references) or (contains(found, wanted) and len(found) < 2 * len(wanted) + 8)
+
+
+def _key(hop: Hop) -> tuple[str, str]:
+    return (hop.passage.id, hop.value.text)
+
+
+def _leads_nowhere(fact: Fact) -> str | None:
+    """Why a value cannot be what another passage is about, if it is to be that."""
+    if not fact.hop.inverse and fact.value_kind in (Kind.DATE, Kind.NUMBER, Kind.QUALITY):
+        return f"{fact.hop.found!r} is a {fact.value_kind.value}"
+    return None
+
+
+def _misfit(facts: Sequence[Fact]) -> str | None:
+    """Why what an inverse fact gives cannot be named: what a subject is must be said by two readings."""
+    for before, after in itertools.pairwise(facts):
+        if before.hop.inverse and (before.noun != after.noun or not re.fullmatch(r"[a-z]+(?: [a-z]+)?", after.noun)):
+            return f"what {before.hop.found!r} is reads as {before.noun!r} and as {after.noun!r}"
+    return None

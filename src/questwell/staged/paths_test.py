@@ -1,0 +1,87 @@
+"""Paths over passages, against the rules that make each hop needed."""
+
+import random
+
+from questwell.staged.conftest import BRIDGE, GUIDE, LIGHT, MARWOOD, WORLD, passage
+from questwell.staged.paths import Hop, Path, is_ambiguous, leading_to, paths
+from questwell.types.corpus import Passage
+from questwell.types.game import AnswerType
+
+LAND = passage("Lumia: a", "Capital: Arel City.")
+TYPES = (AnswerType.DATE, AnswerType.NUMBER, AnswerType.ENTITY)
+
+
+def section(name: str, text: str) -> Passage:
+    """Another passage of the document `Lumia`."""
+    return Passage(id=f"Lumia#{name}", title="Lumia", text=text, document_id="Lumia")
+
+
+FIRST = section("1", "Lumia is ruled from Arel City.")
+SECOND = section("2", "Lumia is crossed by River Quell.")
+
+
+def found(pool: list[Passage], length: int, *types: AnswerType) -> list[Path]:
+    return paths(pool, length, types or (AnswerType.DATE,), BRIDGE, random.Random(1))
+
+
+def titles(pool: list[Passage], length: int) -> list[list[str]]:
+    return [[hop.passage.title for hop in path] for path in found(pool, length)]
+
+
+def test_forward_paths_of_each_length() -> None:
+    pool = [LIGHT, BRIDGE, MARWOOD]
+    assert titles(pool, 3) == [["Harrow Bridge", "Elsa Marwood", "Orrin Lighthouse"]]
+    assert titles(pool, 2) == [["Elsa Marwood", "Orrin Lighthouse"]]
+    assert titles(pool, 1) == [["Orrin Lighthouse"]]
+    assert titles(pool, 4) == []
+    assert titles([*WORLD], 4) == [["Dunwick Guide", "Harrow Bridge", "Elsa Marwood", "Orrin Lighthouse"]]
+    assert found(pool, 3, AnswerType.NUMBER) == []
+    (path,) = found(pool, 3)
+    assert [(hop.known, hop.found) for hop in path] == [
+        ("Harrow Bridge", "Elsa Marwood"),
+        ("Elsa Marwood", "Orrin Lighthouse"),
+        ("Orrin Lighthouse", "1968"),
+    ]
+
+
+def test_an_inverse_hop_leads_from_a_value_to_another_passage_about_its_subject() -> None:
+    hops = [[(hop.known, hop.found) for hop in path] for path in found([FIRST, SECOND], 2, AnswerType.ENTITY)]
+    assert [("Arel City", "Lumia"), ("Lumia", "River Quell")] in hops
+    assert [("River Quell", "Lumia"), ("Lumia", "Arel City")] in hops
+    assert found([FIRST], 2, AnswerType.ENTITY) == []
+    arel = passage("Arel City", "Arel City is a town.")  # named by many others, for it has a passage
+    assert all(path[0].known != "Arel City" for path in found([FIRST, SECOND, arel], 2, AnswerType.ENTITY))
+
+
+def test_no_hop_can_be_skipped() -> None:
+    tells = passage("Harrow Bridge", "It was designed by Elsa Marwood. Its lamp came from Orrin Lighthouse.")
+    assert titles([LIGHT, tells, MARWOOD], 3) == []  # the first passage names what the second should lead to
+    knows = passage("Harrow Bridge", "It was designed by Elsa Marwood. It was closed in 1968.")
+    assert titles([LIGHT, knows, MARWOOD], 3) == []  # the first passage holds the answer
+    both = section("2", "Lumia is crossed by River Quell. It is ruled from Arel City.")
+    assert all(path[0].known != "Arel City" for path in found([FIRST, both], 2, AnswerType.ENTITY))
+
+
+def test_paths_through_the_seed_come_first() -> None:
+    cape = passage("Cape Solace", "Cape Solace is lit by Orrin Lighthouse.")
+    first = paths([MARWOOD, LIGHT, cape], 2, TYPES, cape, random.Random(1))[0]
+    assert first[0].passage is cape
+
+
+def test_what_leads_to_a_name() -> None:
+    hops = leading_to("Elsa Marwood", [GUIDE, BRIDGE, MARWOOD, LIGHT], "Who taught Elsa Marwood?")
+    assert [hop.known for hop in hops] == ["Harrow Bridge"]
+    assert leading_to("Elsa Marwood", [BRIDGE], "Who taught Elsa Marwood of Harrow Bridge?") == []
+
+
+def test_a_name_of_several_things_is_ambiguous() -> None:
+    film, book = passage("Hook (film)", "A film."), passage("Hook (novel)", "A book.")
+    assert is_ambiguous("Hook", [film, book])
+    assert not is_ambiguous("Hook", [film, film])
+    assert is_ambiguous("Hook", [film, passage("Hook", "A tool.")])
+
+
+def test_a_hop_knows_which_it_is() -> None:
+    (hop,) = [hop for hop in leading_to("Lumia", [FIRST, SECOND], "") if hop.known == "Arel City"]
+    assert hop == Hop(FIRST, hop.value, inverse=True)
+    assert hop.key == (FIRST.id, "Arel City", True)

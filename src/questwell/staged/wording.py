@@ -1,0 +1,108 @@
+"""Words for facts and paths, put together by code: "the R of the R of X" and "the K whose R is V"."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from questwell.scoring.answers import contains
+from questwell.staged.paths import Hop
+from questwell.types.game import SolutionStep
+
+
+class Kind(StrEnum):
+    """What sort of thing a value is."""
+
+    PERSON = "person"
+    ORGANIZATION = "organization"
+    PLACE = "place"
+    THING = "thing"
+    DATE = "date"
+    NUMBER = "number"
+    QUALITY = "quality"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What a passage says: the `relation` of its subject is its value."""
+
+    hop: Hop
+    relation: str
+    """A noun phrase without an article."""
+    noun: str
+    """What the subject is, in a word or two."""
+    value_kind: Kind
+
+
+_VAGUE = frozenset(
+    "name type kind value thing example part subject description title member feature component information item "  # noqa: SIM905
+    "instance version note fact detail reference mention topic element relation none category meaning term word "
+    "abbreviation acronym synonym variant alternative purpose context note user source object result effect use "
+    "application property attribute aspect neighbour neighbor competitor rival customer partner status content "
+    "definition expansion origin relationship association connection comparison etymology year date number".split()
+)
+"""Heads of relations that say too little, or that many values share."""
+_LAST_OF_HEAD = re.compile(r" (?:of|in|for|from|on|at|to|with|by|under) .*")
+_SINGULAR = ("ss", "us", "is", "ics", "series", "headquarters", "species", "news")
+_HUMAN_ENDS = ("er", "or")
+
+
+def relation_problem(relation: str, fact_text: str, about: str, value: str, value_kind: Kind) -> str | None:
+    """Why a relation cannot stand in a question, if so."""
+    if not re.fullmatch(r"[A-Za-z][a-z'-]*(?: [A-Za-z][a-z'-]*){0,5}", relation):
+        return "it is no short noun phrase"
+    if contains(relation, about) or contains(relation, value):
+        return "it names the subject or the value"
+    head = _LAST_OF_HEAD.sub("", relation).split()[-1].lower()
+    if head in _VAGUE and len(relation.split()) == 1:
+        return "it says too little"
+    if head.endswith("s") and not head.endswith(_SINGULAR):
+        return "it is a plural"
+    if head.endswith(_HUMAN_ENDS) and value_kind not in (Kind.PERSON, Kind.ORGANIZATION):
+        stem = head[:-2]
+        if len(stem) > 3 and re.search(rf"\b{re.escape(stem)}(?:e?d|ing|e?s)\b", fact_text, re.IGNORECASE):
+            return "who did it is no person"
+    return None
+
+
+def described(facts: Sequence[Fact]) -> str:
+    """The noun phrase for what the last of the facts gives."""
+    first, *rest = facts
+    if first.hop.inverse:
+        phrase = f"the {first.noun} whose {first.relation} is {first.hop.known}"
+    else:
+        phrase = f"the {first.relation} of {first.hop.known}"
+    for fact in rest:
+        phrase = f"the {fact.relation} of {phrase}"
+    return phrase
+
+
+def question(facts: Sequence[Fact]) -> str:
+    """The question for what the last of the facts gives."""
+    return f"{'Who' if facts[-1].value_kind is Kind.PERSON else 'What'} is {described(facts)}?"
+
+
+def steps(facts: Sequence[Fact]) -> tuple[SolutionStep, ...]:
+    """One search step for each fact."""
+    return tuple(SolutionStep(f"What is {described((fact,))}?", fact.hop.found, fact.hop.passage.id) for fact in facts)
+
+
+def put_in_place(phrase: str, name: str, asked: str) -> str | None:
+    """The question with a phrase in the place of a name; None where the name is no noun of its own.
+
+    "When was V.34 ratified?" but not "When was the V.34 recommendation ratified?".
+    """
+    match = re.search(rf"(?i)\b(?:the )?(?<![\w-]){re.escape(name)}(?![\w-])(?P<rest>.*)", asked)
+    if match is None:
+        return None
+    inverted = re.search(r"(?i)\b(?:did|does|do|can|could|will) (?:the )?$", asked[: match.start()])
+    if not (inverted or re.match(rf"[?,]| (?:{_FOLLOWS})\b| \w+(?:ed|en)\b", match["rest"])):
+        return None
+    replaced = f"{asked[: match.start()]}{phrase}{match['rest']}"
+    return None if contains(replaced, name) else replaced
+
+
+_FOLLOWS = (
+    r"is|was|are|were|did|does|do|has|had|can|could|will|in|on|at|for|by|from|to|with|under|of|as|into|and|or|that|which|"
+    r"who|when|where|first|originally|built|made|sold|held|run|based|won|led|begun|set|located|born|known"
+)

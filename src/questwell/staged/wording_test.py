@@ -1,0 +1,62 @@
+"""Words for facts: phrases, questions, and relations that cannot stand in one."""
+
+import pytest
+
+from questwell.staged.conftest import BRIDGE, LIGHT, MARWOOD
+from questwell.staged.paths import Hop
+from questwell.staged.values import Value
+from questwell.staged.wording import Fact, Kind, described, put_in_place, question, relation_problem, steps
+from questwell.types.corpus import Passage
+from questwell.types.game import AnswerType
+
+
+def fact(passage: Passage, value: str, relation: str, kind: Kind, *, noun: str = "", inverse: bool = False) -> Fact:
+    return Fact(Hop(passage, Value(value, AnswerType.ENTITY), inverse), relation, noun, kind)
+
+
+DESIGN = fact(BRIDGE, "Elsa Marwood", "designer", Kind.PERSON)
+WORK = fact(MARWOOD, "Orrin Lighthouse", "best known work", Kind.THING)
+CAPITAL = fact(LIGHT, "Arel City", "capital", Kind.PLACE, noun="country", inverse=True)
+
+
+def test_phrases_nest() -> None:
+    assert described((DESIGN, WORK)) == "the best known work of the designer of Harrow Bridge"
+    assert question((DESIGN,)) == "Who is the designer of Harrow Bridge?"
+    assert question((DESIGN, WORK)) == "What is the best known work of the designer of Harrow Bridge?"
+    assert described((CAPITAL, WORK)) == "the best known work of the country whose capital is Arel City"
+    assert [(step.query, step.answer) for step in steps((DESIGN, WORK))] == [
+        ("What is the designer of Harrow Bridge?", "Elsa Marwood"),
+        ("What is the best known work of Elsa Marwood?", "Orrin Lighthouse"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("relation", "kind", "problem"),
+    [
+        ("designer", Kind.PERSON, None),
+        ("place of birth", Kind.PLACE, None),
+        ("highest point", Kind.PLACE, None),
+        ("headquarters", Kind.PLACE, None),
+        ("none", Kind.PLACE, "it says too little"),
+        ("name", Kind.THING, "it says too little"),
+        ("designer", Kind.THING, "who did it is no person"),
+        ("border countries", Kind.PLACE, "it is a plural"),
+        ("languages of the court", Kind.PLACE, "it is a plural"),
+        ("", Kind.PLACE, "it is no short noun phrase"),
+        ("5th part", Kind.PLACE, "it is no short noun phrase"),
+        ("one two three four five six seven", Kind.PLACE, "it is no short noun phrase"),
+        ("friend of Univac", Kind.PERSON, "it names the subject or the value"),
+        ("father of Ana Ruiz", Kind.PERSON, "it names the subject or the value"),
+    ],
+)
+def test_relations(relation: str, kind: Kind, problem: str | None) -> None:
+    assert relation_problem(relation, "It designed Ana Ruiz.", "Univac", "Ana Ruiz", kind) == problem
+
+
+def test_a_phrase_takes_the_place_of_a_name_that_stands_alone() -> None:
+    phrase = "the designer of Harrow Bridge"
+    asked = "Where was Elsa Marwood born?"
+    assert put_in_place(phrase, "Elsa Marwood", asked) == f"Where was {phrase} born?"
+    assert put_in_place(phrase, "V.34", "When was the V.34 recommendation ratified?") is None
+    assert put_in_place(phrase, "Tarn", "When was Fen released?") is None
+    assert put_in_place("the successor of Tarn", "Tarn", "When was Tarn released?") is None
