@@ -14,9 +14,6 @@ from questwell.staged.spans import fact_sentences
 from questwell.staged.wording import Fact, Kind, described, question, relation_problem
 from questwell.types.corpus import Passage
 
-UNIQUE_REACH = 10
-"""Passages that a value is looked for in: all that hold it must be about the same subject."""
-
 
 @dataclass(slots=True)
 class FactReader:
@@ -25,6 +22,8 @@ class FactReader:
     staged: StagedSession
     top_k: int | None
     """Passages a search, as a solver has them; None where no search is allowed."""
+    reach: int = 20
+    """Passages per search for a name. All that hold a value must be about one subject, for it to tell that apart."""
     found: dict[str, tuple[Passage, ...]] = field(default_factory=dict[str, tuple[Passage, ...]])
     """What was searched for names, and found."""
     _facts: dict[tuple[str, str], Fact | str] = field(default_factory=dict[tuple[str, str], Fact | str])
@@ -43,7 +42,7 @@ class FactReader:
     async def look(self, name: str) -> tuple[Passage, ...]:
         """What a search for a name finds; nothing new where no search is allowed."""
         if name not in self.found and self.top_k is not None:
-            self.found[name] = tuple(hit.passage for hit in await self.staged.search(name, UNIQUE_REACH))
+            self.found[name] = tuple(hit.passage for hit in await self.staged.search(name, self.reach))
         return self.found.get(name, ())
 
     async def read(self, path: Path) -> tuple[Fact, ...] | str:
@@ -122,7 +121,7 @@ class FactReader:
                 "value": {"enum": [kind.value for kind in Kind]},
             },
             60,
-            passage=f"{hop.passage.title}: {text}",
+            passage=f"{about}: {text}",
             subject=about,
             value=value,
         )
@@ -159,7 +158,7 @@ class FactReader:
             hits = await self.look(hop.known)
             holding = [one for one in hits if contains(f"{one.title} {one.text}", hop.known)]
             others = [one for one in holding if normalise(subject(one)) != normalise(hop.found)]
-            sure = holding and not others and (len(hits) < UNIQUE_REACH or len(holding) < len(hits))
+            sure = holding and not others and (len(hits) < self.reach or len(holding) < len(hits))
             self._checks[key] = None if sure else f"{hop.known!r} does not tell {hop.found!r} apart"
         return self._checks[key]
 

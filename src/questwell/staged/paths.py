@@ -51,7 +51,7 @@ Path = tuple[Hop, ...]
 def paths(
     pool: Sequence[Passage], length: int, types: Sequence[AnswerType], seed: Passage, rng: random.Random
 ) -> list[Path]:
-    """Paths of `length` hops over the pool that end in a value of one of `types`: through the seed first, plain first.
+    """Paths of `length` hops over the pool that end in a value of one of `types`: the most promising first.
 
     Only the first hop may go from a value to its subject. No passage comes twice, and none tells what a later one is
     there for: then a step could be skipped.
@@ -66,14 +66,13 @@ def paths(
             if len(found) >= _MOST:
                 break
     rng.shuffle(found)
+    return sorted(found, key=lambda path: -promise(path, types, seed))
 
-    def rank(path: Path) -> tuple[int, float]:
-        subjects = {normalise(subject(hop.passage)) for hop in path}
-        distance = 0 if normalise(subject(seed)) in subjects else 1
-        plain = sum(hop.value.weight for hop in path) / len(path)
-        return distance, types.index(path[-1].value.type) - plain
 
-    return sorted(found, key=rank)
+def promise(path: Path, types: Sequence[AnswerType], seed: Passage) -> float:
+    """How well a path promises to hold: plain values, of the first type, through the seed's subject."""
+    away = all(normalise(hop.subject) != normalise(subject(seed)) for hop in path)
+    return sum(hop.value.weight for hop in path) / len(path) - types.index(path[-1].value.type) - 4 * away
 
 
 def leading_to(name: str, pool: Sequence[Passage], known: str) -> list[Hop]:

@@ -14,7 +14,7 @@ from questwell.scoring.answers import contains, normalise
 from questwell.staged.diagnosis import Diagnosis, diagnose
 from questwell.staged.drafting import Written, draft_of
 from questwell.staged.facts import FactReader
-from questwell.staged.paths import Path, is_ambiguous, paths
+from questwell.staged.paths import Path, is_ambiguous, paths, promise
 from questwell.staged.session import StagedSession
 from questwell.staged.values import values
 from questwell.staged.wording import Fact, question, steps
@@ -24,6 +24,8 @@ from questwell.types.game import AnswerType, ExecutionFeedback, Repair, Round, S
 _NO_PATH = "the passages form no path that ends in an answer of the wanted type"
 _AHEAD = 3
 """Searches that are spent, once a question is written, on finding a longer path for a repair, which cannot search."""
+_UNREAD = 2
+"""What a hop still to be read takes off a path's promise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class StagedProposer:
     """Model calls, each a short one, before the proposer gives up; a repair has half of them."""
     enough: int = 8
     """Paths at hand after which it stops searching and starts to read."""
-    reach: int = 10
+    reach: int = 20
     """Passages per search for material. The checks of what was written search as a solver does, `limits.top_k`."""
     stretch: int = 4
     """Searches at a time, before it reads what paths it has."""
@@ -75,7 +77,7 @@ class StagedProposer:
     async def _propose(self, seed: Seed, staged: StagedSession, rng: random.Random) -> Written | str:
         """Search a while, read what paths there are, and search on if none holds."""
         pool = {seed.passage.id: seed.passage}
-        reader = FactReader(staged, self.limits.top_k)
+        reader = FactReader(staged, self.limits.top_k, self.reach)
         wanted = seed.target or 2
         problem = _NO_PATH
         while True:
@@ -130,16 +132,19 @@ class StagedProposer:
     ) -> Written | str:
         """The first path whose facts hold, within the calls; else what was wrong with the last.
 
-        The best ones first, but before them those with fewer hops still to be read: what was read once serves every
-        path that holds it.
+        The most promising first, where a hop that was read already speaks for a path: it serves all that hold it.
         """
         problem = _NO_PATH
+
+        def promising(path: Path) -> float:
+            return promise(path, _types(seed), seed.passage) - _UNREAD * reader.unknown(path)
+
         left = list(candidates)
         while reader.staged.calls < calls and reader.staged.searches < self._most:
             left = [path for path in left if not reader.fails(path)]
             if not left:
                 break
-            path = min(left, key=reader.unknown)
+            path = max(left, key=promising)
             left.remove(path)
             result = await self._written(path, seed, pool, reader)
             if isinstance(result, Written):

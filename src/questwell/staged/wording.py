@@ -56,6 +56,8 @@ def relation_problem(relation: str, fact_text: str, about: str, value: str, valu
     head = _LAST_OF_HEAD.sub("", relation).split()[-1].lower()
     if head in _VAGUE and len(relation.split()) == 1:
         return "it says too little"
+    if re.match(r"\w{3,}ing \w", relation):
+        return "it is an action"
     if head.endswith("s") and not head.endswith(_SINGULAR):
         return "it is a plural"
     if head.endswith(_HUMAN_ENDS) and value_kind not in (Kind.PERSON, Kind.ORGANIZATION):

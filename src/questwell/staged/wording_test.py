@@ -42,6 +42,7 @@ def test_phrases_nest() -> None:
         ("designer", Kind.THING, "who did it is no person"),
         ("border countries", Kind.PLACE, "it is a plural"),
         ("languages of the court", Kind.PLACE, "it is a plural"),
+        ("joining party", Kind.ORGANIZATION, "it is an action"),
         ("", Kind.PLACE, "it is no short noun phrase"),
         ("5th part", Kind.PLACE, "it is no short noun phrase"),
         ("one two three four five six seven", Kind.PLACE, "it is no short noun phrase"),
