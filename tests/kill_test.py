@@ -19,6 +19,7 @@ from questwell.recipes.selfplay.toy import ENTITIES, RELATIONS
 from questwell.store.reader import RunReader
 from questwell.store.records import PlayStatus
 from questwell.toy.world import PROMPTS, ToyWorld
+from questwell.types.game import Reason
 
 CONCURRENCY = 8
 COMMON = ("--concurrency", CONCURRENCY, "--price-in", 1, "--price-out", 2)
@@ -127,6 +128,26 @@ def test_evaluate(library: Path, plays: Worker, serve: Callable[[Script], Model]
     everything = scores.summaries[0]
     assert (everything.attempts, everything.exact_match.mean) == (2 * questions, 1 / 4)
     assert (everything.judges[0].right, everything.judges[0].wrong) == (questions, questions)
+
+
+@pytest.mark.timeout(600)
+@few_and_many(3, 10)
+def test_harden(library: Path, plays: Worker, serve: Callable[[Script], Model], tmp_path: Path, kills: int) -> None:
+    model = serve(lambda request: world.play(request).text)
+    asked = "When did the bridge number {} open? (version 0 target 3)"
+    rows = [{"question": asked.format(n), "answer": str(world.YEAR + n)} for n in range(24)]
+    source = tmp_path / "given.jsonl"
+    source.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    given = {key: value for key, value in world.values(library).items() if key not in ("answer_types", "seed_words")}
+    given |= {"llm": f"m@{model.url}", "source": source, "steps": 3, "gates": "closed-book"}
+    case = Case(lambda run: ["harden", "--resume", "--out", run, *flags(given), *COMMON], "", CONCURRENCY)
+    killed, whole = killed_and_whole(case, tmp_path, plays, model, kills)
+    assert outcomes(killed) == outcomes(whole)
+    with RunReader(killed) as reader:
+        known = reader.plays()
+        rounds = {len(found.rounds) for play in known if (found := reader.outcome(play.index))}
+    assert {play.reason for play in known} >= {None, Reason.HARD_OR_BROKEN, Reason.TOO_EASY}
+    assert {1, 2, 4} <= rounds  # kept as it was, rewritten, given up after three rewritings
 
 
 @pytest.mark.timeout(600)

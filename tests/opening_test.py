@@ -14,6 +14,7 @@ from questwell.recipes.generate.gates import KIND as GATES
 from questwell.recipes.generate.loop import KIND as GENERATE
 from questwell.recipes.generate.recheck import KIND as RECHECK
 from questwell.recipes.harden.loop import KIND as HARDEN
+from questwell.recipes.rejudge.config import KIND as REJUDGE
 from questwell.recipes.runs import description
 from questwell.recipes.runs.config import RecipeConfig, located
 from questwell.recipes.runs.opening import Kind, Run, configure, kind_of
@@ -31,6 +32,7 @@ GIVEN: dict[str, dict[str, object]] = {
     "recheck": {"corpus": "factbook", "source": "q.jsonl"},
     "evaluate": {"corpus": "factbook", "benchmarks": "plain=q.jsonl"},
     "gates": {},
+    "rejudge": {},
     "train": {"data": "q.jsonl", "corpus": "factbook"},
     "selfplay": {"model": "m", "corpus": "factbook"},
 }
@@ -39,6 +41,7 @@ CHANGED = {
     "harden": {"rounds": 7},
     "recheck": {"attempts": 7},
     "evaluate": {"turns": 7},
+    "rejudge": {"seed": 7},
     "train": {"turns": 7},
     "selfplay": {"attempts": 7},
 }
@@ -48,6 +51,7 @@ KINDS: list[Kind[RecipeConfig]] = [  # type: ignore[assignment]
     RECHECK,
     EVALUATE,
     GATES,
+    REJUDGE,
     TRAIN,
     SELFPLAY,
 ]
@@ -138,6 +142,7 @@ async def test_a_run_goes_on_from_another_working_folder(
         "recheck": {"corpus": "c.jsonl", "source": "c.jsonl"},
         "evaluate": {"corpus": "c.jsonl", "benchmarks": "plain=c.jsonl,plain=c.jsonl", "judge": "m.gguf"},
         "gates": {},
+        "rejudge": {},
         "train": {"data": "c.jsonl", "corpus": "c.jsonl", "model": "p", "demonstrations": "c.jsonl"},
         "selfplay": {"model": "p", "corpus": "c.jsonl", "answers": "c.jsonl", "held_out": "c.jsonl"},
     }

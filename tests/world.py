@@ -12,6 +12,7 @@ from pathlib import Path
 from questwell.llm.client import Completion, Request
 from questwell.llm.scripted import ScriptedLLM
 from questwell.recipes.generate.config import Config
+from questwell.recipes.generate.playing import PlayConfig
 from questwell.recipes.generate.setup import Setup, open_setup
 from questwell.recipes.runs.config import resolve
 from questwell.types.trajectory import Role
@@ -27,6 +28,8 @@ _PROMPTS = {
     "repair_gate": "--- system\nROLE repair target=$target\n--- user\n$question\n$passages",
     "repair_weak": "--- system\nROLE repair target=$target\n--- user\n$question\n$passages",
     "closed_book": "--- system\nROLE weak\n--- user\n$question",
+    "harden_difficulty": "--- system\nROLE repair target=3\n--- user\n$question\n$passages",
+    "harden_correctness": "--- system\nROLE repair target=3\n--- user\n$question\n$passages",
     "solver": "--- system\nROLE solver\n--- user\n$question",
     "gate_recall": "--- system\nROLE recall\n--- user\n$question",
     "gate_read": "--- system\nROLE read\n--- user\n$question\n$passages",
@@ -67,7 +70,7 @@ def config(folder: Path, **given: object) -> Config:
     return resolve(Config, values(folder, **given))
 
 
-def setup(config: Config, llm: ScriptedLLM | None = None) -> Setup:
+def setup(config: PlayConfig, llm: ScriptedLLM | None = None) -> Setup:
     """The real index and agents, driven by the script."""
     opened = open_setup(config)
     scripted = llm or ScriptedLLM(play)

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from questwell.agents import form
 from questwell.agents.derived import derivation
+from questwell.agents.kinds import asked_for, kind_problem
 from questwell.agents.prompts import Prompts
 from questwell.agents.protocol import Dialect, Finish, Sampling, without_search
 from questwell.agents.rollout import Rollout, RolloutLimits, rollout
@@ -15,7 +16,7 @@ from questwell.agents.transcript import history, transcript
 from questwell.llm.client import Message
 from questwell.types.corpus import Passage
 from questwell.types.game import Derivation, ExecutionFeedback, Proposal, Repair, Round, Seed, SolutionStep
-from questwell.types.trajectory import Role, Style, Trajectory
+from questwell.types.trajectory import Role, StopReason, Style, Trajectory
 
 _DERIVED = (
     "Or it is worked out from facts that stand in passages. Then add one more line to the steps: the operation, "
@@ -78,6 +79,7 @@ class FreeProposer:
             derived=_DERIVED,
             seed=show(seed.passage, 1),
         )
+        opening = asked_for(opening, seed.kind, self.prompts)
         return await self._play(seed, shelf, opening, self.limits, session, random_seed)
 
     async def repair(
@@ -112,6 +114,7 @@ class FreeProposer:
             solver=transcript(shown.trajectory, shelf, known_only=True) if shown else "(there was none)",
             weak=transcript(weak.trajectory, shelf, known_only=True) if weak else "(there was none)",
         )
+        opening = asked_for(opening, seed.kind, self.prompts)
         limits = RolloutLimits(turns=2, searches=0)
         draft = await replace(self, dialect=dialect)._play(seed, shelf, opening, limits, session, random_seed)
         if draft.proposal is None:
@@ -130,8 +133,9 @@ class FreeProposer:
         random_seed: int,
     ) -> Draft:
         def objection(finish: Finish) -> str | None:
-            worked_out = derivation_of(finish, shelf)
-            return form.problem(finish.question, finish.answer, seed, evidence_of(finish, shelf), worked_out)
+            pair = proposal_of(finish, shelf, _UNFINISHED)
+            broken = form.problem(pair.question, pair.answer, seed, pair.evidence, pair.derivation)
+            return broken or kind_problem(seed.kind, pair)
 
         played = await rollout(opening, self.dialect, session, limits, self.sampling, random_seed, shelf, objection)
         trajectory = self._trajectory(played, session)
@@ -151,6 +155,10 @@ class FreeProposer:
             prompts=self.prompts.hash,
             tokens=played.tokens,
         )
+
+
+_UNFINISHED = Trajectory(Role.PROPOSER, Style.FREE, (), StopReason.FINISHED)
+"""Of a pair that is looked at before its rollout has ended."""
 
 
 def proposal_of(finish: Finish, shelf: Shelf, trajectory: Trajectory) -> Proposal:

@@ -14,7 +14,7 @@ from questwell.cli.forecast import print_forecast
 from questwell.cli.index import index_progress as watching_index
 from questwell.cli.ledger import print_adapted
 from questwell.cli.live import index_progress
-from questwell.cli.status import print_funnel, print_spending
+from questwell.cli.status import print_funnel, print_kinds, print_spending
 from questwell.cli.text import visible
 from questwell.recipes.generate import loop as recipe
 from questwell.recipes.generate import preview as dry
@@ -91,6 +91,7 @@ def generate(
     else:
         console = screen.out()
         print_funnel(console, stands.funnel)
+        print_kinds(console, stands.kinds)
         print_spending(console, stands.spending, accepted=stands.funnel.accepted)
         print_adapted(console, stands.info)
         if pilot is not None:

@@ -28,6 +28,7 @@ PAGES: Mapping[str, Pages] = {
     "recheck": Pages("status:status_plays", "recheck:show_recheck"),
     "evaluate": Pages("scores:show_scores", "traces:show_evaluation"),
     "gates": Pages("checked:status_gates", "checked:show_gates"),
+    "rejudge": Pages("rejudge:status_rejudge", "rejudge:show_rejudge"),
     "labels": Pages("checked:status_labels", "checked:show_labels", resumes=False),
     "train": Pages("trained:status_train", "trained:show_train"),
     "selfplay": Pages("trained:status_selfplay", "episodes:show_selfplay"),

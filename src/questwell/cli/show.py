@@ -81,7 +81,8 @@ def print_story(console: Console, story: Story, *, full: bool = False) -> None:
     target = "any number of" if seed.target is None else str(seed.target)
     _heading(console, story.id)
     _summary(console, story)
-    _field(console, "Wanted", f"{target} search steps, an answer of type {seed.answer_type.value}")
+    kind = f", a question of kind {seed.kind.value}" if seed.kind else ""
+    _field(console, "Wanted", f"{target} search steps, an answer of type {seed.answer_type.value}{kind}")
     _field(console, "Seed passage", f"{seed.passage.title} [{seed.passage.id}]")
     _block(console, seed.passage.text)
     for round_ in story.rounds:

@@ -1,7 +1,7 @@
 """`questwell status`: how a run stands."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -88,6 +88,7 @@ def status_plays(run: Path, *, json: bool) -> None:
     corpus = one_line(str(config_of(found.info)["corpus"]), 300)
     console.print(f"Run {found.info.run_id} over {corpus}, started {found.info.created}", soft_wrap=True)
     print_funnel(console, found.funnel)
+    print_kinds(console, found.kinds)
     print_intrinsic(console, found.intrinsic, early_stop=found.early_stop)
     print_spending(console, found.spending, accepted=found.funnel.accepted)
     print_adapted(console, found.info)
@@ -171,6 +172,20 @@ def print_funnel(console: Console, funnel: Funnel) -> None:
         console.print("Nothing was accepted. Why, and what to do:")
         for line in explain(funnel):
             console.print(f"  {line}", soft_wrap=True)
+
+
+def print_kinds(console: Console, kinds: Sequence[recipe.KindRow]) -> None:
+    """Wanted and got next to each other; nothing when the run asks for no kind."""
+    if not kinds:
+        return
+    table = Table(title="Kinds", title_justify="left", box=None, pad_edge=False)
+    for name in ("kind", "wanted", "got", "items", "seeds"):
+        table.add_column(name, justify="left" if name == "kind" else "right")
+    items = sum(row.items for row in kinds)
+    for row in kinds:
+        got = _percent(row.items / items) if items else "-"
+        table.add_row(row.kind.value, _percent(row.wanted), got, f"{row.items:,}", f"{row.seeds:,}")
+    console.print(table)
 
 
 def print_intrinsic(console: Console, cells: list[Cell], *, early_stop: bool) -> None:

@@ -7,6 +7,7 @@ that its seed does not fix. So a recorded play can be replayed call by call.
 from collections.abc import Callable, Sequence
 
 from questwell.agents import form
+from questwell.agents.kinds import kind_problem
 from questwell.agents.proposer import Draft
 from questwell.agents.session import Sessions
 from questwell.games.attempts import Trial
@@ -131,10 +132,11 @@ def _refuse(draft: Draft, seed: Seed, rounds: Sequence[Round], rules: Rules) -> 
         pair = draft.proposal
         problem = form.problem(pair.question, pair.answer, seed, pair.evidence, pair.derivation)
         repairing = bool(rounds) and rules.variant is Variant.FEEDBACK
-        if problem is None and not (repairing and unchanged(pair, rounds[-1].proposal)):
+        wrong_kind = kind_problem(seed.kind, pair)
+        if problem is None and wrong_kind is None and not (repairing and unchanged(pair, rounds[-1].proposal)):
             return None
-        reason, detail = Reason.BAD_FORM, problem or ""
-        if problem is None:
+        reason, detail = (Reason.BAD_FORM, problem) if problem else (Reason.WRONG_KIND, wrong_kind or "")
+        if problem is None and wrong_kind is None:
             reason = Reason.UNCHANGED_REPAIR
             detail = f"{how_it_failed(rounds[-1])}, and neither question nor answer was changed"
     return Rejected(seed, tuple(rounds), reason, detail, draft.trajectory)

@@ -3,13 +3,14 @@
 import itertools
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from questwell.errors import ConfigError
 from questwell.text.lists import parse_named, parse_range
 from questwell.types.corpus import Passage
-from questwell.types.game import AnswerType, Seed
+from questwell.types.game import AnswerType, QuestionKind, Seed
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +47,65 @@ class Mix:
         succession), so that rare bins get more tries. `got` and `tried` must be those of finished waves only: then a
         run is the same however its plays are timed.
         """
-        if not self.steered:
-            weights = [bin_.share for bin_ in self.bins]
-        else:
-            total = sum(got.values()) + 1
-            lacks = [max(bin_.share * total - got.get(bin_, 0), 0.0) for bin_ in self.bins]
-            rates = [(got.get(bin_, 0) + 1) / (tried.get(bin_, 0) + 2) for bin_ in self.bins]
-            weights = [lack / rate for lack, rate in zip(lacks, rates, strict=True)]
+        shares = {bin_: bin_.share for bin_ in self.bins}
+        weights = _weights(shares, got, tried) if self.steered else list(shares.values())
         chosen = rng.choices(self.bins, weights)[0]
         return rng.randint(chosen.low, chosen.high)
 
     def bin_of(self, steps: int) -> Bin | None:
         """The bin that `steps` counts for, if any."""
         return next((bin_ for bin_ in self.bins if bin_.holds(steps)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class KindMix:
+    """The kinds of question wanted, with their shares of the items, which sum to 1."""
+
+    shares: Mapping[QuestionKind, float]
+
+    def draw(
+        self, rng: random.Random, got: Mapping[QuestionKind, int], tried: Mapping[QuestionKind, int]
+    ) -> QuestionKind:
+        """A kind for one seed, steered as by `Mix.draw`."""
+        return rng.choices(list(self.shares), _weights(self.shares, got, tried))[0]
+
+
+_K = TypeVar("_K", bound=Hashable)
+
+
+def _weights(shares: Mapping[_K, float], got: Mapping[_K, int], tried: Mapping[_K, int]) -> list[float]:
+    """What each still lacks of its share, over how often a try there succeeds."""
+    total = sum(got.get(one, 0) for one in shares) + 1
+    lacks = [max(share * total - got.get(one, 0), 0.0) for one, share in shares.items()]
+    rates = [(got.get(one, 0) + 1) / (tried.get(one, 0) + 2) for one in shares]
+    return [lack / rate for lack, rate in zip(lacks, rates, strict=True)]
+
+
+def parse_kinds(text: str) -> KindMix:
+    """`bridge,comparison`, or `bridge:60,comparison:40` with shares in any unit; without, all are equal.
+
+    Raises:
+        ConfigError: a kind that there is not, one that is named twice, or a share that is not positive.
+    """
+    shares: dict[QuestionKind, float] = {}
+    for part in text.split(","):
+        name, colon, share = (piece.strip() for piece in part.partition(":"))
+        if name not in set(QuestionKind):
+            raise ConfigError(f"kinds {text!r}: there is no kind {name!r}; there are: {', '.join(QuestionKind)}")
+        kind = QuestionKind(name)
+        try:
+            weight = float(share) if colon else 1.0
+        except ValueError:
+            weight = -1.0
+        if not 0 < weight < float("inf"):
+            raise ConfigError(f"kinds {text!r}: {part.strip()!r} is not KIND:SHARE with a positive share")
+        if kind in shares:
+            raise ConfigError(f"kinds {text!r}: {name} is named twice")
+        shares[kind] = weight
+    if len({":" in part for part in text.split(",")}) > 1:
+        raise ConfigError(f"kinds {text!r}: give every kind a share, or none")
+    total = sum(shares.values())
+    return KindMix({kind: weight / total for kind, weight in shares.items()})
 
 
 def parse_steps(text: str) -> Mix:
@@ -132,11 +179,26 @@ def draw_order(passages: int, random_seed: int) -> Sequence[int]:
     return order
 
 
-def draw_seed(index: int, passage: Passage, target: int | None, types: Sequence[AnswerType], random_seed: int) -> Seed:
-    """Seed number `index`, with one of `types` to ask for, the others as second choice."""
+def draw_seed(
+    index: int,
+    passage: Passage,
+    target: int | None,
+    types: Sequence[AnswerType],
+    random_seed: int,
+    kind: QuestionKind | None = None,
+) -> Seed:
+    """Seed number `index`, with one of `types` to ask for, the others as second choice.
+
+    A calculation gives a number and a comparison a name, whatever the types: they are asked for that.
+    """
     order = list(types)
     random.Random(f"{random_seed}/{index}/answer type").shuffle(order)
-    return Seed(index, passage, target, order[0], tuple(order[1:]), random_seed)
+    if kind is not None and kind in _GIVES:
+        return Seed(index, passage, target, _GIVES[kind], (), random_seed, kind)
+    return Seed(index, passage, target, order[0], tuple(order[1:]), random_seed, kind)
+
+
+_GIVES = {QuestionKind.CALCULATION: AnswerType.NUMBER, QuestionKind.COMPARISON: AnswerType.ENTITY}
 
 
 def _bounds(text: str, separator: str) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """Reading a run file, also while another process writes it."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import cast
@@ -17,6 +18,7 @@ from questwell.store.records import (
     Asked,
     CallKey,
     GateCount,
+    KindCount,
     Play,
     PlayCount,
     PlayStatus,
@@ -30,7 +32,18 @@ from questwell.store.records import (
 from questwell.store.spending import SpendingReader
 from questwell.types.corpus import Passage
 from questwell.types.evaluation import Question
-from questwell.types.game import Accepted, AnswerType, Judgement, Label, Outcome, Place, Reason, Rejected, Seed
+from questwell.types.game import (
+    Accepted,
+    AnswerType,
+    Judgement,
+    Label,
+    Outcome,
+    Place,
+    QuestionKind,
+    Reason,
+    Rejected,
+    Seed,
+)
 from questwell.types.gates import Gate, GateOutcome
 from questwell.types.trajectory import Role, StopReason, Trajectory
 
@@ -140,6 +153,17 @@ class RunReader(SpendingReader):
         if row is None:
             raise StoreError(f"the run has no seed {index}")
         return _SEED.validate_python(self._unfolded(row[0]))
+
+    def kind_counts(self) -> list[KindCount]:
+        """Seeds and items by the kind of question that was asked for; seeds that leave it open are not counted."""
+        seeds, items = Counter[QuestionKind](), Counter[QuestionKind]()
+        rows = self._all("SELECT plays.seed, settled.status FROM plays JOIN settled USING (seed_index)")
+        for packed, status in rows:
+            kind = cast("dict[str, str | None]", json.loads(unpack(packed))).get("kind")
+            if kind is not None:
+                seeds[QuestionKind(kind)] += 1
+                items[QuestionKind(kind)] += status == PlayStatus.ACCEPTED
+        return [KindCount(kind, seeds[kind], items[kind]) for kind in QuestionKind if seeds[kind]]
 
     def outcome(self, index: int) -> Accepted | Rejected | None:
         """How a play went, in full; None while it is pending. A duplicate still reads as accepted here."""

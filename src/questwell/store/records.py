@@ -9,7 +9,7 @@ from pydantic import AliasChoices, Field
 from questwell.store.passage_refs import Json
 from questwell.types.dataset import Usage
 from questwell.types.evaluation import Question
-from questwell.types.game import AnswerType, Judgement, Outcome, Place, Reason, Seed
+from questwell.types.game import AnswerType, Judgement, Outcome, Place, QuestionKind, Reason, Seed
 from questwell.types.gates import Gate, GateOutcome
 from questwell.types.trajectory import StopReason
 
@@ -161,6 +161,16 @@ class GateCount:
     gate: Gate
     outcome: GateOutcome
     proposals: int
+
+
+@dataclass(frozen=True, slots=True)
+class KindCount:
+    """Seeds that were asked for one kind of question."""
+
+    kind: QuestionKind
+    seeds: int
+    items: int
+    """Accepted ones, duplicates left out."""
 
 
 @dataclass(frozen=True, slots=True)

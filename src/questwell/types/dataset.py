@@ -98,6 +98,8 @@ class Item:
     """What was measured about it; None of an item whose question was edited and not tried again."""
     derivation: Derivation | None = None
     """How the answer was worked out: the operation, and each operand with its words and its passage. None: copied."""
+    kind: str = ""
+    """Kind of question that was asked for and that its steps have; empty when none was asked for."""
     retriever: str = ""
     """What the agents searched, with the version of its ranking where it has one; empty in files of older versions."""
 

@@ -17,6 +17,21 @@ class AnswerType(StrEnum):
     ENTITY = "entity"
 
 
+class QuestionKind(StrEnum):
+    """The shape of a question: how its facts lead to the answer (`agents/kinds.py` checks it)."""
+
+    BRIDGE = "bridge"
+    """A chain: each step finds what the next one asks about."""
+    INTERSECTION = "intersection"
+    """Several clues, each from another passage, that fit one thing together."""
+    COMPARISON = "comparison"
+    """Which of several things comes first, or last."""
+    CALCULATION = "calculation"
+    """A number that is worked out from facts of several passages."""
+    TEMPORAL = "temporal"
+    """A time decides the answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Seed:
     """What one SAGE proposal starts from."""
@@ -32,6 +47,8 @@ class Seed:
     """Kinds that are accepted too, when the corpus offers none of the first."""
     random_seed: int = 0
     """Start of every random choice of this play."""
+    kind: QuestionKind | None = None
+    """The kind of question to ask for; None leaves it open."""
 
     @property
     def id(self) -> str:
@@ -296,6 +313,8 @@ class Reason(StrEnum):
     """The content filter of the proposer's endpoint does not take the passage or what followed from it."""
     BAD_FORM = "bad_form"
     """The proposal breaks a rule of form: answer inside the question, no evidence, wrong type ..."""
+    WRONG_KIND = "wrong_kind"
+    """The pair is no question of the kind that was asked for, by its steps and its derivation."""
     TOO_EASY = "too_easy"
     TOO_HARD = "too_hard"
     UNSOLVED = "unsolved"

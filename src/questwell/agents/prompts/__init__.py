@@ -45,7 +45,9 @@ _GIVEN: Mapping[str, tuple[str, ...]] = {
 
 CHECKED = ("repair_gate", "repair_weak")
 """Repairs of what met its target and was stopped by a check."""
-LATER = frozenset({"gate_dated", "harden_correctness", "harden_difficulty", *CHECKED})
+KINDS = ("kind_bridge", "kind_calculation", "kind_comparison", "kind_intersection", "kind_temporal")
+"""What a question of each kind is, with an example; added to the proposer's prompt where a kind is wanted."""
+LATER = frozenset({"gate_dated", "harden_correctness", "harden_difficulty", *CHECKED, *KINDS})
 """Prompts that came after runs were saved under a hash of all. They are not in that hash, or no such run would go on;
 a recipe that uses one holds `hash_of` it against what its run began with."""
 

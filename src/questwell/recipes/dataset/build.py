@@ -44,7 +44,7 @@ from questwell.version import __version__
 
 _MANIFEST = TypeAdapter(Manifest)
 _RULES = (
-    *("variant", "steps", "mix", "attempts", "rounds", "early_stop", "accept", "band", "min_difficulty"),
+    *("variant", "steps", "mix", "kinds", "attempts", "rounds", "early_stop", "accept", "band", "min_difficulty"),
     *("unscored_is_wrong", "last_round_takes_correct", "gates", "solver_turns", "solver_searches", "top_k"),
     *("temperature", "seed"),
 )

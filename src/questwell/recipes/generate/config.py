@@ -8,11 +8,13 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from questwell.errors import ConfigError
 from questwell.games.rules import Rules, Variant
-from questwell.games.seeds import WHOLE, Mix, Shard, parse_mix, parse_shard, parse_steps
+from questwell.games.seeds import WHOLE, KindMix, Mix, Shard, parse_kinds, parse_mix, parse_shard, parse_steps
 from questwell.recipes.generate.playing import PLAY_MAY_CHANGE, PlayConfig
+from questwell.recipes.runs.agents import StyleChoice, is_embedded
 from questwell.recipes.runs.config import Values, nearest
 from questwell.text.lists import split_commas
 from questwell.types.game import AnswerType
+from questwell.types.trajectory import Role
 
 
 class Config(PlayConfig):
@@ -26,6 +28,9 @@ class Config(PlayConfig):
     """Target number of search steps, drawn uniformly from this range; "any" sets no target."""
     mix: str | None = None
     """Target mix of difficulties instead of --steps: ranges of search steps with shares, as in 2-3:40,4-5:40,6-7:20."""
+    kinds: str | None = None
+    """Kinds of question to ask for, perhaps with shares: bridge,intersection,comparison,calculation,temporal, or
+    bridge:60,comparison:40. What lags behind its share is tried more often; without it the kind is open."""
     answer_types: Annotated[tuple[AnswerType, ...], BeforeValidator(split_commas), Field(min_length=1)] = tuple(
         AnswerType
     )
@@ -44,7 +49,7 @@ class Config(PlayConfig):
     near_duplicates: Literal["keep", "refuse"] = "keep"
     """Whether to refuse a question that is nearly one accepted in an earlier wave, before its attempts are paid."""
     wave: int = Field(default=32, ge=1)
-    """Number of seeds to play before acceptance is checked again; matters only with --mix, --items or
+    """Number of seeds to play before acceptance is checked again; matters only with --mix, --kinds, --items or
     --near-duplicates refuse."""
 
     variant: Variant = Variant.FEEDBACK
@@ -73,6 +78,20 @@ class Config(PlayConfig):
     def _shard(cls, shard: str | None) -> str | None:
         return None if shard is None else _checked(shard, parse_shard)
 
+    @field_validator("kinds")
+    @classmethod
+    def _kinds(cls, kinds: str | None) -> str | None:
+        return None if kinds is None else _checked(kinds, parse_kinds)
+
+    @model_validator(mode="after")
+    def _kinds_are_written(self) -> Self:
+        staged = self.style is StyleChoice.STAGED or (
+            self.style is StyleChoice.AUTO and is_embedded(self.model_of(Role.PROPOSER))
+        )
+        if self.kinds is not None and staged:
+            raise ValueError("kinds need a proposer that is driven freely: --style free, or a model at an endpoint")
+        return self
+
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if self.seeds is None and self.items is None:
@@ -84,10 +103,10 @@ class Config(PlayConfig):
                 "--near-duplicates refuse needs what all seeds gave, and parts share nothing: leave one out"
             )
         if self.steered and (self.shard or self.shards):
-            named = "--items" if self.items is not None else "--mix"
+            named = "--items" if self.items is not None else "--mix" if self.mix is not None else "--kinds"
             raise ValueError(
                 f"{named} decides the next seeds by what all seeds gave, and parts share nothing: "
-                "say a number of --seeds, and --steps"
+                "say a number of --seeds, and --steps, without kinds"
             )
         return self
 
@@ -106,7 +125,14 @@ class Config(PlayConfig):
     @property
     def steered(self) -> bool:
         """Whether what is drawn depends on what was accepted, so that waves must end before the next is drawn."""
-        return self.mix is not None or self.items is not None or self.near_duplicates == "refuse"
+        return (
+            self.mix is not None or self.items is not None or self.kinds is not None or self.near_duplicates == "refuse"
+        )
+
+    @property
+    def wanted_kinds(self) -> KindMix | None:
+        """The kinds to draw from; None leaves the kind open."""
+        return None if self.kinds is None else parse_kinds(self.kinds)
 
     def rules(self) -> Rules:
         """The game's rules."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from questwell.agents.prompts import CHECKED, Prompts
+from questwell.agents.prompts import CHECKED, KINDS, Prompts
 from questwell.datasets.dedup import KnownQuestions
 from questwell.errors import ConfigError, QuestwellError
 from questwell.games.sage import Known, play
@@ -222,7 +222,10 @@ async def _begin(store: RunStore, opened: Run[Config], setup: Setup, topics: Seq
         raise ConfigError(
             f"seeds = {config.seeds}: {drawn} have been drawn already; --seeds can be raised, not lowered"
         )
-    later = {"check prompts": Prompts(config.prompts).hash_of(CHECKED)} if config.repairs_checked else {}
+    prompts = Prompts(config.prompts)
+    later = {"check prompts": prompts.hash_of(CHECKED)} if config.repairs_checked else {}
+    if config.kinds is not None:
+        later["kind prompts"] = prompts.hash_of(KINDS)
     own = {"topics": opening.digest(*topics)} if topics else {}
     await store.begin(opened.compare({**setup.fingerprint(), **later, **own}))
     if config.price_in is not None and config.price_out is not None:

@@ -13,7 +13,7 @@ from questwell.retrieval.corpora.passages import count_words
 from questwell.store.reader import RunReader
 from questwell.store.records import WaveSeed
 from questwell.types.corpus import Passage
-from questwell.types.game import Seed
+from questwell.types.game import QuestionKind, Seed
 
 _FREE_WAVE = 1_000
 """Seeds drawn at once when nothing depends on what was accepted; only bounds memory."""
@@ -29,6 +29,7 @@ class SeedSchedule:
         self._config = config
         self._library = library
         self._targets = config.targets
+        self._kinds = config.wanted_kinds
         self._part = config.part
         self._starts = _Starts(config, library, starts)
         self._end = len(library) if config.seeds is None else min(config.seeds, len(library))
@@ -47,9 +48,9 @@ class SeedSchedule:
             return []
         size = self._size(drawn, accepted)
         number = run.latest_wave() + 1
-        got, tried = self._so_far(run)
+        steps, kinds = self._so_far(run), self._kinds_so_far(run)
         return [
-            WaveSeed(self._draw(index, passage, got, tried), number)
+            WaveSeed(self._draw(index, passage, steps, kinds), number)
             for index, passage in self._starts.between(drawn * self._part.of, (drawn + size) * self._part.of, self._end)
             if self._part.holds(index)
         ]
@@ -64,11 +65,23 @@ class SeedSchedule:
         needed = math.ceil((config.items - accepted) * (played + 2) / (accepted + 1))  # rule of succession
         return min(config.wave, max(needed, _SMALLEST_WAVE))
 
-    def _draw(self, index: int, passage: Passage, got: Mapping[Bin, int], tried: Mapping[Bin, int]) -> Seed:
+    def _draw(
+        self,
+        index: int,
+        passage: Passage,
+        steps: tuple[Mapping[Bin, int], Mapping[Bin, int]],
+        kinds: tuple[Mapping[QuestionKind, int], Mapping[QuestionKind, int]],
+    ) -> Seed:
         config = self._config
         rng = random.Random(f"{config.seed}/{index}/target")
-        target = self._targets.draw(rng, got, tried) if self._targets else None
-        return draw_seed(index, passage, target, config.answer_types, config.seed)
+        target = self._targets.draw(rng, *steps) if self._targets else None
+        kind = self._kinds.draw(random.Random(f"{config.seed}/{index}/kind"), *kinds) if self._kinds else None
+        return draw_seed(index, passage, target, config.answer_types, config.seed, kind)
+
+    def _kinds_so_far(self, run: RunReader) -> tuple[Counter[QuestionKind], Counter[QuestionKind]]:
+        """Items and seeds by the kind that was asked for; an item has it, or it would have been rejected."""
+        counts = run.kind_counts() if self._kinds else []
+        return Counter({one.kind: one.items for one in counts}), Counter({one.kind: one.seeds for one in counts})
 
     def _so_far(self, run: RunReader) -> tuple[Counter[Bin], Counter[Bin]]:
         """Items by the bin of their difficulty, and seeds by the bin of their target."""

@@ -1,19 +1,28 @@
 """The certificate of a played question, and its lines for terminals and pages."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from questwell.games.certificate import certify
 from questwell.recipes.generate.gates import Checked
+from questwell.recipes.rejudge.results import Rejudging, agreements
 from questwell.types.certificate import Certificate, EvidenceCertificate
 from questwell.types.game import Round
 from questwell.types.gates import Gate
 from questwell.types.measures import Proportion
 
 
-def certified(last: Round, later: Checked | None) -> Certificate:
-    """What is known of the question of `last`; `later` is what `questwell gates` found, unless of another question."""
+def certified(last: Round, later: Checked | None, seed: str = "", judges: Iterable[Rejudging] = ()) -> Certificate:
+    """What is known of the question of `last`.
+
+    Args:
+        last: the last round.
+        later: what `questwell gates` found; of another question it is left out.
+        seed: id of the seed.
+        judges: what `questwell rejudge` found of the run.
+    """
     pair = (last.proposal.question, last.proposal.answer)
-    return certify(last, later.results if later is not None and (later.question, later.answer) == pair else ())
+    further = later.results if later is not None and (later.question, later.answer) == pair else ()
+    return certify(last, further, agreements(judges, seed, *pair))
 
 
 def certificate_lines(certificate: Certificate) -> Iterator[tuple[str, str]]:

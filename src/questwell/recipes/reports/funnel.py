@@ -52,6 +52,8 @@ ADVICE: Mapping[Reason, str] = {
     Reason.NO_REPAIR: "a proposal failed and could not be repaired: a stronger proposer, fewer steps",
     Reason.UNCHANGED_REPAIR: "repairs came back as they were: a stronger proposer, or --variant resample",
     Reason.BAD_FORM: "the pairs broke a rule of form (questwell show RUN sNNNNN says which): a stronger proposer",
+    Reason.WRONG_KIND: "the questions were not of the kind asked for (questwell show RUN sNNNNN says why): a stronger "
+    "proposer, or other --kinds",
     Reason.TOO_EASY: "the questions took fewer searches than asked: lower the steps, or allow more rounds",
     Reason.TOO_HARD: "too few attempts were right: widen the band, or use a stronger solver",
     Reason.UNSOLVED: "no attempt was right: lower the steps, use a stronger solver, or allow more solver_turns",
@@ -85,6 +87,7 @@ WHY: Mapping[Reason, str] = {
     Reason.LOOPING: "the proposer searched for the same again and again",
     Reason.FILTERED: "the content filter of the proposer's endpoint refused the text",
     Reason.BAD_FORM: "the question or its answer broke a rule of form",
+    Reason.WRONG_KIND: "the question is not of the kind that was asked for",
     Reason.TOO_EASY: "a right attempt needed fewer searches than wanted",
     Reason.TOO_HARD: "too few attempts were right",
     Reason.UNSOLVED: "no attempt was right",

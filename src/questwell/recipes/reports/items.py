@@ -1,6 +1,6 @@
 """The accepted items of a run."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -10,6 +10,7 @@ from questwell.games.certificate import certify, with_checks
 from questwell.recipes.generate.candidates import each_once
 from questwell.recipes.generate.gates import Checked, results_of
 from questwell.recipes.generate.recheck import FOLDER as RECHECK
+from questwell.recipes.rejudge.results import Rejudging, agreements, judges_of
 from questwell.recipes.reports.reviewing import UNREVIEWED, Reviewed, ReviewState, reviews_by_seed
 from questwell.recipes.runs.opening import config_of, info_of
 from questwell.scoring.kinds import type_of
@@ -81,7 +82,7 @@ def choose(folder: Path, policy: Policy | None = None) -> tuple[list[Chosen], li
     checked = _checked(folder) if any(one.state is ReviewState.EDITED for one in reviews.values()) else {}
     chosen: list[Chosen] = []
     out: list[LeftOut] = []
-    further = results_of(folder)
+    further, judges = results_of(folder), judges_of(folder)
     with RunReader(folder) as run, run.snapshot():
         info = info_of(run)
         usage = run.usage_by_seed()
@@ -96,6 +97,8 @@ def choose(folder: Path, policy: Policy | None = None) -> tuple[list[Chosen], li
             found = _judged(run, play, known, policy, checked, info, spent)
             if isinstance(found, Chosen) and (later := further.get(play.seed_id)) is not None:
                 found = replace(found, item=_with_gates(found.item, later))
+            if isinstance(found, Chosen) and judges:
+                found = replace(found, item=_with_judges(found.item, play.seed_id, judges))
             if isinstance(found, str):
                 out.append(LeftOut(f"{info.run_id}-{play.seed_id}", found))
             elif found is not None:
@@ -156,6 +159,14 @@ def _with_gates(item: Item, later: Checked) -> Item:
     by_gate = {result.gate: result for result in (*item.gates, *later.results)}
     gates = tuple(by_gate[gate] for gate in Gate if gate in by_gate)
     return replace(item, gates=gates, certificate=with_checks(item.certificate, gates))
+
+
+def _with_judges(item: Item, seed: str, judges: Sequence[Rejudging]) -> Item:
+    """The item with how far the judges of `questwell rejudge` agree, unless its question is another by now."""
+    if item.certificate is None:
+        return item
+    agreed = agreements(judges, seed, item.question, item.answer)
+    return replace(item, certificate=replace(item.certificate, judges=agreed))
 
 
 def _checked(folder: Path) -> dict[tuple[str, str], Accepted | None]:
@@ -229,6 +240,7 @@ def _item(outcome: Accepted, info: RunInfo, usage: Usage) -> Item:
         given_question=outcome.rounds[0].proposal.question if hardened else "",
         certificate=certify(last),
         derivation=proposal.derivation,
+        kind=seed.kind.value if seed.kind else "",
         retriever=retriever_of(info),
     )
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from questwell.errors import QuestwellError, StoreError
 from questwell.recipes.generate.gates import FOLDER, RESULTS, read_results
 from questwell.recipes.generate.recheck import FOLDER as RECHECK
+from questwell.recipes.rejudge.results import RESULTS as REJUDGED
+from questwell.recipes.rejudge.results import read
 from questwell.recipes.reports.funnel import funnel_of
 from questwell.recipes.reports.ledger import ledgers
 from questwell.recipes.runs import description
@@ -32,6 +34,7 @@ class Kind(StrEnum):
     RECHECK = "recheck"
     EVALUATE = "evaluate"
     GATES = "gates"
+    REJUDGE = "rejudge"
     LABELS = "labels"
     TRAIN = "train"
     SELFPLAY = "selfplay"
@@ -43,7 +46,7 @@ class Kind(StrEnum):
 
     @property
     def page(self) -> str:
-        """Start of the address of its page; empty where it has none: gates and labels are on that of their run."""
+        """Start of the address of its page; empty where it has none: those over a run are on its page."""
         pages = {Kind.EVALUATE: "e", Kind.TRAIN: "t", Kind.SELFPLAY: "s"}
         return "r" if self.plays else pages.get(self, "")
 
@@ -158,6 +161,11 @@ def _facts(found: FoundRun) -> tuple[str, str, float | None]:
             with RunReader(found.folder) as run:
                 headline = f"{len(read_results(found.folder)):,} questions checked"
                 return created, headline, run.usage().cost_usd
+        case Kind.REJUDGE:
+            with RunReader(found.folder) as run:
+                path = found.folder / REJUDGED
+                count = len(read(path).questions) if path.is_file() else 0
+                return created, f"{count:,} questions judged again", run.usage().cost_usd
         case Kind.LABELS:
             with RunReader(found.folder) as run:
                 return created, f"{run.usage().calls:,} labels asked for", run.usage().cost_usd

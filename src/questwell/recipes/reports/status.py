@@ -6,13 +6,15 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from questwell.games.seeds import parse_kinds
 from questwell.recipes.reports.funnel import Funnel, funnel
 from questwell.recipes.reports.intrinsic import Cell, intrinsic
 from questwell.recipes.reports.ledger import Ledger, ledger
 from questwell.recipes.runs.opening import config_of, info_of
 from questwell.store.reader import RunReader
-from questwell.store.records import PlayCount, RunInfo
+from questwell.store.records import KindCount, PlayCount, RunInfo
 from questwell.types.dataset import Usage
+from questwell.types.game import QuestionKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,18 @@ class Spending(Ledger):
 
 
 @dataclass(frozen=True, slots=True)
+class KindRow:
+    """One kind of question."""
+
+    kind: QuestionKind
+    wanted: float
+    """Share of the items, a fraction."""
+    seeds: int
+    """Number of seeds that were asked for it."""
+    items: int
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """The state of a run."""
 
@@ -51,6 +65,8 @@ class Status:
     items_wanted: int | None
     counts: Sequence[PlayCount]
     """Ended plays by how their rounds went."""
+    kinds: Sequence[KindRow] = ()
+    """Kinds of question wanted and got; empty when the run asks for none."""
 
 
 class Shape(BaseModel):
@@ -67,6 +83,7 @@ class Shape(BaseModel):
     early_stop: bool = True
     seeds: int | None = None
     items: int | None = None
+    kinds: str | None = None
 
 
 def status(folder: Path) -> Status:
@@ -102,7 +119,16 @@ def status(folder: Path) -> Status:
             seeds_wanted=config.seeds,
             items_wanted=config.items,
             counts=plays,
+            kinds=_kinds(run, config.kinds),
         )
+
+
+def _kinds(run: RunReader, wanted: str | None) -> list[KindRow]:
+    if wanted is None:
+        return []
+    counts = {one.kind: one for one in run.kind_counts()}
+    found = [(share, counts.get(kind, KindCount(kind, 0, 0))) for kind, share in parse_kinds(wanted).shares.items()]
+    return [KindRow(one.kind, share, one.seeds, one.items) for share, one in found]
 
 
 def _saved(counts: Sequence[PlayCount], attempts: int) -> Saved:

@@ -10,6 +10,7 @@ from typing import cast
 from questwell.errors import StoreError
 from questwell.llm.speech import spoken, thoughts
 from questwell.recipes.generate.gates import results_of
+from questwell.recipes.rejudge.results import judges_of
 from questwell.recipes.reports.certified import certified
 from questwell.store.pages import PlayFilter, page
 from questwell.store.reader import RunReader
@@ -212,7 +213,8 @@ def story(folder: Path, name: str) -> Story:
     rounds = outcome.rounds if outcome else ()
     certificate = None
     if isinstance(outcome, Accepted):
-        certificate = certified(outcome.rounds[-1], results_of(folder).get(play.seed_id))
+        later = results_of(folder).get(play.seed_id)
+        certificate = certified(outcome.rounds[-1], later, play.seed_id, judges_of(folder))
     last = outcome.trajectory if isinstance(outcome, Rejected) else None
     played = [trajectory for round_ in rounds for trajectory in _trajectories(round_)] + ([last] if last else [])
     return Story(

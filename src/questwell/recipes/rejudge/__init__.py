@@ -1,0 +1,1 @@
+"""Stored answers of a run, judged again by another judge."""

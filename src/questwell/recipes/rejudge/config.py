@@ -1,0 +1,36 @@
+"""The config of `rejudge`: every key with its meaning and default, and what a later call may change."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import Field
+
+from questwell.recipes.evaluate.config import JudgeConfig
+from questwell.recipes.runs.opening import Kind
+from questwell.recipes.runs.spending import SPENDING_MAY_CHANGE
+
+
+class RejudgeConfig(JudgeConfig):
+    """What a second judge of a run's stored answers does."""
+
+    of: Path | None = None
+    """Run whose answers are judged again; it is only read, and may be going on."""
+    rejected: bool = False
+    """Judge the last questions of rejected plays too."""
+    concurrency: int | None = Field(default=None, ge=1)
+    """Questions in work at once; 16, or 2 if a model runs in this process."""
+    max_errors: int = Field(default=20, ge=1)
+    """Stop after this many questions in a row for which a call failed."""
+
+
+MAY_CHANGE: Mapping[str, str] = {
+    **SPENDING_MAY_CHANGE,
+    "of": "the run's id is compared instead, so that its folder may move",
+    "judge": "its name is compared instead, so that an endpoint may move",
+    "prompts": "their hash is compared instead",
+    "rejected": "what is judged is compared call by call: an answered call is not made again",
+    "concurrency": "changes speed only",
+    "max_errors": "a limit of patience",
+}
+"""Keys that a later call may give another value, and why."""
+KIND = Kind("rejudge", RejudgeConfig, MAY_CHANGE)

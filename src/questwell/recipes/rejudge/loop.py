@@ -1,0 +1,199 @@
+"""Behind `questwell rejudge`: another judge of the answers that a run has stored. No question and no answer is made.
+
+The judge sees each question of the run with its reference and the answer of each attempt. From its judgements the
+verdict is decided again by the run's own rules. Calls are kept in a run file of their own, so that an interrupted call
+goes on where it stopped; the run itself stays as it is.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from questwell.errors import ConfigError
+from questwell.games.verdict import Criteria, decide, is_decisive
+from questwell.llm.client import LLM, Completion, Request
+from questwell.llm.fingerprint import fingerprints
+from questwell.recipes.evaluate.config import EXACT_MATCH, at_once
+from questwell.recipes.evaluate.setup import NoRetriever, open_judge
+from questwell.recipes.generate.playing import PlayConfig, played_with
+from questwell.recipes.rejudge.config import KIND, RejudgeConfig
+from questwell.recipes.rejudge.results import Rejudged, Rejudging, Sums, TwiceJudged, keep, sums
+from questwell.recipes.runs import opening
+from questwell.recipes.runs.budget import Budget, refuse_unknown_prices
+from questwell.recipes.runs.config import Values, resolve
+from questwell.recipes.runs.ending import Report
+from questwell.recipes.runs.opening import Run, info_of
+from questwell.recipes.runs.recorder import Recorder
+from questwell.recipes.runs.workers import Patience, Workers
+from questwell.scoring.exact import AnswerJudge, ExactJudge
+from questwell.store.reader import RunReader
+from questwell.store.records import PlayStatus
+from questwell.store.run import RunStore
+from questwell.types.game import Accepted, Attempt, Judgement, Place, Rejected, failed_rollout
+from questwell.types.trajectory import Role
+
+OnProgress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class RejudgeReport:
+    """What an invocation found."""
+
+    run_id: str
+    judge: str
+    of: int
+    """Questions that there are to judge."""
+    sums: Sums
+    questions: list[Rejudged]
+    ended: Report
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A play of the run."""
+
+    accepted: bool
+    """False of a duplicate too."""
+    outcome: Accepted | Rejected | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Panel:
+    """Who judges."""
+
+    llm: LLM | None
+    judge: AnswerJudge
+    prompts_hash: str
+
+    @property
+    def name(self) -> str:
+        return EXACT_MATCH if self.llm is None else self.llm.name
+
+    async def aclose(self) -> None:
+        if self.llm is not None:
+            await self.llm.aclose()
+
+
+def configure(out: Path, given: Values, *, resume: bool = False) -> RejudgeConfig:
+    """The config of a rejudging kept in `out`: what is `given`, with `resume` over what is saved there.
+
+    Without it, the same command goes on too: what was answered is not asked again.
+
+    Raises:
+        ConfigError: a value that cannot be, or no run is named.
+    """
+    config = opening.configure(KIND, out, given, resume=True) if resume else resolve(RejudgeConfig, given)
+    if config.of is None:
+        raise ConfigError("say which run's answers are judged again: questwell rejudge RUN --judge MODEL")
+    return config
+
+
+def rejudge(config: RejudgeConfig, out: Path, *, limit: int | None = None, on_progress: OnProgress) -> RejudgeReport:
+    """Judge the answers of the run again, from start to end; goes on where an earlier call stopped.
+
+    Args:
+        config: from `configure`.
+        out: folder of the file in which the calls are kept.
+        limit: most questions of this invocation.
+        on_progress: called with (questions judged, of all).
+
+    Raises:
+        ConfigChanged: `out` was started with another judge, other prompts or another run.
+        ConfigError: a limit of money is asked for, and the judge's price is not known.
+        RunLocked: another process writes `out`.
+    """
+    assert config.of is not None
+    with RunReader(config.of) as run, run.snapshot():
+        info = info_of(run)
+        wanted = (PlayStatus.ACCEPTED, PlayStatus.REJECTED) if config.rejected else (PlayStatus.ACCEPTED,)
+        plays = [play for play in run.plays() if play.status in wanted]
+        stored = [_Stored(play.status is PlayStatus.ACCEPTED, run.outcome(play.index)) for play in plays]
+    llm, judge, prompts_hash = open_judge(config)
+    panel = _Panel(llm, judge or ExactJudge(), prompts_hash)
+    refuse_unknown_prices(config.limits(), () if llm is None else (llm,))
+    played = [one for one in stored if one.outcome is not None and one.outcome.rounds]
+    with Run(KIND, config, out, resume=True) as opened:
+        invocation = _Invocation(opened, panel, played_with(info), info.run_id)
+        return opening.work(panel, lambda: invocation.run(played, limit, on_progress))
+
+
+class _Invocation:
+    """One invocation."""
+
+    def __init__(self, opened: Run[RejudgeConfig], panel: _Panel, played: PlayConfig, run_id: str) -> None:
+        self._opened = opened
+        self._panel = panel
+        self._played = played
+        self._run_id = run_id
+
+    async def run(self, plays: Sequence[_Stored], limit: int | None, on_progress: OnProgress) -> RejudgeReport:
+        """Judge the last question of `plays`, as far as budget, user and errors let it."""
+        config, panel, opened = self._opened.config, self._panel, self._opened
+        llms = {} if panel.llm is None else {Role.JUDGE: panel.llm}
+        weights = fingerprints({role.value: llm for role, llm in llms.items()})
+        fingerprint = {"of run": self._run_id, "judge": panel.name, "prompts": panel.prompts_hash, **weights}
+        done: dict[str, Rejudged] = {}
+        with RunStore(opened.folder, opened.lock) as store:
+            await store.begin(opened.compare(fingerprint))
+            if config.price is not None:
+                await store.price(config.price.input_usd, config.price.output_usd)
+            budget = Budget(config.limits(), store.read.usage())
+            recorder = Recorder(store, llms, NoRetriever(), budget)
+
+            async def one(play: _Stored) -> str | None:
+                found = await self._rejudged(play, recorder)
+                done[found.id] = found
+                on_progress(len(done), len(plays))
+                return found.errored
+
+            patience = Patience(at_once(config.concurrency, config.judge), config.max_errors, limit)
+            workers = Workers(budget, patience, "questions", opened.go_on)
+            async with workers.running(lambda: on_progress(len(done), len(plays))):
+                await workers.run(plays, one)
+            ended = workers.ending(left=len(done) < len(plays))
+        questions = [done[name] for name in sorted(done)]
+        keep(opened.folder, Rejudging(self._run_id, panel.name, tuple(one for one in questions if not one.errored)))
+        return RejudgeReport(self._run_id, panel.name, len(plays), sums(questions), questions, ended)
+
+    async def _rejudged(self, play: _Stored, recorder: Recorder) -> Rejudged:
+        assert play.outcome is not None
+        seed, last = play.outcome.seed, play.outcome.rounds[-1]
+        proposal, sessions = last.proposal, recorder.sessions(seed.id)
+        references = (proposal.answer, *proposal.aliases)
+
+        async def again(attempt: Attempt) -> Attempt:
+            if failed_rollout(attempt.trajectory) is not None:
+                return attempt
+            if self._panel.llm is None:
+                judgement = await self._panel.judge.judge(
+                    proposal.question, references, attempt.trajectory.answer, _asks_nobody
+                )
+                return replace(attempt, judgement=judgement)
+            complete = sessions(Place(seed.id, last.index, Role.JUDGE, attempt.index)).complete
+            answer = attempt.trajectory.answer
+            return replace(
+                attempt, judgement=await self._panel.judge.judge(proposal.question, references, answer, complete)
+            )
+
+        attempts = [await again(attempt) for attempt in last.attempts]
+        played = self._played
+        criteria = Criteria(played.attempts, seed.target, played.acceptance(), played.unscored_is_wrong)
+        pairs = zip(last.attempts, attempts, strict=True)
+        return Rejudged(
+            id=seed.id,
+            accepted=play.accepted,
+            question=proposal.question,
+            answer=proposal.answer,
+            answers=tuple(_twice(before, after.judgement) for before, after in pairs),
+            before=last.verdict,
+            after=decide(attempts, criteria),
+            decided=len(attempts) == criteria.planned or is_decisive(attempts, criteria),
+        )
+
+
+def _twice(before: Attempt, after: Judgement) -> TwiceJudged:
+    return TwiceJudged(before.index, before.trajectory.answer, before.judgement.label, after.label, after.reason)
+
+
+async def _asks_nobody(request: Request) -> Completion:
+    raise AssertionError(f"an exact match asked a model: {request!r}")

@@ -1,0 +1,157 @@
+"""What a second judge said of a run's answers, next to what the first one said; kept as one file per judge."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from questwell.errors import StoreError
+from questwell.evaluation.statistics import Proportion, wilson
+from questwell.recipes.runs import files
+from questwell.types.certificate import Agreement
+from questwell.types.game import Label, Outcome, Verdict
+
+FOLDER = "rejudge"
+"""Of a run's folder: in it each further judge has a folder with its calls and results, unless --out says otherwise."""
+RESULTS = "results.json"
+_COUNTED = (Label.RIGHT, Label.WRONG)
+
+
+@dataclass(frozen=True, slots=True)
+class TwiceJudged:
+    """One answer."""
+
+    attempt: int
+    answer: str | None
+    before: Label
+    """By the run's own judge."""
+    after: Label
+    """By the other judge."""
+    reason: str
+    """What the other judge wrote, or what failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejudged:
+    """One question."""
+
+    id: str
+    """Of its seed."""
+    accepted: bool
+    """By the run."""
+    question: str
+    answer: str
+    answers: tuple[TwiceJudged, ...]
+    before: Verdict
+    after: Verdict
+    """From the same attempts as the other judge sees them, by the run's own rules."""
+    decided: bool
+    """False: attempts that the early stop left out could change the verdict of the other judge."""
+
+    @property
+    def changed(self) -> bool:
+        """Whether the other judge comes to another outcome."""
+        return self.decided and self.before.outcome is not self.after.outcome
+
+    @property
+    def errored(self) -> str | None:
+        """What failed; None when nothing did."""
+        return next((one.reason for one in self.answers if one.after is Label.ERRORED), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejudging:
+    """All that one judge has judged of a run."""
+
+    run_id: str
+    judge: str
+    questions: tuple[Rejudged, ...]
+
+
+_RESULTS = TypeAdapter(Rejudging)
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Two judges over a run."""
+
+    questions: int
+    answers: int
+    """Number of answers that both judges scored."""
+    agreement: Proportion
+    """Of these, how often they agree, with its 95 % Wilson interval."""
+    only_before: int
+    """Answers that only the run's own judge called right."""
+    only_after: int
+    """Answers that only the other judge called right."""
+    unscored: int
+    """Answers of which the other judge said nothing usable."""
+    outcomes: dict[str, int]
+    """Questions by how their verdict changed, as in `pass -> unsolved`; the same, and undecided, too."""
+    kept: int
+    """Accepted questions that the other judge would accept too."""
+    accepted: int
+    """Accepted questions that were judged again."""
+
+
+def sums(questions: Sequence[Rejudged]) -> Sums:
+    """What two judges say, counted."""
+    answers = [one for question in questions for one in question.answers]
+    both = [one for one in answers if one.before in _COUNTED and one.after in _COUNTED]
+    outcomes: dict[str, int] = {}
+    for question in questions:
+        after = question.after.outcome.value if question.decided else "undecided"
+        name = f"{question.before.outcome.value} -> {after}"
+        outcomes[name] = outcomes.get(name, 0) + 1
+    accepted = [one for one in questions if one.accepted]
+    return Sums(
+        questions=len(questions),
+        answers=len(both),
+        agreement=wilson(sum(one.before is one.after for one in both), len(both)),
+        only_before=sum(one.before is Label.RIGHT and one.after is Label.WRONG for one in both),
+        only_after=sum(one.before is Label.WRONG and one.after is Label.RIGHT for one in both),
+        unscored=sum(one.after is Label.UNSCORED for one in answers),
+        outcomes=dict(sorted(outcomes.items(), key=lambda pair: (-pair[1], pair[0]))),
+        kept=sum(one.decided and one.after.outcome is Outcome.PASS for one in accepted),
+        accepted=len(accepted),
+    )
+
+
+def folder_of(run: Path, judge: str) -> Path:
+    """Where the results of `judge` about `run` are kept by default."""
+    return run / FOLDER / (re.sub(r"[^\w.-]+", "-", judge).strip("-.")[:80] or "judge")
+
+
+def keep(out: Path, found: Rejudging) -> None:
+    """Keep what was judged; of other questions, what was judged earlier stays."""
+    path = out / RESULTS
+    known = {one.id: one for one in (read(path).questions if path.is_file() else ())}
+    known.update({one.id: one for one in found.questions})
+    whole = Rejudging(found.run_id, found.judge, tuple(known[name] for name in sorted(known)))
+    files.replace(path, _RESULTS.dump_json(whole))
+
+
+def read(path: Path) -> Rejudging:
+    """The results in a file; StoreError when it cannot be read."""
+    try:
+        return _RESULTS.validate_json(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{str(path)!r} cannot be read ({error}); run questwell rejudge again to make it") from None
+
+
+def judges_of(run: Path) -> list[Rejudging]:
+    """Every further judge of `run` in its default folder, by name; empty when there is none."""
+    return [read(path) for path in sorted((run / FOLDER).glob(f"*/{RESULTS}"))]
+
+
+def agreements(judges: Iterable[Rejudging], seed: str, question: str, answer: str) -> tuple[Agreement, ...]:
+    """How far each judge agrees about the answers to one question, unless it is another question by now."""
+    found: list[Agreement] = []
+    for judge in judges:
+        for one in judge.questions:
+            if (one.id, one.question, one.answer) == (seed, question, answer):
+                both = [each for each in one.answers if each.before in _COUNTED and each.after in _COUNTED]
+                found.append(Agreement(judge.judge, sum(each.before is each.after for each in both), len(both)))
+    return tuple(found)
