@@ -20,6 +20,7 @@ from questwell.llm.client import Completion, Request
 from questwell.llm.gallery.mock import MockLLM
 from questwell.recipes.evaluate.config import EvalConfig
 from questwell.recipes.generate.config import Config
+from questwell.recipes.harden.config import HardenConfig
 from questwell.recipes.runs.ending import Ending
 from questwell.recipes.train.config import TrainConfig
 from questwell.types.corpus import Hit
@@ -100,6 +101,7 @@ def test_importing_the_package_loads_nothing_else() -> None:
     ("function", "twin", "config"),
     [
         (api.generate, api.generate_async, Config),
+        (api.harden, api.harden_async, HardenConfig),
         (api.evaluate, api.evaluate_async, EvalConfig),
         (api.train, api.train_async, TrainConfig),
     ],
@@ -156,7 +158,7 @@ def test_a_model_and_a_retriever_of_ones_own_are_used_and_stay_open() -> None:
     assert run.status().spending.searches == len(shelf.queries) > 0
     with pytest.raises(questwell.QuestwellError, match=r"'own:mine' is a model .* llm="):
         questwell.generate(out="run", resume=True)
-    with pytest.raises(questwell.QuestwellError, match=r"'own:shelf' was brought .* retriever="):
+    with pytest.raises(questwell.QuestwellError, match=r"'own:shelf' .* retriever="):
         questwell.generate(out="run", resume=True, llm=model)
     calls = model.calls
     assert calls == run.status().spending.total.calls
@@ -186,6 +188,32 @@ def test_blocking_calls_work_where_a_loop_is_running_and_twins_run_in_it() -> No
 
     blocked, awaited = asyncio.run(cell())
     assert [item.question for item in blocked.items()] == [item.question for item in awaited.items()] != []
+
+
+def test_questions_of_a_run_are_hardened_by_a_model_of_ones_own_and_its_twin_runs_in_the_loop(tmp_path: Path) -> None:
+    questwell.generate(**SMALL, llm="mock", out="easy")
+    model = Mine()
+    given = {"source": tmp_path / "easy", "corpus": "islands", "steps": 2, "llm": model}
+    hard = questwell.harden(**given, out="hard")
+    assert hard.kind == "harden" and hard.report is not None and hard.report.ending is Ending.COMPLETE
+    answers = [item.answer for item in questwell.open_run("easy").items()]  # type: ignore[attr-defined]
+    assert [play.answer for play in hard.plays()] == answers != []
+    assert 0 < model.calls == hard.status().spending.total.calls and not model.closed
+
+    loops: set[object] = set()
+
+    class Watching(Mine):
+        async def complete(self, request: Request) -> Completion:
+            loops.add(asyncio.get_running_loop())
+            return await super().complete(request)
+
+    async def cell() -> questwell.GenerateRun:
+        made = await questwell.harden_async(**{**given, "llm": Watching()}, out="again")
+        assert loops == {asyncio.get_running_loop()}
+        return made
+
+    again = asyncio.run(cell())
+    assert [play.question for play in again.plays()] == [play.question for play in hard.plays()]
 
 
 def test_an_interrupt_in_a_notebook_stops_politely_and_pays_nothing_twice() -> None:

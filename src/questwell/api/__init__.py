@@ -4,7 +4,17 @@ Imported by `import questwell` when one of its names is first used.
 """
 
 from questwell.api.opened import EvaluateRun, GenerateRun, Run, TrainRun, open_run
-from questwell.api.verbs import evaluate, evaluate_async, generate, generate_async, open_index, train, train_async
+from questwell.api.verbs import (
+    evaluate,
+    evaluate_async,
+    generate,
+    generate_async,
+    harden,
+    harden_async,
+    open_index,
+    train,
+    train_async,
+)
 from questwell.errors import QuestwellError
 from questwell.llm.client import LLM, Completion, Message, Request
 from questwell.retrieval.retriever import Retriever
@@ -29,6 +39,8 @@ __all__ = [
     "evaluate_async",
     "generate",
     "generate_async",
+    "harden",
+    "harden_async",
     "open_index",
     "open_run",
     "train",

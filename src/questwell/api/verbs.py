@@ -1,4 +1,4 @@
-"""`generate`, `evaluate`, `train`: what the commands of the same names do, with the same keys, and their async twins.
+"""`generate`, `harden`, `evaluate`, `train`: what these commands do, with the same keys, and their async twins.
 
 A model or a retriever is named as on the command line, or is an object of your own that has the methods of `LLM` or
 `Retriever`; your objects stay open.
@@ -22,6 +22,8 @@ from questwell.recipes.evaluate.config import EvalConfig
 from questwell.recipes.generate import loop as generating
 from questwell.recipes.generate import shards
 from questwell.recipes.generate.config import Config, preset
+from questwell.recipes.harden import loop as hardening
+from questwell.recipes.harden.config import HardenConfig
 from questwell.recipes.runs.config import Values, read_toml, resolve
 from questwell.recipes.runs.lent import Lent, name_of
 from questwell.recipes.train import loop as training
@@ -29,7 +31,7 @@ from questwell.recipes.train.config import TrainConfig
 from questwell.retrieval.retriever import Retriever
 
 PathLike = str | Path
-VERBS = ("index", "generate", "evaluate", "train")
+VERBS = ("index", "generate", "harden", "evaluate", "train")
 """Sections of a config file that are told apart from keys here."""
 _MODELS = ("llm", "proposer_llm", "solver_llm", "judge_llm", "weak_llm", "judge")
 
@@ -92,6 +94,42 @@ async def generate_async(
     settings = generating.configure(folder, asked.values, resume=resume)
     told = _telling(on_progress)
     report = await generating.run_here(settings, folder, resume=resume, limit=limit, lent=asked.lent, **told)
+    return GenerateRun(folder, report)
+
+
+@takes(HardenConfig)
+def harden(
+    *,
+    out: PathLike,
+    resume: bool = False,
+    limit: int | None = None,
+    config: PathLike | None = None,
+    on_progress: generating.OnProgress | None = None,
+    **keys: Any,  # noqa: ANN401
+) -> GenerateRun:
+    """Make given questions harder, their answers kept, and return the run; as `questwell harden`."""
+    asked, folder = _sorted("harden", config, keys), Path(out)
+    settings = hardening.configure(folder, asked.values, resume=resume)
+    told = _telling(on_progress)
+    call = partial(hardening.run, settings, folder, resume=resume, limit=limit, lent=asked.lent, **told)
+    return GenerateRun(folder, blocking(call))
+
+
+@takes(HardenConfig)
+async def harden_async(
+    *,
+    out: PathLike,
+    resume: bool = False,
+    limit: int | None = None,
+    config: PathLike | None = None,
+    on_progress: generating.OnProgress | None = None,
+    **keys: Any,  # noqa: ANN401
+) -> GenerateRun:
+    """As `harden`, in your event loop."""
+    asked, folder = _sorted("harden", config, keys), Path(out)
+    settings = hardening.configure(folder, asked.values, resume=resume)
+    told = _telling(on_progress)
+    report = await hardening.run_here(settings, folder, resume=resume, limit=limit, lent=asked.lent, **told)
     return GenerateRun(folder, report)
 
 

@@ -5,6 +5,7 @@ and its recorded calls, so a run that was killed and resumed ends like one that 
 """
 
 import asyncio
+from contextlib import aclosing
 from pathlib import Path
 
 from questwell.agents.prompts import Prompts
@@ -19,6 +20,7 @@ from questwell.recipes.harden.given import Given, read_given
 from questwell.recipes.runs import opening
 from questwell.recipes.runs.budget import Budget, refuse_unknown_prices
 from questwell.recipes.runs.config import Values
+from questwell.recipes.runs.lent import Lent
 from questwell.recipes.runs.opening import Kind, Run
 from questwell.recipes.runs.progress import OnProgress, Progress, Tally
 from questwell.recipes.runs.recorder import Recorder
@@ -48,19 +50,29 @@ def run(
     limit: int | None = None,
     on_progress: OnProgress = lambda progress: None,
     index_progress: IndexProgress | None = None,
+    lent: Lent | None = None,
 ) -> GenerateReport:
     """`harden` with the setup that `config` names, from start to end."""
     given = read_given(config)  # before anything is made: a file that cannot be read is told at once
     with Run(KIND, config, folder, resume=resume) as opened:
-        setup = open_setup(config, index_progress)
+        setup = open_setup(config, index_progress, lent=lent)
+        return opening.work(setup, lambda: _harden(opened, given, setup, limit, on_progress))
 
-        async def whole() -> GenerateReport:
-            try:
-                return await _harden(opened, given, setup, limit, on_progress)
-            finally:
-                await setup.aclose()
 
-        return asyncio.run(whole())
+async def run_here(
+    config: HardenConfig,
+    folder: Path,
+    *,
+    resume: bool = False,
+    limit: int | None = None,
+    on_progress: OnProgress = lambda progress: None,
+    lent: Lent | None = None,
+) -> GenerateReport:
+    """As `run`, in the event loop of the caller, which goes on while an index is built."""
+    given = read_given(config)
+    with Run(KIND, config, folder, resume=resume) as opened:
+        async with aclosing(await asyncio.to_thread(open_setup, config, lent=lent)) as setup:
+            return await _harden(opened, given, setup, limit, on_progress)
 
 
 async def harden(
