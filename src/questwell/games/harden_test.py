@@ -74,6 +74,13 @@ async def test_a_rewriting_that_nobody_solves_is_rewritten_and_at_last_hard_or_b
     assert "None of 4 attempts gave your answer" in table.prompt(2, Role.PROPOSER)
 
 
+async def test_one_rewriting_that_nobody_solves_is_named_as_such() -> None:
+    table = Table().solves(0, right(1)).proposes(1, *rewritten()).solves(1, *[wrong(2)] * 4)
+    played = await table.harden(GIVEN, START, rounds=1)
+    assert isinstance(played, Rejected) and played.reason is Reason.HARD_OR_BROKEN
+    assert played.detail == "none of 4 attempts at the rewritten question gave the answer"
+
+
 async def test_a_rewriting_that_went_too_far_can_be_mended() -> None:
     table = Table().solves(0, right(1)).proposes(1, *rewritten()).solves(1, *[wrong(2)] * 4)
     table.proposes(2, pair(HARDER.replace("old", "oldest"), cited=1)).solves(2, *[right(3)] * 4)
