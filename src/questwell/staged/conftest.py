@@ -41,9 +41,6 @@ READINGS = {
     "What is the name of the designer of Harrow Bridge?": "Elsa Marwood",
     "What is the name of the best known work of Elsa Marwood?": "Orrin Lighthouse",
     "What is the year of automation of Orrin Lighthouse?": "1968",
-    "What is the place of sale of Dunwick Guide?": "Harrow Bridge",
-    "Who is the designer of Harrow Bridge?": "Elsa Marwood",
-    "What is the best known work of Elsa Marwood?": "Orrin Lighthouse",
     # of NESTED
     "What is the name of the lighthouse built by Elsa Marwood?": "Orrin Lighthouse",
     "When was Orrin Lighthouse automated?": "1968",

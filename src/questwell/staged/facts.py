@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -13,6 +14,9 @@ from questwell.staged.session import StagedSession
 from questwell.staged.spans import fact_sentences
 from questwell.staged.wording import Fact, Kind, described, question, relation_problem
 from questwell.types.corpus import Passage
+
+UNDECIDED = "the readings do not agree on what the subject is"
+"""Of a path whose start must be called something; more readings may settle it."""
 
 
 @dataclass(slots=True)
@@ -57,7 +61,10 @@ class FactReader:
             if hop is not path[-1] and (problem := _leads_nowhere(fact) or await self._read_alone(fact)):
                 return problem
             facts.append(fact)
-        return _misfit(facts) or tuple(facts)
+        if not path[0].inverse:
+            return tuple(facts)
+        noun = self._noun(path[0].found)
+        return (replace(facts[0], noun=noun), *facts[1:]) if noun else UNDECIDED
 
     async def reads_back(self, facts: Sequence[Fact]) -> str | None:
         """Why the facts do not hold together, or a solver would not find them; None when all is well.
@@ -141,7 +148,7 @@ class FactReader:
         """
         hop, key = fact.hop, ("alone", *_key(fact.hop))
         if key not in self._checks:
-            asked = question((replace(fact, hop=replace(hop, inverse=False)),))
+            asked = f"What is the name of {described((replace(fact, hop=replace(hop, inverse=False)),))}?"
             alone = show(replace(hop.passage, text=fact_sentences(hop.passage, hop.value.text)), 1)
             found = await self.staged.write("staged_read", "answer", 90, passages=alone, question=asked)
             agreed = agrees(found, (hop.value.text, *hop.value.aliases))
@@ -150,6 +157,13 @@ class FactReader:
             if problem:
                 self._facts[_key(hop)] = problem
         return self._checks[key]
+
+    def _noun(self, about: str) -> str | None:
+        """What a subject is, if two readings agree and fewer say anything else."""
+        facts = (fact for fact in self._facts.values() if isinstance(fact, Fact))
+        said = Counter(fact.noun for fact in facts if normalise(fact.hop.subject) == normalise(about))
+        (noun, most), (_, next_) = (*said.most_common(2), ("", 0), ("", 0))[:2]
+        return noun if most > max(next_, 1) and re.fullmatch(r"[a-z]+(?: [a-z]+)?", noun) else None
 
     async def _unique(self, hop: Hop) -> str | None:
         """Why a value does not tell its subject apart, if a search shows it, or if none was made."""
@@ -197,12 +211,4 @@ def _leads_nowhere(fact: Fact) -> str | None:
     """Why a value cannot be what another passage is about, if it is to be that."""
     if not fact.hop.inverse and fact.value_kind in (Kind.DATE, Kind.NUMBER, Kind.QUALITY):
         return f"{fact.hop.found!r} is a {fact.value_kind.value}"
-    return None
-
-
-def _misfit(facts: Sequence[Fact]) -> str | None:
-    """Why what an inverse fact gives cannot be named: what a subject is must be said by two readings."""
-    for before, after in itertools.pairwise(facts):
-        if before.hop.inverse and (before.noun != after.noun or not re.fullmatch(r"[a-z]+(?: [a-z]+)?", after.noun)):
-            return f"what {before.hop.found!r} is reads as {before.noun!r} and as {after.noun!r}"
     return None

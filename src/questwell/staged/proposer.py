@@ -13,7 +13,7 @@ from questwell.retrieval.corpora.corpus import subject
 from questwell.scoring.answers import contains, normalise
 from questwell.staged.diagnosis import Diagnosis, diagnose
 from questwell.staged.drafting import Written, draft_of
-from questwell.staged.facts import FactReader
+from questwell.staged.facts import UNDECIDED, FactReader
 from questwell.staged.paths import Path, is_ambiguous, paths, promise
 from questwell.staged.session import StagedSession
 from questwell.staged.values import values
@@ -139,16 +139,21 @@ class StagedProposer:
         def promising(path: Path) -> float:
             return promise(path, _types(seed), seed.passage) - _UNREAD * reader.unknown(path)
 
-        left = list(candidates)
+        left, undecided, progress = list(candidates), list[Path](), -1
         while reader.staged.calls < calls and reader.staged.searches < self._most:
             left = [path for path in left if not reader.fails(path)]
             if not left:
-                break
+                left, undecided = undecided, []
+                if not left or progress == reader.staged.calls:
+                    break
+                progress = reader.staged.calls
             path = max(left, key=promising)
             left.remove(path)
             result = await self._written(path, seed, pool, reader)
             if isinstance(result, Written):
                 return result
+            if result == UNDECIDED:
+                undecided.append(path)
             problem = result
         return problem
 

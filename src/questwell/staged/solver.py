@@ -16,7 +16,8 @@ from questwell.types.trajectory import Role, StopReason, Style, Trajectory
 WHOLE_FIRST = 4
 """One attempt in so many begins by looking up the whole question; left to itself the 1.5B model did so in 7 of 8."""
 _NONE = "none"
-_BARE = frozenset(f"{asked} {verb}" for asked in ("who", "what", "which") for verb in ("is", "was", "are", "were"))
+_BARE = re.compile(r"(?:who|what|which(?: \w+)?) (?:is|was|are|were)", re.IGNORECASE)
+"""How a question begins of which all the rest describes what is asked for."""
 _ARTICLES = frozenset({"the", "a", "an"})
 _NO_END = frozenset(
     "a an and as at by for from in into is of on or that the to was were when where which who whose with".split()  # noqa: SIM905
@@ -119,8 +120,10 @@ def parts(question: str) -> list[str]:
             continue
         for end in range(start + 3, len(words) + 1):
             piece = words[start:end]
-            if end == len(words) and " ".join(words[:start]).lower() in _BARE:
+            if end == len(words) and _BARE.fullmatch(" ".join(words[:start])):
                 continue  # what is asked for is no part of the question
+            if end < len(words) and _begins_big(piece[-1]) and _begins_big(words[end]):
+                continue  # it would end inside a name
             whole = piece[-1].lower() not in _NO_END or _is_stranded(piece, words[end:])
             if whole and any(map(_is_named, piece)):
                 found.append(" ".join(piece).rstrip(","))
@@ -136,6 +139,10 @@ def _is_stranded(piece: list[str], after: list[str]) -> bool:
     """Whether the piece ends with a preposition of its own: "the language that Tarn is a dialect of" in "... of is"."""
     relative = not {"that", "which", "who"}.isdisjoint(piece)
     return relative and piece[-1] in _PREPOSITIONS and (not after or after[0] in _VERBS or after[0].endswith("ed"))
+
+
+def _begins_big(word: str) -> bool:
+    return word[0].isupper() and not word.endswith(",")
 
 
 def _is_named(word: str) -> bool:

@@ -75,6 +75,19 @@ def test_parts_hold_a_name_and_describe_something() -> None:
     assert "the tool that Tarn comes with" in parts("Who sells the tool that Tarn comes with is based in?")
     assert "the land of" not in parts("Who is the land of Tarn?")
     assert parts("Who is it?") == []
+    assert parts("Which place is the capital of Lumia?") == []  # all of it is what is asked for
+    assert (
+        parts("What is the area of the country whose capital is Arel City?")[-1]
+        == "the country whose capital is Arel City"
+    )
+
+
+async def test_an_only_part_is_looked_up_without_asking_which() -> None:
+    llm = ScriptedLLM(solver_model())  # it has no choice to give
+    asked = "What is the year of automation of the best known work of Elsa Marwood?"
+    solved = await StagedSolver(Prompts(), RolloutLimits(), 1.0).solve(asked, DirectSession(llm, Library()), 1)
+    assert (solved.answer, solved.queries[-1]) == ("1968", "What is the year of automation of Orrin Lighthouse?")
+    assert solved.queries[-2] == "the best known work of Elsa Marwood"
 
 
 async def test_one_attempt_in_four_begins_with_the_whole_question() -> None:

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from questwell.scoring.answers import contains
 from questwell.staged.paths import Hop
-from questwell.types.game import SolutionStep
+from questwell.types.game import AnswerType, SolutionStep
 
 
 class Kind(StrEnum):
@@ -79,9 +79,15 @@ def described(facts: Sequence[Fact]) -> str:
     return phrase
 
 
+_ASKED = {Kind.PERSON: "Who", Kind.PLACE: "Which place", Kind.ORGANIZATION: "Which organization"}
+"""A highest point has a name and a height: the question says which is meant."""
+
+
 def question(facts: Sequence[Fact]) -> str:
     """The question for what the last of the facts gives."""
-    return f"{'Who' if facts[-1].value_kind is Kind.PERSON else 'What'} is {described(facts)}?"
+    last = facts[-1]
+    asked = _ASKED.get(last.value_kind, "What") if last.hop.value.type is AnswerType.ENTITY else "What"
+    return f"{asked} is {described(facts)}?"
 
 
 def steps(facts: Sequence[Fact]) -> tuple[SolutionStep, ...]:

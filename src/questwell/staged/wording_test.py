@@ -24,6 +24,9 @@ def test_phrases_nest() -> None:
     assert question((DESIGN,)) == "Who is the designer of Harrow Bridge?"
     assert question((DESIGN, WORK)) == "What is the best known work of the designer of Harrow Bridge?"
     assert described((CAPITAL, WORK)) == "the best known work of the country whose capital is Arel City"
+    assert question((fact(LIGHT, "Mount Arel", "highest point", Kind.PLACE),)) == (
+        "Which place is the highest point of Orrin Lighthouse?"
+    )
     assert [(step.query, step.answer) for step in steps((DESIGN, WORK))] == [
         ("What is the designer of Harrow Bridge?", "Elsa Marwood"),
         ("What is the best known work of Elsa Marwood?", "Orrin Lighthouse"),
