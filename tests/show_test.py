@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import evaluation_world
 import typer
 import view_world
 from typer.testing import CliRunner
@@ -10,7 +11,11 @@ from typer.testing import CliRunner
 from questwell.cli import screen
 from questwell.cli.app import app
 from questwell.cli.text import UNSAFE
+from questwell.llm.client import Completion, Request
+from questwell.llm.scripted import ScriptedLLM
+from questwell.recipes.evaluate.loop import evaluate, questions_of
 from questwell.store.reader import RunReader
+from questwell.store.run import RunStore
 from questwell.types.game import Accepted
 
 
@@ -58,3 +63,42 @@ async def test_a_run_that_nobody_writes_is_watched_once(library: Path, tmp_path:
     assert "seeds 24/24" in shown.output
     assert "per accepted item, complete" in shown.output
     assert "Nobody writes the run now" in shown.output
+
+
+def show(*arguments: str) -> str:
+    return " ".join(CliRunner().invoke(app, ["show", *arguments]).output.split())
+
+
+async def test_what_a_solver_only_thought_is_not_shown_as_written(library: Path, tmp_path: Path) -> None:
+    def thinking(request: Request) -> Completion:
+        said = evaluation_world.answer(request)
+        return Completion(f"Or 1700?\n</think>\n{said.text}", said.model)
+
+    chosen = evaluation_world.config(library, evaluation_world.write_questions(tmp_path / "b.jsonl", 1))
+    made = evaluation_world.setup(chosen, ScriptedLLM(thinking))
+    await evaluate(chosen, questions_of(chosen), tmp_path / "run", made)
+    shown = show(str(tmp_path / "run"), "q00000")
+    assert "thought: Or 1700? wrote: <search>bridge 0</search>" in shown
+    assert "</think>" not in shown
+
+
+def test_thoughts_of_a_policy_are_shown_apart(tmp_path: Path) -> None:
+    view_world.trained(tmp_path / "train")
+    turns = [["<think>1700?</think><search>Ada</search>", "seen"], ["<think>or 1800", None]]
+    row = {"step": 3, "question": "Who?", "answers": ["Ada"], "reward": 1, "answer": None, "stop": "turns"}
+    (tmp_path / "train" / "attempts.jsonl").write_text(json.dumps(row | {"turns": turns}) + "\n")
+    shown = show(str(tmp_path / "train"), "3/0")
+    assert "thought: 1700? <search>Ada</search> -> seen thought: or 1800 (nothing)" in shown
+
+    view_world.selfplayed(tmp_path / "play", "x</think>y")
+    assert "thought: thought x y -> Title x</think>y" in show(str(tmp_path / "play"), "1/0")
+
+
+async def test_the_status_of_train_says_how_the_requests_to_its_judge_are_changed(tmp_path: Path) -> None:
+    view_world.trained(tmp_path / "train")
+    with RunStore(tmp_path / "train" / "calls") as calls:
+        await calls.adapted("gpt-x at https://judge.example/v1", ("omit stop", "cap 512"))
+    shown = CliRunner().invoke(app, ["status", str(tmp_path / "train")])
+    assert "Requests adapted for gpt-x at https://judge.example/v1 are changed: omit stop; cap 512" in shown.output
+    told = json.loads(CliRunner().invoke(app, ["status", str(tmp_path / "train"), "--json"]).output)
+    assert told["ledgers"][0]["adapted"] == {"gpt-x at https://judge.example/v1": ["omit stop", "cap 512"]}

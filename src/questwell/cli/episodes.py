@@ -5,12 +5,12 @@ from pathlib import Path
 
 import typer
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from questwell.cli import screen
 from questwell.cli.text import one_line, visible
+from questwell.cli.trained import print_message
 from questwell.recipes.selfplay.record import Record, StepRow
 from questwell.types.selfplay import Episode
 from questwell.types.trajectory import Trajectory
@@ -116,7 +116,7 @@ def print_episode(console: Console, episode: Episode) -> None:
 def _rollout(console: Console, name: str, trajectory: Trajectory) -> None:
     console.print(Text(f"{name}, {trajectory.searches} searches, {trajectory.stop.value}", style="dim"), soft_wrap=True)
     for turn in trajectory.turns:
-        console.print(Padding(Text(visible(turn.text.strip()) or "(nothing)"), (0, 0, 0, 4)))
+        print_message(console, turn.reasoning, turn.text)
         if turn.query is not None:
             found = "; ".join(one_line(hit.passage.title or hit.passage.text, 60) for hit in turn.hits) or "nothing"
             console.print(f"      -> {found}", soft_wrap=True)

@@ -12,7 +12,6 @@ from questwell.cli.ending import CODES, print_unfinished
 from questwell.cli.flags import config_flags
 from questwell.cli.forecast import print_forecast
 from questwell.cli.index import index_progress as watching_index
-from questwell.cli.ledger import print_adapted
 from questwell.cli.live import index_progress
 from questwell.cli.status import print_funnel, print_kinds, print_spending
 from questwell.cli.text import visible
@@ -93,7 +92,6 @@ def generate(
         print_funnel(console, stands.funnel)
         print_kinds(console, stands.kinds)
         print_spending(console, stands.spending, accepted=stands.funnel.accepted)
-        print_adapted(console, stands.info)
         if pilot is not None:
             made, elapsed_s = report.progress.calls_made, report.progress.elapsed_s
             print_forecast(console, forecast(out), elapsed_s / made if made else None)

@@ -1,6 +1,6 @@
-"""The lines under what a run took: calls that failed and were paid for all the same, and how requests were changed."""
+"""What a run took: calls, failed calls that were paid for all the same, and how requests were changed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 
@@ -8,7 +8,7 @@ from questwell.cli.numbers import count, money
 from questwell.cli.text import one_line
 from questwell.recipes.reports.ledger import Ledger
 from questwell.recipes.reports.status import tokens
-from questwell.store.records import ADAPTED, FailedUsage, RunInfo
+from questwell.store.records import FailedUsage
 
 
 def print_ledger(console: Console, ledger: Ledger) -> None:
@@ -29,6 +29,7 @@ def print_ledger(console: Console, ledger: Ledger) -> None:
     if ledger.searches_cost_usd != 0:
         console.print(f"  searches: {ledger.searches:,}, cost {money(ledger.searches_cost_usd)}")
     print_failures(console, ledger.failures, ledger.failed)
+    print_adapted(console, ledger.adapted)
 
 
 def print_failures(console: Console, failures: Mapping[str, int], failed: FailedUsage) -> None:
@@ -45,8 +46,8 @@ def print_failures(console: Console, failures: Mapping[str, int], failed: Failed
         )
 
 
-def print_adapted(console: Console, info: RunInfo) -> None:
+def print_adapted(console: Console, adapted: Mapping[str, Sequence[str]]) -> None:
     """How requests were changed, by model and endpoint; nothing where each was taken as it was."""
-    for name, changes in info.fingerprint.items():
-        if name.startswith(ADAPTED):
-            console.print(f"Requests {one_line(name)} are changed: {one_line(changes)}", soft_wrap=True)
+    for place, changes in adapted.items():
+        said = one_line("; ".join(changes))
+        console.print(f"Requests adapted for {one_line(place)} are changed: {said}", soft_wrap=True)

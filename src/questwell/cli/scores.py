@@ -68,7 +68,7 @@ def print_evaluation(console: Console, found: Evaluation) -> None:
         soft_wrap=True,
     )
     print_failures(console, found.failures, found.failed)
-    print_adapted(console, info)
+    print_adapted(console, found.adapted)
 
 
 def _at_least(found: Estimate, least: float | None) -> str:

@@ -13,7 +13,7 @@ from rich.table import Table
 from questwell.cli import screen
 from questwell.cli.ending import CODES, print_unfinished
 from questwell.cli.kinds import status_of
-from questwell.cli.ledger import print_adapted, print_ledger
+from questwell.cli.ledger import print_ledger
 from questwell.cli.numbers import count, money
 from questwell.cli.text import one_line
 from questwell.evaluation.statistics import Proportion
@@ -91,7 +91,6 @@ def status_plays(run: Path, *, json: bool) -> None:
     print_kinds(console, found.kinds)
     print_intrinsic(console, found.intrinsic, early_stop=found.early_stop)
     print_spending(console, found.spending, accepted=found.funnel.accepted)
-    print_adapted(console, found.info)
 
 
 def _watch(run: Path) -> None:

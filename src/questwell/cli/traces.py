@@ -7,6 +7,7 @@ from rich.console import Console
 from questwell.cli import screen
 from questwell.cli.numbers import counted
 from questwell.cli.text import one_line, quoted, read_what
+from questwell.llm.speech import spoken, thoughts
 from questwell.recipes.reports import traces as recipe
 from questwell.recipes.reports.traces import Listed, Trace
 from questwell.types.trajectory import Turn
@@ -66,10 +67,10 @@ def _print_trace(console: Console, found: Trace) -> None:
 
 
 def _print_turn(console: Console, turn: Turn) -> None:
-    if turn.reasoning:
-        console.print(f"  thought: {one_line(turn.reasoning, 400)}", soft_wrap=True)
-    if turn.text:
-        console.print(f"  wrote: {one_line(turn.text, 400)}", soft_wrap=True)
+    if thought := thoughts(turn.reasoning, turn.text):
+        console.print(f"  thought: {one_line(thought, 400)}", soft_wrap=True)
+    if said := spoken(turn.text):
+        console.print(f"  wrote: {one_line(said, 400)}", soft_wrap=True)
     if turn.query is not None:
         titles = ", ".join(f"{one_line(hit.passage.title, 40)} [{one_line(hit.passage.id, 40)}]" for hit in turn.hits)
         console.print(f"  searched {quoted(turn.query, 200)}: {titles or 'nothing was found'}", soft_wrap=True)

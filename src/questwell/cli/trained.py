@@ -11,6 +11,7 @@ from rich.text import Text
 from questwell.cli import screen
 from questwell.cli.ledger import print_ledger
 from questwell.cli.text import one_line, quoted, visible
+from questwell.llm.speech import spoken, thoughts
 from questwell.recipes.reports import stepping as recipe
 from questwell.recipes.reports.stepping import StepStatus, TrainAttempt
 from questwell.recipes.runs.opening import config_of
@@ -139,9 +140,16 @@ def _print_attempt(console: Console, number: int, one: TrainAttempt, *, full: bo
     console.print(Text(f"{number:3}  {one_line(one.question, 300)} -> {references}", style="bold"), soft_wrap=True)
     console.print(f"     {said} in {len(one.turns)} messages ({one.stop}), {earned}", soft_wrap=True)
     for wrote, saw in one.turns if full else ():
-        console.print(Padding(Text(visible(wrote.strip()) or "(nothing)"), (0, 0, 0, 4)))
+        print_message(console, "", wrote)
         if saw:
             console.print(f"      -> {one_line(saw, 200)}", soft_wrap=True)
+
+
+def print_message(console: Console, reasoning: str, text: str) -> None:
+    """A message of an agent, what it thought apart from what it wrote."""
+    if thought := thoughts(reasoning, text):
+        console.print(Padding(Text(f"thought: {visible(thought)}", style="dim"), (0, 0, 0, 4)))
+    console.print(Padding(Text(visible(spoken(text)) or "(nothing)"), (0, 0, 0, 4)))
 
 
 def _figure(value: float | None) -> str:

@@ -223,6 +223,8 @@ async def test_what_failed_is_not_tried_again() -> None:
     diagnosis = diagnose(last, ExecutionFeedback(FeedbackKind.CORRECTNESS, missed))
     assert diagnosis.lost == (LIGHT.id, "1968")
     assert diagnosis.explanation == "no attempt found 'Orrin Lighthouse', step 2 of 2; one answered '1900'"
+    silent = diagnose(last, ExecutionFeedback(FeedbackKind.CORRECTNESS, attempt(None, Label.WRONG, (MARWOOD,))))
+    assert silent.explanation == "no attempt found 'Orrin Lighthouse', step 2 of 2"
     draft, _, _ = await repair(last, FeedbackKind.CORRECTNESS)
     assert draft.proposal is None  # the only path of this world ends there
     saw_it = attempt("1900", Label.WRONG, (MARWOOD, LIGHT))

@@ -44,7 +44,8 @@ def diagnose(last: Round, feedback: ExecutionFeedback) -> Diagnosis:
         return Diagnosis(explanation, shortcut=(ids[0], ids[-1]) if first == 1 else None)
     seen = {hit.passage.id for attempt in last.attempts for hit in attempt.trajectory.hits}
     lost = next((n for n, passage_id in enumerate(ids) if passage_id not in seen), None)
-    given = f"; one answered {feedback.shown.trajectory.answer!r}" if feedback.shown else ""
+    answered = feedback.shown.trajectory.answer if feedback.shown else None
+    given = f"; one answered {answered!r}" if answered is not None else ""
     if lost is None:
         text = f"attempts found {titles[-1]!r} and still did not answer {proposal.answer!r}{given}"
         return Diagnosis(text, misread=(ids[-1], normalise(proposal.answer)))

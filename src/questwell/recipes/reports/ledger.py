@@ -1,6 +1,6 @@
 """What the calls of a run took, for runs of every verb."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,12 +23,22 @@ class Ledger:
     """Failed calls by class of error."""
     failed: FailedUsage
     """What the failed model calls took; it is in the total, and in no role's."""
+    adapted: Mapping[str, Sequence[str]]
+    """How requests were changed, by `MODEL at URL`; empty where each was taken as it was."""
 
 
 def ledger(run: RunReader) -> Ledger:
     """What the calls of an open run file took."""
     searches = run.searches()
-    return Ledger(run.usage(), run.usage_by_role(), searches.searches, searches.cost_usd, run.failures(), run.failed())
+    return Ledger(
+        total=run.usage(),
+        by_role=run.usage_by_role(),
+        searches=searches.searches,
+        searches_cost_usd=searches.cost_usd,
+        failures=run.failures(),
+        failed=run.failed(),
+        adapted=run.adapted(),
+    )
 
 
 def ledgers(folder: Path) -> Sequence[Ledger]:

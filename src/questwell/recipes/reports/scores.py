@@ -47,6 +47,8 @@ class Evaluation:
     """Failed calls by class of error."""
     failed: FailedUsage
     """What the failed model calls took; it is in the total."""
+    adapted: Mapping[str, Sequence[str]]
+    """How requests were changed, by `MODEL at URL`; empty where each was taken as it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ def evaluation(folder: Path) -> Evaluation:
             searches=run.calls(CallKind.SEARCH),
             failures=run.failures(),
             failed=run.failed(),
+            adapted=run.adapted(),
         )
 
 

@@ -112,6 +112,7 @@ def status(folder: Path) -> Status:
                 took.searches_cost_usd,
                 took.failures,
                 took.failed,
+                took.adapted,
                 tokens_per_item=_each(tokens(took.total), counts.accepted),
                 cost_usd_per_item=_each(took.total.cost_usd, counts.accepted),
                 saved=saved,

@@ -145,6 +145,7 @@ class DraftStory:
     searches: tuple[SearchStory, ...]
     stop: StopReason
     last_words: str
+    """Its last message, thoughts left out unless it holds nothing else; what failed where it sent none."""
     turns: tuple[TurnStory, ...]
 
 
@@ -222,7 +223,7 @@ def story(folder: Path, name: str) -> Story:
         play=play,
         seed=seed,
         rounds=tuple(_round(now, before) for before, now in zip((None, *rounds), rounds, strict=False)),
-        draft=_draft(last) if last else None,
+        draft=draft_story(last) if last else None,
         usage=usage,
         styles=tuple(dict.fromkeys(trajectory.style.value for trajectory in played)),
         certificate=certificate,
@@ -282,9 +283,13 @@ def _attempt(attempt: Attempt) -> AttemptStory:
     )
 
 
-def _draft(last: Trajectory) -> DraftStory:
-    said = last.turns[-1].text if last.turns else last.error
-    return DraftStory(_searches(last), last.stop, said, turns_of(last))
+def draft_story(last: Trajectory) -> DraftStory:
+    """The rollout that led to no question."""
+    turns = turns_of(last)
+    said = turns[-1].text if turns else last.error
+    if turns and not said and turns[-1].thought:
+        said = f"(only a thought) {turns[-1].thought}"
+    return DraftStory(_searches(last), last.stop, said, turns)
 
 
 def turns_of(trajectory: Trajectory) -> tuple[TurnStory, ...]:
