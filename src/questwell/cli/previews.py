@@ -2,6 +2,8 @@
 
 from questwell.cli import screen
 from questwell.cli.text import visible
+from questwell.recipes.runs.fitting import chosen
+from questwell.recipes.runs.learning import LearningConfig
 from questwell.recipes.selfplay.preview import SelfplayPreview
 from questwell.recipes.train.preview import TrainPreview
 
@@ -47,6 +49,13 @@ def _evaluations(found: TrainPreview | SelfplayPreview) -> None:
 
 def _model(found: TrainPreview | SelfplayPreview) -> None:
     screen.out().print(f"Model: {visible(found.model)}, {found.parameters:,} weights, {found.trained}", soft_wrap=True)
+
+
+def print_chosen(config: LearningConfig) -> None:
+    """What --fit chose, on standard error."""
+    if config.fit:
+        told = ", ".join(f"{key} = {value}" for key, value in chosen(config).items())
+        screen.err().print(f"Fit chose: {told or 'nothing, it fits as it is'}", soft_wrap=True)
 
 
 def _memory(found: TrainPreview | SelfplayPreview) -> None:

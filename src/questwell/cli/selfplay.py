@@ -14,7 +14,7 @@ from questwell.cli.ending import CODES, print_unfinished
 from questwell.cli.episodes import COLUMNS, print_steps
 from questwell.cli.flags import config_flags
 from questwell.cli.index import index_progress
-from questwell.cli.previews import print_selfplay
+from questwell.cli.previews import print_chosen, print_selfplay
 from questwell.cli.verl import ENGINE, GPUS, NODES, VERL, Engine, run_by_verl
 from questwell.recipes.selfplay import loop as recipe
 from questwell.recipes.selfplay import preview as dry
@@ -62,6 +62,8 @@ def selfplay(
     """
     values = assemble("selfplay", given, config_file, preset(preset_name) if preset_name else None)
     config = recipe.configure(out, values, resume=resume)
+    if not resume:
+        print_chosen(config)
     if engine is Engine.VERL:
         if config.order is not Order.JOINT:
             screen.err().print("verl learns from both roles in one update (order = joint)", soft_wrap=True)

@@ -10,7 +10,7 @@ from questwell.cli.assembly import ConfigFile, Resume, assemble
 from questwell.cli.ending import CODES, print_unfinished
 from questwell.cli.flags import config_flags
 from questwell.cli.index import index_progress as watching_index
-from questwell.cli.previews import print_train
+from questwell.cli.previews import print_chosen, print_train
 from questwell.cli.verl import ENGINE, GPUS, NODES, VERL, Engine, run_by_verl
 from questwell.recipes.train import loop as recipe
 from questwell.recipes.train import preview as dry
@@ -57,6 +57,8 @@ def train(
     """Train a search agent on questions with answers, by PPO, GRPO or REINFORCE, in one process or under torchrun."""
     values = assemble("train", given, config_file, data=source)
     config = recipe.configure(out, values, resume=resume)
+    if not resume:
+        print_chosen(config)
     if engine is Engine.VERL:
         run = verl_run(config, out, nodes=nodes, gpus=gpus, more=verl or ())
         run_by_verl(run, lambda: _write(run, config), dry_run=dry_run)

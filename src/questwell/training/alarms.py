@@ -7,6 +7,12 @@ from dataclasses import dataclass
 from questwell.errors import TrainingCollapsed
 from questwell.training.metrics import Metrics
 
+_COLLAPSE = "the policy is collapsing; go back to a checkpoint, then lower --learning-rate or raise --kl-coefficient"
+_ADVICE = {
+    "sampling_gap": "the attempts are sampled from another policy than the one that is trained; see that the vLLM "
+    "server serves this run's model with --logprobs-mode processed_logprobs, and nobody else's weights",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class AlarmThresholds:
@@ -21,6 +27,8 @@ class AlarmThresholds:
     """Stop above this share of trajectories cut for length."""
     kl: float | None = 1.0
     """Stop above this divergence from the initial policy, nats per token."""
+    sampling_gap: float | None = 0.5
+    """Stop above this difference between sampler and trainer, nats per token: then they have other weights."""
 
 
 class Alarms:
@@ -45,6 +53,7 @@ class Alarms:
             ("entropy", self._limits.entropy, True),
             ("truncated", self._limits.truncated, False),
             ("kl", self._limits.kl, False),
+            ("sampling_gap", self._limits.sampling_gap, False),
         ):
             values = [step[name] for step in self._newest if name in step]
             if limit is None or not values:
@@ -53,6 +62,5 @@ class Alarms:
             if (mean < limit) if below else (mean > limit):
                 raise TrainingCollapsed(
                     f"{name} was {mean:.3g} over the last {len(values)} steps, {'below' if below else 'above'} the "
-                    f"limit of {limit:g}: the policy is collapsing; go back to a checkpoint, then lower "
-                    "--learning-rate or raise --kl-coefficient"
+                    f"limit of {limit:g}: {_ADVICE.get(name, _COLLAPSE)}"
                 )

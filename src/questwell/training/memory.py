@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import psutil
 import torch
 
 from questwell.errors import ConfigError
 from questwell.llm.pretrained import Dtype, Size
+from questwell.training.update import Optimizer
 
 _HEAP = 1.75
 """On a CPU: what the C library's heap holds on to, over what is in use (glibc, seen at 135M weights)."""
@@ -30,8 +32,10 @@ class Need:
 
 
 def free_bytes(device: str) -> int:
-    """Of a GPU's memory."""
-    return torch.cuda.mem_get_info(device)[0]
+    """Of a GPU's memory, or of this machine's where `device` is its CPU."""
+    if device.startswith("cuda"):
+        return torch.cuda.mem_get_info(device)[0]
+    return psutil.virtual_memory().available
 
 
 def check_fits(needed: Need, free: int, changes: Sequence[str]) -> None:
@@ -58,6 +62,7 @@ def need(
     micro_tokens: int,
     checkpointing: bool,
     dtype: Dtype,
+    optimizer: Optimizer = "adamw",
     cpu: bool = False,
     ranks: int = 1,
 ) -> Need:
@@ -74,6 +79,7 @@ def need(
         micro_tokens: of one pass.
         checkpointing: whether activations are computed again.
         dtype: of the passes on a GPU; on a CPU, of frozen weights.
+        optimizer: whose moments are kept.
         cpu: whether that is where it runs.
         ranks: processes that the weights are sharded over.
     """
@@ -81,15 +87,16 @@ def need(
     learners = 1 + critic
     if lora_rank is None:
         trained = size.parameters * learners
-        copies = learners + reference
-        weights = 4 * size.parameters * copies // ranks + (2 * size.parameters if width == 2 or ranks > 1 else 0)
+        shared = (4 * learners + width * reference) * size.parameters // ranks
+        weights = shared + (width * size.parameters if width == 2 or ranks > 1 else 0)  # else the actor samples
     else:
         # an adapter adds rank x (inputs + outputs) to each of about seven matrices a layer, some of them three wide
         trained = learners * size.layers * lora_rank * 24 * size.hidden
-        weights = width * size.parameters + 4 * trained
+        weights = 2 * width * size.parameters + 4 * trained  # the backbone, and a copy with the adapter merged in
     # in float32 always: what the two norms keep and the stream between layers; the rest as wide as the passes
     layer = 4 * 4 * size.hidden + width * (5 * size.hidden + 4 * size.inner)
     kept = 4 * size.hidden * size.layers + layer if checkpointing else layer * size.layers
     logits = 4 * 4 * size.vocabulary  # they, their copy without the last column, its softmax, and the gradient
     passes = micro_tokens * (kept + logits)
-    return Need(weights, 12 * trained // ranks, int(passes * _HEAP) if cpu else passes)
+    moments = 2 if optimizer == "adamw8bit" else 8
+    return Need(weights, (4 + moments) * trained // ranks, int(passes * _HEAP) if cpu else passes)

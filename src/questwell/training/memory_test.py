@@ -83,3 +83,43 @@ def test_what_does_not_fit_is_told_before_with_what_to_change() -> None:
         ConfigError, match=r"about 12 GiB .* 1[12] GiB free: weights 4, .* 6, passes 2; try --checkpointing"
     ):
         check_fits(needed, 12 * 2**30 - 1 - 2**29, ["--checkpointing"])
+
+
+@pytest.mark.parametrize(
+    ("lora_rank", "checkpointing", "gib"),
+    [
+        # actor and critic in float32 with gradients and moments, a bfloat16 reference and a bfloat16 sampler
+        (None, False, 3.0859 * (2 * 16 + 2 + 2) / 1.0737 + 57.4),
+        (16, True, 3.0859 * (2 + 2) / 1.0737 + 0.85 + 21.9),
+    ],
+)
+def test_three_billion_weights_by_ppo(lora_rank: int | None, checkpointing: bool, gib: float) -> None:
+    size = Size(3_085_938_688, 151_936, 2048, 11_008, 36)
+    found = need(
+        size,
+        critic=True,
+        reference=True,
+        lora_rank=lora_rank,
+        micro_tokens=8192,
+        checkpointing=checkpointing,
+        dtype="bfloat16",
+    )
+    assert found.total / 2**30 == pytest.approx(gib, rel=0.02)
+
+
+def test_moments_in_eight_bits_take_a_quarter() -> None:
+    size = Size(10**9, 1000, 64, 128, 2)
+    whole, less = (
+        need(
+            size,
+            critic=False,
+            reference=False,
+            lora_rank=None,
+            micro_tokens=1,
+            checkpointing=False,
+            dtype="float32",
+            optimizer=optimizer,
+        ).training
+        for optimizer in ("adamw", "adamw8bit")
+    )
+    assert (whole, less) == (12 * 10**9, 6 * 10**9)

@@ -17,6 +17,7 @@ from torch.distributed.tensor import DTensor
 from transformers import PreTrainedModel
 
 from questwell.llm.pretrained import Dtype, Pretrained
+from questwell.llm.vllm_weights import write_whole
 from questwell.training.policy import Actor, Critic, Lora, frozen_copy
 from questwell.training.ranks import Ranks
 from questwell.training.update import Update
@@ -85,6 +86,15 @@ class Placement:
             pairs = zip(self.sampler.parameters(), self.actor.model.parameters(), strict=True)
             for copied, weight in pairs:
                 copied.copy_(_whole(weight))
+
+    def save_served(self, folder: Path) -> None:
+        """Write the policy as a folder that a vLLM server reloads."""
+        write_whole(Pretrained(self.start.name, self.sampler, self.start.tokenizer), folder)
+
+    def save_adapter(self, folder: Path) -> None:
+        """Write the adapter alone as a folder of peft's."""
+        assert isinstance(self.actor.model, PeftModel)
+        self.actor.model.save_pretrained(str(folder))
 
     def save_model(self, folder: Path) -> None:
         """Write the policy as a Hugging Face folder, the adapter merged in."""

@@ -23,6 +23,7 @@ from questwell.llm.codec import ChatCodec
 from questwell.llm.policy import PolicyClient
 from questwell.llm.pretrained import Dtype, Pretrained
 from questwell.llm.torch_policy import TorchPolicy
+from questwell.llm.vllm_policy import VllmPolicy
 from questwell.training import losses
 from questwell.training.algorithms import Algorithm
 from questwell.training.checkpoint import random_state, set_random_state
@@ -49,6 +50,7 @@ class Trainer:
         *,
         lora: Lora | None = None,
         compute: Dtype | None = None,
+        rollouts: VllmPolicy | None = None,
     ) -> None:
         """Train from `start`, which is also the reference; its model is changed in place.
 
@@ -59,6 +61,7 @@ class Trainer:
             update: the hyperparameters.
             lora: train adapters instead of all weights; then `start` may be bfloat16.
             compute: precision of the passes; by default bfloat16 on a GPU and float32 on a CPU.
+            rollouts: samples in place of this process, and is given the weights after each update.
         """
         self.hyperparameters = update = update or Update()
         self.step = 0
@@ -72,8 +75,11 @@ class Trainer:
         self.ranks, self.actor, self.critic = self._placement.ranks, self._placement.actor, self._placement.critic
         self._learner = Learner(self.actor.model, update, update.learning_rate)
         self._critic_learner = self.critic and Learner(self.critic, update, update.critic_learning_rate)
-        self.policy = TorchPolicy(self._placement.sampler, self.codec, rows=update.rollout_rows)
+        self.policy: TorchPolicy | VllmPolicy = rollouts or TorchPolicy(
+            self._placement.sampler, self.codec, rows=update.rollout_rows
+        )
         """Samples with the current weights."""
+        self._give_weights()
 
     def client(self, request_id: str | None = None) -> PolicyClient:
         """A client of the current policy for one rollout."""
@@ -112,7 +118,7 @@ class Trainer:
         for learner in (self._learner, self._critic_learner):
             if learner is not None:
                 learner.tick()
-        self._placement.refresh_sampler()
+        self._give_weights()
         seconds = time.perf_counter() - started
         return {
             "step": float(self.step),
@@ -149,11 +155,18 @@ class Trainer:
             self._critic_learner.load(state["critic"])
         self.step = int(state["step"])
         set_random_state(state["random"])
-        self._placement.refresh_sampler()
+        self._give_weights()
 
     def save_model(self, folder: Path) -> None:
         """Write the policy as a Hugging Face folder, adapter merged in."""
         self._placement.save_model(folder)
+
+    def _give_weights(self) -> None:
+        """Let what samples follow the actor."""
+        self._placement.refresh_sampler()
+        if isinstance(self.policy, VllmPolicy):
+            placement = self._placement
+            self.policy.renew(placement.save_adapter if placement.actor.lora else placement.save_served)
 
     def _minibatches(self, count: int) -> Iterator[Tensor]:
         """Rows of each minibatch of this step, the same on every rank."""

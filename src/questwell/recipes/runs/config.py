@@ -194,6 +194,13 @@ def settle(config: RecipeConfig, key: str, value: object) -> None:
     cast(dict[str, object], config.__dict__)[key] = value
 
 
+def settle_unset(config: RecipeConfig, defaults: Mapping[str, object]) -> None:
+    """`settle` those of `defaults` whose key was not given, or given as None."""
+    for key, value in defaults.items():
+        if key not in config.model_fields_set or getattr(config, key) is None:
+            settle(config, key, value)
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """` (did you mean 'x'?)` when one of `known` is like `word`; else nothing."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)

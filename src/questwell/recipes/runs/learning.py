@@ -27,9 +27,16 @@ class LearningConfig(RecipeConfig):
     checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, about a third more time."""
     optimizer: Literal["adamw", "adamw8bit"] = "adamw"
-    """Optimizer: adamw, or adamw8bit with a quarter of the memory for its moments (extra adam8bit; untested)."""
+    """Optimizer: adamw, or adamw8bit with a quarter of the memory for its moments (extra adam8bit)."""
+    fit: bool = False
+    """Choose checkpointing, then micro_tokens, then an adapter until training fits; keys that you give stay."""
+    memory: float | None = Field(default=None, gt=0)
+    """Memory in GiB to fit into (--fit); by default what the device has free."""
     rollout_rows: int = Field(default=64, ge=1)
     """Number of dialogues that are sampled at the same time."""
+
+    def settle_defaults(self) -> None:
+        """Write down defaults that depend on other keys, so that the run saves them."""
 
 
 def learning_values(config: LearningConfig, update: type) -> dict[str, object]:
@@ -58,6 +65,7 @@ def memory_of(config: LearningConfig, size: "Size", *, critic: bool, reference: 
         micro_tokens=config.micro_tokens,
         checkpointing=config.checkpointing,
         dtype="bfloat16" if device.startswith("cuda") else dtype,
+        optimizer=config.optimizer,
         cpu=device == "cpu",
         ranks=int(os.environ.get("WORLD_SIZE", "1")),
     )

@@ -13,7 +13,7 @@ from questwell.games.ssp import DistractorUnit, Rules
 from questwell.games.ssp_rewards import Payment, Payments
 from questwell.recipes.corpus.index import IndexConfig
 from questwell.recipes.runs.agents import MaybeModel, Model
-from questwell.recipes.runs.config import Renamed, Values, nearest, settle
+from questwell.recipes.runs.config import Renamed, Values, nearest, settle_unset
 from questwell.recipes.runs.learning import LearningConfig
 from questwell.recipes.runs.spending import SPENDING_MAY_CHANGE, SpendingConfig
 from questwell.text.lists import parse_fractions, parse_range, split_commas
@@ -156,9 +156,12 @@ class Config(LearningConfig, SpendingConfig, IndexConfig):
 
     @model_validator(mode="after")
     def _defaults(self) -> Self:
-        """Write down a default that depends on another key, so that the run saves it."""
-        settle(self, "learning_rate", self.learning_rate or default_learning_rate(self.lora_rank))
+        self.settle_defaults()
         return self
+
+    def settle_defaults(self) -> None:
+        """Write down a default that depends on another key, so that the run saves it."""
+        settle_unset(self, {"learning_rate": default_learning_rate(self.lora_rank)})
 
     @field_validator("hops")
     @classmethod
@@ -230,6 +233,8 @@ MAY_CHANGE: Mapping[str, str] = {
     "save_every": "changes what a kill costs",
     "keep": "changes disk space only",
     "stop_on_alarm": "changes when the run stops only",
+    "fit": "chooses for a new run only",
+    "memory": "as fit",
     "micro_tokens": "changes memory and speed; results to rounding",
     "checkpointing": "changes memory and speed",
     "rollout_rows": "changes memory and speed; results to rounding",

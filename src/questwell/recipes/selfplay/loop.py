@@ -9,7 +9,6 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -20,9 +19,12 @@ from questwell.games.pool import Pool
 from questwell.games.ssp import StepContext, all_ended, play
 from questwell.llm.client import LLM
 from questwell.recipes.corpus.index import IndexProgress
-from questwell.recipes.runs import opening
+from questwell.recipes.runs import description, opening
 from questwell.recipes.runs.budget import Budget, refuse_unknown_prices
+from questwell.recipes.runs.config import Values
 from questwell.recipes.runs.ending import Report
+from questwell.recipes.runs.extras import check_extra
+from questwell.recipes.runs.fitting import fit
 from questwell.recipes.runs.opening import Run
 from questwell.recipes.runs.recorder import Recorder
 from questwell.recipes.runs.steps import Pace, Steps
@@ -33,7 +35,7 @@ from questwell.recipes.selfplay.metrics import mean, reasons, step_metrics
 from questwell.recipes.selfplay.record import KIND, Record, StepRow
 from questwell.recipes.selfplay.samples import proposer_samples, solver_samples
 from questwell.recipes.selfplay.sessions import rollout_name, sessions
-from questwell.recipes.selfplay.setup import Setup, open_setup
+from questwell.recipes.selfplay.setup import Setup, model_size, needed, open_setup
 from questwell.recipes.selfplay.world import HeldOut
 from questwell.retrieval.retriever import Retriever
 from questwell.store.run import RunStore
@@ -54,8 +56,14 @@ class SelfplayReport(Report):
     """Steps of the whole run so far."""
 
 
-configure = partial(opening.configure, KIND)
-"""The config of a run, from what is given and what the run has saved."""
+def configure(folder: Path, given: Values, *, resume: bool) -> Config:
+    """The config of a run, from what is given and what the run has saved; a new one is fitted where it asks for it."""
+    config = opening.configure(KIND, folder, given, resume=resume)
+    if config.fit and description.read(folder) is None:
+        check_extra()
+        size = model_size(config)
+        fit(config, lambda: needed(config, size))
+    return config
 
 
 def run(

@@ -1,13 +1,15 @@
 """What a run of self-play would play, before it does: steps, attempts, memory. No weights are loaded."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from questwell.games.pool import EmptySlots
 from questwell.recipes.runs.extras import check_extra
-from questwell.recipes.runs.learning import memory_of, place
+from questwell.recipes.runs.fitting import chosen
+from questwell.recipes.runs.learning import place
 from questwell.recipes.selfplay import toy
 from questwell.recipes.selfplay.config import TOY, Config
-from questwell.recipes.selfplay.setup import read_answers, read_held_out
+from questwell.recipes.selfplay.setup import model_size, needed, read_answers, read_held_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ class SelfplayPreview:
     weight_bytes: int
     training_bytes: int
     pass_bytes: int
+    chosen: Mapping[str, object]
+    """Keys that --fit chose."""
 
 
 def preview(config: Config) -> SelfplayPreview:
@@ -48,15 +52,13 @@ def preview(config: Config) -> SelfplayPreview:
         AssetError, ConfigError: the answers, the questions or the model cannot be read.
     """
     check_extra()
-    from questwell.llm.pretrained import size_of
-
     is_toy = config.model == TOY
     if is_toy:
         listed, held_out = toy.known_answers(config), toy.world(config).held_out
     else:
         listed, held_out = read_answers(config), read_held_out(config)
-    size = toy.toy_size(config.seed) if is_toy else size_of(config.model)
-    memory = memory_of(config, size, critic=False, reference=config.kl_coefficient > 0)
+    size = model_size(config)
+    memory = needed(config, size)
     again = config.resamples if config.empty_slots is EmptySlots.RESAMPLING else 0
     proposals, attempts = config.batch * (1 + again), config.batch * config.attempts
     return SelfplayPreview(
@@ -76,6 +78,7 @@ def preview(config: Config) -> SelfplayPreview:
         weight_bytes=memory.weights,
         training_bytes=memory.training,
         pass_bytes=memory.passes,
+        chosen=chosen(config),
     )
 
 

@@ -23,9 +23,10 @@ from questwell.recipes.corpus.index import IndexProgress, in_order, open_index, 
 from questwell.recipes.runs.agents import policy_weights
 from questwell.recipes.runs.extras import check_extra
 from questwell.recipes.runs.judging import make_judge
-from questwell.recipes.runs.learning import learning_values, place
+from questwell.recipes.runs.learning import learning_values, memory_of, place
 from questwell.recipes.runs.models import connect_roles
 from questwell.recipes.runs.opening import digest
+from questwell.recipes.selfplay import toy
 from questwell.recipes.selfplay.config import TOY, Config
 from questwell.recipes.selfplay.world import HeldOut, World
 from questwell.scoring.exact import AnswerJudge, ExactJudge
@@ -35,7 +36,8 @@ from questwell.training.update import Update
 from questwell.types.trajectory import Role
 
 if TYPE_CHECKING:
-    from questwell.llm.pretrained import Pretrained
+    from questwell.llm.pretrained import Pretrained, Size
+    from questwell.training.memory import Need
     from questwell.training.trainer import Trainer
 
 _VERIFIER_TOKENS = 256
@@ -204,6 +206,18 @@ def read_answers(config: Config) -> list[KnownAnswer] | None:
     if config.answers is None:
         return None
     return [KnownAnswer(one.answer, one.aliases, one.hops) for one in _read(config.answers, _Answer)]
+
+
+def model_size(config: Config) -> "Size":
+    """How large the model is that `config` trains."""
+    from questwell.llm.pretrained import size_of
+
+    return toy.toy_size(config.seed) if config.model == TOY else size_of(config.model)
+
+
+def needed(config: Config, size: "Size") -> "Need":
+    """The memory that `config` takes with a model of `size`."""
+    return memory_of(config, size, critic=False, reference=config.kl_coefficient > 0)
 
 
 def read_held_out(config: Config) -> tuple[HeldOut, ...]:

@@ -149,6 +149,7 @@ def _refuse(config: Config) -> None:
         "proposer_baseline": config.proposer_baseline != "none",
         "proposals": config.proposals > 1,
         "stop_on_alarm": config.stop_on_alarm,
+        "fit": config.fit,
         "optimizer": config.optimizer != "adamw",
         "micro_tokens": "micro_tokens" in config.model_fields_set,
         "rollout_rows": "rollout_rows" in config.model_fields_set,

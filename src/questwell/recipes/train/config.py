@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from questwell.recipes.corpus.index import Corpus
 from questwell.recipes.corpus.search import SearchConfig
 from questwell.recipes.runs.agents import Model
-from questwell.recipes.runs.config import MayBePath, Renamed, Values, settle
+from questwell.recipes.runs.config import MayBePath, Renamed, Values, settle_unset
 from questwell.recipes.runs.learning import LearningConfig
 from questwell.recipes.runs.spending import SPENDING_MAY_CHANGE, SpendingConfig
 from questwell.scoring.rewards import RewardKind
@@ -110,6 +110,13 @@ class TrainConfig(LearningConfig, SearchConfig, SpendingConfig):
     warm_start_learning_rate: float = Field(default=1e-5, gt=0)
     """Learning rate of the warm start."""
 
+    rollouts: str = "here"
+    """What samples attempts: here (this process), vllm (a server started for the run) or the URL of a vLLM server."""
+    rollout_python: Path | None = None
+    """Python of the environment that vLLM is installed in (--rollouts vllm); by default this one."""
+    rollout_memory: float = Field(default=0.4, gt=0, lt=1)
+    """Share of the GPU's memory for the vLLM server that is started (--rollouts vllm)."""
+
     held_out: Path | None = None
     """Held-out questions to evaluate on while training, in any form that --data takes; never trained on."""
     eval_every: int = Field(default=10, ge=0)
@@ -135,15 +142,22 @@ class TrainConfig(LearningConfig, SearchConfig, SpendingConfig):
     """Alarm when the share of attempts cut at --response-limit rises above this fraction."""
     max_kl: float | None = Field(default=1.0, gt=0)
     """Alarm when the divergence from the initial policy, in nats per token, rises above this."""
+    max_sampling_gap: float | None = Field(default=0.5, gt=0)
+    """Alarm when sampler and trainer differ by more than this, in nats per token: they then have other weights."""
 
     @model_validator(mode="after")
     def _defaults(self) -> Self:
-        """Write down defaults that depend on other keys, so that the run saves them."""
-        settle(self, "learning_rate", self.learning_rate or default_learning_rate(self.lora_rank))
-        critic = default_critic_learning_rate(self.lora_rank)
-        settle(self, "critic_learning_rate", self.critic_learning_rate or critic)
-        settle(self, "kl_in", self.kl_in or ("loss" if self.algorithm == "grpo" else "reward"))
+        self.settle_defaults()
         return self
+
+    def settle_defaults(self) -> None:
+        """Write down defaults that depend on other keys, so that the run saves them."""
+        defaults = {
+            "learning_rate": default_learning_rate(self.lora_rank),
+            "critic_learning_rate": default_critic_learning_rate(self.lora_rank),
+            "kl_in": "loss" if self.algorithm == "grpo" else "reward",
+        }
+        settle_unset(self, defaults)
 
     @property
     def toy(self) -> bool:
@@ -156,6 +170,8 @@ class TrainConfig(LearningConfig, SearchConfig, SpendingConfig):
             raise ValueError("say what to search: --corpus, or --retriever with an address")
         if self.reward in (RewardKind.JUDGE, RewardKind.CHAIN) and not self.judge:
             raise ValueError(f"reward = {self.reward.value} needs a judge model: --judge")
+        if self.rollouts not in ("here", "vllm") and not self.rollouts.startswith(("http://", "https://")):
+            raise ValueError(f"rollouts = {self.rollouts!r}: say here, vllm, or the URL of a vLLM server")
         if self.algorithm == "grpo" and self.group == 1:
             raise ValueError("grpo compares attempts at one question: --group must be 2 or more")
         return self
@@ -196,6 +212,12 @@ MAY_CHANGE: Mapping[str, str] = {
     "min_entropy": "an alarm",
     "max_truncated": "an alarm",
     "max_kl": "an alarm",
+    "max_sampling_gap": "an alarm",
+    "fit": "chooses for a new run only",
+    "memory": "as fit",
+    "rollouts": "changes speed; other attempts are sampled, from the same policy",
+    "rollout_python": "changes no result",
+    "rollout_memory": "changes no result",
     "model": "its weights are compared instead, so that a folder may move",
     "data": "its questions are compared instead",
     "held_out": "its questions are compared instead",

@@ -11,16 +11,18 @@ import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from questwell.errors import ConfigError, NothingJudged, TrainingCollapsed
 from questwell.games.ssp import all_ended
 from questwell.recipes.corpus.index import IndexProgress
-from questwell.recipes.runs import opening
+from questwell.recipes.runs import description, opening
 from questwell.recipes.runs.budget import Budget, SpendingLimits, refuse_unknown_prices
+from questwell.recipes.runs.config import Values
 from questwell.recipes.runs.ending import Report
+from questwell.recipes.runs.extras import check_extra
 from questwell.recipes.runs.files import cut
+from questwell.recipes.runs.fitting import fit
 from questwell.recipes.runs.opening import Kind, Run
 from questwell.recipes.runs.recorder import Recorder
 from questwell.recipes.runs.steps import Pace, Steps
@@ -28,7 +30,7 @@ from questwell.recipes.train.attempts import Attempts, Played
 from questwell.recipes.train.config import MAY_CHANGE, TOY, TrainConfig
 from questwell.recipes.train.held_out import Evaluations
 from questwell.recipes.train.order import draw
-from questwell.recipes.train.setup import OnWarmStart, TrainSetup, open_train_setup
+from questwell.recipes.train.setup import OnWarmStart, TrainSetup, model_size, needed, open_train_setup
 from questwell.retrieval.retriever import PaidRetriever
 from questwell.store.run import RunStore
 from questwell.training.evaluations import checkpoint_model
@@ -38,8 +40,18 @@ from questwell.types.game import Place
 from questwell.types.trajectory import Role
 
 KIND = Kind("train", TrainConfig, MAY_CHANGE, lambda given: TOY if str(given.get("data")) == "toy" else {})
-configure = partial(opening.configure, KIND)
-"""The config of a run, from what is given and what the run has saved."""
+
+
+def configure(folder: Path, given: Values, *, resume: bool) -> TrainConfig:
+    """The config of a run, from what is given and what the run has saved; a new one is fitted where it asks for it."""
+    config = opening.configure(KIND, folder, given, resume=resume)
+    if config.fit and description.read(folder) is None:
+        check_extra()
+        size = model_size(config)
+        fit(config, lambda: needed(config, size))
+    return config
+
+
 _ATTEMPTS = "attempts.jsonl"
 
 
@@ -174,7 +186,11 @@ class _Invocation:
         if self._writes:
             cut(folder / _ATTEMPTS, lambda line: json.loads(line)["step"] <= done)
         thresholds = AlarmThresholds(
-            finished=config.min_finished, entropy=config.min_entropy, truncated=config.max_truncated, kl=config.max_kl
+            finished=config.min_finished,
+            entropy=config.min_entropy,
+            truncated=config.max_truncated,
+            kl=config.max_kl,
+            sampling_gap=config.max_sampling_gap,
         )
         self._alarms = Alarms(thresholds, read_metrics(folder / "metrics.jsonl") if done else ())
         budget = Budget(config.limits(), calls.read.usage() if calls is not None else Usage())

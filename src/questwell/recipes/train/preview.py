@@ -1,14 +1,15 @@
 """What a training run would take, before it does: questions, steps, memory. No weights are loaded."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from questwell.recipes.runs.extras import check_extra
+from questwell.recipes.runs.fitting import chosen
 from questwell.recipes.runs.learning import place
 from questwell.recipes.runs.steps import Pace
 from questwell.recipes.train.config import TrainConfig
 from questwell.recipes.train.data import read_held_out, read_questions
-from questwell.recipes.train.setup import needed, toy_questions, toy_size
+from questwell.recipes.train.setup import model_size, needed, toy_questions
 from questwell.types.evaluation import Question
 
 
@@ -37,6 +38,8 @@ class TrainPreview:
     weight_bytes: int
     training_bytes: int
     pass_bytes: int
+    chosen: Mapping[str, object]
+    """Keys that --fit chose."""
 
 
 def preview(config: TrainConfig) -> TrainPreview:
@@ -46,10 +49,8 @@ def preview(config: TrainConfig) -> TrainPreview:
         BenchmarkError, ConfigError, StoreError: the data or the model cannot be read.
     """
     check_extra()
-    from questwell.llm.pretrained import size_of
-
     questions = toy_questions(config) if config.toy else read_questions(config.data)
-    size = toy_size(config) if config.toy else size_of(config.model)
+    size = model_size(config)
     held_out: Sequence[Question] = ()
     if config.toy:
         held_out = toy_questions(config, test=True)
@@ -74,4 +75,5 @@ def preview(config: TrainConfig) -> TrainPreview:
         weight_bytes=memory.weights,
         training_bytes=memory.training,
         pass_bytes=memory.passes,
+        chosen=chosen(config),
     )

@@ -5,6 +5,7 @@ Only functions here import what needs torch, so that the command starts, and say
 
 import random
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -37,6 +38,8 @@ from questwell.types.trajectory import Role
 
 if TYPE_CHECKING:
     from questwell.llm.pretrained import Pretrained, Size
+    from questwell.llm.vllm_policy import VllmPolicy
+    from questwell.recipes.train.rollouts import Rollouts
     from questwell.training.algorithms import Algorithm
     from questwell.training.memory import Need
     from questwell.training.trainer import Trainer
@@ -72,12 +75,16 @@ class TrainSetup:
     """What must be the same on a resume, next to the config."""
     held_out: HeldOut | None = None
     """None evaluates nothing."""
+    rollouts: "Rollouts | None" = None
+    """What samples in place of this process."""
 
     async def aclose(self) -> None:
         """Release model and index."""
         if self.judge is not None:
             await self.judge.aclose()
         await self.retriever.aclose()
+        if self.rollouts is not None:
+            await self.rollouts.aclose()
         self.trainer.ranks.leave()
 
 
@@ -111,13 +118,15 @@ def open_train_setup(
         lambda: read_demonstrations(config.demonstrations or config.data, prompts, config.turns),
         warming,
     )
+    trainer, rollouts = make_sampling_trainer(config, start, folder)
     return TrainSetup(
         questions=questions,
+        rollouts=rollouts,
         solver=make_solver(config, prompts),
         retriever=retriever,
         reward=make_reward(config, prompts, judge),
         judge=judge,
-        trainer=make_trainer(config, start),
+        trainer=trainer,
         fingerprint={
             "questions": f"{len(questions)} from {questions[0].id} to {questions[-1].id}",
             "question texts": _texts(questions),
@@ -134,6 +143,13 @@ def open_train_setup(
 
 def _texts(questions: Sequence[Question]) -> str:
     return digest(*(repr((one.question, one.answers, one.group)) for one in questions))
+
+
+def model_size(config: TrainConfig) -> "Size":
+    """How large the model is that `config` trains."""
+    from questwell.llm.pretrained import size_of
+
+    return toy_size(config) if config.toy else size_of(config.model)
 
 
 def needed(config: TrainConfig, size: "Size") -> "Need":
@@ -196,13 +212,30 @@ def make_algorithm(config: TrainConfig) -> "Algorithm":
             return Reinforce(config.baseline)
 
 
-def make_trainer(config: TrainConfig, start: "Pretrained") -> "Trainer":
-    """The trainer, at its first step."""
+def make_sampling_trainer(
+    config: TrainConfig, start: "Pretrained", folder: Path
+) -> tuple["Trainer", "Rollouts | None"]:
+    """The trainer, at its first step, and what samples for it in place of this process."""
+    from questwell.recipes.train.rollouts import open_rollouts
+
+    with ExitStack() as undoing:
+        rollouts = open_rollouts(config, start, folder)
+        if rollouts is None:
+            return make_trainer(config, start), None
+        undoing.callback(rollouts.close)
+        trainer = make_trainer(config, start, rollouts.policy)
+        rollouts.wait()
+        undoing.pop_all()
+        return trainer, rollouts
+
+
+def make_trainer(config: TrainConfig, start: "Pretrained", policy: "VllmPolicy | None" = None) -> "Trainer":
+    """The trainer, at its first step; without a `policy` it samples in this process."""
     from questwell.training.policy import Lora
     from questwell.training.trainer import Trainer
 
     lora = Lora(config.lora_rank, 2 * config.lora_rank, config.seed) if config.lora_rank else None
-    return Trainer(start, {Role.SOLVER: make_algorithm(config)}, make_update(config), lora=lora)
+    return Trainer(start, {Role.SOLVER: make_algorithm(config)}, make_update(config), lora=lora, rollouts=policy)
 
 
 def make_update(config: TrainConfig) -> Update:
@@ -233,14 +266,17 @@ def _toy_means(config: TrainConfig, folder: Path, warming: OnWarmStart) -> Train
         tokenizer = toy_tokenizer(world.words)
         return Pretrained("toy", toy_model(tokenizer, seed=config.seed), tokenizer)
 
+    start = _start(config, folder, given, demonstrations, warming)
+    trainer, rollouts = make_sampling_trainer(config, start, folder)
     return TrainSetup(
         questions=toy_questions(config),
+        rollouts=rollouts,
         held_out=HeldOut(toy_questions(config, test=True), make_solver(config, prompts, evaluated=True)),
         solver=make_solver(config, prompts),
         retriever=world.retriever(),
         reward=MatchReward(),
         judge=None,
-        trainer=make_trainer(config, _start(config, folder, given, demonstrations, warming)),
+        trainer=trainer,
         fingerprint={"world": world.retriever().name, "prompts": prompts.hash},
     )
 

@@ -1,0 +1,86 @@
+"""`--fit`: choose what takes less memory, in a fixed order, until training fits; what was given is never changed."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from questwell.errors import ConfigError
+from questwell.recipes.runs.config import settle
+from questwell.recipes.runs.learning import LearningConfig, place
+
+if TYPE_CHECKING:
+    from questwell.training.memory import Need
+
+LORA_RANK = 16
+_FEWEST = 1024
+"""Tokens of one pass below which fewer save little."""
+_KEYS = ("checkpointing", "micro_tokens", "lora_rank")
+
+
+def fit(config: LearningConfig, need: Callable[[], "Need"]) -> None:
+    """Choose for `config` the first of these that fits: checkpointing, then fewer micro_tokens, then an adapter.
+
+    Under an adapter a pass is again as large as fits. A chosen key does not count as given.
+
+    Args:
+        config: of a new run, while it is made.
+        need: the memory that `config` takes as it stands.
+
+    Raises:
+        ConfigError: nothing fits; says by how much.
+    """
+    from questwell.training.memory import check_fits, free_bytes
+
+    device, _ = place(config)
+    if config.memory is not None:
+        free = int(config.memory * 2**30)
+    elif device.startswith("cuda") and not _has_gpu():
+        raise ConfigError("fit: there is no GPU here to ask; say how much memory it has, with --memory GIB")
+    else:
+        free = free_bytes(device)
+    for choice in _choices(config):
+        for key, value in choice.items():
+            settle(config, key, value)
+        config.settle_defaults()
+        if need().total <= free:
+            return
+    kept = ", ".join(key for key in _KEYS if key in config.model_fields_set)
+    check_fits(need(), free, [f"leaving {kept} to --fit"] if kept else [])
+
+
+def chosen(config: LearningConfig) -> dict[str, object]:
+    """The keys that `fit` chose for `config`, with their values."""
+    defaults = type(config).model_fields
+    return {
+        key: value
+        for key in _KEYS
+        if key not in config.model_fields_set and (value := getattr(config, key)) != defaults[key].default
+    }
+
+
+def _choices(config: LearningConfig) -> Iterator[Mapping[str, object]]:
+    """As it is, and then each choice in its order."""
+    free = [key for key in _KEYS if key not in config.model_fields_set]
+    always: dict[str, object] = {}
+    yield always
+    if "checkpointing" in free:
+        always["checkpointing"] = True
+        yield always
+    fewer = [] if "micro_tokens" not in free else list(_halves(config.micro_tokens))
+    yield from ({**always, "micro_tokens": tokens} for tokens in fewer)
+    if "lora_rank" in free:
+        always["lora_rank"] = LORA_RANK
+        whole = {"micro_tokens": type(config).model_fields["micro_tokens"].default} if fewer else {}
+        yield {**always, **whole}
+        yield from ({**always, "micro_tokens": tokens} for tokens in fewer)
+
+
+def _halves(tokens: int) -> Iterator[int]:
+    while tokens // 2 >= _FEWEST:
+        tokens //= 2
+        yield tokens
+
+
+def _has_gpu() -> bool:
+    from questwell.llm.pretrained import best_device
+
+    return best_device() != "cpu"
