@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import stat
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -44,6 +45,8 @@ class Work:
 
     def train(self, out: Path, values: dict[str, Any], limit: int | None) -> Path:
         assert len(values["data"].read_text(encoding="utf-8").splitlines()) == 3
+        assert "Of d?" in values["held_out"].read_text(encoding="utf-8")
+        assert len(values["held_out"].read_text(encoding="utf-8").splitlines()) == 2
         self._job("train")
         return out / "step-20" / "model"
 
@@ -71,7 +74,8 @@ def work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Work:
         passage = Passage("p", "t", "text", "d")
         return [facts.Asked(f"Of {one}?", facts.Fact(one, facts.KINDS[0], "Oslo", passage)) for one in countries]
 
-    made = found["world"].World(about("a", "b", "c"), [], about("tested", "e"), about("other", "f"), about("g", "h"))
+    parts = (("a", "b", "c"), ("d", "i"), ("tested", "e"), ("other", "f"), ("g", "h"))
+    made = found["world"].World(*(about(*part) for part in parts))
     work = Work(example)
     monkeypatch.setattr(example, "make_world", lambda *_: made)
     monkeypatch.setattr(example, "open_index", lambda _: Index())
@@ -118,11 +122,13 @@ def test_a_kill_at_any_write_leaves_no_half_file(work: Work, monkeypatch: pytest
         left, real = [dies_at], os.fsync
 
         def sync(descriptor: int) -> None:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # the folder, once the file is in it
+                return real(descriptor)
             left[0] -= 1
             if left[0] == 0:
                 os.ftruncate(descriptor, os.fstat(descriptor).st_size // 2)
                 raise Killed
-            real(descriptor)
+            return real(descriptor)
 
         with monkeypatch.context() as patch:
             patch.setattr(sys, "argv", ["run.py", "--model", "none", "--out", str(tmp_path / folder)])
@@ -132,8 +138,8 @@ def test_a_kill_at_any_write_leaves_no_half_file(work: Work, monkeypatch: pytest
         return written(tmp_path / folder)
 
     whole = run("whole")
-    assert len(whole) == 7  # demonstrations, questions, four evaluations, the result
-    for dies_at in range(1, 9):  # the result is written after each arm
+    assert len(whole) == 8  # demonstrations, two files of questions, four evaluations, the result
+    for dies_at in range(1, 10):  # the result is written after each arm
         left = run(str(dies_at), dies_at)
         assert all(left[name] == whole[name] for name in left.keys() - {"result.json"})
         assert len(left) == dies_at - 1

@@ -4,7 +4,7 @@
 
 Sampling plays dialogues of five messages with four searches between them, whose lengths are those of search agents
 (median message 81 tokens, 250 to 550 tokens of passages); every search takes 5 to 40 ms. The same dialogues go through
-the sampler of before (`lockstep.py`), the one of now without and with CUDA graphs, in one run.
+the sampler without and with CUDA graphs, in one run. `benchmarks/throughput.py` measures it beside TRL's.
 """
 
 # pyright: basic, reportArgumentType=false, reportPrivateImportUsage=false, reportOperatorIssue=false
@@ -19,7 +19,6 @@ import time
 from pathlib import Path
 
 import torch
-from lockstep import LockstepPolicy
 from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
 from questwell.llm.pretrained import Pretrained
@@ -75,7 +74,7 @@ def dialogues(count: int, scale: float) -> list[Dialogue]:
     ]
 
 
-async def play(policy: TorchPolicy | LockstepPolicy, all_: list[Dialogue], vocabulary: int) -> int:
+async def play(policy: TorchPolicy, all_: list[Dialogue], vocabulary: int) -> int:
     """Tokens sampled in playing all dialogues at once."""
 
     async def one(at: int, dialogue: Dialogue) -> int:
@@ -121,7 +120,6 @@ def main() -> None:
     sampler = SHAPES[asked.shape]().to(asked.device, torch.bfloat16 if half else torch.float32).eval()
     all_ = dialogues(asked.dialogues, asked.scale)
     ways = {
-        "lockstep": lambda: LockstepPolicy(sampler, codec),
         "continuous": lambda: TorchPolicy(sampler, codec, rows=64, graphs=False),
     }
     if half:

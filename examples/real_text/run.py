@@ -53,7 +53,8 @@ def main() -> None:
     for arm in asked.arms.split(","):
         if arm != "A":
             data = _questions(asked, arm, world, index, start)
-            models[arm] = arms.train_arm(out / f"train-{arm}", _values(asked, data, start, device), asked.limit)
+            values = {**_values(asked, data, start, device), **_held_out(asked, world)}
+            models[arm] = arms.train_arm(out / f"train-{arm}", values, asked.limit)
         _compare(asked, world, index, models, result)
         result["seconds_of_this_call"] = time.perf_counter() - started
         files.replace(out / "result.json", json.dumps(result, indent=2).encode())
@@ -71,6 +72,16 @@ def _questions(asked: argparse.Namespace, arm: str, world: World, index: Lexical
             files.replace(asked.out / "game.json", json.dumps(told, indent=2).encode())
         write_questions(data, chosen)
     return data
+
+
+def _held_out(asked: argparse.Namespace, world: World) -> dict[str, object]:
+    """The keys of the evaluations while training: on questions about countries of neither training nor test."""
+    if not asked.dev:
+        return {}
+    path = asked.out / "questions-dev.jsonl"
+    if not path.exists():
+        write_questions(path, world.dev[: asked.dev])
+    return {"held_out": path, "eval_every": asked.eval_every}
 
 
 def _compare(
@@ -122,6 +133,8 @@ def _arguments() -> argparse.Namespace:
     add("--questions", type=int, default=800, help="questions that an arm learns from")
     add("--demonstrations", type=int, default=200)
     add("--test", type=int, default=120, help="held-out questions of each kind of test")
+    add("--dev", type=int, default=60, help="held-out questions for the curve while training; 0 draws none")
+    add("--eval-every", type=int, default=5, help="steps between two points of that curve")
     add("--top-k", type=int, default=1)
     add("--rows", type=int, default=64, help="dialogues sampled side by side")
     add("--micro-tokens", type=int, default=2048)

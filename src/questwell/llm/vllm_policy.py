@@ -141,7 +141,7 @@ class VllmPolicy:
             if before != self._model:
                 await self._post("v1/unload_lora_adapter", {"lora_name": before}, _done)
         else:
-            asked = {"method": "reload_weights", "kwargs": {"weights_path": place}}
+            asked: dict[str, object] = {"method": "reload_weights", "kwargs": {"weights_path": place}}
             await self._post("collective_rpc", asked, _done)
             await self._post("reset_prefix_cache", {}, _reset)
 
