@@ -255,7 +255,7 @@ def test_what_cannot_be_is_refused_and_leaves_nothing(run: Path, library: Path, 
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "mine").write_text("")
-    with pytest.raises(StoreError, match="is there already"):
+    with pytest.raises(StoreError, match="already exists"):
         build([run], tmp_path / "x", resolve(DatasetConfig, values))
     for wrong in ({"difficulty": "5..2"}, {"benchmarks": "musique"}, {"split": "a"}, {"gates": "none"}):
         with pytest.raises(ConfigError):
@@ -267,7 +267,7 @@ def test_the_verb_writes_it_and_says_what_it_did(run: Path, library: Path, tmp_p
     shown = CliRunner().invoke(app, [*given, "--exports", "sft"])
     assert shown.exit_code == 0, shown.output
     assert "No document is in two splits" in shown.output
-    assert "was not looked for" in shown.output
+    assert "Overlap with benchmarks was not checked" in shown.output
     assert sorted(path.name for path in (tmp_path / "d").iterdir()) == [
         *(".sources.json", "README.md", "croissant.json", "data", "dropped.jsonl"),
         *("manifest.json", "overlaps.jsonl", "sft"),

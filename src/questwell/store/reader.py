@@ -55,7 +55,7 @@ _QUESTION = TypeAdapter(Question)
 _TRAJECTORY = TypeAdapter(Trajectory)
 _PASSAGES = TypeAdapter(tuple[Passage, ...])
 _AT_ONCE = 500
-"""Passages that one query asks for; SQLite takes at least 999 values."""
+"""Passages or plays that one query asks for; SQLite takes at least 999 values."""
 
 
 class RunReader(SpendingReader):
@@ -78,6 +78,13 @@ class RunReader(SpendingReader):
     def plays(self) -> list[Play]:
         """All drawn seeds, in order."""
         return self._plays("ORDER BY seed_index")
+
+    def each_play(self) -> Iterator[Play]:
+        """All drawn seeds, in order, some in memory at a time."""
+        last = -1
+        while found := self._plays("WHERE seed_index > ? ORDER BY seed_index LIMIT ?", last, _AT_ONCE):
+            yield from found
+            last = found[-1].index
 
     def _plays(self, where: str, *values: object) -> list[Play]:
         return [

@@ -1,6 +1,8 @@
 """From a run to a file of items: JSONL or parquet, self-contained, written whole or not at all."""
 
 import json
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -9,7 +11,7 @@ from pydantic import TypeAdapter
 
 from questwell.errors import ConfigError, StoreError
 from questwell.recipes.dataset.parquet import read_parquet, write_parquet
-from questwell.recipes.reports.items import Policy, choose
+from questwell.recipes.reports.items import Chosen, LeftOut, Policy, each
 from questwell.text.files import read_jsonl
 from questwell.text.whole import whole
 from questwell.types.dataset import Item
@@ -30,21 +32,28 @@ def export(folder: Path, out: Path, format_: Format, policy: Policy | None = Non
     Raises:
         StoreError: the run has no accepted item, or `out` cannot be written.
     """
-    chosen, out_of_it = choose(folder, policy)
-    found = [one.item for one in chosen]
-    if not found:
-        why = f" ({len(out_of_it)} are left out by their reviews)" if out_of_it else "; questwell status says why"
-        raise StoreError(f"the run in {str(folder)!r} has no accepted items to export{why}")
+    counted: Counter[type] = Counter()
+
+    def found() -> Iterator[Item]:
+        for one in each(folder, policy):
+            counted[type(one)] += 1
+            if isinstance(one, Chosen):
+                yield one.item
+
     try:
         with whole(out) as path:
             if format_ is Format.JSONL:
-                lines = (json.dumps(asdict(item), ensure_ascii=False) for item in found)
-                path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+                with path.open("w", encoding="utf-8", newline="\n") as file:
+                    file.writelines(f"{json.dumps(asdict(item), ensure_ascii=False)}\n" for item in found())
             else:
-                write_parquet(path, Item, found)
+                write_parquet(path, Item, found())
+            if not counted[Chosen]:
+                left = counted[LeftOut]
+                why = f" ({left} are left out by their reviews)" if left else "; questwell status says why"
+                raise StoreError(f"the run in {str(folder)!r} has no accepted items to export{why}")
     except OSError as error:
         raise StoreError(f"{str(out)!r} cannot be written: {error}") from error
-    return len(found)
+    return counted[Chosen]
 
 
 def format_of(path: Path) -> Format:

@@ -5,8 +5,9 @@
 # pyright: reportUnknownParameterType=false
 
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import is_dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -17,11 +18,17 @@ from pydantic import TypeAdapter
 _T = TypeVar("_T")
 
 
-def write_parquet(path: Path, row: type[_T], values: Sequence[_T]) -> None:
-    """Write `values`, which are all of the dataclass `row`."""
-    adapter = TypeAdapter(row)
-    rows = [adapter.dump_python(value, mode="json") for value in values]
-    pq.write_table(pa.Table.from_pylist(rows, schema=pa.schema(_fields(row))), path)
+_AT_ONCE = 5_000
+"""Rows in memory, and in a row group."""
+
+
+def write_parquet(path: Path, row: type[_T], values: Iterable[_T]) -> None:
+    """Write `values`, which are all of the dataclass `row`, some at a time."""
+    adapter, schema, waiting = TypeAdapter(row), pa.schema(_fields(row)), iter(values)
+    with pq.ParquetWriter(path, schema) as file:
+        while some := list(islice(waiting, _AT_ONCE)):
+            rows = [adapter.dump_python(value, mode="json") for value in some]
+            file.write_table(pa.Table.from_pylist(rows, schema=schema))
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, object]]) -> None:

@@ -1,6 +1,6 @@
 """The accepted items of a run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -69,41 +69,42 @@ class Chosen:
 
 def items(folder: Path, policy: Policy | None = None) -> list[Item]:
     """The accepted items of the run in `folder`, in the order of seeds, as far as their reviews let them."""
-    return [one.item for one in choose(folder, policy)[0]]
+    return [one.item for one in each(folder, policy) if isinstance(one, Chosen)]
 
 
 def choose(folder: Path, policy: Policy | None = None) -> tuple[list[Chosen], list[LeftOut]]:
-    """The items that an export takes, and those that reviews keep out. The one place where reviews are honoured.
+    """The items that an export takes, and those that reviews keep out; as `each`."""
+    found = list(each(folder, policy))
+    return [one for one in found if isinstance(one, Chosen)], [one for one in found if isinstance(one, LeftOut)]
 
-    An edit that passed its recheck makes an item of a rejected play too.
+
+def each(folder: Path, policy: Policy | None = None) -> Iterator[Chosen | LeftOut]:
+    """The items that an export takes and those that reviews keep out, in the order of seeds, one in memory at a time.
+
+    The one place where reviews are honoured. An edit that passed its recheck makes an item of a rejected play too.
     """
     policy = policy or Policy()
     reviews = reviews_by_seed(folder)
     checked = _checked(folder) if any(one.state is ReviewState.EDITED for one in reviews.values()) else {}
-    chosen: list[Chosen] = []
-    out: list[LeftOut] = []
     further, judges = results_of(folder), judges_of(folder)
     with RunReader(folder) as run, run.snapshot():
         info = info_of(run)
-        usage = run.usage_by_seed()
-        for play in run.plays():
+        for play in run.each_play():
             known = reviews.get(play.seed_id, UNREVIEWED)
             edited = known.state is ReviewState.EDITED
             if play.status is not PlayStatus.ACCEPTED and not edited:
                 continue
             if known.decision and known.decision.digest != pair_digest(play.question or "", play.answer or ""):
                 known = replace(known, state=ReviewState.STALE)
-            spent = usage.get(play.seed_id, Usage())
-            found = _judged(run, play, known, policy, checked, info, spent)
+            found = _judged(run, play, known, policy, checked, info, run.usage_of(play.seed_id))
             if isinstance(found, Chosen) and (later := further.get(play.seed_id)) is not None:
                 found = replace(found, item=_with_gates(found.item, later))
             if isinstance(found, Chosen) and judges:
                 found = replace(found, item=_with_judges(found.item, play.seed_id, judges))
             if isinstance(found, str):
-                out.append(LeftOut(f"{info.run_id}-{play.seed_id}", found))
+                yield LeftOut(f"{info.run_id}-{play.seed_id}", found)
             elif found is not None:
-                chosen.append(found)
-    return chosen, out
+                yield found
 
 
 def _judged(
