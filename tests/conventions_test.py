@@ -23,7 +23,7 @@ def test_init_writes_a_file_that_changes_nothing_until_it_is_edited(tmp_path: Pa
     assert tomllib.loads(file.read_text()) == {"corpus": "islands", "llm": "mock", **{verb: {} for verb in SECTIONS}}
     assert questwell("init", "--print").stdout == file.read_text()
     again = questwell("init", str(file))
-    assert again.exit_code == 2 and "is there already" in again.output
+    assert again.exit_code == 2 and "already exists" in again.output
 
 
 @pytest.mark.parametrize("verb", SECTIONS)

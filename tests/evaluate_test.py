@@ -303,7 +303,7 @@ async def test_a_run_of_an_older_version_can_be_read_and_is_not_gone_on_with(
     assert CliRunner().invoke(app, ["compare", str(old), str(new)]).exit_code == 0
     refused = CliRunner().invoke(app, ["evaluate", "--resume", "--out", str(old)])
     assert refused.exit_code == 1
-    assert "does not know: unknown key 'search'" in refused.output
+    assert "cannot read: unknown key 'search'" in refused.output
 
 
 def test_configs_that_cannot_be_are_refused(library: Path, bench: Path) -> None:
