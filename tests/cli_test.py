@@ -110,7 +110,7 @@ def test_a_whole_session(generate_flags: list[str], tmp_path: Path) -> None:
         (["--answer-types", "colour", "-n", 3], "'number', 'date' or 'entity'"),
         (["--band", "2..3", "-n", 3], "two fractions"),
         (["--preset", "sage-papr", "-n", 3], "did you mean 'sage-paper'"),
-        (["--price-in", 1, "-n", 3], "go together"),
+        (["--price-in", 1, "-n", 3], "given together"),
         ([], "how much"),
         (["-n", 0], "greater than or equal to 1"),
         (["--no-such-flag"], "No such option"),

@@ -74,6 +74,13 @@ def setup(chosen: EvalConfig, llm: LLM | None = None) -> EvalSetup:
     )
 
 
+def ledger(run: Path) -> list[object]:
+    """All that a run holds, but for the clock."""
+    with RunReader(run) as reader:
+        calls = sorted(reader._all("SELECT seed, round, role, attempt, turn, digest, response FROM calls"))
+    return [*calls, *held(run)]
+
+
 def held(run: Path) -> list[object]:
     """All that a run holds next to its calls: questions, answers, judgements."""
     with RunReader(run) as reader:

@@ -222,7 +222,7 @@ async def test_no_index_and_no_server(cluster):
     with pytest.raises(RetrievalUnavailable, match="no connection"):
         await nobody.search("tea", 1)
     await nobody.aclose()
-    with pytest.raises(ConfigError, match="name an index"):
+    with pytest.raises(ConfigError, match="add the index"):
         OpenSearchRetriever("http://127.0.0.1:9200", QUICK)
 
 

@@ -145,7 +145,7 @@ def test_a_wrong_key_or_object_is_a_message() -> None:
         questwell.generate(**SMALL, llm="mock", out="run", attemps=3)
     with pytest.raises(questwell.QuestwellError, match="llm: 'object' lacks name, priced, complete"):
         questwell.generate(**SMALL, llm=object(), out="run")
-    with pytest.raises(questwell.QuestwellError, match="two models of your own are both called 'mine'"):
+    with pytest.raises(questwell.QuestwellError, match="two of your own models are both called 'mine'"):
         questwell.generate(**SMALL, llm=Mine(), judge_llm=Mine(), out="run")
     with pytest.raises(questwell.QuestwellError, match="no run"):
         questwell.open_run("nowhere")

@@ -287,7 +287,7 @@ async def test_no_server_no_collection_no_embedder(store):
     with pytest.raises(RetrievalUnavailable, match="no connection"):
         await nobody.search("tea", 1)
     await nobody.aclose()
-    with pytest.raises(ConfigError, match="name a collection"):
+    with pytest.raises(ConfigError, match="add the collection"):
         QdrantRetriever.connect("http://127.0.0.1:6333", Counting, QUICK)
     with pytest.raises(ConfigError, match="needs an embedder"):
         open_retriever(f"qdrant:{store.spec}")

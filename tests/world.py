@@ -74,7 +74,7 @@ def setup(config: PlayConfig, llm: ScriptedLLM | None = None) -> Setup:
     """The real index and agents, driven by the script."""
     opened = open_setup(config)
     scripted = llm or ScriptedLLM(play)
-    models = dict.fromkeys(Role, scripted)
+    models = dict.fromkeys(config.playing, scripted)
     return Setup(opened.library, models, opened.players, opened.prompts_hash, opened.styles, opened.elsewhere)
 
 

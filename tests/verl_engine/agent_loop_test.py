@@ -175,7 +175,7 @@ async def test_verl_is_told_the_time_and_asked_for_the_reward(agent: Any, config
 def test_a_retriever_is_opened_once_a_process(tmp_path: Path) -> None:
     where = "python:toy_run:retriever"
     assert retriever_at(where) is retriever_at(where)
-    with pytest.raises(RetrievalError, match="holds no complete index"):  # a folder is one of `questwell index`
+    with pytest.raises(RetrievalError, match="contains no complete index"):  # a folder is one of `questwell index`
         retriever_at(str(tmp_path))
 
 

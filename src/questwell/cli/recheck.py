@@ -40,23 +40,25 @@ def recheck(
         Path | None, typer.Argument(metavar="RUN|FILE", help="Same as --source.", show_default=False)
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder of the new run; by default next to what is tried.")
+        Path | None, typer.Option("--out", "-o", help="Folder of the new run; by default RUN/recheck, or next to FILE.")
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the recheck in --out, with the same settings.")
     ] = False,
     config_file: ConfigFile = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, metavar="N", help="Most questions to try in this invocation.")
+        int | None,
+        typer.Option("--limit", min=1, metavar="N", help="Maximum number of questions to try in this invocation."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the whole result as JSON.")] = False,
     **given: object,
 ) -> None:
-    """Try questions that are there already: K attempts, judge and gates give verdict, difficulty and solve rate.
+    """Try existing questions again: K attempts, the judge and the gates give a verdict, a difficulty and a solve rate.
 
-    Of a RUN the items that were edited in questwell view, with the settings of that run; of a FILE (JSONL or parquet)
-    every row with question and answer, perhaps aliases and target. The result is a run: show, status, view and export
-    read it. You can stop it at any time; the same command continues, and nothing is paid twice.
+    From a RUN, this takes the items that were edited in questwell view, with the settings of that run. From a FILE
+    (JSONL or parquet), it takes every row with question and answer; aliases and target are optional. The result is a
+    run that show, status, view and export can read. You can stop it at any time; the same command continues, and
+    nothing is paid twice.
     """
     values = assemble("recheck", given, config_file, source=questions)
     folder = out or _folder(values.get("source"))

@@ -49,7 +49,7 @@ VERBS = {
     "view": Verb("Browse runs as web pages and review their items."),
     "gates": Verb("Run more checks (gates) on the accepted items of a run.", _RUN),
     "rejudge": Verb("Judge the stored answers of a run again, with another judge.", _RUN),
-    "recheck": Verb("Try edited items again, or questions that others wrote.", _RUN),
+    "recheck": Verb("Try edited items again, or questions from elsewhere.", _RUN),
     "export": Verb("Write the accepted items of a run to a file."),
     "dataset": Verb("Build a dataset from runs: splits, export formats and a dataset card."),
     "push": Verb("Publish a dataset on the Hugging Face hub, private unless asked."),

@@ -186,7 +186,7 @@ def _check(base_url: str, api_key: str | None) -> None:
     except httpx2.InvalidURL as error:
         raise ConfigError(f"base_url {base_url!r} is not a valid address: {error}") from error
     if url.scheme not in {"http", "https"} or not url.host:
-        raise ConfigError(f"base_url {base_url!r} is no address of the form http://HOST:PORT/v1 or https://...")
+        raise ConfigError(f"base_url {base_url!r} is not an address of the form http://HOST:PORT/v1 or https://...")
     if api_key and not (api_key.isascii() and api_key.isprintable()):
         raise ConfigError(
             f"the API key for {shown(base_url)} contains a line break or other stray characters; copy it again"

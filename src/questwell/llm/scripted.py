@@ -85,7 +85,7 @@ def _in_order(answers: Iterable[Answer]) -> Callable[[Request], Answer]:
     def next_answer(request: Request) -> Answer:
         for answer in remaining:
             return answer
-        raise AssertionError(f"the script has no answer left for {request!r}")
+        raise AssertionError(f"the script has no more answers, but was called with {request!r}")
 
     return next_answer
 

@@ -25,7 +25,7 @@ async def test_answers_in_order_and_raises_what_it_is_told():
     assert await llm.complete(A) is whole
     with pytest.raises(LLMUnavailable, match="down"):
         await llm.complete(A)
-    with pytest.raises(AssertionError, match="no answer left"):
+    with pytest.raises(AssertionError, match="no more answers"):
         await llm.complete(B)
 
 

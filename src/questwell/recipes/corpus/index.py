@@ -38,7 +38,7 @@ Corpus: TypeAlias = Annotated[str, MayBePath((*BUILT_IN, "toy"))]
 
 
 class IndexConfig(RecipeConfig):
-    """Which corpus, and how it is read and indexed."""
+    """Which corpus to use, and how to read and index it."""
 
     renamed: ClassVar[Mapping[str, Renamed]] = {"two_legs": Renamed("dense_candidates")}
     corpus: Corpus
@@ -116,7 +116,7 @@ class IndexConfig(RecipeConfig):
     @classmethod
     def _index(cls, index: Path | None) -> Path | None:
         if index is not None and index.is_file():
-            raise ValueError("an index is a folder, and this is a file; name a folder, which may be new")
+            raise ValueError("an index is a folder, but this is a file; give a folder, which may be new")
         return index
 
     @field_validator("embedder")

@@ -27,7 +27,7 @@ from questwell.text.lists import split_commas
 
 
 class SearchConfig(IndexConfig):
-    """Which corpus, and what its agents search."""
+    """Which corpus to use, and what the agents search."""
 
     retriever: str = "lexical"
     """What the agents search: the corpus (lexical, hybrid or dense), or http://HOST, mcp:URL, opensearch:URL/INDEX,

@@ -24,7 +24,7 @@ TOKEN_VARIABLE = "QUESTWELL_SERVE_TOKEN"
 
 
 class ServeConfig(IndexConfig):
-    """What is served, and how much of it at once."""
+    """What to serve, and with which limits."""
 
     host: str = "127.0.0.1"
     """Address to listen on; 0.0.0.0 accepts connections from other machines."""

@@ -73,9 +73,9 @@ def _of_file(path: Path, random_seed: int) -> Candidates:
         aliases: object = record.get("aliases") or []
         target: object = record.get("target")
         if not isinstance(question, str) or not isinstance(answer, str) or not question.strip() or not answer.strip():
-            raise BenchmarkError(f"{place}: question and answer must be texts that are not empty")
+            raise BenchmarkError(f"{place}: question and answer must be non-empty text")
         if not isinstance(aliases, list | tuple) or not (target is None or isinstance(target, int)):
-            raise BenchmarkError(f"{place}: aliases must be a list of texts, target a number of search steps")
+            raise BenchmarkError(f"{place}: aliases must be a list of texts and target a number of search steps")
         index = len(candidates)
         kind = type_of(answer, AnswerType.ENTITY)
         seed = Seed(index, Passage(f"row-{index}", "", "", f"row-{index}"), target, kind, random_seed=random_seed)

@@ -46,7 +46,7 @@ def _names(value: object) -> object:
 
 
 class GatesConfig(SpendingConfig):
-    """What a check of a run asks."""
+    """Which gates to run on a run, and how."""
 
     of: Path | None = None
     """Run whose questions are checked. It is only read, and may still be running."""

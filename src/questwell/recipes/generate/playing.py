@@ -21,7 +21,7 @@ from questwell.types.trajectory import Role
 
 
 class PlayConfig(SpendingConfig, SearchConfig):
-    """Who plays, and when a question is accepted."""
+    """Which models play, and when a question is accepted."""
 
     llm: Model = "local"
     """Model for all roles: local, local-small, FILE.gguf, openai:MODEL or MODEL@BASE_URL."""

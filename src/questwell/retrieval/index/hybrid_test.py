@@ -297,7 +297,7 @@ def test_another_analyser_and_no_vectors_are_refused(own, corpus, embedder, tmp_
     build_index(corpus, tmp_path / "bare")
     with pytest.raises(RetrievalError, match="no vectors"):
         HybridIndex.open(tmp_path / "bare", embedder)
-    with pytest.raises(RetrievalError, match="no index of neighbours"):
+    with pytest.raises(RetrievalError, match="no neighbour index"):
         HybridIndex.open(own, embedder, dense_candidates=True)
 
 
@@ -311,7 +311,7 @@ def test_vectors_of_another_index_are_never_used(own, embedder, tmp_path):
     with pytest.raises(IndexMismatch, match="for the index"):
         HybridIndex.open(tmp_path / "other", embedder)
     assert asyncio.run(embed_index(LexicalIndex.open(tmp_path / "other"), embedder)).rows == 2
-    with pytest.raises(RetrievalError, match="no index of neighbours"):
+    with pytest.raises(RetrievalError, match="no neighbour index"):
         HybridIndex.open(tmp_path / "other", embedder, dense_candidates=True)
 
 

@@ -109,7 +109,7 @@ def build_index(
                 if build.seen % PROGRESS_EVERY == 0:
                     progress(build.seen, 0)
             if not build.seen:
-                raise CorpusError(f"corpus {spec.source!r} holds no text")
+                raise CorpusError(f"corpus {spec.source!r} contains no text")
             snapshot = build.finish()
         except CorpusError:
             build.discard()  # the corpus will be another one when it is mended

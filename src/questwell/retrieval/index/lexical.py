@@ -104,7 +104,7 @@ class LexicalIndex:
         for _ in range(OPENINGS):
             manifest = Manifest.read(folder)
             if manifest is None:
-                raise RetrievalError(f"{folder} holds no complete index: run `questwell index`")
+                raise RetrievalError(f"{folder} contains no complete index: run `questwell index`")
             if analyzer is not None and manifest.analyzer is not analyzer:
                 raise IndexMismatch(
                     f"index {folder} was built with analyser {manifest.analyzer.value!r}, not {analyzer.value!r}"

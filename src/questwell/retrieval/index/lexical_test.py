@@ -261,7 +261,7 @@ def test_the_default_folder_follows_the_content(corpus, tmp_path, monkeypatch):
 
 def test_a_corpus_without_text_gives_no_index(tmp_path):
     (tmp_path / "c.jsonl").write_text('{"id": "x", "text": " "}')
-    with pytest.raises(CorpusError, match="holds no text"):
+    with pytest.raises(CorpusError, match="contains no text"):
         build_index(CorpusSpec(str(tmp_path / "c.jsonl")), tmp_path / "index")
     assert not (tmp_path / "index" / "manifest.json").exists()
 

@@ -104,7 +104,7 @@ def opstamp(folder: Path) -> int:
     """
     values = _read_json(folder / "tantivy" / "meta.json")
     if values is None or not isinstance(values.get("opstamp"), int):
-        raise RetrievalError(f"{folder} holds no tantivy index: delete the folder and index again")
+        raise RetrievalError(f"{folder} contains no tantivy index: delete the folder and index again")
     return cast(int, values["opstamp"])
 
 

@@ -39,7 +39,7 @@ class Neighbours:
         found = _found(vectors)
         if not found:
             raise RetrievalError(
-                f"{vectors.folder} holds no index of neighbours: run `questwell index --dense-candidates`"
+                f"{vectors.folder} contains no neighbour index: run `questwell index --dense-candidates`"
             )
         rows = max(found)
         index = _new(vectors.manifest.dimensions)

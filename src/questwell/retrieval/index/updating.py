@@ -61,7 +61,7 @@ def update(folder: Path, upserts: Iterable[Document] = (), deletes: Iterable[str
     with exclusive(folder / "lock"):
         before = Manifest.read(folder)
         if before is None:
-            raise RetrievalError(f"{folder} holds no complete index: run `questwell index`")
+            raise RetrievalError(f"{folder} contains no complete index: run `questwell index`")
         if (folder / JOURNAL).exists():
             before.write(folder)  # ends an update that was interrupted, one way or the other
         index = LexicalIndex.open(folder)

@@ -227,7 +227,7 @@ class _Connection:
                 await asyncio.shield(self._opened)
         except TimeoutError as error:
             await self.close()
-            raise RetrievalTimeout(f"{self._name}: no connection in time; check the address") from error
+            raise RetrievalTimeout(f"{self._name}: could not connect in time; check the address") from error
         except RetrievalError:
             await self.close()
             raise

@@ -33,7 +33,7 @@ def search_tool(name: str, tools: "list[Tool]") -> "Tool":
     likely = [tool for tool in tools if "search" in tool.name.lower() or "retrieve" in tool.name.lower()]
     if not exact and not likely:
         named = ", ".join(tool.name for tool in tools) or "none"
-        raise RetrievalRefused(f"{name}: it has no search tool; its tools: {named}")
+        raise RetrievalRefused(f"{name}: it has no search tool; its tools are: {named}")
     return (exact or likely)[0]
 
 
@@ -47,7 +47,9 @@ def arguments_of(schema: Mapping[str, Any], query: str, k: int) -> dict[str, obj
     required = cast(list[str], schema.get("required") or [])
     named = [key for key in QUERY_ARGUMENTS if key in properties] or required
     if not named:
-        raise ConfigError(f"the search tool takes no query; its arguments: {', '.join(properties) or 'none'}")
+        raise ConfigError(
+            f"the search tool has no argument for the query; its arguments: {', '.join(properties) or 'none'}"
+        )
     count = [key for key in COUNT_ARGUMENTS if key in properties]
     most = cast(dict[str, Any], properties[count[0]]).get("maximum") if count else None
     k = min(k, most) if isinstance(most, int) else k
@@ -69,7 +71,7 @@ def read_object(name: str, result: "CallToolResult") -> dict[str, object]:
     _refuse(name, result)
     held: object = cast(object, result.structured_content)
     if not isinstance(held, dict):
-        raise MalformedHits(f"{name}: the tool gave no object")
+        raise MalformedHits(f"{name}: the tool did not return an object")
     return cast(dict[str, object], held)
 
 
@@ -99,7 +101,7 @@ def read_result(name: str, result: "CallToolResult", k: int) -> tuple[Hit, ...]:
             structured = None
     if structured is None:
         if not texts and result.content:
-            raise MalformedHits(f"{name}: the search tool gave neither a list of results nor text")
+            raise MalformedHits(f"{name}: the search tool returned neither a list of results nor text")
         structured = [text for text in texts if text.strip()]
     return read_hits([_passage_like(entry) for entry in structured], k)
 

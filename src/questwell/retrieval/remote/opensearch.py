@@ -72,7 +72,7 @@ class OpenSearchRetriever:
         """
         url, _, index = base_url(spec).partition("?")[0].rpartition("/")
         if not index or not httpx2.URL(url).host:
-            raise ConfigError(f"opensearch:{spec}: name an index: opensearch:http://HOST:9200/INDEX")
+            raise ConfigError(f"opensearch:{spec}: add the index: opensearch:http://HOST:9200/INDEX")
         library = optional("opensearchpy", "opensearch")
         self._options = options or CallOptions()
         self._errors = library.exceptions
@@ -115,7 +115,7 @@ class OpenSearchRetriever:
         reply = await self._call(lambda: self._client.msearch(body=lines))
         replies = cast(dict[str, Any], reply).get("responses") if isinstance(reply, dict) else None
         if not isinstance(replies, list) or len(cast(list[Any], replies)) != len(asked):
-            raise MalformedHits(f"{self.name}: it gave no list of {len(asked)} results")
+            raise MalformedHits(f"{self.name}: the reply is not a list of {len(asked)} results")
         found = iter([self._hits(one, k) for one in cast(list[Any], replies)])
         return [next(found) if searchable(query) else () for query in queries]
 
@@ -150,7 +150,7 @@ class OpenSearchRetriever:
         found = fields.get("hits")
         listed: Any = cast(dict[str, Any], found).get("hits") if isinstance(found, dict) else None
         if not isinstance(listed, list):
-            raise MalformedHits(f"{self.name}: a reply without hits")
+            raise MalformedHits(f"{self.name}: the reply has no hits")
         return ranked(map(_scored, cast(list[Any], listed)), k)
 
     async def _call(self, call: Callable[[], _T]) -> _T:
@@ -201,7 +201,7 @@ def _scored(hit: Any) -> tuple[float, Passage]:  # noqa: ANN401  of a server
     fields = cast(dict[str, Any], hit) if isinstance(hit, dict) else {}
     identifier, score, source = (fields.get(key) for key in ("_id", "_score", "_source"))
     if not (isinstance(identifier, str) and isinstance(score, int | float) and isinstance(source, dict)):
-        raise MalformedHits("a hit without id, score and source")
+        raise MalformedHits("a hit has no id, score or source")
     return float(score), read_passage({"id": identifier, **cast(dict[str, Any], source)})
 
 

@@ -152,7 +152,7 @@ class Pages:
         found = await asyncio.get_running_loop().getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
         addresses = [str(entry[4][0]) for entry in found]
         if not addresses or not all(map(self._options.allowed, addresses)):
-            raise PageRefusedError(f"{url.host} is no public address")
+            raise PageRefusedError(f"{url.host} is not a public address")
         return addresses[0]
 
 

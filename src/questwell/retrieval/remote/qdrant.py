@@ -88,7 +88,7 @@ class QdrantRetriever:
         """
         url, _, collection = base_url(spec).partition("?")[0].rpartition("/")
         if not collection or not httpx2.URL(url).host:
-            raise ConfigError(f"qdrant:{spec}: name a collection: qdrant:http://HOST:6333/COLLECTION")
+            raise ConfigError(f"qdrant:{spec}: add the collection: qdrant:http://HOST:6333/COLLECTION")
         library = optional("qdrant_client", "qdrant")
         options = options or CallOptions()
         credentials = {"authorization": key} if key and key.startswith(SCHEMES) else {"api-key": key} if key else {}
@@ -139,7 +139,7 @@ class QdrantRetriever:
         requests = [self._request(vector.tolist(), k, among) for vector in vectors]
         replies = await self._call(lambda: self._client.query_batch_points(self._collection, requests))
         if len(replies) != len(asked):
-            raise MalformedHits(f"{self._server.name}: it gave no list of {len(asked)} results")
+            raise MalformedHits(f"{self._server.name}: the reply is not a list of {len(asked)} results")
         found = iter([self._hits(reply.points, k) for reply in replies])
         return [next(found) if searchable(query) else () for query in queries]
 

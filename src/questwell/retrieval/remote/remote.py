@@ -139,7 +139,7 @@ class RemoteRetriever:
         reply = await self._caller.ask(Call("POST", self._at("retrieve"), json=body))
         result = cast(dict[str, object], reply).get("result") if isinstance(reply, dict) else None
         if not isinstance(result, list) or len(cast(list[object], result)) != len(asked):
-            raise MalformedHits(f"retriever at {shown(self._url)}: it gave no list of {len(asked)} results")
+            raise MalformedHits(f"retriever at {shown(self._url)}: the reply is not a list of {len(asked)} results")
         found = iter(read_hits(inner, k) for inner in cast(list[object], result))
         return [next(found) if searchable(query) else () for query in queries]
 
@@ -178,7 +178,7 @@ class RemoteRetriever:
         reply = await self._caller.ask(Call("POST", self._at(route), json=body), missing=True)
         if reply is None or isinstance(reply, dict):
             return cast(dict[str, object] | None, reply)
-        raise MalformedHits(f"retriever at {shown(self._url)}: it gave no JSON object")
+        raise MalformedHits(f"retriever at {shown(self._url)}: the reply is not a JSON object")
 
     def _at(self, route: str) -> str:
         """The address of a route; a query in the server's address stays at its end."""
@@ -197,7 +197,7 @@ def read_document_page(name: str, reply: Mapping[str, object], page: int) -> Doc
     """
     document, title, pages, listed = (reply.get(key) for key in ("document_id", "title", "pages", "passages"))
     if not (isinstance(document, str) and isinstance(title, str) and isinstance(pages, int)):
-        raise MalformedHits(f"{name}: it gave no page of a document")
+        raise MalformedHits(f"{name}: the reply is not a page of a document")
     passages = cast(list[object], listed) if isinstance(listed, list) else []
     return DocumentPage(document, title, page, pages, tuple(map(read_passage, passages)))
 
@@ -245,7 +245,7 @@ def base_url(url: str) -> str:
     except httpx2.InvalidURL as error:
         raise ConfigError(f"retriever {url!r} is not a valid address: {error}") from error
     if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise ConfigError(f"retriever {url!r} is no address of the form http://HOST:PORT")
+        raise ConfigError(f"retriever {url!r} is not an address of the form http://HOST:PORT")
     place, mark, query = url.partition("#")[0].partition("?")
     return f"{place.rstrip('/').removesuffix('/retrieve').rstrip('/')}{mark}{query}"
 

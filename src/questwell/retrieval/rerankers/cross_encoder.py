@@ -46,9 +46,9 @@ class CrossEncoder:
         numbers = np.asarray(self._model.run(query, text)[self._output], np.float64).reshape(-1)
         if numbers.size not in (1, 2):
             raise ConfigError(
-                f"{self._model.graph} gives {numbers.size} numbers for a query and a text; a reranker gives one, or two"
+                f"{self._model.graph} gives {numbers.size} numbers for a query and a text; a reranker gives one or two"
             )
         score = float(numbers[-1] if numbers.size == 1 else numbers[1] - numbers[0])
         if not np.isfinite(score):
-            raise RetrievalError(f"{self.name} gave a score that is no number")
+            raise RetrievalError(f"{self.name} gave a score that is not a number")
         return score

@@ -140,7 +140,7 @@ def read_scores(reply: object, count: int) -> tuple[float, ...]:
         fields = cast(dict[str, object], reply)
         reply = fields.get("results", fields.get("data"))
     if not isinstance(reply, list):
-        raise MalformedHits("it gave no list of results")
+        raise MalformedHits("the reply is not a list of results")
     found: dict[int, float] = {}
     for entry in cast(list[object], reply):
         fields = cast(dict[str, object], entry) if isinstance(entry, dict) else {}

@@ -65,7 +65,7 @@ def parsed(raw: bytes) -> dict[str, Any]:
     try:
         body: object = json.loads(raw)
     except (ValueError, RecursionError) as error:
-        raise BadRequestError(422, f"the request is no JSON ({type(error).__name__})") from error
+        raise BadRequestError(422, f"the request is not JSON ({type(error).__name__})") from error
     if not isinstance(body, dict):
         raise BadRequestError(422, 'a JSON object is expected: {"queries": ["..."], "topk": 3}')
     return cast(dict[str, Any], body)

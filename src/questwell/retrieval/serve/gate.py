@@ -124,7 +124,7 @@ class Gate:
             if not (same or _origin_host(origin) in {*LOCAL, *map(str.lower, self._options.hosts)}):
                 raise _RefusedError(403, "WrongOrigin", f"no page of {origin[:100]!r} may ask this server")
         if b"cross-site" in headers.get(b"sec-fetch-site", []):
-            raise _RefusedError(403, "WrongOrigin", "no page of another site may ask this server")
+            raise _RefusedError(403, "WrongOrigin", "pages of other sites may not use this server")
 
     def _named(self, host: str) -> bool:
         if host in self._names:
@@ -184,7 +184,7 @@ def _check_content(headers: dict[bytes, list[bytes]]) -> None:
         said = f"send JSON with the header content-type: application/json, not {kind.decode('latin-1')[:60]!r}"
         raise _RefusedError(415, "BadRequest", said)
     if headers.get(b"content-encoding", [b"identity"]) != [b"identity"]:
-        raise _RefusedError(415, "BadRequest", "send the request uncompressed")
+        raise _RefusedError(415, "BadRequest", "send the request without compression")
 
 
 def _headers(scope: MutableMapping[str, Any]) -> dict[bytes, list[bytes]]:
