@@ -15,7 +15,6 @@ from questwell.recipes.generate.config import Config
 from questwell.recipes.generate.playing import PlayConfig
 from questwell.recipes.generate.setup import Setup, open_setup
 from questwell.recipes.runs.config import resolve
-from questwell.types.trajectory import Role
 
 BRIDGES = 120
 FATES = 6
