@@ -149,6 +149,17 @@ async def test_what_a_subject_is_must_be_said_twice() -> None:
     assert draft.proposal is None  # a fact that was dropped does not count as a reading
 
 
+async def test_a_relation_that_two_fields_bear_is_dropped() -> None:
+    fields = part("3", "Court - summer capital: Quenn.\nCourt - winter capital: Arel.")
+    draft = await of_lumia(lumia(fields))
+    assert (
+        draft.proposal is None and "may be any of 'Court - summer capital', 'Court - winter capital'" in draft.problem
+    )
+    assert (
+        await of_lumia(lumia(part("3", "Capital - summer palace: Quenn.\nCourt - capital: Arel.")))
+    ).proposal is not None
+
+
 async def test_a_name_of_two_things_is_no_start() -> None:
     double = Passage(id="x", title="Harrow Bridge (film)", text="Harrow Bridge is a film.", document_id="x")
 

@@ -139,6 +139,8 @@ class FactReader:
             return f"nothing readable was said of {value!r} in {hop.passage.title!r}"
         if problem := relation_problem(relation, text, about, value, kind):
             return f"{value!r} is no {relation!r} of {about!r}: {problem}"
+        if labels := self._labels(about, relation):
+            return f"{relation!r} of {about!r} may be any of {', '.join(map(repr, labels))}"
         return Fact(hop, relation, said.get("subject", "").strip().lower(), kind)
 
     async def _read_alone(self, fact: Fact) -> str | None:
@@ -157,6 +159,19 @@ class FactReader:
             if problem:
                 self._facts[_key(hop)] = problem
         return self._checks[key]
+
+    def _labels(self, about: str, relation: str) -> list[str]:
+        """The fields that a relation may mean, if there are several: "chief of mission" in one country or another."""
+        seen = [hit.passage for turn in self.staged.turns for hit in turn.hits]
+        seen += [passage for passages in self.found.values() for passage in passages]
+        labels = {
+            label
+            for passage in dict.fromkeys(seen)
+            if normalise(subject(passage)) == normalise(about)
+            for label in re.findall(r"(?m)^([^:\n.]{1,80}): ", passage.text)
+            if f" {normalise(label)}".endswith(f" {normalise(relation)}")
+        }
+        return sorted(labels) if len(labels) > 1 else []
 
     def _noun(self, about: str) -> str | None:
         """What a subject is, if two readings agree and fewer say anything else."""

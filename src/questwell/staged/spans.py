@@ -95,7 +95,11 @@ def fact_sentences(passage: Passage, needle: str) -> str:
     holding = next((part for part in parts if contains(part, needle)), "")
     if not parts or holding == parts[0] or is_field(holding):  # a field says all by itself
         return holding or passage.text
-    return f"{parts[0]} {holding}" if holding else parts[0]
+    return f"{parts[0]} {holding}" if holding and len(parts[0]) < _LONG else holding or parts[0]
+
+
+_LONG = 250
+"""Characters from which on a passage's first sentence says more than what its subject is."""
 
 
 def is_field(line: str) -> bool:

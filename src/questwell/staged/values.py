@@ -16,7 +16,7 @@ _CALENDAR = frozenset(
     "monday tuesday wednesday thursday friday saturday sunday".split()
 )
 _GOES_ON = re.compile(
-    r"\s*$|\s*[.,;:()\[\]?!\"”—–\n]|'s?\s|\s+(?:and|or|but|in|on|at|for|by|from|to|with|of|as|into|under|over|near|via|"
+    r"\s*$|\s*[.,;:()\[\]?!\"”—–\n]|\s+(?:and|or|but|in|on|at|for|by|from|to|with|of|as|into|under|over|near|via|"
     r"is|was|are|were|has|had|who|which|that|where|when|while|during|since|until|before|after|between|through|"
     r"\d[\d,.]* (?:k?m|ft|miles|metres|meters)\b)(?![\w-])"
 )

@@ -17,6 +17,7 @@ def texts(text: str, title: str = "Lumia") -> list[str]:
     ("text", "name"),
     [
         ("Lumia is the home of an American painter.", "American"),  # it only describes a word
+        ("Lumia was ruled by Ana Ruiz's son.", "Ana Ruiz"),
         ("Lumia was closed in January and opened in May.", "January"),
         ("Lumia was built with Anton and Felix Duarte.", "Anton"),  # one of a list
         ("Parties: Hope.\nParties: Unity Front.", "Unity Front"),  # one of several fields of one name
