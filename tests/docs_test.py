@@ -181,5 +181,13 @@ def test_a_benchmark_records_its_command_without_places() -> None:
         assert report.without_place(given) == kept
 
 
+def test_the_changelog_says_nothing_twice() -> None:
+    """Two branches that both add entries keep both sides' in a merge."""
+    entries = re.split(r"(?m)^(?:- |## .*$)", (ROOT / "CHANGELOG.md").read_text())
+    said = [" ".join(entry.split()) for entry in entries if entry.strip()]
+    assert len(said) > 50
+    assert {entry for entry in said if said.count(entry) > 1} == set()
+
+
 def test_every_key_has_a_meaning() -> None:
     assert [key for key, field in Config.model_fields.items() if not field.description] == []

@@ -351,7 +351,7 @@ def test_the_command_end_to_end(tmp_path: Path) -> None:
     second = command.invoke(app, [*common, "--resume"])
     assert second.exit_code == 0, second.output
     done = json.loads(second.stdout)
-    assert (done["ending"], done["step"]) == ("complete", 2)
+    assert (done["ended"]["ending"], done["step"]) == ("complete", 2)
     model = Path(done["model"])
     assert (model / "config.json").is_file() and (model / "model.safetensors").is_file()
     assert (tmp_path / "run" / "charts.png").stat().st_size > 1000

@@ -31,11 +31,12 @@ def err() -> Console:
 def print_json(type_: Any, value: object, ended: Report | None = None) -> None:  # noqa: ANN401  pydantic knows it
     """`value` as JSON on standard output; what could trick a terminal is escaped, every other script is readable.
 
-    How an invocation `ended` is added under that name, for a value that is an object.
+    How an invocation `ended` is added under that name, for a value that is an object; there alone, if it is the value.
     """
     tree = TypeAdapter[Any](type_).dump_python(value, mode="json")
     if ended is not None:
-        tree["ended"] = {"ending": ended.ending.value, "message": ended.message, "go_on": ended.go_on}
+        how = {"ending": ended.ending.value, "message": ended.message, "go_on": ended.go_on}
+        tree = {**(tree if value is not ended else {key: tree[key] for key in tree if key not in how}), "ended": how}
     text = json.dumps(tree, indent=2, ensure_ascii=False)
     try:
         text.encode(sys.stdout.encoding or "ascii")

@@ -21,8 +21,8 @@ from questwell.recipes.reports import status as recipe
 from questwell.recipes.reports.funnel import Funnel, explain
 from questwell.recipes.reports.intrinsic import Cell
 from questwell.recipes.reports.status import Spending
-from questwell.recipes.runs.config import resolve
-from questwell.recipes.runs.ending import Ending
+from questwell.recipes.runs.config import Values, resolve
+from questwell.recipes.runs.ending import Ending, Report
 from questwell.recipes.runs.opening import PLAYED, config_of, kind_of
 
 _EVERY_S = 2.0
@@ -58,24 +58,34 @@ def status(
     Of an evaluation its scores, of gates and labels what was found, of train and selfplay how far and how well.
     """
     if report is not None:
-        import asyncio
-
-        from questwell.recipes.reports.labels import LabelConfig  # these open models and indexes: status alone does not
-        from questwell.recipes.reports.report import report as write
-
         limits = {"max_cost": max_cost, "max_tokens": max_tokens, "max_minutes": max_minutes}
-        label_by = resolve(LabelConfig, {"llm": label_llm, "roles": roles, **limits}) if label_llm else None
-        systems = asyncio.run(write([run, *(others or ())], report, label_by))
-        screen.out().print(f"Wrote report.md, report.json and charts to {report}", soft_wrap=True)
-        for ended in (one.labels.ended for one in systems if one.labels is not None):
-            if ended.ending is not Ending.COMPLETE:
-                print_unfinished(screen.out(), ended)
-                raise typer.Exit(CODES[ended.ending])
+        labelling = {"llm": label_llm, "roles": roles, **limits} if label_llm else None
+        _write_report([run, *(others or ())], report, labelling, json=json)
         return
     if watch:
         _watch(run)
         return
     status_of(run, json=json)
+
+
+def _write_report(runs: Sequence[Path], folder: Path, labelling: Values | None, *, json: bool) -> None:
+    """Write the report into `folder`; the exit code is that of the first labelling that is not complete."""
+    import asyncio
+
+    from questwell.recipes.reports.labels import LabelConfig  # these open models and indexes: status alone does not
+    from questwell.recipes.reports.report import System
+    from questwell.recipes.reports.report import report as write
+
+    label_by = resolve(LabelConfig, labelling) if labelling else None
+    systems = asyncio.run(write(runs, folder, label_by))
+    labelled = [one.labels.ended for one in systems if one.labels is not None]
+    ended = next((one for one in labelled if one.ending is not Ending.COMPLETE), Report(Ending.COMPLETE))
+    if json:
+        screen.print_json(dict[str, list[System]], {"systems": systems}, ended=ended)
+    else:
+        screen.out().print(f"Wrote report.md, report.json and charts to {folder}", soft_wrap=True)
+        print_unfinished(screen.out(), ended)
+    raise typer.Exit(CODES[ended.ending])
 
 
 def status_plays(run: Path, *, json: bool) -> None:

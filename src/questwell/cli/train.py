@@ -99,7 +99,7 @@ def _warm_start_line(step: int, loss: float) -> None:
 
 def _print_report(report: TrainReport, out: Path, *, json: bool) -> None:
     if json:
-        screen.print_json(TrainReport, report)
+        screen.print_json(TrainReport, report, ended=report)
         return
     console = screen.out()
     print_unfinished(console, report)
