@@ -3,10 +3,12 @@
 No registry carries the server itself, so this is a contract as the documentation has it, not the real server.
 """
 
+import gzip
 import http.server
 import json
 import socket
 import threading
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
@@ -40,6 +42,14 @@ class Cluster(http.server.BaseHTTPRequestHandler):
         self.server.mapping = self.body()
         self.answer({"acknowledged": True, "shards_acknowledged": True, "index": self.path.strip("/")})
 
+    def do_GET(self):
+        index = self.path.split("/")[1]
+        if index not in self.server.indices:
+            error = {"type": "index_not_found_exception", "reason": f"no such index [{index}]"}
+            self.answer({"error": error, "status": 404}, 404)
+        else:
+            self.answer({index: self.server.mapping})
+
     def do_POST(self):
         self.server.asked.append((self.path, self.headers.get("authorization")))
         self.server.tenants.append(self.headers.get("x-tenant"))
@@ -57,6 +67,9 @@ class Cluster(http.server.BaseHTTPRequestHandler):
             lines = self.lines()
             found = [self.search(head["index"], body) for head, body in zip(lines[::2], lines[1::2], strict=True)]
             self.answer({"took": 1, "responses": found})
+        elif self.path.endswith("/_search"):
+            index = self.path.split("/")[1]
+            self.answer(self.search(index, self.body()))
         else:
             self.answer({"_shards": {"total": 2, "successful": 2, "failed": 0}})
 
@@ -65,12 +78,14 @@ class Cluster(http.server.BaseHTTPRequestHandler):
             reason = f"no such index [{index}]"
             return {"error": {"type": "index_not_found_exception", "reason": reason}, "status": 404}
         asked = body["query"]["bool"]
-        words = set(asked["must"][0]["multi_match"]["query"].lower().split())
+        must = asked.get("must")
+        words = set(must[0]["multi_match"]["query"].lower().split()) if must else None
         hits = []
         for identifier, source in self.server.indices[index].items():
-            score = float(len(words & set(f"{source['title']} {source['text']}".lower().strip(".").split())))
-            kept = all(set(one["terms"][FACETS]) & set(source.get(FACETS, ())) for one in asked["filter"])
-            if score and kept:
+            held = set(f"{source['title']} {source['text']}".lower().strip(".").split())
+            score = 0.0 if words is None else float(len(words & held))
+            kept = all(self.lets_through(one, identifier, source) for one in asked["filter"])
+            if (score or words is None) and kept:
                 hits.append(
                     {
                         "_index": index,
@@ -81,8 +96,19 @@ class Cluster(http.server.BaseHTTPRequestHandler):
                     }
                 )
         hits.sort(key=lambda hit: (-hit["_score"], hit["_id"]))
-        total = {"value": len(hits), "relation": "eq"}
-        return {"took": 1, "timed_out": False, "hits": {"total": total, "hits": hits[: body["size"]]}, "status": 200}
+        total, first = {"value": len(hits), "relation": "eq"}, body.get("from", 0)
+        hits = hits[first : first + body["size"]]
+        return {"took": 1, "timed_out": False, "hits": {"total": total, "hits": hits}, "status": 200}
+
+    def lets_through(self, asked, identifier, source):
+        match asked:
+            case {"terms": {"questwell_facets": values}}:
+                return bool(set(values) & set(source.get(FACETS, ())))
+            case {"ids": {"values": values}}:
+                return identifier in values
+            case {"term": term}:
+                ((field, value),) = term.items()
+                return source.get(field.partition(".")[0]) == value
 
     def body(self):
         raw = self.rfile.read(int(self.headers.get("content-length", 0)))
@@ -151,6 +177,88 @@ async def test_filters(filled):
     assert await ids({"lang": ["en", "de"]}) == ["a#0", "b#0"]
     assert await ids({"lang": ["en", "de"], "year": "2020"}) == ["a#0"]
     assert await ids({"lang": "fr"}) == []
+
+
+WHOLE = [Passage(f"tea#{n}", "Tea", f"Leaf {n} of tea {'x' * 900}.", "tea", 1_000 * n) for n in range(12)]
+
+
+async def test_a_whole_document_page_by_page_and_a_search_inside_it(filled, monkeypatch):
+    await filled.fill(reversed(WHOLE))
+    for at_once in (1_000, 5):
+        monkeypatch.setattr("questwell.retrieval.remote.opensearch._READ_AT_ONCE", at_once)
+        pages = [await filled.read_page(identifier, page) for identifier in ("tea", "tea#11") for page in (1, 2, 3)]
+        assert [page.page for page in pages] == [1, 2, 3] * 2 and {page.pages for page in pages} == {3}
+        assert [one for page in pages[:3] for one in page.passages] == WHOLE  # not by id, where #10 is before #2
+        assert pages[:3] == pages[3:]
+    assert (await filled.read_page("tea", 4)).passages == ()
+    assert await filled.read_page("nobody", 1) is None
+    assert [hit.passage.id for hit in await filled.find_in("tea#2", "11 leaf", 2)] == ["tea#11", "tea#0"]
+    assert await filled.find_in("c", "tea", 3) == await filled.find_in("tea", "?!", 3) == ()
+    assert await filled.find_in("nobody", "tea", 3) is None
+    filled.narrow({"lang": ["de"]})
+    assert await filled.read_page("tea", 1) is None
+    assert (await filled.read_page("b", 1)).passages == (PASSAGES[1],)
+
+
+async def test_what_is_too_long_to_read_whole_is_refused(filled, monkeypatch):
+    await filled.fill(WHOLE)
+    monkeypatch.setattr("questwell.retrieval.remote.stored.MOST_PASSAGES", 11)
+    with pytest.raises(RetrievalRefused, match="'tea' has more than 11 passages"):
+        await filled.read_page("tea", 1)
+
+
+@pytest.mark.parametrize(
+    ("properties", "says"),
+    [
+        ({"text": {"type": "text"}}, "no field 'document_id'"),
+        ({"document_id": {"type": "text"}}, "no field 'document_id'"),
+        ({"document_id": {"type": "text", "fields": {"raw": {"type": "keyword"}}}}, "no field 'offset'"),
+        ({"document_id": {"type": "keyword"}}, "no field 'offset'"),
+    ],
+)
+async def test_an_index_that_others_filled_says_what_it_lacks(cluster, properties, says):
+    cluster.mapping = {"mappings": {"properties": properties}}
+    cluster.indices["passages"] = {
+        str(n): {"title": "Tea", "text": f"tea {n}", "document_id": "d" if n else "alone"} for n in range(3)
+    }
+    opened = OpenSearchRetriever(cluster.spec, QUICK)
+    with pytest.raises(RetrievalRefused, match=says):
+        await opened.read_page("d", 1)
+    if "offset" in says:
+        assert [one.text for one in (await opened.read_page("alone", 1)).passages] == ["tea 0"]
+        assert len(await opened.find_in("d", "tea", 5)) == 2
+    await opened.aclose()
+
+
+@pytest.mark.parametrize("packed", [False, True])
+async def test_a_reply_is_bounded(cluster, filled, packed):
+    cluster.failing = [(200, {"responses": [], "filler": "x" * 100_000})]
+    if packed:
+        cluster.RequestHandlerClass = type("Packed", (Cluster,), {"answer": packed_answer})
+    small = OpenSearchRetriever(cluster.spec, replace(QUICK, most_bytes=50_000))
+    with pytest.raises(MalformedHits, match="more than 50000 bytes"):
+        await small.search("tea", 1)
+    await small.aclose()
+
+
+def packed_answer(self, body, status=200):
+    raw = gzip.compress(json.dumps(body).encode())
+    assert len(raw) < 1_000
+    self.send_response(status)
+    for name, value in (("content-type", "application/json"), ("content-encoding", "gzip")):
+        self.send_header(name, value)
+    self.send_header("content-length", str(len(raw)))
+    self.end_headers()
+    self.wfile.write(raw)
+
+
+async def test_no_proxy_is_asked_and_the_login_of_the_address_is_sent(cluster, monkeypatch):
+    cluster.indices["passages"] = {}
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    opened = OpenSearchRetriever(cluster.spec.replace("http://", "http://u:p@"), QUICK)
+    assert await opened.search("tea", 1) == ()
+    assert cluster.asked == [("/_msearch", "Basic dTpw")]
+    await opened.aclose()
 
 
 @pytest.mark.parametrize(
@@ -246,4 +354,10 @@ def test_the_command_fills_a_server(cluster, tmp_path, monkeypatch):
     assert done.exit_code == 0, done.output
     assert "7 passages" in done.output
     assert len(cluster.indices["passages"]) == 7
+    monkeypatch.setenv("MINE", "ApiKey k1")
+    more = ["--retriever-key-env", "MINE", "--retriever-headers", "X-Tenant=seven"]
+    done = CliRunner().invoke(app, [*flags, f"opensearch:{cluster.spec}", *more])
+    assert done.exit_code == 0, done.output
+    assert cluster.asked[-1] == ("/passages/_refresh", "ApiKey k1")
+    assert cluster.tenants[-1] == "seven"
     assert CliRunner().invoke(app, [*flags, "elsewhere:http://x/y"]).exit_code == 2

@@ -8,6 +8,7 @@ import http.server
 import json
 import threading
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from qdrant_client import AsyncQdrantClient, models
 from typer.testing import CliRunner
 
 from questwell.cli.app import app
-from questwell.errors import ConfigError, IndexMismatch, RetrievalRefused, RetrievalUnavailable
+from questwell.errors import ConfigError, IndexMismatch, MalformedHits, RetrievalRefused, RetrievalUnavailable
 from questwell.http.retrying import Server
 from questwell.retrieval.choose import RetrieverOptions, open_retriever
 from questwell.retrieval.conftest import QUICK
@@ -120,6 +121,52 @@ async def test_a_collection_that_others_filled(client):
         await local(client, collection="many").search("tea", 1)
 
 
+WHOLE = [Passage(f"tea#{n}", "Tea", f"Leaf {n} of {'hot ' * n}tea {'x' * 900}.", "tea", 1_000 * n) for n in range(12)]
+
+
+async def test_a_whole_document_page_by_page_and_a_search_inside_it(client, monkeypatch):
+    opened = local(client)
+    await opened.fill([*PASSAGES, *reversed(WHOLE)])
+    for at_once in (500, 5):
+        monkeypatch.setattr("questwell.retrieval.remote.qdrant._READ_AT_ONCE", at_once)
+        pages = [await opened.read_page(identifier, page) for identifier in ("tea", "tea#11") for page in (1, 2, 3)]
+        assert [page.page for page in pages] == [1, 2, 3] * 2 and {page.pages for page in pages} == {3}
+        assert [one for page in pages[:3] for one in page.passages] == WHOLE
+        assert pages[:3] == pages[3:]
+    assert (await opened.read_page("tea", 4)).passages == ()
+    for nobody in ("nobody", "7", "5b0c8b8e-6a5e-4b0e-9d43-6f1f6c3e2a10"):
+        assert await opened.read_page(nobody, 1) is None
+    assert [hit.passage.id for hit in await opened.find_in("tea#2", "hot", 2)] == ["tea#11", "tea#10"]
+    assert {hit.passage.document_id for hit in await opened.find_in("a", "hot tea", 9)} == {"a"}
+    assert await opened.find_in("tea", "?!", 3) == ()
+    assert await opened.find_in("nobody", "tea", 3) is None
+    monkeypatch.setattr("questwell.retrieval.remote.stored.MOST_PASSAGES", 11)
+    with pytest.raises(RetrievalRefused, match="'tea' has more than 11 passages"):
+        await opened.read_page("tea", 1)
+    opened.narrow({"lang": ["de"]})
+    assert await opened.read_page("tea", 1) is None
+    assert (await opened.read_page("b", 1)).passages == (PASSAGES[1],)
+
+
+@pytest.mark.parametrize(
+    ("identifier", "payload", "says"),
+    [
+        ("7", {"text": "Tea is hot."}, "no field 'document_id'"),
+        ("nobody", {"text": "Tea is hot."}, "no field 'document_id'"),
+        ("d", {"text": "Tea is hot.", "document_id": "d"}, "no field 'offset'"),
+        ("7", {"text": "Tea is hot.", "document_id": "d"}, "no field 'offset'"),
+    ],
+)
+async def test_a_collection_that_others_filled_says_what_it_lacks(client, identifier, payload, says):
+    size = models.VectorParams(size=5, distance=models.Distance.COSINE)
+    await client.create_collection("theirs", vectors_config=size)
+    points = [models.PointStruct(id=n, vector=[1.0, 0, 0, n, 0], payload=payload) for n in (7, 8)]
+    await client.upsert("theirs", points)
+    opened = local(client, collection="theirs")
+    with pytest.raises(RetrievalRefused, match=says):
+        await opened.read_page(identifier, 1)
+
+
 # --- over HTTP, as documented
 
 
@@ -154,16 +201,20 @@ class Store(http.server.BaseHTTPRequestHandler):
                 self.answer(200, {"operation_id": 2, "status": "completed"})
             case "POST", ["collections", _, "points", "query", "batch"]:
                 self.answer(200, [{"points": self.nearest(one)} for one in body["searches"]])
+            case "POST", ["collections", _, "points", "scroll"]:
+                held = sorted(points.values(), key=lambda point: point["id"])
+                held = [
+                    point
+                    for point in held
+                    if self.kept(point, body["filter"]) and point["id"] >= (body.get("offset") or "")
+                ]
+                page, rest = held[: body["limit"]], held[body["limit"] :]
+                listed = [{"id": point["id"], "payload": point["payload"]} for point in page]
+                self.answer(200, {"points": listed, "next_page_offset": rest[0]["id"] if rest else None})
             case _:
                 self.answer(400, {"error": f"{self.command} {self.path}"}, failed=True)
 
     def nearest(self, asked):
-        def kept(point):
-            return all(
-                set(must["match"]["any"]) & set(point["payload"][must["key"]])
-                for must in (asked.get("filter") or {}).get("must", [])
-            )
-
         scored = [
             {
                 "id": point["id"],
@@ -172,9 +223,21 @@ class Store(http.server.BaseHTTPRequestHandler):
                 "score": float(np.dot(point["vector"], asked["query"]["nearest"])),
             }
             for point in self.server.points.values()
-            if kept(point)
+            if self.kept(point, asked.get("filter"))
         ]
         return sorted(scored, key=lambda one: -one["score"])[: asked["limit"]]
+
+    def kept(self, point, among):
+        def lets_through(must):
+            match must:
+                case {"key": key, "match": {"any": values}}:
+                    return set(values) & set(point["payload"][key])
+                case {"key": key, "match": {"value": value}}:
+                    return point["payload"].get(key) == value
+                case {"has_id": ids}:
+                    return point["id"] in ids
+
+        return all(map(lets_through, (among or {}).get("must") or ()))
 
     def answer(self, status, result, *, failed=False, headers=()):
         told = {"status": result} if failed or status >= 400 else {"result": result, "status": "ok"}
@@ -228,7 +291,7 @@ def opened(store, **more):
     return open_retriever(f"qdrant:{store.spec}", RetrieverOptions(embedder=Counting, calls=QUICK, **more))
 
 
-async def test_over_http_it_is_the_same(store, client):
+async def test_over_http_it_is_the_same(store, client, monkeypatch):
     remote, here = opened(store), local(client)
     for one in (remote, here):
         assert await one.fill(PASSAGES) == 3
@@ -237,7 +300,50 @@ async def test_over_http_it_is_the_same(store, client):
         (near,) = await here.search_where([query], 3, where)
         assert [hit.passage for hit in there] == [hit.passage for hit in near]
         assert [hit.score for hit in there] == pytest.approx([hit.score for hit in near], abs=1e-5)
+    for one in (remote, here):
+        assert await one.fill(WHOLE) == 12
+    monkeypatch.setattr("questwell.retrieval.remote.qdrant._READ_AT_ONCE", 5)
+    assert await remote.read_page("tea#3", 2) == await here.read_page("tea", 2)
+    assert len(await remote.find_in("tea", "hot", 3)) == 3
     await remote.aclose()
+
+
+async def test_a_reply_is_bounded(store):
+    store.points = {}
+    store.failing = [(200, {"filler": "x" * 100_000})]
+    small = open_retriever(
+        f"qdrant:{store.spec}", RetrieverOptions(embedder=Counting, calls=replace(QUICK, most_bytes=50_000))
+    )
+    with pytest.raises(MalformedHits, match="more than 50000 bytes"):
+        await small.search("tea", 1)
+    await small.aclose()
+
+
+async def test_this_machine_is_asked_past_any_proxy(store, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    remote = opened(store)
+    assert await remote.fill(PASSAGES) == 3
+    await remote.aclose()
+
+
+def test_doctor_tries_a_collection_with_the_embedder_of_a_run(store, tmp_path, monkeypatch):
+    corpus = tmp_path / "c.jsonl"
+    corpus.write_text('{"id": "a", "title": "T", "text": "The capital of France is Paris."}\n')
+    flags = ["index", str(corpus), "--index", str(tmp_path / "index"), "--embedder", "wordllama"]
+    assert CliRunner().invoke(app, [*flags, "--to", f"qdrant:{store.spec}"]).exit_code == 0
+    check = ["doctor", "--retriever", f"qdrant:{store.spec}", "--embedder"]
+    monkeypatch.setenv("MINE", "k-secret-1")
+    more = ["--retriever-key-env", "MINE", "--retriever-headers", "X-Tenant=seven"]
+    done = CliRunner().invoke(app, [*check, "wordllama", *more])
+    assert "gave 1 hits" in done.output and done.exit_code == 0, done.output
+    sent = {name.lower(): value for name, value in store.asked[-1][2].items()}
+    assert (sent["api-key"], sent["x-tenant"]) == ("k-secret-1", "seven")
+    for point in store.points.values():
+        point["payload"]["questwell_embedder"] = "other"
+    done = CliRunner().invoke(app, [*check, "wordllama"])
+    assert "name the embedder that filled the collection by --embedder" in " ".join(done.output.split())
+    assert done.exit_code == 1
+    assert "unknown embedder" in CliRunner().invoke(app, [*check, "nonsense"]).output
 
 
 async def test_key_and_headers(store, monkeypatch):
@@ -293,7 +399,7 @@ async def test_no_server_no_collection_no_embedder(store):
         open_retriever(f"qdrant:{store.spec}")
 
 
-def test_the_command_fills_a_server(store, tmp_path):
+def test_the_command_fills_a_server(store, tmp_path, monkeypatch):
     corpus = tmp_path / "c.jsonl"
     corpus.write_text("".join(json.dumps({"id": f"d{n}", "title": "T", "text": f"tea {n}"}) + "\n" for n in range(7)))
     flags = ["index", str(corpus), "--index", str(tmp_path / "index"), "--embedder", "wordllama"]
@@ -301,6 +407,12 @@ def test_the_command_fills_a_server(store, tmp_path):
     assert done.exit_code == 0, done.output
     assert "7 passages" in done.output
     assert len(store.points) == 7
+    monkeypatch.setenv("MINE", "k-secret-1")
+    more = ["--retriever-key-env", "MINE", "--retriever-headers", "X-Tenant=seven"]
+    done = CliRunner().invoke(app, [*flags, "--to", f"qdrant:{store.spec}", *more])
+    assert done.exit_code == 0, done.output
+    sent = {name.lower(): value for name, value in store.asked[-1][2].items()}
+    assert (sent["api-key"], sent["x-tenant"]) == ("k-secret-1", "seven")
     assert store.info["config"]["params"]["vectors"]["size"] == 256
     wrong = CliRunner().invoke(app, [*flags, "--to", "elsewhere:x"])
     assert wrong.exit_code == 2 and "qdrant:URL/COLLECTION" in wrong.output

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from questwell.errors import AssetError
+from questwell.http.loopback import without_proxies_here
 
 _CAUSES = (
     re.compile(r"connection broken by '(.+)': "),
@@ -38,7 +39,7 @@ def run(command: Sequence[str], folder: Path, environment: Mapping[str, str] | N
     done = subprocess.run(
         command,
         cwd=folder,
-        env={**os.environ, **(environment or {})},
+        env={**os.environ, **without_proxies_here(os.environ), **(environment or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,  # pip writes some of its reasons there

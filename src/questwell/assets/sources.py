@@ -24,6 +24,7 @@ from questwell.assets.commands import pip, run
 from questwell.assets.deb import open_member
 from questwell.assets.partial import Partial
 from questwell.errors import AssetError
+from questwell.http.loopback import DIRECT
 
 CHUNK = 1024**2
 """Bytes read at a time."""
@@ -112,7 +113,10 @@ class HubFile:
     def _go_on(self, partial: Partial, had: int) -> None:
         # identity: a range of a compressed body would be one of other bytes
         headers = {"accept-encoding": "identity"} | ({"range": f"bytes={had}-"} if had else {})
-        with httpx2.stream("GET", self.name, headers=headers, timeout=HUB_TIMEOUT, follow_redirects=True) as reply:
+        with (
+            httpx2.Client(timeout=HUB_TIMEOUT, follow_redirects=True, mounts=DIRECT) as client,
+            client.stream("GET", self.name, headers=headers) as reply,
+        ):
             if not reply.is_success:
                 if reply.status_code == RANGE_REFUSED:
                     partial.begin(self.name, fresh=True)

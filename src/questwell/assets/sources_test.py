@@ -1,13 +1,14 @@
 import hashlib
 import http.server
 import importlib.util
+import sys
 import threading
 import zipfile
 
 import pytest
 
 from questwell.assets import Deb, HubFile, Wheels, assemble
-from questwell.assets.commands import reason
+from questwell.assets.commands import reason, run
 from questwell.assets.partial import Partial
 from questwell.errors import AssetError
 
@@ -170,6 +171,19 @@ def hub(monkeypatch):
 
 def test_hub_file(hub):
     assert get(HubFile("owner/name", "file.gguf")).read_bytes() == WHOLE
+
+
+@pytest.mark.parametrize("variable", ["http_proxy", "all_proxy"])
+def test_a_mirror_on_this_machine_is_asked_past_any_proxy(hub, monkeypatch, variable):
+    monkeypatch.setenv(variable, "http://127.0.0.1:1")
+    assert get(HubFile("owner/name", "file.gguf")).read_bytes() == WHOLE
+
+
+def test_pip_and_apt_ask_this_machine_past_any_proxy(tmp_path, monkeypatch):
+    monkeypatch.setenv("no_proxy", "corp.example")
+    shows = "import os; raise SystemExit('error: ' + os.environ['no_proxy'])"
+    with pytest.raises(AssetError, match=r"corp\.example,localhost,127\.0\.0\.1"):
+        run([sys.executable, "-c", shows], tmp_path)
 
 
 def test_hub_status_is_the_reason(hub):

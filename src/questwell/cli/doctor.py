@@ -20,13 +20,29 @@ def doctor(
     llm: Annotated[str | None, typer.Option(help="Call this model once.")] = None,
     retriever: Annotated[
         str | None,
-        typer.Option(help="Run one search with this retriever: http://HOST:8000, mcp:URL, google, tavily, brave, ..."),
+        typer.Option(
+            help="Run one search with this retriever: http://HOST:8000, mcp:URL, opensearch:URL/INDEX, "
+            "qdrant:URL/COLLECTION, google, tavily, brave, ..."
+        ),
+    ] = None,
+    embedder: Annotated[
+        str | None, typer.Option(help="Embedding model for queries to a Qdrant collection; by default minilm.")
+    ] = None,
+    retriever_key_env: Annotated[
+        str | None,
+        typer.Option(help="Environment variable with the search server's key; by default QUESTWELL_RETRIEVER_KEY."),
+    ] = None,
+    retriever_headers: Annotated[
+        str | None,
+        typer.Option(help="Extra headers for the search server: NAME=VALUE,NAME=VALUE; $NAME is a variable."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the checks as JSON.")] = False,
 ) -> None:
     """Check disk, corpus, model and retriever by using each of them, and say how to fix what fails."""
+    search = {"embedder": embedder, "retriever_key_env": retriever_key_env, "retriever_headers": retriever_headers}
+    given = {key: value for key, value in search.items() if value is not None}
     with index_progress(corpus or "") as on_progress:
-        checks = recipe.doctor(corpus, llm, on_progress, retriever)
+        checks = recipe.doctor(corpus, llm, on_progress, retriever, given)
     if json:
         screen.print_json(list[recipe.Check], checks)
     else:

@@ -18,6 +18,7 @@ from questwell.evaluation.statistics import Estimate
 from questwell.recipes.corpus import index as recipe
 from questwell.recipes.corpus.kept import KeptReport, Pruned, kept_indexes, prune_indexes
 from questwell.recipes.corpus.recall import RecallReport, evaluate_index
+from questwell.recipes.corpus.servers import ServerConfig
 from questwell.recipes.corpus.update import UpdateReport, update_index
 from questwell.recipes.corpus.upload import upload
 from questwell.recipes.runs.config import resolve
@@ -27,7 +28,7 @@ _MOST_SHOWN = 20
 _NAMES_SHOWN = 5
 
 
-@config_flags(recipe.IndexConfig, {"corpus": "Corpus"})
+@config_flags(ServerConfig, {"corpus": "Corpus"})
 def index(
     source: Corpus = None,
     evaluate: Annotated[
@@ -71,7 +72,7 @@ def index(
     if list_ or prune:
         _print_kept(prune=prune, json=json)
         return
-    config = resolve(recipe.IndexConfig, assemble("index", given, config_file, corpus=source))
+    config = resolve(ServerConfig, assemble("index", given, config_file, corpus=source))
     if upsert is not None or delete is not None:
         if evaluate is not None:
             raise ConfigError("an index can be changed or evaluated, not both at once: leave out --evaluate")

@@ -96,7 +96,7 @@ class Connector:
             return LocalLLM(path, options=options.local)
         if (Path(spec).expanduser() / "config.json").is_file():
             return FolderLLM(Path(spec).expanduser())
-        raise ConfigError(f"unknown model {spec!r} is; name one of: {FORMS}")
+        raise ConfigError(f"unknown model {spec!r}: name one of: {FORMS}")
 
     def _endpoint(self, model: str, base_url: str, options: ConnectOptions) -> LLM:
         limiter = self._limiters.setdefault(base_url, Limiter(options.max_in_flight))

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx2
 
 from questwell.errors import ConfigError
+from questwell.http.loopback import let_hub_libraries_pass_proxies
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _DESCRIPTION = ("*.json", "*.txt", "*.model", "*.jinja")
@@ -45,6 +46,7 @@ def hub_folder(name: str, *, weights: bool = True, fetch: bool = True) -> Path:
     except ImportError as error:
         raise ConfigError(f"the model {name!r} is on the Hugging Face hub: pip install 'questwell[train]'") from error
     offline = not fetch or bool(os.environ.get("QUESTWELL_OFFLINE") or os.environ.get("HF_HUB_OFFLINE"))
+    let_hub_libraries_pass_proxies()
     try:
         found = snapshot_download(
             name,

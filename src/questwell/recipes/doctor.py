@@ -9,14 +9,15 @@ from enum import StrEnum
 from pathlib import Path
 
 from questwell.assets.cache import home
-from questwell.errors import QuestwellError
+from questwell.errors import ConfigError, IndexMismatch, QuestwellError, RetrievalError
 from questwell.llm.client import Message, Request
 from questwell.llm.connect import connect
 from questwell.llm.weights import EMBEDDED
 from questwell.recipes.corpus.index import IndexConfig, IndexProgress, open_lexical
+from questwell.recipes.corpus.search import SearchConfig, open_elsewhere
 from questwell.recipes.runs.agents import is_embedded
+from questwell.recipes.runs.config import resolve
 from questwell.recipes.runs.rehearsal import Rehearsed, rehearse
-from questwell.retrieval.choose import open_retriever
 from questwell.retrieval.retriever import search_and_reckon
 
 _SPARE_BYTES = 1_000_000_000
@@ -44,12 +45,16 @@ class Check:
 
 
 def doctor(
-    corpus: str | None, llm: str | None, index_progress: IndexProgress | None = None, retriever: str | None = None
+    corpus: str | None,
+    llm: str | None,
+    index_progress: IndexProgress | None = None,
+    retriever: str | None = None,
+    search: Mapping[str, object] | None = None,
 ) -> list[Check]:
     """All checks: the disk, and the corpus, the model and the retriever elsewhere if they are named.
 
     The corpus is fetched and indexed, the model is called once and once more for each role, and the retriever is
-    searched once, all as a run would.
+    searched once, all as a run would. `search` has the keys of a run that say how the retriever is called.
     """
     checks = [_disk(home())]
     if corpus is not None:
@@ -57,7 +62,9 @@ def doctor(
     if llm is not None:
         checks.extend(asyncio.run(_model(llm)))
     if retriever is not None:
-        checks.append(asyncio.run(_retriever(retriever)))
+        checks.append(
+            asyncio.run(_retriever({**(search or {}), "corpus": corpus or "islands", "retriever": retriever}))
+        )
     return checks
 
 
@@ -81,16 +88,18 @@ def _corpus(corpus: str, index_progress: IndexProgress | None) -> Check:
     return Check("corpus", Health.OK, f"{corpus}: {len(index):,} passages, searchable (snapshot {index.snapshot})")
 
 
-async def _retriever(spec: str) -> Check:
+async def _retriever(keys: Mapping[str, object]) -> Check:
     try:
-        found = open_retriever(spec)
+        found = open_elsewhere(resolve(SearchConfig, keys))
+        if found is None:
+            raise ConfigError(f"{keys['retriever']} searches the corpus itself: try it by --corpus")
     except QuestwellError as error:
         return Check("retriever", Health.FAILED, str(error), "do what it says; then try again")
     started = time.perf_counter()
     try:
         searched = await search_and_reckon(found, "What is the capital of France?", 3)
     except QuestwellError as error:
-        return Check("retriever", Health.FAILED, str(error), "check address and key; then try again")
+        return Check("retriever", Health.FAILED, str(error), _how_to_mend(error))
     finally:
         await found.aclose()
     cost = "its cost is not known" if searched.cost_usd is None else f"it cost ${searched.cost_usd:.4f}"
@@ -98,6 +107,14 @@ async def _retriever(spec: str) -> Check:
     if searched.cost_usd is None:
         return Check("retriever", Health.WARNING, said, "say what a search costs by --price-search, or limit minutes")
     return Check("retriever", Health.OK, said)
+
+
+def _how_to_mend(error: QuestwellError) -> str:
+    if isinstance(error, IndexMismatch):
+        return "name the embedder that filled the collection by --embedder; then try again"
+    if isinstance(error, RetrievalError):
+        return "check address and key; then try again"
+    return "do what it says; then try again"  # of the embedder
 
 
 async def _model(spec: str) -> list[Check]:

@@ -69,7 +69,7 @@ def check_spec(spec: str) -> None:
     if spec.startswith(OWN):
         return
     if name not in ENGINES and spec.partition(":")[0] not in (*OF_SERVERS, "searxng"):
-        raise ConfigError(f"unknown retriever {spec!r} is; name one of: {FORMS}")
+        raise ConfigError(f"unknown retriever {spec!r}: name one of: {FORMS}")
 
 
 def open_retriever(spec: str, options: RetrieverOptions | None = None) -> Retriever:
@@ -91,7 +91,7 @@ def open_retriever(spec: str, options: RetrieverOptions | None = None) -> Retrie
     if name in ENGINES and (url or not at):
         engine = ENGINES[name](url=base_url(url)) if at else ENGINES[name]()
         return WebRetriever(engine, key_of(engine), options.web)
-    raise ConfigError(f"unknown retriever {spec!r} is; name one of: {FORMS}")
+    raise ConfigError(f"unknown retriever {spec!r}: name one of: {FORMS}")
 
 
 def _of_a_server(spec: str, name: str, rest: str, options: RetrieverOptions) -> Retriever:

@@ -29,7 +29,7 @@ def check_embedder(named: str) -> None:
         ConfigError: `named` has none of the forms above.
     """
     if named not in EMBEDDERS and not named.startswith(ONNX) and endpoint_of(named) is None:
-        raise ConfigError(f"unknown embedder {named!r} is; name one of: {FORMS}")
+        raise ConfigError(f"unknown embedder {named!r}: name one of: {FORMS}")
 
 
 def connect_embedder(named: str, query_prefix: str | None = None, document_prefix: str | None = None) -> "Embedder":

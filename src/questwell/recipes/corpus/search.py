@@ -9,33 +9,27 @@ from questwell.errors import ConfigError
 from questwell.recipes.corpus.embedders import connect_embedder
 from questwell.recipes.corpus.index import (
     OF_THE_CORPUS,
-    IndexConfig,
     IndexProgress,
     in_order,
     open_index,
     open_reranker,
 )
-from questwell.recipes.runs.models import Pairs
+from questwell.recipes.corpus.servers import ServerConfig
 from questwell.retrieval.choose import RetrieverOptions, check_spec, open_retriever
 from questwell.retrieval.remote.blocking import BlockList
 from questwell.retrieval.remote.filters import Narrowable
-from questwell.retrieval.remote.remote import KEY_VARIABLE
 from questwell.retrieval.remote.web import WebOptions
 from questwell.retrieval.rerankers.reranker import Reranker
 from questwell.retrieval.retriever import DocumentReader, Retriever
 from questwell.text.lists import split_commas
 
 
-class SearchConfig(IndexConfig):
+class SearchConfig(ServerConfig):
     """Which corpus to use, and what the agents search."""
 
     retriever: str = "lexical"
     """What the agents search: the corpus (lexical, hybrid or dense), or http://HOST, mcp:URL, opensearch:URL/INDEX,
     qdrant:URL/COLLECTION (with --embedder), google, tavily, brave or searxng."""
-    retriever_key_env: str | None = None
-    """Environment variable with the key of the retriever's server; by default QUESTWELL_RETRIEVER_KEY."""
-    retriever_headers: Pairs | None = None
-    """Extra headers for the retriever's server: NAME=VALUE,NAME=VALUE; the value $NAME is read from the environment."""
     page_text: bool = False
     """For web results, fetch the page and use its best matching part instead of the snippet (needs the extra web)."""
     block: Annotated[tuple[str, ...], BeforeValidator(split_commas)] = ()
@@ -110,7 +104,7 @@ def open_elsewhere(config: SearchConfig) -> Retriever | None:
         RetrieverOptions(
             web,
             headers=config.retriever_headers or {},
-            key_name=config.retriever_key_env or KEY_VARIABLE,
+            key_name=config.key_name,
             embedder=lambda: connect_embedder(config.embedder, config.query_prefix, config.document_prefix),
             price_usd=price,
         ),

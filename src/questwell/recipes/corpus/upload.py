@@ -3,18 +3,20 @@
 import asyncio
 
 from questwell.errors import ConfigError
+from questwell.http.headers import resolved
 from questwell.recipes.corpus.embedders import connect_embedder
-from questwell.recipes.corpus.index import IndexConfig, IndexProgress, open_lexical
+from questwell.recipes.corpus.index import IndexProgress, open_lexical
+from questwell.recipes.corpus.servers import ServerConfig
 from questwell.retrieval.choose import retriever_key
 from questwell.retrieval.remote.opensearch import OpenSearchRetriever
 from questwell.retrieval.remote.qdrant import QdrantRetriever
 
 
-def upload(config: IndexConfig, to: str, index_progress: IndexProgress | None = None) -> tuple[str, int]:
+def upload(config: ServerConfig, to: str, index_progress: IndexProgress | None = None) -> tuple[str, int]:
     """Put every passage of the corpus into the index or collection that `to` names; its name, and how many.
 
     Raises:
-        ConfigError: `to` names nothing that can be filled.
+        ConfigError: `to` names nothing that can be filled, or a key or header cannot be sent.
         RetrievalError: the server failed.
         AssetError, CorpusError: from the corpus.
         LLMError: an embedder behind an endpoint failed.
@@ -23,16 +25,18 @@ def upload(config: IndexConfig, to: str, index_progress: IndexProgress | None = 
     kind, _, where = to.partition(":")
     if kind not in ("opensearch", "qdrant") or not where:
         raise ConfigError(f"to = {to!r}: name opensearch:URL/INDEX or qdrant:URL/COLLECTION")
+    key, headers = retriever_key(config.key_name), resolved(config.retriever_headers or {})
     lexical = open_lexical(config, index_progress)  # reads the corpus once, and gives its passages in order
     total = len(lexical)
 
     def open_it() -> OpenSearchRetriever | QdrantRetriever:
         if kind == "opensearch":
-            return OpenSearchRetriever(where, key=retriever_key())
+            return OpenSearchRetriever(where, key=key, headers=headers)
         return QdrantRetriever.connect(
             where,
             lambda: connect_embedder(config.embedder, config.query_prefix, config.document_prefix),
-            key=retriever_key(),
+            key=key,
+            headers=headers,
         )
 
     async def whole() -> tuple[str, int]:

@@ -22,6 +22,7 @@ from questwell.datasets.croissant import croissant
 from questwell.datasets.manifest import Manifest
 from questwell.errors import AssetError, ConfigError, StoreError
 from questwell.evaluation.browsecomp import decrypt
+from questwell.http.loopback import let_hub_libraries_pass_proxies
 from questwell.recipes.dataset.build import CROISSANT, PLACES, read_manifest
 from questwell.recipes.dataset.parquet import read_parquet
 from questwell.recipes.reports.items import Edited, Policy, ReviewedBy, items
@@ -114,6 +115,7 @@ def send(push: Push) -> Pushed:
         raise ConfigError("push needs huggingface_hub: pip install 'questwell[hub]'") from error
     if not get_token():
         raise ConfigError("push needs a token with the right to write: set HF_TOKEN, or run hf auth login")
+    let_hub_libraries_pass_proxies()
     hub, repository = HfApi(endpoint=_endpoint()), push.repository
     kind = "dataset"
     try:

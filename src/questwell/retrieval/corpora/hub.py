@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from questwell.errors import AssetError
+from questwell.http.loopback import let_hub_libraries_pass_proxies
 from questwell.retrieval.corpora.forms import Form
 from questwell.retrieval.corpora.sources import Member, Members
 from questwell.retrieval.extras import optional
@@ -27,6 +28,7 @@ def hub_members(source: str) -> Members:
     name, _, config = named.partition(":")
     datasets: Any = optional("datasets", EXTRA)
     datasets.disable_progress_bars()
+    let_hub_libraries_pass_proxies()
     try:
         loaded = datasets.load_dataset(name, config or None, split=split or None)
     except Exception as error:  # of whatever kind the library, the hub and the network have

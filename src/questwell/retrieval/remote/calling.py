@@ -109,23 +109,8 @@ class Caller:
         try:
             async with asyncio.timeout(self._options.timeout_s):
                 reply = await self._send(call)
-        except TimeoutError as error:
-            what = f"no answer within {self._options.timeout_s:g} s"
-            raise TryFailedError(Failure(RetrievalTimeout, what, "try again later", True)) from error
-        except ConnectTimeoutError as error:
-            what = f"no connection within {self._options.connect_timeout_s:g} s"
-            raise TryFailedError(Failure(RetrievalUnavailable, what, "check the address", True)) from error
-        except NotConnectedError as error:
-            failure = Failure(RetrievalUnavailable, f"no connection ({error})", "check that the server runs", True)
-            raise TryFailedError(failure) from error
-        except BrokenError as error:
-            what = f"the connection broke before the whole reply was there ({error})"
-            raise TryFailedError(Failure(RetrievalUnavailable, what, "check the server's log", True)) from error
-        except TooLargeError as error:
-            failure = Failure(MalformedHits, f"a reply of {error}", "ask for fewer passages", False)
-            raise TryFailedError(failure) from error
-        except UnreadableError as error:
-            raise TryFailedError(Failure(MalformedHits, str(error), "check the address", True)) from error
+        except UNANSWERED as error:
+            raise TryFailedError(unanswered(error, self._options)) from error
         return None if missing and reply.status == 404 else self._read(reply)
 
     async def _send(self, call: Call) -> Reply:
@@ -145,6 +130,30 @@ class Caller:
             seconds = retry_after_s(reply.headers.get("retry-after"), datetime.now(UTC))
             failure = failure if seconds is None else replace(failure, retry_after_s=seconds)
         raise TryFailedError(failure)
+
+
+UNANSWERED = (TimeoutError, NotConnectedError, BrokenError, TooLargeError, UnreadableError)
+"""What `Connections` raises where there is no whole reply, and a deadline that passed."""
+
+
+def unanswered(error: Exception, options: CallOptions) -> Failure[RetrievalError]:
+    """What one of `UNANSWERED` means."""
+    match error:
+        case TimeoutError():
+            what = f"no answer within {options.timeout_s:g} s"
+            return Failure(RetrievalTimeout, what, "try again later", True)
+        case ConnectTimeoutError():
+            what = f"no connection within {options.connect_timeout_s:g} s"
+            return Failure(RetrievalUnavailable, what, "check the address", True)
+        case NotConnectedError():
+            return Failure(RetrievalUnavailable, f"no connection ({error})", "check that the server runs", True)
+        case TooLargeError():
+            return Failure(MalformedHits, f"a reply of {error}", "ask for fewer passages", False)
+        case UnreadableError():
+            return Failure(MalformedHits, str(error), "check the address", True)
+        case _:
+            what = f"the connection broke before the whole reply was there ({error})"
+            return Failure(RetrievalUnavailable, what, "check the server's log", True)
 
 
 def said(body: object) -> str:

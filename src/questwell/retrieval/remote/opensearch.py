@@ -6,7 +6,7 @@ filled are read as `wire.read_passage` reads documents.
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Self, TypeVar, cast
 
@@ -17,16 +17,18 @@ from questwell.errors import (
     MalformedHits,
     RetrievalError,
     RetrievalRefused,
-    RetrievalTimeout,
     RetrievalUnavailable,
 )
+from questwell.http.connections import Connections
 from questwell.http.retrying import Failure, Server, TryFailedError, retrying
 from questwell.retrieval.extras import optional
-from questwell.retrieval.remote.calling import PASSING, CallOptions, said
+from questwell.retrieval.remote import stored
+from questwell.retrieval.remote.calling import PASSING, UNANSWERED, CallOptions, said, unanswered
 from questwell.retrieval.remote.filters import both, narrowed_by
 from questwell.retrieval.remote.remote import KEY_VARIABLE, authorization, base_url, searchable, shown
+from questwell.retrieval.remote.stored import DOCUMENT_ID, OFFSET, Placed
 from questwell.retrieval.remote.wire import ranked, read_passage
-from questwell.retrieval.retriever import Filter
+from questwell.retrieval.retriever import DocumentPage, Filter
 from questwell.text.unicode import without_surrogates
 from questwell.types.corpus import Hit, Passage
 
@@ -38,6 +40,8 @@ FACETS = "questwell_facets"
 """Field of metadata, each pair as `key=value`; filters ask for it."""
 _QUERY_CHARS = 4_000
 """More words than these make more clauses than a server takes."""
+_READ_AT_ONCE = 1_000
+"""Passages of a document in one reply."""
 _T = TypeVar("_T")
 _KEYWORD, _STORED = {"type": "keyword"}, {"type": "keyword", "index": False, "doc_values": False}
 MAPPING: dict[str, Any] = {
@@ -45,7 +49,8 @@ MAPPING: dict[str, Any] = {
         "dynamic": False,
         "properties": {
             "id": _KEYWORD,
-            "document_id": _KEYWORD,
+            DOCUMENT_ID: _KEYWORD,
+            OFFSET: {"type": "integer"},
             "title": {"type": "text"},
             "text": {"type": "text"},
             FACETS: _KEYWORD,
@@ -56,7 +61,10 @@ MAPPING: dict[str, Any] = {
 
 
 class OpenSearchRetriever:
-    """One index. Implements `Retriever`, `BatchRetriever` and `FilteringRetriever`."""
+    """One index. Implements `Retriever`, `BatchRetriever`, `FilteringRetriever` and `DocumentReader`.
+
+    Belongs to one event loop.
+    """
 
     def __init__(
         self,
@@ -83,9 +91,13 @@ class OpenSearchRetriever:
         self._closed = False
         self._server = Server(self.name, key)
         sent = {**authorization(key), "user-agent": "questwell", **(headers or {})}
-        self._client: Any = library.OpenSearch(
-            hosts=[url], headers=sent, timeout=self._options.timeout_s, max_retries=0, retry_on_timeout=False
+        from questwell.retrieval.remote.opensearch_http import Sending  # needs the extra
+
+        self._connections = Connections({}, self._options.connect_timeout_s, most_bytes=self._options.most_bytes)
+        self._client: Any = library.AsyncOpenSearch(
+            hosts=[url], headers=sent, max_retries=0, connection_class=Sending, connections=self._connections
         )
+        self._document_field: str | None = None
 
     @property
     def name(self) -> str:
@@ -131,7 +143,7 @@ class OpenSearchRetriever:
         sent = 0
         for batch in _batches(passages):
             actions = [{"_index": self._index, "_id": passage.id, "_source": _source(passage)} for passage in batch]
-            await self._call(lambda actions=actions: self._helpers.bulk(self._client, actions, max_retries=0))
+            await self._call(lambda actions=actions: self._helpers.async_bulk(self._client, actions, max_retries=0))
             sent += len(batch)
             progress(sent)
         await self._call(lambda: self._client.indices.refresh(index=self._index))
@@ -140,9 +152,67 @@ class OpenSearchRetriever:
     async def aclose(self) -> None:
         """Close the connections."""
         self._closed = True
-        await asyncio.to_thread(self._client.close)
+        await self._client.close()
+        await self._connections.aclose()
+
+    async def read_page(self, identifier: str, page: int) -> DocumentPage | None:
+        """As `DocumentReader.read_page`, for an index whose passages have `document_id` and `offset`."""
+        return await stored.read_page(self, identifier, page)
+
+    async def find_in(self, identifier: str, query: str, k: int) -> tuple[Hit, ...] | None:
+        """As `DocumentReader.find_in`, for an index whose passages have `document_id`."""
+        document_id = await stored.document_with(self, identifier)
+        if document_id is None:
+            return None
+        if k < 1 or not searchable(query):
+            return ()
+        body = _body(without_surrogates(query)[:_QUERY_CHARS], k, self._always)
+        body["query"]["bool"]["filter"].append(await self._of(document_id))
+        return self._hits(await self._search(body), k)
+
+    async def passages_of(self, document_id: str) -> list[Placed]:
+        """As `PassageStore.passages_of`."""
+        found: list[Placed] = []
+        body = {
+            "size": _READ_AT_ONCE,
+            "query": {"bool": {"filter": [await self._of(document_id), *_among(self._always)]}},
+            "sort": [{"id": {"order": "asc", "unmapped_type": "keyword"}}],
+            "track_total_hits": stored.MOST_PASSAGES + 1,
+        }
+        while True:
+            reply = await self._search({**body, "from": len(found)})
+            listed = self._listed(reply)
+            found.extend(map(_placed, listed))
+            total = reply["hits"].get("total")
+            held = cast(dict[str, Any], total).get("value") if isinstance(total, dict) else total
+            stored.check_length(self.name, document_id, held if isinstance(held, int) else len(found))
+            if len(listed) < _READ_AT_ONCE or len(found) >= stored.MOST_PASSAGES:
+                return found
+
+    async def document_of(self, passage_id: str) -> str | None:
+        """As `PassageStore.document_of`."""
+        among = [{"ids": {"values": [passage_id]}}, *_among(self._always)]
+        listed = self._listed(await self._search({"size": 1, "query": {"bool": {"filter": among}}}))
+        return _placed(listed[0]).passage.document_id if listed else None
+
+    async def _of(self, document_id: str) -> dict[str, Any]:
+        """The filter for the passages of one document."""
+        if self._document_field is None:
+            reply = await self._call(lambda: self._client.indices.get_mapping(index=self._index))
+            self._document_field = _document_field(reply)
+            if self._document_field is None:
+                raise stored.no_documents(self.name)
+        return {"term": {self._document_field: document_id}}
+
+    async def _search(self, body: dict[str, Any]) -> dict[str, Any]:
+        reply = await self._call(lambda: self._client.search(index=self._index, body=body))
+        self._listed(reply)
+        return cast(dict[str, Any], reply)
 
     def _hits(self, reply: Any, k: int) -> tuple[Hit, ...]:  # noqa: ANN401  of a server
+        return ranked(map(_scored, self._listed(reply)), k)
+
+    def _listed(self, reply: Any) -> list[Any]:  # noqa: ANN401  of a server
         fields = cast(dict[str, Any], reply) if isinstance(reply, dict) else {}
         if isinstance(status := fields.get("status"), int) and "error" in fields:
             kind = RetrievalUnavailable if status in PASSING or status >= 500 else RetrievalRefused
@@ -151,13 +221,14 @@ class OpenSearchRetriever:
         listed: Any = cast(dict[str, Any], found).get("hits") if isinstance(found, dict) else None
         if not isinstance(listed, list):
             raise MalformedHits(f"{self.name}: the reply has no hits")
-        return ranked(map(_scored, cast(list[Any], listed)), k)
+        return cast(list[Any], listed)
 
-    async def _call(self, call: Callable[[], _T]) -> _T:
+    async def _call(self, call: Callable[[], Awaitable[_T]]) -> _T:
         async def attempt() -> _T:
             try:
-                return await asyncio.to_thread(call)
-            except self._errors.OpenSearchException as error:
+                async with asyncio.timeout(self._options.timeout_s):
+                    return await call()
+            except (*UNANSWERED, self._errors.OpenSearchException) as error:
                 raise TryFailedError(self._failure(error)) from error
 
         return await retrying(attempt, self._server, self._options, lambda: self._closed)
@@ -165,10 +236,10 @@ class OpenSearchRetriever:
     def _failure(self, error: Any) -> Failure[RetrievalError]:  # noqa: ANN401  of the library
         """The one place where a failure of the client becomes ours."""
         status, told = getattr(error, "status_code", None), " ".join(str(error).split())[:200]
-        if isinstance(error, self._errors.ConnectionTimeout):
-            return Failure(RetrievalTimeout, f"no answer within {self._options.timeout_s:g} s", "try again later", True)
-        if isinstance(error, self._errors.ConnectionError):
-            return Failure(RetrievalUnavailable, f"no connection ({told})", "check that the server runs", True)
+        if isinstance(error, UNANSWERED):
+            return unanswered(error, self._options)
+        if isinstance(error, self._errors.SerializationError):
+            return Failure(MalformedHits, f"a reply that is not OpenSearch's: {told}", "check the address", False)
         if status in (401, 403):
             advice = f"set {KEY_VARIABLE} to USER:PASSWORD, or to 'ApiKey KEY'"
             return Failure(RetrievalRefused, f"status {status}: {told}", advice, False)
@@ -185,24 +256,52 @@ def _body(query: str, k: int, where: Filter) -> dict[str, Any]:
     match: dict[str, Any] = {
         "multi_match": {"query": query, "fields": [f"title^{TITLE_WEIGHT}", "text", "contents"], "type": "most_fields"}
     }
-    among = [
-        {"terms": {FACETS: [f"{key}={one}" for one in ([value] if isinstance(value, str) else value)]}}
-        for key, value in where.items()
-    ]
     return {
         "size": k,
-        "query": {"bool": {"must": [match], "filter": among}},
+        "query": {"bool": {"must": [match], "filter": _among(where)}},
         "sort": ["_score", {"id": {"order": "asc", "unmapped_type": "keyword"}}],
         "track_scores": True,
     }
 
 
+def _among(where: Filter) -> list[dict[str, Any]]:
+    return [
+        {"terms": {FACETS: [f"{key}={one}" for one in ([value] if isinstance(value, str) else value)]}}
+        for key, value in where.items()
+    ]
+
+
 def _scored(hit: Any) -> tuple[float, Passage]:  # noqa: ANN401  of a server
+    score = cast(dict[str, Any], hit).get("_score") if isinstance(hit, dict) else None
+    if not isinstance(score, int | float):
+        raise MalformedHits("a hit has no score")
+    return float(score), _placed(hit).passage
+
+
+def _placed(hit: Any) -> Placed:  # noqa: ANN401  of a server
     fields = cast(dict[str, Any], hit) if isinstance(hit, dict) else {}
-    identifier, score, source = (fields.get(key) for key in ("_id", "_score", "_source"))
-    if not (isinstance(identifier, str) and isinstance(score, int | float) and isinstance(source, dict)):
-        raise MalformedHits("a hit has no id, score or source")
-    return float(score), read_passage({"id": identifier, **cast(dict[str, Any], source)})
+    identifier, source = fields.get("_id"), fields.get("_source")
+    if not (isinstance(identifier, str) and isinstance(source, dict)):
+        raise MalformedHits("a hit has no id or source")
+    held = cast(dict[str, Any], source)
+    offset = held.get(OFFSET)
+    return Placed(read_passage({"id": identifier, **held}), offset if isinstance(offset, int) else None)
+
+
+def _document_field(mappings: Any) -> str | None:  # noqa: ANN401  of a server
+    """The field that finds the passages of a document by its whole id; None: there is none."""
+    indices = cast(dict[str, Any], mappings) if isinstance(mappings, dict) else {}
+    for name in (DOCUMENT_ID, "doc_id"):
+        for held in indices.values():
+            known = (held.get("mappings") or {}).get("properties", {}).get(name)
+            if known is None:
+                continue
+            if known.get("type") != "text":
+                return name
+            for part, how in known.get("fields", {}).items():
+                if how.get("type") == "keyword":
+                    return f"{name}.{part}"
+    return None
 
 
 def _source(passage: Passage) -> dict[str, Any]:

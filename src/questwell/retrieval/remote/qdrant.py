@@ -9,7 +9,6 @@ import itertools
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import httpx2
@@ -18,18 +17,18 @@ from questwell.errors import (
     ConfigError,
     IndexMismatch,
     MalformedHits,
-    RetrievalError,
-    RetrievalRefused,
-    RetrievalTimeout,
-    RetrievalUnavailable,
 )
-from questwell.http.retrying import Failure, Server, TryFailedError, retry_after_s, retrying
+from questwell.http.connections import Connections
+from questwell.http.retrying import Server, TryFailedError, retrying
 from questwell.retrieval.extras import optional
-from questwell.retrieval.remote.calling import PASSING, CallOptions
+from questwell.retrieval.remote import stored
+from questwell.retrieval.remote.calling import UNANSWERED, CallOptions
 from questwell.retrieval.remote.filters import both, narrowed_by
-from questwell.retrieval.remote.remote import KEY_VARIABLE, SCHEMES, base_url, searchable, shown
+from questwell.retrieval.remote.qdrant_errors import failure_of
+from questwell.retrieval.remote.remote import SCHEMES, base_url, searchable, shown
+from questwell.retrieval.remote.stored import DOCUMENT_ID, OFFSET, Placed
 from questwell.retrieval.remote.wire import ranked, read_passage
-from questwell.retrieval.retriever import Filter
+from questwell.retrieval.retriever import DocumentPage, Filter
 from questwell.text.unicode import without_surrogates
 from questwell.types.corpus import Hit, Passage
 
@@ -43,11 +42,16 @@ FACETS, EMBEDDER = "questwell_facets", "questwell_embedder"
 _NAMESPACE = uuid.UUID("5b0c8b8e-6a5e-4b0e-9d43-6f1f6c3e2a10")
 """Qdrant's ids are numbers or UUIDs: ours are made of the passage's id."""
 _QUERY_CHARS = 10_000
+_READ_AT_ONCE = 500
+"""Passages of a document in one reply."""
 _T = TypeVar("_T")
 
 
 class QdrantRetriever:
-    """One collection. Implements `Retriever`, `BatchRetriever` and `FilteringRetriever`; belongs to one event loop."""
+    """One collection. Implements `Retriever`, `BatchRetriever`, `FilteringRetriever` and `DocumentReader`.
+
+    Belongs to one event loop.
+    """
 
     def __init__(
         self,
@@ -90,6 +94,8 @@ class QdrantRetriever:
         if not collection or not httpx2.URL(url).host:
             raise ConfigError(f"qdrant:{spec}: add the collection: qdrant:http://HOST:6333/COLLECTION")
         library = optional("qdrant_client", "qdrant")
+        from questwell.retrieval.remote.qdrant_http import Sending  # needs the extra
+
         options = options or CallOptions()
         credentials = {"authorization": key} if key and key.startswith(SCHEMES) else {"api-key": key} if key else {}
         client = library.AsyncQdrantClient(
@@ -98,6 +104,7 @@ class QdrantRetriever:
             headers={**credentials, **(headers or {})},
             timeout=max(1, round(options.timeout_s)),
             check_compatibility=False,  # it would call, and warn on the terminal
+            transport=Sending(Connections({}, options.connect_timeout_s, most_bytes=options.most_bytes)),
         )
         name = f"qdrant:{shown(url).rstrip('/')}/{collection}"
         return cls(client, collection, embedder(), Server(name, key), options)
@@ -136,7 +143,7 @@ class QdrantRetriever:
 
         await self._look()
         vectors = await embed_queries(self._embedder, asked, self._options.timeout_s)
-        requests = [self._request(vector.tolist(), k, among) for vector in vectors]
+        requests = [self._request(vector.tolist(), k, self._among(among)) for vector in vectors]
         replies = await self._call(lambda: self._client.query_batch_points(self._collection, requests))
         if len(replies) != len(asked):
             raise MalformedHits(f"{self._server.name}: the reply is not a list of {len(asked)} results")
@@ -179,8 +186,75 @@ class QdrantRetriever:
         await self._client.close()
         await self._embedder.aclose()
 
-    def _request(self, vector: list[float], k: int, where: Filter) -> Any:  # noqa: ANN401  the library's
-        among = [
+    async def read_page(self, identifier: str, page: int) -> DocumentPage | None:
+        """As `DocumentReader.read_page`, for a collection whose payloads have `document_id` and `offset`."""
+        return await stored.read_page(self, identifier, page)
+
+    async def find_in(self, identifier: str, query: str, k: int) -> tuple[Hit, ...] | None:
+        """As `DocumentReader.find_in`, for a collection whose payloads have `document_id`."""
+        document_id = await stored.document_with(self, identifier)
+        if document_id is None:
+            return None
+        if k < 1 or not searchable(query):
+            return ()
+        from questwell.retrieval.embedders.queries import embed_queries
+
+        await self._look()
+        asked = without_surrogates(query)[:_QUERY_CHARS]
+        (vector,) = await embed_queries(self._embedder, [asked], self._options.timeout_s)
+        requests = [self._request(vector.tolist(), k, [*self._among(self._always), self._of(document_id)])]
+        (reply,) = await self._call(lambda: self._client.query_batch_points(self._collection, requests))
+        return self._hits(reply.points, k)
+
+    async def passages_of(self, document_id: str) -> list[Placed]:
+        """As `PassageStore.passages_of`."""
+        among = self._models.Filter(must=[*self._among(self._always), self._of(document_id)])
+        found: list[Placed] = []
+        after: Any = None
+        while True:
+            points, after = await self._scroll(among, _READ_AT_ONCE, after)
+            found.extend(map(self._placed, points))
+            stored.check_length(self._server.name, document_id, len(found))
+            if after is None:
+                return found
+
+    async def document_of(self, passage_id: str) -> str | None:
+        """As `PassageStore.document_of`."""
+        ids: list[int | str] = [str(uuid.uuid5(_NAMESPACE, passage_id))]
+        if passage_id.isascii() and passage_id.isdigit():
+            ids.append(int(passage_id))
+        elif _is_uuid(passage_id):
+            ids.append(passage_id)
+        there = [*self._among(self._always), self._models.HasIdCondition(has_id=ids)]
+        points, _ = await self._scroll(self._models.Filter(must=there), len(ids))
+        if points:
+            document_id = (points[0].payload or {}).get(DOCUMENT_ID)
+            if not isinstance(document_id, str):
+                raise stored.no_documents(self._server.name)
+            return document_id
+        known = self._models.IsEmptyCondition(is_empty=self._models.PayloadField(key=DOCUMENT_ID))
+        points, _ = await self._scroll(self._models.Filter(must_not=[known]), 1)
+        if not points:
+            raise stored.no_documents(self._server.name)
+        return None
+
+    async def _scroll(self, among: Any, most: int, after: Any = None) -> tuple[list[Any], Any]:  # noqa: ANN401
+        return await self._call(
+            lambda: self._client.scroll(
+                self._collection, scroll_filter=among, limit=most, offset=after, with_payload=True, with_vectors=False
+            )
+        )
+
+    def _placed(self, point: Any) -> Placed:  # noqa: ANN401  the library's
+        payload = cast(dict[str, Any], point.payload or {})
+        offset = payload.get(OFFSET)
+        return Placed(read_passage({"id": str(point.id), **payload}), offset if isinstance(offset, int) else None)
+
+    def _of(self, document_id: str) -> Any:  # noqa: ANN401  the library's
+        return self._models.FieldCondition(key=DOCUMENT_ID, match=self._models.MatchValue(value=document_id))
+
+    def _among(self, where: Filter) -> list[Any]:
+        return [
             self._models.FieldCondition(
                 key=FACETS,
                 match=self._models.MatchAny(
@@ -189,6 +263,8 @@ class QdrantRetriever:
             )
             for key, value in where.items()
         ]
+
+    def _request(self, vector: list[float], k: int, among: list[Any]) -> Any:  # noqa: ANN401  the library's
         return self._models.QueryRequest(
             query=vector,
             using=self._using,
@@ -205,12 +281,14 @@ class QdrantRetriever:
                     f"{self._server.name} holds vectors of {there} numbers, and {self._embedder.name} makes {size}: "
                     "name another collection, or the embedder that filled it"
                 )
-            return
-        models = self._models
-        vectors = models.VectorParams(size=size, distance=models.Distance.COSINE)
-        await self._call(lambda: self._client.create_collection(self._collection, vectors_config=vectors))
-        keyword = models.PayloadSchemaType.KEYWORD
-        await self._call(lambda: self._client.create_payload_index(self._collection, FACETS, field_schema=keyword))
+        else:
+            vectors = self._models.VectorParams(size=size, distance=self._models.Distance.COSINE)
+            await self._call(lambda: self._client.create_collection(self._collection, vectors_config=vectors))
+        keyword = self._models.PayloadSchemaType.KEYWORD
+        for field in (FACETS, DOCUMENT_ID):
+            await self._call(
+                lambda field=field: self._client.create_payload_index(self._collection, field, field_schema=keyword)
+            )
         self._looked, self._size = True, size
 
     async def _look(self) -> int | None:
@@ -246,31 +324,15 @@ class QdrantRetriever:
             try:
                 async with asyncio.timeout(self._options.timeout_s):
                     return await call()
-            except (TimeoutError, self._busy, self._errors.ApiException) as error:
-                raise TryFailedError(self._failure(error)) from error
+            except (*UNANSWERED, self._busy, self._errors.ApiException) as error:
+                raise TryFailedError(failure_of(error, self._server.name, self._options)) from error
 
         return await retrying(attempt, self._server, self._options, lambda: self._closed)
 
-    def _failure(self, error: Exception) -> Failure[RetrievalError]:
-        """The one place where a failure of the client becomes ours."""
-        if isinstance(error, self._busy):
-            after = retry_after_s(str(getattr(error, "retry_after_s", "")), datetime.now(UTC))
-            return Failure(RetrievalUnavailable, "status 429", "try again later", True, retry_after_s=after)
-        source = getattr(error, "source", None)
-        if isinstance(error, TimeoutError) or "Timeout" in type(source).__name__:
-            return Failure(RetrievalTimeout, f"no answer within {self._options.timeout_s:g} s", "try again later", True)
-        if isinstance(error, self._errors.ResponseHandlingException):
-            if "validation" in type(source).__name__.lower():
-                return Failure(MalformedHits, "a reply that is not Qdrant's", "check the address", False)
-            return Failure(RetrievalUnavailable, f"no connection ({source})", "check that the server runs", True)
-        status, told = getattr(error, "status_code", None), " ".join(str(error).split())[:200]
-        if status in (401, 403):
-            return Failure(
-                RetrievalRefused, f"status {status}: {told}", f"set {KEY_VARIABLE} to the server's key", False
-            )
-        if isinstance(status, int) and (status in PASSING or status >= 500):
-            return Failure(RetrievalUnavailable, f"status {status}: {told}", "try again later", True)
-        if status == 404:
-            advice = f"fill it: questwell index CORPUS --to {self._server.name}"
-            return Failure(RetrievalRefused, f"there is no collection {self._collection!r}", advice, False)
-        return Failure(RetrievalRefused, told, "check the address, the collection and the embedder", False)
+
+def _is_uuid(text: str) -> bool:
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True

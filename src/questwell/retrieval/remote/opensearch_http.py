@@ -1,0 +1,50 @@
+"""`Sending`: requests of OpenSearch's client, sent by our own connections.
+
+So they have the same limit of a reply, proxies and certificates as those of every other retriever. Needs the extra
+`opensearch`.
+"""
+
+import base64
+from collections.abc import Collection, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from opensearchpy.connection import Connection
+
+from questwell.http.connections import Connections
+
+
+class Sending(Connection):
+    """Given to the client as its `connection_class`, with `connections` next to the client's own arguments."""
+
+    def __init__(self, *, connections: Connections, http_auth: str | None = None, **given: Any) -> None:  # noqa: ANN401
+        """Requests over `connections`; `http_auth` is USER:PASSWORD of the address."""
+        super().__init__(**given)
+        self._connections = connections
+        if http_auth:
+            self.headers.setdefault("authorization", f"Basic {base64.b64encode(http_auth.encode()).decode()}")
+
+    async def perform_request(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, Any] | None = None,
+        body: bytes | None = None,
+        timeout: float | None = None,  # the caller has a deadline
+        ignore: Collection[int] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:  # noqa: ANN401  as the library has it
+        """Status, headers and text of the reply.
+
+        Raises: as `Connections.send`; and the library's own for a status that is no success.
+        """
+        address = f"{self.host}{self.url_prefix}{url}" + (f"?{urlencode(params)}" if params else "")
+        reply = await self._connections.send(method, address, body, {**self.headers, **(headers or {})})
+        text = reply.content.decode("utf-8", "replace")
+        if not reply.is_success and reply.status not in ignore:
+            self._raise_error(reply.status, text, reply.headers.get("content-type"))
+        return reply.status, reply.headers, text
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._connections.aclose()
