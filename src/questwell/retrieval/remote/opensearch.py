@@ -288,18 +288,23 @@ def _placed(hit: Any) -> Placed:  # noqa: ANN401  of a server
     return Placed(read_passage({"id": identifier, **held}), offset if isinstance(offset, int) else None)
 
 
+def _inside(held: object, *keys: str) -> dict[str, Any]:
+    """The object under `keys`; empty if there is none."""
+    for key in keys:
+        held = _inside(held).get(key)
+    return cast(dict[str, Any], held) if isinstance(held, dict) else {}
+
+
 def _document_field(mappings: Any) -> str | None:  # noqa: ANN401  of a server
     """The field that finds the passages of a document by its whole id; None: there is none."""
-    indices = cast(dict[str, Any], mappings) if isinstance(mappings, dict) else {}
+    indices = [_inside(held, "mappings", "properties") for held in _inside(mappings).values()]
     for name in (DOCUMENT_ID, "doc_id"):
-        for held in indices.values():
-            known = (held.get("mappings") or {}).get("properties", {}).get(name)
-            if known is None:
-                continue
-            if known.get("type") != "text":
+        for properties in indices:
+            known = _inside(properties, name)
+            if known and known.get("type") != "text":
                 return name
-            for part, how in known.get("fields", {}).items():
-                if how.get("type") == "keyword":
+            for part in _inside(known, "fields"):
+                if _inside(known, "fields", part).get("type") == "keyword":
                     return f"{name}.{part}"
     return None
 

@@ -6,7 +6,7 @@ So they have the same limit of a reply, proxies and certificates as those of eve
 
 import base64
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 
 from opensearchpy.connection import Connection
@@ -21,8 +21,8 @@ class Sending(Connection):
         """Requests over `connections`; `http_auth` is USER:PASSWORD of the address."""
         super().__init__(**given)
         self._connections = connections
-        if http_auth:
-            self.headers.setdefault("authorization", f"Basic {base64.b64encode(http_auth.encode()).decode()}")
+        login = {"authorization": f"Basic {base64.b64encode(http_auth.encode()).decode()}"} if http_auth else {}
+        self._always: dict[str, str] = {**login, **cast(Any, self).headers}
 
     async def perform_request(
         self,
@@ -39,7 +39,7 @@ class Sending(Connection):
         Raises: as `Connections.send`; and the library's own for a status that is no success.
         """
         address = f"{self.host}{self.url_prefix}{url}" + (f"?{urlencode(params)}" if params else "")
-        reply = await self._connections.send(method, address, body, {**self.headers, **(headers or {})})
+        reply = await self._connections.send(method, address, body, {**self._always, **(headers or {})})
         text = reply.content.decode("utf-8", "replace")
         if not reply.is_success and reply.status not in ignore:
             self._raise_error(reply.status, text, reply.headers.get("content-type"))

@@ -228,7 +228,7 @@ class QdrantRetriever:
         there = [*self._among(self._always), self._models.HasIdCondition(has_id=ids)]
         points, _ = await self._scroll(self._models.Filter(must=there), len(ids))
         if points:
-            document_id = (points[0].payload or {}).get(DOCUMENT_ID)
+            document_id: object = cast(dict[str, Any], points[0].payload or {}).get(DOCUMENT_ID)
             if not isinstance(document_id, str):
                 raise stored.no_documents(self._server.name)
             return document_id

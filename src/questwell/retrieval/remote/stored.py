@@ -52,9 +52,9 @@ async def read_page(store: PassageStore, identifier: str, page: int) -> Document
         RetrievalRefused: the store does not know documents, or not the order of their passages.
     """
     placed = await store.passages_of(identifier)
-    if not placed:
-        document_id = await store.document_of(identifier)
-        placed = [] if document_id is None else await store.passages_of(document_id)
+    document_id = None if placed else await store.document_of(identifier)
+    if document_id is not None:
+        placed = await store.passages_of(document_id)
     return page_of(_in_order(store.name, placed), page)
 
 
