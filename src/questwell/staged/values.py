@@ -24,6 +24,10 @@ _DATED = re.compile(r"[^()\n]{0,60}\(\d{4}|[^.;\n]{0,80}\best\.")
 _SERIES = re.compile(r"[^.;\n]{0,30}?[,;]\s[^.;\n]{0,30}?\d")
 
 
+_PLAIN = 2
+"""Weight below which a name is merely mentioned: the model finds no relation to the subject in nine of ten."""
+
+
 @dataclass(frozen=True, slots=True)
 class Value:
     """A name, date or number in a passage."""
@@ -39,8 +43,9 @@ class Value:
 def values(passage: Passage) -> tuple[Value, ...]:
     """What may be said of the passage's subject, the plainest first.
 
-    Left out: what only describes another word ("American" in "an American actor"), names of months and days, one of a
-    list, what stands in the label of a line, a figure that is an estimate of a year, and what is said of another thing.
+    Left out: what only describes another word ("American" in "an American actor") or is merely mentioned, names of
+    months and days, one of a list, what stands in the label of a line, a figure that is an estimate of a year, and what
+    is said of another thing.
     """
     about = subject(passage)
     text = own_words(passage.text)
@@ -58,7 +63,7 @@ def values(passage: Passage) -> tuple[Value, ...]:
         for one in found
         if _can_be_asked_for(one, text) and is_about(passage, about, one.text) and not contains(passage.title, one.text)
     ]
-    return tuple(sorted(usable, key=lambda one: -one.weight))
+    return tuple(sorted((one for one in usable if one.weight >= _PLAIN), key=lambda one: -one.weight))
 
 
 def _can_be_asked_for(value: Value, text: str) -> bool:

@@ -1,0 +1,12 @@
+"""What the staged agents accept that read facts, to be graded by reading: `python benchmarks/facts.py RUN`.
+
+The run is what `make demo` makes: `questwell generate --corpus factbook --seeds 8 --llm local --steps 2..3`.
+"""
+
+import sys
+from pathlib import Path
+
+from graded import main
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), "facts")
