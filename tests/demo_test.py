@@ -91,6 +91,22 @@ def test_every_command_of_readme_works_with_the_mock(tmp_path: Path) -> None:
     assert (tmp_path / "wiki.parquet").stat().st_size > 0
 
 
+def test_the_ten_minutes_of_the_start_page_work_with_the_mock(tmp_path: Path) -> None:
+    """All of its commands but the viewer, which does not end by itself."""
+    articles = [{"id": one.id, "title": one.title, "text": one.text} for one in read_islands()]
+    (tmp_path / "wiki.jsonl").write_text("".join(json.dumps(one) + "\n" for one in articles), encoding="utf-8")
+    page = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    section = page.split("\n## Ten minutes\n")[1].split("\n## ")[0]
+    lines = [line for line in re.findall(r"^    (questwell .*)$", section, re.MULTILINE) if " view " not in line]
+    ends: list[int] = []
+    for line in lines:
+        words = shlex.split(re.sub(r"openai:\S+", "mock", line).replace("--seeds 100", "--seeds 14"), comments=True)
+        ends.append(questwell(*words[1:]).exit_code)
+    assert ends == [0, 3, 0], lines
+    with RunReader(tmp_path / "runs" / "wiki") as run:
+        assert len(run.plays()) == 14
+
+
 def test_a_pilot_counts_and_says_what_the_rest_will_take(tmp_path: Path) -> None:
     given = ("generate", "--corpus", "islands", "--llm", "mock", "--seeds", "12", "--out", "run", "--pilot", "6")
     pilot = questwell(*given)

@@ -22,6 +22,7 @@ from questwell.retrieval.corpora.forms import DOCUMENTS as DOCUMENT_FORMS
 from questwell.store.migrations import migrate
 from questwell.training.metrics import MEANINGS
 from questwell.types.game import Reason
+from questwell.version import __version__
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "questwell"
@@ -43,6 +44,12 @@ def code(document: Path) -> str:
     return "\n".join([*re.findall(r"`([^`\n]+)`", written), *blocks])
 
 
+def ours(document: Path) -> str:
+    """The code without the lines of other commands."""
+    others = r"\s*(pip|uv|git|docker|make|python|bash) "
+    return "\n".join(line for line in code(document).splitlines() if not re.match(others, line))
+
+
 def flags() -> Iterator[str]:
     group = typer.main.get_command(app)
     assert isinstance(group, TyperGroup)
@@ -56,8 +63,7 @@ def flags() -> Iterator[str]:
 @each_document
 def test_every_flag_exists(document: Path) -> None:
     """Flags of our own command; lines that begin with another command are that command's."""
-    lines = [line for line in code(document).splitlines() if not re.match(r"\s*(pip|uv|git|docker|make|python) ", line)]
-    used = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", "\n".join(lines)))
+    used = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", ours(document)))
     assert used <= set(flags())
 
 
@@ -65,7 +71,7 @@ def test_every_flag_exists(document: Path) -> None:
 def test_every_name_in_code_exists(document: Path) -> None:
     """Names with an underscore: keys, values, functions, columns."""
     known = "\n".join(path.read_text(encoding="utf-8") for path in SOURCE.rglob("*.py"))
-    names = set(re.findall(r"(?<![\w/.-])[a-z]+(?:_[a-z0-9]+)+(?![\w/.-])", code(document)))
+    names = set(re.findall(r"(?<![\w/.-])[a-z]+(?:_[a-z0-9]+)+(?![\w/.-])", ours(document)))
     assert {name for name in names if not re.search(rf"\b{name}\b", known)} == set()
 
 
@@ -89,11 +95,9 @@ def test_the_papers_rules_name_files_and_tests() -> None:
             assert (SOURCE / name).exists() or (ROOT / name).exists(), name
 
 
-@pytest.mark.parametrize("name", ["AGENTS.md", "docs/architecture.md", "README.md"])
+@pytest.mark.parametrize("name", ["AGENTS.md", "docs/architecture.md", "CONTRIBUTING.md"])
 def test_the_layout_names_every_folder(name: str) -> None:
     written = text(name)
-    if name == "README.md" and "| folder" not in written.lower():
-        pytest.skip("README has no layout table yet")
     assert [folder for folder in FOLDERS if not re.search(rf"\b{folder}\b", written)] == []
 
 
@@ -110,6 +114,20 @@ def test_no_place_of_one_machine(document: Path) -> None:
 
 def test_agents_md_is_short() -> None:
     assert len(text("AGENTS.md").splitlines()) <= 60
+
+
+def test_readme_is_short() -> None:
+    assert len(text("README.md").splitlines()) < 150
+
+
+def test_the_citation_names_this_version() -> None:
+    assert re.findall(r"^version: (.+)$", text("CITATION.cff"), re.MULTILINE) == [__version__]
+
+
+def test_the_newest_section_of_the_changelog_is_this_version_or_the_next() -> None:
+    first = re.findall(r"^## ([\d.]+) \((unreleased|\d{4}-\d\d-\d\d)\)$", text("CHANGELOG.md"), re.MULTILINE)
+    released = [version for version, when in first if when != "unreleased"]
+    assert released[0] == __version__ and [when for _, when in first].count("unreleased") <= 1
 
 
 def test_runs_md_tells_codes_reasons_tables_and_what_may_change() -> None:
@@ -142,11 +160,6 @@ def test_training_md_defines_every_metric() -> None:
 def test_presets_that_are_named_exist() -> None:
     named = {found for path in DOCUMENTS for found in re.findall(r"`(sage-[\w-]+)`", path.read_text(encoding="utf-8"))}
     assert named <= set(PRESETS)
-
-
-def test_every_result_is_in_the_log() -> None:
-    for path in RESULTS:
-        assert f"benchmarks/{path.stem}.py" in text("docs/log.md"), path.name
 
 
 @pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)

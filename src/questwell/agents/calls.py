@@ -10,7 +10,6 @@ from questwell.agents.moves import Derived, Find, Finish, Malformed, Move, Open,
 from questwell.agents.textcalls import clean_name
 from questwell.llm.client import Tool, ToolCall
 from questwell.llm.json_replies import scalar_text
-from questwell.llm.speech import spoken
 from questwell.types.game import Operation
 
 
@@ -107,17 +106,17 @@ def read_call(call: ToolCall, *, proposing: bool, readers: tuple[Reader, ...] = 
         return read_reading(name, fields.get("passage"), fields.get("page"), fields.get("query")) or malformed(
             f"{name} wants the number of a passage that you were shown{' and a query' if name == 'find' else ''}."
         )
-    answer = spoken(scalar_text(fields.get("answer")) or "")
+    answer = scalar_text(fields.get("answer"))
     if not answer:
         return malformed(_empty(name, "answer"))
     if not proposing:
         return Finish(answer)
     question = fields.get("question")
-    if not isinstance(question, str) or not (question := spoken(question)):
+    if not isinstance(question, str) or not question.strip():
         return malformed(_empty(name, "question"))
     steps = fields.get("steps")
     read = _steps(cast(list[object], steps) if isinstance(steps, list) else [])
-    return Finish(answer, question, read, derived=_derived(fields.get("operation"), fields.get("operands")))
+    return Finish(answer, question.strip(), read, derived=_derived(fields.get("operation"), fields.get("operands")))
 
 
 def _derived(operation: object, operands: object) -> Derived | None:
@@ -151,7 +150,7 @@ def _empty(name: str, argument: str) -> str:
 def _texts(value: object) -> list[str]:
     """A text, or those of a list: some models send several queries in one call."""
     values = cast(list[object], value) if isinstance(value, list) else [value]
-    return [said for one in values if (said := spoken(scalar_text(one) or ""))]
+    return [one.strip() for one in values if isinstance(one, str) and one.strip()]
 
 
 def _steps(steps: list[object]) -> tuple[tuple[str, str, int | None], ...]:

@@ -102,8 +102,7 @@ def test_function_calls_give_the_same_moves(dialect: Functions, completion: Comp
     [
         call("search", "{not json"),
         call("search", ["q"]),
-        call("search", {"query": True}),
-        call("answer", {"answer": "<think>Perhaps Rome?"}),
+        call("search", {"query": 3}),
         call("search", {"query": " "}),
         call("delete_everything", {}),
         call("propose", {"question": "Q", "answer": "A"}),  # a solver has no such function
@@ -139,8 +138,6 @@ def test_a_function_call_in_a_message_that_was_cut_off_is_none() -> None:
         ({"query": ["a", "b", "c"]}, Search("a", ("b", "c"))),
         ({"queries": ["a"]}, Search("a")),
         ({"query": "a", "top_k": 5}, Search("a")),
-        ({"query": 1936}, Search("1936")),
-        ({"query": "the year?</think>a"}, Search("a")),
     ],
 )
 def test_several_queries_in_one_call(given: dict[str, object], move: Search) -> None:
@@ -149,7 +146,6 @@ def test_several_queries_in_one_call(given: dict[str, object], move: Search) -> 
 
 def test_a_number_may_be_the_answer() -> None:
     assert Functions().read(call("answer", {"answer": 1936}))[1] == Finish("1936")
-    assert Functions().read(call("answer", {"answer": "<think>Or Lyon?</think>Rome"}))[1] == Finish("Rome")
     steps = [{"query": "q", "answer": 3, "passage": "[2]"}, "no step", {"query": "r", "answer": "a", "passage": None}]
     proposed = call("propose", {"question": "Q?", "answer": 2.5, "steps": steps})
     assert Functions(proposing=True).read(proposed)[1] == Finish("2.5", "Q?", (("q", "3", 2), ("r", "a", None)))

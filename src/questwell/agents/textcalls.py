@@ -4,10 +4,8 @@ Only what was said is read, never a thought. A call keeps its arguments as they 
 JSON: what they are worth is the protocol's affair.
 """
 
-import ast
 import json
 import re
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import cast
@@ -128,80 +126,15 @@ def _glm(masked: str) -> Iterator[Written]:
 
 
 def _mistral(masked: str) -> Iterator[Written]:
-    """Mistral: `[TOOL_CALLS][{...}]`, later `[TOOL_CALLS]search{...}`, then `[TOOL_CALLS]search[ARGS]{...}`.
-
-    A server may have dropped the marks: `search{...}` alone is a call where its arguments are JSON.
-    """
-    named = r"\s*([\w.:-]+)\s*(?:\[CALL_ID\].*?)?(?:\[ARGS\])?\s*(\{.*)"
+    """Mistral: `[TOOL_CALLS][{...}]`, and later `[TOOL_CALLS]search[ARGS]{...}`."""
     for found in re.finditer(r"\[TOOL_CALLS\](.*?)(?=\[TOOL_CALLS\]|</s>|\Z)", masked, re.DOTALL):
-        if parts := re.fullmatch(named, found[1], re.DOTALL):
-            yield Written(ToolCall("", clean_name(parts[1]), parts[2].strip()), *found.span())
+        name, parted, arguments = found[1].partition("[ARGS]")
+        if parted:
+            yield Written(
+                ToolCall("", clean_name(re.sub(r"\[CALL_ID\].*", "", name)), arguments.strip()), *found.span()
+            )
         else:
             yield from _of_json(found[1], *found.span())
-    if (parts := re.fullmatch(named, masked, re.DOTALL)) and isinstance(_json(parts[2]), dict):
-        yield Written(ToolCall("", clean_name(parts[1]), parts[2].strip()), 0, len(masked))
-
-
-_FRAMES = re.compile(
-    r"<\|tool_call\|>"  # Granite, Phi-4
-    r"|<\|START_ACTION\|>"  # Cohere
-    r"|<\|action_start\|>\s*(?:<\|plugin\|>)?"  # InternLM
-    r"|<tool_calls>|<function_calls?>"  # Hunyuan, Jamba, and prompts that ask for it
-    r"|\bfunctools(?=\[)"  # Phi-4-mini
-)
-
-
-def _framed(masked: str) -> Iterator[Written]:
-    """A mark of a family's own, then the JSON of one call or of a list of them."""
-    for found in _FRAMES.finditer(masked):
-        start = len(masked) - len(masked[found.end() :].lstrip())
-        try:
-            _, end = json.JSONDecoder(strict=False).raw_decode(masked, start)
-        except (json.JSONDecodeError, RecursionError):
-            end = len(masked)
-        yield from _of_json(masked[start:end], found.start(), end)
-
-
-def _gemma(masked: str) -> Iterator[Written]:
-    """Gemma 4: `<|tool_call>call:search{query:<|"|>...<|"|>}<tool_call|>`; FunctionGemma with `<escape>`."""
-    pattern = (
-        r"(?:<\|tool_call>|<start_function_call>)\s*call:([\w.-]+)\{(.*?)\}\s*"
-        r"(?:<tool_call\|>|<end_function_call>|\Z)"
-    )
-    for found in re.finditer(pattern, masked, re.DOTALL):
-        quoted = re.findall(r"([\w-]+):\s*(<\|\"\|>|<escape>)(.*?)\2", found[2], re.DOTALL)
-        arguments = json.dumps({key: value for key, _, value in quoted}, ensure_ascii=False) if quoted else found[2]
-        yield Written(ToolCall("", clean_name(found[1]), arguments), *found.span())
-
-
-def _pythonic(masked: str) -> Iterator[Written]:
-    """Llama 4 and LFM2: `[search(query="...")]`; Gemma 3: the same in a fence `tool_code`, perhaps inside `print`."""
-    text = masked.strip()
-    framed = re.search(r"<\|tool_call_start\|>(.*?)(?:<\|tool_call_end\|>|\Z)", masked, re.DOTALL)
-    fenced = re.search(r"```(?:tool_code|python|py)\s*\n(.*?)\s*```\s*\Z", masked, re.DOTALL)
-    if found := framed or fenced:
-        code, start, end = found[1], *found.span()
-    elif text.startswith("[") and text.endswith(")]"):
-        code, start, end = text, 0, len(masked)
-    else:
-        return
-    for name, arguments in _python_calls(code.strip()):
-        yield Written(ToolCall("", clean_name(name), arguments), start, end)
-
-
-def _python_calls(code: str) -> Iterator[tuple[str, str]]:
-    """(name, arguments as JSON) of the calls in Python code; only named arguments with literal values are read."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of escapes that Python does not know
-            tree = ast.parse(code, mode="eval").body
-        for one in tree.elts if isinstance(tree, ast.List) else [tree]:
-            call = one.args[0] if isinstance(one, ast.Call) and ast.unparse(one.func) == "print" and one.args else one
-            if isinstance(call, ast.Call) and call.keywords:
-                given = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
-                yield ast.unparse(call.func).rpartition(".")[2], json.dumps(given, ensure_ascii=False)
-    except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
-        return
 
 
 def _markers(masked: str) -> Iterator[Written]:
@@ -222,28 +155,18 @@ def _python_tag(masked: str) -> Iterator[Written]:
         yield from _of_json(found[1], *found.span())
 
 
-_MOST_STARTS = 20
-"""Lines of a message at which a call may begin."""
-
-
 def _bare(masked: str) -> Iterator[Written]:
-    """The JSON of a call at the end of a message, from the start of a line on, in a code fence or not."""
-    fence = re.search(r"```(?:json|tool_call|tool_code)?\s*([\[{].*?)\s*```\s*\Z", masked, re.DOTALL)
-    places = [found.start() for found in re.finditer(r"^[ \t]*[\[{]", masked, re.MULTILINE)][:_MOST_STARTS]
-    for start, text in [(fence.start(), fence[1])] if fence else [(place, masked[place:]) for place in places]:
-        tree = _json(text)
+    """A message that is nothing but the JSON of a call, in a code fence or not."""
+    fenced = re.fullmatch(r"\s*```(?:json|tool_call|tool_code)?\s*(.*?)\s*```\s*", masked, re.DOTALL)
+    text = (fenced[1] if fenced else masked).strip()
+    if text.startswith(("{", "[")) and text.endswith(("}", "]")):
+        try:
+            tree: object = json.loads(text, strict=False)
+        except (json.JSONDecodeError, RecursionError):
+            return
         trees = cast(list[object], tree) if isinstance(tree, list) else [tree]
         if trees and _pair(trees[0]):
-            yield from _of_json(text, start, len(masked))
-            return
-
-
-def _json(text: str) -> object:
-    """What `text` is as JSON; None where it is none."""
-    try:
-        return cast(object, json.loads(text, strict=False))
-    except (json.JSONDecodeError, RecursionError):
-        return None
+            yield from _of_json(text, 0, len(masked))
 
 
 _FORMS: tuple[Callable[[str], Iterator[Written]], ...] = (
@@ -252,10 +175,7 @@ _FORMS: tuple[Callable[[str], Iterator[Written]], ...] = (
     _coder,
     _invoke,
     _mistral,
-    _framed,
-    _gemma,
     _markers,
     _python_tag,
-    _pythonic,
     _bare,
 )

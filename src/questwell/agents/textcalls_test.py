@@ -41,21 +41,6 @@ ARGUMENTS = '{"query": "old bridges"}'
         f'<|python_tag|>{{"name": "search", "parameters": {ARGUMENTS}}}<|eom_id|>',
         f'{{"name": "search", "arguments": {ARGUMENTS}}}',
         f'```json\n{{"name": "search", "arguments": {ARGUMENTS}}}\n```',
-        f'I look it up.\n{{"name": "search", "arguments": {ARGUMENTS}}}',
-        f'I look it up:\n```json\n{{"name": "search", "arguments": {ARGUMENTS}}}\n```',
-        f"[TOOL_CALLS]search{ARGUMENTS}",
-        f"search{ARGUMENTS}",  # the marks dropped
-        f"search[ARGS]{ARGUMENTS}",
-        f'<|tool_call|>[{{"name": "search", "arguments": {ARGUMENTS}}}]',
-        f'<|START_ACTION|>[\n {{"tool_call_id": "0", "tool_name": "search", "parameters": {ARGUMENTS}}}]<|END_ACTION|>',
-        f'<|action_start|><|plugin|>{{"name": "search", "parameters": {ARGUMENTS}}}<|action_end|>',
-        f'<tool_calls>[{{"name": "search", "arguments": {ARGUMENTS}}}]</tool_calls>',
-        f'functools[{{"name": "search", "arguments": {ARGUMENTS}}}]',
-        '<|tool_call>call:search{query:<|"|>old bridges<|"|>}<tool_call|>',
-        "<start_function_call>call:search{query:<escape>old bridges<escape>}<end_function_call>",
-        '[search(query="old bridges")]',
-        "<|tool_call_start|>[search(query='old bridges')]<|tool_call_end|>",
-        '```tool_code\nprint(default_api.search(query="old bridges"))\n```',
     ],
 )
 def test_a_call_written_as_text_is_the_move(text: str, dialect: Tags | Functions) -> None:
@@ -68,8 +53,6 @@ def test_what_follows_the_first_call_is_cut_off() -> None:
     call = f'<tool_call>{{"name": "search", "arguments": {ARGUMENTS}}}</tool_call>'
     invented = f"{call}\n<tool_response>made up</tool_response>\n<answer>made up</answer>"
     assert Tags().read(Completion(f"{call}<tool_response>made up</tool_response>", "m"))[0] == call
-    framed = f'<|tool_call|>[{{"name": "search", "arguments": {ARGUMENTS}}}]'
-    assert Tags().read(Completion(f"{framed} made up", "m"))[0] == framed
     text, move = Tags().read(Completion(invented, "m"))
     assert (text, move) == (call, Search("old bridges"))
 
@@ -92,13 +75,6 @@ def test_an_unknown_tool_keeps_its_arguments() -> None:
         '{"query": "old bridges"}',
         "to=search is not a call",
         "write to=functions.search, then the words",
-        f'I could write {{"name": "search", "arguments": {ARGUMENTS}}} now',
-        f'{{"name": "search", "arguments": {ARGUMENTS}}}\nis what I would write',
-        "search{the old bridges}",
-        "[search(the old bridges)]",
-        "[search(query=old_bridges)]",
-        '[search("old bridges")]',
-        "```python\nbridges = search(query='old bridges')\n```",
     ],
 )
 def test_no_call_is_guessed(text: str) -> None:

@@ -218,8 +218,6 @@ def _omitted(sent: Body, text: str, param: str) -> str | None:
     fields = [name for name in sent if name not in _NEEDED]
     if param.split(".")[0].split("[")[0] in fields:
         return f"omit {param.split('.')[0].split('[')[0]}"
-    if "stop" in fields and re.search(r"\bstop[\s_-]?(?:sequence|word|string|token)s?\b", text, re.IGNORECASE):
-        return "omit stop"
     return next((f"omit {name}" for name in fields if _names(text, name)), None)
 
 
@@ -230,7 +228,7 @@ def _names(text: str, field: str) -> bool:
     ):
         return True
     plain = "_" in field or field in ("temperature", "logprobs", "seed", "stop")
-    return plain and re.search(rf"(?<![\w-]){re.escape(field)}(?![\w-])", text, re.IGNORECASE) is not None
+    return plain and re.search(rf"(?<![\w-]){re.escape(field)}(?![\w-])", text) is not None
 
 
 _RULES: tuple[Callable[[Body, str, str], str | None], ...] = (

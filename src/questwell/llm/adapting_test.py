@@ -50,9 +50,6 @@ def learnt(message: object, sent: dict | None = None) -> tuple[str, ...]:
                     "whereas you provided 8192."}}, "cap 4096"),
         ({"error": {"message": "Invalid schema for response_format 'reply': 'maxLength' is not permitted."}},
          "schema without bounds"),
-        ({"error": {"message": "Stop sequences are not supported for this model."}}, "omit stop"),
-        ({"error": {"message": "`stopSequences` is not supported by this model"}}, "omit stop"),
-        ({"error": {"message": "Temperature is not supported by this model."}}, "omit temperature"),
         # Mistral
         ({"detail": [{"type": "extra_forbidden", "loc": ["body", "seed"], "msg": "Extra inputs are not permitted"}]},
          "omit seed"),

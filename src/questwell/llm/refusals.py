@@ -46,11 +46,6 @@ _OVERFLOW = (
     r"greater than max_seq_len",  # TabbyAPI
     r"input length and `?max_tokens`? exceed",  # Anthropic
     r"model_max_prompt_tokens_exceeded|model_context_window_exceeded",
-    r"tokens_limit_reached",  # GitHub Models
-    r"string_above_max_length",  # OpenAI, of characters
-    r"exceeds? max message tokens",  # Volcengine Ark
-    r"number of (?:input |prompt )?tokens\b.{0,60}\bexceeds?",
-    r"(?:输入|提示|上下文|prompt|token).{0,20}(?:超过|超出|过长)",  # gateways of Chinese providers
 )
 OVERFLOW = re.compile("|".join(_OVERFLOW), re.IGNORECASE)
 _RATE = re.compile(
@@ -80,8 +75,6 @@ _WAIT = re.compile(
 def read_error(status: int, body: bytes, retry_after_s: float | None = None) -> Failure[LLMError]:
     """The failure that an HTTP error status stands for."""
     text = body.decode("utf-8", "replace")
-    if "\\u" in text and (tree := _tree(text)) is not None:  # what Python's servers make of other scripts
-        text = json.dumps(tree, ensure_ascii=False)
     what = f"status {status}: {quote(body)}"
     if _NO_CREDIT.search(text) or status == 402:
         return Failure(LLMRefused, what, "the account has no credit left; add some", retriable=False)

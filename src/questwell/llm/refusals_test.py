@@ -32,11 +32,6 @@ OVERFLOWS = [
     "invalid params, context window exceeds limit (2013)",
     "Please reduce the length of the messages or completion. Current length is 9000 while limit is 8192",
     "ValidationException: Input is too long for requested model.",
-    "tokens_limit_reached: Request body too large for gpt-4o-mini model. Max size: 8000 tokens.",
-    "Total tokens of image and text exceed max message tokens. Request id: 0217",
-    "The number of tokens in the prompt (5000) exceeds the limit of 4096",
-    "输入长度超过模型最大上下文长度",
-    '{"code": "string_above_max_length"}',
 ]
 
 

@@ -14,8 +14,6 @@ from questwell.text.scripts import WORD_PER_CHARACTER
 _SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _RAISED = re.compile("⁻?[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
 _FRACTION = re.compile("[¼-¾⅐-⅞]")
-_SPACED = re.compile(r"(?<![\d.,])\d{1,3}(?:[\u00a0\u2009\u202f]\d{3})+(?!\d)")
-"""A number with the spaces of French, Russian and SI writing; an ordinary space may part two numbers."""
 _OWNED = str.maketrans("", "", "™®©℠")
 _EMPHASIS = re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1|(?<![\w*])\*(?=[^\s*])([^*]+)(?<=\S)\*(?![\w*])")
 _FOLDED = str.maketrans(
@@ -71,7 +69,6 @@ def words(text: str) -> tuple[str, ...]:
 def fold(text: str) -> str:
     """`text` in lower case, without emphasis, with one form of each quotation mark, dash and digit; `⁵` is `^5`."""
     text = _EMPHASIS.sub(lambda found: found[2] or found[3], text.translate(_OWNED))
-    text = _SPACED.sub(lambda found: "".join(found.group().split()), text)
     text = _FRACTION.sub(lambda found: " " + unicodedata.normalize("NFKC", found.group()), text)
     text = _RAISED.sub(lambda found: "^" + found.group().translate(_SUPERSCRIPT), text)
     text = unicodedata.normalize("NFKC", text).lower().translate(_FOLDED)

@@ -56,8 +56,6 @@ def test_what_carries_meaning_is_kept(one: str, other: str) -> None:
         ("–5", "-5"),
         ("ＡＢＣ１", "abc1"),
         ("12,034 men", "12034 men"),
-        ("12\u00a0034 habitants", "12034 habitants"),
-        ("1\u202f500\u2009000", "1500000"),
         ("12,34,567", "1234567"),
         ("१९३६", "1936"),
         ("١٢٬٠٠٠", "12,000"),
@@ -83,7 +81,6 @@ def test_words_by_hand() -> None:
         *("f", "16s", "fly", "at", "-40", "to", "+5", "°", "c", "1500", "m", "1936", "年"),
     )
     assert words("1931–1936; 5-6") == ("1931", "-", "1936", "5", "-", "6")
-    assert words("in 2019\u00a0300 men; 1 500") == ("in", "2019", "300", "men", "1", "500")
     assert words("M*A*S*H and AC/DC") == ("m", "*", "a", "*", "s", "*", "h", "and", "ac", "dc")
     assert words(" — -- '' ...") == ()
 

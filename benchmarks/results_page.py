@@ -1,0 +1,74 @@
+"""`python benchmarks/results_page.py`: docs/results.md from benchmarks/results/*.json; `--check` only compares."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from textwrap import fill
+
+from results_claims import SECTIONS, Claim, Result, Section
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+PAGE = ROOT / "docs" / "results.md"
+HEAD = """# Results
+
+Every figure that we claim, each from a file in `benchmarks/results/`. Do not edit this page:
+`python benchmarks/results_page.py` writes it, and a test compares it with the files.
+[The log](log.md) says how each figure came about, and what did not work. Intervals are 95 %
+intervals unless the column says otherwise; a dash means that the file has none.
+
+Most runs shared two CPU cores with other work: "load before" is the machine's load before the run.
+A commit that ends in `-dirty` had changes that were not committed.
+"""
+
+
+def page() -> str:
+    """The whole page.
+
+    Raises:
+        ValueError: A result file has no section: each measurement is shown, also a bad one.
+    """
+    files = {str(path.relative_to(RESULTS)) for path in RESULTS.rglob("*.json")}
+    if unshown := files - {section.file for section in SECTIONS}:
+        raise ValueError(f"no section shows {', '.join(sorted(unshown))}: add one to benchmarks/results_claims.py")
+    return "\n".join([HEAD, *(line for section in SECTIONS for line in written(section))])
+
+
+def written(section: Section) -> Iterator[str]:
+    """The lines of one section."""
+    result: Result = json.loads((RESULTS / section.file).read_text(encoding="utf-8"))
+    yield f"## {section.title}\n\n{fill(section.about, 100)}\n"
+    yield "| claim | figure | interval |\n|---|---|---|"
+    yield from (row(claim) for claim in section.claims(result))
+    yield f"\n{origin(result)} File: `benchmarks/results/{section.file}`.\n"
+
+
+def row(claim: Claim) -> str:
+    """A claim as a row of a table."""
+    return f"| {claim.what} | {claim.figure} | {claim.interval} |"
+
+
+def origin(result: Result) -> str:
+    """By which command, when, from which commit and on which machine."""
+    commit = f"commit {result['commit']}" if "commit" in result else "commit not recorded"
+    machine = result.get("machine")
+    if machine is None:
+        where = f"{result['device']}, torch {result['torch']}"
+    else:
+        cores = f"{machine['cores']} core{'s' * (machine['cores'] > 1)}"
+        where = f"{machine['cpu']}, {cores}, Python {machine['python']}, load before {machine['load_before']}"
+    return f"Command: `{result['command']}`\n\n{result['date'][:10]}, {commit}. {where}."
+
+
+def main() -> None:
+    """Write the page, or compare it."""
+    made = page()
+    if "--check" not in sys.argv[1:]:
+        PAGE.write_text(made, encoding="utf-8")
+    elif PAGE.read_text(encoding="utf-8") != made:
+        sys.exit("docs/results.md does not agree with the files: run python benchmarks/results_page.py")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""docs/results.md is what benchmarks/results_page.py makes of the result files."""
+
+import json
+import shutil
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def maker(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import results_page  # pyright: ignore[reportMissingImports]
+
+    return results_page
+
+
+@pytest.fixture
+def copy(maker: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The result files in a folder of their own."""
+    shutil.copytree(ROOT / "benchmarks" / "results", tmp_path / "results")
+    monkeypatch.setattr(maker, "RESULTS", tmp_path / "results")
+    return tmp_path / "results"
+
+
+def test_the_page_agrees_with_the_files(maker: ModuleType) -> None:
+    made = maker.page()
+    assert (ROOT / "docs" / "results.md").read_text(encoding="utf-8") == made, "run python benchmarks/results_page.py"
+    for line in made.splitlines():
+        if line.startswith("|"):
+            assert line.count("|") == 4, line
+
+
+def test_another_figure_makes_another_page(maker: ModuleType, copy: Path) -> None:
+    before = maker.page()
+    result = json.loads((copy / "foldoc_20.json").read_text(encoding="utf-8"))
+    (copy / "foldoc_20.json").write_text(json.dumps({**result, "accepted": 19}), encoding="utf-8")
+    changed = set(maker.page().splitlines()) - set(before.splitlines())
+    assert "| items accepted, of the seeds played | 19 of 20 | - |" in changed
+
+
+def test_a_result_that_no_section_shows_is_refused(maker: ModuleType, copy: Path) -> None:
+    (copy / "secret.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"secret\.json"):
+        maker.page()
+
+
+def test_each_result_says_where_it_comes_from(maker: ModuleType) -> None:
+    sections = maker.page().split("\n## ")[1:]
+    assert len(sections) == len(list((ROOT / "benchmarks" / "results").rglob("*.json")))
+    for section in sections:
+        assert "\nCommand: `" in section
+        assert "\n2026-" in section and ", commit " in section and "File: `benchmarks/results/" in section
