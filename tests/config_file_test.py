@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from questwell.cli.app import app
 from questwell.cli.assembly import assemble
 from questwell.errors import ConfigError
-from questwell.recipes.runs.config import read_toml
+from questwell.recipes.sections import read_section
 
 FILE = """
 corpus = "factbook"
@@ -42,7 +42,23 @@ def test_a_section_goes_over_the_keys_above_and_flags_over_both(path: Path) -> N
     assert assemble("generate", {}, path) == made
     assert assemble("generate", {"seeds": 3, "llm": None}, path) == {**made, "seeds": 3}
     assert assemble("evaluate", {}, path) == {**above, "benchmarks": "plain=q.jsonl"}
-    assert assemble("dataset", {}, path) == above
+    assert assemble("recheck", {}, path) == above
+
+
+def test_a_key_above_the_sections_is_for_the_verbs_that_have_it(path: Path) -> None:
+    assert assemble("dataset", {}, path) == {}
+    assert assemble("gates", {}, path) == {"max_cost": 2.5}
+    assert assemble("index", {}, path) == {"corpus": "factbook"}
+
+
+def test_a_key_that_no_verb_has_and_one_in_the_wrong_section_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text('copus = "factbook"\n[index]\nmax_cost = 1\n')
+    assert assemble("dataset", {}, file) == {"copus": "factbook"}
+    assert assemble("index", {}, file) == {"copus": "factbook", "max_cost": 1}
+    result = CliRunner().invoke(app, ["index", "--config", str(file)])
+    assert result.exit_code == 2 and "unknown key 'copus' (did you mean 'corpus'?)" in result.output
+    assert "unknown key 'max_cost'" in result.output
 
 
 def test_order_is_preset_file_flags_arguments(path: Path) -> None:
@@ -55,7 +71,7 @@ def test_a_key_in_two_spellings_is_refused(tmp_path: Path, section: str) -> None
     file = tmp_path / "c.toml"
     file.write_text(f"{section}max-minutes = 1\nmax_minutes = 2\n")
     with pytest.raises(ConfigError, match="max-minutes and max_minutes are the same key: keep only one"):
-        read_toml(file, "generate", ("generate",))
+        read_section(file, "generate")
 
 
 def test_a_section_that_no_command_has_is_an_unknown_key(tmp_path: Path) -> None:

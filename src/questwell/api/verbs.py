@@ -24,15 +24,14 @@ from questwell.recipes.generate import shards
 from questwell.recipes.generate.config import Config, preset
 from questwell.recipes.harden import loop as hardening
 from questwell.recipes.harden.config import HardenConfig
-from questwell.recipes.runs.config import Values, read_toml, resolve
+from questwell.recipes.runs.config import Values, resolve
 from questwell.recipes.runs.lent import Lent, name_of
+from questwell.recipes.sections import read_section
 from questwell.recipes.train import loop as training
 from questwell.recipes.train.config import TrainConfig
 from questwell.retrieval.retriever import Retriever
 
 PathLike = str | Path
-VERBS = ("index", "generate", "harden", "evaluate", "train")
-"""Sections of a config file that are told apart from keys here."""
 _MODELS = ("llm", "proposer_llm", "solver_llm", "judge_llm", "weak_llm", "judge")
 
 
@@ -240,7 +239,7 @@ def _named_only(verb: str, config: PathLike | None, keys: Mapping[str, object]) 
 
 def _over_file(verb: str, config: PathLike | None, values: Mapping[str, object]) -> Values:
     plain = {key: str(value) if isinstance(value, Path) else value for key, value in values.items()}
-    return {**(read_toml(Path(config), verb, VERBS) if config else {}), **plain}
+    return {**(read_section(Path(config), verb) if config else {}), **plain}
 
 
 def _with_methods(key: str, one: Any, names: tuple[str, ...]) -> Any:  # noqa: ANN401  a caller's object

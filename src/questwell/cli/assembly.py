@@ -6,13 +6,24 @@ from typing import Annotated, Any
 
 import typer
 
-from questwell.cli.verbs import VERBS
-from questwell.recipes.runs.config import Values, read_toml
+from questwell.errors import ConfigError
+from questwell.recipes.runs.config import RecipeConfig, Values
+from questwell.recipes.runs.template import section
+from questwell.recipes.sections import read_section
 
 ConfigFile = Annotated[
     Path | None,
     typer.Option("--config", help="TOML file with any of the keys below, or a section per command; flags override it."),
 ]
+PrintConfig = Annotated[
+    bool,
+    typer.Option(
+        "--print-config",
+        help="Print all keys with the values they have here, as TOML that --config reads, and exit; with --resume "
+        "those of the run.",
+    ),
+]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the run.")]
 Resume = Annotated[
     bool, typer.Option("--resume", help="Continue the run in --out; nothing that was paid for is paid again.")
 ]
@@ -48,10 +59,22 @@ def assemble(
     """
     found = dict(preset or {})
     if config_file is not None:
-        found.update(read_toml(config_file, verb, VERBS))
+        found.update(read_section(config_file, verb))
     found.update(used(given))
     found.update(used(named))
     return found
+
+
+def print_config(verb: str, config: RecipeConfig) -> None:
+    """What `--print-config` prints."""
+    typer.echo(section(verb, config), nl=False)
+
+
+def folder_of(out: Path | None) -> Path:
+    """The folder of the run; ConfigError when it was not said."""
+    if out is None:
+        raise ConfigError("say which folder to write the run to: --out RUN")
+    return out
 
 
 def used(given: Mapping[str, object]) -> dict[str, object]:

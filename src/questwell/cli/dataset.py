@@ -8,11 +8,12 @@ from rich.console import Console
 from rich.table import Table
 
 from questwell.cli import screen
-from questwell.cli.assembly import ConfigFile, assemble
+from questwell.cli.assembly import ConfigFile, PrintConfig, assemble, print_config
 from questwell.cli.flags import config_flags
 from questwell.cli.numbers import money
 from questwell.cli.text import one_line
 from questwell.datasets.manifest import Manifest
+from questwell.errors import ConfigError
 from questwell.recipes.dataset import build as recipe
 from questwell.recipes.dataset.config import DatasetConfig
 from questwell.recipes.runs.config import resolve
@@ -27,14 +28,24 @@ _PANELS = {
 
 @config_flags(DatasetConfig, _PANELS)
 def dataset(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of generate runs.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to create; it appears complete or not at all.")],
+    runs: Annotated[
+        list[Path] | None, typer.Argument(metavar="RUN...", help="Folders of generate runs.", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder to create; it appears complete or not at all.")
+    ] = None,
     config_file: ConfigFile = None,
+    print_only: PrintConfig = False,
     json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
     **given: object,
 ) -> None:
     """Build a dataset from accepted items: splits that share no evidence, no duplicates, and a hash of every file."""
     config = resolve(DatasetConfig, assemble("dataset", given, config_file))
+    if print_only:
+        print_config("dataset", config)
+        return
+    if not runs or out is None:
+        raise ConfigError("say which runs, and which folder to create: questwell dataset RUN... --out FOLDER")
     manifest = recipe.build(runs, out, config)
     if json:
         screen.print_json(Manifest, manifest)

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from questwell.cli import screen
-from questwell.cli.assembly import ConfigFile, Resume, assemble
+from questwell.cli.assembly import ConfigFile, Out, PrintConfig, Resume, assemble, folder_of, print_config
 from questwell.cli.ending import CODES, print_unfinished
 from questwell.cli.flags import config_flags
 from questwell.cli.index import index_progress as watching_index
@@ -37,7 +37,7 @@ _LINE_EVERY_S = 10.0
 
 @config_flags(EvalConfig, _PANELS)
 def evaluate(
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the run.")] = None,
+    out: Out = None,
     resume: Resume = False,
     rescore: Annotated[
         Path | None,
@@ -46,6 +46,7 @@ def evaluate(
         ),
     ] = None,
     config_file: ConfigFile = None,
+    print_only: PrintConfig = False,
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, metavar="N", help="Maximum number of attempts in this invocation.")
     ] = None,
@@ -60,6 +61,9 @@ def evaluate(
     You can stop it at any time and continue with --resume.
     """
     values = assemble("evaluate", given, config_file)
+    if print_only:
+        print_config("evaluate", recipe.configure(out if resume else None, values, resume=resume))
+        return
     on_progress = _Lines(screen.err())
     if rescore is not None:
         if out is not None or resume or limit is not None or dry_run:
@@ -70,13 +74,13 @@ def evaluate(
         with watching_index(config.corpus) as index:
             _print_preview(eval_preview(config, index), json=json)
         return
-    elif out is None:
-        raise ConfigError("say which folder to write the run to: --out RUN")
     else:
-        config = recipe.configure(out, values, resume=resume)
+        folder = folder_of(out)
+        config = recipe.configure(folder, values, resume=resume)
         with watching_index(config.corpus) as index:
-            report = recipe.run(config, out, resume=resume, limit=limit, on_progress=on_progress, index_progress=index)
-        folder = out
+            report = recipe.run(
+                config, folder, resume=resume, limit=limit, on_progress=on_progress, index_progress=index
+            )
     found = evaluation(folder)
     if json:
         screen.print_json(Evaluation, found, ended=report)

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from questwell.cli import screen
-from questwell.cli.assembly import used
+from questwell.cli.assembly import ConfigFile, PrintConfig, assemble, print_config
 from questwell.cli.checked import print_counts, print_question
 from questwell.cli.ending import CODES, print_unfinished
 from questwell.cli.flags import config_flags
@@ -26,6 +26,8 @@ def gates(
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the check in --out, with the same settings.")
     ] = False,
+    config_file: ConfigFile = None,
+    print_only: PrintConfig = False,
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, help="Maximum number of questions to check in this invocation.")
     ] = None,
@@ -36,13 +38,14 @@ def gates(
 
     You can stop it at any time. The same command continues, and nothing is paid twice.
     """
-    values = used(given)
-    if run is not None:
-        values["of"] = run
+    values = assemble("gates", given, config_file, of=run)
     of = values.get("of")
     folder = out or (Path(str(of)) / recipe.FOLDER if of is not None else None)
     if folder is None:
         raise ConfigError("say which run to check: questwell gates RUN")
+    if print_only:
+        print_config("gates", recipe.configure(folder if resume else None, values, resume=resume))
+        return
     config = recipe.configure(folder, values, resume=resume)
     console = screen.err()
     told = [-1]

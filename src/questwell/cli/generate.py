@@ -7,7 +7,16 @@ import typer
 from rich.console import Console
 
 from questwell.cli import screen
-from questwell.cli.assembly import ConfigFile, Resume, assemble, preset_flag
+from questwell.cli.assembly import (
+    ConfigFile,
+    Out,
+    PrintConfig,
+    Resume,
+    assemble,
+    folder_of,
+    preset_flag,
+    print_config,
+)
 from questwell.cli.ending import CODES, print_unfinished
 from questwell.cli.flags import config_flags
 from questwell.cli.forecast import print_forecast
@@ -39,10 +48,11 @@ _PANELS = {
 
 @config_flags(Config, _PANELS, {"seeds": "-n"})
 def generate(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")],
+    out: Out = None,
     resume: Resume = False,
     preset_name: Annotated[str | None, preset_flag(PRESETS)] = None,
     config_file: ConfigFile = None,
+    print_only: PrintConfig = False,
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, metavar="N", help="Maximum number of plays in this invocation.")
     ] = None,
@@ -70,6 +80,10 @@ def generate(
     You can stop it at any time (Ctrl-C, even kill -9) and continue with --resume.
     """
     values = assemble("generate", given, config_file, preset(preset_name) if preset_name else None)
+    if print_only:
+        print_config("generate", recipe.configure(out if resume else None, values, resume=resume))
+        return
+    out = folder_of(out)
     config = recipe.configure(out, values, resume=resume)
     if dry_run:
         with watching_index(config.corpus) as index:

@@ -1,12 +1,11 @@
 """`questwell harden`: make given questions harder."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from questwell.cli import screen
-from questwell.cli.assembly import ConfigFile, Resume, assemble
+from questwell.cli.assembly import ConfigFile, Out, PrintConfig, Resume, assemble, folder_of, print_config
 from questwell.cli.ending import CODES
 from questwell.cli.flags import config_flags
 from questwell.cli.generate import print_ending
@@ -31,12 +30,13 @@ _PANELS = {
 
 @config_flags(HardenConfig, _PANELS, {"seeds": "-n"})
 def harden(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")],
     questions: Annotated[
         str | None, typer.Argument(metavar="FILE|RUN", help="Same as --source.", show_default=False)
     ] = None,
+    out: Out = None,
     resume: Resume = False,
     config_file: ConfigFile = None,
+    print_only: PrintConfig = False,
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, metavar="N", help="Maximum number of plays in this invocation.")
     ] = None,
@@ -48,7 +48,12 @@ def harden(
     The solver tries each question first. If it is too easy, the proposer searches and rewrites it until it needs
     --steps searches or its solve rate is within --band. A question that no attempt solves is rejected (hard_or_broken).
     """
-    config = recipe.configure(out, assemble("harden", given, config_file, source=questions), resume=resume)
+    values = assemble("harden", given, config_file, source=questions)
+    if print_only:
+        print_config("harden", recipe.configure(out if resume else None, values, resume=resume))
+        return
+    out = folder_of(out)
+    config = recipe.configure(out, values, resume=resume)
     with watching_index(config.corpus) as index, index_progress() as on_progress:
         report = recipe.run(config, out, resume=resume, limit=limit, on_progress=on_progress, index_progress=index)
     stands = status(out)

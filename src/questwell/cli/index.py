@@ -10,7 +10,7 @@ from rich.table import Table
 
 from questwell.assets.progress import console_progress
 from questwell.cli import screen
-from questwell.cli.assembly import ConfigFile, Corpus, assemble
+from questwell.cli.assembly import ConfigFile, Corpus, PrintConfig, assemble, print_config
 from questwell.cli.flags import config_flags
 from questwell.cli.text import one_line, visible
 from questwell.errors import ConfigError
@@ -66,13 +66,17 @@ def index(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     config_file: ConfigFile = None,
+    print_only: PrintConfig = False,
     **given: object,
 ) -> None:
     """Build the index of a corpus, or change or measure an existing one. Other commands build it on first use."""
-    if list_ or prune:
+    if (list_ or prune) and not print_only:
         _print_kept(prune=prune, json=json)
         return
     config = resolve(ServerConfig, assemble("index", given, config_file, corpus=source))
+    if print_only:
+        print_config("index", config)
+        return
     if upsert is not None or delete is not None:
         if evaluate is not None:
             raise ConfigError("an index can be changed or evaluated, not both at once: leave out --evaluate")

@@ -7,12 +7,8 @@ import typer
 
 from questwell.cli import screen
 from questwell.errors import ConfigError
-from questwell.recipes.evaluate.config import EvalConfig
-from questwell.recipes.generate.config import Config
 from questwell.recipes.runs.template import template
-from questwell.recipes.train.config import TrainConfig
-
-SECTIONS = {"generate": Config, "evaluate": EvalConfig, "train": TrainConfig}
+from questwell.recipes.sections import CONFIGS, config_of
 
 
 def init(
@@ -22,7 +18,7 @@ def init(
     print_only: Annotated[bool, typer.Option("--print", help="Print the config file instead of writing it.")] = False,
 ) -> None:
     """Write a config file with one section per command. Every key is explained and commented out at its default."""
-    text = template(SECTIONS, {"corpus": "islands", "llm": "mock"})
+    text = template({verb: config_of(verb) for verb in CONFIGS}, {"corpus": "islands", "llm": "mock"})
     if print_only:
         typer.echo(text, nl=False)
         return

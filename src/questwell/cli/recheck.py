@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from questwell.cli import screen
-from questwell.cli.assembly import ConfigFile, assemble
+from questwell.cli.assembly import ConfigFile, PrintConfig, assemble, print_config
 from questwell.cli.ending import CODES, print_unfinished
 from questwell.cli.flags import config_flags
 from questwell.cli.index import index_progress
@@ -46,6 +46,7 @@ def recheck(
         bool, typer.Option("--resume", help="Continue the recheck in --out, with the same settings.")
     ] = False,
     config_file: ConfigFile = None,
+    print_only: PrintConfig = False,
     limit: Annotated[
         int | None,
         typer.Option("--limit", min=1, metavar="N", help="Maximum number of questions to try in this invocation."),
@@ -62,6 +63,9 @@ def recheck(
     """
     values = assemble("recheck", given, config_file, source=questions)
     folder = out or _folder(values.get("source"))
+    if print_only:
+        print_config("recheck", recipe.configure(folder if resume else None, values, resume=resume))
+        return
     config = recipe.configure(folder, values, resume=resume)
     with index_progress(config.corpus) as progress:
         report = recipe.run(config, folder, limit=limit, index_progress=progress)

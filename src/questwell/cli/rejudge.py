@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from questwell.cli import screen
-from questwell.cli.assembly import used
+from questwell.cli.assembly import ConfigFile, PrintConfig, assemble, print_config
 from questwell.cli.ending import CODES, print_unfinished
 from questwell.cli.flags import config_flags
 from questwell.cli.ledger import print_ledger
@@ -35,6 +35,8 @@ def rejudge(
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the rejudging in --out, with the same settings.")
     ] = False,
+    config_file: ConfigFile = None,
+    print_only: PrintConfig = False,
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, help="Most questions to judge in this invocation.")
     ] = None,
@@ -46,13 +48,14 @@ def rejudge(
     No question and no answer is made, so only the judge is paid. The run itself is not changed; its items' certificates
     say how far the judges agree. You can stop it at any time; the same command continues, and nothing is paid twice.
     """
-    values = used(given)
-    if run is not None:
-        values["of"] = run
+    values = assemble("rejudge", given, config_file, of=run)
     of, judge = values.get("of"), str(values.get("judge", "exact_match"))
     folder = out or (folder_of(Path(str(of)), judge) if of is not None else None)
     if folder is None:
         raise ConfigError("say which run's answers are judged again: questwell rejudge RUN --judge MODEL")
+    if print_only:
+        print_config("rejudge", recipe.configure(folder if resume else None, values, resume=resume))
+        return
     config = recipe.configure(folder, values, resume=resume)
     console = screen.err()
     told = [-1]

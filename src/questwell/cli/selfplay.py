@@ -1,7 +1,6 @@
 """`questwell selfplay`: one policy proposes and solves, and learns from both."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,7 +8,16 @@ from rich.console import Console
 from rich.text import Text
 
 from questwell.cli import screen
-from questwell.cli.assembly import ConfigFile, Resume, assemble, preset_flag
+from questwell.cli.assembly import (
+    ConfigFile,
+    Out,
+    PrintConfig,
+    Resume,
+    assemble,
+    folder_of,
+    preset_flag,
+    print_config,
+)
 from questwell.cli.ending import CODES, print_unfinished
 from questwell.cli.episodes import COLUMNS, print_steps
 from questwell.cli.flags import config_flags
@@ -37,10 +45,11 @@ _PANELS = {
 
 @config_flags(Config, _PANELS, {"steps": "-n"})
 def selfplay(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")],
+    out: Out = None,
     resume: Resume = False,
     preset_name: Annotated[str | None, preset_flag(PRESETS)] = None,
     config_file: ConfigFile = None,
+    print_only: PrintConfig = False,
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, metavar="N", help="Maximum number of steps in this invocation.")
     ] = None,
@@ -61,6 +70,10 @@ def selfplay(
     To read a step: questwell show RUN 12
     """
     values = assemble("selfplay", given, config_file, preset(preset_name) if preset_name else None)
+    if print_only:
+        print_config("selfplay", recipe.configure(out if resume else None, values, resume=resume))
+        return
+    out = folder_of(out)
     config = recipe.configure(out, values, resume=resume)
     if not resume:
         print_chosen(config)

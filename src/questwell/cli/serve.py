@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from questwell.cli import screen
-from questwell.cli.assembly import ConfigFile, Corpus, assemble
+from questwell.cli.assembly import ConfigFile, Corpus, PrintConfig, assemble, print_config
 from questwell.cli.flags import config_flags
 from questwell.cli.index import index_progress
 from questwell.cli.text import visible
@@ -26,6 +26,7 @@ def serve(
         ),
     ] = "stdio",
     config_file: ConfigFile = None,
+    print_only: PrintConfig = False,
     **given: object,
 ) -> None:
     """Serve the passages of a corpus over HTTP (POST /retrieve, /docs/{id}, /metrics), or to MCP clients with --mcp.
@@ -33,6 +34,9 @@ def serve(
     Stop it with Ctrl-C or SIGTERM; requests in flight are answered first.
     """
     config = resolve(recipe.ServeConfig, assemble("serve", given, config_file, corpus=source))
+    if print_only:
+        print_config("serve", config)
+        return
     over = recipe.transport(transport) if mcp else "http"
     with index_progress(config.corpus) as on_progress:
         opening = recipe.prepare(config, on_progress)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from questwell.cli import screen
-from questwell.cli.assembly import ConfigFile, Resume, assemble
+from questwell.cli.assembly import ConfigFile, PrintConfig, Resume, assemble, print_config
 from questwell.cli.ending import CODES, print_unfinished
 from questwell.cli.flags import config_flags
 from questwell.cli.index import index_progress as watching_index
@@ -41,6 +41,7 @@ def train(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")] = Path("runs/train"),
     resume: Resume = False,
     config_file: ConfigFile = None,
+    print_only: PrintConfig = False,
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, metavar="N", help="Maximum number of steps in this invocation.")
     ] = None,
@@ -56,6 +57,9 @@ def train(
 ) -> None:
     """Train a search agent on questions with answers, by PPO, GRPO or REINFORCE, in one process or under torchrun."""
     values = assemble("train", given, config_file, data=source)
+    if print_only:
+        print_config("train", recipe.configure(out if resume else None, values, resume=resume))
+        return
     config = recipe.configure(out, values, resume=resume)
     if not resume:
         print_chosen(config)

@@ -162,7 +162,7 @@ def read_results(folder: Path) -> dict[str, Checked]:
         raise StoreError(f"{str(path)!r} cannot be read ({error}); run questwell gates again to make it") from None
 
 
-def configure(out: Path, given: Values, *, resume: bool = False) -> GatesConfig:
+def configure(out: Path | None, given: Values, *, resume: bool = False) -> GatesConfig:
     """The config of a check kept in `out`: what is `given`, with `resume` over what the check that is there has saved.
 
     Without it, the same command goes on too: what was answered is not asked again.

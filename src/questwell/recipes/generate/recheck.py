@@ -83,7 +83,7 @@ class RecheckReport(Report):
     """Questions that were not tried yet, or errored."""
 
 
-def configure(out: Path, given: Values, *, resume: bool = False) -> RecheckConfig:
+def configure(out: Path | None, given: Values, *, resume: bool = False) -> RecheckConfig:
     """The config of a recheck kept in `out`: what is `given`, over that of the run whose items were edited.
 
     With `resume` it goes over what the recheck that is there has saved. Without it, the same command goes on too.

@@ -33,7 +33,7 @@ from questwell.types.game import Accepted, Reason, Rejected
 KIND = Kind("harden", HardenConfig, MAY_CHANGE)
 
 
-def configure(folder: Path, given: Values, *, resume: bool) -> HardenConfig:
+def configure(folder: Path | None, given: Values, *, resume: bool) -> HardenConfig:
     """The config of a run in `folder`: what is `given`, over what the run has saved if there is one.
 
     Raises:

@@ -74,7 +74,7 @@ class _Panel:
             await self.llm.aclose()
 
 
-def configure(out: Path, given: Values, *, resume: bool = False) -> RejudgeConfig:
+def configure(out: Path | None, given: Values, *, resume: bool = False) -> RejudgeConfig:
     """The config of a rejudging kept in `out`: what is `given`, with `resume` over what is saved there.
 
     Without it, the same command goes on too: what was answered is not asked again.

@@ -87,13 +87,8 @@ class Change:
         return f"{self.key}: {self.old!r} -> {self.new!r}"
 
 
-def read_toml(path: Path, verb: str = "", verbs: Collection[str] = ()) -> Values:
+def read_toml(path: Path) -> Values:
     """The keys of a TOML file; `max-cost` and `max_cost` are the same key.
-
-    Args:
-        path: the file.
-        verb: whose section `[verb]` goes over the keys that stand above all sections.
-        verbs: all verbs. A table of any other name is a key, whose value is that table.
 
     Raises:
         ConfigError: the file is not TOML, or has a key in two spellings.
@@ -102,12 +97,11 @@ def read_toml(path: Path, verb: str = "", verbs: Collection[str] = ()) -> Values
         values = tomllib.loads(read_text(path, ConfigError))
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"the config file {str(path)!r} is not TOML: {error}") from error
-    sections = {key: cast(Values, value) for key, value in values.items() if key in verbs and isinstance(value, dict)}
-    top = {key: value for key, value in values.items() if key not in sections}
-    return {**_keys(path, top), **_keys(path, sections.get(verb, {}))}
+    return one_spelling(path, values)
 
 
-def _keys(path: Path, values: Values) -> Values:
+def one_spelling(path: Path, values: Values) -> Values:
+    """`values` of a file with `_` for each `-` in a key; ConfigError when that makes two keys the same."""
     found: dict[str, object] = {}
     for written, value in values.items():
         key = written.replace("-", "_")

@@ -42,12 +42,12 @@ class Kind(Generic[_C]):
     """Under what is given to a new run."""
 
 
-def configure(kind: Kind[_C], folder: Path, given: Values, *, resume: bool) -> _C:
+def configure(kind: Kind[_C], folder: Path | None, given: Values, *, resume: bool) -> _C:
     """The config of a run in `folder`: what is `given`, over what the run has saved if there is one.
 
     Args:
         kind: of the run.
-        folder: of the run; it need not exist.
+        folder: of the run; it need not exist. None: of no run yet.
         given: by the user.
         resume: whether a run that is there may go on.
 
@@ -55,7 +55,7 @@ def configure(kind: Kind[_C], folder: Path, given: Values, *, resume: bool) -> _
         ConfigError: a key or a value that cannot be, a run that is there though `resume` is not asked for, or a run
             of another verb.
     """
-    saved = _saved(kind, folder, resume=resume)
+    saved = None if folder is None else _saved(kind, folder, resume=resume)
     if saved is None:
         return resolve(kind.config, kind.defaults(given), given)
     return resolve_saved(kind.config, saved, given)

@@ -1,11 +1,13 @@
-"""A config file with every key explained, made from the configs themselves."""
+"""Configs as TOML: a file with every key explained, and one config with the values that it has."""
 
 import json
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any, cast
+
+from pydantic import BaseModel
 
 from questwell.recipes.runs.config import RecipeConfig
 
@@ -29,10 +31,37 @@ def template(sections: Mapping[str, type[RecipeConfig]], top: Mapping[str, str])
     return "\n".join(lines) + "\n"
 
 
-def written(value: Any) -> str:  # noqa: ANN401  a default is anything
-    """A default as TOML."""
+def section(verb: str, config: RecipeConfig) -> str:
+    """`config` as the section of `verb`: every key with its value, those that are not set commented out."""
+    lines = [f"[{verb}]"]
+    for key in type(config).model_fields:
+        value = getattr(config, key)
+        lines.append(f"# {key} =" if value is None else f"{key} = {written(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def written(value: Any) -> str:  # noqa: ANN401  a key's value is anything
+    """A value as TOML. A table with a null in it is its JSON as text, which such a key takes too: TOML has no null."""
     if isinstance(value, Enum):
         value = value.value
-    if isinstance(value, tuple):
-        return f"[{', '.join(written(one) for one in cast(tuple[object, ...], value))}]"
-    return json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False)
+    if isinstance(value, BaseModel):
+        return _table({key: one for key, one in value if one is not None})
+    if isinstance(value, Mapping):
+        table = cast(Mapping[str, object], value)
+        if _has_null(table):
+            return written(json.dumps(table, ensure_ascii=False))
+        return _table(table)
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(written(one) for one in cast(Sequence[object], value))}]"
+    text = json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False)
+    return text.replace("\x7f", "\\u007f")  # the one character that JSON takes as it is and TOML does not
+
+
+def _table(values: Mapping[str, object]) -> str:
+    return f"{{{', '.join(f'{written(key)} = {written(value)}' for key, value in values.items())}}}"
+
+
+def _has_null(value: object) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_has_null, cast(Mapping[str, object], value).values()))
+    return value is None or (isinstance(value, list) and any(map(_has_null, cast(list[object], value))))

@@ -56,10 +56,10 @@ class SelfplayReport(Report):
     """Steps of the whole run so far."""
 
 
-def configure(folder: Path, given: Values, *, resume: bool) -> Config:
+def configure(folder: Path | None, given: Values, *, resume: bool) -> Config:
     """The config of a run, from what is given and what the run has saved; a new one is fitted where it asks for it."""
     config = opening.configure(KIND, folder, given, resume=resume)
-    if config.fit and description.read(folder) is None:
+    if config.fit and (folder is None or description.read(folder) is None):
         check_extra()
         size = model_size(config)
         fit(config, lambda: needed(config, size))

@@ -1,0 +1,54 @@
+"""One TOML file for all verbs: a section per verb, and above them the keys that several verbs share."""
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+from questwell.recipes.runs.config import RecipeConfig, Values, one_spelling, read_toml
+
+CONFIGS: Mapping[str, str] = {
+    "index": "corpus.servers:ServerConfig",
+    "serve": "corpus.serve:ServeConfig",
+    "generate": "generate.config:Config",
+    "harden": "harden.config:HardenConfig",
+    "gates": "generate.gates:GatesConfig",
+    "rejudge": "rejudge.config:RejudgeConfig",
+    "recheck": "generate.recheck:RecheckConfig",
+    "dataset": "dataset.config:DatasetConfig",
+    "evaluate": "evaluate.config:EvalConfig",
+    "train": "train.config:TrainConfig",
+    "selfplay": "selfplay.config:Config",
+}
+"""Where the config of each verb is that has one; it is imported only when it is used."""
+
+
+def config_of(verb: str) -> type[RecipeConfig]:
+    """The config of a verb."""
+    module, _, name = CONFIGS[verb].partition(":")
+    return cast(type[RecipeConfig], getattr(importlib.import_module(f"questwell.recipes.{module}"), name))
+
+
+def read_section(path: Path, verb: str) -> Values:
+    """The keys of a TOML file that are for `verb`: its own section over the keys above all sections.
+
+    A key above the sections that only other verbs have is left out. One that no verb has stays, for the config to
+    refuse.
+
+    Raises:
+        ConfigError: the file is not TOML, or has a key in two spellings.
+    """
+    whole = read_toml(path)
+    sections = {key: cast(Values, value) for key, value in whole.items() if key in CONFIGS and isinstance(value, dict)}
+    top = {key: value for key, value in whole.items() if key not in sections}
+    own = _keys(verb)
+    for_others = {key for key in top.keys() - own if any(key in _keys(other) for other in CONFIGS)}
+    return {
+        **{key: value for key, value in top.items() if key not in for_others},
+        **one_spelling(path, sections.get(verb, {})),
+    }
+
+
+def _keys(verb: str) -> set[str]:
+    config = config_of(verb)
+    return {*config.model_fields, *config.renames()}
