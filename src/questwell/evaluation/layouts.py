@@ -3,7 +3,6 @@
 Question, answers and id are read the same way for all (`reading.py`); a reader adds what its benchmark has of its own.
 """
 
-import ast
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -11,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from questwell.evaluation.browsecomp import decrypt, decrypt_plain
-from questwell.evaluation.reading import answers_of, any_of, id_of, question_of, texts
+from questwell.evaluation.reading import answers_of, any_of, id_of, literal, question_of, texts
 from questwell.evaluation.records import Record
 
 
@@ -40,7 +39,7 @@ Layout = Callable[[Record], Fields | Skipped]
 def plain(record: Record) -> Fields | Skipped:
     """Question and answers in any file; the group is `hops`, `difficulty`, `level` or `type`, where one is given."""
     group = next((_grouped(name, record[name]) for name in _GROUPS if record.get(name) not in (None, "")), "")
-    return _fields(record, group, (str(name) for name in record.get("gold_doc_ids") or ()))
+    return _fields(record, group, map(str, record.get("gold_doc_ids") or _provenance(record)))
 
 
 def musique(record: Record) -> Fields | Skipped:
@@ -59,7 +58,7 @@ def hotpotqa(record: Record) -> Fields | Skipped:
     facts: Any = any_of(record, "supporting_facts") or ()
     facts = json.loads(facts) if isinstance(facts, str) else facts  # 2Wiki's parquet has it as a text
     titles = cast(list[str], facts["title"] if isinstance(facts, dict) else [fact[0] for fact in facts])
-    return _fields(record, str(any_of(record, "type") or ""), titles)
+    return _fields(record, str(any_of(record, "type") or ""), titles or _provenance(record))
 
 
 def frames(record: Record) -> Fields | Skipped:
@@ -123,7 +122,7 @@ def simpleqa(record: Record) -> Fields | Skipped:
     """SimpleQA (arXiv 2411.04368): `simple_qa_test_set.csv`. Groups by topic, which its `metadata` holds as a text."""
     metadata = record.get("metadata")
     if isinstance(metadata, str):
-        metadata = ast.literal_eval(metadata)
+        metadata = literal(metadata)
     return _fields(record, str(any_of({**record, "metadata": metadata}, "topic") or ""))
 
 
@@ -191,8 +190,15 @@ _GROUPS = ("hops", "difficulty", "level", "type")
 def _fields(record: Record, group: str = "", evidence: Iterable[str] = ()) -> Fields:
     answers = answers_of(record)
     if not answers:
-        raise KeyError("answer")
+        raise ValueError("no answer; a test split without answers cannot be scored")
     return Fields(question_of(record), answers, id_of(record), group, tuple(dict.fromkeys(map(str, evidence))))
+
+
+def _provenance(record: Record) -> list[str]:
+    """Titles of the pages that an answer is from, where the record is KILT's."""
+    outputs = record.get("output")
+    listed = cast(list[Record], outputs) if isinstance(outputs, list) else []
+    return [str(page["title"]) for one in listed for page in one.get("provenance") or () if page.get("title")]
 
 
 def _encrypted(record: Record, read: Callable[[str, str], str]) -> Fields:

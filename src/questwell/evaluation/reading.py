@@ -2,16 +2,21 @@
 
 import ast
 import json
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
 from questwell.evaluation.records import Record
 
-QUESTIONS = ("question", "problem", "query", "prompt", "input")
-ANSWERS = ("answers", "golden_answers", "possible_answers", "answer", "final answer", "final_answer", "ground_truth")
+QUESTIONS = ("question", "problem", "query", "prompt", "question_text", "input", "问题", "問題")
+ANSWERS = (
+    *("answers", "golden_answers", "gold_answers", "possible_answers", "answer", "final_answer", "gold_answer"),
+    *("correct_answer", "reference_answer", "expected_answer", "ground_truth", "output", "答案"),
+)
+"""KILT has `input` and `output`; 问题 and 答案 are question and answer in Chinese."""
 ALIASES = ("answer_aliases", "aliases")
 IDS = ("id", "_id", "qid", "question_id", "questionid", "task_id", "query_id", "example_id")
-TEXTS = ("text", "value", "target", "answer", "aliases")
+TEXTS = ("text", "value", "target", "answer", "aliases", "answer_aliases")
 """Keys of an object that is an answer: SQuAD's `text`, TriviaQA's `value` and `aliases`, Search-R1's `target`."""
 
 
@@ -30,7 +35,7 @@ def question_of(record: Record) -> str:
         if isinstance(value, list):
             said = [one for one in cast(list[Record], value) if one.get("role") == "user"]
             return str(said[-1]["content"])
-    if any(str(name).lower() in QUESTIONS for name in record):
+    if any(_plain(name) in QUESTIONS for name in record):
         return ""
     raise KeyError("question")
 
@@ -81,23 +86,34 @@ def texts(value: object) -> Iterator[str]:
 
 
 def _given(record: Record, names: Iterable[str]) -> Iterator[Any]:
-    """Values of the fields with these names, in any case of letters, that hold anything."""
-    small: dict[str, Any] = {}
+    """Values of the fields with these names, however written, that hold anything."""
+    plain: dict[str, Any] = {}
     for name, value in record.items():
-        small.setdefault(str(name).lower(), value)
+        plain.setdefault(_plain(name), value)
     for name in names:
-        value = record.get(name, small.get(name.lower()))
+        value = record.get(name, plain.get(_plain(name)))
         if value is not None and value != "" and value != []:
             yield value
 
 
-def _listed(text: str) -> list[object] | None:
-    """The list of texts that `text` writes as JSON or as Python does; None: it is none."""
+def _plain(name: object) -> str:
+    """A field's name in small letters, without marks of width and outer spaces, `_` between its words."""
+    return "_".join(unicodedata.normalize("NFKC", str(name)).lower().replace("-", " ").replace("_", " ").split())
+
+
+def literal(text: str) -> object:
+    """The value that `text` writes as JSON or as Python does; None: it is none."""
     for read in (json.loads, ast.literal_eval):
         try:
-            value: object = read(text)
+            return read(text)
         except (ValueError, SyntaxError, MemoryError, RecursionError):
             continue
-        if isinstance(value, list) and all(isinstance(one, str) for one in cast(list[object], value)):
-            return cast(list[object], value)
+    return None
+
+
+def _listed(text: str) -> list[object] | None:
+    """The list of texts that `text` writes as JSON or as Python does; None: it is none."""
+    value = literal(text)
+    if isinstance(value, list) and all(isinstance(one, str) for one in cast(list[object], value)):
+        return cast(list[object], value)
     return None

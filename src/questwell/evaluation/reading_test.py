@@ -1,0 +1,60 @@
+"""Answers, names of fields and cells in the shapes that benchmark files have them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from questwell.errors import BenchmarkError
+from questwell.evaluation.benchmarks import load, parse_benchmark
+
+Q, A = "Who kept the lighthouse at Roanmouth?", "Abel Finch"
+
+
+@pytest.mark.parametrize(
+    ("value", "answers"),
+    [
+        (5, ("5",)),
+        (0.5, ("0.5",)),
+        (False, ("no",)),
+        ([1881, "1882"], ("1881", "1882")),
+        ({"text": ["a", "b"]}, ("a", "b")),
+        ({"target": "a"}, ("a",)),
+        ([{"answer": "a", "aliases": ["b"]}], ("a", "b")),
+        ({"answer": "a", "answer_aliases": ["b"], "answer_id": "Q3"}, ("a", "b")),
+        ({"Value": "a", "Aliases": ["a", "b"], "NormalizedValue": "n"}, ("a", "b")),
+        ("[1]", ("[1]",)),
+        ("[north]", ("[north]",)),
+        ('["a", "b"]', ("a", "b")),
+    ],
+)
+def test_answers_in_every_shape(value: object, answers: tuple[str, ...], tmp_path: Path) -> None:
+    for name in ("answer", "Answer", "answers", "golden_answers"):
+        (tmp_path / "q.jsonl").write_text(json.dumps({"question": Q, name: value}))
+        assert load(parse_benchmark(f"hotpotqa={tmp_path / 'q.jsonl'}")).questions[0].answers == answers
+
+
+@pytest.mark.parametrize("metadata", ["{'topic': 'History'", "not an object", "", '{"topic": "History"}'])
+def test_simpleqas_metadata_may_be_anything(metadata: str, tmp_path: Path) -> None:
+    (tmp_path / "q.csv").write_text(
+        "metadata,problem,answer\n" + ",".join(f'"{cell}"' for cell in (metadata.replace('"', '""'), Q, A))
+    )
+    found = load(parse_benchmark(f"simpleqa={tmp_path / 'q.csv'}")).questions
+    assert found[0].group == ("History" if metadata.endswith("}") else "")
+
+
+@pytest.mark.parametrize("name", ["2wiki", "hotpotqa", "musique", "strategyqa"])
+def test_a_test_split_without_answers_says_so(name: str, tmp_path: Path) -> None:
+    (tmp_path / "test.json").write_text(json.dumps([{"id": "1", "question": Q, "context": []}]))
+    with pytest.raises(BenchmarkError, match="a test split without answers cannot be scored"):
+        load(parse_benchmark(f"{name}={tmp_path / 'test.json'}"))
+
+
+def test_a_lone_quote_swallows_no_question(tmp_path: Path) -> None:
+    rows = ['1\t"Heroes was sung by whom?\tBowie', "2\tWho kept it?\tFinch", '3\tWho said "yes"?\tMarwood', "4\tX?\tY"]
+    (tmp_path / "q.tsv").write_text("\n".join(["id\tquestion\tanswer", *rows]))
+    found = load(parse_benchmark(f"plain={tmp_path / 'q.tsv'}")).questions
+    assert [(question.id, question.answers) for question in found] == [
+        ("1", ("Bowie",)), ("2", ("Finch",)), ("3", ("Marwood",)), ("4", ("Y",)),
+    ]  # fmt: skip
+    assert found[0].question == '"Heroes was sung by whom?'
