@@ -213,9 +213,10 @@ class FactReader:
 
 
 def agrees(found: str, references: Sequence[str]) -> bool:
-    """Whether a short answer is the wanted one, at most with a few words around it."""
-    wanted = references[0]
-    return matches(found, references) or (contains(found, wanted) and len(found) < 2 * len(wanted) + 8)
+    """Whether a short answer is the wanted one, at most with a few words around it, or without a title before it."""
+    wanted, bare = references[0], normalise(found)
+    untitled = " " in bare and normalise(wanted).endswith(f" {bare}")
+    return untitled or matches(found, references) or (contains(found, wanted) and len(found) < 2 * len(wanted) + 8)
 
 
 def _key(hop: Hop) -> tuple[str, str]:
