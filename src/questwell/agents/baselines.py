@@ -27,7 +27,7 @@ class OneCall:
     prompts: Prompts
     sampling: Sampling
     top_k: int = 0
-    """Passages of one search with the question; 0 searches nothing and answers from memory."""
+    """Number of passages from one search with the question; 0 does not search and answers from memory."""
     structured: bool = False
     """Ask under a JSON schema: for small models."""
 

@@ -44,7 +44,7 @@ def derivation(derived: Derived, passage: Callable[[int], Passage | None]) -> De
 
 
 def derivation_problem(question: str, answer: str, found: Derivation, passages: Sequence[Passage]) -> str | None:
-    """Why the derivation does not give the answer, as a sentence to the proposer; None when it does."""
+    """Why the derivation does not give the answer, as a sentence for the proposer; None when it does."""
     texts = {passage.id: f"{passage.title} {passage.text}" for passage in passages}
     least = 1 if found.operation is Operation.COUNT else 2
     if len(found.operands) < least:
@@ -66,7 +66,7 @@ def derivation_problem(question: str, answer: str, found: Derivation, passages: 
 
 
 def _work_out(found: Derivation) -> str | None:
-    """What the operation gives; for an order the names of the first and the last, joined by a bar."""
+    """The result of the operation; for an order the names of the first and the last, joined by a bar."""
     if found.operation is Operation.COUNT:
         return str(len(found.operands))
     values = [_value(operand.value) for operand in found.operands]

@@ -22,7 +22,7 @@ _TYPE = {AnswerType.NUMBER: "a number", AnswerType.DATE: "a date", AnswerType.EN
 def rewrite_problem(
     question: str, references: Sequence[str], evidence: Iterable[Passage], derivation: Derivation | None = None
 ) -> str | None:
-    """The first rule that a rewritten question breaks, whose answer is given (`references`, aliases after it)."""
+    """The first rule that a rewritten question breaks; `references` are its given answer, then aliases."""
     if found := _question_problem(question):
         return found
     if any(contains(question, reference) for reference in references):
@@ -54,7 +54,7 @@ def _question_problem(question: str) -> str | None:
 def problem(
     question: str, answer: str, seed: Seed, evidence: Iterable[Passage], derivation: Derivation | None = None
 ) -> str | None:
-    """The first rule that question and answer break, as a sentence to the proposer; None when they keep all."""
+    """The first rule that question and answer break, as a sentence for the proposer; None when they keep all rules."""
     if found := _question_problem(question):
         return found
     if neutralise(answer) != answer:

@@ -29,7 +29,7 @@ def judge_opening(prompts: Prompts) -> Opening:
             "judge",
             question=_one_line(question, 2000),
             references="\n".join(f"- {line}" for line in lines),
-            reference=" / ".join(lines),  # for prompt files of users that were written when there was one line
+            reference=" / ".join(lines),  # for prompt files that have one line for all
             answer=_one_line(answer, _ANSWER),
         )
 

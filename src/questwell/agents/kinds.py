@@ -30,7 +30,7 @@ def asked_for(opening: tuple[Message, ...], kind: QuestionKind | None, prompts: 
 
 
 def kind_problem(kind: QuestionKind | None, pair: Proposal) -> str | None:
-    """Why `pair` is no question of `kind`, as a sentence to the proposer; None when it is one, or none is wanted."""
+    """Why `pair` is no question of `kind`, as a sentence for the proposer; None when it is one or no kind is wanted."""
     match kind:
         case None:
             return None
@@ -115,6 +115,6 @@ def _says(year: str, evidence: Sequence[Passage]) -> bool:
 
 
 def _other_passages(steps: Sequence[SolutionStep]) -> bool:
-    """Whether each step names a passage, and no two the same."""
+    """Whether each step names a passage, and no two steps name the same one."""
     ids = [step.passage_id for step in steps]
     return all(ids) and len(set(ids)) == len(ids)

@@ -31,7 +31,7 @@ class Strategy(StrEnum):
 
 
 class Fault(StrEnum):
-    """Whose error it is that nobody solved a question whose answer was found."""
+    """Who made the error when the answer was found but no attempt gave it."""
 
     SOLVER = "solver"
     PROPOSER = "proposer"
@@ -56,7 +56,7 @@ class Labeller:
     structured: bool = False
     """Ask under a JSON schema: for small models."""
     max_tokens: int = 8192
-    """Of a reply, thoughts included."""
+    """Maximum number of tokens of a reply, thoughts included."""
 
     async def strategies(self, question: str, trajectory: Trajectory, session: Session) -> frozenset[Strategy] | None:
         """How the agent of `trajectory` reasoned; may be empty."""
@@ -66,7 +66,10 @@ class Labeller:
     async def fault(
         self, pair: Proposal, holding: Iterable[Passage], answers: Iterable[str], session: Session
     ) -> Fault | None:
-        """Whose error it is; `holding` are found passages that hold the reference, `answers` those that were given."""
+        """Who made the error.
+
+        `holding` are found passages that contain the reference, `answers` are the answers given.
+        """
         found = await self._ask(
             "label_fault",
             Fault,

@@ -18,7 +18,7 @@ class Open:
     """The model wants to read the document of a passage that it has seen."""
 
     passage: int
-    """Its number."""
+    """Number of the passage."""
     page: int = 1
 
 
@@ -37,7 +37,7 @@ class Derived:
     operation: str
     """A value of `Operation`."""
     operands: tuple[tuple[str, int | None], ...]
-    """(words, number of the passage in which they stand)."""
+    """(words, number of the passage that contains them)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +49,9 @@ class Finish:
     steps: tuple[tuple[str, str, int | None], ...] = ()
     """(query, sub-answer, number of the supporting passage)."""
     also: tuple[int, ...] = ()
-    """Numbers of further passages that steps name."""
+    """Numbers of other passages that the steps name."""
     derived: Derived | None = None
-    """How the answer is worked out, where it is not copied."""
+    """How the answer is worked out, if it is not copied from a passage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +60,11 @@ class Malformed:
 
     problem: str
     name: str = ""
-    """Of the function that was called, where one was."""
+    """Name of the function that was called, if one was."""
     arguments: str = ""
-    """As the model wrote them."""
+    """The arguments of the call, as the model wrote them."""
 
 
 Reader = Literal["open", "find"]
-"""Tools for documents, which an agent may be offered besides the search."""
+"""Tools for documents that an agent may be offered next to the search."""
 Move = Search | Open | Find | Finish | Malformed

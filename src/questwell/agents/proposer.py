@@ -158,7 +158,7 @@ class FreeProposer:
 
 
 _UNFINISHED = Trajectory(Role.PROPOSER, Style.FREE, (), StopReason.FINISHED)
-"""Of a pair that is looked at before its rollout has ended."""
+"""Trajectory of a pair that is checked before its rollout has ended."""
 
 
 def proposal_of(finish: Finish, shelf: Shelf, trajectory: Trajectory) -> Proposal:
@@ -172,7 +172,7 @@ def proposal_of(finish: Finish, shelf: Shelf, trajectory: Trajectory) -> Proposa
 
 
 def derivation_of(finish: Finish, shelf: Shelf) -> Derivation | None:
-    """How its answer is worked out, if it is."""
+    """How its answer is worked out; None when it is copied."""
     return derivation(finish.derived, shelf.passage) if finish.derived else None
 
 
@@ -211,7 +211,7 @@ _REPAIR_CHARACTERS = 40_000
 
 
 def answers_of(last: Round) -> str:
-    """What each attempt answered, a line each: agreement on another answer says most about the reference."""
+    """One line per attempt with its answer: if attempts agree on another answer, the reference may be wrong."""
     lines: list[str] = []
     for attempt in last.attempts:
         given, label = attempt.trajectory.answer, attempt.judgement.label.value

@@ -23,7 +23,7 @@ class Sampling:
     """How one model message is sampled."""
 
     max_tokens: int = 8192
-    """Thoughts included."""
+    """Maximum number of tokens of a message, thoughts included."""
     temperature: float = 1.0
 
 
@@ -61,7 +61,7 @@ class Tags:
     proposing: bool = False
     readers: tuple[Reader, ...] = ()
     searching: bool = True
-    """Whether the prompt offers to search; a repair does not."""
+    """Whether the prompt offers the search; a repair's does not."""
 
     @property
     def rules(self) -> str:
@@ -250,7 +250,7 @@ class Functions:
     proposing: bool = False
     readers: tuple[Reader, ...] = ()
     searching: bool = True
-    """Whether a function to search is offered; a repair has none."""
+    """Whether the search function is offered; a repair has none."""
 
     @property
     def rules(self) -> str:

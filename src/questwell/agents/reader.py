@@ -74,7 +74,7 @@ class PromptedReader:
     structured: bool = False
     """Ask under a JSON schema: for small models."""
     max_tokens: int = 8192
-    """Of a reply, thoughts included."""
+    """Maximum number of tokens of a reply, thoughts included."""
 
     async def recall(self, question: str, session: Session, random_seed: int, temperature: float = 0.0) -> str | None:
         """As `Reader.recall`."""
@@ -117,7 +117,7 @@ class PromptedReader:
         )
         try:
             return said(await session.complete(request))
-        except LLMFiltered:  # it will never say anything usable of this text
+        except LLMFiltered:  # asking again would not help: the filter refuses this text
             return ""
 
 

@@ -20,17 +20,17 @@ from questwell.types.trajectory import StopReason, TokenView, Turn
 
 @dataclass(frozen=True, slots=True)
 class RolloutLimits:
-    """What one rollout may use."""
+    """The budget of one rollout."""
 
     turns: int = 10
-    """Model messages. A message without a search costs a turn, not a search step."""
+    """Maximum number of model messages. A message without a search costs a turn, but no search step."""
     searches: int = 20
     top_k: int = 3
-    """Passages per search."""
+    """Number of passages per search."""
     forced_last_turn: bool = False
-    """When the turns end without an answer: say so, and ask once more (SAGE does this for proposers only)."""
+    """If the turns end without an answer, say so and ask once more (SAGE does this for proposers only)."""
     repeats: bool = False
-    """Execute a query again that was executed before: self-play's rules look at repeats."""
+    """Execute a repeated query again, because self-play's rules look at repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Rollout:
     finish: Finish | None = None
     error: str = ""
     refused: Finish | None = None
-    """What the last turn would have finished with, when the budget ended upon an objection to it."""
+    """The last turn's finish if it was refused and then the budget ended."""
     tokens: TokenView | None = None
     """The same as token ids, when the model's client gives them."""
 
@@ -50,7 +50,7 @@ class Rollout:
 MOST_MOVELESS = 3
 """Messages in a row without a move after which a rollout ends: the model does not play."""
 MOST_REPEATS = 3
-"""Queries in a row that were asked before, until the agent is told to end; the next one ends the rollout."""
+"""Repeated queries in a row after which the agent is told to end; one more ends the rollout."""
 
 _LAST = "Your budget is used up: no more searches. End now with what you have."
 _NO_SEARCHES = "You have used all your searches. End now with what you have."
@@ -141,7 +141,7 @@ async def rollout(
 
 
 class _Repeats:
-    """Queries that were executed, so that an agent that asks the same again is told so in a line."""
+    """Executed queries, so that an agent that repeats one gets a line that says so."""
 
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf

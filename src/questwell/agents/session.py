@@ -1,4 +1,4 @@
-"""An agent's line to its model and its retriever: the one door through which everything paid for goes."""
+"""An agent's connection to its model and its retriever: every paid call goes through here."""
 
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
@@ -28,7 +28,7 @@ class Session(Protocol):
 
 @runtime_checkable
 class ReadingSession(Protocol):
-    """A session whose retriever gives whole documents."""
+    """A session whose retriever can return whole documents."""
 
     async def read_page(self, document_id: str, page: int) -> DocumentPage | None:
         """A page of a document; None if there is no such document. Raises as `Session.search`."""

@@ -31,7 +31,7 @@ def text_calls(masked: str) -> tuple[Written, ...]:
 
 
 def clean_name(name: str) -> str:
-    """A function's name without what leaks into it: `functions.search`, `search<|channel|>commentary`, `search:0`."""
+    """A function's name without leaked marks: `functions.search`, `search<|channel|>commentary`, `search:0`."""
     return re.sub(r"^(?:functions?|tools?|default_api)[.:]", "", name.partition("<|")[0].strip()).partition(":")[0]
 
 

@@ -36,7 +36,7 @@ class Shelf:
     """The passages that one agent has seen, numbered in the order of their first sight."""
 
     def __init__(self, first: Iterable[Passage] = (), start: int = 1) -> None:
-        """Begin with `first`, numbered from `start`."""
+        """Start with the passages `first`, numbered from `start`."""
         self._start = start
         self._passages: list[Passage] = []
         self._numbers: dict[str, int] = {}

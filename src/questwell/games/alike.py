@@ -5,15 +5,15 @@ from collections import Counter, defaultdict
 from questwell.scoring.words import words
 
 RUN = 5
-"""Words."""
+"""Length of a run of words."""
 SHARE = 0.8
-"""Of the smaller passage's runs, from which two are nearly the same."""
+"""Two passages are nearly the same from this share of the smaller one's runs."""
 _MOST = 50
-"""Earlier passages that one run is remembered of: boilerplate in more of them tells none from the others."""
+"""Most passages that are remembered per run: a run that more of them contain is boilerplate and tells none apart."""
 
 
 class Alike:
-    """Remembers passages, and tells one that is nearly an earlier one."""
+    """Remembers passages, and recognises one that is nearly the same as an earlier one."""
 
     def __init__(self) -> None:
         self._passages: dict[int, list[int]] = defaultdict(list)
@@ -33,6 +33,6 @@ class Alike:
 
 
 def _runs(text: str) -> set[int]:
-    """Hashes of its runs of words; a shorter text is one run."""
+    """Hashes of the runs of words in `text`; a text that is shorter than a run is one run."""
     found = words(text)
     return {hash(found[at : at + RUN]) for at in range(max(1, len(found) - RUN + 1))}

@@ -48,11 +48,11 @@ class KnownAnswer:
     answer: str
     aliases: tuple[str, ...] = ()
     hops: int | None = None
-    """Searches that its question should need; None: drawn."""
+    """Searches that its question should need; None draws a number."""
 
 
 def several(seeds: Sequence[AnswerSeed], times: int) -> list[AnswerSeed]:
-    """Each answer `times` times, side by side, as seeds of their own: other names, so other random choices."""
+    """Each answer `times` times in a row, as separate seeds: their names differ, so their random choices do too."""
     return [replace(seed, index=seed.index * times + member) for seed in seeds for member in range(times)]
 
 
@@ -150,7 +150,7 @@ class GroundedAnswers:
 
 @lru_cache(maxsize=2)
 def draw_order_again(passages: int, random_seed: int, time: int) -> Sequence[int]:
-    """Ordinals in the order of the first time through, or another for each later `time`."""
+    """Ordinals in a shuffled order; each `time` through has an order of its own."""
     return draw_order(passages, random_seed) if time == 0 else _order(passages, f"{random_seed}/{time}")
 
 

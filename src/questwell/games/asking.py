@@ -1,4 +1,4 @@
-"""What each gate asks, and what it makes of the answers. `games/gates.py` says when, and fails closed."""
+"""What each gate asks and how it reads the answers. `games/gates.py` says when gates run, and fails closed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,12 +14,12 @@ from questwell.types.gates import EvidenceRank, Gate, GateOutcome
 from questwell.types.trajectory import Role
 
 FIRST_ATTEMPT = 100
-"""Gates play at attempts from here on, so that their calls are told from those of solver attempts (at most 100)."""
+"""First attempt number of a gate's calls, so that they are kept apart from those of solver attempts (at most 100)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """What is checked."""
+    """The pair that a gate checks."""
 
     question: str
     references: tuple[str, ...]
@@ -27,28 +27,28 @@ class Pair:
     evidence: tuple[Passage, ...]
     """What the proposer retrieved and used."""
     derived: bool = False
-    """The answer is worked out from facts, so that it need not stand in a passage."""
+    """Whether the answer is worked out from facts; then no passage needs to contain it."""
     queries: tuple[str, ...] = ()
-    """Of the intended steps."""
+    """Queries of the intended steps."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gatekeeper:
-    """Who checks."""
+    """The reader, judge and retriever that a gate uses, and its settings."""
 
     reader: Reader
     judge: AnswerJudge
     top_k: int = 3
-    """Passages that the gates' own search takes."""
+    """Number of passages that the gates' own search returns."""
     recalls: int = 1
-    """Times that the closed-book gate asks."""
+    """Number of times that the closed-book gate asks."""
     depth: int = 50
-    """Passages among which the findable gate looks for a document."""
+    """Number of top passages in which the findable gate looks for a document."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a gate found; the fields are those of `GateResult`."""
+    """What a gate found; see `GateResult` for the fields."""
 
     outcome: GateOutcome
     reason: str
@@ -59,7 +59,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """One gate at one pair."""
+    """One gate, applied to one pair."""
 
     pair: Pair
     keeper: Gatekeeper
@@ -69,7 +69,7 @@ class Asking:
     random_seed: int
 
     async def ask(self, gate: Gate) -> Found:
-        """What `gate` finds; raises what its reader, judge or retriever raises."""
+        """What `gate` finds. Errors of its reader, judge or retriever are raised."""
         match gate:
             case Gate.CLOSED_BOOK:
                 return await self.closed_book()
@@ -89,7 +89,7 @@ class Asking:
                 return await self.dated()
 
     async def closed_book(self) -> Found:
-        """Asked once as it is likeliest, then as often as wanted with chance."""
+        """Asks once at temperature 0, then as often as wanted at a higher one."""
         right, wrong, unusable = list[str](), list[str](), list[Judgement]()
         for number in range(self.keeper.recalls):
             reader = self.sessions(self._place(Role.SOLVER))
@@ -171,7 +171,7 @@ class Asking:
                 right = True
             else:
                 return _unusable(judgement)
-        # What stands nowhere fits nothing, unless answers are worked out.
+        # An answer that no passage contains cannot be read from one, unless it is worked out.
         grounded = others if self.pair.derived else [other for other in others if contains(text, other)]
         if grounded:
             return Found(GateOutcome.FAILED, f"also fits: {', '.join(map(repr, grounded))}")
@@ -206,7 +206,7 @@ class Asking:
         return await self._none_of(without, f"each of {len(documents)} documents is needed")
 
     async def _none_of(self, choices: Sequence[tuple[str, Sequence[Passage]]], none: str) -> Found:
-        """PASSED when the reader gives the right answer from none of `choices`, each with how it is called."""
+        """PASSED when none of `choices`, each given with its name, leads the reader to the right answer."""
         right, asked = list[str](), 0
         unusable: Judgement | None = None
         for called, passages in choices:
@@ -253,7 +253,7 @@ class Asking:
         return Found(GateOutcome.PASSED, f"best ranks: {found}", ranks=ranks)
 
     async def dated(self) -> Found:
-        """Whether the question says for when, where that matters."""
+        """Whether the question names a time, if its answer may change over time."""
         if named := named_time(self.pair.question):
             return Found(GateOutcome.PASSED, f"the question names a time: {named!r}")
         reader = self.sessions(self._place(Role.SOLVER))
@@ -286,7 +286,7 @@ class Asking:
 
 
 def _unusable(judgement: Judgement) -> Found:
-    """What a judgement that is neither right nor wrong makes of a gate."""
+    """A gate's outcome when the judgement is neither right nor wrong."""
     outcome = GateOutcome.UNSCORED if judgement.label is Label.UNSCORED else GateOutcome.ERRORED
     return Found(outcome, judgement.reason or "the judge said nothing usable")
 

@@ -14,16 +14,16 @@ from questwell.types.trajectory import Role
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """Who tries questions, and what the attempts are measured by."""
+    """The solver, its judge, and the standard that its attempts are measured by."""
 
     solver: Solver
     judge: Judge
     criteria: Criteria
     early_stop: bool = True
-    """One attempt after another, up to the first decisive one; off: all in parallel."""
+    """Run attempts one by one and stop at the first decisive one; off: run all in parallel."""
     role: Role = Role.SOLVER
     judged_from: int = 0
-    """Added to the number of an attempt where it is judged, so that two solvers' judgements are kept apart."""
+    """Added to an attempt's number when it is judged, which keeps the judgements of two solvers apart."""
 
     async def of(
         self,
@@ -55,7 +55,7 @@ class Trial:
             return Attempt(number, trajectory, judgement)
 
         if not self.early_stop:
-            # All are awaited even if one ends the run: what they have paid for is recorded first.
+            # Wait for all, even if one ends the run: calls that were paid for are recorded first.
             results = await asyncio.gather(*map(one, range(self.criteria.planned)), return_exceptions=True)
             for result in results:
                 if isinstance(result, BaseException):

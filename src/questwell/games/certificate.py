@@ -42,7 +42,7 @@ def certify(
 
 
 def with_checks(certificate: Certificate, checks: tuple[GateResult, ...]) -> Certificate:
-    """`certificate` with what gates found, one result a gate."""
+    """`certificate` with what the gates found, one result per gate."""
     known = next((one for one in checks if one.gate is Gate.CLOSED_BOOK and one.asked is not None), None)
     ranks = {rank.document_id: rank for result in checks for rank in result.ranks}
     evidence = tuple(
@@ -56,7 +56,7 @@ def with_checks(certificate: Certificate, checks: tuple[GateResult, ...]) -> Cer
 
 
 def answer_spans(text: str, answers: Iterable[str]) -> tuple[Span, ...]:
-    """Where an answer stands in `text` by whole words, case aside, in order; where several overlap, the longest."""
+    """Spans of `text` that contain an answer as whole words, in any case, in order; of overlapping ones the longest."""
     found: list[Span] = []
     for answer in answers:
         parts = [re.escape(part) for part in answer.split()]

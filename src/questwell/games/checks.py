@@ -23,11 +23,11 @@ class Stop:
     reason: Reason
     detail: str
     mendable: bool
-    """Whether another round may mend it: something was found, nothing failed."""
+    """Whether another round may fix it: a check found something, and none of them failed to run."""
 
 
 FIRST_WEAK = 200
-"""Answers of the weak solver are judged at attempts from here on: below are solver attempts and gates."""
+"""First attempt number of the weak solver's judgements; solver attempts and gates have lower ones."""
 
 
 async def checked(now: Round, rules: Rules, seed: Seed, players: Players, sessions: Sessions) -> Round:
@@ -42,7 +42,7 @@ async def checked(now: Round, rules: Rules, seed: Seed, players: Players, sessio
     if rules.weak is None or stop_of(now) is not None:
         return now
     assert players.weak is not None
-    # What is asked is the same as of a band from 0: not solved too often, and nothing that failed.
+    # The same test as a band from 0: it is not solved too often, and no attempt failed.
     criteria = Criteria(rules.weak.attempts, None, PassRateBand(0.0, rules.weak.most), rules.unscored_is_wrong)
     trial = Trial(players.weak, players.judge, criteria, rules.early_stop, Role.WEAK, FIRST_WEAK)
     attempts = await trial.of(now.proposal, seed, now.index, sessions)

@@ -44,7 +44,7 @@ def _easiest(attempts: Sequence[Attempt]) -> Attempt | None:
 
 
 def _told(verdict: Verdict, attempts: int, target: int | None) -> str:
-    """The verdict as it was, in a sentence: under a band it is not the search steps that failed."""
+    """The verdict in a sentence; under a band it speaks of the solve rate, not of search steps."""
     solved = f"{verdict.right} of {attempts} attempts gave your answer"
     match verdict.outcome:
         case Outcome.TOO_EASY if target is not None and verdict.difficulty is not None and verdict.difficulty < target:

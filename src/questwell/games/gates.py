@@ -31,11 +31,11 @@ FAILED = {
     Gate.FINDABLE: Reason.NOT_FINDABLE,
     Gate.DATED: Reason.UNDATED,
 }
-"""Why a proposal that a gate stops gives no item."""
+"""The reason under which the game rejects a proposal, by gate."""
 
 
 def pair_of(proposal: Proposal) -> Pair:
-    """What is checked of a proposal."""
+    """The parts of a proposal that gates check."""
     return Pair(
         proposal.question,
         (proposal.answer, *proposal.aliases),
@@ -68,7 +68,7 @@ async def check_all(
     *,
     stop: bool = True,
 ) -> tuple[GateResult, ...]:
-    """The results of `gates`, in their fixed order; with `stop`, up to the first that does not let the pair through."""
+    """The results of `gates` in their fixed order; with `stop`, only up to the first gate that rejects the pair."""
     results: list[GateResult] = []
     for gate in sorted(set(gates), key=_ORDER.index):
         results.append(await check(gate, pair, keeper, place, sessions, random_seed))

@@ -37,7 +37,7 @@ async def harden(
         verdict = decide(attempts, rules.criteria(seed))
         now = Round(index, with_evidence(proposal, attempts), attempts, verdict, critique)
         if verdict.outcome is Outcome.PASS:
-            # Of a rewritten question also that its evidence still gives the answer.
+            # A rewritten question must also keep evidence that gives the answer.
             asked = replace(rules, gates=(*rules.gates, Gate.EVIDENCE)) if index else rules
             now = await checked(now, asked, seed, players, sessions)
         rounds.append(now)
@@ -57,7 +57,7 @@ async def harden(
 
 
 def with_evidence(proposal: Proposal, attempts: Sequence[Attempt]) -> Proposal:
-    """A question that was given without evidence, with the passages in which right attempts found the answer."""
+    """A question that came without evidence, now with the passages in which right attempts found the answer."""
     if proposal.evidence:
         return proposal
     references = (proposal.answer, *proposal.aliases)
@@ -71,7 +71,7 @@ def with_evidence(proposal: Proposal, attempts: Sequence[Attempt]) -> Proposal:
 
 
 def _can_be_rewritten(now: Round, stopped: Stop | None) -> bool:
-    """Whether a rewriting can mend what is wrong: nothing that failed, and nothing given that is too hard already."""
+    """Whether rewriting can fix the problem: not if a call failed, nor if the given question is already too hard."""
     if stopped is not None:
         return stopped.mendable
     if now.verdict.outcome in (Outcome.UNSOLVED, Outcome.TOO_HARD):
@@ -101,7 +101,7 @@ async def _rewrite(
 
 
 def _refuse(draft: Draft, seed: Seed, rounds: Sequence[Round]) -> Rejected | None:
-    """Why a rewriting cannot be attempted, if so."""
+    """Why a rewriting cannot be attempted; None when it can."""
     before = how_it_failed(rounds[-1])
     if draft.trajectory.stop in _WHY:
         reason = _WHY[draft.trajectory.stop]
@@ -129,4 +129,4 @@ _WHY = {
     StopReason.LOOPING: Reason.LOOPING,
     StopReason.FILTERED: Reason.FILTERED,
 }
-"""Ends of a rewriter that have a reason of their own."""
+"""Stop reasons of a rewriter that are reported as reasons of their own."""

@@ -18,11 +18,11 @@ class EmptySlots(StrEnum):
     RESAMPLING = "dynamic-resampling"
     """Another proposal, from another answer, a few times (42.4)."""
     DUMMY = "dummy"
-    """Nothing: the slot trains no solver (41.4)."""
+    """Leave it empty: the slot trains no solver (41.4)."""
 
     @property
     def pools(self) -> bool:
-        """Whether earlier problems are used again."""
+        """Whether this pool reuses earlier problems."""
         return self in (EmptySlots.PERIODIC_RESET, EmptySlots.FULL_REUSE)
 
 
@@ -32,11 +32,14 @@ class Pool:
 
     empty_slots: EmptySlots = EmptySlots.PERIODIC_RESET
     reset_every: int = 10
-    """Steps after which it is cleared, where it is cleared at all."""
+    """Number of steps between clearings, for pools that are cleared."""
     problems: tuple[Problem, ...] = ()
 
     def draw(self, count: int, random_seed: str) -> tuple[Problem, ...]:
-        """`count` problems, fixed by `random_seed`; the same one twice only when there are fewer; none from none."""
+        """`count` problems, fixed by `random_seed`.
+
+        Repeats one only if the pool has fewer; an empty pool gives none.
+        """
         if not self.problems or not self.empty_slots.pools:
             return ()
         rng = random.Random(random_seed)
@@ -52,5 +55,5 @@ class Pool:
         return replace(self, problems=() if cleared else (*self.problems, *made))
 
     def age(self, step: int) -> float | None:
-        """Mean steps since its problems were made; None when it is empty."""
+        """Mean number of steps since its problems were made; None for an empty pool."""
         return sum(step - problem.step for problem in self.problems) / len(self.problems) if self.problems else None

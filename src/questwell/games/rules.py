@@ -17,21 +17,21 @@ class Variant(StrEnum):
     """The systems that the paper's intrinsic table compares."""
 
     INITIAL = "initial"
-    """One proposal a seed."""
+    """One proposal per seed."""
     RESAMPLE = "resample"
-    """A failing item is written anew: same seed, same target, no trace of what failed."""
+    """A failing item is written again from the same seed and target, without a trace of what failed."""
     FEEDBACK = "feedback"
-    """A failing item is repaired from what its attempts showed."""
+    """A failing item is repaired with feedback from its attempts."""
 
 
 @dataclass(frozen=True, slots=True)
 class WeakRules:
-    """What a weak solver must not do, who is tried next to the solver (Autodata, arXiv 2606.25996)."""
+    """A weak solver that is tried next to the solver and must not solve the question (Autodata, arXiv 2606.25996)."""
 
     attempts: int = 4
     """Independent rollouts of the weak solver per question that met its target."""
     most: float = 0.0
-    """Highest share of right attempts that lets a question through, a fraction in [0, 1]; 1 measures only."""
+    """Highest share of right attempts that is accepted, a fraction in [0, 1]; 1 only measures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,36 +44,36 @@ class Rules:
     rounds: int = 2
     """Further rounds after the first proposal; the paper found 2 best for training data."""
     early_stop: bool = True
-    """Attempts run one after another and stop at the first decisive one; off: all K, in parallel."""
+    """Run attempts one by one and stop at the first decisive one; off: run all K in parallel."""
     acceptance: Acceptance = field(default_factory=StepTarget)
     unscored_is_wrong: bool = False
     """The paper's rule for a judgement that cannot be read; ours fails closed."""
     last_round_takes_correct: bool = False
-    """The release's assembly: what is solved in the last round is accepted even if too easy."""
+    """As in the release: a question that is solved in the last round is accepted even if it is too easy."""
     minimum_difficulty: int = 0
-    """With `last_round_takes_correct`: search steps below which it is dropped all the same."""
+    """With `last_round_takes_correct`: minimum number of search steps, or the question is dropped anyway."""
     gates: tuple[Gate, ...] = ()
-    """What a question that met its target must pass too; not in the paper."""
+    """Gates that a question must pass after it met its target; not in the paper."""
     gate_feedback: bool = True
     """A question that a gate stops is repaired while rounds are left; off: it is rejected at once."""
     weak: WeakRules | None = None
-    """Of the weak solver; None: there is none."""
+    """Rules for the weak solver; None for no weak solver."""
 
     def criteria(self, seed: Seed) -> Criteria:
-        """What the attempts at a proposal from `seed` are measured by."""
+        """The standard that the attempts at a proposal from `seed` are measured by."""
         return Criteria(self.attempts, seed.target, self.acceptance, self.unscored_is_wrong)
 
 
 @dataclass(frozen=True, slots=True)
 class Players:
-    """Who plays."""
+    """The agents and the judge of a game."""
 
     proposer: Proposer
     solver: Solver
     judge: Judge
     gatekeeper: Gatekeeper | None = None
-    """Needed where the rules name gates."""
+    """Needed if the rules name gates."""
     rewriter: Rewriter | None = None
-    """Of hardening (`games/harden.py`): who rewrites what was given."""
+    """Rewrites given questions (`games/harden.py`)."""
     weak: Solver | None = None
-    """Needed where the rules ask for a weak solver."""
+    """Needed if the rules ask for a weak solver."""

@@ -32,7 +32,7 @@ from questwell.types.game import (
 from questwell.types.trajectory import Role, StopReason
 
 Known = Callable[[str, str], str | None]
-"""Which accepted question a new one, given with its answer, nearly is; None: it is nearly none."""
+"""The accepted question that a new pair nearly repeats; None when it repeats none."""
 
 
 async def play(
@@ -75,7 +75,7 @@ async def play(
 async def examine(
     seed: Seed, proposal: Proposal, rules: Rules, players: Players, sessions: Sessions
 ) -> Accepted | Rejected:
-    """Try a question that is there already: K attempts, the verdict and the checks, as in a last round."""
+    """Try an existing question: K attempts, the verdict and the checks, as in a last round."""
     attempts = await attempt(proposal, seed, 0, rules, players, sessions, last=True)
     tried = Round(0, proposal, attempts, decide(attempts, rules.criteria(seed)))
     now, stop = await _verified(tried, seed, rules, players, sessions, last=True)
@@ -102,14 +102,14 @@ async def attempt(
 ) -> tuple[Attempt, ...]:
     """K independent attempts: in index order up to the first decisive one, or all in parallel."""
     trial = Trial(players.solver, players.judge, rules.criteria(seed), rules.early_stop)
-    # Where too easy may still be accepted, the remaining attempts decide how easy it is.
+    # If a too easy question may still be accepted, the remaining attempts show how easy it is.
     return await trial.of(proposal, seed, index, sessions, lambda verdict: last and _good_enough(verdict, rules))
 
 
 async def _verified(
     now: Round, seed: Seed, rules: Rules, players: Players, sessions: Sessions, *, last: bool
 ) -> tuple[Round, Stop | None]:
-    """`now` with its checks, which are made of what met its target only; and why it is no item, if it is none."""
+    """`now` with its checks, which run only if it met its target, and the reason why it is no item, if there is one."""
     verdict = now.verdict
     if verdict.outcome is not Outcome.PASS and not (last and _good_enough(verdict, rules)):
         mendable = verdict.outcome not in (Outcome.ERRORED, Outcome.UNSCORED)
@@ -119,7 +119,7 @@ async def _verified(
 
 
 def _refuse(draft: Draft, seed: Seed, rounds: Sequence[Round], rules: Rules) -> Rejected | None:
-    """Why a draft cannot be attempted, if so."""
+    """Why a draft cannot be attempted; None when it can."""
     if draft.trajectory.stop is StopReason.ERRORED:
         reason, detail = Reason.ERRORED, draft.trajectory.error
     elif draft.proposal is None and draft.trajectory.stop in _WHY:
@@ -152,7 +152,7 @@ _WHY = {
     StopReason.LOOPING: Reason.LOOPING,
     StopReason.FILTERED: Reason.FILTERED,
 }
-"""Ends of a proposer that have a reason of their own."""
+"""Stop reasons of a proposer that are reported as reasons of their own."""
 
 
 def _good_enough(verdict: Verdict, rules: Rules) -> bool:

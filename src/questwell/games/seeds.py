@@ -38,7 +38,7 @@ class Mix:
 
     bins: tuple[Bin, ...]
     steered: bool = True
-    """Whether draws make up for bins that lag behind; a plain range is drawn uniformly, as in the paper."""
+    """Whether draws favour bins that lag behind; a plain range is drawn uniformly, as in the paper."""
 
     def draw(self, rng: random.Random, got: Mapping[Bin, int], tried: Mapping[Bin, int]) -> int:
         """A target S for one seed.
@@ -74,7 +74,7 @@ _K = TypeVar("_K", bound=Hashable)
 
 
 def _weights(shares: Mapping[_K, float], got: Mapping[_K, int], tried: Mapping[_K, int]) -> list[float]:
-    """What each still lacks of its share, over how often a try there succeeds."""
+    """The weight of each bin: the share that it still lacks, divided by how often a try there succeeds."""
     total = sum(got.get(one, 0) for one in shares) + 1
     lacks = [max(share * total - got.get(one, 0), 0.0) for one, share in shares.items()]
     rates = [(got.get(one, 0) + 1) / (tried.get(one, 0) + 2) for one in shares]
@@ -144,15 +144,15 @@ class Shard:
     """
 
     part: int
-    """From 0."""
+    """Number of this part, from 0."""
     of: int
 
     def holds(self, index: int) -> bool:
-        """Whether the seed number `index` is in it."""
+        """Whether this part contains seed number `index`."""
         return index % self.of == self.part
 
     def size(self, seeds: int) -> int:
-        """How many of the first `seeds` seeds are in it."""
+        """How many of the first `seeds` seeds this part contains."""
         return len(range(self.part, seeds, self.of))
 
 

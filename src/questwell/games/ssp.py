@@ -29,12 +29,12 @@ _T = TypeVar("_T")
 
 
 class DistractorUnit(StrEnum):
-    """What is mixed into a proposer's documents to verify its question."""
+    """The unit of noise that is mixed into a proposer's documents when its question is verified."""
 
     PASSAGES = "passages"
     """Single passages of other proposers' searches (paper)."""
     TRAJECTORIES = "trajectories"
-    """All passages of so many other proposers (release)."""
+    """All passages of a number of other proposers (release)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Rules:
     """How a step is played. The defaults are the paper's; where the release differs, it is said."""
 
     attempts: int = 5
-    """n, solver rollouts a problem."""
+    """n, solver rollouts per problem."""
     searches: int = 1
     """Executed searches that a proposer must make; the release: 2."""
     characters: tuple[int, int] = (10, 1000)
@@ -52,20 +52,23 @@ class Rules:
     distinct_queries: bool = False
     """Refuse a proposer that asked one query twice; the release does."""
     verify: bool = True
-    """RAG verification."""
+    """Whether questions go through RAG verification."""
     noise: int = 4
     """Units of noise among the documents that verify a question."""
     distractor_unit: DistractorUnit = DistractorUnit.PASSAGES
     payments: Payments = field(default_factory=Payments)
     proposals: int = 1
-    """Slots side by side that have one answer: none lends another its documents as noise."""
+    """Number of neighbouring slots that share an answer; they lend each other no documents as noise."""
     resamples: int = 3
-    """Further proposals of a slot under dynamic resampling, at most."""
+    """Maximum number of further proposals per slot under dynamic resampling."""
 
 
 @dataclass(frozen=True, slots=True)
 class Players:
-    """Who plays. In the paper proposer, solver and reader are one policy; the judge should be another model."""
+    """The agents and the judge.
+
+    In the paper proposer, solver and reader are one policy; the judge should be another model.
+    """
 
     selfplay_proposer: SelfPlayProposer
     solver: Solver
@@ -75,16 +78,16 @@ class Players:
 
 @dataclass(frozen=True, slots=True)
 class StepContext:
-    """What one step of self-play is played with."""
+    """The inputs of one step of self-play."""
 
     index: int
-    """From 1."""
+    """Number of the step, from 1."""
     rules: Rules
     players: Players
     sessions: Sessions
     pool: Pool
     draw: Callable[[int], Sequence[AnswerSeed]]
-    """So many further answers, for dynamic resampling."""
+    """Gives this many further answers, for dynamic resampling."""
 
 
 async def play(batch: Sequence[AnswerSeed], step: StepContext) -> tuple[Episode, ...]:
@@ -130,7 +133,7 @@ async def _challenge(seed: AnswerSeed, step: StepContext) -> Proposed:
 def broken_rule(
     question: str | None, trajectory: Trajectory, seed: AnswerSeed, rules: Rules
 ) -> tuple[Invalid | None, str]:
-    """The first rule that a proposal breaks, and how; None when it keeps all."""
+    """The first rule that a proposal breaks, and how it breaks it; None when it keeps all rules."""
     if trajectory.stop is StopReason.ERRORED:
         return Invalid.ERRORED, trajectory.error
     if question is None or not question.strip():
@@ -158,7 +161,7 @@ def documents(proposed: Proposed) -> tuple[Passage, ...]:
 
 
 def noise(slot: int, found: Sequence[Sequence[Passage]], rules: Rules, random_seed: str) -> tuple[Passage, ...]:
-    """Documents of slots with another answer, which `slot` has not found itself; fewer when there are no more."""
+    """Documents of slots with another answer that `slot` has not found itself; fewer if there are not enough."""
     rng = random.Random(random_seed)
     own = {passage.id for passage in found[slot]}
     others = [
@@ -199,7 +202,7 @@ def _failed(found: GateResult) -> Invalid | None:
 
 
 async def _resample(proposed: list[Proposed], step: StepContext) -> tuple[list[Proposed], list[int]]:
-    """Further proposals, from further answers, in place of invalid ones; and how many each slot has thrown away."""
+    """New proposals from further answers in place of invalid ones, and how many each slot has discarded."""
     proposed, discarded = list(proposed), [0] * len(proposed)
     for _ in range(step.rules.resamples):
         failing = [slot for slot, one in enumerate(proposed) if not one.valid]

@@ -25,14 +25,14 @@ class Payments:
 
     payment: Payment = Payment.DIFFICULTY
     band: tuple[float, float] = (0.2, 0.8)
-    """Accuracies that a band pays for, bounds included, fractions."""
+    """Lowest and highest accuracy that a band pays for, fractions, bounds included."""
     invalid: float = 0.0
-    """For a proposal that breaks a rule or fails verification; -0.1 made the paper's proposer collapse."""
+    """Reward of a proposal that breaks a rule or fails verification; -0.1 made the paper's proposer collapse."""
     repetition: float = 0.0
     """Weight of the penalty for questions that resemble others of the batch; 0 is the paper, which has none."""
 
     def of(self, accuracy: float) -> float:
-        """For a valid question that this share of the scored attempts solved, in [0, 1]."""
+        """Reward of a valid question, given the share of scored attempts that solved it, in [0, 1]."""
         match self.payment:
             case Payment.DIFFICULTY:
                 return 1.0 - accuracy

@@ -8,11 +8,11 @@ from questwell.types.game import Attempt, Label, Outcome, Verdict
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What the attempts at one proposal came to."""
+    """The outcome of the attempts at one proposal."""
 
     right: int
     scored: int
-    """Attempts that count as right or wrong."""
+    """Number of attempts that count as right or wrong."""
     planned: int
     difficulty: int | None
     """Fewest search steps in a right attempt; None when none was right."""
@@ -36,7 +36,7 @@ class StepTarget:
         return remaining > 0 and self._least(tally) > 0
 
     def too_hard(self, tally: Tally) -> bool:
-        """Never: one right attempt is enough."""
+        """Never, since one right attempt is enough."""
         return False
 
     def _least(self, tally: Tally) -> int:
@@ -73,7 +73,7 @@ Acceptance = StepTarget | PassRateBand
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
-    """What the attempts at one proposal are measured by."""
+    """The standard that the attempts at one proposal are measured by."""
 
     planned: int
     """K, the number of attempts wanted."""

@@ -1,4 +1,4 @@
-"""Judging without a model, and what every judge of answers has in common."""
+"""Judging without a model, and the interface of every judge."""
 
 from typing import Protocol
 
@@ -18,7 +18,7 @@ class AnswerJudge(Protocol):
 
 
 class ExactJudge:
-    """Same words or same number, or it is wrong: for short answers of a closed vocabulary, and without a model."""
+    """Right if the words or the number are the same, else wrong: for short answers from a closed vocabulary."""
 
     async def judge(
         self, question: str, references: tuple[str, ...], answer: str | None, complete: Complete

@@ -1,4 +1,4 @@
-"""Judging one answer: what needs no judge first, then a strict LLM judge that fails closed."""
+"""Judging one answer: by code where that is safe, else by a strict LLM judge that fails closed."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -13,14 +13,14 @@ from questwell.scoring.quantities import compare_numbers
 from questwell.types.game import Judgement, Label
 
 Complete = Callable[[Request], Awaitable[Completion]]
-"""The judge model's line: a session's `complete`."""
+"""The call to the judge model: a session's `complete`."""
 
 Opening = Callable[[str, tuple[str, ...], str], tuple[Message, ...]]
 """(question, references, answer) to the messages of the judge's prompt."""
 
 _STATED = re.compile(r"^\W*verdict\W*\b(\w+)\W*$", re.MULTILINE)
 _YES_NO = {"yes": True, "true": True, "no": False, "false": False}
-_SCHEMA = (  # as `schema_of` but for its spaces: this text is in the keys of judgements that runs have recorded
+_SCHEMA = (  # `schema_of` with other spaces; recorded judgements are keyed by this text, so it must not change
     '{"type":"object","properties":{"verdict":{"type":"string","enum":["yes","no"]}},'
     '"required":["verdict"],"additionalProperties":false}'
 )
@@ -34,12 +34,12 @@ class Judge:
     structured: bool = False
     """Ask for the verdict under a JSON schema: for small models."""
     asks: int = 2
-    """How often the model may be asked before the answer is unscored: an unusable reply is asked again."""
+    """How often the model is asked until a reply is usable; after that the answer is unscored."""
     max_tokens: int = 4096
-    """Of a reply, thoughts included."""
+    """Maximum number of tokens of a reply, thoughts included."""
     temperature: float = 0.0
     always: bool = False
-    """Ask the model about every answer, also where the same words or numbers decide."""
+    """Ask the model about every answer, even if the same words or numbers already decide."""
 
     async def judge(
         self, question: str, references: tuple[str, ...], answer: str | None, complete: Complete

@@ -43,7 +43,7 @@ _ENGLISH = frozenset({"the", "which", "what", "whose", "where", "when", "did", "
 
 
 def has_type(answer: str, answer_type: AnswerType, question: str = "") -> bool:
-    """Whether `answer` can be of this type; `question` tells its language, English where it is left out."""
+    """Whether `answer` can be of this type; `question` shows its language, English if it is left out."""
     has_digit = any(character.isnumeric() for character in answer)
     untold = _other_script(answer) or not _is_english(question)
     match answer_type:
@@ -56,7 +56,7 @@ def has_type(answer: str, answer_type: AnswerType, question: str = "") -> bool:
 
 
 def type_of(answer: str, asked: AnswerType) -> AnswerType:
-    """The type that `answer` is, whatever was asked for; `asked` decides of a bare year and where nothing is plain."""
+    """The type of `answer`, whatever was asked for; `asked` decides for a bare year and in unclear cases."""
     if read_number(answer) is not None:
         bare_year = _YEAR.fullmatch(answer.strip()) is not None
         return AnswerType.DATE if bare_year and asked is not AnswerType.NUMBER else AnswerType.NUMBER
@@ -71,7 +71,7 @@ def type_of(answer: str, asked: AnswerType) -> AnswerType:
 
 
 _QUANTITY = 5
-"""Words of a number with its unit, at most: "96 metres above sea level"."""
+"""Most words of a number with its unit: "96 metres above sea level"."""
 
 
 def _is_date(answer: str) -> bool:

@@ -37,12 +37,12 @@ class Number:
     readings: tuple[Decimal, ...]
     """The most common reading first."""
     resolution: Decimal
-    """What its last digit stands for; 0 where no rounding is to be expected."""
+    """Value of a 1 in its last digit; 0 if the number is not rounded."""
     percent: bool
     certain: bool
     """Whether an equal value is the same number: not with leading zeros, or zeros at the end as in "version 1.10"."""
     year: bool
-    """Written as a year is."""
+    """Whether it is written like a year."""
 
 
 def read_number(text: str) -> Number | None:

@@ -1,6 +1,6 @@
-"""What a solver's answer earns: exact match, F1, an LLM judge, or the chain of exact match and judge. All fail closed.
+"""The reward of a solver's answer: exact match, F1, an LLM judge, or exact match and then the judge.
 
-A game or a recipe assigns rewards; what was not judged earns none and is not trained on.
+All fail closed. A game or a recipe assigns rewards; an answer that was not judged earns none and is not trained on.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ class RewardKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rewarded:
-    """What an answer earned."""
+    """The reward of an answer."""
 
     reward: float | None
     """In [0, 1]; None when it could not be judged (unscored or errored): such a trajectory is not trained on."""
@@ -40,7 +40,7 @@ class Reward(Protocol):
     """Rewards answers."""
 
     async def reward(self, question: str, references: Sequence[str], answer: str | None) -> Rewarded:
-        """What `answer` earns; None is no answer, and earns 0."""
+        """The reward of `answer`; None means no answer and earns 0."""
         ...
 
 
@@ -52,7 +52,7 @@ class MatchReward:
     """F1 in place of exact match, which still says whether the answer is right."""
 
     async def reward(self, question: str, references: Sequence[str], answer: str | None) -> Rewarded:
-        """What `answer` earns."""
+        """The reward of `answer`."""
         if answer is None or not answer.strip():
             return Rewarded(0.0, Judgement(Label.WRONG, "no_answer"))
         judgement = judge_exactly(tuple(references), answer)
@@ -68,10 +68,10 @@ class JudgeReward:
 
     judge: Judge
     complete: Complete
-    """The judge model's line."""
+    """The call to the judge model."""
 
     async def reward(self, question: str, references: Sequence[str], answer: str | None) -> Rewarded:
-        """What `answer` earns."""
+        """The reward of `answer`."""
         judgement = await self.judge.judge(question, tuple(references), answer, self.complete)
         match judgement.label:
             case Label.RIGHT:

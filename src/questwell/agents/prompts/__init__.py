@@ -44,7 +44,7 @@ _GIVEN: Mapping[str, tuple[str, ...]] = {
 
 
 CHECKED = ("repair_gate", "repair_weak")
-"""Repairs of what met its target and was stopped by a check."""
+"""Prompts that repair a question that met its target but failed a check."""
 KINDS = ("kind_bridge", "kind_calculation", "kind_comparison", "kind_intersection", "kind_temporal")
 """What a question of each kind is, with an example; added to the proposer's prompt where a kind is wanted."""
 LATER = frozenset({"gate_dated", "harden_correctness", "harden_difficulty", *CHECKED, *KINDS})
