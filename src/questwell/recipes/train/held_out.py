@@ -60,7 +60,6 @@ class Evaluations:
         share = range(ranks.rank, len(questions), ranks.count)
         mine = list(zip(share, await all_ended(self._attempt(at, step) for at in share), strict=True))
         played = [one for _, one in sorted(ranks.everyones(mine), key=lambda pair: pair[0])]
-        self._attempts.setup.trainer.policy.forget()  # training then goes on as if it had not been evaluated
         samples = [one.sample for one in played if one.sample is not None]
         if not samples:
             why = played[-1].trajectory.error or "unscored"
