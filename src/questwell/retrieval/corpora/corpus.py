@@ -14,7 +14,7 @@ from questwell.retrieval.corpora.fields import KNOWN_NAMES, FieldNames
 from questwell.retrieval.corpora.hub import PREFIX, hub_members
 from questwell.retrieval.corpora.passages import passages_of
 from questwell.retrieval.corpora.readers import read_files
-from questwell.retrieval.corpora.sources import Members, find_members, is_glob
+from questwell.retrieval.corpora.sources import Members, find_members, is_glob, resolved
 from questwell.retrieval.digests import digest_files
 from questwell.text.unicode import SURROGATE
 from questwell.types.corpus import Passage
@@ -22,7 +22,7 @@ from questwell.types.corpus import Passage
 __all__ = ["BUILT_IN", "BadRecord", "CorpusSpec", "Document", "ReadReport", "identity", "read_corpus", "subject"]
 
 BUILT_IN = (islands.NAME, factbook.NAME, foldoc.NAME)
-READING = 4
+READING = 5
 """Raise it when the same file would give other passages than before: indexes are then built again."""
 
 
@@ -65,7 +65,7 @@ class CorpusSpec:
         Raises:
             ConfigError: there is none, and it is no built-in corpus either.
         """
-        path = Path(self.source).expanduser().resolve()
+        path = resolved(self.source)
         if not path.exists():
             raise ConfigError(
                 f"corpus {self.source!r} is neither built in ({', '.join(BUILT_IN)}) nor an existing file or folder"

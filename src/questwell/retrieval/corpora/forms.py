@@ -51,7 +51,6 @@ MAGIC = (
 )
 JSON_START = re.compile(rb'\s*(?:\{\s*["}]|\[\s*[\[{"\]])')
 HTML_START = re.compile(rb"\s*(?:<!doctype\s+html|<html[\s>])", re.IGNORECASE)
-UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def form_of(path: Path) -> Form:
@@ -67,8 +66,8 @@ def form_of(path: Path) -> Form:
     if start.startswith(b"PK\x03\x04"):
         return Form.DOCX if _is_docx(path) else Form.OTHER
     named = BY_SUFFIX.get(suffix_of(path), Form.OTHER)
-    if start.startswith(UTF16):
-        return named
+    if start.startswith(packed.UTF16):
+        start = start[: len(start) // 2 * 2].decode("utf-16", "replace").encode()
     if b"\0" in start[:4096]:
         return named if named in (Form.PARQUET, Form.ARROW, Form.PDF, Form.DOCX) else Form.OTHER
     start = start.removeprefix(b"\xef\xbb\xbf")
@@ -101,3 +100,21 @@ def _is_table(start: bytes) -> bool:
     """Whether the first line is a row of column names, tabs between them, one of which names a text."""
     names = start.split(b"\n", 1)[0].strip().decode("utf-8", "replace").lower().split("\t")
     return len(names) > 1 and any(name.strip('" ') in TEXTS for name in names)
+
+
+def hint(path: Path) -> str:
+    """What a file of `OTHER` is and what to do with it; empty if that is not known."""
+    start = packed.head(path)
+    for magic, said in _OTHERS:
+        if start.startswith(magic):
+            return said
+    if start[257:262] == b"ustar":
+        return "it is a tar archive: unpack it first"
+    return "it holds NUL bytes, as no text does" if b"\0" in start[:4096] else ""
+
+
+_OTHERS = (
+    (b"PK\x03\x04", "it is a zip archive: unpack it first"),
+    (b"7z\xbc\xaf", "it is a 7z archive: unpack it first"),
+    (b"SQLite format 3\0", "it is an SQLite database: write its rows as JSON lines first"),
+)

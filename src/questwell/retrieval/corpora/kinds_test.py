@@ -5,6 +5,7 @@ import gzip
 import json
 import lzma
 import os
+import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -143,6 +144,18 @@ def zipped(place: Path) -> str:
     return str(place / "c.zip")
 
 
+def tarred(place: Path) -> str:
+    (place / "c.jsonl").write_bytes(lines(ROWS))
+    with tarfile.open(place / "c.tar.gz", "w:gz") as archive:
+        archive.add(place / "c.jsonl", "c.jsonl")
+    return str(place / "c.tar.gz")
+
+
+def circle(place: Path) -> str:
+    (place / "c").symlink_to(place / "c")
+    return str(place / "c")
+
+
 PDF = b"""%PDF-1.4
 1 0 obj <</Type/Catalog/Pages 2 0 R>> endobj
 2 0 obj <</Type/Pages/Kids[3 0 R]/Count 1>> endobj
@@ -162,6 +175,7 @@ HTML = f"""<!doctype html><html><head><title>Alpha</title></head><body><nav><a h
 <article><p>{SENTENCES}</p></article><footer>Imprint</footer></body></html>""".encode()
 HIPPO = json.dumps({"A": ["One.", "Two."], "B": ["x"]}).encode()
 HIPPO_2 = json.dumps([{"title": title, "text": text} for _, title, text in BOTH]).encode()
+TABLE = "id,title,text\na,Alpha,The first text.\nb,Beta,The second text.\n"
 QUOTED = b'id\ttext\ttitle\na\t"The ""first"" text."\tAlpha\n'
 MANY = [{"id": "x", "text": "One."}, {"id": "x", "text": "Two."}]
 LONE_QUOTE = b'id\ttitle\ttext\na\tAlpha\t"The first text.\nb\tBeta\tThe second "text".\n'
@@ -224,6 +238,27 @@ WORKS: dict[str, tuple[Callable[[Path], str], list[tuple[str, str, str]] | int]]
     "HTML": (file("a.html", HTML), [("a.html", "Alpha", SENTENCES)]),
     "PDF": (file("a.pdf", PDF), [("a.pdf", "Alpha", "The first text.")]),
     "docx": (docx, [("a.docx", "Alpha", "The first text.")]),
+    "CSV in UTF-16": (file("c.csv", TABLE.encode("utf-16")), BOTH),
+    "TSV in UTF-16 named .txt (Excel's Unicode text)": (
+        file("c.txt", TABLE.replace(",", "\t").encode("utf-16")), BOTH),
+    "JSON lines in UTF-16": (file("c.jsonl", lines(ROWS).decode().encode("utf-16")), BOTH),
+    "TSV with CRLF and line ends inside quotes": (
+        file("c.tsv", b'id\ttitle\ttext\r\na\tAlpha\t"The first\r\ntext."\r\nb\tBeta\tThe second text.\r\n'),
+        [("a", "Alpha", "The first\ntext."), BOTH[1]]),
+    "CSV whose first line is `sep=;`": (file("c.csv", ("sep=;\r\n" + TABLE.replace(",", ";")).encode()), BOTH),
+    "CSV with two empty columns and two of one name": (
+        file("c.csv", TABLE.replace("\n", ",,x,y\n").replace("x,y", "note,note", 1).encode()), BOTH),
+    "JSON lines with a comma after each": (file("c.jsonl", lines(ROWS).replace(b"}\n", b"},\n")), BOTH),
+    "an array with a comma before its end": (file("c.json", json.dumps(ROWS).replace("}]", "},]").encode()), BOTH),
+    "an object with one list of one record": (file("c.json", json.dumps({"data": ROWS[:1]}).encode()), FIRST),
+    "an object with lists by split": (file("c.json", json.dumps({"test": ROWS[1:], "train": ROWS[:1]}).encode()), BOTH),
+    "an object of columns": (
+        file("c.json", json.dumps({key: [row[key] for row in ROWS] for key in ROWS[0]}).encode()), BOTH),
+    "an object of columns by row (pandas)": (
+        file("c.json", json.dumps({key: {str(n): row[key] for n, row in enumerate(ROWS)} for key in ROWS[0]}).encode()),
+        BOTH),
+    "ids of numbers and of text": (file("c.jsonl", lines([{"id": 7, "text": "x"}, {"id": "8", "text": "y"}])), 2),
+    "one line of 3 MB": (file("c.jsonl", lines([{"id": "a", "text": "word " * 600_000}])), 1),
 }  # fmt: skip
 REFUSED: dict[str, tuple[Callable[[Path], str], str]] = {
     "gzip that was cut": (file("c.jsonl.gz", gzip.compress(lines(ROWS) * 99)[:-9]), "ends too early"),
@@ -240,15 +275,26 @@ REFUSED: dict[str, tuple[Callable[[Path], str], str]] = {
     "a file name that is not UTF-8": (surrogate_name, "its name is not UTF-8"),
     "a link that leads out of the folder": (outward_link, "1 a link that leads out of the folder (link.txt)"),
     "a folder of images": (folder(a_png=b"\x89PNG\0", b_png=b"\x89PNG\0"), "2 .png (a.png, b.png)"),
-    "a zip archive": (zipped, "is no corpus"),
+    "a zip archive": (zipped, "it is a zip archive: unpack it first"),
     "PDF that is damaged": (file("a.pdf", b"%PDF-1.4\nnothing"), "not a readable PDF"),
     "docx that is damaged": (file("a.docx", b"PK\x03\x04nothing"), "not a readable docx"),
+    "two columns for the text": (file("c.csv", b"id,text,text\na,One.,Two.\n"), "two columns are named 'text'"),
+    "nested text in parquet": (parquet("c.parquet", [{"id": "a", "text": {"body": "x"}}]), "'text' must be a string"),
+    "UTF-16 that was cut": (file("c.csv", TABLE.encode("utf-16")[:-1]), "not the UTF-16 that it begins as"),
+    "text in another encoding": (file("a.txt", "Zwei Möwen.".encode("latin-1")), "not UTF-8 in line 1"),
+    "a tar archive": (tarred, "it is a tar archive: unpack it first"),
+    "an SQLite database": (file("c.db", b"SQLite format 3\0" + bytes(84)), "it is an SQLite database"),
+    "text with NUL bytes": (file("c.jsonl", lines(ROWS) + bytes(9)), "it holds NUL bytes"),
+    "a folder of hidden files": (folder(_a_txt=b"x", _b_txt=b"y"), "2 hidden (.a.txt, .b.txt)"),
+    "a link to itself": (circle, "Symlink loop"),
+    "an empty name": (lambda place: " ", "the corpus is an empty name"),
     "nothing there": (lambda place: str(place / "nowhere.jsonl"), "nor an existing file or folder"),
 }  # fmt: skip
 SKIPPED = {
     "gzip that was cut", "bad UTF-8 in parquet", "bad UTF-8 in JSON lines", "bad UTF-8 in CSV", "parquet that was cut",
     "JSON array that was cut", "CSV with a quote that is not closed", "a row with too many fields",
     "no field that is known", "a file name that is not UTF-8", "PDF that is damaged", "docx that is damaged",
+    "two columns for the text", "nested text in parquet", "UTF-16 that was cut", "text in another encoding",
 }  # fmt: skip
 """What `--skip-bad` passes over."""
 

@@ -1,6 +1,7 @@
 """A file's bytes, unpacked by what they are and not by what the file is called."""
 
 import bz2
+import codecs
 import gzip
 import io
 import lzma
@@ -18,6 +19,8 @@ FAULTS = (OSError, EOFError, zlib.error, lzma.LZMAError, ARROW_ERROR)
 SUFFIXES = (".gz", ".bz2", ".zst", ".zstd", ".xz")
 HEAD = 1 << 16
 """Bytes that tell what a file is."""
+UTF16 = (b"\xff\xfe", b"\xfe\xff")
+"""Beginnings of text in UTF-16, as spreadsheets write it."""
 
 
 @contextmanager
@@ -44,6 +47,54 @@ def unpacked(path: Path) -> Generator[IO[bytes]]:
             opened = path.open("rb")
     with opened:
         yield opened
+
+
+@contextmanager
+def text_of(path: Path) -> Generator[IO[bytes]]:
+    """The file's content as `unpacked`, in UTF-8 where it is UTF-16.
+
+    Raises:
+        OSError: as of `unpacked`; while it is read, also where it is not the UTF-16 that it begins as.
+    """
+    with unpacked(path) as file:
+        if cast(Any, file).peek(2)[:2] in UTF16:
+            yield io.BufferedReader(_FromUtf16(file), HEAD)
+        else:
+            yield file
+
+
+class _FromUtf16(io.RawIOBase):
+    """Bytes in UTF-16 as bytes in UTF-8."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._decoder = codecs.getincrementaldecoder("utf-16")()
+        self._held = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:  # noqa: ANN401  any kind of memory
+        raw = b" "
+        while raw and not self._held:
+            raw = self._file.read(HEAD)
+            try:
+                self._held = self._decoder.decode(raw, final=not raw).encode()
+            except UnicodeError as error:
+                raise OSError(f"not the UTF-16 that it begins as ({getattr(error, 'reason', error)})") from error
+        piece = self._held[: len(buffer)]
+        buffer[: len(piece)] = piece
+        self._held = self._held[len(piece) :]
+        return len(piece)
+
+
+def head_of_text(path: Path) -> bytes:
+    """As `head`, of the content as `text_of` gives it, without a byte order mark."""
+    try:
+        with text_of(path) as file:
+            return file.read(HEAD).removeprefix(b"\xef\xbb\xbf")
+    except FAULTS as error:
+        raise OSError(fault(error)) from error
 
 
 def head(path: Path) -> bytes:

@@ -13,16 +13,20 @@ from typing import IO, Any, NamedTuple, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from questwell.retrieval.corpora.fields import TEXTS, TITLES
 from questwell.retrieval.corpora.forms import Form
-from questwell.retrieval.corpora.packed import ARROW_ERROR, FAULTS, fault, head, unpacked
+from questwell.retrieval.corpora.packed import ARROW_ERROR, FAULTS, fault, head, head_of_text, text_of
 from questwell.retrieval.corpora.tables import read_table
 from questwell.text.files import numbered, parse_json
 
 BATCH = 1_000
 """Rows of a parquet file in memory at a time."""
 CHUNK = 1 << 20
-CONTAINERS = ("Data", "data", "corpus", "documents", "docs", "passages", "examples", "questions", "rows", "train")
+CONTAINERS = ("Data", "data", "corpus", "documents", "docs", "passages", "examples", "questions", "rows")
 """Names under which an object holds its list of records (TriviaQA's `Data`, SQuAD's `data`)."""
+SPLITS = ("train", "dev", "validation", "valid", "val", "test")
+"""Names of the parts of a data set, each a list of records: all are read."""
+_COLUMNS = {*TEXTS, *TITLES, "question", "questions", "query", "problem", "prompt", "answer"}
 SPACE = re.compile(r"[ \t\n\r,]*")
 SAMPLE_LINES = 5
 
@@ -63,23 +67,21 @@ def read_records(path: Path, form: Form, columns: Columns = list) -> Iterator[Ro
 
 
 def parse_line(line: bytes) -> dict[str, Any]:
-    """The JSON object in `line`.
+    """The JSON object in `line`, which may end with the comma of an array.
 
     Raises:
         ValueError: it holds none; says why.
     """
-    record = parse_json(line)
+    line = line.rstrip()
+    record = parse_json(line[:-1] if line.endswith(b"},") else line)
     if not isinstance(record, dict):
         raise ValueError(f"expected a JSON object, not {type(record).__name__}")
     return cast(dict[str, Any], record)
 
 
 def _json(path: Path) -> Iterator[Row]:
-    start = head(path).removeprefix(b"\xef\xbb\xbf")
-    if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        yield Row("line 1", None, "not UTF-8 but UTF-16: save it as UTF-8")
-        return
-    with unpacked(path) as file:
+    start = head_of_text(path)
+    with text_of(path) as file:
         yield from _lines(file) if _is_lines(start) else _values(file)
 
 
@@ -100,7 +102,7 @@ def _is_lines(start: bytes) -> bool:
 
 
 def _opens_container(line: bytes) -> bool:
-    return any(re.match(rb'\s*\{\s*"' + name.encode() + rb'"\s*:\s*\[', line) for name in CONTAINERS)
+    return any(re.match(rb'\s*\{\s*"' + name.encode() + rb'"\s*:\s*\[', line) for name in (*CONTAINERS, *SPLITS))
 
 
 def _lines(file: IO[bytes]) -> Iterator[Row]:
@@ -186,15 +188,41 @@ def _contained(value: object) -> Iterator[object]:
 def _container(value: dict[str, Any]) -> list[object]:
     """Records held by an object: a list under a known name, or texts and records by title or id (HippoRAG)."""
     for name in CONTAINERS:
-        held = value.get(name)
-        if isinstance(held, list) and held and all(isinstance(one, dict) for one in cast(list[object], held)):
-            return cast(list[object], held)
+        if held := _records_in(value.get(name)):
+            return held
+    if held := [record for name in SPLITS for record in _records_in(value.get(name))]:
+        return held
+    if held := _from_columns(value):
+        return held
     values = list(value.values())
     if len(values) > 1 and all(isinstance(one, dict) for one in values):
         return [{"id": key, **one} for key, one in value.items()]
     if len(values) > 1 and all(_is_sentences(one) for one in values):
         return [{"title": key, "text": one} for key, one in value.items()]
     return []
+
+
+def _records_in(held: object) -> list[object]:
+    """The records in a list; none if it is no list of them."""
+    listed = cast(list[object], held) if isinstance(held, list) else []
+    return listed if all(isinstance(one, dict) for one in listed) else []
+
+
+def _from_columns(value: dict[str, Any]) -> list[object]:
+    """The records of an object that holds columns: lists of one length, or cells by row (as pandas writes them)."""
+    if len(value) < 2 or not any(name.casefold() in _COLUMNS for name in value):
+        return []
+    columns = list(value.values())
+    if all(isinstance(column, dict) for column in columns):
+        keys = [tuple(cast(dict[str, object], column)) for column in columns]
+        columns = [list(cast(dict[str, object], column).values()) for column in columns]
+    elif all(isinstance(column, list) for column in columns):
+        keys = [len(cast(list[object], column)) for column in columns]
+    else:
+        return []
+    if len(set(keys)) != 1:
+        return []
+    return [dict(zip(value, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def _is_sentences(value: object) -> bool:

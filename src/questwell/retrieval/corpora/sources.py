@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from questwell.errors import ConfigError, CorpusError
-from questwell.retrieval.corpora.forms import BY_SUFFIX, DOCUMENTS, KNOWN, RECORDS, Form, form_of, suffix_of
+from questwell.retrieval.corpora.forms import BY_SUFFIX, DOCUMENTS, KNOWN, RECORDS, Form, form_of, hint, suffix_of
 from questwell.text.unicode import SURROGATE
 
 NEEDS = {Form.HTML: "trafilatura", Form.PDF: "pypdf", Form.DOCX: "docx"}
@@ -65,15 +65,32 @@ def find_members(source: str) -> Members:
     """
     if is_glob(source):
         return _matched(source)
-    path = Path(source).expanduser().resolve()
+    path = resolved(source)
     if path.is_dir():
         return _folder(path)
     form = _form(path)
     if form is Form.OTHER:
-        raise ConfigError(f"{str(path)!r} is no corpus: give a folder, or a file that holds {KNOWN}")
+        known = hint(path)
+        raise ConfigError(
+            f"{str(path)!r} is no corpus{f' ({known})' if known else ''}: give a folder, or a file that holds {KNOWN}"
+        )
     if (missing := _missing(form)) is not None:
         raise ConfigError(f"{str(path)!r} is {form}: {missing}")
     return Members([Member(path.name, path, form)])
+
+
+def resolved(source: str) -> Path:
+    """The path that `source` names, links followed.
+
+    Raises:
+        ConfigError: it names none.
+    """
+    if not source.strip():
+        raise ConfigError("the corpus is an empty name: name a built-in one, a file or a folder")
+    try:
+        return Path(source).expanduser().resolve()
+    except (RuntimeError, ValueError) as error:  # a link to itself, no such user, a NUL
+        raise ConfigError(f"corpus {source!r} is not a path that can be followed ({error})") from error
 
 
 def _matched(pattern: str) -> Members:
@@ -146,10 +163,10 @@ def _walk(folder: Path, members: Members) -> Iterator[tuple[str, Path]]:
     for name, path in sorted(found):
         if path.name.startswith("."):
             members.leave_out("hidden", name)
-        elif path.is_symlink() and not path.resolve().is_relative_to(folder):
-            members.leave_out("a link that leads out of the folder", name)
         elif not path.is_file():
             members.leave_out("no file (a broken link, a pipe)", name)
+        elif path.is_symlink() and not path.resolve().is_relative_to(folder):
+            members.leave_out("a link that leads out of the folder", name)
         else:
             yield name, path
 

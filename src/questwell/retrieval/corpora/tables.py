@@ -6,10 +6,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from questwell.retrieval.corpora.packed import HEAD, head, unpacked
+from questwell.retrieval.corpora.fields import IDS, TEXTS, TITLES
+from questwell.retrieval.corpora.packed import HEAD, head_of_text, text_of
 from questwell.text.unicode import SURROGATE
 
 DELIMITERS = "\t,;|"
+SEPARATOR = "sep="
+"""What a spreadsheet may say in the first line, as in `sep=;`."""
+_KNOWN = {*IDS, *TITLES, *TEXTS}
 LOOKED_AT = 64 * HEAD
 """Bytes of a table that decide whether its lines are its rows."""
 Found = tuple[str, dict[str, Any] | None, str]
@@ -21,19 +25,25 @@ def read_table(path: Path) -> Iterator[Found]:
     Two columns without names are ids and texts, or questions and lists of answers (`_nameless`).
     """
     csv.field_size_limit(sys.maxsize)
-    first = head(path).removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0].decode("utf-8", "surrogateescape")
-    delimiter = max(DELIMITERS, key=first.count)
-    with unpacked(path) as file:
+    first = head_of_text(path).split(b"\n", 1)[0].decode("utf-8", "surrogateescape").rstrip("\r")
+    said = first[len(SEPARATOR) :] if first.lower().startswith(SEPARATOR) else ""
+    delimiter = said if said and said in DELIMITERS else max(DELIMITERS, key=first.count)
+    with text_of(path) as file:
         by_lines = delimiter == "\t" and _lines_are_rows(_decoded(file.readlines(LOOKED_AT)))
-    with unpacked(path) as file:
+    with text_of(path) as file:
         lines = _decoded(file)
         rows = _split(lines) if by_lines else _parse(lines, delimiter)
         names: list[str] | None = None
         for number, row, problem in rows:
+            if said and number == 1:
+                continue
             if names is None and row is not None:
                 names = _nameless(row)
                 if names is None:
-                    names = [name.strip() for name in row]
+                    names = _numbered([name.strip() for name in row])
+                    if twice := _twice([name.strip() for name in row]):
+                        yield f"line {number}", None, f"two columns are named {twice!r}: rename one of them"
+                        return
                     continue
             if not problem and row is not None and names is not None:
                 problem = _check(row, names)
@@ -41,6 +51,19 @@ def read_table(path: Path) -> Iterator[Found]:
                 yield f"line {number}", None, problem
             else:
                 yield f"line {number}", dict(zip(names, row, strict=True)), ""
+
+
+def _twice(names: list[str]) -> str:
+    """A column name of a corpus that occurs twice; empty: none does."""
+    known = [name for name in names if name.casefold() in _KNOWN]
+    return next((name for at, name in enumerate(known) if name in known[:at]), "")
+
+
+def _numbered(names: list[str]) -> list[str]:
+    """Column names, each once: a second `note` is `note.2`."""
+    return [
+        name if name not in names[:at] else f"{name}.{names[: at + 1].count(name)}" for at, name in enumerate(names)
+    ]
 
 
 def _decoded(lines: Iterable[bytes]) -> Iterator[str]:

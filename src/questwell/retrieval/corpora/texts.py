@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from questwell.retrieval.corpora.documents import Document, clean, one_line
 from questwell.retrieval.corpora.forms import Form
-from questwell.retrieval.corpora.packed import unpacked
+from questwell.retrieval.corpora.packed import UTF16, unpacked
 from questwell.retrieval.corpora.sources import Member
 from questwell.retrieval.extras import optional
 
@@ -58,12 +58,12 @@ def _bytes(path: Path) -> bytes:
 
 
 def _decode(content: bytes) -> str:
-    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8"
+    encoding = "utf-16" if content[:2] in UTF16 else "utf-8"
     try:
         return clean(content.decode(encoding))
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        raise ValueError(f"not UTF-8 in line {line} ({error.reason})") from error
+        raise ValueError(f"not UTF-8 in line {line} ({error.reason}): save it as UTF-8") from error
 
 
 def _plain(text: str, form: Form) -> Read:
