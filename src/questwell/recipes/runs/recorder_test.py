@@ -203,7 +203,7 @@ def test_minutes_are_of_this_invocation() -> None:
     clock[0] += 119
     budget.check()
     clock[0] += 1
-    with pytest.raises(BudgetReached, match="max_minutes = 2"):
+    with pytest.raises(BudgetReached, match="--max-minutes 2 is used up"):
         budget.check()
 
 

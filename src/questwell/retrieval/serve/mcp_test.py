@@ -200,7 +200,7 @@ async def test_failures_are_typed():
         await remote.aclose()
     async with Foreign(lambda query: query, name="add") as url:
         remote = McpRetriever(url, QUICK)
-        with pytest.raises(RetrievalRefused, match="no search tool; its tools: add"):
+        with pytest.raises(RetrievalRefused, match="no search tool; its tools are: add"):
             await remote.search("x", 1)
         await remote.aclose()
     nobody = McpRetriever("http://127.0.0.1:9/mcp", QUICK)
