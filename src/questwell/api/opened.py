@@ -57,7 +57,7 @@ class GenerateRun(Run):
         return standing.status(self.path)
 
     def plays(self) -> list[Play]:
-        """Every seed in a line, accepted or not, accepted ones first."""
+        """One line per seed, accepted ones first."""
         return stories.listing(self.path)
 
     def story(self, item: str | int = "first") -> Story:
@@ -65,7 +65,7 @@ class GenerateRun(Run):
         return stories.story(self.path, str(item))
 
     def to_pandas(self) -> "pandas.DataFrame":
-        """A row per item, with the columns of the exported file."""
+        """One row per item, with the columns of the exported file."""
         return _frame([asdict(item) for item in self.items()])
 
 

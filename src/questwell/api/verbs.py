@@ -37,7 +37,7 @@ _MODELS = ("llm", "proposer_llm", "solver_llm", "judge_llm", "weak_llm", "judge"
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A call's arguments, sorted."""
+    """The arguments of one call, sorted into keys, objects and options."""
 
     values: Values
     lent: Lent

@@ -47,7 +47,7 @@ def card(manifest: Manifest) -> str:
 
 
 def limits(manifest: Manifest) -> tuple[str, ...]:
-    """What a user of the dataset should know, a sentence or two each."""
+    """Notes for users of the dataset, one or two sentences each."""
     settings = manifest.settings
     meaning = settings.get("meaning")
     return (

@@ -18,23 +18,23 @@ from questwell.types.dataset import Item
 from questwell.types.evaluation import Question
 
 NGRAM = 8
-"""Words. GPT-3's 13 (Brown et al. 2020, appendix C) is longer than most multi-hop questions."""
+"""Length of a run in words. GPT-3's 13 (Brown et al. 2020, appendix C) is longer than most multi-hop questions."""
 SHARED = 0.6
-"""Of a benchmark question's content words, from which the same answer makes an overlap."""
+"""With the same answer, questions overlap from this share of the benchmark question's content words."""
 _TELLING = 3
-"""Content words that a run must have: "what is the name of the one who was" is in many questions."""
+"""Minimum number of content words in a run: "what is the name of the one who was" is in many questions."""
 _ARTICLES = frozenset({"a", "an", "the"})
 
 
 class Sign(StrEnum):
-    """What two questions share."""
+    """How two questions overlap."""
 
     NGRAM = "ngram"
     """A run of words in the question, the intended steps or the answer's sentence."""
     ANSWER_PAIR = "answer_pair"
     """The same answer, and most of the benchmark question's content words."""
     MEANING = "meaning"
-    """Vectors that are near (`meaning.py`); only where it is asked for."""
+    """Similar vectors (`meaning.py`); only if asked for."""
 
 
 @dataclass(frozen=True, slots=True)

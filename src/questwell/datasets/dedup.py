@@ -19,11 +19,11 @@ from questwell.scoring.words import is_unspaced, words
 from questwell.types.dataset import Item
 
 SHINGLE = 5
-"""Characters; letters, not words, so that any script works. 3 where a character is a word, or half of one."""
+"""Length of a shingle in characters, which works for any script; 3 in scripts where a character is about a word."""
 _NAME = re.compile(r"[^\W\d_]\w*")
 _PERMUTATIONS = 128
 _Group: TypeAlias = tuple[str, frozenset[str], frozenset[str]]
-"""What two questions must agree in to be compared: answer, numbers and names."""
+"""Answer, numbers and names: two questions are compared only if they agree in all of them."""
 _SLACK = 0.15
 """MinHash estimates: candidates are taken from this much below the threshold, then measured exactly."""
 
@@ -34,7 +34,7 @@ class Duplicate:
 
     item_id: str
     of: str
-    """Id of the item that stays."""
+    """Id of the item that is kept."""
     similarity: float
     """Jaccard similarity of their shingles, in [0, 1]; 1.0 for exact ones."""
     exact: bool
@@ -80,14 +80,14 @@ class KnownQuestions:
     """Questions with their answers, to hold a new one against, by the rule of `deduplicate`."""
 
     def __init__(self, pairs: Iterable[tuple[str, str]], threshold: float = 0.7) -> None:
-        """Know `pairs`; nearly the same are two of a similarity of at least `threshold`."""
+        """Remember `pairs`; two questions are nearly the same from a similarity of `threshold`."""
         self._threshold = threshold
         self._groups: dict[_Group, list[tuple[str, frozenset[str]]]] = defaultdict(list)
         for question, answer in pairs:
             self._groups[_group(question, answer)].append((question, shingles(question)))
 
     def near(self, question: str, answer: str) -> str | None:
-        """The known question that this one nearly is, the most similar one; None: it is nearly none."""
+        """The most similar known question that is nearly the same; None if there is none."""
         grams = shingles(question)
         found = [(similarity(grams, one), known) for known, one in self._groups.get(_group(question, answer), ())]
         share, known = max(found, default=(0.0, ""))

@@ -27,10 +27,10 @@ class SolvedItem:
 
 @dataclass(frozen=True, slots=True)
 class SearchTurn:
-    """A search, its reason and what it showed."""
+    """A search, the thought before it, and the passages that it showed."""
 
     thought: str
-    """Empty when none was written."""
+    """The thought before the search; empty when none was written."""
     query: str
     observation: str
 
@@ -43,7 +43,7 @@ class Demonstration:
     question: str
     searches: tuple[SearchTurn, ...]
     thought: str
-    """Before the answer."""
+    """The thought before the answer."""
     answer: str
 
 

@@ -1,4 +1,7 @@
-"""Which items are wanted: by difficulty, solve rate, answer type and gates. Each item that is not has one reason."""
+"""Which items are wanted: by difficulty, solve rate, answer type and gates.
+
+Each item that is left out has one reason.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,16 +12,16 @@ from questwell.types.gates import GateOutcome
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What an item must be; the defaults want all."""
+    """The conditions on an item; by default every item passes."""
 
     difficulty: tuple[int, int] | None = None
-    """Fewest and most search steps, both included."""
+    """Minimum and maximum number of search steps, both included."""
     solve_rate: tuple[float, float] | None = None
-    """Bounds of the solve rate, fractions, both included."""
+    """Minimum and maximum solve rate, fractions, both included."""
     answer_types: tuple[str, ...] = ()
-    """Empty: any."""
+    """Answer types to include; empty includes all."""
     gates: tuple[str, ...] = ()
-    """Gates that the item must have passed; one that was never tried has not been passed."""
+    """Gates that the item must have passed. An item that never ran a gate counts as not having passed it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ class Dropped:
 
     item_id: str
     reason: str
-    """For counting: `review`, `difficulty`, `solve_rate`, `answer_type`, `gate`, `shares_evidence`, `duplicate`,
+    """One of `review`, `difficulty`, `solve_rate`, `answer_type`, `gate`, `shares_evidence`, `duplicate`,
     `contaminated`, `surplus`."""
     detail: str
 

@@ -1,4 +1,4 @@
-"""Which language questions are in, told by script and function words; None where these do not tell."""
+"""The language of questions, detected by script and function words; None when that is not enough."""
 
 import re
 from collections.abc import Iterable
@@ -14,9 +14,9 @@ _SCRIPTS = {
     "el": re.compile("[\u0370-\u03ff]"),
     "he": re.compile("[\u0590-\u05ff]"),
 }
-"""Scripts that are of one language, or nearly: Cyrillic, Arabic and Devanagari are not."""
+"""Scripts that belong to one language, or nearly; Cyrillic, Arabic and Devanagari do not."""
 _ENGLISH_SHARE = 0.25
-"""Of a question's words; English questions have 40 to 60 %, those of other Latin-script languages below 15 %."""
+"""Minimum share of function words: English questions have 40 to 60 %, other Latin-script languages below 15 %."""
 
 
 def language_of(text: str) -> str | None:
@@ -31,7 +31,7 @@ def language_of(text: str) -> str | None:
 
 
 def languages(texts: Iterable[str], least: float = 0.05) -> tuple[str, ...]:
-    """Languages of at least this share of `texts`, the most frequent first; empty when most texts do not tell."""
+    """Languages of at least this share of `texts`, the most frequent first; empty when most texts are unclear."""
     found = [language_of(text) for text in texts]
     known = [code for code in found if code is not None]
     if 2 * len(known) <= len(found):

@@ -23,21 +23,21 @@ class SourceRun:
     questwell: str
     """Version that started the run."""
     candidates: int
-    """Seeds played."""
+    """Number of seeds played."""
     accepted: int
     rejected: Mapping[str, int]
-    """By reason."""
+    """Number of rejected seeds by reason."""
     usage: Usage
-    """Of the whole run, rejected seeds included."""
+    """Tokens and cost of the whole run, rejected seeds included."""
     retriever: str = ""
-    """What its agents searched; empty in manifests of older versions."""
+    """The retriever of its agents; empty in manifests of older versions."""
     rules: Mapping[str, str] = field(default_factory=dict[str, str])
     """How it was played: the keys of its config that decide what is accepted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """An item to show."""
+    """An example item."""
 
     question: str
     answer: str
@@ -51,7 +51,7 @@ class SplitCounts:
 
     items: int
     documents: int
-    """Evidence documents; none is in another split."""
+    """Number of evidence documents; none is in another split."""
     by_difficulty: Mapping[str, int]
     by_answer_type: Mapping[str, int]
 
@@ -61,15 +61,15 @@ class File:
     """A file of the dataset."""
 
     path: str
-    """From the dataset's folder."""
+    """Path, relative to the dataset's folder."""
     rows: int | None
-    """None where rows mean nothing."""
+    """Number of rows; None for files without rows."""
     sha256: str
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """All of it; `manifest.json`."""
+    """The whole manifest, as in `manifest.json`."""
 
     name: str
     canary: str
@@ -82,32 +82,32 @@ class Manifest:
     """Items by licence of their evidence; `unknown` where the corpus states none."""
     splits: Mapping[str, SplitCounts]
     largest_component: int
-    """Items that share evidence directly or through others, the largest group: it cannot be split."""
+    """Size of the largest group of items that share evidence, directly or through others; it cannot be split."""
     dropped: Mapping[str, int]
-    """By reason; each is a line of `dropped.jsonl`."""
+    """Number of dropped items by reason; each is a line of `dropped.jsonl`."""
     overlaps: Mapping[str, int]
-    """Overlaps found by benchmark; each is a line of `overlaps.jsonl`."""
+    """Number of overlaps by benchmark; each is a line of `overlaps.jsonl`."""
     benchmarks: Mapping[str, int]
-    """Questions that were looked for, by benchmark; a benchmark that is not here was not looked for."""
+    """Number of questions that were compared, by benchmark; a benchmark that is not listed was not compared."""
     usage: Usage
-    """Of all runs together; a sum over what is not known is not known."""
+    """Tokens and cost of all runs together; a sum with an unknown part is unknown."""
     settings: Mapping[str, object]
-    """The resolved config."""
+    """The resolved config of the dataset."""
     files: Sequence[File]
     reviews: Mapping[str, int] = field(default_factory=dict[str, int])
-    """Items by what a person decided about them; empty: nobody reviewed any."""
+    """Number of items by review decision; empty if nothing was reviewed."""
     certificates: Mapping[str, Mapping[str, int]] = field(default_factory=dict[str, Mapping[str, int]])
-    """Of each gate that was asked of any item: items by what it found; `not asked` of the others."""
+    """Number of items by outcome, for each gate that ran on any item; `not asked` counts the other items."""
     languages: Sequence[str] = ()
     """ISO 639-1 codes of the questions' languages; empty: not known."""
     samples: Sequence[Sample] = ()
-    """Items to show, of splits that are not sealed."""
+    """Example items, from splits that are not sealed."""
     sealed: Sequence[str] = ()
     """Splits that are only written obfuscated, as `sealed/SPLIT.csv`."""
 
 
 def counts(items: Sequence[Item], documents: int) -> SplitCounts:
-    """What `items` are, counted."""
+    """The counts of a split's `items`."""
     difficulty = Counter(item.difficulty for item in items)
     return SplitCounts(
         items=len(items),
@@ -118,7 +118,7 @@ def counts(items: Sequence[Item], documents: int) -> SplitCounts:
 
 
 def samples(items: Sequence[Item], most: int = 3) -> list[Sample]:
-    """Items to show, of different difficulties as far as there are any; the same for the same items."""
+    """Example items, of different difficulties if possible; the same items give the same examples."""
     groups: dict[int, list[Item]] = {}
     for item in sorted(items, key=lambda one: one.id):
         groups.setdefault(item.difficulty, []).append(item)
@@ -128,7 +128,7 @@ def samples(items: Sequence[Item], most: int = 3) -> list[Sample]:
 
 
 def certificates(items: Sequence[Item]) -> dict[str, dict[str, int]]:
-    """Items by what each gate found of them, for the gates that were asked at all."""
+    """Number of items by the outcome of each gate that ran at all."""
     found: dict[str, dict[str, int]] = {}
     for gate in Gate:
         said = [next((r.outcome.value for r in item.gates if r.gate is gate), "not asked") for item in items]
@@ -138,7 +138,7 @@ def certificates(items: Sequence[Item]) -> dict[str, dict[str, int]]:
 
 
 def licences(items: Sequence[Item]) -> dict[str, int]:
-    """Items by licence; an item of several counts for each."""
+    """Number of items by licence; an item with several licences counts for each."""
     found = Counter(name for item in items for name in (item.licences or ("unknown",)))
     return dict(sorted(found.items()))
 

@@ -1,7 +1,7 @@
-"""Overlap of items with benchmark questions by meaning: vectors of both, held against each other.
+"""Overlap of items with benchmark questions by meaning: the vectors of both are compared.
 
-It finds a paraphrase that shares no run of words. How near is near depends on the embedder; so it is a threshold of the
-user's, and a report first.
+This finds paraphrases that share no run of words. What counts as similar depends on the embedder, so the user sets
+the threshold, and by default overlaps are only reported.
 """
 
 from collections.abc import Sequence

@@ -43,7 +43,7 @@ def search_r1_rows(items: Sequence[Item], split: str, prompts: Prompts, turns: i
 
 
 def slime_rows(items: Sequence[Item], prompts: Prompts, turns: int) -> list[Row]:
-    """One user message, and the answer as a text: slime reads a label of any other type as one."""
+    """One user message, and the answer as a text: slime reads labels of other types as text too."""
     return [
         {
             "prompt": [_one_message(item, prompts, turns)],

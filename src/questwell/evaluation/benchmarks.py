@@ -38,7 +38,7 @@ SAMPLES: Mapping[str, int | None] = {
     "ircot": 500,  # arXiv 2212.10509, section 4.1: 500 of each development set
     "quick": 50,
 }
-"""Questions by the name of a sample."""
+"""Number of questions by the name of a sample."""
 
 
 @dataclass(frozen=True, slots=True)

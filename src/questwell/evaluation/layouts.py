@@ -1,6 +1,7 @@
-"""One reader per benchmark: a record in any published layout to a question, or the reason why it is none for us.
+"""One reader per benchmark: from a record in any published layout to a question, or to the reason why it is skipped.
 
-Question, answers and id are read the same way for all (`reading.py`); a reader adds what its benchmark has of its own.
+Question, answers and id are read the same way for all (`reading.py`); each reader adds what is special to its
+benchmark.
 """
 
 import json
@@ -16,19 +17,19 @@ from questwell.evaluation.records import Record
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """What a reader makes of a record."""
+    """A question, as a reader makes it from a record."""
 
     question: str
     answers: tuple[str, ...]
     id: str = ""
-    """Empty: the record has none, so its number serves."""
+    """Id of the record; if it has none this is empty, and its number is used."""
     group: str = ""
     evidence: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A record that is left out for a reason of the benchmark's own."""
+    """A record that is skipped for a reason of its benchmark."""
 
     reason: str
 
@@ -183,7 +184,7 @@ NAMES: Mapping[str, str] = {
     "browsecomp-zh": "browsecomp",
     "xbench-deepsearch": "xbench",
 }
-"""Other names in use, `_` being `-`."""
+"""Other names of benchmarks, with `-` for `_`."""
 _GROUPS = ("hops", "difficulty", "level", "type")
 
 

@@ -9,7 +9,7 @@ from questwell.retrieval.corpora.forms import RECORDS, form_of
 from questwell.retrieval.corpora.records import read_records
 
 Record: TypeAlias = Mapping[str, Any]
-"""A record as its file has it: not checked yet."""
+"""A record as it is in the file, not checked yet."""
 
 
 def records(path: Path) -> Iterator[tuple[str, Record]]:
@@ -33,7 +33,7 @@ def records(path: Path) -> Iterator[tuple[str, Record]]:
 
 
 def _questions_of(record: dict[str, Any]) -> Iterator[Record]:
-    """The record itself; of an article of SQuAD, one for each of its questions."""
+    """The record itself; an article of SQuAD gives one record for each of its questions."""
     paragraphs = cast(object, record.get("paragraphs"))
     if not isinstance(paragraphs, list) or "question" in record:
         yield record

@@ -1,7 +1,7 @@
-"""What attempts at questions are worth: EM, F1 and judges side by side, over questions, by group.
+"""Scores of attempts: EM, F1 and judges side by side, over questions and by group.
 
-Right and wrong count; unscored and errored are reported next to them, never mixed in. Attempts at one question are
-averaged first: the question is the unit.
+Right and wrong count; unscored and errored attempts are reported next to them, never mixed in. Attempts at one
+question are averaged first: the question is the unit.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -28,11 +28,11 @@ class ScoredAttempt:
     searches: int
     turns: int
     labels: Mapping[str, Label] = field(default_factory=dict[str, Label])
-    """By judge; a judge that has not seen it is not in it."""
+    """Judgements by judge; a judge that has not judged the attempt is missing."""
 
     @property
     def errored(self) -> bool:
-        """Whether the rollout failed, so that it says nothing about the question."""
+        """Whether the rollout failed; then it says nothing about the question."""
         return self.stop in (StopReason.ERRORED, StopReason.FILTERED)
 
 
@@ -43,13 +43,13 @@ class QuestionAttempts:
     question: Question
     attempts: tuple[ScoredAttempt, ...]
     tokens: int | None
-    """Of the attempts, prompts included, judges left out; None when not known."""
+    """Tokens of the attempts, prompts included, judges left out; None when not known."""
     cost_usd: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class JudgeScore:
-    """What one judge says over all questions."""
+    """The score of one judge over all questions."""
 
     judge: str
     accuracy: Estimate
@@ -61,14 +61,14 @@ class JudgeScore:
     wrong: int
     unscored: int
     errored: int
-    """The judge failed."""
+    """Number of attempts for which the judge failed."""
     if_wrong: float | None
-    """Accuracy if every attempt that errored or went unscored counted as wrong: the least that it can be."""
+    """Lower bound of the accuracy: every errored or unscored attempt counts as wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A system over a group of questions."""
+    """The scores of a system over a group of questions."""
 
     group: str
     """`all`, a benchmark's name, or a group as the benchmark calls it."""
@@ -82,15 +82,15 @@ class Summary:
     """Over the questions with an attempt that did not error; `n` says how many."""
     f1: Estimate
     exact_match_if_wrong: float | None
-    """Exact match if every errored attempt counted as wrong: the least that it can be. None without an attempt."""
+    """Lower bound of exact match: every errored attempt counts as wrong. None without an attempt."""
     judges: Sequence[JudgeScore]
     searches: Estimate
-    """Search steps per attempt."""
+    """Mean search steps per attempt."""
     turns: Estimate
     tokens: Estimate
     """Tokens per question, over the questions where they are known."""
     cost_usd: float | None
-    """Of all these questions; None when not known."""
+    """Cost of all these questions in US dollars; None when not known."""
 
 
 def best_f1(answer: str | None, references: Sequence[str]) -> float:
@@ -141,7 +141,7 @@ def compare_systems(
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Of two judges over the answers that both scored."""
+    """Agreement of two judges over the answers that both scored."""
 
     first: str
     second: str
@@ -149,9 +149,9 @@ class Agreement:
     agreed: float | None
     """Share of answers with the same label, in [0, 1]; None without an answer."""
     kappa: float | None
-    """Cohen's; None when both say the same of every answer, or without an answer."""
+    """Cohen's kappa; None when both judges give every answer the same label, or without an answer."""
     only_first: int
-    """Number of answers that only the first calls right."""
+    """Number of answers that only the first judge calls right."""
     only_second: int
 
 

@@ -1,7 +1,7 @@
-"""Intervals and tests for scores of questions: what a difference between two systems is worth.
+"""Intervals and tests for scores of questions: whether a difference between two systems is more than chance.
 
-The question is the unit throughout: several attempts at one are averaged before anything here sees them, because
-they are not independent. Everything random is fixed by `seed`. Checked against scipy in the tests.
+The question is the unit throughout: several attempts at one are averaged first, because they are not independent.
+Everything random is fixed by `seed`. Checked against scipy in the tests.
 """
 
 import math
@@ -16,7 +16,7 @@ from questwell.types.measures import Proportion as Proportion
 
 _NORMAL = NormalDist()
 _EXACT = 12
-"""Up to so many differing pairs, every assignment of signs is tried: 2^12."""
+"""Maximum number of differing pairs for which every assignment of signs is tried: 2^12."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +26,10 @@ class Estimate:
     mean: float | None
     """None when `n` is 0."""
     low: float | None
-    """None when the sample says nothing about its own spread (one value, or all the same)."""
+    """None when the sample does not show its spread (one value, or all the same)."""
     high: float | None
     n: int
-    """Questions."""
+    """Number of questions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,11 @@ class Comparison:
 
     difference: Estimate
     p_value: float
-    """Two-sided, of no difference; in (0, 1]."""
+    """Two-sided p-value of no difference, in (0, 1]."""
     test: str
     """`mcnemar_exact` for right and wrong; `sign_flip` for anything else."""
     better: int
-    """Questions on which the second system scores higher."""
+    """Number of questions on which the second system scores higher."""
     worse: int
     detectable: float | None
     """Smallest true difference that a comparison like this one finds 4 times in 5 (two-sided, 5 %)."""
@@ -137,7 +137,7 @@ def detectable_difference(differences: Sequence[float], *, power: float = 0.8, a
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """`p_values` adjusted for being several (Holm 1979), in the order given."""
+    """`p_values` adjusted for multiple tests (Holm 1979), in the order given."""
     order = sorted(range(len(p_values)), key=lambda at: p_values[at])
     adjusted = [0.0] * len(p_values)
     highest = 0.0

@@ -35,14 +35,14 @@ _HEADERS = (
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What is let in."""
+    """The hosts, token and page token that requests must show."""
 
     hosts: frozenset[str] = LOOPBACK
     """Names under which the server may be asked: another name is a page elsewhere that points its own name here."""
     token: str | None = None
-    """What every visitor must know; None only where the server listens on this machine alone."""
+    """Secret that every visitor must send; None only if the server listens on this machine alone."""
     page_token: str = field(default_factory=lambda: secrets.token_urlsafe(16))
-    """What every form carries."""
+    """Token that every form carries."""
 
     def fits(self, given: str) -> bool:
         """Whether a form was made by this process."""
@@ -50,10 +50,10 @@ class Access:
 
 
 class Gate:
-    """Middleware: refuses, or lets through and adds the headers."""
+    """Middleware that refuses a request, or lets it through and adds headers to the response."""
 
     def __init__(self, app: App, access: Access) -> None:
-        """Stand before `app`."""
+        """Check requests in front of `app`."""
         self._app = app
         self._access = access
 

@@ -26,7 +26,7 @@ from questwell.view.page import Missing, Page, Shown
 from questwell.view.site import STATIC, Site, templates
 
 MOST_FORM = 200_000
-"""Bytes of a review."""
+"""Maximum size of a posted review in bytes."""
 _TYPES = {"style.css": "text/css", "app.js": "text/javascript"}
 
 Handler = Callable[[Site, Page], Shown]
@@ -90,7 +90,7 @@ async def _static(request: Request) -> Response:
 
 
 class _Pages:
-    """From a request to a page."""
+    """A function that makes a page from a request."""
 
     def __init__(self, site: Site, access: Access) -> None:
         self._site = site
@@ -126,7 +126,7 @@ class _Pages:
         return HTMLResponse(html, headers=headers)
 
     def _tag(self, page: Page, request: Request) -> str | None:
-        """Names the state of what a page shows; None for pages over all runs."""
+        """The version of the data that a page shows; None for pages over all runs."""
         name = page.path.get("run")
         if name is None:
             return None
@@ -150,7 +150,7 @@ class _Pages:
         return HTMLResponse(self._render(shown, Page({}, {})), status_code=status)
 
     async def missing(self, request: Request, error: Exception) -> Response:
-        """The page of an address that is not there."""
+        """The page for an unknown address."""
         assert isinstance(error, HTTPException)
         message = "there is no page at this address" if error.status_code == 404 else error.detail
         return self._error(error.status_code, message)
@@ -178,5 +178,5 @@ class _Pages:
 
 
 def _kept(form: Mapping[str, str]) -> dict[str, object]:
-    """What the visitor wrote, so that it is not lost with the refusal."""
+    """The visitor's input, shown again so that a refusal does not lose it."""
     return {name: form[name] for name in ("question", "answer", "aliases", "note") if form.get(name)}

@@ -29,9 +29,9 @@ from questwell.view.generated import item_values, overview_values
 from questwell.view.site import STATIC, Site, templates
 
 MOST_BYTES = 20_000_000
-"""Of the file: mail takes no more."""
+"""Maximum size of the file in bytes: mail servers refuse more."""
 _BLOCK = 20
-"""Items unpacked at once."""
+"""Number of items in a compressed block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,9 @@ class Written:
 
     items: int
     left_out: int
-    """Items that no longer fitted."""
+    """Number of items that were left out because the file was full."""
     size: int
-    """Bytes."""
+    """Size of the file in bytes."""
 
 
 def export_page(site: Site, name: str, out: Path, only: Sequence[str] = (), *, most_bytes: int = MOST_BYTES) -> Written:

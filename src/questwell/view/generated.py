@@ -35,7 +35,7 @@ from questwell.view.page import Missing, Page, Shown
 from questwell.view.site import Site
 
 MOST_SHOWN = 200_000
-"""Characters of a request or a response in a page; a longer one is a download."""
+"""Maximum length of a request or a response on a page, in characters; a longer one is a download."""
 _FILTERS = ("state", "target", "difficulty", "review", "q")
 
 
@@ -73,7 +73,7 @@ def overview_values(stands: Overview, labels: LabelShares | None) -> dict[str, o
 
 
 def items_page(site: Site, page: Page) -> Shown:
-    """The list under a filter."""
+    """The list of items under a filter."""
     found = _run(site, page)
     wanted = _wanted(page)
     words, complete = site.words(found) if wanted.q.strip() else (None, True)
@@ -169,7 +169,7 @@ def calls_page(site: Site, page: Page) -> Shown:
 
 
 def cost_page(site: Site, page: Page) -> Shown:
-    """By role, model and round; what failed."""
+    """Calls, tokens and cost by role, model and round, and the calls that failed."""
     found = _run(site, page)
     stands = overview(found.folder)
     with RunReader(found.folder) as run, run.snapshot():

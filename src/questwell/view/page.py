@@ -1,4 +1,4 @@
-"""What a page is asked by, and what it is made of."""
+"""The request and the response of a page."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ class Page:
     query: Mapping[str, str]
 
     def number(self, name: str, value: str | None = None) -> int:
-        """A part as a number; Missing when it is none."""
+        """A part as a number; raises Missing when it is not a number."""
         text = self.path.get(name, "") if value is None else value
         if not text.isascii() or not text.isdecimal() or len(text) > 9:
             raise Missing(f"there is no {name} {text!r}")

@@ -32,7 +32,7 @@ class Site:
 
     paths: Sequence[Path]
     reviewer: str
-    """The name in the review form, until the visitor gives another."""
+    """The reviewer's name in the form, until the visitor enters another."""
     runs: dict[str, FoundRun] = field(default_factory=dict[str, FoundRun])
     _following: dict[str, threading.Thread] = field(default_factory=dict[str, threading.Thread])
     _stopped: bool = False
