@@ -13,7 +13,7 @@ _CALLS = """(SELECT count(*) FROM calls WHERE calls.seed = printf('s%05d', plays
 _ENDING = """coalesce(
     (SELECT min(round) FROM verdicts AS own WHERE own.seed_index = plays.seed_index AND outcome = 'pass'),
     (SELECT max(round) FROM verdicts AS own WHERE own.seed_index = plays.seed_index), -1)"""
-"""A play's round that counts: the first pass, else the last."""
+"""The round of a play that counts: the first one that passed, else the last one."""
 
 COUNT_PLAYS = f"""
   SELECT coalesce(plays.target, -1) AS target, plays.status AS status, coalesce(plays.reason, '') AS reason,
@@ -79,7 +79,7 @@ TABLES = f"""
     CREATE INDEX plays_by_difficulty ON plays (difficulty) WHERE difficulty IS NOT NULL;
     CREATE INDEX plays_by_end ON plays (finished, status) WHERE finished IS NOT NULL;
     """
-"""The migration."""
+"""Create and fill the tables of counts."""
 
 _ADD_PLAY = f"""
   INSERT INTO play_counts SELECT target, status, reason, round, final, outcome, right, scored, skipped, difficulty,
@@ -96,7 +96,7 @@ _ADD_CALL = """
 
 
 def count_play(db: sqlite3.Connection, index: int, sign: int) -> None:
-    """Count the play of a seed as its rows say now (`sign` 1), or take it out before they change (-1)."""
+    """Add the play of a seed to the counts (`sign` 1), or take it out before its rows change (-1)."""
     db.execute(_ADD_PLAY, (sign, index))
 
 
@@ -115,6 +115,6 @@ def count_call(
 
 
 def recount_calls(db: sqlite3.Connection) -> None:
-    """Count all calls again, after rows of theirs changed."""
+    """Count all calls again after their rows changed."""
     db.execute("DELETE FROM call_counts")
     db.execute(f"INSERT INTO call_counts {ALL_CALLS}")

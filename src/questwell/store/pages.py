@@ -18,16 +18,16 @@ _DIFFICULTY = """(SELECT difficulty FROM verdicts WHERE verdicts.seed_index = pl
 
 @dataclass(frozen=True, slots=True)
 class PlayFilter:
-    """Which plays; None is any."""
+    """A filter of plays; None in a field means any."""
 
     state: PlayStatus | Reason | None = None
     target: int | None = None
     difficulty: int | None = None
-    """Of the last round."""
+    """Difficulty of the last round."""
     among: Sequence[int] | None = None
-    """Only these seeds."""
+    """Seeds to include."""
     without: Sequence[int] = ()
-    """None of these."""
+    """Seeds to leave out."""
 
 
 def page(run: RunReader, wanted: PlayFilter, *, after: int = -1, size: int = 50) -> list[Play]:

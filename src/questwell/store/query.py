@@ -60,7 +60,7 @@ class Query:
 
     @contextmanager
     def snapshot(self) -> Generator[None]:
-        """Within it, everything read is of one moment, so that counts add up while the run goes on."""
+        """A context in which all reads see the same moment, so that counts add up while the run goes on."""
         self._connection.execute("BEGIN")
         try:
             yield
@@ -68,7 +68,7 @@ class Query:
             self._connection.execute("COMMIT")
 
     def rows(self, sql: str, *values: object) -> list[Row]:
-        """What a query of another read model of this layer finds (`pages.py`)."""
+        """The rows of a query by another read model of this layer (`pages.py`)."""
         return self._all(sql, *values)
 
     def version(self) -> int:
@@ -136,7 +136,7 @@ def _connect(uri: str) -> tuple[sqlite3.Connection, int]:
 
 @contextmanager
 def _boundary(path: Path) -> Generator[None]:
-    """The one place where what SQLite raises on reading becomes ours."""
+    """The one place that turns SQLite's errors on reading into ours."""
     try:
         yield
     except sqlite3.Error as error:

@@ -55,14 +55,14 @@ _QUESTION = TypeAdapter(Question)
 _TRAJECTORY = TypeAdapter(Trajectory)
 _PASSAGES = TypeAdapter(tuple[Passage, ...])
 _AT_ONCE = 500
-"""Passages or plays that one query asks for; SQLite takes at least 999 values."""
+"""Maximum number of passages or plays per query; SQLite takes at least 999 values."""
 
 
 class RunReader(SpendingReader):
     """The contents of a run folder. Opens the file read-only; takes no lock."""
 
     def info(self) -> RunInfo | None:
-        """What the run is; None before its config was saved."""
+        """The description of the run; None before its config was saved."""
         row = self._one("SELECT value FROM meta WHERE key = 'run'")
         if row is None:
             return None
@@ -80,7 +80,7 @@ class RunReader(SpendingReader):
         return self._plays("ORDER BY seed_index")
 
     def each_play(self) -> Iterator[Play]:
-        """All drawn seeds, in order, some in memory at a time."""
+        """All drawn seeds, in order, loaded a batch at a time."""
         last = -1
         while found := self._plays("WHERE seed_index > ? ORDER BY seed_index LIMIT ?", last, _AT_ONCE):
             yield from found
@@ -146,7 +146,7 @@ class RunReader(SpendingReader):
         )
 
     def drawn_by_target(self) -> dict[int, int]:
-        """Number of drawn seeds by target, where they have one."""
+        """Number of drawn seeds by target; seeds without a target are left out."""
         return dict(self._all("SELECT target, count(*) FROM plays WHERE target IS NOT NULL GROUP BY target"))
 
     def question_keys(self) -> Iterator[str]:
@@ -194,7 +194,7 @@ class RunReader(SpendingReader):
         return _PASSAGES.validate_python(self.unfolded(json.dumps(rounds[-1]["proposal"]["evidence"])))
 
     def answers(self, seed: str) -> dict[CallKey, Json]:
-        """All kept answers of one seed's play: what a replay is served from."""
+        """All recorded answers of one seed's play; a replay is answered from them."""
         rows = self._all("SELECT round, role, attempt, turn, digest, response FROM calls WHERE seed = ?", seed)
         found = [
             (CallKey(Place(seed, row[0], Role(row[1]), row[2]), row[3], row[4]), cast(Json, json.loads(row[5])))
@@ -239,7 +239,7 @@ class RunReader(SpendingReader):
         return self._value(f"SELECT count(*) FROM {self.duplicate_source}")
 
     def gate_counts(self) -> list[GateCount]:
-        """What each gate found, over the proposals that it checked."""
+        """Number of proposals by gate and by what it found."""
         rows = self._all(f"SELECT gate, outcome, proposals FROM {self.gate_source} WHERE proposals > 0")
         return [GateCount(Gate(row[0]), GateOutcome(row[1]), row[2]) for row in rows]
 
@@ -267,7 +267,7 @@ class RunReader(SpendingReader):
         return [Scoring(*row) for row in self._all("SELECT number, judge, prompts FROM scorings ORDER BY number")]
 
     def scores(self, scoring: int) -> list[Score]:
-        """What a scoring says, by question and attempt."""
+        """The judgements of a scoring, by question and attempt."""
         rows = self._all(
             "SELECT position, attempt, label, method, reason FROM scores WHERE number = ? ORDER BY position, attempt",
             scoring,
@@ -275,12 +275,12 @@ class RunReader(SpendingReader):
         return [Score(scoring, row[0], row[1], Judgement(Label(row[2]), row[3], row[4])) for row in rows]
 
     def latest_error(self) -> str | None:
-        """Why the play that errored last did so; None when none has."""
+        """The error of the play that errored last; None if there is none."""
         row = self._one("SELECT detail FROM plays WHERE reason = 'errored' ORDER BY finished DESC LIMIT 1")
         return row[0] if row else None
 
     def unfolded(self, text: str) -> Json:
-        """JSON text with the passages that it only names."""
+        """JSON text with the passages that it refers to filled in."""
         tree = cast(Json, json.loads(text))
         return unfold(tree, self._passages(set(names(tree))).__getitem__)
 

@@ -19,7 +19,7 @@ no run."""
 
 
 class CallKind(StrEnum):
-    """What was called."""
+    """The kind of a call."""
 
     LLM = "llm"
     SEARCH = "search"
@@ -33,13 +33,13 @@ class CallKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CallKey:
-    """What a call is: an answer is used again only for exactly this."""
+    """The identity of a call: a recorded answer is used again only for exactly the same one."""
 
     place: Place
     turn: int
     """Ordinal of the call at its place, from 0; model calls and searches count alike."""
     digest: str
-    """Of the exact request."""
+    """Hash of the exact request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Earlier:
 
     digest: str
     request: str
-    """JSON text."""
+    """As JSON text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +58,17 @@ class Call:
     key: CallKey
     kind: CallKind
     request: str
-    """JSON text."""
+    """As JSON text."""
     response: Json
     model: str
-    """What answered: a model, or a retriever with its snapshot."""
+    """Name of the model, or of the retriever with its snapshot."""
     prompt_tokens: int | None
-    """None: not known, which is not 0."""
+    """None when not known, which is not 0."""
     completion_tokens: int | None
     cost_usd: float | None
     latency_s: float
     base: Earlier | None = None
-    """What this request is likely to repeat; the file keeps only what is new."""
+    """An earlier request that this one probably repeats; the file keeps only the difference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,20 +78,20 @@ class Failure:
     key: CallKey
     kind: CallKind
     error: str
-    """Class of the error."""
+    """Class name of the error."""
     message: str
     prompt_tokens: int = 0
-    """Of replies that were paid for and rejected."""
+    """Tokens of replies that were paid for and rejected."""
     completion_tokens: int = 0
     cost_usd: float | None = 0.0
-    """None: not known, which is not 0."""
+    """None when not known, which is not 0."""
 
 
 class PlayStatus(StrEnum):
     """The state of a seed's play."""
 
     PENDING = "pending"
-    """Drawn, not played to its end."""
+    """Drawn, but not played to its end."""
     ACCEPTED = "accepted"
     REJECTED = "rejected"
 
@@ -108,10 +108,10 @@ class Play:
     reason: Reason | None
     detail: str
     question: str | None
-    """Of the last round; None when there was none."""
+    """Question of the last round; None if there was none."""
     answer: str | None
     question_key: str | None = None
-    """Equal for equal questions; only accepted ones have it."""
+    """Key that is equal for equal questions; only accepted plays have one."""
 
     @property
     def seed_id(self) -> str:
@@ -141,7 +141,7 @@ class PlayCount:
     """Duplicates still count as accepted."""
     reason: Reason | None
     round: int | None
-    """None: plays without any round."""
+    """None for plays without a round."""
     final: bool
     """Whether it was the last round of these plays; each play is counted once with `final`."""
     outcome: Outcome | None
@@ -185,7 +185,7 @@ class CallCount:
     """ISO 8601 without seconds, UTC; empty: over the whole run."""
     usage: Usage
     latency_s: float
-    """Sum over the calls."""
+    """Sum of the latencies of these calls in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,12 +196,12 @@ class FailedUsage:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost_usd: float | None = 0.0
-    """None: not known, which is not 0."""
+    """None when not known, which is not 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class RoleUsage:
-    """What one role took, of one model."""
+    """Calls, tokens and cost of one role with one model."""
 
     role: str
     model: str
@@ -210,27 +210,27 @@ class RoleUsage:
 
 @dataclass(frozen=True, slots=True)
 class SearchUsage:
-    """What searches took."""
+    """Number and cost of searches."""
 
     searches: int
-    """Number of answered ones."""
+    """Number of answered searches."""
     cost_usd: float | None
-    """None: not known, which is not 0."""
+    """None when not known, which is not 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
-    """What a run is."""
+    """The description of a run."""
 
     run_id: str
     created: str
-    """ISO 8601, UTC."""
+    """Start of the run, ISO 8601, UTC."""
     questwell: str
-    """Version that started it."""
+    """Version of Questwell that started it."""
     config: Json
-    """Resolved."""
+    """The resolved config."""
     fingerprint: Annotated[dict[str, str], Field(validation_alias=AliasChoices("fingerprint", "facts"))]
-    """What must be the same on a resume, next to the config: index snapshot, prompts' hash, models."""
+    """What must not change on a resume, in addition to the config: index snapshot, hash of the prompts, models."""
     kind: str = "generate"
     """The verb that made it."""
 
@@ -240,7 +240,7 @@ class Asked:
     """A question of an evaluation."""
 
     position: int
-    """In the benchmarks as they were loaded, from 0."""
+    """Position in the benchmarks as they were loaded, from 0."""
     question: Question
 
     @property
@@ -274,7 +274,7 @@ class Scoring:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What a scoring says of one answer."""
+    """The judgement of one answer in a scoring."""
 
     scoring: int
     position: int

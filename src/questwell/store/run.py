@@ -65,7 +65,7 @@ class RunStore:
         self._writer = GroupCommit(self._connection)
 
     def close(self) -> None:
-        """Write what is queued, fold the write-ahead log into the file, and let others write."""
+        """Write what is queued, merge the write-ahead log into the file, and release the lock."""
         self._writer.close()
         self.read.close()
         self._connection.close()
@@ -87,7 +87,7 @@ class RunStore:
         return self._writer.commits
 
     async def begin(self, info: RunInfo) -> None:
-        """Save what the run is; a later call replaces it (a resume may raise its limits)."""
+        """Save the description of the run; a later call replaces it (a resume may raise its limits)."""
         value = _INFO.dump_json(info).decode()
         await self._writer.write(lambda db: db.execute("INSERT OR REPLACE INTO meta VALUES ('run', ?)", (value,)))
 
@@ -96,7 +96,7 @@ class RunStore:
         await self._writer.write(lambda db: _insert_call(db, call))
 
     async def record_failure(self, failure: Failure) -> None:
-        """Note a call that gave no answer; it is never served to a replay."""
+        """Record a call that gave no answer; a replay never gets it."""
         await self._writer.write(lambda db: _insert_failure(db, failure))
 
     async def adapted(self, place: str, changes: Sequence[str]) -> None:
@@ -137,12 +137,12 @@ class RunStore:
         await self._writer.write(lambda db: _insert_trial(db, position, attempt, trajectory))
 
     async def begin_scoring(self, scoring: Scoring) -> None:
-        """Keep who judges."""
+        """Keep the judge of a scoring."""
         row = (scoring.number, scoring.judge, scoring.prompts)
         await self._writer.write(lambda db: db.execute("INSERT OR IGNORE INTO scorings VALUES (?, ?, ?)", row))
 
     async def score(self, score: Score) -> None:
-        """Keep what a judge said; a judgement that errored is replaced."""
+        """Keep a judgement; one that errored is replaced later."""
         said = score.judgement
         row = (score.scoring, score.position, score.attempt, said.label, said.method, without_surrogates(said.reason))
         await self._writer.write(lambda db: db.execute("INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?)", row))

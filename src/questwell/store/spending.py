@@ -1,4 +1,4 @@
-"""What a run took: model calls, searches, tokens, money. None is not known, which is not 0."""
+"""The usage of a run: model calls, searches, tokens, money. None means not known, which is not 0."""
 
 from collections import defaultdict
 from dataclasses import replace
@@ -16,14 +16,14 @@ _SUMS = """coalesce(sum(calls), 0), coalesce(sum(prompt_known), 0), coalesce(sum
   coalesce(sum(completion_known), 0), coalesce(sum(completion_tokens), 0), coalesce(sum(cost_known), 0),
   coalesce(sum(cost), 0)"""
 _SEARCHED = f"('{CallKind.SEARCH}', '{CallKind.RERANK}')"
-"""Kinds of calls that a search is made of."""
+"""Kinds of calls that count as a search."""
 _FAILED = """count(*), coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0),
   CASE WHEN count(cost_usd) = count(*) THEN coalesce(sum(cost_usd), 0.0) END"""
 _SEARCHES = "count(*), CASE WHEN count(cost_usd) = count(*) THEN coalesce(sum(cost_usd), 0.0) END"
 
 
 class SpendingReader(Query):
-    """The questions about calls."""
+    """Queries about calls."""
 
     def call_counts(self, by: str = "''") -> list[CallCount]:
         """Answered calls by kind, role, model, round, and `by`: `minute`, a part of it, or nothing."""
@@ -79,7 +79,7 @@ class SpendingReader(Query):
         )
 
     def solver_usage_by_seed(self) -> dict[str, Usage]:
-        """Model calls of solvers by seed id: what attempts took, judges left out."""
+        """Usage of the solvers' model calls by seed id, judges left out."""
         rows = self._all(f"SELECT seed, {_USAGE} FROM calls WHERE kind = 'llm' AND role = 'solver' GROUP BY seed")
         return {row[0]: Usage(*row[1:]) for row in rows}
 

@@ -55,7 +55,7 @@ TABLES = f"""
     CREATE INDEX plays_by_target ON plays (target, seed_index, difficulty);
     CREATE INDEX plays_by_difficulty ON plays (difficulty, seed_index) WHERE difficulty IS NOT NULL;
     """
-"""The migration."""
+"""Create and fill the tables of sums."""
 
 
 def prepare(db: sqlite3.Connection) -> None:
@@ -64,7 +64,7 @@ def prepare(db: sqlite3.Connection) -> None:
 
 
 def sum_play(db: sqlite3.Connection, index: int, sign: int) -> None:
-    """Count the play of a seed as its row says now (`sign` 1), or take it out before it changes (-1)."""
+    """Add the play of a seed to the sums (`sign` 1), or take it out before its row changes (-1)."""
     db.execute(
         "INSERT INTO accepted_minutes SELECT substr(finished, 1, 16), ?1 FROM plays "
         "WHERE seed_index = ?2 AND finished IS NOT NULL AND status = 'accepted' "

@@ -34,7 +34,7 @@ class GroupCommit:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._broken: Exception | None = None
         self.commits = 0
-        """Number made so far."""
+        """Number of commits so far."""
         self._thread = threading.Thread(target=self._run, name="questwell-writer", daemon=True)
         self._thread.start()
 
@@ -67,7 +67,7 @@ class GroupCommit:
                     loop.call_soon_threadsafe(_settle, mine, error)
 
     def _take(self) -> tuple[list[_Job], bool]:
-        """What is queued, at least one, and whether that was the end."""
+        """The queued jobs, at least one, and whether the writer should end after them."""
         jobs: list[_Job] = []
         job = self._jobs.get()
         while job is not None:
@@ -81,7 +81,7 @@ class GroupCommit:
         return jobs, True
 
     def _commit(self, jobs: list[_Job]) -> Exception | None:
-        """None when all jobs are durable; else what failed, and then none of them is kept."""
+        """None when all jobs are durable; else the error, and then none of them is kept."""
         if self._broken is None:
             try:
                 self._connection.execute("BEGIN IMMEDIATE")

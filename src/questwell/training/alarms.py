@@ -1,4 +1,4 @@
-"""Collapse alarms: search agents under RL break down within a few steps, and go on costing long after."""
+"""Collapse alarms: search agents under RL can collapse within a few steps, and a collapsed run still costs money."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -35,7 +35,7 @@ class Alarms:
     """Watches the metrics of a run."""
 
     def __init__(self, limits: AlarmThresholds, before: Iterable[Metrics] = ()) -> None:
-        """Watch from now on; the steps `before` are looked at with the next, so that a resume changes no alarm."""
+        """Watch from now on; the steps `before` count towards the window, so that a resume changes no alarm."""
         self._limits = limits
         self._newest: deque[Metrics] = deque(before, maxlen=limits.window)
 

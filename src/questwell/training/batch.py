@@ -26,7 +26,7 @@ class Batch:
 
     @property
     def response(self) -> Tensor:
-        """Response ids, [B, T]."""
+        """Ids of the responses, [B, T]."""
         return self.ids[:, -self.mask.shape[1] :]
 
     @property
@@ -51,7 +51,7 @@ class Batch:
 
     @property
     def _padded(self) -> Tensor:
-        """Padding before each row, [B]."""
+        """Number of padding tokens before each row, [B]."""
         return (self.attention.cumsum(dim=1) == 0).sum(1)
 
     @property
@@ -60,11 +60,11 @@ class Batch:
         return int(self.attention.sum())
 
     def __len__(self) -> int:
-        """B."""
+        """Number of rows, B."""
         return len(self.ids)
 
     def rows(self, rows: Tensor) -> "Batch":
-        """Some of the views, without the columns that only the others need."""
+        """The batch of some rows, without the columns that only other rows need."""
         prompt = self.ids.shape[1] - self.mask.shape[1]
         attention = self.attention[rows]
         used = attention.any(dim=0).nonzero()[:, 0]

@@ -21,7 +21,7 @@ _WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_
 
 
 class Learner:
-    """Descends the gradient that others left in the model's parameters."""
+    """Takes optimizer steps along the gradient that is stored in the model's parameters."""
 
     def __init__(self, model: nn.Module, update: Update, learning_rate: float) -> None:
         """AdamW over the parameters of `model` that learn, without weight decay."""
@@ -35,7 +35,7 @@ class Learner:
 
     @property
     def learning_rate(self) -> float:
-        """Of the next descent."""
+        """Learning rate of the next descent."""
         return float(self._optimizer.param_groups[0]["lr"])
 
     def descend(self) -> float:

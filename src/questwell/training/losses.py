@@ -19,7 +19,7 @@ _FAR = 20.0
 """Log-ratios are held within this, as in verl: the exponential of a larger one overflows, and its gradient with it."""
 KlEstimator = Literal["k1", "k2", "k3"]
 _CACHED, _LARGE = 2**20, 2**27
-"""Logits that are looked at together: 4 MiB in float32, and 512 MiB."""
+"""Number of logits processed together on a CPU and on a GPU: 4 MiB and 512 MiB in float32."""
 
 
 def masked_sum(values: Tensor, mask: Tensor) -> Tensor:

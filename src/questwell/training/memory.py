@@ -1,4 +1,4 @@
-"""How much memory a run will take, before it takes it."""
+"""An estimate of the memory that a run will need."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ _HEAP = 1.75
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Bytes of one process, on its device."""
+    """Estimated memory of one process on its device, in bytes."""
 
     weights: int
-    """Actor, critic, reference, and the sampler's copy."""
+    """Weights of actor, critic, reference and the sampler's copy."""
     training: int
     """Gradients and the optimiser's moments."""
     passes: int
@@ -27,12 +27,12 @@ class Need:
 
     @property
     def total(self) -> int:
-        """Bytes."""
+        """Sum in bytes."""
         return self.weights + self.training + self.passes
 
 
 def free_bytes(device: str) -> int:
-    """Of a GPU's memory, or of this machine's where `device` is its CPU."""
+    """Free memory in bytes: of the GPU, or of this machine if `device` is a CPU."""
     if device.startswith("cuda"):
         return torch.cuda.mem_get_info(device)[0]
     return psutil.virtual_memory().available

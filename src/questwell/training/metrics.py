@@ -1,4 +1,4 @@
-"""What a training step reports. Every name has its meaning here; docs/training.md lists them."""
+"""The metrics of a training step. Every name has its meaning here; docs/training.md lists them."""
 
 import json
 import math
@@ -19,7 +19,7 @@ Metrics = Mapping[str, float]
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A picture of some metrics over the steps, all in one unit."""
+    """A chart of some metrics over the steps, all in one unit."""
 
     title: str
     unit: str
@@ -75,7 +75,7 @@ MEANINGS: Mapping[str, str] = {
     "held_out_s": "seconds of the evaluation",
     "sft_loss": "cross-entropy of a demonstration's own tokens in a step of the warm start, nats a token",
 }
-"""By name."""
+"""The meaning of each metric, by name."""
 
 _ROW = TypeAdapter(dict[str, float | None])
 
@@ -100,7 +100,7 @@ class MetricsFile:
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:
-    """The steps of a file, without what is null. A last line that was cut off is left out."""
+    """The steps of a file, without null values. A last line that was cut off is skipped."""
     rows: list[dict[str, float]] = []
     for _, row in read_jsonl(path, _ROW, TrainingError, ended=True):
         rows.append({key: value for key, value in row.items() if value is not None})
@@ -108,7 +108,7 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
 
 
 def series(rows: Sequence[Metrics], name: str) -> tuple[list[float], list[float]]:
-    """(steps, values) of one metric, where it is known."""
+    """(steps, values) of one metric, for the steps where it is known."""
     known = [row for row in rows if name in row]
     return [row["step"] for row in known], [row[name] for row in known]
 

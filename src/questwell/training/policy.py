@@ -32,10 +32,10 @@ class Lora:
     alpha: int = 32
     """The adapter's output is scaled by alpha / rank."""
     seed: int = 0
-    """Fixes how adapters begin."""
+    """Random seed of the adapter's initial weights."""
 
     def config(self) -> LoraConfig:
-        """As peft wants it: every linear layer of the backbone, no dropout."""
+        """The config for peft: every linear layer of the backbone, no dropout."""
         return LoraConfig(r=self.rank, lora_alpha=self.alpha, lora_dropout=0.0, target_modules="all-linear")
 
 
@@ -167,7 +167,7 @@ def frozen_copy(model: PreTrainedModel, dtype: torch.dtype | None) -> PreTrained
 
 
 def quieten(model: nn.Module) -> None:
-    """Switch dropout off for good: it would make a token's probability differ between sampling and training."""
+    """Switch dropout off permanently: it would make a token's probability differ between sampling and training."""
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0

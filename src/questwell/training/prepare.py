@@ -24,16 +24,16 @@ from questwell.types.trajectory import Role
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What the models say of a batch before any descent; 0 outside the mask."""
+    """The models' outputs for a batch before any descent; 0 outside the mask."""
 
     logp: Tensor
     """[B, T]: log-probability of each token under the policy."""
     entropy: Tensor
-    """[B, T]: of the next-token distribution before each token, nats."""
+    """[B, T]: entropy of the next-token distribution before each token, in nats."""
     reference: Tensor
     """[B, T]: log-probability under the initial policy."""
     values: Tensor
-    """[B, T]: the critic's."""
+    """[B, T]: values of the critic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +44,14 @@ class Prepared:
     mask: Tensor
     """[B, T]: 1 where a token is trained on."""
     scored: bool
-    """Whether `logp` and `entropy` are known; else the only descent writes them."""
+    """Whether `logp` and `entropy` are known; if not, the only descent fills them in."""
     scores: Scores
     advantages: Tensor
     """[B, T]."""
     returns: Tensor
-    """[B, T]: what the critic should have said."""
+    """[B, T]: target of the critic."""
     valued: Tensor
-    """[B]: 1 where the critic has something to learn."""
+    """[B]: 1 for rows from which the critic learns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Pass:
     """Rows that go through a model together."""
 
     rows: Tensor
-    """[rows of this pass]: of the batch."""
+    """[rows of this pass]: index of each row in the batch."""
     weights: Tensor
     """[rows of this pass]: 0 for a row that only fills up, so that all ranks have equally many passes."""
 

@@ -25,7 +25,7 @@ _T = TypeVar("_T")
 
 
 class Ranks:
-    """A process among its peers."""
+    """One process of a training run, and its communication with the others."""
 
     def __init__(self, device: torch.device, *, alone: bool = False) -> None:
         """Join the peers that torchrun started, if it did; `alone` has none whatever it started."""
@@ -75,12 +75,12 @@ class Ranks:
         return [item for part in parts for item in cast(Sequence[_T], part)]
 
     def wait(self) -> None:
-        """Until all are here."""
+        """Wait until all ranks are here."""
         if self.count > 1:
             dist.barrier()
 
     def leave(self) -> None:
-        """Part from the peers."""
+        """Leave the group of ranks."""
         if self.count > 1 and dist.is_initialized():
             dist.destroy_process_group()
 

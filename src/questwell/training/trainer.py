@@ -65,7 +65,7 @@ class Trainer:
         """
         self.hyperparameters = update = update or Update()
         self.step = 0
-        """Updates made."""
+        """Number of updates made."""
         self.codec: ChatCodec = start.codec
         self._start = start
         self._algorithms = algorithms
@@ -108,7 +108,7 @@ class Trainer:
         if unknown := {sample.role for sample in samples} - self._algorithms.keys():
             raise TrainingError(f"no algorithm is given for the role {sorted(unknown)}")
         with _out_of_memory_explained(self.hyperparameters):
-            self.policy.forget()  # its cache is of no use after the update, and takes memory in it
+            self.policy.forget()  # its cache is useless after the update, and takes memory during it
             prepared = prepare(
                 samples, self._placement, self._algorithms, self.hyperparameters, self._kl_in, self.codec.end
             )
@@ -132,7 +132,7 @@ class Trainer:
         }
 
     def state(self) -> dict[str, Any]:
-        """Everything that the next update depends on but the initial policy. All ranks must ask."""
+        """Everything that the next update depends on except the initial policy. All ranks must call it."""
         return {
             "step": self.step,
             "actor": self._learner.state(),
@@ -162,7 +162,7 @@ class Trainer:
         self._placement.save_model(folder)
 
     def _give_weights(self) -> None:
-        """Let what samples follow the actor."""
+        """Give the sampler the actor's new weights."""
         self._placement.refresh_sampler()
         if isinstance(self.policy, VllmPolicy):
             placement = self._placement

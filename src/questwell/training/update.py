@@ -23,9 +23,9 @@ class Update:
     critic_warmup_steps: int = 0
     """Number of steps at the start in which only the critic learns."""
     epochs: int = 1
-    """Passes over a step's trajectories."""
+    """Number of passes over a step's trajectories."""
     minibatches: int = 1
-    """Optimizer steps per epoch."""
+    """Number of optimizer steps per epoch."""
     clip_low: float = 0.2
     clip_high: float = 0.2
     value_clip: float | None = 0.5
@@ -41,7 +41,7 @@ class Update:
     temperature: float = 1.0
     """Sampling temperature of the trajectories."""
     response_limit: int = 4096
-    """Tokens of a trajectory after its prompt; longer ones are cut."""
+    """Maximum tokens of a trajectory after its prompt; longer ones are cut."""
     micro_tokens: int = 16_384
     """Tokens, padding included, of one pass through a model: gradients are accumulated over as many as it takes."""
     checkpointing: bool = False
@@ -51,9 +51,9 @@ class Update:
     rollout_rows: int = 64
     """Number of dialogues that are sampled at the same time."""
     mask_inserted: bool = True
-    """False trains on retrieved tokens too. That is wrong, and there to be measured."""
+    """False also trains on retrieved tokens. That is wrong; it exists so that the effect can be measured."""
     seed: int = 0
-    """Fixes the order of minibatches."""
+    """Random seed of the order of minibatches."""
 
     @property
     def descends_once(self) -> bool:

@@ -31,12 +31,12 @@ class WarmStart:
 
     steps: int = 100
     batch: int = 16
-    """Demonstrations a step."""
+    """Number of demonstrations per step."""
     learning_rate: float = 1e-5
     lr_warmup_steps: int = 0
     micro_tokens: int = 16_384
     seed: int = 0
-    """Fixes their order."""
+    """Random seed of their order."""
 
 
 def demonstration(opening: Sequence[Message], turns: Sequence[Turn], dialect: Dialect, codec: ChatCodec) -> TokenView:

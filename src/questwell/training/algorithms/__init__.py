@@ -11,14 +11,14 @@ from questwell.training.update import KlIn
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """What a batch of trajectories earned. B trajectories, T response tokens."""
+    """The rewards of a batch of trajectories. B trajectories, T response tokens."""
 
     rewards: Tensor
-    """[B, T]: of each token, 0 outside the mask (`losses.token_rewards`)."""
+    """[B, T]: reward of each token, 0 outside the mask (`losses.token_rewards`)."""
     mask: Tensor
     """[B, T]: 1 where the model wrote the token."""
     groups: Sequence[str]
-    """B ids; equal ids are attempts at one question, wherever in the batch they stand."""
+    """B ids; equal ids are attempts at one question, in any order."""
     strata: Sequence[str]
     """B ids; equal ids are of one kind, such as the number of hops."""
     values: Tensor | None = None
@@ -27,12 +27,12 @@ class Outcomes:
 
 @dataclass(frozen=True, slots=True)
 class Credit:
-    """What each token is to blame or to praise for."""
+    """The advantage of each token."""
 
     advantages: Tensor
     """[B, T], 0 outside the mask, without gradient."""
     returns: Tensor | None = None
-    """[B, T]: what the critic should have said; None without one."""
+    """[B, T]: target of the critic; None without a critic."""
 
 
 class Algorithm(Protocol):
@@ -45,7 +45,7 @@ class Algorithm(Protocol):
 
     @property
     def kl_in(self) -> KlIn:
-        """Where the divergence from the initial policy belongs unless the user says otherwise."""
+        """Default place of the divergence from the initial policy: reward or loss."""
         ...
 
     def credit(self, outcomes: Outcomes) -> Credit:

@@ -26,7 +26,7 @@ class GRPO:
 
     @property
     def needs_critic(self) -> bool:
-        """No."""
+        """GRPO needs no critic."""
         return False
 
     @property

@@ -21,13 +21,13 @@ class PPO:
     """Critic, GAE, whitening."""
 
     gamma: float = 1.0
-    """Discount a token of the model's."""
+    """Discount per token of the model."""
     gae_lambda: float = 1.0
     """GAE's lambda: 1 trusts the rewards only, 0 the critic only."""
 
     @property
     def needs_critic(self) -> bool:
-        """Yes."""
+        """PPO needs a critic."""
         return True
 
     @property

@@ -28,7 +28,7 @@ class Reinforce:
 
     @property
     def needs_critic(self) -> bool:
-        """No."""
+        """REINFORCE needs no critic."""
         return False
 
     @property

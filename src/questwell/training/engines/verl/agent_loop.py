@@ -41,7 +41,7 @@ class _Row(BaseModel):
     index: object
     global_steps: object
     session_id: object
-    """Which member of its group."""
+    """Position of the rollout in its group."""
 
 
 class QuestwellLoop(AgentLoopBase):
@@ -110,7 +110,7 @@ class Engine:
     """verl's server client as a `Policy`, its time and the versions of the weights that it sampled with kept."""
 
     def __init__(self, client: Policy) -> None:
-        """Nothing is sampled yet."""
+        """Start without a sample."""
         self._client = client
         self.seconds = 0.0
         self.versions: list[int] = []

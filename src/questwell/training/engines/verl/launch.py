@@ -31,27 +31,27 @@ class VerlRun:
     retriever: str
     """Folder of a `questwell index`, or as `--retriever`: URL of a `questwell serve`, `google`, ..."""
     algorithm: Algorithm = "ppo"
-    """Which preset (`presets.py`)."""
+    """Name of the preset (`presets.py`)."""
     reward: str = "em"
     """Name of the reward: em, f1, judge or chain."""
     judge: str = ""
     """Model that judges, as `--llm` writes it; for rewards that ask one."""
     judge_options: str = ""
-    """How it is reached and asked: `reward.JudgeOptions` as JSON; empty: by the defaults."""
+    """Options of the judge, `reward.JudgeOptions` as JSON; empty for the defaults."""
     nodes: int = 1
     gpus: int = 8
-    """A node."""
+    """Number of GPUs per node."""
     steps: int | None = None
     """Training steps; None leaves it to verl's epochs."""
     limits: RolloutLimits = field(default_factory=lambda: RolloutLimits(turns=8, searches=8, top_k=3))
-    """Of one rollout; SAGE's release plays 8 turns of top-3."""
+    """Budget of one rollout; SAGE's release plays 8 turns of top-3."""
     turn_tokens: int = 1024
-    """Of one message of the model."""
+    """Maximum number of tokens of one model message."""
     random_seed: int = 0
     prompts: Path | None = None
     """Folder of prompt files that replace the packaged ones."""
     overrides: tuple[str, ...] = ()
-    """More of verl's `key=value`; the last one of a key holds."""
+    """Further `key=value` settings of verl; the last one for a key wins."""
 
 
 def prepare(run: VerlRun, train: Sequence[Question], test: Sequence[Question]) -> None:

@@ -24,7 +24,7 @@ PLAYED = "questwell"
 
 
 class Played(BaseModel):
-    """How a rollout went, as far as its reward depends on it or is reported next to it."""
+    """The parts of a rollout that its reward depends on or that are reported next to it."""
 
     answer: str | None
     searches: int

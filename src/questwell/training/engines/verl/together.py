@@ -24,7 +24,7 @@ _L = TypeVar("_L", bound=Lines)
 
 @dataclass(frozen=True, slots=True)
 class LearntRollout:
-    """What training uses of one rollout."""
+    """The part of a rollout that training uses."""
 
     rollout: str
     """Its name, as its line was opened."""
@@ -33,10 +33,10 @@ class LearntRollout:
 
 
 class StepBatches(Protocol):
-    """Where rows are played."""
+    """Plays rows in batches."""
 
     rows: int
-    """Number in a step."""
+    """Number of rows in a step."""
     workers: int
     """Number of workers of verl, each with an equal share of the rows."""
 
