@@ -17,6 +17,8 @@ import pytest
 from questwell.errors import BenchmarkError
 from questwell.evaluation.benchmarks import load, parse_benchmark
 from questwell.evaluation.browsecomp import encrypt
+from questwell.evaluation.layouts import LAYOUTS
+from questwell.retrieval.remote.blocking_test import KEYS
 from questwell.types.evaluation import Question
 
 Q, A = "Who kept the lighthouse at Roanmouth?", "Abel Finch"
@@ -405,6 +407,10 @@ def test_a_published_file_is_read(published: Published, tmp_path: Path) -> None:
     assert found[0] == Question(
         published.id, published.question, published.answers, source.benchmark, published.group, published.evidence
     )
+
+
+def test_a_search_shows_the_key_of_none_of_them() -> None:
+    assert set(KEYS) == set(LAYOUTS) - {"plain", "questwell"}
 
 
 def test_there_are_forty() -> None:

@@ -1,6 +1,7 @@
 """Sites that a search must not show: there the benchmarks' questions stand next to their answers."""
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from urllib.parse import unquote, urlsplit
 
@@ -16,17 +17,43 @@ BENCHMARK_SITES = (
     "kaggle.com/datasets",
     "opendatalab.com",
     "paperswithcode.com/dataset",
+    "xethub.hf.co",
+    "cdn-lfs.hf.co",
+    "cdn-lfs-us-1.hf.co",
+    "cdn-lfs-eu-1.hf.co",
     "hotpotqa.github.io",
     "github.com/hotpotqa",
+    "curtis.ml.cmu.edu/datasets/hotpot",
     "github.com/stonybrooknlp/musique",
     "github.com/alab-nii/2wikimultihop",
     "github.com/ofirpress/self-ask",
     "github.com/alextmallen/adaptive-retrieval",
     "github.com/google-research-datasets",
     "ai.google.com/research/naturalquestions",
+    "storage.googleapis.com/natural_questions",
+    "dl.fbaipublicfiles.com/dpr",
+    "github.com/facebookresearch/dpr",
+    "dl.fbaipublicfiles.com/kilt",
+    "github.com/facebookresearch/kilt",
     "nlp.cs.washington.edu/triviaqa",
     "github.com/mandarjoshi90/triviaqa",
     "rajpurkar.github.io/squad-explorer",
+    "github.com/rajpurkar/squad-explorer",
+    "allenai.org/data/strategyqa",
+    "storage.googleapis.com/ai2i/strategyqa",
+    "github.com/eladsegal/strategyqa",
+    "fanoutqa.com",
+    "github.com/zhudotexe/fanoutqa",
+    "lastexam.ai",
+    "agi.safe.ai",
+    "github.com/centerforaisafety/hle",
+    "xbench.org",
+    "github.com/xbench-ai",
+    "github.com/palin2018/browsecomp-zh",
+    "github.com/yixuantt/multihop-rag",
+    "github.com/osu-nlp-group/hipporag",
+    "github.com/ruc-nlpir/webthinker",
+    "github.com/ruc-nlpir/search-o1",
     "github.com/openai/simple-evals",
     "openaipublic.blob.core.windows.net",
     "github.com/texttron/browsecomp-plus",
@@ -45,6 +72,11 @@ MIRRORS = {
     "modelscope.cn/api/v1": "modelscope.cn",
     "modelscope.ai": "modelscope.cn",
     "raw.githubusercontent.com": "github.com",
+    "media.githubusercontent.com/media": "github.com",
+    "raw.github.com": "github.com",
+    "github1s.com": "github.com",
+    "gitcdn.link/repo": "github.com",
+    "gitcdn.link/cdn": "github.com",
     "api.github.com/repos": "github.com",
     "codeload.github.com": "github.com",
     "github.dev": "github.com",
@@ -130,7 +162,8 @@ def _parts(url: str) -> tuple[str, str]:
     """Host, and the rest as it would be read by the server: case folded, escapes and dots resolved."""
     try:
         parts = urlsplit(url.strip())
-        host = (parts.hostname or "").rstrip(".").removeprefix("www.")
+        host = unicodedata.normalize("NFKC", _unescaped(parts.hostname or "")).replace("\u3002", ".").lower()
+        host = host.rstrip(".").removeprefix("www.")
     except ValueError:
         return "", url.partition("://")[2].lower()
     path: list[str] = []

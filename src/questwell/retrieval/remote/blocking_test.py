@@ -37,6 +37,13 @@ from questwell.retrieval.remote.blocking import BENCHMARK_SITES, BlockList
         "https://r.jina.ai/https://hf-mirror.com/datasets/x",
         "https://proxy.example/http:/cdn.jsdelivr.net/gh/hotpotqa/hotpot",
         "https://huggingface.co/models/../datasets/x",
+        "https://cas-bridge.xethub.hf.co/xet-bridge-us/x",
+        "https://media.githubusercontent.com/media/hotpotqa/hotpot/x",
+        "https://github1s.com/openai/simple-evals",
+        "https://gitcdn.link/repo/hotpotqa/hotpot/master/x",
+        "https://hotpotqa.github.io%2e/",
+        "https://hotpotqa。github。io/",
+        "https://ｈｏｔｐｏｔｑａ.github.io/",
         "https://huggingface.co/%2564atasets/x",
         "https://mirror.answers-example.translate.goog/".replace("mirror.", ""),
         "https://sub.answers.example/x",
@@ -68,6 +75,34 @@ def test_blocked(url):
 )
 def test_not_blocked(url):
     assert not BlockList(["answers.example", "https://blog.example/keys/"]).blocks(url)
+
+
+KEYS = {
+    "musique": ["github.com/StonyBrookNLP/musique"],
+    "hotpotqa": ["hotpotqa.github.io", "curtis.ml.cmu.edu/datasets/hotpot/hotpot_dev_distractor_v1.json"],
+    "2wiki": ["github.com/Alab-NII/2wikimultihop"],
+    "frames": ["huggingface.co/datasets/google/frames-benchmark"],
+    "bamboogle": ["github.com/ofirpress/self-ask"],
+    "nq": ["ai.google.com/research/NaturalQuestions", "storage.googleapis.com/natural_questions/v1.0",
+           "dl.fbaipublicfiles.com/dpr/data/retriever/nq-test.qa.csv", "dl.fbaipublicfiles.com/KILT/nq-dev-kilt.jsonl"],
+    "triviaqa": ["nlp.cs.washington.edu/triviaqa"],
+    "popqa": ["github.com/AlexTMallen/adaptive-retrieval"],
+    "gaia": ["huggingface.co/spaces/gaia-benchmark/leaderboard"],
+    "browsecomp": ["openaipublic.blob.core.windows.net/simple-evals/x.csv", "github.com/PALIN2018/BrowseComp-ZH"],
+    "browsecomp-plus": ["texttron.github.io/BrowseComp-Plus"],
+    "hle": ["lastexam.ai", "agi.safe.ai", "github.com/centerforaisafety/hle"],
+    "simpleqa": ["github.com/openai/simple-evals"],
+    "strategyqa": ["allenai.org/data/strategyqa", "github.com/eladsegal/strategyqa",
+                   "storage.googleapis.com/ai2i/strategyqa/data/strategyqa_dataset.zip"],
+    "fanoutqa": ["fanoutqa.com", "github.com/zhudotexe/fanoutqa"],
+    "xbench": ["xbench.org", "github.com/xbench-ai/xbench-evals"],
+}  # fmt: skip
+"""Where the answers of each benchmark that can be evaluated on are published."""
+
+
+@pytest.mark.parametrize("address", [address for held in KEYS.values() for address in held])
+def test_the_key_of_every_benchmark_is_blocked(address):
+    assert BlockList().blocks(f"https://{address}")
 
 
 @settings(deadline=None)
