@@ -55,7 +55,7 @@ def addresses(*, all_slots: bool = True) -> list[str]:
         *(f"/r/{run}/items/s{number:05d}/calls?call={number + 1}" for number in every),
         *(f"/r/{run}/items/s00001/calls", f"/e/{one}/", f"/e/{two}/", compare, f"{compare}&metric={quote(HOSTILE[0])}"),
         *(f"/e/{one}/questions/q{number:05d}" for number in every),
-        *(f"/t/{train}/", f"/s/{play}/", f"/s/{play}/1"),
+        *(f"/t/{train}/", f"/t/{train}/1", f"/s/{play}/", f"/s/{play}/1"),
         *(f"/s/{play}/1/{slot}" for slot in slots),
     ]
 
@@ -87,6 +87,12 @@ def _trained(folder: Path) -> None:
     description.write(folder, RunInfo("id" + HOSTILE[0], HOSTILE[1], HOSTILE[2], {}, {}, kind="train"))
     row = {"step": 1.0, "reward": 0.5, **dict.fromkeys(HOSTILE, 1.0)}
     (folder / "metrics.jsonl").write_text(json.dumps(row) + "\n" + json.dumps({**row, "step": 2.0}) + "\n")
+    attempts = [
+        {"step": 1, "question": text, "answers": [text], "reward": None, "answer": text, "stop": text}
+        | {"turns": [[f"<think>{text}</think>{text}", text]]}
+        for text in HOSTILE
+    ]
+    (folder / "attempts.jsonl").write_text("".join(json.dumps(one) + "\n" for one in attempts))
 
 
 def _selfplayed(folder: Path) -> None:

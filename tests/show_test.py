@@ -84,9 +84,6 @@ async def test_what_a_solver_only_thought_is_not_shown_as_written(library: Path,
 
 def test_thoughts_of_a_policy_are_shown_apart(tmp_path: Path) -> None:
     view_world.trained(tmp_path / "train")
-    turns = [["<think>1700?</think><search>Ada</search>", "seen"], ["<think>or 1800", None]]
-    row = {"step": 3, "question": "Who?", "answers": ["Ada"], "reward": 1, "answer": None, "stop": "turns"}
-    (tmp_path / "train" / "attempts.jsonl").write_text(json.dumps(row | {"turns": turns}) + "\n")
     shown = show(str(tmp_path / "train"), "3/0")
     assert "thought: 1700? <search>Ada</search> -> seen thought: or 1800 (nothing)" in shown
 

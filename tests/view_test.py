@@ -86,11 +86,11 @@ def test_following_every_link_from_the_first_page_meets_every_address_and_no_err
             continue
         seen.add(address)
         answer = pages.get(address)
-        assert answer.status_code == 200 or re.search(r"questions/q00008|/s/sp/4|review", address), address
+        assert answer.status_code == 200 or "/review" in address, address  # a form posts there
         assert answer.headers["content-security-policy"] == CSP
         if answer.headers["content-type"].startswith("text/html"):
             found = links(answer.text)
-            assert all(link.startswith("/") or link == "data:," for link in found), found
+            assert all(link.startswith("/") or link in ("data:,", "#main") for link in found), found
             todo += [link.split("#")[0] for link in found if link.startswith("/")]
     for address in ADDRESSES:
         assert any(re.fullmatch(pattern_of(address.path), one) for one in seen), (address.path, sorted(seen)[:5])
@@ -388,13 +388,6 @@ def test_what_cannot_be_seen_stands_in_a_box() -> None:
     assert boxed("a\u202eb\n\tc") == "a<b class=u>U+202E</b>b\n\tc"
     assert marked("In the\nyear 1800, not 18001.", ["the year 1800"]) == "In <mark>the\nyear 1800</mark>, not 18001."
     assert word_diff("a b c", "a x c") == "a <del>b</del> <ins>x</ins> c"
-
-
-def test_a_training_page_shows_its_held_out_evaluations_and_the_best_step(runs: Path) -> None:
-    shown = client(runs).get("/t/tr/").text
-    assert "step 10, whose checkpoint is kept" in shown  # step 20 earns the same
-    assert re.search(r"best.><td[^>]*>10</td><td[^>]*>0.750<", shown)
-    assert "held out reward" in shown and "29 steps of training" in shown
 
 
 def test_runs_are_found_in_folders_and_a_folder_without_any_is_an_error(runs: Path, tmp_path: Path) -> None:

@@ -60,6 +60,10 @@ def trained(folder: Path, steps: int = 30) -> None:
     description.write(folder, RunInfo("id", "2026-11-20T00:00:00+00:00", "0.1.0", {}, {}, kind="train"))
     rows = [{"step": n, "reward": n / steps, "accuracy": 0.5, "kl": 0.01 * n, "entropy": 1.0} for n in range(1, steps)]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    turns = [["<think>1700?</think><search>Ada</search>", "seen"], ["<think>or 1800", None]]
+    attempt = {"question": "Who?", "answers": ["Ada"], "reward": 1, "answer": None, "stop": "turns", "turns": turns}
+    saved = [{"step": 3, **attempt}, {"step": 3, **attempt, "reward": None}, {"step": 9, **attempt}]
+    (folder / "attempts.jsonl").write_text("".join(json.dumps(one) + "\n" for one in saved))
     names = ("step", "held_out_reward", "held_out_accuracy", "held_out_searches", "held_out_dropped", "held_out_s")
     looks = [(0, 0.25, 0.25, 1, 0, 1), (10, 0.75, 0.75, 2, 0, 1), (20, 0.75, 0.75, 2, 1, 1)]
     lines = (json.dumps(dict(zip(names, row, strict=True))) + "\n" for row in looks)

@@ -50,6 +50,7 @@ ADDRESSES = (
     _Address("/e/{run}/questions/{question:path}", evaluations.question_page),
     _Address("/compare", evaluations.compare_page),
     _Address("/t/{run}/", trained.training_page),
+    _Address("/t/{run}/{step}", trained.attempts_page),
     _Address("/s/{run}/", trained.selfplay_page),
     _Address("/s/{run}/{step}", trained.step_page),
     _Address("/s/{run}/{step}/{slot}", trained.slot_page),

@@ -48,9 +48,8 @@ def question_page(site: Site, page: Page) -> Shown:
         raise Missing(str(error)) from error
     position = int(told.id.removeprefix("q"))
     attempts = [(one, turns_of(one.trajectory)) for one in told.attempts]
-    return Shown(
-        "question.html", {"run": found, "told": told, "attempts": attempts, "position": position, "live": False}
-    )
+    values = {"run": found, "told": told, "attempts": attempts, "position": position, "last": told.questions - 1}
+    return Shown("question.html", values)
 
 
 def compare_page(site: Site, page: Page) -> Shown:

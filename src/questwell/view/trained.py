@@ -1,6 +1,8 @@
 """Pages of runs of train and of self-play."""
 
+from questwell.llm.speech import spoken, thoughts
 from questwell.recipes.reports.runs import FoundRun, Kind, is_live
+from questwell.recipes.reports.stepping import saved_steps, train_attempts
 from questwell.recipes.reports.story import turns_of
 from questwell.recipes.reports.training import selfplay_run, training_run
 from questwell.recipes.selfplay.record import Record
@@ -26,6 +28,25 @@ def training_page(site: Site, page: Page) -> Shown:
     return Shown("training.html", values)
 
 
+def attempts_page(site: Site, page: Page) -> Shown:
+    """The attempts of one step of training that were saved."""
+    found = _run(site, page, Kind.TRAIN)
+    step = page.number("step")
+    saved = saved_steps(found.folder)
+    attempts = [
+        (one, [(thoughts("", wrote), spoken(wrote), saw) for wrote, saw in one.turns])
+        for one in train_attempts(found.folder, step)
+    ]
+    values = {
+        "run": found,
+        "step": step,
+        "attempts": attempts,
+        "previous": max((other for other in saved if other < step), default=None),
+        "next": min((other for other in saved if other > step), default=None),
+    }
+    return Shown("attempts.html", values)
+
+
 def selfplay_page(site: Site, page: Page) -> Shown:
     """The charts of self-play, its alarms and its steps."""
     found = _run(site, page, Kind.SELFPLAY)
@@ -39,8 +60,11 @@ def step_page(site: Site, page: Page) -> Shown:
     found = _run(site, page, Kind.SELFPLAY)
     step = page.number("step")
     record = Record(found.folder)
-    row = next((row for row in record.rows() if row.step == step), None)
-    return Shown("step.html", {"run": found, "step": step, "episodes": record.episodes(step), "row": row})
+    rows = record.rows()
+    row = next((row for row in rows if row.step == step), None)
+    last = max((row.step for row in rows), default=0)
+    values = {"run": found, "step": step, "last": last, "episodes": record.episodes(step), "row": row}
+    return Shown("step.html", values)
 
 
 def slot_page(site: Site, page: Page) -> Shown:

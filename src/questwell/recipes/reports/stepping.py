@@ -64,6 +64,14 @@ class TrainAttempt:
 _ATTEMPT = TypeAdapter(TrainAttempt)
 
 
+class _Saved(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    step: int
+
+
+_SAVED = TypeAdapter(_Saved)
+
+
 class _Asked(BaseModel):
     model_config = ConfigDict(extra="ignore")
     steps: int | None = None
@@ -113,6 +121,14 @@ def train_attempts(folder: Path, step: int) -> list[TrainAttempt]:
     if not path.is_file():
         return []
     return [one for _, one in read_jsonl(path, _ATTEMPT, StoreError, ended=True) if one.step == step]
+
+
+def saved_steps(folder: Path) -> list[int]:
+    """The steps of train of which attempts were saved, in order."""
+    path = folder / "attempts.jsonl"
+    if not path.is_file():
+        return []
+    return sorted({one.step for _, one in read_jsonl(path, _SAVED, StoreError, ended=True)})
 
 
 def _status(folder: Path, steps: int, newest: Mapping[str, float | None], alarms: Sequence[str]) -> StepStatus:

@@ -45,6 +45,8 @@ class Trace:
     id: str
     question: Question
     attempts: Sequence[TracedAttempt]
+    questions: int
+    """Number of questions of the evaluation."""
 
 
 def listing(folder: Path) -> list[Listed]:
@@ -79,7 +81,8 @@ def trace(folder: Path, name: str) -> Trace:
     """
     with RunReader(folder) as run, run.snapshot():
         info_of(run, KIND.name)
-        asked = _named(run.questions(), name)
+        questions = run.questions()
+        asked = _named(questions, name)
         if asked is None:
             raise ConfigError(f"the evaluation has no question {name!r}; questwell show {folder} lists them")
         judgements: dict[int, dict[str, Judgement]] = defaultdict(dict)
@@ -92,7 +95,7 @@ def trace(folder: Path, name: str) -> Trace:
             for trial in run.trials()
             if trial.position == asked.position
         ]
-        return Trace(asked.seed_id, asked.question, attempts)
+        return Trace(asked.seed_id, asked.question, attempts, len(questions))
 
 
 def _named(questions: Sequence[Asked], name: str) -> Asked | None:

@@ -8,6 +8,7 @@ from typing import cast
 from questwell.errors import StoreError
 from questwell.recipes.reports import svg
 from questwell.recipes.reports.browse import thinned
+from questwell.recipes.reports.stepping import saved_steps
 from questwell.recipes.reports.svg import Axis, Line, Point
 from questwell.recipes.selfplay.record import MEANINGS as SELFPLAY_MEANINGS
 from questwell.recipes.selfplay.record import PANELS as SELFPLAY_PANELS
@@ -29,8 +30,10 @@ class TrainingRun:
     """A run of train."""
 
     steps: int
-    latest: Mapping[str, float]
-    """Of the last step."""
+    latest: Sequence[tuple[str, float, str]]
+    """(name, value, what it means) of the last step."""
+    saved: Sequence[int]
+    """The steps of which attempts were saved for reading."""
     evaluations: Sequence[Mapping[str, float]]
     """The held-out evaluations, in the order in which they were made."""
     best: Mapping[str, float] | None
@@ -61,7 +64,8 @@ def training_run(folder: Path) -> TrainingRun:
     made = rows[: len(rows) - len(evaluations)]
     return TrainingRun(
         steps=len(made),
-        latest=made[-1] if made else {},
+        latest=[(name, value, MEANINGS.get(name, "")) for name, value in made[-1].items()] if made else [],
+        saved=saved_steps(folder),
         evaluations=evaluations,
         best=best_of(evaluations),
         charts=_charts(PANELS, steps, known, MEANINGS),
@@ -74,7 +78,7 @@ def selfplay_run(folder: Path) -> SelfplayRun:
     rows = record.rows()
     charts = _charts(SELFPLAY_PANELS, [row.step for row in rows], [row.values for row in rows], SELFPLAY_MEANINGS)
     raised = [(row.step, alarm) for row in rows for alarm in row.alarms]
-    return SelfplayRun(rows[::-1][:200], len(rows), raised[::-1][:50], charts)
+    return SelfplayRun(rows[::-1][:200], max((row.step for row in rows), default=0), raised[::-1][:50], charts)
 
 
 def _charts(
@@ -86,19 +90,16 @@ def _charts(
     charts: list[Chart] = []
     for panel in wanted:
         drawn: list[Line] = []
+        named: dict[str, str] = {}
         for name in panel.names:
             known = [
                 (step, value) for step, row in zip(steps, rows, strict=True) if (value := row.get(name)) is not None
             ]
             if known:
+                named[name] = meanings.get(name, "")
                 drawn.append(Line(name.replace("_", " "), [Point(x, y) for x, y in thinned(known)]))
         if drawn:
             values = [point.y for line in drawn for point in line.points]
             up = Axis(panel.unit, low=None if min(values) < 0 else 0.0)
-            charts.append(
-                Chart(
-                    svg.lines(panel.title, Axis("step", low=None), up, drawn),
-                    {name: meanings[name] for name in panel.names if name in meanings},
-                )
-            )
+            charts.append(Chart(svg.lines(panel.title, Axis("step", low=None), up, drawn), named))
     return charts

@@ -51,9 +51,9 @@ MEANINGS: Mapping[str, str] = {
     "distinct_questions": "different ones among the questions that could be read, a fraction",
     "distinct_queries": "different ones among the proposers' queries, a fraction",
     "solver_entropy": "of the next-token distribution in the solver's rollouts, nats, mean",
-    "proposer_entropy": "likewise in the proposer's",
+    "proposer_entropy": "of the next-token distribution in the proposer's rollouts, nats, mean",
     "solver_kl": "divergence from the initial policy in the solver's rollouts, nats a token",
-    "proposer_kl": "likewise in the proposer's",
+    "proposer_kl": "divergence from the initial policy in the proposer's rollouts, nats a token",
     "gradient_norm": "before clipping, of the step's last update",
 }
 """Of a step's values, by name."""
