@@ -88,6 +88,17 @@ async def test_a_question_that_finds_its_answer_at_once_is_dropped() -> None:
     assert draft.proposal is None and "finds its answer at once" in draft.problem
 
 
+async def test_a_hop_that_no_search_finds_costs_no_reading() -> None:
+    class Hidden(Library):
+        async def search(self, query: str, k: int) -> tuple[Hit, ...]:
+            found = await super().search(query, k)
+            return () if query == "What is the year of automation of Orrin Lighthouse?" else found
+
+    draft = await propose(3, Hidden())
+    assert draft.proposal is None and "does not find its passage" in draft.problem
+    assert len([turn for turn in draft.trajectory.turns if turn.query is None]) == 3 + 2  # facts, and what leads on
+
+
 def part(name: str, text: str) -> Passage:
     return Passage(id=f"Lumia#{name}", title="Lumia", text=text, document_id="Lumia")
 

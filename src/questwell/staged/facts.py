@@ -13,7 +13,7 @@ from questwell.staged.paths import Hop, Path
 from questwell.staged.session import StagedSession
 from questwell.staged.spans import fact_sentences
 from questwell.staged.wording import Fact, Kind, described, question, relation_problem
-from questwell.types.corpus import Passage
+from questwell.types.corpus import Hit, Passage
 
 UNDECIDED = "the readings do not agree on what the subject is"
 """Of a path whose start must be called something; more readings may settle it."""
@@ -30,6 +30,7 @@ class FactReader:
     """Passages per search for a name. All that hold a value must be about one subject, for it to tell that apart."""
     found: dict[str, tuple[Passage, ...]] = field(default_factory=dict[str, tuple[Passage, ...]])
     """What was searched for names, and found."""
+    _hits: dict[str, tuple[Hit, ...]] = field(default_factory=dict[str, tuple[Hit, ...]])
     _facts: dict[tuple[str, str], Fact | str] = field(default_factory=dict[tuple[str, str], Fact | str])
     _checks: dict[tuple[str, ...], str | None] = field(default_factory=dict[tuple[str, ...], str | None])
 
@@ -69,17 +70,21 @@ class FactReader:
     async def reads_back(self, facts: Sequence[Fact]) -> str | None:
         """Why the facts do not hold together, or a solver would not find them; None when all is well.
 
-        A name between two facts must mean one thing, and each hop's own question must be answered from its passage.
+        Each hop's own question must find its passage, which costs no call; a name between two facts must mean one
+        thing; and each hop's question must be answered with its value.
         """
+        looked_up = [(fact, *_on_its_way(fact)) for fact in facts[:-1]]
+        looked_up.append((facts[-1], question(facts[-1:]), question(facts[-1:])))
+        for fact, _, query in looked_up:
+            if problem := await self._missed(fact.hop, query):
+                return problem
         for before, after in itertools.pairwise(facts):
             if problem := await self.same(before, after.hop.passage, after.hop.value.text):
                 return problem
-        *leading, last = facts
-        for fact in leading:
-            if problem := await self.leads_on(fact):
+        for fact, asked, query in looked_up:
+            if problem := await self._answers(fact, asked, query):
                 return problem
-        asked = question((last,))
-        return await self._answers(last, asked, asked)
+        return None
 
     async def same(self, before: Fact, passage: Passage, needle: str = "") -> str | None:
         """Why what a hop gives may not be what `passage` is about; passages of one document tell of one thing.
@@ -108,8 +113,7 @@ class FactReader:
 
     async def leads_on(self, fact: Fact) -> str | None:
         """Why a solver that looks a fact up on its way would not find what it gives; None when it would."""
-        phrase = described((fact,))
-        return await self._answers(fact, f"What is the name of {phrase}?", phrase)
+        return await self._answers(fact, *_on_its_way(fact))
 
     async def _fact(self, hop: Hop) -> Fact | str:
         if _key(hop) not in self._facts:
@@ -199,17 +203,29 @@ class FactReader:
             self._checks[key] = await self._read_back(hop, asked, query)
         return self._checks[key]
 
-    async def _read_back(self, hop: Hop, asked: str, query: str) -> str | None:
+    async def _missed(self, hop: Hop, query: str) -> str | None:
+        """Whether searching a hop's question does not find its passage; unknown, so no, without searching."""
         if self.top_k is None:
-            passages = show(hop.passage, 1)
-        else:
-            hits = await self.staged.search(query, self.top_k)
-            if all(hit.passage.id != hop.passage.id for hit in hits):
-                return f"searching {query!r} does not find its passage"
-            passages = Shelf().show(hits)
+            return None
+        if query not in self._hits:
+            self._hits[query] = await self.staged.search(query, self.top_k)
+        if any(hit.passage.id == hop.passage.id for hit in self._hits[query]):
+            return None
+        return f"searching {query!r} does not find its passage"
+
+    async def _read_back(self, hop: Hop, asked: str, query: str) -> str | None:
+        if problem := await self._missed(hop, query):
+            return problem
+        passages = show(hop.passage, 1) if self.top_k is None else Shelf().show(self._hits[query])
         found = await self.staged.write("staged_read", "answer", 90, passages=passages, question=asked)
         references = (hop.found,) if hop.inverse else (hop.found, *hop.value.aliases)
         return None if agrees(found, references) else f"{asked!r} reads as {found!r}, not {hop.found!r}"
+
+
+def _on_its_way(fact: Fact) -> tuple[str, str]:
+    """What a solver asks, and searches, for what a fact gives, when it is not the answer."""
+    phrase = described((fact,))
+    return f"What is the name of {phrase}?", phrase
 
 
 def agrees(found: str, references: Sequence[str]) -> bool:
