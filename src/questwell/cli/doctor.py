@@ -1,6 +1,7 @@
 """`questwell doctor`: whether a run would work here."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,8 +12,10 @@ from questwell.cli.codes import ExitCode
 from questwell.cli.index import index_progress
 from questwell.cli.text import visible
 from questwell.recipes import doctor as recipe
+from questwell.recipes.machine import Check, Health
+from questwell.text.lists import comma_parts
 
-_SIGN = {recipe.Health.OK: "ok     ", recipe.Health.WARNING: "warning", recipe.Health.FAILED: "FAILED "}
+_SIGN = {Health.OK: "ok     ", Health.ABSENT: "-      ", Health.WARNING: "warning", Health.FAILED: "FAILED "}
 
 
 def doctor(
@@ -36,15 +39,32 @@ def doctor(
         str | None,
         typer.Option(help="Extra headers for the search server: NAME=VALUE,NAME=VALUE; $NAME is a variable."),
     ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Check that a run can be written to this folder.")
+    ] = None,
+    prompts: Annotated[
+        Path | None, typer.Option("--prompts", help="Check this folder of prompt files and their placeholders.")
+    ] = None,
+    extras: Annotated[
+        str | None,
+        typer.Option(
+            "--extras", metavar="LIST", help="Fail unless these extras are installed, separated by commas: train,dense."
+        ),
+    ] = None,
+    gpu: Annotated[bool, typer.Option("--gpu", help="Fail unless torch sees a GPU.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the checks as JSON.")] = False,
 ) -> None:
-    """Check disk, corpus, model and retriever by using each of them, and say how to fix what fails."""
+    """Check this machine, and corpus, model and retriever by using each of them, and say how to fix what fails.
+
+    Extras, GPUs and prompts are always listed. What is missing fails only if you asked for it.
+    """
     search = {"embedder": embedder, "retriever_key_env": retriever_key_env, "retriever_headers": retriever_headers}
     given = {key: value for key, value in search.items() if value is not None}
     with index_progress(corpus or "") as on_progress:
-        checks = recipe.doctor(corpus, llm, on_progress, retriever, given)
+        local = recipe.Local(out, tuple(comma_parts(extras or "")), gpu, prompts)
+        checks = recipe.doctor(corpus, llm, on_progress, retriever, given, local)
     if json:
-        screen.print_json(list[recipe.Check], checks)
+        screen.print_json(list[Check], checks)
     else:
         console = screen.out()
         for check in checks:
@@ -55,11 +75,11 @@ def doctor(
             console.print(takes_table(checks))
         if corpus is None or llm is None:
             console.print("Add --corpus and --llm to check these as well.")
-    if any(check.health is recipe.Health.FAILED for check in checks):
+    if any(check.health is Health.FAILED for check in checks):
         raise typer.Exit(ExitCode.ERROR)
 
 
-def takes_table(checks: Sequence[recipe.Check]) -> Table:
+def takes_table(checks: Sequence[Check]) -> Table:
     """What the endpoint does with each part of each role's request."""
     table = Table(title="What the endpoint takes", title_justify="left", box=None, pad_edge=False)
     rows = [check for check in checks if check.takes]

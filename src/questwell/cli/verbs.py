@@ -33,7 +33,7 @@ class Verb:
 VERBS = {
     "demo": Verb("Play a small scripted run: no API key, no model, no download."),
     "doctor": Verb(
-        "Check disk, corpus, model and retriever by using each of them.",
+        "Check extras, GPU, folders and prompts, and corpus, model and retriever by using them.",
         "Exit codes: 0 all checks passed, 1 a check failed, 2 wrong usage.",
     ),
     "init": Verb("Write a config file that explains every key."),

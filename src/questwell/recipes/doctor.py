@@ -1,11 +1,9 @@
 """Behind `questwell doctor`: whether a run would work here, found out by trying, and what to do where it would not."""
 
 import asyncio
-import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 from pathlib import Path
 
 from questwell.assets.cache import home
@@ -13,35 +11,24 @@ from questwell.errors import ConfigError, IndexMismatch, QuestwellError, Retriev
 from questwell.llm.client import Message, Request
 from questwell.llm.connect import connect
 from questwell.llm.weights import EMBEDDED
+from questwell.recipes import machine
 from questwell.recipes.corpus.index import IndexConfig, IndexProgress, open_lexical
 from questwell.recipes.corpus.search import SearchConfig, open_elsewhere
+from questwell.recipes.machine import Check, Health
 from questwell.recipes.runs.agents import is_embedded
 from questwell.recipes.runs.config import resolve
 from questwell.recipes.runs.rehearsal import Rehearsed, rehearse
 from questwell.retrieval.retriever import search_and_reckon
 
-_SPARE_BYTES = 1_000_000_000
-"""Free space below which a run is likely to end with a full disk."""
-
-
-class Health(StrEnum):
-    """Of one check."""
-
-    OK = "ok"
-    WARNING = "warning"
-    FAILED = "failed"
-
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """What was looked at, what was found, and what to do."""
+class Local:
+    """What a user asks of this machine; what is asked for and missing is a failed check."""
 
-    name: str
-    health: Health
-    found: str
-    advice: str = ""
-    takes: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Of a role's request: stop, tools, schema, temperature and length, each with what the endpoint does with it."""
+    out: Path | None = None
+    extras: tuple[str, ...] = ()
+    gpu: bool = False
+    prompts: Path | None = None
 
 
 def doctor(
@@ -50,13 +37,21 @@ def doctor(
     index_progress: IndexProgress | None = None,
     retriever: str | None = None,
     search: Mapping[str, object] | None = None,
+    local: Local | None = None,
 ) -> list[Check]:
-    """All checks: the disk, and the corpus, the model and the retriever elsewhere if they are named.
+    """All checks: this machine, and the corpus, the model and the retriever elsewhere if they are named.
 
     The corpus is fetched and indexed, the model is called once and once more for each role, and the retriever is
     searched once, all as a run would. `search` has the keys of a run that say how the retriever is called.
+
+    Raises:
+        ConfigError: there is no such extra.
     """
-    checks = [_disk(home())]
+    local = local or Local()
+    checks = [machine.disk(home()), *machine.extras(local.extras), machine.gpu(asked=local.gpu)]
+    checks.append(machine.prompts(local.prompts))
+    if local.out is not None:
+        checks.append(machine.out(local.out))
     if corpus is not None:
         checks.append(_corpus(corpus, index_progress))
     if llm is not None:
@@ -66,15 +61,6 @@ def doctor(
             asyncio.run(_retriever({**(search or {}), "corpus": corpus or "islands", "retriever": retriever}))
         )
     return checks
-
-
-def _disk(folder: Path) -> Check:
-    there = next(path for path in (folder, *folder.parents) if path.exists())
-    free = shutil.disk_usage(there).free
-    found = f"{free / 1e9:.1f} GB free for {folder}"
-    if free < _SPARE_BYTES:
-        return Check("disk", Health.WARNING, found, "free some space, or name another folder by QUESTWELL_HOME")
-    return Check("disk", Health.OK, found)
 
 
 def _corpus(corpus: str, index_progress: IndexProgress | None) -> Check:

@@ -71,13 +71,18 @@ class Prompts:
             if entry.name.endswith(".md")
         }
         given = {name: {*_asked(name, text), *_GIVEN.get(name, ())} for name, text in self._files.items()}
+        self.replaced: dict[str, frozenset[str]] = {}
+        """The user's files by name, each with the values that the packaged file shows and this one does not."""
         for path in sorted(folder.glob("*.md")) if folder else ():
             if path.stem not in self._files:
                 raise ConfigError(f"{path}: no agent uses a prompt with this name; use one of {sorted(self._files)}")
+            packaged_text = self._files[path.stem]
             self._files[path.stem] = read_text(path, ConfigError)
             known = ", ".join(sorted(given[path.stem]))
             if unknown := sorted(_asked(str(path), self._files[path.stem]) - given[path.stem]):
                 raise ConfigError(f"{path}: nothing is given for ${unknown[0]}; this prompt is given {known}")
+            shown = _asked(str(path), self._files[path.stem])
+            self.replaced[path.stem] = frozenset(_asked(path.stem, packaged_text) - shown)
         for name, text in self._files.items():
             if not _SECTION.match(text):
                 raise ConfigError(f"prompt {name!r} must start with a line `--- system`, `--- user` or `--- assistant`")

@@ -1,12 +1,53 @@
-"""Extras of the package that a verb needs."""
+"""The package's extras: what each is for, what it brings, and whether it is installed."""
 
 import importlib.util
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from questwell.errors import ConfigError
 
-if TYPE_CHECKING:
-    pass
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """One extra of the package."""
+
+    purpose: str
+    modules: tuple[str, ...]
+    """Top-level modules that it brings."""
+
+    def missing(self) -> list[str]:
+        """Those of its modules that are not installed."""
+        return [name for name in self.modules if importlib.util.find_spec(name) is None]
+
+
+EXTRAS: Mapping[str, Extra] = {
+    "local": Extra("a model in this process: --llm local", ("xllamacpp",)),
+    "prices": Extra("list prices of models, for costs and --max-cost", ("genai_prices",)),
+    "dense": Extra("--retriever hybrid, embedders, --meaning", ("onnxruntime", "onnx", "tokenizers", "usearch")),
+    "serve": Extra("questwell serve, and retrievers named mcp:...", ("starlette", "uvicorn", "mcp")),
+    "documents": Extra("corpora of HTML, PDF and docx files", ("trafilatura", "pypdf", "docx")),
+    "hub": Extra("corpora named hf:NAME, and questwell push", ("datasets", "huggingface_hub")),
+    "view": Extra("questwell view: runs as web pages", ("starlette", "uvicorn", "jinja2")),
+    "qdrant": Extra("collections in Qdrant: --retriever qdrant:...", ("qdrant_client",)),
+    "opensearch": Extra("indexes in OpenSearch and Elasticsearch", ("opensearchpy",)),
+    "web": Extra("pages of web results: --page-text", ("trafilatura",)),
+    "datasets": Extra("near-duplicates in questwell dataset", ("datasketch",)),
+    "plots": Extra("charts.png of train and selfplay", ("matplotlib",)),
+    "train": Extra("questwell train and selfplay", ("torch", "transformers", "peft", "matplotlib")),
+    "adam8bit": Extra("train --optimizer adamw8bit", ("bitsandbytes",)),
+    "tensorboard": Extra("train --tensorboard", ("tensorboard",)),
+    "otel": Extra("OpenTelemetry spans: --spans", ("opentelemetry",)),
+    "vllm": Extra("train and selfplay that sample with vLLM, in an environment of its own", ("vllm",)),
+    "verl": Extra("--engine verl, in an environment of its own", ("verl",)),
+}
+"""Every extra but `all`, which brings all of them except those in ALONE."""
+ALONE = frozenset({"vllm", "verl"})
+"""Extras that need an environment of their own."""
+
+
+def command(extra: str) -> str:
+    """The command that installs an extra."""
+    return f"pip install 'questwell[{extra}]'"
 
 
 def check_extra() -> None:
@@ -15,10 +56,5 @@ def check_extra() -> None:
     Raises:
         ConfigError: it is not; says what to install.
     """
-    missing = [
-        name for name in ("torch", "transformers", "peft", "matplotlib") if importlib.util.find_spec(name) is None
-    ]
-    if missing:
-        raise ConfigError(
-            f"training needs the extra 'train' ({', '.join(missing)} not found): pip install 'questwell[train]'"
-        )
+    if missing := EXTRAS["train"].missing():
+        raise ConfigError(f"training needs the extra 'train' ({', '.join(missing)} not found): {command('train')}")

@@ -1,4 +1,4 @@
-"""The metrics of a run of self-play as one picture. Needs matplotlib (extra train)."""
+"""The metrics of a run of self-play as one picture. Needs matplotlib (extra plots)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ def draw(rows: Sequence[StepRow], path: Path, title: str) -> None:
     try:
         from questwell.training.charts import draw as draw_panels
     except ImportError as error:
-        raise ConfigError("charts need the extra 'train': pip install 'questwell[train]'") from error
+        raise ConfigError("charts need the extra 'plots': pip install 'questwell[plots]'") from error
     known = [
         {"step": float(row.step), **{name: value for name, value in row.values.items() if value is not None}}
         for row in rows
