@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from starlette.testclient import TestClient
 from tests import world
 from typer.testing import CliRunner
 
@@ -26,6 +27,8 @@ from questwell.store.records import PlayStatus
 from questwell.store.run import RunStore
 from questwell.types.game import FeedbackKind, Reason
 from questwell.types.trajectory import Role
+from questwell.view.app import make_app
+from questwell.view.site import Site
 
 
 def version(request: Request) -> int:
@@ -95,6 +98,11 @@ async def test_a_weak_solver_has_a_line_of_cost_a_rate_in_the_certificate_and_a_
     told = CliRunner().invoke(app, ["show", str(run), shown.id]).stdout
     assert "Weak attempt 0: right in 0 searches" in told and "Weak solver: stopped: 1 right of 1 scored" in told
     assert "Weak solver: passed: 0 right of 3 scored" in told and "Solved by the weak solver: 0 of 3 (0 to" in told
+    page = TestClient(make_app(Site([run], "ann")), base_url="http://localhost").get(f"/r/run/items/{shown.id}").text
+    sides = page.partition('id="r1"')[2].partition('class="sides"')[2].partition("</section>")[0]
+    strong, weak = sides.split("<h3>Weak solver</h3>")
+    assert "<h3>Solver</h3>" in strong and "Attempt 0:" in strong and "Weak attempt" not in strong
+    assert weak.count("Weak attempt") == 3 and "0 right of 3 scored" in weak
     assert "weak (scripted)" in CliRunner().invoke(app, ["status", str(run)]).stdout
 
 

@@ -3,8 +3,10 @@
 import json
 import re
 import shlex
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,10 +15,14 @@ from typer.testing import CliRunner, Result
 from questwell.cli.app import app
 from questwell.recipes.demo.lines import PARTS
 from questwell.recipes.demo.play import play_demo
+from questwell.recipes.generate.forecast import forecast
 from questwell.recipes.reports.items import items
+from questwell.recipes.reports.story import story
 from questwell.recipes.runs.ending import Ending
 from questwell.retrieval.corpora.islands import read_islands
 from questwell.store.reader import RunReader
+from questwell.types.game import QuestionKind
+from questwell.types.gates import GateOutcome
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -122,6 +128,36 @@ def test_a_pilot_counts_and_says_what_the_rest_will_take(tmp_path: Path) -> None
     assert questwell("resume", "run").exit_code == 0
     with RunReader(tmp_path / "run") as run:
         assert len(run.plays()) == 12 and run.usage().calls > paid
+
+
+def test_a_forecast_counts_items_that_came_and_leaves_errors_out(tmp_path: Path) -> None:
+    given = ("generate", "--corpus", "islands", "--llm", "mock", "--items", "30", "--out", "run", "--pilot", "6")
+    assert questwell(*given, "--kinds", "bridge,temporal").exit_code == 3
+    found = forecast(tmp_path / "run")
+    assert found is not None and 0 < found.accepted < found.played
+    assert found.items.low == found.items.high == 30 - found.accepted
+    with closing(sqlite3.connect(tmp_path / "run" / "run.sqlite")) as db, db:
+        db.execute("UPDATE plays SET status = 'rejected', reason = 'errored' WHERE seed_index = "
+                   "(SELECT min(seed_index) FROM plays WHERE status = 'rejected')")  # fmt: skip
+    after = forecast(tmp_path / "run")
+    assert after is not None and (after.played, after.accepted) == (found.played - 1, found.accepted)
+
+
+def test_the_mock_passes_gates_after_a_repair_and_says_which_kinds_it_has(tmp_path: Path) -> None:
+    given = ("generate", "--corpus", "islands", "--llm", "mock", "--seeds", "8")
+    gates = questwell(*given, "--out", "gates", "--gates", "evidence,closed-book,shortcut")
+    assert gates.exit_code == 0, gates.output
+    made = [story(tmp_path / "gates", item.id.rpartition("-")[2]).rounds for item in items(tmp_path / "gates")]
+    assert len(made) >= 3
+    assert all({gate.outcome for gate in rounds[-1].gates} == {GateOutcome.PASSED} for rounds in made)
+    assert all(len(rounds[-1].gates) == 3 for rounds in made)
+    assert any(rounds[0].gates and rounds[0].gates[-1].outcome is GateOutcome.FAILED for rounds in made)
+    kinds = questwell(*given, "--out", "kinds", "--kinds", "bridge,temporal")
+    assert kinds.exit_code == 0, kinds.output
+    assert items(tmp_path / "kinds") and {item.kind for item in items(tmp_path / "kinds")} == {"bridge"}
+    with RunReader(tmp_path / "kinds") as run:
+        lost = next(play.seed_id for play in run.plays() if run.seed(play.index).kind is QuestionKind.TEMPORAL)
+    assert "My script has no question of kind temporal" in questwell("show", "kinds", lost, "--full").output
 
 
 def test_python_runs_the_package_as_a_command() -> None:

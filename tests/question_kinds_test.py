@@ -1,11 +1,13 @@
 """Kinds of question in a run: drawn, checked, steered, and shown side by side."""
 
 import random
+import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from starlette.testclient import TestClient
 from tests import world
 from typer.testing import CliRunner
 
@@ -20,6 +22,8 @@ from questwell.recipes.reports.status import status
 from questwell.recipes.runs.ending import Ending
 from questwell.store.reader import RunReader
 from questwell.types.game import QuestionKind, Reason
+from questwell.view.app import make_app
+from questwell.view.site import Site
 
 
 def chains_only(request: Request) -> Completion:
@@ -58,6 +62,13 @@ async def test_a_pair_of_another_kind_is_rejected_before_it_is_tried(library: Pa
     assert {seeds[name][1] for name in calculations} <= {Reason.WRONG_KIND, Reason.NO_MOVES, Reason.BAD_FORM}
     rows = {row.kind: row for row in status(run).kinds}
     assert rows[QuestionKind.BRIDGE].items == len(made) and rows[QuestionKind.CALCULATION].items == 0
+    pages = TestClient(make_app(Site([run], "ann")), base_url="http://localhost")
+    shown = pages.get("/r/run/").text.partition("Kinds of question")[2].partition("</table>")[0]
+    cells = [re.findall("<td[^>]*>(.*?)</td>", row) for row in shown.split("<tr>")[2:]]
+    assert cells == [
+        ["bridge", "50 %", "100 %", str(len(made)), str(rows[QuestionKind.BRIDGE].seeds)],
+        ["calculation", "50 %", "0 %", "0", str(rows[QuestionKind.CALCULATION].seeds)],
+    ]
     assert sum(row.seeds for row in rows.values()) == 24 and rows[QuestionKind.BRIDGE].wanted == 0.5
     assert rows[QuestionKind.CALCULATION].seeds > rows[QuestionKind.BRIDGE].seeds  # what lags is tried more often
     shown = CliRunner().invoke(app, ["status", str(run)]).stdout

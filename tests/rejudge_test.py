@@ -1,11 +1,13 @@
 """`questwell rejudge`: another judge of stored answers; verdicts side by side, nothing paid twice."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import world
+from starlette.testclient import TestClient
 from typer.testing import CliRunner, Result
 
 from questwell.cli.app import app
@@ -20,6 +22,8 @@ from questwell.recipes.reports.story import story
 from questwell.recipes.runs.ending import Ending
 from questwell.store.reader import RunReader
 from questwell.types.game import Label, Outcome
+from questwell.view.app import make_app
+from questwell.view.site import Site
 
 OTHER = "strict@http://localhost:1/v1"
 
@@ -147,6 +151,23 @@ def test_the_certificate_says_how_far_judges_agree(run: Path, library: Path, mon
         assert told is not None and told.judges == (judge,)
     shown = call("show", run, items(run)[0].id.rpartition("-")[2]).stdout
     assert "Judge strict: agrees on " in shown
+
+
+def test_the_page_shows_both_judges_side_by_side(run: Path, library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    judged_by(monkeypatch)
+    name = items(run)[0].id.rpartition("-")[2]
+    pages = TestClient(make_app(Site([run], "ann")), base_url="http://localhost")
+    assert "Judged again" not in pages.get(f"/r/run/items/{name}").text
+    found = {one.id: one for one in again(run, folder_of(run, OTHER), library, rejected=True).questions}
+    for one in found.values():
+        page = pages.get(f"/r/run/items/{one.id}").text.partition('id="judges"')[2].partition("</section>")[0]
+        rows = [row.partition("</tr>")[0] for row in page.split("<tr>")[1:]]
+        tags = [re.findall(r'class="tag (\w+)"', row) for row in rows[1:-1]]
+        assert tags == [[each.before.value, each.after.value] for each in one.answers]
+        assert "<th>strict</th>" in rows[0] and ("undecided" in rows[-1]) is not one.decided
+        verdicts = re.findall(r'class="tag (\w+)"', rows[-1])
+        assert verdicts == [one.before.outcome.value, *([one.after.outcome.value] if one.decided else [])]
+    assert {one.decided for one in found.values()} == {True, False}
 
 
 def test_another_judge_or_another_run_is_refused(

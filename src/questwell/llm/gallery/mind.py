@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import cast
 
+from questwell.llm.gallery.chains import KINDS, Shown, after, chain, follow, plain, read
 from questwell.llm.speech import spoken
 
 
@@ -40,20 +41,6 @@ class Said:
         return self.text
 
 
-@dataclass(frozen=True, slots=True)
-class _Shown:
-    """A passage as it was shown."""
-
-    number: int
-    title: str
-    text: str
-
-
-_KINDS = {
-    "number": re.compile(r"\d[\d,.]*\d|\d"),
-    "date": re.compile(r"\b(?:1\d{3}|20\d{2})\b"),
-    "entity": re.compile(r"[A-Z][\w’'-]+(?: [A-Z][\w’'-]+){0,3}"),
-}
 _NAME = re.compile(r"[A-Z][\w’'-]{2,}(?: [A-Z][\w’'-]+){0,3}")
 _RECIPE = re.compile(r'Look up (?P<queries>"[^?]*?"): in what the last of these finds, which (?P<kind>\w+) comes '
                      r'right after the words "(?P<words>[^"]*)"\?')  # fmt: skip
@@ -72,9 +59,16 @@ def reply(messages: Sequence[tuple[str, str]]) -> Said:
         return _judge(opening)
     if "Question to make harder:" in opening:
         return _harden(opening, later)
+    if asked > 0 and ("Your question:" in opening or "Seed passage:" in opening):
+        opening = f"{system}\n{opening}"  # as an endpoint without a system role is sent it
     if "Your question:" in opening:
-        return _propose(_shown(opening.partition("Your work:")[0]), [], opening)
+        passages = _shown(opening.partition("Your work:")[0])
+        if _CHECKED in system and (chained := _chain(passages, opening)):
+            return chained
+        return _kind_of(passages, opening) or _propose(passages, [], opening)
     if "Seed passage:" in opening:
+        if (kind := _kind(opening)) and kind != _BRIDGE:
+            return _refused(kind)
         return _search_on(opening, later)
     examples = " ".join(text for role, text in messages[:asked] if role == "assistant")
     if '"changes"' in examples:
@@ -87,23 +81,21 @@ def reply(messages: Sequence[tuple[str, str]]) -> Said:
     return _solve(opening, later, can_search="search" in system.lower() or bool(later))
 
 
+_CHECKED = "a check found another fault"
+"""In the prompt of a repair after a gate: its plain recipe names all that it needs, so it asks a chain instead."""
 _OPENS = re.compile(r"Seed passage:|Question to make harder:|Given answer:|Your question:|Question:")
 
 
 def _judge(text: str) -> Said:
     reference = re.search(r"Reference answers?:(.*?)Given answer:", text, re.DOTALL)
     given = text.partition("Given answer:")[2]
-    wanted = {_plain(part) for part in re.split(r"\n| / ", reference[1]) if part.strip()} if reference else set[str]()
-    said = _plain(given.strip().partition("\n")[0])
+    wanted = {plain(part) for part in re.split(r"\n| / ", reference[1]) if part.strip()} if reference else set[str]()
+    said = plain(given.strip().partition("\n")[0])
     return Said("I compare the two.", text=f"verdict: {'yes' if said in wanted else 'no'}")
 
 
-def _plain(text: str) -> str:
-    return " ".join(text.casefold().strip(" -*.\"'").split())
-
-
-def _shown(text: str) -> list[_Shown]:
-    return [_Shown(int(number), title, body) for number, title, body in _LINE.findall(text)]
+def _shown(text: str) -> list[Shown]:
+    return [Shown(int(number), title, body) for number, title, body in _LINE.findall(text)]
 
 
 def _search_on(opening: str, later: Sequence[tuple[str, str]]) -> Said:
@@ -111,17 +103,62 @@ def _search_on(opening: str, later: Sequence[tuple[str, str]]) -> Said:
     queries = _queries(later)
     results = [_shown(text) for role, text in later if role in ("user", "tool")]
     seed = _shown(opening)
-    wanted = int(found[1]) if (found := re.search(r"Search steps needed:\D*(\d+)", opening)) else 2
+    wanted = _needed(opening)
     done = list(zip(queries, results, strict=False))
+    seen = [*seed, *(one for found in results for one in found)]
     if len(done) >= wanted or len(done) >= _MOST_SEARCHES:
-        said = _propose([], done[-wanted:], opening)
+        said = _kind_of(seen, opening) or _propose([], done[-wanted:], opening)
         if said.call or len(done) >= _MOST_SEARCHES:
             return said
-    seen = [*seed, *(one for found in results for one in found)]
     for name in _names(seen):
         if name not in queries:
             return Said("Where does this lead?", "search", {"query": name})
     return Said(text="There is nothing left to search for.")
+
+
+def _needed(opening: str) -> int:
+    """Search steps that are asked for; 2 when that is left open."""
+    return int(found[1]) if (found := re.search(r"^Needed: (?:at least )?(\d+)", opening, re.MULTILINE)) else 2
+
+
+def _kind_of(passages: Sequence[Shown], opening: str) -> Said | None:
+    """A question of the kind that is asked for, or that it has none; None when any kind will do."""
+    kind = _kind(opening)
+    if kind is None:
+        return None
+    if kind != _BRIDGE:
+        return _refused(kind)
+    return _chain(passages, opening) or Said(text="The passages that I saw form no chain of that length.")
+
+
+_BRIDGE = "bridge"
+
+
+def _kind(opening: str) -> str | None:
+    found = re.search(r"^Kind of question: an? (\w+)", opening, re.MULTILINE)
+    return found[1] if found else None
+
+
+def _refused(kind: str) -> Said:
+    return Said(text=f"My script has no question of kind {kind}: of all kinds it knows only the {_BRIDGE}.")
+
+
+def _chain(passages: Sequence[Shown], opening: str) -> Said | None:
+    found = chain(passages, max(_needed(opening), 2), _types(opening, repairs=True))
+    if found is None:
+        return None
+    steps = [{"query": query, "answer": finds, "passage": number} for query, finds, number in found.steps]
+    arguments = {"question": found.question, "answer": found.answer, "steps": steps}
+    return Said("I name only where the way begins.", "propose", arguments)
+
+
+def _types(opening: str, *, repairs: bool = False) -> list[str]:
+    """The kinds of answer that will do; that of a repair stands in its rules, where plain recipes do not look."""
+    found = re.search(r"Answer type:\s*(\w+)", opening)
+    if found is None and repairs:
+        found = re.search(r'of the type "(\w+)"', opening)
+    kind = found[1].lower() if found else ""
+    return [kind] if kind in KINDS else list(KINDS)
 
 
 def _harden(opening: str, later: Sequence[tuple[str, str]]) -> Said:
@@ -135,14 +172,14 @@ def _harden(opening: str, later: Sequence[tuple[str, str]]) -> Said:
     made = _queries(later)
     found = [_shown(text) for role, text in later if role in ("user", "tool")]
     shown = [*_shown(opening.partition("Earlier rounds:")[0]), *(one for some in found for one in some)]
-    holding = next((one for one in shown if _after(one.text, recipe["words"], recipe["kind"]) == answer), None)
+    holding = next((one for one in shown if after(one.text, recipe["words"], recipe["kind"]) == answer), None)
     if holding is None and old[-1] not in made:
         return Said("Where does the answer stand?", "search", {"query": old[-1]})
     new = [(query, hits) for query, hits in zip(made, found, strict=False) if query not in old]
     wanted = int(needed[1]) if (needed := re.search(r"Needed: at least (\d+)", opening)) else len(old) + 1
     if len(new) < max(wanted - len(old), 1) and len(made) < _MOST_SEARCHES:
         for name in _names(shown):
-            if name not in made and name not in old and _plain(answer) not in _plain(name):
+            if name not in made and name not in old and plain(answer) not in plain(name):
                 return Said("What else can be looked up first?", "search", {"query": name})
     if holding is None or not new:
         return Said(text="There is nothing left to search for.")
@@ -150,7 +187,7 @@ def _harden(opening: str, later: Sequence[tuple[str, str]]) -> Said:
     return _proposal(question, answer, holding, [*new, (old[-1], [holding])])
 
 
-def _names(seen: Sequence[_Shown]) -> list[str]:
+def _names(seen: Sequence[Shown]) -> list[str]:
     """Titles, newest first, then names in the texts."""
     titles = [one.title for one in reversed(seen) if one.title]
     names = [found for one in seen for found in _NAME.findall(one.text)]
@@ -158,13 +195,9 @@ def _names(seen: Sequence[_Shown]) -> list[str]:
     return [name for name in dict.fromkeys((*titles, *names, *words)) if '"' not in name and "?" not in name]
 
 
-def _propose(passages: Sequence[_Shown], done: Sequence[tuple[str, list[_Shown]]], opening: str) -> Said:
+def _propose(passages: Sequence[Shown], done: Sequence[tuple[str, list[Shown]]], opening: str) -> Said:
     """A recipe question: from searches that were made, or, in a repair, from the passages that are there."""
-    kind = (
-        found[1].lower() if (found := re.search(r"[Aa]nswer type:\s*(\w+)|of type (\w+)", opening)) and found[1] else ""
-    )
-    kinds = [kind] if kind in _KINDS else list(_KINDS)
-    wanted = int(found[1]) if (found := re.search(r"Search steps needed:\D*(\d+)", opening)) else 2
+    kinds, wanted = _types(opening), _needed(opening)
     if not done:
         titled = [one for one in passages if one.title]
         done = [(one.title, [one]) for one in titled[-wanted:]]
@@ -175,12 +208,12 @@ def _propose(passages: Sequence[_Shown], done: Sequence[tuple[str, list[_Shown]]
         for kind in kinds:
             for words, answer in _spans(last.text, kind):
                 question = _question(queries, kind, words)
-                if _plain(answer) not in _plain(question):
+                if plain(answer) not in plain(question):
                     return _proposal(question, answer, last, done)
     return Said(text="Nothing here can be asked for.")
 
 
-def _proposal(question: str, answer: str, last: _Shown, done: Sequence[tuple[str, list[_Shown]]]) -> Said:
+def _proposal(question: str, answer: str, last: Shown, done: Sequence[tuple[str, list[Shown]]]) -> Said:
     used = {last.number}
     steps: list[dict[str, object]] = []
     for query, found in done[:-1]:
@@ -200,28 +233,28 @@ def _question(queries: Sequence[str], kind: str, words: str) -> str:
 def _spans(text: str, kind: str) -> list[tuple[str, str]]:
     """(the words before it, the answer) of what a text holds of a kind, where the words lead to it and no other."""
     found: list[tuple[str, str]] = []
-    for match in _KINDS[kind].finditer(text):
+    for match in KINDS[kind].finditer(text):
         before = text[: match.start()].rstrip().split(" ")[-5:]
         words = " ".join(before)
-        if len(words) >= 8 and not re.search(r'["<>?|\[\]]', words) and _after(text, words, kind) == match[0]:
+        if len(words) >= 8 and not re.search(r'["<>?|\[\]]', words) and after(text, words, kind) == match[0]:
             found.append((words, match[0]))
     return found
 
 
-def _after(text: str, words: str, kind: str) -> str | None:
-    at = text.find(words)
-    match = _KINDS[kind].search(text, at + len(words)) if at >= 0 else None
-    return match[0] if match and not text[at + len(words) : match.start()].strip(" (,") else None
-
-
-def _read(opening: str, passages: Sequence[_Shown]) -> str | None:
+def _read(opening: str, passages: Sequence[Shown]) -> str | None:
+    if (chained := read(opening, passages)) is not None:
+        return chained
     recipe = _RECIPE.search(opening)
-    answers = (_after(one.text, recipe["words"], recipe["kind"]) for one in passages) if recipe else ()
+    answers = (after(one.text, recipe["words"], recipe["kind"]) for one in passages) if recipe else ()
     return next((answer for answer in answers if answer), None)
 
 
 def _solve(opening: str, later: Sequence[tuple[str, str]], *, can_search: bool) -> Said:
     """Follow the recipe of the question; a question without one is searched as it stands, once."""
+    if can_search and (stands := follow(opening, _found(later))) is not None:
+        if stands.query:
+            return Said("I follow the names.", "search", {"query": stands.query})
+        return Said("That is where it ends.", "answer", {"answer": stands.answer or "unknown"})
     recipe = _RECIPE.search(opening)
     asked = opening.rpartition("Question:")[2].strip()
     queries = re.findall(r'"([^"]*)"', recipe["queries"]) if recipe else [asked[:200]]
@@ -232,6 +265,12 @@ def _solve(opening: str, later: Sequence[tuple[str, str]], *, can_search: bool) 
     shown = _shown("\n".join(text for role, text in later if role in ("user", "tool"))) or _shown(opening)
     answer = _read(opening, shown) if recipe else None
     return Said("That is it.", "answer", {"answer": answer or "unknown"})
+
+
+def _found(later: Sequence[tuple[str, str]]) -> dict[str, list[Shown]]:
+    """What each query that was made has found."""
+    results = [_shown(text) for role, text in later if role in ("user", "tool")]
+    return dict(zip(_queries(later), results, strict=False))
 
 
 def _queries(later: Sequence[tuple[str, str]]) -> list[str]:

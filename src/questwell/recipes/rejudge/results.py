@@ -146,12 +146,29 @@ def judges_of(run: Path) -> list[Rejudging]:
     return [read(path) for path in sorted((run / FOLDER).glob(f"*/{RESULTS}"))]
 
 
+@dataclass(frozen=True, slots=True)
+class Second:
+    """What one further judge says of the answers to one question."""
+
+    judge: str
+    said: Rejudged
+
+
+def seconds(judges: Iterable[Rejudging], seed: str, question: str, answer: str) -> tuple[Second, ...]:
+    """Every judge's say about one question, unless it is another question by now."""
+    asked = (seed, question, answer)
+    return tuple(
+        Second(judge.judge, one)
+        for judge in judges
+        for one in judge.questions
+        if (one.id, one.question, one.answer) == asked
+    )
+
+
 def agreements(judges: Iterable[Rejudging], seed: str, question: str, answer: str) -> tuple[Agreement, ...]:
     """How far each judge agrees about the answers to one question, unless it is another question by now."""
     found: list[Agreement] = []
-    for judge in judges:
-        for one in judge.questions:
-            if (one.id, one.question, one.answer) == (seed, question, answer):
-                both = [each for each in one.answers if each.before in _COUNTED and each.after in _COUNTED]
-                found.append(Agreement(judge.judge, sum(each.before is each.after for each in both), len(both)))
+    for second in seconds(judges, seed, question, answer):
+        both = [each for each in second.said.answers if each.before in _COUNTED and each.after in _COUNTED]
+        found.append(Agreement(second.judge, sum(each.before is each.after for each in both), len(both)))
     return tuple(found)

@@ -102,6 +102,7 @@ WHY: Mapping[Reason, str] = {
     Reason.WEAK_SOLVED: "the weak solver answered it too",
     Reason.HARD_OR_BROKEN: "no attempt gave the answer: it is very hard, or the answer is wrong",
     Reason.DUPLICATE: "an earlier seed has the same question",
+    Reason.NEAR_DUPLICATE: "an earlier item asks nearly the same",
     Reason.UNSCORED: "the judge gave no verdict that could be read",
     Reason.ERRORED: "calls failed: this says nothing about the question",
 }

@@ -3,6 +3,8 @@
 Cumulative, as there: round r is a seed's state after at most r further rounds, and a seed that has passed stays passed.
 Deviations: seeds whose proposer gave no question count as not correct (the paper has none of them); seeds that errored
 or could not be scored are left out, since they say nothing about the question.
+Gates and the weak solver, which the paper has not, come after the verdict: a seed stands here by the attempts at its
+first question that passed them, also when a gate sent it back or stopped it. The funnel says what gave an item.
 """
 
 from collections.abc import Sequence

@@ -10,7 +10,7 @@ from typing import cast
 from questwell.errors import StoreError
 from questwell.llm.speech import spoken, thoughts
 from questwell.recipes.generate.gates import results_of
-from questwell.recipes.rejudge.results import judges_of
+from questwell.recipes.rejudge.results import Second, judges_of, seconds
 from questwell.recipes.reports.certified import certified
 from questwell.store.pages import PlayFilter, page
 from questwell.store.reader import RunReader
@@ -163,6 +163,8 @@ class Story:
     """How proposer and solver were driven."""
     certificate: Certificate | None = None
     """Of an accepted question, also with what `questwell gates` found of it later."""
+    seconds: tuple[Second, ...] = ()
+    """What `questwell rejudge` found of its last question, by judge."""
 
 
 def find(run: RunReader, name: str) -> Play:
@@ -212,10 +214,11 @@ def story(folder: Path, name: str) -> Story:
         seed = run.seed(play.index)
         usage = run.usage_of(play.seed_id)
     rounds = outcome.rounds if outcome else ()
+    judges = judges_of(folder)
     certificate = None
     if isinstance(outcome, Accepted):
         later = results_of(folder).get(play.seed_id)
-        certificate = certified(outcome.rounds[-1], later, play.seed_id, judges_of(folder))
+        certificate = certified(outcome.rounds[-1], later, play.seed_id, judges)
     last = outcome.trajectory if isinstance(outcome, Rejected) else None
     played = [trajectory for round_ in rounds for trajectory in _trajectories(round_)] + ([last] if last else [])
     return Story(
@@ -227,6 +230,9 @@ def story(folder: Path, name: str) -> Story:
         usage=usage,
         styles=tuple(dict.fromkeys(trajectory.style.value for trajectory in played)),
         certificate=certificate,
+        seconds=seconds(judges, play.seed_id, rounds[-1].proposal.question, rounds[-1].proposal.answer)
+        if rounds
+        else (),
     )
 
 
