@@ -17,7 +17,7 @@ _NEEDED = frozenset({"model", "messages", "prompt", "tools", "stream", "tool_cho
 
 
 class Manners:
-    """What one endpoint takes of requests for one model. Shared by all clients of the two."""
+    """What one endpoint accepts in requests for one model. Shared by all clients of that model at that endpoint."""
 
     def __init__(self, kept: Iterable[str] = ()) -> None:
         """`kept`: body fields that the user asked for; a refusal of one of them is final."""
@@ -31,20 +31,20 @@ class Manners:
         return tuple(self._changes)
 
     def news(self) -> tuple[str, ...]:
-        """What was learnt since the last time that this was asked: each change is said once."""
+        """Changes learnt since the last call; each change is returned once."""
         new = tuple(change for change in self._changes if change not in self._told)
         self._told.update(new)
         return new
 
     def remember(self, changes: Iterable[str]) -> None:
-        """Start from what an earlier invocation learnt; what the user asks for now is sent all the same."""
+        """Start from what an earlier invocation learnt; fields that the user asks for now are sent anyway."""
         known = [line for line in changes if is_change(line) and not self._keeps(line)]
         self._changes.update(dict.fromkeys(known))
         self._told.update(known)
 
     @property
     def reasoning_field(self) -> str | None:
-        """The field in which thoughts must go back; None where they must not."""
+        """The field in which thoughts are sent back; None if they must not be sent."""
         return next((change.split()[-1] for change in self._changes if change.startswith("send back ")), None)
 
     def adapt(self, body: Body) -> Body:
@@ -82,7 +82,7 @@ class Manners:
         return verb == "omit" and names[0] in self._kept
 
     def learn_by_itself(self, change: str) -> bool:
-        """Put a change in force that no refusal named; False when it is already."""
+        """Apply a change that no refusal named; False if it is applied already."""
         new = change not in self._changes
         self._changes[change] = None
         return new
@@ -94,7 +94,7 @@ class Adapting(Protocol):
 
     @property
     def manners(self) -> Manners:
-        """What the endpoint takes, as far as it has said."""
+        """What the endpoint accepts, as far as it has said."""
         ...
 
     @property
@@ -192,7 +192,7 @@ def _renamed_cap(sent: Body, text: str, param: str) -> str | None:
 
 
 def _looser_schema(sent: Body, text: str, param: str) -> str | None:
-    """First without bounds, then as any object, then not at all."""
+    """Send the schema without bounds first, then ask for any JSON object, then send no schema."""
     form = sent.get("response_format")
     about = re.search(r"response_format|json_schema|json_object|schema|structured|grammar|maxLength|maxItems", text)
     if not isinstance(form, dict) or not (about or param.startswith("response_format")):
@@ -214,7 +214,7 @@ def _streamed(sent: Body, text: str, param: str) -> str | None:
 
 
 def _omitted(sent: Body, text: str, param: str) -> str | None:
-    """Whatever else a refusal names."""
+    """Leave out any other field that a refusal names."""
     fields = [name for name in sent if name not in _NEEDED]
     if param.split(".")[0].split("[")[0] in fields:
         return f"omit {param.split('.')[0].split('[')[0]}"

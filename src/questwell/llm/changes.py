@@ -1,4 +1,4 @@
-"""What is done to a request that an endpoint refuses as it is: each change by its name.
+"""The changes to a request that an endpoint refused, each by its name.
 
 A change is a line such as `omit stop`: a verb and names. `adapting.py` says which line answers which refusal.
 """
@@ -14,7 +14,7 @@ Body = dict[str, JsonValue]
 CAPS = ("max_tokens", "max_completion_tokens")
 BOUNDS = frozenset({"maxLength", "minLength", "maxItems", "minItems", "minimum", "maximum", "pattern", "format"})
 NO_TEXT = "(no text)"
-"""Stands for an empty message where none may be empty."""
+"""Replaces an empty message where none may be empty."""
 
 
 def is_change(line: str) -> bool:

@@ -30,7 +30,7 @@ class Message:
     token_ids: tuple[int, ...] = ()
     """`content` as the model sampled it, when the client gave ids: it is never encoded again (`llm/policy.py`)."""
     reasoning: str = ""
-    """What the model thought, for endpoints that demand it back; other endpoints are not sent it."""
+    """The model's thoughts, for endpoints that demand them back; they are not sent to other endpoints."""
     carry: str = ""
     """JSON object of fields that must go back with the message as they came (OpenRouter's `reasoning_details`)."""
 
@@ -88,21 +88,21 @@ class FinishReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What the model wrote, and what it took."""
+    """The model's answer, and its usage."""
 
     text: str
     model: str
-    """As the endpoint names it."""
+    """Name of the model, as the endpoint gives it."""
     finish: FinishReason = FinishReason.STOP
     tool_calls: tuple[ToolCall, ...] = ()
     reasoning: str = ""
-    """What the endpoint gave as reasoning, apart from the text; never read as what the model said."""
+    """Reasoning that the endpoint returned apart from the text; never read as part of the answer."""
     carry: str = ""
     """As in `Message`."""
     adapted: tuple[str, ...] = ()
     """How the request was changed for this endpoint, which had refused it as it was: `omit stop`."""
     prompt_tokens: int | None = None
-    """None when the endpoint does not say."""
+    """None when the endpoint does not report it."""
     completion_tokens: int | None = None
     cost_usd: float | None = None
     """None when the price of this model is not known, which is not 0."""

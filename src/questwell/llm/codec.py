@@ -94,7 +94,7 @@ class ChatCodec:
         return (*self._encode(text), self.end) if ends else self._encode(text)
 
     def _between(self, messages: Sequence[Message], *, ended: bool) -> tuple[int, ...]:
-        """What stands between two messages of the model: the end of the first, unless it wrote it, and the rest."""
+        """The text between two messages of the model: the end of the first, unless the model wrote it, and the rest."""
         whole = self._render((Message("user", "."), Message("assistant", _MODEL_SPEAKS), *messages))
         text = whole.partition(_MODEL_SPEAKS)[2]
         if ended:

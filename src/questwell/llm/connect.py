@@ -36,16 +36,16 @@ FORMS = (
 
 @dataclass(frozen=True, slots=True)
 class ConnectOptions:
-    """How to reach models; the defaults suit most."""
+    """Options for reaching models; the defaults suit most cases."""
 
     max_in_flight: int = 64
-    """Calls to one endpoint at once, at most; fewer while it pushes back."""
+    """Maximum number of calls to one endpoint at the same time; fewer while it pushes back."""
     api_key_env: str | None = None
     """Environment variable that holds the endpoint's key. None: the provider's own variable, to its own host only."""
     base_url: str | None = None
-    """Where `openai:MODEL` is; None: OPENAI_BASE_URL, or api.openai.com."""
+    """Address for `openai:MODEL`; None for OPENAI_BASE_URL, or api.openai.com."""
     price: Price | None = None
-    """None: the public list price, where it is known."""
+    """Price of the models; None for the public list price, if it is known."""
     endpoint: OpenAIOptions = field(default_factory=OpenAIOptions)
     local: LocalOptions = field(default_factory=LocalOptions)
 
@@ -60,7 +60,7 @@ def connect(spec: str, options: ConnectOptions | None = None) -> LLM:
 
 
 class Connector:
-    """Makes clients that share what belongs together: one limiter an endpoint, what is known of a model there."""
+    """Makes clients that share one limiter per endpoint, and what is known about each model there."""
 
     def __init__(self) -> None:
         self._limiters: dict[str, Limiter] = {}
@@ -68,7 +68,7 @@ class Connector:
         self._made: list[tuple[str, ConnectOptions, LLM]] = []
 
     def connect(self, spec: str, options: ConnectOptions | None = None) -> LLM:
-        """As the function; the same client where spec and options are the same."""
+        """Like the function `connect`, but equal specs and options get the same client."""
         options = options or ConnectOptions()
         for known, how, llm in self._made:
             if (known, how) == (spec, options):

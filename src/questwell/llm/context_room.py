@@ -17,12 +17,12 @@ _INPUT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What a refusal as too long says, in tokens."""
+    """The numbers in a refusal of a prompt that is too long, in tokens."""
 
     context: int
-    """Of prompt and answer together."""
+    """Room for prompt and answer together."""
     left: int
-    """For an answer, after this prompt."""
+    """Room for an answer after this prompt."""
 
 
 def room_in(text: str) -> Room | None:

@@ -24,7 +24,7 @@ Forward = Callable[[slice | Tensor, Tensor, Tensor, int, Tensor | None], Tensor]
 
 @dataclass(slots=True)
 class Call:
-    """A call for one message, while it is sampled."""
+    """A call for one message that is being sampled."""
 
     request_id: str
     prompt: list[int]
@@ -38,7 +38,7 @@ class Call:
     logprobs: list[float] = field(default_factory=list[float])
     stopped: bool = False
     cached: int = 0
-    """Tokens of the prompt that need not be read again."""
+    """Number of tokens of the prompt that need not be read again."""
 
 
 def stops_of(model: nn.Module) -> frozenset[int]:
@@ -62,14 +62,14 @@ def sliding_window(model: PreTrainedModel) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class DecodingState:
-    """Where B calls stand, on the device; it moves on with each token."""
+    """The state of B calls on the device; it advances with each token."""
 
     tokens: Tensor
     """[B]: the newest token of each."""
     positions: Tensor
-    """[B]: its position in the dialogue."""
+    """[B]: position of that token in the dialogue."""
     drawn: Tensor
-    """[B]: tokens sampled so far."""
+    """[B]: number of tokens sampled so far."""
     uniforms: Tensor
     """[B, most]: a number in [0, 1) for each token."""
     temperature: Tensor
@@ -79,7 +79,7 @@ class DecodingState:
 
     @classmethod
     def of(cls, calls: Sequence[Call], device: torch.device) -> "DecodingState":
-        """Of the calls as they are."""
+        """The state of the calls at this moment."""
         return cls(
             torch.tensor([call.ids[-1] if call.ids else 0 for call in calls], device=device),
             torch.tensor([len(call.prompt) + len(call.ids) - 1 for call in calls], device=device),

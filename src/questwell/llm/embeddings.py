@@ -22,7 +22,7 @@ from questwell.llm.refusals import quote
 from questwell.text.unicode import without_surrogates
 
 Vectors = npt.NDArray[np.float32]
-"""One row a text, of length 1."""
+"""One row per text, of length 1."""
 _ADVICE = "check that base_url is that of an OpenAI-compatible server and that the model makes embeddings"
 
 
@@ -39,9 +39,9 @@ class EndpointEmbedder:
     """One embedding model at one endpoint. Belongs to one event loop."""
 
     weight = 0.5
-    """Of the vectors in a hybrid ranking: as for any transformer."""
+    """Weight of the vectors in a hybrid ranking, as for any transformer."""
     batch = 64
-    """Texts of one call."""
+    """Number of texts per call."""
 
     def __init__(
         self,
@@ -64,10 +64,9 @@ class EndpointEmbedder:
         return self._model
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
-        """Unit vectors, one a text.
+        """Unit vectors, one per text.
 
-        Raises:
-            LLMError: no usable vectors came after all retries, as `Endpoint.post`.
+        Raises: LLMError: no usable vectors came after all retries, as `Endpoint.post`.
         """
         if not texts:
             return np.empty((0, 0), np.float32)

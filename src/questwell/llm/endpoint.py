@@ -31,32 +31,32 @@ _UNSENT = Failure(LLMUnavailable, "stopped before the request was sent", "resume
 
 @dataclass(frozen=True, slots=True)
 class EndpointOptions:
-    """How patient to be with an endpoint; the defaults suit most."""
+    """How long to wait for an endpoint, and how often to retry; the defaults suit most cases."""
 
     timeout_s: float = 600.0
-    """For one try, from sending to the last byte; a reasoning model may well think for minutes."""
+    """Maximum time of one try, from sending to the last byte; a reasoning model may think for minutes."""
     connect_timeout_s: float = 10.0
     max_retries: int = 6
-    """Tries after the first, for failures that may pass."""
+    """Number of tries after the first, for temporary failures."""
     backoff_s: float = 0.5
     """Wait before the first retry; doubles each time, with jitter of the same size."""
     max_wait_s: float = 60.0
     """Longest wait between two tries, also where the endpoint's Retry-After asks for more."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    """More headers of each request, such as an organisation's; `$NAME` is read from the environment."""
+    """Further headers of each request, such as an organisation's; `$NAME` is read from the environment."""
     query: Mapping[str, str] = field(default_factory=dict[str, str])
-    """More query parameters of the address, such as Azure's `api-version`."""
+    """Further query parameters of the address, such as Azure's `api-version`."""
     key_name: str | None = None
-    """Where the key comes from, for messages."""
+    """The source of the key, for messages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answered(Generic[_R]):
-    """What a try gave in the end."""
+    """The final result of a call."""
 
     result: _R
     latency_s: float
-    """Of the try that gave it, without the wait for a slot."""
+    """Time of the successful try in seconds, without the wait for a slot."""
 
 
 class Endpoint:

@@ -8,16 +8,16 @@ from typing import Protocol, runtime_checkable
 from questwell.llm.client import LLM
 
 _PARTS = (".safetensors", ".bin", ".gguf", ".json", ".model", ".jinja")
-"""Ends of the names of files in a model folder that decide what it says."""
+"""Endings of the files in a model folder that decide what the model says."""
 
 
 @runtime_checkable
 class OnDisk(Protocol):
-    """A client of a model whose weights are files of the user's."""
+    """A client of a model whose weights are the user's own files."""
 
     @property
     def path(self) -> Path | None:
-        """A file, or a folder of them; None for weights that are trusted by their hash already."""
+        """A file or a folder of files; None for weights that are trusted by their hash already."""
         ...
 
 

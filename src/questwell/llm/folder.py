@@ -22,7 +22,7 @@ class FolderLLM:
 
     @property
     def path(self) -> Path:
-        """Of the weights."""
+        """Folder of the weights."""
         return self._folder
 
     @property

@@ -19,7 +19,7 @@ _WEIGHTS = ("*.safetensors",)
 
 
 def is_hub_name(source: str) -> bool:
-    """Whether `source` can only be OWNER/NAME on the hub: it has that form, and nothing here is called so."""
+    """Whether `source` can only be OWNER/NAME on the hub: it has that form, and no local path has that name."""
     return bool(_NAME.fullmatch(source)) and not source.endswith(".gguf") and not Path(source).expanduser().exists()
 
 

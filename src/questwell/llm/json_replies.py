@@ -14,9 +14,9 @@ from questwell.llm.client import Completion, FinishReason
 from questwell.llm.speech import spoken
 
 _LONGEST = 200_000
-"""Characters of a reply that are looked at."""
+"""Maximum number of characters of a reply that are read."""
 _MOST_TRIED = 64
-"""Braces of a reply that are tried."""
+"""Maximum number of braces of a reply that are tried."""
 _BRACE = re.compile(r'"(?:[^"\\]|\\.)*"|[{}]', re.DOTALL)
 _LIKE_JSON = re.compile(r'\{\s*"')
 _COMMA = re.compile(r'("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])', re.DOTALL)
@@ -46,7 +46,7 @@ def scalar_text(value: object) -> str | None:
 
 
 def said(completion: Completion) -> str:
-    """What a completion says for good: nothing where it was cut off at its length."""
+    """The final text of a completion; empty if it was cut off at its length limit."""
     return "" if completion.finish is FinishReason.LENGTH else completion.text
 
 

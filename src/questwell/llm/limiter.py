@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 
 BACKOFF_FACTOR = 0.5
 HERD = 32
-"""Calls in flight from which the first ones are spread; fewer hardly wait for each other."""
+"""Number of calls in flight from which the first ones are spread out; fewer hardly wait for each other."""
 FIRST_GAP_S = 0.003
-"""Between two of the first calls, at most: longer than one costs of CPU time."""
+"""Maximum time between two of the first calls in seconds: more than the CPU time that one costs."""
 FIRST_SPREAD_S = 1.0
-"""From the first to the last of them, at most."""
+"""Maximum time from the first to the last of them, in seconds."""
 
 
 @dataclass(slots=True)
@@ -30,7 +30,7 @@ class Aimd:
     """
 
     maximum: int
-    """Calls in flight, at most; at least 1."""
+    """Maximum number of calls in flight, at least 1."""
     limit: float = field(init=False)
     generation: int = field(default=0, init=False)
 
@@ -67,7 +67,7 @@ class Slot:
         self._limiter.grant()
 
     def overloaded(self, pause_s: float | None = None) -> None:
-        """The endpoint pushed back; with `pause_s`, nobody calls it for so long."""
+        """The endpoint pushed back; with `pause_s`, nobody calls it for that many seconds."""
         self._limiter.aimd.overloaded(self._generation)
         if pause_s is not None:
             self._limiter.pause(pause_s)
@@ -87,7 +87,7 @@ class Limiter:
 
     @property
     def in_flight(self) -> int:
-        """Slots held now."""
+        """Number of slots held now."""
         return self._in_flight
 
     @asynccontextmanager
@@ -113,7 +113,7 @@ class Limiter:
         self._alarm = loop.call_at(until, self._resume)
 
     def grant(self) -> None:
-        """Let in whom there is room for; called wherever room is made, so that nobody waits while there is some."""
+        """Admit waiting tasks while there is room; called whenever room is made."""
         while self._waiting and self._has_room():
             turn = self._waiting.popleft()
             if not turn.done():

@@ -1,7 +1,7 @@
 """An embedded model as an `LLM`: llama.cpp's server inside this process (xllamacpp, extra `local`).
 
-It is spoken to over loopback by the same `OpenAIClient` as any endpoint. The server starts at the first call, so that a
-replayed run never loads a model.
+We talk to it over loopback, with the same `OpenAIClient` as any other endpoint. The server starts at the first call,
+so that a replayed run never loads a model.
 """
 
 import asyncio
@@ -33,18 +33,18 @@ class LocalOptions:
     """
 
     threads: int | None = None
-    """None: every core that this process may use."""
+    """Number of threads; None for every core that this process may use."""
     context_tokens: int = 8192
-    """Of one slot: prompt and answer together."""
+    """Context of one slot in tokens, prompt and answer together."""
     slots: int = 1
-    """Calls answered at once. On 2 cores one was fastest: each prompt that is read holds up the others' answers."""
+    """Calls answered at the same time. On 2 cores one was fastest: reading a prompt holds up the others' answers."""
     prompt_cache_mib: int = 1024
     """Memory for prompts that a slot has left, so that agents with other few-shot prefixes take turns cheaply."""
     reuse_prompts: bool = True
     """False: the text at temperature 0 does not depend on what was asked before (a prefix from the cache is rounded
     differently), and every call reads its whole prompt again."""
     timeout_s: float = 600.0
-    """For one call, once it has its slot."""
+    """Maximum time of one call in seconds, once it has its slot."""
 
 
 class LocalLLM:
@@ -61,7 +61,7 @@ class LocalLLM:
 
     @property
     def path(self) -> Path | None:
-        """The file of the user's; None for weights that are fetched."""
+        """The user's file; None for weights that are fetched."""
         return self._model if isinstance(self._model, Path) else None
 
     @property

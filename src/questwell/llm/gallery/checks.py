@@ -1,4 +1,4 @@
-"""What servers refuse, in the words and the form in which they do. `families.py` names the source of each."""
+"""What servers refuse, in their own words and form. `families.py` names the source of each."""
 
 import re
 from itertools import pairwise
@@ -9,12 +9,12 @@ from questwell.llm.gallery.family import Asked, Check, Refused
 
 
 def openai_error(message: str, param: str | None = None, code: str | None = None) -> Refused:
-    """As api.openai.com says no."""
+    """A refusal in the form of api.openai.com."""
     return 400, {"error": {"message": message, "type": "invalid_request_error", "param": param, "code": code}}
 
 
 def vllm_error(message: str) -> Refused:
-    """As vLLM and SGLang do: no object inside the body."""
+    """A refusal in the form of vLLM and SGLang, without an object inside the body."""
     return 400, {"object": "error", "message": message, "type": "BadRequestError", "param": None, "code": 400}
 
 

@@ -15,7 +15,7 @@ Fields = dict[str, JsonValue]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request that came."""
+    """A received request."""
 
     path: str
     params: Mapping[str, str]
@@ -24,7 +24,7 @@ class Asked:
 
     @property
     def messages(self) -> list[Fields]:
-        """Of the dialogue."""
+        """The messages of the dialogue."""
         return cast(list[Fields], self.body.get("messages") or [])
 
     @property
@@ -41,7 +41,7 @@ class Asked:
 Refused = tuple[int, JsonValue]
 """(status, body) of a refusal."""
 Check = Callable[[Asked], Refused | None]
-"""None: it is taken."""
+"""A refusal, or None if the request is accepted."""
 Dress = Callable[[Said, Asked], Fields]
 """The choice of a completion."""
 
@@ -84,17 +84,17 @@ class Family:
 
     name: str
     source: str
-    """Where its behaviour is told."""
+    """Where its behaviour is documented."""
     checks: tuple[Check, ...] = ()
     dress: Dress = plain
     usage: Callable[[int, int], Fields] = counted
     path: str = "/v1"
     streams: bool = False
-    """It answers with a stream, asked or not."""
+    """Whether it always answers with a stream."""
     window: int | None = None
-    """Words beyond which a prompt is cut silently; None: never."""
+    """Number of words beyond which a prompt is cut silently; None for never."""
     first: Fields | None = None
-    """What its first answer is, under status 200; None: as all others."""
+    """Its first answer, under status 200; None for a normal one."""
 
     def answer(self, asked: Asked) -> tuple[int, bytes, str]:
         """(status, body, content type)."""

@@ -17,7 +17,7 @@ from questwell.llm.speech import spoken
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What the mind says: a thought, and a call or a text."""
+    """A message of the mind: a thought, and a call or a text."""
 
     thought: str = ""
     call: str = ""
@@ -50,7 +50,7 @@ _MOST_SEARCHES = 16
 
 
 def reply(messages: Sequence[tuple[str, str]]) -> Said:
-    """What the mind says next, from (role, text) of the messages so far."""
+    """The mind's next message, from (role, text) of the messages so far."""
     asked = max((at for at, (role, text) in enumerate(messages) if role == "user" and _OPENS.search(text)), default=-1)
     opening = messages[asked][1] if asked >= 0 else messages[-1][1]
     later = messages[asked + 1 :]

@@ -22,7 +22,7 @@ class MockLLM:
         return True
 
     async def complete(self, request: Request) -> Completion:
-        """What the script says to `request`."""
+        """The script's answer to `request`."""
         said = reply(seen(request.messages))
         words = sum(len(message.content.split()) for message in request.messages)
         calls = (call_of(said),) if request.tools and said.call else ()

@@ -14,11 +14,11 @@ from questwell.llm.gallery.family import Asked, Family
 
 @dataclass(slots=True)
 class Served:
-    """A server that runs."""
+    """A running server."""
 
     base_url: str
     asked: list[Asked] = field(default_factory=list[Asked])
-    """Every request so far."""
+    """All requests so far."""
     refusals: int = 0
     """Requests that it refused."""
 

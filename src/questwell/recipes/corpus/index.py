@@ -181,11 +181,11 @@ class IndexReport:
     """Number of malformed records."""
     snapshot: str
     built: bool
-    """By this call; else it was there."""
+    """Whether this call built the index; False if it was there already."""
     updated: bool
-    """Documents were put in, replaced or deleted since it was built."""
+    """Whether documents were added, replaced or deleted since it was built."""
     embedder: str | None = None
-    """Whose vectors it holds for a hybrid search; None: none were asked for."""
+    """Name of the embedder of its vectors; None if no vectors were asked for."""
 
 
 def index(config: IndexConfig, index_progress: IndexProgress | None = None) -> IndexReport:
@@ -294,7 +294,7 @@ async def _embed(lexical: LexicalIndex, config: IndexConfig, progress: Progress)
 
 
 def _run(work: Coroutine[Any, Any, _T]) -> _T:
-    """The result of `work`, in an event loop of its own: the caller may be inside another."""
+    """The result of `work`, run in a separate event loop because the caller may be inside one."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

@@ -1,4 +1,4 @@
-"""Behind `questwell index --list` and `--prune`: the indexes in the cache folder, and which of them are of no use."""
+"""Behind `questwell index --list` and `--prune`: the indexes in the cache folder, and which of them are useless."""
 
 import shutil
 from dataclasses import dataclass
@@ -17,20 +17,20 @@ class KeptIndex:
     corpus: str
     """Name of its corpus, as far as it is known."""
     passages: int | None
-    """None: it is not complete, or cannot be read."""
+    """Number of passages; None if the index is incomplete or cannot be read."""
     size: int
-    """Bytes on disk, vectors included."""
+    """Size on disk in bytes, vectors included."""
     useless: str
-    """Why `--prune` deletes it; empty: it can be opened."""
+    """Why `--prune` deletes it; empty if it can be opened."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """What was deleted."""
+    """The deleted indexes."""
 
     deleted: tuple[KeptIndex, ...]
     size: int
-    """Bytes that are free again."""
+    """Number of freed bytes."""
 
 
 @dataclass(frozen=True, slots=True)

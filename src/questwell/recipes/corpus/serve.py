@@ -54,7 +54,7 @@ class ServeConfig(IndexConfig):
 
     @property
     def limits(self) -> ServiceLimits:
-        """Of one process."""
+        """The limits of one reader process."""
         return ServiceLimits(self.deadline, self.queue, self.batch, self.cache_mb * 1_000_000)
 
     @property
@@ -81,7 +81,7 @@ def prepare(config: ServeConfig, index_progress: IndexProgress | None = None) ->
         AssetError, ConfigError, CorpusError, IndexMismatch: from the corpus and its index.
     """
     config = config.model_copy(update={"index": config.folder})  # else each process would read the corpus to find it
-    open_reranker(config)  # or say at once that it cannot be had
+    open_reranker(config)  # or fail at once if it cannot be had
     open_index(config, index_progress)
     return Opening(config)
 

@@ -22,17 +22,17 @@ class UpdateReport:
     added: int
     replaced: int
     removed: int
-    """Named in the file of deletes, or given without text."""
+    """Number of deleted documents: named in the file of deletes, or given without text."""
     unchanged: int
-    """Given, and already there just so."""
+    """Number of given documents that were already in the index, unchanged."""
     absent: int
-    """To be removed, and not there."""
+    """Number of documents to delete that were not in the index."""
     skipped: int
     """Number of malformed records among those given."""
     passages: int
-    """Number in the index as it is now."""
+    """Number of passages in the changed index."""
     documents: int
-    """Of the index as it is now."""
+    """Number of documents in the changed index."""
     snapshot_before: str
     snapshot: str
     lagging: Mapping[str, int]

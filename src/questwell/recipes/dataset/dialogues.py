@@ -16,16 +16,16 @@ ATIF = "ATIF-v1.7"
 HARNESS = "questwell"
 """How the hub's viewer is told who made a session."""
 _TITLE = 200
-"""Characters of a session's title."""
+"""Maximum length of a session's title, in characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """One rollout with what became of it."""
+    """One rollout and its outcome."""
 
     id: str
     opening: str
-    """What the agent was given."""
+    """The opening that the agent was given."""
     trajectory: Trajectory
     reward: float | None
     facts: Mapping[str, object]

@@ -20,7 +20,7 @@ _ITEM = TypeAdapter(Item)
 
 
 class Format(StrEnum):
-    """Of an exported file."""
+    """Format of an exported file."""
 
     JSONL = "jsonl"
     PARQUET = "parquet"

@@ -19,7 +19,7 @@ _T = TypeVar("_T")
 
 
 _AT_ONCE = 5_000
-"""Rows in memory, and in a row group."""
+"""Number of rows in memory and in a row group."""
 
 
 def write_parquet(path: Path, row: type[_T], values: Iterable[_T]) -> None:

@@ -45,7 +45,7 @@ class Parcel:
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """What is to be pushed, all of it checked."""
+    """The files to push, all of them checked."""
 
     repository: str
     public: bool
@@ -54,16 +54,16 @@ class Push:
 
     @property
     def bytes(self) -> int:
-        """Of all files."""
+        """Size of all files in bytes."""
         return sum(len(parcel.content) for parcel in self.parcels)
 
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """What has become of it."""
+    """The result of a push."""
 
     url: str
-    """Of the dataset's page."""
+    """Address of the dataset's page."""
     commit: str
     removed: Sequence[str]
     """Files of an earlier version that the new one does not have."""

@@ -21,7 +21,7 @@ from questwell.types.game import Accepted, Label, Rejected
 from questwell.types.trajectory import Role
 
 _REWARD = {Label.RIGHT: 1.0, Label.WRONG: 0.0}
-"""Of an attempt; one that errored or was not scored has none."""
+"""Reward of an attempt by its label; one that errored or was not scored has none."""
 
 
 class Traces(StrEnum):

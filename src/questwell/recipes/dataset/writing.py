@@ -32,7 +32,7 @@ class Writer:
         self._exports = config.exports
 
     def split(self, name: str, samples: Sequence[SolvedItem]) -> None:
-        """Everything that there is of one split."""
+        """Every file of one split."""
         found = [sample.item for sample in samples]
         self._file(f"data/{name}.parquet", len(found), lambda path: write_parquet(path, Item, found))
         for export in self._exports:

@@ -15,12 +15,12 @@ class WrittenLLM(MockLLM):
     """Says the lines; costs nothing."""
 
     def __init__(self) -> None:
-        """Nothing is said yet."""
+        """Start before the first line."""
         self._tried: Counter[str] = Counter()
 
     @property
     def name(self) -> str:
-        """So that each item says what made it."""
+        """Name of the model; each item says what made it."""
         return NAME
 
     async def complete(self, request: Request) -> Completion:

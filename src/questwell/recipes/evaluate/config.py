@@ -24,15 +24,15 @@ class Mode(StrEnum):
     """How the model is used."""
 
     AGENT = "agent"
-    """It searches as often as it wants: the solver of the games."""
+    """An agent that searches as often as it wants: the solver of the games."""
     RAG = "rag"
     """One search with the question itself, one answer."""
     CLOSED_BOOK = "closed-book"
-    """From memory."""
+    """One answer from memory, without a search."""
 
 
 class JudgeConfig(SpendingConfig):
-    """What both an evaluation and a second judge of it need."""
+    """Keys that an evaluation and its rescoring share."""
 
     judge: Model = EXACT_MATCH
     """Judge whose scores are reported next to EM and F1: exact_match (no model), or a model as in --llm."""
@@ -47,7 +47,7 @@ class JudgeConfig(SpendingConfig):
 
 
 class RescoreConfig(JudgeConfig):
-    """What a second judge of a finished evaluation does."""
+    """Keys of `evaluate --rescore`."""
 
     sample: int | None = Field(default=None, ge=1)
     """Number of answers to judge, drawn at random; by default all."""

@@ -44,16 +44,16 @@ class EvalProgress:
     """A moment of an evaluation."""
 
     done: int
-    """Attempts made and judged, earlier invocations included."""
+    """Number of attempts made and judged, earlier invocations included."""
     total: int
     right: int
-    """As the run's judge says."""
+    """Number of right attempts according to the run's judge."""
     scored: int
     spent: Usage
-    """Of the whole run."""
+    """Usage of the whole run."""
     elapsed_s: float
     left_s: float | None
-    """Estimate from this invocation's pace; None while there is none."""
+    """Estimated time left in seconds, from this invocation's pace; None until there is a pace."""
     stopping: bool
 
 
@@ -236,7 +236,7 @@ class AttemptQueue:
         self._labels = [label for label in labels if label is not Label.ERRORED]
 
     async def run(self, workers: Workers, budget: Budget) -> Report:
-        """Make them, until done or halted."""
+        """Make the attempts until all are done or something halts the run."""
 
         def tell() -> None:
             self._on_progress(self._progress(workers, budget))

@@ -20,12 +20,12 @@ class Planned:
     found: int
     """Questions that the file holds."""
     skipped: Mapping[str, int]
-    """Records that are none, by reason."""
+    """Number of skipped records by reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class EvalPreview:
-    """What would be done."""
+    """The planned work."""
 
     fingerprint: Mapping[str, str]
     """Model, retriever, judge, prompts."""
@@ -33,7 +33,7 @@ class EvalPreview:
     style: str
     benchmarks: Sequence[Planned]
     attempts: int
-    """In all."""
+    """Number of attempts in all."""
     most_calls: int
     """Model calls at most, judges' included."""
 
@@ -62,7 +62,7 @@ def eval_preview(config: EvalConfig, index_progress: IndexProgress | None = None
 
 
 def _most_calls(config: EvalConfig) -> int:
-    """Of one rollout."""
+    """Maximum number of model calls of one rollout."""
     if config.mode is not Mode.AGENT:
         return 1
     # A staged agent asks which part to look up and what was found, for each search, and once whether any is left.

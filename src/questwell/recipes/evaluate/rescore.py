@@ -31,7 +31,7 @@ from questwell.types.game import Judgement
 from questwell.types.trajectory import Role, StopReason
 
 WEIGHTS = "judge weights"
-"""In the fingerprint of an evaluation: the hash of its judge's weights, where they are files."""
+"""Key in an evaluation's fingerprint for the hash of its judge's weights, if these are files."""
 
 
 def run(folder: Path, config: RescoreConfig, on_progress: OnProgress = lambda progress: None) -> Report:

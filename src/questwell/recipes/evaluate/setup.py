@@ -1,4 +1,4 @@
-"""What an evaluation plays with: retriever, model, solver, judge."""
+"""The setup of an evaluation: retriever, model, solver, judge."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,15 +26,15 @@ from questwell.types.trajectory import Role
 
 
 class NoRetriever:
-    """Takes the place of a retriever when nothing is searched."""
+    """Stands in for a retriever when nothing is searched."""
 
     @property
     def name(self) -> str:
-        """That there is none."""
+        """A name that says that there is no retriever."""
         return "none"
 
     async def search(self, query: str, k: int) -> tuple[Hit, ...]:
-        """Refused."""
+        """Always refuses."""
         raise RetrievalError("there is nothing to search in closed-book mode")
 
     async def aclose(self) -> None:
@@ -47,13 +47,13 @@ class EvalSetup:
 
     retriever: Retriever
     llms: Mapping[Role, LLM]
-    """Of the solver, and of the judge when a model judges."""
+    """Clients of the solver, and of the judge if a model judges."""
     solver: Solver
     judge: Judge | None
-    """None: exact match."""
+    """The judge; None for exact match."""
     prompts_hash: str
     lent: Lent = field(default_factory=Lent)
-    """What stays open when the evaluation ends."""
+    """Clients and retrievers that stay open when the evaluation ends."""
 
     @property
     def judge_name(self) -> str:
@@ -61,7 +61,7 @@ class EvalSetup:
         return self.llms[Role.JUDGE].name if self.judge is not None else EXACT_MATCH
 
     def fingerprint(self) -> dict[str, str]:
-        """What must be the same on a resume, next to the config and its questions."""
+        """What must not change on a resume, in addition to the config and its questions."""
         return {
             "retriever": self.retriever.name,
             "prompts": self.prompts_hash,
@@ -71,7 +71,7 @@ class EvalSetup:
         }
 
     async def aclose(self) -> None:
-        """Release models and index, but for what is the caller's."""
+        """Release models and index, except those of the caller."""
         for llm in {id(llm): llm for llm in self.llms.values() if not self.lent.holds(llm)}.values():
             await llm.aclose()
         if not self.lent.holds(self.retriever):
@@ -112,7 +112,7 @@ def open_judge(config: JudgeConfig) -> tuple[LLM | None, Judge | None, str]:
 
 
 def make_solver(config: EvalConfig, prompts: Prompts) -> Solver:
-    """Who answers."""
+    """The solver."""
     own = config.role(Role.SOLVER).temperature
     tokens = config.tokens_of(Role.SOLVER, config.llm, config.turn_tokens, embedded=1024, endpoint=8192)
     sampling = Sampling(tokens, config.temperature if own is None else own)
@@ -127,7 +127,7 @@ def make_solver(config: EvalConfig, prompts: Prompts) -> Solver:
 
 
 def judge_of(config: JudgeConfig, prompts: Prompts) -> Judge | None:
-    """Who judges; None for the exact match."""
+    """The judge; None for exact match."""
     return None if config.judge == EXACT_MATCH else make_judge(config, prompts, config.judge)
 
 

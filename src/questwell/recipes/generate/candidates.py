@@ -27,12 +27,12 @@ class Candidate:
     seed: Seed
     proposal: Proposal
     wanted: bool
-    """False: an edit that another decision has replaced."""
+    """Whether this is the current edit; False if another decision has replaced it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """What a recheck tries."""
+    """The questions that a recheck tries."""
 
     of: str
     """The run's id, or the file's name with a digest of its questions: the same on a resume."""
@@ -108,7 +108,7 @@ def _edited(run: RunReader, entry: Review, index: int) -> Candidate:
     if outcome is None or not outcome.rounds:
         raise StoreError(f"{entry.seed} was edited, and the run holds no question of it")
     last = outcome.rounds[-1].proposal
-    worked_out = last.derivation if entry.answer == last.answer else None  # of another answer it says nothing
+    worked_out = last.derivation if entry.answer == last.answer else None  # it does not apply to another answer
     proposal = replace(last, question=entry.question, answer=entry.answer, aliases=entry.aliases, derivation=worked_out)
     return Candidate(replace(outcome.seed, index=index), proposal, wanted=True)
 

@@ -1,7 +1,7 @@
-"""What the rest of a run will give and take, foretold from the seeds that are played: `generate --pilot 20`.
+"""A forecast of the rest of a run, its yield and cost, from the seeds that are played: `generate --pilot 20`.
 
-Seeds are drawn by a shuffle, so those that are played are a sample of those to come. Intervals are for what will come
-in, not for a mean: they hold both what the sample does not know and the luck of the rest.
+Seeds are drawn by a shuffle, so the played ones are a sample of those to come. Intervals are for the actual result,
+not for a mean: they cover both the uncertainty of the sample and the chance in the rest.
 """
 
 import math
@@ -20,9 +20,9 @@ from questwell.types.game import Reason
 
 _DRAWS = 1000
 _SHARE = 0.975
-"""Of the draws that an interval holds: more than nine in ten, for a sample of 20 misses rare and costly plays."""
+"""Share of the draws that an interval covers: more than 0.9, because a sample of 20 misses rare and costly plays."""
 _FEWEST = 5
-"""Plays below which nothing is foretold."""
+"""Minimum number of plays for a forecast."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Acceptance:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What one play took."""
+    """Usage of one play."""
 
     tokens: float | None
     cost_usd: float | None
@@ -63,11 +63,11 @@ class Forecast:
     played: int
     accepted: int
     seeds: Range
-    """Seeds still to play."""
+    """Number of seeds still to play."""
     items: Range
-    """Items still to come."""
+    """Number of items still to come."""
     tokens: Range | None
-    """None: not known."""
+    """None when not known."""
     cost_usd: Range | None
     calls: Range
     by_target: Sequence[Acceptance]

@@ -85,35 +85,35 @@ class Checked:
     """One question and what the gates found."""
 
     id: str
-    """Of its seed."""
+    """Id of the question's seed."""
     accepted: bool
-    """By the run."""
+    """Whether the run accepted it."""
     question: str
     answer: str
     results: tuple[GateResult, ...]
 
     @property
     def stopped(self) -> bool:
-        """Whether a gate does not let it through."""
+        """Whether a gate rejects it."""
         return any(result.outcome is not GateOutcome.PASSED for result in self.results)
 
 
 FOLDER = "gates"
-"""Of a run's folder: where its gates' calls and results are kept, unless --out says otherwise."""
+"""Folder in a run's folder for the gates' calls and results, unless --out names another."""
 RESULTS = "results.json"
-"""In that folder: what the gates found, by question."""
+"""File in that folder with the gates' results by question."""
 _CHECKED = TypeAdapter(list[Checked])
 
 
 @dataclass(frozen=True, slots=True)
 class GateCount:
-    """Of one gate, over all questions."""
+    """The results of one gate over all questions."""
 
     gate: Gate
     outcomes: dict[GateOutcome, int]
-    """Counts; they add up to the questions."""
+    """Number of questions by outcome; the numbers add up to all questions."""
     alone: int
-    """Number of questions that this gate stops and no other of those asked for."""
+    """Number of questions that only this gate rejects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +122,11 @@ class GatesReport:
 
     run_id: str
     questions: int
-    """Questions that were checked."""
+    """Number of checked questions."""
     of: int
-    """Questions that there are to check."""
+    """Number of questions to check."""
     stopped: int
-    """Questions that at least one gate does not let through."""
+    """Number of questions that at least one gate rejects."""
     gates: list[GateCount]
     checked: list[Checked]
     ended: Report

@@ -42,7 +42,7 @@ configure = partial(opening.configure, KIND)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerateReport(Report):
-    """What an invocation did."""
+    """The result of an invocation."""
 
     progress: Progress
 
@@ -206,7 +206,7 @@ class _Invocation:
 
 
 def too_few(config: Config, drawn: int) -> str:
-    """That a corpus has no more than `drawn` seeds, though more are asked for."""
+    """A message that the corpus has only `drawn` seeds, fewer than asked for."""
     wanted = f"{config.items} items" if config.seeds is None else f"{config.part.size(config.seeds)} seeds"
     return (
         f"the corpus offers {drawn} seeds, too few for {wanted}: only passages of {config.seed_words} words or "
@@ -233,6 +233,6 @@ async def _begin(store: RunStore, opened: Run[Config], setup: Setup, topics: Seq
 
 
 def where(bug: Exception) -> str:
-    """What a bug is and where, in a line."""
+    """The bug and its place, in one line."""
     last = traceback.extract_tb(bug.__traceback__)[-1]
     return f"{type(bug).__name__}: {bug} (a bug in Questwell, at {Path(last.filename).name}:{last.lineno})"

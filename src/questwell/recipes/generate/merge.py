@@ -85,7 +85,7 @@ def _whole(info: RunInfo) -> dict[str, Json]:
 
 
 def _asked(info: RunInfo) -> dict[str, str]:
-    """The fingerprint without what was learnt of endpoints, which the file keeps apart."""
+    """The fingerprint without what was learnt about endpoints, which the file stores separately."""
     return {key: value for key, value in info.fingerprint.items() if not key.startswith(ADAPTED)}
 
 

@@ -119,11 +119,11 @@ class PlayConfig(SpendingConfig, SearchConfig):
 
     @property
     def playing(self) -> tuple[Role, ...]:
-        """The roles that somebody plays."""
+        """The roles that have a model."""
         return tuple(role for role in Role if role is not Role.WEAK or self.weak_mode is not None)
 
     def weak_rules(self) -> WeakRules | None:
-        """What is asked of the weak solver; None when there is none."""
+        """The rules for the weak solver; None when there is none."""
         return None if self.weak_mode is None else WeakRules(self.weak_attempts, self.weak_most)
 
     @property
@@ -134,7 +134,7 @@ class PlayConfig(SpendingConfig, SearchConfig):
         return 2 if any(is_embedded(self.model_of(role)) for role in self.playing) else 16
 
     def acceptance(self) -> Acceptance:
-        """What is accepted."""
+        """The acceptance rule."""
         low, high = parse_fractions(self.band)
         if self.accept == "band":
             return PassRateBand(low, high, self.min_difficulty)
@@ -142,7 +142,7 @@ class PlayConfig(SpendingConfig, SearchConfig):
 
 
 def played_with(info: RunInfo, *layers: Values) -> PlayConfig:
-    """Who played the run, whichever verb made it, with `layers` over it."""
+    """The models and rules of a run of any verb, with `layers` over them."""
     kept = {
         key: value
         for key, value in cast(Values, info.config).items()

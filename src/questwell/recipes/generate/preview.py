@@ -30,10 +30,10 @@ class Preview:
     models: dict[Role, str]
     styles: dict[Role, Style]
     seeds: int | None
-    """To play; None when the number of items decides."""
+    """Number of seeds to play; None when the number of items decides."""
     items: int | None
     finished: int
-    """Seeds played already, when the run is there."""
+    """Number of seeds played already, if the run exists."""
     most_calls_per_seed: int
     """Model calls, an upper bound that few seeds reach."""
 

@@ -32,13 +32,13 @@ from questwell.store.run import RunStore
 from questwell.types.game import Accepted, Reason, Rejected
 
 FOLDER = "recheck"
-"""Of a run's folder: where its edited items are tried."""
+"""Folder in a run's folder in which its edited items are tried."""
 _OF = "recheck of"
 _LAST = "last_round_takes_correct"
 
 
 class RecheckConfig(PlayConfig):
-    """What a recheck tries, and who plays."""
+    """Keys of `recheck`: the questions to try, and the models that play."""
 
     dropped: ClassVar[Collection[str]] = frozenset(Config.model_fields) - {*PlayConfig.model_fields, _LAST}
 
@@ -75,12 +75,12 @@ KIND = Kind("recheck", RecheckConfig, MAY_CHANGE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecheckReport(Report):
-    """What came out."""
+    """The result of a recheck."""
 
     tried: int
     accepted: int
     left: int
-    """Questions that were not tried yet, or errored."""
+    """Number of questions that were not tried yet, or errored."""
 
 
 def configure(out: Path | None, given: Values, *, resume: bool = False) -> RecheckConfig:
@@ -107,7 +107,7 @@ def configure(out: Path | None, given: Values, *, resume: bool = False) -> Reche
 
 
 def _played_by(source: Path) -> Values:
-    """Who played the run in `source`; nothing where it is a file."""
+    """The models and rules of the run in `source`; nothing if it is a file."""
     if not source.is_dir():
         return {}
     with RunReader(source) as run:

@@ -16,9 +16,9 @@ from questwell.types.corpus import Passage
 from questwell.types.game import QuestionKind, Seed
 
 _FREE_WAVE = 1_000
-"""Seeds drawn at once when nothing depends on what was accepted; only bounds memory."""
+"""Number of seeds drawn at once if draws do not depend on accepted items; it only limits memory."""
 _SMALLEST_WAVE = 4
-"""So that a run's last items are not made one by one."""
+"""Minimum size of a wave, so that the last items are not made one by one."""
 
 
 class SeedSchedule:
@@ -33,9 +33,9 @@ class SeedSchedule:
         self._part = config.part
         self._starts = _Starts(config, library, starts)
         self._end = len(library) if config.seeds is None else min(config.seeds, len(library))
-        """The index after that of the last seed."""
+        """The index after the last seed's."""
         self.total = None if config.seeds is None else self._part.size(self._end)
-        """Seeds to play; None when the number of items decides."""
+        """Number of seeds to play; None when the number of items decides."""
 
     def next_wave(self, run: RunReader) -> list[WaveSeed]:
         """The seeds after those that `run` has drawn; none when the run is complete.

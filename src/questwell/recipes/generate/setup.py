@@ -1,4 +1,4 @@
-"""What a run plays with: the corpus it draws from and searches, the models, and the agents they drive."""
+"""The setup of a run: the corpus it draws from and searches, the models, and the agents they drive."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -59,25 +59,25 @@ class Setup:
     prompts_hash: str
     styles: Mapping[Role, Style]
     elsewhere: Retriever | None = None
-    """What agents search, if not the corpus as it is; seeds are drawn from the corpus all the same."""
+    """The retriever that agents search, if it is not the corpus itself; seeds still come from the corpus."""
     lent: Lent = field(default_factory=Lent)
-    """What stays open when the run ends."""
+    """Clients and retrievers that stay open when the run ends."""
 
     @property
     def retriever(self) -> Retriever:
-        """What agents search."""
+        """The retriever that agents search."""
         return self.elsewhere or self.library
 
     def fingerprint(self) -> dict[str, str]:
-        """What must be the same on a resume, next to the config."""
+        """What must not change on a resume, in addition to the config."""
         models = {f"{role.value} model": llm.name for role, llm in self.llms.items()}
         models |= fingerprints({role.value: llm for role, llm in self.llms.items()})
         shared = {"index snapshot": self.library.snapshot, "prompts": self.prompts_hash, **models}
-        # A lexical index says all by its snapshot; runs that are older than this entry have a lexical one.
+        # The snapshot identifies a lexical index; runs older than this entry have a lexical one.
         return shared if isinstance(self.retriever, LexicalIndex) else {**shared, "retriever": self.retriever.name}
 
     async def aclose(self) -> None:
-        """Release models and index, but for what is the caller's."""
+        """Release models and index, except those of the caller."""
         for llm in {id(llm): llm for llm in self.llms.values() if not self.lent.holds(llm)}.values():
             await llm.aclose()
         await self.library.aclose()
@@ -110,7 +110,7 @@ def open_setup(
     # before the index, which may take long: a missing key is told at once
     elsewhere, reranker = lent.retriever or open_elsewhere(config), reranker_of(config)
     free = any(style is Style.FREE for role, style in styles.items() if role is not Role.JUDGE)
-    readers_of(config.tools, free=free, retriever=elsewhere)  # or say at once that it cannot be
+    readers_of(config.tools, free=free, retriever=elsewhere)  # or fail at once if it cannot be had
     players = make_players(config, prompts, styles)
     library = open_index(config, index_progress)
     searched = in_order(config, elsewhere or library, reranker, lent=lent.retriever is not None)

@@ -38,14 +38,14 @@ from questwell.types.dataset import Usage
 from questwell.types.game import Reason
 
 FOLDER = "shards"
-"""Within the folder of the run."""
+"""Folder of the shards, in the folder of the run."""
 _LOG = logging.getLogger(__name__)
 _WAIT_S = 0.5
 _JOIN_EVERY_S = 30.0
 _JOIN_SHARE = 20
-"""Time between two joins over the time of one, at least."""
+"""Minimum ratio of the time between two joins to the time that one takes."""
 _STARTS = 3
-"""Times that the process of a shard is started before it is given up."""
+"""Number of times that a shard's process is started before it is given up."""
 _WORST = (
     Ending.FAILING,
     Ending.BUDGET,

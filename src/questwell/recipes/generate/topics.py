@@ -10,7 +10,7 @@ from questwell.text.files import read_text
 from questwell.types.corpus import Passage
 
 PER_TOPIC = 200
-"""Passages that a topic offers at most; further down the list they are hardly about it."""
+"""Maximum number of passages per topic; further down the list they are hardly about it."""
 
 
 def read_topics(path: Path) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ class GivenQuestion:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a run of `harden` starts from."""
+    """The questions that a run of `harden` starts from."""
 
     questions: tuple[GivenQuestion, ...]
     content: str

@@ -11,7 +11,7 @@ from questwell.recipes.runs.spending import SPENDING_MAY_CHANGE
 
 
 class RejudgeConfig(JudgeConfig):
-    """What a second judge of a run's stored answers does."""
+    """Keys of `rejudge`."""
 
     of: Path | None = None
     """Run whose answers are judged again; it is only read, and may be going on."""

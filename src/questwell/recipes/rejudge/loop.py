@@ -37,12 +37,12 @@ OnProgress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class RejudgeReport:
-    """What an invocation found."""
+    """The result of an invocation."""
 
     run_id: str
     judge: str
     of: int
-    """Questions that there are to judge."""
+    """Number of questions to judge."""
     sums: Sums
     questions: list[Rejudged]
     ended: Report
@@ -53,13 +53,13 @@ class _Stored:
     """A play of the run."""
 
     accepted: bool
-    """False of a duplicate too."""
+    """Whether the run accepted it; False for a duplicate too."""
     outcome: Accepted | Rejected | None
 
 
 @dataclass(frozen=True, slots=True)
 class _Panel:
-    """Who judges."""
+    """The second judge and its client."""
 
     llm: LLM | None
     judge: AnswerJudge

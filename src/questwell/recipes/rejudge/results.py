@@ -26,9 +26,9 @@ class TwiceJudged:
     attempt: int
     answer: str | None
     before: Label
-    """By the run's own judge."""
+    """Judgement of the run's own judge."""
     after: Label
-    """By the other judge."""
+    """Judgement of the other judge."""
     reason: str
     """What the other judge wrote, or what failed."""
 
@@ -38,9 +38,9 @@ class Rejudged:
     """One question."""
 
     id: str
-    """Of its seed."""
+    """Id of the question's seed."""
     accepted: bool
-    """By the run."""
+    """Whether the run accepted it."""
     question: str
     answer: str
     answers: tuple[TwiceJudged, ...]
@@ -48,7 +48,7 @@ class Rejudged:
     after: Verdict
     """From the same attempts as the other judge sees them, by the run's own rules."""
     decided: bool
-    """False: attempts that the early stop left out could change the verdict of the other judge."""
+    """Whether the other judge's verdict is final; False if attempts that the early stop left out could change it."""
 
     @property
     def changed(self) -> bool:
@@ -57,7 +57,7 @@ class Rejudged:
 
     @property
     def errored(self) -> str | None:
-        """What failed; None when nothing did."""
+        """The failure; None if there was none."""
         return next((one.reason for one in self.answers if one.after is Label.ERRORED), None)
 
 
@@ -75,7 +75,7 @@ _RESULTS = TypeAdapter(Rejudging)
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """Two judges over a run."""
+    """The agreement of two judges over a run."""
 
     questions: int
     answers: int
@@ -83,21 +83,21 @@ class Sums:
     agreement: Proportion
     """Of these, how often they agree, with its 95 % Wilson interval."""
     only_before: int
-    """Answers that only the run's own judge called right."""
+    """Number of answers that only the run's own judge called right."""
     only_after: int
-    """Answers that only the other judge called right."""
+    """Number of answers that only the other judge called right."""
     unscored: int
-    """Answers of which the other judge said nothing usable."""
+    """Number of answers for which the other judge said nothing usable."""
     outcomes: dict[str, int]
     """Questions by how their verdict changed, as in `pass -> unsolved`; the same, and undecided, too."""
     kept: int
-    """Accepted questions that the other judge would accept too."""
+    """Number of accepted questions that the other judge would also accept."""
     accepted: int
-    """Accepted questions that were judged again."""
+    """Number of accepted questions that were judged again."""
 
 
 def sums(questions: Sequence[Rejudged]) -> Sums:
-    """What two judges say, counted."""
+    """Counts of what the two judges say."""
     answers = [one for question in questions for one in question.answers]
     both = [one for one in answers if one.before in _COUNTED and one.after in _COUNTED]
     outcomes: dict[str, int] = {}

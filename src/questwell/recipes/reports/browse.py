@@ -30,7 +30,7 @@ _MOST_AT_ONCE = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the list is narrowed to; empty is any. All of it is in the page's address."""
+    """The filter of the list; an empty field means any. All of it is in the page's address."""
 
     state: str = ""
     """`accepted`, `rejected`, `pending`, or a reason."""
@@ -39,7 +39,7 @@ class Wanted:
     review: str = ""
     """A `ReviewState`."""
     q: str = ""
-    """Words of the question, the answer or the detail."""
+    """Words to find in the question, the answer or the detail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,9 @@ class ListPage:
 
     rows: Sequence[ListedPlay]
     before: int | None
-    """The page before ends before this seed; None: there is none."""
+    """The previous page ends before this seed; None if there is no previous page."""
     after: int | None
-    """The next page starts after this seed; None: there is none."""
+    """The next page starts after this seed; None if there is no next page."""
 
 
 class Items:
@@ -177,7 +177,7 @@ class Overview:
     failures: Sequence[tuple[str, str, str, str]]
     """(when, seed, class, message), newest first."""
     hours: float
-    """From the first call to the last."""
+    """Hours from the first call to the last."""
 
 
 def overview(folder: Path) -> Overview:

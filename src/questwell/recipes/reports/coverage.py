@@ -16,7 +16,7 @@ from questwell.store.records import PlayStatus
 from questwell.types.corpus import Passage
 
 _SHOWN = 12
-"""Documents that are named."""
+"""Maximum number of documents that are listed."""
 _ITERATIONS = 20
 _COMMON = re.compile(
     "what|which|when|where|who|whom|whose|how|was|were|the|and|for|that|this|with|from|has|have|had|did|does|are|its|into|"
@@ -26,7 +26,7 @@ _COMMON = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """Items that are about the same."""
+    """A group of items about the same topic."""
 
     words: tuple[str, ...]
     """Those that set them apart from the other items, the most telling first."""
@@ -38,19 +38,19 @@ class Coverage:
     """Of the accepted items, or of a sample of them."""
 
     items: int
-    """Items that were looked at."""
+    """Number of items that were looked at."""
     of: int
-    """Accepted items, duplicates included."""
+    """Number of accepted items, duplicates included."""
     documents: int
-    """Different documents that their evidence is from."""
+    """Number of different documents that their evidence comes from."""
     most_used: Sequence[tuple[str, int]]
     """(title, items that use the document), most used first."""
     one_document: Proportion
-    """Items whose evidence is all from one document."""
+    """Share of items whose evidence comes from one document only."""
     near: Proportion
-    """Items of which two passages are the same or next to each other in one document."""
+    """Share of items with two passages that are the same, or neighbours in one document."""
     topics: Sequence[Topic]
-    """Largest first; none where there are too few items."""
+    """Topics, the largest first; empty if there are too few items."""
 
 
 def coverage(folder: Path, most: int = 200) -> Coverage:

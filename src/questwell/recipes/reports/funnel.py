@@ -20,7 +20,7 @@ class Funnel:
     rejected: dict[Reason, int]
     """Each reason that occurred, most frequent first."""
     unfinished: int
-    """Drawn, not played to an outcome yet."""
+    """Number of seeds drawn but not played to an outcome yet."""
 
     @property
     def acceptance(self) -> float | None:
@@ -76,7 +76,7 @@ ADVICE: Mapping[Reason, str] = {
     Reason.FILTERED: "the endpoint's content filter refuses passages of the corpus: use another model for the proposer",
     Reason.ERRORED: "calls failed (questwell show RUN sNNNNN says how): mend that, then go on with --resume",
 }
-"""What to do about each reason."""
+"""Advice for each reason."""
 
 
 WHY: Mapping[Reason, str] = {

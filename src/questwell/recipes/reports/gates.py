@@ -21,13 +21,13 @@ class GateRow:
 
     gate: Gate
     asked: bool
-    """Whether the run's config asks it."""
+    """Whether the run's config asks for this gate."""
     outcomes: Mapping[GateOutcome, int]
     """Proposals by what it found; several rounds of one seed count each."""
     reason: Reason
     """Why a seed whose last proposal it stopped gave no item."""
     stopped: int
-    """Seeds with that reason."""
+    """Number of seeds with that reason."""
     later: Mapping[GateOutcome, int]
     """Questions by what `questwell gates` found of them after the run; empty when it was not asked."""
 

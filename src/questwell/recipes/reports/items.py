@@ -28,23 +28,23 @@ class ReviewedBy(StrEnum):
     """Which items an export takes, by their reviews. Rejected ones are always left out."""
 
     ANY = "any"
-    """Also those that nobody has decided on."""
+    """Also items that nobody has decided on."""
     ACCEPTED = "accepted"
-    """Only those that a person accepted, or edited."""
+    """Only items that a person accepted or edited."""
 
 
 class Edited(StrEnum):
     """How to treat edited items, since the run's verdict was about another question."""
 
     RECHECKED = "rechecked"
-    """Only those that `questwell recheck` has tried and accepted."""
+    """Only edits that `questwell recheck` has tried and accepted."""
     AS_IS = "as-is"
-    """All of them, with no attempt to their name."""
+    """All edits; they have no attempts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How reviews are honoured."""
+    """How an export treats reviews."""
 
     reviewed: ReviewedBy = ReviewedBy.ANY
     edited: Edited = Edited.RECHECKED

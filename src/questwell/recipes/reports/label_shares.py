@@ -15,11 +15,11 @@ class LabelShares:
     """Shares of what was looked at; a reply that was no label is in `unread` and in no share."""
 
     strategies: dict[str, Proportion]
-    """Of right attempts of accepted questions; several may apply to one."""
+    """Shares of right attempts of accepted questions; several labels may apply to one."""
     faults: dict[str, Proportion]
-    """Of unsolved questions whose answer was found."""
+    """Shares of unsolved questions whose answer was found."""
     superficial: dict[str, Proportion]
-    """Of too easy questions for which nothing else was computed."""
+    """Shares of too easy questions for which nothing else was computed."""
     unread: int
 
 

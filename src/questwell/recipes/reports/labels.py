@@ -37,11 +37,11 @@ class Labels:
     """Shares of what was looked at; a reply that was no label is in `unread` and in no share."""
 
     strategies: dict[str, Proportion]
-    """Of right attempts of accepted questions; several may apply to one."""
+    """Shares of right attempts of accepted questions; several labels may apply to one."""
     faults: dict[str, Proportion]
-    """Of unsolved questions whose answer was found."""
+    """Shares of unsolved questions whose answer was found."""
     superficial: dict[str, Proportion]
-    """Of too easy questions for which nothing else was computed."""
+    """Shares of too easy questions for which nothing else was computed."""
     unread: int
     ended: Report
 
@@ -52,11 +52,11 @@ class LabelConfig(SpendingConfig):
     llm: Model
     """Model that labels."""
     sample: int = Field(default=100, ge=1)
-    """Traces, and failed questions of each sort, to label; drawn at random."""
+    """Number of traces, and of failed questions of each sort, to label; drawn at random."""
     seed: int = 0
-    """Fixes what is drawn."""
+    """Random seed of the draw."""
     concurrency: int = Field(default=16, ge=1)
-    """Labels asked for at once."""
+    """Number of labels asked for at the same time."""
     max_errors: int = Field(default=20, ge=1)
     """Stop after this many failed labels in a row."""
 
@@ -117,7 +117,7 @@ def _pieces(plays: Sequence[tuple[str, Accepted | Rejected]], config: LabelConfi
 
 
 class _Asked:
-    """Labels as they come."""
+    """The labels so far."""
 
     def __init__(self, labeller: Labeller, recorder: Recorder) -> None:
         self._labeller = labeller

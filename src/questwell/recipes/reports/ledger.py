@@ -1,4 +1,4 @@
-"""What the calls of a run took, for runs of every verb."""
+"""The usage of a run's calls, for runs of every verb."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ class Ledger:
     """Model calls and searches, resumes included. None is not known, which is not 0."""
 
     total: Usage
-    """Its cost is that of the searches and of the failed calls too."""
+    """Usage of model calls; its cost includes searches and failed calls."""
     by_role: list[RoleUsage]
     searches: int
     searches_cost_usd: float | None
     failures: dict[str, int]
-    """Failed calls by class of error."""
+    """Number of failed calls by class of error."""
     failed: FailedUsage
-    """What the failed model calls took; it is in the total, and in no role's."""
+    """Usage of the failed model calls; it is in the total, but in no role's usage."""
     adapted: Mapping[str, Sequence[str]]
     """How requests were changed, by `MODEL at URL`; empty where each was taken as it was."""
 

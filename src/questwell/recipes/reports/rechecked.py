@@ -29,7 +29,7 @@ class Rechecked:
     reason: Reason | None
     """Why it was not accepted."""
     verdict: Outcome | None
-    """Of its attempts; None when they could not be made."""
+    """Outcome of its attempts; None when they could not be made."""
     difficulty: int | None
     """Fewest search steps in a right attempt; None when none was right."""
     solve_rate: Proportion

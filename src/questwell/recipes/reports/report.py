@@ -40,9 +40,9 @@ class Kinds:
 
     round: int
     too_easy: Mapping[str, Proportion]
-    """Of the too easy questions of this round."""
+    """Share of each reason among the too easy questions of this round."""
     unsolved: Mapping[str, Proportion]
-    """Of the unsolved ones."""
+    """Share of each reason among the unsolved questions."""
 
 
 @dataclass(frozen=True, slots=True)

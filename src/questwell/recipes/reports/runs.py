@@ -20,7 +20,7 @@ from questwell.store.query import FILE_NAME
 from questwell.store.reader import RunReader
 
 _DEEP = 3
-"""Levels of folders in which runs are looked for."""
+"""Depth of folders in which runs are looked for."""
 _TRAINING = ("metrics.jsonl", "evaluations.jsonl", "attempts.jsonl")
 _INNER = (f"{FOLDER}/{RESULTS}", f"{RECHECK}/{FILE_NAME}", f"{RECHECK}/{FILE_NAME}-wal")
 _FILES = (FILE_NAME, f"{FILE_NAME}-wal", "reviews.sqlite", *_TRAINING, *_INNER)
@@ -62,7 +62,7 @@ class FoundRun:
 
 @dataclass(frozen=True, slots=True)
 class RunCard:
-    """A run in one line."""
+    """The summary of a run, in one line."""
 
     run: FoundRun
     created: str
@@ -71,7 +71,7 @@ class RunCard:
     headline: str
     cost_usd: float | None
     problem: str
-    """Why it cannot be read; empty when it can."""
+    """Why the run cannot be read; empty if it can."""
 
 
 def find_runs(paths: Sequence[Path]) -> list[FoundRun]:

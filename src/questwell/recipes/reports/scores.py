@@ -41,12 +41,12 @@ class Evaluation:
     parts: Mapping[str, tuple[int, int]]
     """By benchmark of which published results are over more: questions asked, and how many those are over."""
     total: Usage
-    """Of the whole run, judges included."""
+    """Usage of the whole run, judges included."""
     searches: int
     failures: Mapping[str, int]
-    """Failed calls by class of error."""
+    """Number of failed calls by class of error."""
     failed: FailedUsage
-    """What the failed model calls took; it is in the total."""
+    """Usage of the failed model calls; it is in the total."""
     adapted: Mapping[str, Sequence[str]]
     """How requests were changed, by `MODEL at URL`; empty where each was taken as it was."""
 
@@ -62,7 +62,7 @@ class Versus:
     comparison: Comparison | None
     """The second minus the first; None when they share no scored question."""
     p_adjusted: float | None
-    """Holm's, over all pairs of this group."""
+    """P-value after Holm's correction over all pairs of this group."""
 
 
 def evaluation(folder: Path) -> Evaluation:

@@ -19,7 +19,7 @@ from questwell.types.game import QuestionKind
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """What the exact early stop saved."""
+    """The savings of the exact early stop."""
 
     attempts: int
     """Number of attempts that were not run."""
@@ -31,13 +31,13 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class Spending(Ledger):
-    """What a run with plays took."""
+    """The usage of a run with plays."""
 
     tokens_per_item: float | None
-    """None also when nothing was accepted."""
+    """None when not known or when nothing was accepted."""
     cost_usd_per_item: float | None
     saved: Saved | None
-    """None when the early stop was off."""
+    """Savings of the early stop; None when it was off."""
 
 
 @dataclass(frozen=True, slots=True)

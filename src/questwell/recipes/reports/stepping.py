@@ -31,7 +31,7 @@ class StepStatus:
     saved: int
     """Step of the newest checkpoint; 0 before the first."""
     model: Path | None
-    """Its policy, a Hugging Face folder."""
+    """Folder of its policy, in Hugging Face form."""
     newest: Mapping[str, float | None]
     """Metrics of the newest step, by name; None is not known."""
     alarms: Sequence[str]
@@ -142,6 +142,6 @@ def _status(folder: Path, steps: int, newest: Mapping[str, float | None], alarms
 
 
 def _newest_checkpoint(folder: Path) -> int:
-    """Its step; 0 where there is none. What reads checkpoints for training needs torch, and this does not."""
+    """Step of the newest checkpoint; 0 if there is none. Unlike the trainer's reader, this needs no torch."""
     names = [path.name.removeprefix("step-") for path in folder.glob("step-*") if path.is_dir()]
     return max((int(name) for name in names if name.isdigit()), default=0)

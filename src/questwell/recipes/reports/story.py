@@ -60,7 +60,7 @@ class TurnStory:
     """The step inside a document, if it made one."""
     hits: tuple[Hit, ...]
     told: str
-    """What it was told where it neither searched nor read, as that its message held no move."""
+    """The message that it got when it neither searched nor read, such as that its message held no move."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +103,10 @@ class AttemptStory:
     stop: StopReason
     judgement: Judgement
     judge_said: str
-    """The judge's reason, its verdict left out; empty when it gave none."""
+    """The judge's reason without its verdict; empty when it gave none."""
     turns: tuple[TurnStory, ...]
     error: str
-    """What failed; empty when nothing did."""
+    """The failure; empty if there was none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class RoundStory:
 
     index: int
     feedback: Repair | None
-    """What led here."""
+    """The feedback that led to this round."""
     changed: tuple[str, ...]
     """Which of question and answer differ from the round before."""
     question: str
