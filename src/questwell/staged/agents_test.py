@@ -171,6 +171,15 @@ async def test_a_relation_that_two_fields_bear_is_dropped() -> None:
     ).proposal is not None
 
 
+async def test_an_amount_below_a_heading_of_several_is_dropped() -> None:
+    years = part("3", "Departure year - first ship: 1899.\nDeparture year - last ship: 1901.")
+    draft = await of_lumia(lumia(years))
+    assert draft.proposal is None
+    assert "may be any of 'Departure year - first ship', 'Departure year - last ship'" in draft.problem
+    names = part("3", "Capital - name: Arel City.\nCapital - meaning: old town.")
+    assert (await of_lumia(lumia(names))).proposal is not None  # a name is told apart by being one
+
+
 async def test_a_name_of_two_things_is_no_start() -> None:
     double = Passage(id="x", title="Harrow Bridge (film)", text="Harrow Bridge is a film.", document_id="x")
 

@@ -14,6 +14,7 @@ from questwell.staged.session import StagedSession
 from questwell.staged.spans import fact_sentences
 from questwell.staged.wording import Fact, Kind, described, question, relation_problem
 from questwell.types.corpus import Hit, Passage
+from questwell.types.game import AnswerType
 
 UNDECIDED = "the readings do not agree on what the subject is"
 """Of a path whose start must be called something; more readings may settle it."""
@@ -143,7 +144,7 @@ class FactReader:
             return f"nothing readable was said of {value!r} in {hop.passage.title!r}"
         if problem := relation_problem(relation, text, about, value, kind):
             return f"{value!r} is no {relation!r} of {about!r}: {problem}"
-        if labels := self._labels(about, relation):
+        if labels := self._labels(about, relation, amount=hop.value.type is not AnswerType.ENTITY):
             return f"{relation!r} of {about!r} may be any of {', '.join(map(repr, labels))}"
         return Fact(hop, relation, said.get("subject", "").strip().lower(), kind)
 
@@ -164,8 +165,11 @@ class FactReader:
                 self._facts[_key(hop)] = problem
         return self._checks[key]
 
-    def _labels(self, about: str, relation: str) -> list[str]:
-        """The fields that a relation may mean, if there are several: "chief of mission" in one country or another."""
+    def _labels(self, about: str, relation: str, *, amount: bool) -> list[str]:
+        """The fields that a relation may mean, if there are several: "chief of mission" in one country or another.
+
+        An amount or a date may be any of those below one heading: a population is male, female or all.
+        """
         seen = [hit.passage for turn in self.staged.turns for hit in turn.hits]
         seen += [passage for passages in self.found.values() for passage in passages]
         labels = {
@@ -174,6 +178,7 @@ class FactReader:
             if normalise(subject(passage)) == normalise(about)
             for label in re.findall(r"(?m)^([^:\n.]{1,80}): ", passage.text)
             if f" {normalise(label)}".endswith(f" {normalise(relation)}")
+            or (amount and f"{normalise(label)} ".startswith(f"{normalise(relation)} "))
         }
         return sorted(labels) if len(labels) > 1 else []
 
