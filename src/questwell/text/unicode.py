@@ -7,4 +7,4 @@ SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 def without_surrogates(text: str) -> str:
     """`text` with U+FFFD for each half of a surrogate pair, which no UTF-8 can hold; its length stays."""
-    return SURROGATE.sub("\ufffd", text)
+    return text if text.isascii() else SURROGATE.sub("\ufffd", text)

@@ -66,6 +66,8 @@ def clean(text: str) -> str:
 
     Offsets of passages count in the cleaned text; only CRLF and the mark change its length.
     """
+    if text.isprintable():  # none of these
+        return text
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     return without_surrogates(CONTROL.sub(" ", text))
 

@@ -1,4 +1,5 @@
 import itertools
+import re
 import time
 import unicodedata
 
@@ -6,8 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from questwell.retrieval.corpora import documents
+from questwell.retrieval.corpora import sentences as of_sentences
 from questwell.retrieval.corpora.documents import Document
-from questwell.retrieval.corpora.passages import LONGEST, TARGET, count_words, passages_of, split
+from questwell.retrieval.corpora.passages import (
+    CJK_WORD,
+    LONGEST,
+    MARKS_PER_WORD,
+    TARGET,
+    WORD,
+    count_words,
+    passages_of,
+    split,
+)
 from questwell.retrieval.corpora.sentences import sentences
 
 
@@ -55,6 +67,42 @@ def test_no_character_but_white_space_is_lost_or_repeated(text):
         "".join(text[span.start : span.end].split()) for span in spans
     ) == "".join(text.split())
     assert all(left.end <= right.start for left, right in itertools.pairwise(spans))
+
+
+PIECES = st.sampled_from(
+    [*"aB1 .!?…。！।\n\"')]([¹²-*#•\t:3,é中ไ_\r\x85\x01\ufeff\ud800", "[1]", " \n", ". ", "\n\n", "3. "]
+)
+TEXTS = st.lists(PIECES, max_size=40).map("".join)
+PLAIN_END = re.compile(
+    rf"""(?<![.!?…؟۔])[.!?…؟۔]++["'”’»)\]]*+{of_sentences.FOOTNOTES}(?=\s)"""
+    rf"""|[。！？｡।॥။។៕።]++[」』”’）"')]*+{of_sentences.FOOTNOTES}"""
+    r"""|\n(?=[^\S\n]*+\n)|\n(?=[^\S\n]*+(?:[-*•#]|\d{1,3}[.)])[^\S\n])"""
+)
+"""Where a sentence may end, case by case: what the faster pattern must find."""
+
+
+@given(TEXTS, st.integers(0, 40), st.integers(0, 40))
+def test_sentences_end_where_the_plain_pattern_says(text, first, last):
+    found = [match.span() for match in of_sentences.SENTENCE_END.finditer(text, first, last)]
+    assert found == [match.span() for match in PLAIN_END.finditer(text, first, last)]
+
+
+@given(TEXTS)
+def test_words_are_counted_the_same_in_the_short_way(text):
+    def weight(word):
+        if word["spaceless"]:
+            return CJK_WORD
+        return len(word.group()) / MARKS_PER_WORD if word["mark"] else 1.0
+
+    assert count_words(text) == sum(map(weight, WORD.finditer(text)))
+
+
+@given(TEXTS)
+def test_a_clean_text_has_nothing_that_is_cleaned_away(text):
+    cleaned = documents.clean(text)
+    assert not documents.CONTROL.search(cleaned) and not re.search("[\ud800-\udfff\r]", cleaned)
+    assert cleaned[:1] != "\ufeff" or text[:2] == "\ufeff\ufeff"
+    assert documents.clean(cleaned.lstrip("\ufeff")) == cleaned.lstrip("\ufeff")
 
 
 def test_words_of_scripts_without_spaces_count_by_character():

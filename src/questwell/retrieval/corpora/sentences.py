@@ -6,11 +6,13 @@ from collections.abc import Iterator
 FOOTNOTES = r"(?:\[[^\[\]\n]{1,20}\]|[¹²³⁰-⁹])*+"
 """`[1]`, `[citation needed]`, `¹` right after the mark that ends a sentence."""
 # Possessive, and anchored at the start of a run: backtracking over a run of a million dots would be quadratic.
+# It begins with a set of characters, so that the search jumps from one of them to the next.
 SENTENCE_END = re.compile(
-    rf"""(?<![.!?…؟۔])[.!?…؟۔]++["'”’»)\]]*+{FOOTNOTES}(?=\s)"""  # white space, then what `_starts_sentence` takes
-    rf"""|[。！？｡।॥။។៕።]++[」』”’）"')]*+{FOOTNOTES}"""
-    r"""|\n(?=[^\S\n]*+\n)"""  # blank line
-    r"""|\n(?=[^\S\n]*+(?:[-*•#]|\d{1,3}[.)])[^\S\n])"""  # item of a list, heading
+    r"""[.!?…؟۔。！？｡।॥။។៕።\n](?:"""
+    rf"""(?<=[.!?…؟۔])(?<![.!?…؟۔]{{2}})[.!?…؟۔]*+["'”’»)\]]*+{FOOTNOTES}(?=\s)"""  # then what `_starts_sentence` takes
+    rf"""|(?<=[。！？｡।॥။។៕።])[。！？｡।॥။។៕።]*+[」』”’）"')]*+{FOOTNOTES}"""
+    r"""|(?<=\n)(?=[^\S\n]*+\n)"""  # blank line
+    r"""|(?<=\n)(?=[^\S\n]*+(?:[-*•#]|\d{1,3}[.)])[^\S\n]))"""  # item of a list, heading
 )
 CERTAIN_ENDS = "\n。！？｡।॥။។៕።"
 """Marks that end a sentence whatever follows: of Chinese, Japanese, Hindi, Burmese, Khmer, Amharic."""

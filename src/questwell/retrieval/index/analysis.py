@@ -57,7 +57,8 @@ def prepare(text: str) -> str:
 
     tantivy's tokenizer does the rest; it takes such a run for one word. Lone surrogates become U+FFFD.
     """
-    text = SIGNS.sub(lambda sign: SIGN_NAMES[sign.group()], text)
+    if "#" in text or "++" in text:
+        text = SIGNS.sub(lambda sign: SIGN_NAMES[sign.group()], text)
     if text.isascii():
         return text
     text = without_surrogates(text)
