@@ -14,7 +14,8 @@ from questwell.llm.scripted import ScriptedLLM
 from questwell.recipes.dataset.build import build
 from questwell.recipes.dataset.config import DatasetConfig
 from questwell.recipes.generate.config import Config
-from questwell.recipes.generate.loop import GenerateReport, generate
+from questwell.recipes.generate.loop import generate
+from questwell.recipes.generate.plays import GenerateReport
 from questwell.recipes.generate.setup import open_setup
 from questwell.recipes.reports.items import items
 from questwell.recipes.runs.config import resolve

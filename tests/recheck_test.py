@@ -161,7 +161,7 @@ def test_questions_that_others_wrote(library: Path, tmp_path: Path) -> None:
     assert "difficulty 2 search steps, solve rate 100 % [51, 100]: 4 of 4 attempts" in shown
     assert "never solved, solve rate 0 % [0, 49]: 0 of 4 attempts" in shown
     path.write_text(json.dumps({"question": "Who?", "answer": ""}))
-    with pytest.raises(BenchmarkError, match="not empty"):
+    with pytest.raises(BenchmarkError, match="non-empty"):
         recheck(path, tmp_path / "other", **given)
     path.write_text("")
     with pytest.raises(BenchmarkError, match="no question"):
@@ -207,3 +207,23 @@ def test_without_an_edit_there_is_nothing_to_do(run: Path) -> None:
     with pytest.raises(ConfigError, match="no item"):
         recheck(run, run / "recheck")
     assert examine
+
+
+def test_a_bug_that_one_question_meets_does_not_lose_the_others(
+    library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = "When did the bridge number {} open? (version 0 target 2)"
+    rows = [{"question": asked.format(n), "answer": str(1800 + n), "target": 2} for n in (0, 6, 12)]
+    path, out = tmp_path / "own.jsonl", tmp_path / "out"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    given = {key: value for key, value in world.values(library).items() if key in RecheckConfig.model_fields}
+
+    async def buggy(seed, proposal, *rest):
+        return await examine(seed, proposal, *rest) if seed.index != 1 else 1 / 0
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recipe, "examine", buggy)
+        tried, accepted_, left, message = recheck(path, out, **given)
+    assert (tried, accepted_, left) == (2, 2, 1)
+    assert "ZeroDivisionError" in message and "a bug in Questwell, at recheck_test.py" in message
+    assert recheck(path, out, **given) == (3, 3, 0, "")

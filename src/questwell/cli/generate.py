@@ -29,6 +29,7 @@ from questwell.recipes.generate import preview as dry
 from questwell.recipes.generate import shards
 from questwell.recipes.generate.config import PRESETS, Config, preset
 from questwell.recipes.generate.forecast import forecast
+from questwell.recipes.generate.plays import GenerateReport
 from questwell.recipes.reports.status import Status, status
 from questwell.store.query import begun
 
@@ -113,7 +114,7 @@ def generate(
     raise typer.Exit(CODES[report.ending])
 
 
-def print_ending(console: Console, report: recipe.GenerateReport, out: Path, *, accepted: int) -> None:
+def print_ending(console: Console, report: GenerateReport, out: Path, *, accepted: int) -> None:
     """Why it is not complete, if it is not, and what to do next."""
     print_unfinished(console, report)
     console.print(f"Read: questwell show {out}    Table: questwell status {out}", soft_wrap=True)

@@ -1,12 +1,13 @@
 """Plays the demo: a run like any other, but for its players, whose lines were written in advance."""
 
-import asyncio
 from pathlib import Path
 
 from questwell.recipes.demo.lines import PARTS
 from questwell.recipes.demo.players import NAME, WrittenLLM
-from questwell.recipes.generate.loop import GenerateReport, configure, generate
+from questwell.recipes.generate.loop import configure, generate
+from questwell.recipes.generate.plays import GenerateReport
 from questwell.recipes.generate.setup import open_setup
+from questwell.recipes.runs import opening
 from questwell.retrieval.corpora.islands import NAME as CORPUS
 
 _SEED = 50767
@@ -26,11 +27,4 @@ def play_demo(folder: Path) -> GenerateReport:
     }
     config = configure(folder, given, resume=True)
     setup = open_setup(config, clients={NAME: WrittenLLM()})
-
-    async def whole() -> GenerateReport:
-        try:
-            return await generate(config, folder, setup, resume=True)
-        finally:
-            await setup.aclose()
-
-    return asyncio.run(whole())
+    return opening.work(setup, lambda: generate(config, folder, setup, resume=True))

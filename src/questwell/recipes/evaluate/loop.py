@@ -16,9 +16,10 @@ from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.evaluate.config import MAY_CHANGE, EvalConfig
 from questwell.recipes.evaluate.setup import EvalSetup, open_eval_setup
 from questwell.recipes.runs import opening
-from questwell.recipes.runs.budget import Budget, refuse_unknown_prices
+from questwell.recipes.runs.budget import Budget
 from questwell.recipes.runs.config import resolve_saved
 from questwell.recipes.runs.ending import Report
+from questwell.recipes.runs.invocation import Invocation, begin, run_file
 from questwell.recipes.runs.lent import Lent
 from questwell.recipes.runs.opening import Kind, Run
 from questwell.recipes.runs.recorder import Recorder
@@ -144,18 +145,16 @@ async def _evaluate(
     opened: Run[EvalConfig], questions: Sequence[Asked], setup: EvalSetup, limit: int | None, on_progress: OnProgress
 ) -> Report:
     config = opened.config
-    refuse_unknown_prices(config.limits(), setup.llms.values(), setup.retriever)
-    with RunStore(opened.folder, opened.lock) as store:
+    with run_file(opened, setup.llms.values(), setup.retriever) as store:
         await _begin(store, opened, questions, setup)
         scoring = Scoring(0, setup.judge_name, setup.prompts_hash)
         await store.begin_scoring(scoring)
         work = [(asked, attempt) for asked in store.read.questions() for attempt in range(config.attempts)]
-        budget = Budget(config.limits(), store.read.usage())
-        recorder = Recorder(store, setup.llms, setup.retriever, budget)
-        player = _Player(recorder, setup, config.seed, scoring)
+        invocation = Invocation(store, setup.llms, setup.retriever, config.limits())
+        player = _Player(invocation.recorder, setup, config.seed, scoring)
         attempts = AttemptQueue(work, player.play, player.finished(), store.read, scoring, on_progress)
         patience = Patience(config.at_once, config.max_errors, limit)
-        return await attempts.run(Workers(budget, patience, "attempts", opened.go_on), budget)
+        return await attempts.run(invocation.workers(patience, "attempts", opened.go_on), invocation.budget)
 
 
 class _Player:
@@ -280,7 +279,5 @@ async def _begin(store: RunStore, opened: Run[EvalConfig], questions: Sequence[A
     before = None if opened.saved is None else resolve_saved(EvalConfig, opened.saved).attempts
     if before is not None and config.attempts < before:
         changes.append(f"attempts: {before} -> {config.attempts}; they can be raised, not lowered")
-    await store.begin(opened.compare(setup.fingerprint(), changes))
+    await begin(opened, store, setup.fingerprint(), changes)
     await store.add_questions(questions)
-    if config.price_in is not None and config.price_out is not None:
-        await store.price(config.price_in, config.price_out)

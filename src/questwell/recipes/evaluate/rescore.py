@@ -17,12 +17,12 @@ from questwell.llm.fingerprint import fingerprints
 from questwell.recipes.evaluate.config import EXACT_MATCH, RescoreConfig, at_once
 from questwell.recipes.evaluate.loop import KIND, AttemptQueue, OnProgress, judge_answer, judged
 from questwell.recipes.evaluate.setup import NoRetriever, open_judge
-from questwell.recipes.runs.budget import Budget, refuse_unknown_prices
+from questwell.recipes.runs.budget import refuse_unknown_prices
 from questwell.recipes.runs.config import Values, located
 from questwell.recipes.runs.ending import Report
+from questwell.recipes.runs.invocation import Invocation
 from questwell.recipes.runs.opening import info_of
-from questwell.recipes.runs.recorder import Recorder
-from questwell.recipes.runs.workers import Patience, Workers
+from questwell.recipes.runs.workers import Patience
 from questwell.scoring.judge import Judge
 from questwell.store.reader import RunReader
 from questwell.store.records import Asked, RunInfo, Score, Scoring
@@ -71,20 +71,21 @@ async def rescore(
         weights = fingerprints({"judge": llm} if llm is not None else {}).get(WEIGHTS, "")
         scoring = _scoring(store.read, info, EXACT_MATCH if llm is None else llm.name, prompts_hash, weights)
         await store.begin_scoring(scoring)
-        budget = Budget(config.limits(), store.read.usage())
-        recorder = Recorder(store, {} if llm is None else {Role.JUDGE: llm}, NoRetriever(), budget)
+        llms = {} if llm is None else {Role.JUDGE: llm}
+        invocation = Invocation(store, llms, NoRetriever(), config.limits())
 
         async def play(work: tuple[Asked, int]) -> Judgement:
             asked, attempt = work
             trajectory = store.read.trajectory(asked.position, attempt)
-            judgement = await judge_answer(asked, attempt, trajectory, recorder, judge, scoring.number)
+            judgement = await judge_answer(asked, attempt, trajectory, invocation.recorder, judge, scoring.number)
             await store.score(Score(scoring.number, asked.position, attempt, judgement))
             return judgement
 
         finished = judged(store.read, scoring.number)
         attempts = AttemptQueue(_answers(store.read, config), play, finished, store.read, scoring, on_progress)
         patience = Patience(at_once(config.concurrency, config.judge), config.max_errors)
-        return await attempts.run(Workers(budget, patience, "answers", go_on(folder, config)), budget)
+        workers = invocation.workers(patience, "answers", go_on(folder, config))
+        return await attempts.run(workers, invocation.budget)
 
 
 def go_on(folder: Path, config: RescoreConfig) -> str:

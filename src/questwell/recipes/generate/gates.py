@@ -18,16 +18,15 @@ from questwell.recipes.generate.playing import played_with
 from questwell.recipes.generate.setup import Setup, open_setup
 from questwell.recipes.runs import files, opening
 from questwell.recipes.runs.agents import MaybeModel
-from questwell.recipes.runs.budget import Budget, refuse_unknown_prices
 from questwell.recipes.runs.config import Values, nearest, resolve
 from questwell.recipes.runs.ending import Report
+from questwell.recipes.runs.invocation import Invocation, begin, run_file
 from questwell.recipes.runs.opening import Kind, Run, info_of
 from questwell.recipes.runs.recorder import Recorder
 from questwell.recipes.runs.spending import SPENDING_MAY_CHANGE, SpendingConfig
-from questwell.recipes.runs.workers import Patience, Workers
+from questwell.recipes.runs.workers import Patience
 from questwell.store.reader import RunReader
 from questwell.store.records import PlayStatus, RunInfo
-from questwell.store.run import RunStore
 from questwell.text.lists import comma_parts
 from questwell.types.game import Accepted, Place, Rejected
 from questwell.types.gates import Gate, GateOutcome, GateResult
@@ -230,23 +229,20 @@ class _Check:
         """Check `outcomes`, as far as budget, user and errors let it."""
         config, setup, opened = self._config, self._setup, self._opened
         self._refuse_another_index()
-        refuse_unknown_prices(config.limits(), setup.llms.values(), setup.library)
         fingerprint = {"of run": self._of.run_id, **setup.fingerprint()}
         checked: dict[str, Checked] = {}
-        with RunStore(opened.folder, opened.lock) as store:
-            await store.begin(opened.compare(fingerprint))
-            if config.price is not None:
-                await store.price(config.price.input_usd, config.price.output_usd)
-            budget = Budget(config.limits(), store.read.usage())
-            recorder = Recorder(store, setup.llms, setup.library, budget)
+        with run_file(opened, setup.llms.values(), setup.library) as store:
+            await begin(opened, store, fingerprint)
+            invocation = Invocation(store, setup.llms, setup.library, config.limits())
 
             async def check(outcome: Accepted | Rejected) -> str | None:
-                found = await self._check(outcome, recorder)
+                found = await self._check(outcome, invocation.recorder)
                 checked[found.id] = found
                 on_progress(len(checked), len(outcomes))
                 return next((one.reason for one in found.results if one.outcome is GateOutcome.ERRORED), None)
 
-            workers = Workers(budget, Patience(self._at_once, config.max_errors, limit), "questions", opened.go_on)
+            patience = Patience(self._at_once, config.max_errors, limit)
+            workers = invocation.workers(patience, "questions", opened.go_on)
             async with workers.running(lambda: on_progress(len(checked), len(outcomes))):
                 await workers.run(outcomes, check)
             ended = workers.ending(left=len(checked) < len(outcomes))

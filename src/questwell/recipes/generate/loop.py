@@ -5,46 +5,36 @@ its seed and its recorded calls, so a run that was killed and resumed ends like 
 """
 
 import asyncio
-import traceback
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from questwell.agents.prompts import CHECKED, KINDS, Prompts
+from questwell.agents.session import Sessions
 from questwell.datasets.dedup import KnownQuestions
-from questwell.errors import ConfigError, QuestwellError
+from questwell.errors import ConfigError
 from questwell.games.sage import Known, play
 from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.generate.config import MAY_CHANGE, Config
+from questwell.recipes.generate.plays import GenerateReport, Plays
 from questwell.recipes.generate.seeds import SeedSchedule
 from questwell.recipes.generate.setup import Setup, open_setup
 from questwell.recipes.generate.topics import of_topics, read_topics
 from questwell.recipes.runs import opening
-from questwell.recipes.runs.budget import Budget, refuse_unknown_prices
 from questwell.recipes.runs.ending import Ending, Report
+from questwell.recipes.runs.invocation import begin, run_file
 from questwell.recipes.runs.lent import Lent
 from questwell.recipes.runs.opening import Kind, Run
-from questwell.recipes.runs.progress import OnProgress, Progress, Tally
-from questwell.recipes.runs.recorder import Recorder
-from questwell.recipes.runs.workers import Patience, Workers
-from questwell.scoring.answers import normalise
+from questwell.recipes.runs.progress import OnProgress, Tally
 from questwell.store.records import PlayStatus, WaveSeed
 from questwell.store.run import RunStore
 from questwell.types.corpus import Passage
-from questwell.types.game import Accepted, Reason, Rejected
+from questwell.types.game import Accepted, Rejected
 
 KIND = Kind("generate", Config, MAY_CHANGE)
 configure = partial(opening.configure, KIND)
 """The config of a run, from what is given and what the run has saved."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GenerateReport(Report):
-    """The result of an invocation."""
-
-    progress: Progress
 
 
 def run(
@@ -107,10 +97,9 @@ async def generate(
 
 
 async def _generate(opened: Run[Config], setup: Setup, limit: int | None, on_progress: OnProgress) -> GenerateReport:
-    refuse_unknown_prices(opened.config.limits(), setup.llms.values(), setup.retriever)
     topics = read_topics(opened.config.topics) if opened.config.topics else None
     starts = await of_topics(topics, setup.library, opened.config.seed) if topics else None
-    with RunStore(opened.folder, opened.lock) as store:
+    with run_file(opened, setup.llms.values(), setup.retriever) as store:
         await _begin(store, opened, setup, topics)
         return await _Invocation(opened, setup, store, limit, on_progress, starts).play()
 
@@ -131,19 +120,15 @@ class _Invocation:
         self._rules = config.rules()
         self._players = setup.players
         self._store = store
-        self._on_progress = on_progress
-        self._budget = Budget(config.limits(), store.read.usage())
-        self._recorder = Recorder(store, setup.llms, setup.retriever, self._budget)
         self._schedule = SeedSchedule(config, setup.library, starts)
         self._known: dict[int, KnownQuestions] = {}
-        self._tally = Tally(store.read, self._schedule.total, config.items)
-        patience = Patience(config.plays_at_once, config.max_errors, limit)
-        self._workers = Workers(self._budget, patience, "plays", opened.go_on)
+        tally = Tally(store.read, self._schedule.total, config.items)
+        self._plays = Plays(opened, setup, store, tally, on_progress, limit)
 
     async def play(self) -> GenerateReport:
         """Play until done or halted."""
-        workers, read = self._workers, self._store.read
-        async with workers.running(self._tell):
+        workers, read = self._plays.workers, self._store.read
+        async with workers.running(self._plays.tell):
             if not self._config.steered:
                 await workers.run(read.unplayed(), self._play_one, self._draw)
             else:
@@ -151,11 +136,11 @@ class _Invocation:
                 while workers.may_go_on() and (wave := await self._draw()):
                     await workers.run(wave, self._play_one)
         unplayed = read.unplayed()
-        left = bool(unplayed or self._schedule.next_wave(read))
-        ended = workers.ending(left=left, errored=len(unplayed), latest=read.latest_error() or "")
-        if ended.ending is Ending.COMPLETE and (short := self._short()):
+        ended = self._plays.ending(unplayed, left=bool(unplayed or self._schedule.next_wave(read)))
+        progress = self._plays.tell()
+        if ended.ending is Ending.COMPLETE and (short := self._short(progress.accepted)):
             ended = Report(Ending.EXHAUSTED, short)
-        return GenerateReport(ended.ending, ended.message, ended.go_on, progress=self._tell())
+        return GenerateReport(ended.ending, ended.message, ended.go_on, progress=progress)
 
     async def _draw(self) -> list[WaveSeed]:
         """The next wave, kept; none when there is nothing more to play."""
@@ -165,19 +150,11 @@ class _Invocation:
 
     async def _play_one(self, drawn: WaveSeed) -> str | None:
         """Play a seed to its end; why it errored, if it did."""
-        seed = drawn.seed
-        try:
-            sessions = self._recorder.sessions(seed.id)
-            outcome = await play(seed, self._rules, self._players, sessions, self._known_before(drawn.wave))
-        except QuestwellError:
-            raise
-        except Exception as bug:  # a bug that one seed meets must not lose the others: it is data, with its reason
-            outcome = Rejected(seed, (), Reason.ERRORED, where(bug))
-        question_key = normalise(outcome.rounds[-1].proposal.question) if isinstance(outcome, Accepted) else None
-        await self._store.finish(outcome, question_key)
-        self._tally.count(outcome, question_key)
-        self._tell()
-        return outcome.detail if isinstance(outcome, Rejected) and outcome.reason is Reason.ERRORED else None
+
+        def begin(sessions: Sessions) -> Awaitable[Accepted | Rejected]:
+            return play(drawn.seed, self._rules, self._players, sessions, self._known_before(drawn.wave))
+
+        return await self._plays.play(drawn.seed, begin)
 
     def _known_before(self, wave: int) -> Known | None:
         """Questions accepted in waves before this one, which are finished: so no play depends on others' timing."""
@@ -191,18 +168,12 @@ class _Invocation:
             )
         return self._known[wave].near
 
-    def _short(self) -> str:
+    def _short(self, accepted: int) -> str:
         """Why less was made than asked for, though all that the corpus offers was played; empty when nothing is."""
         config, drawn = self._config, self._store.read.drawn()
-        accepted = self._tally.progress(self._recorder, self._budget).accepted
         if config.items is not None and accepted >= config.items:
             return ""
         return "" if config.seeds is not None and drawn >= config.part.size(config.seeds) else too_few(config, drawn)
-
-    def _tell(self) -> Progress:
-        progress = self._tally.progress(self._recorder, self._budget)
-        self._on_progress(progress)
-        return progress
 
 
 def too_few(config: Config, drawn: int) -> str:
@@ -227,12 +198,4 @@ async def _begin(store: RunStore, opened: Run[Config], setup: Setup, topics: Seq
     if config.kinds is not None:
         later["kind prompts"] = prompts.hash_of(KINDS)
     own = {"topics": opening.digest(*topics)} if topics else {}
-    await store.begin(opened.compare({**setup.fingerprint(), **later, **own}))
-    if config.price_in is not None and config.price_out is not None:
-        await store.price(config.price_in, config.price_out)
-
-
-def where(bug: Exception) -> str:
-    """The bug and its place, in one line."""
-    last = traceback.extract_tb(bug.__traceback__)[-1]
-    return f"{type(bug).__name__}: {bug} (a bug in Questwell, at {Path(last.filename).name}:{last.lineno})"
+    await begin(opened, store, {**setup.fingerprint(), **later, **own})

@@ -14,22 +14,20 @@ from pydantic import model_validator
 from questwell.errors import ConfigError, StoreError
 from questwell.games.sage import Rules, examine
 from questwell.recipes.corpus.index import IndexProgress
-from questwell.recipes.generate.candidates import Candidate, Candidates, read_candidates
+from questwell.recipes.generate.candidates import Candidates, read_candidates
 from questwell.recipes.generate.config import Config
 from questwell.recipes.generate.playing import PLAY_MAY_CHANGE, PlayConfig, played_with
+from questwell.recipes.generate.plays import Plays, question_key
 from questwell.recipes.generate.setup import Setup, open_setup
 from questwell.recipes.runs import opening
-from questwell.recipes.runs.budget import Budget, refuse_unknown_prices
 from questwell.recipes.runs.config import Values, resolve, settle
 from questwell.recipes.runs.ending import Report
+from questwell.recipes.runs.invocation import begin, run_file
 from questwell.recipes.runs.opening import Kind, Run, config_of, info_of
-from questwell.recipes.runs.recorder import Recorder
-from questwell.recipes.runs.workers import Patience, Workers
-from questwell.scoring.answers import normalise
+from questwell.recipes.runs.progress import Tally
 from questwell.store.reader import RunReader
 from questwell.store.records import WaveSeed
-from questwell.store.run import RunStore
-from questwell.types.game import Accepted, Reason, Rejected
+from questwell.types.game import Accepted
 
 FOLDER = "recheck"
 """Folder in a run's folder in which its edited items are tried."""
@@ -142,35 +140,31 @@ async def _recheck(
     opened: Run[RecheckConfig], candidates: Candidates, setup: Setup, limit: int | None
 ) -> RecheckReport:
     config, questions = opened.config, candidates.questions
-    refuse_unknown_prices(config.limits(), setup.llms.values(), setup.retriever)
-    with RunStore(opened.folder, opened.lock) as store:
+    with run_file(opened, setup.llms.values(), setup.retriever) as store:
         drawn = store.read.drawn()
         if drawn > len(questions):
             raise StoreError(f"{str(opened.folder)!r} has more questions than were given now; choose another --out")
-        await store.begin(opened.compare({**setup.fingerprint(), _OF: candidates.of}))
-        if config.price is not None:
-            await store.price(config.price.input_usd, config.price.output_usd)
+        await begin(opened, store, {**setup.fingerprint(), _OF: candidates.of})
         await store.add_seeds([WaveSeed(one.seed, 0) for one in questions[drawn:]])
-        budget = Budget(config.limits(), store.read.usage())
-        recorder = Recorder(store, setup.llms, setup.retriever, budget)
-        rules = config.rules()
+        rules, wanted = config.rules(), {one.seed.index: one.proposal for one in questions if one.wanted}
+        tally = Tally(store.read, len(wanted), None)
+        plays = Plays(opened, setup, store, tally, lambda progress: None, limit, "questions")
 
-        async def try_one(one: Candidate) -> str | None:
-            found = await examine(one.seed, one.proposal, rules, setup.players, recorder.sessions(one.seed.id))
-            key = f"{one.seed.index} {normalise(one.proposal.question)}" if isinstance(found, Accepted) else None
-            await store.finish(found, key)
-            return found.detail if isinstance(found, Rejected) and found.reason is Reason.ERRORED else None
+        async def try_one(drawn: WaveSeed) -> str | None:
+            seed = drawn.seed
+            return await plays.play(
+                seed,
+                lambda sessions: examine(seed, wanted[seed.index], rules, setup.players, sessions),
+                key=lambda found: f"{seed.index} {question_key(found)}",  # one question may be tried twice
+            )
 
-        def left() -> list[Candidate]:
-            waiting = {waiting.seed.index for waiting in store.read.unplayed()}
-            return [one for one in questions if one.wanted and one.seed.index in waiting]
+        def waiting() -> list[WaveSeed]:
+            return [drawn for drawn in store.read.unplayed() if drawn.seed.index in wanted]
 
-        workers = Workers(budget, Patience(config.plays_at_once, config.max_errors, limit), "questions", opened.go_on)
-        async with workers.running(lambda: None):
-            await workers.run(left(), try_one)
-        waiting = len(left())
-        ended = workers.ending(left=bool(waiting), errored=waiting, latest=store.read.latest_error() or "")
-        wanted = [one for one in questions if one.wanted]
-        accepted = sum(isinstance(store.read.outcome(one.seed.index), Accepted) for one in wanted)
-        tried = len(wanted) - waiting
-        return RecheckReport(ended.ending, ended.message, ended.go_on, tried=tried, accepted=accepted, left=waiting)
+        async with plays.workers.running(plays.tell):
+            await plays.workers.run(waiting(), try_one)
+        left = waiting()
+        ended = plays.ending(left)
+        accepted = sum(isinstance(store.read.outcome(index), Accepted) for index in wanted)
+        numbers = {"tried": len(wanted) - len(left), "accepted": accepted, "left": len(left)}
+        return RecheckReport(ended.ending, ended.message, ended.go_on, **numbers)

@@ -26,6 +26,7 @@ from questwell.games.seeds import Shard
 from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.generate import loop
 from questwell.recipes.generate.config import Config
+from questwell.recipes.generate.plays import GenerateReport
 from questwell.recipes.generate.setup import open_setup
 from questwell.recipes.runs.ending import Ending, Report
 from questwell.recipes.runs.lent import Lent
@@ -67,7 +68,7 @@ def run(
     on_progress: OnProgress = lambda progress: None,
     index_progress: IndexProgress | None = None,
     lent: Lent | None = None,
-) -> loop.GenerateReport:
+) -> GenerateReport:
     """`loop.run`, in as many processes as `config.shards` says.
 
     Limits of money, tokens and plays, and the concurrency, are divided among the shards.
@@ -186,7 +187,7 @@ class _Parent:
             for part, one in enumerate(configs)
         ]
 
-    async def watch(self) -> loop.GenerateReport:
+    async def watch(self) -> GenerateReport:
         """Until all shards have ended."""
         joined, took = time.monotonic(), 0.0
         with stopping_on_signals(self._stop):
@@ -205,7 +206,7 @@ class _Parent:
             ended = Report(ended.ending, loop.too_few(self._opened.config, self._store.read.drawn()))
         progress = self._progress()
         self._on_progress(progress)
-        return loop.GenerateReport(ended.ending, ended.message, ended.go_on, progress=progress)
+        return GenerateReport(ended.ending, ended.message, ended.go_on, progress=progress)
 
     async def _join(self) -> float:
         """Bring the run's own file up to date; the seconds that it took."""

@@ -6,40 +6,29 @@ and its recorded calls, so a run that was killed and resumed ends like one that 
 
 import asyncio
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 
 from questwell.agents.prompts import Prompts
 from questwell.agents.rewriter import PROMPTS
-from questwell.errors import ConfigError, QuestwellError
+from questwell.errors import ConfigError
 from questwell.games.harden import harden as play
 from questwell.recipes.corpus.index import IndexProgress
-from questwell.recipes.generate.loop import GenerateReport, where
+from questwell.recipes.generate.plays import GenerateReport, Plays
 from questwell.recipes.generate.setup import Setup, open_setup
 from questwell.recipes.harden.config import MAY_CHANGE, HardenConfig
 from questwell.recipes.harden.given import Given, read_given
 from questwell.recipes.runs import opening
-from questwell.recipes.runs.budget import Budget, refuse_unknown_prices
-from questwell.recipes.runs.config import Values
+from questwell.recipes.runs.invocation import begin, run_file
 from questwell.recipes.runs.lent import Lent
 from questwell.recipes.runs.opening import Kind, Run
-from questwell.recipes.runs.progress import OnProgress, Progress, Tally
-from questwell.recipes.runs.recorder import Recorder
-from questwell.recipes.runs.workers import Patience, Workers
-from questwell.scoring.answers import normalise
+from questwell.recipes.runs.progress import OnProgress, Tally
 from questwell.store.records import WaveSeed
 from questwell.store.run import RunStore
-from questwell.types.game import Accepted, Reason, Rejected
 
 KIND = Kind("harden", HardenConfig, MAY_CHANGE)
-
-
-def configure(folder: Path | None, given: Values, *, resume: bool) -> HardenConfig:
-    """The config of a run in `folder`: what is `given`, over what the run has saved if there is one.
-
-    Raises:
-        ConfigError: a key or a value that cannot be, or a run that is there though `resume` is not asked for.
-    """
-    return opening.configure(KIND, folder, given, resume=resume)
+configure = partial(opening.configure, KIND)
+"""The config of a run, from what is given and what the run has saved."""
 
 
 def run(
@@ -107,65 +96,19 @@ async def harden(
 async def _harden(
     opened: Run[HardenConfig], given: Given, setup: Setup, limit: int | None, on_progress: OnProgress
 ) -> GenerateReport:
-    refuse_unknown_prices(opened.config.limits(), setup.llms.values(), setup.retriever)
-    with RunStore(opened.folder, opened.lock) as store:
+    rules, players = opened.config.rules(), setup.players
+    with run_file(opened, setup.llms.values(), setup.retriever) as store:
         await _begin(store, opened, given, setup)
-        return await _Invocation(opened, given, setup, store, limit, on_progress).play()
+        plays = Plays(opened, setup, store, Tally(store.read, len(given.questions), None), on_progress, limit)
 
+        async def play_one(drawn: WaveSeed) -> str | None:
+            seed, proposal = drawn.seed, given.questions[drawn.seed.index].proposal
+            return await plays.play(seed, lambda sessions: play(seed, proposal, rules, players, sessions))
 
-class _Invocation:
-    """One invocation over a run."""
-
-    def __init__(
-        self,
-        opened: Run[HardenConfig],
-        given: Given,
-        setup: Setup,
-        store: RunStore,
-        limit: int | None,
-        on_progress: OnProgress,
-    ) -> None:
-        config = opened.config
-        self._rules = config.rules()
-        self._given = given.questions
-        self._players = setup.players
-        self._store = store
-        self._on_progress = on_progress
-        self._budget = Budget(config.limits(), store.read.usage())
-        self._recorder = Recorder(store, setup.llms, setup.retriever, self._budget)
-        self._tally = Tally(store.read, len(given.questions), None)
-        patience = Patience(config.plays_at_once, config.max_errors, limit)
-        self._workers = Workers(self._budget, patience, "plays", opened.go_on)
-
-    async def play(self) -> GenerateReport:
-        """Play until done or halted."""
-        read = self._store.read
-        async with self._workers.running(self._tell):
-            await self._workers.run(read.unplayed(), self._play_one)
-        unplayed = read.unplayed()
-        ended = self._workers.ending(left=bool(unplayed), errored=len(unplayed), latest=read.latest_error() or "")
-        return GenerateReport(ended.ending, ended.message, ended.go_on, progress=self._tell())
-
-    async def _play_one(self, drawn: WaveSeed) -> str | None:
-        """Harden a question; why it errored, if it did."""
-        seed = drawn.seed
-        given = self._given[seed.index].proposal
-        try:
-            outcome = await play(seed, given, self._rules, self._players, self._recorder.sessions(seed.id))
-        except QuestwellError:
-            raise
-        except Exception as bug:  # a bug that one question meets must not lose the others: it is data, with its reason
-            outcome = Rejected(seed, (), Reason.ERRORED, where(bug))
-        question_key = normalise(outcome.rounds[-1].proposal.question) if isinstance(outcome, Accepted) else None
-        await self._store.finish(outcome, question_key)
-        self._tally.count(outcome, question_key)
-        self._tell()
-        return outcome.detail if isinstance(outcome, Rejected) and outcome.reason is Reason.ERRORED else None
-
-    def _tell(self) -> Progress:
-        progress = self._tally.progress(self._recorder, self._budget)
-        self._on_progress(progress)
-        return progress
+        async with plays.workers.running(plays.tell):
+            await plays.workers.run(store.read.unplayed(), play_one)
+        ended = plays.ending(store.read.unplayed())
+        return GenerateReport(ended.ending, ended.message, ended.go_on, progress=plays.tell())
 
 
 async def _begin(store: RunStore, opened: Run[HardenConfig], given: Given, setup: Setup) -> None:
@@ -174,7 +117,5 @@ async def _begin(store: RunStore, opened: Run[HardenConfig], given: Given, setup
     if len(given.questions) < drawn:
         raise ConfigError(f"{drawn} questions have been taken already; --seeds can be raised, not lowered")
     own = {"questions": given.content, "harden prompts": Prompts(config.prompts).hash_of(PROMPTS)}
-    await store.begin(opened.compare({**setup.fingerprint(), **own}))
-    if config.price_in is not None and config.price_out is not None:
-        await store.price(config.price_in, config.price_out)
+    await begin(opened, store, {**setup.fingerprint(), **own})
     await store.add_seeds([WaveSeed(one.seed, 0) for one in given.questions[drawn:]])

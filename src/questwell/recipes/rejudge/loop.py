@@ -19,16 +19,15 @@ from questwell.recipes.generate.playing import PlayConfig, played_with
 from questwell.recipes.rejudge.config import KIND, RejudgeConfig
 from questwell.recipes.rejudge.results import Rejudged, Rejudging, Sums, TwiceJudged, keep, sums
 from questwell.recipes.runs import opening
-from questwell.recipes.runs.budget import Budget, refuse_unknown_prices
 from questwell.recipes.runs.config import Values, resolve
 from questwell.recipes.runs.ending import Report
+from questwell.recipes.runs.invocation import Invocation, begin, run_file
 from questwell.recipes.runs.opening import Run, info_of
 from questwell.recipes.runs.recorder import Recorder
-from questwell.recipes.runs.workers import Patience, Workers
+from questwell.recipes.runs.workers import Patience
 from questwell.scoring.exact import AnswerJudge, ExactJudge
 from questwell.store.reader import RunReader
 from questwell.store.records import PlayStatus
-from questwell.store.run import RunStore
 from questwell.types.game import Accepted, Attempt, Judgement, Place, Rejected, failed_rollout
 from questwell.types.trajectory import Role
 
@@ -110,7 +109,6 @@ def rejudge(config: RejudgeConfig, out: Path, *, limit: int | None = None, on_pr
         stored = [_Stored(play.status is PlayStatus.ACCEPTED, run.outcome(play.index)) for play in plays]
     llm, judge, prompts_hash = open_judge(config)
     panel = _Panel(llm, judge or ExactJudge(), prompts_hash)
-    refuse_unknown_prices(config.limits(), () if llm is None else (llm,))
     played = [one for one in stored if one.outcome is not None and one.outcome.rounds]
     with Run(KIND, config, out, resume=True) as opened:
         invocation = _Invocation(opened, panel, played_with(info), info.run_id)
@@ -133,21 +131,18 @@ class _Invocation:
         weights = fingerprints({role.value: llm for role, llm in llms.items()})
         fingerprint = {"of run": self._run_id, "judge": panel.name, "prompts": panel.prompts_hash, **weights}
         done: dict[str, Rejudged] = {}
-        with RunStore(opened.folder, opened.lock) as store:
-            await store.begin(opened.compare(fingerprint))
-            if config.price is not None:
-                await store.price(config.price.input_usd, config.price.output_usd)
-            budget = Budget(config.limits(), store.read.usage())
-            recorder = Recorder(store, llms, NoRetriever(), budget)
+        with run_file(opened, llms.values()) as store:
+            await begin(opened, store, fingerprint)
+            invocation = Invocation(store, llms, NoRetriever(), config.limits())
 
             async def one(play: _Stored) -> str | None:
-                found = await self._rejudged(play, recorder)
+                found = await self._rejudged(play, invocation.recorder)
                 done[found.id] = found
                 on_progress(len(done), len(plays))
                 return found.errored
 
             patience = Patience(at_once(config.concurrency, config.judge), config.max_errors, limit)
-            workers = Workers(budget, patience, "questions", opened.go_on)
+            workers = invocation.workers(patience, "questions", opened.go_on)
             async with workers.running(lambda: on_progress(len(done), len(plays))):
                 await workers.run(plays, one)
             ended = workers.ending(left=len(done) < len(plays))

@@ -17,14 +17,13 @@ from questwell.llm.client import LLM
 from questwell.recipes.evaluate.setup import NoRetriever
 from questwell.recipes.reports.label_shares import LabelShares, save
 from questwell.recipes.runs.agents import Model
-from questwell.recipes.runs.budget import Budget, refuse_unknown_prices
 from questwell.recipes.runs.ending import Report
+from questwell.recipes.runs.invocation import Invocation, begin, run_file
 from questwell.recipes.runs.opening import Kind, Run, info_of
 from questwell.recipes.runs.recorder import Recorder
 from questwell.recipes.runs.spending import SpendingConfig
-from questwell.recipes.runs.workers import Patience, Workers
+from questwell.recipes.runs.workers import Patience
 from questwell.store.reader import RunReader
-from questwell.store.run import RunStore
 from questwell.types.game import Accepted, Outcome, Place, Rejected, Round
 from questwell.types.trajectory import Role
 
@@ -77,17 +76,15 @@ async def label(
         RunLocked: another process is writing the labels.
         StoreError: the folder holds no run of generate.
     """
-    refuse_unknown_prices(config.limits(), [llm])
     with RunReader(folder) as run, run.snapshot():
         info = info_of(run)
         plays = [(play.seed_id, out) for play in run.plays() if (out := run.outcome(play.index))]
         pieces = _pieces(plays, config)
-        with Run(KIND, config, folder / "labels", resume=True) as opened, RunStore(opened.folder, opened.lock) as store:
-            await store.begin(opened.compare({"of run": info.run_id}))
-            budget = Budget(config.limits(), store.read.usage())
-            recorder = Recorder(store, {Role.JUDGE: llm}, NoRetriever(), budget, earlier=run)
-            asked = _Asked(labeller_of(config, prompts, structured=structured), recorder)
-            workers = Workers(budget, Patience(config.concurrency, config.max_errors), "labels", go_on)
+        with Run(KIND, config, folder / "labels", resume=True) as opened, run_file(opened, [llm]) as store:
+            await begin(opened, store, {"of run": info.run_id})
+            invocation = Invocation(store, {Role.JUDGE: llm}, NoRetriever(), config.limits(), earlier=run)
+            asked = _Asked(labeller_of(config, prompts, structured=structured), invocation.recorder)
+            workers = invocation.workers(Patience(config.concurrency, config.max_errors), "labels", go_on)
             async with workers.running(lambda: None):
                 await workers.run(pieces, asked.work)
             found = asked.labels(workers.ending(left=workers.done < len(pieces)))
