@@ -98,7 +98,7 @@ def test_a_shard_counts_its_own_seeds(library: Path, tmp_path: Path, parts: list
     config = configure(parts[1], {"seeds": 26}, resume=True)  # the 26th seed is part 1's
     again = asyncio.run(generate(config, parts[1], world.setup(config), resume=True))
     assert again.progress.total == again.progress.done == 9
-    with pytest.raises(ConfigError, match="9 are drawn already"):
+    with pytest.raises(ConfigError, match="9 have been drawn already"):
         configure_and_play = configure(parts[1], {"seeds": 3}, resume=True)
         asyncio.run(generate(configure_and_play, parts[1], world.setup(configure_and_play), resume=True))
 
