@@ -5,7 +5,10 @@ import json
 import socket
 from contextlib import closing
 
+import numpy as np
 import pytest
+import uvicorn
+from mcp.server import MCPServer
 
 from questwell.errors import LLMUnavailable, RetrievalUnavailable
 from questwell.http.conftest import Answer, Loopback, serving
@@ -13,6 +16,8 @@ from questwell.http.retrying import Retries, giving_up_with
 from questwell.llm.endpoint import Endpoint, EndpointOptions
 from questwell.llm.limiter import Limiter
 from questwell.retrieval.remote.calling import Call, Caller, CallOptions
+from questwell.retrieval.remote.mcp_client import McpRetriever
+from questwell.retrieval.remote.qdrant import QdrantRetriever
 
 PATIENT = EndpointOptions(timeout_s=600, connect_timeout_s=600)
 
@@ -69,8 +74,35 @@ async def test_what_was_sent_ends_and_what_waits_for_a_slot_does_not_begin(reuse
         await endpoint.aclose()
 
 
-@pytest.mark.parametrize("model", [True, False])
-async def test_a_connection_that_never_comes_is_not_waited_for(model):
+class Embedded:
+    """Embeds nothing of interest."""
+
+    name, size, weight, batch, in_flight = "embedded", 2, 0.5, 8, 1
+
+    async def embed(self, texts):
+        return np.ones((len(texts), 2), np.float32)
+
+    async def aclose(self):
+        pass
+
+
+def client_of(kind, url):
+    """A client of the server at `url`, and a call of it."""
+    patient = CallOptions(timeout_s=600, connect_timeout_s=600)
+    if kind == "model":
+        endpoint = Endpoint("m", url, None, Limiter(1), PATIENT)
+        return endpoint, lambda: endpoint.post(url, b"{}", json.loads)
+    if kind == "server":
+        caller = Caller("s", options=patient)
+        return caller, lambda: caller.ask(Call("GET", url))
+    found = McpRetriever(f"{url}/mcp", patient)
+    if kind == "qdrant":
+        found = QdrantRetriever.connect(f"{url}/passages", Embedded, patient)
+    return found, lambda: found.search("tea", 2)
+
+
+@pytest.mark.parametrize("kind", ["model", "server", "mcp", "qdrant"])
+async def test_a_connection_that_never_comes_is_not_waited_for(kind):
     with closing(socket.socket()) as deaf:
         deaf.bind(("127.0.0.1", 0))
         deaf.listen(0)
@@ -81,19 +113,17 @@ async def test_a_connection_that_never_comes_is_not_waited_for(model):
             one.connect_ex(deaf.getsockname())
             taken.append(one)
         url, retries = f"http://127.0.0.1:{deaf.getsockname()[1]}", Retries()
-        client = (
-            Endpoint("m", url, None, Limiter(1), PATIENT)
-            if model
-            else Caller("s", options=CallOptions(timeout_s=600, connect_timeout_s=600))
-        )
+        client, called = client_of(kind, url)
         with giving_up_with(retries):
-            call = ask(client, url) if model else asyncio.create_task(client.ask(Call("GET", url)))
+            call = asyncio.create_task(called())
             await asyncio.sleep(0.1)
             retries.give_up()
             await asyncio.sleep(0.05)
-            assert not call.done()  # a step is played to its end: only waits between two tries end
+            assert not call.done()  # only waits between two tries end
             retries.give_up(unsent=True)
-            with pytest.raises(LLMUnavailable if model else RetrievalUnavailable, match="before the request was sent"):
+            with pytest.raises(
+                LLMUnavailable if kind == "model" else RetrievalUnavailable, match="before the request was sent"
+            ):
                 await asyncio.wait_for(call, 30)
         await client.aclose()
         for one in taken:
@@ -129,3 +159,33 @@ async def test_a_cancellation_by_another_is_none_of_ours():
             with pytest.raises(asyncio.CancelledError):
                 await flying
         await endpoint.aclose()
+
+
+async def test_a_search_that_an_mcp_server_has_begun_is_waited_for():
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    async def search(query: str) -> list[str]:
+        begun.set()
+        await go.wait()
+        return [f"about {query}"]
+
+    server = MCPServer("slow", log_level="CRITICAL")
+    server.add_tool(search, name="search")
+    app = uvicorn.Server(uvicorn.Config(server.streamable_http_app(), port=0, log_level="critical"))
+    serving_it = asyncio.create_task(app._serve())
+    await until(lambda: app.started)
+    port, retries = app.servers[0].sockets[0].getsockname()[1], Retries()
+    retriever, called = client_of("mcp", f"http://127.0.0.1:{port}")
+    with giving_up_with(retries):
+        flying = asyncio.create_task(called())
+        await asyncio.wait_for(begun.wait(), 30)
+        retries.give_up(unsent=True)
+        with pytest.raises(RetrievalUnavailable, match="before the request was sent"):
+            await asyncio.wait_for(called(), 30)
+        assert not flying.done()
+        go.set()
+        (hit,) = await asyncio.wait_for(flying, 30)
+    assert hit.passage.text == "about tea"
+    await retriever.aclose()
+    app.should_exit = True
+    await serving_it

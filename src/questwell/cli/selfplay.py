@@ -65,7 +65,8 @@ def selfplay(
 ) -> None:
     """Search self-play (SSP): one model writes questions for known answers, answers them, and learns from both.
 
-    You can stop it at any time (Ctrl-C finishes the current step first) and continue with --resume.
+    You can stop it at any time and continue with --resume. Ctrl-C finishes the current step, unless it needs further
+    calls to a server: then the step is played again, and its answered calls are not paid twice.
 
     To read a step: questwell show RUN 12
     """

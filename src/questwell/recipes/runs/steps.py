@@ -58,9 +58,9 @@ class Steps:
         self._learning = False
 
     def stop(self) -> None:
-        """End after this step, and at once where it waits to make a failed call again."""
+        """End after this step, or at once where it needs a call that was not sent yet: then it is played again."""
         self._stopping = True
-        self._budget.retries.give_up()
+        self._budget.retries.give_up(unsent=True)
 
     def learn(self) -> None:
         """The step is played: from now until its end, nothing can be saved.

@@ -4,11 +4,12 @@ import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 
 import pytest
 
 from questwell.errors import BudgetReached, LLMUnavailable, NothingJudged, StoreError, TrainingCollapsed
-from questwell.http.retrying import Failure, Server, TryFailedError, retrying
+from questwell.http.retrying import Failure, Server, TryFailedError, retrying, sent
 from questwell.llm.endpoint import EndpointOptions
 from questwell.recipes.runs.budget import Budget, SpendingLimits, Stopped
 from questwell.recipes.runs.ending import Ending, Report
@@ -200,3 +201,31 @@ async def test_a_call_that_waits_to_be_made_again_ends_at_once_and_its_step_is_p
     ended = await asyncio.wait_for(run.go(**{half: hook}), timeout=5)  # type: ignore[arg-type]
     assert ended == Report(Ending.STOPPED, ASKED, GO_ON)
     assert run.checkpoints[-1] == ([1, 2, 3, 4] if half == "playing" else [1, 2, 3])
+
+
+@pytest.mark.parametrize("half", ["playing", "learning"])
+@pytest.mark.parametrize("is_sent", [True, False])
+async def test_a_stop_waits_for_what_was_sent_and_not_for_what_was_not(half: str, is_sent: bool) -> None:
+    """A call that is queued or has no connection yet may never go out; one that went out is paid for."""
+    run, answered = Run(), asyncio.Event()
+
+    async def calls() -> None:
+        async def attempt() -> None:
+            loop = asyncio.get_running_loop()
+            loop.call_later(0.02, os.kill, os.getpid(), signal.SIGTERM)
+            if is_sent:
+                sent()
+                loop.call_later(0.2, answered.set)
+            await answered.wait()
+
+        unsent = Failure(LLMUnavailable, "not sent", "resume", retriable=False)
+        with nullcontext() if is_sent else pytest.raises(LLMUnavailable, match="not sent"):
+            await retrying(attempt, Server("m", None), EndpointOptions(), lambda: False, unsent)
+
+    def hook(number: int) -> Awaitable[None] | None:
+        return calls() if number == 5 else None
+
+    ended = await asyncio.wait_for(run.go(**{half: hook}), timeout=30)  # type: ignore[arg-type]
+    assert ended == Report(Ending.STOPPED, ASKED, GO_ON)
+    left = [1, 2, 3] if half == "learning" else [1, 2, 3, 4]
+    assert run.checkpoints[-1] == ([1, 2, 3, 4, 5] if is_sent else left)

@@ -58,7 +58,8 @@ class Call:
     """Body; None for none."""
 
 
-_UNSENT = Failure(RetrievalUnavailable, "stopped before the request was sent", "resume the run", False)
+UNSENT = Failure(RetrievalUnavailable, "stopped before the request was sent", "resume the run", False)
+"""What a stop makes of a call that was not sent."""
 ReadError = Callable[[int, object], Failure[RetrievalError] | None]
 """What an API means by a status and a body (the beginning of its text, if it is no JSON); None: the usual."""
 
@@ -103,7 +104,7 @@ class Caller:
             async with self._slots:
                 return await self._try(call, missing=missing)
 
-        return await retrying(attempt, self._server, self._options, lambda: self._connections.closed, _UNSENT)
+        return await retrying(attempt, self._server, self._options, lambda: self._connections.closed, UNSENT)
 
     async def _try(self, call: Call, *, missing: bool) -> object:
         try:

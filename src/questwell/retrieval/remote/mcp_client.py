@@ -18,9 +18,9 @@ from questwell.errors import (
     RetrievalUnavailable,
 )
 from questwell.http.loopback import DIRECT
-from questwell.http.retrying import Failure, Server, TryFailedError, retry_after_s, retrying
+from questwell.http.retrying import Failure, Server, TryFailedError, retry_after_s, retrying, sent
 from questwell.retrieval.extras import optional
-from questwell.retrieval.remote.calling import PASSING, CallOptions
+from questwell.retrieval.remote.calling import PASSING, UNSENT, CallOptions
 from questwell.retrieval.remote.filters import both, narrowed_by
 from questwell.retrieval.remote.mcp_tools import (
     FILTER,
@@ -164,6 +164,7 @@ class McpRetriever:
                 connection = await self._connected()
             except RetrievalUnavailable as error:
                 raise _try_failed(self.name, error) from error
+            sent()  # the session is open: from here on the server may see the call
             try:
                 return await ask(connection)
             except RetrievalUnavailable as error:
@@ -171,7 +172,7 @@ class McpRetriever:
                     await self._drop(connection)
                 raise _try_failed(self.name, error) from error
 
-        return await retrying(attempt, Server(self.name, self._key), self._options, lambda: self._closed)
+        return await retrying(attempt, Server(self.name, self._key), self._options, lambda: self._closed, UNSENT)
 
     async def aclose(self) -> None:
         """Close the connection."""
@@ -230,6 +231,9 @@ class _Connection:
             raise RetrievalTimeout(f"{self._name}: could not connect in time; check the address") from error
         except RetrievalError:
             await self.close()
+            raise
+        except asyncio.CancelledError:
+            self._task.cancel()  # nobody waits for this session any more, and it may take long to come about
             raise
 
     async def close(self) -> None:

@@ -22,7 +22,7 @@ from questwell.http.connections import Connections
 from questwell.http.retrying import Server, TryFailedError, retrying
 from questwell.retrieval.extras import optional
 from questwell.retrieval.remote import stored
-from questwell.retrieval.remote.calling import UNANSWERED, CallOptions
+from questwell.retrieval.remote.calling import UNANSWERED, UNSENT, CallOptions
 from questwell.retrieval.remote.filters import both, narrowed_by
 from questwell.retrieval.remote.qdrant_errors import failure_of
 from questwell.retrieval.remote.remote import SCHEMES, base_url, searchable, shown
@@ -327,7 +327,7 @@ class QdrantRetriever:
             except (*UNANSWERED, self._busy, self._errors.ApiException) as error:
                 raise TryFailedError(failure_of(error, self._server.name, self._options)) from error
 
-        return await retrying(attempt, self._server, self._options, lambda: self._closed)
+        return await retrying(attempt, self._server, self._options, lambda: self._closed, UNSENT)
 
 
 def _is_uuid(text: str) -> bool:
