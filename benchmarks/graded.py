@@ -48,7 +48,8 @@ def main(folder: Path, name: str) -> None:
     stands = status(folder)
     found = items(folder)
     given = [grades.get(item.id, []) for item in found]
-    sound = [sum(grade.sound for grade in reader) for reader in zip(*given, strict=True)]
+    readers = min(map(len, given), default=0)  # those who have read every item
+    sound = [sum(grades_of[reader].sound for grades_of in given) for reader in range(readers)]
     shown: list[dict[str, object]] = [
         {
             "id": item.id,
