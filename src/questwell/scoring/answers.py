@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from questwell.scoring.words import words
 
 _ARTICLES = frozenset({"a", "an", "the"})
+_NUMERALS = re.compile("[〇零一二三四五六七八九十百千万萬億亿]{2,}")
 _HANGUL = re.compile("[\uac00-\ud7a3]+")
 
 
@@ -48,8 +49,12 @@ def contains(text: str, answer: str) -> bool:
 
 
 def numbers(text: str) -> frozenset[str]:
-    """The numbers written in digits in `text`, without thousands separators and leading zeros."""
-    return frozenset(word.lstrip("0") or "0" for word in words(text) if word.lstrip("+-")[:1].isdigit())
+    """The numbers in `text` in digits, without thousands separators and leading zeros, or in Chinese numerals.
+
+    One numeral alone is none: 一 is also "a".
+    """
+    digits = (word.lstrip("0") or "0" for word in words(text) if word.lstrip("+-")[:1].isdigit())
+    return frozenset((*digits, *_NUMERALS.findall(text)))
 
 
 def _bare(text: str) -> tuple[str, ...]:

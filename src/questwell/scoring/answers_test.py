@@ -79,5 +79,6 @@ def test_matches_leaves_a_leading_article_out_but_no_letter() -> None:
 
 
 def test_numbers_ignore_separators_but_not_values() -> None:
+    assert numbers("港口城市在一九三一年建成了第一座") == {"一九三一"}
     assert numbers("1,043 metres in 007 steps at 3.5 or -2") == {"1043", "7", "3.5", "-2"}
     assert numbers("none") == frozenset()

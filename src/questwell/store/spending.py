@@ -27,11 +27,12 @@ class SpendingReader(Query):
 
     def call_counts(self, by: str = "''") -> list[CallCount]:
         """Answered calls by kind, role, model, round, and `by`: `minute`, a part of it, or nothing."""
+        timed = ("5, ", ", 5") if by != "''" else ("", "")  # without it the table's own order serves: no sorting
         return [
             CallCount(CallKind(row[0]), row[1], row[2], row[3], row[4], _usage(row[5:12]), row[12])
             for row in self._all(
                 f"SELECT kind, role, model, round, {by}, {_SUMS}, sum(latency_s) FROM {self.call_source} "
-                "GROUP BY 1, 2, 3, 4, 5 ORDER BY 5, 1, 2, 3, 4"
+                f"GROUP BY 1, 2, 3, 4{timed[1]} ORDER BY {timed[0]}1, 2, 3, 4"
             )
         ]
 
@@ -40,14 +41,9 @@ class SpendingReader(Query):
 
         16 is a minute, 15 ten minutes, 13 an hour, 10 a day.
         """
-        minutes = (16, 15, 13, 10)
-        for length in minutes:
-            found = self._value(
-                f"SELECT count(*) FROM (SELECT DISTINCT substr(minute, 1, {length}) FROM {self.call_source})"
-            )
-            if found <= most:
-                return length
-        return minutes[-1]
+        minutes = [row[0] for row in self._all(f"SELECT DISTINCT minute FROM {self.call_source}")]
+        lengths = (16, 15, 13, 10)
+        return next((size for size in lengths if len({minute[:size] for minute in minutes}) <= most), lengths[-1])
 
     def usage(self) -> Usage:
         """Answered model calls of the whole run, resumes included.
