@@ -143,6 +143,7 @@ async def test_an_old_file_is_read_as_it_is_and_counts_the_same_when_it_is_broug
                 run.usage_by_role(),
                 run.searches(),
                 run.call_counts("minute"),
+                [run.calls_over_time(length) for length in (16, 15, 13, 10)],
                 run.duplicates(),
                 sorted(run.gate_counts(), key=repr),
                 run.failures(),
@@ -152,6 +153,9 @@ async def test_an_old_file_is_read_as_it_is_and_counts_the_same_when_it_is_broug
             ]
 
     new = read(tmp_path / "new")
+    with RunReader(tmp_path / "new") as run:
+        for length in (16, 15, 13, 10):
+            assert run.calls_over_time(length) == run.call_counts(f"substr(minute, 1, {length})") != []
     assert read(tmp_path / "old") == new
     RunStore(tmp_path / "old").close()
     with RunReader(tmp_path / "old") as run:

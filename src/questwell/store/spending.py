@@ -22,6 +22,10 @@ _FAILED = """count(*), coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_
 _SEARCHES = "count(*), CASE WHEN count(cost_usd) = count(*) THEN coalesce(sum(cost_usd), 0.0) END"
 
 
+_LONG = 13
+"""An hour: from here on a stretch of time holds enough minutes to be worth a query of its own."""
+
+
 class SpendingReader(Query):
     """Queries about calls."""
 
@@ -29,11 +33,32 @@ class SpendingReader(Query):
         """Answered calls by kind, role, model, round, and `by`: `minute`, a part of it, or nothing."""
         timed = ("5, ", ", 5") if by != "''" else ("", "")  # without it the table's own order serves: no sorting
         return [
-            CallCount(CallKind(row[0]), row[1], row[2], row[3], row[4], _usage(row[5:12]), row[12])
+            _call_count(row)
             for row in self._all(
                 f"SELECT kind, role, model, round, {by}, {_SUMS}, sum(latency_s) FROM {self.call_source} "
                 f"GROUP BY 1, 2, 3, 4{timed[1]} ORDER BY {timed[0]}1, 2, 3, 4"
             )
+        ]
+
+    def calls_over_time(self, length: int) -> list[CallCount]:
+        """As `call_counts` by the first `length` characters of the minute.
+
+        Long stretches are summed one by one, each a range in the table's own order: sorting every minute takes longer.
+        """
+        if not self.counted or length > _LONG:
+            return self.call_counts(f"substr(minute, 1, {length})")
+        minutes = self._all(f"SELECT DISTINCT minute FROM {self.call_source}")
+        stretches = sorted({row[0][:length] for row in minutes})
+        kinds = self._all(f"SELECT DISTINCT kind, role, model, round FROM {self.call_source}")
+        wanted = (
+            f"SELECT {_SUMS}, sum(latency_s) FROM {self.call_source} "
+            "WHERE kind = ? AND role = ? AND model = ? AND round = ? AND minute >= ? AND minute < ?"
+        )
+        return [
+            _call_count((*kind, stretch, *sums))
+            for stretch in stretches
+            for kind in sorted(kinds)
+            if (sums := self._row(wanted, *kind, stretch, f"{stretch}~"))[0]
         ]
 
     def buckets(self, most: int = 1_000) -> int:
@@ -114,6 +139,10 @@ class SpendingReader(Query):
     def failures(self) -> dict[str, int]:
         """Number of failed calls by class of error."""
         return dict(self._all(f"SELECT error, failures FROM {self.failure_source} ORDER BY error"))
+
+
+def _call_count(row: Row) -> CallCount:
+    return CallCount(CallKind(row[0]), row[1], row[2], row[3], row[4], _usage(row[5:12]), row[12])
 
 
 def _usage(sums: Row) -> Usage:

@@ -185,7 +185,7 @@ def overview(folder: Path) -> Overview:
     stands = status(folder)
     with RunReader(folder) as run, run.snapshot():
         length = run.buckets()
-        calls = run.call_counts(f"substr(minute, 1, {length})")
+        calls = run.calls_over_time(length)
         minutes = [one.minute for one in calls]
         hours = (_at(minutes[-1]) - _at(minutes[0])) / 3600 if minutes else 0.0
         return Overview(stands, calls, accepted_by_time(run, length), latest_failures(run), hours)
