@@ -207,7 +207,7 @@ def retrieved(seed: Seed, rounds: Sequence[Round], feedback: ExecutionFeedback) 
 
 
 _REPAIR_CHARACTERS = 40_000
-"""Of the passages in a repair's prompt: some 10,000 tokens, 50 passages of 100 words."""
+"""Maximum characters of the passages in a repair's prompt: some 10,000 tokens, 50 passages of 100 words."""
 
 
 def answers_of(last: Round) -> str:

@@ -33,7 +33,7 @@ _LOG = logging.getLogger("questwell")
 LEAST_ROOM = 64
 """Tokens of an answer for which a call that was refused as too long is made again with a lower cap."""
 _MOST_CHANGES = 12
-"""Of one request, until it is given up."""
+"""Maximum number of changes to one request before it is given up."""
 
 
 @dataclass(frozen=True, slots=True)

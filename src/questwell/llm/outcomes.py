@@ -17,7 +17,7 @@ from questwell.text.scripts import CJK
 
 _UNSPACED = re.compile(f"[{CJK}]")
 _LEAST_WORDS = 1000
-"""Of a prompt that is looked at: no server cuts to a window that is shorter, and some count short prompts oddly."""
+"""Minimum words of a prompt that is checked: no server has a shorter window, and some count short prompts oddly."""
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ _SPARE_BYTES = 1_000_000_000
 
 
 class Health(StrEnum):
-    """Of one check."""
+    """The outcome of one check."""
 
     OK = "ok"
     ABSENT = "absent"

@@ -31,7 +31,7 @@ FORMS = "http://HOST:8000, mcp:URL, opensearch:URL/INDEX, qdrant:URL/COLLECTION,
 OWN = "own:"
 """What a config calls an object that a caller brought: `own:NAME`."""
 OF_SERVERS = ("http", "https", "mcp", "opensearch", "qdrant")
-"""What stands before the colon of a retriever that gets the user's key and headers."""
+"""Prefixes of retrievers that get the user's key and headers."""
 SEARXNG_URLS = ("SEARXNG_URL", "SEARXNG_BASE_URL", "SEARXNG_API_BASE", "SEARXNG_HOST", "SEARX_HOST")
 """Environment variables that users keep the address of their instance in."""
 ENGINES: dict[str, type[Serper] | type[Tavily] | type[Brave]] = {
@@ -48,7 +48,7 @@ class RetrieverOptions:
 
     web: WebOptions = field(default_factory=WebOptions)
     calls: CallOptions = field(default_factory=CallOptions)
-    """To servers and MCP."""
+    """Options of calls to servers and MCP."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     """More of each call to a server or MCP; `$NAME` is read from the environment."""
     key_name: str = KEY_VARIABLE
@@ -56,7 +56,7 @@ class RetrieverOptions:
     embedder: "Callable[[], Embedder] | None" = None
     """Opens what makes the vectors of queries, for a store of vectors."""
     price_usd: float | None = None
-    """Of one search by MCP, which does not tell it; None: not known."""
+    """Price of one search by MCP, which does not report it; None when not known."""
 
 
 def check_spec(spec: str) -> None:

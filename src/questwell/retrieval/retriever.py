@@ -13,11 +13,11 @@ Filter = Mapping[str, str | Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a search gave and took."""
+    """The hits of a search, and their cost."""
 
     hits: tuple[Hit, ...]
     cost_usd: float | None
-    """None: not known, which is not 0."""
+    """None when not known, which is not 0."""
 
 
 class Retriever(Protocol):
@@ -67,7 +67,7 @@ class FilteringRetriever(Protocol):
 
 
 PAGE_CHARS = 4_000
-"""Of the text of one page of a document: about ten passages."""
+"""Length of one page of a document in characters: about ten passages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +77,9 @@ class DocumentPage:
     document_id: str
     title: str
     page: int
-    """From 1."""
+    """Number of the page, from 1."""
     pages: int
-    """In the whole document."""
+    """Number of pages in the whole document."""
     passages: tuple[Passage, ...]
 
 

@@ -10,7 +10,7 @@ class Passage:
     id: str
     """Unique in its corpus, and the same each time the corpus is read."""
     title: str
-    """Of the document; may be empty."""
+    """Title of the document; may be empty."""
     text: str
     """Without the title."""
     document_id: str

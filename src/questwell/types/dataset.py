@@ -69,7 +69,7 @@ class Item:
     attempts: tuple[AttemptSummary, ...]
     """The solver's attempts at this question: what the counts above are counted from."""
     licences: tuple[str, ...]
-    """Of the evidence, each once."""
+    """Licences of the evidence, each once."""
     corpus: str
     """A built-in name, or the name of the user's file or folder, without its path."""
     index_snapshot: str
@@ -80,7 +80,7 @@ class Item:
     """Hash of the prompt files."""
     run_id: str
     usage: Usage
-    """Of the whole play, rejected rounds included."""
+    """Usage of the whole play, rejected rounds included."""
     gates: tuple[GateResult, ...] = ()
     """What further checks found; empty when none were asked for."""
     review: str = ""
@@ -91,9 +91,9 @@ class Item:
     reviewers: tuple[str, ...] = ()
     """Who decided."""
     given_id: str = ""
-    """Of a hardened question: the id of the one that it was made from."""
+    """Id of the question that a hardened one was made from."""
     given_question: str = ""
-    """Of a hardened question: how it read before."""
+    """Text of the question that a hardened one was made from."""
     certificate: Certificate | None = None
     """What was measured about it; None of an item whose question was edited and not tried again."""
     derivation: Derivation | None = None

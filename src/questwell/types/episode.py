@@ -11,7 +11,7 @@ class Sample:
 
     tokens: TokenView
     reward: float
-    """Of the whole trajectory; it is paid at the last token that the model wrote."""
+    """Reward of the whole trajectory, paid at the last token that the model wrote."""
     group: str
     """Id of what it is compared with: GRPO subtracts the mean of equal ids (attempts at one question)."""
     role: Role = Role.SOLVER

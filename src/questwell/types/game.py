@@ -108,7 +108,7 @@ class Operand:
 
     @property
     def name(self) -> str:
-        """Of an order: which thing this is."""
+        """Name of the thing in an order."""
         return self.parts[0]
 
     @property
@@ -143,7 +143,7 @@ class Proposal:
 
 
 class Label(StrEnum):
-    """Of one answer. The three outcomes are never mixed: only RIGHT and WRONG count."""
+    """The label of one answer. The three outcomes are never mixed: only RIGHT and WRONG count."""
 
     RIGHT = "right"
     WRONG = "wrong"
@@ -155,7 +155,7 @@ class Label(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Of one answer against the reference."""
+    """The judgement of one answer against the reference."""
 
     label: Label
     method: str
@@ -194,7 +194,7 @@ class Attempt:
 
 
 class Outcome(StrEnum):
-    """Of one proposal, from its attempts."""
+    """The outcome of one proposal, from its attempts."""
 
     PASS = "pass"
     TOO_EASY = "too_easy"
@@ -291,9 +291,9 @@ class Round:
     verdict: Verdict
     feedback: Repair | None = None
     gates: tuple[GateResult, ...] = ()
-    """Of a proposal that passed its attempts, in order, up to the first gate that did not let it through."""
+    """Gate results of a proposal that passed its attempts, in order, up to the first gate that rejected it."""
     weak: WeakTrial | None = None
-    """Of a proposal that passed its attempts and gates, where a weak solver was asked for."""
+    """The weak solver's trial of a proposal that passed its attempts and gates, if there is a weak solver."""
 
 
 class Reason(StrEnum):
@@ -337,7 +337,7 @@ class Reason(StrEnum):
     WEAK_SOLVED = "weak_solved"
     """The weak solver answered it too, more often than it may."""
     HARD_OR_BROKEN = "hard_or_broken"
-    """Of hardening: no attempt gave the answer, so the question is very hard or its answer is wrong."""
+    """In hardening, no attempt gave the answer: the question is very hard, or its answer is wrong."""
     DUPLICATE = "duplicate"
     """The same question was accepted from an earlier seed of the run."""
     NEAR_DUPLICATE = "near_duplicate"

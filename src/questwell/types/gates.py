@@ -30,7 +30,7 @@ TOO_EASY = frozenset({Gate.CLOSED_BOOK, Gate.SHORTCUT, Gate.SINGLE_DOCUMENT, Gat
 
 
 class GateOutcome(StrEnum):
-    """Of one gate. Only PASSED lets a proposal through."""
+    """The outcome of one gate. Only PASSED lets a proposal through."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -60,8 +60,8 @@ class GateResult:
     reason: str
     """What was answered, or what failed, in a sentence."""
     right: int | None = None
-    """Of a gate that asks several times: number of right answers among `asked`."""
+    """Number of right answers among `asked`, for a gate that asks several times."""
     asked: int | None = None
     """Number of answers that could be scored."""
     ranks: tuple[EvidenceRank, ...] = ()
-    """Of the findable gate."""
+    """Ranks of the evidence, for the findable gate."""

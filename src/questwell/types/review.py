@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Decision(StrEnum):
-    """Of one review."""
+    """The decision of one review."""
 
     ACCEPT = "accept"
     EDIT = "edit"
@@ -29,7 +29,7 @@ class Review:
     seed: str
     """As in the run: `s00042`."""
     digest: str
-    """Of the question and answer that the reviewer saw (`pair_digest`)."""
+    """Digest of the question and answer that the reviewer saw (`pair_digest`)."""
     decision: Decision
     question: str
     """After the edit, or as it was."""

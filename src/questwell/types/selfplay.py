@@ -65,13 +65,13 @@ class Problem:
     """A question that passed: what solvers attempt, and what a pool keeps."""
 
     id: str
-    """Of the seed from which it was made."""
+    """Id of the seed from which it was made."""
     question: str
     references: tuple[str, ...]
     """The answer, then its other spellings."""
     hops: int
     step: int
-    """Of the run in which it was made, from 1."""
+    """Step of the run in which it was made, from 1."""
 
 
 @dataclass(frozen=True, slots=True)

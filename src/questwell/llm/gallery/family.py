@@ -29,7 +29,7 @@ class Asked:
 
     @property
     def calls(self) -> list[Fields]:
-        """Of functions, in all messages."""
+        """The function calls in all messages."""
         return [call for one in self.messages for call in cast(list[Fields], one.get("tool_calls") or [])]
 
     @property

@@ -184,7 +184,7 @@ def _poisson(rng: random.Random, mean: float) -> float:
 
 
 def _weights(rng: random.Random, count: int) -> list[float]:
-    """Of the plays in one possible truth (the Bayesian bootstrap, Rubin 1981)."""
+    """Weights of the plays in one possible truth (the Bayesian bootstrap, Rubin 1981)."""
     drawn = [rng.expovariate(1.0) for _ in range(count)]
     return [one / sum(drawn) for one in drawn]
 

@@ -14,7 +14,7 @@ from questwell.types.certificate import Agreement
 from questwell.types.game import Label, Outcome, Verdict
 
 FOLDER = "rejudge"
-"""Of a run's folder: in it each further judge has a folder with its calls and results, unless --out says otherwise."""
+"""Folder in a run's folder; in it each further judge has a folder for its calls and results, unless --out names one."""
 RESULTS = "results.json"
 _COUNTED = (Label.RIGHT, Label.WRONG)
 
@@ -81,7 +81,7 @@ class Sums:
     answers: int
     """Number of answers that both judges scored."""
     agreement: Proportion
-    """Of these, how often they agree, with its 95 % Wilson interval."""
+    """Share of these on which they agree, with its 95 % Wilson interval."""
     only_before: int
     """Number of answers that only the run's own judge called right."""
     only_after: int

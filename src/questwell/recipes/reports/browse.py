@@ -250,7 +250,7 @@ def words_path(run_id: str) -> Path:
 
 
 _SECONDS = {16: 60, 15: 600, 13: 3600, 10: 86_400}
-"""Of a stretch of time, by how many characters of its first minute name it."""
+"""Length of a stretch of time in seconds, by the number of characters of its first minute that name it."""
 
 
 def _at(time: str) -> float:

@@ -22,7 +22,7 @@ class GatesStatus:
     questions: int
     """Questions whose results are kept; they are written when an invocation ends."""
     stopped: int
-    """Of these, how many at least one gate does not let through."""
+    """Number of these that at least one gate rejects."""
     gates: Sequence[GateCount]
     ledger: Ledger
 

@@ -35,7 +35,7 @@ class Topic:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Of the accepted items, or of a sample of them."""
+    """The coverage of the accepted items, or of a sample of them."""
 
     items: int
     """Number of items that were looked at."""

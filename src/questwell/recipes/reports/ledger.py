@@ -42,7 +42,7 @@ def ledger(run: RunReader) -> Ledger:
 
 
 def ledgers(folder: Path) -> Sequence[Ledger]:
-    """Of a run that goes by steps in `folder`: one per process that asked a model other than the policy."""
+    """Ledgers of the run by steps in `folder`: one per process that asked a model other than the policy."""
     found: list[Ledger] = []
     for calls in sorted(folder.glob("calls*")):
         if begun(calls):

@@ -17,7 +17,7 @@ class RejudgeStatus:
 
     info: RunInfo
     sums: Sums
-    """Of the questions whose results are kept; they are written when an invocation ends."""
+    """Sums over the questions whose results are stored; results are written when an invocation ends."""
     ledger: Ledger
 
 

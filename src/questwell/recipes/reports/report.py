@@ -53,7 +53,7 @@ class Items:
     """Search steps that were wanted."""
     difficulties: Sequence[int]
     tokens: Sequence[int | None]
-    """Of the whole play, rejected rounds included."""
+    """Tokens of the whole play, rejected rounds included."""
     costs_usd: Sequence[float | None]
 
 
@@ -72,7 +72,7 @@ class System:
     """Whether the index was there to search the questions in; else `too specific` was not looked for."""
     items: Items
     coverage: Coverage
-    """Of the accepted items."""
+    """Coverage of the accepted items."""
     spent_over_time: tuple[str, Sequence[tuple[float, float]]]
     """(unit, (hours since the start, spent per accepted item so far))."""
     labels: Labels | None = None

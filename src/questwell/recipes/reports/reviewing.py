@@ -14,7 +14,7 @@ from questwell.types.review import Decision, Review, in_force, pair_digest
 
 
 class ReviewState(StrEnum):
-    """Of an item, from its reviews."""
+    """The state of an item according to its reviews."""
 
     NONE = "unreviewed"
     ACCEPTED = "accepted"
@@ -26,7 +26,7 @@ class ReviewState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reviewed:
-    """Of one item."""
+    """The reviews of one item."""
 
     state: ReviewState
     decision: Review | None
@@ -42,7 +42,7 @@ class Reviewed:
 
 @dataclass(frozen=True, slots=True)
 class ReviewerAgreement:
-    """Of two reviewers over the items that both decided on: keep (accept or edit) or reject."""
+    """Agreement of two reviewers over the items that both decided on: keep (accept or edit) or reject."""
 
     first: str
     second: str
@@ -122,7 +122,7 @@ def review(
 
 
 def agreements(folder: Path) -> list[ReviewerAgreement]:
-    """Of each two reviewers who decided on the same items."""
+    """Agreement of each two reviewers who decided on the same items."""
     latest: dict[str, dict[str, bool]] = {}
     for entry in read_reviews(folder):
         mine = latest.setdefault(entry.reviewer, {})

@@ -35,7 +35,7 @@ class Evaluation:
     info: RunInfo
     summaries: Sequence[Summary]
     agreements: Sequence[Agreement]
-    """Of each two judges, the exact match included, over the answers that both judged."""
+    """Agreement of each two judges, exact match included, over the answers that both judged."""
     missing: int
     """Number of attempts that the config asks for and that are not made yet."""
     parts: Mapping[str, tuple[int, int]]

@@ -71,7 +71,7 @@ class SolutionStepStory:
     answer: str
     passage_id: str
     title: str
-    """Of the supporting passage; empty when none was named."""
+    """Title of the supporting passage; empty when none was named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class OperandStory:
     """The words of the passage; in an order `name = value`."""
     passage_id: str
     title: str
-    """Of the passage; empty when none was named."""
+    """Title of the passage; empty when none was named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +123,9 @@ class RoundStory:
     steps: tuple[SolutionStepStory, ...]
     evidence: tuple[Passage, ...]
     searches: tuple[SearchStory, ...]
-    """Of the proposer."""
+    """Searches of the proposer."""
     turns: tuple[TurnStory, ...]
-    """Of the proposer."""
+    """Messages of the proposer."""
     aliases: tuple[str, ...]
     attempts: tuple[AttemptStory, ...]
     verdict: Verdict
@@ -133,9 +133,9 @@ class RoundStory:
     derivation: DerivationStory | None = None
     """None: the answer is copied from the evidence."""
     weak_attempts: tuple[AttemptStory, ...] = ()
-    """Of the weak solver, where one was asked."""
+    """Attempts of the weak solver, if there was one."""
     weak_verdict: Verdict | None = None
-    """Of these; too_easy when the weak solver was right too often."""
+    """Verdict on these attempts; too_easy when the weak solver was right too often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,7 @@ class Story:
     styles: tuple[str, ...]
     """How proposer and solver were driven."""
     certificate: Certificate | None = None
-    """Of an accepted question, also with what `questwell gates` found of it later."""
+    """Certificate of an accepted question, including what `questwell gates` found later."""
     seconds: tuple[Second, ...] = ()
     """What `questwell rejudge` found of its last question, by judge."""
 

@@ -23,7 +23,7 @@ svg.chart { font: 12px system-ui, sans-serif; color: #222; background: #fff }
 .chart .s4 { stroke: #8465c4; fill: #8465c4 } .chart .s5 { stroke: #7a8087; fill: #7a8087 }
 .chart .l.s0, .chart .l.s1, .chart .l.s2, .chart .l.s3, .chart .l.s4, .chart .l.s5 { fill: none }
 """
-"""Of a chart that stands alone; the pages have the same in their style sheet."""
+"""Style of a chart in a file of its own; the pages have the same in their style sheet."""
 _COLOURS = 6
 
 

@@ -25,7 +25,7 @@ class Progress:
     """Items to stop at, if any."""
     rejected: dict[Reason, int]
     spent: Usage
-    """Of the whole run."""
+    """Usage of the whole run."""
     calls_made: int
     """Model calls of this invocation."""
     calls_replayed: int

@@ -36,7 +36,7 @@ class SpendingConfig(ModelConfig):
 
     @property
     def price(self) -> Price | None:
-        """Of the models, where it is given."""
+        """Price of the models, if it is given."""
         if self.price_in is None or self.price_out is None:
             return None
         return Price(self.price_in, self.price_out)
@@ -50,4 +50,4 @@ SPENDING_MAY_CHANGE: Mapping[str, str] = {
     "price_out": "as price_in",
     **MODELS_MAY_CHANGE,
 }
-"""Of these keys a resume may change all: none changes what a model says."""
+"""A resume may change all of these keys: none changes what a model says."""

@@ -19,7 +19,7 @@ class Pace:
     """How far to go, and how often to save."""
 
     steps: int
-    """Of the whole run."""
+    """Number of steps of the whole run."""
     save_every: int
     """Steps between two checkpoints."""
     limit: int | None = None

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from questwell.llm.client import Request
 
 PARTS = ("stop", "tools", "schema", "temperature", "length")
-"""Of a request, those that endpoints refuse most."""
+"""The parts of a request that endpoints refuse most often."""
 
 NOT_SENT = "-"
 NO_ANSWER = "no answer"

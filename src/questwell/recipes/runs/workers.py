@@ -56,7 +56,7 @@ class Workers:
         self.done = 0
         """Pieces that ended in this invocation."""
         self.errored = 0
-        """Of these, how many errored."""
+        """Number of these that errored."""
         self._started = time.monotonic()
 
     @property

@@ -33,7 +33,7 @@ class Trained(StrEnum):
 
 
 class Order(StrEnum):
-    """Of a step's updates."""
+    """Order of a step's updates."""
 
     SOLVER_FIRST = "solver-first"
     """Two updates, the solver's first (paper)."""

@@ -37,7 +37,7 @@ class SelfplayPreview:
     """That the model may write in a step as proposer and solver; what verifies is not counted."""
     device: str
     bytes: int
-    """Of memory on the device, an estimate."""
+    """Estimated memory on the device in bytes."""
     weight_bytes: int
     training_bytes: int
     pass_bytes: int

@@ -56,7 +56,7 @@ MEANINGS: Mapping[str, str] = {
     "proposer_kl": "divergence from the initial policy in the proposer's rollouts, nats a token",
     "gradient_norm": "before clipping, of the step's last update",
 }
-"""Of a step's values, by name."""
+"""Meaning of a step's values, by name."""
 PANELS = (
     Panel("Accuracy", "fraction", ("solver_accuracy", "held_out_accuracy")),
     Panel("Proposals", "fraction", ("valid_rate", "true_rate", "filled", "distinct_questions")),

@@ -31,5 +31,5 @@ def sessions(policy: Callable[[Place], LLM], retriever: Retriever, recorder: Rec
 
 
 def rollout_name(place: Place) -> str:
-    """Of one rollout within a run: what an engine keeps its cache of the prefix by."""
+    """Name of one rollout within a run; an engine keeps its cache of the prefix under it."""
     return f"{place.seed}/{place.round}/{place.role.value}/{place.attempt}"

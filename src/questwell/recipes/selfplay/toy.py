@@ -53,7 +53,7 @@ _SOLVER_ERRORS, _PROPOSER_ERRORS = 0.3, 0.15
 _WIDTH, _LAYERS, _CONTEXT = 64, 2, 512
 _NOISE = 7
 WARM_START_STEPS = (1000, 1000, 150)
-"""Of two stages without errors, from which a policy learns to look at what it found, and one with."""
+"""Steps of the stages: two without errors, in which a policy learns to look at what it found, and one with errors."""
 _RATES = (5e-3, 3e-3, 2e-3)
 
 

@@ -31,9 +31,9 @@ from questwell.types.trajectory import Role
 AGENT = "questwell_selfplay"
 """Name of the agent loop that plays a row."""
 WORKERS = 8
-"""Of verl that play, at most (verl's own default)."""
+"""Maximum number of verl's workers that play (verl's own default)."""
 _LEAST_SLOTS = 16
-"""Of a worker's share: a question is verified among documents of the other slots there."""
+"""Minimum number of slots per worker: a question is verified among the documents of its other slots."""
 _SLOT = TypeAdapter(Slot)
 _ACTOR = "actor_rollout_ref.actor"
 _ROLLOUT = "actor_rollout_ref.rollout"

@@ -43,7 +43,7 @@ class Slot:
     """Where a row sits."""
 
     slot: int
-    """Of its batch, from 0."""
+    """Number of the slot in its batch, from 0."""
     slots: int
     """Number of rows in its batch: two per slot, the proposer's and the solver's."""
     seed: AnswerSeed
@@ -135,7 +135,7 @@ class SelfplayBatches:
     """The batches of a run, as `StepBatches`; each worker of verl opens its own."""
 
     def __init__(self, folder: str, rows: int, workers: int) -> None:
-        """Of the run in `folder`; `recipes/selfplay/verl.py` has set them."""
+        """Open the batches of the run in `folder`, which `recipes/selfplay/verl.py` has set up."""
         self._folder = Path(folder)
         self.rows = rows
         self.workers = workers

@@ -46,7 +46,7 @@ class Attempts:
     recorder: Recorder | None
     """Keeps the judge's calls; None where no model judges."""
     seed: int
-    """Of the run."""
+    """Random seed of the run."""
 
     async def play(self, question: Question, place: Place, solver: Solver) -> Played:
         """An attempt by `solver`; `place` names it in the run and fixes its random numbers."""

@@ -20,7 +20,7 @@ from questwell.types.game import Accepted
 
 
 class _Message(BaseModel):
-    """Of a demonstration."""
+    """A message of a demonstration."""
 
     model_config = ConfigDict(extra="ignore")
     role: Literal["system", "user", "assistant"]

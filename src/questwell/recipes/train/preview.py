@@ -34,7 +34,7 @@ class TrainPreview:
     evaluations: int
     device: str
     bytes: int
-    """Of memory on the device, an estimate."""
+    """Estimated memory on the device in bytes."""
     weight_bytes: int
     training_bytes: int
     pass_bytes: int

@@ -15,7 +15,7 @@ from questwell.recipes.runs.learning import place
 from questwell.recipes.train.config import TrainConfig
 
 FOLDER = "rollouts"
-"""Of the run: the weights that the server starts with, those on their way to it, and its log."""
+"""Folder of the run for the weights that the server starts with, those on their way to it, and its log."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,12 +35,12 @@ class Duplicates(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CorpusSpec:
-    """Which corpus, and how it is read."""
+    """A corpus and how it is read."""
 
     source: str
     """A name in `BUILT_IN`, the path of a file or folder, a pattern of paths, or `hf:NAME`."""
     licence: str = ""
-    """Of every passage whose record states none; a built-in corpus states its own."""
+    """Licence of passages whose record states none; a built-in corpus has its own."""
     skip_bad: bool = False
     """Skip malformed records and list them in the report, instead of ending with an error."""
     duplicates: Duplicates = Duplicates.ERROR

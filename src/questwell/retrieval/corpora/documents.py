@@ -27,7 +27,7 @@ class Document:
     links: tuple[str, ...] = ()
     """Names in `text` that point to another document's title."""
     metadata: tuple[tuple[str, str], ...] = ()
-    """What a search can be narrowed by, as (key, value)."""
+    """Metadata that a search can filter by, as (key, value)."""
     made_id: bool = False
     """The corpus states no ids: this one is made from title and text."""
 
@@ -43,7 +43,7 @@ class BadRecord:
 
 @dataclass(slots=True)
 class ReadReport:
-    """What reading a corpus gave; filled while it is read."""
+    """The report on reading a corpus; filled while it is read."""
 
     documents: int = 0
     empty: int = 0

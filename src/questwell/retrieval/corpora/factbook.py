@@ -35,7 +35,7 @@ NAMES = {
     "um": "United States Pacific Island Wildlife Refuges",
     "xx": "World",
 }
-"""Of the profiles that state no usable short name, by code."""
+"""Names of profiles that state no usable short name, by code."""
 LEFT_OUT = frozenset({"major-language sample(s)", "Map references", "telephone", "FAX", "email address and website"})
 """Fields and subfields that are no facts about a country."""
 BOILERPLATE = 20

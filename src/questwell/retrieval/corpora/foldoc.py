@@ -23,7 +23,7 @@ ADVICE = "It is read from Debian's package dict-foldoc 20230119-1; install that,
 ABOUT_ITSELF = frozenset({"Free On-line Dictionary of Computing", "Acknowledgements", "Missing definition"})
 """Entries about the dictionary."""
 END = "\nDictionary.debian"
-"""Where the entries end and Debian's additions begin."""
+"""The line at which the entries end and Debian's additions begin."""
 
 UPDATED = re.compile(r"\s*\(\d{4}-\d\d?-\d\d?\)\.?\s*$")
 """When an entry was last updated: no fact about its subject."""

@@ -1,4 +1,4 @@
-"""What a file holds, told by its content. The ending of its name only decides where the content leaves it open."""
+"""The format of a file, detected from its content; the ending of its name decides only unclear cases."""
 
 import re
 import zipfile

@@ -23,7 +23,7 @@ LONGEST_HEADING = 200
 
 
 class Kind(Enum):
-    """What a stretch of a text is."""
+    """The kind of a stretch of text."""
 
     PROSE = auto()
     """Cut at sentence ends."""

@@ -15,10 +15,10 @@ import pyarrow as pa
 
 ARROW_ERROR = cast(type[Exception], cast(Any, pa).ArrowException)
 FAULTS = (OSError, EOFError, zlib.error, lzma.LZMAError, ARROW_ERROR)
-"""What reading a packed file raises when it is cut short, or is not what its first bytes promise."""
+"""Errors of reading a packed file that is cut short, or that is not what its first bytes say."""
 SUFFIXES = (".gz", ".bz2", ".zst", ".zstd", ".xz")
 HEAD = 1 << 16
-"""Bytes that tell what a file is."""
+"""Number of bytes that identify a file."""
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
 """Beginnings of text in UTF-16, as spreadsheets write it."""
 
@@ -111,7 +111,7 @@ def head(path: Path) -> bytes:
 
 
 def fault(error: BaseException) -> str:
-    """What went wrong, in a user's words."""
+    """The error in words for a user."""
     match error:
         case EOFError():
             return "the packed file ends too early: it was cut, so copy or fetch it again"

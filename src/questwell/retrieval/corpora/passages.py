@@ -16,19 +16,19 @@ from questwell.text.scripts import COUNTED_AS_WORDS
 from questwell.types.corpus import Passage
 
 TARGET = 100.0
-"""Words of a passage; the size that retrieval corpora of this field use (DPR's Wikipedia)."""
+"""Target length of a passage in words; retrieval corpora of this field use it (DPR's Wikipedia)."""
 LONGEST = 1.6 * TARGET
-"""Words of a passage at the most."""
+"""Maximum length of a passage in words."""
 WHOLE = 1.4 * TARGET
-"""Words in one sentence or line above which it is cut; with a heading it still fits a passage."""
+"""Maximum length of a sentence or line in words; a longer one is cut. With a heading it still fits a passage."""
 HEADING = LONGEST - WHOLE
-"""Words of a heading at the most, so that it fits a passage with what follows."""
+"""Maximum length of a heading in words, so that it fits a passage with the text after it."""
 CUT_FROM = 0.8 * TARGET
-"""Words from which a sentence that is too long is cut at the next white space."""
+"""Length in words from which a sentence that is too long is cut at the next white space."""
 SHORTEST = 0.3 * TARGET
-"""Words in a document's last passage below which it joins the one before."""
+"""Minimum length of a document's last passage in words; a shorter one joins the passage before it."""
 CJK_WORD = 0.6
-"""Words that a character of these scripts counts as: they put few or no spaces."""
+"""Number of words that a character of these scripts counts as; they use few or no spaces."""
 WORD = re.compile(rf"(?P<spaceless>[{COUNTED_AS_WORDS}])|[^\W{COUNTED_AS_WORDS}]{{1,40}}|(?P<mark>[^\w\s]{{1,40}})")
 """A word, capped at 40 characters, so that a text without spaces is long and not one word."""
 SPACELESS = re.compile(rf"[{COUNTED_AS_WORDS}]")

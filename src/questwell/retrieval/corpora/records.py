@@ -239,7 +239,7 @@ def _parquet(path: Path, columns: Columns) -> Iterator[Row]:
 
 
 def _arrow(path: Path, columns: Columns) -> Iterator[Row]:
-    """Of an arrow file or a stream of record batches."""
+    """The rows of an arrow file or of a stream of record batches."""
     arrow = cast(Any, pa)
     number = 0
     with arrow.memory_map(str(path)) as source:

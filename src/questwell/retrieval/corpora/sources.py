@@ -203,7 +203,7 @@ def _form(path: Path) -> Form:
 
 
 def _missing(form: Form) -> str | None:
-    """What to install before files of `form` can be read; None: nothing."""
+    """The extra to install before files of `form` can be read; None if there is nothing to install."""
     if form not in NEEDS or importlib.util.find_spec(NEEDS[form]) is not None:
         return None
     return "reading it needs `pip install 'questwell[documents]'`"

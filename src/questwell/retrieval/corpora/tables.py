@@ -12,10 +12,10 @@ from questwell.text.unicode import SURROGATE
 
 DELIMITERS = "\t,;|"
 SEPARATOR = "sep="
-"""What a spreadsheet may say in the first line, as in `sep=;`."""
+"""A separator that a spreadsheet states in its first line, as in `sep=;`."""
 _KNOWN = {*IDS, *TITLES, *TEXTS}
 LOOKED_AT = 64 * HEAD
-"""Bytes of a table that decide whether its lines are its rows."""
+"""Number of bytes of a table that decide whether its lines are its rows."""
 Found = tuple[str, dict[str, Any] | None, str]
 
 

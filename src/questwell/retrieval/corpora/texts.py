@@ -22,7 +22,7 @@ MARK = r"[=\-~^\"'`#*+.:_]"
 UNDERLINED = re.compile(rf"\A\s*(?:({MARK})\1{{2,}}[ \t]*\n)?[ \t]*(\S[^\n]*?)[ \t]*\n({MARK})\3{{2,}}[ \t]*(?:\n|\Z)")
 """A heading of reStructuredText or Markdown: a line of marks under it, and perhaps one over it."""
 MOST_UNPACKED = 1 << 29
-"""Bytes that a docx may unpack to."""
+"""Maximum size of an unpacked docx in bytes."""
 
 
 class Read(NamedTuple):

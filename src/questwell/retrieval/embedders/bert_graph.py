@@ -32,7 +32,7 @@ class Shape:
     layers: int
     heads: int
     epsilon: float = 1e-12
-    """Of layer normalisation."""
+    """Epsilon of layer normalisation."""
 
 
 class _Graph:

@@ -66,5 +66,5 @@ class QueryEmbedder(Protocol):
 
 
 def embedded_text(passage: Passage) -> str:
-    """What of a passage is embedded."""
+    """The text of a passage that is embedded."""
     return f"{passage.title}\n{passage.text}" if passage.title else passage.text

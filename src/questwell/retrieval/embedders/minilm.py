@@ -29,13 +29,13 @@ DIMENSIONS = 384
 GRAPH = 1
 """Raise it when the same weights would give another graph."""
 MOST_TOKENS = 256
-"""Of a text; the model was published with this limit."""
+"""Maximum number of tokens of a text; the model was published with this limit."""
 LONGEST = 10_000
 """Characters of a text that are tokenized: more than `MOST_TOKENS` tokens ever take in running text."""
 LEAST_COSINE = 0.99
 """Mean cosine to the exact vectors of `SAMPLE` from which 8-bit weights are used."""
 DEFAULT_TENSOR_TYPE = {"DefaultTensorType": 1}
-"""Of results whose type onnx cannot infer: float."""
+"""Type of results whose type onnx cannot infer: float."""
 SAMPLE = (
     "Which river flows through the capital of the country where the inventor of the telephone was born?",
     "Port Blair\nPort Blair is the capital of the Andaman and Nicobar Islands, a union territory of India.",
@@ -49,7 +49,7 @@ SAMPLE = (
 
 
 class Precision(StrEnum):
-    """Of the weights."""
+    """Precision of the weights."""
 
     FP32 = "fp32"
     INT8 = "int8"

@@ -28,7 +28,7 @@ class OnnxEncoder:
     """The encoder in a folder. Implements `Embedder`."""
 
     weight = 0.5
-    """Of the vectors in a hybrid ranking: as for any transformer."""
+    """Weight of the vectors in a hybrid ranking, as for any transformer."""
     batch = 16
     in_flight = 1
 

@@ -22,7 +22,7 @@ from questwell.text.unicode import without_surrogates
 LONGEST = 50_000
 """Characters of a text that are tokenized."""
 USUAL_TOKENS = 512
-"""Where the folder does not say how many the model takes."""
+"""Maximum number of tokens if the folder does not state the model's limit."""
 _MOST_TOKENS = 1_000_000
 """Tokenizers without a limit state a number far beyond this."""
 _KINDS = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
@@ -64,7 +64,7 @@ class OnnxFolder:
         self.outputs: tuple[str, ...] = tuple(one.name for one in self._session.get_outputs())
         parts = [self.graph, *sorted(self.graph.parent.glob(f"{self.graph.name}[_.]data")), tokenizer]
         self.digest = digest_files([(part.name, part) for part in parts])[:8]
-        """Of the graph, its weights and the tokenizer."""
+        """Digest of the graph, its weights and the tokenizer."""
 
     def run(self, text: str, pair: str | None = None) -> list[npt.NDArray[np.float32]]:
         """The graph's outputs for one text, or for two texts that are read together; the longer one is cut first."""

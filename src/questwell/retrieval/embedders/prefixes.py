@@ -18,7 +18,7 @@ SEARCH = "Represent this sentence for searching relevant passages: "
 
 @dataclass(frozen=True, slots=True)
 class Prefixes:
-    """What is put before a text."""
+    """The texts to put before queries and documents."""
 
     query: str = ""
     document: str = ""

@@ -10,7 +10,7 @@ from questwell.text.scripts import IN_BIGRAMS
 from questwell.text.unicode import without_surrogates
 
 LONGEST_TERM = 80
-"""Bytes; longer ones are noise and would bloat the dictionary."""
+"""Maximum length of a term in bytes; longer ones are noise and would bloat the dictionary."""
 ANALYSIS = 1
 """Raise it when the same text would give other terms than before: older indexes are then refused."""
 

@@ -26,7 +26,7 @@ RANKING = 1
 POOL = 100
 """Candidates of each leg; more when more hits are asked for."""
 DECIMALS = 6
-"""Of a score: what differs less is a tie, decided by the order of the corpus."""
+"""Scores that differ by less than this are a tie, decided by the order of the corpus."""
 
 Floats = npt.NDArray[np.float64]
 

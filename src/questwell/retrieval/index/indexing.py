@@ -37,7 +37,7 @@ COMMIT_EVERY = 50_000
 """Passages between two commits: a few seconds of work."""
 PROGRESS_EVERY = 1_000
 HEAP = 64_000_000
-"""Bytes that the writer fills before it writes a segment."""
+"""Size of the writer's buffer in bytes; when it is full, a segment is written."""
 
 
 def default_folder(spec: CorpusSpec, analyzer: Analyzer = Analyzer.EN) -> Path:
@@ -136,7 +136,7 @@ def build_index(
 
 @dataclass(frozen=True, slots=True)
 class _Settings:
-    """What an interrupted build must share with the one that goes on with it."""
+    """The properties that an interrupted build and the build that continues it must share."""
 
     corpus: str
     identity: str

@@ -46,10 +46,9 @@ KEPT = 2
 MOST_TERMS = 64
 """Rarest terms of a query that are looked for at all."""
 QUERY_CHARS = 20_000
-"""Of a longer query only the beginning is read."""
+"""Maximum length of a query in characters; only the beginning of a longer one is read."""
 TITLE_WEIGHT = 0.5
-"""Of a term's score in the title against the text, which holds the title too: best of 0.4, 0.5, 0.75 on 300 MuSiQue
-questions."""
+"""Weight of the title against the text, which contains it too: best of 0.4, 0.5, 0.75 on 300 MuSiQue questions."""
 DECIMALS = 4
 """Of a score. tantivy adds single-precision numbers in an order that depends on the segments: what differs less than
 this is a tie, so that ranks do not depend on how the index was built."""
@@ -182,7 +181,7 @@ class LexicalIndex:
         return self.load(self.rank(query, k, where))
 
     def rank(self, query: str, k: int, where: Filter | None = None) -> list[Scored]:
-        """What `find` finds, not loaded."""
+        """The results of `find`, without loading the passages."""
         terms = self.query_terms(query)
         if k < 1 or not terms:
             return []

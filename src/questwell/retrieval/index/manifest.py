@@ -35,7 +35,7 @@ class Manifest:
     corpus: str
     """Name of the corpus."""
     identity: str
-    """Of the corpus' content and how it was read (`corpus.identity`)."""
+    """Digest of the corpus' content and of how it was read (`corpus.identity`)."""
     analyzer: Analyzer
     passages: int
     documents: int
@@ -83,7 +83,7 @@ class Manifest:
 
     @classmethod
     def current_version(cls) -> str:
-        """Of the index format and the analysis."""
+        """Version of the index format and of the analysis."""
         return f"{FORMAT}.{ANALYSIS}"
 
     def write(self, folder: Path) -> None:

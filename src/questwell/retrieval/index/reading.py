@@ -9,7 +9,7 @@ from questwell.types.corpus import Hit, Passage
 _AT_ONCE = 64
 """Passages read together; a page is about ten."""
 MOST_PASSAGES = 20_000
-"""Of one document, as many are looked at on each side of the passage that was asked for."""
+"""Maximum number of a document's passages that are read on each side of the requested one."""
 
 
 class Scored(Protocol):
@@ -30,7 +30,7 @@ _S = TypeVar("_S", bound=Scored)
 
 
 class Ordered(Protocol[_S]):
-    """What is needed of an index."""
+    """The part of an index that is needed here."""
 
     def ordinal_of(self, passage_id: str, /) -> int | None:
         """The ordinal of the passage with this id."""

@@ -17,7 +17,7 @@ from questwell.text.files import Line, read_jsonl
 from questwell.types.corpus import Hit
 
 REFERENCE = re.compile(r"#(\d{1,2})\b")
-"""In a part's question: the answer of an earlier part."""
+"""Placeholder in a part's question for the answer of an earlier part."""
 
 
 class Searches(Protocol):
@@ -49,7 +49,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Recalls:
-    """What was found, a value a question or part, in their order."""
+    """The recall of each question or part, in their order."""
 
     questions: dict[int, list[float]]
     """By k: share of a question's gold documents among those of its first k hits."""

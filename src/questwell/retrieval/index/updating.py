@@ -31,10 +31,10 @@ class _Change:
 
 @dataclass(frozen=True, slots=True)
 class Updated:
-    """What an update did, in documents."""
+    """The result of an update, as numbers of documents."""
 
     manifest: Manifest
-    """Of the index as it is now; the same as before if nothing changed."""
+    """Manifest of the changed index; the same as before if nothing changed."""
     snapshot_before: str
     added: int
     replaced: int
@@ -43,7 +43,7 @@ class Updated:
     unchanged: int
     """Already there as given."""
     absent: int
-    """To be removed, and not there."""
+    """Number of documents to remove that were not there."""
 
 
 def update(folder: Path, upserts: Iterable[Document] = (), deletes: Iterable[str] = ()) -> Updated:

@@ -1,4 +1,4 @@
-"""What the vector file of an embedder says of itself; read without the extra that makes and searches vectors."""
+"""The description of an embedder's vector file; it is read without the extra that makes and searches vectors."""
 
 import json
 import re
@@ -24,7 +24,7 @@ class VectorManifest:
     rows: int
     """Ordinals below this have a vector; it is zero where the passage is removed or has nothing to embed."""
     origin: str
-    """Of the index (`Manifest.origin`)."""
+    """Origin of the index (`Manifest.origin`)."""
     version: int = FORMAT
 
     @classmethod

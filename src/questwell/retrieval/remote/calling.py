@@ -33,7 +33,7 @@ class CallOptions:
     """How patient to be, and how much to take; the defaults suit most."""
 
     timeout_s: float = 30.0
-    """For one try, from sending to the last byte."""
+    """Maximum time of one try in seconds, from sending to the last byte."""
     connect_timeout_s: float = 5.0
     max_retries: int = 4
     """Tries after the first, for failures that may pass."""
@@ -44,7 +44,7 @@ class CallOptions:
     in_flight: int = 64
     """Calls at once, at most."""
     most_bytes: int = 20_000_000
-    """Of one reply."""
+    """Maximum size of one reply in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +134,11 @@ class Caller:
 
 
 UNANSWERED = (TimeoutError, NotConnectedError, BrokenError, TooLargeError, UnreadableError)
-"""What `Connections` raises where there is no whole reply, and a deadline that passed."""
+"""Errors of `Connections` when there is no whole reply or a deadline has passed."""
 
 
 def unanswered(error: Exception, options: CallOptions) -> Failure[RetrievalError]:
-    """What one of `UNANSWERED` means."""
+    """The domain error for one of `UNANSWERED`."""
     match error:
         case TimeoutError():
             what = f"no answer within {options.timeout_s:g} s"
@@ -189,7 +189,7 @@ def _json(raw: bytes) -> object:
 
 
 def _usual(status: int, body: object) -> Failure[RetrievalError]:
-    """What a status means with most servers."""
+    """The meaning of a status for most servers."""
     if status == 200:
         return Failure(MalformedHits, f"no JSON but {said(body)!r}", "check the address", True)
     what = f"status {status}: {said(body)}"

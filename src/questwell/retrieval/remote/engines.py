@@ -18,7 +18,7 @@ from questwell.retrieval.remote.calling import Call, said
 SPARE = 5
 """Results beyond k, to stand in for those that are blocked."""
 _MARKUP = re.compile(r"</?(?:strong|b|em|mark|span)\b[^>]*>")
-"""What engines put around words that match."""
+"""Marks that engines put around matching words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,11 @@ class WebResult:
 
 @dataclass(frozen=True, slots=True)
 class WebResults:
-    """What an engine answered."""
+    """The answer of an engine."""
 
     results: tuple[WebResult, ...]
     credits: float
-    """What it took, in the engine's unit of price."""
+    """Usage in the engine's unit of price."""
 
 
 class Engine(Protocol):
@@ -66,7 +66,7 @@ class Engine(Protocol):
         ...
 
     def headers(self, key: str | None) -> dict[str, str]:
-        """What every call carries."""
+        """The headers of every call."""
         ...
 
     def call(self, query: str, k: int, blocked: Sequence[str], *, pages: bool) -> Call:
@@ -83,7 +83,7 @@ class Engine(Protocol):
         ...
 
     def read_error(self, status: int, body: object) -> Failure[RetrievalError] | None:
-        """What a status means where it is not the usual."""
+        """The meaning of a status, where it differs from the usual one."""
         ...
 
 
@@ -229,7 +229,7 @@ class SearXNG:
     in_flight: int = 4
 
     def headers(self, key: str | None) -> dict[str, str]:
-        """None."""
+        """No headers."""
         return {}
 
     def call(self, query: str, k: int, blocked: Sequence[str], *, pages: bool) -> Call:
@@ -293,7 +293,7 @@ def _rows(name: str, rows: object, where: str) -> list[Mapping[str, Any]]:
 
 
 def _credits(taken: object) -> float:
-    """What a reply says it took; one credit where it does not say."""
+    """The usage that a reply reports; one credit if it reports none."""
     if isinstance(taken, bool) or not isinstance(taken, int | float) or taken < 0:
         return 1.0
     return float(taken)

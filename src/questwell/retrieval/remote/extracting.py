@@ -17,14 +17,14 @@ _LENGTHS = struct.Struct(">II")
 
 @dataclass(frozen=True, slots=True)
 class ExtractLimits:
-    """For one page."""
+    """The limits for extracting one page."""
 
     seconds: float = 10.0
-    """Of time; loading the parser takes one of them, once."""
+    """Maximum time in seconds; loading the parser takes one of them, once."""
     memory_bytes: int = 2_000_000_000
-    """Of address space, that of Python and the parser included (about 0.5 GB)."""
+    """Maximum address space, including Python and the parser (about 0.5 GB)."""
     most_bytes: int = 4_000_000
-    """Of text."""
+    """Maximum size of the text in bytes."""
 
 
 class NoTextError(Exception):

@@ -16,7 +16,7 @@ class Narrowable(Protocol):
 
 
 def both(always: Filter, where: Filter) -> Filter | None:
-    """What both filters let through; None: nothing can be."""
+    """The filter that accepts what both accept; None if nothing can pass both."""
     joined = {key: _values(value) for key, value in always.items()}
     for key, value in where.items():
         among = _values(value)
@@ -25,7 +25,7 @@ def both(always: Filter, where: Filter) -> Filter | None:
 
 
 def narrowed_by(where: Filter) -> str:
-    """What a retriever's name says of its filter; nothing without one."""
+    """The filter as part of a retriever's name; empty without a filter."""
     if not where:
         return ""
     return f"+where({json.dumps({key: sorted(_values(value)) for key, value in sorted(where.items())})})"

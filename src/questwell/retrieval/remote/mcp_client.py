@@ -151,7 +151,7 @@ class McpRetriever:
         return await self._retrying(lambda connection: connection.search(without_surrogates(query), k, where))
 
     async def _read(self, tool: str, asked: Mapping[str, object]) -> "CallToolResult | None":
-        """What the tool gave; None where it says that there is no such document."""
+        """The result of the tool; None if it says that there is no such document."""
         result = await self._retrying(lambda connection: connection.read(tool, asked))
         missing = result.is_error and "BadRequestError" in str(getattr(result.content[0], "text", ""))
         return None if missing else result

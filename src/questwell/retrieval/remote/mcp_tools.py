@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 QUERY_ARGUMENTS = ("query", "q", "search_query", "question", "text", "input")
 COUNT_ARGUMENTS = ("k", "top_k", "topk", "max_results", "num_results", "numResults", "limit", "count", "num", "n")
 LISTS = ("results", "result", "hits", "documents", "passages", "items", "data")
-"""Where results may stand in a reply."""
+"""Fields of a reply that may hold results."""
 OPEN_TOOL, FIND_TOOL, FILTER = "open_document", "find_in_document", "where"
 """Tools and an argument that our own server has (`serve/mcp_server.py`)."""
 

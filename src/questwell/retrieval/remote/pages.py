@@ -25,12 +25,12 @@ TYPES = ("text/html", "application/xhtml+xml", "text/plain")
 
 @dataclass(frozen=True, slots=True)
 class PageOptions:
-    """What is taken; the defaults suit most."""
+    """The limits of fetching a page; the defaults suit most cases."""
 
     timeout_s: float = 10.0
-    """For all of it, redirects included."""
+    """Maximum time in seconds, redirects included."""
     most_bytes: int = 2_000_000
-    """Of the page, unpacked."""
+    """Maximum size of the unpacked page."""
     redirects: int = 3
     in_flight: int = 16
     allowed: Callable[[str], bool] = is_public

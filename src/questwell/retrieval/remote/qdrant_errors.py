@@ -1,4 +1,4 @@
-"""What a failure of Qdrant's client means."""
+"""The domain error for a failure of Qdrant's client."""
 
 from datetime import UTC, datetime
 

@@ -106,7 +106,7 @@ class RemoteRetriever:
 
     @property
     def name(self) -> str:
-        """That of the served retriever, with its snapshot, or the server's address; and what it is narrowed to."""
+        """Name of the served retriever with its snapshot, or the server's address, and the filter if there is one."""
         return self._name + narrowed_by(self._always)
 
     def narrow(self, where: Filter) -> Self:

@@ -13,7 +13,7 @@ from questwell.types.corpus import Passage
 
 DOCUMENT_ID, OFFSET = "document_id", "offset"
 MOST_PASSAGES = 10_000
-"""Of one document: more than a server gives of one search."""
+"""Maximum number of passages of one document; more than a server returns for one search."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +25,11 @@ class Placed:
 
 
 class PassageStore(Protocol):
-    """What is needed of a store."""
+    """The part of a store that is needed here."""
 
     @property
     def name(self) -> str:
-        """For messages."""
+        """Name of the store, for messages."""
         ...
 
     async def passages_of(self, document_id: str, /) -> Sequence[Placed]:

@@ -25,7 +25,7 @@ from questwell.text.unicode import without_surrogates
 from questwell.types.corpus import Hit, Passage
 
 PASSAGE_CHARS = 1_500
-"""Of a page's text, about what an agent is shown of a passage."""
+"""Length of a part of a page's text in characters, about what an agent is shown of a passage."""
 QUERY_CHARS = 2_000
 
 
@@ -38,7 +38,7 @@ class WebOptions:
     block: tuple[str, ...] = ()
     """Domains to leave out, next to the benchmarks' own."""
     price_usd: float | None = None
-    """Of one search; None: the list price."""
+    """Price of one search; None for the list price."""
     cache_days: float = 7.0
     """How long a reply is used again; 0 for never."""
     cache: Path | None = None

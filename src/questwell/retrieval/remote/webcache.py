@@ -1,4 +1,4 @@
-"""What the web answered, kept on disk for some days: so that the same query is paid for once, across runs too."""
+"""Web answers, cached on disk for some days, so that the same query is paid for once, also across runs."""
 
 import hashlib
 import json

@@ -20,7 +20,7 @@ _COUNT = 16
 _FORMS = 2
 """Forms of JSON that an answer keeps."""
 _EMPTY_BYTES, _HIT_BYTES = 600, 1_000
-"""What Python's objects take besides the text."""
+"""Size in bytes of Python's objects for a reply and for a hit, without the text."""
 _TIMES = 2 + 2 * _FORMS
 """Bytes for each character: two where text is not Latin, and as much again in each form, which may hold it twice."""
 
@@ -34,7 +34,7 @@ class Answer:
         self.hits = hits
         self._encoded: dict[tuple[bool, bool], bytes] = {}
         self.weight = _EMPTY_BYTES + sum(_HIT_BYTES + _TIMES * _characters(hit.passage) for hit in hits)
-        """Bytes that it takes in memory, at most about: the hits and two forms of JSON."""
+        """About the maximum size in memory in bytes: the hits and two forms of JSON."""
 
     def encoded(self, *, scores: bool, whole: bool) -> bytes:
         """The JSON list of documents; `whole` adds every field of the passage (an extension of ours)."""

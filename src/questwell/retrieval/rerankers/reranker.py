@@ -10,12 +10,12 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What a reranker gave and took."""
+    """The scores of a reranker, and their cost."""
 
     scores: tuple[float, ...]
     """One for each text, in the order of the texts; higher is better. Their scale is the model's."""
     cost_usd: float | None
-    """None: not known, which is not 0."""
+    """None when not known, which is not 0."""
 
 
 class Reranker(Protocol):

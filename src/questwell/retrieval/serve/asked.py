@@ -29,7 +29,7 @@ class AskLimits:
     most_passages: int = 16_384
     """Queries times passages per query."""
     most_reply_bytes: int = 16_000_000
-    """Bytes of a reply; our client takes 20 million."""
+    """Maximum size of a reply in bytes; our client accepts 20 million."""
 
 
 @dataclass(frozen=True, slots=True)

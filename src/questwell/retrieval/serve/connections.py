@@ -54,7 +54,7 @@ class Guard:
 
     @property
     def protocol(self) -> Any:  # noqa: ANN401  uvicorn calls it as it would the class
-        """What makes the protocol of a connection, for uvicorn's `http`."""
+        """A factory of connection protocols, for uvicorn's `http`."""
         return partial(GuardedProtocol, guard=self)
 
 

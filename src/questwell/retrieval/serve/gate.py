@@ -28,30 +28,30 @@ _OPEN = {"/healthz"}
 
 @dataclass(frozen=True, slots=True)
 class GateOptions:
-    """Who is let in, and with how much."""
+    """Who may send requests, and how large they may be."""
 
     host: str = "127.0.0.1"
     """What the server listens at. Beyond loopback, any IP address and this machine's name are good as Host too."""
     hosts: tuple[str, ...] = ()
     """More names that the server is reached by, and origins of pages that may ask it."""
     token: str = field(default="", repr=False)
-    """What callers must know; empty for none."""
+    """Secret that callers must send; empty for none."""
     most_bytes: int = 8_000_000
-    """Of one request."""
+    """Maximum size of one request in bytes."""
     most_held: int = 256_000_000
-    """Bytes of all requests that are being read or answered."""
+    """Maximum size of all requests in bytes that are being read or answered."""
     body_s: float = 30.0
-    """From the end of the headers to the end of the body."""
+    """Maximum time in seconds from the end of the headers to the end of the body."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """Of one process."""
+    """Limits of one process."""
 
     connections: int = 1_024
     """Open at once. One more takes the place of the one that is idle for longest; if none is idle, it gets 503."""
     header_s: float = 10.0
-    """From the first byte of a request, or from connecting, to the end of its headers."""
+    """Maximum time in seconds from connecting, or from a request's first byte, to the end of its headers."""
     idle_s: float = 30.0
     """Between two requests. Longer than clients keep theirs: a request that meets the closing is lost."""
     write_s: float = 30.0

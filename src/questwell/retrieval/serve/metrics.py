@@ -77,7 +77,7 @@ class Metrics:
         self._cache.set(service.cached_bytes)
 
     def text(self) -> bytes:
-        """What Prometheus reads."""
+        """The text that Prometheus reads."""
         from prometheus_client import CollectorRegistry, generate_latest
         from prometheus_client.multiprocess import MultiProcessCollector
 

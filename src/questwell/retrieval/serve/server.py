@@ -32,14 +32,14 @@ if TYPE_CHECKING:
     from questwell.retrieval.serve.connections import Guard
 
 PROTOCOL = 2
-"""Of our extensions; a client finds it in `/healthz`."""
+"""Version of our extensions of the protocol; a client finds it in `/healthz`."""
 _LOOK_S = 2.0
 """How often it is looked whether the index changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """What a server answers, and how much of it."""
+    """The settings of a server."""
 
     mcp: bool = False
     """Serve MCP at /mcp too."""

@@ -53,7 +53,7 @@ class ServiceLimits:
     """How much one process takes on."""
 
     deadline_s: float = 10.0
-    """From the arrival of a request to its hits."""
+    """Maximum time in seconds from the arrival of a request to its hits."""
     queue: int = 1024
     """Queries that may wait; a request that would make it longer is refused."""
     batch: int = 32
@@ -74,7 +74,7 @@ class _Key(NamedTuple):
 
     @property
     def like(self) -> tuple[str, int, Where]:
-        """What queries of one batch share."""
+        """The properties that the queries of one batch share."""
         return self.snapshot, self.k, self.where
 
 

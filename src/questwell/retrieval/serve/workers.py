@@ -32,7 +32,7 @@ _QUICK_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a server listens."""
+    """The address at which a server listens."""
 
     host: str = "127.0.0.1"
     port: int = 8000
