@@ -19,7 +19,7 @@ from questwell.retrieval.choose import RetrieverOptions, open_retriever, retriev
 from questwell.retrieval.conftest import QUICK
 from questwell.retrieval.remote.calling import CallOptions
 from questwell.retrieval.remote.opensearch import FACETS, OpenSearchRetriever
-from questwell.retrieval.retriever import FilteringRetriever
+from questwell.retrieval.retriever import DocumentReader, FilteringRetriever
 from questwell.types.corpus import Passage
 
 PASSAGES = [
@@ -157,7 +157,7 @@ async def test_what_is_put_in_comes_back_whole(cluster, filled):
     assert [hit.passage.id for hit in await filled.search("tea", 1)] == ["a#0"]  # equal scores: by id
     assert await filled.fill(PASSAGES) == 3  # again: the same index, no passage twice
     assert len(await filled.search("tea kaffee milk", 9)) == 3
-    assert isinstance(filled, FilteringRetriever)
+    assert isinstance(filled, FilteringRetriever) and isinstance(filled, DocumentReader)
 
 
 async def test_many_queries_are_one_call_and_what_cannot_be_searched_is_none(cluster, filled):

@@ -21,7 +21,7 @@ from questwell.http.retrying import Server
 from questwell.retrieval.choose import RetrieverOptions, open_retriever
 from questwell.retrieval.conftest import QUICK
 from questwell.retrieval.remote.qdrant import QdrantRetriever
-from questwell.retrieval.retriever import FilteringRetriever
+from questwell.retrieval.retriever import DocumentReader, FilteringRetriever
 from questwell.types.corpus import Passage
 
 PASSAGES = [
@@ -67,7 +67,7 @@ async def test_what_is_put_in_comes_back_whole(client):
     assert hits[0].score == pytest.approx(2 / 5**0.5, abs=1e-5)  # one tea, two kaffee
     assert await opened.fill(PASSAGES[:1]) == 1  # again: no passage twice
     assert len(await opened.search("tea kaffee milk", 9)) == 3
-    assert isinstance(opened, FilteringRetriever)
+    assert isinstance(opened, FilteringRetriever) and isinstance(opened, DocumentReader)
     assert await opened.search("?!", 3) == await opened.search("tea", 0) == ()
     assert opened.name == "qdrant:here/passages+counting"
     embedder = opened._embedder

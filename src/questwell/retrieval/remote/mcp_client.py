@@ -33,7 +33,7 @@ from questwell.retrieval.remote.mcp_tools import (
     takes,
 )
 from questwell.retrieval.remote.remote import (
-    KEY_VARIABLE,
+    KEY_PLACE,
     authorization,
     base_url,
     read_document_page,
@@ -300,7 +300,7 @@ class _Connection:
             status, after = refusal
             if status in (401, 403):
                 return RetrievalRefused(
-                    f"{self._name}: status {status}: it wants a key; set {KEY_VARIABLE} to the server's key"
+                    f"{self._name}: status {status}: it wants a key; set {KEY_PLACE} to the server's key"
                 )
             if status in PASSING or status >= 500:
                 return _BusyError(f"{self._name}: status {status}", retry_after_s(after, datetime.now(UTC)))

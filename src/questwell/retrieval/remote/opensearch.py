@@ -25,7 +25,7 @@ from questwell.retrieval.extras import optional
 from questwell.retrieval.remote import stored
 from questwell.retrieval.remote.calling import PASSING, UNANSWERED, CallOptions, said, unanswered
 from questwell.retrieval.remote.filters import both, narrowed_by
-from questwell.retrieval.remote.remote import KEY_VARIABLE, authorization, base_url, searchable, shown
+from questwell.retrieval.remote.remote import KEY_PLACE, authorization, base_url, searchable, shown
 from questwell.retrieval.remote.stored import DOCUMENT_ID, OFFSET, Placed
 from questwell.retrieval.remote.wire import ranked, read_passage
 from questwell.retrieval.retriever import DocumentPage, Filter
@@ -241,7 +241,7 @@ class OpenSearchRetriever:
         if isinstance(error, self._errors.SerializationError):
             return Failure(MalformedHits, f"a reply that is not OpenSearch's: {told}", "check the address", False)
         if status in (401, 403):
-            advice = f"set {KEY_VARIABLE} to USER:PASSWORD, or to 'ApiKey KEY'"
+            advice = f"set {KEY_PLACE} to USER:PASSWORD, or to 'ApiKey KEY'"
             return Failure(RetrievalRefused, f"status {status}: {told}", advice, False)
         if isinstance(status, int) and (status in PASSING or status >= 500):
             return Failure(RetrievalUnavailable, f"status {status}: {told}", "try again later", True)

@@ -6,7 +6,7 @@ from questwell.errors import MalformedHits, RetrievalError, RetrievalRefused, Re
 from questwell.http.retrying import Failure, retry_after_s
 from questwell.retrieval.extras import optional
 from questwell.retrieval.remote.calling import PASSING, UNANSWERED, CallOptions, unanswered
-from questwell.retrieval.remote.remote import KEY_VARIABLE
+from questwell.retrieval.remote.remote import KEY_PLACE
 
 
 def failure_of(error: Exception, name: str, options: CallOptions) -> Failure[RetrievalError]:
@@ -26,7 +26,7 @@ def failure_of(error: Exception, name: str, options: CallOptions) -> Failure[Ret
         return Failure(RetrievalUnavailable, f"no connection ({source})", "check that the server runs", True)
     status, told = getattr(error, "status_code", None), " ".join(str(error).split())[:200]
     if status in (401, 403):
-        return Failure(RetrievalRefused, f"status {status}: {told}", f"set {KEY_VARIABLE} to the server's key", False)
+        return Failure(RetrievalRefused, f"status {status}: {told}", f"set {KEY_PLACE} to the server's key", False)
     if isinstance(status, int) and (status in PASSING or status >= 500):
         return Failure(RetrievalUnavailable, f"status {status}: {told}", "try again later", True)
     if status == 404:

@@ -19,6 +19,8 @@ from questwell.types.corpus import Hit
 
 KEY_VARIABLE = "QUESTWELL_RETRIEVER_KEY"
 """Environment variable of the key that the named retriever wants."""
+KEY_PLACE = f"{KEY_VARIABLE}, or the variable that --retriever-key-env names,"
+"""Where to put a key, in advice."""
 _HEALTH_BYTES = 65_536
 
 
@@ -220,7 +222,7 @@ def unauthorized(status: int, body: object) -> Failure[RetrievalError] | None:
     """What a server means that wants another key, or one at all."""
     if status not in (401, 403):
         return None
-    return Failure(RetrievalRefused, f"status {status}: {said(body)}", f"set {KEY_VARIABLE} to the server's key", False)
+    return Failure(RetrievalRefused, f"status {status}: {said(body)}", f"set {KEY_PLACE} to the server's key", False)
 
 
 def at_route(url: str, route: str) -> str:
