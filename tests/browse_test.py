@@ -95,7 +95,7 @@ def test_the_gates_page_counts_what_each_gate_found(run: Path) -> None:
 
 @pytest.mark.parametrize("length", [16, 15, 13, 10])
 def test_a_long_run_is_drawn_by_longer_stretches(run: Path, monkeypatch: pytest.MonkeyPatch, length: int) -> None:
-    monkeypatch.setattr(RunReader, "buckets", lambda self: length)
+    monkeypatch.setattr(RunReader, "buckets", lambda self, **_: length)
     found = overview(run)
     assert {len(one.minute) for one in found.calls} == {length}
     seconds = {16: 60, 15: 600, 13: 3600, 10: 86_400}[length]

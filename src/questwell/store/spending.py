@@ -1,6 +1,7 @@
 """The usage of a run: model calls, searches, tokens, money. None means not known, which is not 0."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 
 from questwell.store.query import Query, Row
@@ -40,15 +41,19 @@ class SpendingReader(Query):
             )
         ]
 
-    def calls_over_time(self, length: int) -> list[CallCount]:
+    def minutes(self) -> list[str]:
+        """The minutes in which calls were answered, in no order."""
+        return [row[0] for row in self._all(f"SELECT DISTINCT minute FROM {self.call_source}")]
+
+    def calls_over_time(self, length: int, minutes: Sequence[str] | None = None) -> list[CallCount]:
         """As `call_counts` by the first `length` characters of the minute.
 
-        Long stretches are summed one by one, each a range in the table's own order: sorting every minute takes longer.
+        `minutes` saves a look at the whole table where they are known. Long stretches are summed one by one, each a
+        range in the table's own order: sorting every minute takes longer.
         """
         if not self.counted or length > _LONG:
             return self.call_counts(f"substr(minute, 1, {length})")
-        minutes = self._all(f"SELECT DISTINCT minute FROM {self.call_source}")
-        stretches = sorted({row[0][:length] for row in minutes})
+        stretches = sorted({minute[:length] for minute in (self.minutes() if minutes is None else minutes)})
         kinds = self._all(f"SELECT DISTINCT kind, role, model, round FROM {self.call_source}")
         wanted = (
             f"SELECT {_SUMS}, sum(latency_s) FROM {self.call_source} "
@@ -61,12 +66,12 @@ class SpendingReader(Query):
             if (sums := self._row(wanted, *kind, stretch, f"{stretch}~"))[0]
         ]
 
-    def buckets(self, most: int = 1_000) -> int:
+    def buckets(self, most: int = 1_000, minutes: Sequence[str] | None = None) -> int:
         """How many characters of a minute name a stretch of time, so that the run has at most about `most` of them.
 
         16 is a minute, 15 ten minutes, 13 an hour, 10 a day.
         """
-        minutes = [row[0] for row in self._all(f"SELECT DISTINCT minute FROM {self.call_source}")]
+        minutes = self.minutes() if minutes is None else minutes
         lengths = (16, 15, 13, 10)
         return next((size for size in lengths if len({minute[:size] for minute in minutes}) <= most), lengths[-1])
 

@@ -184,8 +184,9 @@ def overview(folder: Path) -> Overview:
     """The state of the run in `folder`, and its course over time."""
     stands = status(folder)
     with RunReader(folder) as run, run.snapshot():
-        length = run.buckets()
-        calls = run.calls_over_time(length)
+        known = run.minutes()
+        length = run.buckets(minutes=known)
+        calls = run.calls_over_time(length, known)
         minutes = [one.minute for one in calls]
         hours = (_at(minutes[-1]) - _at(minutes[0])) / 3600 if minutes else 0.0
         return Overview(stands, calls, accepted_by_time(run, length), latest_failures(run), hours)
