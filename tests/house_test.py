@@ -29,6 +29,7 @@ MODEL_HERE = tuple(
         "toy/model.py",
         "llm/pretrained.py",
         "llm/torch_policy.py",
+        "llm/vllm_weights.py",
         "llm/decoding.py",
         "llm/row_cache.py",
     )
