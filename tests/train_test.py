@@ -284,6 +284,12 @@ def test_what_the_toy_would_take_is_told_and_nothing_is_fetched(monkeypatch: pyt
     assert size_of("local-small").parameters == 494_032_768
 
 
+def test_a_dry_run_of_the_toy_on_the_command_line_makes_nothing(tmp_path: Path) -> None:
+    found = CliRunner().invoke(app, ["train", "toy", "--out", str(tmp_path / "x"), "--dry-run", "--json"])
+    assert found.exit_code == 0, found.output
+    assert json.loads(found.stdout)["model"] == "toy" and not (tmp_path / "x").exists()
+
+
 def test_every_question_is_drawn_once_before_any_is_drawn_again() -> None:
     questions = [Question(str(at), "q", ("a",), "b") for at in range(7)]
     drawn = [question.id for step in range(7) for question in draw(questions, step, 3, seed=1)]
