@@ -261,9 +261,26 @@ def test_an_evaluation_by_a_model_of_ones_own(tmp_path: Path) -> None:
 
 
 def test_training_in_two_calls() -> None:
-    first = questwell.train(data="toy", steps=2, batch=2, group=2, limit=1, out="train", warm_start_steps=0)
+    logged: list[tuple[int, dict[str, float]]] = []
+    steps: list[int] = []
+    first = questwell.train(
+        data="toy",
+        steps=2,
+        batch=2,
+        group=2,
+        limit=1,
+        out="train",
+        warm_start_steps=0,
+        on_metrics=lambda metrics, step: logged.append((step, metrics)),
+        on_progress=lambda metrics, of: steps.append(of),
+    )
+    played = [(step, metrics["reward"]) for step, metrics in logged if "reward" in metrics]
+    assert [step for step, _ in played] == [1] and not any("step" in metrics for _, metrics in logged)
+    assert played[0][1] == first.to_pandas()["reward"][0] and set(steps) == {2}  # the old hook is called too
     assert first.report is not None and first.report.ending is Ending.LIMIT
-    whole = asyncio.run(questwell.train_async(out="train", resume=True))
+    on_metrics = lambda metrics, step: logged.append((step, metrics))  # noqa: E731  as wandb.log takes them
+    whole = asyncio.run(questwell.train_async(out="train", resume=True, on_metrics=on_metrics))
+    assert [step for step, metrics in logged if "reward" in metrics] == [1, 2]
     assert whole.report is not None and whole.report.ending is Ending.COMPLETE
     assert list(whole.to_pandas()["step"]) == [1, 2]
     assert isinstance(questwell.open_run("train"), questwell.TrainRun) and whole.status().steps == 2

@@ -4,7 +4,7 @@ A model or a retriever is named as on the command line, or is an object of your 
 `Retriever`; your objects stay open.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -32,6 +32,8 @@ from questwell.recipes.train.config import TrainConfig
 from questwell.retrieval.retriever import Retriever
 
 PathLike = str | Path
+OnMetrics = Callable[[dict[str, float], int], object]
+"""Takes the metrics of a step and its number."""
 _MODELS = ("llm", "proposer_llm", "solver_llm", "judge_llm", "weak_llm", "judge")
 
 
@@ -176,12 +178,25 @@ def train(
     limit: int | None = None,
     config: PathLike | None = None,
     on_progress: training.OnProgress | None = None,
+    on_metrics: OnMetrics | None = None,
     **keys: Any,  # noqa: ANN401
 ) -> TrainRun:
-    """Train a search agent, and return the run; as `questwell train` (extra train)."""
+    """Train a search agent, and return the run; as `questwell train` (extra train).
+
+    Args:
+        out: folder of the run.
+        resume: go on with the run that is there.
+        limit: most steps in this call.
+        config: TOML file with any of the keys, or a section per command.
+        on_progress: called with the metrics of each step, and how many steps there will be.
+        on_metrics: called with the metrics of each step and its number, as `wandb.log` and `trackio.log` take them.
+        keys: see below.
+    """
     asked, folder = _named_only("train", config, keys), Path(out)
     settings = training.configure(folder, asked, resume=resume)
-    call = partial(training.run, settings, folder, resume=resume, limit=limit, **_telling(on_progress))
+    call = partial(
+        training.run, settings, folder, resume=resume, limit=limit, **_telling(_both(on_progress, on_metrics))
+    )
     return TrainRun(folder, blocking(call))
 
 
@@ -193,12 +208,14 @@ async def train_async(
     limit: int | None = None,
     config: PathLike | None = None,
     on_progress: training.OnProgress | None = None,
+    on_metrics: OnMetrics | None = None,
     **keys: Any,  # noqa: ANN401
 ) -> TrainRun:
     """As `train`, in your event loop, which waits while weights are updated."""
     asked, folder = _named_only("train", config, keys), Path(out)
     settings = training.configure(folder, asked, resume=resume)
-    report = await training.run_here(settings, folder, resume=resume, limit=limit, **_telling(on_progress))
+    told = _telling(_both(on_progress, on_metrics))
+    report = await training.run_here(settings, folder, resume=resume, limit=limit, **told)
     return TrainRun(folder, report)
 
 
@@ -246,6 +263,18 @@ def _with_methods(key: str, one: Any, names: tuple[str, ...]) -> Any:  # noqa: A
     if missing := [name for name in names if not hasattr(one, name)]:
         raise ConfigError(f"{key}: {type(one).__name__!r} lacks {', '.join(missing)}; see docs/python.md")
     return one
+
+
+def _both(on_progress: training.OnProgress | None, on_metrics: OnMetrics | None) -> training.OnProgress | None:
+    if on_metrics is None:
+        return on_progress
+
+    def tell(metrics: training.Metrics, steps: int) -> None:
+        if on_progress is not None:
+            on_progress(metrics, steps)
+        on_metrics({name: value for name, value in metrics.items() if name != "step"}, int(metrics["step"]))
+
+    return tell
 
 
 def _telling(on_progress: object) -> dict[str, Any]:

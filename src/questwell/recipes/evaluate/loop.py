@@ -23,6 +23,7 @@ from questwell.recipes.runs.invocation import Invocation, begin, run_file
 from questwell.recipes.runs.lent import Lent
 from questwell.recipes.runs.opening import Kind, Run
 from questwell.recipes.runs.recorder import Recorder
+from questwell.recipes.runs.spans import open_spans
 from questwell.recipes.runs.workers import Patience, Workers
 from questwell.scoring.judge import Judge
 from questwell.scoring.squad import exact_match
@@ -150,7 +151,9 @@ async def _evaluate(
         scoring = Scoring(0, setup.judge_name, setup.prompts_hash)
         await store.begin_scoring(scoring)
         work = [(asked, attempt) for asked in store.read.questions() for attempt in range(config.attempts)]
-        invocation = Invocation(store, setup.llms, setup.retriever, config.limits())
+        invocation = Invocation(
+            store, setup.llms, setup.retriever, config.limits(), spans=open_spans("evaluate", on=config.spans)
+        )
         player = _Player(invocation.recorder, setup, config.seed, scoring)
         attempts = AttemptQueue(work, player.play, player.finished(), store.read, scoring, on_progress)
         patience = Patience(config.at_once, config.max_errors, limit)

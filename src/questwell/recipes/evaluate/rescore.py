@@ -22,6 +22,7 @@ from questwell.recipes.runs.config import Values, located
 from questwell.recipes.runs.ending import Report
 from questwell.recipes.runs.invocation import Invocation
 from questwell.recipes.runs.opening import info_of
+from questwell.recipes.runs.spans import open_spans
 from questwell.recipes.runs.workers import Patience
 from questwell.scoring.judge import Judge
 from questwell.store.reader import RunReader
@@ -72,7 +73,9 @@ async def rescore(
         scoring = _scoring(store.read, info, EXACT_MATCH if llm is None else llm.name, prompts_hash, weights)
         await store.begin_scoring(scoring)
         llms = {} if llm is None else {Role.JUDGE: llm}
-        invocation = Invocation(store, llms, NoRetriever(), config.limits())
+        invocation = Invocation(
+            store, llms, NoRetriever(), config.limits(), spans=open_spans("evaluate", on=config.spans)
+        )
 
         async def play(work: tuple[Asked, int]) -> Judgement:
             asked, attempt = work

@@ -23,6 +23,7 @@ from questwell.recipes.runs.ending import Report
 from questwell.recipes.runs.invocation import Invocation, begin, run_file
 from questwell.recipes.runs.opening import Kind, Run, info_of
 from questwell.recipes.runs.recorder import Recorder
+from questwell.recipes.runs.spans import open_spans
 from questwell.recipes.runs.spending import SPENDING_MAY_CHANGE, SpendingConfig
 from questwell.recipes.runs.workers import Patience
 from questwell.store.reader import RunReader
@@ -233,7 +234,9 @@ class _Check:
         checked: dict[str, Checked] = {}
         with run_file(opened, setup.llms.values(), setup.library) as store:
             await begin(opened, store, fingerprint)
-            invocation = Invocation(store, setup.llms, setup.library, config.limits())
+            invocation = Invocation(
+                store, setup.llms, setup.library, config.limits(), spans=open_spans("gates", on=config.spans)
+            )
 
             async def check(outcome: Accepted | Rejected) -> str | None:
                 found = await self._check(outcome, invocation.recorder)

@@ -14,6 +14,7 @@ from questwell.recipes.runs.ending import Report
 from questwell.recipes.runs.invocation import Invocation
 from questwell.recipes.runs.opening import Run
 from questwell.recipes.runs.progress import OnProgress, Progress, Tally
+from questwell.recipes.runs.spans import open_spans
 from questwell.recipes.runs.workers import Patience
 from questwell.scoring.answers import normalise
 from questwell.store.records import WaveSeed
@@ -64,7 +65,9 @@ class Plays:
         self._store = store
         self._tally = tally
         self._on_progress = on_progress
-        self._invocation = Invocation(store, setup.llms, setup.retriever, config.limits())
+        self._invocation = Invocation(
+            store, setup.llms, setup.retriever, config.limits(), spans=open_spans(opened.kind.name, on=config.spans)
+        )
         patience = Patience(config.plays_at_once, config.max_errors, limit)
         self.workers = self._invocation.workers(patience, pieces, opened.go_on)
 

@@ -24,6 +24,7 @@ from questwell.recipes.runs.ending import Report
 from questwell.recipes.runs.invocation import Invocation, begin, run_file
 from questwell.recipes.runs.opening import Run, info_of
 from questwell.recipes.runs.recorder import Recorder
+from questwell.recipes.runs.spans import open_spans
 from questwell.recipes.runs.workers import Patience
 from questwell.scoring.exact import AnswerJudge, ExactJudge
 from questwell.store.reader import RunReader
@@ -133,7 +134,9 @@ class _Invocation:
         done: dict[str, Rejudged] = {}
         with run_file(opened, llms.values()) as store:
             await begin(opened, store, fingerprint)
-            invocation = Invocation(store, llms, NoRetriever(), config.limits())
+            invocation = Invocation(
+                store, llms, NoRetriever(), config.limits(), spans=open_spans("rejudge", on=config.spans)
+            )
 
             async def one(play: _Stored) -> str | None:
                 found = await self._rejudged(play, invocation.recorder)

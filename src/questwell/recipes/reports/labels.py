@@ -21,6 +21,7 @@ from questwell.recipes.runs.ending import Report
 from questwell.recipes.runs.invocation import Invocation, begin, run_file
 from questwell.recipes.runs.opening import Kind, Run, info_of
 from questwell.recipes.runs.recorder import Recorder
+from questwell.recipes.runs.spans import open_spans
 from questwell.recipes.runs.spending import SpendingConfig
 from questwell.recipes.runs.workers import Patience
 from questwell.store.reader import RunReader
@@ -82,7 +83,14 @@ async def label(
         pieces = _pieces(plays, config)
         with Run(KIND, config, folder / "labels", resume=True) as opened, run_file(opened, [llm]) as store:
             await begin(opened, store, {"of run": info.run_id})
-            invocation = Invocation(store, {Role.JUDGE: llm}, NoRetriever(), config.limits(), earlier=run)
+            invocation = Invocation(
+                store,
+                {Role.JUDGE: llm},
+                NoRetriever(),
+                config.limits(),
+                earlier=run,
+                spans=open_spans("labels", on=config.spans),
+            )
             asked = _Asked(labeller_of(config, prompts, structured=structured), invocation.recorder)
             workers = invocation.workers(Patience(config.concurrency, config.max_errors), "labels", go_on)
             async with workers.running(lambda: None):

@@ -11,6 +11,7 @@ from questwell.llm.client import LLM
 from questwell.recipes.runs.budget import Budget, SpendingLimits, refuse_unknown_prices
 from questwell.recipes.runs.opening import Run
 from questwell.recipes.runs.recorder import Recorder
+from questwell.recipes.runs.spans import NoSpans, Spans
 from questwell.recipes.runs.spending import SpendingConfig
 from questwell.recipes.runs.workers import Patience, Workers
 from questwell.retrieval.retriever import Retriever
@@ -54,6 +55,7 @@ class Invocation:
         retriever: Retriever,
         limits: SpendingLimits,
         earlier: RunReader | None = None,
+        spans: Spans | None = None,
     ) -> None:
         """Go on from what the run in `store` has spent.
 
@@ -63,10 +65,12 @@ class Invocation:
             retriever: what agents search.
             limits: of the whole run.
             earlier: another run file whose kept answers are served too.
+            spans: where pieces and calls are traced.
         """
+        self._spans = spans or NoSpans()
         self.budget = Budget(limits, store.read.usage())
-        self.recorder = Recorder(store, llms, retriever, self.budget, earlier=earlier)
+        self.recorder = Recorder(store, llms, retriever, self.budget, earlier=earlier, spans=self._spans)
 
     def workers(self, patience: Patience, pieces: str, go_on: str) -> Workers:
         """Who works through the pieces; arguments as `Workers`."""
-        return Workers(self.budget, patience, pieces, go_on)
+        return Workers(self.budget, patience, pieces, go_on, self._spans)

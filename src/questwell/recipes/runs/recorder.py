@@ -17,6 +17,7 @@ from questwell.errors import LLMError, RetrievalError
 from questwell.llm.adapting import Adapting
 from questwell.llm.client import LLM, Completion, Request, ToolCall
 from questwell.recipes.runs.budget import Budget, Stopped
+from questwell.recipes.runs.spans import NoSpans, Spans
 from questwell.retrieval.rerankers.reranked import Reranked
 from questwell.retrieval.retriever import DocumentPage, Retriever, reader_of, search_and_reckon
 from questwell.store.passage_refs import Json
@@ -46,6 +47,8 @@ class Recorder:
     budget: Budget
     earlier: RunReader | None = None
     """Another run file whose kept answers are served too: where older versions kept these calls."""
+    spans: Spans = field(default_factory=NoSpans)
+    """Where calls that are made are traced."""
     made: int = 0
     """Number of model calls made by this invocation."""
     replayed: int = 0
@@ -115,7 +118,7 @@ class RecordedSession:
             self._play.requests[self._place] = Earlier(key.digest, text)
             return _COMPLETION.validate_python(self._play.answers[key])
 
-        completion = _storable(await self._make(key, CallKind.LLM, lambda: self._llm.complete(request)))
+        completion = _storable(await self._make(key, CallKind.LLM, lambda: self._llm.complete(request), request))
         self._recorder.budget.add(completion)
         await self._recorder.store.record(
             Call(
@@ -229,12 +232,16 @@ class RecordedSession:
         self._play.turns[self._place] = turn + 1
         return CallKey(self._place, turn, digest)
 
-    async def _make(self, key: CallKey, kind: CallKind, call: Callable[[], Awaitable[_A]]) -> _A:
+    async def _make(
+        self, key: CallKey, kind: CallKind, call: Callable[[], Awaitable[_A]], request: Request | None = None
+    ) -> _A:
         """Make a call if the budget allows; a failure is noted and raised again, never kept as an answer."""
         self._recorder.budget.check()
         self._recorder.made += kind is CallKind.LLM
         try:
-            made = await call()
+            with self._recorder.spans.call(self._place, kind, self._llm, request) as told:
+                made = await call()
+                told(made)
         except (LLMError, RetrievalError) as error:
             failure = Failure(key, kind, type(error).__name__, str(error))
             if isinstance(error, LLMError):

@@ -24,6 +24,9 @@ class SpendingConfig(ModelConfig):
     price_out: float | None = Field(default=None, ge=0)
     """Price per million completion tokens in US dollars, if the model's price is unknown."""
 
+    spans: bool = False
+    """Trace plays, agents, model calls and searches as OpenTelemetry spans, without what they say (extra otel)."""
+
     @model_validator(mode="after")
     def _prices(self) -> Self:
         if (self.price_in is None) != (self.price_out is None):
@@ -48,6 +51,7 @@ SPENDING_MAY_CHANGE: Mapping[str, str] = {
     "max_minutes": "a limit of spending",
     "price_in": "applies to later calls, and to earlier ones of unknown cost",
     "price_out": "as price_in",
+    "spans": "traces what is done, and changes none of it",
     **MODELS_MAY_CHANGE,
 }
 """A resume may change all of these keys: none changes what a model says."""

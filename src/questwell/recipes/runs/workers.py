@@ -16,6 +16,7 @@ from questwell.http.retrying import giving_up_with
 from questwell.recipes.runs.budget import Budget, Stopped
 from questwell.recipes.runs.ending import Ending, Report
 from questwell.recipes.runs.signals import stopping_on_signals
+from questwell.recipes.runs.spans import NoSpans, Spans
 
 _W = TypeVar("_W")
 _TICK_S = 0.5
@@ -36,7 +37,7 @@ class Patience:
 class Workers:
     """Works through pieces within one invocation of a run."""
 
-    def __init__(self, budget: Budget, patience: Patience, pieces: str, go_on: str) -> None:
+    def __init__(self, budget: Budget, patience: Patience, pieces: str, go_on: str, spans: Spans | None = None) -> None:
         """Spend from `budget`.
 
         Args:
@@ -44,7 +45,9 @@ class Workers:
             patience: how much at once, and when to give up.
             pieces: what they are called in messages: plays, attempts, questions.
             go_on: the command that goes on with the run.
+            spans: where each piece is traced.
         """
+        self._spans = spans or NoSpans()
         self._budget = budget
         self._patience = patience
         self._pieces = pieces
@@ -98,7 +101,9 @@ class Workers:
                         return
                     if self._left is not None:
                         self._left -= 1
-                    self._count(await work(piece))
+                    with self._spans.play():
+                        error = await work(piece)
+                    self._count(error)
                 except QuestwellError as halt:
                     # The others are not cancelled: what they have in flight is paid for, so it is kept first.
                     self._halted = self._halted or halt

@@ -27,6 +27,7 @@ from questwell.recipes.runs.extras import check_extra
 from questwell.recipes.runs.fitting import fit
 from questwell.recipes.runs.opening import Run
 from questwell.recipes.runs.recorder import Recorder
+from questwell.recipes.runs.spans import open_spans
 from questwell.recipes.runs.steps import Pace, Steps
 from questwell.recipes.selfplay.alarms import alarms
 from questwell.recipes.selfplay.charts import draw
@@ -145,7 +146,9 @@ class _Invocation:
         self._answers = setup.world.answers(self._position)
         budget = Budget(config.limits(), store.read.usage())
         self._steps = Steps(done, Pace(config.steps, config.save_every, limit), budget, opened.go_on)
-        self._recorder = Recorder(store, setup.llms, setup.world.retriever, budget)
+        self._recorder = Recorder(
+            store, setup.llms, setup.world.retriever, budget, spans=open_spans("selfplay", on=config.spans)
+        )
 
     async def play(self) -> SelfplayReport:
         """Play until done or stopped."""

@@ -25,6 +25,7 @@ from questwell.recipes.runs.files import cut
 from questwell.recipes.runs.fitting import fit
 from questwell.recipes.runs.opening import Kind, Run
 from questwell.recipes.runs.recorder import Recorder
+from questwell.recipes.runs.spans import open_spans
 from questwell.recipes.runs.steps import Pace, Steps
 from questwell.recipes.train.attempts import Attempts, Played
 from questwell.recipes.train.config import MAY_CHANGE, TOY, TrainConfig
@@ -198,7 +199,9 @@ class _Invocation:
         self._steps = Steps(done, Pace(config.steps, config.save_every, limit, evaluated), budget, opened.go_on)
         recorder = None
         if calls is not None and setup.judge is not None:
-            recorder = Recorder(calls, {Role.JUDGE: setup.judge}, setup.retriever, budget)
+            recorder = Recorder(
+                calls, {Role.JUDGE: setup.judge}, setup.retriever, budget, spans=open_spans("train", on=config.spans)
+            )
         self._attempts = Attempts(setup, recorder, config.seed)
         self._evaluations = setup.held_out and Evaluations(folder, setup.held_out, self._attempts, done)
 

@@ -1,0 +1,200 @@
+"""OpenTelemetry spans of a run: plays, agents, model calls and searches, and never what they say.
+
+Names follow the GenAI semantic conventions (github.com/open-telemetry/semantic-conventions-genai, in development; read
+in November 2026). Where spans go is up to the SDK that the user sets up; without one they go nowhere.
+"""
+
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from questwell.errors import QuestwellError
+from questwell.llm.adapting import Adapting
+from questwell.llm.client import LLM, Completion, Request
+from questwell.retrieval.extras import optional
+from questwell.retrieval.retriever import Found
+from questwell.store.records import CallKind
+from questwell.types.game import Place
+from questwell.version import __version__
+
+OPERATION = "gen_ai.operation.name"
+WORKFLOW = "gen_ai.workflow.name"
+AGENT = "gen_ai.agent.name"
+PROVIDER = "gen_ai.provider.name"
+REQUEST_MODEL = "gen_ai.request.model"
+MAX_TOKENS = "gen_ai.request.max_tokens"
+TEMPERATURE = "gen_ai.request.temperature"
+SEED = "gen_ai.request.seed"
+RESPONSE_MODEL = "gen_ai.response.model"
+FINISH_REASONS = "gen_ai.response.finish_reasons"
+INPUT_TOKENS = "gen_ai.usage.input_tokens"
+OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
+TOOL = "gen_ai.tool.name"
+TOOL_TYPE = "gen_ai.tool.type"
+ERROR = "error.type"
+OWN = "questwell."
+"""Before the names of what the conventions have no name for."""
+PROVIDERS: Mapping[str, str] = {
+    "api.openai.com": "openai",
+    "api.anthropic.com": "anthropic",
+    "generativelanguage.googleapis.com": "gcp.gemini",
+    "api.mistral.ai": "mistral_ai",
+    "api.deepseek.com": "deepseek",
+    "api.groq.com": "groq",
+    "api.x.ai": "x_ai",
+    "api.cohere.com": "cohere",
+    "api.perplexity.ai": "perplexity",
+}
+"""The conventions' names by host; any other provider is called by its host, a model in this process `questwell`."""
+
+Told = Callable[[object], None]
+"""Takes what a call gave."""
+
+
+class Spans(Protocol):
+    """Where a run says what it is doing."""
+
+    def play(self) -> AbstractContextManager[None]:
+        """Around one piece of the run: a play, a question, an attempt of an evaluation."""
+        ...
+
+    def call(self, place: Place, kind: CallKind, llm: LLM, request: Request | None) -> AbstractContextManager[Told]:
+        """Around a call that is made, not replayed; what it gave is told."""
+        ...
+
+
+class NoSpans:
+    """Says nothing: the default."""
+
+    def play(self) -> AbstractContextManager[None]:
+        """As in `Spans`."""
+        return nullcontext()
+
+    def call(self, place: Place, kind: CallKind, llm: LLM, request: Request | None) -> AbstractContextManager[Told]:
+        """As in `Spans`."""
+        return nullcontext(_untold)
+
+
+def open_spans(verb: str, *, on: bool) -> Spans:
+    """The spans of a run of `verb`; ConfigError when they are asked for and the extra is missing."""
+    return OpenTelemetrySpans(verb) if on else NoSpans()
+
+
+@dataclass(slots=True)
+class _Agents:
+    """The agents of the play that is going on."""
+
+    span: Any
+    context: Any
+    opened: dict[Place, Any] = field(default_factory=dict[Place, Any])
+    until: dict[Place, int] = field(default_factory=dict[Place, int])
+    """When the latest call of each ended, in ns: an agent ends with its last call, which only the play's end shows."""
+
+
+_PLAY: ContextVar[_Agents | None] = ContextVar("play", default=None)
+
+
+class OpenTelemetrySpans:
+    """Spans by the tracer provider that is set up in this process."""
+
+    def __init__(self, verb: str) -> None:
+        """Of a run of `verb`."""
+        self._otel = optional("opentelemetry.trace", "otel")
+        self._tracer = self._otel.get_tracer("questwell", __version__)
+        self._name = f"questwell.{verb}"
+
+    @contextmanager
+    def play(self) -> Generator[None]:
+        """As in `Spans`: `invoke_workflow`, with an `invoke_agent` below it for each agent that made a call."""
+        about = {OPERATION: "invoke_workflow", WORKFLOW: self._name}
+        span = self._tracer.start_span(f"invoke_workflow {self._name}", attributes=about)
+        agents = _Agents(span, self._otel.set_span_in_context(span))
+        token = _PLAY.set(agents)
+        try:
+            yield
+        except QuestwellError as error:
+            self._fail(span, error)
+            raise
+        finally:
+            _PLAY.reset(token)
+            for place, agent in agents.opened.items():
+                agent.end(agents.until.get(place))
+            span.end()
+
+    @contextmanager
+    def call(self, place: Place, kind: CallKind, llm: LLM, request: Request | None) -> Generator[Told]:
+        """As in `Spans`: `chat` or `text_completion` of a model, `execute_tool` of a retriever."""
+        agents = _PLAY.get()
+        context = self._otel.set_span_in_context(self._agent(agents, place)) if agents else None
+        if request is not None:
+            operation = "chat" if request.messages else "text_completion"
+            name, span_kind = f"{operation} {llm.name}", self._otel.SpanKind.CLIENT
+            about = {OPERATION: operation, **_asked(llm, request)}
+        else:
+            name, span_kind = f"execute_tool {kind.value}", self._otel.SpanKind.INTERNAL
+            about = {OPERATION: "execute_tool", TOOL: kind.value, TOOL_TYPE: "datastore"}
+        about |= _where(place)
+        span = self._tracer.start_span(name, context, span_kind, attributes=about)
+        try:
+            yield lambda given: span.set_attributes(_given(given))
+        except BaseException as error:
+            self._fail(span, error)
+            raise
+        finally:
+            span.end()
+            if agents:
+                agents.until[place] = time.time_ns()
+
+    def _agent(self, agents: _Agents, place: Place) -> Any:  # noqa: ANN401  the API's span
+        if place not in agents.opened:
+            agents.span.set_attribute(f"{OWN}seed", place.seed)
+            about = {OPERATION: "invoke_agent", AGENT: place.role.value, **_where(place)}
+            name = f"invoke_agent {place.role.value}"
+            agents.opened[place] = self._tracer.start_span(name, agents.context, attributes=about)
+        return agents.opened[place]
+
+    def _fail(self, span: Any, error: BaseException) -> None:  # noqa: ANN401
+        """Mark `span` as failed by the kind of error; its message may hold what was said, so it is left out."""
+        span.set_attribute(ERROR, type(error).__name__)
+        span.set_status(self._otel.StatusCode.ERROR)
+
+
+def provider(llm: LLM) -> str:
+    """Who serves a model, in the conventions' words."""
+    if not isinstance(llm, Adapting):
+        return "questwell"
+    host = urlsplit(llm.place.rpartition(" at ")[2]).hostname or "questwell"
+    return PROVIDERS.get(host, host)
+
+
+def _asked(llm: LLM, request: Request) -> dict[str, Any]:
+    about = {PROVIDER: provider(llm), REQUEST_MODEL: llm.name, MAX_TOKENS: request.max_tokens}
+    return about | _known({TEMPERATURE: request.temperature, SEED: request.seed})
+
+
+def _where(place: Place) -> dict[str, Any]:
+    return {f"{OWN}seed": place.seed, f"{OWN}round": place.round, f"{OWN}attempt": place.attempt}
+
+
+def _given(given: object) -> dict[str, Any]:
+    match given:
+        case Completion():
+            about = {RESPONSE_MODEL: given.model, FINISH_REASONS: [given.finish.value]}
+            tokens = {INPUT_TOKENS: given.prompt_tokens, OUTPUT_TOKENS: given.completion_tokens}
+            return about | _known({**tokens, f"{OWN}cost_usd": given.cost_usd})
+        case Found():
+            return _known({f"{OWN}hits": len(given.hits), f"{OWN}cost_usd": given.cost_usd})
+        case _:
+            return {}
+
+
+def _known(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _untold(given: object) -> None:
+    """Nobody listens."""
