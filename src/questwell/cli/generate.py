@@ -22,6 +22,7 @@ from questwell.cli.flags import config_flags
 from questwell.cli.forecast import print_forecast
 from questwell.cli.index import index_progress as watching_index
 from questwell.cli.live import index_progress
+from questwell.cli.numbers import money
 from questwell.cli.status import print_funnel, print_kinds, print_spending
 from questwell.cli.text import visible
 from questwell.recipes.generate import loop as recipe
@@ -91,7 +92,7 @@ def generate(
             found = dry.preview(config, out, index)
         _print_preview(found, json=json)
         if found.finished and not json:
-            print_forecast(screen.out(), forecast(out, found.passages), None)
+            print_forecast(screen.out(), found.forecast, None)
         return
     if pilot is not None:
         done = status(out).funnel.candidates if resume and begun(out) else 0
@@ -136,3 +137,11 @@ def _print_preview(found: dry.Preview, *, json: bool) -> None:
     console.print(f"Would play: {wanted}{items}; {found.finished:,} are played already")
     most = f", {found.most_calls:,} in all" if found.most_calls is not None else ""
     console.print(f"Model calls: at most {found.most_calls_per_seed:,} a seed{most}; most seeds need far fewer")
+    if found.most_written_per_seed is not None:
+        usd = found.most_written_usd_per_seed
+        cost = "price unknown (give --price-in and --price-out)" if usd is None else f"{money(usd)} at most"
+        console.print(
+            f"Written by models: at most {found.most_written_per_seed:,} tokens a seed, {cost}; what they read comes "
+            "on top. Most seeds take a small part of it: --pilot 20 measures both and forecasts the rest",
+            soft_wrap=True,
+        )

@@ -114,6 +114,10 @@ class OpenAIClient:
         """Whether the price is known; the endpoint must still report usage for a call to have a cost."""
         return self._pricing.cost_usd(Usage(1, 1)) is not None
 
+    def quote(self, usage: Usage) -> float | None:
+        """What `usage` would cost in US dollars; None when the price is not known."""
+        return self._pricing.cost_usd(usage)
+
     async def aclose(self) -> None:
         """Close the connections."""
         await self._endpoint.aclose()

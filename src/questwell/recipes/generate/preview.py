@@ -1,13 +1,18 @@
 """What a run would do, without doing it: `generate --dry-run`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from questwell.agents.reader import MOST_LISTED
 from questwell.games.rules import Variant
+from questwell.llm.openai import OpenAIClient
+from questwell.llm.prices import Usage
 from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.generate.config import Config
-from questwell.recipes.generate.setup import open_setup
+from questwell.recipes.generate.forecast import Forecast, forecast
+from questwell.recipes.generate.setup import Setup, open_setup, turn_tokens
+from questwell.recipes.runs.agents import is_embedded
 from questwell.recipes.runs.budget import refuse_unknown_prices
 from questwell.store.query import begun
 from questwell.store.reader import RunReader
@@ -36,6 +41,13 @@ class Preview:
     """Number of seeds played already, if the run exists."""
     most_calls_per_seed: int
     """Model calls, an upper bound that few seeds reach."""
+    most_written_per_seed: int | None
+    """Tokens that models write, an upper bound; None where a staged agent writes them, whose calls have caps of their
+    own. What they read comes on top: only a pilot shows how much."""
+    most_written_usd_per_seed: float | None
+    """What writing as much costs in US dollars; None when a price is not known."""
+    forecast: Forecast | None = None
+    """Of the rest, from the seeds that are played; None while there are too few."""
 
     @property
     def most_calls(self) -> int | None:
@@ -46,6 +58,8 @@ class Preview:
 def preview(config: Config, folder: Path, index_progress: IndexProgress | None = None) -> Preview:
     """What `generate` would do with the same arguments. The index is built; no model is called."""
     setup = open_setup(config, index_progress)
+    most, finished = _most(config, setup.players.judge.asks), _finished(folder)
+    bounded = all(style is Style.FREE for role, style in setup.styles.items() if role is not Role.JUDGE)
     refuse_unknown_prices(config.limits(), setup.llms.values(), setup.retriever)
     return Preview(
         corpus=config.corpus,
@@ -56,22 +70,55 @@ def preview(config: Config, folder: Path, index_progress: IndexProgress | None =
         styles=dict(setup.styles),
         seeds=None if config.seeds is None else min(config.seeds, len(setup.library)),
         items=config.items,
-        finished=_finished(folder),
-        most_calls_per_seed=_most_calls(config, setup.players.judge.asks),
+        finished=finished,
+        most_calls_per_seed=sum(one.calls for one in most),
+        most_written_per_seed=sum(one.calls * one.tokens for one in most) if bounded else None,
+        most_written_usd_per_seed=_cost(config, setup, most) if bounded else None,
+        forecast=forecast(folder, len(setup.library)) if finished else None,
     )
 
 
-def _most_calls(config: Config, asks: int) -> int:
+@dataclass(frozen=True, slots=True)
+class _Most:
+    """Calls of one role, and the tokens that each of them may write."""
+
+    role: Role
+    calls: int
+    tokens: int
+
+
+def _most(config: Config, asks: int) -> list[_Most]:
+    """The most calls that a seed may take."""
     rounds = 1 if config.variant is Variant.INITIAL else 1 + config.rounds
     proposal = config.proposer_turns + 1  # and the forced last turn
     proposals = rounds * proposal if config.variant is Variant.RESAMPLE else proposal + (rounds - 1) * _REPAIR_CALLS
-    gates = sum(1 + asks * (MOST_LISTED if gate is Gate.UNIQUE else 1) for gate in config.gates or ())
-    weak = 0
+    checked = rounds if config.gate_feedback else 1
+    gates = config.gates or ()
+    judged = rounds * config.attempts + checked * sum(MOST_LISTED if gate is Gate.UNIQUE else 1 for gate in gates)
+    found = [
+        _Most(Role.PROPOSER, proposals, turn_tokens(config, Role.PROPOSER)),
+        _Most(Role.SOLVER, rounds * config.attempts * config.solver_turns, turn_tokens(config, Role.SOLVER)),
+        _Most(Role.SOLVER, checked * len(gates), config.reading_tokens(config.model_of(Role.SOLVER))),
+    ]
     if config.weak_mode is not None:
         turns = config.solver_turns if config.weak_mode == "search" else 1
-        weak = config.weak_attempts * (turns + asks)
-    checked = rounds if config.gate_feedback else 1
-    return proposals + rounds * (config.attempts * (config.solver_turns + asks) + weak) + checked * gates
+        judged += rounds * config.weak_attempts
+        found.append(_Most(Role.WEAK, rounds * config.weak_attempts * turns, turn_tokens(config, Role.WEAK)))
+    return [*found, _Most(Role.JUDGE, judged * asks, config.judging_tokens(config.model_of(Role.JUDGE)))]
+
+
+def _cost(config: Config, setup: Setup, most: Sequence[_Most]) -> float | None:
+    """What the models would cost if they wrote as much as they may; None when a price is not known."""
+    total = 0.0
+    for one in most:
+        llm = setup.llms[one.role]
+        if is_embedded(config.model_of(one.role)):
+            continue
+        cost = llm.quote(Usage(0, one.calls * one.tokens)) if isinstance(llm, OpenAIClient) else None
+        if cost is None:
+            return None
+        total += cost
+    return total
 
 
 def _finished(folder: Path) -> int:

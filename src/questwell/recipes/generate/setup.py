@@ -160,10 +160,14 @@ def make_players(config: PlayConfig, prompts: Prompts, styles: Mapping[Role, Sty
     )
 
 
+def turn_tokens(config: PlayConfig, role: Role) -> int:
+    """Most tokens of one message of an agent."""
+    return config.tokens_of(role, config.model_of(role), config.turn_tokens, embedded=1024, endpoint=8192)
+
+
 def _sampling(config: PlayConfig, role: Role) -> Sampling:
     own = config.role(role).temperature
-    tokens = config.tokens_of(role, config.model_of(role), config.turn_tokens, embedded=1024, endpoint=8192)
-    return Sampling(tokens, config.temperature if own is None else own)
+    return Sampling(turn_tokens(config, role), config.temperature if own is None else own)
 
 
 def _dialect(config: PlayConfig, *, proposing: bool) -> Dialect:
