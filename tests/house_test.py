@@ -30,6 +30,7 @@ MODEL_HERE = tuple(
         "llm/pretrained.py",
         "llm/torch_policy.py",
         "llm/vllm_weights.py",
+        "recipes/train/rollouts.py",
         "llm/decoding.py",
         "llm/row_cache.py",
     )

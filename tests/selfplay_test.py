@@ -251,7 +251,7 @@ def test_minutes_end_a_run_that_asks_no_model_but_the_policy(started: Path, tmp_
     given = [part for key, value in VALUES.items() if key != "verify" for part in (f"--{key.replace('_', '-')}", value)]
     ended = call("selfplay", *given, "--no-verify", "--eval-every", 0, "--out", folder, "--max-minutes", 1e-9)
     assert ended.exit_code == 4, ended.output
-    assert "max_minutes" in ended.stdout and "Go on with a higher limit: questwell resume" in ended.stdout
+    assert "--max-minutes" in ended.stdout and "Go on with a higher limit: questwell resume" in ended.stdout
     config = configure(folder, {"max_minutes": 60}, resume=True)
     assert run(config, folder, resume=True, limit=1).steps == 1
 

@@ -177,7 +177,7 @@ def test_the_tokenizer_is_read_as_it_was_saved(tmp_path: Path) -> None:
     START.save(tmp_path)
     text = "<search>r0 of e1</search>"
     assert load(str(tmp_path)).codec.message(text) == START.codec.message(text)
-    with pytest.raises(ConfigError, match="no model"):
+    with pytest.raises(ConfigError, match="unknown model"):
         load(str(tmp_path / "elsewhere"))
     (tmp_path / "model.safetensors").write_bytes(b"torn")
     with pytest.raises(ConfigError, match="cannot be loaded"):

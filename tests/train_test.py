@@ -212,7 +212,7 @@ def test_minutes_end_the_command_with_their_exit_code(tmp_path: Path) -> None:
         app, ["train", "toy", "--out", str(tmp_path / "x"), "--warm-start-steps", "0", "--max-minutes", "1e-9"]
     )
     assert ended.exit_code == 4, ended.output
-    assert "max_minutes" in ended.stdout and "Go on with a higher limit: questwell resume" in ended.stdout
+    assert "--max-minutes" in ended.stdout and "Go on with a higher limit: questwell resume" in ended.stdout
 
 
 class PricedSearch:
