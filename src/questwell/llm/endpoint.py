@@ -116,6 +116,39 @@ class Endpoint:
             _UNSENT,
         )
 
+    async def request(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        once: bool = False,
+    ) -> bytes:
+        """The body of a good answer of another part of the API, after retries; `once`: without any.
+
+        Raises:
+            LLMError: as `post`.
+        """
+        url = self.url(path)
+        whole = str(httpx2.URL(url).copy_merge_params(dict(query))) if query else url
+        options = replace(self._options, max_retries=0) if once else self._options
+
+        async def ask() -> bytes:
+            try:
+                async with asyncio.timeout(options.timeout_s):
+                    response = await self._connections.send(method, whole, body, headers)
+            except (TimeoutError, ConnectTimeoutError) as error:
+                raise TryFailedError(self._timed_out(error)) from error
+            except (NotConnectedError, BrokenError, TooLargeError, UnreadableError) as error:
+                raise TryFailedError(_cut_off(error)) from error
+            if not response.is_success:
+                raise TryFailedError(self._read_error(response, read_error))
+            return response.content
+
+        return await retrying(ask, self._server, options, lambda: self._connections.closed, _UNSENT)
+
     async def _try(
         self, url: str, body: bytes, read: Callable[[bytes], _R | Failure[LLMError]], refuse: Refuse
     ) -> Answered[_R]:

@@ -15,16 +15,17 @@ from typing import Literal, cast
 import httpx2
 from pydantic import JsonValue
 
-from questwell.errors import ContextOverflow, LLMError, LLMFiltered, LLMRefused
+from questwell.errors import ContextOverflow, LLMError, LLMFiltered, LLMRefused, MalformedReply
 from questwell.http.retrying import Failure
 from questwell.llm.adapting import Manners
+from questwell.llm.batches import Batches
 from questwell.llm.changes import Body
 from questwell.llm.client import Completion, FinishReason, Message, Request, Tool, ToolCall
 from questwell.llm.context_room import room_in
 from questwell.llm.endpoint import Answered, Endpoint, EndpointOptions, shown
 from questwell.llm.limiter import Limiter
 from questwell.llm.outcomes import Refusal, Spent, is_struck, silently_cut, tokens_written
-from questwell.llm.prices import ListPrice, Pricing, Usage
+from questwell.llm.prices import BatchPricing, ListPrice, Pricing, Usage
 from questwell.llm.refusals import PROXY_GAVE_UP, read_error
 from questwell.llm.replies import Reply
 
@@ -143,6 +144,41 @@ class OpenAIClient:
             error.paid_tokens, error.paid_usd = (spent.prompt_tokens, spent.completion_tokens), spent.cost_usd
             raise
         return self._completion(answered.result, answered.latency_s, spent)
+
+    @property
+    def batches(self) -> Batches:
+        """The batch API of the endpoint, where it has one."""
+        return Batches(self._endpoint)
+
+    def batch_body(self, request: Request) -> tuple[str, Body]:
+        """(path, body) of `request` as a call of a batch."""
+        body = {key: value for key, value in self._body(request).items() if key not in ("stream", "stream_options")}
+        return f"/v1/{'chat/completions' if request.prompt is None else 'completions'}", body
+
+    def batch_reply(self, request: Request, status: int, content: bytes) -> Completion:
+        """What a batch answered to `request`, at the price of batches; what is refused is changed for the next one.
+
+        Raises:
+            LLMError: as `complete`, without any retry.
+        """
+        body = self.batch_body(request)[1]
+        spent, refusal = Spent(BatchPricing(self._pricing)), Refusal()
+        try:
+            reply = spent.reading(refusal)(content) if 200 <= status < 300 else read_error(status, content)
+            if isinstance(reply, Failure):
+                if status >= 400:
+                    refusal.hear(status, content)
+                    self.manners.learn(body, refusal.text, refusal.param)
+                raise reply.kind(f"{self._model!r} at {self._shown}: {reply.what}; {reply.advice}")
+            self._check_whole(reply, body, spent)
+            if is_struck(reply, body):
+                self.manners.learn_by_itself("omit stop")
+                spent.add(reply.usage)
+                raise MalformedReply(f"{self._model!r} at {self._shown}: a stop text ended the reply inside a thought")
+        except LLMError as error:
+            error.paid_tokens, error.paid_usd = (spent.prompt_tokens, spent.completion_tokens), spent.cost_usd
+            raise
+        return self._completion(reply, 0.0, spent)
 
     async def _ask(self, request: Request, spent: Spent) -> Answered[Reply]:
         url = self._chat_url if request.prompt is None else self._completion_url

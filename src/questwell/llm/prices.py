@@ -65,3 +65,15 @@ class ListPrice:
             return float(genai_prices.calc_price(counts, self.model, provider_api_url=self.base_url).total_price)
         except LookupError:
             return None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPricing:
+    """What `of` costs in a batch: half the list price; a price that the user gave is taken as it is."""
+
+    of: Pricing
+
+    def cost_usd(self, usage: Usage) -> float | None:
+        """What `usage` costs in US dollars; None when the price is not known."""
+        cost = self.of.cost_usd(usage)
+        return cost / 2 if cost is not None and isinstance(self.of, ListPrice) else cost

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from questwell.errors import ConfigError
 from questwell.evaluation.benchmarks import SAMPLES, parse_benchmark
+from questwell.llm.batches import MOST_CALLS
 from questwell.recipes.corpus.index import Corpus
 from questwell.recipes.corpus.search import SearchConfig, Tools
 from questwell.recipes.runs.agents import Model, StyleChoice, is_embedded
@@ -38,6 +39,8 @@ class JudgeConfig(SpendingConfig):
     """Judge whose scores are reported next to EM and F1: exact_match (no model), or a model as in --llm."""
     prompts: Path | None = None
     """Folder of prompt files that replace the packaged ones of the same name."""
+    batch: bool = False
+    """Send calls in batches, at half the list price; each may take a day. Needs an endpoint with a batch API."""
     seed: int = 0
     """Random seed of the sample and of every other random choice."""
     concurrency: int | None = Field(default=None, ge=1)
@@ -121,6 +124,11 @@ class EvalConfig(JudgeConfig, SearchConfig):
             raise ValueError(
                 "several attempts (--attempts) at temperature 0 would all be the same: set --temperature 1"
             )
+        if self.batch and self.mode is Mode.AGENT:
+            raise ValueError(
+                "--batch needs --mode closed-book or rag: an agent needs each answer before its next search; judge its "
+                "answers in batches afterwards, with --rescore RUN --judge MODEL --batch"
+            )
         if self.mode is Mode.CLOSED_BOOK:
             return self
         if not self.corpus and not self.searches_elsewhere:
@@ -140,7 +148,7 @@ class EvalConfig(JudgeConfig, SearchConfig):
     @property
     def at_once(self) -> int:
         """Attempts at once. A model in this process answers one call at a time: more only make a queue."""
-        return at_once(self.concurrency, self.llm, self.judge)
+        return MOST_CALLS if self.batch else at_once(self.concurrency, self.llm, self.judge)
 
     @property
     def staged(self) -> bool:
@@ -159,6 +167,7 @@ MAY_CHANGE: Mapping[str, str] = {
     "sample": "may be raised, to extend the run",
     "attempts": "may be raised, to extend the run",
     "concurrency": "changes speed only",
+    "batch": "changes speed and price only: an answered call is not made again",
     **SPENDING_MAY_CHANGE,
     "max_errors": "a limit of patience",
     "benchmarks": "the questions are compared instead, so that files may move",

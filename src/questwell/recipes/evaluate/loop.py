@@ -152,7 +152,12 @@ async def _evaluate(
         await store.begin_scoring(scoring)
         work = [(asked, attempt) for asked in store.read.questions() for attempt in range(config.attempts)]
         invocation = Invocation(
-            store, setup.llms, setup.retriever, config.limits(), spans=open_spans("evaluate", on=config.spans)
+            store,
+            setup.llms,
+            setup.retriever,
+            config.limits(),
+            batches=opened.folder if config.batch else None,
+            spans=open_spans("evaluate", on=config.spans),
         )
         player = _Player(invocation.recorder, setup, config.seed, scoring)
         attempts = AttemptQueue(work, player.play, player.finished(), store.read, scoring, on_progress)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
+from questwell.llm.batches import MOST_CALLS
 from questwell.llm.client import LLM
 from questwell.llm.fingerprint import fingerprints
 from questwell.recipes.evaluate.config import EXACT_MATCH, RescoreConfig, at_once
@@ -74,7 +75,12 @@ async def rescore(
         await store.begin_scoring(scoring)
         llms = {} if llm is None else {Role.JUDGE: llm}
         invocation = Invocation(
-            store, llms, NoRetriever(), config.limits(), spans=open_spans("evaluate", on=config.spans)
+            store,
+            llms,
+            NoRetriever(),
+            config.limits(),
+            batches=folder if config.batch else None,
+            spans=open_spans("evaluate", on=config.spans),
         )
 
         async def play(work: tuple[Asked, int]) -> Judgement:
@@ -86,7 +92,8 @@ async def rescore(
 
         finished = judged(store.read, scoring.number)
         attempts = AttemptQueue(_answers(store.read, config), play, finished, store.read, scoring, on_progress)
-        patience = Patience(at_once(config.concurrency, config.judge), config.max_errors)
+        together = MOST_CALLS if config.batch else at_once(config.concurrency, config.judge)
+        patience = Patience(together, config.max_errors)
         workers = invocation.workers(patience, "answers", go_on(folder, config))
         return await attempts.run(workers, invocation.budget)
 

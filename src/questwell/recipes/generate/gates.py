@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, TypeAdapter
 
 from questwell.errors import ConfigChanged, ConfigError, StoreError
 from questwell.games.gates import check_all, pair_of
+from questwell.llm.batches import MOST_CALLS
 from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.generate.playing import played_with
 from questwell.recipes.generate.setup import Setup, open_setup
@@ -59,6 +60,9 @@ class GatesConfig(SpendingConfig):
     """Also check the last question of each rejected play."""
     any_index: bool = False
     """Search today's index of the corpus even if it differs from the one that the run searched."""
+    batch: bool = False
+    """Send the calls in batches, which cost half the list price; each call of a gate after the first may take one more
+    day. The endpoint must have /batches."""
     concurrency: int | None = Field(default=None, ge=1)
     """Number of questions checked at the same time; by default the run's --concurrency."""
     max_errors: int = Field(default=20, ge=1)
@@ -71,6 +75,7 @@ MAY_CHANGE: Mapping[str, str] = {
     **dict.fromkeys(("gates", "rejected", "any_index"), _CALLS),
     "of": "the run's id is compared instead, so that its folder may move",
     "llm": "the models' names are compared instead, so that an endpoint may move",
+    "batch": "changes speed and price only: an answered call is not made again",
     "concurrency": "changes speed only",
     "max_errors": "a limit of patience",
 }
@@ -210,7 +215,7 @@ def check_run(
     played = played_with(info, *layers)
     with Run(KIND, config, out, resume=True) as opened:
         setup = open_setup(played, index_progress)
-        check = _Check(opened, setup, info, config.concurrency or played.plays_at_once)
+        check = _Check(opened, setup, info, MOST_CALLS if config.batch else config.concurrency or played.plays_at_once)
         return opening.work(setup, lambda: check.run([o for o in outcomes if o and o.rounds], limit, on_progress))
 
 
@@ -232,10 +237,16 @@ class _Check:
         self._refuse_another_index()
         fingerprint = {"of run": self._of.run_id, **setup.fingerprint()}
         checked: dict[str, Checked] = {}
+        llms = {role: setup.llms[role] for role in (Role.SOLVER, Role.JUDGE)}
         with run_file(opened, setup.llms.values(), setup.library) as store:
             await begin(opened, store, fingerprint)
             invocation = Invocation(
-                store, setup.llms, setup.library, config.limits(), spans=open_spans("gates", on=config.spans)
+                store,
+                llms,
+                setup.library,
+                config.limits(),
+                batches=opened.folder if config.batch else None,
+                spans=open_spans("gates", on=config.spans),
             )
 
             async def check(outcome: Accepted | Rejected) -> str | None:

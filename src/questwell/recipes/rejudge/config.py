@@ -29,6 +29,7 @@ MAY_CHANGE: Mapping[str, str] = {
     "judge": "its name is compared instead, so that an endpoint may move",
     "prompts": "their hash is compared instead",
     "rejected": "what is judged is compared call by call: an answered call is not made again",
+    "batch": "changes speed and price only: an answered call is not made again",
     "concurrency": "changes speed only",
     "max_errors": "a limit of patience",
 }

@@ -5,12 +5,14 @@ verdict is decided again by the run's own rules. Calls are kept in a run file of
 goes on where it stopped; the run itself stays as it is.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from questwell.errors import ConfigError
 from questwell.games.verdict import Criteria, decide, is_decisive
+from questwell.llm.batches import MOST_CALLS
 from questwell.llm.client import LLM, Completion, Request
 from questwell.llm.fingerprint import fingerprints
 from questwell.recipes.evaluate.config import EXACT_MATCH, at_once
@@ -135,7 +137,12 @@ class _Invocation:
         with run_file(opened, llms.values()) as store:
             await begin(opened, store, fingerprint)
             invocation = Invocation(
-                store, llms, NoRetriever(), config.limits(), spans=open_spans("rejudge", on=config.spans)
+                store,
+                llms,
+                NoRetriever(),
+                config.limits(),
+                batches=opened.folder if config.batch else None,
+                spans=open_spans("rejudge", on=config.spans),
             )
 
             async def one(play: _Stored) -> str | None:
@@ -144,7 +151,7 @@ class _Invocation:
                 on_progress(len(done), len(plays))
                 return found.errored
 
-            patience = Patience(at_once(config.concurrency, config.judge), config.max_errors, limit)
+            patience = Patience(self._at_once(), config.max_errors, limit)
             workers = invocation.workers(patience, "questions", opened.go_on)
             async with workers.running(lambda: on_progress(len(done), len(plays))):
                 await workers.run(plays, one)
@@ -152,6 +159,10 @@ class _Invocation:
         questions = [done[name] for name in sorted(done)]
         keep(opened.folder, Rejudging(self._run_id, panel.name, tuple(one for one in questions if not one.errored)))
         return RejudgeReport(self._run_id, panel.name, len(plays), sums(questions), questions, ended)
+
+    def _at_once(self) -> int:
+        config = self._opened.config
+        return MOST_CALLS if config.batch else at_once(config.concurrency, config.judge)
 
     async def _rejudged(self, play: _Stored, recorder: Recorder) -> Rejudged:
         assert play.outcome is not None
@@ -173,7 +184,11 @@ class _Invocation:
                 attempt, judgement=await self._panel.judge.judge(proposal.question, references, answer, complete)
             )
 
-        attempts = [await again(attempt) for attempt in last.attempts]
+        if self._opened.config.batch:  # all of them in one batch, and not each after a day
+            asked = await asyncio.gather(*map(again, last.attempts), return_exceptions=True)
+            attempts = [_given(one) for one in asked]
+        else:
+            attempts = [await again(attempt) for attempt in last.attempts]
         played = self._played
         criteria = Criteria(played.attempts, seed.target, played.acceptance(), played.unscored_is_wrong)
         pairs = zip(last.attempts, attempts, strict=True)
@@ -187,6 +202,12 @@ class _Invocation:
             after=decide(attempts, criteria),
             decided=len(attempts) == criteria.planned or is_decisive(attempts, criteria),
         )
+
+
+def _given(found: Attempt | BaseException) -> Attempt:
+    if isinstance(found, BaseException):
+        raise found
+    return found
 
 
 def _twice(before: Attempt, after: Judgement) -> TwiceJudged:

@@ -5,9 +5,11 @@ What cannot be kept is refused before the file is opened; what the run is is com
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeVar
 
 from questwell.llm.client import LLM
+from questwell.recipes.runs.batching import batched
 from questwell.recipes.runs.budget import Budget, SpendingLimits, refuse_unknown_prices
 from questwell.recipes.runs.opening import Run
 from questwell.recipes.runs.recorder import Recorder
@@ -56,6 +58,8 @@ class Invocation:
         limits: SpendingLimits,
         earlier: RunReader | None = None,
         spans: Spans | None = None,
+        *,
+        batches: Path | None = None,
     ) -> None:
         """Go on from what the run in `store` has spent.
 
@@ -66,10 +70,15 @@ class Invocation:
             limits: of the whole run.
             earlier: another run file whose kept answers are served too.
             spans: where pieces and calls are traced.
+            batches: folder that notes the batches in which calls go out; None: each call goes out by itself.
+
+        Raises:
+            ConfigError: calls are to go out in batches, and a model is at no endpoint.
         """
         self._spans = spans or NoSpans()
         self.budget = Budget(limits, store.read.usage())
-        self.recorder = Recorder(store, llms, retriever, self.budget, earlier=earlier, spans=self._spans)
+        asked = llms if batches is None else batched(llms, batches, self.budget)
+        self.recorder = Recorder(store, asked, retriever, self.budget, earlier=earlier, spans=self._spans)
 
     def workers(self, patience: Patience, pieces: str, go_on: str) -> Workers:
         """Who works through the pieces; arguments as `Workers`."""

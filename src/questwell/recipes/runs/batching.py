@@ -1,0 +1,297 @@
+"""`--batch`: calls are collected and sent as batches, and every answer is recorded as that of a single call is.
+
+What was submitted is noted in `batches.json` of the run's folder, first by a key of ours and then by the endpoint's id,
+so a batch that was submitted is never submitted twice: whoever resumes waits for it. A call that a batch did not answer
+is left for the next invocation. Where two calls ask exactly the same, a kill may hand both the same one of two answers.
+"""
+
+import asyncio
+import json
+import logging
+import uuid
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import BaseModel, TypeAdapter
+
+from questwell.errors import ConfigError, LLMError, LLMRefused, LLMUnavailable, QuestwellError, StoreError
+from questwell.llm.adapting import Manners
+from questwell.llm.batches import MOST_CALLS, Answer
+from questwell.llm.client import LLM, Completion, Request
+from questwell.llm.openai import OpenAIClient
+from questwell.recipes.runs import files
+from questwell.recipes.runs.budget import Budget, Stopped
+from questwell.types.trajectory import Role
+
+_LOG = logging.getLogger("questwell")
+FILE = "batches.json"
+SETTLE_S = 2.0
+"""Without a further call, after which those that wait are submitted."""
+POLL_S = 10.0
+_SLICE_S = 0.2
+
+
+class Noted(BaseModel):
+    """A batch that was, or was about to be, submitted."""
+
+    key: str
+    place: str
+    """Model and address."""
+    id: str | None = None
+    """At the endpoint; None: it was about to be created."""
+    calls: list[str]
+    """Custom ids: what the call asks, hashed, and a number."""
+    done: list[str] = []
+    """Of these: those that failed, so that nobody waits for them again."""
+
+
+_NOTED = TypeAdapter(list[Noted])
+
+
+class Notes:
+    """The batches of one run."""
+
+    def __init__(self, folder: Path) -> None:
+        """Those noted in `folder`; StoreError when the file cannot be read."""
+        self._path = folder / FILE
+        self.all: list[Noted] = []
+        if self._path.is_file():
+            try:
+                self.all = _NOTED.validate_json(self._path.read_bytes())
+            except (OSError, ValueError) as error:
+                raise StoreError(
+                    f"{str(self._path)!r} cannot be read ({error}); it says which batches are paid for, so look them "
+                    "up at the endpoint before you remove it"
+                ) from None
+
+    def keep(self) -> None:
+        """Write them; on the disk when this returns."""
+        files.replace(self._path, _NOTED.dump_json(self.all))
+
+
+@dataclass(slots=True)
+class _Waiter:
+    request: Request
+    name: str
+    answer: asyncio.Future[Completion]
+
+
+@dataclass(slots=True)
+class _Submitted:
+    noted: Noted
+    waiting: list[_Waiter] = field(default_factory=list[_Waiter])
+    free: Counter[str] = field(default_factory=Counter[str])
+    """Calls that nobody waits for yet, by what they ask."""
+    numbers: Counter[str] = field(init=False)
+    failed: set[str] = field(init=False)
+    given: set[str] = field(default_factory=set[str])
+    """Calls whose answers were handed on; a resume may ask for them again, if a kill came before they were recorded."""
+    task: asyncio.Task[None] | None = None
+
+    def __post_init__(self) -> None:
+        """Look up what is asked for at each wait."""
+        self.numbers = Counter(call.partition("-")[0] for call in self.noted.calls)
+        self.failed = set(self.noted.done)
+
+
+class Batched:
+    """An `LLM` whose calls go out in batches."""
+
+    def __init__(self, llm: OpenAIClient, notes: Notes, budget: Budget, settle_s: float, poll_s: float) -> None:
+        """Calls of `llm`, noted in `notes`."""
+        self._llm = llm
+        self._notes = notes
+        self._settle_s, self._poll_s = settle_s, poll_s
+        self._pending: list[_Waiter] = []
+        self._submitted: list[_Submitted] | None = None
+        self._opening = asyncio.Lock()
+        self._collecting: asyncio.Task[None] | None = None
+        self._latest = 0.0
+        self._budget = budget
+
+    @property
+    def name(self) -> str:
+        """As the client's."""
+        return self._llm.name
+
+    @property
+    def priced(self) -> bool | None:
+        """As the client's."""
+        return self._llm.priced
+
+    @property
+    def place(self) -> str:
+        """As in `Adapting`."""
+        return self._llm.place
+
+    @property
+    def manners(self) -> Manners:
+        """As in `Adapting`."""
+        return self._llm.manners
+
+    async def aclose(self) -> None:
+        """Close the client. What was submitted stays noted."""
+        for task in (self._collecting, *(one.task for one in self._submitted or ())):
+            if task is not None and not task.done():
+                task.cancel()
+        await self._llm.aclose()
+
+    async def complete(self, request: Request) -> Completion:
+        """The answer, from a batch that was submitted earlier or from the next one."""
+        async with self._opening:
+            if self._submitted is None:
+                self._submitted = await self._open()
+        loop = asyncio.get_running_loop()
+        waiter = _Waiter(request, request.digest()[:40], loop.create_future())
+        known = next((one for one in self._submitted if one.free[waiter.name] > 0), None)
+        if known is not None:
+            known.free[waiter.name] -= 1
+            known.waiting.append(waiter)
+            self._watch(known)
+        else:
+            self._pending.append(waiter)
+            self._latest = loop.time()
+            if self._collecting is None or self._collecting.done():
+                self._collecting = asyncio.create_task(self._collect())
+        return await waiter.answer
+
+    async def _open(self) -> list[_Submitted]:
+        """What an earlier invocation submitted."""
+        found: list[_Submitted] = []
+        for noted in [one for one in self._notes.all if one.place == self.place]:
+            if noted.id is None:
+                batch = await self._llm.batches.find(noted.key)
+                if batch is None:  # the kill came before it was created
+                    self._notes.all.remove(noted)
+                    continue
+                noted.id = batch.id
+            done = set(noted.done)
+            free = Counter(call.partition("-")[0] for call in noted.calls if call not in done)
+            found.append(_Submitted(noted, free=free))
+        if found:
+            self._notes.keep()
+        return found
+
+    async def _collect(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._pending:
+            while loop.time() - self._latest < self._settle_s and len(self._pending) < MOST_CALLS:
+                await asyncio.sleep(self._settle_s / 8)
+            path = self._llm.batch_body(self._pending[0].request)[0]
+            same = [one for one in self._pending if self._llm.batch_body(one.request)[0] == path][:MOST_CALLS]
+            taken = {id(one) for one in same}
+            self._pending = [one for one in self._pending if id(one) not in taken]
+            try:
+                self._budget.check()
+                submitted = await self._submit(path, same)
+            except QuestwellError as error:
+                _fail(same, error)
+                continue
+            assert self._submitted is not None
+            self._submitted.append(submitted)
+            self._watch(submitted)
+
+    async def _submit(self, path: str, waiters: Sequence[_Waiter]) -> _Submitted:
+        numbers: Counter[str] = Counter()
+        calls: dict[str, dict[str, object]] = {}
+        for waiter in waiters:
+            name = f"{waiter.name}-{numbers[waiter.name]}"
+            numbers[waiter.name] += 1
+            body = self._llm.batch_body(waiter.request)[1]
+            calls[name] = {"custom_id": name, "method": "POST", "url": path, "body": body}
+        noted = Noted(key=uuid.uuid4().hex, place=self.place, calls=list(calls))
+        self._notes.all.append(noted)
+        self._notes.keep()  # before anything is sent: a kill from here on is found by the key
+        lines = "".join(f"{json.dumps(call)}\n" for call in calls.values())
+        noted.id = (await self._llm.batches.create(lines.encode(), path, noted.key)).id
+        self._notes.keep()
+        _LOG.warning("batch %s: %d calls submitted to %s", noted.id, len(calls), self.place)
+        return _Submitted(noted, list(waiters))
+
+    def _watch(self, submitted: _Submitted) -> None:
+        if submitted.task is None or submitted.task.done():
+            submitted.task = asyncio.create_task(self._wait(submitted))
+
+    async def _wait(self, submitted: _Submitted) -> None:
+        """Poll until the batch has ended, then answer whoever waits for it, late comers too."""
+        noted = submitted.noted
+        assert noted.id is not None
+        try:
+            while not (batch := await self._llm.batches.get(noted.id)).ended:
+                for _ in range(max(int(self._poll_s / _SLICE_S), 1)):
+                    if self._budget.stopping:
+                        raise Stopped(f"stopped while batch {noted.id} is worked on; a resume waits for it")
+                    await asyncio.sleep(min(_SLICE_S, self._poll_s))
+            answers = {one.custom_id: one for one in await self._llm.batches.answers(batch)}
+        except QuestwellError as error:
+            if isinstance(error, LLMRefused):  # the batch or its file is gone
+                noted.done = list(noted.calls)
+                submitted.free.clear()
+                self._notes.keep()
+            else:
+                submitted.free.update(waiter.name for waiter in submitted.waiting)
+            _fail(submitted.waiting, error)
+            submitted.waiting = []
+            return
+        said = f"it ended as {batch.status}" + (f": {json.dumps(batch.errors)[:300]}" if batch.errors else "")
+        failed: Counter[str] = Counter()
+        while submitted.waiting:
+            waiters, submitted.waiting = submitted.waiting, []
+            for waiter in waiters:
+                if why := self._answer(waiter, submitted, answers, said):
+                    failed[why] += 1
+        self._notes.keep()
+        if failed:
+            counts = "; ".join(f"{count} {why}" for why, count in failed.most_common(3))
+            _LOG.warning(
+                "batch %s: %d of %d calls were not answered (%s); a resume submits them again",
+                noted.id, failed.total(), len(noted.calls), counts,
+            )  # fmt: skip
+
+    def _answer(self, waiter: _Waiter, submitted: _Submitted, answers: Mapping[str, Answer], said: str) -> str | None:
+        """Hand `waiter` its answer; the kind of failure where there is none."""
+        noted = submitted.noted
+        own = (f"{waiter.name}-{number}" for number in range(submitted.numbers[waiter.name]))
+        call = next(one for one in own if one not in submitted.given and one not in submitted.failed)
+        found = answers.get(call)
+        try:
+            if found is None or found.status is None:
+                why = said if found is None else found.why
+                raise LLMUnavailable(f"{self.place}: batch {noted.id} did not answer this call: {why}; resume the run")
+            completion = self._llm.batch_reply(waiter.request, found.status, found.body)
+        except LLMError as error:
+            noted.done.append(call)
+            submitted.failed.add(call)
+            _fail([waiter], error)
+            return type(error).__name__
+        submitted.given.add(call)
+        if not waiter.answer.done():
+            waiter.answer.set_result(completion)
+        return None
+
+
+def batched(llms: Mapping[Role, LLM], folder: Path, budget: Budget) -> dict[Role, LLM]:
+    """`llms`, whose calls go out in batches noted in `folder`; clients of several roles stay shared.
+
+    `budget` is checked before each batch, and ends the waiting when it stops. Whoever opened the clients closes them.
+
+    Raises:
+        ConfigError: one of them is no endpoint.
+    """
+    notes, made = Notes(folder), dict[int, Batched]()
+    for llm in llms.values():
+        if not isinstance(llm, OpenAIClient):
+            raise ConfigError(f"--batch needs a model at an endpoint with a batch API, not {llm.name!r}")
+        made.setdefault(id(llm), Batched(llm, notes, budget, SETTLE_S, POLL_S))
+    return {role: made[id(llm)] for role, llm in llms.items()}
+
+
+def _fail(waiters: Sequence[_Waiter], error: QuestwellError) -> None:
+    for waiter in waiters:
+        if not waiter.answer.done():
+            again = type(error)(*error.args)
+            if isinstance(error, LLMError) and isinstance(again, LLMError):
+                again.paid_tokens, again.paid_usd = error.paid_tokens, error.paid_usd
+            waiter.answer.set_exception(again)

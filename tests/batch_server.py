@@ -1,0 +1,148 @@
+"""A loopback server of the documented batch API: POST /v1/files, POST, GET and list of /v1/batches, files' contents.
+
+Each batch is worked on when it is asked for the first time; `plan` says what becomes of it.
+"""
+
+import http.server
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from urllib.parse import parse_qs, urlsplit
+
+Reply = Callable[[dict], tuple[int, object] | str]
+"""(status, body) of a call, or the code of the error for which it was not made."""
+
+
+@dataclass
+class Made:
+    """A batch."""
+
+    id: str
+    asked: dict
+    status: str = "in_progress"
+    output: str | None = None
+    error: str | None = None
+
+
+@dataclass
+class Plan:
+    """How the server behaves."""
+
+    reply: Reply
+    ends: str = "completed"
+    ready: bool = True
+    """False: batches stay in progress."""
+    loses_answers: int = 0
+    """So many answers to POST /batches are lost: the batch is made, and the connection breaks."""
+    batches: list[Made] = field(default_factory=list)
+    files: dict[str, bytes] = field(default_factory=dict)
+    live: int = 0
+    """Calls that came to /chat/completions."""
+    seen: Callable[[], None] = lambda: None
+    """Called when a batch was made, before its answer is sent."""
+
+    def calls(self) -> list[dict]:
+        """Every call of every batch."""
+        return [
+            json.loads(line) for one in self.batches for line in self.files[one.asked["input_file_id"]].splitlines()
+        ]
+
+    def work(self, made: Made) -> None:
+        if made.status != "in_progress" or not self.ready:
+            return
+        good, bad = [], []
+        for line in self.files[made.asked["input_file_id"]].splitlines():
+            call = json.loads(line)
+            said = self.reply(call["body"])
+            row = {"id": "r", "custom_id": call["custom_id"], "response": None, "error": None}
+            if isinstance(said, str):
+                bad.append(row | {"error": {"code": said, "message": "This request could not be executed."}})
+            else:
+                response = {"status_code": said[0], "request_id": "q", "body": said[1]}
+                (good if said[0] == 200 else bad).append(row | {"response": response})
+        made.status = self.ends
+        if self.ends != "failed":
+            made.output, made.error = self.put(_lines(good[::-1])), self.put(_lines(bad))
+
+    def put(self, content: bytes) -> str | None:
+        name = f"file-{len(self.files)}"
+        self.files[name] = content
+        return name if content else None
+
+
+def _lines(rows: list[dict]) -> bytes:
+    return "".join(f"{json.dumps(row)}\n" for row in rows).encode()
+
+
+def shown(made: Made) -> dict:
+    return {
+        "id": made.id, "object": "batch", "endpoint": made.asked["endpoint"], "status": made.status,
+        "errors": {"object": "list", "data": [{"message": "bad line"}]} if made.status == "failed" else None,
+        "input_file_id": made.asked["input_file_id"], "completion_window": made.asked["completion_window"],
+        "output_file_id": made.output, "error_file_id": made.error, "metadata": made.asked["metadata"],
+    }  # fmt: skip
+
+
+@contextmanager
+def serving(plan: Plan) -> Iterator[str]:
+    """The address, ending in /v1, while the block runs."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            raw = self.rfile.read(int(self.headers["content-length"]))
+            if self.path == "/v1/files":
+                assert b'name="purpose"\r\n\r\nbatch\r\n' in raw
+                mark = re.search(r"boundary=(\S+)", self.headers["content-type"])[1].encode()
+                part = next(one for one in raw.split(b"--" + mark) if b'name="file"' in one)
+                name = plan.put(part.partition(b"\r\n\r\n")[2].removesuffix(b"\r\n"))
+                self._send({"id": name, "object": "file", "purpose": "batch"})
+            elif self.path == "/v1/batches":
+                asked = json.loads(raw)
+                assert asked["completion_window"] == "24h" and asked["input_file_id"] in plan.files
+                made = Made(f"batch_{len(plan.batches)}", asked)
+                plan.batches.append(made)
+                plan.seen()
+                if plan.loses_answers:
+                    plan.loses_answers -= 1
+                    self.close_connection = True
+                    return
+                self._send(shown(made))
+            else:
+                plan.live += 1
+                self._send({"error": {"message": "only batches here"}}, 400)
+
+        def do_GET(self) -> None:
+            url = urlsplit(self.path)
+            if url.path == "/v1/batches":
+                query = parse_qs(url.query)
+                newest = plan.batches[::-1]
+                start = next((n + 1 for n, one in enumerate(newest) if one.id == query.get("after", [""])[0]), 0)
+                page = newest[start : start + 2]  # small pages, whatever the limit
+                more = start + 2 < len(newest)
+                self._send({"object": "list", "data": [shown(one) for one in page], "has_more": more})
+            elif found := re.fullmatch(r"/v1/batches/(\w+)", url.path):
+                made = next(one for one in plan.batches if one.id == found[1])
+                plan.work(made)
+                self._send(shown(made))
+            else:
+                self._raw(plan.files[url.path.split("/")[3]])
+
+        def _send(self, body: object, status: int = 200) -> None:
+            self._raw(json.dumps(body).encode(), status)
+
+        def _raw(self, content: bytes, status: int = 200) -> None:
+            self.send_response(status)
+            self.send_header("content-length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+        server.shutdown()
