@@ -36,6 +36,15 @@ def foldoc_20(result: Result) -> Iterator[Claim]:
         yield Claim(f"accepted items that are sound, {reader}", f"{sound} of {result['accepted']}")
 
 
+def facts(result: Result) -> Iterator[Claim]:
+    yield Claim("items accepted, of the seeds played", f"{result['accepted']} of {result['seeds']}")
+    for steps, figure in result["accepted_by_steps"].items():
+        share, _, interval = figure.partition(" [")
+        low, high = interval.rstrip("]").split(", ")
+        yield Claim(f"items accepted, {steps} search steps wanted", share, f"{low} % to {high} %")
+    yield Claim("accepted items that are sound, one reading", f"{result['sound']} of {result['accepted']}")
+
+
 def judge_pairs(result: Result) -> Iterator[Claim]:
     for part, kinds in result["packaged prompt"].items():
         for kind, found in kinds.items():
@@ -218,6 +227,13 @@ SECTIONS = (
         "20 seeds of `foldoc`, played by the embedded 1.5B model; one reader read the items twice, not blind. "
         "Items of this model are there to try the pipeline, not to train on.",
         foldoc_20,
+    ),
+    Section(
+        "Questions by the embedded model, fact by fact",
+        "facts.json",
+        "A run over `factbook`, stopped by hand after five seeds. The one reader also wrote the code, and was not blind. "
+        "Five seeds say little.",
+        facts,
     ),
     Section(
         "The embedded model as a judge",
