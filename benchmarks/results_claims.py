@@ -32,7 +32,7 @@ class Section:
 
 def foldoc_20(result: Result) -> Iterator[Claim]:
     yield Claim("items accepted, of the seeds played", f"{result['accepted']} of {result['seeds']}")
-    for reader, sound in zip(("first reading", "stricter reading"), result["sound_by_reader"], strict=True):
+    for reader, sound in zip(("first reading", "blind reading"), result["sound_by_reader"], strict=True):
         yield Claim(f"accepted items that are sound, {reader}", f"{sound} of {result['accepted']}")
 
 
@@ -42,7 +42,7 @@ def facts(result: Result) -> Iterator[Claim]:
         share, _, interval = figure.partition(" [")
         low, high = interval.rstrip("]").split(", ")
         yield Claim(f"items accepted, {steps} search steps wanted", share, f"{low} % to {high} %")
-    yield Claim("accepted items that are sound, one reading", f"{result['sound']} of {result['accepted']}")
+    yield Claim("accepted items that are sound, lower of two readings", f"{result['sound']} of {result['accepted']}")
 
 
 def judge_pairs(result: Result) -> Iterator[Claim]:
@@ -224,15 +224,14 @@ SECTIONS = (
     Section(
         "Questions by the embedded model",
         "foldoc_20.json",
-        "20 seeds of `foldoc`, played by the embedded 1.5B model; one reader read the items twice, not blind. "
+        "20 seeds of `foldoc`, played by the embedded 1.5B model of an earlier proposer. The second reader was blind. "
         "Items of this model are there to try the pipeline, not to train on.",
         foldoc_20,
     ),
     Section(
         "Questions by the embedded model, fact by fact",
         "facts.json",
-        "A run over `factbook`, stopped by hand after five seeds. The one reader also wrote the code, and was not blind. "
-        "Five seeds say little.",
+        "A run over `factbook`, stopped by hand after five seeds. The second reader was blind. Five seeds say little.",
         facts,
     ),
     Section(
