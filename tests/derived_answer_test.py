@@ -19,15 +19,13 @@ from questwell.store.reader import RunReader
 from questwell.store.records import RunInfo, WaveSeed
 from questwell.store.run import RunStore
 from questwell.types.corpus import Passage
+from questwell.types.derivation import Derivation, Operand, Operation
 from questwell.types.game import (
     Accepted,
     AnswerType,
     Attempt,
-    Derivation,
     Judgement,
     Label,
-    Operand,
-    Operation,
     Outcome,
     Proposal,
     Round,

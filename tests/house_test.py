@@ -80,6 +80,16 @@ def test_an_endpoint_needs_no_local_model(tmp_path: Path) -> None:
     assert list((tmp_path / "run").iterdir())
 
 
+def test_no_file_is_too_long() -> None:
+    """350 lines at most, 450 for tests: a longer file holds two ideas."""
+    lengths = {
+        path: (len(path.read_text(encoding="utf-8").splitlines()), 450 if path.name.endswith("_test.py") else 350)
+        for path in (*ROOT.glob("src/**/*.py"), *ROOT.glob("tests/**/*.py"))
+    }
+    assert len(lengths) > 500
+    assert not {path: length for path, (length, most) in lengths.items() if length > most}
+
+
 @pytest.mark.parametrize("path", MODULES, ids=str)
 def test_every_module_says_what_it_is(path: Path) -> None:
     """Its docstring begins as a sentence does."""

@@ -16,16 +16,14 @@ from questwell.store.passage_refs import Json
 from questwell.store.records import Call, CallKey, CallKind, Failure, RunInfo, WaveSeed
 from questwell.store.run import RunStore
 from questwell.types.corpus import Hit, Passage
+from questwell.types.derivation import Derivation, Operand, Operation
 from questwell.types.game import (
     Accepted,
     AnswerType,
     Attempt,
-    Derivation,
     FeedbackKind,
     Judgement,
     Label,
-    Operand,
-    Operation,
     Outcome,
     Place,
     Proposal,

@@ -10,7 +10,7 @@ from questwell.agents.moves import Derived, Find, Finish, Malformed, Move, Open,
 from questwell.agents.textcalls import clean_name
 from questwell.llm.client import Tool, ToolCall
 from questwell.llm.json_replies import scalar_text
-from questwell.types.game import Operation
+from questwell.types.derivation import Operation
 
 
 class _Search(BaseModel):

@@ -13,7 +13,7 @@ from questwell.scoring.answers import contains, normalise
 from questwell.scoring.quantities import read_number
 from questwell.scoring.words import words
 from questwell.types.corpus import Passage
-from questwell.types.game import Derivation, Operand, Operation
+from questwell.types.derivation import Derivation, Operand, Operation
 
 _LINE = re.compile(rf"^\W*(?:derived?\s*:?\s*)?({'|'.join(Operation)})\W*$", re.IGNORECASE)
 _SOURCE = re.compile(r"\[\s*(\d+)\s*\]\s*$")

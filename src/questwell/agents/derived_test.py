@@ -7,7 +7,8 @@ from questwell.agents.moves import Derived, Finish
 from questwell.agents.protocol import Functions, Sampling, Tags, read_tags, without_search, write_tags
 from questwell.llm.client import Message, ToolCall
 from questwell.types.corpus import Passage
-from questwell.types.game import AnswerType, Derivation, Operand, Operation, Seed
+from questwell.types.derivation import Derivation, Operand, Operation
+from questwell.types.game import AnswerType, Seed
 
 LAMP = Passage(id="lamp", title="Cape Solace", text="Its lamp was first lit on 3 November 1881.", document_id="l")
 DAM = Passage(id="dam", title="Pellgrin Dam", text="Completed in 1936, it is 96 metres high.", document_id="d")

@@ -8,7 +8,8 @@ from questwell.agents.tools import neutralise
 from questwell.scoring.answers import contains, normalise
 from questwell.scoring.kinds import has_type
 from questwell.types.corpus import Passage
-from questwell.types.game import AnswerType, Derivation, Seed
+from questwell.types.derivation import Derivation
+from questwell.types.game import AnswerType, Seed
 
 _FORBIDDEN = re.compile(
     r"^\s*(why\b|how\b(?!\s+(many|much|long|old|far|tall|high|large|big|deep|wide|heavy|often|fast)\b))", re.I

@@ -14,7 +14,8 @@ from questwell.llm.client import Message
 from questwell.scoring.answers import contains, matches
 from questwell.scoring.times import named_time
 from questwell.types.corpus import Passage
-from questwell.types.game import Derivation, Operation, Proposal, QuestionKind, SolutionStep
+from questwell.types.derivation import Derivation, Operation
+from questwell.types.game import Proposal, QuestionKind, SolutionStep
 
 _YEAR = re.compile(r"(?<!\d)\d{3,4}(?!\d)")
 _CALCULATIONS = (Operation.COUNT, Operation.DIFFERENCE, Operation.SUM)

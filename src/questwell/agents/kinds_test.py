@@ -11,7 +11,8 @@ from questwell.agents.protocol import Finish, Tags
 from questwell.agents.tools import Shelf
 from questwell.llm.client import Completion, Message
 from questwell.types.corpus import Passage
-from questwell.types.game import Derivation, Operand, Operation, Proposal, QuestionKind, SolutionStep
+from questwell.types.derivation import Derivation, Operand, Operation
+from questwell.types.game import Proposal, QuestionKind, SolutionStep
 from questwell.types.trajectory import Role, StopReason, Style, Trajectory
 
 NOTHING = Trajectory(Role.PROPOSER, Style.FREE, (), StopReason.FINISHED)

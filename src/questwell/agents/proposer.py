@@ -15,7 +15,8 @@ from questwell.agents.tools import Shelf, neutralise, show
 from questwell.agents.transcript import history, transcript
 from questwell.llm.client import Message
 from questwell.types.corpus import Passage
-from questwell.types.game import Derivation, ExecutionFeedback, Proposal, Repair, Round, Seed, SolutionStep
+from questwell.types.derivation import Derivation
+from questwell.types.game import ExecutionFeedback, Proposal, Repair, Round, Seed, SolutionStep
 from questwell.types.trajectory import Role, StopReason, Style, Trajectory
 
 _DERIVED = (

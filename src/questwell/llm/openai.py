@@ -10,7 +10,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, cast
+from typing import Literal
 
 import httpx2
 from pydantic import JsonValue
@@ -20,7 +20,8 @@ from questwell.http.retrying import Failure
 from questwell.llm.adapting import Manners
 from questwell.llm.batches import Batches
 from questwell.llm.changes import Body
-from questwell.llm.client import Completion, FinishReason, Message, Request, Tool, ToolCall
+from questwell.llm.chat_form import message_body, tool_body
+from questwell.llm.client import Completion, FinishReason, Request
 from questwell.llm.context_room import room_in
 from questwell.llm.endpoint import Answered, Endpoint, EndpointOptions, shown
 from questwell.llm.limiter import Limiter
@@ -293,7 +294,7 @@ class OpenAIClient:
                 body["json_schema"] = json.loads(request.schema)
         else:
             back = self.manners.reasoning_field
-            body["messages"] = [_message(message, back) for message in request.messages]
+            body["messages"] = [message_body(message, back) for message in request.messages]
             body[self._max_tokens_field] = most
         if request.stop:
             body["stop"] = list(request.stop)
@@ -303,7 +304,7 @@ class OpenAIClient:
             schema = {"name": "reply", "strict": True, "schema": json.loads(request.schema)}
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
         if request.tools:
-            body["tools"] = [_tool(tool) for tool in request.tools]
+            body["tools"] = [tool_body(tool) for tool in request.tools]
         if options.token_view:
             body["logprobs"] = 0 if request.prompt is not None else True
             body["return_token_ids"] = True
@@ -317,38 +318,3 @@ class OpenAIClient:
 
 def _usual_max_tokens_field(base_url: str) -> str:
     return "max_completion_tokens" if httpx2.URL(base_url).host == "api.openai.com" else "max_tokens"
-
-
-def _message(message: Message, reasoning_field: str | None) -> Body:
-    """A message as the API has it; next to calls, an empty text is null, which some servers insist on."""
-    body: Body = {"role": message.role, "content": message.content or (None if message.tool_calls else "")}
-    if message.tool_calls:
-        body["tool_calls"] = [
-            {
-                "id": call.id,
-                "type": "function",
-                "function": _function(call),
-                **cast(Body, json.loads(call.carry or "{}")),
-            }
-            for call in message.tool_calls
-        ]
-    if message.tool_call_id is not None:
-        body["tool_call_id"] = message.tool_call_id
-    if message.carry:
-        body |= cast(Body, json.loads(message.carry))
-    if reasoning_field and message.role == "assistant":
-        body[reasoning_field] = message.reasoning
-    return body
-
-
-def _function(call: ToolCall) -> Body:
-    return {"name": call.name, "arguments": call.arguments}
-
-
-def _tool(tool: Tool) -> JsonValue:
-    function: dict[str, JsonValue] = {
-        "name": tool.name,
-        "description": tool.description,
-        "parameters": json.loads(tool.parameters),
-    }
-    return {"type": "function", "function": function}

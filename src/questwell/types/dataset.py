@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from questwell.types.certificate import Certificate
-from questwell.types.game import Derivation, Label, SolutionStep
+from questwell.types.derivation import Derivation
+from questwell.types.game import Label, SolutionStep
 from questwell.types.gates import GateResult
 
 _N = TypeVar("_N", int, float)

@@ -18,19 +18,8 @@ from questwell.store.records import Play, PlayStatus
 from questwell.types.certificate import Certificate
 from questwell.types.corpus import Hit, Passage
 from questwell.types.dataset import Usage
-from questwell.types.game import (
-    Accepted,
-    Attempt,
-    Derivation,
-    Judgement,
-    Operation,
-    Proposal,
-    Rejected,
-    Repair,
-    Round,
-    Seed,
-    Verdict,
-)
+from questwell.types.derivation import Derivation, Operation
+from questwell.types.game import Accepted, Attempt, Judgement, Proposal, Rejected, Repair, Round, Seed, Verdict
 from questwell.types.gates import GateResult
 from questwell.types.trajectory import Reading, StopReason, Trajectory, Turn
 
