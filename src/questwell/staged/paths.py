@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from questwell.retrieval.corpora.corpus import subject
 from questwell.scoring.answers import contains, normalise
@@ -12,6 +13,8 @@ from questwell.types.game import AnswerType
 
 _MOST = 4000
 """Paths that are looked at."""
+_MOST_STEPS = 20_000
+"""Further hops that are tried for them, divided among the first hops: three hops over a large pool have millions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +64,10 @@ def paths(
     starts.sort(key=lambda hop: -hop.value.weight)
     found: list[Path] = []
     for start in starts:
-        for path in _longer((start,), length, about, types):
-            found.append(path)
-            if len(found) >= _MOST:
-                break
+        tried = islice(_longer((start,), length, about, types), max(_MOST_STEPS // len(starts), 20))
+        found += [path for path in tried if path is not None]
+        if len(found) >= _MOST:
+            break
     rng.shuffle(found)
     return sorted(found, key=lambda path: -promise(path, types, seed))
 
@@ -117,7 +120,10 @@ def _first_hops(passage: Passage, about: dict[str, list[Passage]], *, alone: boo
             yield Hop(passage, value, inverse=True)  # what has a passage of its own is named by many others
 
 
-def _longer(path: Path, length: int, about: dict[str, list[Passage]], types: Sequence[AnswerType]) -> Iterator[Path]:
+def _longer(
+    path: Path, length: int, about: dict[str, list[Passage]], types: Sequence[AnswerType]
+) -> Iterator[Path | None]:
+    """The paths that begin with `path`; None for each further hop that is tried."""
     if len(path) == length:
         if path[-1].value.type in types:
             yield path
@@ -126,6 +132,7 @@ def _longer(path: Path, length: int, about: dict[str, list[Passage]], types: Seq
         if all(hop.passage.id != passage.id for hop in path):
             for value in values(passage):
                 longer = (*path, Hop(passage, value))
+                yield None
                 if _is_step(longer):
                     yield from _longer(longer, length, about, types)
 

@@ -2,6 +2,9 @@
 
 import random
 
+import pytest
+
+from questwell.staged import paths as paths_file
 from questwell.staged.conftest import BRIDGE, GUIDE, LIGHT, MARWOOD, WORLD, passage
 from questwell.staged.paths import Hop, Path, is_ambiguous, leading_to, paths
 from questwell.types.corpus import Passage
@@ -85,3 +88,19 @@ def test_a_hop_knows_which_it_is() -> None:
     (hop,) = [hop for hop in leading_to("Lumia", [FIRST, SECOND], "") if hop.known == "Arel City"]
     assert hop == Hop(FIRST, hop.value, inverse=True)
     assert hop.key == (FIRST.id, "Arel City", True)
+
+
+def test_the_work_is_bounded_however_large_the_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once a run stood still here: three hops over a hundred passages that all name each other."""
+    names = [f"Land{chr(65 + number // 26)}{chr(97 + number % 26)}" for number in range(60)]
+    pool = [Passage(name, name, "".join(f"Border {other}: {other}. " for other in names), name) for name in names]
+    tried = 0
+
+    def counting(path: paths_file.Path) -> bool:
+        nonlocal tried
+        tried += 1
+        return True
+
+    monkeypatch.setattr(paths_file, "_is_step", counting)
+    paths_file.paths(pool, 4, list(AnswerType), pool[0], random.Random(1))
+    assert tried <= 25_000
