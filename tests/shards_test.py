@@ -14,6 +14,7 @@ import pytest
 import world
 from typer.testing import CliRunner
 
+import questwell
 from questwell.cli.app import app
 from questwell.errors import ConfigChanged, ConfigError, StoreError
 from questwell.llm.scripted import ScriptedLLM
@@ -175,6 +176,17 @@ def test_processes_make_what_one_process_makes_and_the_command_goes_on(tmp_path:
     exported = tmp_path / "items.jsonl"
     assert CliRunner().invoke(app, ["export", str(apart), "--out", str(exported)]).exit_code == 0
     assert len(read_items(exported)) == 12
+
+
+@pytest.mark.timeout(240)
+async def test_python_plays_in_processes_too_and_lends_them_no_objects(tmp_path: Path) -> None:
+    given = {"corpus": "islands", "seeds": 4, "steps": "2", "shards": 2}
+    made = await questwell.generate_async(llm="mock", out=tmp_path / "run", **given)
+    assert made.report is not None and made.report.ending is Ending.COMPLETE
+    assert [shard.name for shard in shards.folders(tmp_path / "run")] == ["000", "001"]
+    assert len(made.items()) == 4
+    with pytest.raises(ConfigError, match="other processes"):
+        await questwell.generate_async(llm=ScriptedLLM(world.play), out=tmp_path / "other", **given)
 
 
 @pytest.mark.slow

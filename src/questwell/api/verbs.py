@@ -4,6 +4,7 @@ A model or a retriever is named as on the command line, or is an object of your 
 `Retriever`; your objects stay open.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -94,6 +95,9 @@ async def generate_async(
     asked, folder = _generating(preset, config, keys), Path(out)
     settings = generating.configure(folder, asked.values, resume=resume)
     told = _telling(on_progress)
+    if settings.shards is not None:  # in other processes, which a thread watches
+        call = partial(shards.run, settings, folder, resume=resume, limit=limit, lent=asked.lent, **told)
+        return GenerateRun(folder, await asyncio.to_thread(call))
     report = await generating.run_here(settings, folder, resume=resume, limit=limit, lent=asked.lent, **told)
     return GenerateRun(folder, report)
 

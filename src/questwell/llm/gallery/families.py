@@ -4,7 +4,8 @@ Each refuses what its source says that it refuses, in its words, checks the hist
 as it is known to. Sources are documentation and public threads, looked up on 2026-11-27; OWNER/REPO#N is on GitHub.
 """
 
-from questwell.llm.gallery import checks, dresses
+import questwell.llm.gallery.checks as checks
+import questwell.llm.gallery.dresses as dresses
 from questwell.llm.gallery.family import Family, Fields
 
 
