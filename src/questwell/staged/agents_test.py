@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from questwell.agents.prompts import Prompts
 from questwell.agents.proposer import Draft
 from questwell.agents.rollout import RolloutLimits
@@ -276,6 +278,18 @@ async def test_searches_keep_to_the_budget() -> None:
         proposer = replace(PROPOSER, limits=RolloutLimits(searches=most, top_k=2))
         await proposer.propose(seed(5), DirectSession(ScriptedLLM(model()), library), 1)
         assert len(library.queries) <= most
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("enough", [1, 2])
+async def test_it_ends_whenever_searches_run_out(enough: int) -> None:
+    """With enough paths at hand and no search left to check them, it once went round for ever."""
+    for most in range(1, 14):
+        for change in ({}, {"Value: 1968": "lighthouse | none | date"}, {"Question: What is the year": "1986"}):
+            proposer = replace(PROPOSER, limits=RolloutLimits(searches=most, top_k=2), enough=enough, calls=99)
+            session = DirectSession(ScriptedLLM(model(**change)), Library())
+            draft = await proposer.propose(seed(2), session, 1)
+            assert draft.proposal is not None or draft.problem
 
 
 async def test_a_question_is_rewritten_with_a_hop_in_front() -> None:

@@ -34,12 +34,19 @@ class FactReader:
     _hits: dict[str, tuple[Hit, ...]] = field(default_factory=dict[str, tuple[Hit, ...]])
     _facts: dict[tuple[str, str], Fact | str] = field(default_factory=dict[tuple[str, str], Fact | str])
     _checks: dict[tuple[str, ...], str | None] = field(default_factory=dict[tuple[str, ...], str | None])
+    _dropped: set[tuple[tuple[str, str, bool], ...]] = field(default_factory=set[tuple[tuple[str, str, bool], ...]])
 
     def fails(self, path: Path) -> bool:
-        """Whether a hop of the path is known not to hold."""
+        """Whether the path was dropped, or a hop of it is known not to hold."""
+        if tuple(hop.key for hop in path) in self._dropped:
+            return True
         return any(isinstance(self._facts.get(_key(hop)), str) for hop in path) or any(
             self._checks.get(("unique", hop.found, hop.known)) for hop in path if hop.inverse
         )
+
+    def drop(self, path: Path) -> None:
+        """Take the path for one that does not hold, whatever its hops say alone."""
+        self._dropped.add(tuple(hop.key for hop in path))
 
     def unknown(self, path: Path) -> int:
         """Number of hops of the path not yet read."""

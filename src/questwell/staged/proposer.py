@@ -81,6 +81,7 @@ class StagedProposer:
         wanted = seed.target or 2
         problem = _NO_PATH
         while True:
+            before = (staged.calls, staged.searches)
             exhausted = not await self._explore(seed, pool, reader, wanted, self.stretch, rng)
             candidates = paths(tuple(pool.values()), wanted, _types(seed), seed.passage, rng)
             result = await self._first_sound(candidates, seed, pool, reader, self.calls)
@@ -88,7 +89,8 @@ class StagedProposer:
                 await self._explore(seed, pool, reader, wanted + 1, _AHEAD, rng)
                 return result
             problem = result if candidates else problem
-            if exhausted or staged.calls >= self.calls:
+            spent = staged.calls >= self.calls or staged.searches >= self._most
+            if exhausted or spent or before == (staged.calls, staged.searches):
                 return problem
 
     async def _repair(
@@ -154,6 +156,8 @@ class StagedProposer:
                 return result
             if result == UNDECIDED:
                 undecided.append(path)
+            else:
+                reader.drop(path)
             problem = result
         return problem
 
