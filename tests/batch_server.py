@@ -37,6 +37,8 @@ class Plan:
     """False: batches stay in progress."""
     loses_answers: int = 0
     """So many answers to POST /batches are lost: the batch is made, and the connection breaks."""
+    pages: bool = True
+    """False: the list of batches ignores `after`, and gives its first page for ever."""
     batches: list[Made] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
     live: int = 0
@@ -120,6 +122,7 @@ def serving(plan: Plan) -> Iterator[str]:
                 query = parse_qs(url.query)
                 newest = plan.batches[::-1]
                 start = next((n + 1 for n, one in enumerate(newest) if one.id == query.get("after", [""])[0]), 0)
+                start = start if plan.pages else 0
                 page = newest[start : start + 2]  # small pages, whatever the limit
                 more = start + 2 < len(newest)
                 self._send({"object": "list", "data": [shown(one) for one in page], "has_more": more})

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import batch_server
@@ -138,13 +139,26 @@ def test_a_batch_that_fails_as_a_whole_says_why_and_is_submitted_anew(run: Path,
         assert again(run, library, url).ended.ending is Ending.COMPLETE and len(plan.batches) == 2
 
 
+def newer(plan: Plan) -> None:
+    """Five batches of others, made after ours: it stands on the third page of the list."""
+    asked_for = {"metadata": None, "endpoint": "", "input_file_id": "", "completion_window": ""}
+    plan.batches += [batch_server.Made(f"other_{n}", asked_for, "completed") for n in range(5)]
+
+
 def test_a_lost_answer_to_the_creation_makes_no_second_batch(run: Path, library: Path) -> None:
     plan = Plan(reply, loses_answers=1)
+    plan.seen = partial(newer, plan)
     with serving(plan) as url:
-        plan.batches += [batch_server.Made(f"old_{n}", {"metadata": None, "endpoint": "", "input_file_id": "",
-                         "completion_window": ""}, "completed") for n in range(5)]  # fmt: skip
         assert again(run, library, url).ended.ending is Ending.COMPLETE
         assert len(plan.batches) == 6
+
+
+@pytest.mark.timeout(60)
+def test_a_list_that_gives_one_page_for_ever_is_read_once(run: Path, library: Path) -> None:
+    plan = Plan(reply, loses_answers=1, pages=False)
+    plan.seen = partial(newer, plan)
+    with serving(plan) as url:
+        assert again(run, library, url, max_errors=100).ended.ending is Ending.ERRORED
 
 
 @pytest.mark.parametrize("moment", ["between submit and record", "while it waits"])

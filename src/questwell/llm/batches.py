@@ -113,8 +113,8 @@ class Batches:
         while True:
             page = _parsed(_Page, await self._endpoint.request("GET", "batches", query={"limit": str(_PAGE), **after}))
             found = next((one for one in page.data if (one.metadata or {}).get(KEY) == key), None)
-            if found is not None or not page.has_more or not page.data:
-                return found
+            if found is not None or not page.has_more or not page.data or after == {"after": page.data[-1].id}:
+                return found  # a server that ignores `after` gives the same page for ever
             after = {"after": page.data[-1].id}
 
     async def get(self, batch_id: str) -> Batch:

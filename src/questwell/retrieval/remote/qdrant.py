@@ -215,7 +215,7 @@ class QdrantRetriever:
             points, after = await self._scroll(among, _READ_AT_ONCE, after)
             found.extend(map(self._placed, points))
             stored.check_length(self._server.name, document_id, len(found))
-            if after is None:
+            if after is None or not points:
                 return found
 
     async def document_of(self, passage_id: str) -> str | None:
