@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,8 +45,12 @@ def make_start(model: str, demonstrations: Path, out: Path, how: WarmStart, devi
         start = load(model, device=device)
         dialogues = read_demonstrations(demonstrations, Prompts(PROMPTS), 8)
         views = [demonstration_of(dialogue, start.codec) for dialogue in dialogues]
-        write_model(out, warm_start(start, views, how).save)
+        write_model(out, warm_start(start, views, how, on_step=_say).save)
     return out
+
+
+def _say(step: int, loss: float) -> None:
+    sys.stderr.write(f"warm start: step {step}, loss {loss:.3f} nats\n")
 
 
 def train_arm(out: Path, values: Mapping[str, object], limit: int | None = None) -> Path:
