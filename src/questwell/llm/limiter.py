@@ -90,6 +90,21 @@ class Limiter:
         """Number of slots held now."""
         return self._in_flight
 
+    @property
+    def waiting(self) -> int:
+        """Number of calls that wait for a slot."""
+        return len(self._waiting)
+
+    def resize(self, maximum: int) -> None:
+        """Let at most `maximum` calls be in flight from now on; those that are end.
+
+        A limit that stood at the old maximum stands at the new one; one that overload has lowered grows as before.
+        """
+        at_most = self.aimd.limit >= self.aimd.maximum
+        self.aimd.maximum = maximum
+        self.aimd.limit = float(maximum) if at_most else min(self.aimd.limit, float(maximum))
+        self.grant()
+
     @asynccontextmanager
     async def slot(self) -> AsyncGenerator[Slot]:
         """A slot, held while the block runs."""

@@ -226,3 +226,36 @@ def test_an_error_in_the_block_gives_the_slot_back():
         assert limiter.aimd.limit == 1
 
     run(main())
+
+
+def test_a_new_maximum_holds_for_what_begins_after_it():
+    async def main():
+        limiter, log = Limiter(4), []
+        first = [asyncio.create_task(hold(limiter, log, n)) for n in range(6)]
+        await asyncio.sleep(0.5)
+        assert (limiter.in_flight, limiter.waiting) == (4, 2)
+        limiter.resize(1)
+        assert limiter.in_flight == 4  # they are paid for, so they end
+        await asyncio.sleep(0.6)
+        assert (limiter.in_flight, limiter.waiting) == (1, 1)
+        limiter.resize(5)
+        await asyncio.sleep(0)
+        assert (limiter.aimd.limit, limiter.in_flight, limiter.waiting) == (5, 2, 0)
+        await asyncio.gather(*first)
+
+    run(main())
+
+
+def test_a_new_maximum_does_not_forget_that_the_endpoint_was_overloaded():
+    async def main():
+        limiter = Limiter(8)
+        async with limiter.slot() as slot:
+            slot.overloaded()
+        limiter.resize(6)
+        assert limiter.aimd.limit == 4
+        limiter.resize(3)
+        assert limiter.aimd.limit == 3
+        limiter.resize(9)
+        assert limiter.aimd.limit == 9
+
+    run(main())

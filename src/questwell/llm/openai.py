@@ -90,8 +90,10 @@ class OpenAIClient:
             ConfigError: `base_url` is no http address, or `api_key` has characters that no key has.
         """
         self._model = model
+        self.limiter = limiter or Limiter(64)
+        """Of the endpoint."""
         self._options = options or OpenAIOptions()
-        self._endpoint = Endpoint(model, base_url, api_key, limiter or Limiter(64), self._options)
+        self._endpoint = Endpoint(model, base_url, api_key, self.limiter, self._options)
         self._shown = shown(self._endpoint.base_url)
         self._max_tokens_field = self._options.max_tokens_field or _usual_max_tokens_field(self._endpoint.base_url)
         self._chat_url = self._endpoint.url("chat/completions")  # parsed once: parsing is 6 % of a call
@@ -110,6 +112,11 @@ class OpenAIClient:
     def place(self) -> str:
         """As in `Adapting`: the address without a password."""
         return f"{self._model} at {self._shown}"
+
+    @property
+    def address(self) -> str:
+        """The endpoint's address without a password."""
+        return self._shown
 
     @property
     def priced(self) -> bool:

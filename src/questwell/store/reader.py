@@ -75,6 +75,10 @@ class RunReader(SpendingReader):
         rows = self._all("SELECT key, value FROM meta WHERE substr(key, 1, ?) = ?", len(ADAPTED), ADAPTED)
         return {key.removeprefix(ADAPTED): tuple(json.loads(value)) for key, value in rows}
 
+    def notes(self, start: str) -> dict[str, str]:
+        """The notes whose names start with `start`, by name."""
+        return dict(self._all("SELECT key, value FROM meta WHERE substr(key, 1, ?) = ?", len(start), start))
+
     def plays(self) -> list[Play]:
         """All drawn seeds, in order."""
         return self._plays("ORDER BY seed_index")

@@ -9,7 +9,17 @@ from pydantic import AliasChoices, Field
 from questwell.store.passage_refs import Json
 from questwell.types.dataset import Usage
 from questwell.types.evaluation import Question
-from questwell.types.game import AnswerType, Judgement, Outcome, Place, QuestionKind, Reason, Seed
+from questwell.types.game import (
+    Accepted,
+    AnswerType,
+    Judgement,
+    Outcome,
+    Place,
+    QuestionKind,
+    Reason,
+    Rejected,
+    Seed,
+)
 from questwell.types.gates import Gate, GateOutcome
 from questwell.types.trajectory import StopReason
 
@@ -85,6 +95,28 @@ class Failure:
     completion_tokens: int = 0
     cost_usd: float | None = 0.0
     """None when not known, which is not 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """How requests are changed for an endpoint."""
+
+    place: str
+    """Model and address."""
+    changes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a play ended."""
+
+    outcome: Accepted | Rejected
+    question_key: str | None
+    """Two accepted plays of one key are one question."""
+
+
+News = Call | Failure | Learnt | Ended
+"""What a run records while it plays."""
 
 
 class PlayStatus(StrEnum):

@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self, cast
+from typing import Self, assert_never, cast
 
 from pydantic import TypeAdapter
 
@@ -17,7 +17,20 @@ from questwell.store.merging import merge_into
 from questwell.store.migrations import migrate
 from questwell.store.passage_refs import Json, fold
 from questwell.store.reader import FILE_NAME, RunReader
-from questwell.store.records import ADAPTED, Asked, Call, Failure, PlayStatus, RunInfo, Score, Scoring, WaveSeed
+from questwell.store.records import (
+    ADAPTED,
+    Asked,
+    Call,
+    Ended,
+    Failure,
+    Learnt,
+    News,
+    PlayStatus,
+    RunInfo,
+    Score,
+    Scoring,
+    WaveSeed,
+)
 from questwell.store.sums import count_failure, sum_play
 from questwell.store.writer import GroupCommit
 from questwell.text.unicode import without_surrogates
@@ -30,6 +43,7 @@ _INFO = TypeAdapter(RunInfo)
 _QUESTION = TypeAdapter(Question)
 _TRAJECTORY = TypeAdapter(Trajectory)
 _OUTCOME: TypeAdapter[Accepted | Rejected] = TypeAdapter(Accepted | Rejected)
+_META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 
 
 class RunStore:
@@ -89,7 +103,7 @@ class RunStore:
     async def begin(self, info: RunInfo) -> None:
         """Save the description of the run; a later call replaces it (a resume may raise its limits)."""
         value = _INFO.dump_json(info).decode()
-        await self._writer.write(lambda db: db.execute("INSERT OR REPLACE INTO meta VALUES ('run', ?)", (value,)))
+        await self._writer.write(lambda db: db.execute(_META, ("run", value)))
 
     async def record(self, call: Call) -> None:
         """Keep an answered call."""
@@ -101,8 +115,7 @@ class RunStore:
 
     async def adapted(self, place: str, changes: Sequence[str]) -> None:
         """Keep how requests are changed for an endpoint; a part of the run's fingerprint, but nothing to compare."""
-        row = (f"{ADAPTED}{place}", json.dumps(list(changes)))
-        await self._writer.write(lambda db: db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", row))
+        await self._writer.write(lambda db: _keep_learnt(db, Learnt(place, tuple(changes))))
 
     async def price(self, prompt_usd: float, completion_usd: float) -> None:
         """Set the cost of model calls of unknown cost, from prices in US dollars per million tokens."""
@@ -159,7 +172,20 @@ class RunStore:
 
     async def finish(self, outcome: Accepted | Rejected, question_key: str | None) -> None:
         """Keep how a play ended; two accepted plays with the same `question_key` are one question."""
-        await self._writer.write(lambda db: _update_play(db, outcome, question_key))
+        await self._writer.write(lambda db: _update_play(db, Ended(outcome, question_key)))
+
+    async def receive(self, news: Sequence[News], note: str, value: str) -> None:
+        """Keep what another process has recorded, and a note with it, all or none."""
+        await self._writer.write(lambda db: _receive(db, news, note, value))
+
+    async def note(self, name: str, value: str) -> None:
+        """Keep a note about the run in place of an earlier one of that name; `RunReader.notes` reads it."""
+        await self._writer.write(lambda db: db.execute(_META, (name, value)))
+
+    async def forget(self, start: str) -> None:
+        """Delete the notes whose names start with `start`."""
+        where = "DELETE FROM meta WHERE substr(key, 1, ?) = ?"
+        await self._writer.write(lambda db: db.execute(where, (len(start), start)))
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -221,7 +247,28 @@ def _insert_seeds(db: sqlite3.Connection, seeds: Sequence[WaveSeed]) -> None:
         )
 
 
-def _update_play(db: sqlite3.Connection, outcome: Accepted | Rejected, question_key: str | None) -> None:
+def _receive(db: sqlite3.Connection, news: Sequence[News], note: str, value: str) -> None:
+    for one in news:
+        match one:
+            case Call():
+                _insert_call(db, one)
+            case Failure():
+                _insert_failure(db, one)
+            case Learnt():
+                _keep_learnt(db, one)
+            case Ended():
+                _update_play(db, one)
+            case _:
+                assert_never(one)
+    db.execute(_META, (note, value))
+
+
+def _keep_learnt(db: sqlite3.Connection, learnt: Learnt) -> None:
+    db.execute(_META, (f"{ADAPTED}{learnt.place}", json.dumps(list(learnt.changes))))
+
+
+def _update_play(db: sqlite3.Connection, ended: Ended) -> None:
+    outcome, question_key = ended.outcome, ended.question_key
     index = outcome.seed.index
     rejected = outcome if isinstance(outcome, Rejected) else None
     last = outcome.rounds[-1].proposal if outcome.rounds else None

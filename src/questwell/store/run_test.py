@@ -3,6 +3,7 @@ import os
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -15,8 +16,10 @@ from questwell.store.records import (
     CallKey,
     CallKind,
     Earlier,
+    Ended,
     FailedUsage,
     Failure,
+    Learnt,
     PlayStatus,
     RunInfo,
     Score,
@@ -260,3 +263,30 @@ def test_a_run_of_the_first_version_is_read_as_it_is_and_brought_up_to_date_by_a
     RunStore(tmp_path).close()
     with RunReader(tmp_path) as run:
         assert run.questions() == []
+
+
+async def test_what_another_process_recorded_is_kept_as_if_it_were_recorded_here(tmp_path: Path) -> None:
+    failure = Failure(CallKey(Place("s00001", 0, Role.SOLVER, 0), 0, "d"), CallKind.LLM, "LLMTimeout", "late", 3, 4)
+    with RunStore(tmp_path / "here") as here, RunStore(tmp_path / "sent") as sent:
+        await draw(here, 2)
+        await here.record(call())
+        await here.record_failure(failure)
+        await here.adapted("m at x", ["no stop"])
+        await here.finish(outcome(1), "who")
+        await draw(sent, 2)
+        commits = sent.commits
+        await sent.receive([call(), failure, Learnt("m at x", ("no stop",)), Ended(outcome(1), "who")], "sent 3", "7")
+        assert sent.commits == commits + 1
+        assert sent.read.notes("sent ") == {"sent 3": "7"} and here.read.notes("sent ") == {}
+        await sent.note("sent 4", "1")
+        await sent.forget("sent 3")
+        assert sent.read.notes("sent ") == {"sent 4": "1"}
+        for table in ("plays", "calls", "failures", "play_counts", "call_counts", "verdicts", "passages"):
+            mine, theirs = (list(run.read.rows(f"SELECT * FROM {table}")) for run in (here, sent))
+            assert len(mine) == len(theirs) > 0, table
+        assert (here.read.usage(), here.read.adapted()) == (sent.read.usage(), sent.read.adapted())
+        assert here.read.outcome(1) == sent.read.outcome(1)
+        with pytest.raises(StoreError):
+            await sent.receive([call(1), cast(Failure, "no news")], "sent 4", "2")
+    with RunReader(tmp_path / "sent") as kept:
+        assert len(kept.answers("s00000")) == 1 and kept.notes("sent ") == {"sent 4": "1"}

@@ -159,7 +159,7 @@ async def _evaluate(
             batches=opened.folder if config.batch else None,
             spans=open_spans("evaluate", on=config.spans),
         )
-        player = _Player(invocation.recorder, setup, config.seed, scoring)
+        player = _Player(store, invocation.recorder, setup, config.seed, scoring)
         attempts = AttemptQueue(work, player.play, player.finished(), store.read, scoring, on_progress)
         patience = Patience(config.at_once, config.max_errors, limit)
         return await attempts.run(invocation.workers(patience, "attempts", opened.go_on), invocation.budget)
@@ -168,24 +168,23 @@ async def _evaluate(
 class _Player:
     """Makes and judges one attempt."""
 
-    def __init__(self, recorder: Recorder, setup: EvalSetup, seed: int, scoring: Scoring) -> None:
+    def __init__(self, store: RunStore, recorder: Recorder, setup: EvalSetup, seed: int, scoring: Scoring) -> None:
+        self._store = store
         self._recorder = recorder
         self._setup = setup
         self._seed = seed
         self._scoring = scoring
         self._tried = {
-            (trial.position, trial.attempt)
-            for trial in recorder.store.read.trials()
-            if trial.stop is not StopReason.ERRORED
+            (trial.position, trial.attempt) for trial in store.read.trials() if trial.stop is not StopReason.ERRORED
         }
 
     def finished(self) -> set[tuple[int, int]]:
         """Attempts that are made and judged; one that errored, in the rollout or the judge, is not."""
-        return self._tried & judged(self._recorder.store.read, self._scoring.number)
+        return self._tried & judged(self._store.read, self._scoring.number)
 
     async def play(self, work: _Work) -> Judgement:
         asked, attempt = work
-        store = self._recorder.store
+        store = self._store
         if (asked.position, attempt) in self._tried:
             trajectory = store.read.trajectory(asked.position, attempt)
         else:

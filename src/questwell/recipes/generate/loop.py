@@ -5,8 +5,8 @@ its seed and its recorded calls, so a run that was killed and resumed ends like 
 """
 
 import asyncio
-from collections.abc import Awaitable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -29,7 +29,6 @@ from questwell.recipes.runs.opening import Kind, Run
 from questwell.recipes.runs.progress import OnProgress, Tally
 from questwell.store.records import PlayStatus, WaveSeed
 from questwell.store.run import RunStore
-from questwell.types.corpus import Passage
 from questwell.types.game import Accepted, Rejected
 
 KIND = Kind("generate", Config, MAY_CHANGE)
@@ -97,11 +96,23 @@ async def generate(
 
 
 async def _generate(opened: Run[Config], setup: Setup, limit: int | None, on_progress: OnProgress) -> GenerateReport:
+    async with begun(opened, setup) as (store, schedule):
+        return await _Invocation(opened, setup, store, limit, on_progress, schedule).play()
+
+
+@asynccontextmanager
+async def begun(opened: Run[Config], setup: Setup) -> AsyncGenerator[tuple[RunStore, SeedSchedule]]:
+    """The file of a run that was begun, or is the same as before, and its seeds.
+
+    Raises:
+        ConfigError: a limit of money is asked for, and a model's price is not known.
+        ConfigChanged: the run that is there was started with something else.
+    """
     topics = read_topics(opened.config.topics) if opened.config.topics else None
     starts = await of_topics(topics, setup.library, opened.config.seed) if topics else None
     with run_file(opened, setup.llms.values(), setup.retriever) as store:
         await _begin(store, opened, setup, topics)
-        return await _Invocation(opened, setup, store, limit, on_progress, starts).play()
+        yield store, SeedSchedule(opened.config, setup.library, starts)
 
 
 class _Invocation:
@@ -114,13 +125,13 @@ class _Invocation:
         store: RunStore,
         limit: int | None,
         on_progress: OnProgress,
-        starts: Sequence[Passage] | None,
+        schedule: SeedSchedule,
     ) -> None:
         config = self._config = opened.config
         self._rules = config.rules()
         self._players = setup.players
         self._store = store
-        self._schedule = SeedSchedule(config, setup.library, starts)
+        self._schedule = schedule
         self._known: dict[int, KnownQuestions] = {}
         tally = Tally(store.read, self._schedule.total, config.items)
         self._plays = Plays(opened, setup, store, tally, on_progress, limit)

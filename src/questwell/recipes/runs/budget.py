@@ -7,11 +7,11 @@ when a limit is reached end and are kept, so a run can go a little over.
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from questwell.errors import BudgetReached, ConfigError, QuestwellError
 from questwell.http.retrying import Retries
-from questwell.llm.client import LLM, Completion
+from questwell.llm.client import LLM
 from questwell.retrieval.rerankers.reranked import Reranked
 from questwell.retrieval.retriever import PaidRetriever, Retriever
 from questwell.types.dataset import Usage
@@ -31,6 +31,25 @@ class SpendingLimits:
     tokens: int | None = None
     """Prompt and completion tokens together."""
     minutes: float | None = None
+
+
+class Paid(Protocol):
+    """What an answered model call took; a `Completion` and a recorded `Call` say so."""
+
+    @property
+    def prompt_tokens(self) -> int | None:
+        """None when not known."""
+        ...
+
+    @property
+    def completion_tokens(self) -> int | None:
+        """None when not known."""
+        ...
+
+    @property
+    def cost_usd(self) -> float | None:
+        """None when not known."""
+        ...
 
 
 class Budget:
@@ -70,13 +89,13 @@ class Budget:
         if self._limits.cost_usd is not None and self.cost_usd() >= self._limits.cost_usd:
             raise BudgetReached(f"max_cost = ${self._limits.cost_usd:g} is used up: ${self.cost_usd():.4f} so far")
 
-    def add(self, completion: Completion) -> None:
+    def add(self, call: Paid) -> None:
         """Count an answered model call."""
         self.spent = Usage(
             self.spent.calls + 1,
-            _plus(self.spent.prompt_tokens, completion.prompt_tokens),
-            _plus(self.spent.completion_tokens, completion.completion_tokens),
-            _plus(self.spent.cost_usd, completion.cost_usd),
+            _plus(self.spent.prompt_tokens, call.prompt_tokens),
+            _plus(self.spent.completion_tokens, call.completion_tokens),
+            _plus(self.spent.cost_usd, call.cost_usd),
         )
 
     def add_rejected(self, prompt_tokens: int, completion_tokens: int, cost_usd: float | None) -> None:

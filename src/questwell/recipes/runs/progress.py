@@ -4,9 +4,9 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from questwell.recipes.runs.budget import Budget
-from questwell.recipes.runs.recorder import Recorder
 from questwell.store.reader import RunReader
 from questwell.types.dataset import Usage
 from questwell.types.game import Accepted, Reason, Rejected
@@ -39,6 +39,13 @@ class Progress:
     def calls_per_s(self) -> float:
         """Model calls made per second of this invocation."""
         return self.calls_made / self.elapsed_s if self.elapsed_s > 0 else 0.0
+
+
+class Counts(Protocol):
+    """Model calls of an invocation; a `Recorder` has them."""
+
+    made: int
+    replayed: int
 
 
 OnProgress = Callable[[Progress], None]
@@ -79,7 +86,7 @@ class Tally:
             self._rejected[Reason.DUPLICATE] += 1
         self._accepted.add(hash(question_key))
 
-    def progress(self, recorder: Recorder, budget: Budget) -> Progress:
+    def progress(self, calls: Counts, budget: Budget) -> Progress:
         """The current progress of the run."""
         elapsed_s = time.monotonic() - self._started
         return Progress(
@@ -89,8 +96,8 @@ class Tally:
             wanted=self._wanted,
             rejected=dict(self._rejected),
             spent=budget.spent,
-            calls_made=recorder.made,
-            calls_replayed=recorder.replayed,
+            calls_made=calls.made,
+            calls_replayed=calls.replayed,
             elapsed_s=elapsed_s,
             left_s=self._left_s(elapsed_s),
             stopping=budget.stopping,

@@ -6,9 +6,9 @@ The one door of a run to its models and its retriever: nothing paid for goes pas
 import hashlib
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar, cast
+from typing import Protocol, TypeVar, cast
 
 from pydantic import TypeAdapter
 
@@ -23,7 +23,6 @@ from questwell.retrieval.retriever import DocumentPage, Retriever, reader_of, se
 from questwell.store.passage_refs import Json
 from questwell.store.reader import RunReader
 from questwell.store.records import Call, CallKey, CallKind, Earlier, Failure
-from questwell.store.run import RunStore
 from questwell.text.unicode import without_surrogates
 from questwell.types.corpus import Hit
 from questwell.types.game import Place
@@ -37,11 +36,44 @@ _REQUEST = TypeAdapter(Request)
 _A = TypeVar("_A")
 
 
+class Kept(Protocol):
+    """What a run has recorded; `RunReader` is one."""
+
+    def answers(self, seed: str) -> Mapping[CallKey, Json]:
+        """As `RunReader.answers`."""
+        ...
+
+    def adapted(self) -> Mapping[str, tuple[str, ...]]:
+        """As `RunReader.adapted`."""
+        ...
+
+
+class Keeping(Protocol):
+    """Where calls are recorded: a run file, or whoever has one. Each `await` returns once the data is on disk."""
+
+    @property
+    def read(self) -> Kept:
+        """What is recorded."""
+        ...
+
+    async def record(self, call: Call) -> None:
+        """As `RunStore.record`."""
+        ...
+
+    async def record_failure(self, failure: Failure) -> None:
+        """As `RunStore.record_failure`."""
+        ...
+
+    async def adapted(self, place: str, changes: Sequence[str]) -> None:
+        """As `RunStore.adapted`."""
+        ...
+
+
 @dataclass(slots=True)
 class Recorder:
     """What the sessions of a run share."""
 
-    store: RunStore
+    store: Keeping
     llms: Mapping[Role, LLM]
     retriever: Retriever
     budget: Budget
