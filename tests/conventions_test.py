@@ -145,7 +145,7 @@ def test_runs_lists_what_a_folder_holds(tmp_path: Path, monkeypatch: pytest.Monk
         assert questwell("generate", *given).exit_code == 0
     shown = questwell("runs", str(tmp_path / "runs"))
     assert shown.exit_code == 0 and len(shown.stdout.splitlines()) == 2
-    assert "generate  a: " in shown.stdout and "$0.0000" in shown.stdout
+    assert "generate  a: " in shown.stdout and "$0" in shown.stdout
     told = json.loads(questwell("runs", str(tmp_path / "runs"), "--json").stdout)
     assert {one["run"]["name"] for one in told} == {"a", "b"}
     assert questwell("runs", str(tmp_path / "home")).exit_code == 1

@@ -10,13 +10,13 @@ from rich.table import Table
 from questwell.cli import screen
 from questwell.cli.assembly import ConfigFile, PrintConfig, assemble, print_config
 from questwell.cli.flags import config_flags
-from questwell.cli.numbers import money
 from questwell.cli.text import one_line
 from questwell.datasets.manifest import Manifest
 from questwell.errors import ConfigError
 from questwell.recipes.dataset import build as recipe
 from questwell.recipes.dataset.config import DatasetConfig
 from questwell.recipes.runs.config import resolve
+from questwell.text.money import dollars
 
 _PANELS = {
     "split": "Splits",
@@ -74,7 +74,7 @@ def _print(console: Console, manifest: Manifest, out: Path) -> None:
         console.print("Overlap with benchmarks was not checked (--benchmarks NAME=FILE checks it)")
     licences = ", ".join(f"{one_line(name)}: {count:,}" for name, count in manifest.licences.items())
     console.print(f"Licences of the evidence: {licences}", soft_wrap=True)
-    console.print(f"Cost of the runs: {money(manifest.usage.cost_usd)}")
+    console.print(f"Cost of the runs: {dollars(manifest.usage.cost_usd)}")
     for name in manifest.sealed:
         console.print(f"Sealed: {name}, only as sealed/{name}.csv", soft_wrap=True)
     written = f"{len(manifest.files):,} files, manifest.json, croissant.json and README.md"

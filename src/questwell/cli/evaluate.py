@@ -12,7 +12,7 @@ from questwell.cli.assembly import ConfigFile, Out, PrintConfig, Resume, assembl
 from questwell.cli.ending import CODES, print_unfinished
 from questwell.cli.flags import config_flags
 from questwell.cli.index import index_progress as watching_index
-from questwell.cli.numbers import count, money
+from questwell.cli.numbers import count
 from questwell.cli.scores import print_evaluation
 from questwell.cli.text import one_line
 from questwell.errors import ConfigError
@@ -23,6 +23,7 @@ from questwell.recipes.evaluate.preview import EvalPreview, eval_preview
 from questwell.recipes.reports.scores import Evaluation, evaluation
 from questwell.recipes.reports.status import tokens
 from questwell.recipes.runs.config import resolve
+from questwell.text.money import dollars
 
 _PANELS = {
     "corpus": "What is searched",
@@ -123,7 +124,7 @@ class _Lines:
         left = "" if progress.left_s is None else f", about {progress.left_s / 60:.0f} min left"
         self._console.print(
             f"attempts {progress.done:,}/{progress.total:,}, right {progress.right:,} of {progress.scored:,}, "
-            f"{count(tokens(progress.spent))} tokens, {money(progress.spent.cost_usd)}{left}"
+            f"{count(tokens(progress.spent))} tokens, {dollars(progress.spent.cost_usd)}{left}"
             + (" (stopping: calls in flight end and are kept)" if progress.stopping else ""),
             soft_wrap=True,
         )

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from rich.console import Console
 
 from questwell.recipes.generate.forecast import Forecast, Range
+from questwell.text.money import dollars
 
 
 def print_forecast(console: Console, found: Forecast | None, seconds_per_call: float | None) -> None:
@@ -17,7 +18,7 @@ def print_forecast(console: Console, found: Forecast | None, seconds_per_call: f
         ("seeds", found.seeds, _whole),
         ("items", found.items, _whole),
         ("tokens", found.tokens, _whole),
-        ("cost", found.cost_usd, _dollars),
+        ("cost", found.cost_usd, dollars),
         ("model calls", found.calls, _whole),
     ]
     if seconds_per_call is not None:
@@ -40,10 +41,6 @@ def _written(figure: Range | None, write: Callable[[float], str]) -> str:
 
 def _whole(number: float) -> str:
     return f"{number:,.0f}"
-
-
-def _dollars(usd: float) -> str:
-    return f"${usd:,.2f}" if usd >= 1 or usd == 0 else f"${usd:.4f}"
 
 
 def _hours(hours: float) -> str:

@@ -22,7 +22,6 @@ from questwell.cli.flags import config_flags
 from questwell.cli.forecast import print_forecast
 from questwell.cli.index import index_progress as watching_index
 from questwell.cli.live import index_progress
-from questwell.cli.numbers import money
 from questwell.cli.status import print_funnel, print_kinds, print_spending
 from questwell.cli.text import visible
 from questwell.recipes.generate import loop as recipe
@@ -33,6 +32,7 @@ from questwell.recipes.generate.forecast import forecast
 from questwell.recipes.generate.plays import GenerateReport
 from questwell.recipes.reports.status import Status, status
 from questwell.store.query import begun
+from questwell.text.money import dollars
 
 _PANELS = {
     "corpus": "Corpus",
@@ -139,7 +139,7 @@ def _print_preview(found: dry.Preview, *, json: bool) -> None:
     console.print(f"Model calls: at most {found.most_calls_per_seed:,} a seed{most}; most seeds need far fewer")
     if found.most_written_per_seed is not None:
         usd = found.most_written_usd_per_seed
-        cost = "price unknown (give --price-in and --price-out)" if usd is None else f"{money(usd)} at most"
+        cost = "price unknown (give --price-in and --price-out)" if usd is None else f"{dollars(usd)} at most"
         console.print(
             f"Written by models: at most {found.most_written_per_seed:,} tokens a seed, {cost}; what they read comes "
             "on top. Most seeds take a small part of it: --pilot 20 measures both and forecasts the rest",

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 
-from questwell.cli.numbers import count, money
+from questwell.cli.numbers import count
 from questwell.cli.text import one_line
 from questwell.recipes.reports.ledger import Ledger
 from questwell.recipes.reports.status import tokens
 from questwell.store.records import FailedUsage
+from questwell.text.money import dollars
 
 
 def print_ledger(console: Console, ledger: Ledger) -> None:
@@ -16,18 +17,18 @@ def print_ledger(console: Console, ledger: Ledger) -> None:
     total = ledger.total
     console.print(
         f"Model calls {total.calls:,}, searches {ledger.searches:,}, tokens {count(tokens(total))}, "
-        f"cost {money(total.cost_usd)}",
+        f"cost {dollars(total.cost_usd)}",
         soft_wrap=True,
     )
     for row in ledger.by_role:
         console.print(
             f"  {row.role} ({one_line(row.model)}): {row.usage.calls:,} calls, "
             f"tokens {count(row.usage.prompt_tokens)} in, {count(row.usage.completion_tokens)} out, "
-            f"cost {money(row.usage.cost_usd)}",
+            f"cost {dollars(row.usage.cost_usd)}",
             soft_wrap=True,
         )
     if ledger.searches_cost_usd != 0:
-        console.print(f"  searches: {ledger.searches:,}, cost {money(ledger.searches_cost_usd)}")
+        console.print(f"  searches: {ledger.searches:,}, cost {dollars(ledger.searches_cost_usd)}")
     print_failures(console, ledger.failures, ledger.failed)
     print_adapted(console, ledger.adapted)
 
@@ -41,7 +42,7 @@ def print_failures(console: Console, failures: Mapping[str, int], failed: Failed
     tokens = failed.prompt_tokens + failed.completion_tokens
     if tokens or failed.cost_usd:
         console.print(
-            f"  paid for and rejected: {tokens:,} tokens, {money(failed.cost_usd)}; the totals include them",
+            f"  paid for and rejected: {tokens:,} tokens, {dollars(failed.cost_usd)}; the totals include them",
             soft_wrap=True,
         )
 

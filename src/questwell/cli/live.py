@@ -12,9 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from questwell.cli import screen
-from questwell.cli.numbers import UNKNOWN, money
+from questwell.cli.numbers import UNKNOWN
 from questwell.recipes.reports.status import tokens
 from questwell.recipes.runs.progress import OnProgress, Progress
+from questwell.text.money import dollars
 
 _LINE_EVERY_S = 1.0
 """Between two plain lines when plays end."""
@@ -89,7 +90,7 @@ def _pace(progress: Progress) -> str:
     parts = [
         f"{progress.spent.calls:,} model calls",
         f"{UNKNOWN if used is None else f'{used:,}'} tokens",
-        money(progress.spent.cost_usd),
+        dollars(progress.spent.cost_usd),
         f"{progress.calls_per_s:.1f} calls/s",
         f"{_duration(progress.elapsed_s)} so far",
     ]

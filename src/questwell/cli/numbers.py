@@ -1,13 +1,7 @@
-"""How numbers are printed: money, counts, percentages. An unknown value is called unknown."""
+"""How numbers are printed: counts and percentages. An unknown value is called unknown."""
 
 from questwell.evaluation.statistics import Estimate
-
-UNKNOWN = "unknown"
-
-
-def money(usd: float | None) -> str:
-    """`$1.2345`, or that it is not known."""
-    return UNKNOWN if usd is None else f"${usd:.4f}"
+from questwell.text.money import UNKNOWN
 
 
 def count(number: float | None) -> str:

@@ -7,9 +7,9 @@ import typer
 
 from questwell.cli import screen
 from questwell.cli.assembly import Json
-from questwell.cli.numbers import money
 from questwell.cli.text import one_line
 from questwell.recipes.reports.runs import RunCard, card, find_runs
+from questwell.text.money import dollars
 
 
 def runs(
@@ -24,7 +24,7 @@ def runs(
     console = screen.out()
     for one in cards:
         live = ", running" if one.live else ""
-        facts = one.problem or f"{one.headline}, {money(one.cost_usd)}"
+        facts = one.problem or f"{one.headline}, {dollars(one.cost_usd)}"
         created = one.created[:16].replace("T", " ")
         line = f"{created:<16}  {one.run.kind.value:<8}  {one_line(f'{one.run.name}: {facts}{live}', 300)}"
         console.print(line, soft_wrap=True)

@@ -7,13 +7,14 @@ from rich.table import Table
 
 from questwell.cli import screen
 from questwell.cli.ledger import print_adapted, print_failures
-from questwell.cli.numbers import UNKNOWN, count, money, percent
+from questwell.cli.numbers import UNKNOWN, count, percent
 from questwell.cli.text import one_line
 from questwell.evaluation.scores import Summary
 from questwell.evaluation.statistics import Estimate
 from questwell.recipes.evaluate.config import EXACT_MATCH
 from questwell.recipes.reports.scores import Evaluation, evaluation
 from questwell.recipes.reports.status import tokens
+from questwell.text.money import dollars
 
 
 def show_scores(run: Path, *, json: bool) -> None:
@@ -64,7 +65,7 @@ def print_evaluation(console: Console, found: Evaluation) -> None:
     total = found.total
     console.print(
         f"Model calls {total.calls:,}, searches {found.searches:,}, tokens {count(tokens(total))}, cost "
-        f"{money(total.cost_usd)}",
+        f"{dollars(total.cost_usd)}",
         soft_wrap=True,
     )
     print_failures(console, found.failures, found.failed)

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from questwell.cli import screen
 from questwell.cli.kinds import show_of
-from questwell.cli.numbers import count, counted, money
+from questwell.cli.numbers import count, counted
 from questwell.cli.text import folded, one_line, quoted, read_what, visible
 from questwell.recipes.reports import story as recipe
 from questwell.recipes.reports.certified import certificate_lines
@@ -18,6 +18,7 @@ from questwell.recipes.reports.status import tokens
 from questwell.recipes.reports.story import AttemptStory, RoundStory, SearchStory, Story, TurnStory
 from questwell.recipes.reports.summary import why
 from questwell.store.records import Play, PlayStatus
+from questwell.text.money import dollars
 from questwell.types.game import Label, Outcome
 
 _MOST_SEARCHES = 10
@@ -100,7 +101,7 @@ def print_story(console: Console, story: Story, *, full: bool = False) -> None:
     _summary(console, story)
     if play.status is PlayStatus.PENDING:
         _block(console, "Not played to its end; its story is told when it is.")
-    cost = f"{story.usage.calls:,} model calls, {count(tokens(story.usage))} tokens, {money(story.usage.cost_usd)}"
+    cost = f"{story.usage.calls:,} model calls, {count(tokens(story.usage))} tokens, {dollars(story.usage.cost_usd)}"
     _field(console, "Took", f"{cost}; agents: {', '.join(story.styles) or 'none'}")
 
 

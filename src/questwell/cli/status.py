@@ -14,7 +14,7 @@ from questwell.cli import screen
 from questwell.cli.ending import CODES, print_unfinished
 from questwell.cli.kinds import status_of
 from questwell.cli.ledger import print_ledger
-from questwell.cli.numbers import count, money
+from questwell.cli.numbers import count
 from questwell.cli.text import one_line
 from questwell.evaluation.statistics import Proportion
 from questwell.recipes.reports import status as recipe
@@ -24,6 +24,7 @@ from questwell.recipes.reports.status import Spending
 from questwell.recipes.runs.config import Values, resolve
 from questwell.recipes.runs.ending import Ending, Report
 from questwell.recipes.runs.opening import PLAYED, config_of, kind_of
+from questwell.text.money import dollars
 
 _EVERY_S = 2.0
 
@@ -125,7 +126,7 @@ def _headline(run: Path) -> Callable[[], str]:
 
     def line() -> str:
         now = card(found)
-        cost = "" if now.cost_usd is None else f", cost {money(now.cost_usd)}"
+        cost = "" if now.cost_usd is None else f", cost {dollars(now.cost_usd)}"
         return now.problem or f"{now.headline}{cost}"
 
     return line
@@ -139,10 +140,10 @@ def _line_of_plays(run: Path) -> Callable[[], str]:
         now = recipe.status(run)
         done, gained = now.funnel.candidates, now.funnel.candidates - first.funnel.candidates
         left = _left(now, gained, time.monotonic() - began)
-        each = money(now.spending.cost_usd_per_item) if now.funnel.accepted else "-"
+        each = dollars(now.spending.cost_usd_per_item) if now.funnel.accepted else "-"
         wanted = "" if now.seeds_wanted is None else f"/{now.seeds_wanted:,}"
         return (
-            f"seeds {done:,}{wanted}, accepted {now.funnel.accepted:,}, cost {money(now.spending.total.cost_usd)}, "
+            f"seeds {done:,}{wanted}, accepted {now.funnel.accepted:,}, cost {dollars(now.spending.total.cost_usd)}, "
             f"{each} per accepted item, {left}"
         )
 
@@ -228,7 +229,7 @@ def print_spending(console: Console, spending: Spending, *, accepted: int) -> No
     """Tokens and money; what is not known is called so."""
     print_ledger(console, spending)
     if accepted:
-        each = f"tokens {count(spending.tokens_per_item)}, cost {money(spending.cost_usd_per_item)}"
+        each = f"tokens {count(spending.tokens_per_item)}, cost {dollars(spending.cost_usd_per_item)}"
         console.print(f"Per accepted item: {each}", soft_wrap=True)
     if spending.saved is not None and spending.saved.of:
         console.print(

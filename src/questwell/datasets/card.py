@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 
 from questwell.datasets.manifest import Manifest
+from questwell.text.money import dollars
 
 _HUB = {
     "cc-by-4.0": "cc-by-4.0",
@@ -133,7 +134,7 @@ def _sources(manifest: Manifest) -> str:
         if usage.prompt_tokens is None or usage.completion_tokens is None
         else f"{usage.prompt_tokens + usage.completion_tokens:,}"
     )
-    cost = "unknown" if usage.cost_usd is None else f"${usage.cost_usd:.4f}"
+    cost = dollars(usage.cost_usd)
     parts.append(f"All together: {usage.calls:,} model calls, tokens {tokens}, cost {cost}.")
     parts.append(f"Licences of the evidence, by items: {_list(manifest.licences)}.")
     return "\n\n".join(parts)

@@ -39,7 +39,7 @@ def test_a_card_says_what_the_manifest_says_and_its_front_matter_is_data(make_it
     assert values["license"] == "cc0-1.0"
     assert [file["split"] for file in values["configs"][0]["data_files"]] == ["train", "test"]
     assert values["size_categories"] == ["n<1K"]
-    for said in ("| train | 2 | 2 | 2: 1, 3: 1 |", "too_easy: 5", "$1.0000", "30", "duplicate: 1", "musique: 2"):
+    for said in ("| train | 2 | 2 | 2: 1, 3: 1 |", "too_easy: 5", "$1.00", "30", "duplicate: 1", "musique: 2"):
         assert said in body
     assert "questwell canary x" in body
 

@@ -19,6 +19,7 @@ from questwell.recipes.runs.agents import is_embedded
 from questwell.recipes.runs.config import resolve
 from questwell.recipes.runs.rehearsal import Rehearsed, rehearse
 from questwell.retrieval.retriever import search_and_reckon
+from questwell.text.money import dollars
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ async def _retriever(keys: Mapping[str, object]) -> Check:
         return Check("retriever", Health.FAILED, str(error), _how_to_mend(error))
     finally:
         await found.aclose()
-    cost = "its cost is not known" if searched.cost_usd is None else f"it cost ${searched.cost_usd:.4f}"
+    cost = "its cost is not known" if searched.cost_usd is None else f"it cost {dollars(searched.cost_usd)}"
     said = f"{found.name} gave {len(searched.hits)} hits in {time.perf_counter() - started:.1f} s; {cost}"
     if searched.cost_usd is None:
         return Check("retriever", Health.WARNING, said, "say what a search costs by --price-search, or limit minutes")
@@ -125,7 +126,7 @@ async def _model(spec: str) -> list[Check]:
         advice = "give it by --price-in and --price-out, or costs stay unknown"
         checks.append(Check("price", Health.WARNING, f"the price of {completion.model} is not known", advice))
     else:
-        checks.append(Check("price", Health.OK, f"that call cost ${completion.cost_usd:.6f}"))
+        checks.append(Check("price", Health.OK, f"that call cost {dollars(completion.cost_usd)}"))
     return [*checks, *map(_role, rehearsed)]
 
 

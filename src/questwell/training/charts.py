@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from questwell.text.whole import whole
 from questwell.training.metrics import PANELS, Metrics, Panel, series
@@ -38,6 +39,7 @@ def draw(runs: Mapping[str, Sequence[Metrics]], path: Path, title: str, panels: 
                     axes.plot(at, values, label=", ".join(parts), linewidth=1, marker="." if len(at) < 30 else None)
         axes.set_title(panel.title)
         axes.set_xlabel("step")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_ylabel(panel.unit)
         if len(panel.names) > 1 and len(runs) == 1:
             axes.legend(fontsize="small", frameon=False, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.2))

@@ -18,6 +18,7 @@ from questwell.recipes.reports.summary import why
 from questwell.recipes.runs.opening import info_of
 from questwell.store.reader import RunReader
 from questwell.store.textsearch import TextIndex
+from questwell.text.money import dollars
 from questwell.view import markup
 
 _HERE = Path(__file__).parent
@@ -96,7 +97,7 @@ def templates() -> Environment:
         "marked": markup.marked,
         "diff": markup.word_diff,
         "count": _count,
-        "money": _money,
+        "money": dollars,
         "percent": _percent,
         "share": _share,
         "estimate": _estimate,
@@ -126,10 +127,6 @@ def _query(values: dict[str, object]) -> str:
 
 def _count(number: float | None) -> str:
     return "unknown" if number is None else f"{number:,.0f}"
-
-
-def _money(usd: float | None) -> str:
-    return "unknown" if usd is None else f"${usd:,.4f}" if usd < 100 else f"${usd:,.2f}"
 
 
 def _percent(fraction: float | None) -> str:

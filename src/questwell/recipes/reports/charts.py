@@ -109,7 +109,7 @@ def spent(systems: Sequence[tuple[str, Sequence[float]]], unit: str, *, alone: b
     drawn = [
         Line(name, [Point(at, value) for at, value in enumerate(sorted(values), start=1)]) for name, values in systems
     ]
-    across = Axis("accepted items, cheapest first", low=None)
+    across = Axis("accepted items, cheapest first", low=None, whole=True)
     return svg.lines(f"What an accepted item took, in {unit}", across, Axis(unit), drawn, alone=alone)
 
 

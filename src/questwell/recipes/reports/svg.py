@@ -77,6 +77,7 @@ def lines(
     low_x, high_x = _range(across, [point.x for point in points])
     ups = [value for p in points for value in (p.y, p.low, p.high) if value is not None and math.isfinite(value)]
     low_y, high_y = _range(up, ups)
+    high_y = high_y if up.high is not None else _next_tick(low_y, high_y, whole=up.whole)
     frame = _Frame(title, [line.name for line in shown], low_x, high_x, low_y, high_y)
     body = frame.axes(across, up)
     for number, line in enumerate(shown):
@@ -100,7 +101,14 @@ def columns(
 ) -> str:
     """Standing bars, those of one category next to each other."""
     highest = max((value for bars in drawn for value in bars.values if value is not None), default=0.0)
-    frame = _Frame(title, [bars.name for bars in drawn], 0.0, max(1, len(categories)), 0.0, highest or 1.0)
+    frame = _Frame(
+        title,
+        [bars.name for bars in drawn],
+        0.0,
+        max(1, len(categories)),
+        0.0,
+        _next_tick(0.0, highest or 1.0, whole=True),
+    )
     ticks = [(at + 0.5, name) for at, name in enumerate(categories)]
     body = frame.axes(Axis(across, ticks=ticks), Axis(up, whole=True))
     width = min(0.8, 0.12 * max(1, len(categories))) / max(1, len(drawn))
@@ -239,14 +247,25 @@ def _range(axis: Axis, values: Sequence[float]) -> tuple[float, float]:
 
 
 def _ticks(low: float, high: float, *, whole: bool) -> list[tuple[float, str]]:
-    """About five round numbers from `low` to `high`; whole ones when the step is."""
+    """About five round numbers from `low` to `high`; whole ones when the values are."""
+    step = _step(low, high, whole=whole)
+    first = math.ceil(low / step - 1e-9)
+    return [(at * step, _number(at * step)) for at in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+def _next_tick(low: float, high: float, *, whole: bool) -> float:
+    """`high`, or the next round number above it: nothing is drawn above the last line of the grid."""
+    if high <= low:
+        return high
+    step = _step(low, high, whole=whole)
+    return step * math.ceil(high / step - 1e-9)
+
+
+def _step(low: float, high: float, *, whole: bool) -> float:
     rough = (high - low) / 5
     scale = 10 ** math.floor(math.log10(rough))
     step = next(scale * part for part in (1, 2, 5, 10) if scale * part >= rough * 0.999)
-    if whole:
-        step = max(1.0, step)
-    first = math.ceil(low / step - 1e-9)
-    return [(at * step, _number(at * step)) for at in range(first, math.floor(high / step + 1e-9) + 1)]
+    return max(1.0, step) if whole else step
 
 
 def _number(value: float) -> str:

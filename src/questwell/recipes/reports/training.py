@@ -101,5 +101,5 @@ def _charts(
         if drawn:
             values = [point.y for line in drawn for point in line.points]
             up = Axis(panel.unit, low=None if min(values) < 0 else 0.0)
-            charts.append(Chart(svg.lines(panel.title, Axis("step", low=None), up, drawn), named))
+            charts.append(Chart(svg.lines(panel.title, Axis("step", low=None, whole=True), up, drawn), named))
     return charts

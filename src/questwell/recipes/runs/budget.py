@@ -14,6 +14,7 @@ from questwell.http.retrying import Retries
 from questwell.llm.client import LLM
 from questwell.retrieval.rerankers.reranked import Reranked
 from questwell.retrieval.retriever import PaidRetriever, Retriever
+from questwell.text.money import dollars
 from questwell.types.dataset import Usage
 
 _N = TypeVar("_N", int, float)
@@ -87,7 +88,7 @@ class Budget:
         if self._limits.tokens is not None and self.tokens() >= self._limits.tokens:
             raise BudgetReached(f"max_tokens = {self._limits.tokens:,} is used up: {self.tokens():,} tokens so far")
         if self._limits.cost_usd is not None and self.cost_usd() >= self._limits.cost_usd:
-            raise BudgetReached(f"max_cost = ${self._limits.cost_usd:g} is used up: ${self.cost_usd():.4f} so far")
+            raise BudgetReached(f"max_cost = ${self._limits.cost_usd:g} is used up: {dollars(self.cost_usd())} so far")
 
     def add(self, call: Paid) -> None:
         """Count an answered model call."""
