@@ -1,13 +1,18 @@
-"""A stop and the calls of a run: what was sent is paid for and kept, what was not ends at once."""
+"""A stop and the calls of a run: what was sent is paid for and kept, what was not ends at once, nothing lasts for ever."""
 
 import asyncio
 import json
+import os
+import signal
 import socket
+import subprocess
+import sys
 from contextlib import closing
 
 import numpy as np
 import pytest
 import uvicorn
+import world
 from mcp.server import MCPServer
 
 from questwell.errors import LLMUnavailable, RetrievalUnavailable
@@ -17,7 +22,10 @@ from questwell.llm.endpoint import Endpoint, EndpointOptions
 from questwell.llm.limiter import Limiter
 from questwell.retrieval.remote.calling import Call, Caller, CallOptions
 from questwell.retrieval.remote.mcp_client import McpRetriever
+from questwell.retrieval.remote.opensearch import OpenSearchRetriever
 from questwell.retrieval.remote.qdrant import QdrantRetriever
+from questwell.store.reader import RunReader
+from questwell.store.records import PlayStatus
 
 PATIENT = EndpointOptions(timeout_s=600, connect_timeout_s=600)
 
@@ -55,7 +63,7 @@ async def until(true):
 @pytest.mark.parametrize("reused", [False, True])
 async def test_what_was_sent_ends_and_what_waits_for_a_slot_does_not_begin(reused):
     async with serving(Slow()) as server:
-        retries, endpoint = Retries(), Endpoint("m", server.url, None, Limiter(1), PATIENT)
+        retries, endpoint = Retries(grace_s=60), Endpoint("m", server.url, None, Limiter(1), PATIENT)
         with giving_up_with(retries):
             if reused:
                 server.go.set()
@@ -96,12 +104,17 @@ def client_of(kind, url):
         caller = Caller("s", options=patient)
         return caller, lambda: caller.ask(Call("GET", url))
     found = McpRetriever(f"{url}/mcp", patient)
+    if kind == "opensearch":
+        found = OpenSearchRetriever(f"{url}/passages", patient)
     if kind == "qdrant":
         found = QdrantRetriever.connect(f"{url}/passages", Embedded, patient)
     return found, lambda: found.search("tea", 2)
 
 
-@pytest.mark.parametrize("kind", ["model", "server", "mcp", "qdrant"])
+KINDS = pytest.mark.parametrize("kind", ["model", "server", "mcp", "qdrant", "opensearch"])
+
+
+@KINDS
 async def test_a_connection_that_never_comes_is_not_waited_for(kind):
     with closing(socket.socket()) as deaf:
         deaf.bind(("127.0.0.1", 0))
@@ -128,6 +141,62 @@ async def test_a_connection_that_never_comes_is_not_waited_for(kind):
         await client.aclose()
         for one in taken:
             one.close()
+
+
+class Dead(Loopback):
+    """Takes every request and answers none."""
+
+    async def _serve_one(self, reader, writer):
+        self.asked.append(await reader.readuntil(b"\r\n\r\n"))
+        await reader.read()
+        return False
+
+
+@KINDS
+async def test_a_request_to_a_dead_server_is_not_waited_for_until_its_time_out(kind):
+    async with serving(Dead()) as server:
+        retries = Retries(grace_s=0.01)
+        client, called = client_of(kind, server.url)
+        with giving_up_with(retries):
+            call = asyncio.create_task(called())
+            await until(lambda: server.asked)
+            await asyncio.sleep(0.05)
+            assert not call.done()  # nothing is cut before the stop
+            retries.give_up(unsent=True)
+            with pytest.raises(LLMUnavailable if kind == "model" else RetrievalUnavailable, match="stopped before"):
+                await asyncio.wait_for(call, 30)
+        assert retries.cut_short and not call.cancelled()
+        await client.aclose()
+
+
+@pytest.mark.parametrize(("took_s", "ends"), [(1_000.0, False), (0.0, True)])
+async def test_an_answer_is_waited_for_as_long_as_its_server_has_taken(took_s, ends):
+    """A model that thinks for minutes is not dead: what it is asked for is paid for."""
+    clock = [0.0]
+    async with serving(Slow()) as server:
+        retries, endpoint = (
+            Retries(grace_s=0.01, now=lambda: clock[0]),
+            Endpoint("m", server.url, None, Limiter(2), PATIENT),
+        )
+        with giving_up_with(retries):
+            first = ask(endpoint, server.url)
+            await until(lambda: server.asked)
+            clock[0] += took_s
+            server.go.set()
+            await first
+            server.go.clear()
+            flying = ask(endpoint, server.url)
+            await until(lambda: len(server.asked) == 2)
+            retries.give_up(unsent=True)
+            if ends:
+                with pytest.raises(LLMUnavailable, match="stopped before an answer came"):
+                    await asyncio.wait_for(flying, 30)
+            else:
+                await asyncio.sleep(0.1)
+                assert not flying.done()
+                server.go.set()
+                assert (await flying).result == []
+        await endpoint.aclose()
 
 
 async def test_a_stop_ends_the_wait_after_a_try_that_was_not_sent_and_lets_nothing_begin():
@@ -174,7 +243,7 @@ async def test_a_search_that_an_mcp_server_has_begun_is_waited_for():
     app = uvicorn.Server(uvicorn.Config(server.streamable_http_app(), port=0, log_level="critical"))
     serving_it = asyncio.create_task(app._serve())
     await until(lambda: app.started)
-    port, retries = app.servers[0].sockets[0].getsockname()[1], Retries()
+    port, retries = app.servers[0].sockets[0].getsockname()[1], Retries(grace_s=60)
     retriever, called = client_of("mcp", f"http://127.0.0.1:{port}")
     with giving_up_with(retries):
         flying = asyncio.create_task(called())
@@ -189,3 +258,25 @@ async def test_a_search_that_an_mcp_server_has_begun_is_waited_for():
     await retriever.aclose()
     app.should_exit = True
     await serving_it
+
+
+def test_ctrl_c_ends_a_run_whose_endpoint_is_dead(library, tmp_path):
+    """Its time-out of ten minutes would outlive the test."""
+    with closing(socket.socket()) as dead:
+        dead.bind(("127.0.0.1", 0))
+        dead.listen(16)
+        values = {**world.values(library, seeds=3), "llm": f"m@http://127.0.0.1:{dead.getsockname()[1]}/v1"}
+        keys = [f"--{key.replace('_', '-')}={value}" for key, value in values.items()]
+        command = [sys.executable, "-m", "questwell", "generate", *keys, "--out", str(tmp_path / "run")]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "NO_COLOR": "1"}
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        dead.settimeout(60)
+        connection, _ = dead.accept()
+        connection.recv(1_000)  # a request was sent
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=60)
+        connection.close()
+    assert process.returncode == 3, stderr
+    assert "stopped as you asked" in stdout and "Model calls 0" in stdout
+    with RunReader(tmp_path / "run") as run:
+        assert all(play.status is PlayStatus.PENDING for play in run.plays())

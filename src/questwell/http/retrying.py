@@ -6,10 +6,11 @@ What an API means by a status is its client's affair: it says by a `Failure` why
 import asyncio
 import logging
 import math
+import time
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Generic, Protocol, TypeVar
@@ -78,47 +79,97 @@ class Server:
     """What no message may hold."""
 
 
-class Retries:
-    """What all calls of a run wait for before they are sent, so that it can be ended at once."""
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """One try of a call, in a task of its own."""
 
-    def __init__(self) -> None:
+    loop: asyncio.AbstractEventLoop
+    server: str
+    since: float
+    """When it began, or was sent."""
+
+
+GRACE_S = 2.0
+"""How long a stop waits at least for the answer to a request that was sent."""
+
+
+class Retries:
+    """What all calls of a run wait for before they are sent, so that it can be ended at once.
+
+    A request that was sent may be paid for, so a stop lets it end. But not for ever: an endpoint that is dead would hold
+    the run until its time-out, so no request is waited for much longer than its endpoint took for its slowest answer.
+    """
+
+    def __init__(self, grace_s: float = GRACE_S, now: Callable[[], float] = time.monotonic) -> None:
         """Nothing waits yet."""
         self.given_up = False
         self.sending_ended = False
         """No call is sent any more."""
         self.cut_short = False
         """Whether a call ended that would have been made, or made again."""
+        self._grace_s = grace_s
+        self._now = now
         self._waiting: dict[asyncio.Task[Any], asyncio.AbstractEventLoop] = {}
-        self._unsent: dict[asyncio.Task[Any], asyncio.AbstractEventLoop] = {}
+        self._unsent: dict[asyncio.Task[Any], _Try] = {}
+        self._sent: dict[asyncio.Task[Any], _Try] = {}
+        self._slowest_s: dict[str, float] = {}
         self._woken = set[asyncio.Task[Any]]()
 
     def give_up(self, *, unsent: bool = False) -> None:
-        """End all waits, with the failure of the last try; nothing is tried again. What was sent goes on.
+        """End all waits, with the failure of the last try; nothing is tried again.
 
         Args:
-            unsent: end also what waits for a slot or a connection, though it was not tried in vain.
+            unsent: end also what waits for a slot or a connection, though it was not tried in vain, and what was sent
+                and is not answered within `grace_s`, or twice the time of the slowest answer of its server.
         """
         self.given_up = True
         self.sending_ended = self.sending_ended or unsent
-        for task, loop in (self._waiting | (self._unsent if unsent else {})).items():
+        unbegun = {task: one.loop for task, one in self._unsent.items()} if unsent else {}
+        for task, loop in (self._waiting | unbegun).items():
             loop.call_soon_threadsafe(self._wake, task)
+        if unsent:
+            for task, one in self._sent.items():
+                one.loop.call_soon_threadsafe(self._wake_later, task, one)
 
     def begin_wait(self) -> None:
         """The current task begins to wait for its next try."""
         if (task := asyncio.current_task()) is not None:
             self._waiting[task] = asyncio.get_running_loop()
 
-    def begin_try(self) -> None:
+    def begin_try(self, server: Server) -> None:
         """The current task begins a try, which says when it is sent."""
         if (task := asyncio.current_task()) is not None:
-            self._unsent[task] = asyncio.get_running_loop()
+            self._unsent[task] = _Try(asyncio.get_running_loop(), server.name, self._now())
+
+    def send(self) -> None:
+        """The try of the current task is sent."""
+        task = asyncio.current_task()
+        if task is None or (one := self._unsent.pop(task, None)) is None:
+            return
+        self._woken.discard(task)
+        self._sent[task] = one = replace(one, since=self._now())
+        if self.sending_ended:
+            self._wake_later(task, one)
+
+    def answered(self) -> None:
+        """The try of the current task gave a result: that tells how long its server may take."""
+        task = asyncio.current_task()
+        if task is not None and (one := self._sent.get(task)) is not None:
+            self._slowest_s[one.server] = max(self._slowest_s.get(one.server, 0.0), self._now() - one.since)
 
     def end_wait(self) -> None:
         """The current task waits no more."""
         if (task := asyncio.current_task()) is not None:
             self._waiting.pop(task, None)
             self._unsent.pop(task, None)
+            self._sent.pop(task, None)
             self._woken.discard(task)
+
+    def unanswered(self, unsent: Failure[Any] | None) -> Failure[Any] | None:
+        """What a stop makes of the try of the current task; `unsent` if it was not sent."""
+        if unsent is None or asyncio.current_task() not in self._sent:
+            return unsent
+        return replace(unsent, what="stopped before an answer came")
 
     def woke(self) -> bool:
         """Whether the cancellation that the current task just met was ours: then it is none."""
@@ -129,8 +180,12 @@ class Retries:
         self.cut_short = True
         return task.uncancel() == 0
 
+    def _wake_later(self, task: asyncio.Task[Any], one: _Try) -> None:
+        left_s = 2 * self._slowest_s.get(one.server, 0.0) - (self._now() - one.since)
+        one.loop.call_later(max(self._grace_s, left_s), self._wake, task)
+
     def _wake(self, task: asyncio.Task[Any]) -> None:
-        if (task in self._waiting or task in self._unsent) and task not in self._woken:
+        if (task in self._waiting or task in self._unsent or task in self._sent) and task not in self._woken:
             self._woken.add(task)
             task.cancel()
 
@@ -151,7 +206,7 @@ def giving_up_with(retries: Retries) -> Generator[None]:
 def sent() -> None:
     """The current task's request goes out now: it may be paid for, so a stop lets it end."""
     if (retries := _RETRIES.get()) is not None:
-        retries.end_wait()
+        retries.send()
 
 
 async def retrying(
@@ -168,7 +223,7 @@ async def retrying(
         server: whom messages are about.
         patience: of the client.
         closed: whether the client was closed: then nothing is tried again.
-        unsent: what a stop makes of a try that was not sent. None: `attempt` does not call `sent`, so it goes on.
+        unsent: what a stop makes of a try that was not sent. None: `attempt` does not call `sent`, so a stop lets it end.
 
     Raises:
         QuestwellError: of the last failure's kind.
@@ -201,11 +256,13 @@ async def retrying(
         async for one in tries:
             retries.end_wait()
             if unsent is not None:
-                retries.begin_try()
+                retries.begin_try(server)
             with one:
-                return await attempt()
+                result = await attempt()
+                retries.answered()
+                return result
     except asyncio.CancelledError:
-        failure = last[0].failure if last else unsent
+        failure = last[0].failure if last else retries.unanswered(unsent)
         if failure is None or not retries.woke():
             raise
         raise _error(failure, server, patience) from (last[0].__cause__ if last else None)

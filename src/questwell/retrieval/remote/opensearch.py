@@ -23,7 +23,7 @@ from questwell.http.connections import Connections
 from questwell.http.retrying import Failure, Server, TryFailedError, retrying
 from questwell.retrieval.extras import optional
 from questwell.retrieval.remote import stored
-from questwell.retrieval.remote.calling import PASSING, UNANSWERED, CallOptions, said, unanswered
+from questwell.retrieval.remote.calling import PASSING, UNANSWERED, UNSENT, CallOptions, said, unanswered
 from questwell.retrieval.remote.filters import both, narrowed_by
 from questwell.retrieval.remote.remote import KEY_PLACE, authorization, base_url, searchable, shown
 from questwell.retrieval.remote.stored import DOCUMENT_ID, OFFSET, Placed
@@ -231,7 +231,7 @@ class OpenSearchRetriever:
             except (*UNANSWERED, self._errors.OpenSearchException) as error:
                 raise TryFailedError(self._failure(error)) from error
 
-        return await retrying(attempt, self._server, self._options, lambda: self._closed)
+        return await retrying(attempt, self._server, self._options, lambda: self._closed, UNSENT)
 
     def _failure(self, error: Any) -> Failure[RetrievalError]:  # noqa: ANN401  of the library
         """The one place where a failure of the client becomes ours."""
