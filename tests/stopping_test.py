@@ -1,4 +1,4 @@
-"""A stop and the calls of a run: what was sent is paid for and kept, what was not ends at once, nothing lasts for ever."""
+"""A stop and the calls of a run: what was sent is paid for and kept, what was not ends at once, nothing runs on."""
 
 import asyncio
 import json
