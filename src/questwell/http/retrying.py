@@ -96,8 +96,8 @@ GRACE_S = 2.0
 class Retries:
     """What all calls of a run wait for before they are sent, so that it can be ended at once.
 
-    A request that was sent may be paid for, so a stop lets it end. But not for ever: an endpoint that is dead would hold
-    the run until its time-out, so no request is waited for much longer than its endpoint took for its slowest answer.
+    A request that was sent may be paid for, so a stop lets it end. But a dead endpoint would hold the run until its
+    time-out, so no request is waited for much longer than its endpoint has taken for its slowest answer.
     """
 
     def __init__(self, grace_s: float = GRACE_S, now: Callable[[], float] = time.monotonic) -> None:
@@ -223,7 +223,7 @@ async def retrying(
         server: whom messages are about.
         patience: of the client.
         closed: whether the client was closed: then nothing is tried again.
-        unsent: what a stop makes of a try that was not sent. None: `attempt` does not call `sent`, so a stop lets it end.
+        unsent: what a stop makes of a try that was not sent. None: `attempt` does not call `sent`; a stop lets it end.
 
     Raises:
         QuestwellError: of the last failure's kind.
