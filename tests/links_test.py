@@ -83,7 +83,7 @@ def test_every_page_can_be_reached_from_the_start_page() -> None:
         seen.add(page)
         targets = [(page.parent / link.partition("#")[0]).resolve() for link in links(page) if "://" not in link]
         waiting += [target for target in targets if target.suffix == ".md" and target.exists()]
-    assert sorted(path.name for path in (ROOT / "docs").glob("*.md") if path not in seen) == []
+    assert sorted(path.name for path in (ROOT / "docs").rglob("*.md") if path not in seen) == []
 
 
 def test_every_picture_is_shown() -> None:

@@ -10,11 +10,12 @@ from pathlib import Path
 import platformdirs
 
 POLL_S = 0.2
+HOME_VARIABLE = "QUESTWELL_HOME"
 
 
 def home() -> Path:
     """Folder of everything that is kept between runs: `QUESTWELL_HOME`, else the user's cache folder."""
-    named = os.environ.get("QUESTWELL_HOME")
+    named = os.environ.get(HOME_VARIABLE)
     return Path(named).expanduser() if named else Path(platformdirs.user_cache_dir("questwell"))
 
 

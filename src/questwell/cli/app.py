@@ -36,7 +36,7 @@ class _Verbs(TyperGroup):
             if ctx.params.get("debug"):
                 raise
             _say(str(error))
-            raise typer.Exit(_code(error)) from None
+            raise typer.Exit(exit_code(error)) from None
         except OSError as error:
             if ctx.params.get("debug") or error.errno == errno.EPIPE:  # whoever read our output has gone: typer knows
                 raise
@@ -90,11 +90,9 @@ def _say(message: str) -> None:
     screen.err().print(visible(f"Error: {message}"), soft_wrap=True)
 
 
-def _code(error: QuestwellError) -> ExitCode:
-    match error:
-        case ConfigError():
-            return ExitCode.USAGE
-        case BudgetReached():
-            return ExitCode.BUDGET
-        case _:
-            return ExitCode.ERROR
+def exit_code(error: QuestwellError | type[QuestwellError]) -> ExitCode:
+    """With which code a verb ends that meets an error."""
+    kind = error if isinstance(error, type) else type(error)
+    if issubclass(kind, ConfigError):
+        return ExitCode.USAGE
+    return ExitCode.BUDGET if issubclass(kind, BudgetReached) else ExitCode.ERROR

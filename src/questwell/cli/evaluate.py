@@ -27,6 +27,7 @@ from questwell.text.money import dollars
 
 _PANELS = {
     "corpus": "What is searched",
+    "key_env": "Endpoints",
     "max_cost": "Limits",
     "judge": "Judge and speed",
     "llm": "The system",

@@ -37,6 +37,7 @@ from questwell.text.money import dollars
 _PANELS = {
     "corpus": "Corpus",
     "retriever": "Search",
+    "key_env": "Endpoints",
     "max_cost": "Limits",
     "llm": "Models",
     "seeds": "What to make",

@@ -20,6 +20,7 @@ _PANELS = {
     "source": "What to harden",
     "corpus": "Corpus",
     "retriever": "Search",
+    "key_env": "Endpoints",
     "max_cost": "Limits",
     "llm": "Models",
     "seed": "The game",

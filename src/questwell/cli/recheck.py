@@ -25,6 +25,7 @@ from questwell.types.gates import Gate
 _PANELS = {
     "corpus": "Corpus",
     "retriever": "Search",
+    "key_env": "Endpoints",
     "max_cost": "Limits",
     "llm": "Models",
     "seed": "The game",

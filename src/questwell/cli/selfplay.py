@@ -33,6 +33,7 @@ from questwell.training.engines.verl.launch import VerlRun
 
 _PANELS = {
     "corpus": "Corpus",
+    "key_env": "Endpoints",
     "max_cost": "Limits",
     "model": "Models",
     "answers": "What to play",

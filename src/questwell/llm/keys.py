@@ -8,7 +8,7 @@ import httpx2
 OPENAI_KEY = "OPENAI_API_KEY"
 OPENAI_URL = "https://api.openai.com/v1"
 
-_VARIABLES = {
+PROVIDER_VARIABLES = {
     "api.openai.com": OPENAI_KEY,
     "openai.azure.com": "AZURE_OPENAI_API_KEY",
     "cognitiveservices.azure.com": "AZURE_OPENAI_API_KEY",
@@ -36,6 +36,7 @@ _VARIABLES = {
     "router.huggingface.co": "HF_TOKEN",
     "integrate.api.nvidia.com": "NVIDIA_API_KEY",
 }
+"""Variable of a provider's key by host; a host below it is the same provider."""
 
 
 _AT = re.compile(r"(?:openai:)?(?P<model>.+?)@(?P<url>https?://.+)", re.DOTALL)
@@ -66,7 +67,7 @@ def key_variable(base_url: str, named: str | None = None) -> str | None:
     if named:
         return named
     host = _host(base_url)
-    for suffix, variable in _VARIABLES.items():
+    for suffix, variable in PROVIDER_VARIABLES.items():
         if host == suffix or host.endswith(f".{suffix}"):
             return variable
     own = os.environ.get("OPENAI_BASE_URL")

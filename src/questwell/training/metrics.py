@@ -1,4 +1,4 @@
-"""The metrics of a training step. Every name has its meaning here; docs/training.md lists them."""
+"""The metrics of a training step. Every name has its meaning here; docs/reference/metrics.md lists them."""
 
 import json
 import math

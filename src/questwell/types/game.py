@@ -274,8 +274,11 @@ class Reason(StrEnum):
     WRONG_KIND = "wrong_kind"
     """The pair is no question of the kind that was asked for, by its steps and its derivation."""
     TOO_EASY = "too_easy"
+    """A right attempt needed fewer searches than wanted, or more attempts were right than may be."""
     TOO_HARD = "too_hard"
+    """Fewer attempts were right than must be."""
     UNSOLVED = "unsolved"
+    """No attempt was right."""
     CLOSED_BOOK = "closed_book"
     """A gate: answered without any passage."""
     UNSUPPORTED = "unsupported"
@@ -301,7 +304,9 @@ class Reason(StrEnum):
     NEAR_DUPLICATE = "near_duplicate"
     """Nearly a question that was accepted in an earlier wave; it was not attempted."""
     UNSCORED = "unscored"
+    """The judge could not say whether the attempts were right: nothing is known about the question."""
     ERRORED = "errored"
+    """Calls failed until nothing could be decided; a resume plays the seed again."""
 
 
 @dataclass(frozen=True, slots=True)

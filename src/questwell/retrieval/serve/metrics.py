@@ -22,6 +22,18 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 ROUTES = ("/retrieve", "/open", "/find", "/mcp", "/healthz", "/metrics")
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
+MEANINGS = {
+    "questwell_requests": "Requests answered",
+    "questwell_request_seconds": "Seconds from a request to its reply",
+    "questwell_queries_searched": "Queries that the retriever was asked",
+    "questwell_queries_cached": "Queries answered from the cache",
+    "questwell_connections_refused": "Connections refused or closed to make room",
+    "questwell_queries_waiting": "Queries in the queues",
+    "questwell_connections": "Open connections",
+    "questwell_cache_bytes": "Size of the answers kept, in bytes",
+}
+"""What each of them counts, by name."""
+
 
 @contextlib.contextmanager
 def shared() -> Generator[None]:
@@ -37,6 +49,10 @@ def shared() -> Generator[None]:
             del os.environ[FOLDER_VARIABLE]
 
 
+def _named(name: str) -> tuple[str, str]:
+    return name, MEANINGS[name]
+
+
 class Metrics:
     """The counters of one process."""
 
@@ -47,16 +63,14 @@ class Metrics:
         self._registry = CollectorRegistry()
         more: dict[str, Any] = {"registry": self._registry}
         now: dict[str, Any] = {**more, "multiprocess_mode": "livesum"}
-        self._requests = Counter("questwell_requests", "Requests answered", ["route", "status"], **more)
-        self._seconds = Histogram(
-            "questwell_request_seconds", "Seconds from a request to its reply", ["route"], buckets=_BUCKETS, **more
-        )
-        self._searched = Counter("questwell_queries_searched", "Queries that the retriever was asked", **more)
-        self._from_cache = Counter("questwell_queries_cached", "Queries answered from the cache", **more)
-        self._refused = Counter("questwell_connections_refused", "Connections refused or closed to make room", **more)
-        self._waiting = Gauge("questwell_queries_waiting", "Queries in the queues", **now)
-        self._open = Gauge("questwell_connections", "Open connections", **now)
-        self._cache = Gauge("questwell_cache_bytes", "Size of the answers kept, in bytes", **now)
+        self._requests = Counter(*_named("questwell_requests"), ["route", "status"], **more)
+        self._seconds = Histogram(*_named("questwell_request_seconds"), ["route"], buckets=_BUCKETS, **more)
+        self._searched = Counter(*_named("questwell_queries_searched"), **more)
+        self._from_cache = Counter(*_named("questwell_queries_cached"), **more)
+        self._refused = Counter(*_named("questwell_connections_refused"), **more)
+        self._waiting = Gauge(*_named("questwell_queries_waiting"), **now)
+        self._open = Gauge(*_named("questwell_connections"), **now)
+        self._cache = Gauge(*_named("questwell_cache_bytes"), **now)
         self._told = [0, 0, 0]
 
     def request(self, route: str, status: int, seconds: float) -> None:
