@@ -186,6 +186,7 @@ def draw_seed(
     types: Sequence[AnswerType],
     random_seed: int,
     kind: QuestionKind | None = None,
+    about: str = "",
 ) -> Seed:
     """Seed number `index`, with one of `types` to ask for, the others as second choice.
 
@@ -194,8 +195,8 @@ def draw_seed(
     order = list(types)
     random.Random(f"{random_seed}/{index}/answer type").shuffle(order)
     if kind is not None and kind in _GIVES:
-        return Seed(index, passage, target, _GIVES[kind], (), random_seed, kind)
-    return Seed(index, passage, target, order[0], tuple(order[1:]), random_seed, kind)
+        return Seed(index, passage, target, _GIVES[kind], (), random_seed, kind, about)
+    return Seed(index, passage, target, order[0], tuple(order[1:]), random_seed, kind, about)
 
 
 _GIVES = {QuestionKind.CALCULATION: AnswerType.NUMBER, QuestionKind.COMPARISON: AnswerType.ENTITY}

@@ -1,7 +1,6 @@
 """Reading a run file, also while another process writes it."""
 
 import json
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import cast
@@ -15,6 +14,7 @@ from questwell.store.query import FILE_NAME as FILE_NAME  # the name of the file
 from questwell.store.query import Row
 from questwell.store.records import (
     ADAPTED,
+    AboutCount,
     Asked,
     CallKey,
     GateCount,
@@ -167,14 +167,22 @@ class RunReader(SpendingReader):
 
     def kind_counts(self) -> list[KindCount]:
         """Seeds and items by the kind of question that was asked for; seeds that leave it open are not counted."""
-        seeds, items = Counter[QuestionKind](), Counter[QuestionKind]()
-        rows = self._all("SELECT plays.seed, settled.status FROM plays JOIN settled USING (seed_index)")
-        for packed, status in rows:
-            kind = cast("dict[str, str | None]", json.loads(unpack(packed))).get("kind")
-            if kind is not None:
-                seeds[QuestionKind(kind)] += 1
-                items[QuestionKind(kind)] += status == PlayStatus.ACCEPTED
-        return [KindCount(kind, seeds[kind], items[kind]) for kind in QuestionKind if seeds[kind]]
+        counts = self._counts_by("kind")
+        return [KindCount(kind, *counts[kind.value]) for kind in QuestionKind if kind.value in counts]
+
+    def about_counts(self) -> list[AboutCount]:
+        """Seeds and items by the topic or cluster that they were drawn for, in order; others are not counted."""
+        return [AboutCount(about, *counts) for about, counts in self._counts_by("about").items()]
+
+    def _counts_by(self, field: str) -> dict[str, tuple[int, int]]:
+        """Seeds and items by what a field of the seed says, as far as it says something, in order of first seeds."""
+        found: dict[str, tuple[int, int]] = {}
+        sql = "SELECT plays.seed, settled.status FROM plays JOIN settled USING (seed_index) ORDER BY seed_index"
+        for packed, status in self._each(sql):
+            if value := cast("dict[str, str | None]", json.loads(unpack(packed))).get(field):
+                seeds, items = found.get(value, (0, 0))
+                found[value] = seeds + 1, items + (status == PlayStatus.ACCEPTED)
+        return found
 
     def outcome(self, index: int) -> Accepted | Rejected | None:
         """How a play went, in full; None while it is pending. A duplicate still reads as accepted here."""

@@ -206,6 +206,17 @@ class KindCount:
 
 
 @dataclass(frozen=True, slots=True)
+class AboutCount:
+    """Seeds that were drawn for one topic or cluster of the corpus."""
+
+    about: str
+    """As in `Seed.about`."""
+    seeds: int
+    items: int
+    """Accepted ones, duplicates left out."""
+
+
+@dataclass(frozen=True, slots=True)
 class CallCount:
     """Answered calls of one kind, role, model and round in one minute, or in all."""
 

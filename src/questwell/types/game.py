@@ -50,6 +50,8 @@ class Seed:
     """Start of every random choice of this play."""
     kind: QuestionKind | None = None
     """The kind of question to ask for; None leaves it open."""
+    about: str = ""
+    """The user's topic, or the words that name the cluster of the corpus, that the passage was drawn for."""
 
     @property
     def id(self) -> str:

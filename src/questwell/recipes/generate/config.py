@@ -46,6 +46,9 @@ class Config(PlayConfig):
     20 KB of memory per passage that is drawn."""
     topics: Path | None = None
     """File with a topic per line: seeds start from passages that are found for them, in turn, instead of anywhere."""
+    clusters: int | None = Field(default=None, ge=2, le=1000)
+    """Group the passages into this many clusters and take seeds from each in turn, so that a small subject gets as many
+    as a large one (extra dense). By the vectors of a hybrid or dense index, else by wordllama, else by words."""
     near_duplicates: Literal["keep", "refuse"] = "keep"
     """Whether to refuse a question that is nearly one accepted in an earlier wave, before its attempts are paid."""
     wave: int = Field(default=32, ge=1)
@@ -96,6 +99,8 @@ class Config(PlayConfig):
     def _whole(self) -> Self:
         if self.seeds is None and self.items is None:
             raise ValueError("say how much to generate: seeds (-n 20) or items (--items 10)")
+        if self.topics is not None and self.clusters is not None:
+            raise ValueError("--topics says what seeds are about, --clusters finds out: say one of them")
         if self.shard is not None and self.shards is not None:
             raise ValueError("--shard is one part of a run, --shards plays all parts: say one of them")
         if self.near_duplicates == "refuse" and (self.shard or self.shards):

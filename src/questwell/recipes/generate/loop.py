@@ -5,7 +5,7 @@ its seed and its recorded calls, so a run that was killed and resumed ends like 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -18,8 +18,8 @@ from questwell.games.sage import Known, play
 from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.generate.config import MAY_CHANGE, Config
 from questwell.recipes.generate.plays import GenerateReport, Plays
-from questwell.recipes.generate.seeds import SeedSchedule
-from questwell.recipes.generate.setup import Setup, open_setup
+from questwell.recipes.generate.seeds import Order, SeedSchedule
+from questwell.recipes.generate.setup import Library, Setup, open_setup
 from questwell.recipes.generate.topics import of_topics, read_topics
 from questwell.recipes.runs import opening
 from questwell.recipes.runs.ending import Ending, Report
@@ -27,6 +27,7 @@ from questwell.recipes.runs.invocation import begin, run_file
 from questwell.recipes.runs.lent import Lent
 from questwell.recipes.runs.opening import Kind, Run
 from questwell.recipes.runs.progress import OnProgress, Tally
+from questwell.retrieval.extras import optional
 from questwell.store.records import PlayStatus, WaveSeed
 from questwell.store.run import RunStore
 from questwell.types.game import Accepted, Rejected
@@ -108,11 +109,25 @@ async def begun(opened: Run[Config], setup: Setup) -> AsyncGenerator[tuple[RunSt
         ConfigError: a limit of money is asked for, and a model's price is not known.
         ConfigChanged: the run that is there was started with something else.
     """
-    topics = read_topics(opened.config.topics) if opened.config.topics else None
-    starts = await of_topics(topics, setup.library, opened.config.seed) if topics else None
+    order, made_by = await _order(opened.config, setup.library)
     with run_file(opened, setup.llms.values(), setup.retriever) as store:
-        await _begin(store, opened, setup, topics)
-        yield store, SeedSchedule(opened.config, setup.library, starts)
+        await _begin(store, opened, setup, made_by)
+        yield store, SeedSchedule(opened.config, setup.library, order)
+
+
+async def _order(config: Config, library: Library) -> tuple[Order | None, dict[str, str]]:
+    """Where plays start, and what decides that beyond the config; None: anywhere."""
+    if config.topics is not None:
+        topics = read_topics(config.topics)
+        starts = await of_topics(topics, library, config.seed)
+        return lambda: iter(starts), {"topics": opening.digest(*topics)}
+    if config.clusters is not None:
+        optional("numpy", "dense")
+        from questwell.recipes.generate.clusters import Clusters  # needs the extra
+
+        made = await asyncio.to_thread(Clusters, library, config.clusters, config.seed, config.seed_words)
+        return made.in_turn, {"clusters": made.made_by}
+    return None, {}
 
 
 class _Invocation:
@@ -197,7 +212,7 @@ def too_few(config: Config, drawn: int) -> str:
     )
 
 
-async def _begin(store: RunStore, opened: Run[Config], setup: Setup, topics: Sequence[str] | None) -> None:
+async def _begin(store: RunStore, opened: Run[Config], setup: Setup, starts: Mapping[str, str]) -> None:
     """Save what the run is, or make sure that it is what it was."""
     config, drawn = opened.config, store.read.drawn()
     if config.seeds is not None and config.part.size(config.seeds) < drawn:
@@ -208,5 +223,4 @@ async def _begin(store: RunStore, opened: Run[Config], setup: Setup, topics: Seq
     later = {"check prompts": prompts.hash_of(CHECKED)} if config.repairs_checked else {}
     if config.kinds is not None:
         later["kind prompts"] = prompts.hash_of(KINDS)
-    own = {"topics": opening.digest(*topics)} if topics else {}
-    await begin(opened, store, {**setup.fingerprint(), **later, **own})
+    await begin(opened, store, {**setup.fingerprint(), **later, **starts})

@@ -3,16 +3,16 @@
 import math
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 
 from questwell.games.alike import Alike
 from questwell.games.seeds import Bin, Mix, draw_order, draw_seed
 from questwell.recipes.generate.config import Config
 from questwell.recipes.generate.setup import Library
+from questwell.recipes.generate.topics import Start
 from questwell.retrieval.corpora.passages import count_words
 from questwell.store.reader import RunReader
 from questwell.store.records import WaveSeed
-from questwell.types.corpus import Passage
 from questwell.types.game import QuestionKind, Seed
 
 _FREE_WAVE = 1_000
@@ -20,18 +20,21 @@ _FREE_WAVE = 1_000
 _SMALLEST_WAVE = 4
 """Minimum size of a wave, so that the last items are not made one by one."""
 
+Order = Callable[[], Iterator[Start]]
+"""Gives the passages where plays may start, from the first on: the same at each call."""
+
 
 class SeedSchedule:
     """Draws waves of seeds."""
 
-    def __init__(self, config: Config, library: Library, starts: Sequence[Passage] | None = None) -> None:
-        """Draw from `library` what `config` asks for, or from `starts` in their order."""
+    def __init__(self, config: Config, library: Library, order: Order | None = None) -> None:
+        """Draw from `library` what `config` asks for, or from the passages of `order`."""
         self._config = config
         self._library = library
         self._targets = config.targets
         self._kinds = config.wanted_kinds
         self._part = config.part
-        self._starts = _Starts(config, library, starts)
+        self._starts = _Starts(config, library, order)
         self._end = len(library) if config.seeds is None else min(config.seeds, len(library))
         """The index after the last seed's."""
         self.total = None if config.seeds is None else self._part.size(self._end)
@@ -50,8 +53,8 @@ class SeedSchedule:
         number = run.latest_wave() + 1
         steps, kinds = self._so_far(run), self._kinds_so_far(run)
         return [
-            WaveSeed(self._draw(index, passage, steps, kinds), number)
-            for index, passage in self._starts.between(drawn * self._part.of, (drawn + size) * self._part.of, self._end)
+            WaveSeed(self._draw(index, start, steps, kinds), number)
+            for index, start in self._starts.between(drawn * self._part.of, (drawn + size) * self._part.of, self._end)
             if self._part.holds(index)
         ]
 
@@ -68,7 +71,7 @@ class SeedSchedule:
     def _draw(
         self,
         index: int,
-        passage: Passage,
+        start: Start,
         steps: tuple[Mapping[Bin, int], Mapping[Bin, int]],
         kinds: tuple[Mapping[QuestionKind, int], Mapping[QuestionKind, int]],
     ) -> Seed:
@@ -76,7 +79,7 @@ class SeedSchedule:
         rng = random.Random(f"{config.seed}/{index}/target")
         target = self._targets.draw(rng, *steps) if self._targets else None
         kind = self._kinds.draw(random.Random(f"{config.seed}/{index}/kind"), *kinds) if self._kinds else None
-        return draw_seed(index, passage, target, config.answer_types, config.seed, kind)
+        return draw_seed(index, start.passage, target, config.answer_types, config.seed, kind, start.about)
 
     def _kinds_so_far(self, run: RunReader) -> tuple[Counter[QuestionKind], Counter[QuestionKind]]:
         """Items and seeds by the kind that was asked for; an item has it, or it would have been rejected."""
@@ -98,26 +101,29 @@ class _Starts:
     earlier one, where that is asked for.
     """
 
-    def __init__(self, config: Config, library: Library, starts: Sequence[Passage] | None) -> None:
+    def __init__(self, config: Config, library: Library, order: Order | None) -> None:
         self._seed, self._words, self._distinct = config.seed, config.seed_words, config.distinct_seeds
         self._library = library
-        self._given = starts
+        self._order = order or self._anywhere
         self._rewind()
 
-    def between(self, first: int, last: int, end: int) -> Iterator[tuple[int, Passage]]:
+    def between(self, first: int, last: int, end: int) -> Iterator[tuple[int, Start]]:
         """Indices from `first` up to `last` and `end`, both left out, as far as the corpus has passages left."""
         if first < self._next:
             self._rewind()
-        while self._next < min(last, end) and (passage := next(self._order, None)) is not None:
-            if count_words(passage.text) < self._words or (self._alike is not None and self._alike.seen(passage.text)):
+        while self._next < min(last, end) and (start := next(self._left, None)) is not None:
+            text = start.passage.text
+            if count_words(text) < self._words or (self._alike is not None and self._alike.seen(text)):
                 continue
             self._next += 1
             if self._next > first:
-                yield self._next - 1, passage
+                yield self._next - 1, start
+
+    def _anywhere(self) -> Iterator[Start]:
+        return map(Start, map(self._library.passage_at, draw_order(len(self._library), self._seed)))
 
     def _rewind(self) -> None:
-        order = draw_order(len(self._library), self._seed)
-        self._order = iter(self._given) if self._given is not None else map(self._library.passage_at, order)
+        self._left = self._order()
         self._alike = Alike() if self._distinct else None
         self._next = 0
 

@@ -2,12 +2,23 @@
 
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from questwell.errors import ConfigError
 from questwell.recipes.generate.setup import Library
 from questwell.text.files import read_text
 from questwell.types.corpus import Passage
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A passage where a play starts, and why it was chosen."""
+
+    passage: Passage
+    about: str = ""
+    """As in `Seed.about`."""
+
 
 PER_TOPIC = 200
 """Maximum number of passages per topic; further down the list they are hardly about it."""
@@ -26,7 +37,7 @@ def read_topics(path: Path) -> tuple[str, ...]:
     return found
 
 
-async def of_topics(topics: Sequence[str], library: Library, seed: int) -> list[Passage]:
+async def of_topics(topics: Sequence[str], library: Library, seed: int) -> list[Start]:
     """Passages for `topics`, one of each in turn, no passage twice; each topic's in an order drawn by `seed`."""
     found: list[list[Passage]] = []
     for topic in topics:
@@ -35,9 +46,12 @@ async def of_topics(topics: Sequence[str], library: Library, seed: int) -> list[
         found.append(passages)
     if missing := [topic for topic, passages in zip(topics, found, strict=True) if not passages]:
         raise ConfigError(f"topics: the corpus holds nothing about {', '.join(map(repr, missing[:5]))}")
-    return list({passage.id: passage for passage in _in_turn(found)}.values())
+    drawn: dict[str, Start] = {}
+    for start in _in_turn(topics, found):
+        drawn.setdefault(start.passage.id, start)
+    return list(drawn.values())
 
 
-def _in_turn(lists: Sequence[Sequence[Passage]]) -> Iterator[Passage]:
+def _in_turn(topics: Sequence[str], lists: Sequence[Sequence[Passage]]) -> Iterator[Start]:
     for at in range(max(map(len, lists), default=0)):
-        yield from (passages[at] for passages in lists if at < len(passages))
+        yield from (Start(found[at], topic) for topic, found in zip(topics, lists, strict=True) if at < len(found))

@@ -8,20 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
+from questwell.evaluation.grouping import Matrix, Vocabulary, settled, words_of
 from questwell.evaluation.statistics import Proportion, wilson
-from questwell.recipes.runs.opening import info_of
+from questwell.recipes.runs.opening import config_of, info_of
 from questwell.store.pages import PlayFilter, indices
 from questwell.store.reader import RunReader
-from questwell.store.records import PlayStatus
+from questwell.store.records import AboutCount, PlayStatus
 from questwell.types.corpus import Passage
 
 _SHOWN = 12
 """Maximum number of documents that are listed."""
-_ITERATIONS = 20
-_COMMON = re.compile(
-    "what|which|when|where|who|whom|whose|how|was|were|the|and|for|that|this|with|from|has|have|had|did|does|are|its|into|"
-    "first|name|named|year|called|used|than|then|their|there"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +47,20 @@ class Coverage:
     """Share of items with two passages that are the same, or neighbours in one document."""
     topics: Sequence[Topic]
     """Topics, the largest first; empty if there are too few items."""
+    drawn_for: Sequence[AboutCount] = ()
+    """Seeds and items by topic (--topics) or cluster of the corpus (--clusters); empty if neither was asked for."""
+
+    @property
+    def met(self) -> int:
+        """Number of the topics or clusters in `drawn_for` that have an item."""
+        return sum(one.items > 0 for one in self.drawn_for)
 
 
 def coverage(folder: Path, most: int = 200) -> Coverage:
     """What at most `most` accepted items of the run in `folder` are about, drawn evenly over the run."""
     with RunReader(folder) as run, run.snapshot():
-        info_of(run)
+        config = config_of(info_of(run))
+        drawn_for = run.about_counts() if config.get("topics") or config.get("clusters") else []
         of = sum(count.plays for count in run.play_counts() if count.final and count.status is PlayStatus.ACCEPTED)
         chosen = _spread(run, of, most)
         evidence = [run.evidence(index) for index in chosen]
@@ -78,6 +82,7 @@ def coverage(folder: Path, most: int = 200) -> Coverage:
         one_document=wilson(sum(len({one.document_id for one in used}) == 1 for used in known), len(known)),
         near=wilson(sum(map(_near, known)), len(known)),
         topics=topics(texts),
+        drawn_for=drawn_for,
     )
 
 
@@ -109,50 +114,26 @@ def _number(passage: Passage) -> int | None:
 
 
 def topics(texts: Sequence[str], most: int = 6) -> list[Topic]:
-    """The texts in groups of like words (spherical k-means over tf-idf), each by the words that set it apart.
+    """The texts in groups of like words, each by the words that set it apart.
 
     It starts from texts far from each other, so that equal texts always give equal groups.
     """
-    split = [{word for word in re.findall(r"\w{3,}", text.lower()) if not _COMMON.fullmatch(word)} for text in texts]
-    seen = Counter(word for words in split for word in words)
-    vocabulary = sorted(word for word, count in seen.items() if 2 <= count <= 0.8 * len(texts))
+    split = [words_of(text) for text in texts]
+    vocabulary = Vocabulary(split)
     groups = min(most, len(texts) // 4)
-    if groups < 2 or not vocabulary:
+    if groups < 2 or not vocabulary.words:
         return []
-    place = {word: at for at, word in enumerate(vocabulary)}
-    matrix = np.zeros((len(texts), len(vocabulary)))
-    for row, words in enumerate(split):
-        for word in words & place.keys():
-            matrix[row, place[word]] = np.log(len(texts) / seen[word])
-    matrix /= np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-9)
-    group = _grouped(matrix, groups)
-    found: list[Topic] = []
-    for number in range(groups):
-        mine = group == number
-        if mine.any():
-            apart = matrix[mine].mean(axis=0) - (matrix[~mine].mean(axis=0) if (~mine).any() else 0.0)
-            best = [at for at in np.argsort(-apart, kind="stable")[:3] if apart[at] > 0]
-            found.append(Topic(tuple(vocabulary[at] for at in best), int(mine.sum())))
+    matrix = vocabulary.vectors(split)
+    _, group = settled(matrix, matrix[_far_apart(matrix, groups)])
+    sizes = np.bincount(group, minlength=groups)
+    found = [Topic(vocabulary.apart(matrix, group, n), int(size)) for n, size in enumerate(sizes) if size]
     return sorted((one for one in found if one.words), key=lambda one: (-one.items, one.words))
 
 
-def _grouped(
-    matrix: "np.ndarray[tuple[int, int], np.dtype[np.float64]]", groups: int
-) -> "np.ndarray[tuple[int], np.dtype[np.intp]]":
+def _far_apart(matrix: Matrix, groups: int) -> list[int]:
     starts = [0]
     nearest = matrix @ matrix[0]
     for _ in range(groups - 1):
         starts.append(int(np.argmin(nearest)))
         nearest = np.maximum(nearest, matrix @ matrix[starts[-1]])
-    centres = matrix[starts]
-    group = np.argmax(matrix @ centres.T, axis=1)
-    for _ in range(_ITERATIONS):
-        centres = np.stack(
-            [matrix[group == n].mean(axis=0) if (group == n).any() else centres[n] for n in range(groups)]
-        )
-        centres /= np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-9)
-        again = np.argmax(matrix @ centres.T, axis=1)
-        if (again == group).all():
-            break
-        group = again
-    return group
+    return starts

@@ -237,6 +237,12 @@ def _markdown(systems: Sequence[System]) -> str:
         found = one.coverage
         lines.append(_row(one.name, found.items, found.documents, _percent(found.one_document), _percent(found.near)))
     lines.append("")
+    for one in systems:
+        if of := len(one.coverage.drawn_for):
+            lines += [
+                f"{one.name}: {one.coverage.met} of the {of} topics or clusters that seeds came from have an item.",
+                "",
+            ]
     drawn = [name for name in _charts(systems) if name != "pass_rate.svg"]
     lines += ["", *(line for name in drawn for line in (f"![{name.removesuffix('.svg')}]({name})", ""))]
     return "\n".join(lines)

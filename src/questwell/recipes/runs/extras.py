@@ -27,7 +27,7 @@ EXTRAS: Mapping[str, Extra] = {
     "serve": Extra("questwell serve, and retrievers named mcp:...", ("starlette", "uvicorn", "mcp")),
     "documents": Extra("corpora of HTML, PDF and docx files", ("trafilatura", "pypdf", "docx")),
     "hub": Extra("corpora named hf:NAME, and questwell push", ("datasets", "huggingface_hub")),
-    "view": Extra("questwell view: runs as web pages", ("starlette", "uvicorn", "jinja2")),
+    "view": Extra("questwell view: runs as web pages", ("starlette", "uvicorn", "jinja2", "numpy")),
     "qdrant": Extra("collections in Qdrant: --retriever qdrant:...", ("qdrant_client",)),
     "opensearch": Extra("indexes in OpenSearch and Elasticsearch", ("opensearchpy",)),
     "web": Extra("pages of web results: --page-text", ("trafilatura",)),

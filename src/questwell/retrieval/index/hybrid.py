@@ -164,6 +164,14 @@ class HybridIndex:
         """As of the lexical index."""
         return self.lexical.passage_at(place)
 
+    def vectors_at(self, places: Sequence[int]) -> Vectors:
+        """The vectors of the passages at these places, a row each; zero where there is none yet."""
+        ordinals = np.array([self.lexical.ordinal_at(place) for place in places], np.int64)
+        found = np.zeros((len(ordinals), self.vectors.manifest.dimensions), np.float32)
+        there = ordinals < self._embedded
+        found[there] = self.vectors.rows[ordinals[there]]
+        return found
+
     def scan(self, seed: int) -> Iterator[Passage]:
         """As of the lexical index."""
         return self.lexical.scan(seed)

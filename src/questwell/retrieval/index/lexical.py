@@ -246,10 +246,17 @@ class LexicalIndex:
         Raises:
             IndexError: there is no such place.
         """
+        return next(self._all(tantivy.Query.term_query(self._schema, ORDINAL, self.ordinal_at(place)), 1))
+
+    def ordinal_at(self, place: int) -> int:
+        """The ordinal of the passage at a place: removed passages have ordinals, and no place.
+
+        Raises:
+            IndexError: there is no such place.
+        """
         if not 0 <= place < len(self):
             raise IndexError(f"place {place} is not in [0, {len(self)})")
-        ordinal = place + bisect_right(self._live_before, place)
-        return next(self._all(tantivy.Query.term_query(self._schema, ORDINAL, ordinal), 1))
+        return place + bisect_right(self._live_before, place)
 
     def scan(self, seed: int) -> Iterator[Passage]:
         """Every passage once, in an order that `seed` shuffles."""
