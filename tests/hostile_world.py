@@ -65,12 +65,12 @@ async def _evaluation(folder: Path, *, flip: bool) -> None:
     facts = dict.fromkeys(("index snapshot", "prompts", "solver model", "judge model"), HOSTILE[0])
     config = {"attempts": 2, "llm": HOSTILE[1], "judge": HOSTILE[2], "corpus": HOSTILE[3]}
     with RunStore(folder) as store:
-        await store.begin(RunInfo("id" + HOSTILE[0], HOSTILE[3], HOSTILE[4], config, facts, kind="evaluate"))
         asked = [
             Asked(number, Question(f"{number} {text}", text, (text, f"{number}"), HOSTILE[1], text, (text,)))
             for number, text in enumerate(HOSTILE)
         ]
-        await store.add_questions(asked)
+        info = RunInfo("id" + HOSTILE[0], HOSTILE[3], HOSTILE[4], config, facts, kind="evaluate")
+        await store.begin(info, asked)
         await store.begin_scoring(Scoring(0, f"judge {HOSTILE[0]}", HOSTILE[1]))
         for number, text in enumerate(HOSTILE):
             for attempt in range(2):

@@ -19,7 +19,7 @@ from questwell.cli.app import app
 from questwell.errors import ConfigChanged, ConfigError, StoreError
 from questwell.llm.scripted import ScriptedLLM
 from questwell.recipes.dataset.export import read_items
-from questwell.recipes.generate import shards
+from questwell.recipes.generate import gates, shards
 from questwell.recipes.generate.config import Config
 from questwell.recipes.generate.loop import configure, generate
 from questwell.recipes.generate.merge import merge
@@ -140,13 +140,44 @@ def test_a_shard_that_has_not_drawn_all_its_seeds_is_refused(library: Path, tmp_
         ({"shard": "3/3", "seeds": 5}, "PART/PARTS"),
         ({"shard": "1", "seeds": 5}, "PART/PARTS"),
         ({"shard": "0/2", "items": 5}, "--items"),
+        ({"shards": 2, "items": 5}, "--items"),
         ({"shards": 2, "seeds": 5, "mix": "2-3:1,4-5:1"}, "--mix"),
+        ({"shard": "0/2", "seeds": 5, "mix": "2-3:1,4-5:1"}, "--mix"),
+        ({"shards": 2, "seeds": 5, "kinds": "bridge", "style": "free"}, "--kinds"),
+        ({"shards": 2, "seeds": 5, "near_duplicates": "refuse"}, "--near-duplicates"),
         ({"shard": "0/2", "shards": 2, "seeds": 5}, "one of them"),
     ],
 )
 def test_what_cannot_be_divided_is_refused(given: dict[str, object], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         resolve(Config, {"corpus": "islands", **given})
+
+
+def test_a_part_does_not_become_steered_later(library: Path, parts: list[Path]) -> None:
+    for given in ({"items": 5}, {"mix": "2-3:1,4-5:1"}):
+        with pytest.raises(ConfigError, match="decides the next seeds by what all seeds gave"):
+            configure(parts[0], given, resume=True)
+
+
+def test_gates_over_a_joined_run_are_those_over_the_run_of_one_process(
+    library: Path, tmp_path: Path, parts: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripted = ScriptedLLM(world.play)
+    monkeypatch.setattr(gates, "open_setup", lambda config, progress=None: world.setup(config, scripted))
+    play(library, tmp_path / "one", seeds=25)
+    merge(tmp_path / "joined", parts)
+
+    def check(run: Path) -> gates.GatesReport:
+        config = gates.configure(run / "gates", {"of": run, "gates": "closed-book,evidence,shortcut,unique"})
+        return gates.check_run(config, run / "gates")
+
+    one, joined = check(tmp_path / "one"), check(tmp_path / "joined")
+    assert joined.questions == joined.of > 5 and joined.stopped > 0
+    assert (joined.checked, joined.gates) == (one.checked, one.gates)
+    asked = len(scripted.requests)
+    assert check(tmp_path / "joined") == joined and len(scripted.requests) == asked
+    by_part = {one.id: one for part in parts for one in check(part).checked}
+    assert all(by_part[one.id] == one for one in joined.checked)
 
 
 def test_limits_are_divided() -> None:

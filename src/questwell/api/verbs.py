@@ -19,6 +19,7 @@ from questwell.llm.client import LLM
 from questwell.recipes.corpus import index as indexing
 from questwell.recipes.corpus.index import IndexConfig
 from questwell.recipes.evaluate import loop as evaluating
+from questwell.recipes.evaluate import shards as evaluating_shards
 from questwell.recipes.evaluate.config import EvalConfig
 from questwell.recipes.generate import loop as generating
 from questwell.recipes.generate import shards
@@ -152,7 +153,7 @@ def evaluate(
     asked, folder = _sorted("evaluate", config, keys), Path(out)
     settings = evaluating.configure(folder, asked.values, resume=resume)
     told = _telling(on_progress)
-    call = partial(evaluating.run, settings, folder, resume=resume, limit=limit, lent=asked.lent, **told)
+    call = partial(evaluating_shards.run, settings, folder, resume=resume, limit=limit, lent=asked.lent, **told)
     return EvaluateRun(folder, blocking(call))
 
 
@@ -170,6 +171,9 @@ async def evaluate_async(
     asked, folder = _sorted("evaluate", config, keys), Path(out)
     settings = evaluating.configure(folder, asked.values, resume=resume)
     told = _telling(on_progress)
+    if settings.shards is not None:  # in other processes, which a thread watches
+        call = partial(evaluating_shards.run, settings, folder, resume=resume, limit=limit, lent=asked.lent, **told)
+        return EvaluateRun(folder, await asyncio.to_thread(call))
     report = await evaluating.run_here(settings, folder, resume=resume, limit=limit, lent=asked.lent, **told)
     return EvaluateRun(folder, report)
 

@@ -18,6 +18,7 @@ from questwell.cli.text import one_line
 from questwell.errors import ConfigError
 from questwell.recipes.evaluate import loop as recipe
 from questwell.recipes.evaluate import rescore as again
+from questwell.recipes.evaluate import shards
 from questwell.recipes.evaluate.config import EvalConfig, RescoreConfig
 from questwell.recipes.evaluate.preview import EvalPreview, eval_preview
 from questwell.recipes.reports.scores import Evaluation, evaluation
@@ -80,7 +81,7 @@ def evaluate(
         folder = folder_of(out)
         config = recipe.configure(folder, values, resume=resume)
         with watching_index(config.corpus) as index:
-            report = recipe.run(
+            report = shards.run(
                 config, folder, resume=resume, limit=limit, on_progress=on_progress, index_progress=index
             )
     found = evaluation(folder)

@@ -7,9 +7,16 @@ import typer
 
 from questwell.cli import screen
 from questwell.cli.assembly import Json
+from questwell.cli.scores import print_evaluation
 from questwell.cli.status import print_funnel
+from questwell.recipes.evaluate.loop import KIND
+from questwell.recipes.evaluate.merge import merge as join_evaluation
 from questwell.recipes.generate.merge import merge as join
+from questwell.recipes.reports.scores import Evaluation, evaluation
 from questwell.recipes.reports.status import Status, status
+from questwell.recipes.runs.opening import kind_of
+
+EVALUATE = KIND.name
 
 
 def merge(
@@ -20,11 +27,21 @@ def merge(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Join runs that were made with --shard into one run. The shards are not changed.
+    """Join runs of generate or evaluate that were made with --shard into one run. The shards are not changed.
 
     Without SHARD, bring a run made with --shards up to date, after its process was killed.
     """
-    seeds = join(out, shards or [])
+    sources = shards or []
+    if kind_of(sources[0] if sources else out) == EVALUATE:
+        questions = join_evaluation(out, sources)
+        found = evaluation(out)
+        if json:
+            screen.print_json(Evaluation, found)
+            return
+        screen.out().print(f"Joined {questions:,} questions in {out}", soft_wrap=True)
+        print_evaluation(screen.out(), found)
+        return
+    seeds = join(out, sources)
     stands = status(out)
     if json:
         screen.print_json(Status, stands)

@@ -1,4 +1,4 @@
-"""Joins run files whose seeds are apart, such as the shards of a run, into one, as often as asked: only news is copied.
+"""Joins run files whose seeds or questions are apart, such as shards, into one, as often as asked: only news is copied.
 
 What the files share (prompts, fingerprints) is for the caller to compare. Rows are copied as they are; the sums that a
 file keeps next to them add up, but for duplicates, which only the whole can tell.
@@ -9,23 +9,34 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from questwell.errors import StoreError
+from questwell.store.counts import ALL_CALLS
 from questwell.store.query import FILE_NAME
 from questwell.store.records import ADAPTED
-from questwell.store.sums import ALL_DUPLICATES
+from questwell.store.sums import ALL_DUPLICATES, ALL_FAILURES
 
 _SUMS: Mapping[str, tuple[str, ...]] = {
     "play_counts": ("plays", "calls"),
-    "call_counts": (
-        *("calls", "prompt_known", "prompt_tokens", "completion_known", "completion_tokens", "cost_known", "cost"),
-        "latency_s",
-    ),
     "accepted_minutes": ("plays",),
     "gate_counts": ("proposals",),
-    "failure_counts": ("failures",),
 }
-"""Tables of sums, each with the columns that add up; the others are its key."""
-_LEDGERS = ("calls", "failures")
-"""Tables to which rows are only added, numbered by `id`."""
+"""Sums over plays, each with the columns that add up; the others are its key. All plays come from the sources."""
+_LEDGERS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
+    "calls": (
+        "call_counts",
+        ALL_CALLS,
+        (
+            *("calls", "prompt_known", "prompt_tokens", "completion_known", "completion_tokens", "cost_known", "cost"),
+            "latency_s",
+        ),
+    ),
+    "failures": ("failure_counts", ALL_FAILURES, ("failures",)),
+}
+"""Tables to which rows are only added, numbered by `id`; the sums over each, the query that makes them, and as above.
+
+The joined file may have rows of its own too, such as those of a rescoring, so only news is added to these sums.
+"""
+_SCORE = ("number", "position", "attempt")
 _MARK = "merged from "
 
 
@@ -41,25 +52,35 @@ def merge_into(db: sqlite3.Connection, sources: Sequence[Path]) -> None:
         theirs = sqlite3.connect(f"{(source / FILE_NAME).absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
         try:
             theirs.execute("BEGIN")
-            _copy(db, theirs, f"{_MARK}{source.absolute()}")
+            _copy(db, theirs, _marks(db, source))
         finally:
             theirs.close()
     db.execute("DELETE FROM duplicates")
     db.execute(f"INSERT INTO duplicates {ALL_DUPLICATES}")
 
 
-def _copy(db: sqlite3.Connection, theirs: sqlite3.Connection, mark: str) -> None:
+def _marks(db: sqlite3.Connection, source: Path) -> tuple[str, ...]:
+    """Under which names the file notes what was copied of `source`; the first is the one to write.
+
+    A shard below the joined run is named from there, so that the folder may move.
+    """
+    home = Path(db.execute("PRAGMA database_list").fetchone()[2]).resolve().parent
+    full = source.resolve()
+    old = f"{_MARK}{source.absolute()}"  # what older versions wrote
+    return (f"{_MARK}{full.relative_to(home)}", old) if full.is_relative_to(home) else (f"{_MARK}{full}", old)
+
+
+def _copy(db: sqlite3.Connection, theirs: sqlite3.Connection, marks: Sequence[str]) -> None:
     _copy_plays(db, theirs)
+    _copy_evaluation(db, theirs)
     db.executemany("INSERT OR IGNORE INTO passages VALUES (?, ?)", theirs.execute("SELECT id, passage FROM passages"))
     adapted = "SELECT key, value FROM meta WHERE substr(key, 1, ?) = ?"
     db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", theirs.execute(adapted, (len(ADAPTED), ADAPTED)))
-    _copy_ledgers(db, theirs, mark)
+    _copy_ledgers(db, theirs, marks)
     for table, sums in _SUMS.items():
         columns = _columns(theirs, table)
-        added = ", ".join(f"{column} = {column} + excluded.{column}" for column in sums)
         db.executemany(
-            f"{_insert(table, columns)} ON CONFLICT DO UPDATE SET {added}",
-            theirs.execute(f"SELECT {', '.join(columns)} FROM {table}"),
+            f"{_insert(table, columns)} {_adding(sums)}", theirs.execute(f"SELECT {', '.join(columns)} FROM {table}")
         )
 
 
@@ -80,19 +101,50 @@ def _copy_plays(db: sqlite3.Connection, theirs: sqlite3.Connection) -> None:
         db.executemany(_insert("verdicts", verdicts), rows)
 
 
-def _copy_ledgers(db: sqlite3.Connection, theirs: sqlite3.Connection, mark: str) -> None:
+def _copy_evaluation(db: sqlite3.Connection, theirs: sqlite3.Connection) -> None:
+    """Questions, judges, attempts and judgements; what errored may have been made again.
+
+    Raises:
+        StoreError: a judge has another number here: a part was rescored on its own.
+    """
+    db.executemany("INSERT OR IGNORE INTO questions VALUES (?, ?)", theirs.execute("SELECT * FROM questions"))
+    for number, judge, prompts in theirs.execute("SELECT number, judge, prompts FROM scorings"):
+        row = db.execute("SELECT judge, prompts FROM scorings WHERE number = ?", (number,)).fetchone()
+        if row not in (None, (judge, prompts)):
+            raise StoreError(
+                f"the shards were rescored by different judges ({judge}, {row[0]}): join the evaluation first, then "
+                "rescore the whole"
+            )
+        db.execute("INSERT OR IGNORE INTO scorings VALUES (?, ?, ?)", (number, judge, prompts))
+    for table, key, state in (("trials", ("position", "attempt"), "stop"), ("scores", _SCORE, "label")):
+        same = " AND ".join(f"{column} = ?" for column in key)
+        kept = f"SELECT 1 FROM {table} WHERE {same} AND {state} <> 'errored'"
+        found = theirs.execute(f"SELECT {', '.join(key)} FROM {table}")
+        for place in [place for place in found if db.execute(kept, place).fetchone() is None]:
+            row = theirs.execute(f"SELECT * FROM {table} WHERE {same}", place).fetchone()
+            db.execute(f"INSERT OR REPLACE INTO {table} VALUES ({', '.join('?' * len(row))})", row)
+
+
+def _copy_ledgers(db: sqlite3.Connection, theirs: sqlite3.Connection, marks: Sequence[str]) -> None:
     """Calls and failures since the last time."""
-    kept = db.execute("SELECT value FROM meta WHERE key = ?", (mark,)).fetchone()
-    copied: dict[str, int] = json.loads(kept[0]) if kept else {}
-    for table in _LEDGERS:
+    kept = [db.execute("SELECT value FROM meta WHERE key = ?", (mark,)).fetchone() for mark in marks]
+    copied: dict[str, int] = json.loads(next((row[0] for row in kept if row), "{}"))
+    for table, (summed, every, sums) in _LEDGERS.items():
         columns = [column for column in _columns(theirs, table) if column != "id"]
+        before = db.execute(f"SELECT coalesce(max(id), 0) FROM {table}").fetchone()[0]
         last = theirs.execute(f"SELECT coalesce(max(id), 0) FROM {table}").fetchone()[0]
         rows = theirs.execute(
             f"SELECT {', '.join(columns)} FROM {table} WHERE id > ? ORDER BY id", (copied.get(table, 0),)
         )
         db.executemany(_insert(table, columns), rows)
+        news = every.replace(f" FROM {table} ", f" FROM {table} WHERE id > {before} ")
+        db.execute(f"INSERT INTO {summed} SELECT * FROM ({news}) WHERE true {_adding(sums)}")
         copied[table] = last
-    db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (mark, json.dumps(copied)))
+    db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (marks[0], json.dumps(copied)))
+
+
+def _adding(sums: Sequence[str]) -> str:
+    return f"ON CONFLICT DO UPDATE SET {', '.join(f'{column} = {column} + excluded.{column}' for column in sums)}"
 
 
 def _columns(db: sqlite3.Connection, table: str) -> list[str]:

@@ -100,10 +100,19 @@ class RunStore:
         """Number of transactions committed since the run was opened."""
         return self._writer.commits
 
-    async def begin(self, info: RunInfo) -> None:
-        """Save the description of the run; a later call replaces it (a resume may raise its limits)."""
+    async def begin(self, info: RunInfo, questions: Sequence[Asked] = ()) -> None:
+        """Save the description of the run, and the questions of an evaluation, in one step.
+
+        A later call replaces the description (a resume may raise its limits); questions that are kept already stay.
+        """
         value = _INFO.dump_json(info).decode()
-        await self._writer.write(lambda db: db.execute(_META, ("run", value)))
+        rows = [(asked.position, _QUESTION.dump_json(asked.question).decode()) for asked in questions]
+
+        def write(db: sqlite3.Connection) -> None:
+            db.execute(_META, ("run", value))
+            db.executemany("INSERT OR IGNORE INTO questions VALUES (?, ?)", rows)
+
+        await self._writer.write(write)
 
     async def record(self, call: Call) -> None:
         """Keep an answered call."""
@@ -139,11 +148,6 @@ class RunStore:
     async def add_seeds(self, seeds: Sequence[WaveSeed]) -> None:
         """Keep drawn seeds, all or none."""
         await self._writer.write(lambda db: _insert_seeds(db, seeds))
-
-    async def add_questions(self, questions: Sequence[Asked]) -> None:
-        """Keep the questions of an evaluation; those that are kept already stay as they are."""
-        rows = [(asked.position, _QUESTION.dump_json(asked.question).decode()) for asked in questions]
-        await self._writer.write(lambda db: db.executemany("INSERT OR IGNORE INTO questions VALUES (?, ?)", rows))
 
     async def record_trial(self, position: int, attempt: int, trajectory: Trajectory) -> None:
         """Keep an attempt at a question; one that errored is replaced."""

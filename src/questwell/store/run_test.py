@@ -235,8 +235,9 @@ async def test_questions_trials_and_scores_are_kept_and_what_errored_is_replaced
     errored = Trajectory(Role.SOLVER, Style.FREE, (), StopReason.ERRORED, error="LLMTimeout: late")
     fine = Trajectory(Role.SOLVER, Style.FREE, (Turn("a", "q", (hit,), "seen"), Turn("b")), StopReason.FINISHED, "A")
     with RunStore(tmp_path) as store:
-        await store.add_questions(asked[:1])
-        await store.add_questions([Asked(3, asked[1].question), asked[1]])
+        info = RunInfo("id", "now", "1.0", {}, {}, "evaluate")
+        await store.begin(info, asked[:1])
+        await store.begin(info, [Asked(3, asked[1].question), asked[1]])
         assert store.read.questions() == asked
         await store.record_trial(3, 0, errored)
         await store.record_trial(3, 0, fine)

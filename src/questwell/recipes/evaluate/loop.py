@@ -5,13 +5,13 @@ one that was not, and every question of the sample has its attempts or is told a
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from questwell.evaluation.benchmarks import load, parse_benchmark, sample
+from questwell.evaluation.benchmarks import Loaded, load, parse_benchmark, sample
 from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.evaluate.config import MAY_CHANGE, EvalConfig
 from questwell.recipes.evaluate.setup import EvalSetup, open_eval_setup
@@ -96,20 +96,33 @@ async def run_here(
 
 
 def questions_of(config: EvalConfig) -> list[Asked]:
-    """The sample that `config` asks for, each question with its position among all.
+    """The sample that `config` asks for, or its part of it, each question with its position among all.
 
     Raises:
         BenchmarkError: a file that cannot be read.
     """
-    asked: list[Asked] = []
+    return [asked for one in samples(config) for asked in one.asked]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A benchmark and what is asked of it."""
+
+    benchmark: str
+    loaded: Loaded
+    asked: Sequence[Asked]
+
+
+def samples(config: EvalConfig) -> Iterator[Sample]:
+    """`questions_of`, by benchmark."""
     start = 0
-    for text in config.benchmarks:
-        questions = load(parse_benchmark(text), config.conditions).questions
-        position = {question.id: start + at for at, question in enumerate(questions)}
-        chosen = sample(questions, config.size, config.seed, per_group=config.per_group)
-        asked += [Asked(position[question.id], question) for question in chosen]
-        start += len(questions)
-    return asked
+    for source in map(parse_benchmark, config.benchmarks):
+        loaded = load(source, config.conditions)
+        position = {question.id: start + at for at, question in enumerate(loaded.questions)}
+        chosen = sample(loaded.questions, config.size, config.seed, per_group=config.per_group)
+        asked = [Asked(position[question.id], question) for question in chosen]
+        yield Sample(source.benchmark, loaded, [one for one in asked if config.part.holds(one.position)])
+        start += len(loaded.questions)
 
 
 async def evaluate(
@@ -147,9 +160,7 @@ async def _evaluate(
 ) -> Report:
     config = opened.config
     with run_file(opened, setup.llms.values(), setup.retriever) as store:
-        await _begin(store, opened, questions, setup)
-        scoring = Scoring(0, setup.judge_name, setup.prompts_hash)
-        await store.begin_scoring(scoring)
+        scoring = await begin_evaluation(store, opened, questions, setup)
         work = [(asked, attempt) for asked in store.read.questions() for attempt in range(config.attempts)]
         invocation = Invocation(
             store,
@@ -274,8 +285,14 @@ class AttemptQueue:
         )
 
 
-async def _begin(store: RunStore, opened: Run[EvalConfig], questions: Sequence[Asked], setup: EvalSetup) -> None:
-    """Save what the run is and asks, or make sure that it is what it was."""
+async def begin_evaluation(
+    store: RunStore, opened: Run[EvalConfig], questions: Sequence[Asked], setup: EvalSetup
+) -> Scoring:
+    """Save what the run is and asks, or make sure that it is what it was; gives its own judge's scoring.
+
+    Raises:
+        ConfigChanged: something differs; names all of it.
+    """
     config, changes = opened.config, list[str]()
     now = {asked.position: asked.question for asked in questions}
     if missing := [kept for kept in store.read.questions() if now.get(kept.position) != kept.question]:
@@ -286,5 +303,7 @@ async def _begin(store: RunStore, opened: Run[EvalConfig], questions: Sequence[A
     before = None if opened.saved is None else resolve_saved(EvalConfig, opened.saved).attempts
     if before is not None and config.attempts < before:
         changes.append(f"attempts: {before} -> {config.attempts}; they can be raised, not lowered")
-    await begin(opened, store, setup.fingerprint(), changes)
-    await store.add_questions(questions)
+    await begin(opened, store, setup.fingerprint(), changes, questions)
+    scoring = Scoring(0, setup.judge_name, setup.prompts_hash)
+    await store.begin_scoring(scoring)
+    return scoring

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from questwell.evaluation.benchmarks import load, parse_benchmark, sample
 from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.evaluate.config import EXACT_MATCH, EvalConfig, Mode
+from questwell.recipes.evaluate.loop import samples
 from questwell.recipes.evaluate.setup import open_eval_setup
 
 
@@ -40,12 +40,9 @@ class EvalPreview:
 
 def eval_preview(config: EvalConfig, index_progress: IndexProgress | None = None) -> EvalPreview:
     """What an evaluation under `config` would do; no model is called, the index is built if it is not there."""
-    planned: list[Planned] = []
-    for text in config.benchmarks:
-        source = parse_benchmark(text)
-        loaded = load(source, config.conditions)
-        chosen = sample(loaded.questions, config.size, config.seed, per_group=config.per_group)
-        planned.append(Planned(source.benchmark, len(chosen), len(loaded.questions), loaded.skipped))
+    planned = [
+        Planned(one.benchmark, len(one.asked), len(one.loaded.questions), one.loaded.skipped) for one in samples(config)
+    ]
     setup = open_eval_setup(config, index_progress)
     fingerprint = setup.fingerprint()
     asyncio.run(setup.aclose())

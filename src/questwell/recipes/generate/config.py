@@ -8,10 +8,11 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from questwell.errors import ConfigError
 from questwell.games.rules import Rules, Variant
-from questwell.games.seeds import WHOLE, KindMix, Mix, Shard, parse_kinds, parse_mix, parse_shard, parse_steps
+from questwell.games.seeds import KindMix, Mix, Shard, parse_kinds, parse_mix, parse_steps
 from questwell.recipes.generate.playing import PLAY_MAY_CHANGE, PlayConfig
 from questwell.recipes.runs.agents import StyleChoice, is_embedded
 from questwell.recipes.runs.config import Values, nearest
+from questwell.recipes.runs.parts import checked_shard, part_of, refuse_both
 from questwell.text.lists import split_commas
 from questwell.types.game import AnswerType
 from questwell.types.trajectory import Role
@@ -79,7 +80,7 @@ class Config(PlayConfig):
     @field_validator("shard")
     @classmethod
     def _shard(cls, shard: str | None) -> str | None:
-        return None if shard is None else _checked(shard, parse_shard)
+        return checked_shard(shard)
 
     @field_validator("kinds")
     @classmethod
@@ -101,8 +102,7 @@ class Config(PlayConfig):
             raise ValueError("say how much to generate: seeds (-n 20) or items (--items 10)")
         if self.topics is not None and self.clusters is not None:
             raise ValueError("--topics says what seeds are about, --clusters finds out: say one of them")
-        if self.shard is not None and self.shards is not None:
-            raise ValueError("--shard is one part of a run, --shards plays all parts: say one of them")
+        refuse_both(self.shard, self.shards)
         if self.near_duplicates == "refuse" and (self.shard or self.shards):
             raise ValueError(
                 "--near-duplicates refuse needs what all seeds gave, and parts share nothing: leave one out"
@@ -125,7 +125,7 @@ class Config(PlayConfig):
     @property
     def part(self) -> Shard:
         """The seeds that this run plays."""
-        return WHOLE if self.shard is None else parse_shard(self.shard)
+        return part_of(self.shard)
 
     @property
     def steered(self) -> bool:

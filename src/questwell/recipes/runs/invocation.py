@@ -18,6 +18,7 @@ from questwell.recipes.runs.spending import SpendingConfig
 from questwell.recipes.runs.workers import Patience, Workers
 from questwell.retrieval.retriever import Retriever
 from questwell.store.reader import RunReader
+from questwell.store.records import Asked
 from questwell.store.run import RunStore
 from questwell.types.trajectory import Role
 
@@ -36,13 +37,21 @@ def run_file(opened: Run[_S], llms: Iterable[LLM], retriever: Retriever | None =
         yield store
 
 
-async def begin(opened: Run[_S], store: RunStore, fingerprint: Mapping[str, str], changes: Sequence[str] = ()) -> None:
-    """Save what the run is and what its models cost, or make sure that it is what it was; arguments as `Run.compare`.
+async def begin(
+    opened: Run[_S],
+    store: RunStore,
+    fingerprint: Mapping[str, str],
+    changes: Sequence[str] = (),
+    questions: Sequence[Asked] = (),
+) -> None:
+    """Save what the run is and asks and what its models cost, or make sure that it is what it was.
+
+    Arguments as `Run.compare`; `questions` are those of an evaluation.
 
     Raises:
         ConfigChanged: something differs; names all of it.
     """
-    await store.begin(opened.compare(fingerprint, changes))
+    await store.begin(opened.compare(fingerprint, changes), questions)
     if (price := opened.config.price) is not None:
         await store.price(price.input_usd, price.output_usd)
 

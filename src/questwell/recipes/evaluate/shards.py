@@ -1,0 +1,96 @@
+"""`evaluate` over several processes on one machine: shards that share nothing, and a parent that watches them.
+
+Shard 3 of 8 asks the questions whose position in the benchmarks leaves 3 when it is divided by 8, as a run of its own;
+how its process is watched and joined is in `runs/processes.py`.
+"""
+
+import asyncio
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from questwell.errors import ConfigError
+from questwell.recipes.corpus.index import IndexProgress
+from questwell.recipes.evaluate import loop
+from questwell.recipes.evaluate.config import EvalConfig
+from questwell.recipes.evaluate.loop import EvalProgress, OnProgress
+from questwell.recipes.evaluate.setup import open_eval_setup
+from questwell.recipes.runs.ending import Report
+from questwell.recipes.runs.invocation import run_file
+from questwell.recipes.runs.lent import Lent
+from questwell.recipes.runs.opening import Run
+from questwell.recipes.runs.processes import NO_OBJECTS, Process, Watch, divided, folder_of, folders, join, share, work
+from questwell.types.dataset import Usage
+
+
+def run(
+    config: EvalConfig,
+    folder: Path,
+    *,
+    resume: bool = False,
+    limit: int | None = None,
+    on_progress: OnProgress = lambda progress: None,
+    index_progress: IndexProgress | None = None,
+    lent: Lent | None = None,
+) -> Report:
+    """`loop.run`, in as many processes as `config.shards` says.
+
+    Limits of money, tokens and attempts, and the concurrency, are divided among the shards.
+    """
+    if config.shards is None:
+        return loop.run(
+            config,
+            folder,
+            resume=resume,
+            limit=limit,
+            on_progress=on_progress,
+            index_progress=index_progress,
+            lent=lent,
+        )
+    if lent is not None and (lent.llms or lent.retriever):
+        raise ConfigError(NO_OBJECTS)
+    with Run(loop.KIND, config, folder, resume=resume) as opened:
+        questions = loop.questions_of(config)
+        setup = open_eval_setup(config, index_progress)  # builds the index once, and compares
+        asyncio.run(setup.aclose())
+        with run_file(opened, setup.llms.values(), setup.retriever) as store:
+            asyncio.run(loop.begin_evaluation(store, opened, questions, setup))
+            attempts = len(questions) * config.attempts
+
+            def tell(watch: Watch[EvalProgress]) -> None:
+                on_progress(_together(watch, attempts))
+
+            async def joined() -> None:
+                await join(store, folders(folder), config)
+
+            watch = Watch(_started(config, folder, limit), tell)
+            ended = asyncio.run(watch.until_ended(joined, opened.go_on))
+            tell(watch)
+            return ended
+
+
+def play_shard(config: EvalConfig, folder: Path, limit: int | None, pipe: Connection) -> None:
+    """What the process of a shard does."""
+    work(pipe, lambda tell: loop.run(config, folder, resume=True, limit=limit, on_progress=tell))
+
+
+def _started(config: EvalConfig, folder: Path, limit: int | None) -> list[Process[EvalProgress]]:
+    assert config.shards is not None
+    parts = list(divided(config, config.shards, config.at_once))
+    return [
+        Process(f"shard {one.shard}", play_shard, (one, folder_of(folder, part), share(limit, part, len(parts))))
+        for part, one in enumerate(parts)
+    ]
+
+
+def _together(watch: Watch[EvalProgress], attempts: int) -> EvalProgress:
+    seen = watch.seen
+    return EvalProgress(
+        done=sum(one.done for one in seen),
+        total=attempts,
+        right=sum(one.right for one in seen),
+        scored=sum(one.scored for one in seen),
+        spent=sum((one.spent for one in seen), Usage()),
+        elapsed_s=watch.elapsed_s,
+        left_s=max((one.left_s for one in seen if one.left_s is not None), default=None),
+        stopping=watch.stopping,
+    )
