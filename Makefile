@@ -6,8 +6,9 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 VERL := .venv-verl
 VLLM := .venv-vllm
+DOCS := .venv-docs
 
-.PHONY: demo test test-all test-verl test-vllm test-browser lint lock clean
+.PHONY: demo test test-all test-verl test-vllm test-browser lint docs lock clean
 
 # Two steps: the demo needs a fifth of what the tests need.
 $(VENV)/.demo: requirements/demo.txt pyproject.toml
@@ -72,6 +73,16 @@ lint: $(VENV)/.dev
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
+# The site, in build/site: open its index.html. A dead link or a page outside the navigation fails.
+$(DOCS)/.done: requirements/docs.txt
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/docs.txt
+	touch $@
+
+docs: $(DOCS)/.done
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict --quiet
+	@echo "Open build/site/index.html"
+
 EXTRAS = $(shell $(PYTHON) -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies'])")
 COMPILE := uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
@@ -79,6 +90,7 @@ lock: ## renew requirements/*.txt from pyproject.toml (needs uv)
 	$(COMPILE) $(addprefix --extra ,$(filter-out verl vllm,$(EXTRAS))) --group dev --override requirements/overrides.txt pyproject.toml -o requirements/dev.txt
 	$(COMPILE) --extra local --group build -c requirements/dev.txt pyproject.toml -o requirements/demo.txt
 	$(COMPILE) --extra verl --group build --override requirements/overrides.txt pyproject.toml requirements/verl.in -o requirements/verl.txt
+	$(COMPILE) --group docs -o requirements/docs.txt
 
 clean:
-	rm -rf $(VENV) $(VERL) $(VLLM) build dist .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VERL) $(VLLM) $(DOCS) build dist .pytest_cache .ruff_cache

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("docs", "examples", "benchmarks", "src", "tests")
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.md"))])
-PICTURES = sorted((ROOT / "docs" / "images").glob("*.png"))
+PICTURES = sorted(path for path in (ROOT / "docs" / "images").iterdir() if path.suffix in (".png", ".svg"))
 
 
 def prose(document: Path) -> str:

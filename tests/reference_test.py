@@ -3,6 +3,7 @@
 import re
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import typer
@@ -19,8 +20,10 @@ from questwell.types.game import Reason
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "docs" / "make"))
 
+import pictures
 import reference
 import reference_text
+import site_hook
 
 ROOT = Path(__file__).parent.parent
 PAGES = dict(reference.pages())
@@ -88,3 +91,40 @@ def test_the_strings_under_the_members_are_read() -> None:
     said = reference_text.under_members(Reason)
     assert said["LOOPING"] == "The proposer searched for the same again and again."
     assert set(said) == set(Reason.__members__)
+
+
+@pytest.mark.parametrize("name", pictures.PICTURES)
+def test_a_picture_is_what_the_code_draws(name: str) -> None:
+    made = pictures.PICTURES[name]().svg()
+    assert (pictures.IMAGES / name).read_text(encoding="utf-8") == made, "run python docs/make/pictures.py"
+    assert ElementTree.fromstring(made).get("aria-label")
+
+
+def test_the_examples_of_verdicts_come_to_different_ones() -> None:
+    outcomes = [pictures.verdict_of(tried[: pictures.stopped_after(tried)]).outcome for tried, _ in pictures.EXAMPLES]
+    assert outcomes == ["pass", "too_easy", "unsolved", "unscored", "errored"]
+    assert [pictures.stopped_after(tried) for tried, _ in pictures.EXAMPLES] == [4, 2, 4, 4, 2]
+
+
+def test_the_site_s_navigation_has_every_page() -> None:
+    written = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    shown = re.findall(r"^ +- (?:[^:\n]+: )?(\S+\.md)$", written, re.MULTILINE)
+    there = {str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md")}
+    assert len(shown) == len(set(shown))
+    assert set(shown) == there | set(site_hook.OUTSIDE.values())
+
+
+@pytest.mark.parametrize(
+    ("page", "written", "there"),
+    [
+        ("index.md", "[a](../CONTRIBUTING.md)", "[a](CONTRIBUTING.md)"),
+        ("howto/review.md", "[`a`](../view.md#pages) `b`", "[`a`](../view.md#pages) `b`"),
+        ("CONTRIBUTING.md", "[a](docs/runs.md#resume), [b](LICENSE)", "[a](runs.md#resume), b"),
+        ("evaluation.md", "[a](../examples/real_text/README.md)", "[a](examples/real_text.md)"),
+        ("examples/real_text.md", "[a](../../docs/log.md)", "[a](../log.md)"),
+        ("index.md", "[a](https://x.y/z) [b](#c)", "[a](https://x.y/z) [b](#c)"),
+        ("index.md", "```\n[a](LICENSE)\n```", "```\n[a](LICENSE)\n```"),
+    ],
+)
+def test_links_from_and_to_outside_lead_to_the_site_s_pages(page: str, written: str, there: str) -> None:
+    assert site_hook.relinked(written, page) == there

@@ -53,7 +53,7 @@ def reasons() -> str:
         [
             "# Reasons of rejection\n",
             "Why a seed gave no item. Each rejected seed has exactly one reason, so the funnel adds up.",
-            "[Runs](../runs.md#how-a-run-ends) says how a run ends.\n",
+            "[Verdicts](../concepts/verdicts.md) says how they come about.\n",
             "| reason | meaning |\n|---|---|",
             *rows,
         ]
