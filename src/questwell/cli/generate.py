@@ -30,10 +30,12 @@ from questwell.recipes.generate import shards
 from questwell.recipes.generate.config import PRESETS, Config, preset
 from questwell.recipes.generate.forecast import forecast
 from questwell.recipes.generate.plays import GenerateReport
+from questwell.recipes.generate.reading import LONG, SHORT
 from questwell.recipes.reports.status import Status, status
 from questwell.store.query import begun
 from questwell.text.money import dollars
 
+_UNPRICED = "price unknown (give --price-in and --price-out)"
 _PANELS = {
     "corpus": "Corpus",
     "retriever": "Search",
@@ -140,9 +142,20 @@ def _print_preview(found: dry.Preview, *, json: bool) -> None:
     console.print(f"Model calls: at most {found.most_calls_per_seed:,} a seed{most}; most seeds need far fewer")
     if found.most_written_per_seed is not None:
         usd = found.most_written_usd_per_seed
-        cost = "price unknown (give --price-in and --price-out)" if usd is None else f"{dollars(usd)} at most"
+        cost = _UNPRICED if usd is None else f"{dollars(usd)} at most"
         console.print(
-            f"Written by models: at most {found.most_written_per_seed:,} tokens a seed, {cost}; what they read comes "
-            "on top. Most seeds take a small part of it: --pilot 20 measures both and forecasts the rest",
+            f"Written by models: at most {found.most_written_per_seed:,} tokens a seed, {cost}", soft_wrap=True
+        )
+    if (read := found.reading) is not None:
+        cost = _UNPRICED
+        if read.least_usd is not None and read.most_usd is not None:
+            cost = f"{dollars(read.least_usd)} to {dollars(read.most_usd)}"
+        console.print(
+            f"Read by models: about {read.least:,} to {read.most:,} tokens a seed, {cost}: from one round with one "
+            "decisive attempt, to every round, attempt and turn with long messages. This rests on your prompts, on "
+            f"passages of {read.passage_tokens:,} tokens (the mean of {read.sampled} of the corpus, 4 bytes a token), "
+            f"and on messages of {SHORT} to {LONG} tokens; a prompt cache makes it cheaper",
             soft_wrap=True,
         )
+    if found.forecast is None:
+        console.print("Most seeds take a small part of this: --pilot 20 measures it and forecasts the rest")

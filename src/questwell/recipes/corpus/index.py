@@ -220,7 +220,7 @@ def open_index(config: IndexConfig, index_progress: IndexProgress | None = None)
     lexical = open_lexical(config, index_progress)
     if config.retriever not in WITH_VECTORS:
         return lexical
-    _run(_embed(lexical, config, index_progress.embedding))
+    run_apart(_embed(lexical, config, index_progress.embedding))
     return open_ready(config)
 
 
@@ -293,7 +293,7 @@ async def _embed(lexical: LexicalIndex, config: IndexConfig, progress: Progress)
         Neighbours.open_or_build(VectorFile.open(lexical, embedder.name))
 
 
-def _run(work: Coroutine[Any, Any, _T]) -> _T:
+def run_apart(work: Coroutine[Any, Any, _T]) -> _T:
     """The result of `work`, run in a separate event loop because the caller may be inside one."""
     try:
         asyncio.get_running_loop()

@@ -21,6 +21,8 @@ from questwell.types.game import Reason
 _DRAWS = 1000
 _SHARE = 0.975
 """Share of the draws that an interval covers: more than 0.9, because a sample of 20 misses rare and costly plays."""
+_MANY = 300
+"""From more plays on, the mean of one is normally distributed: no need to draw weights for each."""
 _FEWEST = 5
 """Minimum number of plays for a forecast."""
 
@@ -88,20 +90,16 @@ def foretell(plays: Sequence[Taken], *, seeds: int | None, items: int | None, se
     accepted = sum(play.accepted for play in plays)
     sums: dict[str, list[float]] = {"seeds": [], "items": [], "tokens": [], "cost_usd": [], "calls": []}
     known = [name for name in ("tokens", "cost_usd") if all(getattr(play, name) is not None for play in plays)]
+    taken = {name: _Sample([float(getattr(play, name)) for play in plays]) for name in ("calls", *known)}
     for _ in range(_DRAWS):
         share = rng.betavariate(accepted + 0.5, len(plays) - accepted + 0.5)  # Jeffreys
         count, came = _rest(rng, share, seeds, items)
         sums["seeds"].append(count)
         sums["items"].append(came)
-        weights = _weights(rng, len(plays))
-        for name in ("calls", *known):
-            values = [float(getattr(play, name)) for play in plays]
-            plain = sum(values) / len(values)
-            drawn = sum(weight * value for weight, value in zip(weights, values, strict=True))
-            mean = plain + (drawn - plain) * (1 + 3 / len(values))  # about what Student's t adds to a small sample
-            square = sum(weight * value * value for weight, value in zip(weights, values, strict=True))
-            spread = math.sqrt(max(square - drawn * drawn, 0.0) * count)
-            sums[name].append(max(rng.gauss(mean * count, spread), 0.0))
+        weights = _weights(rng, len(plays)) if len(plays) <= _MANY else None
+        for name, values in taken.items():
+            mean, deviation = _one_play(rng, values, weights)
+            sums[name].append(max(rng.gauss(mean * count, deviation * math.sqrt(count)), 0.0))
     return Forecast(
         played=len(plays),
         accepted=accepted,
@@ -183,10 +181,31 @@ def _poisson(rng: random.Random, mean: float) -> float:
     return float(count)
 
 
+class _Sample:
+    """What the plays took, and the mean and standard deviation of that."""
+
+    def __init__(self, values: Sequence[float]) -> None:
+        self.values = values
+        self.mean = math.fsum(values) / len(values)
+        self.deviation = math.sqrt(math.fsum((value - self.mean) ** 2 for value in values) / len(values))
+
+
+def _one_play(rng: random.Random, sample: _Sample, weights: Sequence[float] | None) -> tuple[float, float]:
+    """Mean and standard deviation of what one play takes, in one possible truth; no `weights`: of many plays."""
+    if weights is None:
+        return rng.gauss(sample.mean, sample.deviation / math.sqrt(len(sample.values))), sample.deviation
+    apart = [value - sample.mean for value in sample.values]
+    drawn = sum(weight * one for weight, one in zip(weights, apart, strict=True))
+    square = sum(weight * one * one for weight, one in zip(weights, apart, strict=True))
+    mean = sample.mean + drawn * (1 + 3 / len(apart))  # about what Student's t adds to a small sample
+    return mean, math.sqrt(max(square - drawn * drawn, 0.0))
+
+
 def _weights(rng: random.Random, count: int) -> list[float]:
     """Weights of the plays in one possible truth (the Bayesian bootstrap, Rubin 1981)."""
     drawn = [rng.expovariate(1.0) for _ in range(count)]
-    return [one / sum(drawn) for one in drawn]
+    total = sum(drawn)
+    return [one / total for one in drawn]
 
 
 def _range(values: list[float]) -> Range:

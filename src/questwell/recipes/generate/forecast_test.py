@@ -1,10 +1,12 @@
 """What was foretold against what came in, over simulated runs."""
 
 import random
+from statistics import mean, pvariance
 
 import pytest
 
 from questwell.recipes.generate.forecast import Forecast, Range, Taken, foretell
+from questwell.recipes.generate.forecast import _rest as rest_of
 
 
 def run_of(rng: random.Random, count: int, share: float) -> list[Taken]:
@@ -79,3 +81,56 @@ def test_nothing_left_takes_nothing_and_the_corpus_bounds_the_rest() -> None:
     assert done is not None and done.seeds == done.items == done.calls == Range(0.0, 0.0, 0.0)
     short = foretell(plays, seeds=10, items=1000)
     assert short is not None and short.seeds == Range(10.0, 10.0, 10.0) and short.items.high <= 10
+
+
+def spread_of(share: float, *, items: int | None, seeds: int | None) -> tuple[float, float, float, float]:
+    """Mean and variance of the seeds played, then of the items accepted, in many possible rests of a run."""
+    rng = random.Random(f"{share}/{items}/{seeds}")
+    rests = [rest_of(rng, share, seeds, items) for _ in range(3000)]
+    played, came = [one for one, _ in rests], [one for _, one in rests]
+    return mean(played), pvariance(played), mean(came), pvariance(came)
+
+
+@pytest.mark.parametrize(("share", "items"), [(0.8, 12), (0.3, 7), (0.3, 150)])
+def test_seeds_until_enough_items_are_a_negative_binomial(share: float, items: int) -> None:
+    """Few failures are drawn one by one, many (mean over 200) from a normal distribution."""
+    average, variance, came, varied = spread_of(share, items=items, seeds=None)
+    assert average == pytest.approx(items / share, rel=0.04)
+    assert variance == pytest.approx(items * (1 - share) / share**2, rel=0.12)
+    assert (came, varied) == (items, 0)
+
+
+@pytest.mark.parametrize(("share", "seeds"), [(0.15, 40), (0.15, 200), (0.15, 201), (0.7, 900)])
+def test_items_of_a_number_of_seeds_are_a_binomial(share: float, seeds: int) -> None:
+    average, varied, came, variance = spread_of(share, items=None, seeds=seeds)
+    assert (average, varied) == (seeds, 0)
+    assert came == pytest.approx(seeds * share, rel=0.04)
+    assert variance == pytest.approx(seeds * share * (1 - share), rel=0.12)
+
+
+def test_a_run_ends_at_the_items_or_at_the_seeds_whichever_comes_first() -> None:
+    rng = random.Random(4)
+    rests = [rest_of(rng, 0.5, 20, 10) for _ in range(500)]
+    assert {played <= 20 and came <= 10 for played, came in rests} == {True}
+    assert any(played < 20 for played, _ in rests) and any(came < 10 for _, came in rests)
+    assert all(came == 10 for played, came in rests if played < 20)
+    assert rest_of(rng, 0.5, None, 0) == (0, 0)
+
+
+@pytest.mark.parametrize(("accepted", "low", "high"), [(0, 0.0, 0.03), (10, 0.4, 0.6), (20, 0.97, 1.0)])
+def test_the_share_of_the_rest_is_that_of_the_plays(accepted: int, low: float, high: float) -> None:
+    plays = [Taken(100.0, 1.0, 2.0, number < accepted) for number in range(20)]
+    found = foretell(plays, seeds=1000, items=None)
+    assert found is not None and 1000 * low <= found.items.expected <= 1000 * high
+    assert found.items.low < found.items.high
+    assert found.tokens == Range(100_000.0, 100_000.0, 100_000.0)  # every play took the same
+    assert found.cost_usd == Range(1000.0, 1000.0, 1000.0) and found.calls == Range(2000.0, 2000.0, 2000.0)
+
+
+def test_many_plays_say_what_a_few_hundred_do() -> None:
+    """Above 300 plays the mean is drawn from a normal distribution, below from weights: the step does not show."""
+    plays = run_of(random.Random(5), 300, 0.4)
+    few, many = foretell(plays, seeds=500, items=None), foretell([*plays, plays[0]], seeds=500, items=None)
+    assert few is not None and many is not None and few.tokens is not None and many.tokens is not None
+    assert many.tokens.expected == pytest.approx(few.tokens.expected, rel=0.02)
+    assert many.tokens.high - many.tokens.low == pytest.approx(few.tokens.high - few.tokens.low, rel=0.15)

@@ -11,6 +11,7 @@ from questwell.llm.prices import Usage
 from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.generate.config import Config
 from questwell.recipes.generate.forecast import Forecast, forecast
+from questwell.recipes.generate.reading import Reading, reading
 from questwell.recipes.generate.setup import Setup, open_setup, turn_tokens
 from questwell.recipes.runs.agents import is_embedded
 from questwell.recipes.runs.budget import refuse_unknown_prices
@@ -43,9 +44,11 @@ class Preview:
     """Model calls, an upper bound that few seeds reach."""
     most_written_per_seed: int | None
     """Tokens that models write, an upper bound; None where a staged agent writes them, whose calls have caps of their
-    own. What they read comes on top: only a pilot shows how much."""
+    own. What they read comes on top."""
     most_written_usd_per_seed: float | None
     """What writing as much costs in US dollars; None when a price is not known."""
+    reading: Reading | None = None
+    """An estimate of what models read for a seed; None where an agent is staged."""
     forecast: Forecast | None = None
     """Of the rest, from the seeds that are played; None while there are too few."""
 
@@ -74,6 +77,7 @@ def preview(config: Config, folder: Path, index_progress: IndexProgress | None =
         most_calls_per_seed=sum(one.calls for one in most),
         most_written_per_seed=sum(one.calls * one.tokens for one in most) if bounded else None,
         most_written_usd_per_seed=_cost(config, setup, most) if bounded else None,
+        reading=reading(config, setup) if bounded and len(setup.library) else None,
         forecast=forecast(folder, len(setup.library)) if finished else None,
     )
 

@@ -241,19 +241,11 @@ class LexicalIndex:
         return found[0].ordinal if found else None
 
     def passage_at(self, place: int) -> Passage:
-        """The passage at this place of the corpus, from 0.
-
-        Raises:
-            IndexError: there is no such place.
-        """
+        """The passage at this place of the corpus, from 0; IndexError when there is none."""
         return next(self._all(tantivy.Query.term_query(self._schema, ORDINAL, self.ordinal_at(place)), 1))
 
     def ordinal_at(self, place: int) -> int:
-        """The ordinal of the passage at a place: removed passages have ordinals, and no place.
-
-        Raises:
-            IndexError: there is no such place.
-        """
+        """The ordinal of the passage at a place: removed passages have ordinals and no place; IndexError as above."""
         if not 0 <= place < len(self):
             raise IndexError(f"place {place} is not in [0, {len(self)})")
         return place + bisect_right(self._live_before, place)
