@@ -337,4 +337,8 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(library: Path, bench
     shown = CliRunner().invoke(app, ["evaluate", *flags, "--dry-run"])
     assert shown.exit_code == 0, shown.output
     assert "10 of 24 questions" in shown.output
+    alone = CliRunner().invoke(
+        app, ["evaluate", str(bench), *(flag for flag in flags if not flag.startswith("--benchmarks")), "--dry-run"]
+    )
+    assert alone.output == shown.output
     assert [path.name for path in tmp_path.iterdir()] == ["run"]

@@ -40,6 +40,10 @@ _LINE_EVERY_S = 10.0
 
 @config_flags(EvalConfig, _PANELS)
 def evaluate(
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="FILE", help="Same as --benchmarks: FILE or NAME=FILE.", show_default=False),
+    ] = None,
     out: Out = None,
     resume: Resume = False,
     rescore: Annotated[
@@ -63,7 +67,7 @@ def evaluate(
 
     You can stop it at any time and continue with --resume.
     """
-    values = assemble("evaluate", given, config_file)
+    values = assemble("evaluate", given, config_file, benchmarks=files or None)
     if print_only:
         print_config("evaluate", recipe.configure(out if resume else None, values, resume=resume))
         return

@@ -59,17 +59,28 @@ class Loaded:
 
 
 def parse_benchmark(text: str) -> BenchmarkFile:
-    """`NAME=FILE`, as in `musique=musique_ans_v1.0_dev.jsonl`.
+    """`NAME=FILE`, as in `musique=musique_ans_v1.0_dev.jsonl`; a FILE that is there, alone, is `plain=FILE`.
 
     Raises:
-        ConfigError: it is not of that form, or no benchmark has that name.
+        ConfigError: it is neither, or no benchmark has that name.
     """
+    if _is_file(text):
+        return BenchmarkFile("plain", Path(text).expanduser())
     name, equals, path = text.partition("=")
     name = name.strip().lower().replace("_", "-")
     name = NAMES.get(name, name)
     if not equals or not path or name not in LAYOUTS:
-        raise ConfigError(f"benchmark = {text!r}: expected NAME=FILE, NAME one of {', '.join(LAYOUTS)}")
+        missing = "" if equals else "no such file; "
+        raise ConfigError(
+            f"benchmark = {text!r}: {missing}expected FILE or NAME=FILE, NAME one of {', '.join(LAYOUTS)}"
+        )
     return BenchmarkFile(name, Path(path).expanduser())
+
+
+def _is_file(text: str) -> bool:
+    """Whether `text` is the name of a file that is there, without a benchmark's name before it."""
+    known = NAMES.keys() | LAYOUTS.keys()
+    return text.partition("=")[0].strip().lower().replace("_", "-") not in known and Path(text).expanduser().is_file()
 
 
 def load(source: BenchmarkFile, where: Mapping[str, str] | None = None) -> Loaded:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from questwell.errors import BenchmarkError
+from questwell.errors import BenchmarkError, ConfigError
 from questwell.evaluation.benchmarks import load, parse_benchmark
 
 Q, A = "Who kept the lighthouse at Roanmouth?", "Abel Finch"
@@ -58,3 +58,16 @@ def test_a_lone_quote_swallows_no_question(tmp_path: Path) -> None:
         ("1", ("Bowie",)), ("2", ("Finch",)), ("3", ("Marwood",)), ("4", ("Y",)),
     ]  # fmt: skip
     assert found[0].question == '"Heroes was sung by whom?'
+
+
+def test_a_file_alone_holds_plain_questions(tmp_path: Path) -> None:
+    """An '=' in a folder's name names no benchmark; a benchmark's name is never taken for a file."""
+    (tmp_path / "lr=1").mkdir()
+    path = tmp_path / "lr=1" / "q.jsonl"
+    path.write_text(json.dumps({"question": Q, "answer": A}))
+    assert parse_benchmark(str(path)) == parse_benchmark(f"plain={path}")
+    assert load(parse_benchmark(str(path))).questions[0].answers == (A,)
+    with pytest.raises(ConfigError, match=r"no such file; expected FILE or NAME=FILE"):
+        parse_benchmark(str(tmp_path / "none.jsonl"))
+    with pytest.raises(ConfigError, match=r"'none=.*': expected FILE or NAME=FILE"):
+        parse_benchmark(f"none={path}")

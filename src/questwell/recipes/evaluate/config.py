@@ -75,7 +75,7 @@ class EvalConfig(JudgeConfig, SearchConfig):
     """Tools of a free agent, separated by commas: search, open (read a document), find (search inside a document)."""
 
     benchmarks: Annotated[tuple[str, ...], BeforeValidator(split_commas), Field(min_length=1), MayBePath(after="=")]
-    """Benchmarks as NAME=FILE, separated by commas."""
+    """Benchmarks as NAME=FILE, separated by commas; a FILE alone holds plain questions and answers."""
     where: Annotated[tuple[str, ...], BeforeValidator(split_commas)] = ()
     """Use only the records with these values: FIELD=VALUE, separated by commas."""
     sample: str = "full"
@@ -105,11 +105,10 @@ class EvalConfig(JudgeConfig, SearchConfig):
     @classmethod
     def _benchmarks(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         try:
-            for name in names:
-                parse_benchmark(name)
+            found = [parse_benchmark(name) for name in names]
         except ConfigError as error:
             raise ValueError(str(error)) from None
-        return names
+        return tuple(f"{one.benchmark}={one.path}" for one in found)
 
     @field_validator("where")
     @classmethod
