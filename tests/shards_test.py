@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 import questwell
 from questwell.cli.app import app
-from questwell.errors import ConfigChanged, ConfigError, StoreError
+from questwell.errors import ConfigChanged, ConfigError, RunLocked, StoreError
 from questwell.llm.scripted import ScriptedLLM
 from questwell.recipes.dataset.export import read_items
 from questwell.recipes.generate import gates, shards
@@ -24,8 +24,9 @@ from questwell.recipes.generate.config import Config
 from questwell.recipes.generate.loop import configure, generate
 from questwell.recipes.generate.merge import merge
 from questwell.recipes.reports.status import status
+from questwell.recipes.runs import processes
 from questwell.recipes.runs.config import resolve
-from questwell.recipes.runs.ending import Ending
+from questwell.recipes.runs.ending import Ending, Report
 from questwell.store.reader import RunReader
 from questwell.types.game import Reason
 
@@ -72,14 +73,20 @@ def rows(run: Path) -> dict[str, list[object]]:
     return found
 
 
-def test_joined_shards_equal_one_run_row_by_row(library: Path, tmp_path: Path, parts: list[Path]) -> None:
-    assert play(library, tmp_path / "one", seeds=25) is Ending.COMPLETE
-    assert merge(tmp_path / "joined", [parts[2], parts[0], parts[1]]) == 25
+@pytest.mark.parametrize(("of", "seeds", "twice"), [(3, 25, 2), (4, 100, 12)])
+def test_joined_shards_equal_one_run_row_by_row(library: Path, tmp_path: Path, of: int, seeds: int, twice: int) -> None:
+    parts = [tmp_path / f"part{part}" for part in range(of)]
+    for part, run in enumerate(parts):
+        assert play(library, run, seeds=seeds, shard=f"{part}/{of}") is Ending.COMPLETE
+    assert play(library, tmp_path / "one", seeds=seeds) is Ending.COMPLETE
+    assert merge(tmp_path / "joined", [*parts[2:], *parts[:2]]) == seeds
     assert rows(tmp_path / "joined") == rows(tmp_path / "one")
     funnel = status(tmp_path / "joined").funnel
     assert funnel == status(tmp_path / "one").funnel
     alone = [status(part).funnel.rejected.get(Reason.DUPLICATE, 0) for part in parts]
-    assert funnel.rejected[Reason.DUPLICATE] == 2 > sum(alone)  # of seeds in different shards: none of them could know
+    assert (
+        funnel.rejected[Reason.DUPLICATE] == twice > sum(alone)
+    )  # of seeds in different shards: none of them could know
 
 
 def test_a_joined_run_goes_on_like_any_other(library: Path, tmp_path: Path, parts: list[Path]) -> None:
@@ -282,3 +289,33 @@ def _alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0] != "Z"
     except OSError:
         return False
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_benchmark_of_shards_and_kills_in_small(tmp_path: Path) -> None:
+    script = Path(__file__).parent.parent / "benchmarks" / "shards.py"
+    small = ["--seeds", "100", "--shards", "4", "--kills", "5", "--kill-seeds", "40", "--kill-shards", "2"]
+    out = tmp_path / "shards.json"
+    assert subprocess.run([sys.executable, str(script), *small, "--out", str(out)], check=False).returncode == 0
+    found = json.loads(out.read_text())
+    assert found["equality"]["rows_compared"] > 2_500 and found["equality"]["different"] == 0
+    assert found["kills"]["killed"] == {"parents": 1, "shards": 4} and found["kills"]["same_accepted_set"]
+
+
+def test_a_shard_waits_for_the_one_that_a_killed_parent_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+
+    def play_once_free() -> Report:
+        told.append("tried")
+        if len(told) < 3:
+            raise RunLocked("being written")
+        return Report(Ending.COMPLETE)
+
+    monkeypatch.setattr(processes, "_WAIT_S", 0.0)
+    assert processes._once_unlocked(play_once_free) == Report(Ending.COMPLETE)
+    assert len(told) == 3
+    monkeypatch.setattr(processes, "_LOCKED_S", 0.0)
+    told.clear()
+    with pytest.raises(RunLocked):
+        processes._once_unlocked(play_once_free)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Literal, Protocol
 
@@ -67,15 +67,25 @@ class Request:
 
     def digest(self) -> str:
         """SHA-256 of everything above, in hex: with its place, the key under which a run keeps the answer."""
-        values = asdict(self)
-        for message in values["messages"]:
-            for late in ("token_ids", "reasoning", "carry"):  # fields newer than the keys of older runs
-                if not message[late]:
-                    del message[late]
-            for call in message["tool_calls"]:
-                if not call["carry"]:
-                    del call["carry"]
+        values = {name: getattr(self, name) for name in _REQUEST}
+        values["messages"] = [_keyed(message) for message in self.messages]
+        values["tools"] = [asdict(tool) for tool in self.tools]
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+_REQUEST, _MESSAGE, _CALL = (tuple(one.name for one in fields(kind)) for kind in (Request, Message, ToolCall))
+_LATE = ("token_ids", "reasoning", "carry")
+"""Fields newer than the keys of older runs: a key holds them only where they say something."""
+
+
+def _keyed(message: Message) -> dict[str, object]:
+    """`message` as it stands in the key of a call; `asdict` copies all of it, which was a fifth of a recorded call."""
+    values = {name: value for name in _MESSAGE if (value := getattr(message, name)) or name not in _LATE}
+    values["tool_calls"] = [
+        {name: value for name in _CALL if (value := getattr(call, name)) or name not in _LATE}
+        for call in message.tool_calls
+    ]
+    return values
 
 
 class FinishReason(StrEnum):

@@ -134,7 +134,9 @@ class RunReader(SpendingReader):
 
     def latest_wave(self) -> int:
         """Number of the latest wave of seeds, from 0; -1 before the first."""
-        return self._value("SELECT coalesce(max(wave), -1) FROM plays")
+        # waves are drawn in the order of seeds; the greatest wave of all would be looked for in every row
+        row = self._one("SELECT wave FROM plays ORDER BY seed_index DESC LIMIT 1")
+        return -1 if row is None else row[0]
 
     def accepted(self) -> int:
         """Number of accepted plays, duplicates left out."""

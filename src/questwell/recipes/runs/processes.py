@@ -20,7 +20,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar, cast
 
-from questwell.errors import QuestwellError
+from questwell.errors import QuestwellError, RunLocked
 from questwell.games.seeds import Shard
 from questwell.recipes.runs.ending import Ending, Report
 from questwell.recipes.runs.signals import stopping_on_signals
@@ -36,6 +36,8 @@ _WAIT_S = 0.5
 _JOIN_EVERY_S = 30.0
 _JOIN_SHARE = 20
 """Minimum ratio of the time between two joins to the time that one takes."""
+_LOCKED_S = 60.0
+"""How long a shard waits for the process that writes its folder."""
 _STARTS = 3
 """Number of times that a shard's process is started before it is given up."""
 _WORST = (
@@ -224,12 +226,24 @@ def work(pipe: Connection, play: Callable[[Callable[[Counted], None]], Report]) 
     os.setpgrp()  # Ctrl-C is for the parent, which asks us to stop
     threading.Thread(target=_stop_without, args=(pipe,), daemon=True).start()
     try:
-        ended = play(_teller(pipe))
+        ended = _once_unlocked(lambda: play(_teller(pipe)))
         message: Report | _Failed = Report(ended.ending, ended.message, ended.go_on)
     except QuestwellError as error:
         message = _Failed(str(error))
     with suppress(OSError):
         pipe.send(message)
+
+
+def _once_unlocked(play: Callable[[], Report]) -> Report:
+    """What `play` gives; a shard of a parent that was killed may still be ending its calls, and is waited for."""
+    until = time.monotonic() + _LOCKED_S
+    while True:
+        try:
+            return play()
+        except RunLocked:
+            if time.monotonic() > until:
+                raise
+            time.sleep(_WAIT_S)
 
 
 def _stop_without(pipe: Connection) -> None:

@@ -86,20 +86,24 @@ class Recorder:
     replayed: int = 0
     """Number of model calls answered from the run file."""
     _adapted: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]], init=False)
+    _adapting: dict[int, Adapting] = field(default_factory=dict[int, Adapting], init=False)
+    """Models that adapt, by identity: to ask each whether it does takes a tenth of a recorded call."""
 
     def __post_init__(self) -> None:
         """Tell the models what the run knows of their endpoints, so that no refusal is met again."""
         known = {**(self.earlier.adapted() if self.earlier is not None else {}), **self.store.read.adapted()}
-        for llm in self.llms.values():
-            if isinstance(llm, Adapting) and llm.place in known:
+        self._adapting = {id(llm): llm for llm in self.llms.values() if isinstance(llm, Adapting)}
+        for llm in self._adapting.values():
+            if llm.place in known:
                 llm.manners.remember(known[llm.place])
                 self._adapted[llm.place] = llm.manners.changes
 
     async def keep_adapted(self, llm: LLM) -> None:
         """Record what was learnt of the endpoint of `llm` since the last call."""
-        if isinstance(llm, Adapting) and self._adapted.get(llm.place, ()) != (now := llm.manners.changes):
-            self._adapted[llm.place] = now
-            await self.store.adapted(llm.place, now)
+        adapting = self._adapting.get(id(llm))
+        if adapting is not None and self._adapted.get(adapting.place, ()) != (now := adapting.manners.changes):
+            self._adapted[adapting.place] = now
+            await self.store.adapted(adapting.place, now)
 
     def sessions(self, seed: str) -> Sessions:
         """Opens the sessions of one play of `seed`; reads what its earlier plays were answered."""

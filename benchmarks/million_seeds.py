@@ -1,0 +1,200 @@
+"""A million seeds with two recorded calls each: half played, resumed, resumed again, reported and exported.
+
+    python benchmarks/million_seeds.py [--seeds 1000000] [--work FOLDER]
+
+The durable loop of `generate` is the real one: draws, workers, recorder, run file, counts, export. Corpus, agents and
+model are made up and cheap: a passage is made when it is drawn, the proposer and the solver make one recorded call
+each, and no judge is asked. Each step is a process of its own, so that its peak memory is its own; what the imports
+take is given next to it. Files are deleted at the end. Results go to benchmarks/results/million_seeds.json.
+"""
+
+import argparse
+import asyncio
+import json
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from report import heading, write
+
+from questwell.agents.proposer import Draft
+from questwell.agents.session import Session
+from questwell.games.rules import Players
+from questwell.llm.client import Completion, Message, Request
+from questwell.recipes.dataset.export import Format, export
+from questwell.recipes.generate.config import Config
+from questwell.recipes.generate.loop import generate
+from questwell.recipes.generate.setup import Setup
+from questwell.recipes.reports.items import each
+from questwell.recipes.reports.status import status
+from questwell.recipes.runs.config import resolve
+from questwell.scoring.judge import Judge
+from questwell.types.corpus import Hit, Passage
+from questwell.types.game import Proposal, Seed, SolutionStep
+from questwell.types.trajectory import Role, StopReason, Style, Trajectory, Turn
+
+SAID = (
+    "The bridge over the river was opened after nine years of work by the guild of masons, and the toll was one coin."
+)
+
+
+class Shelf:
+    """A corpus of so many passages, each made when it is asked for."""
+
+    name = "shelf"
+
+    def __init__(self, passages: int) -> None:
+        self._passages = passages
+        self.snapshot = f"shelf of {passages}"
+
+    def __len__(self) -> int:
+        return self._passages
+
+    def passage_at(self, place: int) -> Passage:
+        """One passage, with a year of its own."""
+        text = f"Bridge Number {place} was opened in {1000 + place}. {SAID}"
+        return Passage(f"b{place}", f"Bridge Number {place}", text, f"b{place}")
+
+    async def search(self, query: str, k: int) -> tuple[Hit, ...]:
+        """Nothing: no agent searches."""
+        return ()
+
+    async def aclose(self) -> None:
+        """Nothing to release."""
+
+
+class Model:
+    """Answers at once, with the year in the prompt."""
+
+    name = "quick"
+    priced = True
+
+    async def complete(self, request: Request) -> Completion:
+        """The year."""
+        text = request.messages[0].content.rpartition(" ")[2]
+        return Completion(text, "quick", prompt_tokens=40, completion_tokens=4, cost_usd=0.0)
+
+    async def aclose(self) -> None:
+        """Nothing to release."""
+
+
+def _rollout(role: Role, said: str) -> Trajectory:
+    return Trajectory(role, Style.FREE, (Turn(said),), StopReason.FINISHED, said, model="quick")
+
+
+class Proposer:
+    """Asks for the year of its seed's bridge."""
+
+    async def propose(self, seed: Seed, session: Session, random_seed: int) -> Draft:
+        """One call."""
+        year = seed.passage.text.partition("opened in ")[2].partition(".")[0]
+        made = await session.complete(Request((Message("user", f"{seed.passage.text} {year}"),), seed=random_seed))
+        question = f"In which year was the {seed.passage.title.replace('Number ', 'no. ')} opened?"
+        steps = (SolutionStep(seed.passage.title, made.text, seed.passage.id),)
+        tried = _rollout(Role.PROPOSER, made.text)
+        return Draft(Proposal(question, made.text, (), steps, (seed.passage,), tried), tried)
+
+    async def repair(
+        self, seed: Seed, rounds: object, feedback: object, session: Session, random_seed: int
+    ) -> tuple[Draft, None]:
+        """Never asked: there is one round."""
+        raise AssertionError(seed)
+
+
+class Solver:
+    """Knows the year."""
+
+    async def solve(self, question: str, session: Session, random_seed: int) -> Trajectory:
+        """One call."""
+        number = int(question.partition("no. ")[2].partition(" ")[0])
+        made = await session.complete(Request((Message("user", f"{question} {1000 + number}"),), seed=random_seed))
+        return _rollout(Role.SOLVER, made.text)
+
+
+def played(work: Path, seeds: int, limit: int | None) -> dict[str, Any]:
+    """One invocation of the loop."""
+    given = {"corpus": "islands", "llm": "mock", "seeds": seeds, "steps": "any", "attempts": 1, "rounds": 0}
+    config = resolve(Config, {**given, "answer_types": "date,number", "concurrency": 256, "seed_words": 10})
+    players = Players(Proposer(), Solver(), Judge(lambda question, references, answer: ()))
+    setup = Setup(Shelf(seeds), dict.fromkeys(config.playing, Model()), players, "", {})
+    report = asyncio.run(generate(config, work / "run", setup, resume=True, limit=limit))
+    progress = report.progress
+    return {"ending": report.ending.value, "calls_made": progress.calls_made, "accepted": progress.accepted}
+
+
+def reported(work: Path, seeds: int) -> dict[str, Any]:
+    """What `questwell status` reads."""
+    return {"accepted": status(work / "run").funnel.accepted}
+
+
+def exported(work: Path, seeds: int) -> dict[str, Any]:
+    """What `questwell export` writes."""
+    number = export(work / "run", work / "items.jsonl", Format.JSONL)
+    return {"items": number, "bytes": (work / "items.jsonl").stat().st_size}
+
+
+def read_once(work: Path, seeds: int) -> dict[str, Any]:
+    """Every item, one in memory at a time."""
+    return {"items": sum(1 for _ in each(work / "run"))}
+
+
+STEPS: dict[str, Callable[[Path, int], dict[str, Any]]] = {
+    "imports": lambda work, seeds: {},
+    "half_played": lambda work, seeds: played(work, seeds, seeds // 2),
+    "resumed": lambda work, seeds: played(work, seeds, None),
+    "resumed_when_complete": lambda work, seeds: played(work, seeds, None),
+    "status": reported,
+    "export": exported,
+    "items_read": read_once,
+}
+
+
+def step(name: str, work: Path, seeds: int) -> None:
+    """Do one step, and print what it took."""
+    started, cpu = time.perf_counter(), time.process_time()
+    found = STEPS[name](work, seeds)
+    took = {
+        "wall_s": round(time.perf_counter() - started, 1),
+        "cpu_s": round(time.process_time() - cpu, 1),
+        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }
+    print(json.dumps({**found, **took}))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=1_000_000)
+    parser.add_argument("--work", type=Path, help="folder for the run; deleted at the end")
+    parser.add_argument("--out", type=Path, help="file for the results")
+    parser.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.step:
+        step(options.step, options.work, options.seeds)
+        return
+    report = heading()
+    below: Path | None = options.work
+    work = Path(tempfile.mkdtemp(dir=below))
+    steps = dict[str, Any]()
+    try:
+        for name in STEPS:
+            line = [sys.executable, __file__, "--step", name, "--work", str(work), "--seeds", str(options.seeds)]
+            steps[name] = json.loads(subprocess.run(line, check=True, capture_output=True, text=True).stdout)
+            print(name, json.dumps(steps[name]), flush=True)
+        size = (work / "run" / "run.sqlite").stat().st_size
+    finally:
+        shutil.rmtree(work)
+    report |= {"seeds": options.seeds, "calls": 2 * options.seeds, "run_file_bytes": size, "steps": steps}
+    if options.out:
+        options.out.write_text(json.dumps(report, indent=2) + "\n")
+    else:
+        write("million_seeds", report)
+
+
+if __name__ == "__main__":
+    main()
