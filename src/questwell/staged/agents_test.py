@@ -16,6 +16,7 @@ from questwell.staged.proposer import StagedProposer
 from questwell.staged.rewriter import StagedRewriter
 from questwell.types.corpus import Hit, Passage
 from questwell.types.game import (
+    AnswerType,
     Attempt,
     ExecutionFeedback,
     FeedbackKind,
@@ -160,6 +161,76 @@ async def test_what_a_subject_is_must_be_said_twice() -> None:
     settled = {"Value: Arel City": "state | capital | place", "Value: Tom Quell": "country | none | person"}
     draft = await of_lumia(lumia(), **settled)
     assert draft.proposal is None  # a fact that was dropped does not count as a reading
+
+
+TOWER = passage("Lantern Tower", "The Lantern Tower is a tower from 1866 by Elsa Marwood.")
+DATED = passage("Lantern Tower", "The Lantern Tower is a 1866 stone tower by Elsa Marwood.")
+BUILT = {
+    "Subject: Lantern Tower / Value: Elsa Marwood": "tower | builder | person",
+    "of Lantern Tower": "Elsa Marwood",
+    "tower whose": "Lantern Tower",
+    "builder of Harrow Bridge": "not found",
+    "Value: Orrin Lighthouse": "engineer | none | thing",
+}
+
+
+async def of_two_works(tower: Passage, **changes: str) -> Draft:
+    class Works(Library):
+        async def search(self, query: str, k: int) -> tuple[Hit, ...]:
+            self.queries.append(query)
+            found = [BRIDGE] if query.startswith("the designer") or "whose builder is the" in query else [BRIDGE, tower]
+            found = [tower] if "tower whose builder is Elsa" in query else found
+            return tuple(Hit(one, 1.0, rank) for rank, one in enumerate(found[:k], 1))
+
+    start = replace(seed(2), answer_type=AnswerType.ENTITY)
+    return await PROPOSER.propose(start, DirectSession(ScriptedLLM(model(**{**BUILT, **changes})), Works()), 1)
+
+
+async def test_a_path_goes_on_from_a_name_to_what_it_belongs_to() -> None:
+    draft = await of_two_works(TOWER)
+    assert draft.proposal is not None, draft.problem
+    assert draft.proposal.question == "What is the tower whose builder is the designer of Harrow Bridge?"
+    assert draft.proposal.answer == "Lantern Tower"
+    assert [step.passage_id for step in draft.proposal.steps] == [BRIDGE.id, TOWER.id]
+    dated = await of_two_works(DATED)
+    assert dated.proposal is not None, dated.problem
+    assert dated.proposal.question == "What is the 1866 tower whose builder is the designer of Harrow Bridge?"
+
+
+async def test_a_thing_that_the_path_comes_from_must_not_be_meant_as_well() -> None:
+    doubled = await of_two_works(TOWER, **{"builder of Harrow Bridge": "Elsa Marwood"})
+    assert doubled.proposal is None and "is answered with 'Elsa Marwood' too" in doubled.problem
+    one = {
+        "Subject: Harrow Bridge / Value: Elsa Marwood": "bridge | chief builder | person",
+        "builder of Harrow Bridge": "Elsa Marwood",
+    }
+    same = await of_two_works(TOWER, **one)
+    assert same.proposal is None and "as well" in same.problem
+    dated = await of_two_works(DATED, **{"builder of Harrow Bridge": "Elsa Marwood"})
+    assert dated.proposal is not None  # the year tells them apart
+
+
+async def test_a_thing_that_only_bears_the_name_is_not_the_subject() -> None:
+    """Once a film about two people was taken for them: their passages have one title."""
+    opening = replace(part("0", "Lumia was a queen who died in 1855."), offset=0)
+    named = replace(part("1", "The film Lumia was directed by Arel Penn."), offset=90)
+    reads = {
+        "Value: Arel Penn": "film | director | person",
+        "Value: 1855": "person | year of death | date",
+        "director of Lumia": "Arel Penn",
+        "film whose director": "Lumia",
+        "year of death of Lumia": "1855",
+    }
+
+    class Shared(Library):
+        async def search(self, query: str, k: int) -> tuple[Hit, ...]:
+            found = [named] if "Arel Penn" in query else [opening, named]
+            return tuple(Hit(one, 1.0, rank) for rank, one in enumerate(found[:k], 1))
+
+    start = replace(seed(2), passage=opening)
+    session = DirectSession(ScriptedLLM(model(**reads)), Shared())
+    draft = await PROPOSER.propose(start, session, 1)
+    assert draft.proposal is None and "what the subject is" in draft.problem
 
 
 async def test_a_relation_that_two_fields_bear_is_dropped() -> None:

@@ -41,7 +41,7 @@ class FactReader:
         if tuple(hop.key for hop in path) in self._dropped:
             return True
         return any(isinstance(self._facts.get(_key(hop)), str) for hop in path) or any(
-            self._checks.get(("unique", hop.found, hop.known)) for hop in path if hop.inverse
+            self._checks.get(_uniqueness(hop, before)) for before, hop in _with_before(path) if hop.inverse
         )
 
     def drop(self, path: Path) -> None:
@@ -60,20 +60,29 @@ class FactReader:
 
     async def read(self, path: Path) -> tuple[Fact, ...] | str:
         """The facts of a path, if what one gives can be what the next is about; or what is wrong."""
-        if path[0].inverse and (problem := await self._unique(path[0])):
-            return problem
+        for before, hop in _with_before(path):
+            if hop.inverse and (problem := await self._unique(hop, before)):
+                return problem
         facts: list[Fact] = []
         for hop in path:
             fact = await self._fact(hop)
             if isinstance(fact, str):
                 return fact
-            if hop is not path[-1] and (problem := _leads_nowhere(fact) or await self._read_alone(fact)):
+            leads_on = hop.inverse or hop is not path[-1]
+            if leads_on and (problem := _leads_nowhere(fact) or await self._read_alone(fact)):
                 return problem
             facts.append(fact)
-        if not path[0].inverse:
-            return tuple(facts)
-        noun = self._noun(path[0].found)
-        return (replace(facts[0], noun=noun), *facts[1:]) if noun else UNDECIDED
+        said = tuple(facts)
+        for place, fact in enumerate(said):
+            if not fact.hop.inverse:
+                continue
+            noun = self._noun(fact.hop, said)
+            if noun is None:
+                return UNDECIDED
+            facts[place] = replace(fact, noun=noun)
+            if place and (problem := await self._told_apart(facts[place - 1], facts[place])):
+                return problem
+        return tuple(facts)
 
     async def reads_back(self, facts: Sequence[Fact]) -> str | None:
         """Why the facts do not hold together, or a solver would not find them; None when all is well.
@@ -177,11 +186,9 @@ class FactReader:
 
         An amount or a date may be any of those below one heading: a population is male, female or all.
         """
-        seen = [hit.passage for turn in self.staged.turns for hit in turn.hits]
-        seen += [passage for passages in self.found.values() for passage in passages]
         labels = {
             label
-            for passage in dict.fromkeys(seen)
+            for passage in dict.fromkeys(self._seen())
             if normalise(subject(passage)) == normalise(about)
             for label in re.findall(r"(?m)^([^:\n.]{1,80}): ", passage.text)
             if f" {normalise(label)}".endswith(f" {normalise(relation)}")
@@ -189,22 +196,65 @@ class FactReader:
         }
         return sorted(labels) if len(labels) > 1 else []
 
-    def _noun(self, about: str) -> str | None:
-        """What a subject is, if two readings agree and fewer say anything else."""
-        facts = (fact for fact in self._facts.values() if isinstance(fact, Fact))
-        said = Counter(fact.noun for fact in facts if normalise(fact.hop.subject) == normalise(about))
-        (noun, most), (_, next_) = (*said.most_common(2), ("", 0), ("", 0))[:2]
-        return noun if most > max(next_, 1) and re.fullmatch(r"[a-z]+(?: [a-z]+)?", noun) else None
+    def _noun(self, hop: Hop, used: Sequence[Fact]) -> str | None:
+        """What a hop's subject is, if two readings agree and fewer say anything else.
 
-    async def _unique(self, hop: Hop) -> str | None:
-        """Why a value does not tell its subject apart, if a search shows it, or if none was made."""
-        key = ("unique", hop.found, hop.known)
+        The document's first sentence counts as one, and the `used` facts about it must not say what it does not: a
+        film may bear the name of those whom the document is about.
+        """
+        facts = [fact for fact in self._facts.values() if isinstance(fact, Fact)]
+        said = Counter(fact.noun for fact in facts if normalise(fact.hop.subject) == normalise(hop.subject))
+        first = fact_sentences(self._opening(hop.passage), "")
+        standing = Counter({noun: most for noun, most in said.items() if contains(first, noun)})
+        (noun, most), (_, next_) = (*(standing or said).most_common(2), ("", 0), ("", 0))[:2]
+        if not re.fullmatch(r"[a-z]+(?: [a-z]+)?", noun) or most <= (next_ if standing else max(next_, 1)):
+            return None
+        own = [fact.noun for fact in used if normalise(fact.hop.subject) == normalise(hop.subject)]
+        if any(other != noun and not (standing and contains(first, other)) for other in own):
+            return None
+        dated = re.search(rf"\b((?:1[4-9]|20)\d\d)(?: [\w-]+){{0,6}}? {re.escape(noun)}\b", first)
+        return f"{dated[1]} {noun}" if dated else noun  # a maker makes many: "the 1969 film whose director is"
+
+    def _opening(self, passage: Passage) -> Passage:
+        """The first passage of the document, if it was found; else the passage itself."""
+        return next((one for one in self._seen() if one.document_id == passage.document_id and not one.offset), passage)
+
+    def _seen(self) -> list[Passage]:
+        seen = [hit.passage for turn in self.staged.turns for hit in turn.hits]
+        return [*seen, *(passage for passages in self.found.values() for passage in passages)]
+
+    async def _unique(self, hop: Hop, before: Hop | None) -> str | None:
+        """Why a value does not tell its subject apart, if a search shows it, or if none was made.
+
+        The passage from which a path comes to the value holds it too.
+        """
+        key = _uniqueness(hop, before)
         if key not in self._checks:
+            own = {normalise(hop.found), normalise(before.subject) if before else ""}
             hits = await self.look(hop.known)
             holding = [one for one in hits if contains(f"{one.title} {one.text}", hop.known)]
-            others = [one for one in holding if normalise(subject(one)) != normalise(hop.found)]
+            others = [one for one in holding if normalise(subject(one)) not in own]
             sure = holding and not others and (len(hits) < self.reach or len(holding) < len(hits))
             self._checks[key] = None if sure else f"{hop.known!r} does not tell {hop.found!r} apart"
+        return self._checks[key]
+
+    async def _told_apart(self, before: Fact, fact: Fact) -> str | None:
+        """Why the thing that a path comes from may be meant as well: the relation to the value may be its own too."""
+        year = fact.noun.split()[0]
+        text = f"{before.hop.passage.title} {before.hop.passage.text}"
+        if before.hop.inverse or (year.isdigit() and not contains(text, year)):
+            return None
+        one, other = normalise(before.relation), normalise(fact.relation)
+        if contains(one, other) or contains(other, one):
+            return f"{fact.relation!r} is {fact.hop.known!r} of {before.hop.subject!r} as well"
+        key = ("apart", before.hop.passage.id, fact.relation, fact.hop.known)
+        if key not in self._checks:
+            asked = f"What is the name of the {fact.relation} of {before.hop.subject}?"
+            found = await self.staged.write(
+                "staged_read", "answer", 90, passages=show(before.hop.passage, 1), question=asked
+            )
+            said = contains(found, fact.hop.known) or agrees(found, (fact.hop.known,))
+            self._checks[key] = f"{asked!r} is answered with {found!r} too" if said else None
         return self._checks[key]
 
     async def _answers(self, fact: Fact, asked: str, query: str) -> str | None:
@@ -249,6 +299,16 @@ def agrees(found: str, references: Sequence[str]) -> bool:
 
 def _key(hop: Hop) -> tuple[str, str]:
     return (hop.passage.id, hop.value.text)
+
+
+def _with_before(path: Path) -> list[tuple[Hop | None, Hop]]:
+    """Each hop with the one before it."""
+    return list(zip((None, *path[:-1]), path, strict=True))
+
+
+def _uniqueness(hop: Hop, before: Hop | None) -> tuple[str, ...]:
+    """Under what is kept whether a value tells its subject apart."""
+    return ("unique", hop.found, hop.known, before.subject if before else "")
 
 
 def _leads_nowhere(fact: Fact) -> str | None:

@@ -7,6 +7,7 @@ from itertools import islice
 
 from questwell.retrieval.corpora.corpus import subject
 from questwell.scoring.answers import contains, normalise
+from questwell.staged.likeness import tells
 from questwell.staged.values import Value, values
 from questwell.types.corpus import Passage
 from questwell.types.game import AnswerType
@@ -15,6 +16,8 @@ _MOST = 4000
 """Paths that are looked at."""
 _MOST_STEPS = 20_000
 """Further hops that are tried for them, divided among the first hops: three hops over a large pool have millions."""
+_MORE_HOPS = 1.0
+"""What a hop beyond one a passage takes off a path's promise: each has to be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,11 @@ class Hop:
         return self.subject if self.inverse else self.value.text
 
     @property
+    def type(self) -> AnswerType:
+        """What the hop gives, as an answer."""
+        return AnswerType.ENTITY if self.inverse else self.value.type
+
+    @property
     def key(self) -> tuple[str, str, bool]:
         """What makes it this hop and no other."""
         return (self.passage.id, self.value.text, self.inverse)
@@ -51,20 +59,25 @@ Path = tuple[Hop, ...]
 """Hops of which each gives what the next one must know."""
 
 
+def searches(path: Path) -> int:
+    """Searches that the path needs at least: one a passage."""
+    return len({hop.passage.id for hop in path})
+
+
 def paths(
     pool: Sequence[Passage], length: int, types: Sequence[AnswerType], seed: Passage, rng: random.Random
 ) -> list[Path]:
-    """Paths of `length` hops over the pool that end in a value of one of `types`: the most promising first.
+    """Paths that need `length` searches over the pool and end in a value of one of `types`: the most promising first.
 
-    Only the first hop may go from a value to its subject. No passage comes twice, and none tells what a later one is
-    there for: then a step could be skipped.
+    No passage is gone to twice, and none tells what a later one is there for: then a step could be skipped. What an
+    inverse hop has found may be asked for another fact of the same passage.
     """
-    about = _by_subject(pool)
-    starts = [hop for passage in pool for hop in _first_hops(passage, about, alone=length == 1)]
+    world = _World.of(pool)
+    starts = [hop for passage in pool for hop in _first_hops(passage, world, alone=length == 1)]
     starts.sort(key=lambda hop: -hop.value.weight)
     found: list[Path] = []
     for start in starts:
-        tried = islice(_longer((start,), length, about, types), max(_MOST_STEPS // len(starts), 20))
+        tried = islice(_longer((start,), length, world, types), max(_MOST_STEPS // len(starts), 20))
         found += [path for path in tried if path is not None]
         if len(found) >= _MOST:
             break
@@ -75,16 +88,17 @@ def paths(
 def promise(path: Path, types: Sequence[AnswerType], seed: Passage) -> float:
     """How well a path promises to hold: plain values, of the first type, through the seed's subject."""
     away = all(normalise(hop.subject) != normalise(subject(seed)) for hop in path)
-    return sum(hop.value.weight for hop in path) / len(path) - types.index(path[-1].value.type) - 4 * away
+    plain = sum(hop.value.weight for hop in path) / len(path)
+    return plain - types.index(path[-1].type) - 4 * away - _MORE_HOPS * (len(path) - searches(path))
 
 
 def leading_to(name: str, pool: Sequence[Passage], known: str) -> list[Hop]:
     """Hops that give `name`, plainest first, from passages and values that `known` (a question) does not hold."""
-    about = _by_subject(pool)
+    world = _World.of(pool)
     found = [
         hop
         for passage in pool
-        for hop in _first_hops(passage, about, alone=False)
+        for hop in _first_hops(passage, world, alone=False)
         if normalise(hop.found) == normalise(name) and not contains(known, hop.known)
     ]
     return sorted(found, key=lambda hop: -hop.value.weight)
@@ -100,49 +114,84 @@ def is_ambiguous(name: str, pool: Sequence[Passage]) -> bool:
     return len(titles) > 1
 
 
-def _by_subject(pool: Sequence[Passage]) -> dict[str, list[Passage]]:
-    about: dict[str, list[Passage]] = {}
-    for passage in pool:
-        about.setdefault(normalise(subject(passage)), []).append(passage)
-    return about
+@dataclass(frozen=True, slots=True)
+class _World:
+    """The passages by what they are about, and by the names that they hold as values."""
+
+    about: dict[str, list[Passage]]
+    holding: dict[str, list[tuple[Passage, Value]]]
+
+    @classmethod
+    def of(cls, pool: Sequence[Passage]) -> "_World":
+        about: dict[str, list[Passage]] = {}
+        holding: dict[str, list[tuple[Passage, Value]]] = {}
+        for passage in pool:
+            about.setdefault(normalise(subject(passage)), []).append(passage)
+            for value in values(passage) if _is_name(subject(passage)) else ():
+                if value.type is AnswerType.ENTITY:
+                    holding.setdefault(normalise(value.text), []).append((passage, value))
+        return cls(about, holding)
+
+    def only(self, name: str, *subjects: str) -> bool:
+        """Whether a name is a value of passages about these subjects only."""
+        own = {normalise(one) for one in subjects}
+        return all(normalise(subject(passage)) in own for passage, _ in self.holding.get(normalise(name), ()))
 
 
-def _first_hops(passage: Passage, about: dict[str, list[Passage]], *, alone: bool) -> Iterator[Hop]:
+def _first_hops(passage: Passage, world: _World, *, alone: bool) -> Iterator[Hop]:
     name = subject(passage)
     if not _is_name(name):
         return
     for value in values(passage):
         yield Hop(passage, value)
-        tells = (
-            value.type is AnswerType.ENTITY and value.text not in passage.links and normalise(value.text) not in about
-        )
-        if not alone and tells and len(about[normalise(name)]) > 1:
-            yield Hop(passage, value, inverse=True)  # what has a passage of its own is named by many others
+        if alone or value.type is not AnswerType.ENTITY or tells(value.text, name):
+            continue
+        named = value.text in passage.links or normalise(value.text) in world.about  # by many others, then
+        if not named and world.only(value.text, name):
+            yield Hop(passage, value, inverse=True)
 
 
-def _longer(
-    path: Path, length: int, about: dict[str, list[Passage]], types: Sequence[AnswerType]
-) -> Iterator[Path | None]:
+def _longer(path: Path, length: int, world: _World, types: Sequence[AnswerType]) -> Iterator[Path | None]:
     """The paths that begin with `path`; None for each further hop that is tried."""
-    if len(path) == length:
-        if path[-1].value.type in types:
-            yield path
-        return
-    for passage in about.get(normalise(path[-1].found), ()):
-        if all(hop.passage.id != passage.id for hop in path):
+    made = searches(path)
+    if made == length and path[-1].type in types:
+        yield path
+    for hop in _next_hops(path, world):
+        longer = (*path, hop)
+        if searches(longer) <= length:
+            yield None
+            if _is_step(longer):
+                yield from _longer(longer, length, world, types)
+
+
+def _next_hops(path: Path, world: _World) -> Iterator[Hop]:
+    """Hops that begin with what the path gives: what is said of it, then what it is said of."""
+    last, name = path[-1], normalise(path[-1].found)
+    used = {hop.passage.id for hop in path}
+    for passage in world.about.get(name, ()):
+        if passage.id not in used or (last.inverse and passage.id == last.passage.id):
             for value in values(passage):
-                longer = (*path, Hop(passage, value))
-                yield None
-                if _is_step(longer):
-                    yield from _longer(longer, length, about, types)
+                yield Hop(passage, value)
+    for passage, value in world.holding.get(name, ()):
+        if passage.id not in used and not last.inverse and world.only(value.text, last.subject, subject(passage)):
+            yield Hop(passage, value, inverse=True)
 
 
 def _is_step(path: Path) -> bool:
-    """Whether the last hop is needed: no earlier passage tells what it finds, nor does its own tell where to begin."""
+    """Whether the last hop is needed: no earlier passage tells what it finds, nor does its own tell where to begin.
+
+    Nor does the name that the question begins with.
+    """
     *earlier, last = path
-    told = any(contains(f"{hop.passage.title} {hop.passage.text}", last.found) for hop in earlier)
+    others = [hop.passage for hop in earlier if hop.passage.id != last.passage.id]
+    told = any(contains(f"{passage.title} {passage.text}", last.found) for passage in others)
     known = [earlier[0].known, *(hop.found for hop in earlier[:-1])]
-    return not told and not any(contains(f"{last.passage.title} {last.passage.text}", name) for name in known)
+    same = earlier[-1].passage.id == last.passage.id
+    if told or last.found in known or (same and last.found in (earlier[-1].known, earlier[-1].found)):
+        return False
+    if any(tells(earlier[0].known, hop.found) for hop in path):
+        return False
+    return same or not any(contains(f"{last.passage.title} {last.passage.text}", name) for name in known)
 
 
 def _is_name(title: str) -> bool:

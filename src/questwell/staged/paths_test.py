@@ -6,7 +6,7 @@ import pytest
 
 from questwell.staged import paths as paths_file
 from questwell.staged.conftest import BRIDGE, GUIDE, LIGHT, MARWOOD, WORLD, passage
-from questwell.staged.paths import Hop, Path, is_ambiguous, leading_to, paths
+from questwell.staged.paths import Hop, Path, is_ambiguous, leading_to, paths, searches
 from questwell.types.corpus import Passage
 from questwell.types.game import AnswerType
 
@@ -54,6 +54,43 @@ def test_an_inverse_hop_leads_from_a_value_to_another_passage_about_its_subject(
     assert found([FIRST], 2, AnswerType.ENTITY) == []
     arel = passage("Arel City", "Arel City is a town.")  # named by many others, for it has a passage
     assert all(path[0].known != "Arel City" for path in found([FIRST, SECOND, arel], 2, AnswerType.ENTITY))
+
+
+TOWER = passage("Lantern Tower", "The Lantern Tower was planned by Elsa Marwood and paid for by Piers Holt.")
+FERRY = passage("Quill Ferry", "The Quill Ferry was bought by Piers Holt. It was sunk in 1902.")
+
+
+def known_and_found(pool: list[Passage], length: int, *types: AnswerType) -> list[list[tuple[str, str]]]:
+    return [[(hop.known, hop.found) for hop in path] for path in found(pool, length, *types)]
+
+
+def test_an_inverse_hop_leads_on_from_a_name_without_a_passage() -> None:
+    there = [("Harrow Bridge", "Elsa Marwood"), ("Elsa Marwood", "Lantern Tower")]
+    assert there in known_and_found([BRIDGE, TOWER], 2, AnswerType.ENTITY)
+    assert all(searches(path) == 2 for path in found([BRIDGE, TOWER], 2, AnswerType.ENTITY))
+    on = [*there, ("Lantern Tower", "Piers Holt"), ("Piers Holt", "Quill Ferry"), ("Quill Ferry", "1902")]
+    assert on in known_and_found([BRIDGE, TOWER, FERRY], 3)
+    assert known_and_found([BRIDGE, TOWER, FERRY], 4) == []  # two facts of one passage are one search
+    third = passage("Arx Gate", "The Arx Gate was drawn by Elsa Marwood.")
+    assert there not in known_and_found([BRIDGE, TOWER, third], 2, AnswerType.ENTITY)  # two things may be meant
+
+
+def test_what_an_inverse_hop_finds_is_asked_for_another_fact_of_its_passage() -> None:
+    paths_of_two = known_and_found([TOWER, FERRY], 2)
+    assert [("Lantern Tower", "Piers Holt"), ("Piers Holt", "Quill Ferry"), ("Quill Ferry", "1902")] in paths_of_two
+    assert all(len({hop.found for hop in path}) == len(path) for path in found([TOWER, FERRY, BRIDGE], 2, *TYPES))
+
+
+def test_a_question_does_not_begin_with_a_form_of_what_it_asks_for() -> None:
+    assembly = section("1", "Lumia is ruled by Lumian Assembly.")
+    assert all(path[0].known != "Lumian Assembly" for path in found([assembly, SECOND], 2, AnswerType.ENTITY))
+    lumian = passage("Lumian Rail", "The Lumian Rail was built by Elsa Marwood.")
+    lands = [passage("Elsa Marwood", "Elsa Marwood was born in Lumia."), FIRST]
+    assert known_and_found([lumian, *lands], 3, AnswerType.ENTITY) == []
+    other = passage("Quill Rail", lumian.text)
+    assert [("Quill Rail", "Elsa Marwood"), ("Elsa Marwood", "Lumia"), ("Lumia", "Arel City")] in known_and_found(
+        [other, *lands], 3, AnswerType.ENTITY
+    )
 
 
 def test_no_hop_can_be_skipped() -> None:

@@ -1,5 +1,6 @@
 """The staged proposer: code finds paths over passages, the model reads a fact for each hop, code words the question."""
 
+import itertools
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ from questwell.scoring.answers import contains, normalise
 from questwell.staged.diagnosis import Diagnosis, diagnose
 from questwell.staged.drafting import Written, draft_of
 from questwell.staged.facts import UNDECIDED, FactReader
-from questwell.staged.paths import Path, is_ambiguous, paths, promise
+from questwell.staged.likeness import tells
+from questwell.staged.paths import Path, is_ambiguous, paths, promise, searches
 from questwell.staged.session import StagedSession
 from questwell.staged.values import values
 from questwell.staged.wording import Fact, question, steps
@@ -121,7 +123,7 @@ class StagedProposer:
             candidates = [
                 path
                 for path in paths(tuple(pool.values()), length, _types(seed), seed.passage, rng)
-                if not diagnosis.faulty(path) and _told([hop.passage for hop in path], path[-1].value.text) not in used
+                if not diagnosis.faulty(path) and _told([hop.passage for hop in path], path[-1].found) not in used
             ]
             result = await self._first_sound(candidates, seed, pool, reader, self.calls // 2)
             if isinstance(result, Written):
@@ -171,9 +173,12 @@ class StagedProposer:
         if isinstance(facts, str):
             return facts
         written = written_of(facts)
+        for relation, hop in itertools.product((fact.relation for fact in facts), path):
+            if tells(relation, hop.found):
+                return f"{relation!r} tells {hop.found!r}"
         if problem := form.problem(written.question, written.answer, seed, written.evidence):
             return f"{problem} {written.question!r}"
-        if len(path) > 1 and await self._has_shortcut(written, reader):
+        if searches(path) > 1 and await self._has_shortcut(written, reader):
             return f"searching {written.question!r} finds its answer at once"
         return await reader.reads_back(facts) or written
 
@@ -228,8 +233,9 @@ class StagedProposer:
 def written_of(facts: tuple[Fact, ...]) -> Written:
     """The question that facts make, each hop a step."""
     last = facts[-1].hop
-    evidence = tuple(fact.hop.passage for fact in facts)
-    return Written(question(facts), last.value.text, last.value.aliases, steps(facts), evidence)
+    evidence = {fact.hop.passage.id: fact.hop.passage for fact in facts}
+    aliases = () if last.inverse else last.value.aliases
+    return Written(question(facts), last.found, aliases, steps(facts), tuple(evidence.values()))
 
 
 def _types(seed: Seed) -> tuple[AnswerType, ...]:
@@ -238,4 +244,4 @@ def _types(seed: Seed) -> tuple[AnswerType, ...]:
 
 def _told(evidence: Iterable[Passage], answer: str) -> tuple[str, ...]:
     """What makes it this question and no other."""
-    return (*(passage.id for passage in evidence), normalise(answer))
+    return (*dict.fromkeys(passage.id for passage in evidence), normalise(answer))

@@ -42,7 +42,12 @@ _VAGUE = frozenset(
     "definition expansion origin relationship association connection comparison etymology year date number".split()
 )
 """Heads of relations that say too little, or that many values share."""
+_LINKING = frozenset("of in for from on at to with by under after as into over than and or but not".split())  # noqa: SIM905
 _LAST_OF_HEAD = re.compile(r" (?:of|in|for|from|on|at|to|with|by|under) .*")
+_PARTICIPLES = frozenset(
+    "built made known born held given taken sold bought set won led begun found shown seen written spoken run used "  # noqa: SIM905
+    "was were is are has had have can also available similar compatible related".split()
+)
 _SINGULAR = ("ss", "us", "is", "ics", "series", "headquarters", "species", "news")
 _HUMAN_ENDS = ("er", "or")
 
@@ -53,7 +58,12 @@ def relation_problem(relation: str, fact_text: str, about: str, value: str, valu
         return "it is no short noun phrase"
     if contains(relation, about) or contains(relation, value):
         return "it names the subject or the value"
+    words = relation.lower().split()
+    if words[-1] in _LINKING or words[0] in _LINKING:
+        return "it ends or begins with a preposition"
     head = _LAST_OF_HEAD.sub("", relation).split()[-1].lower()
+    if head in _PARTICIPLES or (head.endswith("ed") and not head.endswith(("eed", "bed", "shed", "red"))):
+        return "it is a participle"
     if head in _VAGUE and len(relation.split()) == 1:
         return "it says too little"
     if re.match(r"\w{3,}ing \w", relation):
@@ -69,13 +79,12 @@ def relation_problem(relation: str, fact_text: str, about: str, value: str, valu
 
 def described(facts: Sequence[Fact]) -> str:
     """The noun phrase for what the last of the facts gives."""
-    first, *rest = facts
-    if first.hop.inverse:
-        phrase = f"the {first.noun} whose {first.relation} is {first.hop.known}"
-    else:
-        phrase = f"the {first.relation} of {first.hop.known}"
-    for fact in rest:
-        phrase = f"the {fact.relation} of {phrase}"
+    phrase = facts[0].hop.known
+    for fact in facts:
+        if fact.hop.inverse:
+            phrase = f"the {fact.noun} whose {fact.relation} is {phrase}"
+        else:
+            phrase = f"the {fact.relation} of {phrase}"
     return phrase
 
 
@@ -86,7 +95,8 @@ _ASKED = {Kind.PERSON: "Who", Kind.PLACE: "Which place", Kind.ORGANIZATION: "Whi
 def question(facts: Sequence[Fact]) -> str:
     """The question for what the last of the facts gives."""
     last = facts[-1]
-    asked = _ASKED.get(last.value_kind, "What") if last.hop.value.type is AnswerType.ENTITY else "What"
+    named = last.hop.value.type is AnswerType.ENTITY and not last.hop.inverse
+    asked = _ASKED.get(last.value_kind, "What") if named else "What"
     return f"{asked} is {described(facts)}?"
 
 

@@ -24,6 +24,11 @@ def test_phrases_nest() -> None:
     assert question((DESIGN,)) == "Who is the designer of Harrow Bridge?"
     assert question((DESIGN, WORK)) == "What is the best known work of the designer of Harrow Bridge?"
     assert described((CAPITAL, WORK)) == "the best known work of the country whose capital is Arel City"
+    built = fact(LIGHT, "Elsa Marwood", "builder", Kind.PERSON, noun="1871 lighthouse", inverse=True)
+    assert described((DESIGN, built)) == "the 1871 lighthouse whose builder is the designer of Harrow Bridge"
+    assert question((DESIGN, built)) == (
+        "What is the 1871 lighthouse whose builder is the designer of Harrow Bridge?"  # not "Who": a lighthouse
+    )
     assert question((fact(LIGHT, "Mount Arel", "highest point", Kind.PLACE),)) == (
         "Which place is the highest point of Orrin Lighthouse?"
     )
@@ -45,6 +50,12 @@ def test_phrases_nest() -> None:
         ("designer", Kind.THING, "who did it is no person"),
         ("border countries", Kind.PLACE, "it is a plural"),
         ("languages of the court", Kind.PLACE, "it is a plural"),
+        ("evolved from", Kind.THING, "it ends or begins with a preposition"),
+        ("after independence", Kind.DATE, "it ends or begins with a preposition"),
+        ("founded", Kind.PERSON, "it is a participle"),
+        ("designed in Oslo", Kind.PERSON, "it is a participle"),
+        ("built", Kind.DATE, "it is a participle"),
+        ("top speed", Kind.NUMBER, None),
         ("joining party", Kind.ORGANIZATION, "it is an action"),
         ("", Kind.PLACE, "it is no short noun phrase"),
         ("5th part", Kind.PLACE, "it is no short noun phrase"),
