@@ -41,16 +41,17 @@ class FactReader:
         if tuple(hop.key for hop in path) in self._dropped:
             return True
         return any(isinstance(self._facts.get(_key(hop)), str) for hop in path) or any(
-            self._checks.get(_uniqueness(hop, before)) for before, hop in _with_before(path) if hop.inverse
+            hop.known in self.found and self._doubled(hop, before) for before, hop in _with_before(path) if hop.inverse
         )
 
     def drop(self, path: Path) -> None:
         """Take the path for one that does not hold, whatever its hops say alone."""
         self._dropped.add(tuple(hop.key for hop in path))
 
-    def unknown(self, path: Path) -> int:
-        """Number of hops of the path not yet read."""
-        return sum(_key(hop) not in self._facts for hop in path)
+    def unknown(self, path: Path) -> float:
+        """Number of hops of the path not yet read; a name not yet searched for counts half."""
+        unread = sum(_key(hop) not in self._facts for hop in path)
+        return unread + sum(hop.inverse and hop.known not in self.found for hop in path) / 2
 
     async def look(self, name: str) -> tuple[Passage, ...]:
         """What a search for a name finds; nothing new where no search is allowed."""
@@ -61,8 +62,10 @@ class FactReader:
     async def read(self, path: Path) -> tuple[Fact, ...] | str:
         """The facts of a path, if what one gives can be what the next is about; or what is wrong."""
         for before, hop in _with_before(path):
-            if hop.inverse and (problem := await self._unique(hop, before)):
-                return problem
+            if hop.inverse:
+                await self.look(hop.known)
+                if problem := self._doubled(hop, before):
+                    return problem
         facts: list[Fact] = []
         for hop in path:
             fact = await self._fact(hop)
@@ -223,20 +226,17 @@ class FactReader:
         seen = [hit.passage for turn in self.staged.turns for hit in turn.hits]
         return [*seen, *(passage for passages in self.found.values() for passage in passages)]
 
-    async def _unique(self, hop: Hop, before: Hop | None) -> str | None:
-        """Why a value does not tell its subject apart, if a search shows it, or if none was made.
+    def _doubled(self, hop: Hop, before: Hop | None) -> str | None:
+        """Why a value does not tell its subject apart, by what a search for it found.
 
         The passage from which a path comes to the value holds it too.
         """
-        key = _uniqueness(hop, before)
-        if key not in self._checks:
-            own = {normalise(hop.found), normalise(before.subject) if before else ""}
-            hits = await self.look(hop.known)
-            holding = [one for one in hits if contains(f"{one.title} {one.text}", hop.known)]
-            others = [one for one in holding if normalise(subject(one)) not in own]
-            sure = holding and not others and (len(hits) < self.reach or len(holding) < len(hits))
-            self._checks[key] = None if sure else f"{hop.known!r} does not tell {hop.found!r} apart"
-        return self._checks[key]
+        own = {normalise(hop.found), normalise(before.subject) if before else ""}
+        hits = self.found.get(hop.known, ())
+        holding = [one for one in hits if contains(f"{one.title} {one.text}", hop.known)]
+        others = [one for one in holding if normalise(subject(one)) not in own]
+        sure = holding and not others and (len(hits) < self.reach or len(holding) < len(hits))
+        return None if sure else f"{hop.known!r} does not tell {hop.found!r} apart"
 
     async def _told_apart(self, before: Fact, fact: Fact) -> str | None:
         """Why the thing that a path comes from may be meant as well: the relation to the value may be its own too."""
@@ -304,11 +304,6 @@ def _key(hop: Hop) -> tuple[str, str]:
 def _with_before(path: Path) -> list[tuple[Hop | None, Hop]]:
     """Each hop with the one before it."""
     return list(zip((None, *path[:-1]), path, strict=True))
-
-
-def _uniqueness(hop: Hop, before: Hop | None) -> tuple[str, ...]:
-    """Under what is kept whether a value tells its subject apart."""
-    return ("unique", hop.found, hop.known, before.subject if before else "")
 
 
 def _leads_nowhere(fact: Fact) -> str | None:

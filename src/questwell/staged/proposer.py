@@ -38,7 +38,7 @@ class StagedProposer:
     limits: RolloutLimits
     thinking: int = 0
     """Tokens of a thought before each reply."""
-    calls: int = 24
+    calls: int = 18
     """Model calls, each a short one, before the proposer gives up; a repair has half of them."""
     enough: int = 8
     """Paths at hand after which it stops searching and starts to read."""
