@@ -204,7 +204,8 @@ class StagedProposer:
     ) -> bool:
         """Search, at most `most` times, until enough paths are at hand; whether there is more to search for.
 
-        First for the seed's subject, then for what its passages name, then for other names, plainest first.
+        First for the seed's subject, then for where the longest paths end, then for what the subject's passages name, then
+        for other names, plainest first.
         """
         about = normalise(subject(seed.passage))
 
@@ -217,6 +218,7 @@ class StagedProposer:
             found = paths(passages, wanted, _types(seed), seed.passage, rng)
             if len([path for path in found if not reader.fails(path)]) >= self.enough:
                 return True
+            ahead = self._ahead(seed, passages, reader, wanted, rng)
             names = [
                 (normalise(subject(passage)) != about, -value.weight, value.text)
                 for passage in passages
@@ -226,8 +228,18 @@ class StagedProposer:
             unasked = [(True, 0, subject(passage)) for passage in passages if subject(passage) not in reader.found]
             if not (names or unasked) or reader.staged.searches >= self._most:
                 return False
-            await search(min(names or unasked)[2])
+            await search(ahead or min(names or unasked)[2])
         return True
+
+    def _ahead(
+        self, seed: Seed, passages: tuple[Passage, ...], reader: FactReader, wanted: int, rng: random.Random
+    ) -> str | None:
+        """The name at the end of the longest path that is too short yet, and was not searched for."""
+        for length in range(wanted - 1, 1, -1):
+            for path in paths(passages, length, (AnswerType.ENTITY,), seed.passage, rng):
+                if path[-1].found not in reader.found and not reader.fails(path):
+                    return path[-1].found
+        return None
 
 
 def written_of(facts: tuple[Fact, ...]) -> Written:
