@@ -204,9 +204,11 @@ class StagedProposer:
     ) -> bool:
         """Search, at most `most` times, until enough paths are at hand; whether there is more to search for.
 
-        First for the seed's subject, then for where the longest paths end, then for what the subject's passages name, then
-        for other names, plainest first.
+        First for the seed's subject, then for where the longest paths end, then for what the subject's passages name,
+        then for other names, plainest first.
         """
+        for looked_up in reader.found.values():  # to check what a name tells apart
+            pool.update((passage.id, passage) for passage in looked_up)
         about = normalise(subject(seed.passage))
 
         async def search(name: str) -> None:
