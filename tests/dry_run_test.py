@@ -115,6 +115,9 @@ def test_the_prompts_are_read_as_they_will_be_sent(library: Path, tmp_path: Path
 
 def test_the_price_of_reading_is_that_of_prompts(library: Path, tmp_path: Path) -> None:
     assert read_by(library, tmp_path / "run").least_usd is None
+    free = shown(library, tmp_path / "run", llm="mock")
+    assert free.reading is not None and free.reading.most > free.reading.least
+    assert free.most_written_usd_per_seed == free.reading.least_usd == free.reading.most_usd == 0
     priced = read_by(library, tmp_path / "run", price_in=2.0, price_out=10.0)
     assert priced.least_usd == pytest.approx(priced.least * 2 / 1e6)
     assert priced.most_usd == pytest.approx(priced.most * 2 / 1e6)

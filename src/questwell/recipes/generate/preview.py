@@ -13,7 +13,7 @@ from questwell.recipes.generate.config import Config
 from questwell.recipes.generate.forecast import Forecast, forecast
 from questwell.recipes.generate.reading import Reading, reading
 from questwell.recipes.generate.setup import Setup, open_setup, turn_tokens
-from questwell.recipes.runs.agents import is_embedded
+from questwell.recipes.runs.agents import is_free
 from questwell.recipes.runs.budget import refuse_unknown_prices
 from questwell.store.query import begun
 from questwell.store.reader import RunReader
@@ -116,7 +116,7 @@ def _cost(config: Config, setup: Setup, most: Sequence[_Most]) -> float | None:
     total = 0.0
     for one in most:
         llm = setup.llms[one.role]
-        if is_embedded(config.model_of(one.role)):
+        if is_free(config.model_of(one.role)):
             continue
         cost = llm.quote(Usage(0, one.calls * one.tokens)) if isinstance(llm, OpenAIClient) else None
         if cost is None:

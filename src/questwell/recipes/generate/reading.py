@@ -19,7 +19,7 @@ from questwell.llm.prices import Usage
 from questwell.recipes.corpus.index import run_apart
 from questwell.recipes.generate.config import Config
 from questwell.recipes.generate.setup import Setup
-from questwell.recipes.runs.agents import is_embedded
+from questwell.recipes.runs.agents import is_free
 from questwell.retrieval.corpora.passages import count_words
 from questwell.types.corpus import Hit, Passage
 from questwell.types.trajectory import Role
@@ -116,7 +116,7 @@ def _most(config: Config, openings: Mapping[Role, int], passage: int, asks: int)
 def _cost(config: Config, setup: Setup, taken: Mapping[Role, int]) -> float | None:
     costs: list[float] = []
     for role, tokens in taken.items():
-        if is_embedded(config.model_of(role)):
+        if is_free(config.model_of(role)):
             continue
         llm = setup.llms[role]
         cost = llm.quote(Usage(tokens, 0)) if isinstance(llm, OpenAIClient) else None

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, TypeAlias
 
 from questwell.llm.fingerprint import hash_of
+from questwell.llm.gallery.mock import NAME as MOCK
 from questwell.llm.hub import hub_folder, is_hub_name
 from questwell.llm.weights import EMBEDDED
 from questwell.recipes.runs.config import MayBePath
@@ -34,3 +35,8 @@ def policy_weights(model: str) -> dict[str, str]:
 def is_embedded(model: str) -> bool:
     """Whether a model, as the user names it, runs in this process."""
     return model in EMBEDDED or model.endswith(".gguf")
+
+
+def is_free(model: str) -> bool:
+    """Whether a model, as the user names it, costs nothing: it is embedded, or no model at all."""
+    return is_embedded(model) or model == MOCK

@@ -1,0 +1,58 @@
+"""docs/features.md: what shows a feature exists, with the flags that it names, and what is not Y says why."""
+
+import re
+from pathlib import Path
+
+import pytest
+from typer.core import TyperCommand, TyperGroup
+
+from questwell.cli.verbs import VERBS, load
+
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs" / "features.md").read_text(encoding="utf-8")
+LINES = [line for line in PAGE.splitlines() if line.startswith("| ")]
+ROWS = [tuple(cell.strip() for cell in line.split("|")[1:-1]) for line in LINES[1:]]
+    1:
+]
+EVERYWHERE = {"--help", "--print-config", "--config"}
+
+
+def flags_of(verb: str) -> set[str]:
+    command = load(verb)
+    assert isinstance(command, TyperGroup | TyperCommand)
+    return {flag for one in command.params for flag in (*one.opts, *one.secondary_opts)} | EVERYWHERE
+
+
+def commands(where: str) -> list[tuple[str, set[str]]]:
+    """Verbs with their flags; flags without a verb are those of the verb before them, else of generate."""
+    found: list[tuple[str, set[str]]] = []
+    for code in re.findall(r"`([^`]+)`", where):
+        words = code.split()
+        flags = {word for word in words if word.startswith("--")}
+        if words[0] == "questwell" and len(words) > 1:
+            found.append((words[1], flags))
+        elif flags:
+            found.append((found[-1][0] if found else "generate", flags))
+    return found
+
+
+def test_the_table_is_read() -> None:
+    assert len(ROWS) > 60 and {len(row) for row in ROWS} == {3}
+    assert {state for _, state, _ in ROWS} == {"Y", "P", "N"}
+    assert len({feature for feature, _, _ in ROWS}) == len(ROWS)
+
+
+@pytest.mark.parametrize(("feature", "state", "where"), ROWS, ids=[row[0][:40] for row in ROWS])
+def test_a_row_shows_what_it_claims(feature: str, state: str, where: str) -> None:
+    tests = re.findall(r"`((?:src|tests)/[\w/]+_test\.py)`", where)
+    for name in tests:
+        assert re.search(r"^\s*(?:async )?def test_", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE), name
+    asked = commands(where)
+    for verb, flags in asked:
+        assert verb in VERBS, verb
+        assert flags <= flags_of(verb) or any(flags <= flags_of(other) for other in VERBS), (verb, flags)
+    if state == "Y":
+        assert tests or asked or re.search(r"`(?:make \w+|docs/[\w.]+|LICENSE)`", where), "nothing shows it"
+    else:
+        why = re.sub(r"`[^`]*`", "", where.rpartition(";")[2])
+        assert len(why.split()) >= 2, "say what is missing"
