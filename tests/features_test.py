@@ -12,8 +12,6 @@ ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "features.md").read_text(encoding="utf-8")
 LINES = [line for line in PAGE.splitlines() if line.startswith("| ")]
 ROWS = [tuple(cell.strip() for cell in line.split("|")[1:-1]) for line in LINES[1:]]
-    1:
-]
 EVERYWHERE = {"--help", "--print-config", "--config"}
 
 
