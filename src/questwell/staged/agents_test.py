@@ -165,6 +165,7 @@ async def test_what_a_subject_is_must_be_said_twice() -> None:
 
 TOWER = passage("Lantern Tower", "The Lantern Tower is a tower from 1866 by Elsa Marwood.")
 DATED = passage("Lantern Tower", "The Lantern Tower is a 1866 stone tower by Elsa Marwood.")
+GATE = passage("Arx Gate", "The Arx Gate was drawn by Elsa Marwood in 1859.")
 BUILT = {
     "Subject: Lantern Tower / Value: Elsa Marwood": "tower | builder | person",
     "of Lantern Tower": "Elsa Marwood",
@@ -174,11 +175,15 @@ BUILT = {
 }
 
 
-async def of_two_works(tower: Passage, **changes: str) -> Draft:
+async def of_two_works(tower: Passage, *others: Passage, **changes: str) -> Draft:
     class Works(Library):
         async def search(self, query: str, k: int) -> tuple[Hit, ...]:
             self.queries.append(query)
-            found = [BRIDGE] if query.startswith("the designer") or "whose builder is the" in query else [BRIDGE, tower]
+            found = (
+                [BRIDGE]
+                if query.startswith("the designer") or "whose builder is the" in query
+                else [BRIDGE, tower, *others]
+            )
             found = [tower] if "tower whose builder is Elsa" in query else found
             return tuple(Hit(one, 1.0, rank) for rank, one in enumerate(found[:k], 1))
 
@@ -195,6 +200,17 @@ async def test_a_path_goes_on_from_a_name_to_what_it_belongs_to() -> None:
     dated = await of_two_works(DATED)
     assert dated.proposal is not None, dated.problem
     assert dated.proposal.question == "What is the 1866 tower whose builder is the designer of Harrow Bridge?"
+
+
+async def test_a_year_tells_works_of_one_maker_apart() -> None:
+    dated = await of_two_works(DATED, GATE)
+    assert dated.proposal is not None, dated.problem
+    assert dated.proposal.question == "What is the 1866 tower whose builder is the designer of Harrow Bridge?"
+    same_year = replace(GATE, text=GATE.text.replace("1859", "1866"))
+    for tower, other in ((TOWER, GATE), (DATED, same_year)):
+        assert (await of_two_works(tower, other)).proposal is None
+    twice = await of_two_works(DATED, **{"Subject: Lantern Tower / Value: Elsa Marwood": "spire | builder | person"})
+    assert twice.proposal is None and "what the subject is" in twice.problem  # the year is not said of a spire
 
 
 async def test_a_thing_that_the_path_comes_from_must_not_be_meant_as_well() -> None:

@@ -11,7 +11,7 @@ from questwell.retrieval.corpora.corpus import subject
 from questwell.scoring.answers import contains, matches, normalise
 from questwell.staged.paths import Hop, Path
 from questwell.staged.session import StagedSession
-from questwell.staged.spans import fact_sentences
+from questwell.staged.spans import fact_sentences, year_of
 from questwell.staged.wording import Fact, Kind, described, question, relation_problem
 from questwell.types.corpus import Hit, Passage
 from questwell.types.game import AnswerType
@@ -207,7 +207,8 @@ class FactReader:
         """
         facts = [fact for fact in self._facts.values() if isinstance(fact, Fact)]
         said = Counter(fact.noun for fact in facts if normalise(fact.hop.subject) == normalise(hop.subject))
-        first = fact_sentences(self._opening(hop.passage), "")
+        opening = self._opening(hop.passage)
+        first, year = fact_sentences(opening, ""), year_of(opening)
         standing = Counter({noun: most for noun, most in said.items() if contains(first, noun)})
         (noun, most), (_, next_) = (*(standing or said).most_common(2), ("", 0), ("", 0))[:2]
         if not re.fullmatch(r"[a-z]+(?: [a-z]+)?", noun) or most <= (next_ if standing else max(next_, 1)):
@@ -215,8 +216,11 @@ class FactReader:
         own = [fact.noun for fact in used if normalise(fact.hop.subject) == normalise(hop.subject)]
         if any(other != noun and not (standing and contains(first, other)) for other in own):
             return None
-        dated = re.search(rf"\b((?:1[4-9]|20)\d\d)(?: [\w-]+){{0,6}}? {re.escape(noun)}\b", first)
-        return f"{dated[1]} {noun}" if dated else noun  # a maker makes many: "the 1969 film whose director is"
+        if year is None:
+            return noun
+        told = any(contains(fact.hop.found, year) for fact in used)
+        dated = re.search(rf"\b{year}(?: [\w-]+){{0,6}}? {re.escape(noun)}\b", first)
+        return f"{year} {noun}" if dated and not told else None  # a maker makes many: "the 1969 film whose director is"
 
     def _opening(self, passage: Passage) -> Passage:
         """The first passage of the document, if it was found; else the passage itself."""
@@ -229,12 +233,14 @@ class FactReader:
     def _doubled(self, hop: Hop, before: Hop | None) -> str | None:
         """Why a value does not tell its subject apart, by what a search for it found.
 
-        The passage from which a path comes to the value holds it too.
+        The passage from which a path comes to the value holds it too, and so may those of another year.
         """
         own = {normalise(hop.found), normalise(before.subject) if before else ""}
         hits = self.found.get(hop.known, ())
         holding = [one for one in hits if contains(f"{one.title} {one.text}", hop.known)]
         others = [one for one in holding if normalise(subject(one)) not in own]
+        if year := year_of(hop.passage):
+            others = [one for one in others if contains(f"{one.title} {one.text}", year)]
         sure = holding and not others and (len(hits) < self.reach or len(holding) < len(hits))
         return None if sure else f"{hop.known!r} does not tell {hop.found!r} apart"
 

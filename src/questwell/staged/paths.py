@@ -8,6 +8,7 @@ from itertools import islice
 from questwell.retrieval.corpora.corpus import subject
 from questwell.scoring.answers import contains, normalise
 from questwell.staged.likeness import tells
+from questwell.staged.spans import year_of
 from questwell.staged.values import Value, values
 from questwell.types.corpus import Passage
 from questwell.types.game import AnswerType
@@ -132,10 +133,15 @@ class _World:
                     holding.setdefault(normalise(value.text), []).append((passage, value))
         return cls(about, holding)
 
-    def only(self, name: str, *subjects: str) -> bool:
-        """Whether a name is a value of passages about these subjects only."""
-        own = {normalise(one) for one in subjects}
-        return all(normalise(subject(passage)) in own for passage, _ in self.holding.get(normalise(name), ()))
+    def apart(self, name: str, passage: Passage, before: str = "") -> bool:
+        """Whether a name tells what a passage is about apart, among the passages that hold it as a value.
+
+        What the path comes from (`before`) has it too; others may, where the passage says of which year its subject is.
+        """
+        own = {normalise(subject(passage)), normalise(before)}
+        others = (one for one, _ in self.holding.get(normalise(name), ()) if normalise(subject(one)) not in own)
+        year = year_of(passage)
+        return all(year is not None and not contains(f"{one.title} {one.text}", year) for one in others)
 
 
 def _first_hops(passage: Passage, world: _World, *, alone: bool) -> Iterator[Hop]:
@@ -147,7 +153,7 @@ def _first_hops(passage: Passage, world: _World, *, alone: bool) -> Iterator[Hop
         if alone or value.type is not AnswerType.ENTITY or tells(value.text, name):
             continue
         named = value.text in passage.links or normalise(value.text) in world.about  # by many others, then
-        if not named and world.only(value.text, name):
+        if not named and world.apart(value.text, passage):
             yield Hop(passage, value, inverse=True)
 
 
@@ -173,7 +179,7 @@ def _next_hops(path: Path, world: _World) -> Iterator[Hop]:
             for value in values(passage):
                 yield Hop(passage, value)
     for passage, value in world.holding.get(name, ()):
-        if passage.id not in used and not last.inverse and world.only(value.text, last.subject, subject(passage)):
+        if passage.id not in used and not last.inverse and world.apart(value.text, passage, last.subject):
             yield Hop(passage, value, inverse=True)
 
 

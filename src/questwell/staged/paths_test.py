@@ -73,6 +73,10 @@ def test_an_inverse_hop_leads_on_from_a_name_without_a_passage() -> None:
     assert known_and_found([BRIDGE, TOWER, FERRY], 4) == []  # two facts of one passage are one search
     third = passage("Arx Gate", "The Arx Gate was drawn by Elsa Marwood.")
     assert there not in known_and_found([BRIDGE, TOWER, third], 2, AnswerType.ENTITY)  # two things may be meant
+    dated = passage("Lantern Tower", "The Lantern Tower is a 1866 tower planned by Elsa Marwood.")
+    assert there in known_and_found([BRIDGE, dated, third], 2, AnswerType.ENTITY)
+    same_year = passage("Arx Gate", "The Arx Gate was drawn by Elsa Marwood in 1866.")
+    assert there not in known_and_found([BRIDGE, dated, same_year], 2, AnswerType.ENTITY)
 
 
 def test_what_an_inverse_hop_finds_is_asked_for_another_fact_of_its_passage() -> None:

@@ -102,6 +102,16 @@ _LONG = 250
 """Characters from which on a passage's first sentence says more than what its subject is."""
 
 
+@lru_cache(maxsize=8192)
+def year_of(passage: Passage) -> str | None:
+    """The year by which a document's first sentence says what it is about: "is a 1969 American film"."""
+    told = None if passage.offset else _OF_A_YEAR.search(fact_sentences(passage, ""))
+    return told[1] if told else None
+
+
+_OF_A_YEAR = re.compile(r"\b(?:is|was) (?:an?|the) ((?:1[4-9]|20)\d\d)\b(?! ?[-–]\d)")
+
+
 def is_field(line: str) -> bool:
     """Whether a line is a label and what it holds: "Capital: Lima."."""
     return re.match(r"[^:\n.]{1,80}: ", line) is not None

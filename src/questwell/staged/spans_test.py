@@ -1,6 +1,6 @@
 import pytest
 
-from questwell.staged.spans import fact_sentences, is_about, names, spans, stands_alone
+from questwell.staged.spans import fact_sentences, is_about, names, spans, stands_alone, year_of
 from questwell.types.corpus import Passage
 from questwell.types.game import AnswerType
 
@@ -89,3 +89,17 @@ def test_what_is_said_of_another_thing_is_not_about_the_subject() -> None:
     said_of_another = "Tarn is a language. There is a Tarn assembler by Ole Brandt. It requires Orbit."
     assert not is_about(passage(said_of_another, "Tarn"), "Tarn", "Orbit")
     assert is_about(passage("Old. The Tarn compiler is small. It requires Orbit.", "Tarn", offset=9), "Tarn", "Orbit")
+
+
+@pytest.mark.parametrize(
+    ("text", "offset", "year"),
+    [
+        ("Hook is a 1991 American film by Ana Ruiz. It was shown in 1992.", 0, "1991"),
+        ("Hook is a 1991 American film by Ana Ruiz.", 80, None),  # not the document's first sentence
+        ("Hook is a film that was shown in 1991.", 0, None),
+        ("Hook was the 1914-1918 war.", 0, None),
+        ("Hook is a film. It is a 1991 comedy.", 0, None),
+    ],
+)
+def test_the_year_of_a_thing(text: str, offset: int, year: str | None) -> None:
+    assert year_of(passage(text, "Hook", offset)) == year
