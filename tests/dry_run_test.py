@@ -66,7 +66,7 @@ def test_it_is_printed_and_an_unknown_price_is_said(library: Path, tmp_path: Pat
     assert told.exit_code == 0, told.output
     assert f"at most {WRITTEN:,} tokens a seed, price unknown" in told.stdout
     assert "Most seeds take a small part of this: --pilot 20" in told.stdout
-    priced = [*flags, "--price-in", "1", "--price-out", "10", "--out", str(tmp_path / "run"), "--dry-run"]
+    priced = [*flags, "--price-in", "1", "--price-out", "10", "--dry-run"]  # it needs no folder
     assert "$0.0130 at most" in CliRunner().invoke(app, ["generate", *priced]).stdout
 
 

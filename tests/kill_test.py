@@ -182,16 +182,18 @@ def verdict(request: Any) -> str:
     return f"verdict: {'yes' if sum(request.messages[-1].content.encode()) % 2 else 'no'}"
 
 
-@pytest.mark.timeout(600)
-@pytest.mark.slow
-@pytest.mark.parametrize("kills", [7])
+@pytest.mark.timeout(900)
+@few_and_many(3, 7)
 def test_train(started: Path, trains: Worker, serve: Callable[[Script], Model], tmp_path: Path, kills: int) -> None:
     from train_test import same
 
     model = serve(verdict)
     given = {
         **toy_files(started, tmp_path),
+        "algorithm": "ppo",
         "reward": "judge",
+        "held_out": tmp_path / "held_out.jsonl",
+        "eval_every": 4,
         "judge": f"judge@{model.url}",
         "steps": 6,
         "save_every": 2,
@@ -210,9 +212,8 @@ def test_train(started: Path, trains: Worker, serve: Callable[[Script], Model], 
     assert (killed / "attempts.jsonl").read_bytes() == (whole / "attempts.jsonl").read_bytes()
 
 
-@pytest.mark.timeout(600)
-@pytest.mark.slow
-@pytest.mark.parametrize("kills", [7])
+@pytest.mark.timeout(900)
+@few_and_many(3, 7)
 def test_selfplay(started: Path, trains: Worker, serve: Callable[[Script], Model], tmp_path: Path, kills: int) -> None:
     from selfplay_test import VALUES, episodes, state, told
 

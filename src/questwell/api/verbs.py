@@ -4,12 +4,11 @@ A model or a retriever is named as on the command line, or is an object of your 
 `Retriever`; your objects stay open.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from questwell.api.documented import takes
 from questwell.api.opened import EvaluateRun, GenerateRun, TrainRun
@@ -27,7 +26,9 @@ from questwell.recipes.generate.config import Config, preset
 from questwell.recipes.harden import loop as hardening
 from questwell.recipes.harden.config import HardenConfig
 from questwell.recipes.runs.config import Values, resolve
+from questwell.recipes.runs.ending import Report
 from questwell.recipes.runs.lent import Lent, name_of
+from questwell.recipes.runs.twin import Twofold, blocking_verb, planned, twin_of
 from questwell.recipes.sections import read_section
 from questwell.recipes.train import loop as training
 from questwell.recipes.train.config import TrainConfig
@@ -36,6 +37,8 @@ from questwell.retrieval.retriever import Retriever
 PathLike = str | Path
 OnMetrics = Callable[[dict[str, float], int], object]
 """Takes the metrics of a step and its number."""
+_Rep = TypeVar("_Rep", bound=Report)
+_Run = TypeVar("_Run")
 _MODELS = ("llm", "proposer_llm", "solver_llm", "judge_llm", "weak_llm", "judge")
 
 
@@ -48,6 +51,7 @@ class _Asked:
 
 
 @takes(Config)
+@blocking_verb
 def generate(
     *,
     out: PathLike,
@@ -57,7 +61,7 @@ def generate(
     config: PathLike | None = None,
     on_progress: generating.OnProgress | None = None,
     **keys: Any,  # noqa: ANN401  the config checks them
-) -> GenerateRun:
+) -> Twofold[GenerateRun]:
     """Make questions from a corpus, and return the run; as `questwell generate`.
 
     Works where an event loop is running, as in a notebook; an interrupt stops the run, and `resume=True` goes on.
@@ -76,34 +80,15 @@ def generate(
     """
     asked, folder = _generating(preset, config, keys), Path(out)
     settings = generating.configure(folder, asked.values, resume=resume)
-    told = _telling(on_progress)
-    call = partial(shards.run, settings, folder, resume=resume, limit=limit, lent=asked.lent, **told)
-    return GenerateRun(folder, blocking(call))
+    options = _options(resume, limit, on_progress, asked.lent)
+    return _run(GenerateRun, folder, planned(shards.run, settings, folder, **options))
 
 
-@takes(Config)
-async def generate_async(
-    *,
-    out: PathLike,
-    resume: bool = False,
-    limit: int | None = None,
-    preset: str | None = None,
-    config: PathLike | None = None,
-    on_progress: generating.OnProgress | None = None,
-    **keys: Any,  # noqa: ANN401
-) -> GenerateRun:
-    """As `generate`, in your event loop: your own models and retrievers are called in the loop they belong to."""
-    asked, folder = _generating(preset, config, keys), Path(out)
-    settings = generating.configure(folder, asked.values, resume=resume)
-    told = _telling(on_progress)
-    if settings.shards is not None:  # in other processes, which a thread watches
-        call = partial(shards.run, settings, folder, resume=resume, limit=limit, lent=asked.lent, **told)
-        return GenerateRun(folder, await asyncio.to_thread(call))
-    report = await generating.run_here(settings, folder, resume=resume, limit=limit, lent=asked.lent, **told)
-    return GenerateRun(folder, report)
+generate_async = twin_of(generate, ": your own models and retrievers are called in the loop they belong to")
 
 
 @takes(HardenConfig)
+@blocking_verb
 def harden(
     *,
     out: PathLike,
@@ -112,34 +97,19 @@ def harden(
     config: PathLike | None = None,
     on_progress: generating.OnProgress | None = None,
     **keys: Any,  # noqa: ANN401
-) -> GenerateRun:
+) -> Twofold[GenerateRun]:
     """Make given questions harder, their answers kept, and return the run; as `questwell harden`."""
     asked, folder = _sorted("harden", config, keys), Path(out)
     settings = hardening.configure(folder, asked.values, resume=resume)
-    told = _telling(on_progress)
-    call = partial(hardening.run, settings, folder, resume=resume, limit=limit, lent=asked.lent, **told)
-    return GenerateRun(folder, blocking(call))
+    options = _options(resume, limit, on_progress, asked.lent)
+    return _run(GenerateRun, folder, planned(hardening.run, settings, folder, **options))
 
 
-@takes(HardenConfig)
-async def harden_async(
-    *,
-    out: PathLike,
-    resume: bool = False,
-    limit: int | None = None,
-    config: PathLike | None = None,
-    on_progress: generating.OnProgress | None = None,
-    **keys: Any,  # noqa: ANN401
-) -> GenerateRun:
-    """As `harden`, in your event loop."""
-    asked, folder = _sorted("harden", config, keys), Path(out)
-    settings = hardening.configure(folder, asked.values, resume=resume)
-    told = _telling(on_progress)
-    report = await hardening.run_here(settings, folder, resume=resume, limit=limit, lent=asked.lent, **told)
-    return GenerateRun(folder, report)
+harden_async = twin_of(harden, ": your own models and retrievers are called in the loop they belong to")
 
 
 @takes(EvalConfig)
+@blocking_verb
 def evaluate(
     *,
     out: PathLike,
@@ -148,37 +118,19 @@ def evaluate(
     config: PathLike | None = None,
     on_progress: evaluating.OnProgress | None = None,
     **keys: Any,  # noqa: ANN401
-) -> EvaluateRun:
+) -> Twofold[EvaluateRun]:
     """Measure a model on benchmarks, and return the evaluation; as `questwell evaluate`."""
     asked, folder = _sorted("evaluate", config, keys), Path(out)
     settings = evaluating.configure(folder, asked.values, resume=resume)
-    told = _telling(on_progress)
-    call = partial(evaluating_shards.run, settings, folder, resume=resume, limit=limit, lent=asked.lent, **told)
-    return EvaluateRun(folder, blocking(call))
+    options = _options(resume, limit, on_progress, asked.lent)
+    return _run(EvaluateRun, folder, planned(evaluating_shards.run, settings, folder, **options))
 
 
-@takes(EvalConfig)
-async def evaluate_async(
-    *,
-    out: PathLike,
-    resume: bool = False,
-    limit: int | None = None,
-    config: PathLike | None = None,
-    on_progress: evaluating.OnProgress | None = None,
-    **keys: Any,  # noqa: ANN401
-) -> EvaluateRun:
-    """As `evaluate`, in your event loop."""
-    asked, folder = _sorted("evaluate", config, keys), Path(out)
-    settings = evaluating.configure(folder, asked.values, resume=resume)
-    told = _telling(on_progress)
-    if settings.shards is not None:  # in other processes, which a thread watches
-        call = partial(evaluating_shards.run, settings, folder, resume=resume, limit=limit, lent=asked.lent, **told)
-        return EvaluateRun(folder, await asyncio.to_thread(call))
-    report = await evaluating.run_here(settings, folder, resume=resume, limit=limit, lent=asked.lent, **told)
-    return EvaluateRun(folder, report)
+evaluate_async = twin_of(evaluate, ": your own models and retrievers are called in the loop they belong to")
 
 
 @takes(TrainConfig)
+@blocking_verb
 def train(
     *,
     out: PathLike,
@@ -188,7 +140,7 @@ def train(
     on_progress: training.OnProgress | None = None,
     on_metrics: OnMetrics | None = None,
     **keys: Any,  # noqa: ANN401
-) -> TrainRun:
+) -> Twofold[TrainRun]:
     """Train a search agent, and return the run; as `questwell train` (extra train).
 
     Args:
@@ -202,29 +154,11 @@ def train(
     """
     asked, folder = _named_only("train", config, keys), Path(out)
     settings = training.configure(folder, asked, resume=resume)
-    call = partial(
-        training.run, settings, folder, resume=resume, limit=limit, **_telling(_both(on_progress, on_metrics))
-    )
-    return TrainRun(folder, blocking(call))
+    options = _options(resume, limit, _both(on_progress, on_metrics))
+    return _run(TrainRun, folder, planned(training.run, settings, folder, **options))
 
 
-@takes(TrainConfig)
-async def train_async(
-    *,
-    out: PathLike,
-    resume: bool = False,
-    limit: int | None = None,
-    config: PathLike | None = None,
-    on_progress: training.OnProgress | None = None,
-    on_metrics: OnMetrics | None = None,
-    **keys: Any,  # noqa: ANN401
-) -> TrainRun:
-    """As `train`, in your event loop, which waits while weights are updated."""
-    asked, folder = _named_only("train", config, keys), Path(out)
-    settings = training.configure(folder, asked, resume=resume)
-    told = _telling(_both(on_progress, on_metrics))
-    report = await training.run_here(settings, folder, resume=resume, limit=limit, **told)
-    return TrainRun(folder, report)
+train_async = twin_of(train, ", which waits while weights are updated")
 
 
 @takes(IndexConfig)
@@ -285,5 +219,11 @@ def _both(on_progress: training.OnProgress | None, on_metrics: OnMetrics | None)
     return tell
 
 
-def _telling(on_progress: object) -> dict[str, Any]:
-    return {} if on_progress is None else {"on_progress": on_progress}
+def _options(resume: bool, limit: int | None, on_progress: object, lent: Lent | None = None) -> dict[str, Any]:
+    told = {} if on_progress is None else {"on_progress": on_progress}
+    return {"resume": resume, "limit": limit, **told, **({} if lent is None else {"lent": lent})}
+
+
+def _run(make: Callable[[Path, _Rep], _Run], folder: Path, work: Twofold[_Rep]) -> Twofold[_Run]:
+    """The work as a Python caller wants it: its run, and blocking where a loop is running already too."""
+    return Twofold(partial(blocking, work.alone), work.here).then(partial(make, folder))

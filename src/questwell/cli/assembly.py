@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol, TypeVar
 
 import typer
 
@@ -11,6 +11,7 @@ from questwell.recipes.runs.config import RecipeConfig, Values
 from questwell.recipes.runs.template import section
 from questwell.recipes.sections import read_section
 
+_C_co = TypeVar("_C_co", bound=RecipeConfig, covariant=True)
 ConfigFile = Annotated[
     Path | None,
     typer.Option("--config", help="TOML file with any of the keys below, or a section per command; flags override it."),
@@ -68,6 +69,24 @@ def assemble(
 def print_config(verb: str, config: RecipeConfig) -> None:
     """What `--print-config` prints."""
     typer.echo(section(verb, config), nl=False)
+
+
+class Configure(Protocol[_C_co]):
+    """The function of a recipe that gives the config of a run."""
+
+    def __call__(self, folder: Path | None, given: Values, /, *, resume: bool) -> _C_co:
+        """The config of the run in `folder`."""
+        ...
+
+
+def configured(
+    verb: str, configure: Configure[_C_co], folder: Path | None, values: Values, *, resume: bool, print_only: bool
+) -> _C_co:
+    """The config of the run in `folder`, if one is named; with `--print-config` it is printed, and the command ends."""
+    if print_only:
+        print_config(verb, configure(folder if resume else None, values, resume=resume))
+        raise typer.Exit
+    return configure(folder, values, resume=resume)
 
 
 def folder_of(out: Path | None) -> Path:

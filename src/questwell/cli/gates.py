@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from questwell.cli import screen
-from questwell.cli.assembly import ConfigFile, PrintConfig, assemble, print_config
+from questwell.cli.assembly import ConfigFile, PrintConfig, assemble, configured
 from questwell.cli.checked import print_counts, print_question
 from questwell.cli.ending import CODES, print_unfinished
 from questwell.cli.flags import config_flags
@@ -43,18 +43,8 @@ def gates(
     folder = out or (Path(str(of)) / recipe.FOLDER if of is not None else None)
     if folder is None:
         raise ConfigError("say which run to check: questwell gates RUN")
-    if print_only:
-        print_config("gates", recipe.configure(folder if resume else None, values, resume=resume))
-        return
-    config = recipe.configure(folder, values, resume=resume)
-    console = screen.err()
-    told = [-1]
-
-    def tell(done: int, of: int) -> None:
-        if done != told[0]:
-            told[0] = done
-            console.print(f"questions {done:,}/{of:,}", soft_wrap=True)
-
+    config = configured("gates", recipe.configure, folder, values, resume=resume, print_only=print_only)
+    tell = screen.counting("questions")
     with index_progress("") as index:
         report = recipe.check_run(config, folder, limit=limit, on_progress=tell, index_progress=index)
     if json:

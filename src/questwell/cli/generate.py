@@ -13,9 +13,9 @@ from questwell.cli.assembly import (
     PrintConfig,
     Resume,
     assemble,
+    configured,
     folder_of,
     preset_flag,
-    print_config,
 )
 from questwell.cli.ending import CODES, print_unfinished
 from questwell.cli.flags import config_flags
@@ -85,11 +85,7 @@ def generate(
     You can stop it at any time (Ctrl-C, even kill -9) and continue with --resume.
     """
     values = assemble("generate", given, config_file, preset(preset_name) if preset_name else None)
-    if print_only:
-        print_config("generate", recipe.configure(out if resume else None, values, resume=resume))
-        return
-    out = folder_of(out)
-    config = recipe.configure(out, values, resume=resume)
+    config = configured("generate", recipe.configure, out, values, resume=resume, print_only=print_only)
     if dry_run:
         with watching_index(config.corpus) as index:
             found = dry.preview(config, out, index)
@@ -97,6 +93,7 @@ def generate(
         if found.finished and not json:
             print_forecast(screen.out(), found.forecast, None)
         return
+    out = folder_of(out)
     if pilot is not None:
         done = status(out).funnel.candidates if resume and begun(out) else 0
         limit = min(limit or pilot, max(pilot - done, 1))

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from questwell.cli import screen
-from questwell.cli.assembly import ConfigFile, Out, PrintConfig, Resume, assemble, folder_of, print_config
+from questwell.cli.assembly import ConfigFile, Out, PrintConfig, Resume, assemble, configured, folder_of
 from questwell.cli.ending import CODES
 from questwell.cli.flags import config_flags
 from questwell.cli.generate import print_ending
@@ -50,11 +50,8 @@ def harden(
     --steps searches or its solve rate is within --band. A question that no attempt solves is rejected (hard_or_broken).
     """
     values = assemble("harden", given, config_file, source=questions)
-    if print_only:
-        print_config("harden", recipe.configure(out if resume else None, values, resume=resume))
-        return
+    config = configured("harden", recipe.configure, out, values, resume=resume, print_only=print_only)
     out = folder_of(out)
-    config = recipe.configure(out, values, resume=resume)
     with watching_index(config.corpus) as index, index_progress() as on_progress:
         report = recipe.run(config, out, resume=resume, limit=limit, on_progress=on_progress, index_progress=index)
     stands = status(out)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from questwell.cli import screen
-from questwell.cli.assembly import ConfigFile, PrintConfig, assemble, print_config
+from questwell.cli.assembly import ConfigFile, PrintConfig, assemble, configured
 from questwell.cli.ending import CODES, print_unfinished
 from questwell.cli.flags import config_flags
 from questwell.cli.index import index_progress
@@ -64,10 +64,7 @@ def recheck(
     """
     values = assemble("recheck", given, config_file, source=questions)
     folder = out or _folder(values.get("source"))
-    if print_only:
-        print_config("recheck", recipe.configure(folder if resume else None, values, resume=resume))
-        return
-    config = recipe.configure(folder, values, resume=resume)
+    config = configured("recheck", recipe.configure, folder, values, resume=resume, print_only=print_only)
     with index_progress(config.corpus) as progress:
         report = recipe.run(config, folder, limit=limit, index_progress=progress)
     rows = rechecked(folder)

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from questwell.cli import screen
-from questwell.cli.assembly import ConfigFile, PrintConfig, assemble, print_config
+from questwell.cli.assembly import ConfigFile, PrintConfig, assemble, configured
 from questwell.cli.ending import CODES, print_unfinished
 from questwell.cli.flags import config_flags
 from questwell.cli.ledger import print_ledger
@@ -53,19 +53,8 @@ def rejudge(
     folder = out or (folder_of(Path(str(of)), judge) if of is not None else None)
     if folder is None:
         raise ConfigError("say which run's answers are judged again: questwell rejudge RUN --judge MODEL")
-    if print_only:
-        print_config("rejudge", recipe.configure(folder if resume else None, values, resume=resume))
-        return
-    config = recipe.configure(folder, values, resume=resume)
-    console = screen.err()
-    told = [-1]
-
-    def tell(done: int, of: int) -> None:
-        if done != told[0]:
-            told[0] = done
-            console.print(f"questions {done:,}/{of:,}", soft_wrap=True)
-
-    report = recipe.rejudge(config, folder, limit=limit, on_progress=tell)
+    config = configured("rejudge", recipe.configure, folder, values, resume=resume, print_only=print_only)
+    report = recipe.rejudge(config, folder, limit=limit, on_progress=screen.counting("questions"))
     if json:
         screen.print_json(recipe.RejudgeReport, report)
     else:

@@ -6,6 +6,7 @@ Neither console reads markup, so no text of a model can colour the screen; what 
 import json
 import re
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import typer
@@ -26,6 +27,18 @@ def out() -> Console:
 def err() -> Console:
     """Standard error."""
     return _console(stderr=True)
+
+
+def counting(pieces: str) -> Callable[[int, int], None]:
+    """Prints how many `pieces` of how many are done on standard error, whenever that has changed."""
+    console, told = err(), [-1]
+
+    def tell(done: int, of: int) -> None:
+        if done != told[0]:
+            told[0] = done
+            console.print(f"{pieces} {done:,}/{of:,}", soft_wrap=True)
+
+    return tell
 
 
 def print_json(type_: Any, value: object, ended: Report | None = None) -> None:  # noqa: ANN401  pydantic knows it

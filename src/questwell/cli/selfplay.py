@@ -14,9 +14,9 @@ from questwell.cli.assembly import (
     PrintConfig,
     Resume,
     assemble,
+    configured,
     folder_of,
     preset_flag,
-    print_config,
 )
 from questwell.cli.ending import CODES, print_unfinished
 from questwell.cli.episodes import COLUMNS, print_steps
@@ -72,21 +72,18 @@ def selfplay(
     To read a step: questwell show RUN 12
     """
     values = assemble("selfplay", given, config_file, preset(preset_name) if preset_name else None)
-    if print_only:
-        print_config("selfplay", recipe.configure(out if resume else None, values, resume=resume))
-        return
-    out = folder_of(out)
-    config = recipe.configure(out, values, resume=resume)
+    config = configured("selfplay", recipe.configure, out, values, resume=resume, print_only=print_only)
     if not resume:
         print_chosen(config)
+    if dry_run and engine is Engine.LOCAL:
+        print_selfplay(dry.preview(config), json=json)
+        return
+    out = folder_of(out)
     if engine is Engine.VERL:
         if config.order is not Order.JOINT:
             screen.err().print("verl learns from both roles in one update (order = joint)", soft_wrap=True)
         run = verl_run(config, out, nodes=nodes, gpus=gpus, more=verl or ())
         run_by_verl(run, lambda: _write(run, config), dry_run=dry_run)
-        return
-    if dry_run:
-        print_selfplay(dry.preview(config), json=json)
         return
     told = _Telling(screen.err())
     with index_progress(config.corpus) as index:

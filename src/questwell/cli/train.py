@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from questwell.cli import screen
-from questwell.cli.assembly import ConfigFile, PrintConfig, Resume, assemble, print_config
+from questwell.cli.assembly import ConfigFile, PrintConfig, Resume, assemble, configured
 from questwell.cli.ending import CODES, print_unfinished
 from questwell.cli.flags import config_flags
 from questwell.cli.index import index_progress as watching_index
@@ -57,10 +57,7 @@ def train(
 ) -> None:
     """Train a search agent on questions with answers, by PPO, GRPO or REINFORCE, in one process or under torchrun."""
     values = assemble("train", given, config_file, data=source)
-    if print_only:
-        print_config("train", recipe.configure(out if resume else None, values, resume=resume))
-        return
-    config = recipe.configure(out, values, resume=resume)
+    config = configured("train", recipe.configure, out, values, resume=resume, print_only=print_only)
     if not resume:
         print_chosen(config)
     if engine is Engine.VERL:

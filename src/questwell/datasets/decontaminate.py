@@ -4,6 +4,7 @@ Two signs, each of which may be an accident, so each names both sides: a shared 
 question about the same things.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from questwell.scoring.answers import normalise
 from questwell.scoring.functional import is_functional
 from questwell.scoring.words import is_unspaced
 from questwell.scoring.words import words as words_of
+from questwell.text.scripts import WORD_PER_CHARACTER
 from questwell.types.dataset import Item
 from questwell.types.evaluation import Question
 
@@ -23,6 +25,12 @@ SHARED = 0.6
 """With the same answer, questions overlap from this share of the benchmark question's content words."""
 _TELLING = 3
 """Minimum number of content words in a run: "what is the name of the one who was" is in many questions."""
+_CHARACTERS = (
+    (re.compile("[\u3005-\u3007\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"), 1.5),
+    (re.compile("[\u3040-\u30ff\u31f0-\u31ff]"), 2.0),
+    (re.compile(f"[{WORD_PER_CHARACTER}]"), 4.0),
+)
+"""Characters in a word: of Han, of Kana, of Thai and the others. A Chinese word has 1.5 on average, a Thai one 4."""
 _ARTICLES = frozenset({"a", "an", "the"})
 
 
@@ -55,8 +63,8 @@ def overlaps(items: Iterable[Item], questions: Sequence[Question], *, words: int
     Args:
         items: read in their question and the queries of their intended steps.
         questions: of any benchmarks.
-        words: length of a run, articles not counted; a benchmark question that is shorter counts as one run. Two
-            characters of a script without spaces count as a word.
+        words: length of a run, articles not counted; a benchmark question that is shorter counts as one run. Of a
+            script without spaces, as many characters count as a word as it takes there (`_CHARACTERS`).
     """
     runs = _runs(questions, words)
     by_answer: dict[str, list[tuple[Question, frozenset[str]]]] = defaultdict(list)
@@ -72,14 +80,19 @@ def _runs(questions: Sequence[Question], words: int) -> dict[int, dict[tuple[str
     runs: dict[int, dict[tuple[str, ...], list[Question]]] = defaultdict(lambda: defaultdict(list))
     for question in questions:
         tokens = _tokens(question.question)
-        unspaced = 2 * sum(map(is_unspaced, tokens)) > len(tokens)
-        length = min(2 * words if unspaced else words, len(tokens))
+        per_word = sum(map(_characters, tokens)) / len(tokens) if tokens else 1.0
+        length = min(round(words * per_word), len(tokens))
         if length < 3:  # "Who is he?" is in too many questions to say anything
             continue
         for run in dict.fromkeys(_ngrams(tokens, length)):
             if sum(not is_functional(word) for word in run) >= min(_TELLING, length - 1):
                 runs[length][run].append(question)
     return runs
+
+
+def _characters(token: str) -> float:
+    """How many tokens like this one make a word."""
+    return next((count for script, count in _CHARACTERS if script.match(token)), 1.0)
 
 
 def _by_run(item: Item, runs: dict[int, dict[tuple[str, ...], list[Question]]]) -> list[Overlap]:

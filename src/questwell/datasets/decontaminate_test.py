@@ -85,3 +85,25 @@ def test_a_run_of_function_words_is_no_overlap(make_item: MakeItem) -> None:
     item = make_item(0, question="What is the name of the one who was in Veltheim castle?")
     assert overlaps([item], [planted]) == []
     assert overlaps([item], [Question("c", "何年に建てられたのですか", ("X",), "b")]) == []
+
+
+@pytest.mark.parametrize(
+    ("planted", "ours"),
+    [
+        ("旧盐路北端的港口城市的灯塔是由谁在哪一年设计的？", "请问旧盐路北端的港口城市叫什么？"),  # 12 characters
+        ("古い塩の道の北の端にある港町の灯台を設計した技師は誰ですか？", "古い塩の道の北の端にある港町はどこですか？"),
+    ],
+)
+def test_a_run_without_spaces_is_as_long_as_eight_words(make_item: MakeItem, planted: str, ours: str) -> None:
+    found = overlaps([make_item(0, question=ours)], [Question("b", planted, ("X",), "b")])
+    assert [(one.sign, len(one.detail)) for one in found][:1] == [(Sign.NGRAM, 12 if "旧" in ours else 14)]
+    assert overlaps([make_item(0, question=ours)], [Question("b", planted, ("X",), "b")], words=11) == []
+
+
+def test_questions_that_share_a_form_alone_do_not_overlap(make_item: MakeItem) -> None:
+    for one, other in (
+        ("贝多芬的唯一一部歌剧在哪个城市首演？", "莫扎特的最后一部歌剧在哪个城市首演？"),
+        ("加拿大的首都位于哪条河的河畔？", "法国的首都位于哪条河的河畔？"),
+        ("แม่น้ำที่ยาวที่สุดในประเทศไทยไหลผ่านจังหวัดใดบ้าง", "ภูเขาที่สูงที่สุดในประเทศไทยตั้งอยู่ในจังหวัดใด"),
+    ):
+        assert overlaps([make_item(0, question=one)], [Question("b", other, ("X",), "b")]) == []

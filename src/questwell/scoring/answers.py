@@ -6,6 +6,7 @@ Nothing that carries meaning is erased (`scoring/words.py`). What may mean the s
 import re
 from collections.abc import Iterable
 
+from questwell.scoring.signs import signs
 from questwell.scoring.words import words
 
 _ARTICLES = frozenset({"a", "an", "the"})
@@ -19,9 +20,9 @@ def normalise(text: str) -> str:
 
 
 def same(answer: str, references: Iterable[str]) -> bool:
-    """Whether `answer` has the same words as one of `references`; an answer without a word never does."""
+    """Whether `answer` has the same words and signs as one of `references`; an answer without a word never does."""
     given = words(answer)
-    return bool(given) and any(given == words(reference) for reference in references)
+    return bool(given) and any(given == words(one) and signs(answer) == signs(one) for one in references)
 
 
 def matches(answer: str, references: Iterable[str]) -> bool:

@@ -4,9 +4,7 @@ The same run file and replay as `generate`: an answered call is never made again
 one that was not, and every question of the sample has its attempts or is told as missing.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,6 +22,7 @@ from questwell.recipes.runs.lent import Lent
 from questwell.recipes.runs.opening import Kind, Run
 from questwell.recipes.runs.recorder import Recorder
 from questwell.recipes.runs.spans import open_spans
+from questwell.recipes.runs.twin import Twofold, blocking_verb, invocation
 from questwell.recipes.runs.workers import Patience, Workers
 from questwell.scoring.judge import Judge
 from questwell.scoring.squad import exact_match
@@ -62,6 +61,7 @@ class EvalProgress:
 OnProgress = Callable[[EvalProgress], None]
 
 
+@blocking_verb
 def run(
     config: EvalConfig,
     folder: Path,
@@ -71,28 +71,14 @@ def run(
     on_progress: OnProgress = lambda progress: None,
     index_progress: IndexProgress | None = None,
     lent: Lent | None = None,
-) -> Report:
+) -> Twofold[Report]:
     """`evaluate` with the setup that `config` names, from start to end."""
-    with Run(KIND, config, folder, resume=resume) as opened:
-        questions = questions_of(config)
-        setup = open_eval_setup(config, index_progress, lent)
-        return opening.work(setup, lambda: _evaluate(opened, questions, setup, limit, on_progress))
-
-
-async def run_here(
-    config: EvalConfig,
-    folder: Path,
-    *,
-    resume: bool = False,
-    limit: int | None = None,
-    on_progress: OnProgress = lambda progress: None,
-    lent: Lent | None = None,
-) -> Report:
-    """As `run`, in the event loop of the caller, which goes on while an index is built."""
-    with Run(KIND, config, folder, resume=resume) as opened:
-        questions = questions_of(config)
-        async with aclosing(await asyncio.to_thread(open_eval_setup, config, None, lent)) as setup:
-            return await _evaluate(opened, questions, setup, limit, on_progress)
+    questions = questions_of(config)  # before anything is made: a file that cannot be read is told at once
+    return invocation(
+        lambda: Run(KIND, config, folder, resume=resume),
+        lambda: open_eval_setup(config, index_progress, lent),
+        lambda opened, setup: _evaluate(opened, questions, setup, limit, on_progress),
+    )
 
 
 def questions_of(config: EvalConfig) -> list[Asked]:

@@ -19,9 +19,11 @@ from questwell.recipes.runs.invocation import run_file
 from questwell.recipes.runs.lent import Lent
 from questwell.recipes.runs.opening import Run
 from questwell.recipes.runs.processes import NO_OBJECTS, Process, Watch, divided, folder_of, folders, join, share, work
+from questwell.recipes.runs.twin import Twofold, blocking_verb, planned
 from questwell.types.dataset import Usage
 
 
+@blocking_verb
 def run(
     config: EvalConfig,
     folder: Path,
@@ -31,13 +33,14 @@ def run(
     on_progress: OnProgress = lambda progress: None,
     index_progress: IndexProgress | None = None,
     lent: Lent | None = None,
-) -> Report:
+) -> Twofold[Report]:
     """`loop.run`, in as many processes as `config.shards` says.
 
     Limits of money, tokens and attempts, and the concurrency, are divided among the shards.
     """
     if config.shards is None:
-        return loop.run(
+        return planned(
+            loop.run,
             config,
             folder,
             resume=resume,
@@ -48,24 +51,28 @@ def run(
         )
     if lent is not None and (lent.llms or lent.retriever):
         raise ConfigError(NO_OBJECTS)
-    with Run(loop.KIND, config, folder, resume=resume) as opened:
-        questions = loop.questions_of(config)
-        setup = open_eval_setup(config, index_progress)  # builds the index once, and compares
-        asyncio.run(setup.aclose())
-        with run_file(opened, setup.llms.values(), setup.retriever) as store:
-            asyncio.run(loop.begin_evaluation(store, opened, questions, setup))
-            attempts = len(questions) * config.attempts
 
-            def tell(watch: Watch[EvalProgress]) -> None:
-                on_progress(_together(watch, attempts))
+    def watched() -> Report:
+        with Run(loop.KIND, config, folder, resume=resume) as opened:
+            questions = loop.questions_of(config)
+            setup = open_eval_setup(config, index_progress)  # builds the index once, and compares
+            asyncio.run(setup.aclose())
+            with run_file(opened, setup.llms.values(), setup.retriever) as store:
+                asyncio.run(loop.begin_evaluation(store, opened, questions, setup))
+                attempts = len(questions) * config.attempts
 
-            async def joined() -> None:
-                await join(store, folders(folder), config)
+                def tell(watch: Watch[EvalProgress]) -> None:
+                    on_progress(_together(watch, attempts))
 
-            watch = Watch(_started(config, folder, limit), tell)
-            ended = asyncio.run(watch.until_ended(joined, opened.go_on))
-            tell(watch)
-            return ended
+                async def joined() -> None:
+                    await join(store, folders(folder), config)
+
+                watch = Watch(_started(config, folder, limit), tell)
+                ended = asyncio.run(watch.until_ended(joined, opened.go_on))
+                tell(watch)
+                return ended
+
+    return Twofold(watched, lambda: asyncio.to_thread(watched))
 
 
 def play_shard(config: EvalConfig, folder: Path, limit: int | None, pipe: Connection) -> None:

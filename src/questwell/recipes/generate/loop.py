@@ -4,9 +4,8 @@ Seeds are kept before they are played. A wave of a steered run depends on finish
 its seed and its recorded calls, so a run that was killed and resumed ends like one that was not.
 """
 
-import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from questwell.recipes.runs.invocation import begin, run_file
 from questwell.recipes.runs.lent import Lent
 from questwell.recipes.runs.opening import Kind, Run
 from questwell.recipes.runs.progress import OnProgress, Tally
+from questwell.recipes.runs.twin import Twofold, blocking_verb, invocation
 from questwell.retrieval.extras import optional
 from questwell.store.records import PlayStatus, WaveSeed
 from questwell.store.run import RunStore
@@ -37,6 +37,7 @@ configure = partial(opening.configure, KIND)
 """The config of a run, from what is given and what the run has saved."""
 
 
+@blocking_verb
 def run(
     config: Config,
     folder: Path,
@@ -46,26 +47,13 @@ def run(
     on_progress: OnProgress = lambda progress: None,
     index_progress: IndexProgress | None = None,
     lent: Lent | None = None,
-) -> GenerateReport:
+) -> Twofold[GenerateReport]:
     """`generate` with the setup that `config` names, from start to end."""
-    with Run(KIND, config, folder, resume=resume) as opened:
-        setup = open_setup(config, index_progress, lent=lent)
-        return opening.work(setup, lambda: _generate(opened, setup, limit, on_progress))
-
-
-async def run_here(
-    config: Config,
-    folder: Path,
-    *,
-    resume: bool = False,
-    limit: int | None = None,
-    on_progress: OnProgress = lambda progress: None,
-    lent: Lent | None = None,
-) -> GenerateReport:
-    """As `run`, in the event loop of the caller, which goes on while an index is built."""
-    with Run(KIND, config, folder, resume=resume) as opened:
-        async with aclosing(await asyncio.to_thread(open_setup, config, lent=lent)) as setup:
-            return await _generate(opened, setup, limit, on_progress)
+    return invocation(
+        lambda: Run(KIND, config, folder, resume=resume),
+        lambda: open_setup(config, index_progress, lent=lent),
+        lambda opened, setup: _generate(opened, setup, limit, on_progress),
+    )
 
 
 async def generate(

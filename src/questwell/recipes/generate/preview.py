@@ -58,10 +58,10 @@ class Preview:
         return None if self.seeds is None else max(self.seeds - self.finished, 0) * self.most_calls_per_seed
 
 
-def preview(config: Config, folder: Path, index_progress: IndexProgress | None = None) -> Preview:
+def preview(config: Config, folder: Path | None, index_progress: IndexProgress | None = None) -> Preview:
     """What `generate` would do with the same arguments. The index is built; no model is called."""
     setup = open_setup(config, index_progress)
-    most, finished = _most(config, setup.players.judge.asks), _finished(folder)
+    most, finished = _most(config, setup.players.judge.asks), 0 if folder is None else _finished(folder)
     bounded = all(style is Style.FREE for role, style in setup.styles.items() if role is not Role.JUDGE)
     refuse_unknown_prices(config.limits(), setup.llms.values(), setup.retriever)
     return Preview(
@@ -78,7 +78,7 @@ def preview(config: Config, folder: Path, index_progress: IndexProgress | None =
         most_written_per_seed=sum(one.calls * one.tokens for one in most) if bounded else None,
         most_written_usd_per_seed=_cost(config, setup, most) if bounded else None,
         reading=reading(config, setup) if bounded and len(setup.library) else None,
-        forecast=forecast(folder, len(setup.library)) if finished else None,
+        forecast=forecast(folder, len(setup.library)) if folder is not None and finished else None,
     )
 
 

@@ -23,10 +23,12 @@ from questwell.recipes.runs.opening import Run
 from questwell.recipes.runs.processes import FOLDER as FOLDER
 from questwell.recipes.runs.processes import NO_OBJECTS, Process, Watch, divided, folder_of, folders, join, share, work
 from questwell.recipes.runs.progress import OnProgress, Progress
+from questwell.recipes.runs.twin import Twofold, blocking_verb, planned
 from questwell.types.dataset import Usage
 from questwell.types.game import Reason
 
 
+@blocking_verb
 def run(
     config: Config,
     folder: Path,
@@ -36,13 +38,14 @@ def run(
     on_progress: OnProgress = lambda progress: None,
     index_progress: IndexProgress | None = None,
     lent: Lent | None = None,
-) -> GenerateReport:
+) -> Twofold[GenerateReport]:
     """`loop.run`, in as many processes as `config.shards` says.
 
     Limits of money, tokens and plays, and the concurrency, are divided among the shards.
     """
     if config.shards is None:
-        return loop.run(
+        return planned(
+            loop.run,
             config,
             folder,
             resume=resume,
@@ -53,26 +56,30 @@ def run(
         )
     if lent is not None and (lent.llms or lent.retriever):
         raise ConfigError(NO_OBJECTS)
-    with Run(loop.KIND, config, folder, resume=resume) as opened:
-        setup = open_setup(config, index_progress)  # builds the index once, and compares
-        info = opened.compare(setup.fingerprint())
-        asyncio.run(setup.aclose())
-        with run_file(opened, setup.llms.values(), setup.retriever) as store:
 
-            def tell(watch: Watch[Progress]) -> None:
-                on_progress(_together(watch, config))
+    def watched() -> GenerateReport:
+        with Run(loop.KIND, config, folder, resume=resume) as opened:
+            setup = open_setup(config, index_progress)  # builds the index once, and compares
+            info = opened.compare(setup.fingerprint())
+            asyncio.run(setup.aclose())
+            with run_file(opened, setup.llms.values(), setup.retriever) as store:
 
-            async def joined() -> None:
-                await join(store, folders(folder), config)
+                def tell(watch: Watch[Progress]) -> None:
+                    on_progress(_together(watch, config))
 
-            asyncio.run(store.begin(info))
-            watch = Watch(_started(config, folder, limit), tell)
-            ended = asyncio.run(watch.until_ended(joined, opened.go_on))
-            if ended.ending is Ending.EXHAUSTED:
-                ended = Report(ended.ending, loop.too_few(config, store.read.drawn()))
-            progress = _together(watch, config)
-            on_progress(progress)
-            return GenerateReport(ended.ending, ended.message, ended.go_on, progress=progress)
+                async def joined() -> None:
+                    await join(store, folders(folder), config)
+
+                asyncio.run(store.begin(info))
+                watch = Watch(_started(config, folder, limit), tell)
+                ended = asyncio.run(watch.until_ended(joined, opened.go_on))
+                if ended.ending is Ending.EXHAUSTED:
+                    ended = Report(ended.ending, loop.too_few(config, store.read.drawn()))
+                progress = _together(watch, config)
+                on_progress(progress)
+                return GenerateReport(ended.ending, ended.message, ended.go_on, progress=progress)
+
+    return Twofold(watched, lambda: asyncio.to_thread(watched))
 
 
 def shard_configs(config: Config) -> Iterator[Config]:

@@ -4,8 +4,6 @@ The machinery is that of every run: seeds are kept before they are played, a pla
 and its recorded calls, so a run that was killed and resumed ends like one that was not.
 """
 
-import asyncio
-from contextlib import aclosing
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +21,7 @@ from questwell.recipes.runs.invocation import begin, run_file
 from questwell.recipes.runs.lent import Lent
 from questwell.recipes.runs.opening import Kind, Run
 from questwell.recipes.runs.progress import OnProgress, Tally
+from questwell.recipes.runs.twin import Twofold, blocking_verb, invocation
 from questwell.store.records import WaveSeed
 from questwell.store.run import RunStore
 
@@ -31,6 +30,7 @@ configure = partial(opening.configure, KIND)
 """The config of a run, from what is given and what the run has saved."""
 
 
+@blocking_verb
 def run(
     config: HardenConfig,
     folder: Path,
@@ -40,28 +40,14 @@ def run(
     on_progress: OnProgress = lambda progress: None,
     index_progress: IndexProgress | None = None,
     lent: Lent | None = None,
-) -> GenerateReport:
+) -> Twofold[GenerateReport]:
     """`harden` with the setup that `config` names, from start to end."""
     given = read_given(config)  # before anything is made: a file that cannot be read is told at once
-    with Run(KIND, config, folder, resume=resume) as opened:
-        setup = open_setup(config, index_progress, lent=lent)
-        return opening.work(setup, lambda: _harden(opened, given, setup, limit, on_progress))
-
-
-async def run_here(
-    config: HardenConfig,
-    folder: Path,
-    *,
-    resume: bool = False,
-    limit: int | None = None,
-    on_progress: OnProgress = lambda progress: None,
-    lent: Lent | None = None,
-) -> GenerateReport:
-    """As `run`, in the event loop of the caller, which goes on while an index is built."""
-    given = read_given(config)
-    with Run(KIND, config, folder, resume=resume) as opened:
-        async with aclosing(await asyncio.to_thread(open_setup, config, lent=lent)) as setup:
-            return await _harden(opened, given, setup, limit, on_progress)
+    return invocation(
+        lambda: Run(KIND, config, folder, resume=resume),
+        lambda: open_setup(config, index_progress, lent=lent),
+        lambda opened, setup: _harden(opened, given, setup, limit, on_progress),
+    )
 
 
 async def harden(

@@ -2,10 +2,13 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from questwell.errors import StoreError
+from questwell.text.files import read_jsonl
 from questwell.text.whole import write_whole
 
 
@@ -29,19 +32,27 @@ def append_line(path: Path, line: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def whole_lines(path: Path) -> list[bytes]:
-    """The lines of a file without their ends; a last line that a kill cut off is left out, and so is a missing file."""
-    if not path.is_file():
-        return []
-    return path.read_bytes().split(b"\n")[:-1]
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What a line of every file of steps has."""
+
+    step: int
 
 
-def cut(path: Path, keep: Callable[[bytes], bool]) -> None:
-    """Forget the lines that `keep` does not want, and a last one that was cut off; they are written again."""
+_MADE = TypeAdapter(_Made)
+
+
+def cut(path: Path, steps: int) -> None:
+    """Forget the JSON lines of steps after the first `steps`, and a last one that was cut off; they are written again.
+
+    Raises:
+        StoreError: a line is malformed; names it. Nothing is forgotten.
+    """
     if not path.is_file():
         return
     before = path.read_bytes()
-    after = b"".join(line + b"\n" for line in whole_lines(path) if keep(line))
+    found = read_jsonl(path, _MADE, StoreError, ended=True)
+    after = b"".join(line.raw + b"\n" for line, made in found if made.step <= steps)
     if after != before:
         replace(path, after)
 

@@ -3,21 +3,29 @@ from pathlib import Path
 import pytest
 
 from questwell.errors import StoreError
-from questwell.recipes.runs.files import append_line, cut, replace, to_be_made, whole_lines
+from questwell.recipes.runs.files import append_line, cut, replace, to_be_made
 
 
 def test_lines_after_a_kill(tmp_path: Path) -> None:
     path = tmp_path / "lines"
-    assert whole_lines(path) == []
-    cut(path, lambda line: True)
+    cut(path, 1)
     assert not path.exists()
-    for line in (b"1", b"2", b"3"):
+    lines = [b'{"step": %d, "more": 0}' % step for step in (1, 2, 3)]
+    for line in lines:
         append_line(path, line)
     with path.open("ab") as file:
-        file.write(b"4 and the kill")
-    assert whole_lines(path) == [b"1", b"2", b"3"]
-    cut(path, lambda line: int(line) <= 2)
-    assert path.read_bytes() == b"1\n2\n"
+        file.write(b'{"step": 1, and the kill')
+    cut(path, 2)
+    assert path.read_bytes() == lines[0] + b"\n" + lines[1] + b"\n"
+
+
+@pytest.mark.parametrize(("line", "problem"), [(b'{"step', "not JSON"), (b"{}", "Field required"), (b"\xff", "UTF-8")])
+def test_a_damaged_line_is_named_and_nothing_is_forgotten(line: bytes, problem: str, tmp_path: Path) -> None:
+    path = tmp_path / "lines"
+    path.write_bytes(b'{"step": 9}\n' + line + b"\n")
+    with pytest.raises(StoreError, match=f"line 2: .*{problem}.*Correct the line, or delete it"):
+        cut(path, 1)
+    assert path.read_bytes().startswith(b'{"step": 9}\n')
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ class Record:
 
     def cut(self, steps: int) -> None:
         """Forget what came after the first `steps` steps: they are played again."""
-        cut(self.folder / "metrics.jsonl", lambda line: _ROW.validate_json(line).step <= steps)
+        cut(self.folder / "metrics.jsonl", steps)
         for path in (self.folder / "steps").glob("*.jsonl.gz"):
             if path.name.split(".")[0].isdigit() and int(path.name.split(".")[0]) > steps:
                 path.unlink()

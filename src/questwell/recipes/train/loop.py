@@ -4,12 +4,11 @@ Every random choice follows from the run's seed, the step and the question, so a
 trainer's state: a run that was killed goes on as if nothing had happened.
 """
 
-import asyncio
 import json
 import os
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import aclosing, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from questwell.recipes.runs.opening import Kind, Run
 from questwell.recipes.runs.recorder import Recorder
 from questwell.recipes.runs.spans import open_spans
 from questwell.recipes.runs.steps import Pace, Steps
+from questwell.recipes.runs.twin import Twofold, blocking_verb, invocation
 from questwell.recipes.train.attempts import Attempts, Played
 from questwell.recipes.train.config import MAY_CHANGE, TOY, TrainConfig
 from questwell.recipes.train.held_out import Evaluations
@@ -75,6 +75,7 @@ OnProgress = Callable[[Metrics, int], None]
 """Told of the metrics of each step and of each held-out evaluation, and of the steps to make."""
 
 
+@blocking_verb
 def run(
     config: TrainConfig,
     folder: Path,
@@ -84,25 +85,13 @@ def run(
     on_progress: OnProgress = lambda metrics, steps: None,
     index_progress: IndexProgress | None = None,
     warming: OnWarmStart = lambda step, loss: None,
-) -> TrainReport:
+) -> Twofold[TrainReport]:
     """`train` with the setup that `config` names, from start to end."""
-    with Run(KIND, config, folder, resume=resume, writes=is_first()) as opened:
-        setup = open_train_setup(config, folder, index_progress, warming)
-        return opening.work(setup, lambda: _train(opened, setup, limit, on_progress))
-
-
-async def run_here(
-    config: TrainConfig,
-    folder: Path,
-    *,
-    resume: bool = False,
-    limit: int | None = None,
-    on_progress: OnProgress = lambda metrics, steps: None,
-) -> TrainReport:
-    """As `run`, in the event loop of the caller, which waits while weights are updated."""
-    with Run(KIND, config, folder, resume=resume, writes=is_first()) as opened:
-        async with aclosing(await asyncio.to_thread(open_train_setup, config, folder)) as setup:
-            return await _train(opened, setup, limit, on_progress)
+    return invocation(
+        lambda: Run(KIND, config, folder, resume=resume, writes=is_first()),
+        lambda: open_train_setup(config, folder, index_progress, warming),
+        lambda opened, setup: _train(opened, setup, limit, on_progress),
+    )
 
 
 async def train(
@@ -185,7 +174,7 @@ class _Invocation:
         self._writes = self._trainer.ranks.first
         self._metrics = MetricsFile(folder / "metrics.jsonl", after=done) if self._writes else None
         if self._writes:
-            cut(folder / _ATTEMPTS, lambda line: json.loads(line)["step"] <= done)
+            cut(folder / _ATTEMPTS, done)
         thresholds = AlarmThresholds(
             finished=config.min_finished,
             entropy=config.min_entropy,

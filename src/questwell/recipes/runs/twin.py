@@ -1,0 +1,95 @@
+"""Verbs that are written once and called in two ways: blocking, as the command does, or in the caller's event loop.
+
+A verb is a function that returns a `Twofold`, under the decorator `blocking_verb`; `twin_of` makes its async twin.
+"""
+
+import asyncio
+import functools
+import inspect
+from collections.abc import Callable, Coroutine
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Generic, ParamSpec, TypeVar, cast, get_args
+
+from questwell.recipes.runs import opening
+from questwell.recipes.runs.opening import Run, Setup
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+_T = TypeVar("_T")
+_S = TypeVar("_S", bound=Setup)
+
+
+@dataclass(frozen=True, slots=True)
+class Twofold(Generic[_R]):
+    """One piece of work, not yet begun."""
+
+    alone: Callable[[], _R]
+    """Does it in an event loop of its own, and blocks."""
+    here: Callable[[], Coroutine[Any, Any, _R]]
+    """Does it in the event loop of the caller."""
+
+    def then(self, make: Callable[[_R], _T]) -> "Twofold[_T]":
+        """The same work, whose result is what `make` makes of it."""
+
+        async def here() -> _T:
+            return make(await self.here())
+
+        return Twofold(lambda: make(self.alone()), here)
+
+
+def invocation(
+    run: Callable[[], Run[Any]],
+    open_setup: Callable[[], _S],
+    work: Callable[[Run[Any], _S], Coroutine[None, None, _R]],
+) -> Twofold[_R]:
+    """An invocation of a run: open the run, then its setup, work, and close both.
+
+    Args:
+        run: opens the run.
+        open_setup: may take long. Here it is called in a thread, so the caller's loop goes on; alone it is called
+            before the loop starts, so that Ctrl-C ends it.
+        work: what is done with both.
+    """
+
+    def alone() -> _R:
+        with run() as opened:
+            setup = open_setup()
+            return opening.work(setup, lambda: work(opened, setup))
+
+    async def here() -> _R:
+        with run() as opened:
+            async with aclosing(await asyncio.to_thread(open_setup)) as setup:
+                return await work(opened, setup)
+
+    return Twofold(alone, here)
+
+
+def blocking_verb(plan: Callable[_P, Twofold[_R]]) -> Callable[_P, _R]:
+    """The blocking function of a verb, with the docstring and the parameters of `plan`."""
+
+    @functools.wraps(plan)
+    def verb(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        return plan(*args, **kwargs).alone()
+
+    signature = inspect.signature(plan)
+    (result,) = get_args(signature.return_annotation)
+    verb.__signature__ = signature.replace(return_annotation=result)  # type: ignore[attr-defined]
+    return verb
+
+
+def planned(verb: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> Twofold[_R]:
+    """The work that a function under `blocking_verb` would do with these arguments."""
+    return cast(Callable[_P, Twofold[_R]], verb.__wrapped__)(*args, **kwargs)  # type: ignore[attr-defined]
+
+
+def twin_of(verb: Callable[_P, _R], note: str = "") -> Callable[_P, Coroutine[Any, Any, _R]]:
+    """The async twin of a function under `blocking_verb`; its docstring names the function, and adds `note`."""
+
+    @functools.wraps(verb)
+    async def twin(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        return await planned(verb, *args, **kwargs).here()
+
+    twin.__name__ = twin.__qualname__ = f"{verb.__name__}_async"
+    twin.__doc__ = f"As `{verb.__name__}`, in your event loop{note}.\n\n{verb.__doc__}"
+    return twin
