@@ -90,7 +90,7 @@ def test_a_run_of_function_words_is_no_overlap(make_item: MakeItem) -> None:
 @pytest.mark.parametrize(
     ("planted", "ours"),
     [
-        ("旧盐路北端的港口城市的灯塔是由谁在哪一年设计的？", "请问旧盐路北端的港口城市叫什么？"),  # 12 characters
+        ("旧盐路最北端的那座港口城市的灯塔是由谁设计的？", "请问旧盐路最北端的那座港口城市叫什么？"),  # 12 characters
         ("古い塩の道の北の端にある港町の灯台を設計した技師は誰ですか？", "古い塩の道の北の端にある港町はどこですか？"),
     ],
 )
