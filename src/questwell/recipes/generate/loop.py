@@ -4,6 +4,7 @@ Seeds are kept before they are played. A wave of a steered run depends on finish
 its seed and its recorded calls, so a run that was killed and resumed ends like one that was not.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
