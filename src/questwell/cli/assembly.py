@@ -1,8 +1,8 @@
 """From preset, TOML file and flags to the values of a verb's config, and the flags that several verbs share."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Protocol, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -11,7 +11,7 @@ from questwell.recipes.runs.config import RecipeConfig, Values
 from questwell.recipes.runs.template import section
 from questwell.recipes.sections import read_section
 
-_C_co = TypeVar("_C_co", bound=RecipeConfig, covariant=True)
+_C = TypeVar("_C", bound=RecipeConfig)
 ConfigFile = Annotated[
     Path | None,
     typer.Option("--config", help="TOML file with any of the keys below, or a section per command; flags override it."),
@@ -71,17 +71,9 @@ def print_config(verb: str, config: RecipeConfig) -> None:
     typer.echo(section(verb, config), nl=False)
 
 
-class Configure(Protocol[_C_co]):
-    """The function of a recipe that gives the config of a run."""
-
-    def __call__(self, folder: Path | None, given: Values, /, *, resume: bool) -> _C_co:
-        """The config of the run in `folder`."""
-        ...
-
-
 def configured(
-    verb: str, configure: Configure[_C_co], folder: Path | None, values: Values, *, resume: bool, print_only: bool
-) -> _C_co:
+    verb: str, configure: Callable[..., _C], folder: Path | None, values: Values, *, resume: bool, print_only: bool
+) -> _C:
     """The config of the run in `folder`, if one is named; with `--print-config` it is printed, and the command ends."""
     if print_only:
         print_config(verb, configure(folder if resume else None, values, resume=resume))
