@@ -73,7 +73,7 @@ lint: $(VENV)/.dev
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
-# The site, in build/site: open its index.html. A dead link or a page outside the navigation fails.
+# The site, in build/site. A dead link or a page outside the navigation fails.
 $(DOCS)/.done: requirements/docs.txt
 	$(PYTHON) -m venv $(DOCS)
 	$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/docs.txt
@@ -81,7 +81,7 @@ $(DOCS)/.done: requirements/docs.txt
 
 docs: $(DOCS)/.done
 	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict --quiet
-	@echo "Open build/site/index.html"
+	@echo "Look at it: $(PYTHON) -m http.server --bind 127.0.0.1 --directory build/site"
 
 EXTRAS = $(shell $(PYTHON) -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies'])")
 COMPILE := uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-emit-index-url

@@ -28,6 +28,24 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> st
     return relinked(markdown, page.file.src_uri)
 
 
+def on_page_content(html: str, *, page: Any, config: Any, files: Any) -> str:  # noqa: ANN401
+    """Short code is not broken at a line's end, and a line of commands that is has its rest indented."""
+    html = re.sub(r"(<pre><span></span><code>)([^<]+)\n(</code>)", _lines, html)
+    return re.sub(r"<code>([^<]{1,30})</code>", r'<code class="short">\1</code>', html)
+
+
+def _lines(block: re.Match[str]) -> str:
+    lines = (f'<span class="line">{line}\n</span>' for line in block[2].split("\n"))
+    return f"{block[1]}{''.join(lines)}{block[3]}"
+
+
+def on_post_page(output: str, *, page: Any, config: Any) -> str:  # noqa: ANN401
+    """Refuse a page that would load something from another server."""
+    if found := re.search(r"<(?:script|link|img|iframe)\b[^>]*(?:src|href)=\"?(https?://[^\s\">]+)", output):
+        raise ValueError(f"{page.file.src_uri} loads {found[1]}: the site needs no network")
+    return output
+
+
 def relinked(markdown: str, page: str) -> str:
     """The text of a page of the site, with its links as they are there."""
     there = {here: place for place, here in OUTSIDE.items()}.get(page, f"docs/{page}")
