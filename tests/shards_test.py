@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import world
 from typer.testing import CliRunner
+from world import rows
 
 import questwell
 from questwell.cli.app import app
@@ -46,31 +47,6 @@ def parts(library: Path, tmp_path: Path) -> list[Path]:
     for part, run in enumerate(runs):
         assert play(library, run, seeds=25, shard=f"{part}/{PARTS}") is Ending.COMPLETE
     return runs
-
-
-def rows(run: Path) -> dict[str, list[object]]:
-    """All that the file says but for what depends on the clock, and how its plays were divided."""
-    wanted = {
-        "plays": "seed_index, target, answer_type, status, reason, detail, question, answer, question_key, "
-        "difficulty, seed, outcome",
-        "verdicts": "*",
-        "passages": "*",
-        "calls": "seed, round, role, attempt, turn, digest, kind, model, prompt_tokens, completion_tokens, cost_usd, "
-        "base, response, request",
-        "failures": "seed, round, role, attempt, turn, digest, kind, error, message",
-        "play_counts": "*",
-        "duplicates": "*",
-        "gate_counts": "*",
-        "failure_counts": "*",
-    }
-    with RunReader(run) as reader:
-        found: dict[str, list[object]] = {
-            table: sorted(reader.rows(f"SELECT {columns} FROM {table}"), key=repr) for table, columns in wanted.items()
-        }
-        found["usage"] = [reader.usage(), *reader.usage_by_role(), reader.searches()]
-        minutes = "SELECT sum(plays) FROM accepted_minutes"
-        found["accepted"] = list(reader.rows(minutes))
-    return found
 
 
 @pytest.mark.parametrize(("of", "seeds", "twice"), [(3, 25, 2), (4, 100, 12)])

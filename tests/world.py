@@ -15,6 +15,7 @@ from questwell.recipes.generate.config import Config
 from questwell.recipes.generate.playing import PlayConfig
 from questwell.recipes.generate.setup import Setup, open_setup
 from questwell.recipes.runs.config import resolve
+from questwell.store.reader import RunReader
 
 BRIDGES = 120
 FATES = 6
@@ -75,6 +76,31 @@ def setup(config: PlayConfig, llm: ScriptedLLM | None = None) -> Setup:
     scripted = llm or ScriptedLLM(play)
     models = dict.fromkeys(config.playing, scripted)
     return Setup(opened.library, models, opened.players, opened.prompts_hash, opened.styles, opened.elsewhere)
+
+
+def rows(run: Path) -> dict[str, list[object]]:
+    """All that the file says but for what depends on the clock, and how its plays were divided."""
+    wanted = {
+        "plays": "seed_index, target, answer_type, status, reason, detail, question, answer, question_key, "
+        "difficulty, seed, outcome",
+        "verdicts": "*",
+        "passages": "*",
+        "calls": "seed, round, role, attempt, turn, digest, kind, model, prompt_tokens, completion_tokens, cost_usd, "
+        "base, response, request",
+        "failures": "seed, round, role, attempt, turn, digest, kind, error, message",
+        "play_counts": "*",
+        "duplicates": "*",
+        "gate_counts": "*",
+        "failure_counts": "*",
+    }
+    with RunReader(run) as reader:
+        found: dict[str, list[object]] = {
+            table: sorted(reader.rows(f"SELECT {columns} FROM {table}"), key=repr) for table, columns in wanted.items()
+        }
+        found["usage"] = [reader.usage(), *reader.usage_by_role(), reader.searches()]
+        minutes = "SELECT sum(plays) FROM accepted_minutes"
+        found["accepted"] = list(reader.rows(minutes))
+    return found
 
 
 def play(request: Request) -> Completion:

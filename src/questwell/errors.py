@@ -21,6 +21,7 @@ QuestwellError
 │   └── MalformedReply      its reply is not a completion
 ├── Untrainable             a rollout errored or could not be scored: an engine must leave it out of training
 ├── BudgetReached           money, tokens or minutes are used up; the run can be resumed
+├── WorkerLost              a process of this run on a cluster died, and is not started again; the run can be resumed
 ├── TrainingError           training cannot continue
 │   ├── TrainingCollapsed   a metric passed its alarm; says which, and what to do
 │   ├── NothingJudged       no attempt of a step could be judged, so there is nothing to learn from
@@ -127,6 +128,10 @@ class Untrainable(QuestwellError):
 
 class BudgetReached(QuestwellError):
     """Money, tokens or minutes are used up; the run can be resumed."""
+
+
+class WorkerLost(QuestwellError):
+    """A process of this run on a cluster died, and is not started again; the run can be resumed."""
 
 
 class TrainingError(QuestwellError):

@@ -20,8 +20,8 @@ from questwell.recipes.corpus.index import IndexConfig
 from questwell.recipes.evaluate import loop as evaluating
 from questwell.recipes.evaluate import shards as evaluating_shards
 from questwell.recipes.evaluate.config import EvalConfig
+from questwell.recipes.generate import engines
 from questwell.recipes.generate import loop as generating
-from questwell.recipes.generate import shards
 from questwell.recipes.generate.config import Config, preset
 from questwell.recipes.harden import loop as hardening
 from questwell.recipes.harden.config import HardenConfig
@@ -81,7 +81,7 @@ def generate(
     asked, folder = _generating(preset, config, keys), Path(out)
     settings = generating.configure(folder, asked.values, resume=resume)
     options = _options(resume, limit, on_progress, asked.lent)
-    return _run(GenerateRun, folder, planned(shards.run, settings, folder, **options))
+    return _run(GenerateRun, folder, planned(engines.run, settings, folder, **options))
 
 
 generate_async = twin_of(generate, ": your own models and retrievers are called in the loop they belong to")

@@ -24,9 +24,9 @@ from questwell.cli.index import index_progress as watching_index
 from questwell.cli.live import index_progress
 from questwell.cli.status import print_funnel, print_kinds, print_spending
 from questwell.cli.text import visible
+from questwell.recipes.generate import engines
 from questwell.recipes.generate import loop as recipe
 from questwell.recipes.generate import preview as dry
-from questwell.recipes.generate import shards
 from questwell.recipes.generate.config import PRESETS, Config, preset
 from questwell.recipes.generate.forecast import forecast
 from questwell.recipes.generate.plays import GenerateReport
@@ -99,7 +99,7 @@ def generate(
         limit = min(limit or pilot, max(pilot - done, 1))
 
     with watching_index(config.corpus) as index, index_progress() as on_progress:
-        report = shards.run(config, out, resume=resume, limit=limit, on_progress=on_progress, index_progress=index)
+        report = engines.run(config, out, resume=resume, limit=limit, on_progress=on_progress, index_progress=index)
     stands = status(out)
     if json:
         screen.print_json(Status, stands, ended=report)

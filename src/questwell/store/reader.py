@@ -128,6 +128,10 @@ class RunReader(SpendingReader):
         )
         return [WaveSeed(_SEED.validate_python(self._unfolded(row[0])), row[1]) for row in rows]
 
+    def errored(self) -> int:
+        """Number of plays that errored, and were not played again since."""
+        return self._value("SELECT count(*) FROM plays WHERE reason = 'errored'")
+
     def drawn(self) -> int:
         """Number of seeds drawn so far; indices run from 0."""
         return self._value("SELECT count(*) FROM plays")

@@ -42,6 +42,11 @@ class Config(PlayConfig):
     """Play only a part of the seeds: 0/8 is the first of eight parts, 7/8 the last; questwell merge joins them."""
     shards: int | None = Field(default=None, ge=2, le=256)
     """Number of processes that share the run; each plays its part of the seeds in a folder of its own below --out."""
+    engine: Literal["processes", "ray"] = "processes"
+    """How --shards are placed: processes on this machine, or ray: players wherever a Ray cluster has room (extra ray;
+    the cluster of RAY_ADDRESS, or one on this machine only)."""
+    players: int | None = Field(default=None, ge=1)
+    """Number of player processes of --engine ray; by default as many as shards."""
     distinct_seeds: bool = False
     """Start one play only from passages that are nearly the same (four of five runs of five words); takes about
     20 KB of memory per passage that is drawn."""
@@ -103,6 +108,10 @@ class Config(PlayConfig):
         if self.topics is not None and self.clusters is not None:
             raise ValueError("--topics says what seeds are about, --clusters finds out: say one of them")
         refuse_both(self.shard, self.shards)
+        if self.engine == "ray" and self.shards is None:
+            raise ValueError("--engine ray places the shards of a run: say how many, as in --shards 8")
+        if self.players is not None and self.engine != "ray":
+            raise ValueError("--players are processes of --engine ray: leave it out, or say --engine ray")
         if self.near_duplicates == "refuse" and (self.shard or self.shards):
             raise ValueError(
                 "--near-duplicates refuse needs what all seeds gave, and parts share nothing: leave one out"
@@ -164,6 +173,8 @@ class Config(PlayConfig):
 MAY_CHANGE: Mapping[str, str] = {
     "seeds": "may be raised, to extend the run",
     "items": "may be raised, to extend the run",
+    "engine": "changes where seeds are played, and no result",
+    "players": "as engine",
     "topics": "their text is compared instead, so that the file may move",
     **PLAY_MAY_CHANGE,
 }

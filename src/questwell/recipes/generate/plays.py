@@ -37,6 +37,21 @@ def question_key(outcome: Accepted) -> str:
     return normalise(outcome.rounds[-1].proposal.question)
 
 
+async def played(seed: Seed, play: Play, sessions: Sessions) -> Accepted | Rejected:
+    """How a play ended; a bug that it met is a reason to reject it."""
+    try:
+        return await play(sessions)
+    except QuestwellError:
+        raise
+    except Exception as bug:  # a bug that one seed meets must not lose the others: it is data, with its reason
+        return Rejected(seed, (), Reason.ERRORED, _where(bug))
+
+
+def why_errored(outcome: Accepted | Rejected) -> str | None:
+    """Why a play errored; None when it did not."""
+    return outcome.detail if isinstance(outcome, Rejected) and outcome.reason is Reason.ERRORED else None
+
+
 class Plays:
     """Plays seeds of an open run."""
 
@@ -73,17 +88,12 @@ class Plays:
 
     async def play(self, seed: Seed, play: Play, key: Callable[[Accepted], str] = question_key) -> str | None:
         """Play `seed` to its end and keep the outcome; why it errored, if it did."""
-        try:
-            outcome = await play(self._invocation.recorder.sessions(seed.id))
-        except QuestwellError:
-            raise
-        except Exception as bug:  # a bug that one seed meets must not lose the others: it is data, with its reason
-            outcome = Rejected(seed, (), Reason.ERRORED, _where(bug))
+        outcome = await played(seed, play, self._invocation.recorder.sessions(seed.id))
         known_as = key(outcome) if isinstance(outcome, Accepted) else None
         await self._store.finish(outcome, known_as)
         self._tally.count(outcome, known_as)
         self.tell()
-        return outcome.detail if isinstance(outcome, Rejected) and outcome.reason is Reason.ERRORED else None
+        return why_errored(outcome)
 
     def tell(self) -> Progress:
         """The current progress, told to whoever watches."""

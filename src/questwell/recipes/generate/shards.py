@@ -5,8 +5,8 @@ is divided by 8, as a run of its own; how its process is watched and joined is i
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -22,10 +22,8 @@ from questwell.recipes.runs.lent import Lent
 from questwell.recipes.runs.opening import Run
 from questwell.recipes.runs.processes import FOLDER as FOLDER
 from questwell.recipes.runs.processes import NO_OBJECTS, Process, Watch, divided, folder_of, folders, join, share, work
-from questwell.recipes.runs.progress import OnProgress, Progress
+from questwell.recipes.runs.progress import OnProgress, Progress, together
 from questwell.recipes.runs.twin import Twofold, blocking_verb, planned
-from questwell.types.dataset import Usage
-from questwell.types.game import Reason
 
 
 @blocking_verb
@@ -102,17 +100,5 @@ def _started(config: Config, folder: Path, limit: int | None) -> list[Process[Pr
 
 
 def _together(watch: Watch[Progress], config: Config) -> Progress:
-    seen = watch.seen
-    return Progress(
-        done=sum(one.done for one in seen),
-        total=config.seeds if len(seen) < len(watch.shards) else sum(one.total or 0 for one in seen),
-        accepted=sum(one.accepted for one in seen),
-        wanted=None,
-        rejected=dict(sum((Counter(one.rejected) for one in seen), Counter[Reason]())),
-        spent=sum((one.spent for one in seen), Usage()),
-        calls_made=sum(one.calls_made for one in seen),
-        calls_replayed=sum(one.calls_replayed for one in seen),
-        elapsed_s=watch.elapsed_s,
-        left_s=max((one.left_s for one in seen if one.left_s is not None), default=None),
-        stopping=watch.stopping,
-    )
+    whole = together(watch.seen, watch.elapsed_s, stopping=watch.stopping)
+    return whole if len(watch.seen) == len(watch.shards) else replace(whole, total=config.seeds)

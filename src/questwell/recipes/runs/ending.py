@@ -1,5 +1,6 @@
 """How an invocation of a run ends, whichever verb made it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -33,3 +34,28 @@ class Report:
     """Why; empty when it is complete."""
     go_on: str = ""
     """The command that goes on; empty when there is nothing to go on with."""
+
+
+_WORST = (
+    Ending.ALARM,
+    Ending.FAILING,
+    Ending.BUDGET,
+    Ending.STOPPED,
+    Ending.LIMIT,
+    Ending.ERRORED,
+    Ending.EXHAUSTED,
+    Ending.COMPLETE,
+)
+"""The one that most needs a look comes first."""
+
+
+def worst(parts: Iterable[tuple[str, Report]], go_on: str) -> Report:
+    """The worst ending of the named parts of a run, with how many ended so; `go_on` continues the run."""
+    by_ending: dict[Ending, list[str]] = {}
+    for name, report in parts:
+        by_ending.setdefault(report.ending, []).append(f"{name}: {report.message}" if report.message else name)
+    found = min(by_ending, key=_WORST.index)
+    if found is Ending.COMPLETE:
+        return Report(found)
+    first, others = by_ending[found][0], len(by_ending[found]) - 1
+    return Report(found, f"{first} (and {others} more parts)" if others else first, go_on)

@@ -36,6 +36,7 @@ EXTRAS: Mapping[str, Extra] = {
     "train": Extra("questwell train and selfplay", ("torch", "transformers", "peft", "matplotlib")),
     "adam8bit": Extra("train --optimizer adamw8bit", ("bitsandbytes",)),
     "tensorboard": Extra("train --tensorboard", ("tensorboard",)),
+    "ray": Extra("generate --engine ray: shards on a cluster", ("ray",)),
     "otel": Extra("OpenTelemetry spans: --spans", ("opentelemetry",)),
     "vllm": Extra("train and selfplay that sample with vLLM, in an environment of its own", ("vllm",)),
     "verl": Extra("--engine verl, in an environment of its own", ("verl",)),

@@ -12,17 +12,17 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Generic, Protocol, TypeVar, cast
 
 from questwell.errors import QuestwellError, RunLocked
 from questwell.games.seeds import Shard
-from questwell.recipes.runs.ending import Ending, Report
+from questwell.recipes.runs.ending import Ending, Report, worst
 from questwell.recipes.runs.signals import stopping_on_signals
 from questwell.recipes.runs.spending import SpendingConfig
 from questwell.store.query import begun
@@ -40,16 +40,6 @@ _LOCKED_S = 60.0
 """How long a shard waits for the process that writes its folder."""
 _STARTS = 3
 """Number of times that a shard's process is started before it is given up."""
-_WORST = (
-    Ending.FAILING,
-    Ending.BUDGET,
-    Ending.STOPPED,
-    Ending.LIMIT,
-    Ending.ERRORED,
-    Ending.EXHAUSTED,
-    Ending.COMPLETE,
-)
-"""The endings of shards; the one that most needs a look comes first."""
 
 
 class Counted(Protocol):
@@ -165,6 +155,11 @@ class Process(Generic[_P]):
         else:
             self.progress = cast(_P, message)
 
+    def report(self) -> Report:
+        """How it ended, once it has."""
+        assert self.ended is not None
+        return Report(Ending.FAILING, self.ended.message) if isinstance(self.ended, _Failed) else self.ended
+
     def stop(self) -> None:
         """Let its calls in flight end."""
         self._stopping = True
@@ -208,7 +203,7 @@ class Watch(Generic[_P]):
                     joined = time.monotonic()
                     took = joined - since
         await join()
-        return _worst(self.shards, go_on)
+        return worst(((shard.name, shard.report()) for shard in self.shards), go_on)
 
     def _stop(self) -> None:
         self.stopping = True
@@ -264,19 +259,3 @@ def _teller(pipe: Connection) -> Callable[[Counted], None]:
                 pipe.send(progress)
 
     return tell
-
-
-def _worst(shards: Iterable[Process[Any]], go_on: str) -> Report:
-    """The worst ending, with the shards that ended so."""
-    by_ending: dict[Ending, list[str]] = {}
-    for shard in shards:
-        ended = shard.ended
-        assert ended is not None
-        ending = Ending.FAILING if isinstance(ended, _Failed) else ended.ending
-        by_ending.setdefault(ending, []).append(f"{shard.name}: {ended.message}" if ended.message else shard.name)
-    worst = min(by_ending, key=_WORST.index)
-    if worst is Ending.COMPLETE:
-        return Report(worst)
-    first, others = by_ending[worst][0], len(by_ending[worst]) - 1
-    message = f"{first} (and {others} more shards)" if others else first
-    return Report(worst, message, go_on)

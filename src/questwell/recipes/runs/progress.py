@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -41,11 +41,35 @@ class Progress:
         return self.calls_made / self.elapsed_s if self.elapsed_s > 0 else 0.0
 
 
+def together(parts: Sequence[Progress], elapsed_s: float, *, stopping: bool) -> Progress:
+    """The progress of a run whose shards stand at `parts`."""
+    return Progress(
+        done=sum(one.done for one in parts),
+        total=sum(one.total or 0 for one in parts),
+        accepted=sum(one.accepted for one in parts),
+        wanted=None,
+        rejected=dict(sum((Counter(one.rejected) for one in parts), Counter[Reason]())),
+        spent=sum((one.spent for one in parts), Usage()),
+        calls_made=sum(one.calls_made for one in parts),
+        calls_replayed=sum(one.calls_replayed for one in parts),
+        elapsed_s=elapsed_s,
+        left_s=max((one.left_s for one in parts if one.left_s is not None), default=None),
+        stopping=stopping,
+    )
+
+
 class Counts(Protocol):
     """Model calls of an invocation; a `Recorder` has them."""
 
-    made: int
-    replayed: int
+    @property
+    def made(self) -> int:
+        """Calls that were made."""
+        ...
+
+    @property
+    def replayed(self) -> int:
+        """Calls that were answered from what was recorded."""
+        ...
 
 
 OnProgress = Callable[[Progress], None]

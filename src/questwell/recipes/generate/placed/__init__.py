@@ -1,0 +1,1 @@
+"""Shards of `generate` that Ray places: `--engine ray`."""
