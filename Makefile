@@ -46,7 +46,7 @@ $(VERL)/.done: requirements/verl.txt pyproject.toml
 	touch $@
 
 test-verl: $(VERL)/.done
-	$(VERL)/bin/pytest tests/verl_engine
+	$(VERL)/bin/pytest tests/verl_engine tests/ray_engine
 
 # vLLM pins an older transformers too, and a build of torch; what it needs is not locked, so it is installed by name.
 # The three packages that go again are built for another torch, and only pictures and sound need them.
