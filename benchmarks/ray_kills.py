@@ -24,7 +24,7 @@ TESTS = Path(__file__).resolve().parent.parent / "tests"
 sys.path[:0] = [str(TESTS), str(TESTS / "ray_engine")]
 
 import world  # noqa: E402
-from ray_kills import (  # noqa: E402
+from ray_cluster import (  # noqa: E402
     AT_ONCE,
     IN_FLIGHT,
     PLAYERS,

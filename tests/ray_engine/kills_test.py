@@ -4,7 +4,7 @@ import random
 from pathlib import Path
 
 import pytest
-from ray_kills import AT_ONCE, Killing, Slow, accepted, heads, without_clock
+from ray_cluster import AT_ONCE, Killing, Slow, accepted, heads, without_clock
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
