@@ -114,6 +114,8 @@ _VARIABLES: tuple[tuple[str, str], ...] = (
     ),
     ("NO_COLOR", "if set, output has no colours"),
     ("PROMETHEUS_MULTIPROC_DIR", "folder in which the processes of `questwell serve` share their counters"),
+    ("RAY_ADDRESS", "HOST:PORT of the Ray cluster of `--engine ray`; without it a cluster of this machine is started"),
+    ("RAY_AUTH_TOKEN", "token of that cluster; one of our own has a new one each time"),
     ("WORLD_SIZE", "set by torchrun: the number of processes that train together; RANK is the number of this one"),
 )
 
