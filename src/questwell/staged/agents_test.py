@@ -107,7 +107,7 @@ def part(name: str, text: str) -> Passage:
 
 
 CAPITAL = part("1", "Lumia is ruled from Arel City.")
-RIVER = part("2", "Lumia was left by Tom Quell in 1901.")
+RIVER = part("2", "Lumia saw the departure of Tom Quell in 1901.")
 
 
 def lumia(*others: Passage) -> Library:
@@ -258,6 +258,11 @@ async def test_a_relation_that_two_fields_bear_is_dropped() -> None:
     assert (
         await of_lumia(lumia(part("3", "Capital - summer palace: Quenn.\nCourt - capital: Arel.")))
     ).proposal is not None
+
+
+async def test_a_date_must_be_said_to_be_what_it_is_read_as() -> None:
+    draft = await of_lumia(lumia(), **{"Value: 1901": "country | founding year | date"})
+    assert draft.proposal is None and "no word near it says so" in draft.problem
 
 
 async def test_an_amount_below_a_heading_of_several_is_dropped() -> None:

@@ -12,7 +12,7 @@ from questwell.scoring.answers import contains, matches, normalise
 from questwell.staged.paths import Hop, Path
 from questwell.staged.session import StagedSession
 from questwell.staged.spans import fact_sentences, year_of
-from questwell.staged.wording import Fact, Kind, described, question, relation_problem
+from questwell.staged.wording import Fact, Kind, described, is_said_near, question, relation_problem
 from questwell.types.corpus import Hit, Passage
 from questwell.types.game import AnswerType
 
@@ -163,6 +163,8 @@ class FactReader:
             return f"nothing readable was said of {value!r} in {hop.passage.title!r}"
         if problem := relation_problem(relation, text, about, value, kind):
             return f"{value!r} is no {relation!r} of {about!r}: {problem}"
+        if hop.value.type is not AnswerType.ENTITY and not is_said_near(relation, text, value):
+            return f"{value!r} is no {relation!r} of {about!r}: no word near it says so"
         if labels := self._labels(about, relation, amount=hop.value.type is not AnswerType.ENTITY):
             return f"{relation!r} of {about!r} may be any of {', '.join(map(repr, labels))}"
         return Fact(hop, relation, said.get("subject", "").strip().lower(), kind)

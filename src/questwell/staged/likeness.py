@@ -18,7 +18,7 @@ def tells(clue: str, hidden: str) -> bool:
     Accents and letter case do not count. Words that both have may be what many names have ("Corporation"), so they
     must be more than half of what is hidden.
     """
-    given, wanted = _words(clue), _words(hidden)
+    given, wanted = words_of(clue), words_of(hidden)
     if any(_formed(one, other) for one in given for other in wanted):
         return True
     if wanted and 2 * sum(word in given for word in wanted) > len(wanted):
@@ -37,7 +37,16 @@ def _formed(one: str, other: str) -> bool:
     return common > 1 and difflib.SequenceMatcher(None, one, other, autojunk=False).ratio() >= _ALIKE
 
 
-def _words(name: str) -> tuple[str, ...]:
+def alike(one: str, other: str) -> bool:
+    """Whether two folded words are the same or seem to be forms of one word: "opened", "opening"."""
+    return one == other or {one, other} in _IRREGULAR or _formed(one, other)
+
+
+_IRREGULAR = ({"born", "birth"}, {"died", "death"}, {"dead", "death"}, {"long", "length"}, {"wide", "width"})
+
+
+def words_of(name: str) -> tuple[str, ...]:
+    """The folded words that say something."""
     return tuple(word for word in re.findall(r"[^\W_]+", _folded(name)) if len(word) >= _SHORT)
 
 

@@ -1,11 +1,13 @@
 """Words for facts and paths, put together by code: "the R of the R of X" and "the K whose R is V"."""
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from questwell.scoring.answers import contains
+from questwell.staged.likeness import alike, words_of
 from questwell.staged.paths import Hop
 from questwell.types.game import AnswerType, SolutionStep
 
@@ -39,7 +41,8 @@ _VAGUE = frozenset(
     "instance version note fact detail reference mention topic element relation none category meaning term word "
     "abbreviation acronym synonym variant alternative purpose context note user source object result effect use "
     "application property attribute aspect neighbour neighbor competitor rival customer partner status content "
-    "definition expansion origin relationship association connection comparison etymology year date number".split()
+    "definition expansion origin relationship association connection comparison etymology year date number "
+    "contrast counterpart opposite compatibility support day time amount figure count total".split()
 )
 """Heads of relations that say too little, or that many values share."""
 _LINKING = frozenset("of in for from on at to with by under after as into over than and or but not".split())  # noqa: SIM905
@@ -49,6 +52,8 @@ _PARTICIPLES = frozenset(
     "was were is are has had have can also available similar compatible related".split()
 )
 _SINGULAR = ("ss", "us", "is", "ics", "series", "headquarters", "species", "news")
+_WHEN_OR_WHERE = frozenset({"year", "date", "day", "time", "place", "location", "site", "language", "speed", "system"})
+"""What "founding" may stand before: the year of an action is no action."""
 _HUMAN_ENDS = ("er", "or")
 
 
@@ -66,7 +71,7 @@ def relation_problem(relation: str, fact_text: str, about: str, value: str, valu
         return "it is a participle"
     if head in _VAGUE and len(relation.split()) == 1:
         return "it says too little"
-    if re.match(r"\w{3,}ing \w", relation):
+    if re.match(r"\w{3,}ing \w", relation) and words[-1] not in _WHEN_OR_WHERE:
         return "it is an action"
     if head.endswith("s") and not head.endswith(_SINGULAR):
         return "it is a plural"
@@ -75,6 +80,26 @@ def relation_problem(relation: str, fact_text: str, about: str, value: str, valu
         if len(stem) > 3 and re.search(rf"\b{re.escape(stem)}(?:e?d|ing|e?s)\b", fact_text, re.IGNORECASE):
             return "who did it is no person"
     return None
+
+
+def is_said_near(relation: str, fact_text: str, value: str) -> bool:
+    """Whether the clause with a date or a number says the relation in a word, or the next where it is all but alone.
+
+    "Following its premiere on 1 May 1978, it was released elsewhere" gives no date of release; "In 1978, it was
+    released" does.
+    """
+    said = [word for word in words_of(relation) if word not in _VAGUE]
+    clauses = re.split(r"[.,;\n](?=\s|$)|[()—]", fact_text.replace(value, " \0 "))
+    for clause, following in itertools.pairwise([*clauses, ""]):
+        if "\0" in clause:
+            near = words_of(clause if len(clause.split()) > _ALONE else f"{clause} {following}")
+            if any(alike(word, other) for word in said for other in near):
+                return True
+    return False
+
+
+_ALONE = 3
+"""Words of a clause that says only when, the date being one: "in early 1978"."""
 
 
 def described(facts: Sequence[Fact]) -> str:

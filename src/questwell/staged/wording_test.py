@@ -5,7 +5,16 @@ import pytest
 from questwell.staged.conftest import BRIDGE, LIGHT, MARWOOD
 from questwell.staged.paths import Hop
 from questwell.staged.values import Value
-from questwell.staged.wording import Fact, Kind, described, put_in_place, question, relation_problem, steps
+from questwell.staged.wording import (
+    Fact,
+    Kind,
+    described,
+    is_said_near,
+    put_in_place,
+    question,
+    relation_problem,
+    steps,
+)
 from questwell.types.corpus import Passage
 from questwell.types.game import AnswerType
 
@@ -55,7 +64,9 @@ def test_phrases_nest() -> None:
         ("founded", Kind.PERSON, "it is a participle"),
         ("designed in Oslo", Kind.PERSON, "it is a participle"),
         ("built", Kind.DATE, "it is a participle"),
+        ("filming location", Kind.PLACE, None),
         ("top speed", Kind.NUMBER, None),
+        ("contrast", Kind.THING, "it says too little"),
         ("joining party", Kind.ORGANIZATION, "it is an action"),
         ("", Kind.PLACE, "it is no short noun phrase"),
         ("5th part", Kind.PLACE, "it is no short noun phrase"),
@@ -75,3 +86,20 @@ def test_a_phrase_takes_the_place_of_a_name_that_stands_alone() -> None:
     assert put_in_place(phrase, "V.34", "When was the V.34 recommendation ratified?") is None
     assert put_in_place(phrase, "Tarn", "When was Fen released?") is None
     assert put_in_place("the successor of Tarn", "Tarn", "When was Tarn released?") is None
+
+
+@pytest.mark.parametrize(
+    ("relation", "text", "value", "said"),
+    [
+        ("release date", "Following its premiere on May 1, 1978, it was released elsewhere.", "May 1, 1978", False),
+        ("premiere date", "Following its premiere on May 1, 1978, it was released elsewhere.", "May 1, 1978", True),
+        ("release year", "In 1978, it was released.", "1978", True),
+        ("founding year", "It was released in 1978. The company was founded by Ana Ruiz.", "1978", False),
+        ("opening year", "It was designed by Elsa Marwood and opened in 1881.", "1881", True),
+        ("birth year", "She was born in 1840.", "1840", True),
+        ("population", "Population: 80,000 people.", "80,000", True),
+        ("year", "In that year, 1978, it ended.", "1978", False),
+    ],
+)
+def test_a_date_is_what_the_words_near_it_say(relation: str, text: str, value: str, said: bool) -> None:
+    assert is_said_near(relation, text, value) is said
