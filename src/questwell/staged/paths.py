@@ -8,7 +8,7 @@ from itertools import islice
 from questwell.retrieval.corpora.corpus import subject
 from questwell.scoring.answers import contains, normalise
 from questwell.staged.likeness import tells
-from questwell.staged.spans import year_of
+from questwell.staged.spans import is_misnamed, year_of
 from questwell.staged.values import Value, values
 from questwell.types.corpus import Passage
 from questwell.types.game import AnswerType
@@ -126,7 +126,10 @@ class _World:
     def of(cls, pool: Sequence[Passage]) -> "_World":
         about: dict[str, list[Passage]] = {}
         holding: dict[str, list[tuple[Passage, Value]]] = {}
+        misnamed = {one.document_id for one in pool if is_misnamed(one, subject(one))}
         for passage in pool:
+            if passage.document_id in misnamed:
+                continue
             about.setdefault(normalise(subject(passage)), []).append(passage)
             for value in values(passage) if _is_name(subject(passage)) else ():
                 if value.type is AnswerType.ENTITY:
@@ -146,7 +149,7 @@ class _World:
 
 def _first_hops(passage: Passage, world: _World, *, alone: bool) -> Iterator[Hop]:
     name = subject(passage)
-    if not _is_name(name):
+    if not _is_name(name) or passage not in world.about.get(normalise(name), ()):
         return
     for value in values(passage):
         yield Hop(passage, value)

@@ -1,6 +1,7 @@
 """Paths over passages, against the rules that make each hop needed."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -91,10 +92,20 @@ def test_a_question_does_not_begin_with_a_form_of_what_it_asks_for() -> None:
     lumian = passage("Lumian Rail", "The Lumian Rail was built by Elsa Marwood.")
     lands = [passage("Elsa Marwood", "Elsa Marwood was born in Lumia."), FIRST]
     assert known_and_found([lumian, *lands], 3, AnswerType.ENTITY) == []
-    other = passage("Quill Rail", lumian.text)
+    other = passage("Quill Rail", "The Quill Rail was built by Elsa Marwood.")
     assert [("Quill Rail", "Elsa Marwood"), ("Elsa Marwood", "Lumia"), ("Lumia", "Arel City")] in known_and_found(
         [other, *lands], 3, AnswerType.ENTITY
     )
+
+
+def test_a_document_that_begins_with_another_name_is_left_out() -> None:
+    """Once the man of that name was taken for the film about him."""
+    first = Passage("m#0", "The Tall Man", "Joseph Quell was a clerk born in Arel City.", "m")
+    later = Passage("m#1", "The Tall Man", "The film The Tall Man was directed by Elsa Marwood.", "m", 60)
+    pool = [first, later, MARWOOD, TOWER]
+    assert not any(hop.passage.document_id == "m" for path in found(pool, 2, *TYPES) for hop in path)
+    own = replace(first, text=f"The Tall Man {first.text.removeprefix('Joseph Quell ')}")
+    assert any(path[0].passage == later for path in found([own, later, MARWOOD, TOWER], 2, *TYPES))
 
 
 def test_no_hop_can_be_skipped() -> None:

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from questwell.retrieval.corpora.passages import sentences
 from questwell.scoring.answers import contains, normalise
+from questwell.staged.likeness import tells
 from questwell.types.corpus import Passage
 from questwell.types.game import AnswerType
 
@@ -110,6 +111,19 @@ def year_of(passage: Passage) -> str | None:
 
 
 _OF_A_YEAR = re.compile(r"\b(?:is|was) (?:an?|the) ((?:1[4-9]|20)\d\d)\b(?! ?[-–]\d)")
+
+
+@lru_cache(maxsize=8192)
+def is_misnamed(passage: Passage, subject: str) -> bool:
+    """Whether a document begins with another name than its title: a man under the name of the film about him.
+
+    Then what is said of the title may be said of either.
+    """
+    first = "" if passage.offset else fact_sentences(passage, "")
+    name = _NAME.match(first)
+    if name is None or " " not in name.group() or contains(first, subject) or tells(name.group(), subject):
+        return False
+    return re.search(r"\b(?:is|was|are|were) ", first) is not None  # an abbreviation's long form is no other name
 
 
 def is_field(line: str) -> bool:

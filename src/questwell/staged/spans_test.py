@@ -1,6 +1,6 @@
 import pytest
 
-from questwell.staged.spans import fact_sentences, is_about, names, spans, stands_alone, year_of
+from questwell.staged.spans import fact_sentences, is_about, is_misnamed, names, spans, stands_alone, year_of
 from questwell.types.corpus import Passage
 from questwell.types.game import AnswerType
 
@@ -103,3 +103,18 @@ def test_what_is_said_of_another_thing_is_not_about_the_subject() -> None:
 )
 def test_the_year_of_a_thing(text: str, offset: int, year: str | None) -> None:
     assert year_of(passage(text, "Hook", offset)) == year
+
+
+@pytest.mark.parametrize(
+    ("title", "text", "misnamed"),
+    [
+        ("The Tall Man", "Joseph Quell was a clerk born in Arel City.", True),
+        ("The Tall Man", "Joseph Quell (1840-1912), called the Tall Man, was a clerk.", False),
+        ("Tall Man", "Three Talls: Man is a film.", False),
+        ("ABQ", "Arel Bridge Quotient.", False),
+        ("ABQ", "A measure that Ana Ruiz is known for.", False),
+    ],
+)
+def test_a_document_under_another_name(title: str, text: str, misnamed: bool) -> None:
+    assert is_misnamed(passage(text, title), title) is misnamed
+    assert not is_misnamed(passage(text, title, 90), title)
