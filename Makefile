@@ -8,7 +8,7 @@ VERL := .venv-verl
 VLLM := .venv-vllm
 DOCS := .venv-docs
 
-.PHONY: demo test test-all test-verl test-vllm test-browser lint docs lock clean
+.PHONY: demo test test-all test-verl test-vllm test-browser lint docs bench lock clean
 
 # Two steps: the demo needs a fifth of what the tests need.
 $(VENV)/.demo: requirements/demo.txt pyproject.toml
@@ -82,6 +82,10 @@ $(DOCS)/.done: requirements/docs.txt
 docs: $(DOCS)/.done
 	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict --quiet
 	@echo "Look at it: $(PYTHON) -m http.server --bind 127.0.0.1 --directory build/site"
+
+# About 20 minutes on a quiet machine. Fails when a ratio is worse than the kept one.
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/bench.py
 
 EXTRAS = $(shell $(PYTHON) -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies'])")
 COMPILE := uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-emit-index-url

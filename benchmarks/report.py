@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS_VARIABLE = "QUESTWELL_BENCH_RESULTS"
+"""Where results go instead, so that `make bench` leaves the kept ones as they are."""
+RESULTS = Path(os.environ.get(RESULTS_VARIABLE) or Path(__file__).parent / "results")
 
 
 def heading() -> dict[str, object]:

@@ -55,7 +55,9 @@ class MayBePath:
 class RecipeConfig(BaseModel):
     """Base of each recipe's config: frozen, no unknown keys, the line under a field is its meaning."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
     renamed: ClassVar[Mapping[str, Renamed]] = {}
     """Keys of older versions: a saved run still opens with them, and a user is told the new name."""
     dropped: ClassVar[Collection[str]] = ()

@@ -62,7 +62,9 @@ Pairs = Annotated[dict[str, str], BeforeValidator(_pairs)]
 class RoleOptions(BaseModel):
     """How the model of one role is reached and asked; what is not given is as for all roles."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
     key_env: str | None = None
     base_url: str | None = None
