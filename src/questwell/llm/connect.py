@@ -7,6 +7,7 @@ path/to/folder            a Hugging Face folder, such as a checkpoint of train, 
 openai:MODEL              MODEL at OPENAI_BASE_URL, or at api.openai.com where that is not set
 mock                      a script that plays every role on any corpus, for trials (`llm/gallery`)
 MODEL@BASE_URL            MODEL at any OpenAI-compatible endpoint, as in Qwen/Qwen3-8B@http://gpu1:8000/v1
+MODEL@URL,URL,...         the same model at several of them, over which calls are spread
 """
 
 from dataclasses import dataclass, field, replace
@@ -15,11 +16,11 @@ from pathlib import Path
 from questwell.errors import ConfigError
 from questwell.llm.adapting import Manners
 from questwell.llm.client import LLM
-from questwell.llm.endpoint import shown
+from questwell.llm.endpoint import Address, shown
 from questwell.llm.folder import FolderLLM
 from questwell.llm.gallery.mock import NAME as MOCK
 from questwell.llm.gallery.mock import MockLLM
-from questwell.llm.keys import OPENAI_URL, endpoint_of, key_for, key_variable
+from questwell.llm.keys import OPENAI_URL, endpoints_of, key_for, key_variable
 from questwell.llm.limiter import Limiter
 from questwell.llm.local import LocalLLM, LocalOptions
 from questwell.llm.openai import OpenAIClient, OpenAIOptions
@@ -87,8 +88,8 @@ class Connector:
         if spec in EMBEDDED:
             return LocalLLM(EMBEDDED[spec], options=options.local)
         is_endpoint = spec.startswith("openai:") or "@http://" in spec or "@https://" in spec
-        if is_endpoint and (place := endpoint_of(spec, options.base_url)):
-            return self._endpoint(*place, options)
+        if is_endpoint and (place := endpoints_of(spec, options.base_url)):
+            return self._endpoint(place.model, place.base_urls, options)
         if spec.endswith(".gguf"):
             path = Path(spec).expanduser()
             if not path.is_file():
@@ -98,21 +99,26 @@ class Connector:
             return FolderLLM(Path(spec).expanduser())
         raise ConfigError(f"unknown model {spec!r}: name one of: {FORMS}")
 
-    def _endpoint(self, model: str, base_url: str, options: ConnectOptions) -> LLM:
+    def _endpoint(self, model: str, base_urls: tuple[str, ...], options: ConnectOptions) -> LLM:
+        first, *more = (self._address(model, base_url, options) for base_url in base_urls)
+        extra = options.endpoint
+        kept = (*extra.extra, *(("reasoning_effort",) if extra.reasoning_effort else ()))
+        manners = self._manners.setdefault((model, ",".join(base_urls)), Manners(kept))
+        return OpenAIClient(
+            model,
+            first.base_url,
+            first.api_key,
+            limiter=first.limiter,
+            pricing=options.price,
+            options=replace(extra, key_name=first.key_name),
+            manners=manners,
+            more=more,
+        )
+
+    def _address(self, model: str, base_url: str, options: ConnectOptions) -> Address:
         limiter = self._limiters.setdefault(base_url, Limiter(options.max_in_flight))
         variable = key_variable(base_url, options.api_key_env)
         key = key_for(base_url, options.api_key_env)
         if not key and (options.api_key_env or base_url == OPENAI_URL):
             raise ConfigError(f"{model!r} at {shown(base_url)} needs a key: set {variable}")
-        extra = options.endpoint
-        kept = (*extra.extra, *(("reasoning_effort",) if extra.reasoning_effort else ()))
-        manners = self._manners.setdefault((model, base_url), Manners(kept))
-        return OpenAIClient(
-            model,
-            base_url,
-            key,
-            limiter=limiter,
-            pricing=options.price,
-            options=replace(extra, key_name=variable),
-            manners=manners,
-        )
+        return Address(base_url, key, limiter, variable)

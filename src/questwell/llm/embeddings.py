@@ -55,7 +55,6 @@ class EndpointEmbedder:
         """An embedder of `model` at `base_url`, what `/embeddings` is appended to; raises as `Endpoint`."""
         self._model = model
         self._endpoint = Endpoint(model, base_url, api_key, Limiter(max_in_flight), options or EndpointOptions())
-        self._url = self._endpoint.url("embeddings")
         self.in_flight = max_in_flight
 
     @property
@@ -72,7 +71,7 @@ class EndpointEmbedder:
             return np.empty((0, 0), np.float32)
         clean = [without_surrogates(text) or " " for text in texts]
         body = json.dumps({"model": self._model, "input": clean, "encoding_format": "base64"}).encode()
-        answered = await self._endpoint.post(self._url, body, lambda content: read_vectors(content, len(texts)))
+        answered = await self._endpoint.post("embeddings", body, lambda content: read_vectors(content, len(texts)))
         return answered.result
 
     async def aclose(self) -> None:

@@ -5,10 +5,10 @@ What the body says is the caller's affair: it gives a reader that makes a result
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 import httpx2
 
@@ -16,7 +16,8 @@ from questwell.errors import ConfigError, LLMError, LLMTimeout, LLMUnavailable, 
 from questwell.http.bounded import TooLargeError, UnreadableError
 from questwell.http.connections import BrokenError, Connections, ConnectTimeoutError, NotConnectedError, Reply
 from questwell.http.headers import from_environment
-from questwell.http.retrying import Failure, Server, TryFailedError, retry_after_s, retrying
+from questwell.http.retrying import SHORTEST_SECRET, Failure, Server, TryFailedError, retry_after_s, retrying
+from questwell.http.spread import Spread
 from questwell.llm.keys import wants_own_header
 from questwell.llm.limiter import Limiter, Slot
 from questwell.llm.refusals import read_error
@@ -59,49 +60,96 @@ class Answered(Generic[_R]):
     """Time of the successful try in seconds, without the wait for a slot."""
 
 
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One of several places where a model is served."""
+
+    base_url: str
+    api_key: str | None
+    limiter: Limiter
+    key_name: str | None = None
+    """The source of the key, for messages."""
+
+
+class _Site:
+    """One address, with its connections."""
+
+    def __init__(self, address: Address, options: EndpointOptions) -> None:
+        _check(address.base_url, address.api_key)
+        self.base_url = address.base_url.rstrip("/")
+        self.shown = shown(self.base_url)
+        self.limiter = address.limiter
+        self.key, self.key_name = address.api_key, address.key_name
+        headers = {"content-type": "application/json", "user-agent": "questwell"}
+        if self.key and wants_own_header(self.base_url):
+            headers["api-key"] = self.key
+        elif self.key:
+            headers["authorization"] = f"Bearer {self.key}"
+        headers |= {name.lower(): from_environment(value) for name, value in options.headers.items()}
+        self.connections = Connections(headers, options.connect_timeout_s)
+        self._query = dict(options.query)
+        self._urls: dict[str, str] = {}
+
+    def url(self, path: str) -> str:
+        """The address of `path` under the base, with the query of both; made once, for parsing is 6 % of a call."""
+        if (known := self._urls.get(path)) is not None:
+            return known
+        base = httpx2.URL(self.base_url)
+        whole = base.copy_with(path=f"{base.path.rstrip('/')}/{path}")
+        found = str(whole.copy_merge_params(self._query) if self._query else whole)
+        if len(self._urls) < _KNOWN_PATHS:
+            self._urls[path] = found
+        return found
+
+
+_KNOWN_PATHS = 16
+
+
 class Endpoint:
-    """One model behind an HTTP API. Belongs to one event loop."""
+    """One model behind an HTTP API, at one address or at several that serve the same. Belongs to one event loop."""
 
     def __init__(
-        self, model: str, base_url: str, api_key: str | None, limiter: Limiter, options: EndpointOptions
+        self,
+        model: str,
+        base_url: str,
+        api_key: str | None,
+        limiter: Limiter,
+        options: EndpointOptions,
+        more: Sequence[Address] = (),
     ) -> None:
-        """A connection to `base_url`; parameters as of `OpenAIClient`.
+        """A connection to `base_url`, and to `more`; parameters as of `OpenAIClient`.
 
         Raises:
             ConfigError: `base_url` is no http address, or `api_key` has characters that no key has.
         """
-        _check(base_url, api_key)
-        self.base_url = base_url.rstrip("/")
-        self._server = Server(f"{model!r} at {shown(self.base_url)}", api_key)
-        self._limiter = limiter
+        first = Address(base_url, api_key, limiter, options.key_name)
+        sites = [_Site(address, options) for address in (first, *more)]
+        self.base_url = sites[0].base_url
+        self.shown = ", ".join(site.shown for site in sites)
+        """The addresses, without passwords."""
+        self._server = Server(f"{model!r} at {self.shown}", api_key)
+        self._first = sites[0]
+        self._sites = Spread(sites)
         self._options = options
-        headers = {"content-type": "application/json", "user-agent": "questwell"}
-        if api_key and wants_own_header(base_url):
-            headers["api-key"] = api_key
-        elif api_key:
-            headers["authorization"] = f"Bearer {api_key}"
-        self._keyed = api_key is not None
-        headers |= {name.lower(): from_environment(value) for name, value in options.headers.items()}
-        self._connections = Connections(headers, options.connect_timeout_s)
-
-    def url(self, path: str) -> str:
-        """The address of `path` under the base, with the query of both."""
-        base = httpx2.URL(self.base_url)
-        whole = base.copy_with(path=f"{base.path.rstrip('/')}/{path}")
-        return str(whole.copy_merge_params(dict(self._options.query)) if self._options.query else whole)
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._connections.aclose()
+        for site in self._sites.servers:
+            await site.connections.aclose()
+
+    def _closed(self) -> bool:
+        return self._first.connections.closed
 
     async def post(
         self,
-        url: str,
+        path: str,
         body: bytes,
         read: Callable[[bytes], _R | Failure[LLMError]],
         refuse: Refuse = read_error,
     ) -> Answered[_R]:
         """What `read` makes of the body of a good answer, after retries; `refuse` makes a failure of any other.
+
+        Of several addresses the one with the fewest calls in flight is asked; one that is down is left out for a while.
 
         Raises:
             LLMUnavailable: not reached, or overloaded or broken, after all retries.
@@ -109,10 +157,10 @@ class Endpoint:
             LLMError: whatever else the failure is of that `read` or the status says.
         """
         return await retrying(
-            lambda: self._try(url, body, read, refuse),
+            lambda: self._sites.ask(lambda site: self._try(site, path, body, read, refuse), _is_down),
             self._server,
             self._options,
-            lambda: self._connections.closed,
+            self._closed,
             _UNSENT,
         )
 
@@ -128,61 +176,59 @@ class Endpoint:
     ) -> bytes:
         """The body of a good answer of another part of the API, after retries; `once`: without any.
 
+        Of several addresses the first is asked, for what such a call makes is known there only.
+
         Raises:
             LLMError: as `post`.
         """
-        url = self.url(path)
+        url = self._first.url(path)
         whole = str(httpx2.URL(url).copy_merge_params(dict(query))) if query else url
         options = replace(self._options, max_retries=0) if once else self._options
 
         async def ask() -> bytes:
             try:
                 async with asyncio.timeout(options.timeout_s):
-                    response = await self._connections.send(method, whole, body, headers)
+                    response = await self._first.connections.send(method, whole, body, headers)
             except (TimeoutError, ConnectTimeoutError) as error:
                 raise TryFailedError(self._timed_out(error)) from error
             except (NotConnectedError, BrokenError, TooLargeError, UnreadableError) as error:
                 raise TryFailedError(_cut_off(error)) from error
             if not response.is_success:
-                raise TryFailedError(self._read_error(response, read_error))
+                raise TryFailedError(self._read_error(self._first, response, read_error))
             return response.content
 
-        return await retrying(ask, self._server, options, lambda: self._connections.closed, _UNSENT)
+        return await retrying(ask, self._server, options, self._closed, _UNSENT)
 
     async def _try(
-        self, url: str, body: bytes, read: Callable[[bytes], _R | Failure[LLMError]], refuse: Refuse
+        self, site: _Site, path: str, body: bytes, read: Callable[[bytes], _R | Failure[LLMError]], refuse: Refuse
     ) -> Answered[_R]:
-        async with self._limiter.slot() as slot:
+        async with site.limiter.slot() as slot:
             started = time.perf_counter()
             try:
                 async with asyncio.timeout(self._options.timeout_s):
-                    response = await self._connections.post(url, body)
+                    response = await site.connections.post(site.url(path), body)
             except (TimeoutError, ConnectTimeoutError) as error:
                 slot.overloaded()
                 raise TryFailedError(self._timed_out(error)) from error
             except (NotConnectedError, BrokenError, TooLargeError, UnreadableError) as error:
                 raise TryFailedError(_cut_off(error)) from error
             latency_s = time.perf_counter() - started
-            outcome = read(response.content) if response.is_success else self._read_error(response, refuse)
+            outcome = read(response.content) if response.is_success else self._read_error(site, response, refuse)
             _tell(slot, outcome)
         if isinstance(outcome, Failure):
             raise TryFailedError(cast(Failure[LLMError], outcome))
         return Answered(outcome, latency_s)
 
-    def _read_error(self, response: Reply, refuse: Refuse) -> Failure[LLMError]:
+    def _read_error(self, site: _Site, response: Reply, refuse: Refuse) -> Failure[LLMError]:
         wait_s = retry_after_s(response.headers.get("retry-after"), datetime.now(UTC))
         failure = refuse(response.status, response.content, wait_s)
         if response.status == 401:
-            failure = replace(failure, advice=self._key_advice())
+            failure = replace(failure, advice=_key_advice(site))
+        if site is not self._first and site.key and len(site.key) >= SHORTEST_SECRET:  # `retrying` hides the first's
+            failure = replace(failure, what=failure.what.replace(site.key, "***"))
         if failure.retry_after_s is None:
             return failure
         return replace(failure, retry_after_s=min(failure.retry_after_s, self._options.max_wait_s))
-
-    def _key_advice(self) -> str:
-        if self._keyed:
-            return f"check the API key ({self._options.key_name or 'as it was given'})"
-        named = self._options.key_name
-        return f"set {named}" if named else "no key was sent: name the variable that holds one with --key-env"
 
     def _timed_out(self, error: Exception) -> Failure[LLMError]:
         if isinstance(error, ConnectTimeoutError):
@@ -190,6 +236,18 @@ class Endpoint:
             return Failure(LLMUnavailable, what, "check base_url and that the server runs", retriable=True)
         what = f"no answer within {self._options.timeout_s:g} s"
         return Failure(LLMTimeout, what, "raise timeout_s, or lower max_in_flight or max_tokens", retriable=True)
+
+
+def _key_advice(site: _Site) -> str:
+    if site.key is not None:
+        return f"check the API key ({site.key_name or 'as it was given'})"
+    named = site.key_name
+    return f"set {named}" if named else "no key was sent: name the variable that holds one with --key-env"
+
+
+def _is_down(failure: Failure[Any]) -> bool:
+    """Whether another address may answer where this one did not."""
+    return failure.retriable and failure.kind is LLMUnavailable
 
 
 def _tell(slot: Slot, outcome: object) -> None:

@@ -2,8 +2,11 @@
 
 import os
 import re
+from dataclasses import dataclass
 
 import httpx2
+
+from questwell.errors import ConfigError
 
 OPENAI_KEY = "OPENAI_API_KEY"
 OPENAI_URL = "https://api.openai.com/v1"
@@ -41,6 +44,9 @@ PROVIDER_VARIABLES = {
 
 _AT = re.compile(r"(?:openai:)?(?P<model>.+?)@(?P<url>https?://.+)", re.DOTALL)
 
+_NEXT = re.compile(r",\s*(?=https?://|[^,\s]+@https?://)")
+"""Between two addresses."""
+
 
 def endpoint_of(spec: str, base_url: str | None = None) -> tuple[str, str] | None:
     """(model, base URL) that `openai:MODEL` or `MODEL@BASE_URL` names; None when it has neither form.
@@ -55,6 +61,36 @@ def endpoint_of(spec: str, base_url: str | None = None) -> tuple[str, str] | Non
     if model and (model != spec or base_url):
         return model, (base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL).rstrip("/")
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """A model, and where it is served."""
+
+    model: str
+    base_urls: tuple[str, ...]
+
+
+def endpoints_of(spec: str, base_url: str | None = None) -> Places | None:
+    """As `endpoint_of`, for an address or several: `MODEL@URL,URL`, also `MODEL@URL,MODEL@URL`.
+
+    Raises:
+        ConfigError: two models are named, or an address twice.
+    """
+    if (found := endpoint_of(spec, base_url)) is None:
+        return None
+    model, listed = found
+    urls = [part.strip().rstrip("/") for part in _NEXT.split(listed)]
+    for at, url in enumerate(urls):
+        if (again := _AT.fullmatch(url)) and not url.startswith(("http://", "https://")):
+            if again["model"] != model:
+                raise ConfigError(
+                    f"{spec!r}: several addresses are for one model, not for {model!r} and {again['model']!r}"
+                )
+            urls[at] = again["url"]
+    if len(set(urls)) < len(urls):
+        raise ConfigError(f"{spec!r} names an address twice")
+    return Places(model, tuple(urls))
 
 
 def key_variable(base_url: str, named: str | None = None) -> str | None:

@@ -8,7 +8,7 @@ The one retry layer is in `Endpoint.post`.
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -23,7 +23,7 @@ from questwell.llm.changes import Body
 from questwell.llm.chat_form import message_body, tool_body
 from questwell.llm.client import Completion, FinishReason, Request
 from questwell.llm.context_room import room_in
-from questwell.llm.endpoint import Answered, Endpoint, EndpointOptions, shown
+from questwell.llm.endpoint import Address, Answered, Endpoint, EndpointOptions
 from questwell.llm.limiter import Limiter
 from questwell.llm.outcomes import Refusal, Spent, is_struck, silently_cut, tokens_written
 from questwell.llm.prices import BatchPricing, ListPrice, Pricing, Usage
@@ -74,6 +74,7 @@ class OpenAIClient:
         pricing: Pricing | None = None,
         options: OpenAIOptions | None = None,
         manners: Manners | None = None,
+        more: Sequence[Address] = (),
     ) -> None:
         """A client of `model` at `base_url` (which mostly ends in /v1).
 
@@ -85,19 +86,18 @@ class OpenAIClient:
             pricing: None: the public list price.
             options: None: the defaults.
             manners: what the endpoint is known to take, shared by all clients of this model there; None: nothing yet.
+            more: further addresses that serve the same model; calls are spread over all of them.
 
         Raises:
             ConfigError: `base_url` is no http address, or `api_key` has characters that no key has.
         """
         self._model = model
         self.limiter = limiter or Limiter(64)
-        """Of the endpoint."""
+        """Of the endpoint; of several addresses, of the first."""
         self._options = options or OpenAIOptions()
-        self._endpoint = Endpoint(model, base_url, api_key, self.limiter, self._options)
-        self._shown = shown(self._endpoint.base_url)
+        self._endpoint = Endpoint(model, base_url, api_key, self.limiter, self._options, more)
+        self._shown = self._endpoint.shown
         self._max_tokens_field = self._options.max_tokens_field or _usual_max_tokens_field(self._endpoint.base_url)
-        self._chat_url = self._endpoint.url("chat/completions")  # parsed once: parsing is 6 % of a call
-        self._completion_url = self._endpoint.url("completions")
         effort = ("reasoning_effort",) if self._options.reasoning_effort else ()
         self.manners = manners or Manners((*self._options.extra, *effort))
         """As in `Adapting`."""
@@ -189,7 +189,7 @@ class OpenAIClient:
         return self._completion(reply, 0.0, spent)
 
     async def _ask(self, request: Request, spent: Spent) -> Answered[Reply]:
-        url = self._chat_url if request.prompt is None else self._completion_url
+        path = "chat/completions" if request.prompt is None else "completions"
         cap: int | None = None
         for _ in range(_MOST_CHANGES):
             for change in self.manners.news():
@@ -201,7 +201,7 @@ class OpenAIClient:
             refusal = Refusal()
             try:
                 answered = await self._endpoint.post(
-                    url, json.dumps(body).encode(), spent.reading(refusal), self._refusing(refusal, body)
+                    path, json.dumps(body).encode(), spent.reading(refusal), self._refusing(refusal, body)
                 )
             except ContextOverflow:
                 room = room_in(refusal.text)

@@ -146,8 +146,7 @@ class VllmPolicy:
             await self._post("reset_prefix_cache", {}, _reset)
 
     async def _post(self, path: str, body: dict[str, object], read: Callable[[bytes], _R | Failure[LLMError]]) -> _R:
-        url = self._endpoint.url(path)
-        return (await self._endpoint.post(url, json.dumps(body).encode(), read)).result
+        return (await self._endpoint.post(path, json.dumps(body).encode(), read)).result
 
 
 def _read(content: bytes) -> TokenOutput | Failure[LLMError]:

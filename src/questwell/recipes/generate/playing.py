@@ -24,7 +24,7 @@ class PlayConfig(SpendingConfig, SearchConfig):
     """Which models play, and when a question is accepted."""
 
     llm: Model = "local"
-    """Model for all roles: local, local-small, FILE.gguf, openai:MODEL or MODEL@BASE_URL."""
+    """Model for all roles: local, local-small, FILE.gguf, openai:MODEL or MODEL@BASE_URL (or several: URL,URL)."""
     proposer_llm: MaybeModel = None
     """Model of the proposer, if not the one given by --llm."""
     solver_llm: MaybeModel = None

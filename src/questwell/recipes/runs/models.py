@@ -89,7 +89,8 @@ class ModelConfig(RecipeConfig):
     key_env: str | None = None
     """Environment variable with the endpoint's key; by default the provider's usual one, such as OPENAI_API_KEY."""
     base_url: str | None = None
-    """Address for models named openai:MODEL; by default OPENAI_BASE_URL, or api.openai.com."""
+    """Address for models named openai:MODEL, or several separated by commas; by default OPENAI_BASE_URL, or
+    api.openai.com."""
     omit: Names | None = None
     """Request fields never to send, such as temperature,stop. Fields that an endpoint refuses are left out anyway."""
     extra: Table | None = None

@@ -22,6 +22,7 @@ from questwell.errors import (
 from questwell.http.bounded import TooLargeError, UnreadableError
 from questwell.http.connections import BrokenError, Connections, ConnectTimeoutError, NotConnectedError, Reply
 from questwell.http.retrying import Failure, Server, TryFailedError, retry_after_s, retrying
+from questwell.http.spread import Spread
 
 _QUOTED = 200
 """Characters of an error's body that a message quotes."""
@@ -74,12 +75,14 @@ class Caller:
         secret: str | None = None,
         options: CallOptions | None = None,
         read_error: ReadError = lambda status, body: None,
+        addresses: int = 1,
     ) -> None:
-        """A caller whose messages begin with `name` and never hold `secret`."""
+        """A caller whose messages begin with `name` and never hold `secret`; calls come with so many `addresses`."""
         self._server = Server(name, secret)
         self._options = options or CallOptions()
         self._read_error = read_error
-        self._slots = asyncio.Semaphore(self._options.in_flight)
+        self._slots = asyncio.Semaphore(self._options.in_flight * addresses)
+        self._addresses = Spread(range(addresses))
         self._connections = Connections(
             {"user-agent": "questwell", "accept": "application/json"} | dict(headers or {}),
             self._options.connect_timeout_s,
@@ -90,8 +93,11 @@ class Caller:
         """Close the connections."""
         await self._connections.aclose()
 
-    async def ask(self, call: Call, *, missing: bool = False) -> object:
+    async def ask(self, *calls: Call, missing: bool = False) -> object:
         """The JSON that the server answered; with `missing`, None where it says that there is no such thing (404).
+
+        Of several addresses, a call for each, the one with the fewest calls in flight is asked; one that is down is
+        left out for a while.
 
         Raises:
             RetrievalUnavailable: not reached, or overloaded or broken, after all retries.
@@ -102,7 +108,7 @@ class Caller:
 
         async def attempt() -> object:
             async with self._slots:
-                return await self._try(call, missing=missing)
+                return await self._addresses.ask(lambda at: self._try(calls[at], missing=missing), _is_down)
 
         return await retrying(attempt, self._server, self._options, lambda: self._connections.closed, UNSENT)
 
@@ -131,6 +137,11 @@ class Caller:
             seconds = retry_after_s(reply.headers.get("retry-after"), datetime.now(UTC))
             failure = failure if seconds is None else replace(failure, retry_after_s=seconds)
         raise TryFailedError(failure)
+
+
+def _is_down(failure: Failure[Any]) -> bool:
+    """Whether another address may answer where this one did not."""
+    return failure.retriable and failure.kind is RetrievalUnavailable
 
 
 UNANSWERED = (TimeoutError, NotConnectedError, BrokenError, TooLargeError, UnreadableError)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Self, cast
 
@@ -39,6 +40,7 @@ class RemoteRetriever:
         options: CallOptions | None = None,
         key: str | None = None,
         headers: Mapping[str, str] | None = None,
+        more: Sequence[str] = (),
     ) -> None:
         """A client of the server at `url`, with or without /retrieve at its end.
 
@@ -49,37 +51,69 @@ class RemoteRetriever:
             options: of the calls.
             key: sent as a bearer token, if there is one.
             headers: more of each call.
+            more: further servers of the same passages; calls are spread over all of them.
 
         Raises:
             ConfigError: `url` is no address.
         """
-        self._url = base_url(url)
-        self._name = name or shown(self._url)
+        self._urls = [base_url(one) for one in (url, *more)]
+        self._shown = ", ".join(map(shown, self._urls))
+        self._name = name or self._shown
         self._whole = whole
         self._always: Filter = {}
         self._caller = Caller(
-            f"retriever at {shown(self._url)}",
+            f"retriever at {self._shown}",
             {**authorization(key), **(headers or {})},
             key,
             options,
             read_error=unauthorized,
+            addresses=len(self._urls),
         )
 
     @classmethod
     def connect(
         cls,
-        url: str,
+        spec: str,
         options: CallOptions | None = None,
         key: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> "RemoteRetriever":
         """A client that knows what it searches: asked from `/healthz`, which other servers than ours do not have.
 
+        Args:
+            spec: an address, or several of the same passages, separated by commas; one that answers is enough.
+            options: of the calls.
+            key: as of the constructor.
+            headers: as of the constructor.
+
         Raises:
-            ConfigError: `url` is no address.
+            ConfigError: one is no address, or they serve different passages.
             RetrievalUnavailable: nothing answers there.
         """
         options = options or CallOptions()
+        urls = split_urls(spec)
+        if len(set(map(base_url, urls))) < len(urls):
+            raise ConfigError(f"retriever {spec!r} names an address twice")
+        names = dict[str | None, str]()
+        down: RetrievalUnavailable | None = None
+        for url in urls:
+            try:
+                names.setdefault(cls._served(url, options, key, headers), url)
+            except RetrievalUnavailable as error:
+                down = error
+        if not names:
+            assert down is not None
+            raise down
+        if len(names) > 1:
+            told = "; ".join(f"{shown(base_url(url))}: {name or 'not said'}" for name, url in names.items())
+            raise ConfigError(f"the servers of --retriever do not serve the same passages: {told}")
+        (name,) = names
+        first, *more = urls
+        return cls(first, name=name, whole=name is not None, options=options, key=key, headers=headers, more=more)
+
+    @classmethod
+    def _served(cls, url: str, options: CallOptions, key: str | None, headers: Mapping[str, str] | None) -> str | None:
+        """What our own server at `url` serves; None of another server."""
         base = base_url(url)
         try:
             with httpx2.stream(
@@ -101,10 +135,9 @@ class RemoteRetriever:
         try:
             health = cast(dict[str, Any], json.loads(body))
             ours = reply.status_code == 200 and isinstance(health["questwell"], int)
-            name = str(health["retriever"]) if ours else None
+            return str(health["retriever"]) if ours else None
         except (ValueError, KeyError, TypeError):
-            ours, name = False, None
-        return cls(url, name=name, whole=ours, options=options, key=key, headers=headers)
+            return None
 
     @property
     def name(self) -> str:
@@ -138,10 +171,10 @@ class RemoteRetriever:
             body["passages"] = True
         if where:
             body["where"] = {key: value if isinstance(value, str) else list(value) for key, value in where.items()}
-        reply = await self._caller.ask(Call("POST", self._at("retrieve"), json=body))
+        reply = await self._caller.ask(*self._calls("retrieve", body))
         result = cast(dict[str, object], reply).get("result") if isinstance(reply, dict) else None
         if not isinstance(result, list) or len(cast(list[object], result)) != len(asked):
-            raise MalformedHits(f"retriever at {shown(self._url)}: the reply is not a list of {len(asked)} results")
+            raise MalformedHits(f"retriever at {self._shown}: the reply is not a list of {len(asked)} results")
         found = iter(read_hits(inner, k) for inner in cast(list[object], result))
         return [next(found) if searchable(query) else () for query in queries]
 
@@ -155,7 +188,7 @@ class RemoteRetriever:
         if among is None:
             return [() for _ in queries]
         if among and not self._whole:
-            raise RetrievalRefused(f"retriever at {shown(self._url)}: it cannot filter by metadata; leave out where")
+            raise RetrievalRefused(f"retriever at {self._shown}: it cannot filter by metadata; leave out where")
         return await self._ask(queries, k, among)
 
     async def read_page(self, identifier: str, page: int) -> DocumentPage | None:
@@ -163,7 +196,7 @@ class RemoteRetriever:
         reply = await self._document("open", {"id": identifier, "page": page})
         if reply is None:
             return None
-        return read_document_page(f"retriever at {shown(self._url)}", reply, page)
+        return read_document_page(f"retriever at {self._shown}", reply, page)
 
     async def find_in(self, identifier: str, query: str, k: int) -> tuple[Hit, ...] | None:
         """As `DocumentReader.find_in`; only our own server has it."""
@@ -174,17 +207,15 @@ class RemoteRetriever:
 
     async def _document(self, route: str, body: dict[str, object]) -> dict[str, object] | None:
         if not self._whole:
-            raise RetrievalRefused(
-                f"retriever at {shown(self._url)}: it cannot return whole documents; leave out {route}"
-            )
-        reply = await self._caller.ask(Call("POST", self._at(route), json=body), missing=True)
+            raise RetrievalRefused(f"retriever at {self._shown}: it cannot return whole documents; leave out {route}")
+        reply = await self._caller.ask(*self._calls(route, body), missing=True)
         if reply is None or isinstance(reply, dict):
             return cast(dict[str, object] | None, reply)
-        raise MalformedHits(f"retriever at {shown(self._url)}: the reply is not a JSON object")
+        raise MalformedHits(f"retriever at {self._shown}: the reply is not a JSON object")
 
-    def _at(self, route: str) -> str:
-        """The address of a route; a query in the server's address stays at its end."""
-        return at_route(self._url, route)
+    def _calls(self, route: str, body: object) -> list[Call]:
+        """One call at each address; a query in a server's address stays at its end."""
+        return [Call("POST", at_route(url, route), json=body) for url in self._urls]
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -202,6 +233,14 @@ def read_document_page(name: str, reply: Mapping[str, object], page: int) -> Doc
         raise MalformedHits(f"{name}: the reply is not a page of a document")
     passages = cast(list[object], listed) if isinstance(listed, list) else []
     return DocumentPage(document, title, page, pages, tuple(map(read_passage, passages)))
+
+
+_NEXT = re.compile(r",\s*(?=https?://)")
+
+
+def split_urls(listed: str) -> list[str]:
+    """Addresses that are separated by commas; a comma within one stays."""
+    return [part.strip() for part in _NEXT.split(listed)]
 
 
 SCHEMES = ("Bearer ", "Basic ", "ApiKey ", "Token ")
