@@ -1,4 +1,7 @@
-"""`python benchmarks/results_page.py`: docs/results.md from benchmarks/results/*.json; `--check` only compares."""
+"""`python benchmarks/results_page.py`: docs/results.md and the README's figures from benchmarks/results/*.json.
+
+`--check` only compares.
+"""
 
 import json
 import sys
@@ -11,6 +14,9 @@ from results_claims import SECTIONS, Claim, Result, Section
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "results.md"
+README = ROOT / "README.md"
+BEGIN, END = "<!-- made by benchmarks/results_page.py -->\n", "<!-- end -->"
+"""Around the lines of the README that are made."""
 HEAD = """# Results
 
 Every figure that we claim, each from a file in `benchmarks/results/`. Do not edit this page:
@@ -33,6 +39,45 @@ def page() -> str:
     if unshown := files - {section.file for section in SECTIONS}:
         raise ValueError(f"no section shows {', '.join(sorted(unshown))}: add one to benchmarks/results_claims.py")
     return "\n".join([HEAD, *(line for section in SECTIONS for line in written(section))])
+
+
+def readme(text: str) -> str:
+    """The README with the figures of its limits as the files have them."""
+    before, _, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not end:
+        raise ValueError(f"README.md has no lines between {BEGIN.strip()!r} and {END!r}")
+    return f"{before}{BEGIN}{''.join(limits())}{END}{after}"
+
+
+def limits() -> Iterator[str]:
+    """The limits that are figures."""
+    made, judge, agent = (_read(name) for name in ("foldoc_20", "judge_pairs", "from_corpus_to_agent"))
+    near = judge["packaged prompt"]["held-out"]["wrong answers"]
+    gains = {domain: _gain(agent["versus"][domain]) for domain in ("in", "out")}
+    yield _item(
+        f"**The embedded model is for trying things out.** Of {made['seeds']} seeds it made {made['accepted']} "
+        f"accepted items, and a strict reader found {made['sound'] or 'none'} of them sound. As a judge it recognised "
+        f"{near['right calls']} of {near['pairs']} wrong answers that were close to the right one. Use a capable "
+        "endpoint for data that counts."
+    )
+    yield _item(
+        f"**Training is shown to work in a toy world only**, with a tiny model: {gains['in']:+.2f} exact match on "
+        f"questions like those trained on, {gains['out']:+.2f} on plain ones."
+    )
+
+
+def _gain(comparisons: list[Result]) -> float:
+    (one,) = [one for one in comparisons if (one["group"], one["first"], one["second"]) == ("all", "untrained", "sage")]
+    return one["comparison"]["difference"]["mean"]
+
+
+def _item(text: str) -> str:
+    return f"{fill(text, 120, initial_indent='- ', subsequent_indent='  ')}\n"
+
+
+def _read(name: str) -> Result:
+    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def written(section: Section) -> Iterator[str]:
@@ -66,8 +111,11 @@ def main() -> None:
     made = page()
     if "--check" not in sys.argv[1:]:
         PAGE.write_text(made, encoding="utf-8")
-    elif PAGE.read_text(encoding="utf-8") != made:
-        sys.exit("docs/results.md does not agree with the files: run python benchmarks/results_page.py")
+        README.write_text(readme(README.read_text(encoding="utf-8")), encoding="utf-8")
+        return
+    shown = README.read_text(encoding="utf-8")
+    if (PAGE.read_text(encoding="utf-8"), shown) != (made, readme(shown)):
+        sys.exit("docs/results.md or README.md does not agree with the files: run python benchmarks/results_page.py")
 
 
 if __name__ == "__main__":

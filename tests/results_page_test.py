@@ -34,6 +34,20 @@ def test_the_page_agrees_with_the_files(maker: ModuleType) -> None:
             assert line.count("|") == 4, line
 
 
+def test_the_readme_s_figures_agree_with_the_files(maker: ModuleType) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert maker.readme(text) == text, "run python benchmarks/results_page.py"
+
+
+def test_another_figure_makes_another_readme(maker: ModuleType, copy: Path) -> None:
+    result = json.loads((copy / "foldoc_20.json").read_text(encoding="utf-8"))
+    (copy / "foldoc_20.json").write_text(json.dumps({**result, "accepted": 17, "sound": 11}), encoding="utf-8")
+    made = " ".join(maker.readme((ROOT / "README.md").read_text(encoding="utf-8")).split())
+    assert "Of 20 seeds it made 17 accepted items, and a strict reader found 11 of them sound." in made
+    with pytest.raises(ValueError, match="README"):
+        maker.readme("# Questwell\n")
+
+
 def test_another_figure_makes_another_page(maker: ModuleType, copy: Path) -> None:
     before = maker.page()
     result = json.loads((copy / "foldoc_20.json").read_text(encoding="utf-8"))
