@@ -3,6 +3,7 @@
 import itertools
 import random
 import re
+from array import array
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -174,7 +175,7 @@ def parse_shard(text: str) -> Shard:
 
 def draw_order(passages: int, random_seed: int) -> Sequence[int]:
     """Ordinals of the passages in the order in which seeds take them: a shuffle, so none comes twice."""
-    order = list(range(passages))
+    order = array("Q", range(passages))  # a list of a million numbers takes 40 MB
     random.Random(random_seed).shuffle(order)
     return order
 

@@ -75,7 +75,7 @@ async def test_a_password_in_the_address_is_sent_and_not_shown(endpoint):
 async def test_azure_has_its_version_deployment_and_header(endpoint):
     url = "https://mine.openai.azure.com/openai/deployments/gpt?api-version=2024-10-21"
     client = Client("gpt", url, "a-long-key", Limiter(1), OpenAIOptions(query={"x": "1"}))
-    whole = httpx2.URL(client.url("chat/completions"))
+    whole = httpx2.URL(client._sites.servers[0].url("chat/completions"))
     assert whole.path == "/openai/deployments/gpt/chat/completions"
     assert dict(whole.params) == {"api-version": "2024-10-21", "x": "1"}
     await client.aclose()
