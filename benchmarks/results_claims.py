@@ -176,6 +176,16 @@ def serving(result: Result) -> Iterator[Claim]:
     yield Claim("overload: requests answered, refused with 429", f"{busy['200']:,}, {busy['429']:,}")
 
 
+def ray_kills(result: Result) -> Iterator[Claim]:
+    kinds = [kill["what"] for kill in result["kills"]]
+    yield Claim("kills", f"{len(kinds)}: " + ", ".join(f"{kinds.count(one)} {one}" for one in dict.fromkeys(kinds)))
+    same = "yes" if result["same_items"] and result["same_rows"] else "no"
+    yield Claim("the run equals that of one process, row by row", same)
+    yield Claim("calls of one process; paid", f"{result['calls_of_one_process']:,}; {result['calls_paid']:,}")
+    figure = f"{result['paid_twice']}, {result['most_paid_twice']}"
+    yield Claim("calls paid twice, and the most that the plays under way could cost", figure)
+
+
 def before(result: Result) -> Iterator[Claim]:
     ratio = result["now_over_before"]
     yield Claim("CPU time to build an index, now over before", f"{ratio['build_cpu_s']:.2f}")
@@ -296,6 +306,13 @@ SECTIONS = (
         "serving.json",
         "Two processes of Questwell against a plain one-process FastAPI server of the same index of 9,048 passages.",
         serving,
+    ),
+    Section(
+        "SIGKILLs over a run that Ray plays",
+        "ray_kills.json",
+        "A scripted model of 50 ms; 3 players, 12 plays at once, on a busy machine. A kill of a player may cost 4 "
+        "calls, of the command or the head 12, of a keeper or of who divides calls none.",
+        ray_kills,
     ),
     Section(
         "Indexing against the code before",

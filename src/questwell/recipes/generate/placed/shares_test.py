@@ -1,8 +1,8 @@
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+import pytest
 
 from questwell.llm.limiter import Limiter
 from questwell.recipes.generate.placed.order import Load
@@ -37,35 +37,30 @@ async def ask(world: World, slot: int) -> int:
     return (await world.limits.report(slot, player.load(world.total)))[PLACE]
 
 
-STEPS = st.lists(
-    st.tuples(
-        st.sampled_from(["report", "lose", "begin", "end", "want", "die", "limits die", "halve"]),
-        st.integers(0, 3),
-        st.integers(0, 40),
-    ),
-    max_size=120,
-)
+WEIGHTS = {"report": 40, "want": 20, "begin": 20, "end": 10, "lose": 5, "halve": 3, "die": 3, "limits die": 1}
+"""What happens how often; what is lost most often would leave nothing to share."""
 
 
-@settings(max_examples=150, deadline=None)
-@given(steps=STEPS, total=st.integers(4, 40))
-async def test_all_players_together_never_exceed_the_total_whatever_is_lost(
-    steps: list[tuple[str, int, int]], total: int
-) -> None:
+@pytest.mark.parametrize("seed", range(40))
+async def test_all_players_together_never_exceed_the_total_whatever_is_lost(seed: int) -> None:
+    rng = random.Random(seed)
+    total = rng.randint(4, 40)
     world = World(total, 4, Limits(4), [Player() for _ in range(4)])
-    for what, slot, number in steps:
+    most = 0
+    for _ in range(400):
+        slot = rng.randrange(4)
         player = world.players[slot]
-        match what:
+        match rng.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]:
             case "report":
                 player.maximum = await ask(world, slot)
             case "lose":  # the report arrives, the answer does not
                 await ask(world, slot)
-            case "begin":
-                player.in_flight = max(player.in_flight, min(player.maximum, number))
-            case "end":
-                player.in_flight = max(player.in_flight - number, 0)
             case "want":
-                player.wanted = number
+                player.wanted = rng.choice([0, 1, total, 3 * total])
+            case "begin":
+                player.in_flight = max(player.in_flight, min(player.maximum, player.wanted))
+            case "end":
+                player.in_flight = rng.randint(0, player.in_flight)
             case "die":
                 world.players[slot] = Player()
                 await world.limits.absent([slot])
@@ -73,7 +68,10 @@ async def test_all_players_together_never_exceed_the_total_whatever_is_lost(
                 world.limits = Limits(4, known=False)
             case _:
                 player.maximum = max(player.maximum // 2, min(player.maximum, 1))
-        assert sum(max(one.in_flight, one.maximum) for one in world.players) <= total
+        held = sum(max(one.in_flight, one.maximum) for one in world.players)
+        assert held <= total
+        most = max(most, held)
+    assert most >= 0.9 * total
 
 
 async def settle(world: World, rounds: int = 4) -> list[int]:
