@@ -168,14 +168,14 @@ DATED = passage("Lantern Tower", "The Lantern Tower is a 1866 stone tower by Els
 GATE = passage("Arx Gate", "The Arx Gate was drawn by Elsa Marwood in 1859.")
 BUILT = {
     "Subject: Lantern Tower / Value: Elsa Marwood": "tower | builder | person",
-    "of Lantern Tower": "Elsa Marwood",
+    "builder of Lantern Tower": "Elsa Marwood",
     "tower whose": "Lantern Tower",
     "builder of Harrow Bridge": "not found",
     "Value: Orrin Lighthouse": "engineer | none | thing",
 }
 
 
-async def of_two_works(tower: Passage, *others: Passage, **changes: str) -> Draft:
+async def of_two_works(tower: Passage, *others: Passage, kind: AnswerType = AnswerType.ENTITY, **changes: str) -> Draft:
     class Works(Library):
         async def search(self, query: str, k: int) -> tuple[Hit, ...]:
             self.queries.append(query)
@@ -187,7 +187,7 @@ async def of_two_works(tower: Passage, *others: Passage, **changes: str) -> Draf
             found = [tower] if "tower whose builder is Elsa" in query else found
             return tuple(Hit(one, 1.0, rank) for rank, one in enumerate(found[:k], 1))
 
-    start = replace(seed(2), answer_type=AnswerType.ENTITY)
+    start = replace(seed(2), answer_type=kind)
     return await PROPOSER.propose(start, DirectSession(ScriptedLLM(model(**{**BUILT, **changes})), Works()), 1)
 
 
@@ -213,6 +213,17 @@ async def test_a_year_tells_works_of_one_maker_apart() -> None:
     assert twice.proposal is None and "what the subject is" in twice.problem  # the year is not said of a spire
 
 
+async def test_a_year_in_the_question_does_not_tell_the_answer() -> None:
+    opened = replace(DATED, text=f"{DATED.text} The Lantern Tower was opened on 3 May 1866.")
+    reads = {"Value: 3 May 1866": "tower | opening date | date", "opening date": "3 May 1866"}
+    draft = await of_two_works(opened, kind=AnswerType.DATE, **reads)
+    assert draft.proposal is None, draft.proposal
+    later = replace(opened, text=opened.text.replace("3 May 1866", "3 May 1871"))
+    reads = {"Value: 3 May 1871": "tower | opening date | date", "opening date": "3 May 1871"}
+    draft = await of_two_works(later, kind=AnswerType.DATE, **reads)
+    assert draft.proposal is not None and draft.proposal.answer == "3 May 1871", draft.problem
+
+
 async def test_a_thing_that_the_path_comes_from_must_not_be_meant_as_well() -> None:
     doubled = await of_two_works(TOWER, **{"builder of Harrow Bridge": "Elsa Marwood"})
     assert doubled.proposal is None and "is answered with 'Elsa Marwood' too" in doubled.problem
@@ -228,7 +239,7 @@ async def test_a_thing_that_the_path_comes_from_must_not_be_meant_as_well() -> N
 
 async def test_a_thing_that_only_bears_the_name_is_not_the_subject() -> None:
     """Once a film about two people was taken for them: their passages have one title."""
-    opening = replace(part("0", "Lumia was a queen who died in 1855."), offset=0)
+    opening = replace(part("0", "Lumia was a queen, of whom a film tells, who died in 1855."), offset=0)
     named = replace(part("1", "The film Lumia was directed by Arel Penn."), offset=90)
     reads = {
         "Value: Arel Penn": "film | director | person",
