@@ -6,6 +6,7 @@ in no way: when it dies its actors die with it, and a resume voids their leases.
 
 import asyncio
 import logging
+import math
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -36,6 +37,8 @@ _LOOK_S = 0.5
 _JOIN_EVERY_S = 30.0
 _JOIN_SHARE = 20
 """Minimum ratio of the time between two joins to the time that one takes."""
+_SILENT_S = 20.0
+"""Time without an answer of any keeper after which the user is told; Ray itself ends the command after a minute."""
 _DEATHS = 3
 """Number of times in a row that a player dies before it has made a call, until it is given up."""
 
@@ -81,6 +84,7 @@ class _Driver:
         self._config, self._folder, self._go_on = opened.config, opened.folder, opened.go_on
         self._store, self._order, self._ray, self._on_progress = store, order, ray, on_progress
         self._started = time.monotonic()
+        self._heard = self._started
         self._stopping = False
         self._keepers = [ray.keeper(order, part) for part in range(opened.config.shards or 1)]
         self._seen: dict[int, Progress] = {}
@@ -93,7 +97,8 @@ class _Driver:
         """Until all players have ended, and then all shards."""
         with stopping_on_signals(self._stop):
             joining = self._every(_JOIN_EVERY_S, self._join)
-            looking = [self._every(_LOOK_S, self._look(part, keeper)) for part, keeper in enumerate(self._keepers)]
+            looking = [self._every(_LOOK_S, self._warn)]
+            looking += [self._every(_LOOK_S, self._look(part, keeper)) for part, keeper in enumerate(self._keepers)]
             try:
                 named = await self._ends()
             except WorkerLost as lost:  # a keeper, or the cluster: what was recorded is on this disk
@@ -158,9 +163,16 @@ class _Driver:
     def _look(self, part: int, keeper: KeeperActor) -> Callable[[], Awaitable[None]]:
         async def look() -> None:
             self._seen[part] = await keeper.progress()
+            self._heard = time.monotonic()
             self._tell()
 
         return look
+
+    async def _warn(self) -> None:
+        """Say once that nobody answers: without the head of its cluster Ray ends this process with no word of ours."""
+        if self._seen and time.monotonic() - self._heard > _SILENT_S:
+            _LOG.warning("no answer for %d s: if the cluster is gone, start it and go on: %s", _SILENT_S, self._go_on)
+            self._heard = math.inf
 
     async def _join(self) -> None:
         """Bring the run's own file up to date."""
