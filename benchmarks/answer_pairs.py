@@ -4,7 +4,7 @@
 
 `answer_pairs.tsv`: corpus, what is asked, references, right answers, wrong answers; several are joined by `|`. The
 facts are MuSiQue's (Trivedi et al. 2022, CC BY 4.0), the World Factbook's and FOLDOC's; the answers were written for
-this file.
+this file. `answer_signs.tsv`: the same for made-up facts whose answers differ in a sign, a unit, a case or a script.
 A decision without a judge that contradicts the label is a wrong call. Anything undecided is asked.
 """
 
@@ -19,6 +19,7 @@ from questwell.scoring.squad import exact_match
 from questwell.types.game import Label
 
 FILE = Path(__file__).with_name("answer_pairs.tsv")
+SIGNS = Path(__file__).with_name("answer_signs.tsv")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,8 @@ class Pair:
 
 
 def pairs() -> Iterator[Pair]:
-    """All pairs of the file, in its order."""
-    for line in FILE.read_text(encoding="utf-8").splitlines():
+    """All pairs of both files, in their order."""
+    for line in (line for file in (FILE, SIGNS) for line in file.read_text(encoding="utf-8").splitlines()):
         corpus, _, references, right, wrong = line.split("\t")
         for answers, label in ((right, True), (wrong, False)):
             for answer in answers.split("|"):

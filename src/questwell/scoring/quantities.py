@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import product
 
+from questwell.scoring.signs import signs
 from questwell.scoring.words import fold
 
 _SCALES = {
@@ -71,8 +72,10 @@ def compare_numbers(answer: str, reference: str) -> bool | None:
     """Whether two plain numbers are equal; None when that is not for arithmetic to say.
 
     Left open: anything that is not a bare number, a percentage next to a plain number, two ways of reading, and a
-    number that may be the other one rounded. Two different years are different.
+    number that may be the other one rounded, or has another sign (5' for 5). Two different years are different.
     """
+    if signs(answer) != signs(reference):
+        return None
     ours, theirs = read_number(answer), read_number(reference)
     if ours is None or theirs is None or ours.percent != theirs.percent:
         return None

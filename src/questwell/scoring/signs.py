@@ -14,6 +14,7 @@ _SIGN = re.compile(
     r"""[\\\[\]{}·†‡¶]|//+"""  # of code, of formulas, of notes
     rf"""|(?<=\d)!|(?<={_ALONE})!"""  # factorials
     r"""|(?<=\d)['"](?!\w)"""  # feet and inches, minutes and seconds
+    rf"""|(?<={_ALONE})'+(?!\w)|(?<!\w)'(?=\d\d(?!\d))|(?<=-)-+(?!\w)"""  # A', '90, A--
     rf"""|(?<={_ALONE}):(?=\s*$)"""  # a drive
     r"""|(?<=[^\W\d]):+(?=[^\W\d])"""  # a name within another: std::vector
     r"""|(?<![\w/])/(?=\w)|(?<=\w)/(?![\w/])"""  # a path
@@ -25,6 +26,9 @@ _SIGN = re.compile(
 )
 _NAME = re.compile(r"_+|(?<=\d)\.(?=[a-z])|(?<=[^\W\d_]{2})\.(?=[a-z])")
 """In names of files, hosts and variables, with the case that they are written in: "Node.js", but "St.Louis"."""
+_UNIT = re.compile(r"(?<=\d)\s?((?=\w?\w?[A-ZΩ])[A-Za-zµμΩ]{1,3})(?![^\W\d_])")
+_ERAS = frozenset({"am", "pm", "ad", "bc", "ce", "bce", "st", "nd", "rd", "th"})
+"""Letters behind a number that mean the same in capitals; a milliwatt is no megawatt."""
 _QUOTED = {"'": re.compile(r"(?<!\w)'(?=\w)"), '"': re.compile(r'(?<!\w)"(?=\w)')}
 
 
@@ -32,10 +36,13 @@ def signs(text: str) -> tuple[str, ...]:
     """The signs of `text` that may mean something, in order."""
     folded = fold(text).strip()
     found = [match.group() for match in _SIGN.finditer(folded) if not _closes(folded, match)]
-    return (*found, *_NAME.findall(text))
+    units = [unit for unit in _UNIT.findall(text) if unit.lower() not in _ERAS]
+    return (*found, *_NAME.findall(text), *units)
 
 
 def _closes(text: str, match: "re.Match[str]") -> bool:
-    """Whether a quotation mark behind a number ends a quotation."""
-    opened = _QUOTED.get(match.group())
-    return opened is not None and opened.search(text, 0, match.start()) is not None
+    """Whether a quotation mark ends a quotation, or begins one."""
+    mark = match.group()
+    if (opened := _QUOTED.get(mark)) is None:
+        return False
+    return opened.search(text, 0, match.start()) is not None or text.find(mark, match.end()) > 0

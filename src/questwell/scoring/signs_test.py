@@ -1,6 +1,7 @@
 import pytest
 
 from questwell.scoring.answers import same
+from questwell.scoring.quantities import compare_numbers
 from questwell.scoring.signs import signs
 from questwell.scoring.words import words
 
@@ -34,6 +35,12 @@ MEANT = [
     ("_init_", "init"),
     ("__init__", "init"),
     ("a_b", "a b"),
+    ("A'", "A"),
+    ("A''", "A'"),
+    ("A--", "A-"),
+    ("5 MW", "5 mW"),
+    ("5 M", "5 m"),
+    ("10 Gb", "10 GB"),
 ]
 HARMLESS = [
     ("Yahoo!", "Yahoo"),
@@ -59,6 +66,12 @@ HARMLESS = [
     ("1)", "1"),
     ("¿Quién?", "Quién"),
     ("dogs'", "dogs"),
+    ("'A'", "A"),
+    ("'90'", "90"),
+    ("10 AM", "10 am"),
+    ("500 BC", "500 bc"),
+    ("1st", "1ST"),
+    ("50 Cent", "50 CENT"),
     ("東京。", "東京"),
 ]
 
@@ -68,7 +81,13 @@ def test_signs_that_mean_something_leave_it_to_the_judge(one: str, other: str) -
     assert words(one) == words(other)  # else no sign is needed
     assert signs(one) != signs(other)
     assert same(one, [one]) and not same(one, [other]) and not same(other, [one])
-    assert same(one, ["something", one.upper() if "." not in one else one])
+
+
+@pytest.mark.parametrize(
+    ("answer", "reference"), [("5'", "5"), ('5"', "5"), ("'90", "1990"), ("’90", "1990"), ("5!", "5")]
+)
+def test_a_number_with_a_sign_is_no_plain_number(answer: str, reference: str) -> None:
+    assert compare_numbers(answer, reference) is None and compare_numbers(reference, answer) is None
 
 
 @pytest.mark.parametrize(("one", "other"), HARMLESS)
