@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from questwell.cli.app import app
 from questwell.llm.client import Completion, Request
+from questwell.llm.weights import Weights
 from questwell.recipes.generate.config import Config
 from questwell.recipes.generate.loop import generate
 from questwell.recipes.generate.preview import Preview, preview
@@ -154,3 +155,15 @@ async def test_a_forecast_takes_its_place_once_seeds_are_played(library: Path, t
     assert found is not None and found.played == 6
     told = CliRunner().invoke(app, ["generate", "--resume", "--out", str(run), "--dry-run", "--json"])
     assert json.loads(told.stdout)["forecast"]["played"] == 6
+
+
+def test_no_model_is_fetched(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(self: Weights) -> Path:
+        raise AssertionError("491 MB")
+
+    monkeypatch.setattr(Weights, "fetch", never)
+    monkeypatch.setattr(Weights, "cached", lambda self: None)
+    given = {**world.values(library), "seeds": 2, "llm": "local-small"}
+    flags = [f"--{key.replace('_', '-')}={value}" for key, value in given.items()]
+    told = CliRunner().invoke(app, ["generate", *flags, "--dry-run"])
+    assert told.exit_code == 0, told.output

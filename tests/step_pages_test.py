@@ -29,7 +29,7 @@ def test_a_training_page_shows_its_held_out_evaluations_and_the_best_step(tmp_pa
     assert "step 10, whose checkpoint is kept" in shown  # step 20 earns the same
     assert re.search(r"best.><td[^>]*>10</td><td[^>]*>0.750<", shown)
     assert "held out reward" in shown and "29 steps of training" in shown
-    assert "nats a token" in shown and "critic" not in shown, "only what is drawn is explained"
+    assert "nats per token" in shown and "critic" not in shown, "only what is drawn is explained"
 
 
 def test_saved_attempts_of_training_are_read_with_their_thoughts(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from questwell.recipes.runs.opening import kind_of
 
 @dataclass(frozen=True, slots=True)
 class Pages:
-    """Of the runs of one verb."""
+    """The pages that show the runs of one verb."""
 
     status: str
     """`module:function` in this folder, called with (run, json)."""

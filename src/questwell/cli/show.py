@@ -22,7 +22,7 @@ from questwell.text.money import dollars
 from questwell.types.game import Label, Outcome
 
 _MOST_SEARCHES = 10
-"""Of one agent, without --full."""
+"""Number of searches shown per agent, without --full."""
 _THOUGHT = 160
 """Characters of a thought, without --full."""
 _LABEL_STYLE = {Label.RIGHT: "green", Label.WRONG: "red", Label.UNSCORED: "yellow", Label.ERRORED: "yellow"}

@@ -26,7 +26,7 @@ KEEPALIVE_S = 4.0
 request that meets the closing is lost."""
 MOST_REDIRECTS = 3
 MOST_BYTES = 64_000_000
-"""Of one reply, unpacked, unless the caller says otherwise: the longest answer with its log-probabilities takes a
+"""Limit of one reply, unpacked, unless the caller sets another: the longest answer with its log-probabilities takes a
 fraction of it."""
 _SECRET: tuple[str, ...] = ("authorization", "api-key", "x-api-key", "cookie")
 

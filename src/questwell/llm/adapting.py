@@ -107,7 +107,7 @@ class Adapting(Protocol):
 
 
 def _no_tool_parser(sent: Body, text: str, param: str) -> str | None:
-    """Of vLLM without --enable-auto-tool-choice: the model is shown the tools all the same, and writes text."""
+    """For vLLM without --enable-auto-tool-choice: the model sees the tools all the same, and calls them in text."""
     wanted = re.search(r"enable-auto-tool-choice|tool-call-parser", text)
     return "choose none" if wanted and "tools" in sent and "tool_choice" not in sent else None
 

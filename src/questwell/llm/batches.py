@@ -14,9 +14,9 @@ from questwell.errors import LLMTimeout, LLMUnavailable, MalformedReply
 from questwell.llm.endpoint import Endpoint
 
 KEY = "questwell"
-"""In the metadata of a batch."""
+"""Key of the metadata of a batch by which we find it again."""
 MOST_CALLS = 5_000
-"""Of one batch; the API takes 50,000, but its results come as one file."""
+"""Limit of one batch; the API takes 50,000 calls, but their results come in one file."""
 WINDOW = "24h"
 _ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 _PAGE = 100

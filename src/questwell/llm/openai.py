@@ -93,7 +93,7 @@ class OpenAIClient:
         """
         self._model = model
         self.limiter = limiter or Limiter(64)
-        """Of the endpoint; of several addresses, of the first."""
+        """Limits the calls in flight at the endpoint; with several addresses, at the first."""
         self._options = options or OpenAIOptions()
         self._endpoint = Endpoint(model, base_url, api_key, self.limiter, self._options, more)
         self._shown = self._endpoint.shown

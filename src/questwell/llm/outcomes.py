@@ -1,4 +1,4 @@
-"""What the tries of one call came to: the latest refusal, what all replies took, and a reply that is no end."""
+"""The outcome of the tries of one call: the latest refusal, the usage of all replies, replies that end too early."""
 
 import re
 from collections.abc import Callable

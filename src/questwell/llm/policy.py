@@ -17,7 +17,7 @@ from questwell.llm.codec import ChatCodec
 
 
 class SamplingParams(TypedDict, total=False):
-    """How to continue; keys as vLLM and verl name them."""
+    """Sampling parameters; keys as vLLM and verl name them."""
 
     max_tokens: int
     temperature: float
@@ -38,7 +38,7 @@ class TokenOutput:
     token_ids: Sequence[int]
     """The end-of-sequence token included, when it was sampled."""
     log_probs: Sequence[float] | None = None
-    """Natural logarithms under the sampling distribution (after temperature), one a token."""
+    """Natural logarithms under the sampling distribution (after temperature), one per token."""
     stop_reason: str | None = None
     """`stop`, `length`, `completed` (either of them), or `aborted`; None when the engine does not say."""
 
@@ -58,7 +58,7 @@ class Policy(Protocol):
 
 
 class PolicyClient:
-    """One rollout's line to a policy. Implements `LLM`; cheap, so open one a rollout.
+    """One rollout's connection to a policy. Implements `LLM`; cheap, so open one per rollout.
 
     Its completions carry `prompt_ids`, `token_ids` and `logprobs`, from which the loop makes the `TokenView`.
     """

@@ -43,7 +43,7 @@ class Heard:
 
 
 def hear(text: str) -> Heard:
-    """`text` taken apart into thought and speech.
+    """`text` split into thought and speech.
 
     A mark that closes a thought which nothing opened makes a thought of all before it: the chat template had opened it.
     A thought that is never closed goes on to the end.

@@ -30,7 +30,7 @@ _PATIENCE = {"cpu": 0, "cuda": 4}
 
 
 class TorchPolicy:
-    """Samples from a model that lives here. Implements `Policy`; belongs to one event loop at a time."""
+    """Samples from a model in this process. Implements `Policy`; belongs to one event loop at a time."""
 
     def __init__(self, model: nn.Module, codec: ChatCodec, *, rows: int = 64, graphs: bool = True) -> None:
         """Sample from `model`, a plain causal language model, as it is at each call.

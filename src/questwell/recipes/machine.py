@@ -37,7 +37,7 @@ class Check:
     found: str
     advice: str = ""
     takes: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Of a role's request: stop, tools, schema, temperature and length, each with what the endpoint does with it."""
+    """What the endpoint does with each part of a role's request: stop, tools, schema, temperature, length."""
 
 
 def disk(folder: Path, name: str = "disk") -> Check:

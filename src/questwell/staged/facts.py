@@ -17,7 +17,7 @@ from questwell.types.corpus import Hit, Passage
 from questwell.types.game import AnswerType
 
 UNDECIDED = "the readings do not agree on what the subject is"
-"""Of a path whose start must be called something; more readings may settle it."""
+"""Why a path is left open whose start has no kind yet; more readings may settle it."""
 
 
 @dataclass(slots=True)

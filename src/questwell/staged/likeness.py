@@ -57,7 +57,7 @@ def _folded(name: str) -> str:
 
 
 def _initials(name: str) -> str:
-    """Of the words that begin with a capital, if there are three or more."""
+    """Initials of the words that begin with a capital, if there are three or more; else empty."""
     found = re.findall(r"(?<!\w)[^\W\d_]", name)
     capitals = [letter for letter in found if letter.isupper()]
     return _folded("".join(capitals)) if len(capitals) > 2 else ""

@@ -20,7 +20,7 @@ class StagedSession:
     prompts: Prompts
     random_seed: int
     temperature: float = 0.0
-    """Of choices; what is written is always the likeliest text, so attempts differ in their moves, not in typos."""
+    """Sampling temperature of choices; text is always the likeliest, so attempts differ in moves, not in typos."""
     thinking: int = 0
     """Tokens on top of what a reply itself needs: for models that think before they write."""
     turns: list[Turn] = field(default_factory=list[Turn])

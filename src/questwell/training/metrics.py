@@ -56,10 +56,10 @@ MEANINGS: Mapping[str, str] = {
     "policy_loss": "clipped surrogate, mean over the model's tokens and the step's minibatches",
     "value_loss": "half the squared error of the critic, mean over the model's tokens and the step's minibatches",
     "explained_variance": "1 - Var(return - value) / Var(return) before the update; 1 is a perfect critic",
-    "kl": "divergence from the initial policy at the sampled tokens before the update, nats a token (estimator k3)",
+    "kl": "divergence from the initial policy at the sampled tokens before the update, nats per token (estimator k3)",
     "entropy": "of the next-token distribution before each of the model's tokens, nats, mean before the update",
     "clip_fraction": "model tokens whose gradient the clip cut off, mean over the step's minibatches",
-    "update_kl": "divergence of the policy that sampled from the one being trained, nats a token (k3), last minibatch",
+    "update_kl": "divergence of the policy that sampled from the trained one, nats per token (k3), last minibatch",
     "sampling_gap": "mean absolute difference between the sampler's log-probabilities and the trainer's, nats",
     "gradient_norm": "of the actor before clipping, mean over the step's minibatches",
     "critic_gradient_norm": "of the critic before clipping, mean over the step's minibatches",
@@ -73,7 +73,7 @@ MEANINGS: Mapping[str, str] = {
     "held_out_searches": "search steps per held-out attempt, mean",
     "held_out_dropped": "number of held-out attempts left out because a call failed or the judge gave no verdict",
     "held_out_s": "seconds of the evaluation",
-    "sft_loss": "cross-entropy of a demonstration's own tokens in a step of the warm start, nats a token",
+    "sft_loss": "cross-entropy of a demonstration's own tokens in a step of the warm start, nats per token",
 }
 """The meaning of each metric, by name."""
 

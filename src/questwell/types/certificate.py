@@ -8,7 +8,7 @@ from questwell.types.measures import Proportion
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Where the answer stands in a passage, in characters: `text[start:end]`."""
+    """The position of the answer in a passage, in characters: `text[start:end]`."""
 
     start: int
     end: int
@@ -30,7 +30,7 @@ class EvidenceCertificate:
     attempts_found: int
     """Number of attempts that found its document."""
     spans: tuple[Span, ...]
-    """Where the answer stands in its text; empty: it does not."""
+    """Positions of the answer in its text; empty if the text does not contain it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,7 @@ class Judgement:
 
 
 def failed_rollout(trajectory: Trajectory) -> Judgement | None:
-    """What a rollout that failed is worth, without a judge; None for one that may be judged.
+    """The judgement of a rollout that failed; None for one that a judge can decide.
 
     ERRORED for a call that failed and may be made again, UNSCORED for a text that the endpoint's filter never takes:
     neither says anything about the question.
@@ -207,7 +207,7 @@ class ExecutionFeedback:
     shown: Attempt | None
     """The attempt that it is shown; None when there was none."""
     verdict: str = ""
-    """What the attempts came to, in a sentence."""
+    """The outcome of the attempts, in a sentence."""
     gate: Gate | None = None
     """The gate that stopped the question, if one did."""
     weak: Attempt | None = None
@@ -229,12 +229,12 @@ class Repair:
     explanation: str
     """Why it was too easy, or why the two answers differ, in the proposer's words."""
     change: str
-    """What it did about it."""
+    """What the proposer changed, in its own words."""
 
 
 @dataclass(frozen=True, slots=True)
 class WeakTrial:
-    """How a weak solver fared at a question that met its target."""
+    """A weak solver's attempts at a question that met its target."""
 
     attempts: tuple[Attempt, ...]
     verdict: Verdict
@@ -262,7 +262,7 @@ class Reason(StrEnum):
     NO_PROPOSAL = "no_proposal"
     """The proposer ended without a question and an answer that can be read."""
     NO_REPAIR = "no_repair"
-    """As above, when asked to repair a proposal that failed: its rounds are kept, and so is why it failed."""
+    """The same after a proposal that failed, when a repair was asked for; the rounds are kept, and why it failed."""
     UNCHANGED_REPAIR = "unchanged_repair"
     """A repair that changed neither question nor answer: what failed once is not attempted again."""
     NO_MOVES = "no_moves"
@@ -321,7 +321,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A play that ended without one."""
+    """A play that ended without an accepted question."""
 
     seed: Seed
     rounds: tuple[Round, ...]

@@ -46,7 +46,7 @@ class EvidenceRank:
 
     document_id: str
     question: int | None
-    """With the question itself as the query."""
+    """Rank with the question itself as the query."""
     step: int | None
     """Best rank with a query of the intended steps."""
 

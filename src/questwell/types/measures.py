@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Proportion:
-    """A count among others, with its 95 % Wilson interval."""
+    """A share: a count out of a total, with its 95 % Wilson interval."""
 
     count: int
     of: int

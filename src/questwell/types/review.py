@@ -12,12 +12,12 @@ class Decision(StrEnum):
 
     ACCEPT = "accept"
     EDIT = "edit"
-    """Question or answer were mended: the run's verdict was about another question, so it no longer counts."""
+    """Question or answer were corrected: the run's verdict was about another question, so it no longer counts."""
     REJECT = "reject"
     NOTE = "note"
     """A remark; the decision before it stands."""
     CLEAR = "clear"
-    """Takes the decision before it back."""
+    """Takes back the decision before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Review:
 
 
 def pair_digest(question: str, answer: str, aliases: Sequence[str] = ()) -> str:
-    """Names exactly this question and answer."""
+    """An id of exactly this question and answer."""
     return hashlib.sha256(json.dumps([question, answer, list(aliases)]).encode()).hexdigest()[:16]
 
 

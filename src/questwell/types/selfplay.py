@@ -21,7 +21,7 @@ class AnswerSeed:
     aliases: tuple[str, ...] = ()
     """Other spellings that count as the answer."""
     passage: Passage | None = None
-    """Where the answer stands, when it was drawn from a corpus; None when it comes from a list."""
+    """The passage that contains the answer, when it was drawn from a corpus; None when it comes from a list."""
     random_seed: int = 0
     """Start of every random choice of this play."""
 
@@ -47,7 +47,7 @@ class Invalid(StrEnum):
     """Fewer executed searches than the rules ask for."""
     REPEATED_QUERY = "repeated_query"
     LEAK = "leak"
-    """The answer stands in the question."""
+    """The question contains the answer."""
     UNSUPPORTED = "unsupported"
     """RAG verification: the passages that the proposer found do not give the answer."""
     UNSCORED = "unscored"
@@ -106,7 +106,7 @@ class Episode:
     proposer_reward: float | None
     """None: it is not trained on, since a failure of others says nothing of it."""
     solver_rewards: tuple[float | None, ...]
-    """One an attempt; None where the attempt errored or could not be scored."""
+    """One per attempt; None where the attempt errored or could not be scored."""
     discarded: int = 0
     """Number of invalid proposals of this slot that were thrown away before this one (dynamic resampling)."""
 

@@ -54,9 +54,9 @@ class Reading:
 
     document_id: str
     page: int | None = None
-    """That was opened, from 1; None for a search."""
+    """Number of the page that was opened, from 1; None for a search."""
     query: str = ""
-    """That was searched for inside the document."""
+    """The query, for a search inside the document; empty for a page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +92,8 @@ class TokenView:
         """Refuse a view whose parts do not match each other in length."""
         if not len(self.response_ids) == len(self.response_mask) == len(self.response_logprobs):
             raise ValueError(
-                f"a token view needs one mask and one log-probability a response token, not {len(self.response_mask)} "
-                f"and {len(self.response_logprobs)} for {len(self.response_ids)}"
+                "a token view needs one mask and one log-probability per response token, not "
+                f"{len(self.response_mask)} and {len(self.response_logprobs)} for {len(self.response_ids)}"
             )
 
     def truncated(self, length: int) -> "TokenView":

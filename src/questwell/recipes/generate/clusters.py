@@ -117,7 +117,7 @@ class Clusters:
         points = self._points(sample)
         self._centres, group = _best(points, count, seed)
         self.names = _names(vocabulary, vocabulary.vectors(split), group, len(self._centres))
-        """Of each cluster, no two the same: the words that set it apart."""
+        """Name of each cluster, the words that set it apart; no two names are equal."""
         self.made_by = self._space.name
         """What decides which passages are alike."""
 

@@ -50,7 +50,7 @@ class Preview:
     reading: Reading | None = None
     """An estimate of what models read for a seed; None where an agent is staged."""
     forecast: Forecast | None = None
-    """Of the rest, from the seeds that are played; None while there are too few."""
+    """Forecast for the remaining seeds, from those that are played; None while there are too few."""
 
     @property
     def most_calls(self) -> int | None:

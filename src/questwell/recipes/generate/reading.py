@@ -156,7 +156,7 @@ class _Unsent:
         return tuple(Hit(passage, 1.0, rank) for rank, passage in enumerate(self.passages[:k], 1))
 
     def tokens(self) -> int:
-        """Of the longest request."""
+        """Number of tokens in the longest request."""
         return max(map(_request_tokens, self.asked), default=0)
 
 

@@ -44,7 +44,7 @@ class Noted(BaseModel):
     calls: list[str]
     """Custom ids: what the call asks, hashed, and a number."""
     done: list[str] = []
-    """Of these: those that failed, so that nobody waits for them again."""
+    """Custom ids that failed: nobody waits for them again."""
 
 
 _NOTED = TypeAdapter(list[Noted])

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Ending(StrEnum):
-    """How: after all but the first, something is left to do."""
+    """How an invocation ended; after all but the first ending, something is left to do."""
 
     COMPLETE = "complete"
     ERRORED = "errored"

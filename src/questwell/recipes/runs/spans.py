@@ -102,7 +102,7 @@ class OpenTelemetrySpans:
     """Spans by the tracer provider that is set up in this process."""
 
     def __init__(self, verb: str) -> None:
-        """Of a run of `verb`."""
+        """Name the spans after the `verb` of the run."""
         self._otel = optional("opentelemetry.trace", "otel")
         self._tracer = self._otel.get_tracer("questwell", __version__)
         self._name = f"questwell.{verb}"

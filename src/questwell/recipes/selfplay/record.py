@@ -52,8 +52,8 @@ MEANINGS: Mapping[str, str] = {
     "distinct_queries": "different ones among the proposers' queries, a fraction",
     "solver_entropy": "of the next-token distribution in the solver's rollouts, nats, mean",
     "proposer_entropy": "of the next-token distribution in the proposer's rollouts, nats, mean",
-    "solver_kl": "divergence from the initial policy in the solver's rollouts, nats a token",
-    "proposer_kl": "divergence from the initial policy in the proposer's rollouts, nats a token",
+    "solver_kl": "divergence from the initial policy in the solver's rollouts, nats per token",
+    "proposer_kl": "divergence from the initial policy in the proposer's rollouts, nats per token",
     "gradient_norm": "before clipping, of the step's last update",
 }
 """Meaning of a step's values, by name."""

@@ -14,7 +14,7 @@ from questwell.retrieval.index.lexical import Filter, Scored
 from questwell.types.corpus import Hit
 
 RANKING = 1
-"""Raise it when the same vectors would rank in another way than before: it is part of the name."""
+"""Raise it when the same vectors would rank differently: it is part of the name."""
 BLOCK = 65_536
 """Vectors compared at once."""
 

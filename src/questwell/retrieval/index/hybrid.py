@@ -22,7 +22,7 @@ from questwell.retrieval.retriever import DocumentPage, Filter
 from questwell.types.corpus import Hit, Passage
 
 RANKING = 1
-"""Raise it when the same index and vectors would rank in another way than before: it is part of the name."""
+"""Raise it when the same index and vectors would rank differently: it is part of the name."""
 POOL = 100
 """Candidates of each leg; more when more hits are asked for."""
 DECIMALS = 6
@@ -153,7 +153,7 @@ class HybridIndex:
         return await self.lexical.read_page(identifier, page)
 
     async def find_in(self, identifier: str, query: str, k: int) -> tuple[Hit, ...] | None:
-        """As of the lexical index: vectors tell passages of one document hardly apart."""
+        """As of the lexical index: vectors hardly tell passages of one document apart."""
         return await self.lexical.find_in(identifier, query, k)
 
     def get(self, passage_id: str) -> Passage | None:

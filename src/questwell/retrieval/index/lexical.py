@@ -35,7 +35,7 @@ from questwell.text.unicode import without_surrogates
 from questwell.types.corpus import Hit, Passage
 
 RANKING = 4
-"""Raise it when the same index would rank in another way than before: it is part of the retriever's name."""
+"""Raise it when the same index would rank differently: it is part of the retriever's name."""
 POSTINGS = 100_000
 """Entries of posting lists that a query may read; they are nearly all that it costs."""
 POSTINGS_SHARE = 0.14
@@ -50,8 +50,8 @@ QUERY_CHARS = 20_000
 TITLE_WEIGHT = 0.5
 """Weight of the title against the text, which contains it too: best of 0.4, 0.5, 0.75 on 300 MuSiQue questions."""
 DECIMALS = 4
-"""Of a score. tantivy adds single-precision numbers in an order that depends on the segments: what differs less than
-this is a tie, so that ranks do not depend on how the index was built."""
+"""Number of decimals of a score. tantivy adds single-precision numbers in an order that depends on the segments: what
+differs less than this is a tie, so that ranks do not depend on how the index was built."""
 SPARE = 64
 """Candidates beyond k that are looked at, but not loaded, to see where a tie at rank k ends."""
 OPENINGS = 5

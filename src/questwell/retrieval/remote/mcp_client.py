@@ -290,7 +290,7 @@ class _Connection:
                 self._opened.set_exception(self._failed(error))
 
     async def _seen(self, response: httpx2.Response) -> None:
-        """Note a status that says why a call failed: the SDK tells only that it did."""
+        """Note a status that says why a call failed: the SDK only reports that it did."""
         if response.status_code >= 400 and response.request.method == "POST":
             self._refusal = response.status_code, response.headers.get("retry-after")
 

@@ -1,4 +1,4 @@
-"""What of an MCP server's tools, their arguments and their results is taken for what.
+"""How an MCP server's tools, their arguments and their results are understood.
 
 Servers name the tool and its arguments as they like, and give structured results or plain text.
 """

@@ -143,7 +143,7 @@ class Pages:
             await response.aclose()
 
     async def _checked(self, url: httpx2.URL) -> str:
-        """The address to connect to, all that the name has being allowed."""
+        """The address to connect to, if all addresses of the name are allowed."""
         if url.scheme not in ("http", "https") or not url.host:
             raise PageRefusedError(f"scheme {url.scheme!r}")
         port = url.port or (443 if url.scheme == "https" else 80)

@@ -34,7 +34,7 @@ class Answer:
         self.hits = hits
         self._encoded: dict[tuple[bool, bool], bytes] = {}
         self.weight = _EMPTY_BYTES + sum(_HIT_BYTES + _TIMES * _characters(hit.passage) for hit in hits)
-        """About the maximum size in memory in bytes: the hits and two forms of JSON."""
+        """Estimated maximum size in memory, in bytes: the hits and two forms of JSON."""
 
     def encoded(self, *, scores: bool, whole: bool) -> bytes:
         """The JSON list of documents; `whole` adds every field of the passage (an extension of ours)."""

@@ -28,7 +28,7 @@ MOST_LINGERING = 16
 LINGER_S = 1.0
 FILE_LIMIT = 65_536
 SAID_EVERY_S = 10.0
-"""The same line is logged at most so often."""
+"""Seconds between two entries of the same line in the log."""
 _REFUSED = b'{"error":{"type":"RetrievalBusy","message":"all connections are in use; ask again"}}'
 _REFUSAL = (
     b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-type: application/json\r\nconnection: close\r\n"
@@ -69,7 +69,7 @@ class GuardedProtocol(H11Protocol):
         self._made = self._counted = self._lingering = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take it, if need be in the place of an idle one."""
+        """Accept it, if need be in the place of an idle one."""
         guard = self._guard
         if guard.open >= guard.most:
             guard.refused += 1

@@ -31,9 +31,9 @@ class GateOptions:
     """Who may send requests, and how large they may be."""
 
     host: str = "127.0.0.1"
-    """What the server listens at. Beyond loopback, any IP address and this machine's name are good as Host too."""
+    """Where the server listens. Beyond loopback, any IP address and this machine's name are accepted as Host too."""
     hosts: tuple[str, ...] = ()
-    """More names that the server is reached by, and origins of pages that may ask it."""
+    """More names by which the server is reached, and origins of pages that may call it."""
     token: str = field(default="", repr=False)
     """Secret that callers must send; empty for none."""
     most_bytes: int = 8_000_000
@@ -49,11 +49,13 @@ class ConnectionLimits:
     """Limits of one process."""
 
     connections: int = 1_024
-    """Open at once. One more takes the place of the one that is idle for longest; if none is idle, it gets 503."""
+    """Connections open at the same time. One more takes the place of the one that is idle for longest; if none is
+    idle, it gets 503."""
     header_s: float = 10.0
     """Maximum time in seconds from connecting, or from a request's first byte, to the end of its headers."""
     idle_s: float = 30.0
-    """Between two requests. Longer than clients keep theirs: a request that meets the closing is lost."""
+    """Idle time in seconds between two requests. It is longer than clients keep theirs: a request that meets the
+    closing is lost."""
     write_s: float = 30.0
     """How long a client may leave its reply unread."""
 
@@ -195,7 +197,7 @@ def _headers(scope: MutableMapping[str, Any]) -> dict[bytes, list[bytes]]:
 
 
 def _host(header: str) -> str:
-    """Without its port; empty where it is no host."""
+    """The host without its port; empty if it is not a host."""
     try:
         return (urlsplit(f"//{header}").hostname or "").rstrip(".")
     except ValueError:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 PROTOCOL = 2
 """Version of our extensions of the protocol; a client finds it in `/healthz`."""
 _LOOK_S = 2.0
-"""How often it is looked whether the index changed."""
+"""Seconds between two checks whether the index has changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ def make_app(
 
 
 async def _look(service: Service, opening: Callable[[], Retriever], metrics: Metrics, guard: "Guard | None") -> None:
-    """Every two seconds: take up an index that changed, and note how the process stands."""
+    """Every two seconds: take up an index that changed, and record the state of the process."""
     while True:
         await asyncio.sleep(_LOOK_S)
         metrics.note(service, guard)

@@ -44,7 +44,7 @@ class Renewable(Protocol):
     """A retriever whose index may be changed by another process."""
 
     def outdated(self) -> bool:
-        """Whether it has."""
+        """Whether the index has changed."""
         ...
 
 

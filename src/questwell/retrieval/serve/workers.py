@@ -36,7 +36,7 @@ class Address:
 
     host: str = "127.0.0.1"
     port: int = 8000
-    """0 takes a free one."""
+    """0 takes a free port."""
 
 
 def available_cores() -> int:

@@ -12,7 +12,7 @@ from questwell.types.trajectory import Trajectory
 
 
 class Lines(Protocol):
-    """Lines to the policy, one a rollout."""
+    """Lines to the policy, one per rollout."""
 
     def open(self, name: str, *, learnt: bool) -> LLM:
         """A line for the rollout `name`. One that is not learnt from is sampled at the temperature that it asks for."""
