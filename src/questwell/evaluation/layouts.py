@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+from questwell.evaluation import natural_questions
 from questwell.evaluation.browsecomp import decrypt, decrypt_plain
 from questwell.evaluation.reading import answers_of, any_of, id_of, literal, question_of, texts
 from questwell.evaluation.records import Record
@@ -74,6 +75,17 @@ def frames(record: Record) -> Fields | Skipped:
     index = record.get("Unnamed: 0", record.get(""))
     found = _fields(record, f"{len(links)} articles" if links else "", links)
     return found if found.id or index is None else replace(found, id=str(index))
+
+
+def nq(record: Record) -> Fields | Skipped:
+    """Natural Questions: NQ-open and its like, or the first release with its pages, of which short answers are read."""
+    if not natural_questions.is_original(record):
+        return plain(record)
+    answers = natural_questions.short_answers(record)
+    if not answers:
+        return Skipped("no short answer")
+    titles = filter(None, [natural_questions.title(record)])
+    return Fields(natural_questions.question_text(record), answers, id_of(record), evidence=tuple(titles))
 
 
 def triviaqa(record: Record) -> Fields | Skipped:
@@ -161,7 +173,7 @@ LAYOUTS: Mapping[str, Layout] = {
     "2wiki": hotpotqa,  # its files have HotpotQA's layout, with evidence triples next to it
     "frames": frames,
     "bamboogle": plain,
-    "nq": plain,
+    "nq": nq,
     "triviaqa": triviaqa,
     "popqa": popqa,
     "gaia": gaia,
