@@ -416,3 +416,25 @@ def test_the_command_fills_a_server(store, tmp_path, monkeypatch):
     assert store.info["config"]["params"]["vectors"]["size"] == 256
     wrong = CliRunner().invoke(app, [*flags, "--to", "elsewhere:x"])
     assert wrong.exit_code == 2 and "qdrant:URL/COLLECTION" in wrong.output
+
+
+@pytest.mark.parametrize(("again", "expected"), [(True, None), (False, 12)])
+async def test_a_server_whose_pages_never_end_is_left(client, monkeypatch, again, expected):
+    """It names a next page for ever: the same points again, or none any more."""
+    opened = local(client)
+    await opened.fill([*PASSAGES, *WHOLE])
+    whole, asked = client.scroll, []
+
+    async def endless(*given, offset=None, **more):
+        asked.append(offset)
+        points, _ = await whole(*given, offset=None, **more)
+        return (points if again or len(asked) == 1 else []), "5b0c8b8e-6a5e-4b0e-9d43-6f1f6c3e2a10"
+
+    monkeypatch.setattr(client, "scroll", endless)
+    monkeypatch.setattr("questwell.retrieval.remote.stored.MOST_PASSAGES", 40)
+    if expected is None:
+        with pytest.raises(RetrievalRefused, match="'tea' has more than 40 passages"):
+            await opened.passages_of("tea")
+        assert len(asked) == 4
+    else:
+        assert len(await opened.passages_of("tea")) == expected and len(asked) == 2

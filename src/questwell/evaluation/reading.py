@@ -8,13 +8,16 @@ from typing import Any, cast
 
 from questwell.evaluation.records import Record
 
-QUESTIONS = ("question", "problem", "query", "prompt", "question_text", "input", "问题", "問題")
+QUESTIONS = ("question", "problem", "query", "prompt", "question_text", "user_input", "input", "问题", "問題")
 ANSWERS = (
     *("answers", "golden_answers", "gold_answers", "possible_answers", "answer", "final_answer", "gold_answer"),
     *("correct_answer", "reference_answer", "expected_answer", "ground_truth", "output", "答案"),
+    *("expected_output", "reference"),
 )
-"""KILT has `input` and `output`; 问题 and 答案 are question and answer in Chinese."""
+"""KILT has `input` and `output`, Ragas `user_input` and `reference`, DeepEval `input` and `expected_output`; 问题
+and 答案 are question and answer in Chinese."""
 ALIASES = ("answer_aliases", "aliases")
+CHOICES = ("choices", "options")
 IDS = ("id", "_id", "qid", "question_id", "questionid", "task_id", "query_id", "example_id")
 TEXTS = ("text", "value", "target", "answer", "aliases", "answer_aliases")
 """Keys of an object that is an answer: SQuAD's `text`, TriviaQA's `value` and `aliases`, Search-R1's `target`."""
@@ -46,7 +49,7 @@ def answers_of(record: Record) -> tuple[str, ...]:
     A truth value is yes or no.
     """
     reward = record.get("reward_model")
-    found = list(_given(record, ANSWERS))
+    found = [_chosen(record, value) for value in _given(record, ANSWERS)]
     if not found and isinstance(reward, dict):
         found = [cast(Record, reward).get("ground_truth")]
     return tuple(text for value in (*found[:1], *_given(record, ALIASES)) for text in texts(value))
@@ -94,6 +97,19 @@ def _given(record: Record, names: Iterable[str]) -> Iterator[Any]:
         value = record.get(name, plain.get(_plain(name)))
         if value is not None and value != "" and value != []:
             yield value
+
+
+def _chosen(record: Record, answer: object) -> object:
+    """Of a question with choices, the choice that `answer` names by its place or its letter; else `answer` itself."""
+    lists = [cast(list[object], value) for value in _given(record, CHOICES) if isinstance(value, list)]
+    if not lists or isinstance(answer, bool):
+        return answer
+    listed = lists[0]
+    if isinstance(answer, str) and len(answer) == 1 and answer not in listed:
+        at = ord(answer.upper()) - ord("A")
+    else:
+        at = answer if isinstance(answer, int) and answer not in listed else -1
+    return listed[at] if 0 <= at < len(listed) else answer
 
 
 def _plain(name: object) -> str:

@@ -71,3 +71,40 @@ def test_a_file_alone_holds_plain_questions(tmp_path: Path) -> None:
         parse_benchmark(str(tmp_path / "none.jsonl"))
     with pytest.raises(ConfigError, match=r"'none=.*': expected FILE or NAME=FILE"):
         parse_benchmark(f"none={path}")
+
+
+@pytest.mark.parametrize(
+    ("record", "answers"),
+    [
+        ({"user_input": Q, "reference": A, "reference_contexts": ["x"]}, (A,)),
+        ({"input": Q, "expected_output": A}, (A,)),
+        ({"question": Q, "choices": ["Ada Brook", A], "answer": 1}, (A,)),
+        ({"question": Q, "options": ["Ada Brook", A], "answer": "B"}, (A,)),
+        ({"question": Q, "options": ["Ada Brook", A], "answer": "a"}, ("Ada Brook",)),
+        ({"question": Q, "choices": ["Ada Brook", A], "answer": A}, (A,)),
+        ({"question": Q, "choices": ["A", "B"], "answer": "B"}, ("B",)),
+        ({"question": Q, "choices": [3, 1], "answer": 1}, ("1",)),
+        ({"question": Q, "choices": ["Ada Brook", A], "answer": 2}, ("2",)),
+        ({"question": Q, "choices": ["Ada Brook", A], "answer": False}, ("no",)),
+        ({"question": Q, "choices": ["Ada Brook", A], "answer": "C"}, ("C",)),
+    ],
+)
+def test_names_of_evaluation_tools_and_answers_by_the_place_of_a_choice(
+    record: dict[str, object], answers: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "q.jsonl").write_text(json.dumps(record))
+    (found,) = load(parse_benchmark(f"plain={tmp_path / 'q.jsonl'}")).questions
+    assert (found.question, found.answers) == (Q, answers)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 1\n", "run git lfs pull"),
+        (b"<!doctype html><html></html>", "it is a web page"),
+    ],
+)
+def test_what_was_put_in_place_of_a_file_is_named(content: bytes, said: str, tmp_path: Path) -> None:
+    (tmp_path / "q.jsonl").write_bytes(content)
+    with pytest.raises(BenchmarkError, match=said):
+        load(parse_benchmark(f"plain={tmp_path / 'q.jsonl'}"))

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 from questwell.errors import BenchmarkError
-from questwell.retrieval.corpora.forms import RECORDS, form_of
+from questwell.retrieval.corpora.forms import RECORDS, form_of, hint
 from questwell.retrieval.corpora.records import read_records
 
 Record: TypeAlias = Mapping[str, Any]
@@ -23,7 +23,8 @@ def records(path: Path) -> Iterator[tuple[str, Record]]:
     except OSError as error:
         raise BenchmarkError(f"{path} cannot be read: {error.strerror or error}") from error
     if form not in RECORDS:
-        raise BenchmarkError(f"{path} holds {form}; JSON, JSON lines, CSV, TSV, parquet or arrow is expected")
+        held = f"{form} ({known})" if (known := hint(path)) else form
+        raise BenchmarkError(f"{path} holds {held}; JSON, JSON lines, CSV, TSV, parquet or arrow is expected")
     for row in read_records(path, form):
         place = f"{path.name}:{row.place.rpartition(' ')[2]}"
         if row.record is None:

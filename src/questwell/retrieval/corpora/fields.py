@@ -12,7 +12,11 @@ from questwell.text.unicode import SURROGATE, without_surrogates
 IDS = ("id", "_id", "docid", "doc_id", "document_id", "pid", "passage_id", "psg_id", "idx")
 """BEIR, BrowseComp-Plus, Tevatron, MS MARCO, DPR, HippoRAG; the first that a record has counts."""
 TITLES = ("title", "doc_title", "page_title", "heading")
-TEXTS = ("contents", "text", "content", "body", "passage", "passage_text", "paragraph_text", "segment")
+TEXTS = (
+    *("contents", "text", "content", "body", "passage", "passage_text", "paragraph_text", "segment"),
+    *("page_content", "markdown"),
+)
+"""The last two are what LangChain's documents and crawlers that give Markdown have."""
 OTHERS = ("licence", "license", "metadata")
 _SHOWN = 12
 

@@ -50,6 +50,8 @@ MAGIC = (
     (b"%PDF-", Form.PDF),
 )
 JSON_START = re.compile(rb'\s*(?:\{\s*["}]|\[\s*[\[{"\]])')
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+"""What a checkout without Git LFS has in place of a large file."""
 HTML_START = re.compile(rb"\s*(?:<!doctype\s+html|<html[\s>])", re.IGNORECASE)
 
 
@@ -63,6 +65,8 @@ def form_of(path: Path) -> Form:
     for magic, form in MAGIC:
         if start.startswith(magic):
             return form
+    if start.startswith(LFS_POINTER):
+        return Form.OTHER
     if start.startswith(b"PK\x03\x04"):
         return Form.DOCX if _is_docx(path) else Form.OTHER
     named = BY_SUFFIX.get(suffix_of(path), Form.OTHER)
@@ -74,7 +78,7 @@ def form_of(path: Path) -> Form:
     if JSON_START.match(start):
         return Form.JSON
     if HTML_START.match(start):
-        return Form.HTML
+        return Form.OTHER if named in RECORDS else Form.HTML
     if named in (Form.TEXT, Form.OTHER) and _is_table(start):
         return Form.TABLE
     return named
@@ -108,12 +112,15 @@ def hint(path: Path) -> str:
     for magic, said in _OTHERS:
         if start.startswith(magic):
             return said
+    if HTML_START.match(start):
+        return "it is a web page, perhaps in place of a file that was to be downloaded"
     if start[257:262] == b"ustar":
         return "it is a tar archive: unpack it first"
     return "it holds NUL bytes, as no text does" if b"\0" in start[:4096] else ""
 
 
 _OTHERS = (
+    (LFS_POINTER, "it is a pointer of Git LFS, not the file itself: run git lfs pull"),
     (b"PK\x03\x04", "it is a zip archive: unpack it first"),
     (b"7z\xbc\xaf", "it is a 7z archive: unpack it first"),
     (b"SQLite format 3\0", "it is an SQLite database: write its rows as JSON lines first"),

@@ -258,6 +258,8 @@ WORKS: dict[str, tuple[Callable[[Path], str], list[tuple[str, str, str]] | int]]
         file("c.json", json.dumps({key: {str(n): row[key] for n, row in enumerate(ROWS)} for key in ROWS[0]}).encode()),
         BOTH),
     "ids of numbers and of text": (file("c.jsonl", lines([{"id": 7, "text": "x"}, {"id": "8", "text": "y"}])), 2),
+    "`page_content` (LangChain)": (file("c.jsonl", lines([{"page_content": "x"}, {"page_content": "y"}])), 2),
+    "`url` and `markdown` of a crawler": (file("c.jsonl", lines([{"url": "u", "markdown": "x", "title": "T"}])), 1),
     "one line of 3 MB": (file("c.jsonl", lines([{"id": "a", "text": "word " * 600_000}])), 1),
 }  # fmt: skip
 REFUSED: dict[str, tuple[Callable[[Path], str], str]] = {
@@ -284,6 +286,12 @@ REFUSED: dict[str, tuple[Callable[[Path], str], str]] = {
     "text in another encoding": (file("a.txt", "Zwei Möwen.".encode("latin-1")), "not UTF-8 in line 1"),
     "a tar archive": (tarred, "it is a tar archive: unpack it first"),
     "an SQLite database": (file("c.db", b"SQLite format 3\0" + bytes(84)), "it is an SQLite database"),
+    "a pointer of Git LFS": (
+        file("c.jsonl", b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 9\n"), "run git lfs pull"),
+    "a pointer of Git LFS in place of a text": (
+        file("a.txt", b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 9\n"), "run git lfs pull"),
+    "a web page in place of a download": (
+        file("c.jsonl", b"<!DOCTYPE html><html><body>404 Not Found</body></html>"), "it is a web page"),
     "text with NUL bytes": (file("c.jsonl", lines(ROWS) + bytes(9)), "it holds NUL bytes"),
     "a folder of hidden files": (folder(_a_txt=b"x", _b_txt=b"y"), "2 hidden (.a.txt, .b.txt)"),
     "a link to itself": (circle, "Symlink loop"),
