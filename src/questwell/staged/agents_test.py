@@ -276,6 +276,21 @@ async def test_a_date_must_be_said_to_be_what_it_is_read_as() -> None:
     assert draft.proposal is None and "no word near it says so" in draft.problem
 
 
+async def test_a_date_of_a_version_is_dropped() -> None:
+    third = replace(RIVER, text="Lumia 3 saw the departure of Tom Quell in 1901, and Lumia stood.")
+    draft = await propose_from(third)
+    assert draft.proposal is None and "is told of a version" in draft.problem
+
+
+async def propose_from(river: Passage) -> Draft:
+    class Land(Library):
+        async def search(self, query: str, k: int) -> tuple[Hit, ...]:
+            return tuple(Hit(one, 1.0, rank) for rank, one in enumerate([river, CAPITAL][:k], 1))
+
+    start = replace(seed(2), passage=CAPITAL)
+    return await PROPOSER.propose(start, DirectSession(ScriptedLLM(model(**LAND)), Land()), 1)
+
+
 async def test_an_amount_below_a_heading_of_several_is_dropped() -> None:
     years = part("3", "Departure year - first ship: 1899.\nDeparture year - last ship: 1901.")
     draft = await of_lumia(lumia(years))

@@ -12,7 +12,7 @@ from questwell.scoring.answers import contains, matches, normalise
 from questwell.staged.paths import Hop, Path
 from questwell.staged.session import StagedSession
 from questwell.staged.spans import fact_sentences, year_of
-from questwell.staged.wording import Fact, Kind, described, is_said_near, question, relation_problem
+from questwell.staged.wording import Fact, Kind, described, is_of_a_version, is_said_near, question, relation_problem
 from questwell.types.corpus import Hit, Passage
 from questwell.types.game import AnswerType
 
@@ -165,6 +165,8 @@ class FactReader:
             return f"{value!r} is no {relation!r} of {about!r}: {problem}"
         if hop.value.type is not AnswerType.ENTITY and not is_said_near(relation, text, value):
             return f"{value!r} is no {relation!r} of {about!r}: no word near it says so"
+        if hop.value.type is not AnswerType.ENTITY and is_of_a_version(about, text, value):
+            return f"{value!r} is told of a version of {about!r}"
         if labels := self._labels(about, relation, amount=hop.value.type is not AnswerType.ENTITY):
             return f"{relation!r} of {about!r} may be any of {', '.join(map(repr, labels))}"
         return Fact(hop, relation, said.get("subject", "").strip().lower(), kind)

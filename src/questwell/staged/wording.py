@@ -98,6 +98,14 @@ def is_said_near(relation: str, fact_text: str, value: str) -> bool:
     return False
 
 
+def is_of_a_version(about: str, fact_text: str, value: str) -> bool:
+    """Whether the sentence with a date or a number tells of a version: "in 1994, version Tarn 3.0 was released"."""
+    sentences = re.split(r"(?<=[.!?])\s+(?=[A-Z])", fact_text)
+    holding = next((part for part in sentences if contains(part, value)), "").replace(value, " ")
+    own = rf"(?<!\w){re.escape(about)} (?:v\.? ?)?\d"
+    return re.search(rf"(?i){own}|\b(?:version|edition|release|revision)\b[^.,;]{{0,30}}\d", holding) is not None
+
+
 _ALONE = 3
 """Words of a clause that says only when, the date being one: "in early 1978"."""
 

@@ -9,6 +9,7 @@ from questwell.staged.wording import (
     Fact,
     Kind,
     described,
+    is_of_a_version,
     is_said_near,
     put_in_place,
     question,
@@ -103,3 +104,17 @@ def test_a_phrase_takes_the_place_of_a_name_that_stands_alone() -> None:
 )
 def test_a_date_is_what_the_words_near_it_say(relation: str, text: str, value: str, said: bool) -> None:
     assert is_said_near(relation, text, value) is said
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("Tarn is a system. In October 1994, Ana Labs released version Tarn 3.0 of it.", True),
+        ("In October 1994, Tarn 3.0 was released.", True),
+        ("The edition of 3.1 was released in October 1994.", True),
+        ("In October 1994, Tarn was released. Version 2 followed.", False),
+        ("Tarn 3 is old. Tarn was released in October 1994.", False),
+    ],
+)
+def test_a_date_of_a_version_is_not_the_things_own(text: str, told: bool) -> None:
+    assert is_of_a_version("Tarn", text, "October 1994") is told
