@@ -36,6 +36,7 @@ INSTEAD = {"foldoc": "islands", "factbook": "islands", "q00042": "q00001"}
 WHY_NOT = (
     (r"^(serve|view)\b(?!.*--export)", "runs until it is stopped"),
     (r"--model \S*(Qwen|local)|--engine verl", "needs the weights of a model"),
+    (r"--engine ray", "needs Ray"),
     (r"^(train|selfplay) (.*--(model|data) )?toy\b|^(train|selfplay) .*--resume", "trains for minutes"),
     (r"--retriever (google|tavily|brave|searxng)", "needs a key and the network"),
     (r"(opensearch|qdrant|mcp):|--retriever https?:|@https?:|https://", "needs a server"),
