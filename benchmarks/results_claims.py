@@ -115,6 +115,20 @@ def toy_learning(result: Result) -> Iterator[Claim]:
         yield Claim(what, f"{before:.2f} → {after:.2f}")
 
 
+def real_text(result: Result) -> Iterator[Claim]:
+    tests = {"test": "on countries held out", "other_kinds": "on kinds of fact held out too"}
+    for run in result["runs"]:
+        for part, where in tests.items():
+            for pair, change in run[f"{part}_paired"].items():
+                one, other = pair.split(" to ")
+                what = f"exact match {where}, {run['algorithm']}, {run['hops']} hop, seed {run['seed']}: arm {pair}"
+                figure = f"{run[part][one]:.3f} → {run[part][other]:.3f}, paired {change['difference']:+.3f}"
+                yield Claim(what, figure, f"[{change['low']:.3f}, {change['high']:.3f}]")
+        for arm, points in run["curves"].items():
+            told = ", ".join(f"{point['accuracy']:.2f}" for point in points)
+            yield Claim(f"held-out curve of arm {arm}, seed {run['seed']}, steps 0 to {points[-1]['step']:.0f}", told)
+
+
 def real_model(result: Result) -> Iterator[Claim]:
     accuracy = [step["accuracy"] for step in result["by_step"]]
     yield Claim("training steps of a 135M model on one CPU", f"{result['steps']}")
@@ -289,6 +303,13 @@ SECTIONS = (
         selfplay_text,
     ),
     Section("Learning in the toy world", "toy_learning.json", "40 steps per algorithm, two seeds.", toy_learning),
+    Section(
+        "A language model learns to search real text",
+        "real_text.json",
+        "SmolLM2-135M, factbook, BM25; questions are composed by code. Arm A is the policy after its warm start, arm B "
+        "after 20 steps of training on composed questions. Intervals resample whole countries.",
+        real_text,
+    ),
     Section(
         "Training a real model on a CPU",
         "real_model.json",

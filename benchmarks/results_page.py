@@ -61,9 +61,13 @@ def limits() -> Iterator[str]:
         f"{near['right calls']} of {near['pairs']} wrong answers that were close to the right one. Use a capable "
         "endpoint for data that counts."
     )
+    text = _read("real_text")["runs"]
+    changes = ", ".join(f"{run['test']['A']:.2f} to {run['test']['B']:.2f}" for run in text if "B" in run["test"])
     yield _item(
-        f"**Training is shown to work in a toy world only**, with a tiny model: {gains['in']:+.2f} exact match on "
-        f"questions like those trained on, {gains['out']:+.2f} on plain ones."
+        f"**Training is shown on a small scale only.** A model of 135M weights learnt to search real text from "
+        f"questions that code composes: exact match on countries held out rose from {changes} "
+        f"({'one seed' if len(text) == 1 else f'{len(text)} seeds'}). Questions of the SAGE game were trained on in a "
+        f"toy world: {gains['in']:+.2f} on questions like them, {gains['out']:+.2f} on plain ones."
     )
 
 
