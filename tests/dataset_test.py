@@ -21,6 +21,7 @@ from questwell.recipes.dataset.parquet import read_parquet
 from questwell.recipes.generate.loop import generate
 from questwell.recipes.reports.items import items
 from questwell.recipes.runs.config import resolve
+from questwell.text.money import dollars
 from questwell.types.dataset import Item
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -99,7 +100,7 @@ def test_hugging_faces_library_reads_the_folder(made: Path) -> None:
         assert loaded[name][0]["steps"][0]["query"] == part[0].steps[0].query
     card = (made / "README.md").read_text(encoding="utf-8")
     assert read_manifest(made).canary in card
-    assert f"${read_manifest(made).usage.cost_usd:.4f}" in card
+    assert dollars(read_manifest(made).usage.cost_usd) in card
 
 
 def test_trl_formats_our_tool_calls_bit_for_bit(made: Path) -> None:
