@@ -257,14 +257,15 @@ SECTIONS = (
     Section(
         "Questions by the embedded model, fact by fact",
         "facts.json",
-        "A run over `factbook`, stopped by hand after five seeds. The second reader was blind. Five seeds say little.",
+        "A run over `factbook` that its limit of minutes ended after seven seeds. The second reader was blind. Seven "
+        "seeds say little.",
         facts,
     ),
     Section(
         "Questions by the embedded model, on films",
         "films.json",
-        "A corpus that the proposer was not tuned on, stopped by hand after four seeds. The reader is the agent that "
-        "wrote the code. Four seeds say little.",
+        "A corpus that the proposer was not tuned on, stopped by hand after four seeds. The second reader was "
+        "blind. Four seeds say little.",
         facts,
     ),
     Section(

@@ -40,10 +40,11 @@ def test_the_readme_s_figures_agree_with_the_files(maker: ModuleType) -> None:
 
 
 def test_another_figure_makes_another_readme(maker: ModuleType, copy: Path) -> None:
-    result = json.loads((copy / "foldoc_20.json").read_text(encoding="utf-8"))
-    (copy / "foldoc_20.json").write_text(json.dumps({**result, "accepted": 17, "sound": 11}), encoding="utf-8")
+    result = json.loads((copy / "facts.json").read_text(encoding="utf-8"))
+    other = {**result, "seeds": 20, "accepted": 17, "sound": 11}
+    (copy / "facts.json").write_text(json.dumps(other), encoding="utf-8")
     made = " ".join(maker.readme((ROOT / "README.md").read_text(encoding="utf-8")).split())
-    assert "Of 20 seeds it made 17 accepted items, and a strict reader found 11 of them sound." in made
+    assert "gave 17 items from 20 seeds over `factbook`, 11 of them sound to the stricter of two readers, and" in made
     with pytest.raises(ValueError, match="README"):
         maker.readme("# Questwell\n")
 
