@@ -250,7 +250,7 @@ SECTIONS = (
     Section(
         "Questions by the embedded model",
         "foldoc_20.json",
-        "20 seeds of `foldoc`, played by the embedded 1.5B model of an earlier proposer. The second reader was blind. "
+        "20 seeds of `foldoc`, 2 to 4 steps, played by the embedded 1.5B model. The second reader was blind. "
         "Items of this model are there to try the pipeline, not to train on.",
         foldoc_20,
     ),

@@ -44,7 +44,7 @@ def test_another_figure_makes_another_readme(maker: ModuleType, copy: Path) -> N
     other = {**result, "seeds": 20, "accepted": 17, "sound": 11}
     (copy / "facts.json").write_text(json.dumps(other), encoding="utf-8")
     made = " ".join(maker.readme((ROOT / "README.md").read_text(encoding="utf-8")).split())
-    assert "gave 17 items from 20 seeds over `factbook`, 11 of them sound to the stricter of two readers, and" in made
+    assert "Items came of 17 of 20 seeds over `factbook` (11 sound), " in made
     with pytest.raises(ValueError, match="README"):
         maker.readme("# Questwell\n")
 
