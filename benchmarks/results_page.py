@@ -64,9 +64,8 @@ def limits() -> Iterator[str]:
     gains = {domain: _gain(agent["versus"][domain]) for domain in ("in", "out")}
     yield _item(
         f"**The embedded model is for trying things out.** Items came of {', '.join(trials)}, as the stricter of two "
-        f"readers found. As a judge it recognised {near['right calls']} of {near['pairs']} wrong answers that were close "
-        "to the right one. Use a "
-        "capable endpoint for data that counts."
+        f"readers found. As a judge it recognised {near['right calls']} of {near['pairs']} wrong answers that were "
+        "close to the right one. Use a capable endpoint for data that counts."
     )
     text = _read("real_text")["runs"]
     changes = ", ".join(f"{run['test']['A']:.2f} to {run['test']['B']:.2f}" for run in text if "B" in run["test"])
