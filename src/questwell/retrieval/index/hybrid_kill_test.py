@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
 from questwell.retrieval.conftest import DOCUMENTS, WORDS, corpus_of_words, find, with_vectors
 from questwell.retrieval.embedders.wordllama import WordLlama
@@ -82,13 +83,14 @@ KILLS = [
 ]
 
 
-def test_twenty_kills_while_building_with_vectors_leave_what_was_committed(tmp_path):
+@pytest.mark.parametrize("kills", [KILLS[::3], pytest.param(KILLS, marks=pytest.mark.slow)], ids=["few", "all"])
+def test_kills_while_building_with_vectors_leave_what_was_committed(tmp_path, kills):
     """Each kill is made on what the one before left. After each, what is there is right, and nothing is lost again."""
     corpus, embedder = corpus_of_words(tmp_path / "c.jsonl"), WordLlama()
     folder = with_vectors(corpus, tmp_path / "whole", embedder)
     whole = VectorFile.open(LexicalIndex.open(folder), embedder.name)
     reached = 0
-    for where, count in KILLS:
+    for where, count in kills:
         arguments = [sys.executable, "-c", KILLED, corpus.source, str(tmp_path / "index"), where, str(count)]
         done = subprocess.run(arguments, check=False, capture_output=True)
         assert done.returncode == -signal.SIGKILL, (where, count, done.stderr)
