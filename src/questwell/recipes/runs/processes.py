@@ -12,13 +12,13 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 from questwell.errors import QuestwellError, RunLocked
 from questwell.games.seeds import Shard
@@ -209,6 +209,17 @@ class Watch(Generic[_P]):
         self.stopping = True
         for shard in self.shards:
             shard.stop()
+
+
+def begun_shards(
+    configs: Iterable[_C], folder: Path, limit: int | None, play: Callable[[_C, Path, int | None, Connection], None]
+) -> list[Process[Any]]:
+    """A process for each of `configs`, each with its share of the limit; `play` is a function of a module."""
+    parts = list(configs)
+    return [
+        Process(f"shard {part}/{len(parts)}", play, (one, folder_of(folder, part), share(limit, part, len(parts))))
+        for part, one in enumerate(parts)
+    ]
 
 
 def work(pipe: Connection, play: Callable[[Callable[[Counted], None]], Report]) -> None:
