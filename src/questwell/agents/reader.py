@@ -23,7 +23,7 @@ from questwell.types.corpus import Passage
 class Reader(Protocol):
     """Answers a question in one call. None: it said nothing usable. Empty: it said that it does not know.
 
-    Each raises LLMError when the endpoint fails; a text that its filter does not take is nothing usable.
+    Each raises LLMError when the endpoint fails. A text that its content filter refuses counts as nothing usable.
     """
 
     async def recall(self, question: str, session: Session, random_seed: int, temperature: float = 0.0) -> str | None:

@@ -1,8 +1,8 @@
-"""How requests are changed for one model at one endpoint that refuses them as they are: once, remembered, and said.
+"""Changes to requests that one endpoint demands for one model: learnt from its refusals, remembered and logged.
 
-`Manners` learns from refusals. A change is a line such as `omit stop` or `rename max_tokens max_completion_tokens`: it
-is recorded with each answer, and a run that goes on starts from the lines that it recorded. The key of a recorded call
-is that of the request before it was changed.
+A change is a line such as `omit stop` or `rename max_tokens max_completion_tokens`. It is recorded with each answer,
+and a resumed run starts from the lines that it recorded. The key of a recorded call is the key of the request before
+it was changed.
 """
 
 import json
@@ -55,13 +55,13 @@ class Manners:
         return body
 
     def learn(self, sent: Body, text: str, param: str, known: tuple[str, ...] | None = None) -> bool:
-        """Whether there is something to change in the request `sent`, which was refused with `text`.
+        """Whether the request `sent`, which was refused with `text`, can be changed and sent again.
 
         Args:
-            sent: the body as it went out.
-            text: of the refusal.
-            param: the parameter that it names in a field of its own; else empty.
-            known: what had been learnt when it went out; None: all that is known now.
+            sent: the request body as it was sent.
+            text: the words of the refusal.
+            param: the parameter that the refusal names in a separate field; empty if it names none.
+            known: the changes that were known when the request was sent; None for all changes known now.
         """
         for rule in _RULES:
             change = rule(sent, text, param)
@@ -69,13 +69,13 @@ class Manners:
                 continue
             if change in self._changes:
                 if known is not None and change not in known:
-                    return True  # learnt from another call that was in flight
+                    return True  # another call in flight was refused for the same reason
                 continue
             if self._keeps(change):
                 continue
             self._changes[change] = None
             return True
-        return known is not None and known != self.changes  # another call in flight has learnt it meanwhile
+        return known is not None and known != self.changes  # another call in flight learnt a change
 
     def _keeps(self, change: str) -> bool:
         verb, *names = change.split()
@@ -94,7 +94,7 @@ class Adapting(Protocol):
 
     @property
     def manners(self) -> Manners:
-        """What the endpoint accepts, as far as it has said."""
+        """What the endpoint accepts, as far as its refusals have shown."""
         ...
 
     @property
@@ -103,17 +103,17 @@ class Adapting(Protocol):
         ...
 
 
-# --- what a refusal asks for: (body as sent, text, parameter) to a change, or None
+# --- One rule per kind of refusal: from (body as sent, text, parameter) to a change, or None.
 
 
 def _no_tool_parser(sent: Body, text: str, param: str) -> str | None:
-    """For vLLM without --enable-auto-tool-choice: the model sees the tools all the same, and calls them in text."""
+    """Without --enable-auto-tool-choice vLLM needs tool_choice none; the model still calls tools, but in its text."""
     wanted = re.search(r"enable-auto-tool-choice|tool-call-parser", text)
     return "choose none" if wanted and "tools" in sent and "tool_choice" not in sent else None
 
 
 def _thoughts_back(sent: Body, text: str, param: str) -> str | None:
-    """DeepSeek, Kimi: the thoughts of earlier turns must come back."""
+    """DeepSeek and Kimi want the thoughts of earlier turns sent back."""
     named = re.search(r"reasoning_content|`reasoning`|thinking mode|\breasoning\b", text)
     if named and re.search(
         r"pass(?:ed)? back|missing|must (?:be|come|have|contain|include)|required", text, re.IGNORECASE
@@ -126,7 +126,7 @@ _ALTERNATE = r"roles (?:must|should) alternate"
 
 
 def _system_merged(sent: Body, text: str, param: str) -> str | None:
-    """Gemma's template, o1-mini, Gemma at Google: no system role."""
+    """Gemma's template, o1-mini and Gemma at Google have no system role, so it is merged into the first message."""
     pattern = (
         r"system role (?:is )?not supported|does not support (?:the )?['\"]?system|'system' with this model"
         r"|developer instruction is not enabled|only user(?:,| and) assistant"
@@ -140,24 +140,24 @@ def _system_merged(sent: Body, text: str, param: str) -> str | None:
         and "tool" not in others
         and not any(first == second for first, second in pairwise(others))
     )
-    in_the_way = turns_taken and re.search(_ALTERNATE, text, re.IGNORECASE)  # Mistral's first templates say no more
+    in_the_way = turns_taken and re.search(_ALTERNATE, text, re.IGNORECASE)  # all that Mistral's first templates say
     return "merge system" if in_the_way or re.search(pattern, text, re.IGNORECASE) else None
 
 
 def _turns_merged(sent: Body, text: str, param: str) -> str | None:
-    """Mistral's and Gemma's templates: user and assistant take turns."""
+    """Mistral's and Gemma's templates want user and assistant messages to alternate."""
     pattern = rf"{_ALTERNATE}|unexpected role ['\"]?user|expected last role"
     return "merge turns" if re.search(pattern, text, re.IGNORECASE) else None
 
 
 def _short_ids(sent: Body, text: str, param: str) -> str | None:
-    """Mistral's API and templates take ids of calls of nine letters and digits only."""
+    """Mistral's API and templates accept only call ids of nine letters and digits."""
     asked = re.search(r"tool call ids?\b.*\blength (?:of )?9", text, re.IGNORECASE | re.DOTALL)
     return "shorten ids" if asked else None
 
 
 def _empty_content(sent: Body, text: str, param: str) -> str | None:
-    """Anthropic takes no empty message: a model that said nothing is quoted as having said so."""
+    """Anthropic accepts no empty message, so an empty one is sent as `changes.NO_TEXT`."""
     empty = any(message.get("content") == "" for message in messages_of(sent))
     pattern = r"non-empty|non-whitespace|(?:must not|cannot|can't|may not) be empty|content is empty|empty content"
     return "fill empty" if empty and re.search(pattern, text, re.IGNORECASE) else None
@@ -170,7 +170,7 @@ def _null_content(sent: Body, text: str, param: str) -> str | None:
 
 
 def _lower_cap(sent: Body, text: str, param: str) -> str | None:
-    """A limit of the answer that is lower than what is asked for: OpenAI, DeepSeek, Anthropic, DashScope."""
+    """OpenAI, DeepSeek, Anthropic and DashScope limit the length of an answer; the requested cap is lowered to it."""
     asked = next((value for name in CAPS if isinstance(value := sent.get(name), int)), None)
     if asked is None or not re.search(r"max_(?:completion_|new_|output_)?tokens|(?:output|completion) tokens", text):
         return None
@@ -184,7 +184,7 @@ def _lower_cap(sent: Body, text: str, param: str) -> str | None:
 
 
 def _renamed_cap(sent: Body, text: str, param: str) -> str | None:
-    """OpenAI's reasoning models know `max_completion_tokens` only, most servers `max_tokens` only."""
+    """OpenAI's reasoning models know only `max_completion_tokens`, most other servers only `max_tokens`."""
     for old, new in (CAPS, CAPS[::-1]):
         if old in sent and (param == old or _names(text, old)):
             return f"rename {old} {new}"
@@ -205,7 +205,7 @@ def _looser_schema(sent: Body, text: str, param: str) -> str | None:
 
 
 def _streamed(sent: Body, text: str, param: str) -> str | None:
-    """DashScope's and ModelScope's thinking models, gateways: streams only."""
+    """DashScope's and ModelScope's thinking models, and some gateways, answer only with a stream."""
     pattern = (
         r"non-streaming|only supports? stream|stream(?:ing)? (?:must|mode|is required)|set stream"
         r"|stream\s*=\s*`?false|非流式"
@@ -222,7 +222,7 @@ def _omitted(sent: Body, text: str, param: str) -> str | None:
 
 
 def _names(text: str, field: str) -> bool:
-    """Whether `text` names a field of the body: quoted, or a word that is no English one."""
+    """Whether `text` names `field`: in quotes, after a word such as "parameter", or as a word that is not English."""
     if re.search(rf"['\"`:\[.(]\s*{re.escape(field)}['\"`\]).:]", text) or re.search(
         rf"(?:parameter|argument|field|property|name|input|key)s?:? +{re.escape(field)}\b", text, re.IGNORECASE
     ):

@@ -1,7 +1,7 @@
-"""An endpoint's batch API: OpenAI's `/files` and `/batches`, which vLLM's and others' servers speak too.
+"""Client of an endpoint's batch API: OpenAI's `/files` and `/batches`, which vLLM and other servers have too.
 
-A batch is a file of calls that the endpoint answers within a day, mostly at half the price. One that was created is
-paid for, so creating is never tried twice blindly: each batch carries a key in its metadata, by which it is found.
+A batch is a file of calls that the endpoint answers within a day, mostly at half the price. A created batch must be
+paid for, so we never create one twice: each batch has a key in its metadata, and we look for that key first.
 """
 
 import json
@@ -14,9 +14,9 @@ from questwell.errors import LLMTimeout, LLMUnavailable, MalformedReply
 from questwell.llm.endpoint import Endpoint
 
 KEY = "questwell"
-"""Key of the metadata of a batch by which we find it again."""
+"""Name of the metadata field that holds the key of a batch."""
 MOST_CALLS = 5_000
-"""Limit of one batch; the API takes 50,000 calls, but their results come in one file."""
+"""Maximum number of calls in one batch. The API allows 50,000, but all results come in one file."""
 WINDOW = "24h"
 _ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 _PAGE = 100
@@ -66,29 +66,29 @@ class _Line(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of one call of a batch."""
+    """The result of one call of a batch."""
 
     custom_id: str
     status: int | None
-    """HTTP status of the call; None: it was not made."""
+    """HTTP status of the call; None if it was not made."""
     body: bytes
-    """Its answer; empty when it was not made."""
+    """Body of the answer; empty if the call was not made."""
     why: str = ""
-    """Why it was not made."""
+    """Why the call was not made; empty if it was made."""
 
 
 class Batches:
-    """The batches of one endpoint."""
+    """Creates and reads the batches of one endpoint."""
 
     def __init__(self, endpoint: Endpoint) -> None:
-        """Those that the key of `endpoint` may see."""
+        """Use the batches that the API key of `endpoint` gives access to."""
         self._endpoint = endpoint
 
     async def create(self, calls: bytes, path: str, key: str) -> Batch:
-        """A new batch of `calls`, lines of the API's form, for `path`, which can be found by `key`.
+        """A new batch of `calls` (JSON lines as the API wants them) to `path`; `find` returns it by `key`.
 
         Raises:
-            LLMError: it was not created, or nobody knows whether it was: look for it with `find`.
+            LLMError: the batch was not created, or it is not known whether it was: look for it with `find`.
         """
         file = await self._endpoint.request("POST", "files", _form(calls), _FORM)
         asked = {
@@ -108,21 +108,21 @@ class Batches:
             return found
 
     async def find(self, key: str) -> Batch | None:
-        """The batch with that key; None when there is none."""
+        """The batch with this key; None if there is none."""
         after: dict[str, str] = {}
         while True:
             page = _parsed(_Page, await self._endpoint.request("GET", "batches", query={"limit": str(_PAGE), **after}))
             found = next((one for one in page.data if (one.metadata or {}).get(KEY) == key), None)
             if found is not None or not page.has_more or not page.data or after == {"after": page.data[-1].id}:
-                return found  # a server that ignores `after` gives the same page for ever
+                return found  # a server that ignores `after` would return the same page forever
             after = {"after": page.data[-1].id}
 
     async def get(self, batch_id: str) -> Batch:
-        """How a batch stands."""
+        """The batch `batch_id` with its current status."""
         return _parsed(Batch, await self._endpoint.request("GET", f"batches/{batch_id}"))
 
     async def answers(self, batch: Batch) -> list[Answer]:
-        """All that a batch has answered, in any order, failed calls too; calls that it never came to are missing."""
+        """All answers of a batch so far, in any order, with failed calls. Calls that were never made are missing."""
         found: list[Answer] = []
         for name in (batch.output_file_id, batch.error_file_id):
             if name is not None:
@@ -136,7 +136,7 @@ _P = TypeVar("_P", bound=BaseModel)
 
 
 def _form(calls: bytes) -> bytes:
-    """The upload: its purpose, then the file."""
+    """Body of the upload as multipart form data: the field `purpose`, then the file."""
     start = f"--{_BOUNDARY}\r\nContent-Disposition: form-data; name="
     purpose = f'{start}"purpose"\r\n\r\nbatch\r\n'
     file = f'{start}"file"; filename="calls.jsonl"\r\nContent-Type: application/jsonl\r\n\r\n'
@@ -149,7 +149,7 @@ def _parsed(kind: type[_P], content: bytes) -> _P:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise MalformedReply(
-            f"the batch API sent something that is no {kind.__name__.strip('_').lower()} ({first['msg']}): "
+            f"the batch API sent something that is not a {kind.__name__.strip('_').lower()} ({first['msg']}): "
             f"{content[:200].decode('utf-8', 'replace')!r}; check that this endpoint has /files and /batches"
         ) from None
 
@@ -159,4 +159,4 @@ def _answer(line: _Line) -> Answer:
         return Answer(line.custom_id, line.response.status_code, json.dumps(line.response.body).encode())
     error = line.error or _Error()
     why = ": ".join(part for part in (error.code, error.message) if part)
-    return Answer(line.custom_id, None, b"", why or "it says neither answer nor error")
+    return Answer(line.custom_id, None, b"", why or "the result has neither an answer nor an error")

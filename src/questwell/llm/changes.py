@@ -1,6 +1,6 @@
-"""The changes to a request that an endpoint refused, each by its name.
+"""The changes that can be made to a request after an endpoint refused it, each by its name.
 
-A change is a line such as `omit stop`: a verb and names. `adapting.py` says which line answers which refusal.
+A change is a line such as `omit stop`: a verb and its arguments. `adapting.py` picks the change for a refusal.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ Body = dict[str, JsonValue]
 CAPS = ("max_tokens", "max_completion_tokens")
 BOUNDS = frozenset({"maxLength", "minLength", "maxItems", "minItems", "minimum", "maximum", "pattern", "format"})
 NO_TEXT = "(no text)"
-"""Replaces an empty message where none may be empty."""
+"""Text sent in place of an empty message to endpoints that accept none."""
 
 
 def is_change(line: str) -> bool:
@@ -23,7 +23,7 @@ def is_change(line: str) -> bool:
 
 
 def change(body: Body, line: str) -> None:
-    """Make the change `line` to `body`."""
+    """Apply the change `line` to `body`."""
     verb, *names = line.split()
     _APPLY[verb](body, names)
 
@@ -100,7 +100,7 @@ def _fill_empty(messages: list[Body]) -> None:
 
 
 def _shorten(body: Body, names: list[str]) -> None:
-    """Nine letters and digits for each id of a call, the same ones for the same id."""
+    """Replace each call id by nine letters and digits; equal ids stay equal."""
     messages = [dict(message) for message in messages_of(body)]
     for message in messages:
         if isinstance(message.get("tool_call_id"), str):
@@ -117,7 +117,7 @@ def _short(name: str) -> str:
 
 
 def _nothing(body: Body, names: list[str]) -> None:
-    """Thoughts go back where messages are written (`openai.py`)."""
+    """Change nothing here: `openai.py` puts thoughts into the messages when it writes them."""
 
 
 _APPLY: dict[str, Callable[[Body, list[str]], None]] = {
@@ -135,12 +135,12 @@ _APPLY: dict[str, Callable[[Body, list[str]], None]] = {
 
 
 def without_bounds(tree: JsonValue) -> JsonValue:
-    """A JSON schema without the bounds that strict schemas of some endpoints do not take."""
+    """A JSON schema without the bounds that some endpoints refuse in strict schemas."""
     if isinstance(tree, dict):
         return {key: without_bounds(value) for key, value in tree.items() if key not in BOUNDS}
     return [without_bounds(one) for one in tree] if isinstance(tree, list) else tree
 
 
 def messages_of(body: Body) -> list[Body]:
-    """The messages of a chat; none of a plain completion."""
+    """The messages of a chat request; an empty list for a plain completion."""
     return cast(list[Body], body.get("messages") or [])

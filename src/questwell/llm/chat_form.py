@@ -1,4 +1,4 @@
-"""The form that OpenAI's chat API gives to messages, calls and tools."""
+"""Messages, calls and tools in the JSON form of OpenAI's chat API."""
 
 import json
 from typing import cast
@@ -10,7 +10,7 @@ from questwell.llm.client import Message, Tool, ToolCall
 
 
 def message_body(message: Message, reasoning_field: str | None) -> Body:
-    """A message as the API has it; next to calls, an empty text is null, which some servers insist on."""
+    """`message` in the form of the API. Next to calls an empty text is sent as null; some servers insist on that."""
     body: Body = {"role": message.role, "content": message.content or (None if message.tool_calls else "")}
     if message.tool_calls:
         body["tool_calls"] = [
@@ -36,7 +36,7 @@ def _function(call: ToolCall) -> Body:
 
 
 def tool_body(tool: Tool) -> JsonValue:
-    """A tool as the API has it."""
+    """`tool` in the form of the API."""
     function: dict[str, JsonValue] = {
         "name": tool.name,
         "description": tool.description,

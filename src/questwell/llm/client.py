@@ -28,7 +28,7 @@ class Message:
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
     token_ids: tuple[int, ...] = ()
-    """`content` as the model sampled it, when the client gave ids: it is never encoded again (`llm/policy.py`)."""
+    """Token ids of `content` as sampled, if the client returns ids; they are never encoded again (`llm/policy.py`)."""
     reasoning: str = ""
     """The model's thoughts, for endpoints that demand them back; they are not sent to other endpoints."""
     carry: str = ""
@@ -66,7 +66,7 @@ class Request:
             raise ValueError("a Request needs exactly one of messages and prompt")
 
     def digest(self) -> str:
-        """SHA-256 of everything above, in hex: with its place, the key under which a run keeps the answer."""
+        """SHA-256 of the request in hex. A run stores the answer under its place in the game and this digest."""
         values = {name: getattr(self, name) for name in _REQUEST}
         values["messages"] = [_keyed(message) for message in self.messages]
         values["tools"] = [asdict(tool) for tool in self.tools]
@@ -75,11 +75,11 @@ class Request:
 
 _REQUEST, _MESSAGE, _CALL = (tuple(one.name for one in fields(kind)) for kind in (Request, Message, ToolCall))
 _LATE = ("token_ids", "reasoning", "carry")
-"""Fields newer than the keys of older runs: a key holds them only where they say something."""
+"""Fields that older runs do not have in their keys, so they go into a key only if they are not empty."""
 
 
 def _keyed(message: Message) -> dict[str, object]:
-    """`message` as it stands in the key of a call; `asdict` copies all of it, which was a fifth of a recorded call."""
+    """`message` as it goes into the key of a call. `asdict` took a fifth of the time of a recorded call."""
     values = {name: value for name in _MESSAGE if (value := getattr(message, name)) or name not in _LATE}
     values["tool_calls"] = [
         {name: value for name in _CALL if (value := getattr(call, name)) or name not in _LATE}
@@ -98,7 +98,7 @@ class FinishReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """The model's answer, and its usage."""
+    """The model's answer with its usage and cost."""
 
     text: str
     model: str
@@ -106,25 +106,25 @@ class Completion:
     finish: FinishReason = FinishReason.STOP
     tool_calls: tuple[ToolCall, ...] = ()
     reasoning: str = ""
-    """Reasoning that the endpoint returned apart from the text; never read as part of the answer."""
+    """Reasoning that the endpoint returned separately from the text; never read as part of the answer."""
     carry: str = ""
-    """As in `Message`."""
+    """JSON object of fields that must be sent back with the message, as in `Message.carry`."""
     adapted: tuple[str, ...] = ()
-    """How the request was changed for this endpoint, which had refused it as it was: `omit stop`."""
+    """Changes made to the request because this endpoint refused it unchanged, such as `omit stop`."""
     prompt_tokens: int | None = None
-    """None when the endpoint does not report it."""
+    """Tokens of the prompt; None if the endpoint does not report them."""
     completion_tokens: int | None = None
     cost_usd: float | None = None
-    """None when the price of this model is not known, which is not 0."""
+    """Cost in US dollars; None (not 0) if the price of this model is not known."""
     latency_s: float = 0.0
     prompt_ids: tuple[int, ...] = ()
-    """Token view, when the engine gives it; empty otherwise."""
+    """Token ids of the prompt if the engine returns them; otherwise empty."""
     token_ids: tuple[int, ...] = ()
     logprobs: tuple[float, ...] = ()
 
 
 class LLM(Protocol):
-    """A model, however it is served. Safe to call from many tasks at once."""
+    """A language model. Safe to call from many tasks at once."""
 
     @property
     def name(self) -> str:
@@ -139,10 +139,10 @@ class LLM(Protocol):
     async def complete(self, request: Request) -> Completion:
         """The model's answer to `request`.
 
-        Retries, rate limits and time-outs are the client's own affair: what it raises is final.
+        The client handles retries, rate limits and time-outs itself, so an error that it raises is final.
 
         Raises:
-            LLMError: no usable completion; the subclass says which boundary failed.
+            LLMError: no usable completion was returned; the subclass says what failed.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Dialogues to token ids, piece by piece, as a tokenizer's chat template writes them."""
+"""From dialogues to token ids with a tokenizer's chat template, encoding each new part on its own."""
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property, lru_cache
@@ -13,7 +13,7 @@ PLAIN_TEMPLATE = (
     "{% for message in messages %}{{ message['content'] }}"
     "{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}\n{% endfor %}"
 )
-"""For base models, whose tokenizer has no chat template: one text, message after message."""
+"""Chat template for base models, whose tokenizer has none: the messages one after another as one text."""
 
 
 class Tokenizer(Protocol):
@@ -31,7 +31,7 @@ class Tokenizer(Protocol):
         add_generation_prompt: bool,
         chat_template: str | None,
     ) -> str:
-        """The dialogue as text."""
+        """`conversation` as text, written by the chat template."""
         ...
 
     def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
@@ -39,18 +39,18 @@ class Tokenizer(Protocol):
         ...
 
     def decode(self, token_ids: list[int], *, skip_special_tokens: bool) -> str:
-        """Text of ids."""
+        """Text of `token_ids`."""
         ...
 
 
 class ChatCodec:
-    """Dialogues to ids, piece by piece, as the tokenizer's chat template writes them."""
+    """Encodes dialogues with the tokenizer's chat template, each new part on its own."""
 
     def __init__(self, tokenizer: Tokenizer, stops: Iterable[int] = ()) -> None:
-        """Use the template of `tokenizer`; `PLAIN_TEMPLATE` when it has none.
+        """Use the chat template of `tokenizer`, or `PLAIN_TEMPLATE` if it has none.
 
         Args:
-            tokenizer: of the model.
+            tokenizer: the tokenizer of the model.
             stops: ids at which the model's generation config stops, in addition to those that the tokenizer names.
         """
         self.tokenizer = tokenizer
@@ -60,7 +60,7 @@ class ChatCodec:
 
     @cached_property
     def end(self) -> int:
-        """Id of the token that ends a message in the template: of Gemma, Phi and GLM another than end-of-sequence."""
+        """Id of the token that ends a message in the template; for Gemma, Phi and GLM not the end-of-sequence token."""
         messages = (Message("user", "."), Message("assistant", _MODEL_SPEAKS), Message("user", "."))
         ids = self._encoded(self._render(messages).partition(_MODEL_SPEAKS)[2].lstrip())
         special = bool(ids) and not self.tokenizer.decode([ids[0]], skip_special_tokens=True)
@@ -72,10 +72,10 @@ class ChatCodec:
         return self._stops | {self.end, self.tokenizer.eos_token_id}
 
     def encode(self, dialogue: Sequence[Message]) -> tuple[int, ...]:
-        """Ids of the dialogue up to where the model speaks next.
+        """Ids of the dialogue up to the place where the model's next message begins.
 
-        The model's own messages are spliced in as they were sampled. The pieces between them are encoded each by
-        itself, so a longer dialogue begins with exactly the ids of a shorter one.
+        The model's own messages are inserted with the ids that were sampled. Each part between them is encoded on its
+        own, so a longer dialogue begins with exactly the ids of a shorter one.
         """
         spoken = [at for at, message in enumerate(dialogue) if message.token_ids]
         ids = list(self._encode(self._render(dialogue[: spoken[0] if spoken else None])))
@@ -90,11 +90,11 @@ class ChatCodec:
         return self.tokenizer.decode(list(said), skip_special_tokens=False)  # a tag may be a special token
 
     def message(self, text: str, *, ends: bool = True) -> tuple[int, ...]:
-        """Ids of a message that no model of this tokenizer sampled: for demonstrations."""
+        """Ids of a message that was not sampled from a model with this tokenizer, such as a demonstration."""
         return (*self._encode(text), self.end) if ends else self._encode(text)
 
     def _between(self, messages: Sequence[Message], *, ended: bool) -> tuple[int, ...]:
-        """The text between two messages of the model: the end of the first, unless the model wrote it, and the rest."""
+        """Ids between two messages of the model: the end token, unless the model wrote it (`ended`), and `messages`."""
         whole = self._render((Message("user", "."), Message("assistant", _MODEL_SPEAKS), *messages))
         text = whole.partition(_MODEL_SPEAKS)[2]
         if ended:
@@ -112,7 +112,7 @@ class ChatCodec:
 
     @cached_property
     def _takes_system(self) -> bool:
-        """Whether the template writes a system message: some refuse one, some leave it out."""
+        """Whether the template writes a system message; some templates refuse one, others silently drop it."""
         from jinja2 import TemplateError  # comes with transformers, without which there is no template
 
         try:

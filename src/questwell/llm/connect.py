@@ -1,13 +1,13 @@
-"""From the model that a user names to a client of it.
+"""Makes a client from the name of a model. The forms of a name are listed below.
 
 local                     the embedded model qwen2.5-coder-1.5b (1.1 GB, fetched once)
 local-small               the embedded model qwen2.5-coder-0.5b (0.5 GB, fetched once)
 path/to/model.gguf        any GGUF file, served in this process
 path/to/folder            a Hugging Face folder, such as a checkpoint of train, run in this process (extra train)
-openai:MODEL              MODEL at OPENAI_BASE_URL, or at api.openai.com where that is not set
-mock                      a script that plays every role on any corpus, for trials (`llm/gallery`)
+openai:MODEL              MODEL at OPENAI_BASE_URL, or at api.openai.com if that is not set
+mock                      a script that plays every role on any corpus, to try things out (`llm/gallery`)
 MODEL@BASE_URL            MODEL at any OpenAI-compatible endpoint, as in Qwen/Qwen3-8B@http://gpu1:8000/v1
-MODEL@URL,URL,...         the same model at several of them, over which calls are spread
+MODEL@URL,URL,...         the same model at several endpoints; calls are spread over them
 """
 
 from dataclasses import dataclass, field, replace
@@ -28,7 +28,7 @@ from questwell.llm.prices import Price
 from questwell.llm.weights import EMBEDDED
 
 OWN = "own:"
-"""What a config calls an object that a caller brought: `own:NAME`."""
+"""Prefix of the name of a model that was passed as a Python object: `own:NAME`."""
 FORMS = (
     "local, local-small, path/to/model.gguf, a Hugging Face folder, openai:MODEL or MODEL@BASE_URL "
     "(such as Qwen/Qwen3-8B@http://127.0.0.1:8000/v1)"
@@ -40,11 +40,11 @@ class ConnectOptions:
     """Options for reaching models; the defaults suit most cases."""
 
     max_in_flight: int = 64
-    """Maximum number of calls to one endpoint at the same time; fewer while it pushes back."""
+    """Maximum number of calls to one endpoint at the same time; lowered while the endpoint is overloaded."""
     api_key_env: str | None = None
-    """Environment variable that holds the endpoint's key. None: the provider's own variable, to its own host only."""
+    """Environment variable with the endpoint's API key. None: a provider's usual variable, sent only to its host."""
     base_url: str | None = None
-    """Address for `openai:MODEL`; None for OPENAI_BASE_URL, or api.openai.com."""
+    """Base URL for `openai:MODEL`; None for OPENAI_BASE_URL, or api.openai.com if that is not set."""
     price: Price | None = None
     """Price of the models; None for the public list price, if it is known."""
     endpoint: OpenAIOptions = field(default_factory=OpenAIOptions)
@@ -52,7 +52,7 @@ class ConnectOptions:
 
 
 def connect(spec: str, options: ConnectOptions | None = None) -> LLM:
-    """The model that `spec` names, in one of the forms above. Nothing is loaded or called yet.
+    """A client of the model that `spec` names in one of the forms above. Nothing is loaded or called yet.
 
     Raises:
         ConfigError: `spec` has none of these forms, or names a file that does not exist.
@@ -61,7 +61,7 @@ def connect(spec: str, options: ConnectOptions | None = None) -> LLM:
 
 
 class Connector:
-    """Makes clients that share one limiter per endpoint, and what is known about each model there."""
+    """Makes clients that share one limiter per endpoint and one `Manners` per model and endpoint."""
 
     def __init__(self) -> None:
         self._limiters: dict[str, Limiter] = {}

@@ -1,4 +1,4 @@
-"""What a refusal of a prompt as too long says of the context and what is left of it for an answer."""
+"""Reads how much room for an answer is left from an endpoint's refusal of a prompt as too long."""
 
 import re
 from dataclasses import dataclass
@@ -17,18 +17,18 @@ _INPUT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """The numbers in a refusal of a prompt that is too long, in tokens."""
+    """The token counts in a refusal of a prompt as too long."""
 
     context: int
-    """Room for prompt and answer together."""
+    """Tokens of the context, for prompt and answer together."""
     left: int
-    """Room for an answer after this prompt."""
+    """Tokens left for an answer after this prompt."""
 
 
 def room_in(text: str) -> Room | None:
-    """The context, and what is left of it for an answer; None when the refusal does not say both.
+    """The size of the context and what is left of it for an answer; None if the refusal does not state both.
 
-    A server adds the cap of the answer to the prompt: a prompt that fits is refused for a cap that does not.
+    Servers add the cap of the answer to the prompt, so a prompt that fits may be refused because of its cap.
     """
     context, given = _CONTEXT.search(text), _INPUT.search(text)
     if context is None or given is None:

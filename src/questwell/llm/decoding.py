@@ -1,6 +1,6 @@
-"""What `TorchPolicy` samples with: its calls, the state of a decoding step on the device, a recorded step."""
+"""Parts of `TorchPolicy`: a call, the state of a decoding step on the device, recorded steps, detection of stops."""
 
-# torch and transformers are typed in part only; what comes out of this file is typed by hand.
+# torch and transformers are only partly typed; what this file returns is typed by hand.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 import asyncio
@@ -17,14 +17,14 @@ from questwell.llm.codec import ChatCodec
 from questwell.llm.policy import TokenOutput
 
 _TAIL = 24
-"""Newest tokens that are searched for a stop text: more than any stop has letters."""
+"""Number of newest tokens that are searched for a stop text; no stop text has more letters than this."""
 Forward = Callable[[slice | Tensor, Tensor, Tensor, int, Tensor | None], Tensor]
-"""Logits after the newest token of each row: of (rows, token ids, positions, span, last)."""
+"""From (rows, token ids, positions, span, last) to the logits after the newest token of each row."""
 
 
 @dataclass(slots=True)
 class Call:
-    """A call for one message that is being sampled."""
+    """A call whose message is being sampled."""
 
     request_id: str
     prompt: list[int]
@@ -32,13 +32,13 @@ class Call:
     temperature: float
     stop: tuple[str, ...]
     uniforms: Tensor
-    """[most]: a number in [0, 1) for each token that may be sampled."""
+    """[most]: one number in [0, 1) for each token that may be sampled."""
     done: asyncio.Future[TokenOutput]
     ids: list[int] = field(default_factory=list[int])
     logprobs: list[float] = field(default_factory=list[float])
     stopped: bool = False
     cached: int = 0
-    """Number of tokens of the prompt that need not be read again."""
+    """Number of prompt tokens that are in the cache and need not be read again."""
 
 
 def stops_of(model: nn.Module) -> frozenset[int]:
@@ -50,36 +50,36 @@ def stops_of(model: nn.Module) -> frozenset[int]:
 
 
 def sliding_window(model: PreTrainedModel) -> int | None:
-    """The window of the model's sliding layers; None when it has none."""
+    """Number of tokens that the model's sliding-window layers see; None if it has no such layers."""
     config: Any = model.config.get_text_config()
     kinds: set[str] = set(getattr(config, "layer_types", None) or ())
     if unknown := kinds - {"full_attention", "sliding_attention"}:
         raise ConfigError(
-            f"layers of {', '.join(sorted(unknown))} cannot be sampled from here: serve the model by vLLM"
+            f"layers of {', '.join(sorted(unknown))} cannot be sampled from in this process: serve the model with vLLM"
         )
     return int(config.sliding_window) if "sliding_attention" in kinds else None
 
 
 @dataclass(frozen=True, slots=True)
 class DecodingState:
-    """The state of B calls on the device; it advances with each token."""
+    """The state of B calls on the device. Each token advances it."""
 
     tokens: Tensor
-    """[B]: the newest token of each."""
+    """[B]: newest token of each call."""
     positions: Tensor
-    """[B]: position of that token in the dialogue."""
+    """[B]: position of the newest token in its dialogue."""
     drawn: Tensor
-    """[B]: number of tokens sampled so far."""
+    """[B]: number of tokens sampled so far for each call."""
     uniforms: Tensor
-    """[B, most]: a number in [0, 1) for each token."""
+    """[B, most]: one number in [0, 1) for each token that may be sampled."""
     temperature: Tensor
-    """[B]: 1 where greedy."""
+    """[B]: sampling temperature of each call; 1 for greedy calls."""
     greedy: Tensor
-    """[B]."""
+    """[B]: whether the call takes the most likely token."""
 
     @classmethod
     def of(cls, calls: Sequence[Call], device: torch.device) -> "DecodingState":
-        """The state of the calls at this moment."""
+        """The current state of `calls` as tensors on `device`."""
         return cls(
             torch.tensor([call.ids[-1] if call.ids else 0 for call in calls], device=device),
             torch.tensor([len(call.prompt) + len(call.ids) - 1 for call in calls], device=device),
@@ -92,7 +92,7 @@ class DecodingState:
     def choose(self, logits: Tensor) -> tuple[Tensor, Tensor]:
         """(the next token of each call, its log-probability), both [B], from [B, V].
 
-        By inversion: the first token at which the cumulative probability passes the call's own uniform number.
+        Sampling by inversion: the first token at which the cumulative probability exceeds the call's uniform number.
         """
         logprobs = (logits.float() / self.temperature[:, None]).log_softmax(-1)  # [B, V]
         cumulative = logprobs.exp().cumsum(-1, dtype=torch.float64)  # [B, V]
@@ -106,7 +106,7 @@ class DecodingState:
 
 
 class RecordedStep:
-    """A decoding step of so many rows, recorded on the GPU: a replay launches its kernels at once."""
+    """A decoding step recorded as a CUDA graph for a fixed number of rows, so that a replay is one launch."""
 
     def __init__(self, forward: Forward, lengths: Sequence[int], span: int, device: torch.device) -> None:
         rows = slice(0, len(lengths))
@@ -122,7 +122,7 @@ class RecordedStep:
             self._logits = forward(rows, self._tokens[:, None], self._positions[:, None], span, None)
 
     def replay(self, state: DecodingState, lengths: Sequence[int]) -> Tensor:
-        """Logits [rows, V]; the rows that are not sampled from write behind their `lengths`, where nobody reads."""
+        """Logits [rows, V]. Rows that are not sampled from write after their `lengths`, where nothing is read."""
         count = len(state.tokens)
         self._tokens[:count] = state.tokens
         self._positions[:count] = state.positions
@@ -136,16 +136,16 @@ class StopTexts:
     """Detects when the newest token of a call completes one of its stop texts."""
 
     def __init__(self, codec: ChatCodec) -> None:
-        """Decode with `codec`."""
+        """Decode tokens with `codec`."""
         self._codec = codec
         self._completing: dict[tuple[int, tuple[str, ...]], tuple[str, ...]] = {}
-        """By token and stop texts: those that the token may complete."""
+        """From (token, stop texts) to those stop texts that the token may complete."""
 
     def complete(self, call: Call) -> bool:
-        """Whether the newest token completes a stop text; the tail is decoded only where that can be."""
+        """Whether the newest token completes a stop text. Text is decoded only if this token can complete one."""
         possible = self._completing.get((call.ids[-1], call.stop))
         if possible is None:
-            # A token that completes a text holds its last letter, unless it is a part of a letter or loses its spaces.
+            # A token that completes a text contains its last letter, unless it is part of a letter or loses its spaces.
             said = self._codec.decode(call.ids[-1:])
             possible = tuple(word for word in call.stop if word[-1] in said or not "!" <= word[-1] <= "~")
             self._completing[call.ids[-1], call.stop] = possible
@@ -156,5 +156,5 @@ class StopTexts:
 
 
 def common_length(one: Sequence[int], other: Sequence[int]) -> int:
-    """Tokens that both begin with."""
+    """Number of tokens that `one` and `other` share at their beginning."""
     return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))

@@ -1,7 +1,7 @@
-"""A model behind an OpenAI-compatible `/embeddings` endpoint, as an embedder (`retrieval/embedders/embedder.py`).
+"""An embedder (`retrieval/embedders/embedder.py`) that calls an OpenAI-compatible `/embeddings` endpoint.
 
-The same limiter, retries and deadlines as for completions. Vectors come as base64 where the endpoint can, which is a
-quarter of the bytes, and as lists of numbers from those that do not know the field.
+It has the same limiter, retries and deadlines as completions. We ask for vectors in base64, a quarter of the bytes;
+endpoints that do not know the field answer with lists of numbers, which are read too.
 """
 
 import base64
@@ -36,10 +36,10 @@ class _Body(BaseModel):
 
 
 class EndpointEmbedder:
-    """One embedding model at one endpoint. Belongs to one event loop."""
+    """A client of one embedding model at one endpoint. Belongs to one event loop."""
 
     weight = 0.5
-    """Weight of the vectors in a hybrid ranking, as for any transformer."""
+    """Weight of the vectors in a hybrid ranking, in [0, 1]; the same for every transformer."""
     batch = 64
     """Number of texts per call."""
 
@@ -52,20 +52,21 @@ class EndpointEmbedder:
         max_in_flight: int = 8,
         options: EndpointOptions | None = None,
     ) -> None:
-        """An embedder of `model` at `base_url`, what `/embeddings` is appended to; raises as `Endpoint`."""
+        """Use `model` at `base_url` (without `/embeddings`); raises the same errors as `Endpoint`."""
         self._model = model
         self._endpoint = Endpoint(model, base_url, api_key, Limiter(max_in_flight), options or EndpointOptions())
         self.in_flight = max_in_flight
 
     @property
     def name(self) -> str:
-        """The model; not its address, which may move."""
+        """Name of the model, without its address, which may change."""
         return self._model
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors, one per text.
 
-        Raises: LLMError: no usable vectors came after all retries, as `Endpoint.post`.
+        Raises:
+            LLMError: no usable vectors after all retries, as for `Endpoint.post`.
         """
         if not texts:
             return np.empty((0, 0), np.float32)
@@ -80,12 +81,12 @@ class EndpointEmbedder:
 
 
 def read_vectors(content: bytes, count: int) -> Vectors | Failure[LLMError]:
-    """The `count` vectors in a good answer, scaled to length 1, in the order of the texts."""
+    """The `count` vectors in a successful answer, scaled to length 1, in the order of the texts."""
     try:
         items = sorted(_Body.model_validate_json(content).data, key=lambda item: item.index)
         rows = [_row(item.embedding) for item in items]
     except (ValidationError, binascii.Error, ValueError):
-        return _malformed("a reply that holds no embeddings", content)
+        return _malformed("a reply without embeddings", content)
     if [item.index for item in items] != list(range(count)):
         return _malformed(f"{len(items)} embeddings for {count} texts", content)
     if len({row.size for row in rows}) != 1 or not rows[0].size:
@@ -93,7 +94,7 @@ def read_vectors(content: bytes, count: int) -> Vectors | Failure[LLMError]:
     vectors = np.stack(rows)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not np.isfinite(lengths).all() or not lengths.all():
-        return Failure(LLMRefused, "an embedding that is zero or no number", _ADVICE, retriable=False)
+        return Failure(LLMRefused, "an embedding that is zero or not a number", _ADVICE, retriable=False)
     return cast(Vectors, (vectors / lengths).astype(np.float32))
 
 

@@ -1,6 +1,6 @@
-"""`Endpoint`: one POST to an HTTP API and what it answered, with the limiter, the deadline and retries.
+"""`Endpoint`: makes a call to an HTTP API, with a limiter, a deadline and retries, and returns what it answered.
 
-What the body says is the caller's affair: it gives a reader that makes a result or a `Failure` of it.
+The caller passes a function that reads the body and returns a result or a `Failure`.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from questwell.llm.refusals import read_error
 
 _R = TypeVar("_R")
 Refuse = Callable[[int, bytes, float | None], Failure[LLMError]]
-"""(status, body, seconds that it asks to wait) to the failure."""
+"""From (status, body, seconds to wait that the endpoint asks for) to a failure."""
 
 
 _UNSENT = Failure(LLMUnavailable, "stopped before the request was sent", "resume the run", retriable=False)
@@ -35,29 +35,29 @@ class EndpointOptions:
     """How long to wait for an endpoint, and how often to retry; the defaults suit most cases."""
 
     timeout_s: float = 600.0
-    """Maximum time of one try, from sending to the last byte; a reasoning model may think for minutes."""
+    """Maximum seconds for one try, from sending to the last byte; a reasoning model may think for minutes."""
     connect_timeout_s: float = 10.0
     max_retries: int = 6
-    """Number of tries after the first, for temporary failures."""
+    """Maximum number of further tries after a temporary failure."""
     backoff_s: float = 0.5
-    """Wait before the first retry; doubles each time, with jitter of the same size."""
+    """Seconds to wait before the first retry; doubles with each retry, plus a random wait of up to the same size."""
     max_wait_s: float = 60.0
-    """Longest wait between two tries, also where the endpoint's Retry-After asks for more."""
+    """Maximum seconds between two tries, even if the endpoint's Retry-After asks for more."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Further headers of each request, such as an organisation's; `$NAME` is read from the environment."""
+    """More headers for each request, such as an organisation's; `$NAME` is read from the environment."""
     query: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Further query parameters of the address, such as Azure's `api-version`."""
+    """More query parameters for the address, such as Azure's `api-version`."""
     key_name: str | None = None
     """The source of the key, for messages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answered(Generic[_R]):
-    """The final result of a call."""
+    """The result of a successful call."""
 
     result: _R
     latency_s: float
-    """Time of the successful try in seconds, without the wait for a slot."""
+    """Seconds that the successful try took, without the wait for a slot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Address:
 
 
 class _Site:
-    """One address, with its connections."""
+    """One address of an endpoint, with its connections."""
 
     def __init__(self, address: Address, options: EndpointOptions) -> None:
         _check(address.base_url, address.api_key)
@@ -91,7 +91,7 @@ class _Site:
         self._urls: dict[str, str] = {}
 
     def url(self, path: str) -> str:
-        """The address of `path` under the base, with the query of both; made once, for parsing is 6 % of a call."""
+        """The address of `path` under the base URL, with the query parameters. Cached: parsing took 6 % of a call."""
         if (known := self._urls.get(path)) is not None:
             return known
         base = httpx2.URL(self.base_url)
@@ -106,7 +106,7 @@ _KNOWN_PATHS = 16
 
 
 class Endpoint:
-    """One model behind an HTTP API, at one address or at several that serve the same. Belongs to one event loop."""
+    """One model behind an HTTP API, at one address or several that serve the same model. Belongs to one event loop."""
 
     def __init__(
         self,
@@ -117,16 +117,16 @@ class Endpoint:
         options: EndpointOptions,
         more: Sequence[Address] = (),
     ) -> None:
-        """A connection to `base_url`, and to `more`; parameters as of `OpenAIClient`.
+        """Use the addresses `base_url` and `more`; the parameters are those of `OpenAIClient`.
 
         Raises:
-            ConfigError: `base_url` is no http address, or `api_key` has characters that no key has.
+            ConfigError: `base_url` is not an http address, or `api_key` contains characters that no key contains.
         """
         first = Address(base_url, api_key, limiter, options.key_name)
         sites = [_Site(address, options) for address in (first, *more)]
         self.base_url = sites[0].base_url
         self.shown = ", ".join(site.shown for site in sites)
-        """The addresses, without passwords."""
+        """The addresses without passwords, for messages."""
         self._server = Server(f"{model!r} at {self.shown}", api_key)
         self._first = sites[0]
         self._sites = Spread(sites)
@@ -147,14 +147,15 @@ class Endpoint:
         read: Callable[[bytes], _R | Failure[LLMError]],
         refuse: Refuse = read_error,
     ) -> Answered[_R]:
-        """What `read` makes of the body of a good answer, after retries; `refuse` makes a failure of any other.
+        """What `read` returns for the body of a successful answer; `refuse` turns any other answer into a failure.
 
-        Of several addresses the one with the fewest calls in flight is asked; one that is down is left out for a while.
+        With several addresses, the call goes to the one with the fewest calls in flight; an address that is down is
+        skipped for a while.
 
         Raises:
-            LLMUnavailable: not reached, or overloaded or broken, after all retries.
-            LLMTimeout: no answer within `timeout_s`, after all retries.
-            LLMError: whatever else the failure is of that `read` or the status says.
+            LLMUnavailable: after all retries the endpoint was not reached, or was overloaded or broken.
+            LLMTimeout: after all retries there was no answer within `timeout_s`.
+            LLMError: any other failure that `read` or `refuse` returned.
         """
         return await retrying(
             lambda: self._sites.ask(lambda site: self._try(site, path, body, read, refuse), _is_down),
@@ -174,12 +175,12 @@ class Endpoint:
         query: Mapping[str, str] | None = None,
         once: bool = False,
     ) -> bytes:
-        """The body of a good answer of another part of the API, after retries; `once`: without any.
+        """The body of a successful answer from another path of the API; with `once`, without retries.
 
-        Of several addresses the first is asked, for what such a call makes is known there only.
+        With several addresses, the call always goes to the first: what it creates is known only there.
 
         Raises:
-            LLMError: as `post`.
+            LLMError: as for `post`.
         """
         url = self._first.url(path)
         whole = str(httpx2.URL(url).copy_merge_params(dict(query))) if query else url
@@ -246,7 +247,7 @@ def _key_advice(site: _Site) -> str:
 
 
 def _is_down(failure: Failure[Any]) -> bool:
-    """Whether another address may answer where this one did not."""
+    """Whether another address may succeed where this one failed."""
     return failure.retriable and failure.kind is LLMUnavailable
 
 
@@ -268,7 +269,7 @@ def _cut_off(error: Exception) -> Failure[LLMError]:
     if isinstance(error, UnreadableError):
         return Failure(MalformedReply, str(error), "check base_url", retriable=True)
     what = f"the connection broke before the whole reply was there ({error})"
-    return Failure(LLMUnavailable, what, "check the server's log", retriable=True)
+    return Failure(LLMUnavailable, what, "check the log of the server", retriable=True)
 
 
 def _check(base_url: str, api_key: str | None) -> None:
@@ -285,5 +286,5 @@ def _check(base_url: str, api_key: str | None) -> None:
 
 
 def shown(base_url: str) -> str:
-    """The address without a password in it."""
+    """`base_url` without a password, for messages."""
     return str(httpx2.URL(base_url).copy_with(userinfo=b""))

@@ -1,4 +1,4 @@
-"""What a model in this process is: the hash of its weights, for two folders of one name may hold two models."""
+"""The hash of a model's weights: two folders of the same name may contain two different models."""
 
 import hashlib
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 from questwell.llm.client import LLM
 
 _PARTS = (".safetensors", ".bin", ".gguf", ".json", ".model", ".jinja")
-"""Endings of the files in a model folder that decide what the model says."""
+"""File endings in a model folder that can change the model's output."""
 
 
 @runtime_checkable
@@ -17,12 +17,12 @@ class OnDisk(Protocol):
 
     @property
     def path(self) -> Path | None:
-        """A file or a folder of files; None for weights that are trusted by their hash already."""
+        """The model file or folder; None for fetched weights, whose hash was already checked."""
         ...
 
 
 def fingerprints(llms: Mapping[str, LLM]) -> dict[str, str]:
-    """The hash of the weights of each model that is files of the user's, by the name of its role with `weights`."""
+    """The hash of each model that the user has as local files, by `ROLE weights`."""
     paths = {role: llm.path for role, llm in llms.items() if isinstance(llm, OnDisk)}
     hashes = {path: hash_of(path) for path in set(paths.values()) if path is not None}  # one model may play all roles
     return {f"{role} weights": hashes[path] for role, path in paths.items() if path is not None}

@@ -1,4 +1,4 @@
-"""A Hugging Face folder as an LLM in this process."""
+"""`FolderLLM`: a Hugging Face folder as an `LLM` in this process."""
 
 import asyncio
 from pathlib import Path
@@ -9,34 +9,35 @@ from questwell.llm.policy import PolicyClient
 
 
 class FolderLLM:
-    """A Hugging Face folder, such as a checkpoint of training, as an `LLM` in this process; one event loop's.
+    """A client of the model in a Hugging Face folder, such as a checkpoint of training. Belongs to one event loop.
 
-    The weights are loaded at the first call, so that a replayed run never loads them. Needs the extra `train`.
+    The model runs in this process. Its weights are loaded at the first call, so a replayed run never loads them.
+    Needs the extra `train`.
     """
 
     def __init__(self, folder: Path) -> None:
-        """A client of the model in `folder`."""
+        """Use the model in `folder`; it is not loaded yet."""
         self._folder = folder
         self._starting = asyncio.Lock()
         self._client: PolicyClient | None = None
 
     @property
     def path(self) -> Path:
-        """Folder of the weights."""
+        """The folder that contains the weights."""
         return self._folder
 
     @property
     def name(self) -> str:
-        """The folder's name, after that of the checkpoint that holds it."""
+        """Name of the folder, preceded by the name of the checkpoint that contains it."""
         return "/".join(self._folder.resolve().parts[-2:])
 
     @property
     def priced(self) -> bool:
-        """True: it costs nothing."""
+        """True: a local model costs nothing."""
         return True
 
     async def complete(self, request: Request) -> Completion:
-        """The model's answer; raises as `PolicyClient.complete`, and ConfigError when it cannot be loaded."""
+        """The model's answer; raises as `PolicyClient.complete`, or ConfigError if the model cannot be loaded."""
         async with self._starting:
             if self._client is None:
                 self._client = await asyncio.to_thread(self._load)

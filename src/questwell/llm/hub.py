@@ -1,6 +1,6 @@
-"""Models by their name on the Hugging Face hub, such as Qwen/Qwen2.5-3B-Instruct: fetched once, then found on disk."""
+"""Fetches a model by its name on the Hugging Face hub, such as Qwen/Qwen2.5-3B-Instruct, and keeps it on disk."""
 
-# huggingface_hub is typed in part only.
+# huggingface_hub is only partly typed.
 # pyright: reportUnknownVariableType=false
 
 import os
@@ -14,26 +14,26 @@ from questwell.http.loopback import let_hub_libraries_pass_proxies
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _DESCRIPTION = ("*.json", "*.txt", "*.model", "*.jinja")
-"""Configuration and tokenizer. No code that a repository brings along is fetched."""
+"""Files of configuration and tokenizer. Code in a repository is never fetched."""
 _WEIGHTS = ("*.safetensors",)
 
 
 def is_hub_name(source: str) -> bool:
-    """Whether `source` can only be OWNER/NAME on the hub: it has that form, and no local path has that name."""
+    """Whether `source` has the form OWNER/NAME and no local path has that name."""
     return bool(_NAME.fullmatch(source)) and not source.endswith(".gguf") and not Path(source).expanduser().exists()
 
 
 def hub_folder(name: str, *, weights: bool = True, fetch: bool = True) -> Path:
-    """The folder of the hub's model `name`, in the cache that it shares with transformers, verl and vLLM.
+    """Local folder of the hub's model `name`, in the cache that transformers, verl and vLLM use too.
 
     Args:
-        name: OWNER/NAME.
-        weights: whether the weights are needed, too.
-        fetch: whether to look on the hub (or the mirror that HF_ENDPOINT names) first; the last part of the path is
-            the commit.
+        name: the model as OWNER/NAME.
+        weights: whether to fetch the weights too.
+        fetch: whether to ask the hub (or the mirror that HF_ENDPOINT names) first. The last part of the returned
+            path is the commit.
 
     Raises:
-        ConfigError: it is neither on the hub nor in the cache, or must be asked for there; says what to do.
+        ConfigError: the model is neither on the hub nor in the cache, or is gated; the message says what to do.
     """
     try:
         from huggingface_hub import snapshot_download
@@ -65,8 +65,8 @@ def hub_folder(name: str, *, weights: bool = True, fetch: bool = True) -> Path:
         ) from error
     except LocalEntryNotFoundError as error:
         raise ConfigError(
-            f"{name!r} is no folder here and not in the hub's cache on this machine, and the hub cannot "
-            f"be reached: fetch it where there is a network (hf download {name}), or name its folder"
+            f"{name!r} is not a folder here and not in the hub's cache on this machine, and the hub cannot "
+            f"be reached: download it on a machine with a network (hf download {name}), or name its folder"
         ) from error
     except (HfHubHTTPError, httpx2.HTTPError, OSError) as error:
         raise ConfigError(f"the model {name!r} could not be fetched from the hub: {error}") from error

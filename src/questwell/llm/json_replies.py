@@ -1,8 +1,8 @@
 """One tolerant reader of JSON in replies: for judges, gates, labels, baselines and staged moves.
 
-Endpoints ignore schemas, and models wrap what they write. Read are an object after a thought or a sentence, in a code
-fence, with trailing commas, with more keys than were asked for, and one of several objects. Nothing is guessed: an
-object that was cut off is none.
+Endpoints ignore schemas, and models wrap their JSON. We accept an object after a thought or a sentence, in a code
+fence, with trailing commas, with more keys than requested, and several objects. Nothing is guessed: an object that was
+cut off is not read.
 """
 
 import json
@@ -14,30 +14,30 @@ from questwell.llm.client import Completion, FinishReason
 from questwell.llm.speech import spoken
 
 _LONGEST = 200_000
-"""Maximum number of characters of a reply that are read."""
+"""Maximum number of characters of a reply that are read; the rest is ignored."""
 _MOST_TRIED = 64
-"""Maximum number of braces of a reply that are tried."""
+"""Maximum number of opening braces at which we try to read an object."""
 _BRACE = re.compile(r'"(?:[^"\\]|\\.)*"|[{}]', re.DOTALL)
 _LIKE_JSON = re.compile(r'\{\s*"')
 _COMMA = re.compile(r'("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])', re.DOTALL)
 
 
 def json_value(reply: str, key: str) -> object:
-    """What a reply says under `key`; None when it says nothing, or when its objects contradict each other.
+    """The value of `key` in a reply; None if no object has the key, or if objects contradict each other.
 
-    A reply that corrects itself has not settled: fail closed.
+    A reply that contradicts itself gives no answer: this fails closed.
     """
     found = [tree[key] for tree in json_objects(reply) if key in tree]
     return found[-1] if found and all(one == found[0] for one in found) else None
 
 
 def json_text(reply: str, key: str) -> str | None:
-    """The text under `key`, on one line: a string, or a number as it is written; None when there is neither."""
+    """The value of `key` as text on one line, if it is a string or a number; otherwise None."""
     return scalar_text(json_value(reply, key))
 
 
 def scalar_text(value: object) -> str | None:
-    """A string on one line, or a number as text; None for anything else."""
+    """A string or number as text on one line; None for any other value."""
     if isinstance(value, str):
         return " ".join(value.split())
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -51,7 +51,7 @@ def said(completion: Completion) -> str:
 
 
 def json_objects(reply: str) -> Iterator[Mapping[str, object]]:
-    """The outermost JSON objects in what a reply says, in order; those inside a list too."""
+    """The outermost JSON objects in a reply, thoughts left out, in order. Objects inside a list are included."""
     text = spoken(reply)[:_LONGEST]
     at = text.find("{")
     for _ in range(_MOST_TRIED):
@@ -61,21 +61,21 @@ def json_objects(reply: str) -> Iterator[Mapping[str, object]]:
         if tree is not None:
             yield tree
         elif end is None:
-            if _LIKE_JSON.match(text, at):  # it was cut off: what stands inside it is not the reply
+            if _LIKE_JSON.match(text, at):  # it was cut off, and objects inside it are not the reply
                 return
             end = at + 1
         at = text.find("{", end)
 
 
 def _object(text: str, at: int) -> tuple[Mapping[str, object] | None, int | None]:
-    """(the object that begins at `at` or None, where its braces close or None)."""
+    """(the object that begins at `at`, the index after its closing brace); None for what does not exist."""
     end = _closing(text, at)
     if end is None:
         return None, None
     piece = text[at:end]
     for candidate in (piece, _COMMA.sub(lambda found: found[1] or "", piece)):
         try:
-            tree: object = json.loads(candidate, strict=False)  # a line break inside a string is read
+            tree: object = json.loads(candidate, strict=False)  # strict=False accepts a line break inside a string
         except (json.JSONDecodeError, RecursionError):
             continue
         return cast(Mapping[str, object], tree), end
@@ -83,7 +83,7 @@ def _object(text: str, at: int) -> tuple[Mapping[str, object] | None, int | None
 
 
 def _closing(text: str, at: int) -> int | None:
-    """The place after the brace that closes the one at `at`; None when none does."""
+    """Index after the brace that closes the one at `at`; None if it is never closed."""
     depth = 0
     for found in _BRACE.finditer(text, at):
         if found[0] == "{":
@@ -96,5 +96,5 @@ def _closing(text: str, at: int) -> int | None:
 
 
 def schema_of(key: str, value: Mapping[str, object]) -> str:
-    """The JSON schema of a reply that is an object of one `key`, whose value has the schema `value`."""
+    """JSON schema of an object with the one key `key`, whose value has the schema `value`."""
     return json.dumps({"type": "object", "properties": {key: value}, "required": [key], "additionalProperties": False})

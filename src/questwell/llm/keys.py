@@ -1,4 +1,4 @@
-"""Which key goes to which host: a provider's own variable to its own host, and no key to anyone else by itself."""
+"""Decides which API key is sent to which host: a provider's key only to that provider, unless the user names one."""
 
 import os
 import re
@@ -39,21 +39,21 @@ PROVIDER_VARIABLES = {
     "router.huggingface.co": "HF_TOKEN",
     "integrate.api.nvidia.com": "NVIDIA_API_KEY",
 }
-"""Variable of a provider's key by host; a host below it is the same provider."""
+"""Environment variable with a provider's key, by host; subdomains belong to the same provider."""
 
 
 _AT = re.compile(r"(?:openai:)?(?P<model>.+?)@(?P<url>https?://.+)", re.DOTALL)
 
 _NEXT = re.compile(r",\s*(?=https?://|[^,\s]+@https?://)")
-"""Between two addresses."""
+"""Separator between two addresses in one model name."""
 
 
 def endpoint_of(spec: str, base_url: str | None = None) -> tuple[str, str] | None:
-    """(model, base URL) that `openai:MODEL` or `MODEL@BASE_URL` names; None when it has neither form.
+    """(model, base URL) that `openai:MODEL` or `MODEL@BASE_URL` names; None if `spec` has neither form.
 
     Args:
-        spec: as the user wrote it; the address may hold `user:password@`.
-        base_url: where `openai:MODEL` is; None is OPENAI_BASE_URL, or api.openai.com where that is not set.
+        spec: the model as the user wrote it; the address may contain `user:password@`.
+        base_url: base URL for `openai:MODEL`; None for OPENAI_BASE_URL, or api.openai.com if that is not set.
     """
     if found := _AT.fullmatch(spec):
         return found["model"], found["url"].rstrip("/")
@@ -65,17 +65,17 @@ def endpoint_of(spec: str, base_url: str | None = None) -> tuple[str, str] | Non
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """A model, and where it is served."""
+    """A model and the addresses that serve it."""
 
     model: str
     base_urls: tuple[str, ...]
 
 
 def endpoints_of(spec: str, base_url: str | None = None) -> Places | None:
-    """As `endpoint_of`, for an address or several: `MODEL@URL,URL`, also `MODEL@URL,MODEL@URL`.
+    """Like `endpoint_of`, but accepts several addresses: `MODEL@URL,URL` or `MODEL@URL,MODEL@URL`.
 
     Raises:
-        ConfigError: two models are named, or an address twice.
+        ConfigError: two different models are named, or one address twice.
     """
     if (found := endpoint_of(spec, base_url)) is None:
         return None
@@ -94,11 +94,11 @@ def endpoints_of(spec: str, base_url: str | None = None) -> Places | None:
 
 
 def key_variable(base_url: str, named: str | None = None) -> str | None:
-    """The environment variable whose key goes to `base_url`; None: no key goes there.
+    """The environment variable whose key is sent to `base_url`; None if no key is sent there.
 
     Args:
-        base_url: of the endpoint.
-        named: what the user said for this endpoint.
+        base_url: address of the endpoint.
+        named: the variable that the user named for this endpoint.
     """
     if named:
         return named
@@ -111,13 +111,13 @@ def key_variable(base_url: str, named: str | None = None) -> str | None:
 
 
 def key_for(base_url: str, named: str | None = None) -> str | None:
-    """The key for `base_url`; None when it has none."""
+    """The API key to send to `base_url`; None if there is none."""
     variable = key_variable(base_url, named)
     return (os.environ.get(variable, "").strip() or None) if variable else None
 
 
 def wants_own_header(base_url: str) -> bool:
-    """Whether the key goes in `api-key` (Azure), not as a bearer token."""
+    """Whether the key is sent in the header `api-key` (Azure) and not as a bearer token."""
     return _host(base_url).endswith(".azure.com")
 
 

@@ -1,9 +1,9 @@
-"""How many calls one endpoint gets at once: additive increase, multiplicative decrease (AIMD), first come first served.
+"""Limits the calls in flight at one endpoint by additive increase, multiplicative decrease (AIMD), in order of arrival.
 
-`Aimd` is the rule as plain state; `Limiter` queues tasks behind it. One `Limiter` is shared by all clients of an
-endpoint and belongs to one event loop. It starts at its maximum: an endpoint that can take it loses nothing, one that
-cannot says so within a round trip. The first calls go out one after another within a second: what starts together comes
-back together, again and again, and waits for each other each time (docs/log.md).
+`Aimd` is the rule as plain state; `Limiter` queues tasks that wait for a slot. All clients of an endpoint share one
+`Limiter`, which belongs to one event loop. The limit starts at its maximum: an overloaded endpoint lowers it within a
+round trip. The first calls are spread over up to a second: calls that start together also end together, and would wait
+for each other in every round (docs/log.md).
 """
 
 import asyncio
@@ -14,19 +14,19 @@ from dataclasses import dataclass, field
 
 BACKOFF_FACTOR = 0.5
 HERD = 32
-"""Number of calls in flight from which the first ones are spread out; fewer hardly wait for each other."""
+"""Minimum limit at which the first calls are spread out; fewer calls hardly wait for each other."""
 FIRST_GAP_S = 0.003
-"""Maximum time between two of the first calls in seconds: more than the CPU time that one costs."""
+"""Maximum seconds between two of the first calls; more than the CPU time of one call."""
 FIRST_SPREAD_S = 1.0
-"""Maximum time from the first to the last of them, in seconds."""
+"""Maximum seconds from the first to the last of the first calls."""
 
 
 @dataclass(slots=True)
 class Aimd:
-    """The concurrency limit as a function of how calls ended.
+    """The concurrency limit, computed from how calls ended.
 
     Calls in flight together fail together, so only the first failure of a generation shrinks the limit, and successes
-    of an older generation do not grow it: they say nothing about the limit now in force.
+    of an older generation do not raise it: they say nothing about the current limit.
     """
 
     maximum: int
@@ -35,25 +35,25 @@ class Aimd:
     generation: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        """Start at the maximum."""
+        """Start with the limit at its maximum."""
         if self.maximum < 1:
             raise ValueError(f"an endpoint needs at least 1 call in flight, not {self.maximum!r}")
         self.limit = float(self.maximum)
 
     def succeeded(self, generation: int) -> None:
-        """Grow by one call for each limit's worth of successes."""
+        """Count a success; after as many successes as the limit, the limit grows by one."""
         if generation == self.generation:
             self.limit = min(float(self.maximum), self.limit + 1.0 / self.limit)
 
     def overloaded(self, generation: int) -> None:
-        """Halve, once for all calls that started before the last halving."""
+        """Halve the limit, unless the failed call started before the last halving."""
         if generation == self.generation:
             self.limit = max(1.0, self.limit * BACKOFF_FACTOR)
             self.generation += 1
 
 
 class Slot:
-    """One permitted call; say how it ended, or nothing when the end says nothing about load."""
+    """Permission for one call. Report how the call ended, unless the end says nothing about load."""
 
     __slots__ = ("_generation", "_limiter")
 
@@ -62,19 +62,19 @@ class Slot:
         self._generation = generation
 
     def succeeded(self) -> None:
-        """The endpoint answered."""
+        """Report that the endpoint answered."""
         self._limiter.aimd.succeeded(self._generation)
         self._limiter.grant()
 
     def overloaded(self, pause_s: float | None = None) -> None:
-        """The endpoint pushed back; with `pause_s`, nobody calls it for that many seconds."""
+        """Report that the endpoint is overloaded; with `pause_s`, no call starts for that many seconds."""
         self._limiter.aimd.overloaded(self._generation)
         if pause_s is not None:
             self._limiter.pause(pause_s)
 
 
 class Limiter:
-    """At most `aimd.limit` slots held at once, granted in the order of asking."""
+    """Grants at most `aimd.limit` slots at a time, in the order of the requests."""
 
     def __init__(self, max_in_flight: int) -> None:
         self.aimd = Aimd(max_in_flight)
@@ -96,9 +96,9 @@ class Limiter:
         return len(self._waiting)
 
     def resize(self, maximum: int) -> None:
-        """Let at most `maximum` calls be in flight from now on; those that are end.
+        """Allow at most `maximum` calls in flight from now on; calls already in flight are not interrupted.
 
-        A limit that stood at the old maximum stands at the new one; one that overload has lowered grows as before.
+        A limit at the old maximum moves to the new maximum; a limit that overload has lowered grows as before.
         """
         at_most = self.aimd.limit >= self.aimd.maximum
         self.aimd.maximum = maximum
@@ -117,7 +117,7 @@ class Limiter:
             self.grant()
 
     def pause(self, seconds: float) -> None:
-        """Grant nothing for `seconds` from now; a longer pause already in force stays."""
+        """Grant no slot for `seconds` from now; a longer pause that is already running is kept."""
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
         if until <= self._paused_until:
@@ -128,7 +128,7 @@ class Limiter:
         self._alarm = loop.call_at(until, self._resume)
 
     def grant(self) -> None:
-        """Admit waiting tasks while there is room; called whenever room is made."""
+        """Grant slots to waiting tasks while there is room; called whenever a slot becomes free."""
         while self._waiting and self._has_room():
             turn = self._waiting.popleft()
             if not turn.done():
@@ -163,7 +163,7 @@ class Limiter:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # granted in the same tick as the cancellation: hand it on
+            if turn.done() and not turn.cancelled():  # it was granted just before the cancellation: pass it on
                 self._in_flight -= 1
                 self.grant()
             raise

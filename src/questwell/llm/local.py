@@ -1,4 +1,4 @@
-"""An embedded model as an `LLM`: llama.cpp's server inside this process (xllamacpp, extra `local`).
+"""`LocalLLM`: an embedded model as an `LLM`, by llama.cpp's server in this process (xllamacpp, extra `local`).
 
 We talk to it over loopback, with the same `OpenAIClient` as any other endpoint. The server starts at the first call,
 so that a replayed run never loads a model.
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 class LocalOptions:
     """How llama.cpp serves the model.
 
-    What is not here stays at the engine's default. Tried on 2 busy cores with the 0.5B model: micro-batches of 128 to
-    1024 and flash attention off made no difference beyond the noise (12.5 to 14 ms of CPU a prompt token), an 8-bit
-    cache of keys and values cost more (16 ms).
+    Options that are not listed keep the engine's default. Measured on 2 busy cores with the 0.5B model: micro-batches
+    of 128 to 1024 and flash attention off made no difference beyond the noise (12.5 to 14 ms of CPU per prompt token);
+    an 8-bit cache of keys and values cost more (16 ms).
     """
 
     threads: int | None = None
@@ -37,21 +37,21 @@ class LocalOptions:
     context_tokens: int = 8192
     """Context of one slot in tokens, prompt and answer together."""
     slots: int = 1
-    """Calls answered at the same time. On 2 cores one was fastest: reading a prompt holds up the others' answers."""
+    """Number of calls answered at the same time. On 2 cores one was fastest: reading a prompt delays other answers."""
     prompt_cache_mib: int = 1024
-    """Memory for prompts that a slot has left, so that agents with other few-shot prefixes take turns cheaply."""
+    """MiB of memory for earlier prompts, so that agents with different few-shot prefixes can alternate cheaply."""
     reuse_prompts: bool = True
-    """False: the text at temperature 0 does not depend on what was asked before (a prefix from the cache is rounded
-    differently), and every call reads its whole prompt again."""
+    """Whether to reuse cached prefixes. If not, every call reads its whole prompt again, and its text at temperature 0
+    does not depend on earlier calls (cached prefixes are rounded differently)."""
     timeout_s: float = 600.0
-    """Maximum time of one call in seconds, once it has its slot."""
+    """Maximum seconds for one call, counted from when it has its slot."""
 
 
 class LocalLLM:
-    """A GGUF file, served in this process. Belongs to one event loop."""
+    """A client of a GGUF model that is served in this process. Belongs to one event loop."""
 
     def __init__(self, model: Path | Weights, *, options: LocalOptions | None = None) -> None:
-        """A client of `model`: a file, or weights that are fetched at the first call."""
+        """Use `model`: a file, or weights that are fetched at the first call."""
         self._model = model
         self._name = model.name if isinstance(model, Weights) else model.stem
         self._options = options or LocalOptions()
@@ -61,26 +61,26 @@ class LocalLLM:
 
     @property
     def path(self) -> Path | None:
-        """The user's file; None for weights that are fetched."""
+        """The user's model file; None for weights that are fetched."""
         return self._model if isinstance(self._model, Path) else None
 
     @property
     def name(self) -> str:
-        """The model's name, or its file's without the ending."""
+        """The model's name, or the file name without its ending."""
         return self._name
 
     @property
     def priced(self) -> bool:
-        """True: it costs nothing."""
+        """True: a local model costs nothing."""
         return True
 
     async def complete(self, request: Request) -> Completion:
         """The model's answer; the first call loads the weights.
 
         Raises:
-            ConfigError: the file is missing or no model that this engine can load.
+            ConfigError: the file is missing, or is not a model that this engine can load.
             AssetError: the weights could not be fetched.
-            LLMError: as `OpenAIClient.complete`.
+            LLMError: as for `OpenAIClient.complete`.
         """
         async with self._starting:
             if self._client is None:
@@ -111,8 +111,8 @@ class LocalLLM:
 
 
 def _serve(path: Path, name: str, options: LocalOptions, key: str) -> "Server":
-    # Read when libgomp loads. Threads that spin for long starve each other on busy cores, and threads that sleep at
-    # once wake too slowly on free ones; a short spin has neither fault (docs/log.md).
+    # libgomp reads this when it loads. Threads that spin for long starve each other on busy cores, and threads that
+    # sleep at once wake too slowly on free ones; a short spin avoids both (docs/log.md).
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     try:
@@ -133,9 +133,9 @@ def _serve(path: Path, name: str, options: LocalOptions, key: str) -> "Server":
     params.cpuparams.n_threads = threads
     params.cpuparams_batch.n_threads = threads
     params.cache_ram_mib = options.prompt_cache_mib if options.reuse_prompts else 0
-    params.verbosity = -1  # nothing on the user's terminal
+    params.verbosity = -1  # print nothing on the user's terminal
     params.ui = False
-    params.api_keys = [key]  # no other process, and no page in a browser, may use it
+    params.api_keys = [key]  # so that no other process and no page in a browser can use it
     try:
         return xllamacpp.Server(params)
     except RuntimeError as error:
@@ -145,6 +145,6 @@ def _serve(path: Path, name: str, options: LocalOptions, key: str) -> "Server":
 
 
 def _usable_cores() -> int:
-    if sys.platform == "linux":  # a container or taskset may leave this process fewer than the machine has
+    if sys.platform == "linux":  # a container or taskset may allow fewer cores than the machine has
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,9 +1,8 @@
-"""Any OpenAI-compatible endpoint as an `LLM`: vLLM, SGLang, llama.cpp, Ollama, OpenAI, Gemini, OpenRouter and others.
+"""`OpenAIClient`: any OpenAI-compatible endpoint (vLLM, SGLang, llama.cpp, Ollama, OpenAI, Gemini, ...) as an `LLM`.
 
-Speaks HTTP through aiohttp (`http/connections.py`) and not through the openai SDK, which in a trial at 256 in flight
-added 1.0 ms of CPU per call, and whose reply types would hide the malformed replies that `replies.py` sorts. What a
-call costs here is in `benchmarks/results/overhead.json`.
-The one retry layer is in `Endpoint.post`.
+We use aiohttp (`http/connections.py`) and not the openai SDK: in a trial with 256 calls in flight the SDK added 1.0 ms
+of CPU per call, and its reply types would hide malformed replies that `replies.py` classifies. The cost of our own call
+is in `benchmarks/results/overhead.json`. The only retry layer is in `Endpoint.post`.
 """
 
 import json
@@ -33,36 +32,36 @@ from questwell.llm.replies import Reply
 _LOG = logging.getLogger("questwell")
 
 LEAST_ROOM = 64
-"""Tokens of an answer for which a call that was refused as too long is made again with a lower cap."""
+"""Minimum tokens left for an answer at which a call refused as too long is repeated with a lower cap."""
 _MOST_CHANGES = 12
-"""Maximum number of changes to one request before it is given up."""
+"""Maximum number of changes to one request before we give up."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenAIOptions(EndpointOptions):
-    """How to treat an endpoint; the defaults suit most."""
+    """How to call an endpoint; the defaults suit most endpoints."""
 
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] | None = None
-    """Name of the chat field that caps the answer. None: `max_completion_tokens` at api.openai.com, whose newer models
-    refuse the other, and `max_tokens` elsewhere."""
+    """Name of the request field that caps the answer. None: `max_completion_tokens` at api.openai.com, whose newer
+    models refuse `max_tokens`, and `max_tokens` elsewhere."""
     omit: frozenset[str] = frozenset()
-    """Body fields never sent. What an endpoint refuses by name is left out by itself, once it has said so."""
+    """Body fields that are never sent. Fields that the endpoint refuses by name are left out automatically."""
     extra: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
-    """More body fields, such as `{"chat_template_kwargs": {"enable_thinking": false}}`; a refusal of one is final."""
+    """More body fields, such as `{"chat_template_kwargs": {"enable_thinking": false}}`; never dropped automatically."""
     reasoning_effort: str | None = None
-    """How much a model is to think, as its endpoint names it: none, minimal, low, medium, high."""
+    """How much the model should think, in the endpoint's words: none, minimal, low, medium or high."""
     max_tokens: int | None = None
-    """Tokens of every answer, in place of what each request asks for."""
+    """Maximum tokens of every answer; replaces the maximum in each request."""
     temperature: float | None = None
-    """Temperature of every call, in place of what each request asks for."""
+    """Sampling temperature of every call; replaces the temperature in each request."""
     stream: bool = False
-    """Ask for a stream: for proxies that cut a connection on which nothing comes for a minute."""
+    """Whether to ask for a stream; needed behind proxies that close a connection after a silent minute."""
     token_view: bool = False
-    """Ask for token ids and log-probabilities (vLLM, SGLang, llama.cpp give them)."""
+    """Whether to ask for token ids and log-probabilities (vLLM, SGLang and llama.cpp return them)."""
 
 
 class OpenAIClient:
-    """One model at one endpoint. Belongs to one event loop."""
+    """A client of one model at one endpoint. Belongs to one event loop."""
 
     def __init__(
         self,
@@ -76,31 +75,31 @@ class OpenAIClient:
         manners: Manners | None = None,
         more: Sequence[Address] = (),
     ) -> None:
-        """A client of `model` at `base_url` (which mostly ends in /v1).
+        """Use `model` at `base_url`, which usually ends in /v1.
 
         Args:
-            model: as the endpoint names it.
-            base_url: what `/chat/completions` and `/completions` are appended to.
-            api_key: sent as a bearer token; None where the endpoint wants none.
-            limiter: shared with all other clients of the endpoint; None: its own, 64 calls in flight.
-            pricing: None: the public list price.
-            options: None: the defaults.
-            manners: what the endpoint is known to take, shared by all clients of this model there; None: nothing yet.
-            more: further addresses that serve the same model; calls are spread over all of them.
+            model: the endpoint's name for the model.
+            base_url: address to which `/chat/completions` and `/completions` are appended.
+            api_key: key to send as a bearer token; None if the endpoint needs none.
+            limiter: limiter shared with other clients of the endpoint; None for a new one of 64 calls in flight.
+            pricing: price of the model; None for the public list price.
+            options: how to call the endpoint; None for the defaults.
+            manners: known changes to requests, shared by all clients of this model and endpoint; None for none.
+            more: more addresses that serve the same model; calls are spread over all of them.
 
         Raises:
-            ConfigError: `base_url` is no http address, or `api_key` has characters that no key has.
+            ConfigError: `base_url` is not an http address, or `api_key` contains characters that no key contains.
         """
         self._model = model
         self.limiter = limiter or Limiter(64)
-        """Limits the calls in flight at the endpoint; with several addresses, at the first."""
+        """Limits the calls in flight at the endpoint (at the first address if there are several)."""
         self._options = options or OpenAIOptions()
         self._endpoint = Endpoint(model, base_url, api_key, self.limiter, self._options, more)
         self._shown = self._endpoint.shown
         self._max_tokens_field = self._options.max_tokens_field or _usual_max_tokens_field(self._endpoint.base_url)
         effort = ("reasoning_effort",) if self._options.reasoning_effort else ()
         self.manners = manners or Manners((*self._options.extra, *effort))
-        """As in `Adapting`."""
+        """Changes to requests that this endpoint is known to need for this model."""
         self._pricing = pricing or ListPrice(model, base_url)
 
     @property
@@ -110,7 +109,7 @@ class OpenAIClient:
 
     @property
     def place(self) -> str:
-        """As in `Adapting`: the address without a password."""
+        """Model and address (without a password), as they are shown and recorded: `MODEL at URL`."""
         return f"{self._model} at {self._shown}"
 
     @property
@@ -132,17 +131,17 @@ class OpenAIClient:
         await self._endpoint.aclose()
 
     async def complete(self, request: Request) -> Completion:
-        """The model's answer; `latency_s` is that of the try that gave it, without the wait for a slot.
+        """The model's answer. Its `latency_s` is the time of the successful try, without the wait for a slot.
 
-        A refusal that names a parameter changes the request and is asked again, once for each model and endpoint. What
-        it took is in `adapted`, and what rejected replies cost is added to the answer's own tokens and cost.
+        If a refusal names a parameter, the request is changed and sent again; the change is kept for this model and
+        endpoint. The changes are in `adapted`. Tokens and cost of rejected replies are added to those of the answer.
 
         Raises:
-            LLMUnavailable: not reached, or overloaded or broken, after all retries.
-            LLMTimeout: no answer within `timeout_s`, after all retries.
-            MalformedReply: no completion in what it sent, after all retries.
-            LLMRefused: it will never take this request (key, model, parameter).
-            LLMFiltered: nor this text.
+            LLMUnavailable: after all retries the endpoint was not reached, or was overloaded or broken.
+            LLMTimeout: after all retries there was no answer within `timeout_s`.
+            MalformedReply: after all retries the endpoint's reply contained no completion.
+            LLMRefused: the endpoint will never accept this request, because of its key, model or a parameter.
+            LLMFiltered: the endpoint's content filter refuses this text.
             ContextOverflow: the request is longer than the model's context.
         """
         spent = Spent(self._pricing)
@@ -155,19 +154,19 @@ class OpenAIClient:
 
     @property
     def batches(self) -> Batches:
-        """The batch API of the endpoint, where it has one."""
+        """A client of the endpoint's batch API; the endpoint may not have one."""
         return Batches(self._endpoint)
 
     def batch_body(self, request: Request) -> tuple[str, Body]:
-        """(path, body) of `request` as a call of a batch."""
+        """(path, body) of `request` as one call of a batch."""
         body = {key: value for key, value in self._body(request).items() if key not in ("stream", "stream_options")}
         return f"/v1/{'chat/completions' if request.prompt is None else 'completions'}", body
 
     def batch_reply(self, request: Request, status: int, content: bytes) -> Completion:
-        """What a batch answered to `request`, at the price of batches; what is refused is changed for the next one.
+        """A batch's answer to `request`, at the price of batches. After a refusal the next batch sends it changed.
 
         Raises:
-            LLMError: as `complete`, without any retry.
+            LLMError: as for `complete`, but without retries.
         """
         body = self.batch_body(request)[1]
         spent, refusal = Spent(BatchPricing(self._pricing)), Refusal()
@@ -193,9 +192,7 @@ class OpenAIClient:
         cap: int | None = None
         for _ in range(_MOST_CHANGES):
             for change in self.manners.news():
-                _LOG.warning(
-                    "%s at %s does not take the request as it is; from now on: %s", self._model, self._shown, change
-                )
+                _LOG.warning("%s at %s refuses the request as it is; from now on: %s", self._model, self._shown, change)
             known = self.manners.changes
             body = self._body(request, cap)
             refusal = Refusal()
@@ -221,21 +218,21 @@ class OpenAIClient:
                 continue
             reply = answered.result
             self._check_whole(reply, body, spent)
-            if is_struck(reply, body):  # the next body has no stop, also where another call has learnt it
+            if is_struck(reply, body):  # the next body has no stop, even if another call learnt that
                 self.manners.learn_by_itself("omit stop")
                 spent.add(reply.usage)
                 continue
             return answered
         raise LLMRefused(
-            f"{self._model!r} at {self._shown} still refuses the request after {_MOST_CHANGES} changes of it: "
-            f"{', '.join(self.manners.changes)}; name what it does not take with --omit"
+            f"{self._model!r} at {self._shown} still refuses the request after {_MOST_CHANGES} changes to it: "
+            f"{', '.join(self.manners.changes)}; use --omit to name the fields that it does not accept"
         )
 
     def _refusing(self, refusal: Refusal, body: Body) -> Callable[[int, bytes, float | None], Failure[LLMError]]:
         def refuse(status: int, content: bytes, wait_s: float | None) -> Failure[LLMError]:
             refusal.hear(status, content)
             failure = read_error(status, content, wait_s)
-            if status == PROXY_GAVE_UP and not body.get("stream"):  # it would be cut off again: ask for a stream
+            if status == PROXY_GAVE_UP and not body.get("stream"):  # it would be cut off again, so ask for a stream
                 return replace(failure, retriable=False)
             return failure
 
@@ -245,25 +242,25 @@ class OpenAIClient:
         return self._options.max_tokens or request.max_tokens
 
     def _check_whole(self, reply: Reply, body: Body, spent: Spent) -> None:
-        """Raise ContextOverflow for a reply to a prompt that was cut, or that left no room for an answer."""
+        """Raise ContextOverflow if the endpoint silently cut the prompt, or the prompt left no room for an answer."""
         least = silently_cut(reply, body)
         if least is not None and reply.usage is not None:
             cut = (
-                f"it read {reply.usage.prompt_tokens:,} tokens of a prompt that has {least:,} or more, and said nothing"
+                f"it read only {reply.usage.prompt_tokens:,} tokens of a prompt of at least {least:,}, without an error"
             )
             advice = "serve a longer context (Ollama: OLLAMA_CONTEXT_LENGTH, or num_ctx in a Modelfile)"
         elif self._is_overflow(reply, body):
-            cut = f"the answer was cut off after {tokens_written(reply)} tokens, before anything was said"
-            advice = "the prompt fills the context: shorten it, or serve a longer context"
+            cut = f"the answer was cut off after {tokens_written(reply)} tokens, before it said anything"
+            advice = "the prompt fills the context: shorten the prompt, or serve a longer context"
         else:
             return
         spent.add(reply.usage)
         raise ContextOverflow(f"{self._model!r} at {self._shown}: {cut}; {advice}")
 
     def _is_overflow(self, reply: Reply, body: Body) -> bool:
-        """Whether the context ended and not the cap: a prompt that fills it is answered with one token.
+        """Whether the reply was cut off because the context is full, not because of the cap on the answer.
 
-        A thought that was cut off is none: servers have limits of their own.
+        A reply with a thought does not count: some servers limit the length of thoughts.
         """
         caps = [value for name in ("max_tokens", "max_completion_tokens") if isinstance(value := body.get(name), int)]
         said = reply.text.strip() or reply.reasoning or reply.tool_calls
@@ -297,7 +294,7 @@ class OpenAIClient:
         if request.prompt is not None:
             body["prompt"] = request.prompt
             body["max_tokens"] = most
-            if request.schema is not None:  # llama.cpp reads response_format for chat only
+            if request.schema is not None:  # llama.cpp reads response_format only in chat requests
                 body["json_schema"] = json.loads(request.schema)
         else:
             back = self.manners.reasoning_field

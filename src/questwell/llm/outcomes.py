@@ -1,4 +1,4 @@
-"""The outcome of the tries of one call: the latest refusal, the usage of all replies, replies that end too early."""
+"""State of the tries of one call: the latest refusal and the usage of all replies. Also detects replies cut short."""
 
 import re
 from collections.abc import Callable
@@ -17,26 +17,26 @@ from questwell.text.scripts import CJK
 
 _UNSPACED = re.compile(f"[{CJK}]")
 _LEAST_WORDS = 1000
-"""Minimum words of a prompt that is checked: no server has a shorter window, and some count short prompts oddly."""
+"""Minimum words of a prompt to check: no server has a shorter window, and some miscount short prompts."""
 
 
 @dataclass(slots=True)
 class Refusal:
-    """The latest refusal of a call."""
+    """The latest refusal of one call."""
 
     status: int = 0
     text: str = ""
     param: str = ""
 
     def hear(self, status: int, content: bytes) -> None:
-        """Take note of an error body."""
+        """Note the status and the body of an error."""
         self.status = status
         self.text, self.param = refusal_text(content)
 
 
 @dataclass(slots=True)
 class Spent:
-    """What the replies of one call took, rejected ones included."""
+    """Tokens and cost of all replies to one call, rejected ones included."""
 
     pricing: Pricing
     prompt_tokens: int = 0
@@ -44,7 +44,7 @@ class Spent:
     cost_usd: float | None = 0.0
 
     def add(self, usage: Usage | None) -> None:
-        """Count a reply, taken or rejected."""
+        """Add the usage of a reply, accepted or rejected."""
         if usage is None:
             return
         self.prompt_tokens += usage.prompt_tokens
@@ -53,7 +53,7 @@ class Spent:
         self.cost_usd = None if cost is None or self.cost_usd is None else self.cost_usd + cost
 
     def reading(self, refusal: Refusal) -> Callable[[bytes], Reply | Failure[LLMError]]:
-        """`read_reply`, which notes errors under status 200 and counts what rejected replies took."""
+        """A version of `read_reply` that also notes errors with status 200 and adds the usage of rejected replies."""
 
         def read(content: bytes) -> Reply | Failure[LLMError]:
             outcome = read_reply(content)
@@ -66,14 +66,14 @@ class Spent:
 
 
 def is_struck(reply: Reply, body: Body) -> bool:
-    """Whether a stop text ended the reply inside a thought: a draft in a thought is no end (vLLM looks there too)."""
+    """Whether a stop text inside a thought ended the reply too early (vLLM looks for stop texts there too)."""
     if reply.finish is not FinishReason.STOP or reply.tool_calls or "stop" not in body:
         return False
     heard = hear(reply.text)
     ends = [stop for stop in cast(list[str], body["stop"]) if stop.startswith("</")]
     if not reply.text.strip() and reply.reasoning:
         return True
-    # A search is executed wherever it stands, so that only a drafted end is worth another call.
+    # A search is executed wherever it is, so only an end inside a thought is worth another call.
     return heard.unclosed and any(_is_open(reply.text, stop) for stop in ends if stop != "</search>")
 
 
@@ -82,17 +82,17 @@ def _is_open(text: str, closing: str) -> bool:
 
 
 def tokens_written(reply: Reply) -> int:
-    """Completion tokens that a reply reports, 0 where it reports none."""
+    """Completion tokens that a reply reports; 0 if it reports none."""
     return reply.usage.completion_tokens if reply.usage else 0
 
 
 def silently_cut(reply: Reply, body: Body) -> int | None:
-    """Tokens that the prompt has at least, when the endpoint read fewer; None when it may have read all.
+    """Minimum number of tokens of the prompt if the endpoint read fewer; None if it may have read all.
 
     Ollama drops what does not fit its context and answers the rest with status 200 (ollama/ollama#17889, #10368).
-    No tokenizer joins words over a space, so that a prompt has as many tokens as words or more; of scripts
-    without spaces, four characters are taken for a token. Tokens from a cache may be counted apart or not: both are
-    added. A prompt that is cut by less than a quarter is not noticed in English.
+    No tokenizer joins words across a space, so a prompt has at least as many tokens as words; in scripts without
+    spaces, four characters count as a token. Endpoints may or may not count cached tokens as prompt tokens, so both
+    are added. An English prompt that is cut by less than a quarter goes unnoticed.
     """
     if reply.usage is None or reply.usage.prompt_tokens <= 0:
         return None

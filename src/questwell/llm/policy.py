@@ -1,8 +1,8 @@
 """Token-in/token-out models as an `LLM`: what is trained is what was sampled.
 
-A `Policy` continues token ids. `PolicyClient` puts one behind the `LLM` protocol, so that the agents' own loop plays
-it: a message that the model wrote travels with its ids (`Message.token_ids`) and is never encoded again; each opening
-and each observation is encoded once, by itself. So every prompt is the one before it with ids appended.
+A `Policy` continues token ids. `PolicyClient` makes an `LLM` of one, so that the agents' usual loop can play it. A
+message that the model wrote keeps its ids (`Message.token_ids`) and is never encoded again; each opening and each
+observation is encoded once, on its own. So every prompt is the previous prompt with ids appended.
 """
 
 import time
@@ -17,15 +17,15 @@ from questwell.llm.codec import ChatCodec
 
 
 class SamplingParams(TypedDict, total=False):
-    """Sampling parameters; keys as vLLM and verl name them."""
+    """Sampling parameters; the keys have the names that vLLM and verl use."""
 
     max_tokens: int
     temperature: float
-    """0 is greedy."""
+    """Sampling temperature; 0 takes the most likely token each time."""
     stop: list[str]
-    """End with the token that completes any of these texts; it is kept."""
+    """Texts that end the message; the token that completes one of them is kept."""
     include_stop_str_in_output: bool
-    """Always true here: vLLM would drop the stop from its text otherwise."""
+    """Always true: otherwise vLLM would drop the stop text."""
     seed: int
     """Fixes the sampling of this call."""
     logprobs: bool
@@ -33,14 +33,14 @@ class SamplingParams(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class TokenOutput:
-    """What a policy sampled. verl's type of this name has the same fields."""
+    """The tokens that a policy sampled for one call. verl's type of this name has the same fields."""
 
     token_ids: Sequence[int]
-    """The end-of-sequence token included, when it was sampled."""
+    """Sampled token ids, including the end-of-sequence token if it was sampled."""
     log_probs: Sequence[float] | None = None
-    """Natural logarithms under the sampling distribution (after temperature), one per token."""
+    """Natural log-probability of each token under the sampling distribution (after temperature)."""
     stop_reason: str | None = None
-    """`stop`, `length`, `completed` (either of them), or `aborted`; None when the engine does not say."""
+    """`stop`, `length`, `completed` (one of these two), or `aborted`; None if the engine does not report it."""
 
 
 class Policy(Protocol):
@@ -51,16 +51,16 @@ class Policy(Protocol):
 
         Args:
             request_id: the same for all calls of one rollout, so that an engine can keep its cache of the prefix.
-            prompt_ids: everything so far.
-            sampling_params: as `SamplingParams`.
+            prompt_ids: token ids of the whole dialogue so far.
+            sampling_params: parameters with the keys of `SamplingParams`.
         """
         ...
 
 
 class PolicyClient:
-    """One rollout's connection to a policy. Implements `LLM`; cheap, so open one per rollout.
+    """Connects one rollout to a policy. Implements `LLM`; it is cheap, so create one per rollout.
 
-    Its completions carry `prompt_ids`, `token_ids` and `logprobs`, from which the loop makes the `TokenView`.
+    Its completions have `prompt_ids`, `token_ids` and `logprobs`, from which the loop builds the `TokenView`.
     """
 
     def __init__(
@@ -73,15 +73,15 @@ class PolicyClient:
         request_id: str | None = None,
         sampling: Mapping[str, Any] | None = None,
     ) -> None:
-        """A client of `policy`.
+        """Sample from `policy`.
 
         Args:
-            policy: what samples.
-            codec: dialogues to ids.
-            name: the model's name, as it is recorded.
-            context_tokens: prompt and answer together; a longer dialogue ends the rollout (`ContextOverflow`).
-            request_id: of the rollout; a new one when None.
-            sampling: goes over the sampling parameters of every request (top_p, say).
+            policy: the model that samples.
+            codec: encodes dialogues as token ids.
+            name: name of the model to record.
+            context_tokens: maximum tokens of prompt and answer together; a longer dialogue raises `ContextOverflow`.
+            request_id: id of the rollout; None for a new id.
+            sampling: sampling parameters, such as top_p, that override those of every request.
         """
         self._policy = policy
         self._codec = codec
@@ -92,28 +92,28 @@ class PolicyClient:
 
     @property
     def name(self) -> str:
-        """The model's name."""
+        """Name of the model, as it is recorded."""
         return self._name
 
     @property
     def priced(self) -> bool:
-        """True: it costs nothing."""
+        """True: sampling from a policy costs nothing."""
         return True
 
     async def complete(self, request: Request) -> Completion:
         """The policy's answer.
 
         Raises:
-            ConfigError: the request asks for function calls or a schema, which token ids do not have.
+            ConfigError: the request asks for function calls or a schema, which a policy does not support.
             ContextOverflow: the dialogue fills the context.
-            LLMUnavailable: the engine gave the call up, or gave no tokens or no log-probabilities.
+            LLMUnavailable: the engine aborted the call, or returned no tokens or no log-probabilities.
         """
         if request.tools or request.schema:
-            raise ConfigError("a policy samples free text: use --protocol tags, and no schema")
+            raise ConfigError("a policy writes only plain text: use --protocol tags and no schema")
         prompt = self._prompt(request)
         room = self._context_tokens - len(prompt)
         if room < 1:
-            raise ContextOverflow(f"the dialogue has {len(prompt)} tokens, the context {self._context_tokens}")
+            raise ContextOverflow(f"the dialogue has {len(prompt)} tokens, the context only {self._context_tokens}")
         most = min(room, request.max_tokens)
         started = time.perf_counter()
         output = await self._policy.generate(
@@ -124,7 +124,7 @@ class PolicyClient:
         return self._completion(prompt, output, request.stop, most, time.perf_counter() - started)
 
     async def aclose(self) -> None:
-        """Nothing to release: the policy belongs to whoever made it."""
+        """Release nothing: the policy belongs to the caller."""
 
     def _prompt(self, request: Request) -> tuple[int, ...]:
         if request.prompt is not None:
@@ -150,7 +150,7 @@ class PolicyClient:
         if output.log_probs is None or len(output.log_probs) < len(ids):
             raise LLMUnavailable("the engine did not return a log-probability for each token: turn logprobs on")
         if not ids:
-            raise LLMUnavailable("the engine sampled no token")
+            raise LLMUnavailable("the engine returned no token")
         length, text, stopped = self._until(ids, stop)
         stopped = stopped or ids[length - 1] in self._codec.ends
         return Completion(
@@ -167,14 +167,14 @@ class PolicyClient:
         )
 
     def _until(self, ids: tuple[int, ...], stop: tuple[str, ...]) -> tuple[int, str, bool]:
-        """(tokens up to the end of the first stop, the text before it, whether there is one).
+        """(number of tokens up to the end of the first stop text, the text before it, whether there is a stop text).
 
-        The engine should have stopped there; where it did not, the rest was never part of the message.
+        The engine should have stopped there. If it did not, the rest is not part of the message.
         """
         text = self._codec.decode(ids)
         if not any(word in text for word in stop):
             return len(ids), text, False
-        low, high = 1, len(ids)  # the shortest beginning that holds a stop: text only grows with ids
+        low, high = 1, len(ids)  # search for the shortest beginning that contains a stop text
         while low < high:
             middle = (low + high) // 2
             if any(word in self._codec.decode(ids[:middle]) for word in stop):

@@ -1,6 +1,6 @@
-"""Causal language models from files: a Hugging Face folder, a GGUF file or an embedded model. Needs torch."""
+"""Loads causal language models from a Hugging Face folder, a GGUF file or an embedded model. Needs torch."""
 
-# transformers is typed in part only; what comes out of this file is typed by hand.
+# transformers is only partly typed; what this file returns is typed by hand.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 import json
@@ -28,10 +28,10 @@ from questwell.llm.codec import ChatCodec, Tokenizer
 from questwell.llm.hub import hub_folder, is_hub_name
 from questwell.llm.weights import EMBEDDED
 
-disable_progress_bar()  # loading takes seconds, and standard error is the command's own
+disable_progress_bar()  # loading takes only seconds, and the bar would mix with a command's output
 
 Dtype = Literal["float32", "bfloat16"]
-"""Precision of weights."""
+"""Precision of a model's weights."""
 FORMS = (
     "local, local-small, path/to/model.gguf, a Hugging Face folder (one that holds config.json) or a name on the hub "
     "(OWNER/NAME)"
@@ -40,19 +40,19 @@ FORMS = (
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Sizes of a model."""
+    """Dimensions of a model, from which its memory is estimated."""
 
     parameters: int
     vocabulary: int
     hidden: int
     inner: int
-    """Within a layer's feed-forward part."""
+    """Width of a layer's feed-forward part."""
     layers: int
 
 
 @dataclass(frozen=True, slots=True)
 class Pretrained:
-    """A model with its tokenizer."""
+    """A loaded model with its tokenizer."""
 
     name: str
     model: PreTrainedModel
@@ -60,29 +60,29 @@ class Pretrained:
 
     @property
     def codec(self) -> ChatCodec:
-        """Dialogues to ids, as this model reads them."""
+        """The codec that encodes dialogues for this model."""
         stops = getattr(self.model.generation_config, "eos_token_id", None) or ()
         return ChatCodec(cast(Tokenizer, self.tokenizer), stops if isinstance(stops, list | tuple) else (stops,))
 
     @property
     def context_tokens(self) -> int:
-        """Positions that the model was made for."""
+        """Number of positions that the model supports."""
         return int(self.model.config.get_text_config().max_position_embeddings)
 
     def save(self, folder: Path) -> None:
-        """Write a Hugging Face folder, which vLLM serves too."""
+        """Write the model as a Hugging Face folder, which vLLM can serve too."""
         self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
 
 
 def load(source: str, *, dtype: Dtype = "float32", device: torch.device | str = "cpu") -> Pretrained:
-    """The model that `source` names, in evaluation mode. A GGUF file is unpacked.
+    """The model that `source` names, in evaluation mode. The weights of a GGUF file are unpacked.
 
-    Only safetensors and GGUF are read, and no code that a folder brings along is run.
+    Only safetensors and GGUF files are read, and no code in a folder is run.
 
     Raises:
         AssetError: an embedded model could not be fetched.
-        ConfigError: `source` names none, or one that cannot be loaded.
+        ConfigError: `source` does not name a model, or the model cannot be loaded.
     """
     folder, options, name = _place(source)
     try:
@@ -95,7 +95,7 @@ def load(source: str, *, dtype: Dtype = "float32", device: torch.device | str = 
         raise ConfigError(f"{source!r} cannot be loaded as a causal language model: {error}") from error
     if tokenizer.eos_token_id is None:
         raise ConfigError(f"the tokenizer of {source!r} has no end-of-sequence token")
-    for leftover in ("quantization_config", "_pre_quantization_dtype"):  # it is a plain model now, and is saved as one
+    for leftover in ("quantization_config", "_pre_quantization_dtype"):  # weights are unpacked, and are saved so
         if hasattr(model.config, leftover):
             delattr(model.config, leftover)
     cast(nn.Module, model).to(device).eval()
@@ -103,12 +103,12 @@ def load(source: str, *, dtype: Dtype = "float32", device: torch.device | str = 
 
 
 def best_device() -> str:
-    """`cuda` where there is one (of this rank, under torchrun), else `cpu`."""
+    """`cuda` if there is a GPU (under torchrun, the one of this rank), otherwise `cpu`."""
     return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
 
 
 def dtype_of(asked: Dtype | None, device: str, lora_rank: int) -> Dtype:
-    """Precision in which to load weights: the requested one, or float32 if all weights are trained."""
+    """Precision of the loaded weights: float32 to train all of them, otherwise `asked` or the device's default."""
     if not lora_rank:
         return "float32"
     return asked or ("float32" if device == "cpu" else "bfloat16")
@@ -118,13 +118,13 @@ _EMBEDDED_SIZES = {
     "local": Size(1_543_714_304, 151_936, 1536, 8960, 28),
     "local-small": Size(494_032_768, 151_936, 896, 4864, 24),
 }
-"""As their publisher's config.json says; output weights are those of the embedding."""
+"""From their publisher's config.json; the output weights are shared with the embedding."""
 
 
 def size_of(source: str) -> Size:
-    """How large the model that `source` names is. Only its description is read, or fetched.
+    """Dimensions of the model that `source` names. Only its description is read or fetched, not its weights.
 
-    Raises as `load`.
+    Raises the same errors as `load`.
     """
     if source in EMBEDDED and EMBEDDED[source].cached() is None:
         return _EMBEDDED_SIZES[source]
@@ -139,7 +139,7 @@ def size_of(source: str) -> Size:
 
 
 def measured(model: PreTrainedModel) -> Size:
-    """How large `model` is."""
+    """Dimensions of `model`."""
     text = model.config.get_text_config()
     return Size(
         parameters=sum(weight.numel() for weight in model.parameters()),
@@ -151,15 +151,15 @@ def measured(model: PreTrainedModel) -> Size:
 
 
 def _unpacking() -> dict[str, Any]:
-    """What tells transformers to unpack a GGUF file; an older one, such as verl's, always does."""
+    """Arguments that make transformers unpack a GGUF file; older versions, such as verl's, always do."""
     config = getattr(transformers, "GgufConfig", None)
     return {"quantization_config": config(dequantize=True)} if config else {}
 
 
 def _tokenizer_class(folder: Path) -> type[Any]:
-    """What reads the tokenizer in `folder` as it is.
+    """The class that reads the tokenizer in `folder` unchanged.
 
-    transformers 5 would give a tokenizer of no class of its own the class of the model, and with it other tokens.
+    transformers 5 would give a tokenizer without a class the class of the model, and with it different tokens.
     """
     path = folder / "tokenizer_config.json"
     named = json.loads(path.read_text(encoding="utf-8")).get("tokenizer_class") if path.is_file() else None
@@ -167,7 +167,7 @@ def _tokenizer_class(folder: Path) -> type[Any]:
 
 
 def _place(source: str, *, weights: bool = True) -> tuple[str, dict[str, Any], str]:
-    """(folder, what transformers must be told to find the file in it, the model's name)."""
+    """(folder, arguments that make transformers find the file in it, the model's name)."""
     if source in EMBEDDED:
         path = EMBEDDED[source].fetch()
         return os.fspath(path.parent), {"gguf_file": path.name}, EMBEDDED[source].name

@@ -1,7 +1,7 @@
-"""Money per call. A price that is not known gives None, never 0; embedded models cost 0.0.
+"""Computes the cost of a call. An unknown price gives None, never 0; embedded models cost 0.0.
 
-The user's own price comes first. Without one, the public price list of `genai-prices` (extra `prices`) is asked, by
-the endpoint's address: a self-hosted model that borrows a famous name is not priced as the famous one.
+The user's own price comes first. Without one, we look in the public price list of `genai-prices` (extra `prices`) by
+the endpoint's address, so a self-hosted model with a well-known name does not get the price of that model.
 """
 
 from dataclasses import dataclass
@@ -10,18 +10,18 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one call, as the endpoint counted them."""
+    """Tokens of one call, as counted by the endpoint."""
 
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int = 0
-    """Those of `prompt_tokens` that were served from the endpoint's prompt cache."""
+    """How many of `prompt_tokens` came from the endpoint's prompt cache."""
     cost_usd: float | None = None
-    """As the provider itself says, where it does."""
+    """Cost that the provider itself reported; None if it reported none."""
 
 
 class Pricing(Protocol):
-    """A model's price."""
+    """Computes what a call to a model costs."""
 
     def cost_usd(self, usage: Usage) -> float | None:
         """What `usage` costs in US dollars; None when the price is not known."""
@@ -30,7 +30,7 @@ class Pricing(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """A fixed price in US dollars per million tokens, cached or not."""
+    """A fixed price in US dollars per million tokens, the same for cached tokens."""
 
     input_usd: float
     output_usd: float
@@ -51,7 +51,7 @@ class ListPrice:
     base_url: str
 
     def cost_usd(self, usage: Usage) -> float | None:
-        """What `usage` costs in US dollars; None without the extra, or when the list has no such model there."""
+        """What `usage` costs in US dollars; None without the extra, or if the list does not have the model."""
         try:
             import genai_prices
         except ImportError:
@@ -69,7 +69,7 @@ class ListPrice:
 
 @dataclass(frozen=True, slots=True)
 class BatchPricing:
-    """What `of` costs in a batch: half the list price; a price that the user gave is taken as it is."""
+    """Price in a batch: half the list price, or the user's own price unchanged."""
 
     of: Pricing
 

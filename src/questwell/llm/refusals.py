@@ -1,7 +1,7 @@
-"""What an endpoint's error says, as the `Failure` that it is: overload, overflow, filter, refusal.
+"""Classifies an endpoint's error response as a `Failure`: overload, overflow, content filter or refusal.
 
-Wordings are of servers that people use, with a short name of whose they are; each is tested. Order matters: a limit of
-tokens a minute is no overflow, and a filter is no bad request.
+The patterns are wordings of known servers, each with the server's name and a test. Their order matters: a limit of
+tokens per minute is not an overflow, and a content filter is not a bad request.
 """
 
 import json
@@ -14,13 +14,13 @@ from questwell.errors import ContextOverflow, LLMError, LLMFiltered, LLMRefused,
 from questwell.http.retrying import Failure
 
 QUOTED = 200
-"""Characters of a body that an error message shows."""
+"""Maximum number of characters of a body that an error message quotes."""
 
 RETRIABLE = frozenset({408, 409, 425, 429})
 OVERLOADED = frozenset({429, 503, 504, 529})
-"""Statuses by which an endpoint says that it gets too many calls."""
+"""HTTP statuses that mean the endpoint is overloaded."""
 PROXY_GAVE_UP = 524
-"""Cloudflare's: the server sent nothing for 100 s. Streaming keeps such a connection alive."""
+"""Cloudflare's HTTP status for a server that sent nothing for 100 s. A stream keeps the connection alive."""
 
 _OVERFLOW = (
     r"context_length_exceeded",  # OpenAI, Groq
@@ -73,16 +73,16 @@ _WAIT = re.compile(
 
 
 def read_error(status: int, body: bytes, retry_after_s: float | None = None) -> Failure[LLMError]:
-    """The failure that an HTTP error status stands for."""
+    """The failure that an HTTP error response stands for."""
     text = body.decode("utf-8", "replace")
     what = f"status {status}: {quote(body)}"
     if _NO_CREDIT.search(text) or status == 402:
         return Failure(LLMRefused, what, "the account has no credit left; add some", retriable=False)
     limited = status == 429 or (status in {400, 413} and _RATE.search(text) is not None)
-    if not limited and status in {400, 413, 422, 500} and OVERFLOW.search(text):  # llama.cpp once sent it as a 500
+    if not limited and status in {400, 413, 422, 500} and OVERFLOW.search(text):  # old llama.cpp sends overflows as 500
         return Failure(ContextOverflow, what, "shorten the prompt or serve a longer context", retriable=False)
     if not limited and status in {400, 403, 422, 451} and _FILTER.search(text):
-        return Failure(LLMFiltered, what, "the endpoint's filter does not take this text", retriable=False)
+        return Failure(LLMFiltered, what, "the endpoint's content filter refuses this text", retriable=False)
     if limited or status in RETRIABLE or status >= 500:
         advice = "the endpoint is overloaded or down; try later, or lower max_in_flight"
         wait_s = retry_after_s if retry_after_s is not None else _asked_wait_s(text)
@@ -91,7 +91,7 @@ def read_error(status: int, body: bytes, retry_after_s: float | None = None) -> 
 
 
 def refusal_text(body: bytes) -> tuple[str, str]:
-    """(what a refusal says in words, the parameter that it names or nothing), without what it quotes of the request."""
+    """(the words of a refusal, the parameter that it names or ""), without the parts of the request that it quotes."""
     text = body.decode("utf-8", "replace")
     tree = _tree(text)
     if tree is None:
@@ -103,12 +103,12 @@ def refusal_text(body: bytes) -> tuple[str, str]:
 
 
 _INNER = ("error", "detail", "message", "metadata", "raw")
-"""Where errors hold errors: Mistral's `message` holds `detail`, OpenRouter's `metadata.raw` its provider's body."""
+"""Fields that contain an inner error: Mistral's `message` has `detail`, OpenRouter's `metadata.raw` another body."""
 _DEEPEST = 8
 
 
 def _listen(part: JsonValue, said: list[str], params: list[str], depth: int = 0) -> None:
-    """Note what a part of an error says, and the parameters that it names."""
+    """Collect the words of one part of an error in `said`, and the parameters that it names in `params`."""
     if depth > _DEEPEST:
         return
     for one in part if isinstance(part, list) else [part]:
@@ -131,7 +131,7 @@ def _listen(part: JsonValue, said: list[str], params: list[str], depth: int = 0)
 
 
 def _tree(text: str) -> JsonValue:
-    """The JSON object or list that `text` is; None for other text."""
+    """`text` parsed as a JSON object or list; None for other text."""
     if not text.lstrip().startswith(("{", "[")):
         return None
     try:
@@ -142,7 +142,7 @@ def _tree(text: str) -> JsonValue:
 
 
 def quote(body: bytes) -> str:
-    """The first characters of a body, for a message."""
+    """The first characters of a body, to quote in a message."""
     return repr(body[: 4 * QUOTED].decode("utf-8", "replace")[:QUOTED])
 
 
@@ -164,13 +164,13 @@ def _advice(status: int, text: str) -> str:
             "it cannot read function calls: use --protocol tags, or start the server with a parser "
             "(vLLM: --enable-auto-tool-choice --tool-call-parser hermes; llama.cpp: --jinja)"
         )
-    return _REFUSED.get(status, "the server does not take this request")
+    return _REFUSED.get(status, "the server refuses this request")
 
 
-_PARAMETER = "the server does not take this request; if it names a parameter, leave that out with --omit NAME"
+_PARAMETER = "the server refuses this request; if it names a parameter, leave the parameter out with --omit NAME"
 _REFUSED = {
     400: _PARAMETER,
     403: "check that this API key may use the model",
-    404: "check the model's name and that base_url ends as the server wants it (most: /v1)",
+    404: "check the model's name and that base_url ends as the server expects (usually in /v1)",
     422: _PARAMETER,
 }

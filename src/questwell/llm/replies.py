@@ -1,8 +1,8 @@
-"""What an OpenAI-compatible endpoint sent back, as a `Completion` or as the `Failure` that it is.
+"""Reads what an OpenAI-compatible endpoint sent back as a `Reply` or a `Failure`.
 
-Everything that servers are known to get wrong is decided here, by status and body alone, so that it can be tested
-without a network: error bodies under status 200, thoughts in `reasoning_content`, missing usage, streams nobody asked
-for. Thoughts are never taken for the text, also where there is no other.
+All known faults of servers are handled here, from the body alone, so that they can be tested without a network: errors
+with status 200, thoughts in `reasoning_content`, missing usage, streams that nobody asked for. A thought is never used
+as the text, even if there is no other text.
 """
 
 import json
@@ -20,7 +20,7 @@ from questwell.llm.streams import is_stream, joined
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The part of a `Completion` that the endpoint wrote."""
+    """What the endpoint wrote, from which a `Completion` is made."""
 
     text: str
     model: str | None
@@ -39,7 +39,7 @@ class _Function(BaseModel):
     arguments: JsonValue = None
 
     def written(self) -> str:
-        """The arguments as text; some servers send them parsed, or nothing where there are none."""
+        """The arguments as JSON text; some servers send an object, or nothing if there are none."""
         if self.arguments is None:
             return ""
         return self.arguments if isinstance(self.arguments, str) else json.dumps(self.arguments)
@@ -52,7 +52,7 @@ class _ToolCall(BaseModel):
     function: _Function = _Function()
 
     def carry(self) -> str:
-        """Fields that are no OpenAI server's: Gemini demands its thought signature back, in `extra_content`."""
+        """Fields beyond OpenAI's as JSON: Gemini wants its thought signature in `extra_content` sent back."""
         kept = {key: value for key, value in (self.model_extra or {}).items() if key not in ("type", "index")}
         return json.dumps(kept, sort_keys=True) if kept else ""
 
@@ -63,7 +63,7 @@ class _Part(BaseModel):
     thinking: JsonValue = None
 
     def thought(self) -> str:
-        """Mistral's parts hold parts, Anthropic's a text."""
+        """The thought in this part: a list of parts for Mistral, a text for Anthropic."""
         if isinstance(self.thinking, list):
             return "".join(str(part.get("text") or "") for part in self.thinking if isinstance(part, dict))
         return self.thinking if isinstance(self.thinking, str) else self.text or ""
@@ -78,19 +78,19 @@ class _Message(BaseModel):
     tool_calls: list[_ToolCall] | None = None
 
     def text(self) -> str:
-        """What was said."""
+        """The text of the message, without thoughts."""
         if isinstance(self.content, list):
             return "".join(part.text or "" for part in self.content if part.type in ("text", "output_text"))
         return self.content or ""
 
     def thought(self) -> str:
-        """What was thought, wherever the server put it."""
+        """The thought of the message, from whichever field the server put it in."""
         parts = self.content if isinstance(self.content, list) else []
         thinking = "".join(part.thought() for part in parts if part.type in ("thinking", "reasoning"))
         return self.reasoning_content or self.reasoning or thinking
 
     def carry(self) -> str:
-        """OpenRouter hands thoughts through to providers that check them."""
+        """OpenRouter's `reasoning_details` as JSON: its providers check the thoughts that are sent back."""
         return json.dumps({"reasoning_details": self.reasoning_details}) if self.reasoning_details else ""
 
 
@@ -124,9 +124,9 @@ class _Usage(BaseModel):
     total_tokens: int | None = None
     prompt_tokens_details: _Details | None = None
     prompt_cache_hit_tokens: int | None = None
-    """DeepSeek's."""
+    """DeepSeek's field for prompt tokens from its cache."""
     cost: float | None = None
-    """OpenRouter's, in US dollars."""
+    """Cost in US dollars; only OpenRouter sends it."""
 
 
 class _Body(BaseModel):
@@ -160,11 +160,11 @@ _FILTERED = (
     "sensitive",
 )
 _BROKEN = ("abort", "error", "network_error", "insufficient_system_resource")
-_NO_ANSWER = "the endpoint is unhealthy or no OpenAI-compatible one; check base_url and the server's log"
+_NO_ANSWER = "the endpoint is unhealthy or not OpenAI-compatible; check base_url and the log of the server"
 
 
 def read_reply(body: bytes) -> Reply | Failure[LLMError]:
-    """The reply in the body of a status 200."""
+    """The reply in the body of an answer with status 200."""
     if is_stream(body):
         body = joined(body)
     try:
@@ -172,7 +172,7 @@ def read_reply(body: bytes) -> Reply | Failure[LLMError]:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(step) for step in first["loc"]) or "the body"
-        return _malformed(f"a reply that is no completion ({where}: {first['msg']})", body)
+        return _malformed(f"a reply that is not a completion ({where}: {first['msg']})", body)
     if parsed.error is not None or parsed.object == "error":
         return _error_under_200(parsed, body)
     if not parsed.choices:
@@ -182,17 +182,17 @@ def read_reply(body: bytes) -> Reply | Failure[LLMError]:
         return _error_under_200(_Body(error=choice.error), body)
     finish = (choice.finish_reason or "").lower()
     if finish.startswith(_FILTERED) or (choice.message and choice.message.refusal):
-        advice = "the endpoint's filter does not take this text"
+        advice = "the endpoint's content filter refuses this text"
         return Failure(LLMFiltered, f"refused by its content filter: {quote(body)}", advice, retriable=False)
     if finish in _BROKEN:
-        return _malformed(f"a reply that it broke off ({choice.finish_reason})", body)
+        return _malformed(f"a reply that the endpoint broke off ({choice.finish_reason})", body)
     if choice.message is None and choice.text is None:
         return _malformed("a choice without message or text", body)
     return _reply(parsed, choice)
 
 
 def usage_in(body: bytes) -> Usage | None:
-    """The usage that a body reports, whatever else it holds: a reply that is rejected is paid for all the same."""
+    """The usage in a body, even if the rest of the body is unusable: rejected replies must be paid for too."""
     try:
         return _usage(_Body.model_validate_json(joined(body) if is_stream(body) else body).usage)
     except ValidationError:
@@ -222,7 +222,7 @@ def _reply(parsed: _Body, choice: _Choice) -> Reply:
 
 
 def _usage(usage: _Usage | None) -> Usage | None:
-    """Where thoughts are counted in the total only (Gemini, xAI), the total counts."""
+    """The usage of a reply. If thoughts are counted only in the total (Gemini, xAI), it is taken from the total."""
     if usage is None or usage.prompt_tokens is None or usage.completion_tokens is None:
         return None
     details = usage.prompt_tokens_details
@@ -232,7 +232,7 @@ def _usage(usage: _Usage | None) -> Usage | None:
 
 
 def _token_view(choice: _Choice) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    """Ids and log-probabilities of the tokens written; a half that does not fit the other is worthless and left out."""
+    """Ids and log-probabilities of the written tokens; both are empty if their lengths do not match."""
     ids = tuple(choice.token_ids or ())
     logprobs: tuple[float, ...] = ()
     if choice.logprobs and choice.logprobs.content:
@@ -247,7 +247,7 @@ def _token_view(choice: _Choice) -> tuple[tuple[int, ...], tuple[float, ...]]:
 
 
 def _error_under_200(parsed: _Body, body: bytes) -> Failure[LLMError]:
-    """Some gateways answer 200 and put the real status into the body (OpenRouter, older vLLM)."""
+    """The failure in a body with status 200: OpenRouter and older vLLM put the real status into the body."""
     code = parsed.error.get("code") if isinstance(parsed.error, dict) else parsed.code
     if isinstance(code, int | str) and str(code).isdigit() and 400 <= int(code) <= 599:
         return read_error(int(code), body)

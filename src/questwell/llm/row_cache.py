@@ -1,10 +1,10 @@
-"""Keys and values of many dialogues, a row each, kept from one turn to the next. Needs torch; imported lazily.
+"""Cache of keys and values of many dialogues, one row each, kept between turns. Needs torch; imported lazily.
 
-Row r holds the tokens 0 to length - 1 of one dialogue at the same places in every layer; what stands behind them is
-never attended to. Rows that are sampled from are the first ones, so a step reads them as one view, without a copy.
+Row r contains the tokens 0 to length - 1 of one dialogue at the same places in every layer; what comes after them is
+never attended to. The rows that are sampled from come first, so a step reads them as one view, without a copy.
 """
 
-# torch and transformers are typed in part only; what comes out of this file is typed by hand.
+# torch and transformers are only partly typed; what this file returns is typed by hand.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from torch import Tensor
 from transformers import Cache
 
 _GRAIN = 64
-"""Capacity grows by so many tokens at least."""
+"""Minimum number of tokens by which the capacity grows."""
 
 
 @dataclass(slots=True)
@@ -22,43 +22,43 @@ class Row:
     """The contents of one row of the cache."""
 
     owner: str = ""
-    """Request id of the dialogue that used it last."""
+    """Request id of the dialogue that used the row last."""
     opening: list[int] = field(default_factory=list[int])
-    """The dialogue's first prompt, to share with other attempts at the same question."""
+    """Token ids of the dialogue's first prompt, to share with other attempts at the same question."""
     ids: list[int] = field(default_factory=list[int])
-    """Tokens whose keys and values are there."""
+    """Token ids whose keys and values are in the row."""
     used: int = 0
-    """When it was last used, by a counter."""
+    """Value of a counter when the row was last used; lower is older."""
 
 
 class RowCache(Cache):
-    """The cache that a model writes into. Shapes: R rows, H heads, L tokens, D numbers per head."""
+    """The cache that a model writes to. Shapes: R rows, H heads, L tokens, D numbers per head."""
 
     def __init__(self) -> None:  # pyright: ignore[reportMissingSuperCall]  the layers of `Cache` are not used
-        self.layers = []  # what `Cache` itself looks at
+        self.layers = []  # `Cache` itself reads this
         self.keys: list[Tensor] = []
-        """Per layer [R, H, L, D]."""
+        """Keys per layer, [R, H, L, D]."""
         self.values: list[Tensor] = []
         self.rows: list[Row] = []
         self.capacity = 0
-        """L."""
+        """Number of tokens per row that there is room for: L."""
         self.version = 0
-        """Counts reallocations: whoever holds on to a tensor's address must look again."""
+        """Number of reallocations so far; after a change, addresses of tensors are no longer valid."""
         self._rows: slice | Tensor = slice(0, 0)
         self._positions = torch.empty(0, 0)
         self._span = 0
 
     def aim(self, rows: slice | Tensor, positions: Tensor, span: int) -> None:
-        """The next pass writes `rows` at `positions` [rows, tokens] and reads their first `span` tokens.
+        """Make the next pass write `rows` at `positions` [rows, tokens] and read their first `span` tokens.
 
-        A slice is read as a view, other rows are copied to be read.
+        A slice of rows is read as a view; other rows are copied first.
         """
         self._rows, self._positions, self._span = rows, positions, span
 
     def update(
         self, key_states: Tensor, value_states: Tensor, layer_idx: int, *_: object, **__: object
     ) -> tuple[Tensor, Tensor]:
-        """Write a layer's new keys and values [rows, H, tokens, D]; all that the pass may read, [rows, H, span, D]."""
+        """Write a layer's new keys and values [rows, H, tokens, D]; returns those to attend to, [rows, H, span, D]."""
         while len(self.keys) <= layer_idx:
             heads = key_states.shape[1]
             for store, like in ((self.keys, key_states), (self.values, value_states)):
@@ -73,7 +73,7 @@ class RowCache(Cache):
         return read[0], read[1]
 
     def reserve(self, rows: int, tokens: int) -> None:
-        """Make room for `rows` dialogues of `tokens`; what is there stays."""
+        """Make room for `rows` dialogues of `tokens` tokens and keep the contents."""
         if rows <= len(self.rows) and tokens <= self.capacity:
             return
         rows, before = max(rows, len(self.rows)), len(self.rows)
@@ -106,22 +106,22 @@ class RowCache(Cache):
         self.rows[target].ids = self.rows[source].ids[:length]
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
-        """As `Cache`: the pass brings its own positions, so the model never needs it."""
+        """0; `Cache` requires this method, but each pass has its own positions, so the model does not need it."""
         return 0
 
     def forget(self) -> None:
-        """No row holds anything any more: the weights have changed. The memory is kept."""
+        """Empty all rows, because the weights have changed. The memory is kept."""
         self.rows = [Row() for _ in self.rows]
 
 
 def attention_mask(positions: Tensor, span: int, dtype: torch.dtype) -> Tensor:
-    """[rows, 1, tokens, span], to be added to attention scores: a token sees itself and what stands before it."""
+    """Mask [rows, 1, tokens, span] to add to attention scores: a token sees itself and the tokens before it."""
     seen = torch.arange(span, device=positions.device) <= positions[:, None, :, None]
     return torch.zeros_like(seen, dtype=dtype).masked_fill_(~seen, torch.finfo(dtype).min)
 
 
 def sliding_mask(positions: Tensor, span: int, dtype: torch.dtype, window: int) -> Tensor:
-    """As `attention_mask`, for layers that see the newest `window` tokens only."""
+    """Like `attention_mask`, for layers that see only the newest `window` tokens."""
     places = torch.arange(span, device=positions.device)
     seen = (places <= positions[:, None, :, None]) & (places > positions[:, None, :, None] - window)
     return torch.zeros_like(seen, dtype=dtype).masked_fill_(~seen, torch.finfo(dtype).min)

@@ -1,4 +1,4 @@
-"""A model that answers by a script: a public test double, fast and exact where a real model is slow and moody."""
+"""`ScriptedLLM`: a model that answers by a script; a public test double, fast and deterministic."""
 
 import asyncio
 import os
@@ -9,11 +9,11 @@ from typing import TypeAlias
 from questwell.llm.client import Completion, Request
 
 Answer: TypeAlias = Completion | str | Exception
-"""What a call gives: a completion, just its text, or an error to raise."""
+"""The scripted result of a call: a completion, only its text, or an error to raise."""
 
 
 class ScriptedLLM:
-    """Answers each request by a function of it, or with the next of a list.
+    """Answers each request with a function of it, or with the next answer of a list.
 
     ```python
     llm = ScriptedLLM(["Paris", LLMUnavailable("down")])
@@ -30,18 +30,18 @@ class ScriptedLLM:
         latency_s: float = 0.0,
         log_path: Path | None = None,
     ) -> None:
-        """A model that follows `script`.
+        """Answer by `script`.
 
         Args:
             script: a function of the request, or the answers in the order of the calls.
-            name: the model's name.
-            priced: what it says of its price before any call.
-            latency_s: how long each call takes.
-            log_path: a file to which the digest of each call's request is appended just before the call is answered,
-                in one write, so that it tells the truth even when the process is killed.
+            name: name of the model.
+            priced: what `priced` returns before the first call.
+            latency_s: seconds that each call takes.
+            log_path: a file to which the digest of each request is appended just before it is answered, in one write,
+                so that the file is right even if the process is killed.
         """
         self.requests: list[Request] = []
-        """Every request so far, in the order of arrival."""
+        """All requests so far, in the order of arrival."""
         self._answer = script if callable(script) else _in_order(script)
         self._name = name
         self._priced = priced
@@ -50,19 +50,19 @@ class ScriptedLLM:
 
     @property
     def name(self) -> str:
-        """The model's name."""
+        """Name of the model."""
         return self._name
 
     @property
     def priced(self) -> bool | None:
-        """The next scripted answer."""
+        """Whether completions report their cost, as given to the constructor."""
         return self._priced
 
     async def complete(self, request: Request) -> Completion:
-        """The script's answer to `request`; the script is asked when the call arrives, also for errors.
+        """The script's answer to `request`. The script is called as soon as the call arrives, also for errors.
 
         Raises:
-            AssertionError: the list of answers is used up. No `LLMError`, which a game would take for data.
+            AssertionError: the list has no more answers. Not an `LLMError`, which a game would treat as data.
         """
         self.requests.append(request)
         answer = self._answer(request)
@@ -91,7 +91,7 @@ def _in_order(answers: Iterable[Answer]) -> Callable[[Request], Answer]:
 
 
 def _append_line(path: Path, line: str) -> None:
-    """One atomic write: lines of tasks, threads and processes never mix."""
+    """Append `line` in one atomic write, so that lines of tasks, threads and processes never mix."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:
         os.write(descriptor, f"{line}\n".encode())

@@ -1,6 +1,6 @@
-"""Thought and speech: the one place that tells what a model said from what it only thought.
+"""Separates what a model said from what it only thought. No other file does this.
 
-Every protocol, judge and reader asks `hear`. A draft inside a thought is no answer, no search and no verdict.
+Every protocol, judge and reader calls `hear`. A draft inside a thought is not an answer, a search or a verdict.
 """
 
 import re
@@ -14,14 +14,14 @@ _OPEN = (
     r"|(?:<\|start\|>assistant)?<\|channel\|>analysis\s*<\|message\|>"
 )
 _CLOSE = rf"</{_NAMES}>|\[/THINK\]|◁/think▷|<\|END_THINKING\|>|<channel\|>"
-# What an engine should have taken out: the frame of a message, not a word of it.
+# Marks around a message that an engine should have removed; they are not part of its text.
 _FRAME = (
     r"(?:<\|start\|>assistant)?<\|channel\|>final(?:\s*<\|constrain\|>\s*\w+)?\s*<\|message\|>"
     r"|<\|(?:end|return|im_end|eot_id|endoftext|START_RESPONSE|END_RESPONSE|START_TEXT|END_TEXT)\|>"
 )
 _CALL = r"(?:<\|start\|>assistant)?<\|channel\|>commentary"
 _MARK = re.compile(rf"(?P<open>{_OPEN})|(?P<close>{_CLOSE})|(?P<frame>{_FRAME})|(?P<call>{_CALL})", re.IGNORECASE)
-# gpt-oss through a server that drops special tokens but not the names of channels.
+# gpt-oss behind a server that drops special tokens but keeps the names of channels.
 _LEAKED = re.compile(r"\Aanalysis(?P<thought>(?=[A-Z\W]).*?)assistant(?:final|(?=commentary to=))", re.DOTALL)
 
 
@@ -30,27 +30,27 @@ class Heard:
     """A model's message, split into its parts."""
 
     masked: str
-    """The message, as long as it was, with a space for each character that was not said: places stay what they are."""
+    """The message with a space for each character that was not said, so that positions do not change."""
     thought: str
-    """All thoughts, one after another, without their marks."""
+    """All thoughts, joined, without their marks."""
     unclosed: bool
-    """The message ends inside a thought."""
+    """Whether the message ends inside a thought."""
 
     @property
     def spoken(self) -> str:
-        """What was said."""
+        """The text that was said, without thoughts."""
         return self.masked.strip()
 
 
 def hear(text: str) -> Heard:
     """`text` split into thought and speech.
 
-    A mark that closes a thought which nothing opened makes a thought of all before it: the chat template had opened it.
-    A thought that is never closed goes on to the end.
+    If a closing mark has no opening mark, all text before it is a thought: the chat template had opened it. A thought
+    that is never closed continues to the end.
     """
     masked = list(text)
     thoughts: list[str] = []
-    start = 0  # of what is neither blanked nor kept yet
+    start = 0  # start of the text that is neither blanked nor kept yet
     inside = False
     if leaked := _LEAKED.match(text):
         thoughts.append(leaked["thought"])
@@ -64,12 +64,12 @@ def hear(text: str) -> Heard:
             _blank(masked, start, mark.start())
             inside = False
         elif mark["close"]:
-            if thoughts and not text[mark.end() :].strip():  # a second closing mark, and nothing after it
+            if thoughts and not text[mark.end() :].strip():  # a second closing mark with nothing after it
                 _blank(masked, *mark.span())
                 continue
             thoughts.append("".join(masked[: mark.start()]).strip())
             _blank(masked, 0, mark.start())
-        if mark["call"]:  # the rest of the frame says which function is called
+        if mark["call"]:  # the rest of the header names the called function
             start = mark.end()
             continue
         _blank(masked, *mark.span())
@@ -83,12 +83,12 @@ def hear(text: str) -> Heard:
 
 
 def spoken(text: str) -> str:
-    """What `text` says, its thoughts left out."""
+    """`text` without its thoughts."""
     return hear(text).spoken
 
 
 def thoughts(reasoning: str, text: str) -> str:
-    """All that was thought with a message: what the endpoint gave apart as `reasoning`, and what its `text` holds."""
+    """All thoughts of a message: the separate `reasoning` from the endpoint, and the thoughts inside `text`."""
     return "\n".join(part for part in (reasoning.strip(), hear(text).thought) if part)
 
 

@@ -1,4 +1,4 @@
-"""Server-sent events as the one body that they stand for; some gateways stream though nobody asked."""
+"""Joins server-sent events into one response body; some gateways stream even if nobody asked for it."""
 
 import json
 from typing import cast
@@ -9,13 +9,13 @@ Fields = dict[str, JsonValue]
 
 
 def is_stream(body: bytes) -> bool:
-    """Whether a body is server-sent events."""
+    """Whether a body consists of server-sent events."""
     start = body.lstrip()[:16]
     return start.startswith((b"data:", b"event:", b": ", b":\n", b"id:"))
 
 
 def joined(body: bytes) -> bytes:
-    """The chunks of a stream as one completion; a stream that ended before its answer did gives no completion."""
+    """The chunks of a stream as one completion; if the stream ended too early, the result is not a completion."""
     whole: Fields = {}
     choice: Fields = {}
     message: Fields = {}
@@ -29,7 +29,7 @@ def joined(body: bytes) -> bytes:
         try:
             chunk = _fields(json.loads(data))
         except (json.JSONDecodeError, RecursionError):
-            return b'{"error": "a stream whose chunks are no JSON"}'
+            return b'{"error": "a stream whose chunks are not JSON"}'
         if chunk.get("error"):
             return json.dumps(chunk).encode()
         whole |= {key: value for key, value in chunk.items() if key != "choices" and value is not None}
@@ -65,7 +65,7 @@ def _add(message: Fields, delta: Fields) -> None:
 
 
 def _add_call(message: Fields, delta: Fields, place: int) -> None:
-    """Pieces of one call have one index; a server that gives none sends each call whole."""
+    """Add a piece of a call. Pieces of one call share an index; servers without indices send whole calls."""
     calls = cast(Fields, message.setdefault("tool_calls", {}))
     index = str(delta.get("index", f"whole {place} {len(calls)}" if delta.get("id") else place))
     call = cast(Fields, calls.setdefault(index, {}))

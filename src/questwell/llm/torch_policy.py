@@ -1,11 +1,11 @@
 """`TorchPolicy`: a Hugging Face causal language model in this process as a `Policy`. Needs torch; imported lazily.
 
 Continuous batching: a call joins the others as soon as a row is free, and leaves when its message ends. The keys and
-values of a dialogue stay in its row while it searches, so its next turn reads only what is new. What a call samples is
-fixed by its own seed, and does not depend on which calls happened to share its steps.
+values of a dialogue stay in its row while it searches, so its next turn reads only new tokens. A call's seed fixes
+what it samples; that does not depend on the other calls in its steps.
 """
 
-# torch and transformers are typed in part only; what comes out of this file is typed by hand.
+# torch and transformers are only partly typed; what this file returns is typed by hand.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 import asyncio
@@ -24,40 +24,40 @@ from questwell.llm.policy import TokenOutput
 from questwell.llm.row_cache import RowCache, attention_mask, sliding_mask
 
 _PREFILL_TOKENS = {"cpu": 2048, "cuda": 16_384}
-"""Prompt tokens, padding included, of one pass."""
+"""Maximum number of prompt tokens in one pass, padding included."""
 _PATIENCE = {"cpu": 0, "cuda": 4}
-"""Steps that a finished call waits for others: a GPU reads several prompts in the time of one."""
+"""Number of steps that a finished call waits for others: a GPU reads several prompts as fast as one."""
 
 
 class TorchPolicy:
     """Samples from a model in this process. Implements `Policy`; belongs to one event loop at a time."""
 
     def __init__(self, model: nn.Module, codec: ChatCodec, *, rows: int = 64, graphs: bool = True) -> None:
-        """Sample from `model`, a plain causal language model, as it is at each call.
+        """Sample from `model`, a causal language model, with the weights that it has at each call.
 
         Args:
-            model: may change between calls, not during one.
-            codec: tells where a message ends.
-            rows: dialogues sampled side by side; twice as many keep their place while they search.
-            graphs: on a GPU, record a step once and replay it (CUDA graphs).
+            model: the model; its weights may change between calls, but not during a call.
+            codec: encodes dialogues and knows the tokens that end a message.
+            rows: number of dialogues sampled at the same time; twice as many keep their rows while they search.
+            graphs: whether to record a step once and replay it (CUDA graphs); only on a GPU.
 
         Raises:
-            ConfigError: a layer of the model keeps something else than keys and values.
+            ConfigError: a layer of the model has a state other than keys and values.
         """
         self.model = model
         self.sampled = 0
-        """Tokens sampled so far."""
+        """Number of tokens sampled so far."""
         self.read = 0
-        """Prompt tokens that went through the model so far."""
+        """Number of prompt tokens that the model has read so far."""
         self.steps = 0
-        """Decoding steps so far."""
+        """Number of decoding steps so far."""
         self._end = codec.end
         self._ends = codec.ends | stops_of(model)
         self._stops = StopTexts(codec)
         self._most_rows = rows
         self._waiting: list[Call] = []
         self._active: list[Call] = []
-        """The calls that are sampled for; call i is in row i of the cache."""
+        """The calls that are being sampled; call i is in row i of the cache."""
         self._cache = RowCache()
         self._weights = -1
         self._window = sliding_window(cast(PreTrainedModel, model))
@@ -69,13 +69,13 @@ class TorchPolicy:
         self._records = graphs
 
     async def generate(self, request_id: str, *, prompt_ids: list[int], sampling_params: dict[str, Any]) -> TokenOutput:
-        """A sampled continuation; ends with the token that completes a stop text, or with end-of-sequence.
+        """A sampled continuation. It ends with the token that completes a stop text, or with end-of-sequence.
 
         Raises:
-            ValueError: the parameters ask for what would make the log-probabilities those of another distribution.
+            ValueError: the parameters would change the distribution, and the log-probabilities would be wrong.
         """
         if {"top_p", "top_k", "min_p", "repetition_penalty"} & sampling_params.keys():
-            raise ValueError("sampling is from the whole distribution: only temperature may be set")
+            raise ValueError("a policy samples from the whole distribution: only temperature may be set")
         most = int(sampling_params["max_tokens"])
         seed = sampling_params.get("seed")
         generator = self._unseeded if seed is None else torch.Generator().manual_seed(int(seed))
@@ -94,14 +94,14 @@ class TorchPolicy:
         return await call.done
 
     def forget(self) -> None:
-        """Give back the memory of the cache, where no recorded step needs it."""
+        """Free the memory of the cache, unless a recorded step needs it."""
         if self._graphs:
             self._cache.forget()
         else:
             self._cache = RowCache()
 
     async def _serve(self) -> None:
-        """Sample for all calls until there are none."""
+        """Sample for all calls until there are no more."""
         try:
             while self._waiting or self._active:
                 await self._gather()
@@ -109,7 +109,7 @@ class TorchPolicy:
                 arrivals, self._waiting = self._waiting[:free], self._waiting[free:]
                 try:
                     finished = await asyncio.to_thread(self._work, arrivals)
-                except BaseException as error:  # whatever it is, it is the callers': they raise it
+                except BaseException as error:  # every error goes to the callers, who raise it
                     failed, self._active = [*self._active, *arrivals], []
                     self._cache, self._state, self._graphs = RowCache(), None, {}
                     for call in failed:
@@ -126,15 +126,15 @@ class TorchPolicy:
             self._serving = None
 
     async def _gather(self) -> None:
-        """Let the rollouts that are about to call do so: until a turn of the event loop brings no more of them."""
+        """Wait for rollouts that are about to call, until a turn of the event loop brings no new call."""
         before = -1
         while before < len(self._waiting) < self._most_rows - len(self._active):
             before = len(self._waiting)
-            for _ in range(8):  # a rollout takes some turns of the loop from a search to its next call
+            for _ in range(8):  # a rollout needs a few turns of the event loop from a search to its next call
                 await asyncio.sleep(0)
 
     def _work(self, arrivals: list[Call]) -> list[Call]:
-        """Admit `arrivals`, then step until a call has finished or others wait; the finished ones."""
+        """Admit `arrivals`, then step until a call has finished or others wait; returns the finished calls."""
         device = self._device
         with torch.no_grad(), torch.cuda.device(device) if device.type == "cuda" else nullcontext():
             return self._work_on(arrivals)
@@ -166,17 +166,17 @@ class TorchPolicy:
         return next(self.model.parameters()).device
 
     def _note_weights(self) -> None:
-        """Forget what was computed with other weights: torch counts every change of a tensor in place."""
+        """Drop what was computed with other weights; torch counts every in-place change of a tensor."""
         now = sum(weight._version for weight in self.model.parameters())  # pyright: ignore[reportPrivateUsage]
         if now != self._weights:
             self._weights = now
             self._cache.forget()
 
     def _admit(self, arrivals: Sequence[Call]) -> None:
-        """Read the prompts of `arrivals`, as far as they are new, and sample the first token of each."""
+        """Read the new part of each prompt in `arrivals` and sample the first token of each call."""
         if not arrivals:
             return
-        # Attempts at one question open alike: the first of them is read, the others copy it.
+        # Attempts at one question have the same opening: it is read once and copied to the others.
         openings = {tuple(row.opening) for row in self._cache.rows if row.ids}
         first: list[Call] = []
         alike: list[Call] = []
@@ -192,7 +192,7 @@ class TorchPolicy:
         self._state = None
 
     def _seat(self, call: Call) -> None:
-        """Give `call` the next row, with what is already known of its dialogue in it."""
+        """Assign the next row to `call`, with the part of its dialogue that is already in the cache."""
         place, cache = len(self._active), self._cache
         cache.reserve(min(2 * self._most_rows, max(len(cache.rows), place + 1)), len(call.prompt) + 1)
         continued = [
@@ -203,7 +203,7 @@ class TorchPolicy:
         cache.swap(max(continued)[2] if continued else self._free_row(place), place)
         row = cache.rows[place]
         if continued:
-            row.ids = row.ids[: len(call.prompt) - 1]  # the newest token is always read, for what follows it
+            row.ids = row.ids[: len(call.prompt) - 1]  # the newest token is always read, to get the logits after it
         else:
             row.opening = list(call.prompt)
             alike = (at for at, other in enumerate(cache.rows) if at != place and other.opening == row.opening)
@@ -216,7 +216,7 @@ class TorchPolicy:
         self._active.append(call)
 
     def _free_row(self, place: int) -> int:
-        """A row from `place` on that no dialogue needs: an empty one, a new one, or the one that waits longest."""
+        """A row at or after `place` to use: an empty one, a new one, or the one that was used longest ago."""
         rows = self._cache.rows
         free = next((at for at in range(place, len(rows)) if not rows[at].ids), None)
         if free is None and len(rows) < 2 * self._most_rows:
@@ -228,7 +228,7 @@ class TorchPolicy:
         return free
 
     def _read(self, places: Sequence[int]) -> None:
-        """Put the new tokens of the prompts at `places` through the model, those of like length together."""
+        """Run the new tokens of the prompts at `places` through the model, grouped by similar length."""
 
         def fresh(at: int) -> int:
             return len(self._active[at].prompt) - self._active[at].cached
@@ -261,7 +261,7 @@ class TorchPolicy:
         self.read += sum(map(len, fresh))
 
     def _forward(self, rows: slice | Tensor, ids: Tensor, positions: Tensor, span: int, last: Tensor | None) -> Tensor:
-        """Logits [rows, V] after the token at `last` [rows] of each of `ids` [rows, width], or after the only one."""
+        """Logits [rows, V] after the token at `last` [rows] in each row of `ids` [rows, width]; None if width is 1."""
         self._cache.aim(rows, positions, span)
         dtype = next(self.model.parameters()).dtype
         mask: Any = attention_mask(positions, span, dtype)
@@ -283,7 +283,7 @@ class TorchPolicy:
         return logits[torch.arange(len(last), device=ids.device), last - last.min()]
 
     def _step(self) -> None:
-        """One token for every active call."""
+        """Sample one token for every active call."""
         count, device = len(self._active), self._device
         if self._state is None:
             self._state = DecodingState.of(self._active, device)
@@ -300,14 +300,14 @@ class TorchPolicy:
         self.steps += 1
 
     def _replay(self, state: DecodingState, span: int) -> Tensor:
-        """As a step by `_forward`, recorded once per number of rows and span and then replayed."""
+        """Logits of a step by `_forward` that is recorded once per (number of rows, span) and then replayed."""
         count = len(self._active)
         rows = next((size for size in (8, 16, 32) if size >= count), self._most_rows)
         rows = min(max(rows, count), 2 * self._most_rows)
         span = -(-span // 512) * 512
         cache = self._cache
         cache.reserve(rows, max(span, 1 + max(len(row.ids) for row in cache.rows)))
-        lengths = [len(row.ids) for row in cache.rows[:rows]]  # rows that wait are written behind their end
+        lengths = [len(row.ids) for row in cache.rows[:rows]]  # rows that wait are written after their end
         key = rows, span, cache.version
         if key not in self._graphs:
             self._graphs = {old: graph for old, graph in self._graphs.items() if old[2] == key[2]}
@@ -327,7 +327,7 @@ class TorchPolicy:
         return self._drop([at for at, call in enumerate(self._active) if self._ended(call)])
 
     def _drop(self, places: Sequence[int]) -> list[Call]:
-        """Take the calls at `places` out of the active rows; their dialogues stay in the cache, behind those."""
+        """Remove the calls at `places` from the active rows. Their dialogues stay in the cache, after those rows."""
         dropped: list[Call] = []
         for at in reversed(places):
             last = len(self._active) - 1

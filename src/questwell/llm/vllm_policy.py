@@ -1,8 +1,8 @@
-"""`VllmPolicy`: a vLLM server as a `Policy`, whose weights follow those of a trainer.
+"""`VllmPolicy`: a vLLM server as a `Policy`; the server gets the trainer's weights after each update.
 
-Ids in, ids and log-probabilities out (`/v1/completions`, `return_token_ids`). New weights go through a folder that both
-can read: an adapter by `load_lora_adapter`, all weights by vLLM's `reload_weights`. The server needs
-VLLM_ALLOW_RUNTIME_LORA_UPDATING=True for the one and VLLM_SERVER_DEV_MODE=1 for the other.
+We send token ids and get ids and log-probabilities back (`/v1/completions`, `return_token_ids`). New weights go through
+a folder that both processes can read: an adapter with `load_lora_adapter`, whole weights with vLLM's `reload_weights`.
+The server needs VLLM_ALLOW_RUNTIME_LORA_UPDATING=True for adapters and VLLM_SERVER_DEV_MODE=1 for whole weights.
 """
 
 import asyncio
@@ -21,11 +21,11 @@ from questwell.llm.limiter import Limiter
 from questwell.llm.policy import TokenOutput
 
 SERVED = "questwell-policy"
-"""Name under which the server serves the model."""
+"""The server's name for the model."""
 _WHOLE_DISTRIBUTION = {"top_p": 1.0, "top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}
-"""Sent with each call: vLLM would take what the model's generation_config.json says, and sample from something else."""
+"""Sampling parameters of every call; without them vLLM would use those in the model's generation_config.json."""
 _AT_ONCE = 1024
-"""Most calls in flight; vLLM queues what it cannot take."""
+"""Maximum number of calls in flight; vLLM queues calls that it cannot run yet."""
 
 
 class _Logprobs(BaseModel):
@@ -65,17 +65,17 @@ class VllmPolicy:
         """Sample from the server at `url`, which shares this machine's file system.
 
         Args:
-            url: of the server, without /v1.
-            folder: for weights on their way; what is in it is removed.
-            lora: whether an adapter is trained; the server must then serve the weights under it.
-            ends: ids that end a message.
-            model: its name there.
-            options: how patient to be.
+            url: address of the server, without /v1.
+            folder: a folder through which weights are passed; its contents are deleted.
+            lora: whether an adapter is trained; the server must then serve the base weights.
+            ends: token ids that end a message.
+            model: the server's name for the model.
+            options: time-outs and retries.
         """
         self.sampled = 0
-        """Tokens sampled so far."""
+        """Number of tokens sampled so far."""
         self.version = 0
-        """Number of times that the server was given weights."""
+        """Number of times that weights were sent to the server."""
         self._endpoint = Endpoint(model, url, None, Limiter(_AT_ONCE), options or EndpointOptions())
         self._folder = folder
         self._lora = lora
@@ -86,17 +86,17 @@ class VllmPolicy:
         self._giving = asyncio.Lock()
 
     def renew(self, write: Callable[[Path], None]) -> None:
-        """Before the next call, give the server the adapter or the model that `write` puts in a folder."""
+        """Before the next call, send the server the adapter or model that `write` writes to a folder."""
         self._write = write
 
     def forget(self) -> None:
-        """Nothing: the server's cache takes none of this process's memory."""
+        """Do nothing: the server's cache uses no memory of this process."""
 
     async def generate(self, request_id: str, *, prompt_ids: list[int], sampling_params: dict[str, Any]) -> TokenOutput:
         """A sampled continuation with the newest weights.
 
         Raises:
-            LLMError: of the kind that the server's answer is; MalformedReply without token ids or log-probabilities.
+            LLMError: the call failed; MalformedReply if the answer has no token ids or log-probabilities.
         """
         async with self._giving:
             if self._write is not None:
@@ -122,11 +122,11 @@ class VllmPolicy:
         return answered
 
     async def aclose(self) -> None:
-        """Close the connections; the server is not ours to end."""
+        """Close the connections; the server keeps running."""
         await self._endpoint.aclose()
 
     async def _give(self, write: Callable[[Path], None]) -> None:
-        """Give the current weights to the server."""
+        """Send the current weights to the server."""
         self.version += 1
         fresh = self._folder / f"weights-{self.version:06d}"
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -134,7 +134,7 @@ class VllmPolicy:
         await asyncio.to_thread(write, fresh)
         place = str(fresh.resolve())
         if self._lora:
-            # A name for each version: vLLM keeps its cache of prefixes by the adapter's name.
+            # Each version has its own name, because vLLM's prefix cache is keyed by the adapter's name.
             name = f"{self._model}-{self.version}"
             await self._post("v1/load_lora_adapter", {"lora_name": name, "lora_path": place}, _done)
             before, self._named = self._named, name
@@ -153,9 +153,9 @@ def _read(content: bytes) -> TokenOutput | Failure[LLMError]:
     try:
         (choice,) = _COMPLETION.validate_json(content).choices
     except (ValidationError, ValueError) as error:
-        what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "not one choice"
+        what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "not exactly one choice"
         advice = "training needs token ids and log-probabilities of each token: serve with vLLM 0.32 or later"
-        return Failure(MalformedReply, f"no completion with token ids ({what})", advice, retriable=False)
+        return Failure(MalformedReply, f"a reply without token ids ({what})", advice, retriable=False)
     logprobs = choice.logprobs.token_logprobs
     if len(logprobs) != len(choice.token_ids):
         what = f"{len(choice.token_ids)} token ids and {len(logprobs)} log-probabilities"
@@ -171,5 +171,5 @@ def _done(content: bytes) -> bytes:
 def _reset(content: bytes) -> bytes | Failure[LLMError]:
     if json.loads(content).get("success") is True:
         return content
-    advice = "let nothing else use the server while it is trained with"
+    advice = "nothing else may use the server during training"
     return Failure(LLMRefused, "the cache of the old weights was not cleared", advice, retriable=True)

@@ -1,4 +1,4 @@
-"""A vLLM server that lives as long as a training run: started, waited for, ended."""
+"""Starts a vLLM server for a training run, waits until it answers, and ends it."""
 
 import os
 import signal
@@ -15,12 +15,12 @@ from questwell.errors import ConfigError, LLMUnavailable
 from questwell.llm.vllm_policy import SERVED
 
 _START_S = 900.0
-"""Seconds that a server may take to load its model and to warm up."""
+"""Maximum seconds for a server to load its model and warm up."""
 _END_S = 30.0
 
 
 class VllmServer:
-    """A vLLM server of one model on this machine."""
+    """A vLLM server process for one model on this machine."""
 
     def __init__(
         self,
@@ -34,17 +34,17 @@ class VllmServer:
         memory: float = 0.4,
         options: tuple[str, ...] = (),
     ) -> None:
-        """Start it; `wait` until it answers.
+        """Start the server; call `wait` to wait until it answers.
 
         Args:
             model: a Hugging Face folder.
-            log: takes what the server prints.
-            python: of the environment that vLLM is installed in; by default this one.
-            lora_rank: of the adapters that it is to take; 0 takes whole weights.
-            context: tokens of prompt and answer together.
+            log: file for the server's output.
+            python: Python of the environment in which vLLM is installed; by default this one.
+            lora_rank: rank of the adapters that the server will get; 0 for whole weights.
+            context: maximum tokens of prompt and answer together.
             dtype: precision of the weights.
-            memory: share of the GPU's memory for weights and cache.
-            options: more arguments of the server.
+            memory: fraction of the GPU's memory for weights and cache, in (0, 1].
+            options: more command-line arguments for the server.
         """
         self._log = log
         with socket.socket() as free:
@@ -65,11 +65,11 @@ class VllmServer:
             )
 
     def wait(self) -> None:
-        """Until it answers.
+        """Wait until the server answers.
 
         Raises:
-            ConfigError: it ended instead; says where its log is.
-            LLMUnavailable: it does not answer in time.
+            ConfigError: the server ended; the message names its log.
+            LLMUnavailable: the server does not answer in time.
         """
         deadline = time.monotonic() + _START_S
         with httpx2.Client(trust_env=False) as client:
@@ -78,7 +78,7 @@ class VllmServer:
                     raise ConfigError(
                         f"vLLM ended before it answered (exit code {self._process.returncode}); see "
                         f"{str(self._log)!r}; "
-                        "it needs the extra 'vllm', or name the Python of its environment with --rollout-python"
+                        "vLLM needs the extra 'vllm', or name the Python of another environment with --rollout-python"
                     )
                 try:
                     if client.get(f"{self.url}/health", timeout=5).status_code == 200:
@@ -89,7 +89,7 @@ class VllmServer:
         raise LLMUnavailable(f"vLLM does not answer after {_START_S:g} s; see {str(self._log)!r}")
 
     def close(self) -> None:
-        """End it, and what it started."""
+        """End the server and the processes that it started."""
         if self._process.poll() is not None:
             return
         os.killpg(self._process.pid, signal.SIGTERM)
@@ -101,11 +101,11 @@ class VllmServer:
 
 
 def _rank_there(rank: int) -> int:
-    """The smallest rank at least `rank` that vLLM takes."""
+    """The smallest rank that vLLM supports and that is at least `rank`."""
     return next((size for size in (1, 8, 16, 32, 64, 128, 256, 320, 512) if size >= rank), rank)
 
 
 def _environment(ours: Mapping[str, str]) -> dict[str, str]:
-    """With what a server needs to take new weights; without what would make it import our packages."""
+    """`ours` with variables that let a server accept new weights, without those that make it import our packages."""
     theirs = {name: value for name, value in ours.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
     return {**theirs, "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True", "VLLM_SERVER_DEV_MODE": "1"}

@@ -1,6 +1,6 @@
-"""Model folders for a vLLM server that is given other weights while it runs."""
+"""Writes model folders for a vLLM server that gets new weights while it runs."""
 
-# transformers is typed in part only; what comes out of this file is typed by hand.
+# transformers is only partly typed; what this file returns is typed by hand.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 import json
@@ -19,10 +19,10 @@ _HEAD = "model-head.safetensors"
 
 
 def write_whole(model: Pretrained, folder: Path) -> None:
-    """Write `model` as a folder in which the output weights stand on their own.
+    """Write `model` to a folder with separate output weights.
 
-    Where they are those of the embedding, vLLM 0.32 does not reload them on a CPU: it keeps the packed copy from
-    the start, and says only "ParallelLMHead: Failed to load weights".
+    If they are shared with the embedding, vLLM 0.32 does not reload them on a CPU: it keeps its packed copy from the
+    start and only warns "ParallelLMHead: Failed to load weights".
     """
     model.save(folder)
     config_file, index_file = folder / "config.json", folder / _INDEX

@@ -1,7 +1,7 @@
-"""The embedded models: their files, and where they are fetched from.
+"""The files of the embedded models, and where they are fetched from.
 
-The publishers of the carrier wheels are unknown, so a file is trusted by its SHA-256, which is that of the model's own
-publisher, and never by where it came from (`questwell.assets`).
+We do not know the publishers of the wheels that carry the files, so a file is trusted by its SHA-256 (the one that the
+model's own publisher states) and never by its source (`questwell.assets`).
 """
 
 from dataclasses import dataclass
@@ -12,24 +12,24 @@ from questwell.assets import HubFile, Source, Wheels, assemble, cached, console_
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """One model file that Questwell can fetch by itself."""
+    """A model file that Questwell can fetch itself."""
 
     name: str
     title: str
     file: str
     size: int
-    """In bytes."""
+    """Size of the file in bytes."""
     sha256: str
     licence: str
     sources: tuple[Source, ...]
-    """In the order in which they are tried, after the cache."""
+    """Sources in the order in which they are tried, after the cache."""
 
     def cached(self) -> Path | None:
-        """Path of the file if it was fetched before, else None."""
+        """Path of the file if it was fetched before, otherwise None."""
         return cached(self.file, self.sha256, self.size)
 
     def fetch(self) -> Path:
-        """Path of the file, fetched with a progress bar on standard error if need be.
+        """Path of the file; if needed it is fetched, with a progress bar on standard error.
 
         Raises:
             AssetError: no source has it.
@@ -70,4 +70,4 @@ QWEN_CODER_0_5B = Weights(
 )
 
 EMBEDDED = {"local": QWEN_CODER_1_5B, "local-small": QWEN_CODER_0_5B}
-"""The embedded models by the name that a user gives."""
+"""The embedded models, by the name that users give with --llm."""

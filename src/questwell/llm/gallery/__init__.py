@@ -1,4 +1,4 @@
-"""A gallery of endpoints: a scripted model, and loopback servers that behave like the families people use."""
+"""Test endpoints: a scripted model, and loopback servers that imitate the servers that people use."""
 
 from questwell.llm.gallery.families import FAMILIES
 from questwell.llm.gallery.family import Family

@@ -1,4 +1,4 @@
-"""Questions of the scripted mind that name only where a chain begins; each passage names the title of the next."""
+"""Questions of the scripted model that name only the start of a chain; each passage names the title of the next."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,12 +14,12 @@ _QUESTION = re.compile(
     r'which (?P<kind>\w+) comes right after the words "(?P<words>[^"]+)" at the end\?'
 )
 _LEAST = 4
-"""Characters of the words before a name or an answer."""
+"""Minimum number of characters in the words before a name or an answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A passage as it was shown."""
+    """A passage as it was shown to the model."""
 
     number: int
     title: str
@@ -28,24 +28,24 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """A question with the steps that it takes."""
+    """A question with the search steps that lead to its answer."""
 
     question: str
     answer: str
     steps: tuple[tuple[str, str, int], ...]
-    """Query, what it finds, and the number of the passage that says so."""
+    """For each step: the query, what it finds, and the number of the passage that contains it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """Where somebody who follows a chain stands: the next query, the answer, or neither when the trail is lost."""
+    """The next step along a chain: a query, or the answer; neither if the next passage was not found."""
 
     query: str = ""
     answer: str = ""
 
 
 def chain(passages: Sequence[Shown], length: int, kinds: Sequence[str]) -> Chain | None:
-    """A question over `length` passages, whose answer is of one of `kinds`; None when they form no such chain."""
+    """A question over `length` passages with an answer of one of `kinds`; None if `passages` form no such chain."""
     for path, links in _paths(passages, length):
         for kind in kinds:
             for words, answer in _leads(path[-1].text, kind):
@@ -60,7 +60,7 @@ def chain(passages: Sequence[Shown], length: int, kinds: Sequence[str]) -> Chain
 
 
 def follow(question: str, found: Mapping[str, Sequence[Shown]]) -> Next | None:
-    """What comes next after the searches `found`, by query; None when `question` is no chain."""
+    """The next step after the searches in `found` (by query); None if `question` is not a chain."""
     asked = _QUESTION.search(question)
     if asked is None:
         return None
@@ -78,32 +78,32 @@ def follow(question: str, found: Mapping[str, Sequence[Shown]]) -> Next | None:
 
 
 def read(question: str, passages: Sequence[Shown]) -> str | None:
-    """The answer to a chain from `passages` alone; None when they do not lead to it."""
+    """The answer to a chain from `passages` alone; None if they do not lead to an answer."""
     by_title = {one.title: [other for other in passages if other.title == one.title] for one in passages}
     stands = follow(question, by_title)
     return (stands.answer or None) if stands else None
 
 
 def plain(text: str) -> str:
-    """Letters and digits as they are compared."""
+    """`text` reduced to letters and digits in lower case, for comparing."""
     return " ".join(text.casefold().strip(" -*.\"'").split())
 
 
 def after(text: str, words: str, kind: str) -> str | None:
-    """What of `kind` comes right after `words`; None when nothing does."""
+    """The text of the type `kind` right after `words`; None if there is none."""
     at = text.find(words)
     match = KINDS[kind].search(text, at + len(words)) if at >= 0 else None
     return match[0] if match and not text[at + len(words) : match.start()].strip(" (,") else None
 
 
 def _first(passages: Iterable[Shown], title: str, words: str, kind: str) -> str | None:
-    """After `words` in a passage of that title: a name is looked up in an article of its own."""
+    """The text of type `kind` right after `words` in the first passage with this title; None if there is none."""
     said = (after(one.text, words, kind) for one in passages if plain(one.title) == plain(title))
     return next((name for name in said if name), None)
 
 
 def _paths(passages: Sequence[Shown], length: int) -> Iterator[tuple[list[Shown], list[str]]]:
-    """Passages each of which names the title of the next, with the words before that name."""
+    """Paths of passages in which each names the title of the next, with the words before each name."""
     titled = [one for one in passages if one.title and not re.search(r'["?<>]', one.title)]
 
     def longer(path: list[Shown], links: list[str]) -> Iterator[tuple[list[Shown], list[str]]]:
@@ -120,7 +120,7 @@ def _paths(passages: Sequence[Shown], length: int) -> Iterator[tuple[list[Shown]
 
 
 def _leads(text: str, kind: str) -> Iterator[tuple[str, str]]:
-    """(the fewest words before it, what stands there) of each of `kind` that its words lead to and to no other."""
+    """(words, text) for each text of type `kind`; `words` are the fewest before it that occur before no other."""
     for match in KINDS[kind].finditer(text):
         before = text[: match.start()].rstrip().split(" ")
         for count in range(1, 6):

@@ -1,4 +1,4 @@
-"""What servers refuse, in their own words and form. `families.py` names the source of each."""
+"""Refusals of known servers in their own words and form. `families.py` names the source of each."""
 
 import re
 from itertools import pairwise
@@ -14,12 +14,12 @@ def openai_error(message: str, param: str | None = None, code: str | None = None
 
 
 def vllm_error(message: str) -> Refused:
-    """A refusal in the form of vLLM and SGLang, without an object inside the body."""
+    """A refusal in the form of vLLM and SGLang: the message is at the top level of the body."""
     return 400, {"object": "error", "message": message, "type": "BadRequestError", "param": None, "code": 400}
 
 
 def unsupported(name: str, advice: str = "") -> Check:
-    """OpenAI's reasoning models: a parameter."""
+    """OpenAI's reasoning models refuse the parameter `name`."""
 
     def check(asked: Asked) -> Refused | None:
         said = f"Unsupported parameter: '{name}' is not supported with this model.{advice}"
@@ -29,7 +29,7 @@ def unsupported(name: str, advice: str = "") -> Check:
 
 
 def temperature_of_one(asked: Asked) -> Refused | None:
-    """OpenAI's reasoning models."""
+    """OpenAI's reasoning models refuse any temperature other than 1."""
     given = asked.body.get("temperature", 1)
     if given == 1:
         return None
@@ -38,7 +38,7 @@ def temperature_of_one(asked: Asked) -> Refused | None:
 
 
 def versioned(asked: Asked) -> Refused | None:
-    """Azure: without `api-version` there is nothing at any path."""
+    """Azure answers 404 at every path if `api-version` is missing."""
     if "api-version" in asked.params and asked.path.endswith("/deployments/gpt/chat/completions"):
         return None
     return 404, {"error": {"code": "404", "message": "Resource not found"}}
@@ -49,7 +49,7 @@ def _google_error(message: str) -> Refused:
 
 
 def unknown_to_google(*names: str) -> Check:
-    """Gemini: fields that it does not know, all at once, in a list."""
+    """Gemini refuses fields that it does not know, and lists all of them in one error."""
 
     def check(asked: Asked) -> Refused | None:
         found = [name for name in names if name in asked.body]
@@ -60,7 +60,7 @@ def unknown_to_google(*names: str) -> Check:
 
 
 def signatures_back(asked: Asked) -> Refused | None:
-    """Gemini 3: the signature of a thought goes back with its call."""
+    """Gemini 3 refuses an earlier call that is sent back without the signature of its thought."""
     for at, call in enumerate(asked.calls):
         if "extra_content" not in call:
             return _google_error(
@@ -72,7 +72,7 @@ def signatures_back(asked: Asked) -> Refused | None:
 
 
 def no_empty_message(asked: Asked) -> Refused | None:
-    """Anthropic: of a message that says nothing and calls nothing, and of an empty text next to calls."""
+    """Anthropic refuses a message with neither text nor calls, and an empty text next to calls."""
     for at, message in enumerate(asked.messages):
         if message.get("content") == "" and message.get("tool_calls"):
             return openai_error("messages: text content blocks must be non-empty", code="invalid_request_error")
@@ -83,7 +83,7 @@ def no_empty_message(asked: Asked) -> Refused | None:
 
 
 def no_tool_parser(asked: Asked) -> Refused | None:
-    """VLLM without --tool-call-parser."""
+    """A vLLM server without --tool-call-parser refuses tools unless tool_choice is given."""
     if not asked.may_call:
         return None
     return vllm_error('"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set')
@@ -94,7 +94,7 @@ def _mistral_error(status: int, message: JsonValue, kind: str, code: str | None 
 
 
 def extra_forbidden(*names: str) -> Check:
-    """Mistral's API: fields that it does not know, of the body or of a message, in an object inside the message."""
+    """Mistral's API refuses unknown fields of the body or of a message; the details are an object inside `message`."""
 
     def check(asked: Asked) -> Refused | None:
         found: list[list[JsonValue]] = [["body", name] for name in names if name in asked.body]
@@ -110,7 +110,7 @@ def extra_forbidden(*names: str) -> Check:
 
 
 def short_ids(asked: Asked) -> Refused | None:
-    """Mistral's API."""
+    """Mistral's API refuses call ids that are not nine letters and digits."""
     for call in asked.calls:
         if not re.fullmatch("[a-zA-Z0-9]{9}", str(call["id"])):
             said = f"Tool call id was {call['id']} but must be a-z, A-Z, 0-9, with a length of 9."
@@ -119,14 +119,14 @@ def short_ids(asked: Asked) -> Refused | None:
 
 
 def short_ids_in_template(asked: Asked) -> Refused | None:
-    """Mistral's templates, behind servers that make longer ids themselves."""
+    """Mistral's templates refuse long call ids, also behind servers that make longer ids themselves."""
     if any(not re.fullmatch("[a-zA-Z0-9]{9}", str(call["id"])) for call in asked.calls):
         return openai_error("Tool call IDs should be alphanumeric strings with length 9!")
     return None
 
 
 def thoughts_back(asked: Asked) -> Refused | None:
-    """DeepSeek's thinking mode: of each turn that called a function."""
+    """DeepSeek's thinking mode wants the thought of each earlier turn that called a function."""
     called = [message for message in asked.messages if message.get("tool_calls")]
     if all(message.get("reasoning_content") for message in called):
         return None
@@ -135,7 +135,7 @@ def thoughts_back(asked: Asked) -> Refused | None:
 
 
 def streams_only(asked: Asked) -> Refused | None:
-    """DashScope's thinking models."""
+    """DashScope's thinking models refuse a request that does not ask for a stream."""
     if asked.body.get("stream"):
         return None
     said = "parameter.enable_thinking must be set to false for non-streaming calls"
@@ -143,7 +143,7 @@ def streams_only(asked: Asked) -> Refused | None:
 
 
 def no_system(asked: Asked) -> Refused | None:
-    """Gemma 2's template behind vLLM."""
+    """Gemma 2's template, served by vLLM, refuses a system message."""
     return vllm_error("System role not supported") if any(m["role"] == "system" for m in asked.messages) else None
 
 
@@ -153,7 +153,7 @@ def _take_turns(asked: Asked, *, system: bool) -> bool:
 
 
 def turns(asked: Asked) -> Refused | None:
-    """Gemma 3's template behind vLLM, which says it twice."""
+    """Gemma 3's template, served by vLLM, refuses two messages of one role in a row; it repeats its message."""
     said = "Conversation roles must alternate user/assistant/user/assistant/..."
     if _take_turns(asked, system=False):
         return None
@@ -161,6 +161,6 @@ def turns(asked: Asked) -> Refused | None:
 
 
 def turns_without_system(asked: Asked) -> Refused | None:
-    """Mistral's first templates: a system message breaks the turns, and the error does not name it."""
+    """Mistral's first templates refuse a system message, but the error names only the order of roles."""
     said = "Conversation roles must alternate user/assistant/user/assistant/..."
     return None if _take_turns(asked, system=True) else vllm_error(said)

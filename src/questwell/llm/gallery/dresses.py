@@ -1,4 +1,4 @@
-"""How servers write what a model said: where its thought is, and what a call looks like."""
+"""How each server writes a model's message: where it puts the thought, and what a call looks like."""
 
 import json
 from typing import cast
@@ -10,7 +10,7 @@ from questwell.llm.gallery.mind import Said
 
 
 def _draft(said: Said) -> str:
-    """A thought that holds a draft, so that whoever reads thoughts as speech is found out."""
+    """A thought that contains a draft answer, so that tests notice code that reads thoughts as speech."""
     return f"{said.thought} Maybe <answer>a draft</answer> or <search>a draft</search>?"
 
 
@@ -23,14 +23,14 @@ def _calls(choice: Fields) -> list[Fields]:
 
 
 def beside(said: Said, asked: Asked) -> Fields:
-    """The thought in `reasoning_content`."""
+    """The thought is in `reasoning_content`."""
     choice = plain(said, asked)
     _message(choice)["reasoning_content"] = _draft(said)
     return choice
 
 
 def beside_struck(said: Said, asked: Asked) -> Fields:
-    """As `beside`, and a stop text is looked for in the thought too."""
+    """Like `beside`, but a stop text inside the thought ends the message too."""
     thought = _draft(said)
     if stopped(thought, asked) != thought:
         return text_of(None, reasoning_content=stopped(thought, asked))
@@ -38,7 +38,7 @@ def beside_struck(said: Said, asked: Asked) -> Fields:
 
 
 def inside(opening: str, closing: str) -> Dress:
-    """The thought in the text, between these two."""
+    """The thought is in the text, between `opening` and `closing`."""
 
     def dress(said: Said, asked: Asked) -> Fields:
         if asked.may_call and said.call:
@@ -49,7 +49,7 @@ def inside(opening: str, closing: str) -> Dress:
 
 
 def long_ids(dress: Dress) -> Dress:
-    """Ids of calls that the server's own template does not take back."""
+    """Call ids are so long that the server's own template refuses them when they are sent back."""
 
     def dressed(said: Said, asked: Asked) -> Fields:
         choice = dress(said, asked)
@@ -61,7 +61,7 @@ def long_ids(dress: Dress) -> Dress:
 
 
 def in_parts(said: Said, asked: Asked) -> Fields:
-    """Mistral's API: content of parts, the thought a part of parts; ids of nine letters."""
+    """Mistral's API: the content is a list of parts, the thought is one of them, and call ids have nine letters."""
     choice = plain(said, asked)
     for call in _calls(choice):
         call["id"] = f"{said.call:x<9}"[:9]
@@ -75,7 +75,7 @@ def in_parts(said: Said, asked: Asked) -> Fields:
 
 
 def as_hermes(said: Said, asked: Asked) -> Fields:
-    """Qwen's calls as text, for want of a parser."""
+    """Qwen's calls stay in the text, because the server has no parser for them."""
     if asked.body.get("tools") and said.call:
         call = json.dumps({"name": said.call, "arguments": said.arguments})
         return text_of(f"<think>{_draft(said)}</think>\n<tool_call>\n{call}\n</tool_call>")
@@ -83,7 +83,7 @@ def as_hermes(said: Said, asked: Asked) -> Fields:
 
 
 def as_harmony(said: Said, asked: Asked) -> Fields:
-    """gpt-oss with all its marks."""
+    """gpt-oss: all marks of its channels stay in the text."""
     thought = f"<|channel|>analysis<|message|>{_draft(said)}<|end|><|start|>assistant"
     if asked.body.get("tools") and said.call:
         call = (
@@ -94,7 +94,7 @@ def as_harmony(said: Said, asked: Asked) -> Fields:
 
 
 def as_stripped_harmony(said: Said, asked: Asked) -> Fields:
-    """gpt-oss with the marks dropped and the words between them kept."""
+    """gpt-oss: the marks of its channels are dropped, but the names between them stay in the text."""
     if asked.body.get("tools") and said.call:
         call = f"commentary to=functions.{said.call} json{json.dumps(said.arguments)}"
         return text_of(f"analysis{_draft(said)}assistant{call}")
@@ -102,7 +102,7 @@ def as_stripped_harmony(said: Said, asked: Asked) -> Fields:
 
 
 def leaked_channel(said: Said, asked: Asked) -> Fields:
-    """gpt-oss: the channel in the function's name."""
+    """gpt-oss: the name of a channel is appended to the function's name."""
     choice = beside(said, asked)
     for call in _calls(choice):
         function = cast(Fields, call["function"])
@@ -111,7 +111,7 @@ def leaked_channel(said: Said, asked: Asked) -> Fields:
 
 
 def fenced(said: Said, asked: Asked) -> Fields:
-    """A schema is ignored: JSON comes in a code fence."""
+    """The server ignores a schema and puts JSON in a code fence."""
     choice = plain(said, asked)
     if said.text.startswith("{"):
         _message(choice)["content"] = f"```json\n{said.text}\n```"
@@ -119,14 +119,14 @@ def fenced(said: Said, asked: Asked) -> Fields:
 
 
 def runs_on(said: Said, asked: Asked) -> Fields:
-    """`stop` is dropped and a schema ignored: the model goes on and makes up what comes next."""
+    """The server ignores `stop` and a schema, so the model writes on and invents search results."""
     if not said.call or asked.body.get("tools"):
         return fenced(said, asked)
     return text_of(f"{said.tagged()}\n<information>\n[1] made up: made up\n</information>\n<answer>made up</answer>")
 
 
 def signed(said: Said, asked: Asked) -> Fields:
-    """Gemini: a signature next to each call."""
+    """Gemini puts a signature next to each call."""
     choice = plain(said, asked)
     for call in _calls(choice):
         call["extra_content"] = {"google": {"thought_signature": "c2ln"}}
@@ -134,7 +134,7 @@ def signed(said: Said, asked: Asked) -> Fields:
 
 
 def parsed_arguments(said: Said, asked: Asked) -> Fields:
-    """llama.cpp: arguments as an object, and no id."""
+    """llama.cpp sends arguments as an object and calls without an id."""
     choice = plain(said, asked)
     for call in _calls(choice):
         call["id"] = None
@@ -143,14 +143,14 @@ def parsed_arguments(said: Said, asked: Asked) -> Fields:
 
 
 def reasoned(said: Said, asked: Asked) -> Fields:
-    """The thought in `reasoning`."""
+    """The thought is in `reasoning`."""
     choice = plain(said, asked)
     _message(choice)["reasoning"] = _draft(said)
     return choice
 
 
 def detailed(said: Said, asked: Asked) -> Fields:
-    """OpenRouter: as `reasoned`, and once more in details."""
+    """OpenRouter puts the thought in `reasoning`, and again in `reasoning_details`."""
     choice = reasoned(said, asked)
     _message(choice)["reasoning_details"] = [{"type": "reasoning.text", "text": said.thought, "signature": "c2ln"}]
     return choice

@@ -1,4 +1,4 @@
-"""A family of servers: what it refuses, how it writes its replies, and how it answers a request by both."""
+"""`Family`: an imitated kind of server. Says which requests it refuses and in which form it writes replies."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ Fields = dict[str, JsonValue]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A received request."""
+    """A request that the imitated server received."""
 
     path: str
     params: Mapping[str, str]
@@ -39,20 +39,20 @@ class Asked:
 
 
 Refused = tuple[int, JsonValue]
-"""(status, body) of a refusal."""
+"""HTTP status and body of a refusal."""
 Check = Callable[[Asked], Refused | None]
-"""A refusal, or None if the request is accepted."""
+"""From a request to a refusal, or None if the request is accepted."""
 Dress = Callable[[Said, Asked], Fields]
-"""The choice of a completion."""
+"""From what the model said and the request to the `choice` of a completion."""
 
 
 def counted(given: int, made: int) -> Fields:
-    """The usage as OpenAI reports it."""
+    """The usage in OpenAI's form, for `given` prompt tokens and `made` completion tokens."""
     return {"prompt_tokens": given, "completion_tokens": made}
 
 
 def plain(said: Said, asked: Asked) -> Fields:
-    """A choice as OpenAI has it: calls where functions are offered, else text that ends before a stop."""
+    """A choice in OpenAI's form: a call if functions are offered, otherwise text that ends before a stop."""
     if asked.may_call and said.call:
         return {
             "message": {"role": "assistant", "content": None, "tool_calls": [call_of(said)]},
@@ -62,25 +62,25 @@ def plain(said: Said, asked: Asked) -> Fields:
 
 
 def call_of(said: Said) -> Fields:
-    """A call of a function, its arguments as text."""
+    """A function call whose arguments are JSON text."""
     function: Fields = {"name": said.call, "arguments": json.dumps(said.arguments)}
     return {"id": f"call_{said.call}", "type": "function", "function": function}
 
 
 def text_of(content: JsonValue, finish: str = "stop", **more: JsonValue) -> Fields:
-    """A choice without a call."""
+    """A choice that is text, without a call."""
     return {"message": {"role": "assistant", "content": content, **more}, "finish_reason": finish}
 
 
 def stopped(text: str, asked: Asked) -> str:
-    """`text` up to the first stop text that was asked for."""
+    """`text` up to the first of the stop texts in the request."""
     stops = cast(list[str], asked.body.get("stop") or [])
     return text[: min([at for stop in stops if (at := text.find(stop)) >= 0], default=len(text))]
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A kind of server."""
+    """A kind of server, to imitate on loopback."""
 
     name: str
     source: str
@@ -97,7 +97,7 @@ class Family:
     """Its first answer, under status 200; None for a normal one."""
 
     def answer(self, asked: Asked) -> tuple[int, bytes, str]:
-        """(status, body, content type)."""
+        """(status, body, content type) of the server's answer to a request."""
         for check in (*self.checks, _sound_history):
             if refusal := check(asked):
                 return refusal[0], json.dumps(refusal[1]).encode(), "application/json"
@@ -108,7 +108,7 @@ class Family:
         body: Fields = {"object": "chat.completion", "model": "served", "choices": [choice], "usage": usage}
         if asked.body.get("stream"):
             return 200, _stream(body), "text/event-stream"
-        # A gateway that streams unasked may call it JSON (openclaw/openclaw#97474).
+        # A gateway that streams without being asked may call it JSON (openclaw/openclaw#97474).
         return 200, _stream(body) if self.streams else json.dumps(body).encode(), "application/json"
 
 
@@ -125,16 +125,16 @@ def _stream(body: Fields) -> bytes:
 
 
 def _sound_history(asked: Asked) -> Refused | None:
-    """Templates read the arguments of earlier calls as an object, and want each call answered, in every family."""
+    """A refusal if earlier arguments are not a JSON object or a call has no answer: templates need both."""
     open_calls: set[str] = set()
     for message in asked.messages:
         for call in cast(list[Fields], message.get("tool_calls") or []):
             try:
                 arguments: object = json.loads(str(cast(Fields, call["function"])["arguments"]))
             except ValueError:
-                return _unsound("the arguments of an earlier call are no JSON")
+                return _unsound("the arguments of an earlier call are not JSON")
             if not isinstance(arguments, dict):
-                return _unsound("the arguments of an earlier call are no object")
+                return _unsound("the arguments of an earlier call are not an object")
             open_calls.add(str(call["id"]))
         if message["role"] == "tool":
             open_calls.discard(str(message.get("tool_call_id")))

@@ -1,7 +1,7 @@
-"""A scripted proposer, solver, judge and reader that play well on any corpus. They understand nothing.
+"""A scripted proposer, solver, judge and reader that work on any corpus, without understanding it.
 
-The proposer asks for words of a passage, and says in its question which queries lead there; the solver follows that
-recipe by real searches. So every part of a game runs as with a strong model, and no question is worth keeping.
+The proposer asks for words of a passage and lists in its question the queries that lead there; the solver makes those
+searches. So every part of a game runs as with a strong model, but none of the questions is worth keeping.
 """
 
 import json
@@ -17,16 +17,16 @@ from questwell.llm.speech import spoken
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A message of the mind: a thought, and a call or a text."""
+    """A message of the scripted model: a thought, and a call or a text."""
 
     thought: str = ""
     call: str = ""
-    """`search`, `answer` or `propose`; empty: it says `text`."""
+    """`search`, `answer` or `propose`; empty if the message is `text`."""
     arguments: Mapping[str, object] = field(default_factory=dict[str, object])
     text: str = ""
 
     def tagged(self) -> str:
-        """The same in tags, without the thought."""
+        """The message in the form of the tag protocol, without the thought."""
         given = self.arguments
         if self.call == "search":
             return f"<search>{given['query']}</search>"
@@ -50,7 +50,7 @@ _MOST_SEARCHES = 16
 
 
 def reply(messages: Sequence[tuple[str, str]]) -> Said:
-    """The mind's next message, from (role, text) of the messages so far."""
+    """The scripted model's next message, given (role, text) of the messages so far."""
     asked = max((at for at, (role, text) in enumerate(messages) if role == "user" and _OPENS.search(text)), default=-1)
     opening = messages[asked][1] if asked >= 0 else messages[-1][1]
     later = messages[asked + 1 :]
@@ -60,7 +60,7 @@ def reply(messages: Sequence[tuple[str, str]]) -> Said:
     if "Question to make harder:" in opening:
         return _harden(opening, later)
     if asked > 0 and ("Your question:" in opening or "Seed passage:" in opening):
-        opening = f"{system}\n{opening}"  # as an endpoint without a system role is sent it
+        opening = f"{system}\n{opening}"  # an endpoint without a system role is sent both as one message
     if "Your question:" in opening:
         passages = _shown(opening.partition("Your work:")[0])
         if _CHECKED in system and (chained := _chain(passages, opening)):
@@ -82,7 +82,7 @@ def reply(messages: Sequence[tuple[str, str]]) -> Said:
 
 
 _CHECKED = "a check found another fault"
-"""In the prompt of a repair after a gate: its plain recipe names all that it needs, so it asks a chain instead."""
+"""Words in the prompt of a repair after a gate. The new question is a chain: a plain recipe gives too much away."""
 _OPENS = re.compile(r"Seed passage:|Question to make harder:|Given answer:|Your question:|Question:")
 
 
@@ -99,7 +99,7 @@ def _shown(text: str) -> list[Shown]:
 
 
 def _search_on(opening: str, later: Sequence[tuple[str, str]]) -> Said:
-    """Search from the seed outward, then ask for words of what the last search found."""
+    """Search from the seed passage on, then propose a question about the result of the last search."""
     queries = _queries(later)
     results = [_shown(text) for role, text in later if role in ("user", "tool")]
     seed = _shown(opening)
@@ -117,12 +117,12 @@ def _search_on(opening: str, later: Sequence[tuple[str, str]]) -> Said:
 
 
 def _needed(opening: str) -> int:
-    """Search steps that are asked for; 2 when that is left open."""
+    """Number of search steps that the prompt asks for; 2 if it names none."""
     return int(found[1]) if (found := re.search(r"^Needed: (?:at least )?(\d+)", opening, re.MULTILINE)) else 2
 
 
 def _kind_of(passages: Sequence[Shown], opening: str) -> Said | None:
-    """A question of the kind that is asked for, or that it has none; None when any kind will do."""
+    """A question of the requested kind, or a message that there is none; None if any kind will do."""
     kind = _kind(opening)
     if kind is None:
         return None
@@ -153,7 +153,7 @@ def _chain(passages: Sequence[Shown], opening: str) -> Said | None:
 
 
 def _types(opening: str, *, repairs: bool = False) -> list[str]:
-    """The kinds of answer that will do; that of a repair stands in its rules, where plain recipes do not look."""
+    """Allowed types of the answer. A repair names its type in the rules, which are read only with `repairs`."""
     found = re.search(r"Answer type:\s*(\w+)", opening)
     if found is None and repairs:
         found = re.search(r'of the type "(\w+)"', opening)
@@ -162,7 +162,7 @@ def _types(opening: str, *, repairs: bool = False) -> list[str]:
 
 
 def _harden(opening: str, later: Sequence[tuple[str, str]]) -> Said:
-    """Put further queries before those of a recipe question; any other question it cannot rewrite."""
+    """Rewrite a recipe question to need more queries before its own; other questions are refused."""
     asked = opening.partition("Question to make harder:")[2]
     recipe = _RECIPE.search(asked)
     answer = asked.partition("Its answer, which stays:")[2].partition("\n")[0].strip()
@@ -188,7 +188,7 @@ def _harden(opening: str, later: Sequence[tuple[str, str]]) -> Said:
 
 
 def _names(seen: Sequence[Shown]) -> list[str]:
-    """Titles, newest first, then names in the texts."""
+    """Titles of the passages, newest first, then names in their texts."""
     titles = [one.title for one in reversed(seen) if one.title]
     names = [found for one in seen for found in _NAME.findall(one.text)]
     words = [word for one in seen for word in re.findall(r"\w{6,}", one.text)]
@@ -196,7 +196,7 @@ def _names(seen: Sequence[Shown]) -> list[str]:
 
 
 def _propose(passages: Sequence[Shown], done: Sequence[tuple[str, list[Shown]]], opening: str) -> Said:
-    """A recipe question: from searches that were made, or, in a repair, from the passages that are there."""
+    """A recipe question from the searches that were made or, in a repair, from the passages in the prompt."""
     kinds, wanted = _types(opening), _needed(opening)
     if not done:
         titled = [one for one in passages if one.title]
@@ -231,7 +231,7 @@ def _question(queries: Sequence[str], kind: str, words: str) -> str:
 
 
 def _spans(text: str, kind: str) -> list[tuple[str, str]]:
-    """(the words before it, the answer) of what a text holds of a kind, where the words lead to it and no other."""
+    """(words, answer) for each answer of type `kind` in `text` whose preceding words occur only once."""
     found: list[tuple[str, str]] = []
     for match in KINDS[kind].finditer(text):
         before = text[: match.start()].rstrip().split(" ")[-5:]
@@ -250,7 +250,7 @@ def _read(opening: str, passages: Sequence[Shown]) -> str | None:
 
 
 def _solve(opening: str, later: Sequence[tuple[str, str]], *, can_search: bool) -> Said:
-    """Follow the recipe of the question; a question without one is searched as it stands, once."""
+    """Make the searches that the question lists; without a list, search once for the question itself."""
     if can_search and (stands := follow(opening, _found(later))) is not None:
         if stands.query:
             return Said("I follow the names.", "search", {"query": stands.query})
@@ -268,13 +268,13 @@ def _solve(opening: str, later: Sequence[tuple[str, str]], *, can_search: bool) 
 
 
 def _found(later: Sequence[tuple[str, str]]) -> dict[str, list[Shown]]:
-    """What each query that was made has found."""
+    """The passages that each query so far has found, by query."""
     results = [_shown(text) for role, text in later if role in ("user", "tool")]
     return dict(zip(_queries(later), results, strict=False))
 
 
 def _queries(later: Sequence[tuple[str, str]]) -> list[str]:
-    """Queries that were made: those of messages that something was found for."""
+    """Queries of the messages that were followed by search results."""
     pairs = [(said, next_role) for (role, said), (next_role, _) in pairwise([*later, ("", "")]) if role == "assistant"]
     found = [_QUERY.search(spoken(said)) for said, next_role in pairs if next_role]
     return [match[1] or str(json.loads(f'"{match[2]}"')) for match in found if match]

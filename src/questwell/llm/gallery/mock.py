@@ -1,4 +1,4 @@
-"""The scripted mind as an `LLM`: `--llm mock`. Its items say that a mock made them."""
+"""`MockLLM`: the scripted model as an `LLM`, for `--llm mock`. Its items name `mock` as their model."""
 
 import json
 
@@ -9,16 +9,16 @@ NAME = "mock"
 
 
 class MockLLM:
-    """Plays every role by a script, on any corpus, at no cost. What it makes is for trials only."""
+    """Plays every role by a script, on any corpus, at no cost. Its items are only for trying things out."""
 
     @property
     def name(self) -> str:
-        """`mock`, as each item will say."""
+        """`mock`, the model name that is recorded with each item."""
         return NAME
 
     @property
     def priced(self) -> bool:
-        """True: it costs nothing."""
+        """True: the script costs nothing."""
         return True
 
     async def complete(self, request: Request) -> Completion:
@@ -43,17 +43,17 @@ class MockLLM:
 
 
 def written(said: Said) -> str:
-    """A reply in tags, its thought first."""
+    """`said` in the form of the tag protocol, the thought first."""
     return f"<think>{said.thought}</think>{said.tagged()}" if said.thought else said.tagged()
 
 
 def call_of(said: Said) -> ToolCall:
-    """A reply as a function call."""
+    """`said` as a function call."""
     return ToolCall("call_0", said.call, json.dumps(said.arguments))
 
 
 def seen(messages: tuple[Message, ...]) -> list[tuple[str, str]]:
-    """(role, text) of messages; a call is read as its arguments."""
+    """(role, text) of each message; the text of a call is its arguments."""
     return [
         (message.role, message.content + "".join(f" {call.arguments}" for call in message.tool_calls))
         for message in messages

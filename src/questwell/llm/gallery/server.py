@@ -1,4 +1,4 @@
-"""A family's server on loopback, for as long as a block runs."""
+"""Runs the server of a `Family` on loopback while a block runs."""
 
 import asyncio
 import json
@@ -14,18 +14,18 @@ from questwell.llm.gallery.family import Asked, Family
 
 @dataclass(slots=True)
 class Served:
-    """A running server."""
+    """A running server of a family, with the requests that it received."""
 
     base_url: str
     asked: list[Asked] = field(default_factory=list[Asked])
-    """All requests so far."""
+    """All requests so far, in order."""
     refusals: int = 0
-    """Requests that it refused."""
+    """Number of requests that the server refused."""
 
 
 @asynccontextmanager
 async def serving(family: Family) -> AsyncGenerator[Served]:
-    """The server of `family`, at its `base_url`, while the block runs."""
+    """A server of `family` that answers at `base_url` while the block runs."""
     served = Served("")
     tasks: set[asyncio.Task[None]] = set()
 

@@ -1,12 +1,12 @@
-"""How Ollama treats a prompt that is longer than its context: it keeps the end, and says nothing."""
+"""How Ollama treats a prompt longer than its context: it keeps only the end and reports nothing."""
 
 from collections.abc import Sequence
 
 
 def cut(messages: Sequence[tuple[str, str]], window: int) -> list[tuple[str, str]]:
-    """The end of a dialogue of (role, text), half the window long, where it does not fit `window` words.
+    """The dialogue of (role, text) if it fits `window` words, otherwise its end of half that length.
 
-    ollama/ollama#17427: a prompt of up to the window is read whole; of a longer one as much as fills half of it.
+    ollama/ollama#17427: a prompt of up to the window is read whole; of a longer one, the end that fills half of it.
     """
     if sum(len(text.split()) for _, text in messages) <= window:
         return list(messages)

@@ -165,7 +165,7 @@ def unanswered(error: Exception, options: CallOptions) -> Failure[RetrievalError
             return Failure(MalformedHits, str(error), "check the address", True)
         case _:
             what = f"the connection broke before the whole reply was there ({error})"
-            return Failure(RetrievalUnavailable, what, "check the server's log", True)
+            return Failure(RetrievalUnavailable, what, "check the log of the server", True)
 
 
 def said(body: object) -> str:
