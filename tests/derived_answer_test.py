@@ -82,7 +82,7 @@ def test_show_prints_the_operation_and_each_fact_with_its_passage(run: Path) -> 
 
 def test_the_items_page_has_it(run: Path) -> None:
     pages = TestClient(make_app(Site([run.parent], "ann"), Access(page_token="page")), base_url="http://localhost:8642")
-    derived, copied = (pages.get(f"/r/run/items/s0000{index}").text for index in range(2))
+    derived, copied = (pages.get(f"/r/run/items/s{index}").text for index in range(2))
     assert "Derived: a difference of 2 facts" in derived
     for span, title in (("1936", "Pellgrin Dam"), ("1931", "Ostia Pier")):
         assert f'<li><span class="answer">{span}</span> <small>{title}</small></li>' in derived
@@ -110,7 +110,7 @@ def test_an_edited_answer_is_no_longer_derived(
     monkeypatch.setattr(recipe, "open_setup", lambda config, progress=None: world.setup(config, answers))
     pair = ("How many years, 0?", "5", ())
     edited = ("How many years lie between the two?", answer, ())
-    review(run, "s00000", pair, Decision.EDIT, reviewer="ann", supersedes=0, edited=edited)
+    review(run, "s00000000", pair, Decision.EDIT, reviewer="ann", supersedes=0, edited=edited)
     (first, _) = items(run, Policy(edited=Edited.AS_IS))
     assert (first.answer, first.derivation) == (answer, kept)
     recipe.run(recipe.configure(run / "recheck", {"source": run}), run / "recheck")

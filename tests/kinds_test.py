@@ -110,7 +110,7 @@ def test_an_older_recheck_is_read_and_says_how_it_goes_on(
     assert "never solved" not in call("show", out).stdout
     status = call("status", out).stdout
     assert "Funnel" in status and status.count(" 0 ") >= 1
-    assert "s00001" in call("show", out, "s00001").stdout
+    assert "s00000001" in call("show", out, "s00000001").stdout
 
     saved(out, lambda info: as_older(info, library))
     assert "solve rate 100 %" in call("show", out).stdout

@@ -186,7 +186,7 @@ def test_each_question_comes_with_its_certificate(run: Path) -> None:
     missing = "closed-book, evidence, shortcut, unique, single-document, leave-one-out, findable, dated"
     assert f"Not checked: {missing} (questwell gates {run / 'recheck'} --rejected checks them)" in shown
     later = (GateResult(Gate.UNIQUE, GateOutcome.FAILED, "also 1801"),)
-    keep_results(run / "recheck" / FOLDER, [Checked("s00000", True, good, "1800", later)])
+    keep_results(run / "recheck" / FOLDER, [Checked("s00000000", True, good, "1800", later)])
     assert "    Check unique: failed: also 1801" in call("--gates", "evidence")
     told = json.loads(call("--gates", "evidence", "--json"))
     assert told["ended"] == {"ending": "complete", "message": "", "go_on": ""}

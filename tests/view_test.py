@@ -111,12 +111,12 @@ def test_filters_are_in_the_address_and_previous_and_next_keep_them(runs: Path) 
     pages = client(runs)
     with RunReader(runs / "gen") as run:
         easy = [known for known in run.plays() if known.reason and known.reason.value == "too_easy"]
-    shown = re.findall(r">(s\d{5})</a>", pages.get("/r/gen/items?state=too_easy").text)
+    shown = re.findall(r">(s\d{8})</a>", pages.get("/r/gen/items?state=too_easy").text)
     assert shown == [known.seed_id for known in easy]
     item = pages.get(f"/r/gen/items/{shown[1]}?state=too_easy").text
     assert f'rel="prev" href="/r/gen/items/{shown[0]}?state=too_easy"' in item
     assert f'rel="next" href="/r/gen/items/{shown[2]}?state=too_easy"' in item
-    assert "s00003</a>" in pages.get("/r/gen/items?q=number").text or shown
+    assert "s00000003</a>" in pages.get("/r/gen/items?q=number").text or shown
     assert pages.get("/r/gen/items?state=nonsense").status_code == 400
     assert pages.get("/r/gen/items?target=2x").status_code == 400
     assert pages.get("/r/gen/items?after=-1").status_code == 404
@@ -222,8 +222,8 @@ def test_reviews_are_kept_filtered_and_lead_on(reviewed: Path) -> None:
     states = {seed: found.state for seed, found in reviews_by_seed(reviewed).items()}
     assert states == {one: ReviewState.ACCEPTED, two: ReviewState.REJECTED, three: ReviewState.EDITED}
     for seed, state in states.items():
-        assert re.findall(r">(s\d{5})</a>", pages.get(f"/r/own/items?review={state.value}").text) == [seed]
-    rest = re.findall(r">(s\d{5})</a>", pages.get("/r/own/items?review=unreviewed&state=accepted").text)
+        assert re.findall(r">(s\d{8})</a>", pages.get(f"/r/own/items?review={state.value}").text) == [seed]
+    rest = re.findall(r">(s\d{8})</a>", pages.get("/r/own/items?review=unreviewed&state=accepted").text)
     assert rest == accepted(reviewed)[3:]
     assert (
         f'data-fresh href="/r/own/items/{rest[0]}?state=accepted"'

@@ -61,7 +61,7 @@ class GenerateRun(Run):
         return stories.listing(self.path)
 
     def story(self, item: str | int = "first") -> Story:
-        """How a seed was played: `s00007`, 7, an item's id, or `first`."""
+        """How a seed was played: `s00000007`, 7, an item's id, or `first`."""
         return stories.story(self.path, str(item))
 
     def to_pandas(self) -> "pandas.DataFrame":

@@ -34,7 +34,7 @@ def show(
         str | None,
         typer.Argument(
             metavar="ITEM",
-            help="s00007, 7, or first; of train and selfplay a step (12) or a part of it (12/3); of evaluate q00007.",
+            help="s00000007, 7, or first; of train and selfplay a step (12) or part of it (12/3); of evaluate q00007.",
         ),
     ] = None,
     full: Annotated[

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from questwell.types.dataset import Item, Usage
 from questwell.types.gates import Gate
+from questwell.types.ids import id_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ def counts(items: Sequence[Item], documents: int) -> SplitCounts:
 def samples(items: Sequence[Item], most: int = 3) -> list[Sample]:
     """Example items, of different difficulties if possible; the same items give the same examples."""
     groups: dict[int, list[Item]] = {}
-    for item in sorted(items, key=lambda one: one.id):
+    for item in sorted(items, key=lambda one: id_order(one.id)):
         groups.setdefault(item.difficulty, []).append(item)
     rows = sorted(groups.items())
     taken = [found[at] for at in range(most) for _, found in rows if at < len(found)][:most]

@@ -105,7 +105,7 @@ def test_a_seed_is_fixed_by_its_index_and_the_random_seed() -> None:
     asked = Counter(seed.answer_type for seed in one)
     assert all(asked[kind] > 70 for kind in types)
     assert all({seed.answer_type, *seed.other_types} == set(types) and len(seed.other_types) == 2 for seed in one)
-    assert (one[7].id, one[7].index, one[7].target, one[7].random_seed) == ("s00007", 7, 3, 5)
+    assert (one[7].id, one[7].index, one[7].target, one[7].random_seed) == ("s00000007", 7, 3, 5)
     only = draw_seed(0, P, None, [AnswerType.DATE], 5)
     assert (only.answer_type, only.other_types, only.target) == (AnswerType.DATE, (), None)
 

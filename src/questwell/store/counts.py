@@ -7,8 +7,9 @@ file of an older version, which is only read.
 
 import sqlite3
 
-_CALLS = """(SELECT count(*) FROM calls WHERE calls.seed = printf('s%05d', plays.seed_index)
-    AND calls.round = verdicts.round AND kind = 'llm' AND role IN ('solver', 'judge') AND attempt < 100)"""
+_CALLS = """(SELECT count(*) FROM calls
+    WHERE calls.seed IN (printf('s%05d', plays.seed_index), printf('s%08d', plays.seed_index)) AND
+    calls.round = verdicts.round AND kind = 'llm' AND role IN ('solver', 'judge') AND attempt < 100)"""
 
 _ENDING = """coalesce(
     (SELECT min(round) FROM verdicts AS own WHERE own.seed_index = plays.seed_index AND outcome = 'pass'),

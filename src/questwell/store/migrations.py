@@ -139,6 +139,23 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE failures ADD COLUMN cost_usd REAL DEFAULT 0.0;  -- NULL: not known, which is not 0
     CREATE INDEX failures_by_seed ON failures (seed);
     """,
+    """
+    ALTER TABLE plays ADD COLUMN digits INTEGER NOT NULL DEFAULT 5;  -- of the seed's id; older files have five
+    DROP VIEW settled;
+    CREATE VIEW settled AS
+      SELECT seed_index, wave, target, answer_type,
+        CASE WHEN earlier IS NULL THEN status ELSE 'rejected' END AS status,
+        CASE WHEN earlier IS NULL THEN reason ELSE 'duplicate' END AS reason,
+        CASE WHEN earlier IS NULL THEN detail
+          ELSE printf('the same question was accepted from seed s%0*d',
+            (SELECT digits FROM plays AS first WHERE first.seed_index = earlier), earlier) END AS detail,
+        question, answer, question_key, earlier, finished, digits
+      FROM (
+        SELECT *, CASE WHEN status = 'accepted' THEN (
+          SELECT min(first.seed_index) FROM plays AS first WHERE first.status = 'accepted'
+            AND first.question_key = plays.question_key AND first.seed_index < plays.seed_index) END AS earlier
+        FROM plays);
+    """,
 )
 PAID_SEARCHES = 3
 """From this version on a search has a cost; before, all were in the process and cost nothing."""
@@ -148,6 +165,8 @@ SUMMED = 5
 """From this version on it keeps what `sums.py` has too."""
 PAID_FAILURES = 6
 """From this version on a failed call has tokens and a cost; before, they were in no ledger."""
+DIGITS = 7
+"""From this version on a play says how many digits its id has; before, all had five."""
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -2,6 +2,7 @@
 
 import random
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from questwell.types.corpus import Passage
 from questwell.types.dataset import Usage
 from questwell.types.game import Accepted, AnswerType, Outcome, Place, Proposal, Reason, Rejected, Round, Seed, Verdict
 from questwell.types.gates import Gate, GateOutcome, GateResult
+from questwell.types.ids import ID_DIGITS, OLD_ID_DIGITS, seed_name
 from questwell.types.trajectory import Role, StopReason, Style, Trajectory
 
 PASSAGE = Passage("p", "T", "text", "d")
@@ -45,14 +47,14 @@ def ended(rng: random.Random, index: int) -> Accepted | Rejected:
     return Rejected(seed(index), tuple(rounds), reason, f"because {reason.value}")
 
 
-async def write(folder: Path, start: int) -> None:
+async def write(folder: Path, start: int, digits: int = ID_DIGITS) -> None:
     """Plays that end in any order, some errored ones twice, with calls before and after."""
     rng = random.Random(start)
     with RunStore(folder) as store:
-        await store.add_seeds([WaveSeed(seed(index), 0) for index in range(PLAYS)])
+        await store.add_seeds([WaveSeed(replace(seed(index), digits=digits), 0) for index in range(PLAYS)])
         for index in rng.sample(range(PLAYS), PLAYS - 15):
             for turn in range(rng.randint(0, 3)):
-                place = Place(f"s{index:05d}", turn, rng.choice(list(Role)), rng.choice([0, 1, 101]))
+                place = Place(seed_name(index, digits), turn, rng.choice(list(Role)), rng.choice([0, 1, 101]))
                 known = rng.random() < 0.9
                 call = Call(
                     CallKey(place, turn, "d"),
@@ -70,7 +72,7 @@ async def write(folder: Path, start: int) -> None:
                     break
                 outcome = ended(rng, index)
             if rng.random() < 0.3:
-                place = CallKey(Place(f"s{index:05d}", 0, Role.SOLVER), 0, "d")
+                place = CallKey(Place(seed_name(index, digits), 0, Role.SOLVER), 0, "d")
                 await store.record_failure(Failure(place, CallKind.LLM, rng.choice(["Timeout", "Refused"]), "why"))
 
 
@@ -104,7 +106,7 @@ async def test_counts_are_sums_of_the_rows_whatever_came_when(tmp_path: Path, st
             assert usage.prompt_tokens is None
         for name, one in run.usage_by_seed().items():
             assert run.usage_of(name) == one
-        assert run.usage_of("s99999") == Usage()
+        assert run.usage_of("s99999999") == Usage()
 
 
 async def test_prices_given_later_are_in_the_counts(tmp_path: Path) -> None:
@@ -121,7 +123,7 @@ async def test_prices_given_later_are_in_the_counts(tmp_path: Path) -> None:
 async def test_an_old_file_is_read_as_it_is_and_counts_the_same_when_it_is_brought_up_to_date(
     tmp_path: Path, version: int
 ) -> None:
-    await write(tmp_path / "new", 1)
+    await write(tmp_path / "new", 1, OLD_ID_DIGITS)
     (tmp_path / "old").mkdir()
     db = sqlite3.connect(tmp_path / "old" / FILE_NAME)
     db.executescript(

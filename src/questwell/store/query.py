@@ -9,7 +9,8 @@ from typing import Any, Self, TypeAlias
 from questwell.errors import StoreError
 from questwell.store import sums
 from questwell.store.counts import ALL_CALLS, ALL_PLAYS
-from questwell.store.migrations import COUNTED, PAID_FAILURES, PAID_SEARCHES, SUMMED, check
+from questwell.store.migrations import COUNTED, DIGITS, PAID_FAILURES, PAID_SEARCHES, SUMMED, check
+from questwell.types.ids import OLD_ID_DIGITS
 
 FILE_NAME = "run.sqlite"
 
@@ -33,6 +34,8 @@ class Query:
             self._connection, version = _open(path)
         self.paid_searches = version >= PAID_SEARCHES
         self.paid_failures = version >= PAID_FAILURES
+        self.digits = "digits" if version >= DIGITS else str(OLD_ID_DIGITS)
+        """Expression for the digits of the id of a row of `plays` or `settled`."""
         self.counted = version >= COUNTED
         """Whether the file keeps counts and indexes, so that questions about many plays are answered at once."""
         self.play_source = "play_counts" if self.counted else f"({ALL_PLAYS})"

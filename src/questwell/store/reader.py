@@ -103,10 +103,11 @@ class RunReader(SpendingReader):
                 question=row[7],
                 answer=row[8],
                 question_key=row[9],
+                digits=row[10],
             )
             for row in self._all(
-                "SELECT seed_index, wave, target, answer_type, status, reason, detail, question, answer, question_key "
-                f"FROM settled {where}",
+                "SELECT seed_index, wave, target, answer_type, status, reason, detail, question, answer, question_key, "
+                f"{self.digits} FROM settled {where}",
                 *values,
             )
         ]
@@ -124,9 +125,10 @@ class RunReader(SpendingReader):
     def unplayed(self) -> list[WaveSeed]:
         """Seeds that were drawn but not played to an outcome that counts (pending or errored), in order."""
         rows = self._all(
-            "SELECT seed, wave FROM plays WHERE status = 'pending' OR reason = 'errored' ORDER BY seed_index"
+            f"SELECT seed, {self.digits}, wave FROM plays WHERE status = 'pending' OR reason = 'errored' "
+            "ORDER BY seed_index"
         )
-        return [WaveSeed(_SEED.validate_python(self._unfolded(row[0])), row[1]) for row in rows]
+        return [WaveSeed(self._seed(packed, digits), wave) for packed, digits, wave in rows]
 
     def errored(self) -> int:
         """Number of plays that errored, and were not played again since."""
@@ -135,6 +137,11 @@ class RunReader(SpendingReader):
     def drawn(self) -> int:
         """Number of seeds drawn so far; indices run from 0."""
         return self._value("SELECT count(*) FROM plays")
+
+    def id_digits(self) -> int | None:
+        """Digits of the id of the last seed; None before the first."""
+        row = self._one(f"SELECT {self.digits} FROM plays ORDER BY seed_index DESC LIMIT 1")
+        return row[0] if row else None
 
     def latest_wave(self) -> int:
         """Number of the latest wave of seeds, from 0; -1 before the first."""
@@ -166,10 +173,13 @@ class RunReader(SpendingReader):
 
     def seed(self, index: int) -> Seed:
         """The seed of a play."""
-        row = self._one("SELECT seed FROM plays WHERE seed_index = ?", index)
+        row = self._one(f"SELECT seed, {self.digits} FROM plays WHERE seed_index = ?", index)
         if row is None:
             raise StoreError(f"the run has no seed {index}")
-        return _SEED.validate_python(self._unfolded(row[0]))
+        return self._seed(*row)
+
+    def _seed(self, packed: bytes, digits: int) -> Seed:
+        return replace(_SEED.validate_python(self._unfolded(packed)), digits=digits)
 
     def kind_counts(self) -> list[KindCount]:
         """Seeds and items by the kind of question that was asked for; seeds that leave it open are not counted."""
@@ -192,14 +202,15 @@ class RunReader(SpendingReader):
 
     def outcome(self, index: int) -> Accepted | Rejected | None:
         """How a play went, in full; None while it is pending. A duplicate still reads as accepted here."""
-        row = self._one("SELECT status, outcome FROM plays WHERE seed_index = ?", index)
+        row = self._one(f"SELECT status, outcome, {self.digits} FROM plays WHERE seed_index = ?", index)
         if row is None:
             raise StoreError(f"the run has no seed {index}")
         if row[1] is None:
             return None
         tree = self._unfolded(row[1])
         adapter = _ACCEPTED if row[0] == PlayStatus.ACCEPTED else _REJECTED
-        return adapter.validate_python(tree)
+        outcome = adapter.validate_python(tree)
+        return replace(outcome, seed=replace(outcome.seed, digits=row[2]))
 
     def evidence(self, index: int) -> tuple[Passage, ...]:
         """The passages that the last proposal of a play rests on, without reading how it was found."""

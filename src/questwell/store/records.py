@@ -21,6 +21,7 @@ from questwell.types.game import (
     Seed,
 )
 from questwell.types.gates import Gate, GateOutcome
+from questwell.types.ids import ID_DIGITS, seed_name
 from questwell.types.trajectory import StopReason
 
 ADAPTED = "adapted for "
@@ -144,11 +145,13 @@ class Play:
     answer: str | None
     question_key: str | None = None
     """Key that is equal for equal questions; only accepted plays have one."""
+    digits: int = ID_DIGITS
+    """Digits of the seed's id."""
 
     @property
     def seed_id(self) -> str:
         """As in `Seed.id`."""
-        return f"s{self.index:05d}"
+        return seed_name(self.index, self.digits)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self, assert_never, cast
@@ -145,9 +146,13 @@ class RunStore:
 
         await self._writer.write(write)
 
-    async def add_seeds(self, seeds: Sequence[WaveSeed]) -> None:
-        """Keep drawn seeds, all or none."""
-        await self._writer.write(lambda db: _insert_seeds(db, seeds))
+    async def add_seeds(self, seeds: Sequence[WaveSeed]) -> list[WaveSeed]:
+        """Keep drawn seeds, all or none; gives them as they are kept: their ids have as many digits as earlier ones."""
+        kept: list[WaveSeed] = []
+        if seeds and (digits := self.read.id_digits()) is not None:
+            kept = [replace(one, seed=replace(one.seed, digits=digits)) for one in seeds]
+        await self._writer.write(lambda db: _insert_seeds(db, kept or seeds))
+        return kept or list(seeds)
 
     async def record_trial(self, position: int, attempt: int, trajectory: Trajectory) -> None:
         """Keep an attempt at a question; one that errored is replaced."""
@@ -246,8 +251,9 @@ def _insert_seeds(db: sqlite3.Connection, seeds: Sequence[WaveSeed]) -> None:
         seed = drawn.seed
         tree = _folded(db, _SEED.dump_python(seed, mode="json"))
         db.execute(
-            "INSERT INTO plays (seed_index, wave, target, answer_type, status, seed) VALUES (?, ?, ?, ?, ?, ?)",
-            (seed.index, drawn.wave, seed.target, seed.answer_type, PlayStatus.PENDING, pack(tree)),
+            "INSERT INTO plays (seed_index, wave, target, answer_type, status, seed, digits) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (seed.index, drawn.wave, seed.target, seed.answer_type, PlayStatus.PENDING, pack(tree), seed.digits),
         )
 
 

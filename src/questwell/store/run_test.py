@@ -159,7 +159,7 @@ async def test_the_earlier_seed_has_the_question_whichever_ended_first(tmp_path:
         ]
         await store.finish(outcome(0), "who")
         assert [p.status for p in store.read.plays()].count(PlayStatus.ACCEPTED) == 1
-        assert store.read.plays()[3].detail.endswith("s00000")
+        assert store.read.plays()[3].detail.endswith("s00000000")
 
 
 async def test_many_writers_share_commits_and_each_goes_on_only_when_it_is_durable(tmp_path: Path) -> None:

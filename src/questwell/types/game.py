@@ -7,6 +7,7 @@ from enum import StrEnum
 from questwell.types.corpus import Passage
 from questwell.types.derivation import Derivation
 from questwell.types.gates import TOO_EASY, Gate, GateResult
+from questwell.types.ids import ID_DIGITS, seed_name
 from questwell.types.trajectory import Role, StopReason, Trajectory
 
 
@@ -52,11 +53,13 @@ class Seed:
     """The kind of question to ask for; None leaves it open."""
     about: str = ""
     """The user's topic, or the words that name the cluster of the corpus, that the passage was drawn for."""
+    digits: int = ID_DIGITS
+    """Digits of the id."""
 
     @property
     def id(self) -> str:
-        """Name within the run, sortable: `s00042`."""
-        return f"s{self.index:05d}"
+        """Name within the run, sortable: `s00000042`."""
+        return seed_name(self.index, self.digits)
 
 
 @dataclass(frozen=True, slots=True)

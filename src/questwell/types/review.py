@@ -27,7 +27,7 @@ class Review:
     id: int
     """From 1 in the order in which they were made; 0: not kept yet."""
     seed: str
-    """As in the run: `s00042`."""
+    """As in the run: `s00000042`."""
     digest: str
     """Digest of the question and answer that the reviewer saw (`pair_digest`)."""
     decision: Decision

@@ -23,7 +23,7 @@ from questwell.recipes.reports.label_shares import LabelShares, saved
 from questwell.recipes.reports.rechecked import recheck_of
 from questwell.recipes.reports.reviewing import Reviewed, ReviewState, agreements, review
 from questwell.recipes.reports.runs import FoundRun, is_live
-from questwell.recipes.reports.story import Story, story
+from questwell.recipes.reports.story import Story, find, story
 from questwell.recipes.runs.opening import config_of
 from questwell.store.rawcalls import calls_of, raw_call
 from questwell.store.reader import RunReader
@@ -151,8 +151,8 @@ def item_values(found: FoundRun, told: Story, reviewed: Reviewed) -> dict[str, o
 def calls_page(site: Site, page: Page) -> Shown:
     """The calls of an item; with `call` one of them as it was made, a long one as a file."""
     found = _run(site, page)
-    name = page.path["item"]
     with RunReader(found.folder) as run, run.snapshot():
+        name = find(run, page.path["item"]).seed_id
         number = page.query.get("call")
         if number is None:
             return Shown("calls.html", {"run": found, "item": name, "calls": calls_of(run, name), "raw": None})

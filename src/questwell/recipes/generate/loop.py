@@ -159,9 +159,7 @@ class _Invocation:
 
     async def _draw(self) -> list[WaveSeed]:
         """The next wave, kept; none when there is nothing more to play."""
-        if wave := self._schedule.next_wave(self._store.read):
-            await self._store.add_seeds(wave)
-        return wave
+        return await self._store.add_seeds(self._schedule.next_wave(self._store.read))
 
     async def _play_one(self, drawn: WaveSeed) -> str | None:
         """Play a seed to its end; why it errored, if it did."""

@@ -32,6 +32,7 @@ from questwell.scoring.exact import AnswerJudge, ExactJudge
 from questwell.store.reader import RunReader
 from questwell.store.records import PlayStatus
 from questwell.types.game import Accepted, Attempt, Judgement, Place, Rejected, failed_rollout
+from questwell.types.ids import id_order
 from questwell.types.trajectory import Role
 
 OnProgress = Callable[[int, int], None]
@@ -156,7 +157,7 @@ class _Invocation:
             async with workers.running(lambda: on_progress(len(done), len(plays))):
                 await workers.run(plays, one)
             ended = workers.ending(left=len(done) < len(plays))
-        questions = [done[name] for name in sorted(done)]
+        questions = [done[name] for name in sorted(done, key=id_order)]
         keep(opened.folder, Rejudging(self._run_id, panel.name, tuple(one for one in questions if not one.errored)))
         return RejudgeReport(self._run_id, panel.name, len(plays), sums(questions), questions, ended)
 

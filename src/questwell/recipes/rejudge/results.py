@@ -12,6 +12,7 @@ from questwell.evaluation.statistics import Proportion, wilson
 from questwell.recipes.runs import files
 from questwell.types.certificate import Agreement
 from questwell.types.game import Label, Outcome, Verdict
+from questwell.types.ids import id_order
 
 FOLDER = "rejudge"
 """Folder in a run's folder; in it each further judge has a folder for its calls and results, unless --out names one."""
@@ -129,7 +130,7 @@ def keep(out: Path, found: Rejudging) -> None:
     path = out / RESULTS
     known = {one.id: one for one in (read(path).questions if path.is_file() else ())}
     known.update({one.id: one for one in found.questions})
-    whole = Rejudging(found.run_id, found.judge, tuple(known[name] for name in sorted(known)))
+    whole = Rejudging(found.run_id, found.judge, tuple(known[name] for name in sorted(known, key=id_order)))
     files.replace(path, _RESULTS.dump_json(whole))
 
 

@@ -12,6 +12,7 @@ from questwell.recipes.runs.opening import info_of
 from questwell.store.reader import RunReader
 from questwell.store.records import RunInfo
 from questwell.types.gates import Gate
+from questwell.types.ids import id_order, seed_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +50,10 @@ def gates_status(folder: Path) -> GatesStatus:
 
 def checked(folder: Path, item: str | None = None) -> list[Checked]:
     """Every question that the check in `folder` has results of, in the order of seeds; or the one of seed `item`."""
-    found = sorted(read_results(folder).values(), key=lambda one: one.id)
+    found = sorted(read_results(folder).values(), key=lambda one: id_order(one.id))
     if item is None:
         return found
-    wanted = f"s{int(item):05d}" if item.isdigit() else item
-    chosen = [one for one in found if one.id == wanted]
+    chosen = [one for one in found if seed_number(one.id) == seed_number(item)]
     if not chosen:
         raise StoreError(f"the check in {str(folder)!r} has no result of {item!r}; questwell show {folder} lists all")
     return chosen

@@ -9,6 +9,7 @@ from questwell.recipes.reports.ledger import Ledger, ledger
 from questwell.recipes.runs.opening import info_of
 from questwell.store.reader import RunReader
 from questwell.store.records import RunInfo
+from questwell.types.ids import seed_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,7 @@ def rejudged(folder: Path, item: str | None = None) -> list[Rejudged]:
     found = list(read(path).questions) if path.is_file() else []
     if item is None:
         return found
-    wanted = f"s{int(item):05d}" if item.isdigit() else item
-    chosen = [one for one in found if one.id == wanted]
+    chosen = [one for one in found if seed_number(one.id) == seed_number(item)]
     if not chosen:
         raise StoreError(f"{str(folder)!r} has no question {item!r} that was judged again; questwell show lists all")
     return chosen

@@ -1,7 +1,6 @@
 """How one seed was played, as a person would want to read it."""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from questwell.types.dataset import Usage
 from questwell.types.derivation import Derivation, Operation
 from questwell.types.game import Accepted, Attempt, Judgement, Proposal, Rejected, Repair, Round, Seed, Verdict
 from questwell.types.gates import GateResult
+from questwell.types.ids import seed_number
 from questwell.types.trajectory import Reading, StopReason, Trajectory, Turn
 
 
@@ -157,7 +157,7 @@ class Story:
 
 
 def find(run: RunReader, name: str) -> Play:
-    """The play that `name` means: `s00007`, just `7`, or `first` for the first that a listing shows.
+    """The play that `name` means: `s00000007`, `s7`, just `7`, or `first` for the first that a listing shows.
 
     Raises:
         StoreError: the run has none of that name.
@@ -165,9 +165,8 @@ def find(run: RunReader, name: str) -> Play:
     drawn = run.drawn()
     if name == "first" and drawn:
         return _first(run)
-    number = re.fullmatch(r"(?:\w+-)?s?0*(\d+)", name.strip())
-    index = int(number.group(1)) if number else -1
-    if not 0 <= index < drawn:
+    index = seed_number(name)
+    if index is None or not index < drawn:
         last = f"; the last one is {run.play(drawn - 1).seed_id}" if drawn else ""
         raise StoreError(f"the run has no item {name!r}{last}; questwell show RUN lists them")
     return run.play(index)

@@ -195,8 +195,7 @@ class _Shard:
         if self._limit is not None and self.leases.given >= self._limit:
             return None
         if not self._free and (wave := self._schedule.next_wave(self.store.read)):
-            await self.store.add_seeds(wave)
-            self._free.extend(wave)
+            self._free.extend(await self.store.add_seeds(wave))
         return self._free.popleft() if self._free else None
 
     def lend(self, drawn: WaveSeed, player: str) -> None:
