@@ -1,10 +1,13 @@
 """Build and query of a lexical index by two versions of the code, in turn, on the same corpus.
 
     python benchmarks/before.py CORPUS.jsonl QUESTIONS.jsonl --old OLD_CHECKOUT/src [--passages 200000] [--rounds 3]
+        [--query-rounds 7] [--work FOLDER]
 
 Passages are recombined as by million.py. Each measurement is a process of its own, and the versions take turns, so that
-whatever else the machine does hits both. CPU times, since wall time says more about the neighbours. Results go to
-benchmarks/results/before.json.
+whatever else the machine does hits both. CPU times, since wall time says more about the neighbours. Queries have rounds
+of their own, on the last index that each version built: a query is short, and a neighbour that fills the cache shows in
+it. With --work, indexes that an earlier call left there are not built again, and the build times are those of that call.
+Results go to benchmarks/results/before.json.
 """
 
 import argparse
@@ -17,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +29,21 @@ K = 10
 HERE = Path(__file__).parent
 
 
-def measure_here(corpus: Path, questions: Path, folder: Path) -> dict[str, Any]:
-    """CPU seconds of a build, and CPU milliseconds of a query in the second round of questions, in this process."""
+def build_here(corpus: Path, folder: Path) -> dict[str, Any]:
+    """CPU seconds of a build, in this process."""
     from questwell.retrieval.corpora.corpus import CorpusSpec
     from questwell.retrieval.index.indexing import build_index
     from questwell.retrieval.index.lexical import LexicalIndex
 
     started = time.process_time()
     build_index(CorpusSpec(str(corpus)), folder)
-    build_s = time.process_time() - started
+    return {"build_cpu_s": time.process_time() - started, "passages": len(LexicalIndex.open(folder))}
+
+
+def query_here(questions: Path, folder: Path) -> dict[str, Any]:
+    """CPU milliseconds of a query in the second round of questions, in this process."""
+    from questwell.retrieval.index.lexical import LexicalIndex
+
     index = LexicalIndex.open(folder)
     texts = [json.loads(line)["question"] for line in questions.read_text().splitlines()[:ASKED]]
 
@@ -43,19 +53,56 @@ def measure_here(corpus: Path, questions: Path, folder: Path) -> dict[str, Any]:
     asyncio.run(ask())
     started = time.process_time()
     found = asyncio.run(ask())
-    query_ms = 1000 * (time.process_time() - started) / len(texts)
-    return {"passages": len(index), "build_cpu_s": build_s, "query_cpu_ms": query_ms, "hits": len(found)}
+    return {"query_cpu_ms": 1000 * (time.process_time() - started) / len(texts), "hits": len(found)}
 
 
-def measure_by(source: Path, corpus: Path, questions: Path) -> dict[str, Any]:
-    """The same by the code in `source`, in a process of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, str(Path(__file__).resolve()), str(corpus), str(questions), "--here", folder]
-        env = {**os.environ, "PYTHONPATH": str(source.resolve())}
-        done = subprocess.run(command, env=env, check=True, capture_output=True, text=True)
-        shutil.rmtree(folder, ignore_errors=True)
-        Path(folder).mkdir(exist_ok=True)
-        return json.loads(done.stdout.splitlines()[-1])
+def measure_by(source: Path, given: argparse.Namespace, corpus: Path, step: str, folder: Path) -> dict[str, Any]:
+    """A step by the code in `source`, in a process of its own."""
+    here = [sys.executable, str(Path(__file__).resolve()), str(corpus), str(given.questions)]
+    env = {**os.environ, "PYTHONPATH": str(source.resolve())}
+    done = subprocess.run(
+        [*here, "--step", step, "--here", folder], env=env, check=True, capture_output=True, text=True
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def in_turn(rounds: int, versions: Mapping[str, Path]) -> Iterator[tuple[str, Path]]:
+    """The versions of each round, the first one last in every second round."""
+    for turn in range(rounds):
+        yield from list(versions.items())[:: 1 if turn % 2 == 0 else -1]
+
+
+def measure(given: argparse.Namespace, work: Path) -> dict[str, Any]:
+    """All rounds, and the medians of each version."""
+    from million import recombine
+
+    versions = {"before": given.old, "now": HERE.parent / "src"}
+    builds, queries = work / "builds.json", []
+    if not builds.exists():
+        corpus = work / "corpus.jsonl"
+        recombine(given.corpus, corpus, given.passages)
+        built = []
+        for name, source in in_turn(given.rounds, versions):
+            shutil.rmtree(work / name, ignore_errors=True)
+            built.append({"version": name, **measure_by(source, given, corpus, "build", work / name)})
+            print(built[-1], flush=True)
+        builds.write_text(json.dumps(built))
+    for name, source in in_turn(given.query_rounds, versions):
+        queries.append({"version": name, **measure_by(source, given, given.corpus, "query", work / name)})
+        print(queries[-1], flush=True)
+    runs = {"builds": json.loads(builds.read_text()), "queries": queries}
+    middle = {
+        name: {
+            key: statistics.median(run[key] for run in runs[kind] if run["version"] == name)
+            for kind, key in (("builds", "build_cpu_s"), ("queries", "query_cpu_ms"))
+        }
+        for name in versions
+    }
+    return {
+        "runs": runs,
+        "median": middle,
+        "now_over_before": {k: middle["now"][k] / middle["before"][k] for k in middle["now"]},
+    }
 
 
 def main() -> None:
@@ -66,31 +113,24 @@ def main() -> None:
     parser.add_argument("--old", type=Path, help="src folder of the older checkout")
     parser.add_argument("--passages", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--query-rounds", type=int, default=7)
+    parser.add_argument("--work", type=Path, help="folder to keep the indexes in")
+    parser.add_argument("--step", choices=("build", "query"), help=argparse.SUPPRESS)
     parser.add_argument("--here", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.here:
-        print(json.dumps(measure_here(given.corpus, given.questions, given.here / "index")))
+    if given.step:
+        build = given.step == "build"
+        print(json.dumps(build_here(given.corpus, given.here) if build else query_here(given.questions, given.here)))
         return
-    from million import recombine
     from report import heading, write
 
-    with tempfile.TemporaryDirectory() as work:
-        corpus = Path(work) / "corpus.jsonl"
-        recombine(given.corpus, corpus, given.passages)
-        head = heading()
-        runs: dict[str, list[dict[str, Any]]] = {"before": [], "now": []}
-        for turn in range(given.rounds):
-            pairs = [("before", given.old), ("now", HERE.parent / "src")]
-            for name, source in pairs if turn % 2 == 0 else pairs[::-1]:
-                runs[name].append(measure_by(source, corpus, given.questions))
-                print(name, runs[name][-1], flush=True)
-    middle = {
-        name: {key: statistics.median(run[key] for run in found) for key in ("build_cpu_s", "query_cpu_ms")}
-        for name, found in runs.items()
-    }
-    ratio = {key: middle["now"][key] / middle["before"][key] for key in ("build_cpu_s", "query_cpu_ms")}
-    write("before", {**head, "rounds": given.rounds, "runs": runs, "median": middle, "now_over_before": ratio})
-    print(ratio)
+    head = heading()
+    with tempfile.TemporaryDirectory() as temporary:
+        work = given.work or Path(temporary)
+        work.mkdir(parents=True, exist_ok=True)
+        result = {**head, "rounds": given.rounds, "query_rounds": given.query_rounds, **measure(given, work)}
+    write("before", result)
+    print(result["now_over_before"])
 
 
 if __name__ == "__main__":
