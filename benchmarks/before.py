@@ -6,7 +6,7 @@
 Passages are recombined as by million.py. Each measurement is a process of its own, and the versions take turns, so that
 whatever else the machine does hits both. CPU times, since wall time says more about the neighbours. Queries have rounds
 of their own, on the last index that each version built: a query is short, and a neighbour that fills the cache shows in
-it. With --work, indexes that an earlier call left there are not built again, and the build times are those of that call.
+it. With --work, indexes that an earlier call left there are asked and not built again.
 Results go to benchmarks/results/before.json.
 """
 
@@ -76,33 +76,31 @@ def measure(given: argparse.Namespace, work: Path) -> dict[str, Any]:
     """All rounds, and the medians of each version."""
     from million import recombine
 
-    versions = {"before": given.old, "now": HERE.parent / "src"}
-    builds, queries = work / "builds.json", []
-    if not builds.exists():
+    versions: dict[str, Path] = {"before": given.old, "now": HERE.parent / "src"}
+    kept = work / "builds.json"
+    if not kept.exists():
         corpus = work / "corpus.jsonl"
         recombine(given.corpus, corpus, given.passages)
-        built = []
+        built: list[dict[str, Any]] = []
         for name, source in in_turn(given.rounds, versions):
             shutil.rmtree(work / name, ignore_errors=True)
             built.append({"version": name, **measure_by(source, given, corpus, "build", work / name)})
             print(built[-1], flush=True)
-        builds.write_text(json.dumps(built))
+        kept.write_text(json.dumps(built))
+    queries: list[dict[str, Any]] = []
     for name, source in in_turn(given.query_rounds, versions):
         queries.append({"version": name, **measure_by(source, given, given.corpus, "query", work / name)})
         print(queries[-1], flush=True)
-    runs = {"builds": json.loads(builds.read_text()), "queries": queries}
-    middle = {
+    runs: list[dict[str, Any]] = json.loads(kept.read_text()) + queries
+    median = {
         name: {
-            key: statistics.median(run[key] for run in runs[kind] if run["version"] == name)
-            for kind, key in (("builds", "build_cpu_s"), ("queries", "query_cpu_ms"))
+            key: statistics.median(run[key] for run in runs if run["version"] == name and key in run)
+            for key in ("build_cpu_s", "query_cpu_ms")
         }
         for name in versions
     }
-    return {
-        "runs": runs,
-        "median": middle,
-        "now_over_before": {k: middle["now"][k] / middle["before"][k] for k in middle["now"]},
-    }
+    ratio = {key: median["now"][key] / median["before"][key] for key in median["now"]}
+    return {"runs": runs, "median": median, "now_over_before": ratio}
 
 
 def main() -> None:
