@@ -169,9 +169,28 @@ def test_a_sealed_split_is_read_as_browsecomp_and_stands_nowhere_in_plain_text(r
     assert corpus and corpus.isdisjoint(name for item in sealed for name in item.evidence_ids)
     front = (made / "README.md").read_text(encoding="utf-8").split("---\n")[1]
     (configs,) = (json.loads(line.partition(": ")[2]) for line in front.splitlines() if line.startswith("configs"))
-    assert configs[1] == {"config_name": "sealed", "data_files": [{"split": "test", "path": "sealed/test.csv"}]}
-    assert [file["split"] for file in configs[0]["data_files"]] == ["train", "dev"]
+    (only,) = configs
+    assert [file["split"] for file in only["data_files"]] == ["train", "dev"]
+    import datasets
+
+    cache = str(made.parent / "cache")
+    loaded = datasets.load_dataset(str(made), cache_dir=cache)
+    assert {name: len(split) for name, split in loaded.items()} == {
+        name: manifest.splits[name].items for name in ("train", "dev")
+    }
+    as_written = datasets.load_dataset("csv", data_files=str(path), split="train", cache_dir=cache)
+    assert [(row["id"], row["problem"]) for row in as_written] == [(row["id"], row["problem"]) for row in table]
     assert len(manifest.samples) == 3 and {s.question for s in manifest.samples}.isdisjoint(i.question for i in sealed)
+
+
+def test_a_dataset_of_sealed_splits_only_is_loaded_by_its_card(run: Path, library: Path, tmp_path: Path) -> None:
+    import datasets
+
+    values = {"prompts": library / "prompts", "sealed": "test", "split": "test:100", "exports": "sft"}
+    build([run], tmp_path / "d", resolve(DatasetConfig, values))
+    loaded = datasets.load_dataset(str(tmp_path / "d"), cache_dir=str(tmp_path / "cache"))
+    asked = load(parse_benchmark(f"browsecomp={tmp_path / 'd' / 'sealed' / 'test.csv'}")).questions
+    assert list(loaded) == ["test"] and list(loaded["test"]["id"]) == [one.id for one in asked]
 
 
 def test_overlaps_of_sealed_items_do_not_give_them_away(run: Path, library: Path, tmp_path: Path) -> None:

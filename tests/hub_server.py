@@ -37,6 +37,8 @@ class HubServer(http.server.ThreadingHTTPServer):
         self.token = token
         self.asked: list[tuple[str, str]] = []
         self.objects: dict[str, bytes] = {}
+        self.refusals: dict[str, int] = {}
+        """Status with which requests are answered whose path has this in it."""
 
     def env(self, home: Path, token: str | None = None) -> dict[str, str]:
         """The environment of a process that takes this server for the hub."""
@@ -90,6 +92,8 @@ class _Hub(http.server.BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         self.server.asked.append((self.command, path))
         name, repo, rest = self._repo(path)
+        if self._refused(path):
+            return
         if repo is not None and rest.startswith("paths-info/"):
             wanted = json.loads(raw)["paths"] if raw.startswith(b"{") else []
             self._tell([_entry(one, repo.files[one]) for one in wanted if one in repo.files])
@@ -122,8 +126,16 @@ class _Hub(http.server.BaseHTTPRequestHandler):
     def do_PUT(self):
         self.server.asked.append((self.command, self.path))
         content = self.rfile.read(int(self.headers.get("content-length", 0)))
+        if self._refused(self.path):
+            return
         self.server.objects[self.path.rpartition("/")[2]] = content
         self._answer(b"")
+
+    def _refused(self, path):
+        status = next((status for part, status in self.server.refusals.items() if part in path), None)
+        if status is not None:
+            self._answer(b'{"error": "as the test wants it"}', status)
+        return status is not None
 
     def _create(self, wanted):
         owner = wanted["organization"] or "me"

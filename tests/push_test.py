@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,11 @@ from hub_server import HubServer, Repo, serving
 from typer.testing import CliRunner
 
 from questwell.cli.app import app
-from questwell.errors import ConfigError, StoreError
+from questwell.errors import AssetError, ConfigError, StoreError
 from questwell.recipes.dataset.build import build, read_manifest
 from questwell.recipes.dataset.config import DatasetConfig
 from questwell.recipes.dataset.parquet import read_parquet
-from questwell.recipes.dataset.push import prepare
+from questwell.recipes.dataset.push import prepare, send
 from questwell.recipes.generate.loop import generate
 from questwell.recipes.reports.items import items
 from questwell.recipes.reports.reviewing import review
@@ -84,7 +85,8 @@ def test_a_dry_run_names_every_file_and_asks_nobody(made: Path, monkeypatch: pyt
 
 
 def test_a_public_repository_is_only_written_when_asked_and_stale_files_go(made: Path, tmp_path: Path) -> None:
-    before = {"data/test.parquet": b"plain", "notes.md": b"mine", "grpo/test.jsonl": b"plain", ".gitattributes": b""}
+    ours = {"manifest.json": b"{}", "croissant.json": b"{}", "data/test.parquet": b"plain", "grpo/test.jsonl": b"plain"}
+    before = {**ours, "notes.md": b"mine", ".gitattributes": b""}
     with serving({"me/bridges": Repo(dict(before), private=False)}) as server:
         code, told = questwell(server, tmp_path, "push", str(made), "me/bridges")
         assert code == 2 and "everyone can read it: say --public" in told
@@ -95,6 +97,69 @@ def test_a_public_repository_is_only_written_when_asked_and_stale_files_go(made:
         assert {"notes.md", ".gitattributes", "sealed/test.csv"} <= files.keys()
         assert {"data/test.parquet", "grpo/test.jsonl"}.isdisjoint(files)  # else the sealed split stood there in plain
         assert "data/test.parquet, grpo/test.jsonl" in told
+
+
+BY_ITS_LIBRARY = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
+"""What the hub's own library does with httpx."""
+
+
+@pytest.fixture
+def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    """A server that this process takes for the hub."""
+    with serving({}) as server:
+        for key, value in server.env(tmp_path, "hf_right").items():
+            monkeypatch.setenv(key, value)
+        for key in ("HF_HUB_OFFLINE", "QUESTWELL_OFFLINE"):
+            monkeypatch.delenv(key, raising=False)
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+        monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
+        yield server
+
+
+@BY_ITS_LIBRARY
+@pytest.mark.parametrize(
+    ("at", "status", "why"),
+    [
+        ("/repos/create", 403, "give it the right to write"),
+        ("/commit/", 401, "HF_TOKEN is not valid or has expired"),
+        ("/commit/", 409, "run the same command again"),
+        ("/commit/", 429, "run the same command again in some minutes"),
+        ("/commit/", 500, "run the same command again"),
+        ("/preupload/", 502, "run the same command again"),
+        ("/lfs/", 500, "run the same command again"),
+    ],
+)
+def test_a_refusal_at_any_step_leaves_nothing_and_the_same_command_ends_it(
+    made: Path, inside: HubServer, at: str, status: int, why: str
+) -> None:
+    push = prepare(made, "me/bridges")
+    inside.refusals[at] = status
+    with pytest.raises(AssetError, match=rf"did not take me/bridges: {status}, .*no part of it is there; .*{why}"):
+        send(push)
+    assert all(not repo.files and not repo.commits for repo in inside.repos.values())
+    inside.refusals.clear()
+    done = send(push)
+    assert done.removed == [] and inside.repos["me/bridges"].files.keys() == {one.path for one in push.parcels}
+
+
+def test_a_hub_that_does_not_answer(made: Path, inside: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    inside.shutdown()
+    inside.server_close()
+    with pytest.raises(AssetError, match=r"did not take me/bridges: .*refused.*run the same command again"):
+        send(prepare(made, "me/bridges"))
+
+
+@BY_ITS_LIBRARY
+def test_a_repository_of_something_else_is_left_alone(made: Path, inside: HubServer) -> None:
+    theirs = {"README.md": b"mine", "data/train.parquet": b"mine", "manifest.json": b"{}"}
+    inside.repos["me/bridges"] = Repo(dict(theirs), private=True)
+    with pytest.raises(ConfigError, match=r"did not push \(data/train.parquet\): name another"):
+        send(prepare(made, "me/bridges"))
+    with pytest.raises(ConfigError, match="private: make it public on the hub, or leave --public out"):
+        send(prepare(made, "me/bridges", public=True))
+    assert inside.repos["me/bridges"].files == theirs
+    inside.repos["me/bridges"] = Repo({"README.md": b"", ".gitattributes": b""}, private=True)  # as the hub makes one
+    assert send(prepare(made, "me/bridges")).removed == []
 
 
 @pytest.mark.slow

@@ -79,18 +79,17 @@ def _front_matter(manifest: Manifest, total: int) -> str:
     single = _HUB.get(known[0].lower()) if len(known) == 1 == len(manifest.licences) else None
     size = next((name for most, name in _SIZES if total < most), "n>1M")
     open_ = [name for name in manifest.splits if name not in manifest.sealed]
-    configs = [
-        {"config_name": name, "data_files": [{"split": split, "path": path.format(split)} for split in splits]}
-        for name, path, splits in (("default", "data/{}.parquet", open_), ("sealed", "sealed/{}.csv", manifest.sealed))
-        if splits
-    ]
+    # `datasets` reads all configs of a repository by the reader of the first, so CSV cannot stand next to parquet.
+    plain = ("default", "data/{}.parquet", open_)
+    name, path, splits = plain if open_ else ("sealed", "sealed/{}.csv", manifest.sealed)
+    files = [{"split": split, "path": path.format(split)} for split in splits]
     values: Mapping[str, object] = {
         "license": single or "other",
         **({"language": list(manifest.languages)} if manifest.languages else {}),
         "task_categories": ["question-answering"],
         "tags": ["questwell", "synthetic", "multi-hop", "agentic-search"],
         "size_categories": [size],
-        "configs": configs,
+        "configs": [{"config_name": name, "data_files": files}] if files else [],
     }
     # JSON is YAML, and leaves nothing to quote by hand.
     return "---\n" + "".join(f"{key}: {json.dumps(value)}\n" for key, value in values.items()) + "---"
@@ -113,7 +112,8 @@ def _sealed(manifest: Manifest) -> str:
     return (
         f"\n\nOnly obfuscated, so that no crawler reads them by accident: {names}, as `sealed/SPLIT.csv`. Question and "
         "answer are XORed with the SHA-256 of the row's `canary` and written in base64, as BrowseComp's are. "
-        "`questwell evaluate --benchmarks browsecomp=FILE` reads them; please do not publish them in plain text."
+        '`questwell evaluate --benchmarks browsecomp=FILE` reads them, and `load_dataset("csv", data_files=FILE)` as '
+        "they are; please do not publish them in plain text."
     )
 
 

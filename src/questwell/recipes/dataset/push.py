@@ -103,7 +103,8 @@ def send(push: Push) -> Pushed:
     """Make the repository if there is none, and commit everything at once.
 
     Raises:
-        ConfigError: no token, or a repository that everyone can read though the dataset is to be private.
+        ConfigError: no token; a repository that everyone can read though the dataset is to be private, or the other
+            way round; or a repository with data that Questwell did not push.
         AssetError: the hub refuses, or cannot be reached.
     """
     if os.environ.get("QUESTWELL_OFFLINE") or os.environ.get("HF_HUB_OFFLINE"):
@@ -121,9 +122,8 @@ def send(push: Push) -> Pushed:
     try:
         hub.create_repo(repository, repo_type=kind, private=not push.public, exist_ok=True)
         found = hub.repo_info(repository, repo_type=kind)
-        if not push.public and not found.private:
-            raise ConfigError(f"{repository} is there already, and everyone can read it: say --public, or name another")
         there = hub.list_repo_files(repository, repo_type=kind)
+        _may_be_written(push, there, private=bool(found.private))
         stale = [path for path in there if _OURS.fullmatch(path) and path not in {one.path for one in push.parcels}]
         operations = [CommitOperationAdd(one.path, one.content) for one in push.parcels]
         commit = hub.create_commit(
@@ -132,9 +132,40 @@ def send(push: Push) -> Pushed:
             commit_message=f"{push.manifest.name}, made with Questwell {push.manifest.questwell}",
             repo_type=kind,
         )
-    except (HfHubHTTPError, httpx2.HTTPError, OSError) as error:
-        raise AssetError(f"the hub did not take {repository}: {type(error).__name__}: {error}") from error
+    except (HfHubHTTPError, httpx2.HTTPError, OSError, RuntimeError) as error:
+        # An upload that failed is a RuntimeError of the hub's library, caused by what the hub said.
+        raise AssetError(f"the hub did not take {repository}: {_refusal(error)}") from error
     return Pushed(f"{_endpoint()}/datasets/{repository}", commit.oid, stale)
+
+
+def _may_be_written(push: Push, there: Sequence[str], *, private: bool) -> None:
+    name = push.repository
+    if private and push.public:
+        raise ConfigError(f"{name} is there already, and private: make it public on the hub, or leave --public out")
+    if not private and not push.public:
+        raise ConfigError(f"{name} is there already, and everyone can read it: say --public, or name another")
+    theirs = [path for path in there if _OURS.fullmatch(path)]
+    if theirs and not {"manifest.json", CROISSANT} <= set(there):
+        few = ", ".join(theirs[:3]) + (" ..." if len(theirs) > 3 else "")
+        raise ConfigError(f"{name} holds data that Questwell did not push ({few}): name another repository")
+
+
+def _refusal(error: Exception) -> str:
+    """What the hub said, and what to do."""
+    said = error.__cause__ if isinstance(error, RuntimeError) and isinstance(error.__cause__, Exception) else error
+    status = getattr(getattr(said, "response", None), "status_code", None)
+    told = getattr(said, "server_message", None) or str(said).partition("\n")[0] or type(said).__name__
+    match status:
+        case 401:
+            advice = "HF_TOKEN is not valid or has expired: make another one"
+        case 403:
+            advice = "the token may not write there: give it the right to write, or name another repository"
+        case 429:
+            advice = "it was asked too often: run the same command again in some minutes"
+        case _:
+            advice = "run the same command again"
+    answer = told if status is None else f"{status}, {told}"
+    return f"{answer.rstrip('. ')}. Everything goes in one commit, so no part of it is there; {advice}"
 
 
 def _endpoint() -> str:
