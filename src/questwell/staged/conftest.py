@@ -86,6 +86,8 @@ def model(**changes: str | Exception) -> Callable[[Request], Answer]:
             return json.dumps({"subject": noun, "relation": relation, "value": kind})
         if lines[-1].startswith("Name in passage 1: "):
             return json.dumps({"same": change or "yes"})
+        if lines[-1].startswith("Can "):
+            return json.dumps({"can": change or "yes"})
         return json.dumps({"answer": change or READINGS.get(lines[-1].removeprefix("Question: "), "not found")})
 
     return answer

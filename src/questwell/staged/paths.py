@@ -17,6 +17,8 @@ _MOST = 4000
 """Paths that are looked at."""
 _MOST_STEPS = 20_000
 """Further hops that are tried for them, divided among the first hops: three hops over a large pool have millions."""
+_AWAY = 1.5
+"""What it takes off a path's promise that it does not lead through the seed's subject."""
 _MORE_HOPS = 1.0
 """What a hop beyond one a passage takes off a path's promise: each has to be read."""
 
@@ -90,7 +92,7 @@ def promise(path: Path, types: Sequence[AnswerType], seed: Passage) -> float:
     """How well a path promises to hold: plain values, of the first type, through the seed's subject."""
     away = all(normalise(hop.subject) != normalise(subject(seed)) for hop in path)
     plain = sum(hop.value.weight for hop in path) / len(path)
-    return plain - types.index(path[-1].type) - 4 * away - _MORE_HOPS * (len(path) - searches(path))
+    return plain - types.index(path[-1].type) / 2 - _AWAY * away - _MORE_HOPS * (len(path) - searches(path))
 
 
 def leading_to(name: str, pool: Sequence[Passage], known: str) -> list[Hop]:

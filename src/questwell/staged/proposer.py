@@ -26,6 +26,8 @@ from questwell.types.game import AnswerType, ExecutionFeedback, Repair, Round, S
 _NO_PATH = "the passages form no path that ends in an answer of the wanted type"
 _AHEAD = 3
 """Searches that are spent, once a question is written, on finding a longer path for a repair, which cannot search."""
+_HOPEFUL = 3.0
+"""A path's promise from which it counts among those that are enough: reading is dearer than searching."""
 _UNREAD = 2
 """What a hop still to be read takes off a path's promise."""
 
@@ -39,9 +41,12 @@ class StagedProposer:
     thinking: int = 0
     """Tokens of a thought before each reply."""
     calls: int = 18
-    """Model calls, each a short one, before the proposer gives up; a repair has half of them."""
-    enough: int = 8
-    """Paths at hand after which it stops searching and starts to read."""
+    """Model calls for two steps, each a short one, before the proposer gives up; more steps have more in proportion,
+    a repair half of them."""
+    searches: int = 6
+    """Searches for each step, before it gives up; never more than `limits.searches`. One a step is kept for checks."""
+    enough: int = 6
+    """Promising paths at hand after which it stops searching and starts to read."""
     reach: int = 20
     """Passages per search for material. The checks of what was written search as a solver does, `limits.top_k`."""
     stretch: int = 4
@@ -81,17 +86,18 @@ class StagedProposer:
         pool = {seed.passage.id: seed.passage}
         reader = FactReader(staged, self.limits.top_k, self.reach)
         wanted = seed.target or 2
+        calls, most = self.calls * wanted // 2, self._most(seed)
         problem = _NO_PATH
         while True:
             before = (staged.calls, staged.searches)
             exhausted = not await self._explore(seed, pool, reader, wanted, self.stretch, rng)
             candidates = paths(tuple(pool.values()), wanted, _types(seed), seed.passage, rng)
-            result = await self._first_sound(candidates, seed, pool, reader, self.calls)
+            result = await self._first_sound(candidates, seed, pool, reader, calls)
             if isinstance(result, Written):
                 await self._explore(seed, pool, reader, wanted + 1, _AHEAD, rng)
                 return result
             problem = result if candidates else problem
-            spent = staged.calls >= self.calls or staged.searches >= self._most
+            spent = staged.calls >= calls or staged.searches >= most
             if exhausted or spent or before == (staged.calls, staged.searches):
                 return problem
 
@@ -125,7 +131,7 @@ class StagedProposer:
                 for path in paths(tuple(pool.values()), length, _types(seed), seed.passage, rng)
                 if not diagnosis.faulty(path) and _told([hop.passage for hop in path], path[-1].found) not in used
             ]
-            result = await self._first_sound(candidates, seed, pool, reader, self.calls // 2)
+            result = await self._first_sound(candidates, seed, pool, reader, self.calls * lengths[0] // 4)
             if isinstance(result, Written):
                 return result
             problem = result if candidates else problem
@@ -144,7 +150,7 @@ class StagedProposer:
             return promise(path, _types(seed), seed.passage) - _UNREAD * reader.unknown(path)
 
         left, undecided, progress = list(candidates), list[Path](), -1
-        while reader.staged.calls < calls and reader.staged.searches < self._most:
+        while reader.staged.calls < calls and reader.staged.searches < self._most(seed):
             left = [path for path in left if not reader.fails(path)]
             if not left:
                 left, undecided = undecided, []
@@ -189,9 +195,9 @@ class StagedProposer:
         hits = await reader.staged.search(written.question, reader.top_k)
         return any(contains(f"{hit.passage.title} {hit.passage.text}", written.answer) for hit in hits)
 
-    @property
-    def _most(self) -> int:
-        return self.limits.searches
+    def _most(self, seed: Seed) -> int:
+        """Searches that it has for a seed."""
+        return min(self.limits.searches, self.searches * (seed.target or 2))
 
     async def _explore(
         self,
@@ -218,7 +224,8 @@ class StagedProposer:
         for _ in range(most):
             passages = tuple(pool.values())
             found = paths(passages, wanted, _types(seed), seed.passage, rng)
-            if len([path for path in found if not reader.fails(path)]) >= self.enough:
+            hopeful = [path for path in found if promise(path, _types(seed), seed.passage) >= _HOPEFUL]
+            if len([path for path in hopeful if not reader.fails(path)]) >= self.enough:
                 return True
             ahead = self._ahead(seed, passages, reader, wanted, rng)
             names = [
@@ -228,7 +235,7 @@ class StagedProposer:
                 if value.type is AnswerType.ENTITY and value.text not in reader.found
             ]
             unasked = [(True, 0, subject(passage)) for passage in passages if subject(passage) not in reader.found]
-            if not (names or unasked) or reader.staged.searches >= self._most:
+            if not (names or unasked) or reader.staged.searches >= self._most(seed) - wanted:
                 return False
             await search(ahead or min(names or unasked)[2])
         return True

@@ -24,8 +24,8 @@ _DATED = re.compile(r"[^()\n]{0,60}\(\d{4}|[^.;\n]{0,80}\best\.")
 _SERIES = re.compile(r"[^.;\n]{0,30}?[,;]\s[^.;\n]{0,30}?\d")
 
 
-_PLAIN = 2
-"""Weight below which a name is merely mentioned: the model finds no relation to the subject in nine of ten."""
+_PLAIN = 3
+"""Weight below which a name is merely mentioned, or all that is said is what kind of it the subject is: "of NAME"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def values(passage: Passage) -> tuple[Value, ...]:
     if text.startswith("1. "):  # several senses under one title
         return ()
     found = [
-        Value(name, AnswerType.ENTITY, weight=name_weight(name, text) + 2 * (name in passage.links))
+        Value(name, AnswerType.ENTITY, weight=name_weight(name, text) + (name in passage.links))
         for name in names(passage, about)
         if not _is_calendar(name) and not _same_initials(name, about)
     ]

@@ -27,6 +27,10 @@ def texts(text: str, title: str = "Lumia") -> list[str]:
         ("Growth: 5% (2024 est.)", "5%"),  # a figure of one year
         ("Ranks: 5 km, 7 km and 9 km.", "5 km"),
         ("Lumia is short for L.", "L"),
+        ("Lumia is a small dialect of Tarnish.", "Tarnish"),  # so Lumia is the dialect
+        ("Lumia was planned by Dr. Marwood.", "Dr"),
+        ("Lumia is old. Roads were planned by Elsa Marwood for Lumia.", "Elsa Marwood"),  # of another thing
+        ("Lumia is old. The end of Lumia was planned by Elsa Marwood.", "Elsa Marwood"),
     ],
 )
 def test_left_out(text: str, name: str) -> None:
@@ -36,13 +40,15 @@ def test_left_out(text: str, name: str) -> None:
 @pytest.mark.parametrize(
     ("text", "name"),
     [
-        ("Lumia is the work of Elsa Marwood.", "Elsa Marwood"),
+        ("Lumia was planned by Elsa Marwood.", "Elsa Marwood"),
         ("Capital: Arel City.\nClimate: mild, wet.", "Arel City"),
         ("Highest point: Mount Arel 812 m.", "Mount Arel"),
         ("Independence: 5 July 1811 (from Ostia).", "5 July 1811"),
         ("Independence: 5 July 1811 (from Ostia).", "Ostia"),
         ("Lumia was closed on 3 May 1874.", "3 May 1874"),
         ("Area: 1,043 sq km.", "1,043 sq km"),
+        ("It is old. In those years, Lumia was planned by Elsa Marwood.", "Elsa Marwood"),
+        ("It is old. The rail Lumia was planned by Elsa Marwood.", "Elsa Marwood"),
     ],
 )
 def test_let_through(text: str, name: str) -> None:

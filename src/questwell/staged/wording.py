@@ -1,13 +1,11 @@
 """Words for facts and paths, put together by code: "the R of the R of X" and "the K whose R is V"."""
 
-import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from questwell.scoring.answers import contains
-from questwell.staged.likeness import alike, words_of
 from questwell.staged.paths import Hop
 from questwell.types.game import AnswerType, SolutionStep
 
@@ -36,7 +34,7 @@ class Fact:
     value_kind: Kind
 
 
-_VAGUE = frozenset(
+VAGUE = frozenset(
     "name type kind value thing example part subject description title member feature component information item "  # noqa: SIM905
     "instance version note fact detail reference mention topic element relation none category meaning term word "
     "abbreviation acronym synonym variant alternative purpose context note user source object result effect use "
@@ -57,6 +55,11 @@ _WHEN_OR_WHERE = frozenset({"year", "date", "day", "time", "place", "location", 
 _HUMAN_ENDS = ("er", "or")
 
 
+def head_of(relation: str) -> str:
+    """The noun that the relation is about: "chief" of "chief of state"."""
+    return _LAST_OF_HEAD.sub("", relation).split()[-1]
+
+
 def relation_problem(relation: str, fact_text: str, about: str, value: str, value_kind: Kind) -> str | None:
     """Why a relation cannot stand in a question, if so."""
     if not re.fullmatch(r"[A-Za-z][a-z'-]*(?: [A-Za-z][a-z'-]*){0,5}", relation):
@@ -64,12 +67,14 @@ def relation_problem(relation: str, fact_text: str, about: str, value: str, valu
     if contains(relation, about) or contains(relation, value):
         return "it names the subject or the value"
     words = relation.lower().split()
+    if sum(word in _LINKING for word in words) > 1:
+        return "it is no short noun phrase"
     if words[-1] in _LINKING or words[0] in _LINKING:
         return "it ends or begins with a preposition"
-    head = _LAST_OF_HEAD.sub("", relation).split()[-1].lower()
+    head = head_of(relation).lower()
     if head in _PARTICIPLES or (head.endswith("ed") and not head.endswith(("eed", "bed", "shed", "red"))):
         return "it is a participle"
-    if head in _VAGUE and len(relation.split()) == 1:
+    if head in VAGUE and len(relation.split()) == 1:
         return "it says too little"
     if re.match(r"\w{3,}ing \w", relation) and words[-1] not in _WHEN_OR_WHERE:
         return "it is an action"
@@ -82,34 +87,6 @@ def relation_problem(relation: str, fact_text: str, about: str, value: str, valu
     return None
 
 
-def is_said_near(relation: str, fact_text: str, value: str) -> bool:
-    """Whether the clause with a date or a number says the relation in a word, or the next where it is all but alone.
-
-    "Following its premiere on 1 May 1978, it was released elsewhere" gives no date of release; "In 1978, it was
-    released" does.
-    """
-    said = [word for word in words_of(relation) if word not in _VAGUE]
-    clauses = re.split(r"[.,;\n](?=\s|$)|[()—]", fact_text.replace(value, " \0 "))
-    for clause, following in itertools.pairwise([*clauses, ""]):
-        if "\0" in clause:
-            near = words_of(clause if len(clause.split()) > _ALONE else f"{clause} {following}")
-            if any(alike(word, other) for word in said for other in near):
-                return True
-    return False
-
-
-def is_of_a_version(about: str, fact_text: str, value: str) -> bool:
-    """Whether the sentence with a date or a number tells of a version: "in 1994, version Tarn 3.0 was released"."""
-    sentences = re.split(r"(?<=[.!?])\s+(?=[A-Z])", fact_text)
-    holding = next((part for part in sentences if contains(part, value)), "").replace(value, " ")
-    own = rf"(?<!\w){re.escape(about)} (?:v\.? ?)?\d"
-    return re.search(rf"(?i){own}|\b(?:version|edition|release|revision)\b[^.,;]{{0,30}}\d", holding) is not None
-
-
-_ALONE = 3
-"""Words of a clause that says only when, the date being one: "in early 1978"."""
-
-
 def described(facts: Sequence[Fact]) -> str:
     """The noun phrase for what the last of the facts gives."""
     phrase = facts[0].hop.known
@@ -119,6 +96,11 @@ def described(facts: Sequence[Fact]) -> str:
         else:
             phrase = f"the {fact.relation} of {phrase}"
     return phrase
+
+
+def with_article(noun: str) -> str:
+    """With "a" or "an" before it."""
+    return f"{'an' if noun[:1] in 'aeiou' else 'a'} {noun}"
 
 
 _ASKED = {Kind.PERSON: "Who", Kind.PLACE: "Which place", Kind.ORGANIZATION: "Which organization"}

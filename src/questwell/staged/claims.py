@@ -1,0 +1,104 @@
+"""Whether a passage's words bear a relation out: the right way round, whole, and of the thing itself."""
+
+import itertools
+import re
+
+from questwell.scoring.answers import contains
+from questwell.staged.likeness import alike, words_of
+from questwell.staged.spans import fact_sentences, is_field
+from questwell.staged.wording import VAGUE, Fact, Kind, head_of, relation_problem
+
+_ALONE = 3
+"""Words of a clause that says only when, the date being one: "in early 1978"."""
+_NAMELESS = frozenset({"name", "names"})
+"""What a label may end in without saying more: "Capital - name"."""
+
+
+def claim_problem(relation: str, fact_text: str, about: str, value: str, kind: Kind, *, amount: bool) -> str | None:
+    """Why the words of a fact do not bear out that a value is the relation of what they are about, if so."""
+    problem = relation_problem(relation, fact_text, about, value, kind) or label_problem(relation, fact_text, value)
+    if problem is None and is_turned_round(relation, fact_text, value):
+        problem = "the passage says it the other way round"
+    if problem is None and amount and not is_said_near(relation, fact_text, value):
+        problem = "no word near it says so"
+    if problem is None and amount and is_of_a_version(about, fact_text, value):
+        problem = "it is told of a version"
+    return f"{value!r} is no {relation!r} of {about!r}: {problem}" if problem else None
+
+
+def is_said_near(relation: str, fact_text: str, value: str) -> bool:
+    """Whether the clause with a date or a number says the relation in a word, or the next where it is all but alone.
+
+    "Following its premiere on 1 May 1978, it was released elsewhere" gives no date of release; "In 1978, it was
+    released" does.
+    """
+    said = [word for word in words_of(relation) if word not in VAGUE]
+    clauses = re.split(r"[.,;\n](?=\s|$)|[()—]", fact_text.replace(value, " \0 "))
+    for clause, following in itertools.pairwise([*clauses, ""]):
+        if "\0" in clause:
+            near = words_of(clause if len(clause.split()) > _ALONE else f"{clause} {following}")
+            if any(alike(word, other) for word in said for other in near):
+                return True
+    return False
+
+
+def is_of_a_version(about: str, fact_text: str, value: str) -> bool:
+    """Whether the sentence with a date or a number tells of a version: "in 1994, version Tarn 3.0 was released"."""
+    sentences = re.split(r"(?<=[.!?])\s+(?=[A-Z])", fact_text)
+    holding = next((part for part in sentences if contains(part, value)), "").replace(value, " ")
+    own = rf"(?<!\w){re.escape(about)} (?:v\.? ?)?\d"
+    return re.search(rf"(?i){own}|\b(?:version|edition|release|revision)\b[^.,;]{{0,30}}\d", holding) is not None
+
+
+def is_turned_round(relation: str, fact_text: str, value: str) -> bool:
+    """Whether the text calls something the relation of the value, not the value the relation of the subject.
+
+    "Fen is a dialect of Tarn" makes Fen the dialect, "the flag of Ostia is used" makes no flag of Ostia, and so does
+    "a Tarn dialect". "A dialect of Tarn by Ole Brandt" says nothing of this kind about its author.
+    """
+    head = rf"\b{re.escape(head_of(relation))}(?:s|es)?\b"
+    no_verb = r"(?:(?! (?:by|is|was|are|were|has|had) )[^.,;:()\n]){0,60}?"
+    between = rf"(?: [\w-]+){{0,2}}?(?: (?:of|for|to|from|with)){no_verb} "
+    after = rf"\b[Aa]n? (?:[\w-]+ ){{0,2}}?{re.escape(value)} {head}"
+    return re.search(rf"(?i:{head}){between}{re.escape(value)}(?!\w)|{after}", fact_text) is not None
+
+
+def label_problem(relation: str, fact_text: str, value: str) -> str | None:
+    """Why a relation read from a field is not what its label says, if so.
+
+    What the last part of a label says must all be said: "Area - land" is no area, "Capital - origin of the name" no
+    capital, and "waiting time for naturalization" more than a waiting time.
+    """
+    label = label_of(fact_text, value)
+    if label is None:
+        return None
+    part = re.sub(r"\([^()]*\)", "", label).rpartition(" - ")[2]
+    wanted = [word for word in words_of(part) if word not in _NAMELESS]
+    given = words_of(relation)
+    if all(any(alike(word, other) for other in given) for word in wanted):
+        return None
+    return f"it is less than {label!r} says"
+
+
+def label_of(fact_text: str, value: str) -> str | None:
+    """The label of the field that holds a value, if one does: "Capital"."""
+    line = next((line for line in fact_text.splitlines() if contains(line, value) and is_field(line)), None)
+    return line.partition(": ")[0] if line else None
+
+
+def leads_nowhere(fact: Fact) -> str | None:
+    """Why a value cannot be what another passage is about, if it is to be that."""
+    if not fact.hop.inverse and fact.value_kind in (Kind.DATE, Kind.NUMBER, Kind.QUALITY):
+        return f"{fact.hop.found!r} is a {fact.value_kind.value}"
+    return None
+
+
+def is_of_many(fact: Fact) -> str | None:
+    """Why a value does not tell its subject apart, if so: a maker of things has made more than the corpus knows.
+
+    A field says more: only one land's legislature is the Moot.
+    """
+    value = fact.hop.value.text
+    if not fact.hop.inverse or fact.value_kind is not Kind.ORGANIZATION:
+        return None
+    return None if label_of(fact_sentences(fact.hop.passage, value), value) else f"{value!r} may be that of many"

@@ -1,0 +1,81 @@
+"""What a passage's words bear out, and what only looks like it."""
+
+import pytest
+
+from questwell.staged.claims import is_of_a_version, is_said_near, is_turned_round, label_problem
+
+
+@pytest.mark.parametrize(
+    ("relation", "text", "value", "said"),
+    [
+        ("release date", "Following its premiere on May 1, 1978, it was released elsewhere.", "May 1, 1978", False),
+        ("premiere date", "Following its premiere on May 1, 1978, it was released elsewhere.", "May 1, 1978", True),
+        ("release year", "In 1978, it was released.", "1978", True),
+        ("founding year", "It was released in 1978. The company was founded by Ana Ruiz.", "1978", False),
+        ("opening year", "It was designed by Elsa Marwood and opened in 1881.", "1881", True),
+        ("birth year", "She was born in 1840.", "1840", True),
+        ("population", "Population: 80,000 people.", "80,000", True),
+        ("year", "In that year, 1978, it ended.", "1978", False),
+    ],
+)
+def test_a_date_is_what_the_words_near_it_say(relation: str, text: str, value: str, said: bool) -> None:
+    assert is_said_near(relation, text, value) is said
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("Tarn is a system. In October 1994, Ana Labs released version Tarn 3.0 of it.", True),
+        ("In October 1994, Tarn 3.0 was released.", True),
+        ("The edition of 3.1 was released in October 1994.", True),
+        ("In October 1994, Tarn was released. Version 2 followed.", False),
+        ("Tarn 3 is old. Tarn was released in October 1994.", False),
+    ],
+)
+def test_a_date_of_a_version_is_not_the_things_own(text: str, told: bool) -> None:
+    assert is_of_a_version("Tarn", text, "October 1994") is told
+
+
+@pytest.mark.parametrize(
+    ("relation", "text", "value", "turned"),
+    [
+        ("dialect", "Fen is a small dialect of Tarn.", "Tarn", True),
+        ("parent language", "Fen is a small dialect of Tarn.", "Tarn", False),
+        ("flag", "Flag: the flag of Ostia is used.", "Ostia", True),
+        ("design principle", "One of the design principles of the Tarn.", "Tarn", True),
+        ("supplier", "The biggest supplier of compilers and other tools for Orbit machines.", "Orbit", True),
+        ("native", "The native file system of Orbit.", "Orbit", True),
+        ("implementation", "A Tarn implementation of the sieve.", "Tarn", True),
+        ("system", "It runs on the Tarn system.", "Tarn", False),
+        ("author", "A dialect of Tarn by Ole Brandt.", "Ole Brandt", False),
+        ("dialect", "A dialect of Fen by Ole Brandt.", "Ole Brandt", False),
+        ("capital", "The capital of the land is Arel.", "Arel", False),
+        ("capital", "It lies near the capital of the land, like Arel.", "Arel", False),
+        ("language", "A tool written in Tarn.", "Tarn", False),
+        ("author", "A history of Fenmarch.", "Fen", False),
+        ("history", "A history of Fenmarch.", "Fen", False),
+    ],
+)
+def test_what_is_called_the_relation_of_the_value_has_no_such_relation(
+    relation: str, text: str, value: str, turned: bool
+) -> None:
+    assert is_turned_round(relation, text, value) is turned
+
+
+@pytest.mark.parametrize(
+    ("relation", "line", "value", "whole"),
+    [
+        ("capital", "Capital - name: Arel City.", "Arel City", True),
+        ("capital", "Capital - origin: a gift of Ostia.", "Ostia", False),
+        ("area", "Area - land: 512 sq km.", "512 sq km", False),
+        ("land area", "Area - land: 512 sq km.", "512 sq km", True),
+        ("waiting time", "Citizenship - waiting time for naturalization: 7 years.", "7 years", False),
+        ("waiting time for naturalization", "Citizenship - waiting time for naturalization: 7 years.", "7 years", True),
+        ("branch", "Branch - legislature: Moot.", "Moot", False),
+        ("founding year", "Lumia is old.\nFounded (first): 1811.", "1811", True),
+        ("anything", "Lumia was founded in 1811.", "1811", True),
+        ("anything", "Area: 512 sq km.\nIt was founded in 1811.", "1811", True),
+    ],
+)
+def test_a_relation_says_all_that_its_label_says(relation: str, line: str, value: str, whole: bool) -> None:
+    assert (label_problem(relation, line, value) is None) is whole
