@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import Awaitable
@@ -61,6 +62,17 @@ async def test_tries_are_bounded_and_the_last_failure_is_told_without_the_secret
         await retrying(tries, SERVER, Patient(max_retries=2), lambda: False)
     assert tries.made == 3
     assert str(told.value) == "the shop: busy with *** (after 2 retries); come back"
+
+
+async def test_a_call_that_succeeds_leaves_no_cycles() -> None:
+    async def ten() -> None:
+        for _ in range(10):
+            await retrying(Tries(), SERVER, Patient(), lambda: False)
+
+    await ten()
+    gc.collect()
+    await ten()
+    assert gc.collect() == 0
 
 
 async def test_what_will_not_pass_and_what_is_no_failure_of_a_try_is_made_once():

@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 from questwell.errors import BudgetReached, QuestwellError
 from questwell.http.retrying import giving_up_with
 from questwell.recipes.runs.budget import Budget, Stopped
+from questwell.recipes.runs.collecting import collecting_seldom
 from questwell.recipes.runs.ending import Ending, Report
 from questwell.recipes.runs.signals import stopping_on_signals
 from questwell.recipes.runs.spans import NoSpans, Spans
@@ -72,7 +73,7 @@ class Workers:
         """Within it, Ctrl-C stops cleanly, and `tell` is called each half second."""
         ticker = asyncio.create_task(_tick(tell))
         try:
-            with giving_up_with(self._budget.retries), stopping_on_signals(self._budget.stop):
+            with giving_up_with(self._budget.retries), stopping_on_signals(self._budget.stop), collecting_seldom():
                 yield
         finally:
             ticker.cancel()

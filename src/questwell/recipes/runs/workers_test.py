@@ -1,4 +1,5 @@
 import asyncio
+import gc
 
 import pytest
 
@@ -42,6 +43,14 @@ async def test_all_is_done_some_at_a_time() -> None:
     await loop.run(range(10), counted)
     assert (sorted(seen), most, loop.done, loop.errored) == (list(range(10)), 3, 10, 0)
     assert loop.ending(left=False) == Report(Ending.COMPLETE)
+
+
+async def test_cycles_are_looked_for_seldom_while_it_runs() -> None:
+    loop, _ = workers()
+    before = gc.get_threshold()
+    async with loop.running(lambda: None):
+        assert gc.get_threshold()[0] > before[0]
+    assert gc.get_threshold() == before
 
 
 async def test_errors_are_told_apart_from_a_down_endpoint() -> None:
