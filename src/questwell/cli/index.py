@@ -207,6 +207,10 @@ def _list_skipped(report: ReadReport) -> None:
         console.print(f"  {visible(record.place)}: {one_line(record.problem)}", soft_wrap=True)
     if len(report.bad) > _MOST_SHOWN:
         console.print(f"  and {len(report.bad) - _MOST_SHOWN:,} more")
+    if report.empty:
+        shown = ", ".join(one_line(name) for name in report.empty_ids)
+        more = ", ..." if report.empty > len(report.empty_ids) else ""
+        console.print(f"Left out {report.empty:,} documents without text: {shown}{more}", soft_wrap=True)
     if report.repeated:
         console.print(f"Left out {report.repeated:,} documents whose id an earlier one has")
     for reason, names in report.left_out.items():

@@ -18,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from questwell.errors import QuestwellError
 from questwell.text.unicode import without_surrogates
 
+TOO_LONG = "not JSON that can be read (a number has thousands of digits)"
 _MARK = b"\xef\xbb\xbf"
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 """The escape of half a character: it may lack its other half."""
@@ -100,6 +101,8 @@ def parse_json(line: bytes) -> object:
         raise ValueError(f"not JSON ({error.msg} at character {error.pos + 1})") from error
     except RecursionError as error:
         raise ValueError("not JSON that can be read (nested too deeply)") from error
+    except ValueError as error:
+        raise ValueError(TOO_LONG) from error
     return value
 
 

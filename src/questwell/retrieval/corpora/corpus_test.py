@@ -45,8 +45,8 @@ def test_both_layouts_of_parquet(tmp_path, record):
 
 
 def test_a_bad_row_of_parquet_is_named(tmp_path):
-    pq.write_table(pa.Table.from_pylist([PLAIN, {"id": "x", "title": "T", "text": None}]), tmp_path / "c.parquet")
-    with pytest.raises(CorpusError, match=r"c\.parquet, row 2: field 'text' is missing"):
+    pq.write_table(pa.Table.from_pylist([PLAIN, {"id": None, "title": "T", "text": "x"}]), tmp_path / "c.parquet")
+    with pytest.raises(CorpusError, match=r"c\.parquet, row 2: field 'id' is missing"):
         read(CorpusSpec(str(tmp_path / "c.parquet")))
 
 
@@ -90,7 +90,7 @@ BAD = [
     (b'{"id": " ", "text": "t"}', "field 'id'"),
     (b'{"id": "x"}', "field 'text' is missing"),
     (b'{"id": "x", "text": 5}', "field 'text' must be a string, not int"),
-    (b'{"id": "x", "text": "t", "title": 5}', "field 'title'"),
+    (b'{"id": "x", "text": "t", "title": [5]}', "field 'title'"),
     (b'{"id": "x", "contents": 5}', "field 'contents'"),
     (b"[" * 100_000, "nested too deep"),
 ]
@@ -186,15 +186,22 @@ def test_subject_of_the_factbook_leaves_the_section_out():
 
 
 def test_metadata_goes_with_every_passage_of_its_document(tmp_path):
-    metadata = {"lang": "en", "year": 2020, "open": True, "tags": ["a", "b", None], "none": None}
+    metadata = {
+        "lang": "en",
+        "year": 2020,
+        "open": True,
+        "tags": ["a", "b", None],
+        "none": None,
+        "loc": {"page": {"n": 3}},
+    }
     path = tmp_path / "c.jsonl"
     path.write_text(json.dumps({"id": "x", "text": "A sentence. " * 200, "metadata": metadata}))
     passages = list(read_corpus(CorpusSpec(str(path))))
-    expected = (("lang", "en"), ("year", "2020"), ("open", "true"), ("tags", "a"), ("tags", "b"))
+    expected = (("lang", "en"), ("year", "2020"), ("open", "true"), ("tags", "a"), ("tags", "b"), ("loc.page.n", "3"))
     assert len(passages) > 1 and {passage.metadata for passage in passages} == {expected}
 
 
-@pytest.mark.parametrize("metadata", ["text", 3, {"a": {"b": 1}}, {"a": [[1]]}])
+@pytest.mark.parametrize("metadata", ["text", 3, {"a": [{"b": 1}]}, {"a": [[1]]}])
 def test_metadata_that_is_no_plain_object_is_malformed(tmp_path, metadata):
     path = tmp_path / "c.jsonl"
     path.write_text(json.dumps({"id": "x", "text": "t", "metadata": metadata}))

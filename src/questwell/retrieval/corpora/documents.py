@@ -7,6 +7,8 @@ from questwell.text.unicode import without_surrogates
 from questwell.types.corpus import Passage
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+NAMED = 5
+"""Number of documents without text that are named."""
 QUALIFIER = re.compile(r"(?<=\S)\s+\((?:[^()]|\([^()]*\))*\)$")
 """A trailing parenthesis that tells apart what has the same name."""
 
@@ -48,6 +50,8 @@ class ReadReport:
     documents: int = 0
     empty: int = 0
     """Documents without text: they give no passage."""
+    empty_ids: list[str] = field(default_factory=list[str])
+    """Ids of the first of them."""
     repeated: int = 0
     """Documents that were left out because an earlier one has their id."""
     bad: list[BadRecord] = field(default_factory=list[BadRecord])
@@ -58,7 +62,13 @@ class ReadReport:
     @property
     def incomplete(self) -> bool:
         """Whether anything was skipped or left out that the user should hear of."""
-        return bool(self.bad or self.left_out or self.repeated)
+        return bool(self.bad or self.left_out or self.repeated or self.empty)
+
+    def note_empty(self, document_id: str) -> None:
+        """Count a document without text."""
+        self.empty += 1
+        if len(self.empty_ids) < NAMED:
+            self.empty_ids.append(document_id)
 
 
 def clean(text: str) -> str:

@@ -1,24 +1,33 @@
 """A record of a corpus file to a document: which fields hold id, title and text, under the names in use."""
 
+import datetime
+import decimal
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 from questwell.retrieval.corpora.documents import CONTROL, Document, clean, one_line
 from questwell.text.unicode import SURROGATE, without_surrogates
 
-IDS = ("id", "_id", "docid", "doc_id", "document_id", "pid", "passage_id", "psg_id", "idx")
-"""BEIR, BrowseComp-Plus, Tevatron, MS MARCO, DPR, HippoRAG; the first that a record has counts."""
-TITLES = ("title", "doc_title", "page_title", "heading")
+IDS = ("id", "_id", "docid", "doc_id", "document_id", "pid", "passage_id", "psg_id", "idx", "docno", "corpusid", "uuid")
+"""BEIR, BrowseComp-Plus, Tevatron, MS MARCO, DPR, HippoRAG, TREC, S2ORC; the first that a record has counts."""
+TITLES = (
+    *("title", "doc_title", "page_title", "heading", "wikipedia_title", "document_title", "article_title"),
+    "headline",
+)
 TEXTS = (
     *("contents", "text", "content", "body", "passage", "passage_text", "paragraph_text", "segment"),
-    *("page_content", "markdown"),
+    *("page_content", "markdown", "document_text", "chunk", "chunk_text", "paragraph", "paragraphs", "article"),
+    *("document", "abstract"),
 )
-"""The last two are what LangChain's documents and crawlers that give Markdown have."""
+"""`page_content` is LangChain's, `markdown` that of crawlers, `document_text` that of Natural Questions."""
 OTHERS = ("licence", "license", "metadata")
 _SHOWN = 12
+_DEEPEST = 8
+"""Number of objects within one another that metadata may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,7 @@ class DocumentMaker:
         Raises:
             ValueError: a field is missing or has another type; says which, and which fields there are.
         """
+        record = _unwrapped(record)
         title, text = self._title_and_text(record)
         name, given = _find(record, self._names.id, IDS)
         if given is None and (self._names.id or self._ids_given):
@@ -70,17 +80,19 @@ class DocumentMaker:
 
     def _title_and_text(self, record: Mapping[str, Any]) -> tuple[str, str]:
         name, stated = _find(record, self._names.title, TITLES)
-        title = "" if stated is None else one_line(_text(name, stated))
+        title = "" if stated is None else one_line(_title(name, stated))
         name, value = _find(record, self._names.text, TEXTS)
-        if value is None:
+        if value is None and not _names_one(record, self._names.text, TEXTS):
             raise ValueError(_missing(self._names.text or "text", TEXTS if not self._names.text else (), record))
-        text = clean(_text(name, value))
-        if name.casefold() != "contents":
+        if is_pair(value):
+            title, value = title or one_line(value[0]), value[1]
+        text = "" if value is None else clean(as_text(name, value))
+        if name.casefold() != "contents" and not isinstance(value, list):
             return title, text
         first, newline, rest = text.partition("\n")
-        if not stated:
+        if not stated and name.casefold() == "contents":
             return (one_line(first), rest) if newline else ("", text)
-        return title, rest if newline and one_line(first) == title else text
+        return title, rest if newline and title and one_line(first) == title else text  # KILT repeats it
 
 
 def content_id(title: str, text: str) -> str:
@@ -88,16 +100,33 @@ def content_id(title: str, text: str) -> str:
     return "text:" + hashlib.sha256(f"{title}\0{text}".encode("utf-8", "replace")).hexdigest()[:16]
 
 
+def _unwrapped(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The fields of a hit of Elasticsearch or OpenSearch, as their dumps have it; any other record as it is."""
+    source = cast(object, record.get("_source"))
+    return {"_id": record.get("_id"), **cast(dict[str, Any], source)} if isinstance(source, dict) else record
+
+
 def _find(record: Mapping[str, Any], named: str, known: tuple[str, ...]) -> tuple[str, Any]:
     """Name and value of the first of these fields that the record has, in any case of letters; None: it has none."""
     for name in (named,) if named else known:
-        if record.get(name) is not None:
+        if not _nothing(record.get(name)):
             return name, record[name]
     small = {name.casefold(): name for name in record}
     for name in (named,) if named else known:
-        if (there := small.get(name.casefold())) is not None and record[there] is not None:
+        if (there := small.get(name.casefold())) is not None and not _nothing(record[there]):
             return there, record[there]
     return named or known[0], None
+
+
+def _nothing(value: object) -> bool:
+    """Whether a field has no value: null, or the NaN that pandas writes for it."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _names_one(record: Mapping[str, Any], named: str, known: tuple[str, ...]) -> bool:
+    """Whether the record has one of these fields, if only without a value."""
+    wanted = {name.casefold() for name in ((named,) if named else known)}
+    return any(name.casefold() in wanted for name in record)
 
 
 def _missing(field: str, also: tuple[str, ...], record: Mapping[str, Any]) -> str:
@@ -118,6 +147,8 @@ def _identifier(name: str, value: object) -> str:
     """
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
+    if isinstance(value, bytes):
+        value = _decoded(name, value)
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"field {name!r} must be a string or a whole number, not {value!r}")
     if SURROGATE.search(value) or CONTROL.search(value):
@@ -125,45 +156,107 @@ def _identifier(name: str, value: object) -> str:
     return value
 
 
-def _text(name: str, value: object) -> str:
-    """A text; a list of texts (sentences, paragraphs) as one."""
-    if isinstance(value, list) and all(isinstance(part, str) for part in cast(list[object], value)):
-        parts = cast(list[str], value)
-        return "".join(part if not number or part[:1].isspace() else f" {part}" for number, part in enumerate(parts))
-    if not isinstance(value, str):
-        raise ValueError(f"field {name!r} must be a string, not {type(cast(object, value)).__name__}")
-    return value
+def _title(name: str, value: object) -> str:
+    """A title, which may be a number: `1984`."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else as_text(name, value)
+
+
+def is_pair(value: object) -> TypeGuard[list[Any]]:
+    """Whether `value` is a title and its sentences, as HotpotQA has a paragraph."""
+    pair = cast(list[object], value) if isinstance(value, list) else []
+    return len(pair) == 2 and isinstance(pair[0], str) and is_sentences(pair[1])
+
+
+def is_sentences(value: object) -> TypeGuard[list[str]]:
+    """Whether `value` is a list of texts."""
+    return isinstance(value, list) and all(isinstance(one, str) for one in cast(list[object], value))
+
+
+def as_text(name: str, value: object) -> str:
+    """A text; a list of sentences as one, of lists of sentences as paragraphs; bytes are read as UTF-8.
+
+    Raises:
+        ValueError: it is something else; says which field.
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bytes):
+        return _decoded(name, value)
+    if isinstance(value, list):
+        parts = [one for one in cast(list[object], value) if one is not None]
+        if parts and all(is_sentences(part) for part in parts):
+            return "\n".join(_joined(cast(list[str], part)) for part in parts)
+        if is_sentences(parts):
+            return _joined(parts)
+        held = next(type(part).__name__ for part in parts if not isinstance(part, str))
+        raise ValueError(f"field {name!r} must be a string or a list of strings, not a list that holds {held}")
+    raise ValueError(f"field {name!r} must be a string, not {type(value).__name__}")
+
+
+def _joined(sentences: list[str]) -> str:
+    """The sentences, one space between those that have no white space there."""
+    pieces: list[str] = []
+    for sentence in sentences:
+        apart = not pieces or sentence[:1].isspace() or pieces[-1][-1:].isspace()
+        pieces.append(sentence if apart else f" {sentence}")
+    return "".join(pieces)
+
+
+def _decoded(name: str, value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"field {name!r} is not UTF-8 ({error.reason} at byte {error.start})") from error
 
 
 def _metadata(values: object) -> Iterator[tuple[str, str]]:
     """The pairs of a record's `metadata`, as they were written; a list gives one pair for each of its values.
 
+    An object within it gives the keys `outer.inner`.
+
     Raises:
-        ValueError: it is no object, or holds something else than texts, numbers, truth values and lists of them.
+        ValueError: it is no object, or holds something else than texts, numbers, truth values, dates and lists of them.
     """
     if isinstance(values, str) and values.lstrip().startswith("{"):  # as a column of a table
         try:
             values = json.loads(values)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"field 'metadata' is not a JSON object ({error})") from error
     if values is None or values == "":
         return
-    if not isinstance(values, dict):
-        raise ValueError(f"field 'metadata' must be an object, not {type(values).__name__}")
-    for key, value in cast(dict[object, object], values).items():
-        for single in cast(list[object], value) if isinstance(value, list) else [value]:
-            if single is not None:
-                yield without_surrogates(str(key)), metadata_value(str(key), single)
+    if isinstance(values, dict):
+        yield from _pairs("", cast(dict[object, object], values), _DEEPEST)
+        return
+    pairs = cast(list[object], values) if isinstance(values, list) else []
+    if not pairs or not all(isinstance(one, tuple) for one in pairs):
+        raise ValueError(f"field 'metadata' must be an object, not {type(cast(object, values)).__name__}")
+    yield from _pairs("", dict(cast(list[tuple[object, object]], pairs)), _DEEPEST)  # a map of parquet
+
+
+def _pairs(before: str, values: Mapping[object, object], deepest: int) -> Iterator[tuple[str, str]]:
+    for inner, value in values.items():
+        key = f"{before}{inner}"
+        if isinstance(value, dict) and deepest:
+            yield from _pairs(f"{key}.", cast(dict[object, object], value), deepest - 1)
+            continue
+        singles = cast(list[object], value) if isinstance(value, list) else [cast(object, value)]
+        for single in singles:
+            if not _nothing(single):
+                yield without_surrogates(key), metadata_value(key, single)
 
 
 def metadata_value(key: str, value: object) -> str:
     """A value of metadata, or of a filter, as the text that is compared: strings as they are, the rest as JSON has it.
 
     Raises:
-        ValueError: it is neither text, number nor truth value.
+        ValueError: it is neither text, number, date nor truth value.
     """
     if isinstance(value, str):
         return without_surrogates(value)
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    if isinstance(value, decimal.Decimal):
+        return str(value)
     if not isinstance(value, int | float):
         raise ValueError(f"metadata {key!r} must be text, a number or a truth value, not {type(value).__name__}")
     return json.dumps(cast(object, value))

@@ -5,6 +5,8 @@ import codecs
 import gzip
 import io
 import lzma
+import re
+import stat
 import zlib
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -16,9 +18,13 @@ import pyarrow as pa
 ARROW_ERROR = cast(type[Exception], cast(Any, pa).ArrowException)
 FAULTS = (OSError, EOFError, zlib.error, lzma.LZMAError, ARROW_ERROR)
 """Errors of reading a packed file that is cut short, or that is not what its first bytes say."""
+CUT = "the packed file ends too early: it was cut, so copy or fetch it again"
 SUFFIXES = (".gz", ".bz2", ".zst", ".zstd", ".xz")
 HEAD = 1 << 16
 """Number of bytes that identify a file."""
+ZSTD = re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18")
+"""Beginning of a frame of zstd; the second is one to skip, with which pzstd begins."""
+NO_FILE = "it is no file (a pipe, a socket or a device): write its content to a file first"
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
 """Beginnings of text in UTF-16, as spreadsheets write it."""
 
@@ -30,23 +36,39 @@ def unpacked(path: Path) -> Generator[IO[bytes]]:
     Raises:
         OSError: it cannot be opened. While it is read, any of `FAULTS`.
     """
-    with path.open("rb") as raw:
-        magic = raw.read(6)
-    match magic:
-        case bytes() if magic.startswith(b"\x1f\x8b"):
+    match _magic(path):
+        case bytes() as magic if magic.startswith(b"\x1f\x8b"):
             opened = cast(IO[bytes], gzip.open(path))  # noqa: SIM115  closed below
-        case bytes() if magic.startswith(b"BZh"):
+        case bytes() as magic if magic.startswith(b"BZh"):
             opened = cast(IO[bytes], bz2.open(path))  # noqa: SIM115
-        case bytes() if magic.startswith(b"\xfd7zXZ\x00"):
+        case bytes() as magic if magic.startswith(b"\xfd7zXZ\x00"):
             opened = cast(IO[bytes], lzma.open(path))  # noqa: SIM115
-        case bytes() if magic.startswith(b"\x28\xb5\x2f\xfd"):
+        case bytes() as magic if ZSTD.match(magic):
             opened = cast(IO[bytes], io.BufferedReader(cast(Any, pa).CompressedInputStream(str(path), "zstd"), HEAD))
-        case _ if path.suffix.lower() in SUFFIXES and magic:
+        case magic if path.suffix.lower() in SUFFIXES and magic:
             raise OSError(f"its name ends in {path.suffix} but it has another format")
         case _:
             opened = path.open("rb")
     with opened:
         yield opened
+
+
+def is_packed(path: Path) -> bool:
+    """Whether the file's content is packed."""
+    magic = _magic(path)
+    return magic.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00")) or ZSTD.match(magic) is not None
+
+
+def _magic(path: Path) -> bytes:
+    """The first bytes of a file.
+
+    Raises:
+        OSError: it cannot be opened, or is a pipe or a device, which would never end or can be read only once.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(NO_FILE)
+    with path.open("rb") as raw:
+        return raw.read(6)
 
 
 @contextmanager
@@ -114,10 +136,14 @@ def fault(error: BaseException) -> str:
     """The error in words for a user."""
     match error:
         case EOFError():
-            return "the packed file ends too early: it was cut, so copy or fetch it again"
+            return CUT
+        case gzip.BadGzipFile():
+            return f"the packed file is damaged, or something else follows its end ({error})"
         case OSError(strerror=str() as reason):
             return reason
         case zlib.error() | lzma.LZMAError():
             return f"the packed file is damaged ({error})"
+        case _ if "Truncated compressed stream" in str(error):  # pyarrow's words of zstd
+            return CUT
         case _:
             return " ".join(str(error).split())

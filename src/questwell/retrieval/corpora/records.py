@@ -13,20 +13,16 @@ from typing import IO, Any, NamedTuple, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from questwell.retrieval.corpora.fields import TEXTS, TITLES
+from questwell.retrieval.corpora.containers import CONTAINERS, SPLITS, held_by, records_in, wrong
 from questwell.retrieval.corpora.forms import Form
-from questwell.retrieval.corpora.packed import ARROW_ERROR, FAULTS, fault, head, head_of_text, text_of
+from questwell.retrieval.corpora.packed import ARROW_ERROR, FAULTS, fault, head, head_of_text, is_packed, text_of
 from questwell.retrieval.corpora.tables import read_table
-from questwell.text.files import numbered, parse_json
+from questwell.retrieval.corpora.wiki import read_wiki
+from questwell.text.files import TOO_LONG, numbered, parse_json
 
 BATCH = 1_000
 """Rows of a parquet file in memory at a time."""
 CHUNK = 1 << 20
-CONTAINERS = ("Data", "data", "corpus", "documents", "docs", "passages", "examples", "questions", "rows")
-"""Names under which an object holds its list of records (TriviaQA's `Data`, SQuAD's `data`)."""
-SPLITS = ("train", "dev", "validation", "valid", "val", "test")
-"""Names of the parts of a data set, each a list of records: all are read."""
-_COLUMNS = {*TEXTS, *TITLES, "question", "questions", "query", "problem", "prompt", "answer"}
 SPACE = re.compile(r"[ \t\n\r,]*")
 SAMPLE_LINES = 5
 
@@ -43,22 +39,30 @@ class Row(NamedTuple):
     problem: str = ""
 
 
-def read_records(path: Path, form: Form, columns: Columns = list) -> Iterator[Row]:
-    """The records of a file in its order; `columns` chooses among those of parquet and arrow.
+def read_records(path: Path, form: Form, columns: Columns = list, *, texts: bool = False) -> Iterator[Row]:
+    """The records of a file in its order. A file that breaks off ends with a row that says so.
 
-    A file that breaks off ends with a row that says so.
+    Args:
+        path: the file.
+        form: what it holds.
+        columns: chooses among those of parquet and arrow.
+        texts: in JSON a text alone, or a title with its sentences, is a record too.
     """
     place = "the beginning"
     try:
+        if form in (Form.PARQUET, Form.ARROW) and is_packed(path):
+            raise OSError(f"a packed {form} file: unpack it first")
         match form:
             case Form.PARQUET:
                 rows = _parquet(path, columns)
             case Form.ARROW:
                 rows = _arrow(path, columns)
+            case Form.WIKI:
+                rows = (Row(*found) for found in read_wiki(path))
             case Form.TABLE:
                 rows = (Row(*found) for found in read_table(path))
             case _:
-                rows = _json(path)
+                rows = _json(path, texts)
         for row in rows:
             place = row.place
             yield row
@@ -66,93 +70,114 @@ def read_records(path: Path, form: Form, columns: Columns = list) -> Iterator[Ro
         yield Row(f"after {place}" if place[0] in "lre" else place, None, fault(error))
 
 
-def parse_line(line: bytes) -> dict[str, Any]:
-    """The JSON object in `line`, which may end with the comma of an array.
+def _value_of(line: bytes) -> object:
+    """The JSON value in `line`, which may end with the comma of an array.
 
     Raises:
         ValueError: it holds none; says why.
     """
     line = line.rstrip()
-    record = parse_json(line[:-1] if line.endswith(b"},") else line)
-    if not isinstance(record, dict):
-        raise ValueError(f"expected a JSON object, not {type(record).__name__}")
-    return cast(dict[str, Any], record)
+    return parse_json(line[:-1] if line.endswith(b"},") else line)
 
 
-def _json(path: Path) -> Iterator[Row]:
+def _json(path: Path, texts: bool) -> Iterator[Row]:
     start = head_of_text(path)
     with text_of(path) as file:
-        yield from _lines(file) if _is_lines(start) else _values(file)
+        yield from _lines(file, texts) if _is_lines(start) else _values(file, texts)
 
 
 def _is_lines(start: bytes) -> bool:
-    """Whether the content is one object a line: one of the first lines is a whole one, or no other form fits."""
-    if start.lstrip()[:1] == b"[" and not start.lstrip().startswith(b"[" * 100):
-        return False
+    """Whether the content is one value a line: one of the first lines is a whole one, or no other form fits."""
     lines = [line for line in start.split(b"\n")[:SAMPLE_LINES] if line.strip()]
+    if start.lstrip()[:1] == b"[" and not start.lstrip().startswith(b"[" * 100):
+        return len(lines) > 1 and _is_whole(lines[0])
     for line in lines:
         try:
-            return not _container(parse_line(line)) or len(lines) > 1
+            value = _value_of(line)
         except ValueError:
             continue
+        return not (isinstance(value, dict) and held_by(cast(dict[str, Any], value))) or len(lines) > 1
     if not lines:
         return True
     pretty = lines[0].strip() == b"{" or len(start) == len(lines[0]) or _opens_container(lines[0])
     return not pretty
 
 
+def _is_whole(line: bytes) -> bool:
+    try:
+        return bool(_value_of(line))
+    except ValueError:
+        return False
+
+
 def _opens_container(line: bytes) -> bool:
     return any(re.match(rb'\s*\{\s*"' + name.encode() + rb'"\s*:\s*\[', line) for name in (*CONTAINERS, *SPLITS))
 
 
-def _lines(file: IO[bytes]) -> Iterator[Row]:
+def _lines(file: IO[bytes], texts: bool) -> Iterator[Row]:
     for number, line in numbered(file):
         try:
-            yield Row(f"line {number}", parse_line(line))
+            value = _value_of(line)
         except ValueError as error:
             yield Row(f"line {number}", None, str(error))
+            continue
+        if isinstance(value, dict):  # one of several lines: it holds no others
+            yield Row(f"line {number}", cast(dict[str, Any], value))
+        else:
+            yield from (_row(f"line {number}", one) for one in records_in(value, texts=texts))
 
 
-def _values(file: IO[bytes]) -> Iterator[Row]:
+def _row(place: str, value: object) -> Row:
+    if isinstance(value, dict):
+        return Row(place, cast(dict[str, Any], value))
+    return Row(place, None, wrong(value))
+
+
+def _values(file: IO[bytes], texts: bool) -> Iterator[Row]:
     """The elements of an array, those in a container object, or objects one after another; read piece by piece."""
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     number = 0
+    problem = ""
     try:
         for value in _elements(text):
-            for record in _contained(value):
+            for record in records_in(value, texts=texts):
                 number += 1
-                if isinstance(record, dict):
-                    yield Row(f"record {number}", cast(dict[str, Any], record))
-                else:
-                    yield Row(f"record {number}", None, f"expected a JSON object, not {type(record).__name__}")
+                yield _row(f"record {number}", record)
     except UnicodeDecodeError as error:
-        yield Row(f"record {number + 1}", None, f"not UTF-8 ({error.reason})")
+        problem = f"not UTF-8 ({error.reason}): save the file as UTF-8"
     except RecursionError:
-        yield Row(f"record {number + 1}", None, "not JSON that can be read (nested too deep)")
-    except ValueError as error:
-        yield Row(f"record {number + 1}", None, f"not JSON ({error})")
+        problem = "not JSON that can be read (nested too deep)"
+    except json.JSONDecodeError as error:
+        problem = f"not JSON ({error.msg})"
+    except ValueError:
+        problem = TOO_LONG
     finally:
         text.detach()
+    if problem:
+        yield Row(f"record {number + 1}", None, f"{problem}; nothing after it in the file can be read")
 
 
 def _elements(file: io.TextIOWrapper) -> Iterator[object]:
     """JSON values one after another; of an array, its elements. Only one value is in memory at a time.
 
     Raises:
-        ValueError: what comes next is not JSON, or the array is not closed.
+        ValueError: what comes next is not JSON, or an array is not closed.
     """
     decode = json.JSONDecoder().raw_decode
     held, ended = file.read(CHUNK), False
     at = _skip(held, 0)
-    closing = held[at : at + 1] == "["
-    at += closing
+    arrays = held[at : at + 1] == "["
+    closing = False
     while True:
         at = _skip(held, at)
-        if closing and held[at : at + 1] == "]":
-            return
+        if arrays and held[at : at + 1] == ("]" if closing else "["):
+            at, closing = at + 1, not closing
+            continue
         try:
             if at == len(held):
                 raise json.JSONDecodeError("it ends too early" if closing else "nothing more", held, at)
+            if arrays and not closing:
+                raise json.JSONDecodeError("something else follows the array", held, at)
             value, after = decode(held, at)
             if after == len(held) and not ended:  # a number may go on
                 raise json.JSONDecodeError("it ends too early", held, after)
@@ -176,63 +201,20 @@ def _skip(text: str, at: int) -> int:
     return found.end() if found else at
 
 
-def _contained(value: object) -> Iterator[object]:
-    """`value` itself, or the records that it holds when it is a container."""
-    if isinstance(value, dict):
-        held = _container(cast(dict[str, Any], value))
-        yield from held if held else [cast(object, value)]
-    else:
-        yield value
-
-
-def _container(value: dict[str, Any]) -> list[object]:
-    """Records held by an object: a list under a known name, or texts and records by title or id (HippoRAG)."""
-    for name in CONTAINERS:
-        if held := _records_in(value.get(name)):
-            return held
-    if held := [record for name in SPLITS for record in _records_in(value.get(name))]:
-        return held
-    if held := _from_columns(value):
-        return held
-    values = list(value.values())
-    if len(values) > 1 and all(isinstance(one, dict) for one in values):
-        return [{"id": key, **one} for key, one in value.items()]
-    if len(values) > 1 and all(_is_sentences(one) for one in values):
-        return [{"title": key, "text": one} for key, one in value.items()]
-    return []
-
-
-def _records_in(held: object) -> list[object]:
-    """The records in a list; none if it is no list of them."""
-    listed = cast(list[object], held) if isinstance(held, list) else []
-    return listed if all(isinstance(one, dict) for one in listed) else []
-
-
-def _from_columns(value: dict[str, Any]) -> list[object]:
-    """The records of an object that holds columns: lists of one length, or cells by row (as pandas writes them)."""
-    if len(value) < 2 or not any(name.casefold() in _COLUMNS for name in value):
-        return []
-    columns = list(value.values())
-    if all(isinstance(column, dict) for column in columns):
-        keys = [tuple(cast(dict[str, object], column)) for column in columns]
-        columns = [list(cast(dict[str, object], column).values()) for column in columns]
-    elif all(isinstance(column, list) for column in columns):
-        keys = [len(cast(list[object], column)) for column in columns]
-    else:
-        return []
-    if len(set(keys)) != 1:
-        return []
-    return [dict(zip(value, row, strict=True)) for row in zip(*columns, strict=True)]
-
-
-def _is_sentences(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(one, str) for one in cast(list[object], value))
+def _twice(present: list[str], wanted: list[str]) -> Row | None:
+    """The problem of a table with two columns of one name, if that is one of the `wanted` ones."""
+    if (name := next((name for name in wanted if present.count(name) > 1), None)) is None:
+        return None
+    return Row("the columns", None, f"two columns are named {name!r}: rename one of them")
 
 
 def _parquet(path: Path, columns: Columns) -> Iterator[Row]:
     number = 0
     with cast(Any, pq.ParquetFile)(path) as file:
         present = columns(file.schema_arrow.names) or file.schema_arrow.names
+        if (twice := _twice(file.schema_arrow.names, present)) is not None:
+            yield twice
+            return
         for batch in file.iter_batches(batch_size=BATCH, columns=present):
             yield from _rows(batch, number)
             number += batch.num_rows
@@ -247,6 +229,9 @@ def _arrow(path: Path, columns: Columns) -> Iterator[Row]:
         reader = arrow.ipc.open_file(source) if whole else arrow.ipc.open_stream(source)
         batches = (reader.get_batch(at) for at in range(reader.num_record_batches)) if whole else reader
         present = columns(reader.schema.names) or reader.schema.names
+        if (twice := _twice(reader.schema.names, present)) is not None:
+            yield twice
+            return
         for batch in batches:
             for start in range(0, batch.num_rows, BATCH):
                 piece = batch.slice(start, BATCH).select(present)

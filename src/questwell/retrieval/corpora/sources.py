@@ -4,6 +4,7 @@ import glob
 import importlib.util
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,14 +12,20 @@ from typing import Any, cast
 
 from questwell.errors import ConfigError, CorpusError
 from questwell.retrieval.corpora.forms import BY_SUFFIX, DOCUMENTS, KNOWN, RECORDS, Form, form_of, hint, suffix_of
+from questwell.retrieval.corpora.packed import NO_FILE
 from questwell.text.unicode import SURROGATE
 
 NEEDS = {Form.HTML: "trafilatura", Form.PDF: "pypdf", Form.DOCX: "docx"}
 """Modules of the extra `documents`, by the form that they read."""
 NOT_DOCUMENTS = ("readme", "license", "licence", "changelog", "citation", "notice")
 """Beginnings of the names of files that go along with shards and are no part of them."""
-BEIR = "corpus"
-"""Name of the file, endings apart, that is the corpus in a folder with queries and judgements too."""
+BEIR = re.compile(r"(?:.*/)?corpus(?:[-._/].*)?")
+"""Name of the file, or its folder, that is the corpus in a folder with queries and judgements too."""
+SIDE_FILES = frozenset({
+    *("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "config.json", "manifest.json"),
+    *("package.json", "package-lock.json", "tsconfig.json", "croissant.json", "_metadata", "_common_metadata"),
+})  # fmt: skip
+"""Names of files that say something of a data set or a program, and hold no documents."""
 NO_UTF8 = "its name is not UTF-8"
 _EXAMPLES = 3
 
@@ -68,6 +75,8 @@ def find_members(source: str) -> Members:
     path = resolved(source)
     if path.is_dir():
         return _folder(path)
+    if not path.is_file():
+        raise ConfigError(f"{str(path)!r} is no corpus: {NO_FILE}")
     form = _form(path)
     if form is Form.OTHER:
         known = hint(path)
@@ -116,13 +125,15 @@ def _first_magic(pattern: str) -> int:
 def _folder(folder: Path) -> Members:
     if (saved := _saved(folder)) is not None:
         return Members([Member(path.relative_to(folder).as_posix(), path, Form.ARROW) for path in saved])
+    if (folder / "_delta_log").is_dir():
+        raise ConfigError(f"folder {str(folder)!r} is a Delta table, which keeps old rows: export its rows")
     members = Members()
     found = [member for name, path in _walk(folder, members) for member in _readable(members, name, path)]
     shards = [member for member in found if member.form in RECORDS]
     texts = [member for member in found if member.form in DOCUMENTS]
-    corpus = [member for member in shards if _stem(member.path) == BEIR]
-    if len(corpus) == 1:
-        members.leave_out_all("next to a file named corpus", (one for one in found if one is not corpus[0]))
+    corpus = [member for member in shards if BEIR.fullmatch(member.name.lower())]
+    if corpus:
+        members.leave_out_all("next to what is named corpus", (one for one in found if one not in corpus))
         members.files = corpus
     elif shards and all(member.path.name.lower().startswith(NOT_DOCUMENTS) for member in texts):
         members.leave_out_all("next to shards of records", texts)
@@ -152,7 +163,12 @@ def _few(names: list[str]) -> str:
 def _walk(folder: Path, members: Members) -> Iterator[tuple[str, Path]]:
     """(name, path) of the files of a folder in the order of their names; hidden ones and links outwards are noted."""
     found: list[tuple[str, Path]] = []
-    for place, folders, files in os.walk(folder):
+
+    def unreadable(error: OSError) -> None:
+        name = Path(str(error.filename)).relative_to(folder).as_posix()
+        members.leave_out("a folder that cannot be opened", f"{name}/")
+
+    for place, folders, files in os.walk(folder, onerror=unreadable):
         here = Path(place)
         for name in sorted(folders):
             if name.startswith(".") or (here / name).is_symlink():
@@ -163,6 +179,8 @@ def _walk(folder: Path, members: Members) -> Iterator[tuple[str, Path]]:
     for name, path in sorted(found):
         if path.name.startswith("."):
             members.leave_out("hidden", name)
+        elif path.name in SIDE_FILES:
+            members.leave_out("a file about the data or a program", name)
         elif not path.is_file():
             members.leave_out("no file (a broken link, a pipe)", name)
         elif path.is_symlink() and not path.resolve().is_relative_to(folder):
@@ -207,10 +225,6 @@ def _missing(form: Form) -> str | None:
     if form not in NEEDS or importlib.util.find_spec(NEEDS[form]) is not None:
         return None
     return "reading it needs `pip install 'questwell[documents]'`"
-
-
-def _stem(path: Path) -> str:
-    return path.name.lower().split(".", 1)[0]
 
 
 def _saved(folder: Path) -> list[Path] | None:

@@ -1,10 +1,11 @@
 """Rows of CSV and TSV. Quotes are the trap: a lone one must never swallow the rows after it."""
 
 import csv
+import io
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from questwell.retrieval.corpora.fields import IDS, TEXTS, TITLES
 from questwell.retrieval.corpora.packed import HEAD, head_of_text, text_of
@@ -25,13 +26,15 @@ def read_table(path: Path) -> Iterator[Found]:
     Two columns without names are ids and texts, or questions and lists of answers (`_nameless`).
     """
     csv.field_size_limit(sys.maxsize)
-    first = head_of_text(path).split(b"\n", 1)[0].decode("utf-8", "surrogateescape").rstrip("\r")
+    start = head_of_text(path)
+    only_cr = b"\r" in start and b"\n" not in start
+    first = start.split(b"\r" if only_cr else b"\n", 1)[0].decode("utf-8", "surrogateescape").rstrip("\r")
     said = first[len(SEPARATOR) :] if first.lower().startswith(SEPARATOR) else ""
     delimiter = said if said and said in DELIMITERS else max(DELIMITERS, key=first.count)
     with text_of(path) as file:
-        by_lines = delimiter == "\t" and _lines_are_rows(_decoded(file.readlines(LOOKED_AT)))
+        by_lines = delimiter == "\t" and not only_cr and _lines_are_rows(_decoded(file.readlines(LOOKED_AT)))
     with text_of(path) as file:
-        lines = _decoded(file)
+        lines = _decoded(_ended_by_lf(file, only_cr))
         rows = _split(lines) if by_lines else _parse(lines, delimiter)
         names: list[str] | None = None
         for number, row, problem in rows:
@@ -66,6 +69,18 @@ def _numbered(names: list[str]) -> list[str]:
     ]
 
 
+def _ended_by_lf(file: IO[bytes], only_cr: bool) -> Iterator[bytes]:
+    """The lines of a file, which may end with CR alone, as those of old Macs do."""
+    if not only_cr:
+        yield from file
+        return
+    text = io.TextIOWrapper(file, "utf-8", "surrogateescape")
+    try:
+        yield from (line.encode("utf-8", "surrogateescape") for line in text)
+    finally:
+        text.detach()
+
+
 def _decoded(lines: Iterable[bytes]) -> Iterator[str]:
     for number, line in enumerate(lines):
         yield (line.removeprefix(b"\xef\xbb\xbf") if not number else line).decode("utf-8", "surrogateescape")
@@ -82,7 +97,9 @@ def _nameless(row: list[str]) -> list[str] | None:
 
 def _check(row: list[str], names: list[str]) -> str:
     if any(SURROGATE.search(value) for value in row):
-        return "not UTF-8"
+        return "not UTF-8: save the file as UTF-8"
+    if any("\0" in value for value in row):
+        return "it holds a NUL byte, as no text does"
     if len(row) != len(names):
         return f"{len(row)} fields under {len(names)} column names ({', '.join(names)}); look for a stray quote"
     return ""

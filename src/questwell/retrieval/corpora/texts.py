@@ -3,6 +3,7 @@
 HTML, PDF and docx are read by trafilatura, pypdf and python-docx (extra `documents`; docs/log.md says why these).
 """
 
+import io
 import re
 import zipfile
 from pathlib import Path
@@ -10,13 +11,12 @@ from typing import Any, NamedTuple
 
 from questwell.retrieval.corpora.documents import Document, clean, one_line
 from questwell.retrieval.corpora.forms import Form
+from questwell.retrieval.corpora.front_matter import without_front_matter
 from questwell.retrieval.corpora.packed import UTF16, unpacked
 from questwell.retrieval.corpora.sources import Member
 from questwell.retrieval.extras import optional
 
 EXTRA = "documents"
-FRONT_MATTER = re.compile(r"\A(---|\+\+\+)[ \t]*\n(.*?)\n\1[ \t]*(?:\n|\Z)", re.DOTALL)
-FRONT_TITLE = re.compile(r"^title\s*[:=]\s*(.+?)\s*$", re.MULTILINE | re.IGNORECASE)
 HEADING = re.compile(r"\A\s*#{1,6}\s+(.+?)\s*#*\s*(?:\n|\Z)")
 MARK = r"[=\-~^\"'`#*+.:_]"
 UNDERLINED = re.compile(rf"\A\s*(?:({MARK})\1{{2,}}[ \t]*\n)?[ \t]*(\S[^\n]*?)[ \t]*\n({MARK})\3{{2,}}[ \t]*(?:\n|\Z)")
@@ -43,9 +43,9 @@ def read_text(member: Member, licence: str) -> Document:
         case Form.HTML:
             read = _html(_bytes(member.path))
         case Form.PDF:
-            read = _pdf(member.path)
+            read = _pdf(_bytes(member.path))
         case Form.DOCX:
-            read = _docx(member.path)
+            read = _docx(_bytes(member.path))
         case form:
             read = _plain(_decode(_bytes(member.path)), form)
     title = one_line(read.title) or member.path.stem
@@ -60,10 +60,13 @@ def _bytes(path: Path) -> bytes:
 def _decode(content: bytes) -> str:
     encoding = "utf-16" if content[:2] in UTF16 else "utf-8"
     try:
-        return clean(content.decode(encoding))
+        text = content.decode(encoding)
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise ValueError(f"not UTF-8 in line {line} ({error.reason}): save it as UTF-8") from error
+    if (at := text.find("\0")) >= 0:
+        raise ValueError(f"it holds a NUL byte in line {text.count(chr(10), 0, at) + 1}, as no text does")
+    return clean(text)
 
 
 def _plain(text: str, form: Form) -> Read:
@@ -71,10 +74,8 @@ def _plain(text: str, form: Form) -> Read:
     if form is Form.TEXT:
         return Read("", text)
     stated = ""
-    if form is Form.MARKDOWN and (front := FRONT_MATTER.match(text)) is not None:
-        named = FRONT_TITLE.search(front[2])
-        stated = named[1].strip("\"'") if named else ""
-        text = text[front.end() :]
+    if form is Form.MARKDOWN:
+        stated, text = without_front_matter(text)
     heading = HEADING.match(text) if form is Form.MARKDOWN else None
     if heading is not None:
         title, rest = heading[1], text[heading.end() :]
@@ -96,10 +97,10 @@ def _html(content: bytes) -> Read:
     return Read(about.title or "" if about is not None else "", text or "")
 
 
-def _pdf(path: Path) -> Read:
+def _pdf(content: bytes) -> Read:
     pypdf: Any = optional("pypdf", EXTRA)
     try:
-        reader = pypdf.PdfReader(path)
+        reader = pypdf.PdfReader(io.BytesIO(content))
         if reader.is_encrypted and not reader.decrypt(""):
             raise ValueError("the PDF needs a password")
         text = "\n\n".join(page.extract_text() for page in reader.pages)
@@ -111,13 +112,13 @@ def _pdf(path: Path) -> Read:
     return Read(title, text)
 
 
-def _docx(path: Path) -> Read:
+def _docx(content: bytes) -> Read:
     docx: Any = optional("docx", EXTRA)
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
             if sum(part.file_size for part in archive.infolist()) > MOST_UNPACKED:
                 raise ValueError(f"a docx that unpacks to more than {MOST_UNPACKED >> 20} MB")
-        document = docx.Document(path)
+        document = docx.Document(io.BytesIO(content))
         blocks = [_block(block) for block in document.iter_inner_content()]
         title = str(document.core_properties.title or "")
     except ValueError:

@@ -109,7 +109,9 @@ def build_index(
                 if build.seen % PROGRESS_EVERY == 0:
                     progress(build.seen, 0)
             if not build.seen:
-                raise CorpusError(f"corpus {spec.source!r} contains no text")
+                raise CorpusError(f"corpus {spec.source!r} contains no text{_why(report)}")
+            if identity(spec) != settings.identity:
+                raise CorpusError(f"{spec.source} changed while it was being indexed; start again")
             snapshot = build.finish()
         except CorpusError:
             build.discard()  # the corpus will be another one when it is mended
@@ -132,6 +134,14 @@ def build_index(
             manifest.write(folder)
         (folder / CHECKPOINT).unlink(missing_ok=True)
         return manifest
+
+
+def _why(report: ReadReport) -> str:
+    """What was passed over in a corpus that gave no passage."""
+    counts = ((report.empty, "documents without text"), (len(report.bad), "malformed records"))
+    found = [f"{count:,} {what}" for count, what in counts if count]
+    first = f", the first in {report.bad[0].place}: {report.bad[0].problem}" if report.bad else ""
+    return f" ({' and '.join(found)}{first})" if found else ""
 
 
 @dataclass(frozen=True, slots=True)
