@@ -22,7 +22,7 @@ from questwell.recipes.reports.status import status
 from questwell.recipes.runs.ending import Ending
 from questwell.scoring.intervals import wilson
 from questwell.store.reader import RunReader
-from questwell.types.game import Reason
+from questwell.types.game import Accepted, Reason
 from questwell.types.gates import Gate
 
 ISLANDS = {"corpus": "islands", "llm": "mock"}
@@ -170,6 +170,43 @@ def test_other_verbs_read_it(easy: Path, tmp_path: Path) -> None:
     assert none.exit_code == 1 and "2 gate" in none.output
     call("dataset", folder, "--out", tmp_path / "data", "--split", "train:100")
     assert "Certificates" in (tmp_path / "data" / "README.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with rejected plays between its items, some of which were repaired."""
+    folder = tmp_path_factory.mktemp("mixed") / "run"
+    given = {**ISLANDS, "index": folder.parent / "index", "seeds": 16, "steps": "2..4", "kinds": "bridge"}
+    generating.run(generating.configure(folder, given, resume=False), folder)
+    return folder
+
+
+def test_of_a_run_the_last_question_of_each_accepted_play_is_taken(mixed: Path, tmp_path: Path) -> None:
+    with RunReader(mixed) as run:
+        outcomes = [run.outcome(play.index) for play in run.plays()]
+    accepted = [one for one in outcomes if isinstance(one, Accepted)]
+    assert any(len(one.rounds) > 1 for one in accepted) and not all(isinstance(one, Accepted) for one in outcomes[:-1])
+    config = configure(tmp_path / "x", values(mixed, steps=7, seed=11), resume=False)
+    given = read_given(config).questions
+    assert [one.proposal for one in given] == [one.rounds[-1].proposal for one in accepted]
+    assert [one.proposal.question for one in given] == [item.question for item in items(mixed)]
+    assert [one.seed.passage.id for one in given] == [item.id for item in items(mixed)]
+    assert [(one.seed.index, one.seed.target, one.seed.random_seed) for one in given] == [
+        (number, 7, 11) for number in range(len(accepted))
+    ]
+
+
+def test_the_digest_is_of_all_that_the_source_holds(tmp_path: Path) -> None:
+    def digest_of(*rows: tuple[str, str, list[str]], **keys: object) -> str:
+        source = tmp_path / "q.jsonl"
+        named = [{"id": name, "question": asked, "answer": answers} for name, asked, answers in rows]
+        source.write_text("".join(f"{json.dumps(row)}\n" for row in named))
+        return read_given(configure(tmp_path / "x", {**ISLANDS, "source": str(source), **keys}, resume=False)).content
+
+    one, two = ("a", "Who is it?", ["A"]), ("b", "Who was it?", ["B"])
+    assert digest_of(one, two) == digest_of(one, two, seeds=1) != digest_of(one)
+    assert digest_of(one, two) != digest_of(("a", "Who is it?", ["A", "b", "Who was it?", "B"]))
+    assert digest_of(one) != digest_of(("a", "Who is it?", ["A", "A'"]))
 
 
 def test_sources(easy: Path, tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from questwell.recipes.generate.forecast import Forecast, Range
 from questwell.text.money import dollars
 
 
-def print_forecast(console: Console, found: Forecast | None, seconds_per_call: float | None) -> None:
-    """The forecast; hours where this invocation has shown how long a call takes among the others in flight."""
+def print_forecast(console: Console, found: Forecast | None, takes: Range | None = None) -> None:
+    """The forecast; `takes` are its hours, where this invocation has shown how long plays take."""
     if found is None:
         console.print("Forecast: not enough seeds have been played yet; at least 5 are needed, 20 are better.")
         return
@@ -21,10 +21,8 @@ def print_forecast(console: Console, found: Forecast | None, seconds_per_call: f
         ("cost", found.cost_usd, dollars),
         ("model calls", found.calls, _whole),
     ]
-    if seconds_per_call is not None:
-        hours = seconds_per_call / 3600
-        calls = found.calls
-        rows.append(("hours", Range(calls.expected * hours, calls.low * hours, calls.high * hours), _hours))
+    if takes is not None:
+        rows.append(("hours", takes, _hours))
     for name, figure, write in rows:
         console.print(f"  {name:<12} {_written(figure, write)}", soft_wrap=True)
     for row in found.by_target:

@@ -28,7 +28,7 @@ from questwell.recipes.generate import engines
 from questwell.recipes.generate import loop as recipe
 from questwell.recipes.generate import preview as dry
 from questwell.recipes.generate.config import PRESETS, Config, preset
-from questwell.recipes.generate.forecast import forecast
+from questwell.recipes.generate.forecast import forecast, hours
 from questwell.recipes.generate.plays import GenerateReport
 from questwell.recipes.generate.reading import LONG, SHORT
 from questwell.recipes.reports.status import Status, status
@@ -91,7 +91,7 @@ def generate(
             found = dry.preview(config, out, index)
         _print_preview(found, json=json)
         if found.finished and not json:
-            print_forecast(screen.out(), found.forecast, None)
+            print_forecast(screen.out(), found.forecast)
         return
     out = folder_of(out)
     if pilot is not None:
@@ -101,16 +101,19 @@ def generate(
     with watching_index(config.corpus) as index, index_progress() as on_progress:
         report = engines.run(config, out, resume=resume, limit=limit, on_progress=on_progress, index_progress=index)
     stands = status(out)
+    rest = forecast(out) if pilot is not None else None
+    made, busy_s = report.progress.calls_made, report.progress.busy_s
+    takes = hours(rest, busy_s / made, config.plays_at_once) if rest and made and busy_s is not None else None
     if json:
-        screen.print_json(Status, stands, ended=report)
+        also = {"forecast": rest, "hours": takes} if pilot is not None else {}
+        screen.print_json(Status, stands, ended=report, also=also)
     else:
         console = screen.out()
         print_funnel(console, stands.funnel)
         print_kinds(console, stands.kinds)
         print_spending(console, stands.spending, accepted=stands.funnel.accepted)
         if pilot is not None:
-            made, elapsed_s = report.progress.calls_made, report.progress.elapsed_s
-            print_forecast(console, forecast(out), elapsed_s / made if made else None)
+            print_forecast(console, rest, takes)
         print_ending(console, report, out, accepted=stands.funnel.accepted)
     raise typer.Exit(CODES[report.ending])
 

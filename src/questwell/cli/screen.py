@@ -6,7 +6,8 @@ Neither console reads markup, so no text of a model can colour the screen; what 
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import typer
@@ -41,15 +42,23 @@ def counting(pieces: str) -> Callable[[int, int], None]:
     return tell
 
 
-def print_json(type_: Any, value: object, ended: Report | None = None) -> None:  # noqa: ANN401  pydantic knows it
+def print_json(
+    type_: Any,  # noqa: ANN401  pydantic knows it
+    value: object,
+    ended: Report | None = None,
+    also: Mapping[str, object] = MappingProxyType({}),
+) -> None:
     """`value` as JSON on standard output; what could trick a terminal is escaped, every other script is readable.
 
     How an invocation `ended` is added under that name, for a value that is an object; there alone, if it is the value.
+    What stands in `also` is added by its names.
     """
     tree = TypeAdapter[Any](type_).dump_python(value, mode="json")
     if ended is not None:
         how = {"ending": ended.ending.value, "message": ended.message, "go_on": ended.go_on}
         tree = {**(tree if value is not ended else {key: tree[key] for key in tree if key not in how}), "ended": how}
+    if also:
+        tree = {**tree, **TypeAdapter[Any](dict[str, Any]).dump_python(dict(also), mode="json")}
     text = json.dumps(tree, indent=2, ensure_ascii=False)
     try:
         text.encode(sys.stdout.encoding or "ascii")

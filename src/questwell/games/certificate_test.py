@@ -48,6 +48,35 @@ async def test_ranks_of_the_attempts() -> None:
     assert (bridge.rank_by_attempts, bridge.attempts_found) == (1, 1)
 
 
+async def test_the_best_rank_of_all_searches_counts_and_no_reading_of_a_document() -> None:
+    last = await last_round()
+    found = {
+        0: [("a", (Hit(BRIDGE, 2.0, 1), Hit(ENGINEER, 1.0, 4), Hit(replace(ENGINEER, id="other"), 0.5, 6)))],
+        1: [("b", (Hit(ENGINEER, 1.0, 5),)), ("c", (Hit(ENGINEER, 1.0, 2),)), (None, (Hit(ENGINEER, 1.0, 1),))],
+        2: [(None, (Hit(ENGINEER, 1.0, 1),))],
+    }
+    attempts = list(last.attempts)
+    for number, turns in found.items():
+        (first, *_) = attempts[number].trajectory.turns
+        made = tuple(replace(first, query=query, hits=hits) for query, hits in turns)
+        attempts[number] = replace(attempts[number], trajectory=replace(attempts[number].trajectory, turns=made))
+    (only,) = certify(replace(last, attempts=tuple(attempts))).evidence
+    assert (only.rank_by_attempts, only.attempts_found) == (2, 2)
+
+
+async def test_rates_are_of_scored_attempts_and_aliases_are_marked_too() -> None:
+    last = await last_round()
+    stopped = replace(last, verdict=replace(last.verdict, right=1, scored=2, skipped=2))
+    assert certify(stopped).solve_rate == wilson(1, 2)
+    named = certify(replace(last, proposal=replace(last.proposal, aliases=("Elsa Marwood",))))
+    (evidence,) = named.evidence
+    assert [ENGINEER.text[span.start : span.end] for span in evidence.spans] == ["Elsa Marwood", "1881"]
+    nothing = GateResult(Gate.CLOSED_BOOK, GateOutcome.UNSCORED, "", 0, 0)
+    assert certify(replace(last, gates=(nothing,))).closed_book == wilson(0, 0)
+    never = GateResult(Gate.CLOSED_BOOK, GateOutcome.ERRORED, "")
+    assert certify(replace(last, gates=(never,))).closed_book is None
+
+
 async def test_gates_and_judges_are_taken_over() -> None:
     last = await last_round()
     ranks = (EvidenceRank(ENGINEER.document_id, None, 4),)
@@ -78,6 +107,9 @@ async def test_the_time_that_is_asked_for() -> None:
         ("In 1881, and 1881 again; not 18812.", ["1881"], ["1881", "1881"]),
         ("ELSA  Marwood, and Elsa-Marwood", ["elsa marwood"], ["ELSA  Marwood", "Elsa-Marwood"]),
         ("New York Mets", ["Mets", "New York Mets", "York"], ["New York Mets"]),
+        ("New York Mets", ["New", "New York Mets"], ["New York Mets"]),
+        ("of New York Mets fans", ["New York", "York Mets fans"], ["New York"]),
+        ("A++B", ["+B", "A+"], ["A+", "+B"]),
         ("Written in C++ and C.", ["C++"], ["C++"]),
         ("nothing", ["", "?"], []),
     ],

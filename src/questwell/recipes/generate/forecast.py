@@ -7,7 +7,7 @@ not for a mean: they cover both the uncertainty of the sample and the chance in 
 import math
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,8 @@ _SHARE = 0.975
 """Share of the draws that an interval covers: more than 0.9, because a sample of 20 misses rare and costly plays."""
 _MANY = 300
 """From more plays on, the mean of one is normally distributed: no need to draw weights for each."""
+_UNSEEN = 0.5
+"""Weight of a play that costs more than any that was played, in plays: costs have long tails."""
 _FEWEST = 5
 """Minimum number of plays for a forecast."""
 
@@ -105,11 +107,28 @@ def foretell(plays: Sequence[Taken], *, seeds: int | None, items: int | None, se
         accepted=accepted,
         seeds=_range(sums["seeds"]),
         items=_range(sums["items"]),
-        tokens=_range(sums["tokens"]) if "tokens" in known else None,
-        cost_usd=_range(sums["cost_usd"]) if "cost_usd" in known else None,
-        calls=_range(sums["calls"]),
+        tokens=_taken(sums, "tokens", taken),
+        cost_usd=_taken(sums, "cost_usd", taken),
+        calls=_taken(sums, "calls", taken) or Range(0.0, 0.0, 0.0),
         by_target=(),
     )
+
+
+def hours(found: Forecast, seconds_per_call: float, at_once: int) -> Range:
+    """Hours that the rest takes.
+
+    Args:
+        found: the forecast.
+        seconds_per_call: seconds that the plays took, each from its start to its end, per model call. The wall clock of
+            a pilot says too much: most of its plays run next to few others.
+        at_once: plays at the same time.
+    """
+    seeds, calls = max(found.seeds.expected, 1.0), found.calls
+    lanes = min(float(at_once), seeds)
+    # At the end lanes stand empty until the last play ends; of plays of random length the last takes about so long.
+    last_s = calls.expected / seeds * seconds_per_call * (math.log(lanes) if lanes > 1 else 0.0)
+    low, expected, high = (number * seconds_per_call / lanes for number in (calls.low, calls.expected, calls.high))
+    return Range((expected + last_s / 2) / 3600, low / 3600, (high + last_s) / 3600)
 
 
 def forecast(folder: Path, offered: int | None = None) -> Forecast | None:
@@ -187,6 +206,8 @@ class _Sample:
     def __init__(self, values: Sequence[float]) -> None:
         self.values = values
         self.mean = math.fsum(values) / len(values)
+        self.unseen = 2 * max(values) - self.mean
+        """A play that costs more than any in the sample, as a longer run has one."""
         self.deviation = math.sqrt(math.fsum((value - self.mean) ** 2 for value in values) / len(values))
 
 
@@ -194,18 +215,28 @@ def _one_play(rng: random.Random, sample: _Sample, weights: Sequence[float] | No
     """Mean and standard deviation of what one play takes, in one possible truth; no `weights`: of many plays."""
     if weights is None:
         return rng.gauss(sample.mean, sample.deviation / math.sqrt(len(sample.values))), sample.deviation
-    apart = [value - sample.mean for value in sample.values]
+    apart = [*(value - sample.mean for value in sample.values), sample.unseen - sample.mean]
     drawn = sum(weight * one for weight, one in zip(weights, apart, strict=True))
     square = sum(weight * one * one for weight, one in zip(weights, apart, strict=True))
-    mean = sample.mean + drawn * (1 + 3 / len(apart))  # about what Student's t adds to a small sample
+    mean = sample.mean + drawn * (1 + 3 / len(sample.values))  # about what Student's t adds to a small sample
     return mean, math.sqrt(max(square - drawn * drawn, 0.0))
 
 
 def _weights(rng: random.Random, count: int) -> list[float]:
-    """Weights of the plays in one possible truth (the Bayesian bootstrap, Rubin 1981)."""
-    drawn = [rng.expovariate(1.0) for _ in range(count)]
+    """Weights of the plays in one possible truth (the Bayesian bootstrap, Rubin 1981), and of the unseen one."""
+    drawn = [*(rng.expovariate(1.0) for _ in range(count)), _UNSEEN * rng.expovariate(1.0)]
     total = sum(drawn)
     return [one / total for one in drawn]
+
+
+def _taken(sums: Mapping[str, list[float]], name: str, taken: Mapping[str, _Sample]) -> Range | None:
+    """What the rest takes: expected is the mean of the plays, without the unseen one; None when not known."""
+    if name not in taken:
+        return None
+    found = _range(sums[name])
+    return Range(
+        min(max(taken[name].mean * _range(sums["seeds"]).expected, found.low), found.high), found.low, found.high
+    )
 
 
 def _range(values: list[float]) -> Range:

@@ -1,21 +1,30 @@
 """What was foretold against what came in, over simulated runs."""
 
+import heapq
 import random
+from collections.abc import Callable, Sequence
 from statistics import mean, pvariance
 
 import pytest
 
-from questwell.recipes.generate.forecast import Forecast, Range, Taken, foretell
+from questwell.recipes.generate.forecast import Forecast, Range, Taken, foretell, hours
 from questwell.recipes.generate.forecast import _rest as rest_of
 
+TAILS: dict[str, Callable[[random.Random], float]] = {
+    "as measured": lambda rng: rng.lognormvariate(0, 0.4),
+    "lognormal": lambda rng: rng.lognormvariate(0, 1),
+    "Pareto": lambda rng: rng.paretovariate(2.5),
+}
+"""Tokens per call of a play, next to the usual; the last two have plays of ten times the mean."""
 
-def run_of(rng: random.Random, count: int, share: float) -> list[Taken]:
+
+def run_of(rng: random.Random, count: int, share: float, tail: str = "as measured") -> list[Taken]:
     """Plays whose cost is skewed, and higher where a question was repaired and lost."""
     plays: list[Taken] = []
     for _ in range(count):
         accepted = rng.random() < share
         calls = float(8 + int(rng.expovariate(1 / (10 if accepted else 22))))
-        tokens = calls * rng.lognormvariate(6.5, 0.4)
+        tokens = 665 * calls * TAILS[tail](rng)
         plays.append(Taken(tokens, tokens * 2e-6, calls, accepted))
     return plays
 
@@ -24,23 +33,39 @@ def holds(found: Range | None, value: float) -> bool:
     return found is not None and found.low <= value <= found.high
 
 
-def coverage(share: float, *, items: int | None, runs: int = 100) -> dict[str, float]:
-    held = dict.fromkeys(("items", "seeds", "tokens", "cost_usd", "calls"), 0)
+LANES = 16
+"""Plays at the same time, as by default."""
+
+
+def clock(rng: random.Random, plays: Sequence[Taken]) -> tuple[float, float]:
+    """Seconds by the clock, and of all plays added up: each takes the next free lane, its calls one after another."""
+    free, busy = [0.0] * LANES, 0.0
+    for play in plays:
+        took = sum(rng.lognormvariate(0.5, 0.6) for _ in range(int(play.calls)))
+        heapq.heapreplace(free, free[0] + took)
+        busy += took
+    return max(free), busy
+
+
+def coverage(share: float, *, items: int | None, runs: int = 100, tail: str = "as measured") -> dict[str, float]:
+    held = dict.fromkeys(("items", "seeds", "tokens", "cost_usd", "calls", "hours"), 0)
     for number in range(runs):
         rng = random.Random(f"{share}/{items}/{number}")
-        plays = run_of(rng, 20, share)
+        plays = run_of(rng, 20, share, tail)
         found = foretell(plays, seeds=None if items else 180, items=items)
         assert isinstance(found, Forecast)
-        rest = run_of(rng, 180, share)
+        rest = run_of(rng, 180, share, tail)
         if items:
             rest = []
             while sum(play.accepted for play in rest) < items:
-                rest += run_of(rng, 1, share)
+                rest += run_of(rng, 1, share, tail)
         held["items"] += holds(found.items, sum(play.accepted for play in rest))
         held["seeds"] += holds(found.seeds, len(rest))
         held["calls"] += holds(found.calls, sum(play.calls for play in rest))
         held["tokens"] += holds(found.tokens, sum(play.tokens or 0 for play in rest))
         held["cost_usd"] += holds(found.cost_usd, sum(play.cost_usd or 0 for play in rest))
+        per_call = clock(rng, plays)[1] / sum(play.calls for play in plays)
+        held["hours"] += holds(hours(found, per_call, LANES), clock(rng, rest)[0] / 3600)
     return {name: count / runs for name, count in held.items()}
 
 
@@ -50,11 +75,38 @@ def test_what_came_in_lies_in_the_interval_in_nine_of_ten_runs() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("tail", TAILS)
 @pytest.mark.parametrize("share", [0.15, 0.4, 0.8])
 @pytest.mark.parametrize("items", [None, 40])
-def test_the_same_at_other_shares_and_for_a_number_of_items(share: float, items: int | None) -> None:
-    found = coverage(share, items=items)
+def test_the_same_at_other_shares_and_tails_and_for_a_number_of_items(
+    share: float, items: int | None, tail: str
+) -> None:
+    found = coverage(share, items=items, tail=tail)
     assert min(found.values()) >= 0.9, found
+
+
+def test_hours_are_those_of_lanes_that_are_full() -> None:
+    """Twenty plays in 16 lanes take twice their share of a long run, so the clock of a pilot says too much."""
+    rng = random.Random(7)
+    plays, rest = run_of(rng, 300, 0.4), run_of(rng, 400, 0.4)
+    found = foretell(plays, seeds=400, items=None)
+    assert found is not None
+    pilot = plays[:20]
+    elapsed_s, busy_s = clock(rng, pilot)
+    per_call, took = busy_s / sum(play.calls for play in pilot), clock(rng, rest)[0]
+    assert hours(found, per_call, LANES).expected * 3600 == pytest.approx(took, rel=0.2)
+    assert elapsed_s / sum(play.calls for play in pilot) * found.calls.expected > 1.6 * took
+    alone = hours(found, 36.0, 1)
+    assert alone == Range(found.calls.expected / 100, found.calls.low / 100, found.calls.high / 100)
+    few = foretell(plays, seeds=2, items=None)
+    assert few is not None and hours(few, 36.0, 16).low == few.calls.low / 100 / 2  # two plays fill two lanes
+
+
+def test_what_one_more_play_takes_varies_as_plays_do() -> None:
+    plays = [Taken(100.0 * (number % 2), None, 1.0, True) for number in range(200)]
+    found = foretell(plays, seeds=4, items=None)
+    assert found is not None and found.tokens is not None
+    assert found.tokens.expected == 200 and found.tokens.low == 0 and 370 < found.tokens.high < 480
 
 
 def test_intervals_are_no_wider_than_the_truth_needs() -> None:

@@ -97,7 +97,7 @@ class Plays:
 
     def tell(self) -> Progress:
         """The current progress, told to whoever watches."""
-        progress = self._tally.progress(self._invocation.recorder, self._invocation.budget)
+        progress = self._tally.progress(self._invocation.recorder, self._invocation.budget, self.workers.busy_s)
         self._on_progress(progress)
         return progress
 

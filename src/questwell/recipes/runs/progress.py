@@ -1,5 +1,6 @@
 """Where a run stands while it goes on; the run file is the truth, this is for whoever watches."""
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -34,6 +35,8 @@ class Progress:
     """Estimate from this invocation's pace; None while there is none."""
     stopping: bool
     """The user asked to stop, or a limit is reached: calls in flight are ending."""
+    busy_s: float | None = None
+    """Seconds that the plays of this invocation took, each from its start to its end, added up; None when unknown."""
 
     @property
     def calls_per_s(self) -> float:
@@ -55,6 +58,7 @@ def together(parts: Sequence[Progress], elapsed_s: float, *, stopping: bool) -> 
         elapsed_s=elapsed_s,
         left_s=max((one.left_s for one in parts if one.left_s is not None), default=None),
         stopping=stopping,
+        busy_s=None if any(one.busy_s is None for one in parts) else math.fsum(one.busy_s or 0.0 for one in parts),
     )
 
 
@@ -110,7 +114,7 @@ class Tally:
             self._rejected[Reason.DUPLICATE] += 1
         self._accepted.add(hash(question_key))
 
-    def progress(self, calls: Counts, budget: Budget) -> Progress:
+    def progress(self, calls: Counts, budget: Budget, busy_s: float | None = None) -> Progress:
         """The current progress of the run."""
         elapsed_s = time.monotonic() - self._started
         return Progress(
@@ -125,6 +129,7 @@ class Tally:
             elapsed_s=elapsed_s,
             left_s=self._left_s(elapsed_s),
             stopping=budget.stopping,
+            busy_s=busy_s,
         )
 
     def _left_s(self, elapsed_s: float) -> float | None:

@@ -61,6 +61,8 @@ class Workers:
         """Pieces that ended in this invocation."""
         self.errored = 0
         """Number of these that errored."""
+        self.busy_s = 0.0
+        """Seconds that these took, each from its start to its end, added up."""
         self._started = time.monotonic()
 
     @property
@@ -102,8 +104,10 @@ class Workers:
                         return
                     if self._left is not None:
                         self._left -= 1
+                    begun = time.monotonic()
                     with self._spans.play():
                         error = await work(piece)
+                    self.busy_s += time.monotonic() - begun
                     self._count(error)
                 except QuestwellError as halt:
                     # The others are not cancelled: what they have in flight is paid for, so it is kept first.
