@@ -15,8 +15,9 @@ from questwell.llm.scripted import ScriptedLLM
 from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.generate import gates as recipe
 from questwell.recipes.generate.config import Config
-from questwell.recipes.generate.gates import GatesConfig, GatesReport, check_run
+from questwell.recipes.generate.gates import GatesReport, check_run
 from questwell.recipes.generate.gates import configure as configure_gates
+from questwell.recipes.generate.gates_config import GatesConfig
 from questwell.recipes.generate.loop import configure, generate
 from questwell.recipes.generate.setup import Setup
 from questwell.recipes.reports.story import story

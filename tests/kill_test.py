@@ -13,7 +13,7 @@ import pytest
 import world
 from killing import Case, Model, Script, Worker, kill_and_resume
 
-from questwell.recipes.generate.gates import results_of
+from questwell.recipes.generate.gates_results import results_of
 from questwell.recipes.reports.scores import evaluation
 from questwell.recipes.selfplay.toy import ENTITIES, RELATIONS
 from questwell.store.reader import RunReader

@@ -10,7 +10,7 @@ import pytest
 
 from questwell.errors import ConfigChanged, ConfigError, RunLocked, StoreError
 from questwell.recipes.evaluate.loop import KIND as EVALUATE
-from questwell.recipes.generate.gates import KIND as GATES
+from questwell.recipes.generate.gates_config import KIND as GATES
 from questwell.recipes.generate.loop import KIND as GENERATE
 from questwell.recipes.generate.recheck import KIND as RECHECK
 from questwell.recipes.harden.loop import KIND as HARDEN

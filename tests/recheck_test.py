@@ -20,7 +20,7 @@ from questwell.recipes.dataset.build import build
 from questwell.recipes.dataset.config import DatasetConfig
 from questwell.recipes.dataset.export import Format, export, read_items
 from questwell.recipes.generate import recheck as recipe
-from questwell.recipes.generate.gates import FOLDER, Checked, keep_results
+from questwell.recipes.generate.gates_results import FOLDER, Checked, keep_results
 from questwell.recipes.generate.recheck import RecheckConfig, configure
 from questwell.recipes.reports.items import Edited, Policy, ReviewedBy, choose, items
 from questwell.recipes.reports.rechecked import rechecked

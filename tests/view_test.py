@@ -15,7 +15,7 @@ from hostile_texts import HOSTILE
 from starlette.testclient import TestClient
 
 from questwell.errors import ConfigError, StoreError
-from questwell.recipes.generate.gates import FOLDER, Checked, keep_results
+from questwell.recipes.generate.gates_results import FOLDER, Checked, keep_results
 from questwell.recipes.reports.reviewing import ReviewState, agreements, reviews_by_seed
 from questwell.recipes.reports.runs import find_runs, is_live
 from questwell.recipes.reports.story import story

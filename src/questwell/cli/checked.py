@@ -12,7 +12,7 @@ from questwell.cli.ledger import print_ledger
 from questwell.cli.text import one_line
 from questwell.errors import ConfigError
 from questwell.evaluation.statistics import Proportion
-from questwell.recipes.generate.gates import Checked, GateCount
+from questwell.recipes.generate.gates_results import Checked, GateCount
 from questwell.recipes.reports import checked as recipe
 from questwell.recipes.reports.checked import GatesStatus, LabelsStatus
 from questwell.recipes.runs.opening import config_of

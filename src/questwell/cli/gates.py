@@ -14,10 +14,15 @@ from questwell.cli.flags import config_flags
 from questwell.cli.index import index_progress
 from questwell.errors import ConfigError
 from questwell.recipes.generate import gates as recipe
-from questwell.recipes.generate.gates import GatesConfig
+from questwell.recipes.generate.gates_config import GatesConfig
+from questwell.recipes.generate.gates_results import FOLDER
+from questwell.recipes.runs.checking import refuse_shared_folder
 
 
-@config_flags(GatesConfig, {"max_cost": "Limits", "of": "What to check", "concurrency": "Speed"})
+@config_flags(
+    GatesConfig,
+    {"max_cost": "Limits", "of": "What to check", "shard": "Speed", "gates": "What to check", "concurrency": "Speed"},
+)
 def gates(
     run: Annotated[Path | None, typer.Argument(metavar="RUN", help="Same as --of.", show_default=False)] = None,
     out: Annotated[
@@ -40,10 +45,11 @@ def gates(
     """
     values = assemble("gates", given, config_file, of=run)
     of = values.get("of")
-    folder = out or (Path(str(of)) / recipe.FOLDER if of is not None else None)
+    folder = out or (Path(str(of)) / FOLDER if of is not None else None)
     if folder is None:
         raise ConfigError("say which run to check: questwell gates RUN")
     config = configured("gates", recipe.configure, folder, values, resume=resume, print_only=print_only)
+    refuse_shared_folder(config, out)
     tell = screen.counting("questions")
     with index_progress("") as index:
         report = recipe.check_run(config, folder, limit=limit, on_progress=tell, index_progress=index)

@@ -1,22 +1,43 @@
 """`questwell merge`: join the shards of a run."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import typer
 
 from questwell.cli import screen
 from questwell.cli.assembly import Json
+from questwell.cli.checked import status_gates
+from questwell.cli.rejudge import status_rejudge
 from questwell.cli.scores import print_evaluation
 from questwell.cli.status import print_funnel
 from questwell.recipes.evaluate.loop import KIND
 from questwell.recipes.evaluate.merge import merge as join_evaluation
+from questwell.recipes.generate.gates import merge as join_gates
 from questwell.recipes.generate.merge import merge as join
+from questwell.recipes.rejudge.loop import merge as join_rejudging
 from questwell.recipes.reports.scores import Evaluation, evaluation
 from questwell.recipes.reports.status import Status, status
 from questwell.recipes.runs.opening import kind_of
 
 EVALUATE = KIND.name
+
+
+class _Status(Protocol):
+    def __call__(self, run: Path, *, json: bool) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """A verb that checks the questions of a run."""
+
+    join: Callable[[Path, Sequence[Path]], int]
+    status: _Status
+
+
+_CHECKS = {"gates": _Check(join_gates, status_gates), "rejudge": _Check(join_rejudging, status_rejudge)}
 
 
 def merge(
@@ -27,12 +48,20 @@ def merge(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Join runs of generate or evaluate that were made with --shard into one run. The shards are not changed.
+    """Join runs of generate, evaluate, gates or rejudge that were made with --shard. The shards are not changed.
 
     Without SHARD, bring a run made with --shards up to date, after its process was killed.
     """
     sources = shards or []
-    if kind_of(sources[0] if sources else out) == EVALUATE:
+    kind = kind_of(sources[0] if sources else out)
+    if kind in _CHECKS:
+        check = _CHECKS[kind]
+        joined = check.join(out, sources)
+        if not json:
+            screen.out().print(f"Joined {joined:,} questions in {out}", soft_wrap=True)
+        check.status(out, json=json)
+        return
+    if kind == EVALUATE:
         questions = join_evaluation(out, sources)
         found = evaluation(out)
         if json:

@@ -20,6 +20,7 @@ from questwell.recipes.rejudge.config import RejudgeConfig
 from questwell.recipes.rejudge.results import Rejudged, Sums, folder_of
 from questwell.recipes.reports import rejudged as stands
 from questwell.recipes.reports.certified import share
+from questwell.recipes.runs.checking import refuse_shared_folder
 from questwell.types.game import Label
 
 _STYLE = {Label.RIGHT: "green", Label.WRONG: "red", Label.UNSCORED: "yellow", Label.ERRORED: "yellow"}
@@ -54,6 +55,7 @@ def rejudge(
     if folder is None:
         raise ConfigError("say which run's answers are judged again: questwell rejudge RUN --judge MODEL")
     config = configured("rejudge", recipe.configure, folder, values, resume=resume, print_only=print_only)
+    refuse_shared_folder(config, out)
     report = recipe.rejudge(config, folder, limit=limit, on_progress=screen.counting("questions"))
     if json:
         screen.print_json(recipe.RejudgeReport, report)

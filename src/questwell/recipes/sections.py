@@ -12,7 +12,7 @@ CONFIGS: Mapping[str, str] = {
     "serve": "corpus.serve:ServeConfig",
     "generate": "generate.config:Config",
     "harden": "harden.config:HardenConfig",
-    "gates": "generate.gates:GatesConfig",
+    "gates": "generate.gates_config:GatesConfig",
     "rejudge": "rejudge.config:RejudgeConfig",
     "recheck": "generate.recheck:RecheckConfig",
     "dataset": "dataset.config:DatasetConfig",

@@ -6,11 +6,12 @@ from pathlib import Path
 from pydantic import Field
 
 from questwell.recipes.evaluate.config import JudgeConfig
+from questwell.recipes.runs.checking import CheckConfig
 from questwell.recipes.runs.opening import Kind
 from questwell.recipes.runs.spending import SPENDING_MAY_CHANGE
 
 
-class RejudgeConfig(JudgeConfig):
+class RejudgeConfig(JudgeConfig, CheckConfig):
     """Keys of `rejudge`."""
 
     of: Path | None = None

@@ -6,8 +6,9 @@ goes on where it stopped; the run itself stays as it is.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from questwell.errors import ConfigError
@@ -17,25 +18,26 @@ from questwell.llm.client import LLM, Completion, Request
 from questwell.llm.fingerprint import fingerprints
 from questwell.recipes.evaluate.config import EXACT_MATCH, at_once
 from questwell.recipes.evaluate.setup import NoRetriever, open_judge
-from questwell.recipes.generate.playing import PlayConfig, played_with
-from questwell.recipes.rejudge.config import KIND, RejudgeConfig
-from questwell.recipes.rejudge.results import Rejudged, Rejudging, Sums, TwiceJudged, keep, sums
+from questwell.recipes.generate.playing import played_with
+from questwell.recipes.rejudge.config import KIND, MAY_CHANGE, RejudgeConfig
+from questwell.recipes.rejudge.results import RESULTS, Rejudged, Rejudging, Sums, TwiceJudged, keep, read, sums
 from questwell.recipes.runs import opening
+from questwell.recipes.runs.checking import OnProgress, Pieces, Wanted, check_apart, wanted
 from questwell.recipes.runs.config import Values, resolve
 from questwell.recipes.runs.ending import Report
 from questwell.recipes.runs.invocation import Invocation, begin, run_file
+from questwell.recipes.runs.joining import Parts, merge_parts
 from questwell.recipes.runs.opening import Run, info_of
+from questwell.recipes.runs.processes import folders, work
 from questwell.recipes.runs.recorder import Recorder
 from questwell.recipes.runs.spans import open_spans
 from questwell.recipes.runs.workers import Patience
 from questwell.scoring.exact import AnswerJudge, ExactJudge
 from questwell.store.reader import RunReader
-from questwell.store.records import PlayStatus
-from questwell.types.game import Accepted, Attempt, Judgement, Place, Rejected, failed_rollout
+from questwell.store.records import RunInfo
+from questwell.types.game import Attempt, Judgement, Place, failed_rollout
 from questwell.types.ids import id_order
 from questwell.types.trajectory import Role
-
-OnProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +51,6 @@ class RejudgeReport:
     sums: Sums
     questions: list[Rejudged]
     ended: Report
-
-
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    """A play of the run."""
-
-    accepted: bool
-    """Whether the run accepted it; False for a duplicate too."""
-    outcome: Accepted | Rejected | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,47 +99,100 @@ def rejudge(config: RejudgeConfig, out: Path, *, limit: int | None = None, on_pr
         RunLocked: another process writes `out`.
     """
     assert config.of is not None
-    with RunReader(config.of) as run, run.snapshot():
-        info = info_of(run)
-        wanted = (PlayStatus.ACCEPTED, PlayStatus.REJECTED) if config.rejected else (PlayStatus.ACCEPTED,)
-        plays = [play for play in run.plays() if play.status in wanted]
-        stored = [_Stored(play.status is PlayStatus.ACCEPTED, run.outcome(play.index)) for play in plays]
-    llm, judge, prompts_hash = open_judge(config)
-    panel = _Panel(llm, judge or ExactJudge(), prompts_hash)
-    played = [one for one in stored if one.outcome is not None and one.outcome.rounds]
-    with Run(KIND, config, out, resume=True) as opened:
-        invocation = _Invocation(opened, panel, played_with(info), info.run_id)
-        return opening.work(panel, lambda: invocation.run(played, limit, on_progress))
+    with RunReader(config.of) as run:
+        with run.snapshot():
+            info, questions = info_of(run), wanted(run, config)
+        llm, judge, prompts_hash = open_judge(config)
+        panel = _Panel(llm, judge or ExactJudge(), prompts_hash)
+        with Run(KIND, config, out, resume=True) as opened:
+            invocation = _Invocation(opened, panel, run, info)
+            if config.shards is not None:
+                asyncio.run(panel.aclose())
+                return invocation.apart(questions, limit, on_progress)
+            return opening.work(panel, lambda: invocation.run(questions, limit, on_progress))
+
+
+def judge_shard(config: RejudgeConfig, folder: Path, limit: int | None, pipe: Connection) -> None:
+    """What the process of a shard does."""
+
+    def judge(tell: OnProgress) -> Report:
+        return rejudge(config, folder, limit=limit, on_progress=tell).ended
+
+    work(pipe, lambda tell: judge(lambda done, of: tell(Pieces(done, of))))
+
+
+def merge(folder: Path, sources: Sequence[Path]) -> int:
+    """Join the rejudgings of `--shard 0/8` to `--shard 7/8` into a new one; the number of their questions.
+
+    As `merge_parts`.
+    """
+    merge_parts(_PARTS, folder, sources)
+    _keep(folder, sources or folders(folder))
+    return len(read(folder / RESULTS).questions) if (folder / RESULTS).is_file() else 0
+
+
+def _refuse_nothing(parts: Mapping[int, Path], of: int) -> None:
+    """A question that a part has not judged yet is judged by whoever goes on with the joined rejudging."""
+
+
+_PARTS = Parts(KIND, [key for key in MAY_CHANGE if key != "rejected"], _refuse_nothing, lambda run: 0)
+
+
+def _keep(folder: Path, parts: Sequence[Path]) -> None:
+    found = [read(part / RESULTS) for part in parts if (part / RESULTS).is_file()]
+    if found:
+        keep(folder, replace(found[0], questions=tuple(one for each in found for one in each.questions)))
 
 
 class _Invocation:
     """One invocation."""
 
-    def __init__(self, opened: Run[RejudgeConfig], panel: _Panel, played: PlayConfig, run_id: str) -> None:
+    def __init__(self, opened: Run[RejudgeConfig], panel: _Panel, run: RunReader, info: RunInfo) -> None:
         self._opened = opened
         self._panel = panel
-        self._played = played
-        self._run_id = run_id
+        self._run = run
+        self._played = played_with(info)
+        self._run_id = info.run_id
+        self._llms: dict[Role, LLM] = {} if panel.llm is None else {Role.JUDGE: panel.llm}
+        weights = fingerprints({role.value: llm for role, llm in self._llms.items()})
+        self._fingerprint = {"of run": self._run_id, "judge": panel.name, "prompts": panel.prompts_hash, **weights}
 
-    async def run(self, plays: Sequence[_Stored], limit: int | None, on_progress: OnProgress) -> RejudgeReport:
+    def apart(self, plays: Sequence[Wanted], limit: int | None, on_progress: OnProgress) -> RejudgeReport:
+        """Judge the last question of `plays` in other processes."""
+        opened = self._opened
+        with run_file(opened, self._llms.values()) as store:
+            asyncio.run(begin(opened, store, self._fingerprint))
+            ended = check_apart(
+                opened,
+                store,
+                self._at_once(),
+                len(plays),
+                limit=limit,
+                check=judge_shard,
+                keep=lambda parts: _keep(opened.folder, parts),
+                on_progress=on_progress,
+            )
+        path = opened.folder / RESULTS
+        known = {one.id: one for one in read(path).questions} if path.is_file() else {}
+        found = [known[one.id] for one in plays if one.id in known and _same(known[one.id], one)]
+        return RejudgeReport(self._run_id, self._panel.name, len(plays), sums(found), found, ended)
+
+    async def run(self, plays: Sequence[Wanted], limit: int | None, on_progress: OnProgress) -> RejudgeReport:
         """Judge the last question of `plays`, as far as budget, user and errors let it."""
         config, panel, opened = self._opened.config, self._panel, self._opened
-        llms = {} if panel.llm is None else {Role.JUDGE: panel.llm}
-        weights = fingerprints({role.value: llm for role, llm in llms.items()})
-        fingerprint = {"of run": self._run_id, "judge": panel.name, "prompts": panel.prompts_hash, **weights}
         done: dict[str, Rejudged] = {}
-        with run_file(opened, llms.values()) as store:
-            await begin(opened, store, fingerprint)
+        with run_file(opened, self._llms.values()) as store:
+            await begin(opened, store, self._fingerprint)
             invocation = Invocation(
                 store,
-                llms,
+                self._llms,
                 NoRetriever(),
                 config.limits(),
                 batches=opened.folder if config.batch else None,
                 spans=open_spans("rejudge", on=config.spans),
             )
 
-            async def one(play: _Stored) -> str | None:
+            async def one(play: Wanted) -> str | None:
                 found = await self._rejudged(play, invocation.recorder)
                 done[found.id] = found
                 on_progress(len(done), len(plays))
@@ -165,9 +211,10 @@ class _Invocation:
         config = self._opened.config
         return MOST_CALLS if config.batch else at_once(config.concurrency, config.judge)
 
-    async def _rejudged(self, play: _Stored, recorder: Recorder) -> Rejudged:
-        assert play.outcome is not None
-        seed, last = play.outcome.seed, play.outcome.rounds[-1]
+    async def _rejudged(self, play: Wanted, recorder: Recorder) -> Rejudged:
+        outcome = self._run.outcome(play.index)
+        assert outcome is not None
+        seed, last = outcome.seed, outcome.rounds[-1]
         proposal, sessions = last.proposal, recorder.sessions(seed.id)
         references = (proposal.answer, *proposal.aliases)
 
@@ -203,6 +250,10 @@ class _Invocation:
             after=decide(attempts, criteria),
             decided=len(attempts) == criteria.planned or is_decisive(attempts, criteria),
         )
+
+
+def _same(known: Rejudged, question: Wanted) -> bool:
+    return (known.question, known.answer) == (question.question, question.answer)
 
 
 def _given(found: Attempt | BaseException) -> Attempt:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from questwell.games.certificate import certify
-from questwell.recipes.generate.gates import Checked
+from questwell.recipes.generate.gates_results import Checked
 from questwell.recipes.rejudge.results import Rejudging, agreements
 from questwell.types.certificate import Certificate, EvidenceCertificate
 from questwell.types.game import Round

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from questwell.errors import StoreError
-from questwell.recipes.generate.gates import Checked, GateCount, count_gates, read_results
+from questwell.recipes.generate.gates_results import Checked, GateCount, count_gates, read_results
 from questwell.recipes.reports.label_shares import LabelShares, saved
 from questwell.recipes.reports.ledger import Ledger, ledger
 from questwell.recipes.runs.opening import info_of

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from questwell.games.gates import FAILED
-from questwell.recipes.generate.gates import results_of
+from questwell.recipes.generate.gates_results import results_of
 from questwell.recipes.runs.opening import config_of, info_of
 from questwell.store.reader import RunReader
 from questwell.types.game import Reason

@@ -8,7 +8,7 @@ from pathlib import Path
 from questwell.errors import StoreError
 from questwell.games.certificate import certify, with_checks
 from questwell.recipes.generate.candidates import each_once
-from questwell.recipes.generate.gates import Checked, results_of
+from questwell.recipes.generate.gates_results import Checked, results_of
 from questwell.recipes.generate.recheck import FOLDER as RECHECK
 from questwell.recipes.rejudge.results import Rejudging, agreements, judges_of
 from questwell.recipes.reports.reviewing import UNREVIEWED, Reviewed, ReviewState, reviews_by_seed

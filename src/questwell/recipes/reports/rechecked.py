@@ -5,7 +5,7 @@ from pathlib import Path
 
 from questwell.evaluation.statistics import Proportion, wilson
 from questwell.recipes.generate.candidates import each_once
-from questwell.recipes.generate.gates import Checked, results_of
+from questwell.recipes.generate.gates_results import Checked, results_of
 from questwell.recipes.generate.recheck import FOLDER
 from questwell.recipes.reports.certified import certified
 from questwell.recipes.runs.opening import info_of

@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from questwell.errors import QuestwellError, StoreError
-from questwell.recipes.generate.gates import FOLDER, RESULTS, read_results
+from questwell.recipes.generate.gates_results import FOLDER, RESULTS, read_results
 from questwell.recipes.generate.recheck import FOLDER as RECHECK
 from questwell.recipes.rejudge.results import RESULTS as REJUDGED
 from questwell.recipes.rejudge.results import read

@@ -8,7 +8,7 @@ from typing import cast
 
 from questwell.errors import StoreError
 from questwell.llm.speech import spoken, thoughts
-from questwell.recipes.generate.gates import results_of
+from questwell.recipes.generate.gates_results import results_of
 from questwell.recipes.rejudge.results import Second, judges_of, seconds
 from questwell.recipes.reports.certified import certified
 from questwell.store.pages import PlayFilter, page

@@ -1,0 +1,61 @@
+"""The config of `gates`: every key with its meaning and default, and what a later call may change."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+from questwell.recipes.runs.agents import MaybeModel
+from questwell.recipes.runs.checking import CheckConfig
+from questwell.recipes.runs.config import nearest
+from questwell.recipes.runs.opening import Kind
+from questwell.recipes.runs.spending import SPENDING_MAY_CHANGE
+from questwell.text.lists import comma_parts
+from questwell.types.gates import Gate
+
+
+def _names(value: object) -> object:
+    """`closed-book,evidence`: gates by name, each once."""
+    if not isinstance(value, str):
+        return value
+    names = list(dict.fromkeys(comma_parts(value)))
+    known = [gate.value for gate in Gate]
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(f"there is no gate {unknown[0]!r}{nearest(unknown[0], known)}; there are: {', '.join(known)}")
+    return names
+
+
+class GatesConfig(CheckConfig):
+    """Which gates to run on a run, and how."""
+
+    of: Path | None = None
+    """Run whose questions are checked. It is only read, and may still be running."""
+    gates: Annotated[tuple[Gate, ...], BeforeValidator(_names), Field(min_length=1)] = tuple(Gate)
+    """Gates to run, separated by commas: closed-book, evidence, shortcut, unique, single-document, leave-one-out,
+    findable, dated."""
+    llm: MaybeModel = None
+    """Model that reads and judges; by default the models of the run."""
+    any_index: bool = False
+    """Search today's index of the corpus even if it differs from the one that the run searched."""
+    batch: bool = False
+    """Send the calls in batches, which cost half the list price; each call of a gate after the first may take one more
+    day. The endpoint must have /batches."""
+    concurrency: int | None = Field(default=None, ge=1)
+    """Number of questions checked at the same time; by default the run's --concurrency."""
+    max_errors: int = Field(default=20, ge=1)
+    """Stop after calls failed for this many questions in a row."""
+
+
+_CALLS = "what it asks is compared call by call: an answered call is not made again"
+MAY_CHANGE: Mapping[str, str] = {
+    **SPENDING_MAY_CHANGE,
+    **dict.fromkeys(("gates", "rejected", "any_index"), _CALLS),
+    "of": "the run's id is compared instead, so that its folder may move",
+    "llm": "the models' names are compared instead, so that an endpoint may move",
+    "batch": "changes speed and price only: an answered call is not made again",
+    "concurrency": "changes speed only",
+    "max_errors": "a limit of patience",
+}
+"""Keys that a later call may give another value, and why."""
+KIND = Kind("gates", GatesConfig, MAY_CHANGE)
