@@ -82,7 +82,7 @@ def test_another_index_no_index_and_bad_files_are_refused_and_change_nothing(
     everything = tmp_path / "all.txt"
     everything.write_text("".join(f"d{number}\n" for number in range(10)))
     for flags, code, told in (
-        ((other, "--index", folder, *changes), 1, "holds an index of 'c'"),
+        ((other, "--index", folder, *changes), 1, "contains an index of 'c'"),
         ((corpus, "--index", folder, "--analyzer", "multi", *changes), 1, "with analyser 'en'"),
         ((other, *changes), 1, "there is no complete index of"),
         ((corpus, "--index", tmp_path / "none", *changes), 1, "there is no complete index of"),

@@ -103,9 +103,9 @@ async def test_equal_scores_are_ordered_by_id(client):
 
 async def test_another_embedder_is_refused(client):
     await local(client).fill(PASSAGES)
-    with pytest.raises(IndexMismatch, match="'counting', and queries are embedded by 'other'"):
+    with pytest.raises(IndexMismatch, match="'counting', but queries are embedded by 'other'"):
         await local(client, Counting("other")).search("tea", 1)
-    with pytest.raises(IndexMismatch, match="holds vectors of 5 numbers, and small makes 3"):
+    with pytest.raises(IndexMismatch, match="has vectors of 5 numbers, but small makes 3"):
         await local(client, Counting("small", 3)).fill(PASSAGES)
 
 
@@ -117,7 +117,7 @@ async def test_a_collection_that_others_filled(client):
     (hit,) = await local(client, collection="theirs").search("hot tea", 3)
     assert (hit.passage.id, hit.passage.title, hit.passage.text) == ("7", "Tea", "Tea is hot.")
     await client.create_collection("many", vectors_config={"a": size, "b": size})
-    with pytest.raises(ConfigError, match="holds the vectors a, b"):
+    with pytest.raises(ConfigError, match="has the vectors a, b"):
         await local(client, collection="many").search("tea", 1)
 
 

@@ -1,1 +1,1 @@
-"""Corpora, indexes and retrievers."""
+"""Reads corpora, builds indexes and searches them."""

@@ -1,10 +1,10 @@
-"""From the retriever that a user names to one that is open; each recipe that searches uses this.
+"""Opens the retriever that a user names. All recipes that search use this file. The forms of a name are below.
 
-http://HOST:8000       a server that speaks Search-R1's POST /retrieve: questwell serve, the original, others
+http://HOST:8000       a server with Search-R1's POST /retrieve, such as questwell serve
 mcp:URL                the search tool of an MCP server, as in mcp:http://127.0.0.1:8000/mcp
 opensearch:URL/INDEX   an index of OpenSearch or Elasticsearch
 qdrant:URL/COLLECTION  a collection of Qdrant
-google                 Google through serper.dev; tavily; brave. google@URL goes to another address of the same API
+google                 Google through serper.dev; also tavily and brave. google@URL uses another address of that API
 searxng:URL            a SearXNG instance
 """
 
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 FORMS = "http://HOST:8000, mcp:URL, opensearch:URL/INDEX, qdrant:URL/COLLECTION, google, tavily, brave or searxng:URL"
 OWN = "own:"
-"""What a config calls an object that a caller brought: `own:NAME`."""
+"""Prefix of the name of a retriever that was passed as a Python object: `own:NAME`."""
 OF_SERVERS = ("http", "https", "mcp", "opensearch", "qdrant")
-"""Prefixes of retrievers that get the user's key and headers."""
+"""Prefixes of the retrievers that get the user's key and headers."""
 SEARXNG_URLS = ("SEARXNG_URL", "SEARXNG_BASE_URL", "SEARXNG_API_BASE", "SEARXNG_HOST", "SEARX_HOST")
-"""Environment variables that users keep the address of their instance in."""
+"""Environment variables that may contain the address of a SearXNG instance."""
 ENGINES: dict[str, type[Serper] | type[Tavily] | type[Brave]] = {
     "google": Serper,
     "serper": Serper,
@@ -44,26 +44,26 @@ ENGINES: dict[str, type[Serper] | type[Tavily] | type[Brave]] = {
 
 @dataclass(frozen=True, slots=True)
 class RetrieverOptions:
-    """How to treat it; the defaults suit most."""
+    """How to call a retriever; the defaults suit most cases."""
 
     web: WebOptions = field(default_factory=WebOptions)
     calls: CallOptions = field(default_factory=CallOptions)
-    """Options of calls to servers and MCP."""
+    """Time-outs and retries of calls to servers and MCP."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    """More of each call to a server or MCP; `$NAME` is read from the environment."""
+    """More headers for each call to a server or MCP; `$NAME` is read from the environment."""
     key_name: str = KEY_VARIABLE
-    """Environment variable of the server's key."""
+    """Environment variable that contains the server's key."""
     embedder: "Callable[[], Embedder] | None" = None
-    """Opens what makes the vectors of queries, for a store of vectors."""
+    """Opens the embedder of queries; needed for a vector collection."""
     price_usd: float | None = None
-    """Price of one search by MCP, which does not report it; None when not known."""
+    """Price of one MCP search in US dollars (MCP does not report it); None if not known."""
 
 
 def check_spec(spec: str) -> None:
-    """Refuse what has none of the forms above; nothing is opened.
+    """Check that `spec` has one of the forms above, without opening anything.
 
     Raises:
-        ConfigError: it has none.
+        ConfigError: `spec` has none of these forms.
     """
     name = spec.partition("@")[0]
     if spec.startswith(OWN):
@@ -73,11 +73,11 @@ def check_spec(spec: str) -> None:
 
 
 def open_retriever(spec: str, options: RetrieverOptions | None = None) -> Retriever:
-    """The retriever that `spec` names, in one of the forms above. A `/retrieve` server is asked what it serves.
+    """Open the retriever that `spec` names in one of the forms above. Of a `/retrieve` server we ask what it serves.
 
     Raises:
         ConfigError: `spec` has none of these forms, a key is not set, or an extra is not installed.
-        RetrievalUnavailable: no server answers at the address of a server.
+        RetrievalUnavailable: no server answers at the address.
     """
     options = options or RetrieverOptions()
     if spec.startswith(OWN):
@@ -95,7 +95,7 @@ def open_retriever(spec: str, options: RetrieverOptions | None = None) -> Retrie
 
 
 def _of_a_server(spec: str, name: str, rest: str, options: RetrieverOptions) -> Retriever:
-    """The retrievers that get the user's key and headers."""
+    """Open one of the retrievers that get the user's key and headers."""
     key, headers, calls = retriever_key(options.key_name), resolved(options.headers), options.calls
     if name == "mcp":
         return McpRetriever(rest, calls, price_usd=options.price_usd, key=key, headers=headers)
@@ -112,7 +112,7 @@ def key_of(engine: Engine) -> str:
     """The engine's key from the environment.
 
     Raises:
-        ConfigError: it is not set, or holds what no key has.
+        ConfigError: the key is not set, or contains characters that no key contains.
     """
     value = _first(engine.keys)
     if value is None:
@@ -124,10 +124,10 @@ def key_of(engine: Engine) -> str:
 
 
 def retriever_key(variable: str = KEY_VARIABLE) -> str | None:
-    """The key of the server that the user names, from the environment; it is sent to that server only.
+    """The key of the user's own server, from the environment; it is sent only to that server.
 
     Raises:
-        ConfigError: it holds what no key has.
+        ConfigError: the key contains characters that no key contains.
     """
     value = os.environ.get(variable, "").strip() or None
     bare = value.partition(" ")[2] if value is not None and value.startswith(SCHEMES) else value
@@ -144,5 +144,5 @@ def _searxng_url(given: str) -> str:
 
 
 def _first(names: Sequence[str]) -> str | None:
-    """The first of these environment variables that holds anything."""
+    """The value of the first of these environment variables that is not empty; None if all are."""
     return next((value for name in names if (value := os.environ.get(name, "").strip())), None)

@@ -1,4 +1,4 @@
-"""SHA-256 of files, kept by size, time and inode, so that a corpus is not read whole at each start."""
+"""SHA-256 of files, cached by size, time and inode, so that a corpus is not read in full at every start."""
 
 import hashlib
 import sqlite3
@@ -10,7 +10,7 @@ from pathlib import Path
 from questwell.assets.cache import home
 
 SETTLED_NS = 2_000_000_000
-"""Age of a file's last change from which its digest is kept: a younger file may change within one tick of its clock."""
+"""Minimum nanoseconds since a file's last change to cache its digest; newer files may change within one clock tick."""
 BUSY_S = 5.0
 TABLE = (
     "create table if not exists digests "
@@ -19,10 +19,10 @@ TABLE = (
 
 
 def digest_files(files: Iterable[tuple[str, Path]]) -> str:
-    """Hex SHA-256 over the names and the content of (name, path).
+    """Hex SHA-256 over the names and contents of `files`, given as (name, path).
 
     Raises:
-        OSError: one cannot be read.
+        OSError: a file cannot be read.
     """
     whole = hashlib.sha256()
     with _kept() as kept:
@@ -53,7 +53,7 @@ def _digest(path: Path, kept: sqlite3.Connection | None) -> str:
 
 @contextmanager
 def _kept() -> Generator[sqlite3.Connection | None]:
-    """The digests kept so far; None where the cache folder cannot be written: then each file is read."""
+    """The cached digests; None if the cache folder cannot be written, in which case every file is read."""
     try:
         home().mkdir(parents=True, exist_ok=True)
         opened = sqlite3.connect(home() / "digests.sqlite", timeout=BUSY_S)

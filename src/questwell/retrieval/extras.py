@@ -1,4 +1,4 @@
-"""`optional`: a library that is not needed by everyone, imported where it is first used."""
+"""`optional`: imports a library of an extra when it is first used."""
 
 import importlib
 from typing import Any
@@ -7,10 +7,10 @@ from questwell.errors import ConfigError
 
 
 def optional(module: str, extra: str) -> Any:  # noqa: ANN401  a module is anything
-    """The module, imported now.
+    """The imported module `module`, which belongs to `extra`.
 
     Raises:
-        ConfigError: it is not installed; says which extra brings it.
+        ConfigError: the module is not installed; the message says which extra to install.
     """
     try:
         return importlib.import_module(module)

@@ -13,11 +13,11 @@ Filter = Mapping[str, str | Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The hits of a search, and their cost."""
+    """The hits of a search, and what the search cost."""
 
     hits: tuple[Hit, ...]
     cost_usd: float | None
-    """None when not known, which is not 0."""
+    """Cost in US dollars; None (not 0) if it is not known."""
 
 
 class Retriever(Protocol):
@@ -25,16 +25,16 @@ class Retriever(Protocol):
 
     @property
     def name(self) -> str:
-        """What is searched, with its snapshot: same name and query, same hits (as far as it can promise)."""
+        """Name of what is searched and its snapshot; as far as possible, the same name and query give the same hits."""
         ...
 
     async def search(self, query: str, k: int) -> tuple[Hit, ...]:
-        """At most `k` hits, best first, ids unique, in a total order (score, then one of its own that does not change).
+        """At most `k` hits with unique ids, best first. Hits with equal scores are always in the same order.
 
         Any Unicode string is a legal query; one without a searchable term finds nothing.
 
         Raises:
-            RetrievalError: the query got no answer, which is not the same as no hits.
+            RetrievalError: the query was not answered, which is different from no hits.
         """
         ...
 
@@ -53,16 +53,16 @@ class PaidRetriever(Protocol):
         ...
 
     async def search_paid(self, query: str, k: int) -> Found:
-        """As `Retriever.search`, with what it cost."""
+        """Like `Retriever.search`, with the cost of the search."""
         ...
 
 
 @runtime_checkable
 class FilteringRetriever(Protocol):
-    """A retriever that can search among the passages with some metadata."""
+    """A retriever that can restrict a search to passages with given metadata."""
 
     async def search_where(self, queries: Sequence[str], k: int, where: Filter) -> Sequence[tuple[Hit, ...]]:
-        """The hits of each query among the passages that `where` lets through, as `Retriever.search`."""
+        """The hits of each query, as `Retriever.search`, among the passages with the metadata `where`."""
         ...
 
 
@@ -72,7 +72,7 @@ PAGE_CHARS = 4_000
 
 @dataclass(frozen=True, slots=True)
 class DocumentPage:
-    """Some passages of a document that follow each other."""
+    """One page of a document: consecutive passages."""
 
     document_id: str
     title: str
@@ -85,25 +85,25 @@ class DocumentPage:
 
 @runtime_checkable
 class DocumentReader(Protocol):
-    """A retriever that gives whole documents."""
+    """A retriever that can return whole documents."""
 
     async def read_page(self, identifier: str, page: int) -> DocumentPage | None:
-        """A page (from 1) of the document with this id, or that the passage with this id is from.
+        """A page (from 1) of the document with this id, or of the document of the passage with this id.
 
-        None where there is no such document; without passages where it has no such page.
+        None if there is no such document. A page that the document does not have comes without passages.
         """
         ...
 
     async def find_in(self, identifier: str, query: str, k: int) -> tuple[Hit, ...] | None:
-        """At most `k` passages of that document that fit `query`, best first; None where there is no such document."""
+        """At most `k` passages of that document that match `query`, best first; None if there is no such document."""
         ...
 
 
 def reader_of(retriever: Retriever) -> DocumentReader:
-    """`retriever`, if it gives whole documents.
+    """`retriever`, if it can return whole documents.
 
     Raises:
-        RetrievalRefused: it gives none.
+        RetrievalRefused: it cannot.
     """
     if not isinstance(retriever, DocumentReader):
         raise RetrievalRefused(f"{retriever.name} cannot return whole documents: leave open and find out of --tools")
@@ -127,7 +127,7 @@ def page_of(passages: Sequence[Passage], page: int) -> DocumentPage | None:
 
 
 async def search_and_reckon(retriever: Retriever, query: str, k: int) -> Found:
-    """The hits with their cost; a search in this process or on a server of one's own costs 0."""
+    """The hits with their cost; a search in this process or on the user's own server costs 0."""
     if isinstance(retriever, PaidRetriever):
         return await retriever.search_paid(query, k)
     return Found(await retriever.search(query, k), 0.0)

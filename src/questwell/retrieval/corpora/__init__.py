@@ -1,1 +1,1 @@
-"""Corpora as they lie on disks, read into documents and passages."""
+"""Reads corpora from disk into documents and passages."""

@@ -23,11 +23,11 @@ __all__ = ["BUILT_IN", "BadRecord", "CorpusSpec", "Document", "ReadReport", "ide
 
 BUILT_IN = (islands.NAME, factbook.NAME, foldoc.NAME)
 READING = 6
-"""Raise it when the same file would give other passages than before: indexes are then built again."""
+"""Version of reading; increase it if the same file would give different passages, so that indexes are rebuilt."""
 
 
 class Duplicates(StrEnum):
-    """How to treat a document whose id an earlier document has."""
+    """What to do with a document that has the id of an earlier document."""
 
     ERROR = "error"
     FIRST = "first"
@@ -35,22 +35,22 @@ class Duplicates(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CorpusSpec:
-    """A corpus and how it is read."""
+    """A corpus, and how to read it."""
 
     source: str
-    """A name in `BUILT_IN`, the path of a file or folder, a pattern of paths, or `hf:NAME`."""
+    """A name in `BUILT_IN`, a file or folder, a pattern of paths, or `hf:NAME`."""
     licence: str = ""
-    """Licence of passages whose record states none; a built-in corpus has its own."""
+    """Licence of passages whose record states none; built-in corpora have their own."""
     skip_bad: bool = False
-    """Skip malformed records and list them in the report, instead of ending with an error."""
+    """Whether to skip malformed records and list them in the report; otherwise they are an error."""
     duplicates: Duplicates = Duplicates.ERROR
-    """A repeated id is an error, or the first document that has it counts."""
+    """Whether a repeated id is an error, or only the first document with it is kept."""
     fields: FieldNames = KNOWN_NAMES
-    """Names of the fields that hold id, title and text, where they are not among the known ones."""
+    """Names of the fields with id, title and text, if they are not among the known names."""
 
     @property
     def name(self) -> str:
-        """Short name, fit for a file name."""
+        """Short name of the corpus that can be part of a file name."""
         if self.source in BUILT_IN:
             return self.source
         if self.source.startswith(PREFIX) or is_glob(self.source):
@@ -60,10 +60,10 @@ class CorpusSpec:
 
     @property
     def path(self) -> Path:
-        """The file or folder of a user's corpus.
+        """The file or folder of a user's own corpus.
 
         Raises:
-            ConfigError: there is none, and it is no built-in corpus either.
+            ConfigError: `source` is neither an existing path nor a built-in corpus.
         """
         path = resolved(self.source)
         if not path.exists():
@@ -73,11 +73,11 @@ class CorpusSpec:
         return path
 
     def members(self) -> Members:
-        """The files of a user's corpus.
+        """The files of a user's own corpus.
 
         Raises:
-            AssetError: of a data set that cannot be had.
-            ConfigError: there are none.
+            AssetError: a data set cannot be fetched.
+            ConfigError: there are no files.
         """
         if self.source.startswith(PREFIX):
             return hub_members(self.source)
@@ -87,9 +87,9 @@ class CorpusSpec:
 
 
 def identity(spec: CorpusSpec) -> str:
-    """Hash of everything that decides the passages, the files' content included.
+    """Hash of everything that decides the passages, including the content of the files.
 
-    Only a data set of the hub is fetched for it.
+    Nothing is fetched for it, except a data set from the hub.
     """
     match spec.source:
         case factbook.NAME:
@@ -109,10 +109,10 @@ def identity(spec: CorpusSpec) -> str:
 
 
 def fetch(spec: CorpusSpec, progress: Progress = silent) -> None:
-    """Put a built-in corpus in the cache; `progress` is called with (bytes, total).
+    """Fetch a built-in corpus into the cache; `progress` is called with (bytes, total).
 
     Raises:
-        AssetError: it cannot be had.
+        AssetError: the corpus cannot be fetched.
     """
     match spec.source:
         case factbook.NAME:
@@ -124,19 +124,19 @@ def fetch(spec: CorpusSpec, progress: Progress = silent) -> None:
 
 
 def read_documents(spec: CorpusSpec, report: ReadReport | None = None) -> Iterator[Document]:
-    """Documents of the corpus in a fixed order, ids unique; those without text are counted, they give no passage.
+    """Documents of the corpus with unique ids, in a fixed order. Documents without text are only counted.
 
     A built-in corpus is fetched first if it is not cached.
 
     Raises:
-        AssetError: a built-in corpus cannot be had.
+        AssetError: a built-in corpus cannot be fetched.
         ConfigError: there is no such corpus.
         CorpusError: a record is malformed or repeats an id.
     """
     report = report if report is not None else ReadReport()
     seen: set[bytes] = set()
     for document in _documents(spec, report):
-        key = hashlib.blake2b(document.id.encode(), digest_size=12).digest()  # 12 bytes an id, however long ids are
+        key = hashlib.blake2b(document.id.encode(), digest_size=12).digest()  # 12 bytes per id, however long the ids
         if key in seen:
             if not document.made_id and spec.duplicates is Duplicates.ERROR:
                 raise CorpusError(
@@ -153,7 +153,7 @@ def read_documents(spec: CorpusSpec, report: ReadReport | None = None) -> Iterat
 
 
 def read_corpus(spec: CorpusSpec, report: ReadReport | None = None) -> Iterator[Passage]:
-    """Passages of the corpus in a fixed order, with ids that are the same each time; raises as `read_documents`."""
+    """Passages of the corpus in a fixed order, with the same ids each time; raises as `read_documents`."""
     for document in read_documents(spec, report):
         yield from passages_of(document)
 

@@ -72,10 +72,10 @@ def test_a_folder_is_read_in_the_order_of_names(tmp_path):
 
 
 def test_an_empty_folder_and_other_files_are_refused(tmp_path):
-    with pytest.raises(ConfigError, match="holds no file"):
+    with pytest.raises(ConfigError, match="has no file"):
         read(CorpusSpec(str(tmp_path)))
     (tmp_path / "c.csv").write_bytes(b"GIF89a\0\0")
-    with pytest.raises(ConfigError, match="is no corpus"):
+    with pytest.raises(ConfigError, match="is not a corpus"):
         read(CorpusSpec(str(tmp_path / "c.csv")))
     with pytest.raises(ConfigError, match="'fuctbook' is neither built in"):
         read(CorpusSpec("fuctbook"))

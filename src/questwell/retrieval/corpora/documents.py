@@ -1,4 +1,4 @@
-"""What readers give: whole documents, before they are cut into passages, and a report of what could not be read."""
+"""Results of readers: whole documents, before they are cut into passages, and a report on what could not be read."""
 
 import re
 from dataclasses import dataclass, field
@@ -10,10 +10,10 @@ CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 NAMED = 5
 """Number of documents without text that are named."""
 QUALIFIER = re.compile(r"(?<=\S)\s+\((?:[^()]|\([^()]*\))*\)$")
-"""A trailing parenthesis that tells apart what has the same name."""
+"""A trailing parenthesis that distinguishes things with the same name."""
 
 SECTIONED = "factbook/"
-"""Beginning of the ids of documents whose titles are `name: section`."""
+"""Prefix of the ids of documents whose titles have the form `name: section`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,46 +22,46 @@ class Document:
 
     id: str
     title: str
-    """May be empty."""
+    """Title of the document; may be empty."""
     text: str
-    """Without the title; cleaned (`clean`)."""
+    """Text of the document without its title, as returned by `clean`."""
     licence: str = ""
     links: tuple[str, ...] = ()
-    """Names in `text` that point to another document's title."""
+    """Names in `text` that are titles of other documents."""
     metadata: tuple[tuple[str, str], ...] = ()
     """Metadata that a search can filter by, as (key, value)."""
     made_id: bool = False
-    """The corpus states no ids: this one is made from title and text."""
+    """Whether the id was made from title and text, because the corpus states none."""
 
 
 @dataclass(frozen=True, slots=True)
 class BadRecord:
-    """A record that was skipped."""
+    """A malformed record that was skipped."""
 
     place: str
-    """File and line."""
+    """File and line of the record."""
     problem: str
 
 
 @dataclass(slots=True)
 class ReadReport:
-    """The report on reading a corpus; filled while it is read."""
+    """Counts what was read of a corpus and what was not; filled while the corpus is read."""
 
     documents: int = 0
     empty: int = 0
-    """Documents without text: they give no passage."""
+    """Number of documents without text; they have no passage."""
     empty_ids: list[str] = field(default_factory=list[str])
     """Ids of the first of them."""
     repeated: int = 0
-    """Documents that were left out because an earlier one has their id."""
+    """Number of documents left out because an earlier document has the same id."""
     bad: list[BadRecord] = field(default_factory=list[BadRecord])
-    """Malformed records, skipped because the user asked for it."""
+    """Malformed records that were skipped at the user's request."""
     left_out: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     """Names of files in the corpus' folder that are not read, by reason."""
 
     @property
     def incomplete(self) -> bool:
-        """Whether anything was skipped or left out that the user should hear of."""
+        """Whether anything was skipped or left out that the user should know of."""
         return bool(self.bad or self.left_out or self.repeated or self.empty)
 
     def note_empty(self, document_id: str) -> None:
@@ -72,33 +72,34 @@ class ReadReport:
 
 
 def clean(text: str) -> str:
-    """`text` with LF line ends, and without byte order mark, control characters and lone surrogates.
+    """`text` with LF line ends, without byte order mark, control characters and lone surrogates.
 
-    Offsets of passages count in the cleaned text; only CRLF and the mark change its length.
+    Offsets of passages refer to the cleaned text. Only CRLF and the byte order mark change its length.
     """
-    if text.isprintable():  # none of these
+    if text.isprintable():  # contains none of these
         return text
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     return without_surrogates(CONTROL.sub(" ", text))
 
 
 def one_line(title: str) -> str:
-    """A title as one line, without surrounding quotes."""
+    """`title` as one line, without surrounding quotes."""
     title = " ".join(clean(title).split())
     return title[1:-1].strip() if len(title) > 1 and title[0] == title[-1] == '"' else title
 
 
 def subject(passage: Passage) -> str:
-    """The entity that a passage's title names: without a trailing parenthesis, and of the factbook without the section.
+    """The entity that a passage's title names, without a trailing parenthesis or, in the factbook, the section.
 
-    `Mercury (planet)` names Mercury, the factbook's `France: Geography` France; `2001: A Space Odyssey` names itself.
+    `Mercury (planet)` becomes Mercury, the factbook's `France: Geography` becomes France, and `2001: A Space Odyssey`
+    stays as it is.
     """
     title = passage.title
     return named_by(title.split(": ", 1)[0] if passage.document_id.startswith(SECTIONED) else title)
 
 
 def named_by(title: str) -> str:
-    """The name in a title, without trailing parentheses."""
+    """`title` without trailing parentheses."""
     name = title.strip()
     while (shorter := QUALIFIER.sub("", name)) != name:
         name = shorter

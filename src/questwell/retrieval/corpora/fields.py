@@ -1,4 +1,4 @@
-"""A record of a corpus file to a document: which fields hold id, title and text, under the names in use."""
+"""Turns a record of a corpus file into a document: finds the fields with id, title and text by their usual names."""
 
 import datetime
 import decimal
@@ -32,24 +32,24 @@ _DEEPEST = 8
 
 @dataclass(frozen=True, slots=True)
 class FieldNames:
-    """Fields that the user names; empty: one of the names in use is looked for."""
+    """Field names that the user gave; for an empty name the usual names are tried."""
 
     id: str = ""
     title: str = ""
     text: str = ""
 
     def columns(self, present: Iterable[str]) -> list[str]:
-        """Those of the `present` columns that a document is made of."""
+        """Those of the columns `present` that are needed to make a document."""
         wanted = {*IDS, *TITLES, *TEXTS, *OTHERS} | {name.casefold() for name in (self.id, self.title, self.text)}
         return [name for name in present if name.casefold() in wanted]
 
 
 KNOWN_NAMES = FieldNames()
-"""The user names no field."""
+"""Names for a user who gave none: only the usual names are tried."""
 
 
 class DocumentMaker:
-    """Makes the documents of one file. Its first well-formed record decides whether its records have ids."""
+    """Makes the documents of one file. The first well-formed record decides whether its records have ids."""
 
     def __init__(self, names: FieldNames, licence: str) -> None:
         self._names = names
@@ -60,7 +60,7 @@ class DocumentMaker:
         """The document of a record.
 
         Raises:
-            ValueError: a field is missing or has another type; says which, and which fields there are.
+            ValueError: a field is missing or has a wrong type; the message names it and the existing fields.
         """
         record = _unwrapped(record)
         title, text = self._title_and_text(record)
@@ -96,7 +96,7 @@ class DocumentMaker:
 
 
 def content_id(title: str, text: str) -> str:
-    """An id that depends on title and text alone."""
+    """An id that depends only on title and text."""
     return "text:" + hashlib.sha256(f"{title}\0{text}".encode("utf-8", "replace")).hexdigest()[:16]
 
 
@@ -107,7 +107,7 @@ def _unwrapped(record: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _find(record: Mapping[str, Any], named: str, known: tuple[str, ...]) -> tuple[str, Any]:
-    """Name and value of the first of these fields that the record has, in any case of letters; None: it has none."""
+    """(name, value) of the first of these fields in the record, ignoring case; None if it has none of them."""
     for name in (named,) if named else known:
         if not _nothing(record.get(name)):
             return name, record[name]
@@ -140,10 +140,10 @@ def _missing(field: str, also: tuple[str, ...], record: Mapping[str, Any]) -> st
 
 
 def _identifier(name: str, value: object) -> str:
-    """The id as it was given.
+    """The id `value` as a string.
 
     Raises:
-        ValueError: it is neither text nor a whole number, is blank, or is no Unicode text.
+        ValueError: it is neither text nor a whole number, is blank, or is not valid Unicode.
     """
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
@@ -152,7 +152,7 @@ def _identifier(name: str, value: object) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"field {name!r} must be a string or a whole number, not {value!r}")
     if SURROGATE.search(value) or CONTROL.search(value):
-        raise ValueError(f"field {name!r} holds control characters or half of a character: {value!r}")
+        raise ValueError(f"field {name!r} contains control characters or half of a character: {value!r}")
     return value
 
 
@@ -210,14 +210,14 @@ def _decoded(name: str, value: bytes) -> str:
 
 
 def _metadata(values: object) -> Iterator[tuple[str, str]]:
-    """The pairs of a record's `metadata`, as they were written; a list gives one pair for each of its values.
+    """(key, value) pairs of a record's `metadata`; a list becomes one pair per value.
 
     An object within it gives the keys `outer.inner`.
 
     Raises:
         ValueError: it is no object, or holds something else than texts, numbers, truth values, dates and lists of them.
     """
-    if isinstance(values, str) and values.lstrip().startswith("{"):  # as a column of a table
+    if isinstance(values, str) and values.lstrip().startswith("{"):  # JSON in a column of a table
         try:
             values = json.loads(values)
         except (ValueError, RecursionError) as error:
@@ -246,7 +246,7 @@ def _pairs(before: str, values: Mapping[object, object], deepest: int) -> Iterat
 
 
 def metadata_value(key: str, value: object) -> str:
-    """A value of metadata, or of a filter, as the text that is compared: strings as they are, the rest as JSON has it.
+    """A value of metadata or of a filter as the text to compare: strings unchanged, other values as JSON.
 
     Raises:
         ValueError: it is neither text, number, date nor truth value.

@@ -1,4 +1,4 @@
-"""The Free On-line Dictionary of Computing (GFDL), from Debian's dict-foldoc: 12,000 entries with cross references."""
+"""Reads the Free On-line Dictionary of Computing (GFDL) from Debian's dict-foldoc: 12,000 cross-referenced entries."""
 
 import re
 from collections import Counter
@@ -21,12 +21,12 @@ SOURCES = (LocalFile(Path("/") / MEMBER, unpack=True), Deb("dict-foldoc", MEMBER
 ADVICE = "It is read from Debian's package dict-foldoc 20230119-1; install that, or take another corpus (factbook)."
 
 ABOUT_ITSELF = frozenset({"Free On-line Dictionary of Computing", "Acknowledgements", "Missing definition"})
-"""Entries about the dictionary."""
+"""Entries about the dictionary itself, which are left out."""
 END = "\nDictionary.debian"
 """The line at which the entries end and Debian's additions begin."""
 
 UPDATED = re.compile(r"\s*\(\d{4}-\d\d?-\d\d?\)\.?\s*$")
-"""When an entry was last updated: no fact about its subject."""
+"""The date on which an entry was last updated; it is not a fact about its subject."""
 LINK = re.compile(r"\{(?P<name>[^{}()]*)(?:\((?P<target>[^{}]*)\))?\}")
 URL = re.compile(r"\w+://|^(?:rfc|news|mailto|ftp|gopher):|\.html?(?:#\w+)?$|^/")
 CATEGORY = re.compile(r"^(?P<number>\d+\.\s+)?<(?P<category>[^<>@]+)>\s*")
@@ -34,10 +34,10 @@ PRONUNCIATION = re.compile(
     r"^(?P<before>(?:\d+\.\s+)?(?:\([^()]*\)\s+)?)(?:/[^/]{1,40}/(?:,?\s+(?:or|also|and))?,?\s+)+"
 )
 EDITORIAL = re.compile(r"\s*\[[^\[\]]*\?\]")
-"""The editor's open questions: `[Details?]`."""
+"""An open question of the editor, such as `[Details?]`."""
 MAIL = re.compile(r"\s*<[^<>\s]+@[^<>\s]+>")
 SOURCE_NOTE = re.compile(r"^\[.*\]\W*$", re.DOTALL)
-"""A paragraph that is a citation."""
+"""A paragraph that is only a citation."""
 CONTACT = re.compile(
     r"^(?:E-?mail|Address|Tel(?:ephone)?|Fax|Mailing lists?|(?:Usenet )?newsgroups?|FTP|Home|Mail|Web)\b[^.]{0,20}:",
     re.IGNORECASE,
@@ -45,26 +45,26 @@ CONTACT = re.compile(
 EMPHASIS = re.compile(r"(?<!\w)__(\w[^_\n]*)__(?!\w)")
 TRAILING_CONTACT = re.compile(r"\s*\bE-?mail(?: address)?:.*$", re.DOTALL)
 NO_BRACES = str.maketrans("", "", "{}")
-"""Braces left in running text are typing errors in the dictionary's links."""
+"""Removes braces that are left in running text; they are typing errors in links."""
 ADDRESS = "\ue000"
-"""Stands for an address until the words around it are mended (private use, in no entry)."""
+"""Placeholder for an address until the words around it are corrected; a private-use character that no entry has."""
 INTRODUCED_ADDRESS = re.compile(
     rf"\s*\(\s*{ADDRESS}\s*\)|\s*(?:\b(?:at|by|from|see|to|via)\s+)?{ADDRESS}", re.IGNORECASE
 )
 SENTENCE = 8
-"""Words from which a paragraph that ends with an address is taken for a sentence, not for the name of a page."""
+"""A paragraph that ends with an address and has at least this many words is a sentence, not the name of a page."""
 LOOSE_MARK = re.compile(r"\s+([.,;:])(?=\s|$)|^[.,;:]\s+")
 DOUBLE_STOP = re.compile(r"(?<!\.)\.\.(?!\.)")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry as written in the dictionary."""
+    """An entry as it is written in the dictionary."""
 
     headwords: tuple[str, ...]
-    """The title, then other names of the same thing."""
+    """Title of the entry, then other names of the same thing."""
     body: str
-    """Indented by three spaces, with markup."""
+    """Text of the entry with markup, indented by three spaces."""
 
 
 def fetch(progress: Progress = silent) -> Path:
@@ -73,12 +73,12 @@ def fetch(progress: Progress = silent) -> Path:
 
 
 def read_foldoc() -> Iterator[Document]:
-    """Entries in the order of the dictionary."""
+    """One document per entry, in the order of the dictionary."""
     yield from documents(fetch().read_text(encoding="utf-8"))
 
 
 def documents(dictionary: str) -> Iterator[Document]:
-    """Entries as documents: plain text, with links that lead to another entry's title."""
+    """The entries as documents: plain text, with links to the titles of other entries."""
     entries = [entry for entry in parse(dictionary) if entry.headwords[0] not in ABOUT_ITSELF]
     titles = {named_by(entry.headwords[0]).casefold() for entry in entries}
     taken: Counter[str] = Counter()
@@ -100,10 +100,10 @@ def documents(dictionary: str) -> Iterator[Document]:
 
 
 def parse(dictionary: str) -> Iterator[Entry]:
-    """Entries in order.
+    """The entries of the dictionary in order.
 
-    Headwords stand at column 0 after an empty line or an update date; a wrapped link puts running text there too, but
-    after other text or a line of spaces.
+    Headwords begin at column 0 after an empty line or an update date. A wrapped link can also put running text at
+    column 0, but only after other text or a line of spaces.
     """
     headwords: list[str] = []
     body: list[str] = []
@@ -128,7 +128,7 @@ def _entry(headwords: list[str], body: list[str]) -> Iterator[Entry]:
 
 
 def plain(body: str) -> tuple[str, tuple[str, ...]]:
-    """The text that a person would read, and the names in it that are marked as links, without repeats."""
+    """(text without markup, names that are marked as links in it, without repeats)."""
     names: dict[str, None] = {}
     paragraphs: list[str] = []
     for block in body.strip("\n").split("\n\n"):
@@ -137,14 +137,14 @@ def plain(body: str) -> tuple[str, tuple[str, ...]]:
             paragraphs.append(_drop_addresses("\n".join(_unlink(line, names) for line in lines)))
         elif text := _prose(" ".join(line.strip() for line in lines), names):
             paragraphs.append(text)
-    if len(paragraphs) == 1 and paragraphs[0].strip(". ") in names:  # nothing but a link: an alias
+    if len(paragraphs) == 1 and paragraphs[0].strip(". ") in names:  # only a link: the entry is an alias
         paragraphs = [f"See {paragraphs[0].strip('. ')}."]
     text = "\n".join(paragraphs)
     return text, tuple(name for name in names if name in text)
 
 
 def _prose(text: str, names: dict[str, None]) -> str:
-    """A paragraph without markup; empty if it only says where things are, or when and whence the entry came."""
+    """A paragraph without markup; empty if it only names addresses, or the date or source of the entry."""
     text = EDITORIAL.sub("", UPDATED.sub("", text))
     if SOURCE_NOTE.match(text) or CONTACT.match(LINK.sub(r"\g<name>", text)):
         return ""
@@ -164,7 +164,7 @@ def _prose(text: str, names: dict[str, None]) -> str:
 
 
 def _unlink(text: str, names: dict[str, None]) -> str:
-    """`text` with links replaced by their names; an address becomes `ADDRESS`."""
+    """`text` with links replaced by their names and addresses by `ADDRESS`."""
 
     def replace(link: re.Match[str]) -> str:
         name = " ".join(link["name"].split())
@@ -179,7 +179,7 @@ def _unlink(text: str, names: dict[str, None]) -> str:
 
 
 def _is_list_of_pages(text: str) -> bool:
-    """Whether a paragraph is nothing but names of web pages, an address after each."""
+    """Whether a paragraph only lists names of web pages, each followed by its address."""
     *named, rest = text.split(ADDRESS)
     return bool(named) and not re.search(r"\w", rest) and all(len(name.split()) < SENTENCE for name in named)
 

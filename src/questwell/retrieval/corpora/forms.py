@@ -1,4 +1,4 @@
-"""The format of a file, detected from its content; the ending of its name decides only unclear cases."""
+"""Detects the format of a file from its content; the ending of its name decides only unclear cases."""
 
 import re
 import zipfile
@@ -11,7 +11,7 @@ from questwell.retrieval.corpora.wiki import WIKI_START
 
 
 class Form(StrEnum):
-    """The contents of a file."""
+    """The format of a file."""
 
     JSON = "JSON"
     TABLE = "CSV or TSV"
@@ -28,9 +28,9 @@ class Form(StrEnum):
 
 
 RECORDS = frozenset({Form.JSON, Form.TABLE, Form.PARQUET, Form.ARROW, Form.WIKI})
-"""Forms of which one file holds many documents."""
+"""Formats in which one file contains many documents."""
 DOCUMENTS = frozenset({Form.TEXT, Form.MARKDOWN, Form.RST, Form.HTML, Form.PDF, Form.DOCX})
-"""Forms of which a file is one document."""
+"""Formats in which one file is one document."""
 KNOWN = (
     "JSON lines, a JSON array, CSV, TSV, parquet, arrow or WikiExtractor's pages (parquet and arrow unpacked, the rest "
     "also as .gz, .bz2, .zst or .xz), "
@@ -57,15 +57,15 @@ JSON_START = re.compile(rb'\s*(?:\{\s*["}]|\[\s*[\[{"\]]|"(?:[^"\\\n]|\\.)*"[ \t
 NOT_RECORDS = (".ipynb", ".canvas", ".geojson")
 """Endings of JSON files that hold no records."""
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
-"""What a checkout without Git LFS has in place of a large file."""
+"""Beginning of the pointer that replaces a large file in a checkout without Git LFS."""
 HTML_START = re.compile(rb"\s*(?:<!doctype\s+html|<html[\s>])", re.IGNORECASE)
 
 
 def form_of(path: Path) -> Form:
-    """What the file holds.
+    """The format of the file.
 
     Raises:
-        OSError: it cannot be read or unpacked.
+        OSError: the file cannot be read or unpacked.
     """
     start = packed.head(path)
     for magic, form in MAGIC:
@@ -95,7 +95,7 @@ def form_of(path: Path) -> Form:
 
 
 def suffix_of(path: Path) -> str:
-    """The ending of the name in small letters, without that of a packer: `.jsonl` of `C.JSONL.gz`."""
+    """The file ending in lower case, without that of a compressor: `.jsonl` for `C.JSONL.gz`."""
     name = path.name.lower()
     for packer in packed.SUFFIXES:
         name = name.removesuffix(packer)
@@ -124,7 +124,7 @@ def _is_table(start: bytes) -> bool:
 
 
 def hint(path: Path) -> str:
-    """What a file of `OTHER` is and what to do with it; empty if that is not known."""
+    """Says what a file of the format `OTHER` is and what to do with it; empty if that is not known."""
     start = packed.head(path)
     suffix = suffix_of(path)
     for magic, said in _OTHERS:
@@ -141,7 +141,7 @@ def hint(path: Path) -> str:
     if start[257:262] == b"ustar":
         return "it is a tar archive: unpack it first"
     if b"\0" in start[:4096]:
-        return "it holds NUL bytes, as no text does; if it is UTF-16 or UTF-32, save it as UTF-8"
+        return "it contains NUL bytes, so it is not text; if it is UTF-16 or UTF-32, save it as UTF-8"
     return "it is empty" if not start.strip() else "to read it as plain text, name it .txt, or .md if it is Markdown"
 
 
@@ -173,6 +173,6 @@ _BY_SUFFIX = (
     ((".yaml", ".yml", ".toml", ".xml"), "write its records as JSON lines first"),
 )
 _PATTERNS = (
-    (HTML_START, "it is a web page, perhaps in place of a file that was to be downloaded"),
+    (HTML_START, "it is a web page, perhaps from a failed download"),
     (re.compile(rb"\s*<DOC>\s*<DOCNO>"), "it is TREC's form: write its documents as JSON lines first"),
 )

@@ -1,6 +1,6 @@
-"""`hf:NAME[:CONFIG][@SPLIT]`: a data set of the Hugging Face hub, fetched by its own library (extra `hub`).
+"""Fetches a data set of the Hugging Face hub, `hf:NAME[:CONFIG][@SPLIT]`, with the hub's library (extra `hub`).
 
-The library keeps it as arrow files, which are read as those of `save_to_disk`. Without a network it takes what is in
+The library stores it as arrow files, which are read like those of `save_to_disk`. Without a network the library uses
 its cache (`HF_HUB_OFFLINE=1`).
 """
 
@@ -21,7 +21,7 @@ def hub_members(source: str) -> Members:
     """The arrow files of a data set, fetched if they are not cached.
 
     Raises:
-        AssetError: it cannot be had.
+        AssetError: the data set cannot be fetched.
         ConfigError: the extra `hub` is not installed.
     """
     named, _, split = source.removeprefix(PREFIX).partition("@")
@@ -31,7 +31,7 @@ def hub_members(source: str) -> Members:
     let_hub_libraries_pass_proxies()
     try:
         loaded = datasets.load_dataset(name, config or None, split=split or None)
-    except Exception as error:  # of whatever kind the library, the hub and the network have
+    except Exception as error:  # the library, the hub and the network raise many types
         raise AssetError(f"data set {name!r} of the hub cannot be fetched ({type(error).__name__}: {error})") from error
     parts = [loaded] if split else [loaded[key] for key in sorted(loaded)]
     paths = [Path(held["filename"]) for part in parts for held in part.cache_files]

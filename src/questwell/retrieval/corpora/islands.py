@@ -1,6 +1,6 @@
-"""The Sorrel Isles: two dozen linked articles about islands that do not exist, written for Questwell (CC0-1.0).
+"""Reads the Sorrel Isles: two dozen linked articles about invented islands, written for Questwell (CC0-1.0).
 
-It comes with the package, so commands can be tried without a download; no model can know its facts by heart.
+The corpus comes with the package, so commands can be tried without a download. No model knows its facts.
 """
 
 import hashlib
@@ -15,12 +15,12 @@ LICENCE = "CC0-1.0"
 
 
 def identity() -> str:
-    """Names exactly this text."""
+    """Hash of the text."""
     return f"{NAME} {hashlib.sha256(_content().encode()).hexdigest()}"
 
 
 def read_islands() -> Iterator[Document]:
-    """The articles in their order."""
+    """The articles in a fixed order."""
     for line in _content().splitlines():
         record = json.loads(line)
         yield Document(record["id"], record["title"], record["text"], LICENCE)

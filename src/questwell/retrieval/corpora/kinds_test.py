@@ -282,7 +282,7 @@ REFUSED: dict[str, tuple[Callable[[Path], str], str]] = {
     "docx that is damaged": (file("a.docx", b"PK\x03\x04nothing"), "not a readable docx"),
     "two columns for the text": (file("c.csv", b"id,text,text\na,One.,Two.\n"), "two columns are named 'text'"),
     "nested text in parquet": (parquet("c.parquet", [{"id": "a", "text": {"body": "x"}}]), "'text' must be a string"),
-    "UTF-16 that was cut": (file("c.csv", TABLE.encode("utf-16")[:-1]), "not the UTF-16 that it begins as"),
+    "UTF-16 that was cut": (file("c.csv", TABLE.encode("utf-16")[:-1]), "not valid UTF-16"),
     "text in another encoding": (file("a.txt", "Zwei Möwen.".encode("latin-1")), "not UTF-8 in line 1"),
     "a tar archive": (tarred, "it is a tar archive: unpack it first"),
     "an SQLite database": (file("c.db", b"SQLite format 3\0" + bytes(84)), "it is an SQLite database"),
@@ -292,10 +292,10 @@ REFUSED: dict[str, tuple[Callable[[Path], str], str]] = {
         file("a.txt", b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 9\n"), "run git lfs pull"),
     "a web page in place of a download": (
         file("c.jsonl", b"<!DOCTYPE html><html><body>404 Not Found</body></html>"), "it is a web page"),
-    "text with NUL bytes": (file("c.jsonl", lines(ROWS) + bytes(9)), "it holds NUL bytes"),
+    "text with NUL bytes": (file("c.jsonl", lines(ROWS) + bytes(9)), "it contains NUL bytes"),
     "a folder of hidden files": (folder(_a_txt=b"x", _b_txt=b"y"), "2 hidden (.a.txt, .b.txt)"),
     "a link to itself": (circle, "Symlink loop"),
-    "an empty name": (lambda place: " ", "the corpus is an empty name"),
+    "an empty name": (lambda place: " ", "the name of the corpus is empty"),
     "nothing there": (lambda place: str(place / "nowhere.jsonl"), "nor an existing file or folder"),
 }  # fmt: skip
 SKIPPED = {

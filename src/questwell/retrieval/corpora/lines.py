@@ -1,6 +1,6 @@
-"""Lines that stand for themselves in a text: headings, rows of tables, code, `name: value`. The rest is prose.
+"""Finds lines of a text that are units of their own: headings, table rows, code, `name: value`. The rest is prose.
 
-A hard-wrapped paragraph has line ends too, so a line counts only where its form says so.
+A hard-wrapped paragraph has line ends too, so a line is a unit only if its form shows it.
 """
 
 import re
@@ -11,30 +11,30 @@ HEADING = re.compile(r"[ ]{0,3}#{1,6}[ \t]+\S")
 UNDERLINE = re.compile(r"[ ]{0,3}([=\-~^])\1{2,}[ \t]*\Z")
 FENCE = re.compile(r"[ ]{0,3}(?:```|~~~)")
 ROW = re.compile(r"[ \t]*\|.*\||[^|\n]*\S[ \t]*\|[^|\n]*\|[^\n]*\S|[^\t\n]*\S\t+\S")
-"""Cells between bars, or between tabs."""
+"""A table row: cells between bars or tabs."""
 CODE = re.compile(
     r"(?:[ ]{4}|\t)[ \t]*(?:\S.*[{};\\]\Z|(?:def|class|return|import|from|if|for|while|else)\b|\S+[ ]?[=(<])"
 )
 PAIR = re.compile(r"[ \t]*(?:[-*•][ \t]+)?\w[^:.!?\n]{0,60}:[ \t]+\S")
 SPECIAL = re.compile(r"[|\t#`~]|:[ \t]|\A[ ]{4}|\A[ ]{0,3}[=\-~^]{3}")
-"""Without any of this a line is prose, or the first line of a heading with marks under it."""
+"""A line without any of these is prose, or the first line of an underlined heading."""
 LONGEST_HEADING = 200
-"""Characters of a line that can be a heading."""
+"""Maximum number of characters of a heading."""
 
 
 class Kind(Enum):
-    """The kind of a stretch of text."""
+    """The kind of a part of a text."""
 
     PROSE = auto()
-    """Cut at sentence ends."""
+    """Running text, which is cut at sentence ends."""
     LINE = auto()
-    """One line, not cut unless it is too long."""
+    """One line, which is cut only if it is too long."""
     HEADING = auto()
-    """One line, or the marks under it; stays with what follows."""
+    """A heading or the marks under it; it stays with the text after it."""
 
 
 def blocks(text: str) -> Iterator[tuple[Kind, int, int]]:
-    """(kind, start, end) of the stretches of `text` in order, in characters; a stretch of prose may be many lines."""
+    """(kind, start, end) of the parts of `text` in order, in characters. A part of prose may have many lines."""
     if "\n" not in text:
         yield Kind.PROSE, 0, len(text)
         return
@@ -55,7 +55,7 @@ def blocks(text: str) -> Iterator[tuple[Kind, int, int]]:
 
 
 def _kinds(lines: list[str]) -> list[Kind | None]:
-    """The kind of each line; None: prose."""
+    """The kind of each line; None for prose."""
     fenced = False
     kinds: list[Kind | None] = []
     special = [SPECIAL.search(line) is not None for line in lines]
@@ -82,7 +82,7 @@ def _stands_alone(lines: list[str], pairs: list[bool], number: int) -> bool:
 
 
 def _heads(lines: list[str], number: int) -> bool:
-    """Whether a line is a heading: marked by `#`, or by marks under it after a blank line."""
+    """Whether a line is a heading: it begins with `#`, or it follows a blank line and is underlined."""
     line = lines[number]
     if len(line) > LONGEST_HEADING:
         return False

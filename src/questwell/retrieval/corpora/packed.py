@@ -1,4 +1,4 @@
-"""A file's bytes, unpacked by what they are and not by what the file is called."""
+"""Reads a file and unpacks it, if its content (not its name) shows that it is compressed."""
 
 import bz2
 import codecs
@@ -17,24 +17,24 @@ import pyarrow as pa
 
 ARROW_ERROR = cast(type[Exception], cast(Any, pa).ArrowException)
 FAULTS = (OSError, EOFError, zlib.error, lzma.LZMAError, ARROW_ERROR)
-"""Errors of reading a packed file that is cut short, or that is not what its first bytes say."""
-CUT = "the packed file ends too early: it was cut, so copy or fetch it again"
+"""Errors of reading a compressed file that is cut short or damaged."""
+CUT = "the compressed file ends too early: copy or fetch it again"
 SUFFIXES = (".gz", ".bz2", ".zst", ".zstd", ".xz")
 HEAD = 1 << 16
-"""Number of bytes that identify a file."""
+"""Number of bytes from which a file's format is detected."""
 ZSTD = re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18")
 """Beginning of a frame of zstd; the second is one to skip, with which pzstd begins."""
 NO_FILE = "it is no file (a pipe, a socket or a device): write its content to a file first"
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
-"""Beginnings of text in UTF-16, as spreadsheets write it."""
+"""Byte order marks of UTF-16 text, which spreadsheets write."""
 
 
 @contextmanager
 def unpacked(path: Path) -> Generator[IO[bytes]]:
-    """The file's content, as it is or unpacked from gzip, bzip2, zstd or xz.
+    """The file's content, unpacked if it is gzip, bzip2, zstd or xz.
 
     Raises:
-        OSError: it cannot be opened. While it is read, any of `FAULTS`.
+        OSError: the file cannot be opened. Reading it may raise any of `FAULTS`.
     """
     match _magic(path):
         case bytes() as magic if magic.startswith(b"\x1f\x8b"):
@@ -73,10 +73,10 @@ def _magic(path: Path) -> bytes:
 
 @contextmanager
 def text_of(path: Path) -> Generator[IO[bytes]]:
-    """The file's content as `unpacked`, in UTF-8 where it is UTF-16.
+    """Like `unpacked`, with UTF-16 text converted to UTF-8.
 
     Raises:
-        OSError: as of `unpacked`; while it is read, also where it is not the UTF-16 that it begins as.
+        OSError: as for `unpacked`; also while reading, if the content is not valid UTF-16 after its mark.
     """
     with unpacked(path) as file:
         if cast(Any, file).peek(2)[:2] in UTF16:
@@ -86,7 +86,7 @@ def text_of(path: Path) -> Generator[IO[bytes]]:
 
 
 class _FromUtf16(io.RawIOBase):
-    """Bytes in UTF-16 as bytes in UTF-8."""
+    """Reads a file in UTF-16 as bytes in UTF-8."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -103,7 +103,7 @@ class _FromUtf16(io.RawIOBase):
             try:
                 self._held = self._decoder.decode(raw, final=not raw).encode()
             except UnicodeError as error:
-                raise OSError(f"not the UTF-16 that it begins as ({getattr(error, 'reason', error)})") from error
+                raise OSError(f"not valid UTF-16 ({getattr(error, 'reason', error)})") from error
         piece = self._held[: len(buffer)]
         buffer[: len(piece)] = piece
         self._held = self._held[len(piece) :]
@@ -111,7 +111,7 @@ class _FromUtf16(io.RawIOBase):
 
 
 def head_of_text(path: Path) -> bytes:
-    """As `head`, of the content as `text_of` gives it, without a byte order mark."""
+    """The first `HEAD` bytes of the content in UTF-8, without a byte order mark; raises as `head`."""
     try:
         with text_of(path) as file:
             return file.read(HEAD).removeprefix(b"\xef\xbb\xbf")
@@ -120,10 +120,10 @@ def head_of_text(path: Path) -> bytes:
 
 
 def head(path: Path) -> bytes:
-    """The first `HEAD` bytes of the content.
+    """The first `HEAD` bytes of the unpacked content.
 
     Raises:
-        OSError: it cannot be read, or cannot be unpacked.
+        OSError: the file cannot be read or unpacked.
     """
     try:
         with unpacked(path) as file:
@@ -133,7 +133,7 @@ def head(path: Path) -> bytes:
 
 
 def fault(error: BaseException) -> str:
-    """The error in words for a user."""
+    """The error as a message for users."""
     match error:
         case EOFError():
             return CUT
@@ -142,7 +142,7 @@ def fault(error: BaseException) -> str:
         case OSError(strerror=str() as reason):
             return reason
         case zlib.error() | lzma.LZMAError():
-            return f"the packed file is damaged ({error})"
+            return f"the compressed file is damaged ({error})"
         case _ if "Truncated compressed stream" in str(error):  # pyarrow's words of zstd
             return CUT
         case _:

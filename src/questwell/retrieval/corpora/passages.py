@@ -1,7 +1,7 @@
-"""Documents cut into passages of about 100 words at sentence ends, in linear time, in any script.
+"""Cuts documents into passages of about 100 words at sentence ends, in linear time and in any script.
 
-A line end is a weak boundary: lines that stand for themselves (`lines.py`) are not cut, and a heading stays with
-what follows it. No passage has more than `LONGEST` words.
+Lines that are units of their own (`lines.py`) are not cut, and a heading stays with the text after it. No passage has
+more than `LONGEST` words.
 """
 
 import re
@@ -24,34 +24,34 @@ WHOLE = 1.4 * TARGET
 HEADING = LONGEST - WHOLE
 """Maximum length of a heading in words, so that it fits a passage with the text after it."""
 CUT_FROM = 0.8 * TARGET
-"""Length in words from which a sentence that is too long is cut at the next white space."""
+"""A sentence that is too long is cut at the first white space after this many words."""
 SHORTEST = 0.3 * TARGET
-"""Minimum length of a document's last passage in words; a shorter one joins the passage before it."""
+"""Minimum length of a document's last passage in words; a shorter one is joined with the passage before it."""
 CJK_WORD = 0.6
-"""Number of words that a character of these scripts counts as; they use few or no spaces."""
+"""Number of words that one character counts as in scripts with few or no spaces."""
 WORD = re.compile(rf"(?P<spaceless>[{COUNTED_AS_WORDS}])|[^\W{COUNTED_AS_WORDS}]{{1,40}}|(?P<mark>[^\w\s]{{1,40}})")
 """A word, capped at 40 characters, so that a text without spaces is long and not one word."""
 SPACELESS = re.compile(rf"[{COUNTED_AS_WORDS}]")
 LETTERS, MARK = re.compile(r"\w{1,40}"), re.compile(r"[^\w\s]")
-"""Words and marks where no character is a word by itself."""
+"""Words and marks of a text in scripts with spaces."""
 MARKS_PER_WORD = 8
-"""Punctuation marks that count as one word, so that a text of nothing else is cut too."""
+"""Number of punctuation marks that count as one word, so that a text of only marks is cut too."""
 
 NUMBERED = re.compile(r"#\d+\Z")
 
 
 class Span(NamedTuple):
-    """A stretch of a text: characters from `start` to `end`, worth `words`."""
+    """A part of a text: the characters from `start` to `end`, which count as `words` words."""
 
     start: int
     end: int
     words: float
     heading: bool = False
-    """It heads what follows it."""
+    """Whether the part is a heading of the next part."""
 
 
 def passages_of(document: Document) -> Iterator[Passage]:
-    """Passages of a document in order."""
+    """The passages of a document in order."""
     spans = split(document.text)
     for ordinal, span in enumerate(spans):
         text = document.text[span.start : span.end]
@@ -68,20 +68,20 @@ def passages_of(document: Document) -> Iterator[Passage]:
 
 
 def passage_id(document_id: str, ordinal: int, *, alone: bool) -> str:
-    """The document's own id if it is one passage, else the id and a number: `paris`, `paris#0`, `paris#1`.
+    """The document's id if it has one passage (`paris`), otherwise the id and a number (`paris#0`, `paris#1`).
 
-    An id that itself ends like a passage's always gets a number, so that no two passages share an id.
+    An id that itself ends like a passage id always gets a number, so that no two passages share an id.
     """
     return document_id if alone and not NUMBERED.search(document_id) else f"{document_id}#{ordinal}"
 
 
 def document_of(passage_id: str) -> str:
-    """The id of the document that a passage was cut from."""
+    """The id of the document that the passage with this id was cut from."""
     return NUMBERED.sub("", passage_id)
 
 
 def split(text: str) -> list[Span]:
-    """Stretches of about `TARGET` words that end with a sentence or line, without white space around them."""
+    """Parts of about `TARGET` words that end with a sentence or line, without white space around them."""
     passages: list[Span] = []
     open_: Span | None = None
     for piece in _with_headings(_pieces(text)):
@@ -100,18 +100,18 @@ def split(text: str) -> list[Span]:
 
 
 def count_words(text: str) -> float:
-    """Words of `text`, a character of a script without spaces being a part of one."""
+    """Number of words in `text`; a character of a script without spaces counts as `CJK_WORD`."""
     return sum(map(_weight, WORD.finditer(text)))
 
 
 def _is_full(passage: Span, piece: Span) -> bool:
-    """Whether `piece` begins a new passage: it would make this one too long, or it is a section of its own."""
+    """Whether `piece` begins a new passage because `passage` would get too long or `piece` is its own section."""
     begins = piece.heading and passage.words >= TARGET / 2
     return begins or passage.words + piece.words / 2 > TARGET or passage.words + piece.words > LONGEST
 
 
 def _with_headings(pieces: Iterator[Span]) -> Iterator[Span]:
-    """Pieces, each joined with the headings right before it."""
+    """The pieces, each joined with the headings directly before it."""
     held: Span | None = None
     for piece in pieces:
         if held is not None and held.words + piece.words > LONGEST:
@@ -128,7 +128,7 @@ def _with_headings(pieces: Iterator[Span]) -> Iterator[Span]:
 
 
 def _pieces(text: str) -> Iterator[Span]:
-    """Sentences and lines that stand for themselves; those that are too long cut at line ends, then between words."""
+    """Sentences, and lines that are units of their own. Long ones are cut at line ends, then between words."""
     for kind, first, last in blocks(text):
         if kind is Kind.HEADING and (words := _words(text, first, last)) <= HEADING:
             yield Span(first, last, words, heading=True)
@@ -154,7 +154,7 @@ def _short_enough(text: str, start: int, end: int) -> Iterator[Span]:
 
 
 def _cut(text: str, words: list[re.Match[str]], start: int, end: int) -> Iterator[Span]:
-    """Pieces of one long line: at white space where there is any, never before a mark that belongs to a letter."""
+    """Parts of one long line, cut at white space if there is any, but never between a letter and its accent."""
     held = 0.0
     for word in words:
         stop = word.start()
@@ -167,13 +167,13 @@ def _cut(text: str, words: list[re.Match[str]], start: int, end: int) -> Iterato
 
 
 def _belongs(char: str) -> bool:
-    """Whether `char` is a part of the letter before it: an accent, a vowel sign."""
+    """Whether `char` is part of the letter before it, such as an accent or a vowel sign."""
     return unicodedata.category(char)[0] == "M"
 
 
 def _words(text: str, start: int, end: int) -> float:
     piece = text[start:end]
-    if piece.isascii() or SPACELESS.search(piece) is None:  # the same number, in a third of the time
+    if piece.isascii() or SPACELESS.search(piece) is None:  # gives the same number in a third of the time
         return len(LETTERS.findall(piece)) + len(MARK.findall(piece)) / MARKS_PER_WORD
     return sum(map(_weight, WORD.finditer(piece)))
 
@@ -191,7 +191,7 @@ def _weight(word: re.Match[str]) -> float:
 
 
 def _names(name: str, text: str) -> bool:
-    """Whether `name` stands in `text` as a whole word."""
+    """Whether `text` contains `name` as a whole word."""
     start = text.find(name)
     while start >= 0:
         end = start + len(name)

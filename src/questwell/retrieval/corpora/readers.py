@@ -1,4 +1,4 @@
-"""The files of a user's corpus to documents, in a fixed order."""
+"""Reads the files of a user's corpus as documents, in a fixed order."""
 
 from collections.abc import Iterator
 
@@ -18,10 +18,10 @@ _FIRST_LINE = " (column names come from the first line: add one if it is data)"
 def read_files(
     files: list[Member], names: FieldNames, licence: str, skip_bad: bool, report: ReadReport
 ) -> Iterator[Document]:
-    """Documents of `files`.
+    """The documents in `files`.
 
     Raises:
-        CorpusError: a record or file is malformed and may not be skipped.
+        CorpusError: a record or file is malformed and must not be skipped.
     """
     for member in files:
         if SURROGATE.search(member.name):
@@ -57,10 +57,10 @@ def _records(member: Member, names: FieldNames, licence: str, skip_bad: bool, re
 
 
 def _refuse_or_skip(place: str, problem: str, skip: bool, report: ReadReport) -> None:
-    """Note a malformed record in the report if it may be skipped.
+    """Add a malformed record to the report, if it may be skipped.
 
     Raises:
-        CorpusError: it may not.
+        CorpusError: it may not be skipped.
     """
     if not skip:
         raise CorpusError(f"{place}: {problem}. Correct it, or skip malformed records (--skip-bad)")

@@ -1,6 +1,6 @@
-"""The records of a file, whatever holds them: JSON, JSON lines, CSV, TSV, parquet or arrow.
+"""Reads the records of a JSON, JSON-lines, CSV, TSV, parquet or arrow file.
 
-What cannot be read comes as a problem in the record's place, so that the caller may stop or skip it.
+A record that cannot be read is returned as a problem, so that the caller can stop or skip it.
 """
 
 import io
@@ -21,7 +21,7 @@ from questwell.retrieval.corpora.wiki import read_wiki
 from questwell.text.files import TOO_LONG, numbered, parse_json
 
 BATCH = 1_000
-"""Rows of a parquet file in memory at a time."""
+"""Number of rows of a parquet file in memory at a time."""
 CHUNK = 1 << 20
 SPACE = re.compile(r"[ \t\n\r,]*")
 SAMPLE_LINES = 5
@@ -33,14 +33,14 @@ class Row(NamedTuple):
     """One record of a file."""
 
     place: str
-    """Line, row or element, as in `line 3`."""
+    """Line, row or element of the record, such as `line 3`."""
     record: dict[str, Any] | None
-    """None: it could not be read."""
+    """The record; None if it could not be read."""
     problem: str = ""
 
 
 def read_records(path: Path, form: Form, columns: Columns = list, *, texts: bool = False) -> Iterator[Row]:
-    """The records of a file in its order. A file that breaks off ends with a row that says so.
+    """The records of a file in its order. If the file breaks off, the last row says so.
 
     Args:
         path: the file.
@@ -74,7 +74,7 @@ def _value_of(line: bytes) -> object:
     """The JSON value in `line`, which may end with the comma of an array.
 
     Raises:
-        ValueError: it holds none; says why.
+        ValueError: the line is not a JSON object; the message says why.
     """
     line = line.rstrip()
     return parse_json(line[:-1] if line.endswith(b"},") else line)
@@ -134,7 +134,7 @@ def _row(place: str, value: object) -> Row:
 
 
 def _values(file: IO[bytes], texts: bool) -> Iterator[Row]:
-    """The elements of an array, those in a container object, or objects one after another; read piece by piece."""
+    """The elements of an array or of a container object, or objects one after another, read in parts."""
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     number = 0
     problem = ""
@@ -158,7 +158,7 @@ def _values(file: IO[bytes], texts: bool) -> Iterator[Row]:
 
 
 def _elements(file: io.TextIOWrapper) -> Iterator[object]:
-    """JSON values one after another; of an array, its elements. Only one value is in memory at a time.
+    """Consecutive JSON values, or the elements of an array. Only one value is in memory at a time.
 
     Raises:
         ValueError: what comes next is not JSON, or an array is not closed.
@@ -179,7 +179,7 @@ def _elements(file: io.TextIOWrapper) -> Iterator[object]:
             if arrays and not closing:
                 raise json.JSONDecodeError("something else follows the array", held, at)
             value, after = decode(held, at)
-            if after == len(held) and not ended:  # a number may go on
+            if after == len(held) and not ended:  # a number may continue
                 raise json.JSONDecodeError("it ends too early", held, after)
         except json.JSONDecodeError:
             fresh = "" if ended else file.read(max(CHUNK, len(held) - at))
@@ -221,7 +221,7 @@ def _parquet(path: Path, columns: Columns) -> Iterator[Row]:
 
 
 def _arrow(path: Path, columns: Columns) -> Iterator[Row]:
-    """The rows of an arrow file or of a stream of record batches."""
+    """The rows of an arrow file or an arrow stream of record batches."""
     arrow = cast(Any, pa)
     number = 0
     with arrow.memory_map(str(path)) as source:

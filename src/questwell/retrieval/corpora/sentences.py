@@ -1,21 +1,21 @@
-"""Where sentences end, in any script, in linear time."""
+"""Finds sentence ends in any script, in linear time."""
 
 import re
 from collections.abc import Iterator
 
 FOOTNOTES = r"(?:\[[^\[\]\n]{1,20}\]|[¹²³⁰-⁹])*+"
-"""`[1]`, `[citation needed]`, `¹` right after the mark that ends a sentence."""
-# Possessive, and anchored at the start of a run: backtracking over a run of a million dots would be quadratic.
-# It begins with a set of characters, so that the search jumps from one of them to the next.
+"""Footnote marks directly after a sentence end: `[1]`, `[citation needed]`, `¹`."""
+# The quantifiers are possessive and anchored at the start of a run: backtracking over a million dots is quadratic.
+# The pattern begins with a set of characters, so that the search jumps from one of them to the next.
 SENTENCE_END = re.compile(
     r"""[.!?…؟۔。！？｡।॥။។៕።\n](?:"""
-    rf"""(?<=[.!?…؟۔])(?<![.!?…؟۔]{{2}})[.!?…؟۔]*+["'”’»)\]]*+{FOOTNOTES}(?=\s)"""  # then what `_starts_sentence` takes
+    rf"""(?<=[.!?…؟۔])(?<![.!?…؟۔]{{2}})[.!?…؟۔]*+["'”’»)\]]*+{FOOTNOTES}(?=\s)"""  # then `_starts_sentence`
     rf"""|(?<=[。！？｡।॥။។៕።])[。！？｡।॥။។៕።]*+[」』”’）"')]*+{FOOTNOTES}"""
     r"""|(?<=\n)(?=[^\S\n]*+\n)"""  # blank line
     r"""|(?<=\n)(?=[^\S\n]*+(?:[-*•#]|\d{1,3}[.)])[^\S\n]))"""  # item of a list, heading
 )
 CERTAIN_ENDS = "\n。！？｡।॥။។៕።"
-"""Marks that end a sentence whatever follows: of Chinese, Japanese, Hindi, Burmese, Khmer, Amharic."""
+"""Marks that always end a sentence, of Chinese, Japanese, Hindi, Burmese, Khmer and Amharic."""
 WRITTEN_SHORT = """
     mr mrs ms dr prof sr jr st mt ft gen col lt sgt capt cmdr rev hon gov sen rep pres messrs mme
     etc eg ie cf vs viz al ca approx est no nos vol pp fig figs eq sec ch ed eds dept univ inst assoc
@@ -25,19 +25,19 @@ WRITTEN_SHORT = """
 ABBREVIATIONS = frozenset(WRITTEN_SHORT.split())
 LAST_WORD = re.compile(r"([^\W\d_](?:[\w.]*[^\W_])?)$")
 ORDINAL = re.compile(r"(?:^|[^\w.])(\w+)\s+\d{1,2}$")
-"""A number of one or two digits before the full stop, after this word."""
+"""A number of one or two digits before a full stop, and the word before it."""
 BEFORE_ORDINALS = frozenset(
     ["am", "der", "die", "das", "dem", "den", "des", "im", "vom", "zum", "zur", "ab", "bis", "seit", "jeden", "einem"]
 )
-"""German words after which `3.` is the third: `am 3. Oktober`, `der 2. Weltkrieg`."""
+"""German words after which `3.` means "third": `am 3. Oktober`, `der 2. Weltkrieg`."""
 MONTHS = ("Januar", "Februar", "März", "April", "Mai", "Juni", "Juli", "August", "September", "Oktober", "November",
           "Dezember")  # fmt: skip
 LOOK_BACK = 24
-"""Characters before a full stop that are looked at for an abbreviation, and after it for what follows."""
+"""Number of characters before and after a full stop that are examined for an abbreviation."""
 
 
 def sentences(text: str, first: int = 0, last: int | None = None) -> Iterator[tuple[int, int]]:
-    """Start and end of each sentence between `first` and `last`, in characters, without white space around it."""
+    """(start, end) of each sentence between `first` and `last`, in characters, without white space around it."""
     last = len(text) if last is None else last
     start = first
     for end in _ends(text, first, last):
@@ -56,13 +56,13 @@ def _ends(text: str, first: int, last: int) -> Iterator[int]:
 
 
 def _starts_sentence(text: str, end: int) -> bool:
-    """Whether what follows the white space at `end` is no lower-case word."""
+    """Whether the word after the white space at `end` does not begin with a lower-case letter."""
     following = text[end : end + LOOK_BACK].lstrip()
     return not following[:1].islower()
 
 
 def _abbreviates(text: str, stop: re.Match[str]) -> bool:
-    """Whether a single full stop belongs to the word before it: `e.g.`, `U.S.`, `Dr.`, `z. B.`, an initial, `3.`."""
+    """Whether a full stop belongs to the word before it: `e.g.`, `U.S.`, `Dr.`, `z. B.`, an initial, `3.`."""
     if stop.group() != ".":
         return False
     before = text[max(0, stop.start() - LOOK_BACK) : stop.start()]

@@ -1,4 +1,4 @@
-"""Which files a corpus is made of: a file, a glob, a folder of documents or of shards, a data set that was saved."""
+"""Finds the files of a corpus: a file, a glob, a folder of documents or shards, or a saved data set."""
 
 import glob
 import importlib.util
@@ -16,9 +16,9 @@ from questwell.retrieval.corpora.packed import NO_FILE
 from questwell.text.unicode import SURROGATE
 
 NEEDS = {Form.HTML: "trafilatura", Form.PDF: "pypdf", Form.DOCX: "docx"}
-"""Modules of the extra `documents`, by the form that they read."""
+"""Modules of the extra `documents`, by the format that they read."""
 NOT_DOCUMENTS = ("readme", "license", "licence", "changelog", "citation", "notice")
-"""Beginnings of the names of files that go along with shards and are no part of them."""
+"""Beginnings of the names of files that accompany shards but are not part of the corpus."""
 BEIR = re.compile(r"(?:.*/)?corpus(?:[-._/].*)?")
 """Name of the file, or its folder, that is the corpus in a folder with queries and judgements too."""
 SIDE_FILES = frozenset({
@@ -35,40 +35,40 @@ class Member:
     """A file of a corpus."""
 
     name: str
-    """Path within the corpus, with slashes; the id of a document that is a file."""
+    """Path within the corpus, with slashes; also the id of a document that is a file."""
     path: Path
     form: Form
 
 
 @dataclass(slots=True)
 class Members:
-    """The files of a corpus in the order in which they are read, and what else its folder holds."""
+    """The files of a corpus in the order of reading, and the other files in its folder."""
 
     files: list[Member] = field(default_factory=list[Member])
     left_out: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
-    """Names of files that are not read, by reason."""
+    """Names of the files that are not read, by reason."""
 
     def leave_out(self, reason: str, name: str) -> None:
-        """Note a file that is not read."""
+        """Record that the file `name` is not read, and why."""
         self.left_out.setdefault(reason, []).append(name)
 
     def leave_out_all(self, reason: str, members: Iterable[Member]) -> None:
-        """Note files that are not read."""
+        """Record that the files `members` are not read, and why."""
         for member in members:
             self.leave_out(reason, member.name)
 
 
 def is_glob(source: str) -> bool:
-    """Whether `source` is a pattern of names (`wiki/*.parquet`), and no file or folder that is called so."""
+    """Whether `source` is a pattern (`wiki/*.parquet`) and not the name of an existing file or folder."""
     return glob.has_magic(source) and not Path(source).expanduser().exists()
 
 
 def find_members(source: str) -> Members:
-    """The files of a file, folder or glob.
+    """The files of the corpus `source`: a file, folder or glob.
 
     Raises:
-        ConfigError: there are none that can be read.
-        CorpusError: one cannot be opened or unpacked.
+        ConfigError: there are no files that can be read.
+        CorpusError: a file cannot be opened or unpacked.
     """
     if is_glob(source):
         return _matched(source)
@@ -81,7 +81,7 @@ def find_members(source: str) -> Members:
     if form is Form.OTHER:
         known = hint(path)
         raise ConfigError(
-            f"{str(path)!r} is no corpus{f' ({known})' if known else ''}: give a folder, or a file that holds {KNOWN}"
+            f"{str(path)!r} is not a corpus{f' ({known})' if known else ''}: give a folder, or a file of {KNOWN}"
         )
     if (missing := _missing(form)) is not None:
         raise ConfigError(f"{str(path)!r} is {form}: {missing}")
@@ -89,16 +89,16 @@ def find_members(source: str) -> Members:
 
 
 def resolved(source: str) -> Path:
-    """The path that `source` names, links followed.
+    """The path that `source` names, with links resolved.
 
     Raises:
-        ConfigError: it names none.
+        ConfigError: `source` is not a path that exists.
     """
     if not source.strip():
-        raise ConfigError("the corpus is an empty name: name a built-in one, a file or a folder")
+        raise ConfigError("the name of the corpus is empty: name a built-in corpus, a file or a folder")
     try:
         return Path(source).expanduser().resolve()
-    except (RuntimeError, ValueError) as error:  # a link to itself, no such user, a NUL
+    except (RuntimeError, ValueError) as error:  # a link to itself, an unknown user, a NUL
         raise ConfigError(f"corpus {source!r} is not a path that can be followed ({error})") from error
 
 
@@ -146,12 +146,12 @@ def _folder(folder: Path) -> Members:
 
 def _or_refuse(members: Members, where: str) -> Members:
     if not members.files:
-        raise ConfigError(f"{where} holds no file that can be read as a corpus ({KNOWN}){left_out(members.left_out)}")
+        raise ConfigError(f"{where} has no file that can be read as a corpus ({KNOWN}){left_out(members.left_out)}")
     return members
 
 
 def left_out(names: dict[str, list[str]]) -> str:
-    """`; left out: 3 hidden (.a, .b, .c)`, or nothing."""
+    """A clause for a message, such as `; left out: 3 hidden (.a, .b, .c)`; empty if nothing was left out."""
     parts = [f"{len(held):,} {reason} ({_few(held)})" for reason, held in names.items()]
     return f"; left out: {', '.join(parts)}" if parts else ""
 
@@ -161,7 +161,7 @@ def _few(names: list[str]) -> str:
 
 
 def _walk(folder: Path, members: Members) -> Iterator[tuple[str, Path]]:
-    """(name, path) of the files of a folder in the order of their names; hidden ones and links outwards are noted."""
+    """(name, path) of the files of a folder in order of name. Hidden files and links to the outside are left out."""
     found: list[tuple[str, Path]] = []
 
     def unreadable(error: OSError) -> None:
@@ -182,7 +182,7 @@ def _walk(folder: Path, members: Members) -> Iterator[tuple[str, Path]]:
         elif path.name in SIDE_FILES:
             members.leave_out("a file about the data or a program", name)
         elif not path.is_file():
-            members.leave_out("no file (a broken link, a pipe)", name)
+            members.leave_out("not a file (a broken link or a pipe)", name)
         elif path.is_symlink() and not path.resolve().is_relative_to(folder):
             members.leave_out("a link that leads out of the folder", name)
         else:
@@ -190,9 +190,9 @@ def _walk(folder: Path, members: Members) -> Iterator[tuple[str, Path]]:
 
 
 def _readable(members: Members, name: str, path: Path) -> list[Member]:
-    """The file as a member, if it is of a known form; else it is noted."""
+    """The file as a list of one member; an empty list, and a note, if its format is unknown."""
     if SURROGATE.search(name):
-        return [Member(name, path, Form.TEXT)]  # the reader refuses it or skips it, as it does a bad record
+        return [Member(name, path, Form.TEXT)]  # the reader refuses or skips it like a bad record
     try:
         form = _form(path)
     except CorpusError:
@@ -207,10 +207,10 @@ def _readable(members: Members, name: str, path: Path) -> list[Member]:
 
 
 def _form(path: Path) -> Form:
-    """What the file holds; of one that cannot be unpacked what its name says: the reader will tell what is wrong.
+    """The format of the file. If it cannot be unpacked, its name decides, and the reader reports the fault.
 
     Raises:
-        CorpusError: it cannot be unpacked, and its name says nothing.
+        CorpusError: it cannot be unpacked, and its name does not show a format.
     """
     try:
         return form_of(path)
@@ -221,14 +221,14 @@ def _form(path: Path) -> Form:
 
 
 def _missing(form: Form) -> str | None:
-    """The extra to install before files of `form` can be read; None if there is nothing to install."""
+    """Advice to install the extra that files of `form` need; None if nothing is missing."""
     if form not in NEEDS or importlib.util.find_spec(NEEDS[form]) is not None:
         return None
     return "reading it needs `pip install 'questwell[documents]'`"
 
 
 def _saved(folder: Path) -> list[Path] | None:
-    """Shards of a data set that Hugging Face `datasets` wrote by `save_to_disk`, all splits; None: it is none."""
+    """All shards of a data set saved with `save_to_disk` of Hugging Face `datasets`; None if it is not one."""
     splits = _json(folder / "dataset_dict.json").get("splits")
     folders = [folder / str(split) for split in cast(list[object], splits)] if isinstance(splits, list) else [folder]
     found: list[Path] = []

@@ -1,4 +1,4 @@
-"""Rows of CSV and TSV. Quotes are the trap: a lone one must never swallow the rows after it."""
+"""Reads rows of CSV and TSV. A stray quote must never swallow the rows after it."""
 
 import csv
 import io
@@ -13,17 +13,17 @@ from questwell.text.unicode import SURROGATE
 
 DELIMITERS = "\t,;|"
 SEPARATOR = "sep="
-"""A separator that a spreadsheet states in its first line, as in `sep=;`."""
+"""Beginning of a first line in which a spreadsheet states its separator, such as `sep=;`."""
 _KNOWN = {*IDS, *TITLES, *TEXTS}
 LOOKED_AT = 64 * HEAD
-"""Number of bytes of a table that decide whether its lines are its rows."""
+"""Number of bytes at the start of a table from which we decide whether each line is a row."""
 Found = tuple[str, dict[str, Any] | None, str]
 
 
 def read_table(path: Path) -> Iterator[Found]:
-    """(place, record, problem) of each row, by the names in the first; problems of the file as `packed.FAULTS`.
+    """(place, record, problem) of each row, with keys from the first row; may raise any of `packed.FAULTS`.
 
-    Two columns without names are ids and texts, or questions and lists of answers (`_nameless`).
+    Two columns without names are read as ids and texts, or as questions and lists of answers (`_nameless`).
     """
     csv.field_size_limit(sys.maxsize)
     start = head_of_text(path)
@@ -57,13 +57,13 @@ def read_table(path: Path) -> Iterator[Found]:
 
 
 def _twice(names: list[str]) -> str:
-    """A column name of a corpus that occurs twice; empty: none does."""
+    """A column name that occurs twice; empty if there is none."""
     known = [name for name in names if name.casefold() in _KNOWN]
     return next((name for at, name in enumerate(known) if name in known[:at]), "")
 
 
 def _numbered(names: list[str]) -> list[str]:
-    """Column names, each once: a second `note` is `note.2`."""
+    """Column names without repeats: a second `note` becomes `note.2`."""
     return [
         name if name not in names[:at] else f"{name}.{names[: at + 1].count(name)}" for at, name in enumerate(names)
     ]
@@ -87,7 +87,7 @@ def _decoded(lines: Iterable[bytes]) -> Iterator[str]:
 
 
 def _nameless(row: list[str]) -> list[str] | None:
-    """Names of the columns of a table whose first row is data already; None: it holds the names."""
+    """Column names of a table whose first row is data; None if the first row contains the names."""
     if len(row) != 2:
         return None
     if row[0].isdigit():
@@ -106,7 +106,7 @@ def _check(row: list[str], names: list[str]) -> str:
 
 
 def _lines_are_rows(lines: Iterable[str]) -> bool:
-    """Whether each line has as many tabs as the first, so that no field holds a line end."""
+    """Whether every line has as many tabs as the first, which means that no field contains a line end."""
     counts = {line.count("\t") for line in lines if line.strip("\r\n")}
     return len(counts) == 1
 
@@ -118,7 +118,7 @@ def _split(lines: Iterable[str]) -> Iterator[tuple[int, list[str] | None, str]]:
 
 
 def _unquoted(field: str) -> str:
-    """The field without its quotes where they enclose all of it and each inside is doubled; else as it is."""
+    """The field without quotes if they enclose all of it and inner quotes are doubled; otherwise unchanged."""
     inner = field[1:-1]
     if len(field) < 2 or field[0] != '"' or field[-1] != '"' or '"' in inner.replace('""', ""):
         return field
@@ -134,7 +134,7 @@ def _parse(lines: Iterator[str], delimiter: str) -> Iterator[tuple[int, list[str
         except StopIteration:
             return
         except csv.Error as error:
-            yield before + 1, None, f"no {'TSV' if delimiter == chr(9) else 'CSV'} ({error}); look for a stray quote"
+            yield before + 1, None, f"not {'TSV' if delimiter == chr(9) else 'CSV'} ({error}); look for a stray quote"
             continue
         if row:
             yield before + 1, row, ""

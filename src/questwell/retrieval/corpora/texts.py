@@ -1,4 +1,4 @@
-"""Files that are one document each: text, Markdown, reStructuredText, HTML, PDF, docx.
+"""Reads files that are one document each: text, Markdown, reStructuredText, HTML, PDF, docx.
 
 HTML, PDF and docx are read by trafilatura, pypdf and python-docx (extra `documents`; docs/log.md says why these).
 """
@@ -20,7 +20,7 @@ EXTRA = "documents"
 HEADING = re.compile(r"\A\s*#{1,6}\s+(.+?)\s*#*\s*(?:\n|\Z)")
 MARK = r"[=\-~^\"'`#*+.:_]"
 UNDERLINED = re.compile(rf"\A\s*(?:({MARK})\1{{2,}}[ \t]*\n)?[ \t]*(\S[^\n]*?)[ \t]*\n({MARK})\3{{2,}}[ \t]*(?:\n|\Z)")
-"""A heading of reStructuredText or Markdown: a line of marks under it, and perhaps one over it."""
+"""A heading of reStructuredText or Markdown: a line with marks under it and perhaps above it."""
 MOST_UNPACKED = 1 << 29
 """Maximum size of an unpacked docx in bytes."""
 
@@ -36,8 +36,8 @@ def read_text(member: Member, licence: str) -> Document:
     """The document in a file.
 
     Raises:
-        ValueError: it cannot be read as what it is; says why.
-        OSError: it cannot be read, or any of `packed.FAULTS`.
+        ValueError: the file is not valid in its format; the message says why.
+        OSError: the file cannot be read; also any other of `packed.FAULTS`.
     """
     match member.form:
         case Form.HTML:
@@ -70,7 +70,7 @@ def _decode(content: bytes) -> str:
 
 
 def _plain(text: str, form: Form) -> Read:
-    """The first heading is the title, unless front matter states one; front matter is left out."""
+    """Title and text. The title is in the front matter, or is the first heading; front matter is removed."""
     if form is Form.TEXT:
         return Read("", text)
     stated = ""
@@ -92,7 +92,7 @@ def _html(content: bytes) -> Read:
         text = trafilatura.extract(content, include_comments=False, include_tables=True, favor_recall=True)
         text = text or trafilatura.html2txt(content)
         about = trafilatura.extract_metadata(content)
-    except Exception as error:  # of whatever kind the parser has for a broken page
+    except Exception as error:  # the parser raises many types for a broken page
         raise ValueError(f"not readable HTML ({type(error).__name__}: {error})") from error
     return Read(about.title or "" if about is not None else "", text or "")
 
@@ -107,7 +107,7 @@ def _pdf(content: bytes) -> Read:
         title = str((reader.metadata.title if reader.metadata is not None else None) or "")
     except ValueError:
         raise
-    except Exception as error:  # of whatever kind the parser has for a broken file
+    except Exception as error:  # the parser raises many types for a broken file
         raise ValueError(f"not a readable PDF ({type(error).__name__}: {error})") from error
     return Read(title, text)
 
@@ -123,13 +123,13 @@ def _docx(content: bytes) -> Read:
         title = str(document.core_properties.title or "")
     except ValueError:
         raise
-    except Exception as error:  # of whatever kind the parser has for a broken file
+    except Exception as error:  # the parser raises many types for a broken file
         raise ValueError(f"not a readable docx ({type(error).__name__}: {error})") from error
     return Read(title, "\n\n".join(block for block in blocks if block.strip()))
 
 
 def _block(block: Any) -> str:  # noqa: ANN401  python-docx has no types
-    """A paragraph, a heading marked as in Markdown, or the rows of a table with bars between their cells."""
+    """A paragraph as text, a heading with Markdown marks, or table rows with bars between cells."""
     if hasattr(block, "rows"):
         return "\n".join(
             "| " + " | ".join(" ".join(cell.text.split()) for cell in row.cells) + " |" for row in block.rows

@@ -1,1 +1,1 @@
-"""Text to vectors."""
+"""Embedders: models that turn texts into vectors."""

@@ -1,7 +1,7 @@
-"""A BERT sentence encoder as an ONNX graph, made from its published weights: token ids in, one unit vector out.
+"""Builds the ONNX graph of a BERT sentence encoder from its published weights: token ids in, one unit vector out.
 
-One text at a time. So nothing is padded, and a vector depends on its text alone: dynamic quantisation scales by what is
-in the batch, so that in a batch the neighbours of a text would change its vector.
+The graph takes one text at a time, so there is no padding and a vector depends only on its own text. In a batch the
+other texts would change it, because dynamic quantisation scales by the whole batch.
 """
 
 from collections.abc import Mapping
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from onnx import NodeProto, TensorProto
 
 OPSET = 20
-"""The first with Gelu."""
+"""ONNX operator set of the graph; the first that has Gelu."""
 IR_VERSION = 10
 
 Weights = Mapping[str, npt.NDArray[np.float32]]
-"""Tensors by the names that Hugging Face's BertModel gives them."""
+"""Tensors by their names in Hugging Face's BertModel."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Settings of the encoder that its tensors do not show."""
+    """Settings of the encoder that cannot be read off its tensors."""
 
     layers: int
     heads: int
@@ -36,7 +36,7 @@ class Shape:
 
 
 class _Graph:
-    """Nodes and constants of a graph under construction; each method gives the name of its result."""
+    """A graph under construction. Each method adds nodes and returns the name of their result."""
 
     def __init__(self, weights: Weights) -> None:
         self._weights = weights
@@ -70,7 +70,7 @@ class _Graph:
 
 
 def write_graph(weights: Weights, shape: Shape, path: Path) -> None:
-    """Write the graph to `path`: input `ids` int64 (tokens,), output `vector` float32 (width,) of length 1.
+    """Write the graph to `path`. Input: `ids` int64 (tokens,); output: `vector` float32 (width,) of length 1.
 
     Tokens are averaged, then the vector is scaled to length 1, as in sentence-transformers' all-MiniLM-L6-v2.
     """
@@ -95,13 +95,13 @@ def write_graph(weights: Weights, shape: Shape, path: Path) -> None:
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
     )
-    helper.set_model_props(model, {"onnx.quant.pre_process": "onnxruntime.quant"})  # nothing is left for it to fold
+    helper.set_model_props(model, {"onnx.quant.pre_process": "onnxruntime.quant"})  # onnxruntime need not fold anything
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, str(path))
 
 
 def _embedding(graph: _Graph, epsilon: float) -> str:
-    """Word, position and (always the first) segment, added and normalised."""
+    """The sum of word, position and segment embeddings (the segment is always the first), normalised."""
     words = graph.constant("words", graph.weight("embeddings.word_embeddings.weight"))
     segment = graph.weight("embeddings.token_type_embeddings.weight")[0]
     places = graph.constant("places", graph.weight("embeddings.position_embeddings.weight") + segment)
@@ -122,7 +122,7 @@ def _layer(graph: _Graph, x: str, name: str, shape: Shape) -> str:
 
 
 def _attention(graph: _Graph, x: str, name: str, heads: int) -> str:
-    """Query, key and value by one product; the scale of the scores is folded into the query's weights."""
+    """Self-attention. Query, key and value are one product; the scale of the scores is part of the query's weights."""
     kernels = [graph.weight(f"{name}.{part}.weight") for part in ("query", "key", "value")]
     biases = [graph.weight(f"{name}.{part}.bias") for part in ("query", "key", "value")]
     width = kernels[0].shape[0]

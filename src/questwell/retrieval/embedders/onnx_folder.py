@@ -1,9 +1,9 @@
-"""A transformer as an ONNX graph with its tokenizer, from a folder.
+"""`OnnxFolder`: loads and runs a transformer that a folder contains as an ONNX graph with its tokenizer.
 
-The folder is laid out as by optimum, sentence-transformers and the hub: `model.onnx` (or `onnx/model.onnx`) and
+The folder has the layout of optimum, sentence-transformers and the hub: `model.onnx` (or `onnx/model.onnx`) and
 `tokenizer.json`.
 
-One text at a time. So nothing is padded, and what a text gives depends on that text alone.
+It runs one text at a time, so there is no padding and a result depends only on its own text.
 """
 
 import json
@@ -20,27 +20,27 @@ from questwell.retrieval.extras import optional
 from questwell.text.unicode import without_surrogates
 
 LONGEST = 50_000
-"""Characters of a text that are tokenized."""
+"""Maximum number of characters of a text that are tokenized."""
 USUAL_TOKENS = 512
 """Maximum number of tokens if the folder does not state the model's limit."""
 _MOST_TOKENS = 1_000_000
-"""Tokenizers without a limit state a number far beyond this."""
+"""Tokenizers state a number above this if they have no limit."""
 _KINDS = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
 _FED = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
 
 
 class OnnxFolder:
-    """The graph and the tokenizer in a folder."""
+    """A loaded graph and tokenizer from a folder."""
 
     def __init__(self, place: Path, threads: int | None = None) -> None:
-        """Load them.
+        """Load graph and tokenizer.
 
         Args:
-            place: the folder, or the graph in it.
-            threads: of one text; None: two, or the one there is.
+            place: the folder, or the graph file in it.
+            threads: number of threads per text; None for two, or one on a single core.
 
         Raises:
-            ConfigError: something is not there, cannot be read, or wants inputs that are not known here.
+            ConfigError: a file is missing or cannot be read, or the graph needs inputs that we do not know.
         """
         self.graph = graph_in(place)
         self.folder = self.graph.parent.parent if self.graph.parent.name == "onnx" else self.graph.parent
@@ -49,25 +49,25 @@ class OnnxFolder:
             raise ConfigError(f"{self.folder} has no tokenizer.json: copy it from the model's page on the hub")
         try:
             self._tokenizer = optional("tokenizers", "dense").Tokenizer.from_file(str(tokenizer))
-        except Exception as error:  # the library raises nothing narrower
+        except Exception as error:  # the library raises no narrower type
             raise ConfigError(f"{tokenizer} is not a tokenizer ({error})") from error
         self.most_tokens = _most_tokens(self.folder)
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(self.most_tokens)
         try:
             self._session = open_session(self.graph, threads or min(2, os.cpu_count() or 1))
-        except Exception as error:  # onnxruntime's own are not public
+        except Exception as error:  # onnxruntime's own types are not public
             raise ConfigError(f"{self.graph} is not a graph that onnxruntime can run ({error})") from error
         self._inputs = {one.name: _KINDS.get(one.type) for one in self._session.get_inputs()}
         if unknown := [name for name, kind in self._inputs.items() if name not in _FED or kind is None]:
-            raise ConfigError(f"{self.graph} wants the inputs {', '.join(unknown)}; known are {', '.join(_FED)}")
+            raise ConfigError(f"{self.graph} needs the inputs {', '.join(unknown)}; supported are {', '.join(_FED)}")
         self.outputs: tuple[str, ...] = tuple(one.name for one in self._session.get_outputs())
         parts = [self.graph, *sorted(self.graph.parent.glob(f"{self.graph.name}[_.]data")), tokenizer]
         self.digest = digest_files([(part.name, part) for part in parts])[:8]
-        """Digest of the graph, its weights and the tokenizer."""
+        """First 8 hex digits of a hash of the graph, its weights and the tokenizer."""
 
     def run(self, text: str, pair: str | None = None) -> list[npt.NDArray[np.float32]]:
-        """The graph's outputs for one text, or for two texts that are read together; the longer one is cut first."""
+        """The graph's outputs for one text, or for a pair read together; the longer of a pair is shortened first."""
         both = (text,) if pair is None else (text, pair)
         encoding = self._tokenizer.encode(*(without_surrogates(one[:LONGEST]) for one in both))
         given = {
@@ -81,10 +81,10 @@ class OnnxFolder:
 
 
 def graph_in(place: Path) -> Path:
-    """The graph that `place` is, or that is in the folder `place`: model.onnx, or the only one.
+    """The graph file `place`, or the one in the folder `place`: model.onnx, or the only graph.
 
     Raises:
-        ConfigError: there is none, or there are several.
+        ConfigError: there is no graph, or there are several.
     """
     if place.is_file():
         return place
@@ -106,7 +106,7 @@ def open_session(path: Path, threads: int) -> Any:  # noqa: ANN401  onnxruntime 
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # spinning takes cores from everyone else
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # it takes cores from others
     return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
@@ -115,7 +115,7 @@ def _first(*paths: Path) -> Path | None:
 
 
 def _most_tokens(folder: Path) -> int:
-    """Tokens that the model takes, as the folder states them."""
+    """Maximum number of tokens of the model, as stated in the folder."""
     for name, key in (("sentence_bert_config.json", "max_seq_length"), ("tokenizer_config.json", "model_max_length")):
         stated = read_settings(folder / name).get(key)
         if isinstance(stated, int | float) and 1 <= stated < _MOST_TOKENS:
@@ -124,10 +124,10 @@ def _most_tokens(folder: Path) -> int:
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """The JSON object in a file; empty where there is no such file.
+    """The JSON object in a file; empty if there is no such file.
 
     Raises:
-        ConfigError: it holds something else.
+        ConfigError: the file contains something other than a JSON object.
     """
     try:
         held: object = json.loads(path.read_bytes()) if path.is_file() else {}

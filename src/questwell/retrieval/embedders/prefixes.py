@@ -1,7 +1,7 @@
-"""What embedding models want before a text: one prefix or instruction for queries, another for documents.
+"""Prefixes that embedding models expect: one text or instruction before queries, another before documents.
 
-A model that was trained with them finds less without. They are looked up by the model's name, as its card states them;
-`--query-prefix` and `--document-prefix` say otherwise.
+A model that was trained with prefixes finds less without them. We look them up by the model's name, as its model card
+states them; `--query-prefix` and `--document-prefix` override them.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from questwell.retrieval.embedders.embedder import Embedder, Vectors
 
 TASK = "Given a web search query, retrieve relevant passages that answer the query"
-"""The task that Qwen3-Embedding's and E5-instruct's cards state for search."""
+"""The search task in the model cards of Qwen3-Embedding and E5-instruct."""
 SEARCH = "Represent this sentence for searching relevant passages: "
 
 
@@ -36,15 +36,15 @@ KNOWN: tuple[tuple[str, Prefixes], ...] = (
     (r"nomic-embed-text", Prefixes("search_query: ", "search_document: ")),
     (r"embeddinggemma", Prefixes("task: search result | query: ", "title: none | text: ")),
 )
-"""By a pattern of the model's name, small letters; the first that fits counts. bge-m3 and MiniLM want nothing."""
+"""Prefixes by a pattern of the model's name in lower case; the first match is used. bge-m3 and MiniLM need none."""
 
 
 def prefixes_of(
     model: str, query: str | None = None, document: str | None = None, prompts: Mapping[str, str] | None = None
 ) -> Prefixes:
-    """The prefixes of a model by its name; `query` and `document` in their place where they are given.
+    """The prefixes of a model by its name; `query` and `document` replace them if given.
 
-    `prompts` are those that come with the model (sentence-transformers' `prompts`); they go before those by its name.
+    `prompts` come with the model (sentence-transformers' `prompts`) and have precedence over those found by name.
     """
     known = next((prefixes for pattern, prefixes in KNOWN if re.search(pattern, model.lower())), Prefixes())
     if prompts and not prompts.keys().isdisjoint({"query", "document", "passage"}):
@@ -53,14 +53,14 @@ def prefixes_of(
 
 
 def prefixed(embedder: Embedder, prefixes: Prefixes) -> Embedder:
-    """`embedder` with `prefixes` before each text; itself if there are none."""
+    """`embedder` with `prefixes` put before each text, or `embedder` itself if there are none."""
     return Prefixed(embedder, prefixes) if prefixes != Prefixes() else embedder
 
 
 class Prefixed:
     """An embedder that puts prefixes before texts. Implements `Embedder` and `QueryEmbedder`.
 
-    Its name holds the documents' prefix alone: vectors on disk stay good when only the queries' prefix changes.
+    Its name contains only the documents' prefix, so vectors on disk stay valid if only the queries' prefix changes.
     """
 
     def __init__(self, embedder: Embedder, prefixes: Prefixes) -> None:
@@ -69,35 +69,35 @@ class Prefixed:
 
     @property
     def name(self) -> str:
-        """The model, and a hash of what comes before documents."""
+        """Name of the model, and a hash of the documents' prefix."""
         return self._embedder.name + (f"+d{_hash(self._prefixes.document)}" if self._prefixes.document else "")
 
     @property
     def query_name(self) -> str:
-        """A hash of what comes before queries."""
+        """A hash of the queries' prefix."""
         return f"q{_hash(self._prefixes.query)}"
 
     @property
     def weight(self) -> float:
-        """The model's."""
+        """Weight of the vectors in a hybrid ranking, as for the wrapped embedder."""
         return self._embedder.weight
 
     @property
     def batch(self) -> int:
-        """The model's."""
+        """Best number of texts per call, as for the wrapped embedder."""
         return self._embedder.batch
 
     @property
     def in_flight(self) -> int:
-        """The model's."""
+        """Best number of calls at the same time, as for the wrapped embedder."""
         return self._embedder.in_flight
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
-        """As `Embedder.embed`, of documents."""
+        """Vectors of documents, one row per text, with the documents' prefix before each."""
         return await self._embedder.embed([self._prefixes.document + text for text in texts])
 
     async def embed_queries(self, texts: Sequence[str]) -> Vectors:
-        """As `QueryEmbedder.embed_queries`."""
+        """Vectors of queries, one row per text, with the queries' prefix before each."""
         return await self._embedder.embed([self._prefixes.query + text for text in texts])
 
     async def aclose(self) -> None:

@@ -1,4 +1,4 @@
-"""The vectors of queries, with the deadline and the errors of a search."""
+"""Embeds queries, with the deadline and the errors of a search."""
 
 import asyncio
 from collections.abc import Sequence
@@ -8,11 +8,11 @@ from questwell.retrieval.embedders.embedder import Embedder, QueryEmbedder, Vect
 
 
 async def embed_queries(embedder: Embedder, queries: Sequence[str], timeout_s: float) -> Vectors:
-    """Vectors of queries, a row each.
+    """Vectors of queries, one row per query.
 
     Raises:
-        RetrievalTimeout: they did not come in time.
-        RetrievalError: the embedder gave none.
+        RetrievalTimeout: there were no vectors within `timeout_s`.
+        RetrievalError: the embedder failed.
     """
     try:
         async with asyncio.timeout(timeout_s):
@@ -28,5 +28,5 @@ async def embed_queries(embedder: Embedder, queries: Sequence[str], timeout_s: f
 
 
 def described(embedder: Embedder) -> str:
-    """The embedder, and what it does to queries alone."""
+    """Name of the embedder, including what it does only to queries."""
     return embedder.name + (f"+{embedder.query_name}" if isinstance(embedder, QueryEmbedder) else "")

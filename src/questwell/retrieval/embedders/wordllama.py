@@ -1,7 +1,7 @@
-"""Static vectors as an embedder: the mean of token vectors (WordLlama l2_supercat, 256 numbers), no neural network.
+"""`WordLlama`: an embedder without a neural network: means of token vectors (l2_supercat, 256 numbers).
 
-Read from the files in the wheel `wordllama`. The package itself is not imported: it reconfigures Python's logging, and
-would look for its tokenizer on the network.
+The vectors are read from the files in the wheel `wordllama`. The package itself is not imported, because it
+reconfigures Python's logging and looks for its tokenizer on the network.
 """
 
 import asyncio
@@ -19,23 +19,23 @@ from questwell.text.unicode import without_surrogates
 WEIGHTS = "weights/l2_supercat_256.safetensors"
 TOKENIZER = "tokenizers/l2_supercat_tokenizer_config.json"
 LONGEST = 20_000
-"""Characters of a text that are read."""
+"""Maximum number of characters of a text that are read."""
 
 
 class WordLlama:
-    """The embedder `wordllama`."""
+    """The embedder that --embedder wordllama names."""
 
     name = "wordllama-l2-supercat-256"
     weight = 0.3
-    """Best of the weights tried for static vectors."""
+    """Weight in a hybrid ranking; the best of those tried for static vectors."""
     batch = 256
     in_flight = 1
 
     def __init__(self) -> None:
-        """Load it: 16 MB, half a second.
+        """Load the vectors: 16 MB, in half a second.
 
         Raises:
-            ConfigError: the package is not there, or holds other files than it should.
+            ConfigError: the package is not installed, or contains unexpected files.
         """
         found = importlib.util.find_spec("wordllama")
         folder = Path(found.origin).parent if found and found.origin else Path()
@@ -48,11 +48,11 @@ class WordLlama:
         self._tokenizer.no_truncation()
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
-        """As `Embedder.embed`."""
+        """Vectors of `texts`, one row per text."""
         return self.vectors(texts) if len(texts) < 2 else await asyncio.to_thread(self.vectors, texts)
 
     def vectors(self, texts: Sequence[str]) -> Vectors:
-        """Vectors of `texts`, made in this thread; zero for a text without a token."""
+        """Vectors of `texts`, computed in this thread; zero for a text without a token."""
         read = [without_surrogates(text[:LONGEST]) for text in texts]
         vectors = np.zeros((len(read), self._rows.shape[1]), np.float32)
         encodings = self._tokenizer.encode_batch_fast(read, add_special_tokens=False)
@@ -63,4 +63,4 @@ class WordLlama:
         return vectors
 
     async def aclose(self) -> None:
-        """Nothing to release."""
+        """Release nothing; there is nothing to close."""

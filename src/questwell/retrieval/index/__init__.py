@@ -1,1 +1,1 @@
-"""The lexical index, its vectors, and how both are built."""
+"""Builds and searches the lexical index and its vectors."""

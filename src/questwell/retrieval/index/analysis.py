@@ -1,4 +1,4 @@
-"""Text to index terms, the same for passages and queries."""
+"""Turns text into index terms, in the same way for passages and queries."""
 
 import re
 import unicodedata
@@ -10,30 +10,30 @@ from questwell.text.scripts import IN_BIGRAMS
 from questwell.text.unicode import without_surrogates
 
 LONGEST_TERM = 80
-"""Maximum length of a term in bytes; longer ones are noise and would bloat the dictionary."""
+"""Maximum length of a term in bytes; longer terms are noise and would bloat the dictionary."""
 ANALYSIS = 1
-"""Raise it when the same text would give other terms than before: older indexes are then refused."""
+"""Version of the analysis; increase it if a text would give different terms, so that older indexes are refused."""
 
-# NFKD separates them; in other scripts combining marks are vowels and stay.
+# NFKD separates these marks from their letters. In other scripts combining marks are vowels and are kept.
 DROPPED_MARKS = re.compile("[\u0300-\u036f\u0640\u064b-\u0652\u0670]")
-"""Accents of Latin, Greek and Cyrillic letters; vowel signs and stretching of Arabic ones."""
+"""Accents of Latin, Greek and Cyrillic letters; vowel signs and stretching marks of Arabic."""
 SIGNS = re.compile(r"(?<=\w)(?:\+\+|#)(?!\w)")
-"""Those that are part of a name: C++, C#."""
+"""Signs that are part of a name, as in C++ and C#."""
 SIGN_NAMES = {"++": " plusplus ", "#": " sharp "}
 SPACELESS_RUN = re.compile(f"[{IN_BIGRAMS}]+")
 
 
 class Analyzer(StrEnum):
-    """How words become terms. Both fold case and accents, and cut scripts without spaces into bigrams."""
+    """How words become terms. Both analysers fold case and accents, and cut scripts without spaces into bigrams."""
 
     EN = "en"
-    """English stemming."""
+    """With English stemming."""
     MULTI = "multi"
-    """No stemming, for any language."""
+    """Without stemming, for any language."""
 
 
 class Terms:
-    """An analyser ready for use."""
+    """Analyses texts with one analyser."""
 
     def __init__(self, kind: Analyzer) -> None:
         builder = (
@@ -45,7 +45,7 @@ class Terms:
         if kind is Analyzer.EN:
             builder = builder.filter(tantivy.Filter.stemmer("english"))
         self.tantivy = builder.build()
-        """To register with an index: it expects text that went through `prepare`."""
+        """The analyser to register with an index; it expects text that was passed through `prepare`."""
 
     def of(self, text: str) -> list[str]:
         """Terms of `text` in order, with repeats."""
@@ -53,9 +53,10 @@ class Terms:
 
 
 def prepare(text: str) -> str:
-    """`text` with signs spelled out, compatibility forms and accents folded, and runs without spaces as bigrams.
+    """`text` with signs spelled out, compatibility forms and accents folded, and scripts without spaces as bigrams.
 
-    tantivy's tokenizer does the rest; it takes such a run for one word. Lone surrogates become U+FFFD.
+    tantivy's tokenizer does the rest; without bigrams it would take such a script's text for one word. Lone surrogates
+    become U+FFFD.
     """
     if "#" in text or "++" in text:
         text = SIGNS.sub(lambda sign: SIGN_NAMES[sign.group()], text)

@@ -1,7 +1,8 @@
-"""Vectors of an index's passages on disk, and `embed_index`, which makes them, resumes, and may lag behind the index.
+"""Stores the vectors of an index's passages on disk. `embed_index` makes them, and can stop and continue later.
 
-A file of half-precision numbers, one row an ordinal, only ever appended to and mapped into memory. Crash order: rows
-are written and fsynced, then the manifest says how many count. Rows beyond it are cut off before more are written.
+The file has half-precision numbers, one row per ordinal. It is only appended to, and is mapped into memory. To survive
+crashes, rows are written and fsynced first, then the manifest states how many are valid. Rows beyond that number are
+cut off before more are written.
 """
 
 import asyncio
@@ -21,13 +22,13 @@ from questwell.retrieval.index.manifest import writing
 from questwell.retrieval.index.vector_manifest import MANIFEST, VectorManifest, embedders_of, vectors_folder
 
 COMMIT_EVERY = 1024
-"""Passages between two commits: ten seconds of a small transformer's work."""
+"""Number of passages between two commits; a small transformer needs about ten seconds for them."""
 ROWS = "rows.f16"
 ITEM = np.dtype("<f2")
 
 
 class VectorFile:
-    """The vectors of one embedder, open for reading."""
+    """Vectors of one embedder, opened for reading."""
 
     def __init__(self, folder: Path, manifest: VectorManifest) -> None:
         self.folder = folder
@@ -44,11 +45,11 @@ class VectorFile:
 
     @classmethod
     def open(cls, lexical: LexicalIndex, embedder: str) -> Self:
-        """The vectors that `embedder` made for `lexical`.
+        """Open the vectors that `embedder` made for `lexical`.
 
         Raises:
-            IndexMismatch: there are vectors of other embedders only, or of another index.
-            RetrievalError: there are none.
+            IndexMismatch: there are only vectors of other embedders, or of another index.
+            RetrievalError: there are no vectors.
         """
         folder = vectors_folder(lexical.folder, embedder)
         manifest = VectorManifest.read(folder)
@@ -65,10 +66,10 @@ class VectorFile:
         return cls(folder, manifest)
 
     def similarities(self, ordinals: npt.NDArray[np.int64], query: Vectors) -> npt.NDArray[np.float64]:
-        """Cosine of the passages at `ordinals` to the query's vector; NaN where there is no vector yet."""
+        """Cosine between each passage in `ordinals` and the query's vector; NaN if a passage has no vector yet."""
         if query.shape != (self.manifest.dimensions,):
             raise IndexMismatch(
-                f"the embedder gave {query.size} numbers and the index holds {self.manifest.dimensions}: "
+                f"the embedder gave {query.size} numbers, but vectors in the index have {self.manifest.dimensions}: "
                 "it now serves another model"
             )
         found = np.full(ordinals.shape, np.nan)
@@ -81,17 +82,17 @@ class VectorFile:
 async def embed_index(
     lexical: LexicalIndex, embedder: Embedder, *, progress: Progress = silent, commit_every: int = COMMIT_EVERY
 ) -> VectorManifest:
-    """Manifest of the vectors of all passages. Missing vectors are made; after a kill, this continues where it stopped.
+    """Make the missing vectors of all passages and return their manifest. After a kill, continue where it stopped.
 
     Args:
-        lexical: the index; may be searched meanwhile, by vectors too, as far as there are any.
-        embedder: makes the vectors.
+        lexical: the index. It can be searched meanwhile, also by the vectors made so far.
+        embedder: the embedder that makes the vectors.
         progress: called with (passages, total).
-        commit_every: passages between two commits; decides what is lost on a crash, not what is made.
+        commit_every: passages between two commits; decides how much is lost in a crash, but not the result.
 
     Raises:
-        IndexMismatch: the embedder gives vectors of another length than those that are there.
-        LLMError: an endpoint gave no vectors; what was committed stays.
+        IndexMismatch: the embedder's vectors have another length than the existing ones.
+        LLMError: an endpoint returned no vectors; committed vectors are kept.
     """
     folder = vectors_folder(lexical.folder, embedder.name)
     with exclusive(folder / "lock"):
@@ -114,7 +115,7 @@ async def embed_index(
 
 
 async def _begin(folder: Path, lexical: LexicalIndex, embedder: Embedder) -> VectorManifest:
-    """The manifest to go on from; a new one where there is none, or one of an index that is no more."""
+    """The manifest to continue from; a new one if there is none, or if it belongs to an index that is gone."""
     manifest = VectorManifest.read(folder)
     origin = lexical.manifest.origin
     if manifest is not None and (manifest.embedder, manifest.origin) == (embedder.name, origin):
@@ -122,13 +123,13 @@ async def _begin(folder: Path, lexical: LexicalIndex, embedder: Embedder) -> Vec
             return manifest
         if (width := await _width(embedder)) != manifest.dimensions:
             raise IndexMismatch(
-                f"{embedder.name} gives {width} numbers a text and {folder} holds {manifest.dimensions}: "
-                "it now serves another model. Delete that folder to embed again"
+                f"{embedder.name} gives {width} numbers per text, but those in {folder} have {manifest.dimensions}: "
+                "it now serves another model. Delete this folder to embed again"
             )
         return manifest
     manifest = VectorManifest(embedder.name, await _width(embedder), 0, origin)
     (folder / MANIFEST).unlink(missing_ok=True)
-    for stale in folder.iterdir():  # the neighbours too
+    for stale in folder.iterdir():  # also the index of neighbours
         if stale.name != "lock":
             stale.unlink()
     return manifest.keep(folder, 0)
@@ -141,7 +142,7 @@ async def _width(embedder: Embedder) -> int:
 async def _rows(
     lexical: LexicalIndex, embedder: Embedder, manifest: VectorManifest, last: int
 ) -> npt.NDArray[np.float16]:
-    """Rows from where the file ends up to ordinal `last`."""
+    """Vectors from the end of the file up to ordinal `last`, in batches."""
     first = manifest.rows
     passages = lexical.between(first, last)
     rows = np.zeros((last - first, manifest.dimensions), ITEM)

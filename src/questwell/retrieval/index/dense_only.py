@@ -1,6 +1,6 @@
-"""`DenseIndex`: every passage ranked by its vector alone, for corpora and embedders where words do not help.
+"""`DenseIndex`: ranks all passages only by their vectors, for corpora in which words do not help.
 
-All vectors are compared, in blocks of a memory-mapped file, unless there is an index of neighbours.
+Without an index of neighbours all vectors are compared, in blocks of a memory-mapped file.
 """
 
 from collections.abc import Sequence
@@ -14,22 +14,22 @@ from questwell.retrieval.index.lexical import Filter, Scored
 from questwell.types.corpus import Hit
 
 RANKING = 1
-"""Raise it when the same vectors would rank differently: it is part of the name."""
+"""Version of the ranking, part of the name; increase it if the same vectors would rank differently."""
 BLOCK = 65_536
-"""Vectors compared at once."""
+"""Number of vectors compared at a time."""
 
 
 class DenseIndex(HybridIndex):
-    """An index searched by vectors alone; a passage without a vector is not found."""
+    """An index that is searched only by vectors; a passage without a vector is not found."""
 
     @property
     def name(self) -> str:
-        """As of a hybrid index, without a lexical ranking."""
+        """Names corpus, snapshot, ranking and embedder, as for a hybrid index."""
         corpus = f"{self.lexical.manifest.corpus}@{self.snapshot}{self.lexical.among}"
         return f"{corpus}/dense.{RANKING}({self.embedded_by}){self.lag}"
 
     def find(self, query: str, k: int, vector: Vectors, where: Filter | None = None) -> tuple[Hit, ...]:
-        """At most `k` hits by cosine, best first; equal ones in the order of the corpus."""
+        """At most `k` hits by cosine, best first. Hits with equal cosines are in the order of the corpus."""
         if k < 1 or not self.lexical.is_searchable(query):
             return ()
         pool, known = max(POOL, k), 0
@@ -41,14 +41,14 @@ class DenseIndex(HybridIndex):
             if len(found) >= k or len(near) == known:
                 ranked = sorted(found, key=lambda scored: (-scored.score, scored.ordinal))
                 return self.lexical.load(ranked[:k])
-            pool, known = pool * 8, len(near)  # a filter, or documents that are gone, left too few
+            pool, known = pool * 8, len(near)  # too few were left by a filter or removed documents
 
     def _there(self, ordinals: Sequence[int], where: Filter | None) -> list[Scored]:
-        """Those of the passages that are not removed, and that `where` lets through."""
+        """The passages that are not removed and have the metadata `where`."""
         return self.lexical.score("", ordinals, where)
 
     def _nearest(self, vector: Vectors, most: int) -> npt.NDArray[np.int64]:
-        """Ordinals of the passages with the nearest vectors, in no order."""
+        """Ordinals of the passages with the nearest vectors, in any order."""
         if self.neighbours is not None:
             return np.asarray(self.neighbours.nearest(vector, most), np.int64)
         rows = self.vectors.manifest.rows

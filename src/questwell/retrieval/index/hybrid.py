@@ -1,7 +1,8 @@
-"""`HybridIndex`: BM25 finds candidates, vectors rank them again.
+"""`HybridIndex`: BM25 finds candidates, then vectors help to rank them.
 
-The best of BM25 are scored by vector too, and both scores are mixed. In trials that was as good as two separate
-searches put together, without an index of neighbours. The second leg is for corpora that paraphrase (`neighbours.py`).
+The best passages of BM25 are also scored by vector, and both scores are mixed. In trials that was as good as merging
+two separate searches, and needs no index of neighbours. For corpora that paraphrase, vectors can find candidates too
+(`neighbours.py`).
 """
 
 import asyncio
@@ -22,11 +23,11 @@ from questwell.retrieval.retriever import DocumentPage, Filter
 from questwell.types.corpus import Hit, Passage
 
 RANKING = 1
-"""Raise it when the same index and vectors would rank differently: it is part of the name."""
+"""Version of the ranking, part of the name; increase it if the same index and vectors would rank differently."""
 POOL = 100
-"""Candidates of each leg; more when more hits are asked for."""
+"""Minimum number of candidates from BM25, and from the neighbours; more if more hits are requested."""
 DECIMALS = 6
-"""Scores that differ by less than this are a tie, decided by the order of the corpus."""
+"""Number of decimals of a score; hits that are equal after rounding are in the order of the corpus."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -47,12 +48,12 @@ class HybridIndex:
         """Search `lexical` and `vectors` together.
 
         Args:
-            lexical: finds the candidates.
-            vectors: may lag behind: passages without one keep their lexical score.
-            embedder: that made `vectors`; makes those of queries.
-            neighbours: finds candidates too; None: BM25 alone finds them.
-            weight: of the vectors, a fraction; None: the embedder's.
-            timeout_s: for the vector of a query.
+            lexical: the index that finds the candidates.
+            vectors: the vectors; a passage that has none yet keeps its lexical score.
+            embedder: the embedder that made `vectors`, for the vectors of queries.
+            neighbours: an index that finds more candidates; None if only BM25 finds them.
+            weight: weight of the vectors, in [0, 1]; None for the embedder's default.
+            timeout_s: maximum seconds for the vectors of queries.
         """
         self.lexical = lexical
         self.vectors = vectors
@@ -65,11 +66,11 @@ class HybridIndex:
     def open(
         cls, folder: Path, embedder: Embedder, *, analyzer: Analyzer | None = None, dense_candidates: bool = False
     ) -> Self:
-        """The index in `folder`, with the vectors that `embedder` made.
+        """Open the index in `folder` with the vectors that `embedder` made.
 
         Raises:
-            IndexMismatch: it was built with another analyser, or holds the vectors of other embedders only.
-            RetrievalError: the index, its vectors, or with `dense_candidates` its neighbours are not there.
+            IndexMismatch: it was built with another analyser, or has only vectors of other embedders.
+            RetrievalError: the index or its vectors are missing, or its neighbours with `dense_candidates`.
         """
         lexical = LexicalIndex.open(folder, analyzer)
         vectors = VectorFile.open(lexical, embedder.name)
@@ -77,31 +78,31 @@ class HybridIndex:
 
     @property
     def name(self) -> str:
-        """Corpus, snapshot, ranking, embedder, and how many passages have a vector while not all of them do."""
+        """Names corpus, snapshot, ranking and embedder, and the number of vectors while some are missing."""
         legs = f"+knn[{self.neighbours.rows}]" if self.neighbours else ""
         return f"{self.lexical.name}+hybrid.{RANKING}({self.embedded_by},{self._weight:g}){self.lag}{legs}"
 
     @property
     def embedded_by(self) -> str:
-        """The embedder, and what it does to queries alone."""
+        """Name of the embedder, including what it does only to queries."""
         return described(self.embedder)
 
     @property
     def lag(self) -> str:
-        """How many passages have a vector, while not all of them do."""
+        """The number of vectors as part of the name; empty if every passage has one."""
         return f"[{self._embedded}]" if self._embedded < self.lexical.manifest.ordinals else ""
 
     @property
     def snapshot(self) -> str:
-        """As of the lexical index."""
+        """Hash of the lexical index's passages and analyser."""
         return self.lexical.snapshot
 
     def __len__(self) -> int:
-        """Number of passages."""
+        """Number of passages in the index."""
         return len(self.lexical)
 
     async def search(self, query: str, k: int) -> tuple[Hit, ...]:
-        """As `Retriever.search`."""
+        """At most `k` hits for `query`, best first, as `Retriever.search`."""
         if k < 1 or not self.lexical.is_searchable(query):
             return ()
         vector = (await self.encode([query]))[0]
@@ -110,11 +111,11 @@ class HybridIndex:
         return await asyncio.to_thread(self.find, query, k, vector)
 
     async def search_many(self, queries: Sequence[str], k: int) -> list[tuple[Hit, ...]]:
-        """The hits of each query, as `search`; all queries are encoded by one call."""
+        """The hits of each query, as `search`; all queries are embedded in one call."""
         return await self.search_where(queries, k, {})
 
     async def search_where(self, queries: Sequence[str], k: int, where: Filter) -> list[tuple[Hit, ...]]:
-        """The same among the passages that `where` lets through."""
+        """The hits of each query among the passages with the metadata `where`."""
         vectors = await self.encode(queries)
 
         def find_all() -> list[tuple[Hit, ...]]:
@@ -123,16 +124,16 @@ class HybridIndex:
         return find_all() if len(self) <= INLINE_PASSAGES else await asyncio.to_thread(find_all)
 
     async def encode(self, queries: Sequence[str]) -> Vectors:
-        """Vectors of queries, a row each.
+        """Vectors of queries, one row per query.
 
         Raises:
-            RetrievalTimeout: they did not come in time.
-            RetrievalError: the embedder gave none.
+            RetrievalTimeout: there were no vectors in time.
+            RetrievalError: the embedder failed.
         """
         return await embed_queries(self.embedder, [query[:QUERY_CHARS] for query in queries], self._timeout_s)
 
     def find(self, query: str, k: int, vector: Vectors, where: Filter | None = None) -> tuple[Hit, ...]:
-        """At most `k` hits for a query and its vector, best first; equal scores in the order of the corpus."""
+        """At most `k` hits for a query and its vector, best first. Equal scores are in the order of the corpus."""
         if k < 1 or not self.lexical.is_searchable(query):
             return ()
         found = self._candidates(query, max(POOL, k), vector, where)
@@ -145,27 +146,27 @@ class HybridIndex:
         return self.lexical.load(sorted(mixed, key=lambda scored: (-scored.score, scored.ordinal))[:k])
 
     def outdated(self) -> bool:
-        """As of the lexical index."""
+        """Whether the folder of the lexical index now contains another snapshot."""
         return self.lexical.outdated()
 
     async def read_page(self, identifier: str, page: int) -> DocumentPage | None:
-        """As of the lexical index."""
+        """A page of the document of `identifier`, read from the lexical index."""
         return await self.lexical.read_page(identifier, page)
 
     async def find_in(self, identifier: str, query: str, k: int) -> tuple[Hit, ...] | None:
-        """As of the lexical index: vectors hardly tell passages of one document apart."""
+        """As for the lexical index; vectors hardly distinguish passages of one document."""
         return await self.lexical.find_in(identifier, query, k)
 
     def get(self, passage_id: str) -> Passage | None:
-        """As of the lexical index."""
+        """The passage with this id; None if there is none."""
         return self.lexical.get(passage_id)
 
     def passage_at(self, place: int) -> Passage:
-        """As of the lexical index."""
+        """The passage at position `place` of the corpus; raises IndexError if there is none."""
         return self.lexical.passage_at(place)
 
     def vectors_at(self, places: Sequence[int]) -> Vectors:
-        """The vectors of the passages at these places, a row each; zero where there is none yet."""
+        """Vectors of the passages at `places`, one row per passage; zero if a passage has no vector yet."""
         ordinals = np.array([self.lexical.ordinal_at(place) for place in places], np.int64)
         found = np.zeros((len(ordinals), self.vectors.manifest.dimensions), np.float32)
         there = ordinals < self._embedded
@@ -173,11 +174,11 @@ class HybridIndex:
         return found
 
     def scan(self, seed: int) -> Iterator[Passage]:
-        """As of the lexical index."""
+        """Every passage once, in an order shuffled by `seed`."""
         return self.lexical.scan(seed)
 
     async def aclose(self) -> None:
-        """Release the embedder."""
+        """Close the embedder."""
         await self.embedder.aclose()
 
     @property
@@ -194,9 +195,9 @@ class HybridIndex:
 
 
 def mix(lexical: Floats, dense: Floats, weight: float) -> Floats:
-    """Mixed scores in [0, 1]: `weight` of the dense ones stretched to [0, 1], the rest of the lexical over their best.
+    """Scores in [0, 1]: `weight` of `dense` stretched to [0, 1], the rest of `lexical` divided by its maximum.
 
-    A passage without a vector (NaN) keeps its lexical score; so do all when vectors tell nothing apart.
+    A passage without a vector (NaN) keeps its lexical score. All passages do if their vectors are equally close.
     """
     best = lexical.max(initial=0.0)
     words = lexical / best if best > 0 else np.zeros_like(lexical)

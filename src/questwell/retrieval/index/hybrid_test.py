@@ -319,7 +319,7 @@ def test_an_endpoint_that_serves_another_model_is_noticed(own, embedder):
     update(own, [Document("new", "New", "coral.")])
     wider = Watched(embedder)
     wider._embedder = type("Wide", (), {"vectors": staticmethod(lambda texts: np.ones((len(texts), 384)))})
-    with pytest.raises(IndexMismatch, match="gives 384 numbers a text"):
+    with pytest.raises(IndexMismatch, match="gives 384 numbers per text"):
         asyncio.run(embed_index(LexicalIndex.open(own), wider))
 
 

@@ -1,7 +1,7 @@
-"""`build_index`: a corpus into a lexical index that survives being killed at any moment.
+"""`build_index`: builds the lexical index of a corpus. It can be killed at any moment and continued.
 
-Crash order: passages are committed to tantivy, then the checkpoint says how far; at the end the manifest makes the
-index valid. A second build reads the corpus again, skips what is committed and adds the rest.
+To survive crashes, passages are committed to tantivy first, then the checkpoint states how many. The manifest, written
+last, makes the index valid. A second build reads the corpus again, skips what is committed and adds the rest.
 """
 
 import hashlib
@@ -34,14 +34,14 @@ from questwell.types.corpus import Passage
 
 CHECKPOINT = "building.json"
 COMMIT_EVERY = 50_000
-"""Passages between two commits: a few seconds of work."""
+"""Number of passages between two commits; a few seconds of work."""
 PROGRESS_EVERY = 1_000
 HEAP = 64_000_000
-"""Size of the writer's buffer in bytes; when it is full, a segment is written."""
+"""Size of the writer's buffer in bytes; a full buffer is written as a segment."""
 
 
 def default_folder(spec: CorpusSpec, analyzer: Analyzer = Analyzer.EN) -> Path:
-    """Where the index of this corpus is kept; another content, analyser or version of the files has another folder."""
+    """Default folder of the index; it depends on the corpus' content, the analyser and the version of the files."""
     return home() / "indexes" / f"{spec.name}-{identity(spec)}-{analyzer}-{FORMAT}.{ANALYSIS}"
 
 
@@ -54,17 +54,17 @@ def open_or_build(
     progress: Progress = silent,
     fetching: Progress = silent,
 ) -> LexicalIndex:
-    """The index of a corpus, built on first use and kept; parameters and errors as in `build_index`."""
+    """The index of a corpus, which is built on first use and kept; parameters and errors as for `build_index`."""
     folder = folder or default_folder(spec, analyzer)
     build_index(spec, folder, analyzer=analyzer, report=report, progress=progress, fetching=fetching)
     return LexicalIndex.open(folder, analyzer)
 
 
 def built(spec: CorpusSpec, folder: Path, analyzer: Analyzer = Analyzer.EN) -> Manifest | None:
-    """Manifest of the complete index of this corpus in `folder`; None if there is no complete one.
+    """Manifest of the complete index of this corpus in `folder`; None if no index is complete.
 
     Raises:
-        IndexMismatch: it is of another corpus or with another analyser.
+        IndexMismatch: the index is of another corpus or another analyser.
     """
     return _Settings(spec.name, identity(spec), analyzer).read(folder)
 
@@ -79,19 +79,19 @@ def build_index(
     fetching: Progress = silent,
     commit_every: int = COMMIT_EVERY,
 ) -> Manifest:
-    """Manifest of the complete index in `folder`. An interrupted build is continued; a complete index is left alone.
+    """Build the index in `folder` and return its manifest. An interrupted build is continued; a complete index is kept.
 
     Args:
-        spec: the corpus.
-        folder: holds one index; created if need be.
+        spec: the corpus, and how to read it.
+        folder: folder of this one index; it is created if needed.
         analyzer: how text becomes terms.
-        report: filled with what was read, if anything is.
+        report: filled with the counts of what was read.
         progress: called with (passages, 0).
         fetching: called with (bytes, total) while a built-in corpus is fetched.
-        commit_every: passages between two commits; decides what is lost on a crash, not what is built.
+        commit_every: passages between two commits; decides how much is lost in a crash, but not the result.
 
     Raises:
-        IndexMismatch: `folder` holds the complete index of another corpus or with another analyser.
+        IndexMismatch: `folder` contains the complete index of another corpus or another analyser.
         AssetError, ConfigError, CorpusError: from reading the corpus.
     """
     report = report if report is not None else ReadReport()
@@ -114,7 +114,7 @@ def build_index(
                 raise CorpusError(f"{spec.source} changed while it was being indexed; start again")
             snapshot = build.finish()
         except CorpusError:
-            build.discard()  # the corpus will be another one when it is mended
+            build.discard()  # a corrected corpus is another corpus
             raise
         finally:
             build.close()
@@ -146,18 +146,18 @@ def _why(report: ReadReport) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Settings:
-    """The properties that an interrupted build and the build that continues it must share."""
+    """Properties that must be equal for a build to continue an interrupted one."""
 
     corpus: str
     identity: str
     analyzer: Analyzer
 
     def read(self, folder: Path) -> Manifest | None:
-        """The manifest in `folder`; None if no index was completed there, IndexMismatch if it is another one."""
+        """The manifest in `folder`; None if no index was completed there. Raises IndexMismatch for another index."""
         manifest = Manifest.read(folder)
         if manifest is not None and (manifest.identity, manifest.analyzer) != (self.identity, self.analyzer):
             raise IndexMismatch(
-                f"{folder} holds an index of {manifest.corpus!r} ({manifest.identity}) with analyser "
+                f"{folder} contains an index of {manifest.corpus!r} ({manifest.identity}) with analyser "
                 f"{manifest.analyzer.value!r}, not of {self.corpus!r} ({self.identity}) with {self.analyzer.value!r}: "
                 "name another folder, or delete this one"
             )
@@ -168,11 +168,11 @@ class _Settings:
 
 
 class _Build:
-    """A build under way. The digest over all passages is computed again each time; it is the proof of the prefix."""
+    """A build in progress. It hashes all passages again, to prove that the committed ones have not changed."""
 
     def __init__(self, folder: Path, settings: _Settings) -> None:
         self.seen = 0
-        """Passages read so far; those below `_committed` are in the index already."""
+        """Number of passages read so far; those below `_committed` are already in the index."""
         self._folder = folder
         self._settings = settings
         self._digest = hashlib.sha256(f"{CONTENT}.{ANALYSIS} {settings.analyzer}\n".encode())
@@ -182,7 +182,7 @@ class _Build:
         with writing(folder):
             self._index = open_files(folder, Terms(settings.analyzer))
             self._committed = self._index.searcher().num_docs
-            self._writer: tantivy.IndexWriter | None = self._index.writer(HEAP, 1)  # one thread keeps the order
+            self._writer: tantivy.IndexWriter | None = self._index.writer(HEAP, 1)  # one thread, to keep the order
 
     def add(self, passage: Passage) -> None:
         stored = pack(passage)
@@ -197,7 +197,7 @@ class _Build:
             self._check_prefix(self._checkpoint[1])
 
     def commit(self) -> None:
-        """Make everything added so far survive a crash."""
+        """Commit everything added so far, so that it survives a crash."""
         if self.seen > self._committed:
             with writing(self._folder):
                 self._open_writer().commit()
@@ -206,10 +206,10 @@ class _Build:
                 write_whole(self._folder / CHECKPOINT, json.dumps(state))
 
     def finish(self) -> str:
-        """Snapshot of the index, after everything is on disk and merged."""
+        """Write and merge everything, and return the snapshot of the index."""
         if self.seen < self._committed:
             raise CorpusError(
-                f"{self._settings.corpus} gave {self.seen} passages, but {self._committed} before: it changed while "
+                f"{self._settings.corpus} has {self.seen} passages now, but had {self._committed}: it changed while "
                 "it was being indexed; start again"
             )
         self.commit()
@@ -219,12 +219,12 @@ class _Build:
         return self._digest.hexdigest()[:16]
 
     def discard(self) -> None:
-        """Delete what was built."""
+        """Delete what was built so far."""
         self.close()
         self._wipe()
 
     def close(self) -> None:
-        """Drop the writer, and with it what was not committed."""
+        """Drop the writer and everything that was not committed."""
         self._writer = None
 
     def _open_writer(self) -> tantivy.IndexWriter:
@@ -236,7 +236,7 @@ class _Build:
         (self._folder / CHECKPOINT).unlink(missing_ok=True)
 
     def _read_checkpoint(self) -> tuple[int, str] | None:
-        """Passages and digest of the last commit of an interrupted build with the same settings."""
+        """(passages, digest) at the last commit of an interrupted build with these settings; None if there is none."""
         try:
             state = cast(dict[str, Any], json.loads((self._folder / CHECKPOINT).read_text(encoding="utf-8")))
             return (int(state["passages"]), str(state["digest"])) if state["key"] == self._settings.key() else None
@@ -246,6 +246,6 @@ class _Build:
     def _check_prefix(self, digest: str) -> None:
         if self._digest.hexdigest() != digest:
             raise CorpusError(
-                f"{self._settings.corpus} has changed since its index was begun. The partial index was deleted; "
+                f"{self._settings.corpus} has changed since its indexing began. The partial index was deleted; "
                 "start again"
             )

@@ -1,6 +1,6 @@
-"""`LexicalIndex`: BM25 over an index on disk, and the store of its passages. The default retriever.
+"""`LexicalIndex`: searches an index on disk with BM25, and returns its passages. The default retriever.
 
-Opened by many processes at once; needs no server. `indexing.py` builds what is opened here.
+Many processes can open one index at the same time, without a server. `indexing.py` builds it.
 """
 
 import asyncio
@@ -35,48 +35,49 @@ from questwell.text.unicode import without_surrogates
 from questwell.types.corpus import Hit, Passage
 
 RANKING = 4
-"""Raise it when the same index would rank differently: it is part of the retriever's name."""
+"""Version of the ranking, part of the retriever's name; increase it if the same index would rank differently."""
 POSTINGS = 100_000
-"""Entries of posting lists that a query may read; they are nearly all that it costs."""
+"""Maximum number of posting list entries that a query may read; reading them is nearly the whole cost of a query."""
 POSTINGS_SHARE = 0.14
-"""The same in entries per passage, for a large corpus, where it is more: what a million passages answer in 2 ms.
-Dropped terms are the most common ones."""
+"""The maximum in entries per passage, if that is more than `POSTINGS`. A million passages then take 2 ms.
+The most common terms of a query are dropped first."""
 KEPT = 2
-"""Rarest terms of a query that are never dropped."""
+"""Number of the rarest terms of a query that are never dropped."""
 MOST_TERMS = 64
-"""Rarest terms of a query that are looked for at all."""
+"""Maximum number of terms of a query that are searched for; the rarest are kept."""
 QUERY_CHARS = 20_000
 """Maximum length of a query in characters; only the beginning of a longer one is read."""
 TITLE_WEIGHT = 0.5
-"""Weight of the title against the text, which contains it too: best of 0.4, 0.5, 0.75 on 300 MuSiQue questions."""
+"""Weight of the title relative to the text, which contains the title too; best of 0.4, 0.5 and 0.75 on 300 MuSiQue
+questions."""
 DECIMALS = 4
-"""Number of decimals of a score. tantivy adds single-precision numbers in an order that depends on the segments: what
-differs less than this is a tie, so that ranks do not depend on how the index was built."""
+"""Number of decimals of a score. tantivy adds single-precision numbers in an order that depends on its segments, so
+smaller differences count as ties; otherwise ranks would depend on how the index was built."""
 SPARE = 64
-"""Candidates beyond k that are looked at, but not loaded, to see where a tie at rank k ends."""
+"""Number of candidates beyond k that are examined, but not loaded, to find the end of a tie at rank k."""
 OPENINGS = 5
-"""Tries at opening: an update may come between reading the manifest and the files."""
+"""Number of attempts to open an index: it may be updated between reading its manifest and its files."""
 INLINE_PASSAGES = 200_000
-"""Up to this size a search takes less time than handing it to a thread costs."""
+"""Up to this number of passages a search is faster than passing it to a thread."""
 _T = TypeVar("_T")
 
 
 class Scored(NamedTuple):
-    """A passage that was found and not loaded yet."""
+    """A passage that was found but not loaded yet."""
 
     score: float
     ordinal: int
-    """Place in the corpus, from 0: the same however the index was built, and read without loading the passage."""
+    """Position in the corpus, from 0. It does not depend on how the index was built."""
     address: tantivy.DocAddress
 
 
 class LexicalIndex:
-    """A complete index. Implements `Retriever`."""
+    """A complete index, opened for searching. Implements `Retriever`."""
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self.folder = folder
         self.manifest = manifest
-        self._stamp = ""  # of the files, when they were last seen to be this snapshot's
+        self._stamp = ""  # stamp of the files when they last were of this snapshot
         self._terms = Terms(manifest.analyzer)
         self._always: dict[str, str | Sequence[str]] = {}
         self._live_before = [ordinal - place for place, ordinal in enumerate(manifest.removed)]
@@ -88,13 +89,13 @@ class LexicalIndex:
         self._searcher = self._index.searcher()
         if self._searcher.num_docs != manifest.passages:
             raise RetrievalError(
-                f"index {folder} holds {self._searcher.num_docs} passages but its manifest says {manifest.passages}: "
+                f"index {folder} has {self._searcher.num_docs} passages, but its manifest says {manifest.passages}: "
                 "delete it and index again"
             )
 
     @classmethod
     def open(cls, folder: Path, analyzer: Analyzer | None = None) -> Self:
-        """The index in `folder`.
+        """Open the index in `folder`.
 
         Raises:
             IndexMismatch: it was built with another analyser than `analyzer`, or by another version.
@@ -120,44 +121,44 @@ class LexicalIndex:
 
     @property
     def name(self) -> str:
-        """Corpus, snapshot and version of the ranking."""
+        """Names corpus, snapshot and version of the ranking."""
         return f"{self.manifest.corpus}@{self.manifest.snapshot}{self.among}/bm25.{RANKING}"
 
     @property
     def among(self) -> str:
-        """The filter that every search goes through, as a part of the name; empty: there is none."""
+        """The filter of every search as part of the name; empty if there is none."""
         return (
             f"{{{','.join(f'{key}={value}' for key, value in sorted(self._always.items()))}}}" if self._always else ""
         )
 
     def narrow(self, where: Filter) -> Self:
-        """The same index, from now on as if it held only the passages that `where` lets through."""
+        """The same index, restricted from now on to passages with the metadata `where`."""
         self._always = dict(where)
         return self
 
     @property
     def snapshot(self) -> str:
-        """Hash of the passages and of the settings of the analyser."""
+        """Hash of the passages and of the analyser's settings."""
         return self.manifest.snapshot
 
     def __len__(self) -> int:
-        """Number of passages."""
+        """Number of passages in the index."""
         return self.manifest.passages
 
     async def search(self, query: str, k: int) -> tuple[Hit, ...]:
-        """As `Retriever.search`."""
+        """At most `k` hits for `query`, best first, as `Retriever.search`."""
         return await self._apart(lambda: self.find(query, k))
 
     async def search_where(self, queries: Sequence[str], k: int, where: Filter) -> list[tuple[Hit, ...]]:
-        """As `FilteringRetriever.search_where`."""
+        """The hits of each query among the passages with the metadata `where`."""
         return await self._apart(lambda: [self.find(query, k, where) for query in queries])
 
     async def read_page(self, identifier: str, page: int) -> DocumentPage | None:
-        """As `DocumentReader.read_page`."""
+        """A page of the document of `identifier`, as `DocumentReader.read_page`."""
         return await self._apart(lambda: reading.read_page(self, identifier, page))
 
     async def find_in(self, identifier: str, query: str, k: int) -> tuple[Hit, ...] | None:
-        """As `DocumentReader.find_in`."""
+        """The best passages inside the document of `identifier`, as `DocumentReader.find_in`."""
         return await self._apart(lambda: reading.find_in(self, identifier, query, k))
 
     def outdated(self) -> bool:
@@ -170,18 +171,18 @@ class LexicalIndex:
         return manifest is not None and manifest.snapshot != self.snapshot
 
     async def _apart(self, work: Callable[[], _T]) -> _T:
-        """The result of `work`, in a thread where it may take long."""
+        """The result of `work`, run in a thread if it may take long."""
         return work() if len(self) <= INLINE_PASSAGES else await asyncio.to_thread(work)
 
     async def aclose(self) -> None:
-        """Nothing to release that the garbage collector does not."""
+        """Release nothing; the garbage collector closes the files."""
 
     def find(self, query: str, k: int, where: Filter | None = None) -> tuple[Hit, ...]:
-        """At most `k` hits for any string, best first; equal scores in the order of the corpus."""
+        """At most `k` hits for any string, best first. Equal scores are in the order of the corpus."""
         return self.load(self.rank(query, k, where))
 
     def rank(self, query: str, k: int, where: Filter | None = None) -> list[Scored]:
-        """The results of `find`, without loading the passages."""
+        """Like `find`, but without loading the passages."""
         terms = self.query_terms(query)
         if k < 1 or not terms:
             return []
@@ -189,9 +190,9 @@ class LexicalIndex:
         return sorted(found, key=lambda scored: (-scored.score, scored.ordinal))[:k]
 
     def score(self, query: str, ordinals: Sequence[int], where: Filter | None = None) -> list[Scored]:
-        """Scores that `query` gives to the passages at `ordinals`, 0 without a common term; in no order.
+        """Scores of `query` for the passages at `ordinals`, in any order; 0 without a common term.
 
-        Passages that are removed, or not `where`, are left out.
+        Passages that are removed, or that do not have the metadata `where`, are left out.
         """
         if not ordinals:
             return []
@@ -202,7 +203,7 @@ class LexicalIndex:
         return self._best(self._where(tantivy.Query.boolean_query([(must, among), *either]), where), len(ordinals))
 
     def load(self, ranked: Iterable[Scored]) -> tuple[Hit, ...]:
-        """Ranked passages with their text."""
+        """The ranked passages as hits, with their text."""
         return tuple(Hit(self._load(scored.address), scored.score, rank) for rank, scored in enumerate(ranked, 1))
 
     def is_searchable(self, query: str) -> bool:
@@ -210,9 +211,9 @@ class LexicalIndex:
         return bool(self._terms.of(query[:QUERY_CHARS]))
 
     def query_terms(self, query: str) -> tuple[str, ...]:
-        """Terms that a query is searched by, rarest first; those that no passage holds left out.
+        """The terms with which a query is searched, rarest first, without terms that no passage contains.
 
-        The most common ones are dropped when the postings of all would be more than a query may read.
+        The most common terms are dropped if all terms together have more postings than a query may read.
         """
         found = {term: self._passages_with(term) for term in set(self._terms.of(query[:QUERY_CHARS]))}
         rarest = sorted((count, term) for term, count in found.items() if count)[:MOST_TERMS]
@@ -222,11 +223,11 @@ class LexicalIndex:
         return tuple(term for place, (_, term) in enumerate(rarest) if place < KEPT or read[place])
 
     def get(self, passage_id: str) -> Passage | None:
-        """The passage with this id, None if there is none."""
+        """The passage with this id; None if there is none."""
         return next(self._all(tantivy.Query.term_query(self._schema, ID, without_surrogates(passage_id)), 1), None)
 
     def passages_of(self, document_id: str) -> tuple[Passage, ...]:
-        """The passages of a document in order; none if it is not there."""
+        """The passages of a document in order; empty if there is no such document."""
         alone = self.get(document_id)
         if alone is not None and alone.document_id == document_id:
             return (alone,)
@@ -236,28 +237,28 @@ class LexicalIndex:
         return tuple(found)
 
     def ordinal_of(self, passage_id: str) -> int | None:
-        """The ordinal of the passage with this id, None if there is none."""
+        """The ordinal of the passage with this id; None if there is none."""
         found = self._best(tantivy.Query.term_query(self._schema, ID, without_surrogates(passage_id)), 1)
         return found[0].ordinal if found else None
 
     def passage_at(self, place: int) -> Passage:
-        """The passage at this place of the corpus, from 0; IndexError when there is none."""
+        """The passage at position `place` of the corpus, from 0; raises IndexError if there is none."""
         return next(self._all(tantivy.Query.term_query(self._schema, ORDINAL, self.ordinal_at(place)), 1))
 
     def ordinal_at(self, place: int) -> int:
-        """The ordinal of the passage at a place: removed passages have ordinals and no place; IndexError as above."""
+        """The ordinal of the passage at position `place`; removed passages have no position. May raise IndexError."""
         if not 0 <= place < len(self):
             raise IndexError(f"place {place} is not in [0, {len(self)})")
         return place + bisect_right(self._live_before, place)
 
     def scan(self, seed: int) -> Iterator[Passage]:
-        """Every passage once, in an order that `seed` shuffles."""
+        """Every passage once, in an order shuffled by `seed`."""
         order = list(range(len(self)))
         random.Random(seed).shuffle(order)
         return filter(self._is_among, map(self.passage_at, order))
 
     def between(self, first: int, last: int) -> list[tuple[int, Passage]]:
-        """Passages with ordinals from `first` up to, not including, `last`, each after its ordinal, in order."""
+        """(ordinal, passage) for the ordinals from `first` up to but not including `last`, in order."""
         query = tantivy.Query.range_query(
             self._schema, ORDINAL, tantivy.FieldType.Unsigned, first, last, include_upper=False
         )
@@ -273,10 +274,10 @@ class LexicalIndex:
         )
 
     def _passages_with(self, term: str) -> int:
-        return self._searcher.doc_freq(TEXT, term)  # which holds the title too
+        return self._searcher.doc_freq(TEXT, term)  # the text field contains the title too
 
     def _either(self, terms: Iterable[str]) -> tantivy.Query:
-        """Passages with any of `terms`; built from terms, because a query parser would read syntax into the text."""
+        """A query for any of `terms`. A query parser would interpret the text as syntax, so we build it ourselves."""
         queries: list[tantivy.Query] = []
         for term in terms:
             in_title = tantivy.Query.term_query(self._schema, TITLE, term, index_option="freq")
@@ -285,7 +286,7 @@ class LexicalIndex:
         return tantivy.Query.boolean_query([(tantivy.Occur.Should, query) for query in queries])
 
     def _where(self, query: tantivy.Query, where: Filter | None) -> tantivy.Query:
-        """`query` among the passages with this metadata, with the same scores."""
+        """`query` restricted to passages with the metadata `where`, with unchanged scores."""
         must = tantivy.Occur.Must
         among: list[tuple[tantivy.Occur, tantivy.Query]] = []
         for key, value in (*self._always.items(), *(where or {}).items()):
@@ -296,10 +297,10 @@ class LexicalIndex:
         return tantivy.Query.boolean_query([(must, query), *among]) if among else query
 
     def _candidates(self, query: tantivy.Query, k: int) -> list[Scored]:
-        """The best `k` and some more: all with the score of the last, or as many of them as stand first in the corpus.
+        """The best `k` candidates, and those that are tied with the last of them, or the first of these in the corpus.
 
-        A template-like corpus may give one score to every passage. So of a long tie only a prefix of the corpus is
-        looked at, found by bisection: at most log2(passages) searches, none of which gives more than k + SPARE hits.
+        A corpus made from a template may give every passage the same score. So for a long tie only a prefix of the
+        corpus is examined. It is found by bisection: at most log2(passages) searches of at most k + SPARE hits each.
         """
         limit = min(k, len(self)) + SPARE
         found = self._best(query, limit)
@@ -320,7 +321,7 @@ class LexicalIndex:
                 many = middle
             else:
                 return better + equal
-        return found  # only if a sum in another order was rounded to another score
+        return found  # only if a sum in another order was rounded differently
 
     def _best(self, query: tantivy.Query, limit: int) -> list[Scored]:
         hits = self._searcher.search(query, limit, count=False).hits
@@ -332,7 +333,7 @@ class LexicalIndex:
         ]
 
     def _before(self, ordinal: int, query: tantivy.Query) -> tantivy.Query:
-        """`query` among the passages before `ordinal`, with the same scores."""
+        """`query` restricted to passages before `ordinal`, with unchanged scores."""
         prefix = tantivy.Query.range_query(
             self._schema, ORDINAL, tantivy.FieldType.Unsigned, 0, ordinal, include_upper=False
         )

@@ -350,7 +350,7 @@ def test_a_part_of_another_text_is_never_continued(corpus, tmp_path, monkeypatch
         "questwell.retrieval.index.indexing.read_corpus",
         lambda spec, report: read_corpus(CorpusSpec(str(other)), report),
     )
-    with pytest.raises(CorpusError, match="has changed since its index was begun"):
+    with pytest.raises(CorpusError, match="has changed since its indexing began"):
         build_index(corpus, tmp_path, commit_every=COMMIT_EVERY)
     assert build_index(corpus, tmp_path, commit_every=COMMIT_EVERY).passages == DOCUMENTS + 1
     assert LexicalIndex.open(tmp_path).get("e007") is not None

@@ -1,7 +1,7 @@
-"""Files of a lexical index on disk, and the manifest that makes it valid: it is written last.
+"""Reads and writes the files of a lexical index. The manifest is written last and makes the index valid.
 
-An update (`updating.py`) writes the manifest of what is to be as a journal, then commits, then makes the journal the
-manifest. tantivy's own commit decides: it numbers its operations, so that a journal says whether its commit was made.
+An update (`updating.py`) writes the new manifest as a journal, then commits to tantivy, then makes the journal the
+manifest. tantivy numbers its operations, so the journal's number shows whether its commit was made.
 """
 
 import json
@@ -20,9 +20,9 @@ from questwell.text.whole import write_whole
 from questwell.types.corpus import Passage
 
 FORMAT = 3
-"""Raise it when the files change: older indexes are then refused."""
+"""Version of the files; increase it if their format changes, so that older indexes are refused."""
 CONTENT = 1
-"""Raise it when the same passages would make another snapshot; part of the snapshot."""
+"""Version of the snapshot's hash, part of it; increase it if the same passages would give another snapshot."""
 MANIFEST, JOURNAL = "manifest.json", "updating.json"
 TOKENIZER = "questwell"
 ID, TITLE, TEXT, SUBJECT, FACET, ORDINAL, STORED = "id", "title", "text", "subject", "facet", "ordinal", "stored"
@@ -35,20 +35,20 @@ class Manifest:
     corpus: str
     """Name of the corpus."""
     identity: str
-    """Digest of the corpus' content and of how it was read (`corpus.identity`)."""
+    """Hash of the corpus' content and of how it was read (`corpus.identity`)."""
     analyzer: Analyzer
     passages: int
     documents: int
     skipped: int
     """Number of malformed records that were left out."""
     snapshot: str
-    """Hash of the passages in order, and of the settings of the analyser; after an update, of that and the update."""
+    """Hash of the passages in order and the analyser's settings; after an update, of that hash and the update."""
     origin: str
-    """The snapshot before any update: ordinals mean the same in all indexes that share it and their updates."""
+    """The snapshot before any update. Indexes with the same origin use the same ordinals."""
     ordinals: int
-    """Ordinals given so far: the next passage gets this one. None is given twice."""
+    """Number of ordinals used so far, and the ordinal of the next passage. No ordinal is used twice."""
     removed: tuple[int, ...] = ()
-    """Ordinals of passages that were deleted or replaced, ascending."""
+    """Ordinals of deleted or replaced passages, ascending."""
     version: str = f"{FORMAT}.{ANALYSIS}"
 
     @classmethod
@@ -56,7 +56,7 @@ class Manifest:
         """The manifest of the index in `folder`; None if no index was completed there.
 
         Raises:
-            IndexMismatch: it was written by another version of the index format or the analysis.
+            IndexMismatch: another version of the index format or the analysis wrote it.
             RetrievalError: it cannot be read.
         """
         journal = _read_json(folder / JOURNAL)
@@ -87,12 +87,12 @@ class Manifest:
         return f"{FORMAT}.{ANALYSIS}"
 
     def write(self, folder: Path) -> None:
-        """Put it in `folder` in one step that survives a crash."""
+        """Write the manifest to `folder` in one step that survives a crash."""
         write_whole(folder / MANIFEST, json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n")
         (folder / JOURNAL).unlink(missing_ok=True)
 
     def announce(self, folder: Path) -> None:
-        """Write it as the journal: it holds as soon as tantivy commits again."""
+        """Write the manifest as a journal, which becomes valid when tantivy commits again."""
         write_whole(folder / JOURNAL, json.dumps({**asdict(self), "opstamp": opstamp(folder)}))
 
 
@@ -100,7 +100,7 @@ def opstamp(folder: Path) -> int:
     """Number of the last operation that tantivy has committed in `folder`.
 
     Raises:
-        RetrievalError: its file cannot be read.
+        RetrievalError: tantivy's file cannot be read.
     """
     values = _read_json(folder / "tantivy" / "meta.json")
     if values is None or not isinstance(values.get("opstamp"), int):
@@ -109,7 +109,7 @@ def opstamp(folder: Path) -> int:
 
 
 def stamp_of(folder: Path) -> str:
-    """Changes whenever the manifest in `folder` may have changed; takes microseconds."""
+    """A stamp that changes whenever the manifest in `folder` may have changed; takes microseconds."""
     found: list[str] = []
     for path in (folder / MANIFEST, folder / JOURNAL, folder / "tantivy" / "meta.json"):
         try:
@@ -131,10 +131,10 @@ def _read_json(path: Path) -> dict[str, Any] | None:
 
 @contextmanager
 def writing(folder: Path) -> Generator[None]:
-    """What goes wrong inside, with files of the index in `folder`, ends as one clear error.
+    """Turn errors of writing the index in `folder` inside the block into one clear error.
 
     Raises:
-        RetrievalError: the disk is full or cannot be written. tantivy tells that by a ValueError.
+        RetrievalError: the disk is full or not writable. tantivy reports that as a ValueError.
     """
     try:
         yield
@@ -143,16 +143,16 @@ def writing(folder: Path) -> Generator[None]:
 
 
 def unwritable(folder: Path, error: OSError | ValueError) -> RetrievalError:
-    """The error for files of the index in `folder` that could not be written."""
+    """The error to raise if files of the index in `folder` could not be written."""
     why = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())
     return RetrievalError(
-        f"index {folder} cannot be written ({why}): look whether the disk is full, make room, and run it again; "
-        "it goes on from what was kept"
+        f"index {folder} cannot be written ({why}): check whether the disk is full, make room, and run it again; "
+        "it continues from what was written"
     )
 
 
 def schema() -> tantivy.Schema:
-    """The fields of a passage. Only `stored` can be read back; it holds all of it."""
+    """The fields of a passage in tantivy. Only `stored`, the whole passage, can be read back."""
     builder = tantivy.SchemaBuilder()
     builder.add_text_field(ID, tokenizer_name="raw", index_option="basic")
     builder.add_text_field(SUBJECT, tokenizer_name="raw", index_option="basic")
@@ -170,16 +170,16 @@ def open_files(folder: Path, terms: Terms) -> tantivy.Index:
     path.mkdir(parents=True, exist_ok=True)
     index = tantivy.Index(schema(), str(path))
     index.register_tokenizer(TOKENIZER, terms.tantivy)
-    index.config_reader("manual")  # no thread that watches the files
+    index.config_reader("manual")  # without a thread that watches the files
     index.reload()
     return index
 
 
 def document(passage: Passage, stored: bytes, ordinal: int) -> tantivy.Document:
-    """What tantivy keeps of a passage; `stored` is what `pack` gave.
+    """The tantivy document of a passage; `stored` is the result of `pack`.
 
-    The title is a field of its own and part of the text too, as in the corpora of this field ("contents"): an entry
-    seldom repeats its name, and without that a passage that only mentions it would come first (docs/log.md).
+    The title is a field and also part of the text, as usual in search corpora ("contents"). An article seldom repeats
+    its title, so otherwise a passage that only mentions the title would come first (docs/log.md).
     """
     document = tantivy.Document()
     document.add_text(ID, passage.id)
@@ -194,12 +194,12 @@ def document(passage: Passage, stored: bytes, ordinal: int) -> tantivy.Document:
 
 
 def facet(key: str, value: str) -> str:
-    """The term that stands for a pair of metadata."""
+    """The index term of one (key, value) pair of metadata."""
     return f"{key}\x1f{value}"
 
 
 def pack(passage: Passage) -> bytes:
-    """A passage as it is stored, and as it enters the snapshot."""
+    """A passage as bytes, as they are stored and hashed for the snapshot."""
     values = (
         passage.id,
         passage.title,
@@ -214,7 +214,7 @@ def pack(passage: Passage) -> bytes:
 
 
 def unpack(stored: bytes) -> Passage:
-    """The inverse of `pack`."""
+    """The passage that `pack` turned into these bytes."""
     identifier, title, text, document_id, offset, licence, links, *more = json.loads(stored)
     metadata = tuple((key, value) for key, value in more[0]) if more else ()
     return Passage(identifier, title, text, document_id, offset, licence, tuple(links), metadata)

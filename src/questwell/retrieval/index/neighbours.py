@@ -1,6 +1,6 @@
-"""`Neighbours`: nearest passages by vector, with usearch (HNSW), as the second leg of a hybrid search.
+"""`Neighbours`: finds the nearest passages by vector with usearch (HNSW), for a hybrid or dense search.
 
-Made from the vector file, so it can always be made again; it may lag behind that.
+It is built from the vector file, so it can always be rebuilt. It may cover fewer rows than the file.
 """
 
 from pathlib import Path
@@ -22,19 +22,19 @@ CHUNK = 4096
 
 
 class Neighbours:
-    """An index of vectors, mapped into memory."""
+    """An approximate nearest-neighbour index of vectors, mapped into memory."""
 
     def __init__(self, index: Any, rows: int) -> None:  # noqa: ANN401  usearch has no types
         self._index = index
         self.rows = rows
-        """Ordinals below this are in it."""
+        """The index contains the ordinals below this number."""
 
     @classmethod
     def open(cls, vectors: VectorFile) -> Self:
-        """The latest index over `vectors`.
+        """Open the latest index over `vectors`.
 
         Raises:
-            RetrievalError: there is none.
+            RetrievalError: there is no index.
         """
         found = _found(vectors)
         if not found:
@@ -48,7 +48,7 @@ class Neighbours:
 
     @classmethod
     def open_or_build(cls, vectors: VectorFile, progress: Progress = silent) -> Self:
-        """The index over all of `vectors`; what is missing is added first. `progress` is called with (rows, total)."""
+        """The index over all of `vectors`; missing rows are added first. `progress` is called with (rows, total)."""
         total = vectors.manifest.rows
         with exclusive(vectors.folder / "lock"):
             found = _found(vectors)
@@ -57,7 +57,7 @@ class Neighbours:
         return cls.open(vectors)
 
     def nearest(self, query: Vectors, k: int) -> npt.NDArray[np.int64]:
-        """Ordinals of about the `k` nearest passages, removed ones among them, best first."""
+        """Ordinals of approximately the `k` nearest passages, best first; they may include removed passages."""
         return np.asarray(self._index.search(query, k).keys, np.int64)
 
 
@@ -66,13 +66,13 @@ def _new(dimensions: int) -> Any:  # noqa: ANN401
 
 
 def _found(vectors: VectorFile) -> dict[int, Path]:
-    """Files by the rows that they cover; those of a longer vector file than this are not of it."""
+    """Index files by the number of rows that they cover; files for more rows than `vectors` has are ignored."""
     paths = {int(path.name.split(".")[1]): path for path in vectors.folder.glob(FILE.format(rows="*"))}
     return {rows: path for rows, path in paths.items() if rows <= vectors.manifest.rows}
 
 
 def _build(vectors: VectorFile, found: dict[int, Path], progress: Progress) -> None:
-    """Write the index over all rows, from the longest there is; one thread, so that it is the same each time."""
+    """Write the index over all rows, extending the longest in `found`; with one thread, to be reproducible."""
     index = _new(vectors.manifest.dimensions)
     done = max(found, default=0)
     if done:

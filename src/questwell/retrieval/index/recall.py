@@ -1,7 +1,7 @@
-"""How well a retriever finds gold passages: recall of questions, hits of their single-hop parts.
+"""Measures how well a retriever finds gold documents: recall of questions, and hits of their single-hop parts.
 
-Questions come from a JSON-lines file of MuSiQue's kind: `question`, `gold_doc_ids`, and optionally `decomposition`, a
-list of `{"question", "answer", "gold_doc_id"}` in which `#1` stands for the first answer.
+Questions come from a JSON-lines file like MuSiQue's: `question`, `gold_doc_ids`, and optionally `decomposition`, a list
+of `{"question", "answer", "gold_doc_id"}` in which `#1` stands for the first answer.
 """
 
 import re
@@ -21,44 +21,44 @@ REFERENCE = re.compile(r"#(\d{1,2})\b")
 
 
 class Searches(Protocol):
-    """The part of a retriever that is measured."""
+    """A retriever to measure; only its search is needed."""
 
     async def search(self, query: str, k: int) -> tuple[Hit, ...]:
-        """As `Retriever.search`."""
+        """At most `k` hits for `query`, best first."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A single-hop question, its references replaced by the right answers."""
+    """A single-hop part of a question, with references replaced by the right answers."""
 
     question: str
     gold: str
-    """Id of the document that answers it."""
+    """Id of the document that answers the part."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question whose gold documents are known."""
+    """A question with its gold documents."""
 
     question: str
     gold: frozenset[str]
-    """Ids of documents, at least one."""
+    """Ids of the gold documents; at least one."""
     parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Recalls:
-    """The recall of each question or part, in their order."""
+    """The recall of each question and each part, in order."""
 
     questions: dict[int, list[float]]
-    """By k: share of a question's gold documents among those of its first k hits."""
+    """For each k, the recall of each question: the fraction of its gold documents among its first k hits."""
     parts: list[float]
-    """1 if the part's gold document is among those of its first `PART_K` hits, else 0."""
+    """For each part, 1 if its gold document is among its first `PART_K` hits, otherwise 0."""
 
 
 PART_K = 10
-"""Hits of a part that are looked at."""
+"""Number of hits in which a part's gold document is looked for."""
 
 
 class _Step(BaseModel):
@@ -77,14 +77,14 @@ def read_questions(path: Path) -> list[Question]:
     """The questions in a file.
 
     Raises:
-        CorpusError: it cannot be read, or a line is no such question; says which.
+        CorpusError: the file cannot be read, or a line is not such a question; the message names the line.
     """
     questions = [
         Question(record.question, frozenset(record.gold_doc_ids), _parts(record, line))
         for line, record in read_jsonl(path, TypeAdapter(_Record), CorpusError)
     ]
     if not questions:
-        raise CorpusError(f"{path} holds no question")
+        raise CorpusError(f"{path} contains no question")
     return questions
 
 
@@ -105,7 +105,7 @@ def _parts(record: _Record, line: Line) -> tuple[Part, ...]:
 
 
 async def measure(retriever: Searches, questions: Sequence[Question], cutoffs: Sequence[int] = (5, 10, 20)) -> Recalls:
-    """What `retriever` finds of the gold documents of `questions`."""
+    """The recall of `retriever` for `questions` at each of `cutoffs`."""
     found: dict[int, list[float]] = {k: [] for k in cutoffs}
     parts: list[float] = []
     for question in questions:

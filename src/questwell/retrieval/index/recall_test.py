@@ -76,7 +76,7 @@ def test_a_malformed_file_is_refused_with_its_line(tmp_path, line, said):
 
 
 def test_no_question_and_no_file_are_refused(tmp_path):
-    with pytest.raises(CorpusError, match="holds no question"):
+    with pytest.raises(CorpusError, match="contains no question"):
         read_questions(write(tmp_path, ""))
     with pytest.raises(CorpusError, match="cannot be read"):
         read_questions(tmp_path / "none")

@@ -1,7 +1,7 @@
-"""`update`: documents put into a complete index, replaced or deleted, without rebuilding it.
+"""`update`: adds, replaces or deletes documents of a complete index without rebuilding it.
 
-Crash order: a journal of the manifest that will hold, tantivy's commit, the manifest. Killed before the commit nothing
-has happened; killed after it the journal holds. Readers that are open go on with what they opened.
+To survive crashes, we write a journal with the new manifest, then commit to tantivy, then write the manifest. A kill
+before the commit changes nothing; after the commit the journal is valid. Open readers keep the index as they opened it.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from questwell.types.corpus import Passage
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """What becomes of one document; nothing, if both are the same."""
+    """The change to one document; nothing is done if both versions are equal."""
 
     id: str
     old: tuple[Passage, ...]
@@ -31,39 +31,39 @@ class _Change:
 
 @dataclass(frozen=True, slots=True)
 class Updated:
-    """The result of an update, as numbers of documents."""
+    """The result of an update, in numbers of documents."""
 
     manifest: Manifest
-    """Manifest of the changed index; the same as before if nothing changed."""
+    """Manifest of the index after the update."""
     snapshot_before: str
     added: int
     replaced: int
     removed: int
-    """Deleted, or given without text."""
+    """Number of documents deleted, or given without text."""
     unchanged: int
-    """Already there as given."""
+    """Number of documents that were already in the index as given."""
     absent: int
-    """Number of documents to remove that were not there."""
+    """Number of documents to delete that were not in the index."""
 
 
 def update(folder: Path, upserts: Iterable[Document] = (), deletes: Iterable[str] = ()) -> Updated:
-    """Change the index in `folder`: all of it, or nothing if it fails.
+    """Change the index in `folder`. If the update fails, nothing is changed.
 
     Args:
-        folder: of a complete index.
-        upserts: replace the documents of the same id, or are added. Of two with one id the later counts.
-        deletes: ids of documents; one that is not there is no error. A document in both is deleted.
+        folder: folder of a complete index.
+        upserts: documents to add, or to replace those with the same id. Of two with one id the later is used.
+        deletes: ids of documents to delete; a missing document is not an error. A document in both is deleted.
 
     Raises:
-        CorpusError: nothing would be left.
-        RetrievalError: there is no complete index.
+        CorpusError: the index would be empty.
+        RetrievalError: there is no complete index in `folder`.
     """
     with exclusive(folder / "lock"):
         before = Manifest.read(folder)
         if before is None:
             raise RetrievalError(f"{folder} contains no complete index: run `questwell index`")
         if (folder / JOURNAL).exists():
-            before.write(folder)  # ends an update that was interrupted, one way or the other
+            before.write(folder)  # completes or discards an interrupted update
         index = LexicalIndex.open(folder)
         wanted: dict[str, Document | None] = {document.id: document for document in upserts}
         wanted.update(dict.fromkeys(deletes))
@@ -88,7 +88,7 @@ def update(folder: Path, upserts: Iterable[Document] = (), deletes: Iterable[str
 
 
 def _change(index: LexicalIndex, identifier: str, wanted: Document | None) -> _Change:
-    """The passages that the index holds of a document, and those that it should."""
+    """The change from the passages that the index has of a document to those it should have."""
     new = tuple(passages_of(wanted)) if wanted is not None and wanted.text.strip() else ()
     old = index.passages_of(identifier)
     return _Change(identifier, old, new)
@@ -127,5 +127,5 @@ def _apply(folder: Path, before: Manifest, after: Manifest, changes: list[_Chang
         writer.commit()
         writer.wait_merging_threads()
     finally:
-        del writer  # drops the lock of tantivy
+        del writer  # releases tantivy's lock
     after.write(folder)

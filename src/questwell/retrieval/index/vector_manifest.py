@@ -1,4 +1,4 @@
-"""The description of an embedder's vector file; it is read without the extra that makes and searches vectors."""
+"""The manifest of an embedder's vector file. It can be read without the extra that makes and searches vectors."""
 
 import json
 import re
@@ -11,18 +11,18 @@ from questwell.retrieval.index.manifest import Manifest
 from questwell.text.whole import write_whole
 
 FORMAT = 1
-"""Raise it when the files, or the text that is embedded, change: older vectors are then refused."""
+"""Version of the files and the embedded text; increase it if either changes, so that older vectors are refused."""
 MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True, slots=True)
 class VectorManifest:
-    """Description of the vector file of one embedder."""
+    """Describes the vector file of one embedder."""
 
     embedder: str
     dimensions: int
     rows: int
-    """Ordinals below this have a vector; it is zero where the passage is removed or has nothing to embed."""
+    """Number of rows: ordinals below this have a vector. It is zero for removed passages and empty texts."""
     origin: str
     """Origin of the index (`Manifest.origin`)."""
     version: int = FORMAT
@@ -32,8 +32,8 @@ class VectorManifest:
         """The manifest in `folder`; None if there is none.
 
         Raises:
-            IndexMismatch: another version wrote it.
-            RetrievalError: it cannot be read.
+            IndexMismatch: another version of Questwell wrote it.
+            RetrievalError: the manifest cannot be read.
         """
         path = folder / MANIFEST
         try:
@@ -49,13 +49,13 @@ class VectorManifest:
             raise RetrievalError(f"{path} cannot be read ({error!r}): delete its folder and embed again") from error
 
     def keep(self, folder: Path, rows: int) -> Self:
-        """Put it in `folder` with so many rows, in one step that survives a crash."""
+        """Write the manifest to `folder` with the number `rows`, in one step that survives a crash."""
         kept = replace(self, rows=rows)
         write_whole(folder / MANIFEST, json.dumps(asdict(kept)) + "\n")
         return kept
 
     def lacking(self, index: Manifest) -> int:
-        """Number of passages of `index` that have no vector yet; its vectors may be of another index, then all."""
+        """Number of passages of `index` without a vector; all of them if these vectors belong to another index."""
         if self.origin != index.origin:
             return index.passages
         gone = sum(ordinal >= self.rows for ordinal in index.removed)
@@ -63,11 +63,11 @@ class VectorManifest:
 
 
 def vectors_folder(index: Path, embedder: str) -> Path:
-    """Where an index keeps the vectors of an embedder."""
+    """Folder of an embedder's vectors, inside the folder of an index."""
     return index / "vectors" / re.sub(r"[^\w.-]+", "_", embedder)
 
 
 def embedders_of(index: Path) -> list[VectorManifest]:
-    """Manifests of all vectors of an index."""
+    """The manifests of all vector files of an index."""
     found = (VectorManifest.read(path.parent) for path in sorted(index.glob(f"vectors/*/{MANIFEST}")))
     return [manifest for manifest in found if manifest is not None]

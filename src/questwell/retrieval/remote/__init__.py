@@ -1,1 +1,1 @@
-"""Retrievers and search services on other machines, and the web."""
+"""Clients of search servers on other machines and of the web."""

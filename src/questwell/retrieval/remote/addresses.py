@@ -1,6 +1,6 @@
-"""Which IP addresses are on the open internet, by an explicit list.
+"""Decides by an explicit list which IP addresses are on the open internet.
 
-Python's `is_global` lets through what clouds use for themselves, and ways into private networks.
+Python's `is_global` is not strict enough: it accepts internal addresses of clouds and tunnels into private networks.
 """
 
 import ipaddress
@@ -31,9 +31,9 @@ _NOT_V4 = tuple(
         ),
     )
 )
-"""IANA's special-purpose registry of November 2026, and addresses of clouds."""
+"""IPv4 networks that are not public: IANA's special-purpose registry of November 2026 and addresses of clouds."""
 _UNICAST_V6 = ipaddress.IPv6Network("2000::/3")
-"""All that IANA has given out as global; fec0::/10, fc00::/7, fe80::/10, 64:ff9b:1::/48, 100::/64 are outside."""
+"""The IPv6 range that IANA assigns as global; fec0::/10, fc00::/7, fe80::/10, 64:ff9b:1::/48, 100::/64 are outside."""
 _NOT_V6 = tuple(
     map(
         ipaddress.IPv6Network,
@@ -47,11 +47,11 @@ _NOT_V6 = tuple(
     )
 )
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-"""How a network without IPv4 reaches it: the last 32 bits are the address."""
+"""IPv6 addresses for IPv4 hosts in networks without IPv4; the last 32 bits are the IPv4 address."""
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is on the open internet: not private, local, reserved or a way to one of these."""
+    """Whether an IP address is on the open internet: not private, local, reserved, or a tunnel to such an address."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         if ip in _NAT64:

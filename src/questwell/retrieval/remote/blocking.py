@@ -1,4 +1,4 @@
-"""Sites that a search must not show: there the benchmarks' questions stand next to their answers."""
+"""Sites that a web search must not return, because they contain benchmark questions with their answers."""
 
 import re
 import unicodedata
@@ -61,7 +61,7 @@ BENCHMARK_SITES = (
     "github.com/ruc-nlpir/flashrag",
     "github.com/alibaba-nlp",
 )
-"""Domains, each with its subdomains; or a domain with the beginning of a path. Their mirrors are derived from them."""
+"""Domains (with their subdomains), or domains with the beginning of a path. Mirrors are derived from them."""
 MIRRORS = {
     "hf-mirror.com": "huggingface.co",
     "hf.co": "huggingface.co",
@@ -89,28 +89,28 @@ MIRRORS = {
     "jsdelivr.net/gh": "github.com",
     "hf-mirror.com/api": "huggingface.co",
 }
-"""Places that show what is at another address, under the same path; subdomains count."""
+"""Hosts that show the pages of another host under the same path; subdomains are included."""
 _MOST_ESCAPES = 4
 
 
 class BlockList:
-    """The benchmarks' sites and those that a user adds."""
+    """The benchmarks' sites and those that the user adds."""
 
     def __init__(self, added: Iterable[str] = ()) -> None:
         """Block `added` too: domains or addresses, with or without https:// before them.
 
         Raises:
-            ConfigError: one of them is no domain.
+            ConfigError: an entry is not a domain.
         """
         self.entries = tuple(dict.fromkeys(map(_entry, (*BENCHMARK_SITES, *added))))
 
     @property
     def domains(self) -> tuple[str, ...]:
-        """Entries that are whole domains: what search engines can leave out by themselves."""
+        """Entries that are whole domains, which search engines can exclude themselves."""
         return tuple(entry for entry in self.entries if "/" not in entry)
 
     def blocks(self, url: str) -> bool:
-        """Whether `url` is one of them, a mirror of one, or an archive or a proxy that has its address in its own."""
+        """Whether `url` is on a blocked site, a mirror of one, or an archive or proxy whose address contains one."""
         host, rest = _parts(url)
         places = _same(host, rest)
         for entry in self.entries:
@@ -124,12 +124,12 @@ class BlockList:
 
 
 def _same(host: str, rest: str) -> list[tuple[str, str]]:
-    """Host and path, and those that show the same."""
+    """(host, path), and the (host, path) pairs of which it is a mirror."""
     places = [(host, rest)]
     if host.endswith(".translate.goog"):  # a-b--c.translate.goog is a.b-c
         label = host.removesuffix(".translate.goog")
         places.append((label.replace("--", "\0").replace("-", ".").replace("\0", "-"), rest))
-    for at, below in places:  # grows: a mirror of a mirror
+    for at, below in places:  # the list grows here: a mirror may be mirrored
         for mirror, original in MIRRORS.items():
             domain, _, path = mirror.partition("/")
             if (at == domain or at.endswith("." + domain)) and _begins(below, path):
@@ -145,7 +145,7 @@ def _same(host: str, rest: str) -> list[tuple[str, str]]:
 
 
 def _inside(rest: str) -> list[str]:
-    """Addresses in a path or a query, as proxies and archives have them."""
+    """Addresses inside a path or query, as in the addresses of proxies and archives."""
     return [f"https://{part}" for part in re.split(r"https?:/{1,2}", rest)[1:]]
 
 
@@ -159,7 +159,7 @@ def _entry(text: str) -> str:
 
 
 def _parts(url: str) -> tuple[str, str]:
-    """Host, and the rest as it would be read by the server: case folded, escapes and dots resolved."""
+    """(host, rest) as a server would read them: in lower case, with escapes and dots resolved."""
     try:
         parts = urlsplit(url.strip())
         host = unicodedata.normalize("NFKC", _unescaped(parts.hostname or "")).replace("\u3002", ".").lower()
@@ -176,7 +176,7 @@ def _parts(url: str) -> tuple[str, str]:
 
 
 def _unescaped(text: str) -> str:
-    """With all escapes resolved, also those of escapes."""
+    """`text` with all escapes resolved, also escaped escapes."""
     for _ in range(_MOST_ESCAPES):
         if (once := unquote(text)) == text:
             break

@@ -1,6 +1,6 @@
-"""`Caller`: one HTTP call that gives JSON, with pooling, the deadline and retries.
+"""`Caller`: makes HTTP calls that return JSON, with pooled connections, a deadline and retries.
 
-What an API means by a status is its own affair: a caller may be given a reader of its errors.
+Each API can pass a function that interprets its error statuses.
 """
 
 import asyncio
@@ -25,48 +25,48 @@ from questwell.http.retrying import Failure, Server, TryFailedError, retry_after
 from questwell.http.spread import Spread
 
 _QUOTED = 200
-"""Characters of an error's body that a message quotes."""
+"""Maximum number of characters of an error's body that a message quotes."""
 PASSING = {408, 425, 429}
 
 
 @dataclass(frozen=True, slots=True)
 class CallOptions:
-    """How patient to be, and how much to take; the defaults suit most."""
+    """Time-outs, retries and limits of calls to a server; the defaults suit most cases."""
 
     timeout_s: float = 30.0
     """Maximum time of one try in seconds, from sending to the last byte."""
     connect_timeout_s: float = 5.0
     max_retries: int = 4
-    """Tries after the first, for failures that may pass."""
+    """Maximum number of further tries after a temporary failure."""
     backoff_s: float = 0.5
-    """Wait before the first retry; doubles each time, with jitter of the same size."""
+    """Seconds to wait before the first retry; doubles with each retry, plus a random wait of up to the same size."""
     max_wait_s: float = 30.0
-    """Longest wait between two tries, also where the server's Retry-After asks for more."""
+    """Maximum seconds between two tries, even if the server's Retry-After asks for more."""
     in_flight: int = 64
-    """Calls at once, at most."""
+    """Maximum number of calls at the same time."""
     most_bytes: int = 20_000_000
     """Maximum size of one reply in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request to the server."""
+    """One HTTP request to the server."""
 
     method: str
     url: str
     params: Mapping[str, str | int] = field(default_factory=dict[str, str | int])
     json: object = None
-    """Body; None for none."""
+    """JSON value of the body; None for no body."""
 
 
 UNSENT = Failure(RetrievalUnavailable, "stopped before the request was sent", "resume the run", False)
-"""What a stop makes of a call that was not sent."""
+"""Failure of a call that was not sent because the run was stopped."""
 ReadError = Callable[[int, object], Failure[RetrievalError] | None]
-"""What an API means by a status and a body (the beginning of its text, if it is no JSON); None: the usual."""
+"""From a status and a body (the beginning of its text if it is not JSON) to a failure; None for the usual meaning."""
 
 
 class Caller:
-    """Calls one server. Belongs to one event loop."""
+    """Calls one server, or several with the same content. Belongs to one event loop."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class Caller:
         read_error: ReadError = lambda status, body: None,
         addresses: int = 1,
     ) -> None:
-        """A caller whose messages begin with `name` and never hold `secret`; calls come with so many `addresses`."""
+        """Use `name`, but never `secret`, in messages; every request comes as one call for each of `addresses`."""
         self._server = Server(name, secret)
         self._options = options or CallOptions()
         self._read_error = read_error
@@ -94,16 +94,16 @@ class Caller:
         await self._connections.aclose()
 
     async def ask(self, *calls: Call, missing: bool = False) -> object:
-        """The JSON that the server answered; with `missing`, None where it says that there is no such thing (404).
+        """The JSON that the server answered; with `missing`, None if it answers 404.
 
-        Of several addresses, a call for each, the one with the fewest calls in flight is asked; one that is down is
-        left out for a while.
+        `calls` has one call for each address. The address with the fewest calls in flight is used; one that is down
+        is skipped for a while.
 
         Raises:
-            RetrievalUnavailable: not reached, or overloaded or broken, after all retries.
-            RetrievalTimeout: no answer in time, after all retries.
-            MalformedHits: no JSON in what it sent, after all retries.
-            RetrievalRefused: it will never take this call.
+            RetrievalUnavailable: after all retries the server was not reached, or was overloaded or broken.
+            RetrievalTimeout: after all retries there was no answer in time.
+            MalformedHits: after all retries the answer was not JSON.
+            RetrievalRefused: the server will never accept this call.
         """
 
         async def attempt() -> object:
@@ -140,12 +140,12 @@ class Caller:
 
 
 def _is_down(failure: Failure[Any]) -> bool:
-    """Whether another address may answer where this one did not."""
+    """Whether another address may succeed where this one failed."""
     return failure.retriable and failure.kind is RetrievalUnavailable
 
 
 UNANSWERED = (TimeoutError, NotConnectedError, BrokenError, TooLargeError, UnreadableError)
-"""Errors of `Connections` when there is no whole reply or a deadline has passed."""
+"""Errors of `Connections` if there is no complete reply, or if a deadline has passed."""
 
 
 def unanswered(error: Exception, options: CallOptions) -> Failure[RetrievalError]:
@@ -169,7 +169,7 @@ def unanswered(error: Exception, options: CallOptions) -> Failure[RetrievalError
 
 
 def said(body: object) -> str:
-    """What an error's body says, shortened: the message is in another place in each API."""
+    """The message in an error's body, shortened; each API has it in another place."""
     for key in ("error", "detail", "message"):
         while isinstance(body, dict):
             fields = cast(dict[str, Any], body)
@@ -186,10 +186,10 @@ def said(body: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _NoJson:
-    """A body that could not be read."""
+    """A body that is not JSON."""
 
     text: str
-    """How it begins."""
+    """The beginning of the body."""
 
 
 def _json(raw: bytes) -> object:
@@ -200,9 +200,9 @@ def _json(raw: bytes) -> object:
 
 
 def _usual(status: int, body: object) -> Failure[RetrievalError]:
-    """The meaning of a status for most servers."""
+    """The failure that a status means for most servers."""
     if status == 200:
-        return Failure(MalformedHits, f"no JSON but {said(body)!r}", "check the address", True)
+        return Failure(MalformedHits, f"not JSON but {said(body)!r}", "check the address", True)
     what = f"status {status}: {said(body)}"
     if status == 504:
         return Failure(RetrievalTimeout, what, "try again later", True)
@@ -213,7 +213,5 @@ def _usual(status: int, body: object) -> Failure[RetrievalError]:
     if status == 402:
         return Failure(RetrievalRefused, what, "the quota is used up", False)
     if 300 <= status < 400:
-        return Failure(
-            RetrievalRefused, what, "it redirects, which is not followed; name the address it leads to", False
-        )
-    return Failure(RetrievalRefused, what, "check the address and what is asked", False)
+        return Failure(RetrievalRefused, what, "redirects are not followed; name the address that it leads to", False)
+    return Failure(RetrievalRefused, what, "check the address and the request", False)

@@ -1,7 +1,7 @@
-"""Search APIs of the web: how each is asked, what its replies and errors mean, and what it costs.
+"""Web search APIs: the form of a request, the meaning of replies and errors, and the price of each API.
 
-Serper (Google), Tavily, Brave and SearXNG, each by its published schema. A list that is missing is malformed; a list
-that is empty is no hits. Prices are list prices of November 2026, of the smallest plan that is paid by use.
+Serper (Google), Tavily, Brave and SearXNG are read by their published schemas. A missing list is malformed; an empty
+list means no hits. Prices are list prices of November 2026, for the smallest plan that is paid by use.
 """
 
 import html
@@ -16,53 +16,53 @@ from questwell.retrieval.corpora.documents import clean, one_line
 from questwell.retrieval.remote.calling import Call, said
 
 SPARE = 5
-"""Results beyond k, to stand in for those that are blocked."""
+"""Number of results requested beyond k, to replace blocked ones."""
 _MARKUP = re.compile(r"</?(?:strong|b|em|mark|span)\b[^>]*>")
-"""Marks that engines put around matching words."""
+"""Tags that engines put around matching words."""
 
 
 @dataclass(frozen=True, slots=True)
 class WebResult:
-    """One result, cleaned."""
+    """One cleaned result of a web search."""
 
     url: str
     title: str
     text: str
-    """The engine's snippet."""
+    """Snippet from the engine."""
     page: str = ""
-    """Text of the whole page, where the engine gives it."""
+    """Text of the whole page, if the engine returns it."""
 
 
 @dataclass(frozen=True, slots=True)
 class WebResults:
-    """The answer of an engine."""
+    """The results of one web search."""
 
     results: tuple[WebResult, ...]
     credits: float
-    """Usage in the engine's unit of price."""
+    """What the search cost, in the engine's credits."""
 
 
 class Engine(Protocol):
-    """One search API."""
+    """One web search API."""
 
     @property
     def name(self) -> str:
-        """As users write it."""
+        """Name of the engine, as users write it."""
         ...
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Environment variables that users keep its key in, the one to recommend first. Empty: it takes none."""
+        """Environment variables that may contain its key, the recommended one first; empty if it needs no key."""
         ...
 
     @property
     def price_usd(self) -> float:
-        """List price of one credit, US dollars."""
+        """List price of one credit in US dollars."""
         ...
 
     @property
     def in_flight(self) -> int:
-        """Calls at once."""
+        """Maximum number of calls at the same time."""
         ...
 
     def headers(self, key: str | None) -> dict[str, str]:
@@ -70,26 +70,26 @@ class Engine(Protocol):
         ...
 
     def call(self, query: str, k: int, blocked: Sequence[str], *, pages: bool) -> Call:
-        """Ask for `k` results, and some to spare where they cost nothing; `blocked` domains may be left out."""
+        """The request for `k` results, plus spare ones if they are free; the engine may exclude `blocked` domains."""
         ...
 
     def read(self, body: object) -> WebResults:
-        """The results in a good reply.
+        """The results in a successful reply.
 
         Raises:
-            MalformedHits: it is none.
-            RetrievalUnavailable: the reply says that nothing could be searched.
+            MalformedHits: the reply does not have the engine's form.
+            RetrievalUnavailable: the reply says that no search was possible.
         """
         ...
 
     def read_error(self, status: int, body: object) -> Failure[RetrievalError] | None:
-        """The meaning of a status, where it differs from the usual one."""
+        """The failure that a status means, if it differs from the usual meaning; otherwise None."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Serper:
-    """Google's results by serper.dev: `POST /search`."""
+    """Google's results through serper.dev: `POST /search`."""
 
     url: str = "https://google.serper.dev"
     name: str = "google"
@@ -109,11 +109,11 @@ class Serper:
         return {"x-api-key": key or ""}
 
     def call(self, query: str, k: int, blocked: Sequence[str], *, pages: bool) -> Call:
-        """Ten results cost one credit, more cost two."""
+        """The request for `k` results. Ten results cost one credit, more cost two."""
         return Call("POST", f"{self.url}/search", json={"q": query, "num": max(10, min(k, 100))})
 
     def read(self, body: object) -> WebResults:
-        """`organic`; `credits` says what it took."""
+        """The results in `organic`, and the cost in `credits`."""
         fields = _object(self.name, body)
         if "organic" not in fields and "searchParameters" not in fields:
             raise MalformedHits(f"{self.name}: the reply has no list 'organic'; it has {_keys(fields)}")
@@ -122,7 +122,7 @@ class Serper:
         return WebResults(_results(rows, "link", "snippet"), _credits(taken))
 
     def read_error(self, status: int, body: object) -> Failure[RetrievalError] | None:
-        """Used-up credits come as a bad request."""
+        """A failure for used-up credits, which Serper reports as a bad request."""
         if status == 400 and "credit" in said(body).lower():
             return _quota(status, body, "buy credits at serper.dev")
         return _key(status, body, self.keys) if status in (401, 403) else None
@@ -130,7 +130,7 @@ class Serper:
 
 @dataclass(frozen=True, slots=True)
 class Tavily:
-    """`POST /search` of tavily.com, at its basic depth."""
+    """Tavily's results with its basic depth: `POST /search`."""
 
     url: str = "https://api.tavily.com"
     name: str = "tavily"
@@ -143,7 +143,7 @@ class Tavily:
         return {"authorization": f"Bearer {key}"}
 
     def call(self, query: str, k: int, blocked: Sequence[str], *, pages: bool) -> Call:
-        """At most 20 results; of blocked domains it takes 150."""
+        """The request for `k` results. Tavily accepts at most 20 results and 150 excluded domains."""
         body: dict[str, object] = {
             "query": query,
             "max_results": min(k + SPARE, 20),
@@ -154,7 +154,7 @@ class Tavily:
         return Call("POST", f"{self.url}/search", json=body | ({"include_raw_content": "text"} if pages else {}))
 
     def read(self, body: object) -> WebResults:
-        """`results`; `usage.credits` says what it took."""
+        """The results in `results`, and the cost in `usage.credits`."""
         fields = _object(self.name, body)
         usage = fields.get("usage")
         taken = cast(dict[str, Any], usage).get("credits") if isinstance(usage, dict) else None
@@ -162,7 +162,7 @@ class Tavily:
         return WebResults(_results(rows, "url", "content", "raw_content"), _credits(taken))
 
     def read_error(self, status: int, body: object) -> Failure[RetrievalError] | None:
-        """432 and 433 are its own: the plan's and the pay-as-you-go limit."""
+        """A failure for 432 and 433, Tavily's statuses for the limit of the plan and of pay-as-you-go."""
         if status in (432, 433):
             return _quota(status, body, "raise the limit at app.tavily.com")
         return _key(status, body, self.keys) if status in (401, 403) else None
@@ -170,7 +170,7 @@ class Tavily:
 
 @dataclass(frozen=True, slots=True)
 class Brave:
-    """`GET /res/v1/web/search` of search.brave.com."""
+    """Brave's results: `GET /res/v1/web/search`."""
 
     url: str = "https://api.search.brave.com"
     name: str = "brave"
@@ -189,29 +189,29 @@ class Brave:
         return {"x-subscription-token": key or ""}
 
     def call(self, query: str, k: int, blocked: Sequence[str], *, pages: bool) -> Call:
-        """A query has at most 400 characters and 50 words; the rest of a longer one is left out."""
+        """The request for `k` results. Brave accepts 400 characters and 50 words, so a longer query is cut."""
         short = " ".join(query.split()[:50])[:400]
         params: dict[str, str | int] = {"q": short, "count": min(k + SPARE, 20), "text_decorations": "false"}
         return Call("GET", f"{self.url}/res/v1/web/search", params=params | {"result_filter": "web"})
 
     def read(self, body: object) -> WebResults:
-        """`web.results`; `web` is missing when nothing was found."""
+        """The results in `web.results`; `web` is missing if nothing was found."""
         fields = _object(self.name, body)
         if fields.get("type") != "search":
-            raise MalformedHits(f"{self.name}: the reply is no search; it has {_keys(fields)}")
+            raise MalformedHits(f"{self.name}: the reply is not a search result; it has {_keys(fields)}")
         web = _object(self.name, fields.get("web") or {"results": []})
         return WebResults(_results(_rows(self.name, web.get("results"), "web.results"), "url", "description"), 1.0)
 
     def read_error(self, status: int, body: object) -> Failure[RetrievalError] | None:
-        """A wrong key is 422 and a used-up quota is 429; the body's code tells them from other ones."""
+        """A failure for a wrong key (422) or a used-up quota (429), which the code in the body distinguishes."""
         code = _brave_code(body)
         if status in (401, 403) or code.startswith(("SUBSCRIPTION_TOKEN", "SUBSCRIPTION_NOT_FOUND")):
             return _key(status, body, self.keys)
-        if "x-subscription-token" in str(body).lower():  # a missing one is a VALIDATION error of that header
+        if "x-subscription-token" in str(body).lower():  # a missing key is a VALIDATION error of that header
             return _key(status, body, self.keys)
         if code.startswith(("QUOTA", "USAGE_LIMIT")):
             return _quota(status, body, "raise the limit at api-dashboard.search.brave.com")
-        if status == 429:  # so many a second; it says so without Retry-After
+        if status == 429:  # a limit per second, sent without Retry-After
             return Failure(
                 RetrievalUnavailable, f"status 429: {said(body)}", "ask for less at once", True, retry_after_s=1.0
             )
@@ -220,7 +220,7 @@ class Brave:
 
 @dataclass(frozen=True, slots=True)
 class SearXNG:
-    """`GET /search?format=json` of an instance of one's own."""
+    """Results of the user's own SearXNG instance: `GET /search?format=json`."""
 
     url: str
     name: str = "searxng"
@@ -229,15 +229,15 @@ class SearXNG:
     in_flight: int = 4
 
     def headers(self, key: str | None) -> dict[str, str]:
-        """No headers."""
+        """No headers, because SearXNG needs no key."""
         return {}
 
     def call(self, query: str, k: int, blocked: Sequence[str], *, pages: bool) -> Call:
-        """It gives a page of results, however many are wanted."""
+        """The request for a page of results; SearXNG ignores `k`."""
         return Call("GET", f"{self.url}/search", params={"q": query, "format": "json"})
 
     def read(self, body: object) -> WebResults:
-        """`results`; no result while its engines were blocked is a failure, not an answer."""
+        """The results in `results`. No result while its engines were blocked is a failure."""
         fields = _object(self.name, body)
         results = _results(_rows(self.name, fields.get("results"), "results"), "url", "content")
         if not results and (failing := fields.get("unresponsive_engines")):
@@ -247,15 +247,15 @@ class SearXNG:
         return WebResults(results, 1.0)
 
     def read_error(self, status: int, body: object) -> Failure[RetrievalError] | None:
-        """It forbids formats that are not in its settings."""
+        """A failure for 403: SearXNG forbids formats that are not in its settings."""
         if status == 403:
             advice = "add json to search.formats in the instance's settings.yml"
-            return Failure(RetrievalRefused, "status 403: it gives no JSON", advice, False)
+            return Failure(RetrievalRefused, "status 403: it does not return JSON", advice, False)
         return None
 
 
 def _results(rows: list[Mapping[str, Any]], url: str, text: str, page: str = "") -> tuple[WebResult, ...]:
-    """Rows with an address, in their order; a row without one is no page."""
+    """The results with an address, in order; a row without an address is not a page."""
     found: list[WebResult] = []
     for row in rows:
         address = row.get(url)
@@ -293,7 +293,7 @@ def _rows(name: str, rows: object, where: str) -> list[Mapping[str, Any]]:
 
 
 def _credits(taken: object) -> float:
-    """The usage that a reply reports; one credit if it reports none."""
+    """The credits that a reply reports; 1 if it reports none."""
     if isinstance(taken, bool) or not isinstance(taken, int | float) or taken < 0:
         return 1.0
     return float(taken)
@@ -312,7 +312,7 @@ def _quota(status: int, body: object, advice: str) -> Failure[RetrievalError]:
 
 
 def _brave_code(body: object) -> str:
-    """`error.code`, or that of the first of `errors`; an older form of the same."""
+    """Brave's error code: `error.code`, or the code of the first of `errors` in its older form."""
     if not isinstance(body, dict):
         return ""
     fields = cast(dict[str, Any], body)

@@ -1,7 +1,7 @@
-"""Text of a page, taken out in a process of its own with limits of time and memory: a page may hang a parser.
+"""Extracts the text of a page in a separate process with limits on time and memory, because a page may hang a parser.
 
-Run as a module it is that process: frames of a JSON head and a body on standard input, one answer each on standard
-output. It keeps going from page to page, because loading the parser takes a second.
+Run as a module, this file is that process: it reads frames of a JSON head and a body on standard input and writes one
+answer per frame to standard output. The process handles many pages, because loading the parser takes a second.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ class ExtractLimits:
     """The limits for extracting one page."""
 
     seconds: float = 10.0
-    """Maximum time in seconds; loading the parser takes one of them, once."""
+    """Maximum seconds per page; on the first page, loading the parser takes one of them."""
     memory_bytes: int = 2_000_000_000
     """Maximum address space, including Python and the parser (about 0.5 GB)."""
     most_bytes: int = 4_000_000
@@ -28,11 +28,11 @@ class ExtractLimits:
 
 
 class NoTextError(Exception):
-    """No text came; says why."""
+    """No text could be extracted; the message says why."""
 
 
 class Extractor:
-    """One such process, started by the first page and again after one that broke it. Belongs to one event loop."""
+    """Runs the process, which starts with the first page and again after a crash. Belongs to one event loop."""
 
     def __init__(self, limits: ExtractLimits | None = None) -> None:
         self._limits = limits or ExtractLimits()
@@ -43,11 +43,11 @@ class Extractor:
         """The main text of an HTML page.
 
         Args:
-            body: of the page.
-            charset: what the server said of it; empty if nothing.
+            body: bytes of the page.
+            charset: encoding that the server stated; empty if it stated none.
 
         Raises:
-            NoTextError: it has none, or it took too long or too much memory.
+            NoTextError: the page has no text, or took too long or too much memory.
         """
         async with self._one:
             process = await self._started()
@@ -60,7 +60,7 @@ class Extractor:
                 why = f"took more than {self._limits.seconds:g} s" if late else "broke the parser"
                 raise NoTextError(f"the page {why}") from error
             except asyncio.CancelledError:
-                await self._end()  # its answer would be taken for that of the next page
+                await self._end()  # a late answer would be taken for that of the next page
                 raise
 
     async def aclose(self) -> None:
@@ -104,14 +104,14 @@ def _serve(given: IO[bytes], taken: IO[bytes], most_bytes: int) -> None:
             page = _decoded(body, head["charset"])
             found = trafilatura.extract(page, include_comments=False, include_tables=True) or ""
             good, answer = 1, found.encode("utf-8", "replace")[:most_bytes].decode("utf-8", "ignore").encode()
-        except Exception as error:  # of whatever kind the parser has for a broken page
+        except Exception as error:  # the parser raises many types for a broken page
             good, answer = 0, f"no text could be read from it ({type(error).__name__})".encode()
         taken.write(_LENGTHS.pack(good, len(answer)) + answer)
         taken.flush()
 
 
 def _decoded(body: bytes, charset: str) -> str | bytes:
-    """As the server says; else as the parser finds in the page itself."""
+    """`body` decoded as the server says; otherwise as bytes, whose encoding the parser detects."""
     try:
         return body.decode(charset) if charset else body
     except (LookupError, ValueError):

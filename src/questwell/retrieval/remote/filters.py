@@ -1,4 +1,4 @@
-"""Filters by metadata that hold for every search of a retriever, next to those of one search."""
+"""Metadata filters that apply to every search of a retriever, in addition to the filter of one search."""
 
 import json
 from typing import Protocol, Self, runtime_checkable
@@ -8,15 +8,15 @@ from questwell.retrieval.retriever import Filter
 
 @runtime_checkable
 class Narrowable(Protocol):
-    """A retriever that can be held to passages with some metadata."""
+    """A retriever that can be restricted to passages with given metadata."""
 
     def narrow(self, where: Filter) -> Self:
-        """The same retriever, from now on as if it held only the passages that `where` lets through."""
+        """The same retriever, restricted from now on to passages with the metadata `where`."""
         ...
 
 
 def both(always: Filter, where: Filter) -> Filter | None:
-    """The filter that accepts what both accept; None if nothing can pass both."""
+    """A filter that accepts what both filters accept; None if nothing can pass both."""
     joined = {key: _values(value) for key, value in always.items()}
     for key, value in where.items():
         among = _values(value)
@@ -25,7 +25,7 @@ def both(always: Filter, where: Filter) -> Filter | None:
 
 
 def narrowed_by(where: Filter) -> str:
-    """The filter as part of a retriever's name; empty without a filter."""
+    """The filter as part of a retriever's name; empty if there is no filter."""
     if not where:
         return ""
     return f"+where({json.dumps({key: sorted(_values(value)) for key, value in sorted(where.items())})})"

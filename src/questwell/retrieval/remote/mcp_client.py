@@ -1,7 +1,7 @@
-"""`McpRetriever`: the search tool of any MCP server over streamable HTTP. Needs the extra `serve`.
+"""`McpRetriever`: searches with the search tool of any MCP server over streamable HTTP. Needs the extra `serve`.
 
-What of a server's tools is taken for what is decided in `mcp_tools.py`. The protocol does not tell what a search costs.
-Filters and whole documents are for servers that have them as ours does.
+`mcp_tools.py` decides how a server's tools are used. The protocol does not report the cost of a search. Filters and
+whole documents work only with servers that offer them as ours does.
 """
 
 import asyncio
@@ -55,10 +55,10 @@ _T = TypeVar("_T")
 
 
 class McpRetriever:
-    """An MCP server's search tool. Implements `Retriever` and `PaidRetriever`. Belongs to one event loop.
+    """A client of an MCP server's search tool. Implements `Retriever` and `PaidRetriever`. Belongs to one event loop.
 
-    The connection is opened by the first search and again after it broke; it lives in a task of its own, because the
-    SDK wants it opened and closed by the same task.
+    The first search opens the connection, and it is reopened after it breaks. It lives in its own task, because the
+    SDK requires the same task to open and close it.
     """
 
     def __init__(
@@ -70,10 +70,10 @@ class McpRetriever:
         key: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """A client of the server at `url`, such as http://127.0.0.1:8000/mcp.
+        """Use the server at `url`, such as http://127.0.0.1:8000/mcp.
 
         Raises:
-            ConfigError: `url` is no address, or the extra `serve` is not installed.
+            ConfigError: `url` is not an address, or the extra `serve` is not installed.
         """
         base_url(url)
         optional("mcp", "serve")
@@ -89,41 +89,41 @@ class McpRetriever:
 
     @property
     def name(self) -> str:
-        """The server's address, and what its passages are narrowed to."""
+        """The server's address and the filter of its passages."""
         return f"mcp:{shown(self._url)}{narrowed_by(self._always)}"
 
     def narrow(self, where: Filter) -> Self:
-        """The same server, from now on as if it held only the passages that `where` lets through."""
+        """The same retriever, restricted from now on to passages with the metadata `where`."""
         self._always = dict(where)
         return self
 
     @property
     def priced(self) -> bool:
-        """Whether the user said what a search costs."""
+        """Whether the user stated the price of a search."""
         return self._price_usd is not None
 
     async def search(self, query: str, k: int) -> tuple[Hit, ...]:
-        """As `Retriever.search`."""
+        """At most `k` hits for `query`, best first, as `Retriever.search`."""
         return (await self.search_paid(query, k)).hits
 
     async def search_paid(self, query: str, k: int) -> Found:
-        """The hits, and what the user says that a search costs.
+        """The hits, and the price of a search as the user stated it.
 
         Raises:
             RetrievalUnavailable: the server cannot be reached, or the connection broke twice.
             RetrievalTimeout: no answer in time.
-            RetrievalRefused: it has no search tool, or the tool said that it failed.
-            MalformedHits: the tool gave nothing that can be read as passages.
+            RetrievalRefused: the server has no search tool, or the tool reported a failure.
+            MalformedHits: the tool's result cannot be read as passages.
         """
         if k < 1 or not searchable(query):
             return Found((), 0.0)
         return Found(await self._search(query, k, self._always), self._price_usd)
 
     async def search_where(self, queries: Sequence[str], k: int, where: Filter) -> list[tuple[Hit, ...]]:
-        """As `FilteringRetriever.search_where`; only for a server whose search tool has the argument `where`.
+        """The hits of each query among the passages with `where`; the search tool needs the argument `where`.
 
         Raises:
-            RetrievalRefused: it has none.
+            RetrievalRefused: the search tool does not have it.
         """
         among = both(self._always, where)
         if k < 1 or among is None:
@@ -135,13 +135,13 @@ class McpRetriever:
         return await asyncio.gather(*map(one, queries))
 
     async def read_page(self, identifier: str, page: int) -> DocumentPage | None:
-        """As `DocumentReader.read_page`; only for a server with our tool for it."""
+        """A page of a document, as `DocumentReader.read_page`; only for servers with our tool for it."""
         reply = await self._read(OPEN_TOOL, {"id": identifier, "page": page})
         found = None if reply is None else read_object(self.name, reply)
         return None if found is None else read_document_page(self.name, found, page)
 
     async def find_in(self, identifier: str, query: str, k: int) -> tuple[Hit, ...] | None:
-        """As `DocumentReader.find_in`; only for a server with our tool for it."""
+        """Passages inside a document, as `DocumentReader.find_in`; only for servers with our tool for it."""
         if k < 1 or not searchable(query):
             return ()
         reply = await self._read(FIND_TOOL, {"id": identifier, "query": without_surrogates(query), "k": k})
@@ -151,20 +151,20 @@ class McpRetriever:
         return await self._retrying(lambda connection: connection.search(without_surrogates(query), k, where))
 
     async def _read(self, tool: str, asked: Mapping[str, object]) -> "CallToolResult | None":
-        """The result of the tool; None if it says that there is no such document."""
+        """The result of the tool; None if the tool reports that there is no such document."""
         result = await self._retrying(lambda connection: connection.read(tool, asked))
         missing = result.is_error and "BadRequestError" in str(getattr(result.content[0], "text", ""))
         return None if missing else result
 
     async def _retrying(self, ask: "Callable[[_Connection], Awaitable[_T]]") -> _T:
-        """What `ask` gives over a connection; what may pass (429, 5xx, a connection that broke) is tried again."""
+        """The result of `ask`; after a temporary failure (429, 5xx, a broken connection) it is tried again."""
 
         async def attempt() -> _T:
             try:
                 connection = await self._connected()
             except RetrievalUnavailable as error:
                 raise _try_failed(self.name, error) from error
-            sent()  # the session is open: from here on the server may see the call
+            sent()  # the session is open, so the server may see the call from here on
             try:
                 return await ask(connection)
             except RetrievalUnavailable as error:
@@ -195,7 +195,7 @@ class McpRetriever:
 
 
 class _BusyError(RetrievalUnavailable):
-    """The server is there and asks for patience."""
+    """The server is busy and asks the client to wait."""
 
     def __init__(self, message: str, retry_after_s: float | None) -> None:
         super().__init__(message)
@@ -205,7 +205,7 @@ class _BusyError(RetrievalUnavailable):
 def _try_failed(name: str, error: RetrievalUnavailable) -> TryFailedError:
     what, after = str(error).removeprefix(f"{name}: "), getattr(error, "retry_after_s", None)
     return TryFailedError(
-        Failure(RetrievalUnavailable, what, "check that an MCP server is there", True, retry_after_s=after)
+        Failure(RetrievalUnavailable, what, "check that an MCP server runs at this address", True, retry_after_s=after)
     )
 
 
@@ -233,11 +233,11 @@ class _Connection:
             await self.close()
             raise
         except asyncio.CancelledError:
-            self._task.cancel()  # nobody waits for this session any more, and it may take long to come about
+            self._task.cancel()  # opening may take long, and nobody waits for this session any more
             raise
 
     async def close(self) -> None:
-        """Disconnect; the end of a broken connection is of no interest."""
+        """Disconnect, ignoring errors of a connection that is already broken."""
         self._closing.set()
         if self._task is not None:
             _, late = await asyncio.wait([self._task], timeout=self._options.connect_timeout_s)
@@ -266,7 +266,7 @@ class _Connection:
                 return await client.call_tool(tool, dict(arguments))
         except TimeoutError as error:
             raise RetrievalTimeout(f"{self._name}: no answer within {self._options.timeout_s:g} s") from error
-        except Exception as error:  # the SDK's own and its transport's
+        except Exception as error:  # errors of the SDK and of its transport
             raise self._failed(error) from error
 
     async def _live(self) -> None:
@@ -290,7 +290,7 @@ class _Connection:
                 self._opened.set_exception(self._failed(error))
 
     async def _seen(self, response: httpx2.Response) -> None:
-        """Note a status that says why a call failed: the SDK only reports that it did."""
+        """Note the HTTP status of a failed call, because the SDK does not report it."""
         if response.status_code >= 400 and response.request.method == "POST":
             self._refusal = response.status_code, response.headers.get("retry-after")
 
@@ -299,25 +299,23 @@ class _Connection:
         if refusal is not None and not isinstance(error, RetrievalError):
             status, after = refusal
             if status in (401, 403):
-                return RetrievalRefused(
-                    f"{self._name}: status {status}: it wants a key; set {KEY_PLACE} to the server's key"
-                )
+                return RetrievalRefused(f"{self._name}: status {status}: the server needs a key; set {KEY_PLACE} to it")
             if status in PASSING or status >= 500:
                 return _BusyError(f"{self._name}: status {status}", retry_after_s(after, datetime.now(UTC)))
         return _classified(self._name, error)
 
 
 def _classified(name: str, error: BaseException) -> RetrievalError:
-    """The one place where a failure of the SDK becomes ours."""
+    """The domain error for a failure of the SDK; no other place translates them."""
     if isinstance(error, RetrievalError):
         return error
-    if isinstance(error, BaseExceptionGroup):  # of the SDK's task groups
+    if isinstance(error, BaseExceptionGroup):  # from the SDK's task groups
         return _classified(name, cast(BaseExceptionGroup[BaseException], error).exceptions[0])
     if isinstance(error, TimeoutError | httpx2.TimeoutException):
         return RetrievalTimeout(f"{name}: no answer in time")
-    code = getattr(getattr(error, "error", None), "code", None)  # of a JSON-RPC error
+    code = getattr(getattr(error, "error", None), "code", None)  # code of a JSON-RPC error
     if code == _REQUEST_TIMEOUT:
         return RetrievalTimeout(f"{name}: no answer in time")
     if isinstance(code, int) and code != _CONNECTION_CLOSED:
-        return RetrievalRefused(f"{name}: {error}; check what the server's search tool wants")
+        return RetrievalRefused(f"{name}: {error}; check the arguments of the server's search tool")
     return RetrievalUnavailable(f"{name}: {type(error).__name__}: {error}")

@@ -1,6 +1,6 @@
-"""How an MCP server's tools, their arguments and their results are understood.
+"""Interprets an MCP server's tools, their arguments and their results.
 
-Servers name the tool and its arguments as they like, and give structured results or plain text.
+Servers choose the names of the tool and its arguments, and return structured results or plain text.
 """
 
 import json
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 QUERY_ARGUMENTS = ("query", "q", "search_query", "question", "text", "input")
 COUNT_ARGUMENTS = ("k", "top_k", "topk", "max_results", "num_results", "numResults", "limit", "count", "num", "n")
 LISTS = ("results", "result", "hits", "documents", "passages", "items", "data")
-"""Fields of a reply that may hold results."""
+"""Fields of a reply that may contain results."""
 OPEN_TOOL, FIND_TOOL, FILTER = "open_document", "find_in_document", "where"
-"""Tools and an argument that our own server has (`serve/mcp_server.py`)."""
+"""Tools and an argument of our own server (`serve/mcp_server.py`)."""
 
 
 def search_tool(name: str, tools: "list[Tool]") -> "Tool":
-    """The tool named search, or the first whose name says that it searches.
+    """The tool named search, or the first tool whose name contains a word for searching.
 
     Raises:
-        RetrievalRefused: there is none.
+        RetrievalRefused: there is no search tool.
     """
     exact = [tool for tool in tools if tool.name == "search"]
     likely = [tool for tool in tools if "search" in tool.name.lower() or "retrieve" in tool.name.lower()]
@@ -38,10 +38,10 @@ def search_tool(name: str, tools: "list[Tool]") -> "Tool":
 
 
 def arguments_of(schema: Mapping[str, Any], query: str, k: int) -> dict[str, object]:
-    """What a search tool is called with: its names for query and count.
+    """The arguments for a search tool, under the tool's own names for query and count.
 
     Raises:
-        ConfigError: no argument of the tool can take the query.
+        ConfigError: the tool has no argument for the query.
     """
     properties = cast(dict[str, Any], schema.get("properties") or {})
     required = cast(list[str], schema.get("required") or [])
@@ -65,8 +65,8 @@ def read_object(name: str, result: "CallToolResult") -> dict[str, object]:
     """The object in a tool's result.
 
     Raises:
-        RetrievalRefused, RetrievalTimeout: the tool said that it failed.
-        MalformedHits: it gave no object.
+        RetrievalRefused, RetrievalTimeout: the tool reported a failure.
+        MalformedHits: the result is not an object.
     """
     _refuse(name, result)
     held: object = cast(object, result.structured_content)
@@ -79,17 +79,17 @@ def _refuse(name: str, result: "CallToolResult") -> None:
     if not result.is_error:
         return
     said = " ".join(text for block in result.content if isinstance(text := getattr(block, "text", None), str))[:200]
-    if "RetrievalTimeout" in said or "RetrievalBusy" in said:  # of our own server
+    if "RetrievalTimeout" in said or "RetrievalBusy" in said:  # errors of our own server
         raise RetrievalTimeout(f"{name}: {said}")
     raise RetrievalRefused(f"{name}: the search failed: {said}")
 
 
 def read_result(name: str, result: "CallToolResult", k: int) -> tuple[Hit, ...]:
-    """The hits in a tool's result: structured, JSON as text, or each text as one passage.
+    """The hits in a tool's result, which may be structured, JSON as text, or texts that are one passage each.
 
     Raises:
-        RetrievalRefused: the tool said that it failed.
-        MalformedHits: there is something, but neither a list nor text.
+        RetrievalRefused: the tool reported a failure.
+        MalformedHits: the result is neither a list of results nor text.
     """
     texts = [text for block in result.content if isinstance(text := getattr(block, "text", None), str)]
     _refuse(name, result)
@@ -114,7 +114,7 @@ def _listed(value: object) -> list[object] | None:
 
 
 def _passage_like(entry: object) -> object:
-    """`entry` with the score next to the document, and other names for its text understood."""
+    """`entry` in the form that `wire.read_hits` expects: score next to document, usual names for the text."""
     if not isinstance(entry, dict):
         return entry
     fields = dict(cast(dict[str, object], entry))

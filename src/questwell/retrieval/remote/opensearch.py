@@ -1,7 +1,7 @@
-"""`OpenSearchRetriever`: an index of OpenSearch or Elasticsearch, searched by BM25 and filled from a corpus.
+"""`OpenSearchRetriever`: searches an index of OpenSearch or Elasticsearch with BM25, and fills it from a corpus.
 
-Through OpenSearch's own client (extra `opensearch`), which Elasticsearch 7 and 8 answer too. Indexes that others have
-filled are read as `wire.read_passage` reads documents.
+We use OpenSearch's own client (extra `opensearch`), which works with Elasticsearch 7 and 8 too. Documents in indexes
+that others filled are read by `wire.read_passage`.
 """
 
 import asyncio
@@ -33,15 +33,15 @@ from questwell.text.unicode import without_surrogates
 from questwell.types.corpus import Hit, Passage
 
 TITLE_WEIGHT = 0.5
-"""As of the lexical index."""
+"""Weight of the title relative to the text, as in the lexical index."""
 AT_ONCE = 500
-"""Passages sent together."""
+"""Number of passages sent in one call."""
 FACETS = "questwell_facets"
-"""Field of metadata, each pair as `key=value`; filters ask for it."""
+"""Field with the metadata as `key=value` strings, for filters."""
 _QUERY_CHARS = 4_000
-"""More words than these make more clauses than a server takes."""
+"""Maximum number of characters of a query; longer ones have more clauses than a server accepts."""
 _READ_AT_ONCE = 1_000
-"""Passages of a document in one reply."""
+"""Number of passages of a document in one reply."""
 _T = TypeVar("_T")
 _KEYWORD, _STORED = {"type": "keyword"}, {"type": "keyword", "index": False, "doc_values": False}
 MAPPING: dict[str, Any] = {
@@ -61,7 +61,7 @@ MAPPING: dict[str, Any] = {
 
 
 class OpenSearchRetriever:
-    """One index. Implements `Retriever`, `BatchRetriever`, `FilteringRetriever` and `DocumentReader`.
+    """Searches one index. Implements `Retriever`, `BatchRetriever`, `FilteringRetriever` and `DocumentReader`.
 
     Belongs to one event loop.
     """
@@ -73,10 +73,10 @@ class OpenSearchRetriever:
         key: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """The index that `spec` names: URL/INDEX.
+        """Use the index that `spec` names as URL/INDEX.
 
         Raises:
-            ConfigError: `spec` is no address with an index, or the extra `opensearch` is not installed.
+            ConfigError: `spec` is not an address with an index, or the extra `opensearch` is not installed.
         """
         url, _, index = base_url(spec).partition("?")[0].rpartition("/")
         if not index or not httpx2.URL(url).host:
@@ -101,24 +101,24 @@ class OpenSearchRetriever:
 
     @property
     def name(self) -> str:
-        """The address; the server reports no snapshot of its index."""
+        """The address of the index; the server reports no snapshot of it."""
         return f"opensearch:{shown(self._url).rstrip('/')}/{self._index}" + narrowed_by(self._always)
 
     def narrow(self, where: Filter) -> Self:
-        """The same, from now on as if it held only the passages that `where` lets through."""
+        """The same retriever, restricted from now on to passages with the metadata `where`."""
         self._always = dict(where)
         return self
 
     async def search(self, query: str, k: int) -> tuple[Hit, ...]:
-        """As `Retriever.search`."""
+        """At most `k` hits for `query`, best first, as `Retriever.search`."""
         return (await self.search_where([query], k, {}))[0]
 
     async def search_many(self, queries: Sequence[str], k: int) -> list[tuple[Hit, ...]]:
-        """The hits of each query, in one call."""
+        """The hits of each query, with one call to the server."""
         return await self.search_where(queries, k, {})
 
     async def search_where(self, queries: Sequence[str], k: int, where: Filter) -> list[tuple[Hit, ...]]:
-        """The same among the passages with this metadata, in an index that `fill` has filled."""
+        """The hits of each query among the passages with the metadata `where`; only in an index that `fill` filled."""
         among = both(self._always, where)
         asked = [without_surrogates(query)[:_QUERY_CHARS] for query in queries if k > 0 and searchable(query)]
         if not asked or among is None:
@@ -132,10 +132,10 @@ class OpenSearchRetriever:
         return [next(found) if searchable(query) else () for query in queries]
 
     async def fill(self, passages: Iterable[Passage], progress: Callable[[int], None] = lambda sent: None) -> int:
-        """Put passages into the index, made if it is not there; one with the same id is replaced. Their number.
+        """Put passages into the index and return their number. A missing index is created; equal ids are replaced.
 
         Raises:
-            RetrievalError: as of a search; what was sent before stays.
+            RetrievalError: as for a search; passages sent before stay in the index.
         """
         there = await self._call(lambda: self._client.indices.exists(index=self._index))
         if not there:
@@ -156,11 +156,11 @@ class OpenSearchRetriever:
         await self._connections.aclose()
 
     async def read_page(self, identifier: str, page: int) -> DocumentPage | None:
-        """As `DocumentReader.read_page`, for an index whose passages have `document_id` and `offset`."""
+        """A page of a document; the index must have the fields `document_id` and `offset`."""
         return await stored.read_page(self, identifier, page)
 
     async def find_in(self, identifier: str, query: str, k: int) -> tuple[Hit, ...] | None:
-        """As `DocumentReader.find_in`, for an index whose passages have `document_id`."""
+        """Passages inside a document; the index must have the field `document_id`."""
         document_id = await stored.document_with(self, identifier)
         if document_id is None:
             return None
@@ -171,7 +171,7 @@ class OpenSearchRetriever:
         return self._hits(await self._search(body), k)
 
     async def passages_of(self, document_id: str) -> list[Placed]:
-        """As `PassageStore.passages_of`."""
+        """All passages of a document, as `PassageStore.passages_of`."""
         found: list[Placed] = []
         body = {
             "size": _READ_AT_ONCE,
@@ -190,7 +190,7 @@ class OpenSearchRetriever:
                 return found
 
     async def document_of(self, passage_id: str) -> str | None:
-        """As `PassageStore.document_of`."""
+        """The document id of a passage, as `PassageStore.document_of`."""
         among = [{"ids": {"values": [passage_id]}}, *_among(self._always)]
         listed = self._listed(await self._search({"size": 1, "query": {"bool": {"filter": among}}}))
         return _placed(listed[0]).passage.document_id if listed else None
@@ -234,7 +234,7 @@ class OpenSearchRetriever:
         return await retrying(attempt, self._server, self._options, lambda: self._closed, UNSENT)
 
     def _failure(self, error: Any) -> Failure[RetrievalError]:  # noqa: ANN401  of the library
-        """The one place where a failure of the client becomes ours."""
+        """The domain failure for an error of the client; no other place translates them."""
         status, told = getattr(error, "status_code", None), " ".join(str(error).split())[:200]
         if isinstance(error, UNANSWERED):
             return unanswered(error, self._options)
@@ -252,7 +252,7 @@ class OpenSearchRetriever:
 
 
 def _body(query: str, k: int, where: Filter) -> dict[str, Any]:
-    """BM25 over title and text; no syntax of the query counts. Equal scores by id, so that the order is total."""
+    """A BM25 query over title and text without query syntax. Equal scores are ordered by id."""
     match: dict[str, Any] = {
         "multi_match": {"query": query, "fields": [f"title^{TITLE_WEIGHT}", "text", "contents"], "type": "most_fields"}
     }
@@ -289,14 +289,14 @@ def _placed(hit: Any) -> Placed:  # noqa: ANN401  of a server
 
 
 def _inside(held: object, *keys: str) -> dict[str, Any]:
-    """The object under `keys`; empty if there is none."""
+    """The object under the path `keys`; empty if there is none."""
     for key in keys:
         held = _inside(held).get(key)
     return cast(dict[str, Any], held) if isinstance(held, dict) else {}
 
 
 def _document_field(mappings: Any) -> str | None:  # noqa: ANN401  of a server
-    """The field that finds the passages of a document by its whole id; None: there is none."""
+    """The field by which passages of a document can be found by its exact id; None if there is none."""
     indices = [_inside(held, "mappings", "properties") for held in _inside(mappings).values()]
     for name in (DOCUMENT_ID, "doc_id"):
         for properties in indices:

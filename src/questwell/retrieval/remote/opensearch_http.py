@@ -1,6 +1,6 @@
-"""`Sending`: requests of OpenSearch's client, sent by our own connections.
+"""`Sending`: sends the requests of OpenSearch's client over our own connections.
 
-So they have the same limit of a reply, proxies and certificates as those of every other retriever. Needs the extra
+So they have the same size limit, proxies and certificates as the requests of every other retriever. Needs the extra
 `opensearch`.
 """
 
@@ -15,10 +15,10 @@ from questwell.http.connections import Connections
 
 
 class Sending(Connection):
-    """Given to the client as its `connection_class`, with `connections` next to the client's own arguments."""
+    """The client's `connection_class`; `connections` is passed with the client's own arguments."""
 
     def __init__(self, *, connections: Connections, http_auth: str | None = None, **given: Any) -> None:  # noqa: ANN401
-        """Requests over `connections`; `http_auth` is USER:PASSWORD of the address."""
+        """Send over `connections`; `http_auth` is USER:PASSWORD from the address."""
         super().__init__(**given)
         self._connections = connections
         login = {"authorization": f"Basic {base64.b64encode(http_auth.encode()).decode()}"} if http_auth else {}
@@ -34,9 +34,9 @@ class Sending(Connection):
         ignore: Collection[int] = (),
         headers: Mapping[str, str] | None = None,
     ) -> Any:  # noqa: ANN401  as the library has it
-        """Status, headers and text of the reply.
+        """(status, headers, text) of the reply.
 
-        Raises: as `Connections.send`; and the library's own for a status that is no success.
+        Raises the errors of `Connections.send`, and the library's own for a status that is not a success.
         """
         address = f"{self.host}{self.url_prefix}{url}" + (f"?{urlencode(params)}" if params else "")
         reply = await self._connections.send(method, address, body, {**self._always, **(headers or {})})

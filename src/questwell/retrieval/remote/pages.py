@@ -1,8 +1,8 @@
-"""Text of a web page, fetched so that a hostile address or page does no harm. Needs the extra `web`.
+"""Fetches the text of a web page so that a hostile address or page does no harm. Needs the extra `web`.
 
-Only http and https on their own ports, only public addresses, no blocked site, also after a redirect. The name is
-resolved once and the connection goes to the address that was checked. Size (packed and unpacked), time and kind of
-content are limited; its text is taken out in a process of its own.
+Only http and https on their usual ports, public addresses and sites that are not blocked are allowed, also after a
+redirect. A name is resolved once, and we connect to the address that was checked. Size (compressed and not), time and
+content type are limited, and the text is extracted in a separate process.
 """
 
 import asyncio
@@ -28,30 +28,30 @@ class PageOptions:
     """The limits of fetching a page; the defaults suit most cases."""
 
     timeout_s: float = 10.0
-    """Maximum time in seconds, redirects included."""
+    """Maximum seconds for a page, redirects included."""
     most_bytes: int = 2_000_000
-    """Maximum size of the unpacked page."""
+    """Maximum size of the uncompressed page in bytes."""
     redirects: int = 3
     in_flight: int = 16
     allowed: Callable[[str], bool] = is_public
-    """Which IP addresses may be connected to."""
+    """Whether we may connect to an IP address."""
     ports: frozenset[int] = frozenset({80, 443})
     extract: ExtractLimits = field(default_factory=ExtractLimits)
 
 
 class PageRefusedError(Exception):
-    """A page was not fetched or has no text; says why. Never leaves retrieval: the snippet stands."""
+    """A page was not fetched or has no text. It is caught in retrieval, which then uses the engine's snippet."""
 
 
 class PageBlockedError(PageRefusedError):
-    """It leads to a site that must not be shown: then its snippet must not be either."""
+    """The page leads to a blocked site, so its snippet must not be shown either."""
 
 
 class Pages:
-    """Fetches pages. Belongs to one event loop."""
+    """Fetches web pages. Belongs to one event loop."""
 
     def __init__(self, options: PageOptions | None = None, blocks: Callable[[str], bool] = lambda url: False) -> None:
-        """Fetch within `options`, and nothing that `blocks` says must not be shown.
+        """Fetch within the limits of `options`, except addresses that `blocks` forbids.
 
         Raises:
             ConfigError: the extra `web` is not installed.
@@ -82,7 +82,7 @@ class Pages:
         """The page's main text.
 
         Raises:
-            PageRefusedError: it may not be fetched, could not be, or has none.
+            PageRefusedError: the page must not or could not be fetched, or has no text.
         """
         async with self._slots:
             try:
@@ -120,7 +120,7 @@ class Pages:
             raise PageBlockedError(f"{url[:200]} is blocked")
 
     async def _get(self, url: httpx2.URL) -> "_Page | str":
-        """The page, or where it redirects to."""
+        """The page, or the address to which it redirects."""
         address = await self._checked(url)
         pinned = url.copy_with(host=address, fragment=None, userinfo=b"")
         request = self._http.build_request(
@@ -143,7 +143,7 @@ class Pages:
             await response.aclose()
 
     async def _checked(self, url: httpx2.URL) -> str:
-        """The address to connect to, if all addresses of the name are allowed."""
+        """The IP address to connect to, if all addresses of the host are allowed."""
         if url.scheme not in ("http", "https") or not url.host:
             raise PageRefusedError(f"scheme {url.scheme!r}")
         port = url.port or (443 if url.scheme == "https" else 80)
@@ -160,7 +160,7 @@ class Pages:
 class _Page:
     kind: str
     charset: str
-    """As the server says; empty if it does not."""
+    """Encoding that the server stated; empty if it stated none."""
     body: bytes
 
 
@@ -176,14 +176,14 @@ _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codec
 
 
 def decoded(body: bytes, charset: str) -> str:
-    """Plain text: by its byte order mark, as the server says, as UTF-8, else as it most likely is."""
+    """`body` as text, decoded by its byte order mark, as the server says, as UTF-8, or by the likeliest encoding."""
     marked = [(name, body[len(mark) :]) for mark, name in _MARKS if body.startswith(mark)]
     for name, rest in [*marked, (charset or "utf-8", body), ("utf-8", body)]:
         try:
             return rest.decode(name)
         except (LookupError, ValueError):
             continue
-    from charset_normalizer import from_bytes  # of trafilatura
+    from charset_normalizer import from_bytes  # installed with trafilatura
 
     best = from_bytes(body).best()
     return str(best) if best is not None else body.decode("utf-8", "replace")

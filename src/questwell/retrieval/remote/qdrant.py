@@ -1,7 +1,7 @@
-"""`QdrantRetriever`: a collection of Qdrant, searched by vectors and filled from a corpus.
+"""`QdrantRetriever`: searches a Qdrant collection by vectors, and fills it from a corpus.
 
-Through Qdrant's own client (extra `qdrant`). The embedder makes the vectors of passages and of queries. Collections
-that others have filled with the same model are read as `wire.read_passage` reads documents.
+We use Qdrant's own client (extra `qdrant`). The embedder makes the vectors of passages and of queries. Documents in
+collections that others filled with the same model are read by `wire.read_passage`.
 """
 
 import asyncio
@@ -36,19 +36,19 @@ if TYPE_CHECKING:
     from questwell.retrieval.embedders.embedder import Embedder
 
 AT_ONCE = 128
-"""Passages sent together."""
+"""Number of passages sent in one call."""
 FACETS, EMBEDDER = "questwell_facets", "questwell_embedder"
-"""Fields of the payload: metadata, each pair as `key=value`, which filters ask for; and what made the vector."""
+"""Payload fields: the metadata as `key=value` strings, for filters, and the name of the embedder."""
 _NAMESPACE = uuid.UUID("5b0c8b8e-6a5e-4b0e-9d43-6f1f6c3e2a10")
-"""Qdrant's ids are numbers or UUIDs: ours are made of the passage's id."""
+"""Namespace of UUIDs made from passage ids; Qdrant's ids must be numbers or UUIDs."""
 _QUERY_CHARS = 10_000
 _READ_AT_ONCE = 500
-"""Passages of a document in one reply."""
+"""Number of passages of a document in one reply."""
 _T = TypeVar("_T")
 
 
 class QdrantRetriever:
-    """One collection. Implements `Retriever`, `BatchRetriever`, `FilteringRetriever` and `DocumentReader`.
+    """Searches one collection. Implements `Retriever`, `BatchRetriever`, `FilteringRetriever` and `DocumentReader`.
 
     Belongs to one event loop.
     """
@@ -61,7 +61,7 @@ class QdrantRetriever:
         server: Server,
         options: CallOptions,
     ) -> None:
-        """Search `collection` by `client`, Qdrant's asynchronous one. Mostly made by `connect`."""
+        """Search `collection` with Qdrant's asynchronous `client`; usually called by `connect`."""
         self._client = client
         self._collection = collection
         self._embedder = embedder
@@ -85,10 +85,10 @@ class QdrantRetriever:
         key: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Self:
-        """The collection that `spec` names: URL/COLLECTION. Nothing is called yet.
+        """Use the collection that `spec` names as URL/COLLECTION. Nothing is called yet.
 
         Raises:
-            ConfigError: `spec` is no address with a collection, or the extra `qdrant` is not installed.
+            ConfigError: `spec` is not an address with a collection, or the extra `qdrant` is not installed.
         """
         url, _, collection = base_url(spec).partition("?")[0].rpartition("/")
         if not collection or not httpx2.URL(url).host:
@@ -103,7 +103,7 @@ class QdrantRetriever:
             port=None if httpx2.URL(url).port or url.startswith("https://") else 6333,
             headers={**credentials, **(headers or {})},
             timeout=max(1, round(options.timeout_s)),
-            check_compatibility=False,  # it would call, and warn on the terminal
+            check_compatibility=False,  # the check makes a call and prints warnings
             transport=Sending(Connections({}, options.connect_timeout_s, most_bytes=options.most_bytes)),
         )
         name = f"qdrant:{shown(url).rstrip('/')}/{collection}"
@@ -111,26 +111,26 @@ class QdrantRetriever:
 
     @property
     def name(self) -> str:
-        """The address and the embedder; the server reports no snapshot of the collection."""
+        """The address of the collection and the embedder; the server reports no snapshot of it."""
         from questwell.retrieval.embedders.queries import described
 
         return f"{self._server.name}+{described(self._embedder)}" + narrowed_by(self._always)
 
     def narrow(self, where: Filter) -> Self:
-        """The same, from now on as if it held only the passages that `where` lets through."""
+        """The same retriever, restricted from now on to passages with the metadata `where`."""
         self._always = dict(where)
         return self
 
     async def search(self, query: str, k: int) -> tuple[Hit, ...]:
-        """As `Retriever.search`."""
+        """At most `k` hits for `query`, best first, as `Retriever.search`."""
         return (await self.search_where([query], k, {}))[0]
 
     async def search_many(self, queries: Sequence[str], k: int) -> list[tuple[Hit, ...]]:
-        """The hits of each query, in one call."""
+        """The hits of each query, with one call to the server."""
         return await self.search_where(queries, k, {})
 
     async def search_where(self, queries: Sequence[str], k: int, where: Filter) -> list[tuple[Hit, ...]]:
-        """The same among the passages with this metadata, in a collection that `fill` has filled.
+        """The hits of each query among the passages with the metadata `where`; only in a collection that `fill` filled.
 
         Raises:
             IndexMismatch: the vectors were made by another embedder.
@@ -151,11 +151,11 @@ class QdrantRetriever:
         return [next(found) if searchable(query) else () for query in queries]
 
     async def fill(self, passages: Iterable[Passage], progress: Callable[[int], None] = lambda sent: None) -> int:
-        """Put passages into the collection, made if it is not there; one with the same id is replaced. Their number.
+        """Put passages into the collection and return their number. A missing one is created; equal ids are replaced.
 
         Raises:
-            IndexMismatch: the collection is there, for vectors of another size.
-            RetrievalError: as of a search; what was sent before stays.
+            IndexMismatch: the collection exists for vectors of another size.
+            RetrievalError: as for a search; passages sent before stay in the collection.
             LLMError: an embedder behind an endpoint failed.
         """
         from questwell.retrieval.embedders.embedder import embedded_text
@@ -187,11 +187,11 @@ class QdrantRetriever:
         await self._embedder.aclose()
 
     async def read_page(self, identifier: str, page: int) -> DocumentPage | None:
-        """As `DocumentReader.read_page`, for a collection whose payloads have `document_id` and `offset`."""
+        """A page of a document; payloads must have the fields `document_id` and `offset`."""
         return await stored.read_page(self, identifier, page)
 
     async def find_in(self, identifier: str, query: str, k: int) -> tuple[Hit, ...] | None:
-        """As `DocumentReader.find_in`, for a collection whose payloads have `document_id`."""
+        """Passages inside a document; payloads must have the field `document_id`."""
         document_id = await stored.document_with(self, identifier)
         if document_id is None:
             return None
@@ -207,7 +207,7 @@ class QdrantRetriever:
         return self._hits(reply.points, k)
 
     async def passages_of(self, document_id: str) -> list[Placed]:
-        """As `PassageStore.passages_of`."""
+        """All passages of a document, as `PassageStore.passages_of`."""
         among = self._models.Filter(must=[*self._among(self._always), self._of(document_id)])
         found: list[Placed] = []
         after: Any = None
@@ -219,7 +219,7 @@ class QdrantRetriever:
                 return found
 
     async def document_of(self, passage_id: str) -> str | None:
-        """As `PassageStore.document_of`."""
+        """The document id of a passage, as `PassageStore.document_of`."""
         ids: list[int | str] = [str(uuid.uuid5(_NAMESPACE, passage_id))]
         if passage_id.isascii() and passage_id.isdigit():
             ids.append(int(passage_id))
@@ -278,7 +278,7 @@ class QdrantRetriever:
             there = await self._look()
             if there != size:
                 raise IndexMismatch(
-                    f"{self._server.name} holds vectors of {there} numbers, and {self._embedder.name} makes {size}: "
+                    f"{self._server.name} has vectors of {there} numbers, but {self._embedder.name} makes {size}: "
                     "name another collection, or the embedder that filled it"
                 )
         else:
@@ -292,7 +292,7 @@ class QdrantRetriever:
         self._looked, self._size = True, size
 
     async def _look(self) -> int | None:
-        """See which vectors the collection holds, once; their size."""
+        """Find out once which vectors the collection has, and return their size; None if there is no collection."""
         if self._looked:
             return self._size
         held = (await self._call(lambda: self._client.get_collection(self._collection))).config.params.vectors
@@ -302,7 +302,7 @@ class QdrantRetriever:
             return self._size
         named = cast(dict[str, Any], held)
         if len(named) != 1 and "dense" not in named:
-            raise ConfigError(f"{self._server.name} holds the vectors {', '.join(named) or 'none'}: one is expected")
+            raise ConfigError(f"{self._server.name} has the vectors {', '.join(named) or 'none'}: one is expected")
         self._using = "dense" if "dense" in named else next(iter(named))
         self._size = named[self._using].size
         return self._size
@@ -313,8 +313,8 @@ class QdrantRetriever:
             payload = cast(dict[str, Any], point.payload or {})
             if payload.get(EMBEDDER, self._embedder.name) != self._embedder.name:
                 raise IndexMismatch(
-                    f"{self._server.name} was filled with vectors of {payload[EMBEDDER]!r}, and queries are "
-                    f"embedded by {self._embedder.name!r}: name that embedder by --embedder"
+                    f"{self._server.name} was filled with vectors of {payload[EMBEDDER]!r}, but queries are "
+                    f"embedded by {self._embedder.name!r}: name the first with --embedder"
                 )
             found.append((float(point.score), read_passage({"id": str(point.id), **payload})))
         return ranked(sorted(found, key=lambda pair: pair[1].id), k)  # equal scores by id, so that the order is total

@@ -1,4 +1,4 @@
-"""The domain error for a failure of Qdrant's client."""
+"""Translates errors of Qdrant's client into domain failures."""
 
 from datetime import UTC, datetime
 
@@ -10,7 +10,7 @@ from questwell.retrieval.remote.remote import KEY_PLACE
 
 
 def failure_of(error: Exception, name: str, options: CallOptions) -> Failure[RetrievalError]:
-    """The one place where a failure of the client becomes ours; `name` is the collection's."""
+    """The domain failure for an error of the client; `name` is the collection's. No other place translates them."""
     busy = optional("qdrant_client.common.client_exceptions", "qdrant").ResourceExhaustedResponse
     unhandled = optional("qdrant_client.http.exceptions", "qdrant").ResponseHandlingException
     if isinstance(error, busy):
@@ -21,7 +21,7 @@ def failure_of(error: Exception, name: str, options: CallOptions) -> Failure[Ret
         if isinstance(cause, UNANSWERED):
             return unanswered(cause, options)
     if isinstance(error, unhandled):
-        if isinstance(source, ValueError):  # pydantic's, among others
+        if isinstance(source, ValueError):  # such as pydantic's
             return Failure(MalformedHits, "a reply that is not Qdrant's", "check the address", False)
         return Failure(RetrievalUnavailable, f"no connection ({source})", "check that the server runs", True)
     status, told = getattr(error, "status_code", None), " ".join(str(error).split())[:200]

@@ -1,7 +1,7 @@
-"""`Sending`: requests of Qdrant's client, sent by our own connections.
+"""`Sending`: sends the requests of Qdrant's client over our own connections.
 
-So they have the same limit of a reply, proxies and certificates as those of every other retriever. Needs the extra
-`qdrant`, whose client takes an httpx transport.
+So they have the same size limit, proxies and certificates as the requests of every other retriever. Needs the extra
+`qdrant`, whose client accepts an httpx transport.
 """
 
 import httpx
@@ -9,21 +9,21 @@ import httpx
 from questwell.http.connections import Connections
 
 _OURS = {"accept-encoding", "connection", "content-length", "host"}
-"""Headers that the connections set themselves."""
+"""Request headers that our connections set themselves."""
 _UNPACKED = {"content-encoding", "content-length", "transfer-encoding"}
-"""Headers of a reply that no longer hold for its unpacked body."""
+"""Reply headers that are no longer true of the uncompressed body."""
 
 
 class Sending(httpx.AsyncBaseTransport):
-    """Given to the client as its `transport`."""
+    """The client's `transport`, which sends over our connections."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """The whole reply to `request`.
+        """The complete reply to `request`.
 
-        Raises: as `Connections.send`.
+        Raises the errors of `Connections.send`.
         """
         body = await request.aread()
         headers = {name: value for name, value in request.headers.items() if name not in _OURS}

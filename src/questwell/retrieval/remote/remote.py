@@ -1,4 +1,4 @@
-"""`RemoteRetriever`: any server that speaks Search-R1's `POST /retrieve`; ours and the original."""
+"""`RemoteRetriever`: a client of servers with Search-R1's `POST /retrieve`, such as ours and the original."""
 
 import base64
 import json
@@ -19,16 +19,16 @@ from questwell.text.unicode import without_surrogates
 from questwell.types.corpus import Hit
 
 KEY_VARIABLE = "QUESTWELL_RETRIEVER_KEY"
-"""Environment variable of the key that the named retriever wants."""
+"""Environment variable with the key of the retriever that the user names."""
 KEY_PLACE = f"{KEY_VARIABLE}, or the variable that --retriever-key-env names,"
-"""Where to put a key, in advice."""
+"""Words for error messages that say where to put a key."""
 _HEALTH_BYTES = 65_536
 
 
 class RemoteRetriever:
-    """A server's passages. Implements `Retriever` and `BatchRetriever`. Belongs to one event loop.
+    """Searches the passages of a server. Implements `Retriever` and `BatchRetriever`. Belongs to one event loop.
 
-    Documents without an id get one that is made of their text, so that they are the same each time.
+    Documents without an id get one made from their text, so that it is the same each time.
     """
 
     def __init__(
@@ -42,19 +42,19 @@ class RemoteRetriever:
         headers: Mapping[str, str] | None = None,
         more: Sequence[str] = (),
     ) -> None:
-        """A client of the server at `url`, with or without /retrieve at its end.
+        """Use the server at `url`, with or without /retrieve at its end.
 
         Args:
-            url: http or https.
-            name: the retriever behind it, if known (`connect` asks); else it is called by its address.
-            whole: ask for every field of the passages; only our own server has them.
-            options: of the calls.
-            key: sent as a bearer token, if there is one.
-            headers: more of each call.
-            more: further servers of the same passages; calls are spread over all of them.
+            url: an http or https address.
+            name: name of the retriever on the server, if known (`connect` asks for it); otherwise the address is used.
+            whole: whether to ask for every field of the passages; only our own server has them.
+            options: time-outs and retries of the calls.
+            key: key to send as a bearer token; None for none.
+            headers: more headers for each call.
+            more: more servers of the same passages; calls are spread over all of them.
 
         Raises:
-            ConfigError: `url` is no address.
+            ConfigError: `url` is not an address.
         """
         self._urls = [base_url(one) for one in (url, *more)]
         self._shown = ", ".join(map(shown, self._urls))
@@ -78,17 +78,17 @@ class RemoteRetriever:
         key: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> "RemoteRetriever":
-        """A client that knows what it searches: asked from `/healthz`, which other servers than ours do not have.
+        """A client that knows what the server searches, from `/healthz`, which only our own server has.
 
         Args:
             spec: an address, or several of the same passages, separated by commas; one that answers is enough.
-            options: of the calls.
-            key: as of the constructor.
-            headers: as of the constructor.
+            options: time-outs and retries of the calls.
+            key: as for the constructor.
+            headers: as for the constructor.
 
         Raises:
-            ConfigError: one is no address, or they serve different passages.
-            RetrievalUnavailable: nothing answers there.
+            ConfigError: one is not an address, or they serve different passages.
+            RetrievalUnavailable: no server answers.
         """
         options = options or CallOptions()
         urls = split_urls(spec)
@@ -113,7 +113,7 @@ class RemoteRetriever:
 
     @classmethod
     def _served(cls, url: str, options: CallOptions, key: str | None, headers: Mapping[str, str] | None) -> str | None:
-        """What our own server at `url` serves; None of another server."""
+        """What our own server at `url` serves; None if it is another kind of server."""
         base = base_url(url)
         try:
             with httpx2.stream(
@@ -141,24 +141,24 @@ class RemoteRetriever:
 
     @property
     def name(self) -> str:
-        """Name of the served retriever with its snapshot, or the server's address, and the filter if there is one."""
+        """Name and snapshot of the served retriever (or the server's address), and the filter if there is one."""
         return self._name + narrowed_by(self._always)
 
     def narrow(self, where: Filter) -> Self:
-        """The same server, from now on as if it held only the passages that `where` lets through."""
+        """The same retriever, restricted from now on to passages with the metadata `where`."""
         self._always = dict(where)
         return self
 
     async def search(self, query: str, k: int) -> tuple[Hit, ...]:
-        """As `Retriever.search`."""
+        """At most `k` hits for `query`, best first, as `Retriever.search`."""
         (hits,) = await self.search_many([query], k)
         return hits
 
     async def search_many(self, queries: list[str], k: int) -> list[tuple[Hit, ...]]:
-        """The hits of each query, in one call.
+        """The hits of each query, with one call to the server.
 
         Raises:
-            RetrievalError: as `Caller.ask`; or the reply is no list of hits for each query.
+            RetrievalError: as for `Caller.ask`; also if the reply does not have a list of hits for each query.
         """
         return await self.search_where(queries, k, {})
 
@@ -179,10 +179,10 @@ class RemoteRetriever:
         return [next(found) if searchable(query) else () for query in queries]
 
     async def search_where(self, queries: Sequence[str], k: int, where: Filter) -> list[tuple[Hit, ...]]:
-        """As `FilteringRetriever.search_where`; only our own server knows filters.
+        """The hits of each query among the passages with the metadata `where`; only our own server has filters.
 
         Raises:
-            RetrievalRefused: the server is another.
+            RetrievalRefused: it is another kind of server.
         """
         among = both(self._always, where)
         if among is None:
@@ -192,14 +192,14 @@ class RemoteRetriever:
         return await self._ask(queries, k, among)
 
     async def read_page(self, identifier: str, page: int) -> DocumentPage | None:
-        """As `DocumentReader.read_page`; only our own server has it."""
+        """A page of a document, as `DocumentReader.read_page`; only our own server can return it."""
         reply = await self._document("open", {"id": identifier, "page": page})
         if reply is None:
             return None
         return read_document_page(f"retriever at {self._shown}", reply, page)
 
     async def find_in(self, identifier: str, query: str, k: int) -> tuple[Hit, ...] | None:
-        """As `DocumentReader.find_in`; only our own server has it."""
+        """Passages inside a document, as `DocumentReader.find_in`; only our own server can return them."""
         if k < 1 or not searchable(query):
             return ()
         reply = await self._document("find", {"id": identifier, "query": without_surrogates(query), "topk": k})
@@ -214,7 +214,7 @@ class RemoteRetriever:
         raise MalformedHits(f"retriever at {self._shown}: the reply is not a JSON object")
 
     def _calls(self, route: str, body: object) -> list[Call]:
-        """One call at each address; a query in a server's address stays at its end."""
+        """One call for each address; query parameters of an address stay at its end."""
         return [Call("POST", at_route(url, route), json=body) for url in self._urls]
 
     async def aclose(self) -> None:
@@ -223,10 +223,10 @@ class RemoteRetriever:
 
 
 def read_document_page(name: str, reply: Mapping[str, object], page: int) -> DocumentPage:
-    """The page of a document in a reply of our own server, over HTTP or MCP.
+    """The page of a document in a reply of our own server over HTTP or MCP.
 
     Raises:
-        MalformedHits: it is none.
+        MalformedHits: the reply is not a page.
     """
     document, title, pages, listed = (reply.get(key) for key in ("document_id", "title", "pages", "passages"))
     if not (isinstance(document, str) and isinstance(title, str) and isinstance(pages, int)):
@@ -239,7 +239,7 @@ _NEXT = re.compile(r",\s*(?=https?://)")
 
 
 def split_urls(listed: str) -> list[str]:
-    """Addresses that are separated by commas; a comma within one stays."""
+    """The addresses in a comma-separated list; a comma inside an address is kept."""
     return [part.strip() for part in _NEXT.split(listed)]
 
 
@@ -247,7 +247,7 @@ SCHEMES = ("Bearer ", "Basic ", "ApiKey ", "Token ")
 
 
 def authorization(key: str | None) -> dict[str, str]:
-    """The header that carries a key: as it stands with its scheme, USER:PASSWORD as Basic, else as a bearer token."""
+    """The header for a key: unchanged if it names a scheme, USER:PASSWORD as Basic, otherwise as a bearer token."""
     if not key:
         return {}
     if key.startswith(SCHEMES):
@@ -258,28 +258,28 @@ def authorization(key: str | None) -> dict[str, str]:
 
 
 def unauthorized(status: int, body: object) -> Failure[RetrievalError] | None:
-    """What a server means that wants another key, or one at all."""
+    """The failure of a server that refused the key or needs one; None for other statuses."""
     if status not in (401, 403):
         return None
     return Failure(RetrievalRefused, f"status {status}: {said(body)}", f"set {KEY_PLACE} to the server's key", False)
 
 
 def at_route(url: str, route: str) -> str:
-    """The address of a route of the server at `url`; a query of the address stays at its end."""
+    """The address of a route of the server at `url`; query parameters stay at the end."""
     place, mark, query = url.partition("?")
     return f"{place.rstrip('/')}/{route}{mark}{query}"
 
 
 def searchable(query: str) -> bool:
-    """Whether there is anything in a query to look for."""
+    """Whether a query contains anything to search for."""
     return any(character.isalnum() for character in query)
 
 
 def base_url(url: str) -> str:
-    """The address without /retrieve and a slash at its end.
+    """`url` without /retrieve or a slash at its end.
 
     Raises:
-        ConfigError: it is no http address.
+        ConfigError: `url` is not an http address.
     """
     try:
         parsed = httpx2.URL(url)
@@ -292,5 +292,5 @@ def base_url(url: str) -> str:
 
 
 def shown(url: str) -> str:
-    """The address without a password and without parameters, which may hold a key."""
+    """The address without a password and without parameters, which may contain a key."""
     return str(httpx2.URL(url).copy_with(userinfo=b"", query=None, fragment=None))

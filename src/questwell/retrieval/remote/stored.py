@@ -1,6 +1,7 @@
-"""Whole documents of a search server that holds passages: found by the document's id, put in order by `offset`.
+"""Reads whole documents from a search server that stores passages: finds them by document id, orders them by `offset`.
 
-What `questwell index --to` fills has both fields. A store that others filled may have neither: then the error says so.
+A store filled by `questwell index --to` has both fields. A store that others filled may have neither, which is an
+error.
 """
 
 from collections.abc import Sequence
@@ -18,14 +19,14 @@ MOST_PASSAGES = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A passage, and where it starts in its document as the store says; None: it does not say."""
+    """A passage and its position in its document; None if the store does not have the position."""
 
     passage: Passage
     offset: int | None
 
 
 class PassageStore(Protocol):
-    """The part of a store that is needed here."""
+    """A store of passages from which documents can be read; the methods that this file needs."""
 
     @property
     def name(self) -> str:
@@ -33,10 +34,10 @@ class PassageStore(Protocol):
         ...
 
     async def passages_of(self, document_id: str, /) -> Sequence[Placed]:
-        """The passages of the document with this id, in any order; none if there is no such document.
+        """The passages of the document with this id, in any order; empty if there is no such document.
 
         Raises:
-            RetrievalRefused: the store does not know which passage is of which document.
+            RetrievalRefused: the store does not record the document of a passage.
         """
         ...
 
@@ -46,10 +47,10 @@ class PassageStore(Protocol):
 
 
 async def read_page(store: PassageStore, identifier: str, page: int) -> DocumentPage | None:
-    """As `DocumentReader.read_page`.
+    """A page of a document in `store`, as `DocumentReader.read_page`.
 
     Raises:
-        RetrievalRefused: the store does not know documents, or not the order of their passages.
+        RetrievalRefused: the store does not record documents, or the order of their passages.
     """
     placed = await store.passages_of(identifier)
     document_id = None if placed else await store.document_of(identifier)
@@ -59,37 +60,37 @@ async def read_page(store: PassageStore, identifier: str, page: int) -> Document
 
 
 async def document_with(store: PassageStore, identifier: str) -> str | None:
-    """The id of the document with this id, or with a passage of this id; None if there is none."""
+    """The id of the document whose id, or one of whose passage ids, is `identifier`; None if there is none."""
     return identifier if await store.passages_of(identifier) else await store.document_of(identifier)
 
 
 def no_documents(name: str) -> RetrievalRefused:
-    """The error of a store whose passages do not say of which document they are."""
+    """The error for a store that does not record the document of a passage."""
     return RetrievalRefused(
         f"{name}: its passages have no field {DOCUMENT_ID!r} that can be searched, so it has no whole documents: leave "
-        "open and find out of --tools, or fill it by questwell index CORPUS --to"
+        "open and find out of --tools, or fill it with questwell index CORPUS --to"
     )
 
 
 def check_length(name: str, document_id: str, passages: int) -> None:
-    """Refuse a document that would be read in part.
+    """Refuse a document that is too long to be read whole.
 
     Raises:
-        RetrievalRefused: it has more than `MOST_PASSAGES`.
+        RetrievalRefused: it has more than `MOST_PASSAGES` passages.
     """
     if passages > MOST_PASSAGES:
         raise RetrievalRefused(f"{name}: document {document_id!r} has more than {MOST_PASSAGES:,} passages")
 
 
 def _in_order(name: str, placed: Sequence[Placed]) -> list[Passage]:
-    """The passages as they follow each other in their document.
+    """The passages in the order of their document.
 
     Raises:
-        RetrievalRefused: there is more than one, and the store does not say where one starts.
+        RetrievalRefused: there are several passages, and the store does not record their positions.
     """
     if len(placed) > 1 and any(one.offset is None for one in placed):
         raise RetrievalRefused(
             f"{name}: its passages have no field {OFFSET!r} (characters from the start of the document), so their "
-            "order is not known: leave open out of --tools, or fill it by questwell index CORPUS --to"
+            "order is not known: leave open out of --tools, or fill it with questwell index CORPUS --to"
         )
     return [one.passage for one in sorted(placed, key=lambda one: (one.offset or 0, one.passage.id))]

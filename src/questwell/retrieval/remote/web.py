@@ -1,6 +1,6 @@
-"""`WebRetriever`: the live web as a retriever. One engine's results as passages, without the benchmarks' own sites.
+"""`WebRetriever`: searches the live web with one engine and returns its results as passages, except blocked sites.
 
-All text from the web is data of strangers: cleaned here, and made harmless where an agent sees it (`agents/tools.py`).
+Text from the web is not trusted: it is cleaned here, and made harmless where an agent sees it (`agents/tools.py`).
 """
 
 import asyncio
@@ -25,32 +25,32 @@ from questwell.text.unicode import without_surrogates
 from questwell.types.corpus import Hit, Passage
 
 PASSAGE_CHARS = 1_500
-"""Length of a part of a page's text in characters, about what an agent is shown of a passage."""
+"""Length of a part of a page's text in characters; agents are shown about as much of a passage."""
 QUERY_CHARS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
 class WebOptions:
-    """How the web is searched; the defaults suit most."""
+    """How to search the web; the defaults suit most cases."""
 
     pages: bool = False
-    """Take the part of each page that fits the query best, instead of the engine's snippet."""
+    """Whether to use the part of each page that matches the query best, instead of the engine's snippet."""
     block: tuple[str, ...] = ()
-    """Domains to leave out, next to the benchmarks' own."""
+    """Domains to leave out, in addition to the benchmarks' sites."""
     price_usd: float | None = None
-    """Price of one search; None for the list price."""
+    """Price of one search in US dollars; None for the list price."""
     cache_days: float = 7.0
-    """How long a reply is used again; 0 for never."""
+    """Number of days for which a cached reply is used; 0 for no cache."""
     cache: Path | None = None
-    """File of the cache; None: in the user's cache folder."""
+    """File of the cache; None for a file in the user's cache folder."""
     calls: CallOptions = field(default_factory=lambda: CallOptions(max_retries=6))
     page: PageOptions = field(default_factory=PageOptions)
 
 
 class WebRetriever:
-    """One search engine. Implements `Retriever` and `PaidRetriever`. Belongs to one event loop.
+    """Searches the web with one engine. Implements `Retriever` and `PaidRetriever`. Belongs to one event loop.
 
-    Equal queries in flight are asked once; each is paid for by the first that asked.
+    Equal queries in flight are sent once, and the first caller pays.
     """
 
     priced = True
@@ -59,14 +59,14 @@ class WebRetriever:
         """Search with `engine`.
 
         Raises:
-            ConfigError: a blocked domain is none, or page text is wanted without the extra `web`.
+            ConfigError: a blocked domain is not a domain, or pages are requested without the extra `web`.
             RetrievalError: the cache cannot be used.
         """
         self._engine = engine
         self._options = options or WebOptions()
         self._blocked = BlockList(self._options.block)
         self._pages = Pages(self._options.page, self._blocked.blocks) if self._options.pages else None
-        self._reading = self._pages  # also made when the first document is opened
+        self._reading = self._pages  # otherwise made when the first document is opened
         self._terms = Terms(Analyzer.MULTI)
         days = self._options.cache_days
         self._cache = WebCache(self._options.cache or home() / "web.sqlite", days) if days > 0 else None
@@ -76,18 +76,18 @@ class WebRetriever:
 
     @property
     def name(self) -> str:
-        """The engine and what is taken of its results; the web has no snapshot."""
+        """Names the engine, and whether its snippets or pages are used; the web has no snapshot."""
         return f"web:{self._engine.name}/{'pages' if self._options.pages else 'snippets'}"
 
     async def search(self, query: str, k: int) -> tuple[Hit, ...]:
-        """As `Retriever.search`; at most as many hits as the engine gives at once."""
+        """At most `k` hits for `query`, and no more than one call to the engine returns."""
         return (await self.search_paid(query, k)).hits
 
     async def search_paid(self, query: str, k: int) -> Found:
-        """The hits, and what the engine took for them: 0 for a reply from the cache.
+        """The hits, and what the engine charged for them; 0 for a reply from the cache.
 
         Raises:
-            RetrievalError: as `Caller.ask` and `Engine.read`.
+            RetrievalError: as for `Caller.ask` and `Engine.read`.
         """
         if k < 1 or not searchable(query):
             return Found((), 0.0)
@@ -103,18 +103,18 @@ class WebRetriever:
         return Found(hits, price if fresh else 0.0)
 
     async def read_page(self, identifier: str, page: int) -> DocumentPage | None:
-        """As `DocumentReader.read_page`: part of the text of the web page at this address."""
+        """A page of the text of the web page at the address `identifier`."""
         return page_of(await self._document(identifier), page)
 
     async def find_in(self, identifier: str, query: str, k: int) -> tuple[Hit, ...] | None:
-        """As `DocumentReader.find_in`: the parts that hold most of the query's terms."""
+        """The parts of the web page at the address `identifier` that contain most of the query's terms."""
         passages = await self._document(identifier)
         wanted = set(self._terms.of(query))
         scored = [(float(len(wanted.intersection(self._terms.of(one.text)))), one) for one in passages]
         return ranked(((score, one) for score, one in scored if score), k) if passages else None
 
     async def _document(self, url: str) -> list[Passage]:
-        """The text of a page in passages; none where it cannot be had or must not be shown."""
+        """The text of a page in passages; empty if it cannot be fetched or must not be shown."""
         if self._reading is None:
             try:
                 self._reading = Pages(self._options.page, self._blocked.blocks)
@@ -138,12 +138,12 @@ class WebRetriever:
             self._cache.close()
 
     def _kept(self, results: Iterable[WebResult]) -> list[WebResult]:
-        """Results that may be shown, each address once, those without any text left out."""
+        """Results that may be shown, without repeated addresses and without results that have no text."""
         by_url = {result.url: result for result in results if result.text or result.page}
         return [result for url, result in by_url.items() if not self._blocked.blocks(url)]
 
     async def _ask(self, call: Call) -> tuple[object, bool]:
-        """The reply, and whether this call of ours was the one that was paid for."""
+        """(the reply, whether this call was the one that was paid for)."""
         asked = {"engine": self._engine.name, **asdict(call)}
         if self._cache is not None and (kept := self._cache.get(asked)) is not None:
             return kept, False
@@ -156,7 +156,7 @@ class WebRetriever:
 
     async def _ask_anew(self, call: Call, asked: object) -> object:
         body = await self._caller.ask(call)
-        self._engine.read(body)  # what cannot be read is not kept
+        self._engine.read(body)  # a reply that cannot be read is not cached
         if self._cache is not None:
             self._cache.put(asked, body)
         return body
@@ -164,10 +164,10 @@ class WebRetriever:
     def _ended(self, key: str, task: asyncio.Task[object]) -> None:
         del self._in_flight[key]
         if not task.cancelled():
-            task.exception()  # it may be that nobody waits any more
+            task.exception()  # mark it as seen, for nobody may be waiting any more
 
     async def _passage(self, result: WebResult, query: str) -> Passage | None:
-        """Its passage; None where the page leads to a blocked site."""
+        """The passage of a result; None if its page leads to a blocked site."""
         text = result.text
         if self._pages is not None:
             try:
@@ -178,7 +178,7 @@ class WebRetriever:
         return Passage(id=stable_id("web", result.url, text), title=result.title, text=text, document_id=result.url)
 
     async def _page_text(self, pages: Pages, url: str) -> str:
-        """The page's text; empty where it cannot be had: then its snippet is what the engine found."""
+        """The page's text; empty if it cannot be fetched, and then the snippet is used."""
         asked = {"page": url}
         if self._cache is not None and isinstance(kept := self._cache.get(asked), str):
             return kept
@@ -193,7 +193,7 @@ class WebRetriever:
         return text
 
     def _best(self, page: str, query: str) -> str:
-        """The passage that holds most of the query's terms (the first such), with what follows it."""
+        """The first part of `page` that contains the most terms of the query, with the text after it."""
         wanted = set(self._terms.of(query))
         passages = list(passages_of(Document("page", "", page)))
         if not passages:

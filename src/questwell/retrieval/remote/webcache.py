@@ -1,4 +1,4 @@
-"""Web answers, cached on disk for some days, so that the same query is paid for once, also across runs."""
+"""Caches replies of web searches on disk for some days, so that a query is paid for once, even across runs."""
 
 import hashlib
 import json
@@ -18,13 +18,13 @@ _BUSY_S = 10.0
 
 
 class WebCache:
-    """Cached replies by request. Several processes may share one file; use each object from one thread at a time."""
+    """A cache of replies by request. Several processes may share a file; use an object from one thread at a time."""
 
     def __init__(self, path: Path, days: float, now: Callable[[], float] = time.time) -> None:
-        """Open the cache at `path`; older replies than `days` do not count.
+        """Open the cache at `path`; replies older than `days` are deleted.
 
         Raises:
-            RetrievalError: the file cannot be used.
+            RetrievalError: the cache file cannot be used.
         """
         self._path = path
         self._oldest_s = days * 86_400
@@ -38,7 +38,7 @@ class WebCache:
             raise self._unusable(error) from error
 
     def get(self, asked: object) -> object | None:
-        """The reply to `asked`, None if there is none that is new enough."""
+        """The cached reply to `asked`; None if there is none that is new enough."""
         try:
             row = self._file.execute(
                 "SELECT reply FROM replies WHERE key = ? AND fetched >= ?", (_key(asked), self._now() - self._oldest_s)
@@ -48,7 +48,7 @@ class WebCache:
         return None if row is None else json.loads(row[0])
 
     def put(self, asked: object, reply: object) -> None:
-        """Keep a reply."""
+        """Cache the reply to `asked`."""
         try:
             self._file.execute(
                 "INSERT OR REPLACE INTO replies VALUES (?, ?, ?)", (_key(asked), self._now(), json.dumps(reply))
@@ -57,7 +57,7 @@ class WebCache:
             raise self._unusable(error) from error
 
     def close(self) -> None:
-        """Release the file."""
+        """Close the cache file."""
         self._file.close()
 
     def _unusable(self, error: Exception) -> RetrievalError:

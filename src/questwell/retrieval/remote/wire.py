@@ -1,8 +1,8 @@
-"""Search-R1's `POST /retrieve`: passages as its documents, and back. Server and client share it.
+"""Converts passages to documents of Search-R1's `POST /retrieve` and back. Server and client share this file.
 
-A document is `{"id", "doc_id", "contents"}` with `contents` = the title in quotes, a line end, the text; `doc_id`, the
-document's id, is ours. Servers of this protocol differ: some send no id, some send `title` and `text` apart. What they
-send is read as data from outside.
+A document is `{"id", "doc_id", "contents"}`, where `contents` is the title in quotes, a line end and the text.
+`doc_id`, the id of the document, is our extension. Other servers differ: some send no id, some
+send `title` and `text` as fields. Their replies are not trusted.
 """
 
 import hashlib
@@ -18,15 +18,15 @@ from questwell.types.corpus import Hit, Passage
 
 _COUNT = 16
 _FORMS = 2
-"""Forms of JSON that an answer keeps."""
+"""Number of JSON forms of an answer that are kept."""
 _EMPTY_BYTES, _HIT_BYTES = 600, 1_000
-"""Size in bytes of Python's objects for a reply and for a hit, without the text."""
+"""Bytes of the Python objects for a reply and for a hit, without the text."""
 _TIMES = 2 + 2 * _FORMS
-"""Bytes for each character: two where text is not Latin, and as much again in each form, which may hold it twice."""
+"""Bytes per character: two if the text is not Latin, and as much in each form, which may contain it twice."""
 
 
 class Answer:
-    """The hits of one query, and their JSON, which is made once per requested form."""
+    """The hits of one query with their JSON, which is made once per requested form."""
 
     __slots__ = ("_encoded", "hits", "weight")
 
@@ -34,10 +34,10 @@ class Answer:
         self.hits = hits
         self._encoded: dict[tuple[bool, bool], bytes] = {}
         self.weight = _EMPTY_BYTES + sum(_HIT_BYTES + _TIMES * _characters(hit.passage) for hit in hits)
-        """Estimated maximum size in memory, in bytes: the hits and two forms of JSON."""
+        """Estimated maximum size in memory in bytes, for the hits and two forms of JSON."""
 
     def encoded(self, *, scores: bool, whole: bool) -> bytes:
-        """The JSON list of documents; `whole` adds every field of the passage (an extension of ours)."""
+        """The JSON list of documents; `whole` adds every field of the passage, which is our extension."""
         form = (scores, whole)
         if form not in self._encoded:
             if len(self._encoded) == _FORMS:
@@ -63,7 +63,7 @@ def encode(value: object) -> bytes:
 
 
 def document(passage: Passage, *, whole: bool = False) -> dict[str, object]:
-    """`passage` as the protocol has it."""
+    """`passage` as a document of the protocol."""
     plain: dict[str, object] = {
         "id": passage.id,
         "doc_id": passage.document_id,
@@ -73,12 +73,12 @@ def document(passage: Passage, *, whole: bool = False) -> dict[str, object]:
 
 
 def read_hits(reply: object, k: int) -> tuple[Hit, ...]:
-    """The hits in one inner list of a reply, with or without scores: at most `k`, ids unique, best first.
+    """The hits in one inner list of a reply, with or without scores: at most `k` with unique ids, best first.
 
-    Hits without scores count down from the length of the list, so that their order stays.
+    Hits without scores get scores that count down from the length of the list, to keep their order.
 
     Raises:
-        MalformedHits: it is no such list.
+        MalformedHits: it is not a list of documents.
     """
     if not isinstance(reply, list):
         raise MalformedHits(f"expected a list of documents, not {_shown(reply)}")
@@ -98,7 +98,7 @@ def read_hits(reply: object, k: int) -> tuple[Hit, ...]:
 
 
 def ranked(found: Iterable[tuple[float, Passage]], k: int) -> tuple[Hit, ...]:
-    """Scored passages as hits: the best `k`, each id once. Equal scores stay in the order they came in."""
+    """The best `k` scored passages as hits, without repeated ids. Equal scores keep their order."""
     best: dict[str, tuple[float, Passage]] = {}
     for score, passage in sorted(found, key=lambda pair: -pair[0]):
         best.setdefault(passage.id, (score, passage))
@@ -107,10 +107,10 @@ def ranked(found: Iterable[tuple[float, Passage]], k: int) -> tuple[Hit, ...]:
 
 
 def read_passage(held: object) -> Passage:
-    """The passage in one document, of either layout.
+    """The passage in one document of either layout.
 
     Raises:
-        MalformedHits: it has no text.
+        MalformedHits: the document has no text.
     """
     if not isinstance(held, dict | str):
         raise MalformedHits(f"a document must be an object, not {_shown(held)}")
@@ -143,7 +143,7 @@ def read_passage(held: object) -> Passage:
 
 
 def _pairs(held: object) -> tuple[tuple[str, str], ...]:
-    """Metadata: (key, value) pairs of strings; what is not that is left out."""
+    """Metadata as (key, value) pairs of strings; other values are left out."""
     pairs: list[tuple[str, str]] = []
     for pair in cast(list[object], held) if isinstance(held, list) else []:
         match pair:
@@ -155,13 +155,13 @@ def _pairs(held: object) -> tuple[tuple[str, str], ...]:
 
 
 def stable_id(kind: str, *parts: str) -> str:
-    """An id that depends on `parts` alone: the same text has the same id each time it is found."""
+    """An id that depends only on `parts`, so that the same text always has the same id."""
     digest = hashlib.sha256(without_surrogates("\0".join(parts)).encode()).hexdigest()
     return f"{kind}:{digest[:_COUNT]}"
 
 
 def _given(value: object) -> str:
-    """An id as it was given."""
+    """An id from a reply as a string; empty if there is none."""
     return clean(value) if isinstance(value, str) and value.strip() else ""
 
 

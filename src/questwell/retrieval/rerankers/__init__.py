@@ -1,1 +1,1 @@
-"""A second look at what a search found: each passage read together with the query."""
+"""Rerankers: models that read each found passage together with the query and order the passages again."""

@@ -1,7 +1,7 @@
-"""`CrossEncoder`: a reranking model in this process, run by onnxruntime from a folder or a file (extra `dense`).
+"""`CrossEncoder`: runs a reranking model in this process, with onnxruntime, from a folder or file (extra `dense`).
 
-Any model whose graph gives one number for a query and a text (ms-marco-MiniLM, bge-reranker, jina-reranker), or two for
-no and yes.
+The model's graph must return one number for a query and a text (ms-marco-MiniLM, bge-reranker, jina-reranker), or two
+numbers for no and yes.
 """
 
 import asyncio
@@ -16,15 +16,15 @@ from questwell.retrieval.rerankers.reranker import Scores
 
 
 class CrossEncoder:
-    """The model in a folder. Implements `Reranker`; it costs nothing."""
+    """Scores texts with the model in a folder. Implements `Reranker`; it costs nothing."""
 
     priced = True
 
     def __init__(self, place: Path) -> None:
-        """Load it.
+        """Load the model in `place`.
 
         Raises:
-            ConfigError: there is no such model, or the extra `dense` is not installed.
+            ConfigError: there is no model in `place`, or the extra `dense` is not installed.
         """
         self._model = OnnxFolder(place)
         names = self._model.outputs
@@ -32,15 +32,15 @@ class CrossEncoder:
 
     @property
     def name(self) -> str:
-        """The folder's name and a hash of the graph, its weights and the tokenizer."""
+        """Name of the folder and a hash of the graph, its weights and the tokenizer."""
         return f"{self._model.folder.resolve().name}-{self._model.digest}"
 
     async def score(self, query: str, texts: Sequence[str]) -> Scores:
-        """As `Reranker.score`; each text alone, so that its score does not depend on the others."""
+        """The score of each text, as `Reranker.score`; each is run on its own, so it does not depend on the others."""
         return await asyncio.to_thread(lambda: Scores(tuple(self._score(query, text) for text in texts), 0.0))
 
     async def aclose(self) -> None:
-        """Nothing to release."""
+        """Release nothing; there is nothing to close."""
 
     def _score(self, query: str, text: str) -> float:
         numbers = np.asarray(self._model.run(query, text)[self._output], np.float64).reshape(-1)

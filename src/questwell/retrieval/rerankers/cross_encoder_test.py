@@ -43,7 +43,7 @@ async def test_graphs_that_want_other_inputs(tmp_path):
         tuple(small.logits(*ids_of("tea", "milk"))), abs=1e-5
     )
     write_model(tmp_path / "decoder", 3, inputs=("input_ids", "past_key_values.0.key"))
-    with pytest.raises(ConfigError, match=r"wants the inputs past_key_values\.0\.key"):
+    with pytest.raises(ConfigError, match=r"needs the inputs past_key_values\.0\.key"):
         CrossEncoder(tmp_path / "decoder")
 
 

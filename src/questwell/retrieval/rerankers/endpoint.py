@@ -1,12 +1,12 @@
-"""`EndpointReranker`: any `/rerank` endpoint, in either of two forms.
+"""`EndpointReranker`: calls a `/rerank` endpoint, which may have one of two forms.
 
-Jina's and Cohere's, which vLLM, llama.cpp, Infinity and Xinference speak too; and that of Hugging Face's
-text-embeddings-inference (TEI):
+The first form is that of Jina and Cohere, also used by vLLM, llama.cpp, Infinity and Xinference. The second is that of
+Hugging Face's text-embeddings-inference (TEI):
 
     {"model", "query", "documents"} -> {"results": [{"index", "relevance_score"}]}     Jina, Cohere; Voyage says "data"
     {"query", "texts"}              -> [{"index", "score"}]                            TEI
 
-The first is asked; a refusal that misses the field `texts` changes to the second for good.
+We try the first form; if the endpoint asks for the field `texts`, we use the second from then on.
 """
 
 import asyncio
@@ -22,17 +22,17 @@ from questwell.retrieval.rerankers.reranker import Scores
 from questwell.text.unicode import without_surrogates
 
 KEY_VARIABLE = "QUESTWELL_RERANKER_KEY"
-"""Environment variable of the key that the named endpoint wants."""
+"""Environment variable with the key of the endpoint that the user names."""
 TEI_BATCH = 32
-"""Texts of one call in TEI's form: it refuses more unless it was started with a larger --max-client-batch-size."""
+"""Maximum number of texts per call in TEI's form; it refuses more unless --max-client-batch-size is larger."""
 
 
 class _OtherFormError(RetrievalRefused):
-    """The endpoint wants `texts`, not `documents`."""
+    """The endpoint asks for `texts`, not `documents`."""
 
 
 class EndpointReranker:
-    """One model at one endpoint. Implements `Reranker`; belongs to one event loop."""
+    """Scores texts with one model at one endpoint. Implements `Reranker`; belongs to one event loop."""
 
     def __init__(
         self,
@@ -43,24 +43,24 @@ class EndpointReranker:
         options: CallOptions | None = None,
         price_usd: float | None = None,
     ) -> None:
-        """The model at `url`, with or without /rerank at its end.
+        """Use the model at `url`, with or without /rerank at its end.
 
         Args:
-            url: http or https.
-            model: as the endpoint names it; empty where it serves one alone.
-            key: sent as a bearer token, if there is one.
-            options: of the calls.
-            price_usd: of one call (Cohere: of a search unit, whose number its reply states); None: not known.
+            url: an http or https address.
+            model: the endpoint's name for the model; empty if it serves only one.
+            key: key to send as a bearer token; None for none.
+            options: time-outs and retries of the calls.
+            price_usd: price of a call (Cohere: of a search unit; replies state their number); None if not known.
 
         Raises:
-            ConfigError: `url` is no address.
+            ConfigError: `url` is not an address.
         """
         address, mark, query = base_url(url).partition("?")
         self._url = at_route(f"{address.removesuffix('/rerank')}{mark}{query}", "rerank")
         self._model = model
         self._price_usd = price_usd
         self._texts = False
-        """Whether it speaks TEI's form."""
+        """Whether the endpoint uses TEI's form."""
         self._caller = Caller(
             f"reranker at {shown(self._url)}",
             authorization(key),
@@ -71,19 +71,19 @@ class EndpointReranker:
 
     @property
     def name(self) -> str:
-        """The model, not its address, which may move; the address where no model is named."""
+        """Name of the model without its address, which may change; the address if no model is named."""
         return self._model or shown(self._url)
 
     @property
     def priced(self) -> bool:
-        """Whether the user said what a call costs."""
+        """Whether the user stated the price of a call."""
         return self._price_usd is not None
 
     async def score(self, query: str, texts: Sequence[str]) -> Scores:
-        """As `Reranker.score`.
+        """The score of each text, as `Reranker.score`.
 
         Raises:
-            RetrievalError: as `Caller.ask`; or the reply has no score for each text.
+            RetrievalError: as for `Caller.ask`; also if the reply does not have a score for each text.
         """
         if not texts:
             return Scores((), 0.0)
@@ -134,7 +134,7 @@ def read_scores(reply: object, count: int) -> tuple[float, ...]:
     """The scores in a reply of either form, in the order of the `count` texts.
 
     Raises:
-        MalformedHits: a text has none, or more than one.
+        MalformedHits: a text has no score, or more than one.
     """
     if isinstance(reply, dict):
         fields = cast(dict[str, object], reply)
@@ -151,12 +151,12 @@ def read_scores(reply: object, count: int) -> tuple[float, ...]:
             raise MalformedHits(f"a result with the score {score!r}")
         found[index] = float(score)
     if len(found) != count:
-        raise MalformedHits(f"it scored {len(found)} of {count} texts")
+        raise MalformedHits(f"only {len(found)} of {count} texts have a score")
     return tuple(found[index] for index in range(count))
 
 
 def _units(reply: object) -> float:
-    """Units that the call is billed at: Cohere states them, elsewhere it is one."""
+    """Number of billed units: as stated by Cohere, otherwise 1."""
     match reply:
         case {"meta": {"billed_units": {"search_units": int() | float() as units}}} if units >= 0:
             return cast(Any, units)

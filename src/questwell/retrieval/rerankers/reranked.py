@@ -1,6 +1,6 @@
-"""`Reranked`: a retriever finds candidates, a reranker puts them in order.
+"""`Reranked`: a retriever whose hits are put in order by a reranker.
 
-What the retriever can do besides (filters, whole documents, passages by id, a changed index) goes through to it.
+Other abilities of the retriever (filters, whole documents, passages by id, a changed index) are passed on to it.
 """
 
 import asyncio
@@ -21,9 +21,9 @@ from questwell.retrieval.retriever import (
 from questwell.types.corpus import Hit, Passage
 
 RERANKING = 1
-"""Raise it when the same hits and scores would be put in another order than before: it is part of the name."""
+"""Version of the ordering, part of the name; increase it if the same hits and scores would be ordered differently."""
 CANDIDATES = 50
-"""Hits that the reranker reads, if nothing else is said."""
+"""Default number of hits that the reranker reads."""
 
 
 class Reranked:
@@ -32,23 +32,23 @@ class Reranked:
     def __init__(
         self, inner: Retriever, reranker: Reranker, candidates: int = CANDIDATES, *, lent: bool = False
     ) -> None:
-        """Put the first `candidates` hits of `inner` in the order of `reranker`. Closing it closes both.
+        """Put the first `candidates` hits of `inner` in the order of `reranker`. Closing this object closes both.
 
         Args:
-            inner: finds the hits.
-            reranker: orders them.
-            candidates: how many of them.
-            lent: `inner` is somebody else's, and stays open.
+            inner: the retriever that finds the hits.
+            reranker: the reranker that orders the hits.
+            candidates: number of hits to order.
+            lent: whether `inner` belongs to someone else and stays open.
         """
         self.inner: Any = inner
-        """The retriever; an `Any` because the parts below need more of it than the protocol says."""
+        """The retriever; typed `Any` because the subclasses need more of it than the protocol has."""
         self.reranker = reranker
         self._candidates = candidates
         self._lent = lent
 
     @property
     def name(self) -> str:
-        """The retriever, the reranker, and how many candidates it reads."""
+        """Names the retriever, the reranker and the number of candidates."""
         return f"{self.inner.name}+rerank.{RERANKING}({self.reranker.name},{self._candidates})"
 
     @property
@@ -61,21 +61,21 @@ class Reranked:
         return max(k, self._candidates) if k > 0 else 0
 
     async def search(self, query: str, k: int) -> tuple[Hit, ...]:
-        """As `Retriever.search`."""
+        """At most `k` hits for `query`, ordered by the reranker."""
         return (await self.search_paid(query, k)).hits
 
     async def search_paid(self, query: str, k: int) -> Found:
-        """The hits, and what the search and the reranking cost together."""
+        """The hits, and what search and reranking cost together."""
         found = await search_and_reckon(self.inner, query, self.candidates(k))
         ordered = await self.rerank(query, found.hits, k)
         known = found.cost_usd is not None and ordered.cost_usd is not None
         return Found(ordered.hits, (found.cost_usd or 0.0) + (ordered.cost_usd or 0.0) if known else None)
 
     async def rerank(self, query: str, hits: Sequence[Hit], k: int) -> Found:
-        """The best `k` of `hits` by the reranker, and what it cost; equal scores in the retriever's order.
+        """The best `k` of `hits` by the reranker, and its cost. Equal scores stay in the retriever's order.
 
         Raises:
-            RetrievalError: the reranker did not score them all.
+            RetrievalError: the reranker did not score all hits.
         """
         if not hits or k < 1:
             return Found((), 0.0)
@@ -92,7 +92,7 @@ class Reranked:
 
 class _Filtering(Reranked):
     async def search_where(self, queries: Sequence[str], k: int, where: Filter) -> list[tuple[Hit, ...]]:
-        """As `FilteringRetriever.search_where`."""
+        """The hits of each query among the passages with the metadata `where`, ordered by the reranker."""
         found = await self.inner.search_where(queries, self.candidates(k), where)
         ordered = await asyncio.gather(*(self.rerank(*pair, k) for pair in zip(queries, found, strict=True)))
         return [one.hits for one in ordered]
@@ -100,11 +100,11 @@ class _Filtering(Reranked):
 
 class _Reading(Reranked):
     async def read_page(self, identifier: str, page: int) -> DocumentPage | None:
-        """As of the retriever."""
+        """A page of a document, read by the retriever."""
         return await self.inner.read_page(identifier, page)
 
     async def find_in(self, identifier: str, query: str, k: int) -> tuple[Hit, ...] | None:
-        """As of the retriever."""
+        """Passages inside a document, found by the retriever; they are not reranked."""
         return await self.inner.find_in(identifier, query, k)
 
 
@@ -119,16 +119,16 @@ class _Local(Protocol):
 
 class _Here(Reranked):
     def get(self, passage_id: str) -> Passage | None:
-        """As of the index."""
+        """The passage with this id in the index; None if there is none."""
         return self.inner.get(passage_id)
 
     def outdated(self) -> bool:
-        """As of the index."""
+        """Whether the index has changed on disk."""
         return self.inner.outdated()
 
 
 def reranked(retriever: Retriever, reranker: Reranker, candidates: int = CANDIDATES, *, lent: bool = False) -> Reranked:
-    """`retriever` with its first `candidates` hits put in the order of `reranker`; all else that it can do stays."""
+    """`retriever` with its first `candidates` hits put in the order of `reranker`. It keeps its other abilities."""
     parts: list[type[Reranked]] = []
     if isinstance(retriever, FilteringRetriever):
         parts.append(_Filtering)

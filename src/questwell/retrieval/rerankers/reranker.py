@@ -1,6 +1,6 @@
-"""The `Reranker` protocol: a query and texts in, a score for each text out.
+"""The `Reranker` protocol: takes a query and texts, returns a score for each text.
 
-An endpoint and a cross-encoder implement it.
+`EndpointReranker` and `CrossEncoder` implement it.
 """
 
 from collections.abc import Sequence
@@ -10,20 +10,20 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """The scores of a reranker, and their cost."""
+    """The scores of one call to a reranker, and its cost."""
 
     scores: tuple[float, ...]
-    """One for each text, in the order of the texts; higher is better. Their scale is the model's."""
+    """One score per text, in the order of the texts; higher is better. The scale depends on the model."""
     cost_usd: float | None
-    """None when not known, which is not 0."""
+    """Cost in US dollars; None (not 0) if it is not known."""
 
 
 class Reranker(Protocol):
-    """Says how well each text answers a query. Safe to call from many tasks at once."""
+    """Scores how well each text answers a query. Safe to call from many tasks at once."""
 
     @property
     def name(self) -> str:
-        """The model: same name, query and text, same score (as far as it can promise)."""
+        """Name of the model; as far as possible, the same name, query and text give the same score."""
         ...
 
     @property
@@ -35,7 +35,7 @@ class Reranker(Protocol):
         """The score of each text.
 
         Raises:
-            RetrievalError: not every text got a score.
+            RetrievalError: a text got no score.
         """
         ...
 

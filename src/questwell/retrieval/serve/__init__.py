@@ -1,1 +1,1 @@
-"""An index served over HTTP and MCP."""
+"""Serves an index over HTTP and MCP."""

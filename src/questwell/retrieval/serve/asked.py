@@ -1,4 +1,4 @@
-"""What a request asks for, read as people write it: one query or many, `topk`, `top_k` or `k`, 3 or "3"."""
+"""Reads a search request in the forms that clients use: one query or many; `topk`, `top_k` or `k`; 3 or "3"."""
 
 import json
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ LISTS = ("queries", "query")
 
 
 class BadRequestError(Exception):
-    """A request that cannot be answered; says why."""
+    """A request that cannot be answered; the message says why."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -18,37 +18,37 @@ class BadRequestError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class AskLimits:
-    """Limits on what one request may ask for."""
+    """Limits of one request."""
 
     top_k: int = 3
-    """Passages for a request that does not say how many; that of Search-R1."""
+    """Number of passages if the request does not state one; the same as in Search-R1."""
     most_k: int = 1_000
-    """Passages per query."""
+    """Maximum number of passages per query."""
     most_queries: int = 1_024
-    """Queries per request."""
+    """Maximum number of queries per request."""
     most_passages: int = 16_384
-    """Queries times passages per query."""
+    """Maximum number of queries times passages per query."""
     most_reply_bytes: int = 16_000_000
     """Maximum size of a reply in bytes; our client accepts 20 million."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A search."""
+    """A search request."""
 
     queries: list[str]
     k: int
     where: dict[str, str | list[str]]
     scores: bool
     whole: bool
-    """Every field of the passages."""
+    """Whether to return every field of the passages."""
 
 
 def read_search(raw: bytes, limits: AskLimits) -> Asked:
-    """The search in the body of a request.
+    """The search request in a body.
 
     Raises:
-        BadRequestError: 422 for what is no search, 413 for one that is too large.
+        BadRequestError: 422 if it is not a search request, 413 if it is too large.
     """
     body = parsed(raw)
     queries, k = _queries(body, limits), count(body, COUNTS, limits.top_k, limits.most_k)
@@ -61,7 +61,7 @@ def read_search(raw: bytes, limits: AskLimits) -> Asked:
 
 
 def parsed(raw: bytes) -> dict[str, Any]:
-    """The JSON object in a body."""
+    """The JSON object in a body; raises BadRequestError if there is none."""
     try:
         body: object = json.loads(raw)
     except (ValueError, RecursionError) as error:
@@ -72,7 +72,7 @@ def parsed(raw: bytes) -> dict[str, Any]:
 
 
 def text(body: dict[str, Any], key: str) -> str:
-    """A string that must be there."""
+    """The string under `key`; raises BadRequestError if there is none."""
     value = body.get(key)
     if not isinstance(value, str) or not value:
         raise BadRequestError(422, f"{key} must be a string, not {_shown(value)}")
@@ -80,7 +80,7 @@ def text(body: dict[str, Any], key: str) -> str:
 
 
 def count(body: dict[str, Any], keys: tuple[str, ...], default: int, most: int) -> int:
-    """A whole number from 1 to `most` under one of `keys`; `default` where there is none, or 0 as in Search-R1."""
+    """A whole number from 1 to `most` under one of `keys`; `default` if it is missing, or 0 as in Search-R1."""
     given = {key: body[key] for key in keys if body.get(key) is not None}
     numbers = {_whole(value) for value in given.values()}
     if not numbers or numbers == {0}:

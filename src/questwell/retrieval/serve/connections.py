@@ -1,7 +1,7 @@
-"""Connections that cannot starve a server: time limits, a cap, and a quiet log when file descriptors run out.
+"""Protects a server from its connections: time limits, a maximum, and a quiet log if file descriptors run out.
 
-uvicorn has no limit for slow headers, for a reply that nobody reads, or for idle connections while others wait. Its own
-limit of connections counts only those that have sent a request.
+uvicorn has no limit for slow headers, for replies that nobody reads, or for idle connections while others wait. Its
+own limit counts only connections that have sent a request.
 """
 
 import asyncio
@@ -19,16 +19,16 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from questwell.retrieval.serve.gate import ConnectionLimits
 
 ACCEPTED_AT_ONCE = 16
-"""Connections taken from the kernel in one turn of the loop. Without descriptors asyncio tries so often, and logs each
-time."""
+"""Number of connections accepted in one turn of the event loop. Without descriptors asyncio tries this often in each
+turn, and logs every time."""
 SPARE = 48
-"""Descriptors left for connections that are being refused, the index and the log."""
+"""Number of file descriptors reserved for refusing connections, the index and the log."""
 FEWEST = 4
 MOST_LINGERING = 16
 LINGER_S = 1.0
 FILE_LIMIT = 65_536
 SAID_EVERY_S = 10.0
-"""Seconds between two entries of the same line in the log."""
+"""Minimum seconds between two log entries with the same text."""
 _REFUSED = b'{"error":{"type":"RetrievalBusy","message":"all connections are in use; ask again"}}'
 _REFUSAL = (
     b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-type: application/json\r\nconnection: close\r\n"
@@ -39,18 +39,18 @@ _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
 class Guard:
-    """Counts the connections of one process."""
+    """Counts and limits the connections of one process."""
 
     def __init__(self, limits: ConnectionLimits) -> None:
         self.limits = limits
         self.most = most_connections(limits.connections)
         self.open = 0
         self.lingering = 0
-        """Refused connections that wait for their client to read why."""
+        """Number of refused connections whose client has not read the reason yet."""
         self.refused = 0
-        """Connections refused, and idle ones closed to make room."""
+        """Number of connections refused, or closed to make room because they were idle."""
         self.idle: dict[GuardedProtocol, None] = {}
-        """Connections without a request, the one that has been so for longest first."""
+        """Connections without a request; the one that has been idle longest comes first."""
 
     @property
     def protocol(self) -> Any:  # noqa: ANN401  uvicorn calls it as it would the class
@@ -59,7 +59,7 @@ class Guard:
 
 
 class GuardedProtocol(H11Protocol):
-    """uvicorn's protocol of one connection, with a timer for headers, one for replies, and a place in the guard."""
+    """uvicorn's protocol of one connection, with timers for headers and replies, counted by the guard."""
 
     def __init__(self, *arguments: Any, guard: Guard, **more: Any) -> None:  # noqa: ANN401  uvicorn's own
         super().__init__(*arguments, **more)
@@ -69,7 +69,7 @@ class GuardedProtocol(H11Protocol):
         self._made = self._counted = self._lingering = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Accept it, if need be in the place of an idle one."""
+        """Accept the connection; if there are too many, close an idle one or refuse this one."""
         guard = self._guard
         if guard.open >= guard.most:
             guard.refused += 1
@@ -83,19 +83,19 @@ class GuardedProtocol(H11Protocol):
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Give its place back."""
+        """Tell the guard that the connection has ended."""
         self._leave()
         if self._made:
             super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """As uvicorn, then see whether a request is complete."""
+        """Do what uvicorn does, then check whether a request is complete."""
         if self._counted:
             super().data_received(data)
             self._watch()
 
     def on_response_complete(self) -> None:
-        """As uvicorn, which starts its timer for the next request."""
+        """Do what uvicorn does, which starts its timer for the next request."""
         super().on_response_complete()
         if self.timeout_keep_alive_task is not None and cast(object, self.conn.their_state) is h11.IDLE:
             self._stop_header_timer()
@@ -104,29 +104,29 @@ class GuardedProtocol(H11Protocol):
             self._watch()
 
     def pause_writing(self) -> None:
-        """The client does not read: it has so long."""
+        """Start the time limit of a client that does not read its reply."""
         super().pause_writing()
         self._write_timer = self._write_timer or self.loop.call_later(self._guard.limits.write_s, self.drop)
 
     def resume_writing(self) -> None:
-        """It reads."""
+        """Stop the time limit, because the client reads again."""
         super().resume_writing()
         if self._write_timer is not None:
             self._write_timer.cancel()
             self._write_timer = None
 
     def timeout_keep_alive_handler(self) -> None:
-        """No further request came; what is still unsent is dropped."""
+        """Close the connection, because no further request came; unsent data is dropped."""
         self.drop()
 
     def drop(self) -> None:
-        """Cut the connection now."""
+        """Close the connection at once."""
         self._leave()
         if not self.transport.is_closing() or self.transport.get_write_buffer_size():
             self.transport.abort()
 
     def _refuse(self, transport: asyncio.Transport) -> None:
-        """Say why and half-close: closing while the client still sends would take the answer away again."""
+        """Send the reason and half-close: closing while the client still sends would discard the answer."""
         guard = self._guard
         transport.write(_REFUSAL)
         if guard.lingering >= MOST_LINGERING:
@@ -138,7 +138,7 @@ class GuardedProtocol(H11Protocol):
         self._header_timer = self.loop.call_later(LINGER_S, transport.abort)
 
     def _watch(self) -> None:
-        """Start or stop the time that the client has for its headers, or for the rest of a body that is not read."""
+        """Start or stop the time limit for the client's headers, or for the rest of a body that is not read."""
         theirs, ours = cast(object, self.conn.their_state), cast(object, self.conn.our_state)
         if theirs is not h11.IDLE and not (theirs is h11.SEND_BODY and ours is h11.DONE):
             self._stop_header_timer()
@@ -163,7 +163,7 @@ class GuardedProtocol(H11Protocol):
 
 
 def most_connections(wanted: int) -> int:
-    """`wanted`, or as many as there are descriptors for, after raising this process' own limit towards the system's."""
+    """`wanted`, or as many connections as there are descriptors for, after raising this process' limit of them."""
     if sys.platform == "win32":
         return wanted
     import resource
@@ -186,14 +186,14 @@ def _open_files() -> int:
 
 
 class SaidOnce(logging.Filter):
-    """Lets a line through once in `SAID_EVERY_S`, with how often it came in between."""
+    """Logs equal lines only once in `SAID_EVERY_S` seconds, with the number of lines left out."""
 
     def __init__(self) -> None:
         super().__init__()
         self._last: dict[str, tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether it is logged."""
+        """Whether the record is logged."""
         key, now = str(record.msg), time.monotonic()
         said, more = self._last.get(key, (-SAID_EVERY_S, 0))
         if now - said < SAID_EVERY_S:
@@ -208,7 +208,7 @@ class SaidOnce(logging.Filter):
 
 
 def quieten(loop: asyncio.AbstractEventLoop) -> None:
-    """Log what goes wrong in `loop` and in uvicorn a line at a time, and never by a handler that opens files."""
+    """Log errors of `loop` and uvicorn as single lines, and never with a handler that opens files."""
     said_once = SaidOnce()
     for name in ("uvicorn.error", "questwell.serve"):
         logging.getLogger(name).addFilter(said_once)

@@ -1,8 +1,8 @@
-"""`Gate`: who may ask. In front of every route, `/mcp` too: host, origin, token; then the body, read within limits.
+"""`Gate`: checks host, origin and token of every request, also to `/mcp`, and reads its body within limits.
 
-A web page that someone on this machine opens can send requests to 127.0.0.1. It is told apart by what no page can
-change: the Host that the browser thinks it talks to (a page whose name was rebound to 127.0.0.1 sends that name), the
-Origin, and a content type that needs the server's consent.
+A web page that someone on this machine opens can send requests to 127.0.0.1. We recognise it by what a page cannot
+change: the Host to which the browser believes it talks (a page whose name was rebound to 127.0.0.1 sends that name),
+the Origin, and a content type that needs the server's consent.
 """
 
 import asyncio
@@ -23,41 +23,42 @@ App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 LOCAL = ("localhost", "127.0.0.1", "::1")
 KEY_VARIABLE = "QUESTWELL_RETRIEVER_KEY"
 _OPEN = {"/healthz"}
-"""Answered without the token: that the server is alive, and nothing else."""
+"""Routes that are answered without the token; they only say that the server is alive."""
 
 
 @dataclass(frozen=True, slots=True)
 class GateOptions:
-    """Who may send requests, and how large they may be."""
+    """Who may send requests, and how large requests may be."""
 
     host: str = "127.0.0.1"
-    """Where the server listens. Beyond loopback, any IP address and this machine's name are accepted as Host too."""
+    """Host on which the server listens. If it is not loopback, the header Host may be any IP address or this machine's
+    name."""
     hosts: tuple[str, ...] = ()
-    """More names by which the server is reached, and origins of pages that may call it."""
+    """More names of the server, and origins of pages that may call it."""
     token: str = field(default="", repr=False)
-    """Secret that callers must send; empty for none."""
+    """Secret that clients must send; empty for none."""
     most_bytes: int = 8_000_000
     """Maximum size of one request in bytes."""
     most_held: int = 256_000_000
-    """Maximum size of all requests in bytes that are being read or answered."""
+    """Maximum total bytes of all requests that are being read or answered."""
     body_s: float = 30.0
-    """Maximum time in seconds from the end of the headers to the end of the body."""
+    """Maximum seconds from the end of the headers to the end of the body."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """Limits of one process."""
+    """Limits of the connections of one process."""
 
     connections: int = 1_024
-    """Connections open at the same time. One more takes the place of the one that is idle for longest; if none is
+    """Maximum number of open connections. A further one replaces the connection that has been idle longest; if none is
     idle, it gets 503."""
     header_s: float = 10.0
-    """Maximum time in seconds from connecting, or from a request's first byte, to the end of its headers."""
+    """Maximum seconds from connecting, or from a request's first byte, to the end of its headers."""
     idle_s: float = 30.0
-    """Idle time in seconds between two requests. It is longer than clients keep theirs: a request that meets the
-    closing is lost."""
+    """Maximum seconds between two requests. It is longer than clients keep connections open, because a request that is
+    sent while the server closes is lost."""
     write_s: float = 30.0
-    """How long a client may leave its reply unread."""
+    """Maximum seconds that a client may leave its reply unread."""
 
 
 class _RefusedError(Exception):
@@ -67,7 +68,7 @@ class _RefusedError(Exception):
 
 
 class Gate:
-    """An ASGI application around another."""
+    """An ASGI application that checks requests before it passes them to another."""
 
     def __init__(self, app: App, options: GateOptions | None = None) -> None:
         self._app = app
@@ -78,10 +79,10 @@ class Gate:
         self._token = self._options.token.encode()
         self._held = 0
         self.refused: dict[int, int] = {}
-        """Requests turned away here, by status."""
+        """Number of refused requests, by status."""
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        """Let a request through, or answer it here."""
+        """Pass a request on, or refuse it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -108,12 +109,14 @@ class Gate:
         scope["questwell.known"] = known
         hosts = headers.get(b"host", [])
         if not known and scope["path"] not in _OPEN:
-            message = f"this server wants its token: Authorization: Bearer TOKEN (clients of ours: {KEY_VARIABLE})"
+            message = (
+                f"this server needs its token: send Authorization: Bearer TOKEN (with questwell: set {KEY_VARIABLE})"
+            )
             raise _RefusedError(401, "Unauthorized", message, [(b"www-authenticate", b"Bearer")])
-        proven = known and bool(self._token)  # no page that was rebound knows the token
+        proven = known and bool(self._token)  # a rebound page does not know the token
         if not proven and not (len(hosts) == 1 and self._named(_host(hosts[0].decode("latin-1")))):
             shown = hosts[0].decode("latin-1")[:100] if hosts else ""
-            message = f"this server is not called {shown!r}; if it should be: questwell serve --allow-host NAME"
+            message = f"this server is not called {shown!r}; to allow the name: questwell serve --allow-host NAME"
             raise _RefusedError(421, "WrongHost", message)
         self._check_origin(headers, hosts)
         if scope["method"] in ("POST", "PUT", "PATCH"):
@@ -124,7 +127,7 @@ class Gate:
             origin = raw.decode("latin-1")
             same = bool(hosts) and origin.partition("://")[2].lower() == hosts[0].decode("latin-1").lower()
             if not (same or _origin_host(origin) in {*LOCAL, *map(str.lower, self._options.hosts)}):
-                raise _RefusedError(403, "WrongOrigin", f"no page of {origin[:100]!r} may ask this server")
+                raise _RefusedError(403, "WrongOrigin", f"pages of {origin[:100]!r} may not use this server")
         if b"cross-site" in headers.get(b"sec-fetch-site", []):
             raise _RefusedError(403, "WrongOrigin", "pages of other sites may not use this server")
 
@@ -135,7 +138,7 @@ class Gate:
             address = ipaddress.ip_address(host)
         except ValueError:
             return False
-        return address.is_loopback or not self._local  # a page that was rebound has a name, not an address
+        return address.is_loopback or not self._local  # a rebound page has a name, not an address
 
     def _knows(self, headers: dict[bytes, list[bytes]]) -> bool:
         if not self._token:
@@ -152,7 +155,7 @@ class Gate:
                 while more:
                     message = await receive()
                     if message["type"] == "http.disconnect":
-                        raise ConnectionResetError("the client is gone")
+                        raise ConnectionResetError("the client has disconnected")
                     more, chunk = message.get("more_body", False), message.get("body", b"")
                     size += len(chunk)
                     if size > options.most_bytes:
@@ -162,7 +165,7 @@ class Gate:
                         held.append(chunk)
                         self._held += len(chunk)
                     if self._held > options.most_held:
-                        said = "the requests in progress are too large together; ask again"
+                        said = "the requests in progress are too large in total; try again"
                         raise _RefusedError(503, "RetrievalBusy", said, [(b"retry-after", b"1")])
         except TimeoutError:
             said = f"the request was not complete within {options.body_s:g} s"
@@ -173,7 +176,7 @@ class Gate:
 
 
 def is_local(host: str) -> bool:
-    """Whether only this machine can reach what listens at `host`."""
+    """Whether only this machine can reach a server that listens on `host`."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -197,7 +200,7 @@ def _headers(scope: MutableMapping[str, Any]) -> dict[bytes, list[bytes]]:
 
 
 def _host(header: str) -> str:
-    """The host without its port; empty if it is not a host."""
+    """The host in a Host header, without its port; empty if it is not valid."""
     try:
         return (urlsplit(f"//{header}").hostname or "").rstrip(".")
     except ValueError:
@@ -210,7 +213,7 @@ def _origin_host(origin: str) -> str:
 
 
 def _again(body: bytes, receive: Receive) -> Receive:
-    """Gives the body that was read already, and then what comes."""
+    """A `receive` that first returns the body that was already read, then what `receive` returns."""
     first = True
 
     async def again() -> Message:

@@ -1,7 +1,7 @@
-"""A retriever as an MCP server, over stdio and streamable HTTP: search, and documents passage by passage or whole.
+"""Serves a retriever over MCP (stdio and streamable HTTP): search, single passages and whole documents.
 
-Built on the protocol's official SDK (extra `serve`). Both transports go through the same `Service` as `/retrieve`; over
-HTTP the same gate is in front of them (`gate.py`).
+It uses the protocol's official SDK (extra `serve`). Both transports use the same `Service` as `/retrieve`, and requests
+over HTTP pass the same gate (`gate.py`).
 """
 
 import asyncio
@@ -36,7 +36,7 @@ _INSTRUCTIONS = (
 
 
 class WholePassage(BaseModel):
-    """A passage, as `types.corpus.Passage`."""
+    """A passage with the fields of `types.corpus.Passage`."""
 
     id: str
     title: str
@@ -55,13 +55,13 @@ class FoundPassage(WholePassage):
 
 
 class Results(BaseModel):
-    """What a search gave, best first."""
+    """The results of a search, best first."""
 
     results: list[FoundPassage]
 
 
 class Page(BaseModel):
-    """A page of a document, its passages in order."""
+    """A page of a document with its passages in order."""
 
     document_id: str
     title: str
@@ -71,7 +71,7 @@ class Page(BaseModel):
 
 
 def make_mcp(held: list[Service]) -> "MCPServer[Any]":
-    """An MCP server over the service that `held` will hold when the first call comes.
+    """An MCP server for the service that `held` contains by the time of the first call.
 
     Raises:
         ConfigError: the extra `serve` is not installed.
@@ -129,7 +129,7 @@ def make_mcp(held: list[Service]) -> "MCPServer[Any]":
     before = list(root.handlers)
     server: MCPServer[Any] = MCPServer("questwell", version=__version__, instructions=_INSTRUCTIONS, log_level="ERROR")
     for handler in [handler for handler in root.handlers if handler not in before]:
-        root.removeHandler(handler)  # it opens files to format an error: without descriptors that ends the process
+        root.removeHandler(handler)  # it opens files to format errors, which fails without descriptors
     reading = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
     for tool, description in (
         (search, "Search the corpus; gives passages, best first."),
@@ -146,14 +146,14 @@ def _results(hits: tuple[Hit, ...]) -> Results:
 
 
 def mcp_routes(held: list[Service]) -> "tuple[list[BaseRoute], StreamableHTTPSessionManager]":
-    """Routes of streamable HTTP at /mcp, and the manager that must run while they are served.
+    """(routes for streamable HTTP at /mcp, the manager that must run while they are served).
 
-    Without sessions: any reader process may answer any request.
+    There are no sessions, so any reader process can answer any request.
     """
     from mcp.server.transport_security import TransportSecuritySettings
 
     server = make_mcp(held)
-    gated = TransportSecuritySettings(enable_dns_rebinding_protection=False)  # the gate has seen to host and origin
+    gated = TransportSecuritySettings(enable_dns_rebinding_protection=False)  # the gate checks host and origin
     app = server.streamable_http_app(
         streamable_http_path=PATH, json_response=True, stateless_http=True, transport_security=gated
     )

@@ -1,6 +1,6 @@
-"""`/metrics` in Prometheus' text format, summed over all reader processes by its official client (extra `serve`).
+"""Makes `/metrics` in Prometheus' text format, summed over all reader processes by its client (extra `serve`).
 
-The processes share a folder of memory-mapped counters: whichever is asked answers for all of them.
+The processes share a folder of memory-mapped counters, so any process can answer for all of them.
 """
 
 import contextlib
@@ -25,19 +25,19 @@ _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 MEANINGS = {
     "questwell_requests": "Requests answered",
     "questwell_request_seconds": "Seconds from a request to its reply",
-    "questwell_queries_searched": "Queries that the retriever was asked",
+    "questwell_queries_searched": "Queries that were sent to the retriever",
     "questwell_queries_cached": "Queries answered from the cache",
-    "questwell_connections_refused": "Connections refused or closed to make room",
+    "questwell_connections_refused": "Connections refused, or closed to make room",
     "questwell_queries_waiting": "Queries in the queues",
     "questwell_connections": "Open connections",
-    "questwell_cache_bytes": "Size of the answers kept, in bytes",
+    "questwell_cache_bytes": "Size of the cached answers in bytes",
 }
-"""What each of them counts, by name."""
+"""The meaning of each metric, by name."""
 
 
 @contextlib.contextmanager
 def shared() -> Generator[None]:
-    """A folder in which the processes that are started meanwhile share their counters."""
+    """Create a folder in which the processes that are started inside the block share their counters."""
     if FOLDER_VARIABLE in os.environ:
         yield
         return
@@ -74,12 +74,12 @@ class Metrics:
         self._told = [0, 0, 0]
 
     def request(self, route: str, status: int, seconds: float) -> None:
-        """One request was answered."""
+        """Count one answered request."""
         self._requests.labels(route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 
     def note(self, service: Service, guard: "Guard | None") -> None:
-        """The state of the process."""
+        """Record the current state of the process."""
         totals = [service.searched, service.from_cache, guard.refused if guard else 0]
         for counter, total, told in zip(
             (self._searched, self._from_cache, self._refused), totals, self._told, strict=True
@@ -91,7 +91,7 @@ class Metrics:
         self._cache.set(service.cached_bytes)
 
     def text(self) -> bytes:
-        """The text that Prometheus reads."""
+        """All metrics in Prometheus' text format."""
         from prometheus_client import CollectorRegistry, generate_latest
         from prometheus_client.multiprocess import MultiProcessCollector
 
@@ -103,14 +103,14 @@ class Metrics:
 
 
 class Measured:
-    """An ASGI application around another, which counts its requests."""
+    """An ASGI application that counts the requests to another."""
 
     def __init__(self, app: App, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        """Count one request."""
+        """Pass a request on and count it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -1,4 +1,4 @@
-"""Documents of a served retriever, for `/open`, `/find`, `/docs` and MCP: within the deadline, and none is an error."""
+"""Reads documents of a served retriever for `/open`, `/find`, `/docs` and MCP, within the deadline."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -17,8 +17,8 @@ async def read_page(service: Service, identifier: str, page: int) -> DocumentPag
     """A page of the document with this id.
 
     Raises:
-        BadRequestError: there is none (404).
-        RetrievalTimeout: the deadline passed.
+        BadRequestError: there is no such document or page (404).
+        RetrievalTimeout: the deadline has passed.
     """
     found = await _in_time(service, _reader(service).read_page(identifier, page))
     if found is None:
@@ -29,7 +29,7 @@ async def read_page(service: Service, identifier: str, page: int) -> DocumentPag
 
 
 async def find_in(service: Service, identifier: str, query: str, k: int) -> tuple[Hit, ...]:
-    """The passages of that document that fit `query`; raises as `read_page`."""
+    """The passages of that document that match `query`; raises as `read_page`."""
     found = await _in_time(service, _reader(service).find_in(identifier, query, k))
     if found is None:
         raise BadRequestError(404, f"there is no document or passage {identifier!r}")
@@ -38,7 +38,7 @@ async def find_in(service: Service, identifier: str, query: str, k: int) -> tupl
 
 def _reader(service: Service) -> DocumentReader:
     if not isinstance(service.retriever, DocumentReader):
-        raise BadRequestError(404, f"{service.retriever.name} gives no documents")
+        raise BadRequestError(404, f"{service.retriever.name} cannot return documents")
     return service.retriever
 
 

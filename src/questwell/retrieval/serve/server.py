@@ -1,9 +1,9 @@
-"""A retriever over HTTP: Search-R1's `POST /retrieve`, documents, `/healthz`, `/metrics`. Needs the extra `serve`.
+"""Serves a retriever over HTTP: Search-R1's `POST /retrieve`, documents, `/healthz`, `/metrics` (extra `serve`).
 
-`POST /retrieve` takes `{"queries": [str], "topk": int, "return_scores": bool}` and gives `{"result": [[...]]}`, see
-`wire.py`. Ours: `"passages": true` gives every field, `"where"` filters; `POST /open` gives a document page by page,
-`POST /find` searches inside it. What goes wrong is `{"error": {"type", "message"}}`: 422 no such request, 413 too
-large, 503 full (with Retry-After), 504 deadline. `gate.py` is in front of all routes.
+`POST /retrieve` takes `{"queries": [str], "topk": int, "return_scores": bool}` and returns `{"result": [[...]]}`, see
+`wire.py`. Our extensions: `"passages": true` returns every field, `"where"` filters, `POST /open` returns a document
+page by page, `POST /find` searches inside it. An error is `{"error": {"type", "message"}}`: 422 invalid request,
+413 too large, 503 overloaded (with Retry-After), 504 deadline. `gate.py` is in front of all routes.
 """
 
 import asyncio
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from questwell.retrieval.serve.connections import Guard
 
 PROTOCOL = 2
-"""Version of our extensions of the protocol; a client finds it in `/healthz`."""
+"""Version of our extensions of the protocol, which clients read in `/healthz`."""
 _LOOK_S = 2.0
-"""Seconds between two checks whether the index has changed."""
+"""Seconds between two checks for a changed index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class ServerOptions:
     """The settings of a server."""
 
     mcp: bool = False
-    """Serve MCP at /mcp too."""
+    """Whether to serve MCP at /mcp too."""
     asking: AskLimits = field(default_factory=AskLimits)
     gate: GateOptions = field(default_factory=GateOptions)
     limits: ServiceLimits = field(default_factory=ServiceLimits)
@@ -52,12 +52,12 @@ class ServerOptions:
 def make_app(
     opening: Callable[[], Retriever], options: ServerOptions | None = None, guard: "Guard | None" = None
 ) -> App:
-    """The application of one process; it opens its retriever when it starts and closes it when it ends.
+    """The ASGI application of one process. It opens its retriever at the start and closes it at the end.
 
     Args:
-        opening: opens the retriever, and again when its index has changed.
-        options: what it answers.
-        guard: of its connections, for the figures that it tells.
+        opening: opens the retriever; called again when the index has changed.
+        options: settings of the server.
+        guard: counts of the connections, to report in `/metrics`.
 
     Raises:
         ConfigError: the extra `serve` is not installed.
@@ -103,11 +103,11 @@ def make_app(
 
 
 async def _look(service: Service, opening: Callable[[], Retriever], metrics: Metrics, guard: "Guard | None") -> None:
-    """Every two seconds: take up an index that changed, and record the state of the process."""
+    """Every two seconds, open a changed index and record the state of the process."""
     while True:
         await asyncio.sleep(_LOOK_S)
         metrics.note(service, guard)
-        with contextlib.suppress(RetrievalError):  # an index that is being built again: the open one is good until then
+        with contextlib.suppress(RetrievalError):  # the index is being rebuilt; the open one stays in use
             await service.renew(opening)
 
 
@@ -169,7 +169,7 @@ class _Server:
         return Response(self._metrics.text(), media_type=CONTENT_TYPE)
 
     async def docs(self, request: "Request") -> "Response":
-        """A passage by its id, else a page of the document with that id."""
+        """A passage by its id, otherwise a page of the document with that id."""
         retriever = self._held[0].retriever
         identifier = cast(str, request.path_params["id"])
         passage = retriever.get(identifier) if isinstance(retriever, Documents) else None
@@ -184,10 +184,10 @@ async def _bad(_: "Request", error: Exception) -> "Response":
 
 
 async def _failed(_: "Request", error: Exception) -> "Response":
-    """The one place where a failed search becomes a status."""
+    """The response for a failed search; no other place maps errors to statuses."""
     kind, message = type(error).__name__, str(error)
     match error:
-        case RetrievalBusy():  # not 429: clients that retry for a busy server give up on it
+        case RetrievalBusy():  # not 429: some clients retry a 503 but give up after a 429
             return _error(503, kind, message, {"retry-after": str(error.retry_after_s)})
         case RetrievalTimeout():
             return _error(504, kind, message)

@@ -1,7 +1,7 @@
-"""`Service`: a retriever under load. Bounded queue, batches, deadline, cache; the same for HTTP and MCP.
+"""`Service`: a retriever with a bounded queue, batches, a deadline and a cache, for HTTP and MCP.
 
-Queries that arrive while a batch is searched form the next one, so batches grow with the load and a lone query waits
-for nothing. Equal queries in flight are searched once.
+Queries that arrive while a batch is searched form the next batch, so batches grow with the load and a single query
+does not wait. Equal queries in flight are searched once.
 """
 
 import asyncio
@@ -18,52 +18,52 @@ from questwell.retrieval.retriever import Filter, FilteringRetriever, Retriever
 from questwell.types.corpus import Hit, Passage
 
 _SMOOTHING = 0.1
-"""Weight of the latest batch in the seconds that a query takes."""
+"""Weight of the latest batch in the moving average of seconds per query, in [0, 1]."""
 
 
 @runtime_checkable
 class BatchRetriever(Protocol):
-    """A retriever for which many queries at once are cheaper than one by one: it encodes them together."""
+    """A retriever that searches many queries together faster than one by one, because it embeds them together."""
 
     async def search_many(self, queries: Sequence[str], k: int) -> Sequence[tuple[Hit, ...]]:
-        """The hits of each query, as `Retriever.search`."""
+        """The hits of each query, best first, as `Retriever.search`."""
         ...
 
 
 @runtime_checkable
 class Documents(Protocol):
-    """A retriever that can give a passage by its id."""
+    """A retriever that can return a passage by its id."""
 
     def get(self, passage_id: str) -> Passage | None:
-        """The passage with this id, None if there is none."""
+        """The passage with this id; None if there is none."""
         ...
 
 
 @runtime_checkable
 class Renewable(Protocol):
-    """A retriever whose index may be changed by another process."""
+    """A retriever whose index another process may change."""
 
     def outdated(self) -> bool:
-        """Whether the index has changed."""
+        """Whether the index has changed since it was opened."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceLimits:
-    """How much one process takes on."""
+    """Limits of the load of one process."""
 
     deadline_s: float = 10.0
-    """Maximum time in seconds from the arrival of a request to its hits."""
+    """Maximum seconds from the arrival of a request to its hits."""
     queue: int = 1024
-    """Queries that may wait; a request that would make it longer is refused."""
+    """Maximum number of waiting queries; a request that would exceed it is refused."""
     batch: int = 32
-    """Queries searched together, at most."""
+    """Maximum number of queries searched together."""
     cache_bytes: int = 256_000_000
-    """Size of the answers kept, in bytes; the least recently used ones go first."""
+    """Maximum size of the cached answers in bytes; the least recently used are dropped first."""
 
 
 Where = tuple[tuple[str, tuple[str, ...]], ...]
-"""A filter as part of a key: each metadata key with the values that will do."""
+"""A filter in hashable form: each metadata key with its allowed values."""
 
 
 class _Key(NamedTuple):
@@ -74,7 +74,7 @@ class _Key(NamedTuple):
 
     @property
     def like(self) -> tuple[str, int, Where]:
-        """The properties that the queries of one batch share."""
+        """Properties that must be equal for all queries of a batch."""
         return self.snapshot, self.k, self.where
 
 
@@ -83,21 +83,21 @@ class _Waiting:
     key: _Key
     answer: asyncio.Future[Answer]
     until: float
-    """When the last one who waits for it gives up, on the loop's clock."""
+    """Time on the event loop's clock at which the last waiting caller gives up."""
 
 
 class Service:
-    """Belongs to one event loop. Close it with `aclose`, which closes the retriever too."""
+    """Answers queries with a retriever. Belongs to one event loop; `aclose` closes the retriever too."""
 
     def __init__(self, retriever: Retriever, limits: ServiceLimits | None = None) -> None:
         self.retriever = retriever
         self.limits = limits or ServiceLimits()
         self.refused = 0
-        """Requests refused because the queue was full."""
+        """Number of requests refused because the queue was full."""
         self.searched = 0
-        """Queries that the retriever was asked."""
+        """Number of queries that were sent to the retriever."""
         self.from_cache = 0
-        """Queries answered from the cache."""
+        """Number of queries answered from the cache."""
         self.cached_bytes = 0
         self._cache: OrderedDict[_Key, Answer] = OrderedDict()
         self._queue: deque[_Waiting] = deque()
@@ -109,16 +109,16 @@ class Service:
 
     @property
     def waiting(self) -> int:
-        """Queries in the queue."""
+        """Number of queries in the queue."""
         return len(self._queue)
 
     async def search(self, queries: Sequence[str], k: int, where: Filter | None = None) -> list[Answer]:
-        """The answer to each query, among the passages with the metadata `where`.
+        """The answer to each query, restricted to passages with the metadata `where`.
 
         Raises:
-            ConfigError: there is a filter, and the retriever knows none.
-            RetrievalBusy: the queue has no room; nothing of the request was searched.
-            RetrievalTimeout: the deadline passed.
+            ConfigError: there is a filter, but the retriever cannot filter.
+            RetrievalBusy: the queue is full; none of the queries was searched.
+            RetrievalTimeout: the deadline has passed.
             RetrievalError: the retriever failed.
         """
         snapshot = self.retriever.name
@@ -138,27 +138,27 @@ class Service:
         return [known[key] for key in keys]
 
     async def renew(self, opening: Callable[[], Retriever]) -> bool:
-        """Open the retriever again if its index has changed; searches that have begun end on the old one.
+        """Open the retriever again if its index has changed. Searches that have begun end on the old retriever.
 
         Raises:
-            RetrievalError: the new index cannot be opened; the old one stays.
+            RetrievalError: the new index cannot be opened; the old one stays in use.
         """
         old = self.retriever
         if not isinstance(old, Renewable) or not await asyncio.to_thread(old.outdated):
             return False
         self.retriever = await asyncio.to_thread(opening)
-        for older in self._closing:  # of two changes ago: no search is on it any more
+        for older in self._closing:  # replaced by an earlier change, so no search uses it any more
             await older.aclose()
         self._closing = [old]
         return True
 
     async def aclose(self) -> None:
-        """Stop searching and release the retriever; those who still wait get `RetrievalUnavailable`."""
+        """Stop searching and close the retriever. Waiting callers get `RetrievalUnavailable`."""
         if self._batches is not None:
             self._batches.cancel()
             await asyncio.gather(self._batches, return_exceptions=True)
         for waiting in self._in_flight.values():
-            _fail(waiting, RetrievalUnavailable("the server is ending"))
+            _fail(waiting, RetrievalUnavailable("the server is shutting down"))
         for retriever in (*self._closing, self.retriever):
             await retriever.aclose()
 
@@ -195,10 +195,10 @@ class Service:
                 await self._search_batch(batch)
                 each = (time.perf_counter() - started) / len(batch)
                 self._query_s += _SMOOTHING * (each - self._query_s)
-                await asyncio.sleep(0)  # answers go out and requests come in between two batches
+                await asyncio.sleep(0)  # let answers go out and requests come in between two batches
 
     def _next_batch(self) -> list[_Waiting]:
-        """The first in the queue and those after it with the same k; what nobody waits for any more is dropped."""
+        """The first query in the queue and all compatible ones; queries that nobody waits for any more are dropped."""
         batch: list[_Waiting] = []
         now = asyncio.get_running_loop().time()
         while self._queue and len(batch) < self.limits.batch:
@@ -237,7 +237,7 @@ class Service:
             return await asyncio.gather(*each, return_exceptions=True)
         try:
             return await together
-        except Exception as error:  # of whatever kind: it goes to those who asked, and the next batch is searched
+        except Exception as error:  # any error goes to the callers, and the next batch is searched
             return [error] * len(queries)
 
     def _keep(self, key: _Key, answer: Answer) -> None:
@@ -256,4 +256,4 @@ def _key_of(where: Filter) -> Where:
 def _fail(waiting: _Waiting, error: BaseException) -> None:
     if not waiting.answer.done():
         waiting.answer.set_exception(error)
-        waiting.answer.exception()  # it may be that nobody waits any more
+        waiting.answer.exception()  # mark it as seen, for nobody may be waiting any more

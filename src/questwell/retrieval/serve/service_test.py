@@ -182,7 +182,7 @@ async def test_those_who_wait_when_the_server_ends_are_told_so():
     call = asyncio.create_task(service.search(["a"], 1))
     await settle()
     await service.aclose()
-    with pytest.raises(RetrievalUnavailable, match="ending"):
+    with pytest.raises(RetrievalUnavailable, match="shutting down"):
         await call
 
 

@@ -1,6 +1,7 @@
-"""Reader processes behind one address; they share the index through the page cache. Needs the extra `serve`.
+"""Runs several reader processes behind one address. Needs the extra `serve`.
 
-Each has its own listening socket on the port, so that the kernel deals out connections.
+Each process has its own listening socket on the port, and the kernel distributes the connections. The processes share
+the index through the page cache.
 """
 
 import asyncio
@@ -22,21 +23,21 @@ from questwell.retrieval.serve.metrics import shared
 from questwell.retrieval.serve.server import ServerOptions, make_app
 
 BACKLOG = 2_048
-"""Connections that the kernel holds until they are taken."""
+"""Number of connections that the kernel queues until they are accepted."""
 GRACE_S = 10
-"""Requests in flight may take so long after SIGTERM; then their connections are cut."""
+"""Seconds that requests in flight may take after SIGTERM; then their connections are closed."""
 _LOOK_S = 0.2
 _QUICK_S = 5.0
-"""A process that ends sooner after its start than this is not started again: it would end again."""
+"""A process that ends within this many seconds of its start is not restarted, because it would end again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """The address at which a server listens."""
+    """The address on which a server listens."""
 
     host: str = "127.0.0.1"
     port: int = 8000
-    """0 takes a free port."""
+    """Port to listen on; 0 picks a free one."""
 
 
 def available_cores() -> int:
@@ -51,18 +52,18 @@ def serve(
     options: ServerOptions,
     listening: Callable[[int], None] = lambda port: None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT: then no connection is accepted, requests in flight end, and it returns.
+    """Serve until SIGTERM or SIGINT, then accept no more connections, finish requests in flight, and return.
 
     Args:
         opening: opens the retriever in each process; must be picklable.
-        address: to listen at.
-        workers: processes.
-        options: of each process.
-        listening: called with the port once it is taken.
+        address: address to listen on.
+        workers: number of processes.
+        options: settings of each process.
+        listening: called with the port once the server listens.
 
     Raises:
-        ConfigError: the address cannot be listened at.
-        RetrievalUnavailable: a process ended right after its start.
+        ConfigError: it is not possible to listen on the address.
+        RetrievalUnavailable: a process ended directly after its start.
     """
     sockets = _listen(address, workers)
     listening(sockets[0].getsockname()[1])
@@ -79,10 +80,10 @@ def serve(
 
 
 def _listen(address: Address, count: int) -> list[socket.socket]:
-    """`count` listening sockets; the same one each time where the kernel does not deal out connections."""
+    """`count` listening sockets; the same one `count` times if the kernel cannot distribute connections."""
     own = sys.platform == "linux"
     try:
-        # Without SO_REUSEPORT first: with it, a second server on the port would silently get half of the queries.
+        # First try without SO_REUSEPORT: with it, a second server on the port would silently get half of the queries.
         first = _bind(address, reuse_port=False)
         if own and count > 1:
             bound = Address(address.host, first.getsockname()[1])
@@ -91,17 +92,17 @@ def _listen(address: Address, count: int) -> list[socket.socket]:
         else:
             sockets = [first] * count
         for ready in sockets:
-            ready.listen(BACKLOG)  # who comes before the processes are up waits, and is not refused
+            ready.listen(BACKLOG)  # clients that come before the processes are ready wait and are not refused
         return sockets
     except (OSError, OverflowError) as error:
         raise ConfigError(
-            f"cannot listen at {address.host}:{address.port} ({error}); name another --host or --port"
+            f"cannot listen on {address.host}:{address.port} ({error}); name another --host or --port"
         ) from error
 
 
 def _bind(address: Address, *, reuse_port: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    # asyncio sends at once (TCP_NODELAY) only where the protocol is named: else each answer waits 40 ms for an ACK.
+    # asyncio sets TCP_NODELAY only if the protocol is named; without it each answer waits 40 ms for an ACK.
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -138,7 +139,7 @@ def _run(opening: Callable[[], Retriever], options: ServerOptions, bound: socket
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             quieten(asyncio.get_running_loop())
             await super().startup(sockets=sockets)
-            bound.listen(BACKLOG)  # asyncio has told the kernel the number that it takes at once
+            bound.listen(BACKLOG)  # asyncio has set a smaller backlog
 
     server = Server(config)
     server.run(sockets=[bound])
@@ -147,7 +148,7 @@ def _run(opening: Callable[[], Retriever], options: ServerOptions, bound: socket
 
 
 class _Quietly:
-    """uvicorn sends itself the signal again when it has shut down; that must not end this process before its time."""
+    """Ignores the signal that uvicorn sends itself again after shutting down, so that this process can clean up."""
 
     def __enter__(self) -> None:
         self._before = {number: signal.signal(number, _nothing) for number in (signal.SIGTERM, signal.SIGINT)}
@@ -167,7 +168,7 @@ def _work(opening: Callable[[], Retriever], options: ServerOptions, bound: socke
 
 
 def _end_with(parent: int) -> None:
-    """Ask the kernel for SIGTERM when the parent is killed, so that no process is left behind (Linux)."""
+    """Ask the kernel to send SIGTERM if the parent is killed, so that no process is left behind (Linux)."""
     if sys.platform == "linux":
         import ctypes
 
@@ -177,7 +178,7 @@ def _end_with(parent: int) -> None:
 
 
 class _Pool:
-    """The parent: starts the processes, starts one again that dies, ends them on a signal."""
+    """The parent process: starts the reader processes, restarts one that dies, and ends them on a signal."""
 
     def __init__(self, opening: Callable[[], Retriever], options: ServerOptions, sockets: list[socket.socket]) -> None:
         self._opening = opening
@@ -198,7 +199,7 @@ class _Pool:
                         continue
                     if time.monotonic() - started < _QUICK_S:
                         raise RetrievalUnavailable(
-                            f"a reader process ended right after it started (exit code {process.exitcode}); "
+                            f"a reader process ended directly after its start (exit code {process.exitcode}); "
                             "see the message above"
                         )
                     running[place] = self._start(place)
