@@ -11,6 +11,10 @@ _ALIKE = 0.6
 """Similarity from which one of two words that begin alike may be formed from the other: "France", "French"."""
 
 
+_JOINING = frozenset({"and", "the", "for", "von", "del"})
+"""Words of a name that say nothing of it."""
+
+
 @lru_cache(maxsize=65536)
 def tells(clue: str, hidden: str) -> bool:
     """Whether who reads `clue` knows `hidden`: by a word formed from it, by most of its words, or by its initials.
@@ -21,7 +25,8 @@ def tells(clue: str, hidden: str) -> bool:
     given, wanted = words_of(clue), words_of(hidden)
     if any(_formed(one, other) for one in given for other in wanted):
         return True
-    if wanted and 2 * sum(word in given for word in wanted) > len(wanted):
+    saying = [word for word in wanted if word not in _JOINING]
+    if saying and 2 * sum(word in given for word in saying) > len(saying):
         return True
     return bool({_initials(clue), _bare(clue)} & {_initials(hidden), _bare(hidden)} - {""})
 

@@ -16,6 +16,7 @@ from questwell.staged.likeness import tells
         ("Évora Museum", "Evoran Republic"),
         ("Modula-2 System", "Modula-2"),
         ("Harrow Bridge Company", "Harrow Bridge"),
+        ("Peak of Arx Tome", "Arx Tome and Quell"),
         ("Massachusetts Institute of Technology", "MIT"),
         ("MIT", "Massachusetts Institute of Technology"),
         ("Москва-река", "Москва"),
@@ -36,6 +37,8 @@ def test_a_clue_that_tells(clue: str, hidden: str) -> None:
         ("1968", "Orrin Lighthouse"),
         ("Tom of Ely", "The Lord of Arx"),
         ("IBM", "DEC"),
+        ("Arx and Fen", "Quell and Tome"),
+        ("Peak of Arx", "Arx and Quell"),
     ],
 )
 def test_a_clue_that_does_not(clue: str, hidden: str) -> None:

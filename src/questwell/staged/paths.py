@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 
 from questwell.retrieval.corpora.corpus import subject
@@ -17,6 +18,8 @@ _MOST = 4000
 """Paths that are looked at."""
 _MOST_STEPS = 20_000
 """Further hops that are tried for them, divided among the first hops: three hops over a large pool have millions."""
+_BARE = 2.0
+"""What it takes off to come from one word to what has it: many have "UTC+1", which only a search shows."""
 _AWAY = 1.5
 """What it takes off a path's promise that it does not lead through the seed's subject."""
 _MORE_HOPS = 1.0
@@ -92,7 +95,9 @@ def promise(path: Path, types: Sequence[AnswerType], seed: Passage) -> float:
     """How well a path promises to hold: plain values, of the first type, through the seed's subject."""
     away = all(normalise(hop.subject) != normalise(subject(seed)) for hop in path)
     plain = sum(hop.value.weight for hop in path) / len(path)
-    return plain - types.index(path[-1].type) / 2 - _AWAY * away - _MORE_HOPS * (len(path) - searches(path))
+    bare = sum(hop.inverse and " " not in hop.known for hop in path)
+    more = len(path) - searches(path)
+    return plain - types.index(path[-1].type) / 2 - _AWAY * away - _MORE_HOPS * more - _BARE * bare
 
 
 def leading_to(name: str, pool: Sequence[Passage], known: str) -> list[Hop]:
@@ -123,30 +128,40 @@ class _World:
 
     about: dict[str, list[Passage]]
     holding: dict[str, list[tuple[Passage, Value]]]
+    texts: dict[str, list[str]]
+    """All that is said under a subject's name, folded, one text per passage."""
 
     @classmethod
     def of(cls, pool: Sequence[Passage]) -> "_World":
         about: dict[str, list[Passage]] = {}
         holding: dict[str, list[tuple[Passage, Value]]] = {}
+        texts: dict[str, list[str]] = {}
         misnamed = {one.document_id for one in pool if is_misnamed(one, subject(one))}
         for passage in pool:
+            texts.setdefault(normalise(subject(passage)), []).append(_folded(passage))
             if passage.document_id in misnamed:
                 continue
             about.setdefault(normalise(subject(passage)), []).append(passage)
             for value in values(passage) if _is_name(subject(passage)) else ():
                 if value.type is AnswerType.ENTITY:
                     holding.setdefault(normalise(value.text), []).append((passage, value))
-        return cls(about, holding)
+        return cls(about, holding, texts)
 
     def apart(self, name: str, passage: Passage, before: str = "") -> bool:
-        """Whether a name tells what a passage is about apart, among the passages that hold it as a value.
+        """Whether a name tells what a passage is about apart, among the passages that hold it, as a value or otherwise.
 
         What the path comes from (`before`) has it too; others may, where the passage says of which year its subject is.
         """
         own = {normalise(subject(passage)), normalise(before)}
-        others = (one for one, _ in self.holding.get(normalise(name), ()) if normalise(subject(one)) not in own)
-        year = year_of(passage)
-        return all(year is not None and not contains(f"{one.title} {one.text}", year) for one in others)
+        wanted, year = f" {normalise(name)} ", year_of(passage)
+        others = (text for about, texts in self.texts.items() if about not in own for text in texts if wanted in text)
+        return all(year is not None and f" {year} " not in text for text in others)
+
+
+@lru_cache(maxsize=8192)
+def _folded(passage: Passage) -> str:
+    """Title and text as `contains` compares them."""
+    return f" {normalise(f'{passage.title} {passage.text}')} "
 
 
 def _first_hops(passage: Passage, world: _World, *, alone: bool) -> Iterator[Hop]:

@@ -7,7 +7,7 @@ import pytest
 
 from questwell.staged import paths as paths_file
 from questwell.staged.conftest import BRIDGE, GUIDE, LIGHT, MARWOOD, WORLD, passage
-from questwell.staged.paths import Hop, Path, is_ambiguous, leading_to, paths, searches
+from questwell.staged.paths import Hop, Path, is_ambiguous, leading_to, paths, promise, searches
 from questwell.types.corpus import Passage
 from questwell.types.game import AnswerType
 
@@ -74,6 +74,8 @@ def test_an_inverse_hop_leads_on_from_a_name_without_a_passage() -> None:
     assert known_and_found([BRIDGE, TOWER, FERRY], 4) == []  # two facts of one passage are one search
     third = passage("Arx Gate", "The Arx Gate was drawn by Elsa Marwood.")
     assert there not in known_and_found([BRIDGE, TOWER, third], 2, AnswerType.ENTITY)  # two things may be meant
+    told = passage("Quill", "Roads meet. A statue of the friend of Elsa Marwood is there.")
+    assert there not in known_and_found([BRIDGE, TOWER, told], 2, AnswerType.ENTITY)  # it may be meant as well
     dated = passage("Lantern Tower", "The Lantern Tower is a 1866 tower planned by Elsa Marwood.")
     assert there in known_and_found([BRIDGE, dated, third], 2, AnswerType.ENTITY)
     same_year = passage("Arx Gate", "The Arx Gate was drawn by Elsa Marwood in 1866.")
@@ -121,6 +123,14 @@ def test_paths_through_the_seed_come_first() -> None:
     cape = passage("Cape Solace", "Cape Solace is lit by Orrin Lighthouse.")
     first = paths([MARWOOD, LIGHT, cape], 2, TYPES, cape, random.Random(1))[0]
     assert first[0].passage is cape
+
+
+def test_a_path_that_comes_from_one_word_promises_less() -> None:
+    assembly = section("1", "Lumia is ruled from Assembly.")
+    two, one = (found([first, SECOND], 2, AnswerType.ENTITY) for first in (FIRST, assembly))
+    assert next(path[0].known for path in one if path[0].inverse) == "River Quell"
+    starts = {path[0].known: promise(path, TYPES, BRIDGE) for path in (*two, *one) if path[0].inverse}
+    assert starts["Assembly"] <= starts["Arel City"] - 2
 
 
 def test_what_leads_to_a_name() -> None:

@@ -229,7 +229,7 @@ class StagedProposer:
                 return True
             ahead = self._ahead(seed, passages, reader, wanted, rng)
             names = [
-                (normalise(subject(passage)) != about, -value.weight, value.text)
+                (normalise(subject(passage)) != about, -value.weight - 2 * (value.text in passage.links), value.text)
                 for passage in passages
                 for value in values(passage)
                 if value.type is AnswerType.ENTITY and value.text not in reader.found
@@ -237,7 +237,7 @@ class StagedProposer:
             unasked = [(True, 0, subject(passage)) for passage in passages if subject(passage) not in reader.found]
             if not (names or unasked) or reader.staged.searches >= self._most(seed) - wanted:
                 return False
-            await search(ahead or min(names or unasked)[2])
+            await search(ahead or min(names or unasked)[-1])
         return True
 
     def _ahead(

@@ -208,7 +208,8 @@ def _number(text: str, match: re.Match[str]) -> Span | None:
         rf" (?:{_MONTHS})\b", text[match.start("number") + len(number) :]
     ):
         return None
-    if unit.split() and (unit.split()[0] in _NOT_UNITS or unit.endswith("ing")):
+    noted = text[match.end() :].startswith("(")  # "1.05 male(s)/female"
+    if unit.split() and (unit.split()[0] in _NOT_UNITS or unit.endswith("ing") or noted):
         unit = ""
     if "," not in number and len(number.split(".")[0]) > 4:
         return None  # a model's name or a code rather than a quantity

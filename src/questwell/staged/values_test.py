@@ -27,6 +27,7 @@ def texts(text: str, title: str = "Lumia") -> list[str]:
         ("Growth: 5% (2024 est.)", "5%"),  # a figure of one year
         ("Ranks: 5 km, 7 km and 9 km.", "5 km"),
         ("Lumia is short for L.", "L"),
+        ("Ratio: 1.05 male(s)/female.", "1.05 male"),
         ("Lumia is a small dialect of Tarnish.", "Tarnish"),  # so Lumia is the dialect
         ("Lumia was planned by Dr. Marwood.", "Dr"),
         ("Lumia is old. Roads were planned by Elsa Marwood for Lumia.", "Elsa Marwood"),  # of another thing
