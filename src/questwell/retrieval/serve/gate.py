@@ -9,11 +9,11 @@ import asyncio
 import hmac
 import ipaddress
 import json
+import re
 import socket
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -22,6 +22,8 @@ App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 KEY_VARIABLE = "QUESTWELL_RETRIEVER_KEY"
+_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::[0-9]{1,5})?")
+_SCHEMES = ("http", "https")
 _OPEN = {"/healthz"}
 """Routes that are answered without the token; they only say that the server is alive."""
 
@@ -83,8 +85,11 @@ class Gate:
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":  # a WebSocket, which no route has
+            await send({"type": "websocket.close", "code": 1008})
             return
         held: list[bytes] = []
         try:
@@ -125,7 +130,8 @@ class Gate:
     def _check_origin(self, headers: dict[bytes, list[bytes]], hosts: list[bytes]) -> None:
         for raw in headers.get(b"origin", []):
             origin = raw.decode("latin-1")
-            same = bool(hosts) and origin.partition("://")[2].lower() == hosts[0].decode("latin-1").lower()
+            scheme, _, rest = origin.partition("://")
+            same = scheme in _SCHEMES and bool(hosts) and rest.lower() == hosts[0].decode("latin-1").lower()
             if not (same or _origin_host(origin) in {*LOCAL, *map(str.lower, self._options.hosts)}):
                 raise _RefusedError(403, "WrongOrigin", f"pages of {origin[:100]!r} may not use this server")
         if b"cross-site" in headers.get(b"sec-fetch-site", []):
@@ -200,16 +206,14 @@ def _headers(scope: MutableMapping[str, Any]) -> dict[bytes, list[bytes]]:
 
 
 def _host(header: str) -> str:
-    """The host in a Host header, without its port; empty if it is not valid."""
-    try:
-        return (urlsplit(f"//{header}").hostname or "").rstrip(".")
-    except ValueError:
-        return ""
+    """The host in a Host header, without its port; empty if it is not valid, or more than a host (a user, a path)."""
+    found = _HOST.fullmatch(header)
+    return (found[1] or found[2]).lower().rstrip(".") if found else ""
 
 
 def _origin_host(origin: str) -> str:
     scheme, found, rest = origin.partition("://")
-    return _host(rest) if found and scheme in ("http", "https") else ""
+    return _host(rest) if found and scheme in _SCHEMES else ""
 
 
 def _again(body: bytes, receive: Receive) -> Receive:

@@ -44,6 +44,24 @@ LOCAL = (b"host", b"127.0.0.1:8000")
         ([LOCAL, (b"host", b"evil.example")], 421),
         ([(b"host", b"evil.example"), LOCAL], 421),
         ([(b"host", b"127.0.0.1.evil.example")], 421),
+        ([(b"host", b"evil.example@127.0.0.1")], 421),
+        ([(b"host", b"127.0.0.1@evil.example")], 421),
+        ([(b"host", b"127.0.0.1:port")], 421),
+        ([(b"host", b"127.0.0.1/evil.example")], 421),
+        ([(b"host", b"evil.example/127.0.0.1")], 421),
+        ([(b"host", b"127.0.0.1 evil.example")], 421),
+        ([(b"host", b"127.0.0.1, evil.example")], 421),
+        ([(b"host", b"127.0.0.1\\evil.example")], 421),
+        ([(b"host", b"2130706433")], 421),
+        ([(b"host", b"0x7f000001")], 421),
+        ([(b"host", b"evil.localhost")], 421),
+        ([(b"host", b"[::1")], 421),
+        ([(b"host", b"")], 421),
+        ([LOCAL, (b"origin", b"evil://127.0.0.1:8000")], 403),
+        ([LOCAL, (b"origin", b"http://localhost@evil.example")], 403),
+        ([LOCAL, (b"origin", b"chrome-extension://localhost")], 403),
+        ([LOCAL, (b"origin", b"")], 403),
+        ([LOCAL, (b"origin", b"http://127.0.0.1:8000"), (b"origin", b"http://evil.example")], 403),
         ([(b"host", b"[::1]:8000")], 200),
         ([(b"host", b"localhost.")], 200),
         ([LOCAL, (b"origin", b"http://127.0.0.1:8000")], 200),
@@ -81,3 +99,16 @@ async def test_the_bytes_of_a_request_and_of_all_together():
     assert await asked(gate, LOCAL, body=b"x" * 16) == (503, "RetrievalBusy")
     assert (await asked(gate, LOCAL, body=b"x" * 15))[0] == 200
     assert gate.refused == {503: 1}
+
+
+async def test_a_websocket_is_closed_before_any_route_sees_it():
+    sent, seen = [], []
+
+    async def route(scope, receive, send):
+        seen.append(scope)
+
+    async def send(message):
+        sent.append(message)
+
+    await Gate(route)({"type": "websocket", "path": "/retrieve", "headers": [LOCAL]}, None, send)
+    assert (sent, seen) == ([{"type": "websocket.close", "code": 1008}], [])

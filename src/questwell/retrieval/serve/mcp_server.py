@@ -148,16 +148,19 @@ def _results(hits: tuple[Hit, ...]) -> Results:
 def mcp_routes(held: list[Service]) -> "tuple[list[BaseRoute], StreamableHTTPSessionManager]":
     """(routes for streamable HTTP at /mcp, the manager that must run while they are served).
 
-    There are no sessions, so any reader process can answer any request.
+    There are no sessions, so any reader process can answer any request, and no client has events to wait for: a GET,
+    which would keep its connection open forever, gets 405, as the protocol allows.
     """
     from mcp.server.transport_security import TransportSecuritySettings
+    from starlette.routing import Route
 
     server = make_mcp(held)
     gated = TransportSecuritySettings(enable_dns_rebinding_protection=False)  # the gate checks host and origin
     app = server.streamable_http_app(
         streamable_http_path=PATH, json_response=True, stateless_http=True, transport_security=gated
     )
-    return list(app.routes), server.session_manager
+    routes = [Route(route.path, route.endpoint, methods=["POST"]) for route in app.routes if isinstance(route, Route)]
+    return list(routes), server.session_manager
 
 
 def serve_stdio(opening: Callable[[], Retriever], limits: ServiceLimits) -> None:

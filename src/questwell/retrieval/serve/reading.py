@@ -11,6 +11,8 @@ from questwell.retrieval.serve.service import Service
 from questwell.types.corpus import Hit
 
 _T = TypeVar("_T")
+_MOST_SHOWN = 200
+"""Characters of an id that an error repeats."""
 
 
 async def read_page(service: Service, identifier: str, page: int) -> DocumentPage:
@@ -22,9 +24,9 @@ async def read_page(service: Service, identifier: str, page: int) -> DocumentPag
     """
     found = await _in_time(service, _reader(service).read_page(identifier, page))
     if found is None:
-        raise BadRequestError(404, f"there is no document or passage {identifier!r}")
+        raise BadRequestError(404, f"there is no document or passage {_shown(identifier)}")
     if not found.passages:
-        raise BadRequestError(404, f"{identifier!r} has {found.pages} pages, and no page {page}")
+        raise BadRequestError(404, f"{_shown(identifier)} has {found.pages} pages, and no page {page}")
     return found
 
 
@@ -32,8 +34,13 @@ async def find_in(service: Service, identifier: str, query: str, k: int) -> tupl
     """The passages of that document that match `query`; raises as `read_page`."""
     found = await _in_time(service, _reader(service).find_in(identifier, query, k))
     if found is None:
-        raise BadRequestError(404, f"there is no document or passage {identifier!r}")
+        raise BadRequestError(404, f"there is no document or passage {_shown(identifier)}")
     return found
+
+
+def _shown(identifier: str) -> str:
+    """The id, cut where it is long: what a client sends is not sent back whole."""
+    return repr(identifier if len(identifier) <= _MOST_SHOWN else f"{identifier[:_MOST_SHOWN]}...")
 
 
 def _reader(service: Service) -> DocumentReader:

@@ -126,6 +126,7 @@ def _run(opening: Callable[[], Retriever], options: ServerOptions, bound: socket
     config = uvicorn.Config(
         make_app(opening, options, guard),
         http=guard.protocol,
+        ws="none",
         log_level="warning",
         access_log=False,
         lifespan="on",
