@@ -202,6 +202,22 @@ def ray_kills(result: Result) -> Iterator[Claim]:
     yield Claim("calls paid twice, and the most that the plays under way could cost", figure)
 
 
+def shards(result: Result) -> Iterator[Claim]:
+    equal, kills = result["equality"], result["kills"]
+    yield Claim("seeds, shards", f"{equal['seeds']:,}, {equal['shards']}")
+    figure = f"{equal['rows_compared']:,}, {equal['different']}"
+    yield Claim("rows compared with the run of one process, rows that differ", figure)
+    kinds = ", ".join(f"{count} of {kind}" for kind, count in kills["killed"].items())
+    yield Claim("kills, over a run of 4 shards", f"{sum(kills['killed'].values())}: {kinds}")
+    same = "yes" if kills["same_accepted_set"] and not kills["different"] else "no"
+    yield Claim("the killed run equals one that was never killed, row by row", same)
+    yield Claim(
+        "calls that the run keeps; answered by the server", f"{kills['calls_kept']:,}; {kills['calls_asked']:,}"
+    )
+    figure = f"{kills['paid_twice']}, {kills['at_most_in_flight']}"
+    yield Claim("calls paid twice, and the most that were in flight at the kills", figure)
+
+
 def before(result: Result) -> Iterator[Claim]:
     ratio = result["now_over_before"]
     yield Claim("CPU time to build an index, now over before", f"{ratio['build_cpu_s']:.2f}")
@@ -337,6 +353,12 @@ SECTIONS = (
         "serving.json",
         "Two processes of Questwell against a plain one-process FastAPI server of the same index of 9,048 passages.",
         serving,
+    ),
+    Section(
+        "A run in shards",
+        "shards.json",
+        "`generate --shards` with scripted agents, next to the same run in one process, and killed again and again.",
+        shards,
     ),
     Section(
         "SIGKILLs over a run that Ray plays",
