@@ -1,1 +1,1 @@
-"""The agents that play: proposer and solver, free and staged, and the one rollout loop."""
+"""The agents of the games, such as proposer and solver, and the rollout loop that all of them use."""

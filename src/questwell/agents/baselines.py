@@ -1,6 +1,6 @@
-"""What a search agent is compared with: the model from memory, and from one search with the question itself.
+"""Baselines for search agents: the model answers from memory, or from one search with the question itself.
 
-One call each, and a best guess is asked for: a baseline that may say "unknown" would look worse than it is.
+Each makes one model call and asks for a best guess, because a baseline that may say "unknown" would look too weak.
 """
 
 from dataclasses import dataclass
@@ -29,10 +29,10 @@ class OneCall:
     top_k: int = 0
     """Number of passages from one search with the question; 0 does not search and answers from memory."""
     structured: bool = False
-    """Ask under a JSON schema: for small models."""
+    """Whether to ask for a reply that follows a JSON schema; for small models."""
 
     async def solve(self, question: str, session: Session, random_seed: int) -> Trajectory:
-        """One rollout, as `Solver.solve`."""
+        """One rollout with a single model call, as `Solver.solve`."""
         turns: list[Turn] = []
         answer, stop, error = None, StopReason.GAVE_UP, ""
         try:
@@ -78,7 +78,7 @@ class OneCall:
 
 
 def _read(completion: Completion, *, structured: bool) -> str | None:
-    """The answer in a reply; None when there is none, or when it was cut off."""
+    """The answer in a reply; None if there is none, or if the reply was cut off."""
     if structured:
         return json_text(said(completion), "answer") or None
     move = Tags().read(completion)[1]

@@ -1,4 +1,4 @@
-"""The functions that an agent may call, and a call read as a move."""
+"""Defines the functions that an agent may call, and reads a call as a move."""
 
 import json
 import re
@@ -75,7 +75,7 @@ def ending(*, proposing: bool) -> str:
 
 
 def tools(*, proposing: bool, readers: tuple[Reader, ...] = (), searching: bool = True) -> tuple[Tool, ...]:
-    """The functions of a role, with those for documents that it is offered; without `searching` the last one only."""
+    """The functions of a role, including the document tools `readers`; without `searching` only the ending one."""
     end = ending(proposing=proposing)
     return tuple(
         Tool(name, _CALLS[name].__doc__ or "", json.dumps(_CALLS[name].model_json_schema()))
@@ -84,7 +84,7 @@ def tools(*, proposing: bool, readers: tuple[Reader, ...] = (), searching: bool 
 
 
 def read_call(call: ToolCall, *, proposing: bool, readers: tuple[Reader, ...] = ()) -> Move:
-    """A function call as a move. Numbers pass for text where text is wanted; nothing else is guessed."""
+    """A function call as a move. A number is accepted where text is expected; nothing else is guessed."""
     name, end = clean_name(call.name), ending(proposing=proposing)
 
     def malformed(problem: str) -> Malformed:
@@ -120,7 +120,7 @@ def read_call(call: ToolCall, *, proposing: bool, readers: tuple[Reader, ...] = 
 
 
 def _derived(operation: object, operands: object) -> Derived | None:
-    """How the answer is worked out; None when no operation is named."""
+    """The derivation in the arguments; None if they name no operation."""
     if not isinstance(operation, str) or operation not in set(Operation):
         return None
     found: list[tuple[str, int | None]] = []
@@ -133,7 +133,7 @@ def _derived(operation: object, operands: object) -> Derived | None:
 
 
 def read_reading(name: str, passage: object, page: object, query: object) -> Open | Find | None:
-    """The move of a tool for documents; None where its arguments cannot be read."""
+    """The move of a document tool; None if its arguments cannot be read."""
     numbers = [re.search(r"\d{1,6}", scalar_text(value) or "") for value in (passage, page)]
     if numbers[0] is None:
         return None
@@ -148,7 +148,7 @@ def _empty(name: str, argument: str) -> str:
 
 
 def _texts(value: object) -> list[str]:
-    """A text, or those of a list: some models send several queries in one call."""
+    """A text as a list, or the texts of a list: some models send several queries in one call."""
     values = cast(list[object], value) if isinstance(value, list) else [value]
     return [one.strip() for one in values if isinstance(one, str) and one.strip()]
 

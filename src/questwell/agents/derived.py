@@ -1,7 +1,7 @@
-"""Answers that are worked out from facts: a count, a difference, an order, a sum. Code works them out again.
+"""Checks answers that are computed from facts (a count, difference, order or sum) by computing them again.
 
-The proposer names the operands, each with the words that say it and the passage in which they stand. Where an answer is
-copied, it must stand in the evidence; where it is derived, its operands must, and the operation must give it.
+The proposer names the operands, each with its exact words and the passage that contains them. A copied answer must be
+in the evidence; for a derived answer the operands must be in the evidence, and the operation must give the answer.
 """
 
 import re
@@ -23,7 +23,7 @@ _SMALL = {word: value for value, word in enumerate(_WORDS)}
 
 
 def read_derived(fields: Sequence[str]) -> Derived | None:
-    """The derivation in a line of steps, as in `difference | 1936 [2] | 1931 [3]`; None when it is a step."""
+    """The derivation in a line such as `difference | 1936 [2] | 1931 [3]`; None if the line is a search step."""
     found = _LINE.match(fields[0]) if fields else None
     if found is None:
         return None
@@ -35,7 +35,7 @@ def read_derived(fields: Sequence[str]) -> Derived | None:
 
 
 def derivation(derived: Derived, passage: Callable[[int], Passage | None]) -> Derivation:
-    """What the proposer named, with ids of passages in place of their numbers."""
+    """The proposer's derivation, with passage ids in place of the numbers shown to it."""
     operands = tuple(
         Operand(span, found.id if number is not None and (found := passage(number)) else "")
         for span, number in derived.operands
@@ -44,7 +44,7 @@ def derivation(derived: Derived, passage: Callable[[int], Passage | None]) -> De
 
 
 def derivation_problem(question: str, answer: str, found: Derivation, passages: Sequence[Passage]) -> str | None:
-    """Why the derivation does not give the answer, as a sentence for the proposer; None when it does."""
+    """Why the derivation does not give the answer, as a sentence for the proposer; None if it does."""
     texts = {passage.id: f"{passage.title} {passage.text}" for passage in passages}
     least = 1 if found.operation is Operation.COUNT else 2
     if len(found.operands) < least:
@@ -66,7 +66,7 @@ def derivation_problem(question: str, answer: str, found: Derivation, passages: 
 
 
 def _work_out(found: Derivation) -> str | None:
-    """The result of the operation; for an order the names of the first and the last, joined by a bar."""
+    """The result of the operation; for an order, the names of the first and the last, joined by a bar."""
     if found.operation is Operation.COUNT:
         return str(len(found.operands))
     values = [_value(operand.value) for operand in found.operands]

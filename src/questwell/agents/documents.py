@@ -1,4 +1,4 @@
-"""Tools for documents: what an agent is shown when it opens one, or searches inside it."""
+"""Document tools: makes the observation when an agent opens a document or searches inside it."""
 
 from dataclasses import replace
 
@@ -10,10 +10,10 @@ from questwell.types.trajectory import Reading, Turn
 
 
 async def read(move: Open | Find, session: Session, shelf: Shelf, k: int, turn: Turn) -> Turn:
-    """`turn` with what was read, numbered like the passages that searches found.
+    """`turn` with the passages that were read, numbered like those found by searches.
 
     Raises:
-        RetrievalError: the retriever failed, or gives no documents.
+        RetrievalError: the retriever failed, or cannot return documents.
     """
     passage = shelf.passage(move.passage)
     if passage is None:

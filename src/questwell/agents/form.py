@@ -1,4 +1,4 @@
-"""The rules of form that a proposal must keep, whoever wrote it; each broken rule is one sentence."""
+"""Rules of form that every proposal must keep. A broken rule is reported as one sentence."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -55,7 +55,7 @@ def _question_problem(question: str) -> str | None:
 def problem(
     question: str, answer: str, seed: Seed, evidence: Iterable[Passage], derivation: Derivation | None = None
 ) -> str | None:
-    """The first rule that question and answer break, as a sentence for the proposer; None when they keep all rules."""
+    """The first rule that question and answer break, as a sentence for the proposer; None if they keep all."""
     if found := _question_problem(question):
         return found
     if neutralise(answer) != answer:

@@ -1,7 +1,7 @@
-"""What the judge is asked, in every game and recipe: one answer, and its references, one a line.
+"""Writes the judge's messages for every game and recipe: one answer and its references, one per line.
 
-The answer comes from a model that may want to be called right, so its lines are joined and it cannot spell a label of
-the prompt.
+The answer comes from a model that may try to be judged right, so its lines are joined and labels of the prompt are
+made harmless in it.
 """
 
 import re
@@ -17,11 +17,11 @@ _LABEL = re.compile(
     re.IGNORECASE,
 )
 _ANSWER = 4000
-"""Characters of an answer that the judge sees: some agents end with a page, and what counts may be its last line."""
+"""Maximum number of characters of an answer that the judge sees; some agents end with a page of text."""
 
 
 def judge_opening(prompts: Prompts) -> Opening:
-    """Question, references and answer to the messages of the prompt `judge`."""
+    """The messages of the prompt `judge` for a question, its references and an answer."""
 
     def messages(question: str, references: tuple[str, ...], answer: str) -> tuple[Message, ...]:
         lines = [_one_line(reference, 500) for reference in references]
@@ -37,5 +37,5 @@ def judge_opening(prompts: Prompts) -> Opening:
 
 
 def _one_line(text: str, limit: int) -> str:
-    """`text` as data on one line, in which no label of the prompt stands: "Reference answer:" loses its colon."""
+    """`text` on one line without labels of the prompt: "Reference answer:" loses its colon."""
     return _LABEL.sub(r"\1\2 -", " ".join(neutralise(text, limit).split()))

@@ -1,7 +1,7 @@
-"""The kinds of question that a seed may ask for, checked by the steps and the derivation that come with a pair.
+"""Checks whether a pair is a question of the requested kind, from the steps and the derivation that come with it.
 
-The check sees what the proposer says of its question: its steps, their passages, and how the answer is worked out. It
-cannot see whether the words of the question ask for just that; attempts and gates measure what they need.
+The check relies on what the proposer states: its steps, their passages, and how the answer is computed. It cannot see
+whether the words of the question ask for exactly that; attempts and gates measure what the question needs.
 """
 
 import itertools
@@ -22,7 +22,7 @@ _CALCULATIONS = (Operation.COUNT, Operation.DIFFERENCE, Operation.SUM)
 
 
 def asked_for(opening: tuple[Message, ...], kind: QuestionKind | None, prompts: Prompts) -> tuple[Message, ...]:
-    """`opening` with what a question of `kind` is and an example; as it is when no kind is wanted."""
+    """`opening` with a description and an example of `kind`; unchanged if no kind is requested."""
     if kind is None:
         return opening
     *before, last = opening
@@ -31,7 +31,7 @@ def asked_for(opening: tuple[Message, ...], kind: QuestionKind | None, prompts: 
 
 
 def kind_problem(kind: QuestionKind | None, pair: Proposal) -> str | None:
-    """Why `pair` is no question of `kind`, as a sentence for the proposer; None when it is one or no kind is wanted."""
+    """Why `pair` is not a question of `kind`, as a sentence for the proposer; None if it is, or if `kind` is None."""
     match kind:
         case None:
             return None
@@ -49,7 +49,7 @@ def kind_problem(kind: QuestionKind | None, pair: Proposal) -> str | None:
 
 
 def _bridge(pair: Proposal) -> str | None:
-    """A chain: each step asks for what the one before found."""
+    """What is wrong with a chain, in which each step asks for what the one before found; None if nothing is."""
     steps = pair.steps
     if pair.derivation is not None:
         return "its answer is worked out, and should be found at the end of a chain."
@@ -64,7 +64,7 @@ def _bridge(pair: Proposal) -> str | None:
 
 
 def _intersection(pair: Proposal) -> str | None:
-    """At least two steps that find the same thing, each from another passage and without naming it."""
+    """What is wrong with an intersection, in which two or more steps find one thing in different passages; or None."""
     for step in pair.steps:
         same = [one for one in pair.steps if step.answer and matches(one.answer, (step.answer,))]
         if len(same) < 2 or not _other_passages(same) or any(contains(one.query, step.answer) for one in same):
@@ -97,7 +97,7 @@ def _worked_out(derivation: Derivation | None, wanted: Sequence[Operation]) -> s
 
 
 def _temporal(pair: Proposal) -> str | None:
-    """A time that passages say: the question names one, or dates are compared or subtracted."""
+    """What is wrong with a temporal question, which names a time or compares dates in passages; None if nothing is."""
     found = pair.derivation
     if found is not None and found.operation in (Operation.ORDER, Operation.DIFFERENCE):
         if all(_YEAR.search(one.value) for one in found.operands):
@@ -116,6 +116,6 @@ def _says(year: str, evidence: Sequence[Passage]) -> bool:
 
 
 def _other_passages(steps: Sequence[SolutionStep]) -> bool:
-    """Whether each step names a passage, and no two steps name the same one."""
+    """Whether each step names a passage, and all steps name different ones."""
     ids = [step.passage_id for step in steps]
     return all(ids) and len(set(ids)) == len(ids)

@@ -1,6 +1,6 @@
-"""Labels of traces and questions by a model, from closed sets, with the prompts that are published next to this file.
+"""Labels traces and questions with a model, from closed sets of labels, by prompts in the folder next to this file.
 
-For reports only: no label decides what is accepted. A reply that is not exactly of the set is no label, and is counted.
+Labels are only for reports; none decides what is accepted. A reply outside the set is not a label, and is counted.
 """
 
 from collections.abc import Iterable
@@ -50,11 +50,11 @@ _L = TypeVar("_L", bound=StrEnum)
 
 @dataclass(frozen=True, slots=True)
 class Labeller:
-    """A model that labels. Each method gives None when the reply is not of the set, and raises LLMError."""
+    """A model that labels. Each method returns None if the reply is not in the set, and may raise LLMError."""
 
     prompts: Prompts
     structured: bool = False
-    """Ask under a JSON schema: for small models."""
+    """Whether to ask for a reply that follows a JSON schema; for small models."""
     max_tokens: int = 8192
     """Maximum number of tokens of a reply, thoughts included."""
 
@@ -66,7 +66,7 @@ class Labeller:
     async def fault(
         self, pair: Proposal, holding: Iterable[Passage], answers: Iterable[str], session: Session
     ) -> Fault | None:
-        """Who made the error.
+        """Who made the error when the answer was found but no attempt gave it.
 
         `holding` are found passages that contain the reference, `answers` are the answers given.
         """

@@ -1,4 +1,4 @@
-"""Moves: what an agent may do in a message, whatever way it writes it."""
+"""Moves: the actions that an agent can take in a message, independent of how it writes them."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -66,5 +66,5 @@ class Malformed:
 
 
 Reader = Literal["open", "find"]
-"""Tools for documents that an agent may be offered next to the search."""
+"""Document tools that an agent may have in addition to the search."""
 Move = Search | Open | Find | Finish | Malformed

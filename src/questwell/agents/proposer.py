@@ -1,4 +1,4 @@
-"""The proposer: from a seed passage to a question, its answer and its evidence; and its repair after feedback."""
+"""The proposer: writes a question, its answer and its evidence from a seed passage, and repairs them after feedback."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -31,16 +31,16 @@ _DERIVED = (
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What a proposer came up with."""
+    """The result of a proposer: a proposal or the reason why there is none, and its trajectory."""
 
     proposal: Proposal | None
     trajectory: Trajectory
     problem: str = ""
-    """Why there is no proposal, when there is none."""
+    """Why there is no proposal; empty if there is one."""
 
 
 class Proposer(Protocol):
-    """Writes questions."""
+    """An agent that writes questions from seed passages."""
 
     async def propose(self, seed: Seed, session: Session, random_seed: int) -> Draft:
         """A new pair from the seed. Failures of a provider are in the trajectory (ERRORED), not raised."""
@@ -54,7 +54,7 @@ class Proposer(Protocol):
         session: Session,
         random_seed: int,
     ) -> tuple[Draft, Repair | None]:
-        """A pair in place of the last round's, without searching: facts only from what was retrieved."""
+        """A new pair that replaces the last round's, without searching: facts come only from what was retrieved."""
         ...
 
 
@@ -186,7 +186,7 @@ def evidence_of(finish: Finish, shelf: Shelf) -> tuple[Passage, ...]:
 
 
 def retrieved(seed: Seed, rounds: Sequence[Round], feedback: ExecutionFeedback) -> Shelf:
-    """What a repair may use, the most useful first and bounded: four solvers' searches can be 67,000 tokens.
+    """The passages that a repair may use, the most useful first, limited in size: searches can have 67,000 tokens.
 
     The seed, the last pair's evidence, what the shown attempt found, what the proposer found, then all else.
     """
@@ -226,12 +226,12 @@ def _target(seed: Seed) -> str:
 
 
 def steps_wanted(how: str, seed: Seed) -> str:
-    """The search steps wanted, in words: the paper's "multiple" where they are left open."""
+    """The requested number of search steps in words; the paper's "multiple" if it is left open."""
     if seed.target is None:
         return "multiple search steps"
     return f"{how} {seed.target} search step{'' if seed.target == 1 else 's'}"
 
 
 def last_words(played: Rollout) -> str:
-    """The last message to an agent that ended without a pair, or how it ended."""
+    """The last message shown to an agent that ended without a pair, or how it ended."""
     return (played.turns[-1].observation if played.turns else played.error) or played.stop.value

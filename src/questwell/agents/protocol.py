@@ -1,6 +1,6 @@
-"""How a dialogue is written and read: tags in plain text, or function calls. Both give the same moves.
+"""Writes and reads the messages of a dialogue, as tags in plain text or as function calls. Both give the same moves.
 
-Only the model's own message is ever parsed, never the prompt nor an observation.
+Only the model's own message is parsed, never the prompt or an observation.
 """
 
 import json
@@ -20,7 +20,7 @@ from questwell.llm.speech import Heard, hear
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How one model message is sampled."""
+    """Settings for sampling one model message."""
 
     max_tokens: int = 8192
     """Maximum number of tokens of a message, thoughts included."""
@@ -28,11 +28,11 @@ class Sampling:
 
 
 class Dialect(Protocol):
-    """One way to write moves."""
+    """A way to write moves in messages."""
 
     @property
     def rules(self) -> str:
-        """How to write a move, for the prompt."""
+        """Instructions for the prompt on how to write a move."""
         ...
 
     def request(self, dialogue: Sequence[Message], sampling: Sampling, seed: int) -> Request:
@@ -40,7 +40,7 @@ class Dialect(Protocol):
         ...
 
     def read(self, completion: Completion) -> tuple[str, Move]:
-        """The message as it is recorded, and its move."""
+        """(the message as it is recorded, its move)."""
         ...
 
     def reply(self, text: str, completion: Completion, observation: str) -> tuple[Message, ...]:
@@ -95,8 +95,8 @@ class Tags:
     def read(self, completion: Completion) -> tuple[str, Move]:
         """Close the tag at which the engine stopped, then read the first move after the thoughts.
 
-        What follows that move is cut off: an endpoint that drops `stop` lets the model make up what comes next. A
-        message that was cut off at its limit has ended nowhere: its open tag stays open, so it is no move.
+        Text after that move is removed, because an endpoint that ignores `stop` lets the model invent what comes next.
+        If a message was cut off at its limit, an open tag stays open, so it is not a move.
         """
         text = completion.text if completion.finish is FinishReason.LENGTH else _close(completion.text, self.readers)
         move, end = first_move(text, proposing=self.proposing, readers=self.readers)
@@ -124,10 +124,10 @@ _READING_RULES: dict[Reader, str] = {
 
 
 def first_move(text: str, *, proposing: bool, readers: tuple[Reader, ...] = ()) -> tuple[Move, int]:
-    """(the first move in a model's message, where it ends); a message without one ends where it ends.
+    """(the first move in a model's message, the index where it ends); without a move, the end of the message.
 
-    A search may also end a thought that was never closed, for models forget to close it; an answer may not, for it is
-    likely to be a draft. A function call that was written as text counts where there is no tag.
+    A search may also end a thought that was never closed, because models forget to close it. An answer may not,
+    because it is likely to be a draft. A function call that was written as text counts if there is no tag.
     """
     heard = hear(text)
     found = {tag: _inside(heard.masked, tag) for tag in ("search", "answer", "question", "steps")}
@@ -175,7 +175,7 @@ def _reading(masked: str, readers: tuple[Reader, ...], before: int) -> tuple[Mov
 
 
 def too_long(move: Move, completion: Completion) -> Move:
-    """`move`, which says so when there is none because the message was cut off."""
+    """`move`; if there is no move because the message was cut off, the problem says so."""
     if isinstance(move, Malformed) and completion.finish is FinishReason.LENGTH:
         return replace(move, problem=f"Your message was cut off at its length before it held a move. {move.problem}")
     return move
@@ -221,7 +221,7 @@ def _inside(masked: str, tag: str) -> _Tagged | None:
 
 
 def _close(text: str, readers: tuple[Reader, ...] = ()) -> str:
-    """`text` with the last move's tag closed, when the engine stopped there and left the closing tag out."""
+    """`text` with the last tag closed, if the engine stopped at the closing tag and left it out."""
     heard = hear(text)
     opened = re.findall(rf"<(/?)({'|'.join((*TAGS, *readers))})>", text if heard.unclosed else heard.masked)
     closers = _CLOSERS[:1] if heard.unclosed else (*_CLOSERS, *(f"</{name}>" for name in readers))
@@ -245,7 +245,7 @@ def _step(fields: Sequence[str]) -> tuple[str, str, tuple[int, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class Functions:
-    """OpenAI function calling: `search`, and `answer` or `propose`. One call a message; the first counts."""
+    """OpenAI function calling: `search`, and `answer` or `propose`. Only the first call of a message counts."""
 
     proposing: bool = False
     readers: tuple[Reader, ...] = ()
@@ -271,9 +271,9 @@ class Functions:
         )
 
     def read(self, completion: Completion) -> tuple[str, Move]:
-        """The first tool call as a move; one that the model wrote as text or as tags counts too.
+        """The first tool call as a move. A call that the model wrote as text or as tags counts too.
 
-        A call in a message that was cut off is none: a server may have closed its JSON for the model.
+        A call in a message that was cut off does not count: the server may have completed its JSON.
         """
         if not completion.tool_calls:
             return Tags(self.proposing, self.readers).read(completion)
@@ -284,9 +284,10 @@ class Functions:
         return text, read_call(call, proposing=self.proposing, readers=self.readers)
 
     def reply(self, text: str, completion: Completion, observation: str) -> tuple[Message, ...]:
-        """Each tool call must be answered; those after the first are told that they did not run.
+        """Messages with the call and its answers. Calls after the first get the answer that they were not executed.
 
-        Arguments that are no JSON object go back as an empty one: servers parse the history, and refuse it for ever.
+        Arguments that are not a JSON object are sent back as an empty object, because servers parse the history and
+        would refuse it from then on.
         """
         said = carried(completion)
         if not completion.tool_calls:
@@ -300,7 +301,7 @@ class Functions:
 
 
 def without_search(dialect: Dialect) -> Dialect:
-    """The dialect for an agent that may not search: neither prompt nor tools offer it."""
+    """The dialect for an agent that may not search: neither its prompt nor its tools offer the search."""
     match dialect:
         case Tags() | Functions():
             return replace(dialect, searching=False)
@@ -309,7 +310,7 @@ def without_search(dialect: Dialect) -> Dialect:
 
 
 def carried(completion: Completion) -> Message:
-    """The model's message for the history, with what its endpoint may want back."""
+    """The model's message for the history, with the fields that its endpoint may want back."""
     return Message(
         "assistant",
         completion.text,

@@ -1,7 +1,7 @@
-"""The reader: answers from memory or from passages that it is given, in one call and without a tool.
+"""The reader: answers from memory or from given passages, with one call and without tools.
 
-What verifies a question (`games/gates.py`). Its replies are JSON, asked for by schema where the endpoint is known to
-keep one, and read strictly either way; one answer may also stand in `<answer>`, as a solver writes it.
+Gates use it to verify a question (`games/gates.py`). Replies are JSON, requested by a schema if the endpoint is known
+to follow one, and always read strictly; a single answer may also be in `<answer>`, as a solver writes it.
 """
 
 import re
@@ -21,17 +21,17 @@ from questwell.types.corpus import Passage
 
 
 class Reader(Protocol):
-    """Answers a question in one call. None: it said nothing usable. Empty: it said that it does not know.
+    """Answers a question in one call. None means the reply was unusable; empty means the reader does not know.
 
     Each raises LLMError when the endpoint fails. A text that its content filter refuses counts as nothing usable.
     """
 
     async def recall(self, question: str, session: Session, random_seed: int, temperature: float = 0.0) -> str | None:
-        """Its answer without any passage."""
+        """The answer without any passage."""
         ...
 
     async def read(self, question: str, passages: Iterable[Passage], session: Session, random_seed: int) -> str | None:
-        """Its answer from `passages`, in the order in which it sees them."""
+        """The answer from `passages`, which are shown in this order."""
         ...
 
     async def every(
@@ -63,38 +63,38 @@ _UNKNOWN = frozenset(
 _TAGGED = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 _LONGEST = 100
 MOST_LISTED = 8
-"""Largest number of answers that a reader may list."""
+"""Maximum number of answers that a reader may list."""
 
 
 @dataclass(frozen=True, slots=True)
 class PromptedReader:
-    """A reader that is a model and four prompt files."""
+    """A reader that asks a model with four prompt files."""
 
     prompts: Prompts
     structured: bool = False
-    """Ask under a JSON schema: for small models."""
+    """Whether to ask for a reply that follows a JSON schema; for small models."""
     max_tokens: int = 8192
     """Maximum number of tokens of a reply, thoughts included."""
 
     async def recall(self, question: str, session: Session, random_seed: int, temperature: float = 0.0) -> str | None:
-        """As `Reader.recall`."""
+        """The answer without any passage, as `Reader.recall`."""
         values = {"question": neutralise(question)}
         return _answer(await self._ask("gate_recall", _ONE, session, random_seed, values, temperature))
 
     async def read(self, question: str, passages: Iterable[Passage], session: Session, random_seed: int) -> str | None:
-        """As `Reader.read`."""
+        """The answer from `passages`, as `Reader.read`."""
         values = {"question": neutralise(question), "passages": _shown(passages)}
         return _answer(await self._ask("gate_read", _ONE, session, random_seed, values))
 
     async def every(
         self, question: str, passages: Iterable[Passage], session: Session, random_seed: int
     ) -> tuple[str, ...] | None:
-        """As `Reader.every`."""
+        """All answers that `passages` allow, as `Reader.every`."""
         values = {"question": neutralise(question), "passages": _shown(passages)}
         return _answers(await self._ask("gate_list", _ALL, session, random_seed, values))
 
     async def changes(self, question: str, session: Session, random_seed: int) -> bool | None:
-        """As `Reader.changes`."""
+        """Whether the right answer may change over time, as `Reader.changes`."""
         reply = await self._ask("gate_dated", _CHANGES, session, random_seed, {"question": neutralise(question)})
         word = json_text(reply, "changes")
         return {"yes": True, "no": False}.get(normalise(word)) if word else None
@@ -133,7 +133,7 @@ def _shown(passages: Iterable[Passage]) -> str:
 
 
 def _answer(reply: str) -> str | None:
-    """The one answer in a reply: in JSON, in `<answer>`, or the whole of a short line."""
+    """The single answer in a reply: in JSON, in `<answer>`, or a reply of one short line."""
     value = json_text(reply, "answer")
     if value is None and (tagged := _TAGGED.findall(spoken(reply))) and len(tagged) == 1:
         value = tagged[0]
@@ -143,7 +143,7 @@ def _answer(reply: str) -> str | None:
 
 
 def _answers(reply: str) -> tuple[str, ...] | None:
-    """All answers in a reply, in JSON or as a list with bullets; those that say "unknown" left out."""
+    """All answers in a reply, in JSON or as a bulleted list, without those that say "unknown"."""
     value = json_value(reply, "answers")
     if (
         value is None
@@ -163,7 +163,7 @@ _LABEL = re.compile(r"^\W*(?:(?:the\s+)?(?:final\s+)?answer)\W*[:=]\s*", re.IGNO
 
 
 def _plain(said: str) -> str | None:
-    """A reply that is one short line without markup, as endpoints write it that ignore the schema."""
+    """A reply of one short line without markup, as written by models whose endpoint ignores the schema."""
     line = _LABEL.sub("", said.strip()).strip()
     return (
         line
@@ -173,5 +173,5 @@ def _plain(said: str) -> str | None:
 
 
 def _known(answer: str) -> str:
-    """`answer` on one line; empty when it says that it is not known."""
+    """`answer` on one line; empty if it says that the answer is not known."""
     return "" if normalise(answer) in _UNKNOWN else " ".join(answer.split())

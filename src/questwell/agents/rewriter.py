@@ -1,4 +1,4 @@
-"""The rewriter: it is given a question and its answer, searches, and makes the question harder."""
+"""The rewriter: searches, and makes a given question harder without changing its answer."""
 
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -29,18 +29,18 @@ PROMPTS = ("harden_correctness", "harden_difficulty")
 
 
 class Rewriter(Protocol):
-    """Makes questions harder."""
+    """An agent that makes questions harder."""
 
     async def rewrite(
         self, seed: Seed, rounds: tuple[Round, ...], feedback: ExecutionFeedback, session: Session, random_seed: int
     ) -> tuple[Draft, Repair | None]:
-        """A question in place of the last round's, with the same answer. Failures are in the trajectory, not raised."""
+        """A new question with the same answer as the last round's. Failures are in the trajectory, not raised."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class FreeRewriter:
-    """The model decides each move."""
+    """A rewriter whose model decides each move."""
 
     prompts: Prompts
     dialect: Dialect

@@ -1,6 +1,6 @@
-"""THE loop: model message, move, observation, until the agent finishes or a budget ends.
+"""The rollout loop: model message, move, observation, until the agent finishes or a budget ends.
 
-Both roles use it, and so does evaluation.
+All agents use it, in games and in evaluation.
 """
 
 from collections.abc import Callable
@@ -28,14 +28,14 @@ class RolloutLimits:
     top_k: int = 3
     """Number of passages per search."""
     forced_last_turn: bool = False
-    """If the turns end without an answer, say so and ask once more (SAGE does this for proposers only)."""
+    """Whether to ask once more if the turns end without an answer (SAGE does this only for proposers)."""
     repeats: bool = False
-    """Execute a repeated query again, because self-play's rules look at repeats."""
+    """Whether to execute a repeated query again; self-play needs this, because its rules look at repeats."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """How a rollout went; its agent makes a `Trajectory` of it."""
+    """The result of a rollout, from which its agent makes a `Trajectory`."""
 
     turns: tuple[Turn, ...]
     stop: StopReason
@@ -44,13 +44,13 @@ class Rollout:
     refused: Finish | None = None
     """The last turn's finish if it was refused and then the budget ended."""
     tokens: TokenView | None = None
-    """The same as token ids, when the model's client gives them."""
+    """The dialogue as token ids, if the model's client returns them."""
 
 
 MOST_MOVELESS = 3
-"""Messages in a row without a move after which a rollout ends: the model does not play."""
+"""Number of consecutive messages without a move after which a rollout ends."""
 MOST_REPEATS = 3
-"""Repeated queries in a row after which the agent is told to end; one more ends the rollout."""
+"""Number of consecutive repeated queries after which the agent is told to end; one more ends the rollout."""
 
 _LAST = "Your budget is used up: no more searches. End now with what you have."
 _NO_SEARCHES = "You have used all your searches. End now with what you have."
@@ -68,11 +68,11 @@ async def rollout(
 ) -> Rollout:
     """Play one agent from its opening messages until it finishes.
 
-    `shelf` gives each passage its number and is left holding all that was seen. `objection` may refuse a finish:
-    what it says is shown to the model, which goes on within its budget.
+    `shelf` numbers the passages, and contains all seen passages at the end. `objection` may refuse a finish: its text
+    is shown to the model, which continues within its budget.
 
-    A query that was executed before is not executed again: the model is told where its passages stand. Failures of the
-    endpoint or the retriever end the rollout as ERRORED; they are data, not a crash.
+    A repeated query is not executed again; the model is told which passages it found. Failures of the endpoint or the
+    retriever end the rollout as ERRORED; they are data, not a crash.
     """
     dialogue = list(opening)
     turns: list[Turn] = []
@@ -141,7 +141,7 @@ async def rollout(
 
 
 class _Repeats:
-    """Executed queries, so that an agent that repeats one gets a line that says so."""
+    """Remembers executed queries, to tell an agent when it repeats one."""
 
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
@@ -153,7 +153,7 @@ class _Repeats:
         self.in_a_row = 0
 
     def told(self, query: str) -> str | None:
-        """What to say to a query that was executed before; None for a new one."""
+        """The message for a query that was executed before; None for a new query."""
         hits = self._found.get(_same(query))
         if hits is None:
             return None

@@ -1,6 +1,6 @@
-"""The SSP proposer: from a known answer, backwards through the corpus, to a question.
+"""The SSP proposer: starts from a known answer, searches backwards through the corpus, and writes a question.
 
-It ends with a question alone, for the answer was given to it. The moves are tags; the loop is that of all agents.
+It ends with only a question, because the answer was given to it. Moves are tags; the loop is that of all agents.
 """
 
 import re
@@ -22,16 +22,16 @@ from questwell.types.trajectory import Role, Style, Trajectory
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """What the proposer came up with."""
+    """The result of the proposer: a question or the reason why there is none, and its trajectory."""
 
     question: str | None
     trajectory: Trajectory
     problem: str = ""
-    """Why there is no question, when there is none."""
+    """Why there is no question; empty if there is one."""
 
 
 class SelfPlayProposer(Protocol):
-    """Writes questions to a given answer."""
+    """An agent that writes a question for a given answer."""
 
     async def challenge(self, seed: AnswerSeed, session: Session, random_seed: int) -> Challenge:
         """One rollout. Failures of a provider are in the trajectory (ERRORED), not raised."""
@@ -69,7 +69,7 @@ class AskingTags:
     def read(self, completion: Completion) -> tuple[str, Move]:
         """Close the tag at which the engine stopped, then read the first move after the thoughts.
 
-        A message that was cut off at its limit has ended nowhere: its open tag stays open, so it is no move.
+        If a message was cut off at its limit, an open tag stays open, so it is not a move.
         """
         text = completion.text
         if completion.finish is not FinishReason.LENGTH:
@@ -88,7 +88,7 @@ class AskingTags:
 
 
 def _move(text: str) -> tuple[Move, int]:
-    """(the first move of a message, where it ends); a search may also end a thought that was never closed."""
+    """(the first move of a message, the index where it ends). A search may also end an unclosed thought."""
     heard = hear(text)
     found = _MOVE.search(heard.masked) or (_LAST_SEARCH.search(text) if heard.unclosed else None)
     if found is None:

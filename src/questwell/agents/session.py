@@ -35,7 +35,7 @@ class ReadingSession(Protocol):
         ...
 
     async def find_in(self, document_id: str, query: str, k: int) -> tuple[Hit, ...] | None:
-        """The passages of a document that fit; None if there is no such document. Raises as `Session.search`."""
+        """The passages of a document that match; None if there is no such document. Raises as `Session.search`."""
         ...
 
 
@@ -44,10 +44,10 @@ Sessions = Callable[[Place], Session]
 
 
 class DirectSession:
-    """A session that records nothing: for evaluation of one question, trials and tests."""
+    """A session that records nothing, for answering single questions and for tests."""
 
     def __init__(self, llm: LLM, retriever: Retriever) -> None:
-        """Talk to `llm` and `retriever` directly."""
+        """Call `llm` and `retriever` directly."""
         self._llm = llm
         self._retriever = retriever
 
@@ -57,7 +57,7 @@ class DirectSession:
         return self._llm.name
 
     async def complete(self, request: Request) -> Completion:
-        """The model's answer."""
+        """The model's answer to `request`."""
         return await self._llm.complete(request)
 
     async def search(self, query: str, k: int) -> tuple[Hit, ...]:
@@ -65,9 +65,9 @@ class DirectSession:
         return await self._retriever.search(query, k)
 
     async def read_page(self, document_id: str, page: int) -> DocumentPage | None:
-        """A page of a document."""
+        """A page of a document, from the retriever."""
         return await reader_of(self._retriever).read_page(document_id, page)
 
     async def find_in(self, document_id: str, query: str, k: int) -> tuple[Hit, ...] | None:
-        """The passages of a document that fit."""
+        """The passages of a document that match `query`, from the retriever."""
         return await reader_of(self._retriever).find_in(document_id, query, k)

@@ -1,4 +1,4 @@
-"""The solver: sees the question only, searches, answers."""
+"""The solver: sees only the question, searches, and answers."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,7 +12,7 @@ from questwell.types.trajectory import Role, Style, Trajectory
 
 
 class Solver(Protocol):
-    """Answers questions by searching."""
+    """An agent that answers questions by searching."""
 
     async def solve(self, question: str, session: Session, random_seed: int) -> Trajectory:
         """One independent rollout. Failures of a provider are in the trajectory (ERRORED), not raised."""

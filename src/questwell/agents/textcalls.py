@@ -1,7 +1,7 @@
-"""Function calls that a model wrote as text, because its server has no parser for them, as `ToolCall`s.
+"""Reads function calls that a model wrote as text, because its server has no parser for them, as `ToolCall`s.
 
-Only what was said is read, never a thought. A call keeps its arguments as they were written, also where they are no
-JSON: what they are worth is the protocol's affair.
+Thoughts are never read. Arguments are kept as they were written, even if they are not JSON; `protocol.py` decides
+whether they are usable.
 """
 
 import json
@@ -23,7 +23,7 @@ class Written:
 
 
 def text_calls(masked: str) -> tuple[Written, ...]:
-    """The calls in a message (`Heard.masked`), in order; of the first form that is found."""
+    """The calls in a message (`Heard.masked`), in order. Only the first form that occurs is read."""
     for form in _FORMS:
         if found := tuple(form(masked)):
             return found
@@ -53,7 +53,7 @@ def _pair(tree: object) -> tuple[str, str] | None:
 
 
 def _of_json(text: str, start: int, end: int) -> Iterator[Written]:
-    """Calls of a JSON text: one object, several, or a list of them. Text that is no JSON is a call without a name."""
+    """The calls in a JSON text: one object, several, or a list. Text that is not JSON is a call without a name."""
     pairs: list[tuple[str, str]] = []
     rest, decoder = text.strip(), json.JSONDecoder(strict=False)
     while rest:
@@ -85,8 +85,8 @@ def _hermes(masked: str) -> Iterator[Written]:
 def _harmony(masked: str) -> Iterator[Written]:
     """gpt-oss: `<|channel|>commentary to=functions.search <|constrain|>json<|message|>{...}<|call|>`.
 
-    A call on the channel of thoughts is one too, and a server may have dropped the marks, but not the words between
-    them: `commentary to=functions.search json{...}`.
+    A call on the channel of thoughts counts too. A server may have dropped the marks but kept the words between them:
+    `commentary to=functions.search json{...}`.
     """
     channel = r"(?:<\|start\|>assistant\s*)?(?:<\|channel\|>)?\s*(?:(?:commentary|analysis)\s+)?to="
     pattern = (
@@ -156,7 +156,7 @@ def _python_tag(masked: str) -> Iterator[Written]:
 
 
 def _bare(masked: str) -> Iterator[Written]:
-    """A message that is nothing but the JSON of a call, in a code fence or not."""
+    """A message that consists only of the JSON of a call, with or without a code fence."""
     fenced = re.fullmatch(r"\s*```(?:json|tool_call|tool_code)?\s*(.*?)\s*```\s*", masked, re.DOTALL)
     text = (fenced[1] if fenced else masked).strip()
     if text.startswith(("{", "[")) and text.endswith(("}", "]")):

@@ -1,4 +1,4 @@
-"""From the completions of one rollout to its token view: what was sampled, and what was inserted between."""
+"""Makes the token view of a rollout from its completions: which tokens were sampled and which were inserted."""
 
 from collections.abc import Sequence
 
@@ -7,13 +7,13 @@ from questwell.types.trajectory import TokenView
 
 
 def token_view(completions: Sequence[Completion]) -> TokenView | None:
-    """The rollout as ids, mask and log-probabilities; None when its client gave no ids.
+    """The rollout as ids, mask and log-probabilities; None if its client returned no ids.
 
-    Every prompt must begin with all that came before it: then what lies between was inserted (mask 0), and what the
-    model answered is what it sampled (mask 1). What was shown after the last answer belongs to no call and is left out.
+    Every prompt must begin with everything before it. Then the tokens in between were inserted (mask 0), and the
+    model's answers are what it sampled (mask 1). Observations after the last answer belong to no call and are left out.
 
     Raises:
-        ValueError: a prompt does not continue the one before it; training on it would train on other tokens.
+        ValueError: a prompt does not continue the one before it, so the policy would be trained on other tokens.
     """
     if not completions or not all(completion.prompt_ids for completion in completions):
         return None

@@ -1,4 +1,4 @@
-"""What an agent is shown of a search: passages as delimited data that cannot close or open a tag."""
+"""Writes search results for an agent, as delimited data that cannot open or close a tag."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from questwell.types.corpus import Hit, Passage
 
 TAGS = ("think", "search", "information", "question", "answer", "steps", "tool_call", "tool_response")
-"""Names that mean something in a dialogue; no retrieved text may spell one as a tag."""
+"""Tag names with a meaning in a dialogue; retrieved text must not contain them as tags."""
 
 _GAP = r"[\s\u200c\u200d]*"
 _TAG = re.compile(rf"<(?={_GAP}/?{_GAP}(?:(?:{'|'.join(TAGS)})\b|\|))", re.IGNORECASE)
-# Not the joiners U+200C and U+200D: Persian, Indic scripts and emoji are spelt with them.
+# The joiners U+200C and U+200D are allowed: Persian, Indic scripts and emoji need them.
 _CONTROL = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]"
 )
@@ -26,14 +26,14 @@ def neutralise(text: str, limit: int = 2000) -> str:
 
 
 def show(passage: Passage, number: int) -> str:
-    """One passage as `[number] title: text`, neutralised, on one line: so it cannot pass for two."""
+    """One passage as `[number] title: text`, neutralised and on one line, so that it cannot look like two."""
     title = neutralise(passage.title, 200)
     line = f"[{number}] {title + ': ' if title else ''}{neutralise(passage.text)}"
     return " ".join(line.split())
 
 
 class Shelf:
-    """The passages that one agent has seen, numbered in the order of their first sight."""
+    """The passages that one agent has seen, numbered in the order in which they were first shown."""
 
     def __init__(self, first: Iterable[Passage] = (), start: int = 1) -> None:
         """Start with the passages `first`, numbered from `start`."""
@@ -44,7 +44,7 @@ class Shelf:
             self.number(passage)
 
     def number(self, passage: Passage) -> int:
-        """The number of `passage`; a new one is put at the end."""
+        """The number of `passage`; a new passage gets the next number."""
         if passage.id not in self._numbers:
             self._numbers[passage.id] = self._start + len(self._passages)
             self._passages.append(passage)
@@ -61,10 +61,10 @@ class Shelf:
 
     @property
     def passages(self) -> Sequence[Passage]:
-        """All of them, in order."""
+        """All passages, in the order of their numbers."""
         return tuple(self._passages)
 
     def show(self, hits: Iterable[Hit]) -> str:
-        """The hits as an agent reads them, one a line; says so when there are none."""
+        """The hits as text for an agent, one per line, or a line that says that there are none."""
         lines = [show(hit.passage, self.number(hit.passage)) for hit in hits]
         return "\n".join(lines) if lines else "Nothing was found. Try other words."

@@ -1,4 +1,4 @@
-"""A trajectory as text that another agent may read: bounded, and with every tag neutralised."""
+"""Writes a trajectory as text for another agent, limited in length and with every tag neutralised."""
 
 from collections.abc import Sequence
 
@@ -26,10 +26,10 @@ def transcript(trajectory: Trajectory, shelf: Shelf, limit: int = 6000, *, known
 
 
 def history(rounds: Sequence[Round], newest: int = 4) -> str:
-    """What a repair is told of rounds before the last: pair and verdict, one line each, of the `newest` only.
+    """Text for a repair about the rounds before the last: pair and verdict of the `newest`, one line per round.
 
-    Departs from the release, which nests whole traces so that the prompt grows with every round: here the traces of
-    earlier rounds are dropped first, then the oldest pairs.
+    This departs from the release, which nests whole traces, so that the prompt grows with every round. Here the traces
+    of earlier rounds are dropped first, then the oldest pairs.
     """
     lines = [
         f"- round {played.index}: {neutralise(played.proposal.question, 500)} -> "

@@ -1,1 +1,1 @@
-"""The games that make the data; a game returns values and knows nothing of files or the clock."""
+"""The games that make the data. A game returns values and knows nothing of files or the clock."""

@@ -1,26 +1,26 @@
-"""Passages that are nearly the same: mirrored pages, boilerplate, a document that is in the corpus twice."""
+"""Recognises passages that are nearly the same: mirrored pages, boilerplate, repeated documents."""
 
 from collections import Counter, defaultdict
 
 from questwell.scoring.words import words
 
 RUN = 5
-"""Length of a run of words."""
+"""Number of words in a run."""
 SHARE = 0.8
-"""Two passages are nearly the same from this share of the smaller one's runs."""
+"""Minimum fraction of the smaller passage's runs that nearly equal passages share, in [0, 1]."""
 _MOST = 50
-"""Most passages that are remembered per run: a run that more of them contain is boilerplate and tells none apart."""
+"""Maximum number of passages remembered per run; a run in more passages is boilerplate and identifies none."""
 
 
 class Alike:
-    """Remembers passages, and recognises one that is nearly the same as an earlier one."""
+    """Remembers passages and recognises one that is nearly the same as an earlier one."""
 
     def __init__(self) -> None:
         self._passages: dict[int, list[int]] = defaultdict(list)
         self._sizes: list[int] = []
 
     def seen(self, text: str) -> bool:
-        """Whether `text` is nearly one that was remembered; if not, it is remembered."""
+        """Whether `text` is nearly the same as a remembered text; if not, it is remembered."""
         runs = _runs(text)
         shared = Counter(at for run in runs for at in self._passages.get(run, ()))
         if any(count >= SHARE * min(len(runs), self._sizes[at]) for at, count in shared.items()):

@@ -1,6 +1,6 @@
-"""Where self-play starts: answers, from a list or out of a corpus, each with the searches its question should need.
+"""Sources of answers for self-play, from a list or a corpus, each with the searches that its question should need.
 
-Sources are endless, fixed by a random seed, and resumed by their position.
+Sources are endless. A random seed fixes their order, and a position resumes them.
 """
 
 import random
@@ -25,7 +25,7 @@ class Position:
     given: int = 0
     """Number of answers given."""
     looked: int = 0
-    """Number of entries of the list or passages that were looked at."""
+    """Number of list entries or passages examined so far."""
 
 
 class Answers(Protocol):
@@ -48,16 +48,16 @@ class KnownAnswer:
     answer: str
     aliases: tuple[str, ...] = ()
     hops: int | None = None
-    """Searches that its question should need; None draws a number."""
+    """Number of searches that its question should need; None draws a number."""
 
 
 def several(seeds: Sequence[AnswerSeed], times: int) -> list[AnswerSeed]:
-    """Each answer `times` times in a row, as separate seeds: their names differ, so their random choices do too."""
+    """Each answer `times` times in a row, as separate seeds with different names and random choices."""
     return [replace(seed, index=seed.index * times + member) for seed in seeds for member in range(times)]
 
 
 class ListedAnswers:
-    """Answers of a list, in a new order each time through."""
+    """The answers of a list, in a new order in each pass."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class ListedAnswers:
         random_seed: int,
         position: Position | None = None,
     ) -> None:
-        """Go through `answers` from `position`; where an entry does not say how many hops, draw them.
+        """Go through `answers` from `position`; draw the number of hops if an entry does not state it.
 
         Raises:
             ConfigError: the list is empty.
@@ -79,7 +79,7 @@ class ListedAnswers:
         self.position = position or Position()
 
     def take(self, count: int) -> list[AnswerSeed]:
-        """As `Answers.take`."""
+        """The next `count` answers of the list."""
         first = self.position.given
         self.position = Position(first + count, first + count)
         return [self._seed(index) for index in range(first, first + count)]
@@ -103,7 +103,7 @@ class GroundedAnswers:
         random_seed: int,
         position: Position | None = None,
     ) -> None:
-        """Go through `passages` passages from `position`, in a new order each time through."""
+        """Go through `passages` passages from `position`, in a new order in each pass."""
         self._passage_at = passage_at
         self._passages = passages
         self._types = types
@@ -112,10 +112,10 @@ class GroundedAnswers:
         self.position = position or Position()
 
     def take(self, count: int) -> list[AnswerSeed]:
-        """As `Answers.take`; a passage that offers nothing to ask for is passed over.
+        """The next `count` answers from passages; a passage without a possible answer is skipped.
 
         Raises:
-            ConfigError: no passage offers anything.
+            ConfigError: no passage contains a possible answer.
         """
         seeds: list[AnswerSeed] = []
         idle = 0
@@ -150,7 +150,7 @@ class GroundedAnswers:
 
 @lru_cache(maxsize=2)
 def draw_order_again(passages: int, random_seed: int, time: int) -> Sequence[int]:
-    """Ordinals in a shuffled order; each `time` through has an order of its own."""
+    """Ordinals in a shuffled order, which is different for each pass number `time`."""
     return draw_order(passages, random_seed) if time == 0 else _order(passages, f"{random_seed}/{time}")
 
 

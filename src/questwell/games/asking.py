@@ -1,4 +1,4 @@
-"""What each gate asks and how it reads the answers. `games/gates.py` says when gates run, and fails closed."""
+"""Runs each gate: asks its questions and interprets the answers. `games/gates.py` decides when gates run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from questwell.types.gates import EvidenceRank, Gate, GateOutcome
 from questwell.types.trajectory import Role
 
 FIRST_ATTEMPT = 100
-"""First attempt number of a gate's calls, so that they are kept apart from those of solver attempts (at most 100)."""
+"""First attempt number of a gate's calls, to separate them from those of solver attempts (at most 100)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +25,11 @@ class Pair:
     references: tuple[str, ...]
     """The reference answer, then other spellings of it."""
     evidence: tuple[Passage, ...]
-    """What the proposer retrieved and used."""
+    """The passages that the proposer retrieved and used."""
     derived: bool = False
-    """Whether the answer is worked out from facts; then no passage needs to contain it."""
+    """Whether the answer is computed from facts; then no passage needs to contain it."""
     queries: tuple[str, ...] = ()
-    """Queries of the intended steps."""
+    """Queries of the intended search steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Gatekeeper:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a gate found; see `GateResult` for the fields."""
+    """The result of one gate; `GateResult` describes the fields."""
 
     outcome: GateOutcome
     reason: str
@@ -59,7 +59,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """One gate, applied to one pair."""
+    """Applies one gate to one pair."""
 
     pair: Pair
     keeper: Gatekeeper
@@ -69,7 +69,7 @@ class Asking:
     random_seed: int
 
     async def ask(self, gate: Gate) -> Found:
-        """What `gate` finds. Errors of its reader, judge or retriever are raised."""
+        """The result of `gate`. Errors of its reader, judge or retriever are raised."""
         match gate:
             case Gate.CLOSED_BOOK:
                 return await self.closed_book()
@@ -89,7 +89,7 @@ class Asking:
                 return await self.dated()
 
     async def closed_book(self) -> Found:
-        """Asks once at temperature 0, then as often as wanted at a higher one."""
+        """The closed-book gate: asks once at temperature 0, then `recalls` - 1 times at a higher temperature."""
         right, wrong, unusable = list[str](), list[str](), list[Judgement]()
         for number in range(self.keeper.recalls):
             reader = self.sessions(self._place(Role.SOLVER))
@@ -117,7 +117,7 @@ class Asking:
         return Found(GateOutcome.PASSED, f"without any passage the answer is {said!r}, which is wrong", *counts)
 
     async def verified(self, passages: tuple[Passage, ...]) -> Found:
-        """The reader's answer from `passages`."""
+        """Whether the reader answers correctly from `passages`; the evidence gate."""
         if not passages:
             return Found(GateOutcome.FAILED, "there is no evidence")
         reader = self.sessions(self._place(Role.SOLVER))
@@ -133,7 +133,7 @@ class Asking:
                 return _unusable(judgement)
 
     async def shortcut(self) -> Found:
-        """The reader's answer from what one search with the question finds."""
+        """Whether the reader answers correctly from one search with the question itself."""
         reader = self.sessions(self._place(Role.SOLVER))
         hits = await reader.search(self.pair.question, self.keeper.top_k)
         found = tuple(hit.passage for hit in hits)
@@ -153,7 +153,7 @@ class Asking:
                 return _unusable(judgement)
 
     async def unique(self) -> Found:
-        """All answers that the reader finds in the evidence and in what one search with the question finds."""
+        """Whether the reader finds another answer in the evidence and in one search with the question."""
         reader = self.sessions(self._place(Role.SOLVER))
         hits = await reader.search(self.pair.question, self.keeper.top_k)
         shown = tuple({p.id: p for p in (*self.pair.evidence, *(hit.passage for hit in hits))}.values())
@@ -180,7 +180,7 @@ class Asking:
         return Found(GateOutcome.PASSED, f"of {len(shown)} passages no other answer was read")
 
     async def single_document(self) -> Found:
-        """Each document of the evidence by itself."""
+        """Whether the reader can answer from a single document of the evidence."""
         documents = self._documents()
         if not documents:
             return Found(GateOutcome.FAILED, "there is no evidence")
@@ -190,7 +190,7 @@ class Asking:
         )
 
     async def leave_one_out(self) -> Found:
-        """The evidence without each of its documents in turn."""
+        """Whether the reader can answer from the evidence without one of its documents, for each document."""
         documents = self._documents()
         if not documents:
             return Found(GateOutcome.FAILED, "there is no evidence")
@@ -206,7 +206,7 @@ class Asking:
         return await self._none_of(without, f"each of {len(documents)} documents is needed")
 
     async def _none_of(self, choices: Sequence[tuple[str, Sequence[Passage]]], none: str) -> Found:
-        """PASSED when none of `choices`, each given with its name, leads the reader to the right answer."""
+        """PASSED if the reader gets the right answer from none of `choices`, given as (name, passages)."""
         right, asked = list[str](), 0
         unusable: Judgement | None = None
         for called, passages in choices:
@@ -226,7 +226,7 @@ class Asking:
         return Found(GateOutcome.PASSED, none, 0, asked)
 
     async def findable(self) -> Found:
-        """The rank of each document of the evidence, for the question and for the queries of its steps."""
+        """Whether the question and the queries of its steps find every document of the evidence near the top."""
         documents = self._documents()
         if not documents:
             return Found(GateOutcome.FAILED, "there is no evidence")
@@ -273,7 +273,7 @@ class Asking:
         return list(found.values())
 
     async def _judged(self, answer: str | None) -> Judgement | None:
-        """The judgement of what the reader said; None when it said that it does not know."""
+        """The judgement of the reader's answer; None if it said that it does not know."""
         if answer is None:
             return Judgement(Label.UNSCORED, "reader", "the reader's reply cannot be read")
         if not answer:
@@ -286,13 +286,13 @@ class Asking:
 
 
 def _unusable(judgement: Judgement) -> Found:
-    """A gate's outcome when the judgement is neither right nor wrong."""
+    """The result of a gate if the judgement is neither right nor wrong."""
     outcome = GateOutcome.UNSCORED if judgement.label is Label.UNSCORED else GateOutcome.ERRORED
     return Found(outcome, judgement.reason or "the judge said nothing usable")
 
 
 def _ranks(hits: Sequence[Hit]) -> dict[str, int]:
-    """The best rank of each document."""
+    """The best rank of each document in `hits`, from 1."""
     found: dict[str, int] = {}
     for hit in hits:
         found.setdefault(hit.passage.document_id, hit.rank)

@@ -1,4 +1,4 @@
-"""K independent attempts of a solver at one question, each judged."""
+"""Makes K independent, judged attempts of a solver at one question."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,13 +14,13 @@ from questwell.types.trajectory import Role
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """The solver, its judge, and the standard that its attempts are measured by."""
+    """The solver, its judge, and the acceptance rule for its attempts."""
 
     solver: Solver
     judge: Judge
     criteria: Criteria
     early_stop: bool = True
-    """Run attempts one by one and stop at the first decisive one; off: run all in parallel."""
+    """Whether to run attempts one by one and stop at the first decisive one; otherwise all run in parallel."""
     role: Role = Role.SOLVER
     judged_from: int = 0
     """Added to an attempt's number when it is judged, which keeps the judgements of two solvers apart."""
@@ -36,11 +36,11 @@ class Trial:
         """The attempts at `proposal` in round `index`, in order.
 
         Args:
-            proposal: of which the solver is shown the question.
-            seed: of the play.
-            index: of the round.
+            proposal: the proposal; the solver is shown only its question.
+            seed: seed of the play.
+            index: number of the round.
             sessions: opens the sessions of a place.
-            undecided: whether the remaining attempts matter after a decisive verdict all the same.
+            undecided: whether the remaining attempts matter even after a decisive one.
         """
 
         async def one(number: int) -> Attempt:
@@ -55,7 +55,7 @@ class Trial:
             return Attempt(number, trajectory, judgement)
 
         if not self.early_stop:
-            # Wait for all, even if one ends the run: calls that were paid for are recorded first.
+            # Wait for all attempts, even if one ends the run, so that paid calls are recorded.
             results = await asyncio.gather(*map(one, range(self.criteria.planned)), return_exceptions=True)
             for result in results:
                 if isinstance(result, BaseException):

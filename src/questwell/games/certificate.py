@@ -1,4 +1,4 @@
-"""The certificate of an item: from its last round and the gates that were asked, with no further call."""
+"""Makes the certificate of an item from its last round and its gate results, without further calls."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -18,12 +18,12 @@ def certify(
     further: Iterable[GateResult] = (),
     judges: Sequence[Agreement] = (),
 ) -> Certificate:
-    """What is known of the question of `last`.
+    """The certificate of the question of `last`.
 
     Args:
-        last: the last round that was played, with its attempts and the gates that the run asked.
-        further: gates that were asked later; of two results of one gate the later one counts.
-        judges: how far other judges agree about the attempts.
+        last: the last round, with its attempts and the results of the run's gates.
+        further: results of gates that ran later; the later of two results of one gate is used.
+        judges: agreement of other judges about the attempts.
     """
     proposal, verdict = last.proposal, last.verdict
     by_gate = {result.gate: result for result in (*last.gates, *further)}
@@ -42,7 +42,7 @@ def certify(
 
 
 def with_checks(certificate: Certificate, checks: tuple[GateResult, ...]) -> Certificate:
-    """`certificate` with what the gates found, one result per gate."""
+    """`certificate` with the results of the gates, one per gate."""
     known = next((one for one in checks if one.gate is Gate.CLOSED_BOOK and one.asked is not None), None)
     ranks = {rank.document_id: rank for result in checks for rank in result.ranks}
     evidence = tuple(
@@ -56,7 +56,7 @@ def with_checks(certificate: Certificate, checks: tuple[GateResult, ...]) -> Cer
 
 
 def answer_spans(text: str, answers: Iterable[str]) -> tuple[Span, ...]:
-    """Spans of `text` that contain an answer as whole words, in any case, in order; of overlapping ones the longest."""
+    """Spans of `text` with an answer as whole words, ignoring case, in order; the longest of overlapping ones."""
     found: list[Span] = []
     for answer in answers:
         parts = [re.escape(part) for part in answer.split()]

@@ -1,7 +1,7 @@
-"""What a question that met its target must pass too: gates, then a weak solver. None of it is in the paper.
+"""Checks that a question must pass after it met its target: gates, then a weak solver. The paper has none of them.
 
-Checks come after the attempts: few questions come that far, and one that was too easy has had its repair by then. What
-a check finds is a reason to reject the question, and while rounds are left it is feedback for a repair.
+Checks run after the attempts, because few questions get that far, and one that was too easy has been repaired by then.
+A failed check rejects the question; while rounds are left, it is feedback for a repair instead.
 """
 
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ class Stop:
     reason: Reason
     detail: str
     mendable: bool
-    """Whether another round may fix it: a check found something, and none of them failed to run."""
+    """Whether another round may fix the question: a check rejected it, and no check failed to run."""
 
 
 FIRST_WEAK = 200
@@ -31,7 +31,7 @@ FIRST_WEAK = 200
 
 
 async def checked(now: Round, rules: Rules, seed: Seed, players: Players, sessions: Sessions) -> Round:
-    """`now` with what the checks of `rules` find of its question, up to the first that does not let it through."""
+    """`now` with the results of the checks in `rules`, up to the first that rejects its question."""
     if rules.gates:
         assert players.gatekeeper is not None
         place = Place(seed.id, now.index, Role.SOLVER)
@@ -50,11 +50,11 @@ async def checked(now: Round, rules: Rules, seed: Seed, players: Players, sessio
 
 
 def stop_of(now: Round, *, gate_feedback: bool = True) -> Stop | None:
-    """What the checks of `now` found against its question; None when it passed all that were made.
+    """Why the checks of `now` reject its question; None if it passed all checks that ran.
 
     Args:
-        now: the round.
-        gate_feedback: whether another round may mend what a gate stopped.
+        now: the round that was checked.
+        gate_feedback: whether another round may repair a question that a gate rejected.
     """
     for result in now.gates:
         if result.outcome is not GateOutcome.PASSED:
@@ -73,6 +73,6 @@ def _weak_stop(verdict: Verdict) -> Stop:
 
 
 def how_it_failed(now: Round) -> str:
-    """In a few words what was wrong with the question of `now`: `too_easy before`, or the check that stopped it."""
+    """What was wrong with the question of `now` in a few words: `too_easy before`, or the check that rejected it."""
     stop = stop_of(now)
     return f"{now.verdict.outcome.value} before" if stop is None else f"stopped before by {stop.detail}"

@@ -1,4 +1,4 @@
-"""Execution feedback: what a failed verdict tells the proposer, and which attempt it is shown (SAGE section 3)."""
+"""Execution feedback: what the proposer is told of a failed verdict, and which attempt it sees (SAGE section 3)."""
 
 import random
 from collections.abc import Sequence
@@ -8,12 +8,12 @@ from questwell.types.gates import GateOutcome
 
 
 def execution_feedback(last: Round, random_seed: int, target: int | None = None) -> ExecutionFeedback:
-    """What the proposer must mend after `last`.
+    """The feedback on the round `last`, from which the proposer repairs its question.
 
-    Too easy: the right attempt with the fewest searches. Solved by none, or by too few: a random wrong one that has
-    an answer; where none has, the one that searched most, so that the proposer sees what was tried. Stopped by a gate
-    or by a weak solver: as too easy, if an attempt was right; and of the weak solver its right attempt with the fewest
-    searches.
+    It shows one attempt. If the question was too easy, that is the right attempt with the fewest searches. If none or
+    too few solved it, it is a random wrong attempt with an answer, or without any, the one that searched most, so that
+    the proposer sees what was tried. If a gate or the weak solver rejected it, it is the right attempt with the fewest
+    searches, and for the weak solver also that solver's.
     """
     stopped = next((one for one in last.gates if one.outcome is not GateOutcome.PASSED), None)
     if stopped is not None:
@@ -38,13 +38,13 @@ def execution_feedback(last: Round, random_seed: int, target: int | None = None)
 
 
 def _easiest(attempts: Sequence[Attempt]) -> Attempt | None:
-    """The right attempt with the fewest searches; None when none was right."""
+    """The right attempt with the fewest searches; None if none was right."""
     right = [attempt for attempt in attempts if attempt.right]
     return min(right, key=lambda attempt: (attempt.trajectory.searches, attempt.index), default=None)
 
 
 def _told(verdict: Verdict, attempts: int, target: int | None) -> str:
-    """The verdict in a sentence; under a band it speaks of the solve rate, not of search steps."""
+    """The verdict in a sentence; for a band it names the solve rate and not the search steps."""
     solved = f"{verdict.right} of {attempts} attempts gave your answer"
     match verdict.outcome:
         case Outcome.TOO_EASY if target is not None and verdict.difficulty is not None and verdict.difficulty < target:

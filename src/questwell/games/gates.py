@@ -1,8 +1,8 @@
-"""Gates: what a question must pass besides the attempts, as functions that return a reason. Every gate fails closed.
+"""Gates: further checks of a question, in addition to the attempts. Every gate fails closed.
 
-Rules look at the words alone. The others ask a reader (`agents/reader.py`) and judge what it says: RAG verification
-(SSP, arXiv 2510.18821, section 3.2) and cheap checks that every game can use. A model, judge or retriever that
-fails, or says nothing usable, never lets a question through.
+Rules look only at the words. The other gates ask a reader (`agents/reader.py`) and judge its answer: RAG verification
+(SSP, arXiv 2510.18821, section 3.2) and cheap checks that every game can use. If a model, judge or retriever fails, or
+replies with nothing usable, the question is never accepted.
 """
 
 import random
@@ -31,7 +31,7 @@ FAILED = {
     Gate.FINDABLE: Reason.NOT_FINDABLE,
     Gate.DATED: Reason.UNDATED,
 }
-"""The reason under which the game rejects a proposal, by gate."""
+"""The reason for which the game rejects a proposal, by gate."""
 
 
 def pair_of(proposal: Proposal) -> Pair:
@@ -46,7 +46,7 @@ def pair_of(proposal: Proposal) -> Pair:
 
 
 def reason_of(result: GateResult) -> Reason:
-    """Why the game rejects what this gate did not let through."""
+    """Why the game rejects a question that this gate did not pass."""
     match result.outcome:
         case GateOutcome.UNSCORED:
             return Reason.UNSCORED
@@ -80,7 +80,7 @@ async def check_all(
 async def check(
     gate: Gate, pair: Pair, keeper: Gatekeeper, place: Place, sessions: Sessions, random_seed: int
 ) -> GateResult:
-    """What `gate` finds. Seed and round are those of `place`; the calls are kept under places of the gate's own."""
+    """The result of `gate`. Its calls are recorded under the seed and round of `place` and the gate's own role."""
     asking = Asking(pair, keeper, place, FIRST_ATTEMPT + _ORDER.index(gate), sessions, random_seed)
     try:
         found = await asking.ask(gate)
@@ -105,7 +105,7 @@ async def verify(
 
 
 def leak(question: str, references: Iterable[str]) -> str | None:
-    """Which answer stands in the question, as a sentence; None when none does: by whole words, case aside."""
+    """Which answer the question contains as whole words, ignoring case, as a sentence; None if it contains none."""
     for reference in references:
         if contains(question, reference):
             return f"the question holds its answer {reference!r}"

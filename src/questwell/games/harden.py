@@ -1,7 +1,7 @@
-"""Hardening: a question and its answer are given; the answer stays, the question is rewritten until it is hard enough.
+"""The hardening game: a given question is rewritten until it is hard enough, and its answer stays the same.
 
-Attempts come first, so that what is hard already costs no rewriting. Then, as in SAGE, the rewriter sees what happened
-and writes another question, with searches of its own. Like `sage.play` a play is a pure function of its sessions.
+Attempts come first, so that a question that is already hard is not rewritten. Then, as in SAGE, the rewriter sees what
+happened, searches, and writes another question. Like `sage.play`, a play is a pure function of its sessions.
 """
 
 from collections.abc import Sequence
@@ -57,7 +57,7 @@ async def harden(
 
 
 def with_evidence(proposal: Proposal, attempts: Sequence[Attempt]) -> Proposal:
-    """A question that came without evidence, now with the passages in which right attempts found the answer."""
+    """`first` with evidence if it had none: the passages in which right attempts found the answer."""
     if proposal.evidence:
         return proposal
     references = (proposal.answer, *proposal.aliases)
@@ -101,7 +101,7 @@ async def _rewrite(
 
 
 def _refuse(draft: Draft, seed: Seed, rounds: Sequence[Round]) -> Rejected | None:
-    """Why a rewriting cannot be attempted; None when it can."""
+    """Why a rewritten question cannot be attempted; None if it can."""
     before = how_it_failed(rounds[-1])
     if draft.trajectory.stop in _WHY:
         reason = _WHY[draft.trajectory.stop]
@@ -129,4 +129,4 @@ _WHY = {
     StopReason.LOOPING: Reason.LOOPING,
     StopReason.FILTERED: Reason.FILTERED,
 }
-"""Stop reasons of a rewriter that are reported as reasons of their own."""
+"""Stop reasons of a rewriter that have their own reason of rejection."""

@@ -1,4 +1,4 @@
-"""Slots whose proposal failed, and the pool of earlier problems that fills them (SSP, arXiv 2510.18821)."""
+"""The pool of earlier problems, which fills slots whose proposal failed (SSP, arXiv 2510.18821)."""
 
 import random
 from collections.abc import Iterable
@@ -9,16 +9,16 @@ from questwell.types.selfplay import Problem
 
 
 class EmptySlots(StrEnum):
-    """How a slot without a valid proposal is filled: the four ways that the paper compares."""
+    """How a slot without a valid proposal is filled; the paper compares these four ways."""
 
     PERIODIC_RESET = "periodic-reset"
-    """A problem from the pool, which is cleared every so many steps (48.7 in the paper's table)."""
+    """Use a problem from the pool, which is cleared at intervals (48.7 in the paper's table)."""
     FULL_REUSE = "full-reuse"
-    """A problem from the pool, which is never cleared (44.4)."""
+    """Use a problem from the pool, which is never cleared (44.4)."""
     RESAMPLING = "dynamic-resampling"
-    """Another proposal, from another answer, a few times (42.4)."""
+    """Try a few more proposals from other answers (42.4)."""
     DUMMY = "dummy"
-    """Leave it empty: the slot trains no solver (41.4)."""
+    """Leave the slot empty, so that it trains no solver (41.4)."""
 
     @property
     def pools(self) -> bool:
@@ -28,7 +28,7 @@ class EmptySlots(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Problems of earlier steps. A value: each step makes the next one, and a checkpoint keeps it."""
+    """Problems of earlier steps. It is immutable: each step makes the next pool, and a checkpoint stores it."""
 
     empty_slots: EmptySlots = EmptySlots.PERIODIC_RESET
     reset_every: int = 10
@@ -36,9 +36,9 @@ class Pool:
     problems: tuple[Problem, ...] = ()
 
     def draw(self, count: int, random_seed: str) -> tuple[Problem, ...]:
-        """`count` problems, fixed by `random_seed`.
+        """`count` problems from the pool, fixed by `random_seed`.
 
-        Repeats one only if the pool has fewer; an empty pool gives none.
+        Problems are repeated only if the pool has fewer; an empty pool returns none.
         """
         if not self.problems or not self.empty_slots.pools:
             return ()
@@ -55,5 +55,5 @@ class Pool:
         return replace(self, problems=() if cleared else (*self.problems, *made))
 
     def age(self, step: int) -> float | None:
-        """Mean number of steps since its problems were made; None for an empty pool."""
+        """Mean number of steps since the problems were made; None for an empty pool."""
         return sum(step - problem.step for problem in self.problems) / len(self.problems) if self.problems else None

@@ -1,4 +1,4 @@
-"""How a game is played, and who plays."""
+"""The rules of a game and its players."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -14,10 +14,10 @@ from questwell.types.gates import Gate
 
 
 class Variant(StrEnum):
-    """The systems that the paper's intrinsic table compares."""
+    """The systems that the paper compares in its table of intrinsic results."""
 
     INITIAL = "initial"
-    """One proposal per seed."""
+    """One proposal per seed, without repair."""
     RESAMPLE = "resample"
     """A failing item is written again from the same seed and target, without a trace of what failed."""
     FEEDBACK = "feedback"
@@ -26,41 +26,41 @@ class Variant(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WeakRules:
-    """A weak solver that is tried next to the solver and must not solve the question (Autodata, arXiv 2606.25996)."""
+    """Rules for a weak solver, which must not solve the question (Autodata, arXiv 2606.25996)."""
 
     attempts: int = 4
-    """Independent rollouts of the weak solver per question that met its target."""
+    """Number of independent rollouts of the weak solver per question that met its target."""
     most: float = 0.0
-    """Highest share of right attempts that is accepted, a fraction in [0, 1]; 1 only measures."""
+    """Maximum fraction of right attempts to accept a question, in [0, 1]; 1 only measures."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How the game is played."""
+    """The rules of a game."""
 
     variant: Variant = Variant.FEEDBACK
     attempts: int = 4
-    """K, independent solver rollouts per proposal."""
+    """K, the number of independent solver rollouts per proposal."""
     rounds: int = 2
-    """Further rounds after the first proposal; the paper found 2 best for training data."""
+    """Maximum number of further rounds after the first proposal; the paper found 2 best for training data."""
     early_stop: bool = True
-    """Run attempts one by one and stop at the first decisive one; off: run all K in parallel."""
+    """Whether to run attempts one by one and stop at the first decisive one; otherwise all K run in parallel."""
     acceptance: Acceptance = field(default_factory=StepTarget)
     unscored_is_wrong: bool = False
-    """The paper's rule for a judgement that cannot be read; ours fails closed."""
+    """Whether a judgement that cannot be read counts as wrong, as in the paper; otherwise it fails closed."""
     last_round_takes_correct: bool = False
-    """As in the release: a question that is solved in the last round is accepted even if it is too easy."""
+    """Whether to accept a question that is solved in the last round even if it is too easy, as in the release."""
     minimum_difficulty: int = 0
     """With `last_round_takes_correct`: minimum number of search steps, or the question is dropped anyway."""
     gates: tuple[Gate, ...] = ()
     """Gates that a question must pass after it met its target; not in the paper."""
     gate_feedback: bool = True
-    """A question that a gate stops is repaired while rounds are left; off: it is rejected at once."""
+    """Whether a question that a gate rejects is repaired while rounds are left; otherwise it is rejected at once."""
     weak: WeakRules | None = None
     """Rules for the weak solver; None for no weak solver."""
 
     def criteria(self, seed: Seed) -> Criteria:
-        """The standard that the attempts at a proposal from `seed` are measured by."""
+        """The acceptance rule for attempts at a proposal from `seed`."""
         return Criteria(self.attempts, seed.target, self.acceptance, self.unscored_is_wrong)
 
 
@@ -72,8 +72,8 @@ class Players:
     solver: Solver
     judge: Judge
     gatekeeper: Gatekeeper | None = None
-    """Needed if the rules name gates."""
+    """Runs the gates; needed if the rules name any."""
     rewriter: Rewriter | None = None
     """Rewrites given questions (`games/harden.py`)."""
     weak: Solver | None = None
-    """Needed if the rules ask for a weak solver."""
+    """The weak solver; needed if the rules ask for one."""

@@ -1,7 +1,7 @@
-"""The SAGE game (arXiv 2601.18202, section 3): propose, attempt, verdict, feedback, and again.
+"""The SAGE game (arXiv 2601.18202, section 3): propose, attempt, verdict, feedback, repeat.
 
-A play is a pure function of what its sessions answer: it knows no file, no clock and no random number
-that its seed does not fix. So a recorded play can be replayed call by call.
+A play is a pure function of its sessions' answers: it uses no file and no clock, and its seed fixes every random
+number. So a recorded play can be replayed call by call.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,13 +32,13 @@ from questwell.types.game import (
 from questwell.types.trajectory import Role, StopReason
 
 Known = Callable[[str, str], str | None]
-"""The accepted question that a new pair nearly repeats; None when it repeats none."""
+"""From (question, answer) to the accepted question that the pair nearly repeats; None if it repeats none."""
 
 
 async def play(
     seed: Seed, rules: Rules, players: Players, sessions: Sessions, known: Known | None = None
 ) -> Accepted | Rejected:
-    """Play one seed to its end; what is nearly a `known` question is not attempted.
+    """Play one seed to its end. A question that nearly repeats a `known` one is not attempted.
 
     Failures of a model, the judge or the retriever end the play as Rejected(ERRORED), unless an attempt shows that the
     question is too easy anyway. Raises only what ends the run (BudgetReached, StoreError).
@@ -90,7 +90,7 @@ async def _propose(seed: Seed, index: int, players: Players, sessions: Sessions)
 async def _repair(
     seed: Seed, rounds: Sequence[Round], players: Players, sessions: Sessions
 ) -> tuple[Draft, Repair | None]:
-    """Show the proposer what happened; it answers with a new pair. No search: facts only from what was retrieved."""
+    """Show the proposer what happened and get a new pair. It cannot search: facts come only from what was retrieved."""
     place = Place(seed.id, len(rounds), Role.PROPOSER)
     random_seed = place.random_seed(seed.random_seed)
     feedback = execution_feedback(rounds[-1], random_seed, seed.target)
@@ -100,7 +100,7 @@ async def _repair(
 async def attempt(
     proposal: Proposal, seed: Seed, index: int, rules: Rules, players: Players, sessions: Sessions, *, last: bool
 ) -> tuple[Attempt, ...]:
-    """K independent attempts: in index order up to the first decisive one, or all in parallel."""
+    """K independent attempts, one by one up to the first decisive one, or all in parallel."""
     trial = Trial(players.solver, players.judge, rules.criteria(seed), rules.early_stop)
     # If a too easy question may still be accepted, the remaining attempts show how easy it is.
     return await trial.of(proposal, seed, index, sessions, lambda verdict: last and _good_enough(verdict, rules))
@@ -109,7 +109,7 @@ async def attempt(
 async def _verified(
     now: Round, seed: Seed, rules: Rules, players: Players, sessions: Sessions, *, last: bool
 ) -> tuple[Round, Stop | None]:
-    """`now` with its checks, which run only if it met its target, and the reason why it is no item, if there is one."""
+    """(`now` with its checks, which run only if it met its target, the reason why it is not an item or None)."""
     verdict = now.verdict
     if verdict.outcome is not Outcome.PASS and not (last and _good_enough(verdict, rules)):
         mendable = verdict.outcome not in (Outcome.ERRORED, Outcome.UNSCORED)
@@ -119,7 +119,7 @@ async def _verified(
 
 
 def _refuse(draft: Draft, seed: Seed, rounds: Sequence[Round], rules: Rules) -> Rejected | None:
-    """Why a draft cannot be attempted; None when it can."""
+    """Why a draft cannot be attempted; None if it can."""
     if draft.trajectory.stop is StopReason.ERRORED:
         reason, detail = Reason.ERRORED, draft.trajectory.error
     elif draft.proposal is None and draft.trajectory.stop in _WHY:
@@ -143,7 +143,7 @@ def _refuse(draft: Draft, seed: Seed, rounds: Sequence[Round], rules: Rules) -> 
 
 
 def unchanged(pair: Proposal, before: Proposal) -> bool:
-    """Whether two pairs are the same but for case, spaces and punctuation."""
+    """Whether two pairs differ at most in case, spaces and punctuation."""
     return normalise(pair.question) == normalise(before.question) and normalise(pair.answer) == normalise(before.answer)
 
 
@@ -152,11 +152,11 @@ _WHY = {
     StopReason.LOOPING: Reason.LOOPING,
     StopReason.FILTERED: Reason.FILTERED,
 }
-"""Stop reasons of a proposer that are reported as reasons of their own."""
+"""Stop reasons of a proposer that have their own reason of rejection."""
 
 
 def _good_enough(verdict: Verdict, rules: Rules) -> bool:
-    """The release's rule for the last round, when the preset asks for it. Nothing is accepted next to a failure."""
+    """Whether the release's rule for the last round accepts a too easy question; never if an attempt failed."""
     return (
         rules.last_round_takes_correct
         and verdict.outcome is Outcome.TOO_EASY

@@ -1,4 +1,4 @@
-"""Where plays start: which passage, which target, which answer type. All fixed by the run's random seed."""
+"""Makes the seeds of plays: passage, target, kind and answer type, all fixed by the run's random seed."""
 
 import itertools
 import random
@@ -16,37 +16,37 @@ from questwell.types.game import AnswerType, QuestionKind, Seed
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Difficulties that are counted together, bounds included, and their wanted share of the items."""
+    """A range of difficulties, bounds included, and the desired share of items in it."""
 
     low: int
     high: int
     share: float
-    """A fraction in [0, 1]."""
+    """Desired share of the items, a fraction in [0, 1]."""
 
     def holds(self, steps: int) -> bool:
-        """Whether `steps` belongs here."""
+        """Whether `steps` is in this range."""
         return self.low <= steps <= self.high
 
     @property
     def name(self) -> str:
-        """As written by the user: `2-3`, or `4`."""
+        """The range as the user wrote it: `2-3`, or `4`."""
         return f"{self.low}-{self.high}" if self.high > self.low else str(self.low)
 
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """The difficulties wanted: bins that do not overlap, whose shares sum to 1."""
+    """The desired distribution of difficulties: bins that do not overlap and whose shares sum to 1."""
 
     bins: tuple[Bin, ...]
     steered: bool = True
-    """Whether draws favour bins that lag behind; a plain range is drawn uniformly, as in the paper."""
+    """Whether draws favour bins with too few items; a plain range is drawn uniformly, as in the paper."""
 
     def draw(self, rng: random.Random, got: Mapping[Bin, int], tried: Mapping[Bin, int]) -> int:
         """A target S for one seed.
 
-        A steered mix gives each bin a weight of what it still lacks over how often a try there succeeds (rule of
-        succession), so that rare bins get more tries. `got` and `tried` must be those of finished waves only: then a
-        run is the same however its plays are timed.
+        In a steered mix the weight of a bin is the share that it lacks divided by its success rate (rule of
+        succession), so that rare bins get more tries. `got` and `tried` must be those of finished waves, so that a run
+        does not depend on the timing of its plays.
         """
         shares = {bin_: bin_.share for bin_ in self.bins}
         weights = _weights(shares, got, tried) if self.steered else list(shares.values())
@@ -54,20 +54,20 @@ class Mix:
         return rng.randint(chosen.low, chosen.high)
 
     def bin_of(self, steps: int) -> Bin | None:
-        """The bin that `steps` counts for, if any."""
+        """The bin that contains `steps`; None if there is none."""
         return next((bin_ for bin_ in self.bins if bin_.holds(steps)), None)
 
 
 @dataclass(frozen=True, slots=True)
 class KindMix:
-    """The kinds of question wanted, with their shares of the items, which sum to 1."""
+    """The desired kinds of question with their shares of the items, which sum to 1."""
 
     shares: Mapping[QuestionKind, float]
 
     def draw(
         self, rng: random.Random, got: Mapping[QuestionKind, int], tried: Mapping[QuestionKind, int]
     ) -> QuestionKind:
-        """A kind for one seed, steered as by `Mix.draw`."""
+        """A kind for one seed, steered as in `Mix.draw`."""
         return rng.choices(list(self.shares), _weights(self.shares, got, tried))[0]
 
 
@@ -75,7 +75,7 @@ _K = TypeVar("_K", bound=Hashable)
 
 
 def _weights(shares: Mapping[_K, float], got: Mapping[_K, int], tried: Mapping[_K, int]) -> list[float]:
-    """The weight of each bin: the share that it still lacks, divided by how often a try there succeeds."""
+    """The weight of each bin: the share that it lacks divided by its success rate."""
     total = sum(got.get(one, 0) for one in shares) + 1
     lacks = [max(share * total - got.get(one, 0), 0.0) for one, share in shares.items()]
     rates = [(got.get(one, 0) + 1) / (tried.get(one, 0) + 2) for one in shares]
@@ -83,10 +83,10 @@ def _weights(shares: Mapping[_K, float], got: Mapping[_K, int], tried: Mapping[_
 
 
 def parse_kinds(text: str) -> KindMix:
-    """`bridge,comparison`, or `bridge:60,comparison:40` with shares in any unit; without, all are equal.
+    """Parse `bridge,comparison`, or `bridge:60,comparison:40` with shares in any unit; without shares all are equal.
 
     Raises:
-        ConfigError: a kind that there is not, one that is named twice, or a share that is not positive.
+        ConfigError: a kind does not exist or is named twice, or a share is not positive.
     """
     shares: dict[QuestionKind, float] = {}
     for part in text.split(","):
@@ -110,10 +110,10 @@ def parse_kinds(text: str) -> KindMix:
 
 
 def parse_steps(text: str) -> Mix:
-    """`2..5` (or `3`): every target in the range equally often.
+    """Parse `2..5` (or `3`): every target in the range equally often.
 
     Raises:
-        ConfigError: it is no range of positive numbers.
+        ConfigError: it is not a range of positive numbers.
     """
     low, high = _bounds(text, "..")
     share = 1 / (high - low + 1)
@@ -121,7 +121,7 @@ def parse_steps(text: str) -> Mix:
 
 
 def parse_mix(text: str) -> Mix:
-    """`2-3:40,4-5:40,6-7:20`: bins with their shares in any unit.
+    """Parse `2-3:40,4-5:40,6-7:20`: bins with their shares in any unit.
 
     Raises:
         ConfigError: it is not of that form, bins overlap, or no share is positive.
@@ -139,9 +139,9 @@ def parse_mix(text: str) -> Mix:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One of `of` equal parts of a run's seeds: those whose index leaves `part` when it is divided by `of`.
+    """One of `of` equal parts of a run's seeds: those whose index modulo `of` is `part`.
 
-    A seed depends only on its index and the random seed, so the parts together hold the seeds of the whole run.
+    A seed depends only on its index and the random seed, so all parts together have exactly the seeds of the whole run.
     """
 
     part: int
@@ -153,16 +153,16 @@ class Shard:
         return index % self.of == self.part
 
     def size(self, seeds: int) -> int:
-        """How many of the first `seeds` seeds this part contains."""
+        """Number of the first `seeds` seeds that are in this part."""
         return len(range(self.part, seeds, self.of))
 
 
 WHOLE = Shard(0, 1)
-"""All seeds."""
+"""The part that contains all seeds."""
 
 
 def parse_shard(text: str) -> Shard:
-    """`3/8`: the fourth of eight parts.
+    """Parse `3/8`: the fourth of eight parts.
 
     Raises:
         ConfigError: it is not of that form.
@@ -174,7 +174,7 @@ def parse_shard(text: str) -> Shard:
 
 
 def draw_order(passages: int, random_seed: int) -> Sequence[int]:
-    """Ordinals of the passages in the order in which seeds take them: a shuffle, so none comes twice."""
+    """Ordinals of the passages in the order in which seeds use them: shuffled, each once."""
     order = array("Q", range(passages))  # a list of a million numbers takes 40 MB
     random.Random(random_seed).shuffle(order)
     return order
@@ -189,9 +189,9 @@ def draw_seed(
     kind: QuestionKind | None = None,
     about: str = "",
 ) -> Seed:
-    """Seed number `index`, with one of `types` to ask for, the others as second choice.
+    """Seed number `index`. It asks for one of `types`; the others are the second choice.
 
-    A calculation gives a number and a comparison a name, whatever the types: they are asked for that.
+    A calculation always asks for a number, and a comparison for a name, whatever `types` are.
     """
     order = list(types)
     random.Random(f"{random_seed}/{index}/answer type").shuffle(order)

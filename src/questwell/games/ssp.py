@@ -1,8 +1,8 @@
-"""One step of search self-play (SSP, arXiv 2510.18821, section 3): a batch of answers in, an episode for each slot out.
+"""Plays one step of search self-play (SSP, arXiv 2510.18821, section 3): from a batch of answers to their episodes.
 
-A step is played as a whole, since a question is verified among documents of the other proposers' searches, and since
-slots without a valid question are filled. `play` reads in the paper's order; what it returns is fixed by its
-arguments and what its sessions answer. What is learnt from it is `recipes/selfplay/loop.py`'s affair.
+A step is played as a whole, because a question is verified among documents of the other proposers' searches, and
+because slots without a valid question are filled. `play` reads in the paper's order. Its result depends only on its
+arguments and its sessions' answers. `recipes/selfplay/loop.py` trains the policy on it.
 """
 
 import asyncio
@@ -39,22 +39,22 @@ class DistractorUnit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How a step is played. The defaults are the paper's; where the release differs, it is said."""
+    """Rules of a step. The defaults are the paper's; differences of the release are mentioned."""
 
     attempts: int = 5
-    """n, solver rollouts per problem."""
+    """n, the number of solver rollouts per problem."""
     searches: int = 1
-    """Executed searches that a proposer must make; the release: 2."""
+    """Minimum number of executed searches of a proposer; 2 in the release."""
     characters: tuple[int, int] = (10, 1000)
-    """Shortest and longest question."""
+    """Minimum and maximum length of a question in characters."""
     words: int = 0
-    """Fewest words of a question; the release: 10. Scripts without spaces count by characters."""
+    """Minimum number of words of a question; 10 in the release. Scripts without spaces are counted by characters."""
     distinct_queries: bool = False
-    """Refuse a proposer that asked one query twice; the release does."""
+    """Whether to reject a proposer that repeated a query, as in the release."""
     verify: bool = True
-    """Whether questions go through RAG verification."""
+    """Whether questions are checked by RAG verification."""
     noise: int = 4
-    """Units of noise among the documents that verify a question."""
+    """Number of units of noise among the documents that verify a question."""
     distractor_unit: DistractorUnit = DistractorUnit.PASSAGES
     payments: Payments = field(default_factory=Payments)
     proposals: int = 1
@@ -65,7 +65,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Players:
-    """The agents and the judge.
+    """The agents and the judge of self-play.
 
     In the paper proposer, solver and reader are one policy; the judge should be another model.
     """
@@ -73,7 +73,7 @@ class Players:
     selfplay_proposer: SelfPlayProposer
     solver: Solver
     gatekeeper: gates.Gatekeeper
-    """Verifies, and judges the solver's answers."""
+    """Verifies questions and judges the solver's answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +87,14 @@ class StepContext:
     sessions: Sessions
     pool: Pool
     draw: Callable[[int], Sequence[AnswerSeed]]
-    """Gives this many further answers, for dynamic resampling."""
+    """Returns this many further answers, for dynamic resampling."""
 
 
 async def play(batch: Sequence[AnswerSeed], step: StepContext) -> tuple[Episode, ...]:
-    """One episode for each answer of the batch, in its order.
+    """One episode for each answer of the batch, in order.
 
-    Failures of a model, the judge or the retriever are data of their slot. What ends the run is raised (BudgetReached,
-    StoreError) once all calls in flight have ended.
+    A failure of a model, the judge or the retriever is data of its slot. Errors that end the run (BudgetReached,
+    StoreError) are raised once all calls in flight have ended.
     """
     proposed = await propose(batch, step)
     discarded = [0] * len(batch)
@@ -111,7 +111,7 @@ async def play(batch: Sequence[AnswerSeed], step: StepContext) -> tuple[Episode,
 async def propose(batch: Sequence[AnswerSeed], step: StepContext, earlier: Sequence[Proposed] = ()) -> list[Proposed]:
     """Proposer rollouts, the rules, and RAG verification among the documents of the whole batch and of `earlier`.
 
-    `play` begins with it; alone it tells what verification lets through.
+    `play` begins with this; called alone, it shows what verification accepts.
     """
     drafts = await all_ended(_challenge(seed, step) for seed in batch)
     found = [documents(draft) for draft in (*drafts, *earlier)]
@@ -133,7 +133,7 @@ async def _challenge(seed: AnswerSeed, step: StepContext) -> Proposed:
 def broken_rule(
     question: str | None, trajectory: Trajectory, seed: AnswerSeed, rules: Rules
 ) -> tuple[Invalid | None, str]:
-    """The first rule that a proposal breaks, and how it breaks it; None when it keeps all rules."""
+    """(the first rule that a proposal breaks, how it breaks it); None if it keeps all rules."""
     if trajectory.stop is StopReason.ERRORED:
         return Invalid.ERRORED, trajectory.error
     if question is None or not question.strip():
@@ -154,14 +154,14 @@ def broken_rule(
 
 
 def documents(proposed: Proposed) -> tuple[Passage, ...]:
-    """What the proposer saw: the passage where its answer stands, if it was given one, and all that it found."""
+    """The passages that the proposer saw: the one with its answer, if it was given one, and all that it found."""
     given = (proposed.seed.passage,) if proposed.seed.passage else ()
     found = (hit.passage for hit in proposed.trajectory.hits)
     return tuple({passage.id: passage for passage in (*given, *found)}.values())
 
 
 def noise(slot: int, found: Sequence[Sequence[Passage]], rules: Rules, random_seed: str) -> tuple[Passage, ...]:
-    """Documents of slots with another answer that `slot` has not found itself; fewer if there are not enough."""
+    """Documents found by slots with another answer, but not by `slot`; fewer if there are not enough."""
     rng = random.Random(random_seed)
     own = {passage.id for passage in found[slot]}
     others = [
@@ -178,7 +178,7 @@ def noise(slot: int, found: Sequence[Sequence[Passage]], rules: Rules, random_se
 
 
 async def _verified(draft: Proposed, among: Sequence[Passage], step: StepContext) -> Proposed:
-    """The draft with what RAG verification says of it. Nothing but PASSED lets it through."""
+    """The draft with the result of RAG verification. Only PASSED makes it valid."""
     if not draft.valid or not step.rules.verify:
         return draft
     assert draft.question is not None
@@ -202,7 +202,7 @@ def _failed(found: GateResult) -> Invalid | None:
 
 
 async def _resample(proposed: list[Proposed], step: StepContext) -> tuple[list[Proposed], list[int]]:
-    """New proposals from further answers in place of invalid ones, and how many each slot has discarded."""
+    """(drafts with new proposals in place of invalid ones, the number that each slot discarded)."""
     proposed, discarded = list(proposed), [0] * len(proposed)
     for _ in range(step.rules.resamples):
         failing = [slot for slot, one in enumerate(proposed) if not one.valid]
@@ -216,7 +216,7 @@ async def _resample(proposed: list[Proposed], step: StepContext) -> tuple[list[P
 
 
 def _fill(proposed: Sequence[Proposed], step: StepContext) -> list[Problem | None]:
-    """What the solver attempts in each slot: the valid proposal, else a problem from the pool, if it has any."""
+    """The problem that the solver attempts in each slot: the valid proposal, otherwise one from the pool, if any."""
     problems = [
         Problem(one.seed.id, one.question, one.seed.references, one.seed.hops, step.index)
         if one.valid and one.question is not None
@@ -231,7 +231,7 @@ def _fill(proposed: Sequence[Proposed], step: StepContext) -> list[Problem | Non
 
 
 async def _attempt(slot: int, problem: Problem | None, seed: AnswerSeed, step: StepContext) -> tuple[Attempt, ...]:
-    """The solver rollouts of one slot, judged. They are independent, and see the question only."""
+    """The judged solver rollouts of one slot. They are independent, and see only the question."""
 
     async def one(number: int) -> Attempt:
         assert problem is not None
@@ -257,7 +257,7 @@ def _pay(
     discarded: Sequence[int],
     step: StepContext,
 ) -> tuple[Episode, ...]:
-    """Rewards of both roles. A proposer whose slot was filled gets what an invalid proposal gets."""
+    """The rewards of both roles. A proposer whose slot was filled gets the reward of an invalid proposal."""
     payments = step.rules.payments
     questions = [one.question for one in proposed if one.valid and one.question is not None]
     alike = iter(repetition(questions) if payments.repetition else [0.0] * len(questions))
@@ -280,7 +280,7 @@ def _chance(seed: AnswerSeed, what: str) -> str:
 
 
 async def all_ended(work: Iterable[Coroutine[Any, Any, _T]]) -> list[_T]:
-    """All results, in order. One that raises is raised after all have ended: what they paid for is recorded first."""
+    """All results in order. An error is raised after all have ended, so that paid calls are recorded first."""
     ended: list[_T] = []
     for result in await asyncio.gather(*work, return_exceptions=True):
         if isinstance(result, BaseException):

@@ -1,4 +1,4 @@
-"""What the two roles of search self-play are paid (SSP, arXiv 2510.18821, section 3.2, and options seen elsewhere)."""
+"""Rewards of the two roles of search self-play (SSP, arXiv 2510.18821, section 3.2, and options of other papers)."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -9,14 +9,14 @@ from questwell.types.game import Attempt, Label
 
 
 class Payment(StrEnum):
-    """How a valid question pays its proposer, from the share of attempts that were right."""
+    """How the reward of a valid question depends on the solver's accuracy, the fraction of right attempts."""
 
     DIFFICULTY = "difficulty"
-    """1 - accuracy (the paper)."""
+    """1 - accuracy, as in the paper."""
     LEARNABILITY = "learnability"
-    """1 - accuracy, but 0 when nobody solves it (Absolute Zero, arXiv 2505.03335)."""
+    """1 - accuracy, but 0 if no attempt is right (Absolute Zero, arXiv 2505.03335)."""
     BAND = "band"
-    """1 when the accuracy lies within a band, else 0."""
+    """1 if the accuracy lies within a band, otherwise 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +25,14 @@ class Payments:
 
     payment: Payment = Payment.DIFFICULTY
     band: tuple[float, float] = (0.2, 0.8)
-    """Lowest and highest accuracy that a band pays for, fractions, bounds included."""
+    """Minimum and maximum accuracy of a band, in [0, 1], bounds included."""
     invalid: float = 0.0
     """Reward of a proposal that breaks a rule or fails verification; -0.1 made the paper's proposer collapse."""
     repetition: float = 0.0
-    """Weight of the penalty for questions that resemble others of the batch; 0 is the paper, which has none."""
+    """Weight of the penalty for questions that resemble others of the batch; 0 as in the paper, which has none."""
 
     def of(self, accuracy: float) -> float:
-        """Reward of a valid question, given the share of scored attempts that solved it, in [0, 1]."""
+        """Reward of a valid question, given the fraction of scored attempts that solved it, in [0, 1]."""
         match self.payment:
             case Payment.DIFFICULTY:
                 return 1.0 - accuracy
@@ -44,7 +44,7 @@ class Payments:
 
 
 def solver_reward(attempt: Attempt) -> float | None:
-    """1 when right, 0 when wrong or without an answer; None when errored or unscored, which says nothing."""
+    """1 if right, 0 if wrong or without an answer; None if errored or unscored, which says nothing."""
     match attempt.judgement.label:
         case Label.RIGHT:
             return 1.0
@@ -55,11 +55,11 @@ def solver_reward(attempt: Attempt) -> float | None:
 
 
 def repetition(questions: Sequence[str], alike: float = 0.5) -> list[float]:
-    """For each question the share of the batch that is like it, itself left out, in [0, 1).
+    """For each question, the fraction of the batch that is similar to it, without itself, in [0, 1).
 
-    Questions are alike when the Jaccard index of their character trigrams is at least `alike`, or when a chain of
-    such pairs links them: words are not told apart, so it holds for any script. R-Zero (arXiv 2508.05004) has the
-    same penalty with BLEU for the likeness.
+    Two questions are similar if the Jaccard index of their character trigrams is at least `alike`, or if a chain of
+    such pairs links them. It needs no words, so it works for any script. R-Zero (arXiv 2508.05004) has the same penalty
+    with BLEU as the similarity.
     """
     grams = [_trigrams(question) for question in questions]
     cluster = list(range(len(questions)))

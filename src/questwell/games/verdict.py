@@ -1,4 +1,4 @@
-"""From attempts to a verdict (SAGE section 3): pure, and the same whatever the order of the attempts."""
+"""Makes a verdict from attempts (SAGE section 3). It is a pure function that does not depend on their order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ class Tally:
     """Number of attempts that count as right or wrong."""
     planned: int
     difficulty: int | None
-    """Fewest search steps in a right attempt; None when none was right."""
+    """Fewest search steps in a right attempt; None if none was right."""
     target: int | None
-    """S, the search steps asked for; None leaves them unspecified."""
+    """S, the requested number of search steps; None if it is left open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class StepTarget:
     """The paper's acceptance: right at least once, and never right in fewer than the target's search steps."""
 
     minimum: int = 0
-    """Minimum number of search steps, also where a seed has no target."""
+    """Minimum number of search steps, even if a seed has no target."""
 
     def too_easy(self, tally: Tally) -> bool:
         """Whether a right attempt took too few search steps; no further attempt can change that."""
@@ -36,7 +36,7 @@ class StepTarget:
         return remaining > 0 and self._least(tally) > 0
 
     def too_hard(self, tally: Tally) -> bool:
-        """Never, since one right attempt is enough."""
+        """False: one right attempt is enough."""
         return False
 
     def _least(self, tally: Tally) -> int:
@@ -54,7 +54,7 @@ class PassRateBand:
 
     def too_easy(self, tally: Tally) -> bool:
         """Whether too many are right, or one in too few search steps; no further attempt can change that."""
-        # Divided, as what the user wrote was: 29 / 100 == 0.29, but 0.29 * 100 < 29.
+        # We divide, because 29 / 100 == 0.29, but 0.29 * 100 < 29.
         if tally.right / tally.planned > self.high:
             return True
         return tally.difficulty is not None and tally.difficulty < self.minimum
@@ -78,7 +78,7 @@ class Criteria:
     planned: int
     """K, the number of attempts wanted."""
     target: int | None
-    """S, the search steps asked for; None leaves them unspecified."""
+    """S, the requested number of search steps; None if it is left open."""
     acceptance: Acceptance
     unscored_is_wrong: bool = False
     """The paper's rule for a judgement that cannot be parsed; by default it is neither right nor wrong."""

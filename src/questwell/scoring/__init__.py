@@ -1,1 +1,1 @@
-"""Judging answers: normalised exact match, F1, a strict LLM judge."""
+"""Judges answers: exact match after normalisation, F1, and a strict LLM judge."""

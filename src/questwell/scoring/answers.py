@@ -1,6 +1,6 @@
-"""Whether two texts are the same, or one stands in the other, by their words: for verdicts, leaks and duplicates.
+"""Compares texts by their words: whether they are equal or one contains the other. For verdicts, leaks and duplicates.
 
-Nothing that carries meaning is erased (`scoring/words.py`). What may mean the same in other words is for a judge.
+Nothing with a meaning is removed (`scoring/words.py`). Whether different words mean the same is left to a judge.
 """
 
 import re
@@ -15,7 +15,7 @@ _HANGUL = re.compile("[\uac00-\ud7a3]+")
 
 
 def normalise(text: str) -> str:
-    """The words of `text` with single spaces: equal for texts that are the same but for case and punctuation."""
+    """The words of `text` with single spaces; equal for texts that differ only in case and punctuation."""
     return " ".join(words(text))
 
 
@@ -26,7 +26,7 @@ def same(answer: str, references: Iterable[str]) -> bool:
 
 
 def matches(answer: str, references: Iterable[str]) -> bool:
-    """As `same`, a leading article aside, where no judge can be asked. "The A" is "A", but "A" is not empty."""
+    """Like `same`, but ignores a leading article; for use without a judge. "The A" is "A", but "A" is not empty."""
     given = _bare(answer)
     return bool(given) and any(given == _bare(reference) for reference in references)
 
@@ -34,7 +34,7 @@ def matches(answer: str, references: Iterable[str]) -> bool:
 def contains(text: str, answer: str) -> bool:
     """Whether `text` contains the words of `answer`, in order and next to each other.
 
-    Korean puts particles behind a word, so its last word may go on there.
+    Korean appends particles to a word, so in Korean the last word may continue.
     """
     needle, haystack = words(answer), words(text)
     if not needle:
@@ -52,7 +52,7 @@ def contains(text: str, answer: str) -> bool:
 def numbers(text: str) -> frozenset[str]:
     """The numbers in `text` in digits, without thousands separators and leading zeros, or in Chinese numerals.
 
-    One numeral alone is none: 一 is also "a".
+    A single Chinese numeral does not count: 一 is also "a".
     """
     digits = (word.lstrip("0") or "0" for word in words(text) if word.lstrip("+-")[:1].isdigit())
     return frozenset((*digits, *_NUMERALS.findall(text)))

@@ -1,4 +1,4 @@
-"""Judging without a model, and the interface of every judge."""
+"""Judges answers without a model, and defines the interface of all judges."""
 
 from typing import Protocol
 
@@ -18,7 +18,7 @@ class AnswerJudge(Protocol):
 
 
 class ExactJudge:
-    """Right if the words or the number are the same, else wrong: for short answers from a closed vocabulary."""
+    """Calls an answer right if its words or its number are the same; for short answers from a closed vocabulary."""
 
     async def judge(
         self, question: str, references: tuple[str, ...], answer: str | None, complete: Complete
@@ -30,7 +30,7 @@ class ExactJudge:
 
 
 def judge_exactly(references: tuple[str, ...], answer: str) -> Judgement:
-    """Right or wrong without a model; a leading article makes no difference."""
+    """Whether an answer is right, decided without a model; a leading article makes no difference."""
     if decided := decide_unasked(references, answer):
         return decided
     return Judgement(Label.RIGHT if matches(answer, references) else Label.WRONG, "exact_match")

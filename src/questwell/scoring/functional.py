@@ -1,4 +1,4 @@
-"""Words that say nothing about what a question is about: for overlaps of questions, not for verdicts."""
+"""Function words, which say nothing about the topic of a question. For overlaps of questions, not for verdicts."""
 
 _ENGLISH = """
 a about after also an and any are as at be been before both but by can could did do does during for from had has have he
@@ -19,12 +19,12 @@ _CHARACTERS = frozenset("的是在了和与或哪什么谁何为有被其中这�
 
 
 def is_functional(word: str) -> bool:
-    """Whether a word in lower case only holds a question together: function words, Hiragana, some Han characters."""
+    """Whether a lower-case word has only a grammatical role: function words, Hiragana, some Han characters."""
     if word in _WORDS or word in _CHARACTERS:
         return True
     return len(word) == 1 and ("\u3040" <= word <= "\u309f" or not word.isalnum())
 
 
 def is_english(word: str) -> bool:
-    """Whether a word in lower case is a function word of English and of none of the other languages here."""
+    """Whether a lower-case word is a function word of English, but of none of the other languages here."""
     return word in _ENGLISH_WORDS and word not in _OTHER_WORDS

@@ -1,4 +1,4 @@
-"""Confidence intervals of shares."""
+"""Confidence intervals of fractions."""
 
 import math
 
@@ -6,7 +6,7 @@ from questwell.types.measures import Proportion
 
 
 def wilson(count: int, of: int, z: float = 1.959964) -> Proportion:
-    """`count` of `of` with its Wilson score interval (Wilson 1927), 95 % unless `z` says otherwise."""
+    """The fraction `count` / `of` with its Wilson score interval (Wilson 1927), 95 % by default."""
     if of == 0:
         return Proportion(count, of, None, None, None)
     share = count / of

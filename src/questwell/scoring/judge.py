@@ -1,4 +1,4 @@
-"""Judging one answer: by code where that is safe, else by a strict LLM judge that fails closed."""
+"""Judges one answer: by code if that is safe, otherwise by a strict LLM judge that fails closed."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -16,7 +16,7 @@ Complete = Callable[[Request], Awaitable[Completion]]
 """The call to the judge model: a session's `complete`."""
 
 Opening = Callable[[str, tuple[str, ...], str], tuple[Message, ...]]
-"""(question, references, answer) to the messages of the judge's prompt."""
+"""From (question, references, answer) to the messages of the judge's prompt."""
 
 _STATED = re.compile(r"^\W*verdict\W*\b(\w+)\W*$", re.MULTILINE)
 _YES_NO = {"yes": True, "true": True, "no": False, "false": False}
@@ -32,19 +32,19 @@ class Judge:
 
     opening: Opening
     structured: bool = False
-    """Ask for the verdict under a JSON schema: for small models."""
+    """Whether to ask for a verdict that follows a JSON schema; for small models."""
     asks: int = 2
-    """How often the model is asked until a reply is usable; after that the answer is unscored."""
+    """Maximum number of times that the model is asked; without a usable reply the answer is unscored."""
     max_tokens: int = 4096
     """Maximum number of tokens of a reply, thoughts included."""
     temperature: float = 0.0
     always: bool = False
-    """Ask the model about every answer, even if the same words or numbers already decide."""
+    """Whether to ask the model about every answer, even if equal words or numbers already decide."""
 
     async def judge(
         self, question: str, references: tuple[str, ...], answer: str | None, complete: Complete
     ) -> Judgement:
-        """The judgement of `answer`; ERRORED when the judge model failed, UNSCORED when it said nothing usable."""
+        """The judgement of `answer`; ERRORED if the judge model failed, UNSCORED if its reply was unusable."""
         if answer is None or not answer.strip():
             return Judgement(Label.WRONG, "no_answer")
         if not self.always and (decided := decide_unasked(references, answer)):
@@ -77,11 +77,11 @@ class Judge:
 
 
 def verdict(reply: str) -> bool | None:
-    """What a judge's reply says: True for yes, False for no, None when it is not exactly one of the two.
+    """The verdict in a judge's reply: True for yes, False for no, None if it is not exactly one of the two.
 
     The reply, thoughts removed, must be the bare word, `{"verdict": "yes"}`, or end with a line `verdict: yes`.
-    A substring never counts: "Incorrect" contains "correct". What is said after the verdict may take it back, and a
-    thought that was cut off has come to none.
+    A substring never counts: "Incorrect" contains "correct". Text after the verdict may withdraw it, and a thought that
+    was cut off has reached no verdict.
     """
     text = spoken(reply).lower()
     if (written := json_value(reply, "verdict")) is not None:
@@ -99,9 +99,9 @@ def verdict(reply: str) -> bool | None:
 
 
 def decide_unasked(references: tuple[str, ...], answer: str) -> Judgement | None:
-    """What needs no model: the same words as a reference, or plain numbers on both sides; None for all else.
+    """The judgement if no model is needed: equal words, or plain numbers on both sides; otherwise None.
 
-    A small judge forgives a wrong year; arithmetic does not. The method says that no judge was asked.
+    A small judge model may accept a wrong year; arithmetic does not. `method` records that no judge was asked.
     """
     if same(answer, references):
         return Judgement(Label.RIGHT, "exact_match")

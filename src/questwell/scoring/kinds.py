@@ -1,7 +1,7 @@
-"""What kind of thing an answer is: a number, a date or an entity.
+"""Classifies an answer as a number, a date or an entity.
 
-Loose on purpose: a wrong kind is only seen where it is plain. In scripts other than Latin, and in languages whose
-number words and months are not listed here, nothing is plain.
+It is deliberately loose: only an obviously wrong type is detected. In scripts other than Latin, and in languages whose
+number words and months are not listed here, no type is obviously wrong.
 """
 
 import re
@@ -56,7 +56,7 @@ def has_type(answer: str, answer_type: AnswerType, question: str = "") -> bool:
 
 
 def type_of(answer: str, asked: AnswerType) -> AnswerType:
-    """The type of `answer`, whatever was asked for; `asked` decides for a bare year and in unclear cases."""
+    """The type of `answer`; `asked`, the requested type, decides for a bare year and in unclear cases."""
     if read_number(answer) is not None:
         bare_year = _YEAR.fullmatch(answer.strip()) is not None
         return AnswerType.DATE if bare_year and asked is not AnswerType.NUMBER else AnswerType.NUMBER
@@ -71,7 +71,7 @@ def type_of(answer: str, asked: AnswerType) -> AnswerType:
 
 
 _QUANTITY = 5
-"""Most words of a number with its unit: "96 metres above sea level"."""
+"""Maximum number of words of a number with its unit, such as "96 metres above sea level"."""
 
 
 def _is_date(answer: str) -> bool:
@@ -90,5 +90,5 @@ def _is_english(question: str) -> bool:
 
 
 def _other_script(text: str) -> bool:
-    """Whether a letter of `text` belongs to another script than Latin."""
+    """Whether `text` contains a letter of a script other than Latin."""
     return any(letter.isalpha() and not unicodedata.name(letter, "LATIN").startswith("LATIN") for letter in text)

@@ -1,4 +1,4 @@
-"""Pass@k and Avg@k of one question from the counts of its attempts."""
+"""Computes Pass@k and Avg@k of one question from the counts of its attempts."""
 
 from math import comb
 
@@ -10,7 +10,7 @@ def pass_at_k(correct: int, attempts: int, k: int) -> float:
     `attempts` excludes errored and unscored ones: they say nothing about the question.
 
     Raises:
-        ValueError: `attempts < k`, where the estimate is undefined, or counts that cannot be.
+        ValueError: `attempts < k`, for which the estimate is undefined, or the counts are impossible.
     """
     if not 1 <= k <= attempts:
         raise ValueError(f"pass@{k} is undefined for {attempts} attempts")
@@ -19,10 +19,10 @@ def pass_at_k(correct: int, attempts: int, k: int) -> float:
 
 
 def avg_at_k(correct: int, attempts: int) -> float:
-    """Mean of the attempts, right 1 and wrong 0: their solve rate, in [0, 1]. The same as pass@1.
+    """Solve rate of the attempts, the fraction that is right, in [0, 1]. The same as pass@1.
 
     Raises:
-        ValueError: there is no attempt, or counts that cannot be.
+        ValueError: there is no attempt, or the counts are impossible.
     """
     if attempts < 1:
         raise ValueError("the mean of no attempt is undefined")
@@ -32,4 +32,4 @@ def avg_at_k(correct: int, attempts: int) -> float:
 
 def _check(correct: int, attempts: int) -> None:
     if not 0 <= correct <= attempts:
-        raise ValueError(f"{correct} right of {attempts} attempts cannot be")
+        raise ValueError(f"{correct} right of {attempts} attempts is impossible")

@@ -1,6 +1,6 @@
-"""Numbers by their value: "1.5 million" is 1,500,000, "१२" is 12. Only what arithmetic settles is settled here.
+"""Compares numbers by value: "1.5 million" is 1,500,000, "१२" is 12. Decides only what arithmetic can decide.
 
-A number may be read in two ways ("1.500"), rounded ("12,000" for 12,034) or carry a unit: all that is left to a judge.
+A number may be ambiguous ("1.500"), rounded ("12,000" for 12,034) or have a unit: such cases are left to a judge.
 """
 
 import re
@@ -18,7 +18,7 @@ _SCALES = {
     "milioni": 6, "milione": 6, "miliardi": 9, "tausend": 3, "тысяч": 3, "миллионов": 6, "миллиона": 6,
     "миллиардов": 9, "万": 4, "萬": 4, "億": 8, "亿": 8, "만": 4, "억": 8,
 }  # fmt: skip
-"""Powers of ten; "billón" and the like, which mean another one in other languages, are left out."""
+"""Powers of ten by their words; without words such as "billón", whose value depends on the language."""
 _PERCENT = ("%", "percent", "per cent", "prozent", "por ciento", "pour cent", "процентов")
 _TAIL = "|".join(map(re.escape, sorted({*_SCALES}, key=len, reverse=True)))
 _UNIT = "|".join(map(re.escape, sorted(_PERCENT, key=len, reverse=True)))
@@ -33,10 +33,10 @@ _YEAR = range(1000, 2200)
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A text that is one number and nothing else."""
+    """A text that consists of one number."""
 
     readings: tuple[Decimal, ...]
-    """The most common reading first."""
+    """Possible values, the most common reading first."""
     resolution: Decimal
     """Value of a 1 in its last digit; 0 if the number is not rounded."""
     percent: bool
@@ -47,7 +47,7 @@ class Number:
 
 
 def read_number(text: str) -> Number | None:
-    """The number that `text` is; None when it is more, or less, than one number."""
+    """The number that `text` consists of; None if it is not exactly one number."""
     found = _NUMBER.fullmatch(" ".join(fold(text).split()).strip("\"' "))
     if found is None:
         return None
@@ -69,10 +69,10 @@ def read_number(text: str) -> Number | None:
 
 
 def compare_numbers(answer: str, reference: str) -> bool | None:
-    """Whether two plain numbers are equal; None when that is not for arithmetic to say.
+    """Whether two plain numbers are equal; None if arithmetic cannot decide.
 
-    Left open: anything that is not a bare number, a percentage next to a plain number, two ways of reading, and a
-    number that may be the other one rounded, or has another sign (5' for 5). Two different years are different.
+    Undecided are texts that are not bare numbers, a percentage and a plain number, ambiguous numbers, numbers of which
+    one may be the other rounded, and numbers with different signs (5' and 5). Two different years are different.
     """
     if signs(answer) != signs(reference):
         return None
@@ -90,7 +90,7 @@ def compare_numbers(answer: str, reference: str) -> bool | None:
 
 
 def _readings(body: str) -> tuple[str, ...]:
-    """What the digits and separators may stand for, as decimal numbers in plain digits."""
+    """The possible values of digits and separators, as decimal numbers in plain digits."""
     if body.isdigit():
         return (body,)
     if _GROUPS.fullmatch(body):

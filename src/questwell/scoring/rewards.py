@@ -1,6 +1,6 @@
-"""The reward of a solver's answer: exact match, F1, an LLM judge, or exact match and then the judge.
+"""Rewards of a solver's answer: exact match, F1, an LLM judge, or exact match and then the judge.
 
-All fail closed. A game or a recipe assigns rewards; an answer that was not judged earns none and is not trained on.
+All of them fail closed: an answer that could not be judged gets no reward and is not trained on.
 """
 
 from collections.abc import Sequence
@@ -18,13 +18,13 @@ class RewardKind(StrEnum):
     """How answers are rewarded."""
 
     EM = "em"
-    """1 for an answer that has a reference's words (case, punctuation and a leading article aside), else 0."""
+    """1 for an answer with the words of a reference (ignoring case, punctuation and a leading article), otherwise 0."""
     F1 = "f1"
     """Token overlap with the nearest reference after normalisation, in [0, 1]."""
     JUDGE = "judge"
-    """1 if a model calls the answer right, else 0."""
+    """1 if a model judges the answer right, otherwise 0."""
     CHAIN = "chain"
-    """Exact match; the model is asked only when it fails."""
+    """Exact match first; the model is asked only if it fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Rewarded:
     """The reward of an answer."""
 
     reward: float | None
-    """In [0, 1]; None when it could not be judged (unscored or errored): such a trajectory is not trained on."""
+    """Reward in [0, 1]; None if the answer was unscored or errored, in which case the trajectory is not trained on."""
     judgement: Judgement
 
 
@@ -40,16 +40,16 @@ class Reward(Protocol):
     """Rewards answers."""
 
     async def reward(self, question: str, references: Sequence[str], answer: str | None) -> Rewarded:
-        """The reward of `answer`; None means no answer and earns 0."""
+        """The reward of `answer`; no answer (None) gets 0."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class MatchReward:
-    """Without a model: exact match, or F1."""
+    """Rewards answers without a model, by exact match or F1."""
 
     soft: bool = False
-    """F1 in place of exact match, which still says whether the answer is right."""
+    """Whether the reward is F1; exact match still decides whether the answer is right."""
 
     async def reward(self, question: str, references: Sequence[str], answer: str | None) -> Rewarded:
         """The reward of `answer`."""
@@ -64,7 +64,7 @@ class MatchReward:
 
 @dataclass(frozen=True, slots=True)
 class JudgeReward:
-    """A model decides, strictly (`Judge`): an unusable reply or a failed call earns nothing, neither 1 nor 0."""
+    """Rewards answers with a strict LLM judge. An unusable reply or a failed call gives no reward, neither 1 nor 0."""
 
     judge: Judge
     complete: Complete

@@ -1,7 +1,7 @@
-r"""Signs that may mean something though folding takes them: with other signs, the same words are not the same.
+r"""Finds signs that folding removes but that may have a meaning: equal words with different signs are not equal.
 
-"C:\" is not "C", "5!" not "5", "[0, 1)" not "(0, 1)", and "Node.js" may not be "Node js": that is for a judge. What
-ends a sentence, sets off a word or stands in pairs around it means nothing.
+"C:\" is not "C", "5!" is not "5", "[0, 1)" is not "(0, 1)", and a judge decides whether "Node.js" is "Node js". Signs
+that end a sentence or stand around a word have no meaning.
 """
 
 import re
@@ -25,15 +25,15 @@ _SIGN = re.compile(
     r"""|\.\.+(?=\d)"""  # a range
 )
 _NAME = re.compile(r"_+|(?<=\d)\.(?=[a-z])|(?<=[^\W\d_]{2})\.(?=[a-z])")
-"""In names of files, hosts and variables, with the case that they are written in: "Node.js", but "St.Louis"."""
+"""Signs inside names of files, hosts and variables: the dot in "Node.js", but not in "St.Louis"."""
 _UNIT = re.compile(r"(?<=\d)\s?((?=\w?\w?[A-ZΩ])[A-Za-zµμΩ]{1,3})(?![^\W\d_])")
 _ERAS = frozenset({"am", "pm", "ad", "bc", "ce", "bce", "st", "nd", "rd", "th"})
-"""Letters behind a number that mean the same in capitals; a milliwatt is no megawatt."""
+"""Letters after a number that mean the same in capitals; a milliwatt, however, is not a megawatt."""
 _QUOTED = {"'": re.compile(r"(?<!\w)'(?=\w)"), '"': re.compile(r'(?<!\w)"(?=\w)')}
 
 
 def signs(text: str) -> tuple[str, ...]:
-    """The signs of `text` that may mean something, in order."""
+    """The signs of `text` that may have a meaning, in order."""
     folded = fold(text).strip()
     found = [match.group() for match in _SIGN.finditer(folded) if not _closes(folded, match)]
     units = [unit for unit in _UNIT.findall(text) if unit.lower() not in _ERAS]
@@ -41,7 +41,7 @@ def signs(text: str) -> tuple[str, ...]:
 
 
 def _closes(text: str, match: "re.Match[str]") -> bool:
-    """Whether a quotation mark ends a quotation, or begins one."""
+    """Whether a quotation mark begins or ends a quotation."""
     mark = match.group()
     if (opened := _QUOTED.get(mark)) is None:
         return False

@@ -1,4 +1,4 @@
-"""Exact match and F1 as published results report them: SQuAD's rules. Only for reporting, for they lose meaning.
+"""Exact match and F1 by SQuAD's rules, as in published results. Only for reporting, because the rules lose meaning.
 
 "C++" equals "C" here, and "-40" equals "40". Verdicts, rewards and duplicates use `scoring/answers.py`.
 Languages written without spaces are compared by characters, as in MLQA's evaluation (Lewis et al. 2020,
@@ -37,7 +37,7 @@ def exact_match(answer: str, references: Iterable[str]) -> bool:
 
 
 def f1(answer: str, reference: str) -> float:
-    """Harmonic mean of token precision and recall, in [0, 1]; 0 when either is empty."""
+    """Harmonic mean of token precision and recall, in [0, 1]; 0 if a text has no tokens."""
     ours, theirs = squad_tokens(answer), squad_tokens(reference)
     common = sum((Counter(ours) & Counter(theirs)).values())
     return 2 * common / (len(ours) + len(theirs)) if common else 0.0

@@ -1,4 +1,4 @@
-"""The time that a question names, so that an answer which changes with time is tied to one."""
+"""Finds the time that a question names, which fixes an answer that changes over time."""
 
 import re
 
@@ -14,6 +14,6 @@ _NAMED = re.compile(
 
 
 def named_time(question: str) -> str:
-    """The first time that `question` names, in its own words; empty when it names none. A year is enough."""
+    """The first time that `question` names, in its own words; empty if it names none. A year is enough."""
     found = _NAMED.search(question)
     return " ".join(found[0].split()) if found else ""

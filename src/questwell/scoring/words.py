@@ -1,7 +1,7 @@
-"""Text as a sequence of words that keeps what a word means: its sign, unit, symbol and letter.
+"""Splits text into words that keep their meaning: signs, units, symbols and single letters.
 
-"-40" is one word and "40" another; so are "C++" and "C", "1.5" and "15", "A" is a word. What folds: letter case,
-spaces, quotation marks, kinds of dashes, punctuation between words, digits of other scripts, thousands separators.
+"-40" and "40" are different words; so are "C++" and "C", "1.5" and "15"; "A" is a word. Folding removes differences
+in letter case, spaces, quotation marks, dashes, punctuation between words, scripts of digits, thousands separators.
 A script that is written without spaces gives one word per character.
 """
 
@@ -32,7 +32,7 @@ _FOLDED = str.maketrans(
 
 
 def _marks() -> str:
-    r"""Combining marks as a character class: `\w` leaves out those that Indic and other scripts are spelt with."""
+    r"""Combining marks as a character class; `\w` does not include those of Indic and other scripts."""
     points = [point for point in range(0x300, 0x20D0) if unicodedata.category(chr(point)).startswith("M")]
     return "".join(map(chr, points)) + "\ufe20-\ufe2f"
 
@@ -50,7 +50,7 @@ _WORD = re.compile(
 )
 _PUNCTUATION = frozenset({"Pc", "Pd", "Pe", "Pf", "Pi", "Po", "Ps", "Cc", "Cf"})
 _MEANT = frozenset("%&@*#§‰′″")
-"""Punctuation by its Unicode category that means something."""
+"""Characters that are punctuation in Unicode but have a meaning."""
 
 
 @lru_cache(maxsize=16384)
@@ -78,7 +78,7 @@ def fold(text: str) -> str:
 
 
 def is_unspaced(text: str) -> bool:
-    """Whether `text` contains a character of a script that is written without spaces."""
+    """Whether `text` contains a character of a script without spaces."""
     return _UNSPACED.search(text) is not None
 
 

@@ -1,4 +1,4 @@
-"""Prompts are files: each becomes the opening messages of a request. A user's folder overrides them by name.
+"""Reads prompt files, each of which becomes the first messages of a request. A user's folder overrides them by name.
 
 A prompt file is a sequence of sections `--- system`, `--- user`, `--- assistant`; `$name` is filled in.
 Filled-in text is data: it is never expanded again and never read as a section.
@@ -40,16 +40,16 @@ _GIVEN: Mapping[str, tuple[str, ...]] = {
     "repair_gate": (*_REPAIR, "wrong_answer"),
     "repair_weak": (*_REPAIR, "wrong_answer"),
 }
-"""What agents give beyond what the packaged file of that name asks for, by prompt; a user's file may ask for it."""
+"""Values, by prompt, that the packaged file does not use but a user's file may use."""
 
 
 CHECKED = ("repair_gate", "repair_weak")
 """Prompts that repair a question that met its target but failed a check."""
 KINDS = ("kind_bridge", "kind_calculation", "kind_comparison", "kind_intersection", "kind_temporal")
-"""What a question of each kind is, with an example; added to the proposer's prompt where a kind is wanted."""
+"""Prompts that describe a kind of question with an example; added to the proposer's prompt if a kind is requested."""
 LATER = frozenset({"gate_dated", "harden_correctness", "harden_difficulty", *CHECKED, *KINDS})
-"""Prompts that came after runs were saved under a hash of all. They are not in that hash, or no such run would go on;
-a recipe that uses one holds `hash_of` it against what its run began with."""
+"""Prompts that are newer than runs which saved a hash of all prompts. They are left out of that hash, so that such runs
+can be resumed; a recipe that uses one compares `hash_of` it with the hash at the start of its run."""
 
 
 class Prompts:
@@ -59,8 +59,8 @@ class Prompts:
         """Take the packaged prompts, with the files of `folder` in place of those of the same name.
 
         Raises:
-            ConfigError: there is no such folder, it holds a name that no agent uses, a file without sections, or one
-                that asks for a value that its agent does not give.
+            ConfigError: the folder does not exist, or contains a name that no agent uses, a file without sections, or a
+                file that asks for a value that its agent does not give.
         """
         if folder is not None and not folder.is_dir():
             raise ConfigError(f"prompts: there is no folder {str(folder)!r}")
@@ -89,7 +89,7 @@ class Prompts:
 
     @cached_property
     def hash(self) -> str:
-        """First 16 hex digits of the SHA-256 over all names and texts but the later ones."""
+        """First 16 hex digits of the SHA-256 over the names and texts of all prompts except `LATER`."""
         return self.hash_of(self._files.keys() - LATER)
 
     def hash_of(self, names: Iterable[str]) -> str:
@@ -117,7 +117,7 @@ class Prompts:
 
 
 def _asked(name: str, text: str) -> set[str]:
-    """The values that a prompt asks for; ConfigError when a `$` begins no name."""
+    """The names of the values that a prompt asks for; raises ConfigError if a `$` is not followed by a name."""
     template = Template(text)
     if not template.is_valid():
         wrong = next(found for found in template.pattern.finditer(text) if found["invalid"] is not None)
