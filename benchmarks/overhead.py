@@ -1,35 +1,42 @@
-"""What a model call costs on our side of the wire: throughput and CPU against an endpoint of fixed latency.
+"""What a model call costs on our side of the wire: throughput, CPU, memory against an endpoint of fixed latency.
 
 Run it on an idle machine:  python benchmarks/overhead.py [--calls 3072] [--in-flight 256 --in-flight 1000]
-The endpoint is a process of its own. Each path in `PATHS` is one way to make the same chat call; what a path costs
-more than the one before it is what its layer costs. Results go to benchmarks/results/overhead.json.
+The endpoint and each row are processes of their own. Each path in `PATHS` is one way to make the same chat call; what a
+path costs more than the one before it is what its layer costs. Results go to benchmarks/results/overhead.json.
+
+A run begins and ends with fewer calls in flight than it may have, and our client begins its first calls over a second.
+So a share of the ideal rate is given twice: of the whole run, and of its calls after each worker's first.
 """
 
 import argparse
 import asyncio
-import contextlib
 import itertools
 import json
+import multiprocessing
 import os
-import subprocess
-import sys
+import resource
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import mean
 
 import aiohttp
 import httpx2
+from fixed_endpoint import MODEL, content_length, endpoint
 from report import heading, write
 
 from questwell.agents.session import Session
+from questwell.http.retrying import giving_up_with
 from questwell.llm.client import Message, Request
 from questwell.llm.limiter import Limiter
 from questwell.llm.openai import OpenAIClient
 from questwell.llm.prices import FREE
 from questwell.recipes.runs.budget import Budget, SpendingLimits
+from questwell.recipes.runs.collecting import collecting_seldom
 from questwell.recipes.runs.recorder import Recorder
 from questwell.store.run import RunStore
 from questwell.types.corpus import Hit
@@ -37,7 +44,6 @@ from questwell.types.dataset import Usage
 from questwell.types.game import Place
 from questwell.types.trajectory import Role
 
-MODEL = "fixed"
 REQUEST = Request(messages=(Message("user", "lorem ipsum dolor sit " * 200),), max_tokens=64)
 """About 1,000 tokens, as a solver's turn with a few passages."""
 
@@ -57,9 +63,14 @@ class Measured:
     calls: int
     calls_per_s: float
     share_of_ideal: float | None
-    """Of in_flight / latency_s; None without latency. Opening the connections is part of the time."""
+    """Of in_flight / latency_s, over the whole run; None without latency."""
+    steady_share_of_ideal: float | None
+    """The same without each worker's first call: latency_s over the mean time from one answer of a worker to its
+    next."""
     cpu_ms_per_call: float
     """User and system time of this process alone."""
+    peak_memory_mb: int
+    """Of this process, imports included."""
 
 
 # --- paths
@@ -76,7 +87,7 @@ async def raw_socket(address: tuple[str, int], in_flight: int) -> AsyncGenerator
         body = json.dumps({"model": MODEL, "messages": [message], "max_tokens": 64, "temperature": 0.0}).encode()
         writer.write(b"POST /v1/chat/completions HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
         head = await reader.readuntil(b"\r\n\r\n")
-        reply = json.loads(await reader.readexactly(_content_length(head)))
+        reply = json.loads(await reader.readexactly(content_length(head)))
         idle.append((reader, writer))
         return reply["choices"][0]["message"]["content"]
 
@@ -161,7 +172,8 @@ async def recorded(address: tuple[str, int], in_flight: int) -> AsyncGenerator[C
     seeds = itertools.count()
     idle: list[tuple[Session, int]] = []
     with tempfile.TemporaryDirectory() as folder, RunStore(Path(folder)) as store:
-        recorder = Recorder(store, dict.fromkeys(Role, client), _NoBooks(), Budget(SpendingLimits(), Usage()))
+        budget = Budget(SpendingLimits(), Usage())
+        recorder = Recorder(store, dict.fromkeys(Role, client), _NoBooks(), budget)
 
         async def call() -> object:
             session, left = idle.pop() if idle else _play(recorder, f"s{next(seeds):05d}")
@@ -170,7 +182,8 @@ async def recorded(address: tuple[str, int], in_flight: int) -> AsyncGenerator[C
                 idle.append((session, left - 1))
             return completion
 
-        yield call
+        with giving_up_with(budget.retries), collecting_seldom():  # as the workers of a run
+            yield call
         await client.aclose()
 
 
@@ -208,20 +221,27 @@ class Timed:
 
     wall_s: float
     cpu_s: float
+    cycles_s: list[float]
+    """Times from one answer of a worker to its next."""
 
 
 async def measure(call: Call, in_flight: int, total: int) -> Timed:
     """Time for `total` calls, `in_flight` of them at once all the time."""
     remaining = iter(range(total))
+    cycles_s: list[float] = []
 
     async def worker() -> None:
+        answered: float | None = None
         for _ in remaining:
             await call()
+            before, answered = answered, time.perf_counter()
+            if before is not None:
+                cycles_s.append(answered - before)
 
     started, before = time.perf_counter(), os.times()
     await asyncio.gather(*[worker() for _ in range(in_flight)])
     wall_s, after = time.perf_counter() - started, os.times()
-    return Timed(wall_s, after.user + after.system - before.user - before.system)
+    return Timed(wall_s, after.user + after.system - before.user - before.system, cycles_s)
 
 
 async def run(path: str, latency_s: float, in_flight: int, total: int) -> Measured:
@@ -237,72 +257,15 @@ async def run(path: str, latency_s: float, in_flight: int, total: int) -> Measur
         calls=total,
         calls_per_s=round(rate, 1),
         share_of_ideal=round(rate * latency_s / in_flight, 3) if latency_s else None,
+        steady_share_of_ideal=round(latency_s / mean(timed.cycles_s), 3) if latency_s and timed.cycles_s else None,
         cpu_ms_per_call=round(timed.cpu_s / total * 1000, 3),
+        peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     )
 
 
-# --- the endpoint
-
-
-class FixedLatency(asyncio.Protocol):
-    """HTTP/1.1 keep-alive, one canned completion after a fixed time: never the bottleneck."""
-
-    def __init__(self, latency_s: float) -> None:
-        self._latency_s = latency_s
-        self._buffer = bytearray()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the other end."""
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        """Answer every whole request in the buffer."""
-        self._buffer += data
-        while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
-            size = end + 4 + _content_length(self._buffer[:end])
-            if len(self._buffer) < size:
-                return
-            del self._buffer[:size]
-            if self._latency_s:
-                asyncio.get_running_loop().call_later(self._latency_s, self._transport.write, REPLY)
-            else:
-                self._transport.write(REPLY)
-
-
-def _content_length(head: bytes | bytearray) -> int:
-    return int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
-
-
-def _reply() -> bytes:
-    message = {"role": "assistant", "content": "hello world " * 20}
-    usage = {"prompt_tokens": 1000, "completion_tokens": 40, "total_tokens": 1040}
-    choice = {"index": 0, "message": message, "finish_reason": "stop"}
-    body = json.dumps({"object": "chat.completion", "model": MODEL, "choices": [choice], "usage": usage}).encode()
-    return b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body) + body
-
-
-REPLY = _reply()
-
-
-async def serve(latency_s: float) -> None:
-    server = await asyncio.get_running_loop().create_server(
-        lambda: FixedLatency(latency_s), "127.0.0.1", 0, backlog=4096
-    )
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
-
-
-@contextlib.contextmanager
-def endpoint(latency_s: float) -> Generator[tuple[str, int]]:
-    """Address of an endpoint in a process of its own."""
-    command = [sys.executable, __file__, "--serve", str(latency_s)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        try:
-            yield "127.0.0.1", int(process.stdout.readline())
-        finally:
-            process.kill()
+def run_alone(path: str, latency_s: float, in_flight: int, total: int) -> Measured:
+    """As `run`, in this process; a top-level function, so that another process can be told to call it."""
+    return asyncio.run(run(path, latency_s, in_flight, total))
 
 
 # --- the command
@@ -314,19 +277,15 @@ def main() -> None:
     parser.add_argument("--in-flight", type=int, action="append", help="may be repeated (default: 256)")
     parser.add_argument("--latency", type=float, action="append", help="seconds; may be repeated (default: 0 and 1)")
     parser.add_argument("--path", choices=PATHS, action="append", help="may be repeated (default: all)")
-    parser.add_argument("--serve", type=float, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.serve is not None:
-        with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(serve(options.serve))
-        return
     report = heading()
     rows: list[dict[str, object]] = []
-    for latency_s in options.latency or [0.0, 1.0]:
-        for in_flight, path in itertools.product(options.in_flight or [256], options.path or PATHS):
-            measured = asyncio.run(run(path, latency_s, in_flight, options.calls))
-            rows.append(asdict(measured))
-            print(json.dumps(rows[-1]), flush=True)
+    settings = itertools.product(options.latency or [0.0, 1.0], options.in_flight or [256], options.path or PATHS)
+    for latency_s, in_flight, path in settings:
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as alone:  # memory of each row by itself
+            measured = alone.submit(run_alone, path, latency_s, in_flight, options.calls).result()
+        rows.append(asdict(measured))
+        print(json.dumps(rows[-1]), flush=True)
     report["results"] = rows
     write("overhead", report)
 

@@ -88,6 +88,8 @@ def _harmony(masked: str) -> Iterator[Written]:
     A call on the channel of thoughts counts too. A server may have dropped the marks but kept the words between them:
     `commentary to=functions.search json{...}`.
     """
+    if "to=" not in masked:  # without it the patterns below are tried at each character
+        return
     channel = r"(?:<\|start\|>assistant\s*)?(?:<\|channel\|>)?\s*(?:(?:commentary|analysis)\s+)?to="
     pattern = (
         rf"{channel}(?P<name>[\w.:-]+)\s*(?:<\|channel\|>\w+)?"

@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from questwell.llm import speech
 from questwell.llm.speech import hear, spoken
 
 
@@ -57,6 +58,18 @@ def test_places_stay_what_they_are(text: str) -> None:
     assert len(heard.masked) == len(text)
     assert all(now in (was, " ") for now, was in zip(heard.masked, text, strict=True))
     assert "think>" not in heard.masked
+
+
+@given(
+    st.lists(
+        st.sampled_from(["<", "[", "◁", "<think>", "</THINK>", "[THINK]", "◁think▷", "a", "<|start|>assistant"])
+        | st.sampled_from(["<|channel|>analysis<|message|>", "<|channel|>final<|message|>", "<|eot_id|>", "<channel|>"])
+    ).map("".join),
+    st.integers(0, 9),
+)
+def test_marks_are_those_of_a_search_at_each_place(text: str, start: int) -> None:
+    found = [mark.span() for mark in speech._marks(text, start)]
+    assert found == [mark.span() for mark in speech._MARK.finditer(text, start)]
 
 
 def test_a_thought_before_a_call_without_marks_is_no_speech() -> None:
