@@ -23,10 +23,10 @@ _SEEN = b"GET /seen "
 class Seen:
     """What an endpoint saw since it began."""
 
-    first_request: float | None = None
-    """Time of the first request in seconds, on the clock of `replies`."""
+    requests: list[float] = field(default_factory=list[float])
+    """Time of each request in seconds."""
     replies: list[float] = field(default_factory=list[float])
-    """Time of each reply in seconds."""
+    """The same of each reply."""
     late_s: float = 0.0
     """How late they were, in all."""
     most_in_flight: int = 0
@@ -64,7 +64,7 @@ class FixedLatency(asyncio.Protocol):
             self._transport.write(_http(asdict(self._seen)) if head.startswith(_SEEN) else MODELS)
             return
         now, seen = self._loop.time(), self._seen
-        seen.first_request = now if seen.first_request is None else seen.first_request
+        seen.requests.append(now)
         seen.most_in_flight = max(seen.most_in_flight, self._count(1))
         if self._latency_s:
             self._loop.call_at(now + self._latency_s, self._reply, now + self._latency_s)

@@ -1,0 +1,199 @@
+"""The same calls by Questwell and by its peers, each in its own environment, against one endpoint of fixed latency.
+
+    python benchmarks/peers.py [--envs FOLDER] [--in-flight 256] [--peer data_designer] [--waves 6]
+
+Run it on an idle machine. A missing environment is built first, from `peer_drivers/requirements/NAME.txt`: minutes and
+1 GB for all. The task: short prompts, one call each, kept as the peer keeps them. The endpoint's clock measures all, so
+what a peer does before its first call and after its last reply is not in the rate; CPU time is that of the whole
+work, its child processes included. Results go to benchmarks/results/peers.json and peers.png.
+"""
+
+import argparse
+import itertools
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+from fixed_endpoint import Seen, endpoint, seen_by
+from peer_list import ABSENT, PEERS, Peer, variables
+from report import RESULTS, heading, write
+
+LATENCY_S = 1.0
+_LOOK_S = 0.5
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a peer is asked for."""
+
+    peer: str
+    in_flight: int
+    calls: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One peer at one number of calls in flight."""
+
+    peer: str
+    in_flight: int
+    calls: int
+    """That were answered."""
+    calls_per_s: float
+    """From the first request to the last reply."""
+    share_of_ideal: float
+    """Of in_flight / latency."""
+    steady_share_of_ideal: float
+    """The same over the middle half of the replies: without the start, the opening of connections and the end."""
+    most_in_flight: int
+    cpu_ms_per_call: float | None
+    """None: it was stopped."""
+    peak_memory_mb: int
+    """Of all its processes, looked at each half second; shared pages are counted once."""
+    endpoint_late_ms: float
+    """By which the endpoint's replies were late on average: it shares the cores."""
+    problem: str = ""
+    """Why it did not end as it should."""
+
+
+def summed(task: Asked, seen: Seen, cpu_s: float | None, memory: int, problem: str = "") -> Measured:
+    """The figures of one run from what the endpoint saw; calls more than asked for were trials before the work."""
+    trials = max(0, len(seen.replies) - task.calls)
+    requests, replies = seen.requests[trials:], seen.replies[trials:]
+    calls, in_flight = len(replies), task.in_flight
+    rate = _rate(calls, replies[-1] - requests[0]) if calls else 0.0
+    first, last = calls // 4 - 1, 3 * calls // 4 - 1  # at the same place of a wave: replies come in bunches
+    steady = _rate(last - first, replies[last] - replies[first]) if calls >= 4 else 0.0
+    return Measured(
+        peer=task.peer,
+        in_flight=in_flight,
+        calls=calls,
+        calls_per_s=round(rate, 1),
+        share_of_ideal=round(rate * LATENCY_S / in_flight, 3),
+        steady_share_of_ideal=round(steady * LATENCY_S / in_flight, 3),
+        most_in_flight=seen.most_in_flight,
+        cpu_ms_per_call=round(cpu_s / calls * 1000, 3) if cpu_s is not None and calls else None,
+        peak_memory_mb=memory // 1_000_000,
+        endpoint_late_ms=round(seen.late_s / calls * 1000, 2) if calls else 0.0,
+        problem=problem,
+    )
+
+
+def _rate(calls: int, seconds: float) -> float:
+    return calls / seconds if seconds > 0 else 0.0
+
+
+def run(peer: Peer, python: Path, task: Asked, limit_s: float) -> Measured:
+    """Let `peer` do its task; one that takes longer than `limit_s` is stopped."""
+    with endpoint(LATENCY_S) as address, tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        url = f"http://{address[0]}:{address[1]}/v1"
+        command = [str(python), str(peer.driver), url, str(task.in_flight), str(task.calls), folder]
+        log = Path(folder) / "log.txt"
+        with log.open("wb") as out:
+            process = subprocess.Popen(command, env=variables(peer), cwd=folder, stdout=out, stderr=out)
+            memory, stopped = _watch(psutil.Process(process.pid), limit_s)
+        code, seen, measured = process.wait(), seen_by(address), Path(folder) / "measured.json"
+        cpu_s = json.loads(measured.read_text("utf-8"))["cpu_s"] if measured.exists() and not stopped else None
+        problem = f"stopped after {limit_s:.0f} s" if stopped else _problem(code, log, len(seen.replies), task.calls)
+    return summed(task, seen, cpu_s, memory, problem)
+
+
+def _problem(code: int, log: Path, answered: int, calls: int) -> str:
+    if code:
+        lines = log.read_text("utf-8", "replace").strip().splitlines() or ["no message"]
+        return f"exit code {code}: {lines[-1][:200]}"
+    return "" if answered >= calls else f"only {answered} calls of {calls} were answered"
+
+
+def _watch(process: psutil.Process, limit_s: float) -> tuple[int, bool]:
+    """(peak memory in bytes, whether it had to be stopped) of a process and those below it."""
+    until, peak = time.monotonic() + limit_s, 0
+    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+        peak = max(peak, _memory(process))
+        if time.monotonic() > until:
+            for one in [*process.children(recursive=True), process]:
+                with suppress(psutil.NoSuchProcess):
+                    one.kill()
+            return peak, True
+        time.sleep(_LOOK_S)
+    return peak, False
+
+
+def _memory(process: psutil.Process) -> int:
+    total = 0
+    with suppress(psutil.NoSuchProcess):
+        for one in [process, *process.children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                total += one.memory_full_info().pss
+    return total
+
+
+def python_of(peer: Peer, envs: Path) -> Path:
+    """The Python of the environment of `peer`, which is built when it is missing."""
+    if peer.requirements is None:
+        return Path(sys.executable)
+    python = envs / peer.name / "bin" / "python"
+    done = envs / peer.name / "built.txt"
+    wanted = peer.requirements.read_text("utf-8")
+    if not done.exists() or done.read_text("utf-8") != wanted:
+        print(f"building the environment of {peer.title}", flush=True)
+        shutil.rmtree(envs / peer.name, ignore_errors=True)
+        venv.create(envs / peer.name, with_pip=True)
+        install = [str(python), "-m", "pip", "install", "-q", "-r", str(peer.requirements)]
+        subprocess.run(install, check=True)
+        done.write_text(wanted, "utf-8")
+    return python
+
+
+def report_of(rows: Sequence[Measured], peers: Sequence[Peer]) -> dict[str, Any]:
+    """What is kept beside the heading."""
+    about = {
+        peer.name: {"title": peer.title, "version": peer.version, "keeps": peer.keeps, "settings": peer.settings}
+        for peer in peers
+    }
+    return {"latency_s": LATENCY_S, "peers": about, "absent": dict(ABSENT), "results": [asdict(row) for row in rows]}
+
+
+def draw(report: Mapping[str, Any], path: Path) -> None:
+    """The picture: share of the ideal rate, CPU time and memory, a bar per peer and number of calls in flight."""
+    from peers_picture import picture  # matplotlib is needed for nothing else
+
+    picture(report, path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--envs", type=Path, default=Path("build/peers"), help="folder of the peers' environments")
+    parser.add_argument("--in-flight", type=int, action="append", help="may be repeated (default: 64, 256, 1000)")
+    parser.add_argument("--peer", choices=[peer.name for peer in PEERS], action="append", help="may be repeated")
+    parser.add_argument("--waves", type=int, default=6, help="calls per call in flight (default: 6)")
+    parser.add_argument("--limit-s", type=float, default=60.0, help="of one peer's run (default: 60)")
+    parser.add_argument("--draw", action="store_true", help="only draw the picture of the kept results again")
+    options = parser.parse_args()
+    if options.draw:
+        draw(json.loads((RESULTS / "peers.json").read_text("utf-8")), RESULTS / "peers.png")
+        return
+    peers = [peer for peer in PEERS if not options.peer or peer.name in options.peer]
+    pythons = {peer.name: python_of(peer, options.envs) for peer in peers}
+    report, rows = heading(), list[Measured]()
+    for in_flight, peer in itertools.product(options.in_flight or [64, 256, 1000], peers):
+        task = Asked(peer.name, in_flight, in_flight * options.waves)
+        rows.append(run(peer, pythons[peer.name], task, options.limit_s))
+        print(json.dumps(asdict(rows[-1])), flush=True)
+    report |= report_of(rows, peers)
+    write("peers", report)
+    draw(report, RESULTS / "peers.png")
+
+
+if __name__ == "__main__":
+    main()
