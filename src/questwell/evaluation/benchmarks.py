@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from questwell.errors import BenchmarkError, ConfigError
+from questwell.evaluation.choices import LeftOutError
 from questwell.evaluation.judged import judged_beside
 from questwell.evaluation.layouts import LAYOUTS, NAMES, Fields, Layout, Skipped
 from questwell.evaluation.records import Record, records
@@ -146,6 +147,8 @@ def _meets(record: Record, where: Mapping[str, str], place: str) -> bool:
 def _read(layout: Layout, record: Record, place: str) -> Fields | Skipped:
     try:
         return layout(record)
+    except LeftOutError as error:
+        return Skipped(str(error))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BenchmarkError(
             f"{place} does not have the published layout ({type(error).__name__}: {error}); "

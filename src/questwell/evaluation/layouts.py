@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from questwell.evaluation import natural_questions
 from questwell.evaluation.browsecomp import decrypt, decrypt_plain
+from questwell.evaluation.choices import LeftOutError
 from questwell.evaluation.reading import answers_of, any_of, id_of, literal, question_of, texts
 from questwell.evaluation.records import Record
 
@@ -40,6 +41,8 @@ Layout = Callable[[Record], Fields | Skipped]
 
 def plain(record: Record) -> Fields | Skipped:
     """Question and answers in any file; the group is `hops`, `difficulty`, `level` or `type`, where one is given."""
+    if record.get("canary") and _is_encrypted(question_of(record)):
+        raise ValueError("it is encrypted: name the benchmark, as in browsecomp=FILE or xbench=FILE")
     group = next((_grouped(name, record[name]) for name in _GROUPS if record.get(name) not in (None, "")), "")
     return _fields(record, group, map(str, record.get("gold_doc_ids") or _provenance(record)))
 
@@ -202,6 +205,8 @@ _GROUPS = ("hops", "difficulty", "level", "type")
 
 def _fields(record: Record, group: str = "", evidence: Iterable[str] = ()) -> Fields:
     answers = answers_of(record)
+    if answers == ("?",):
+        raise LeftOutError("no answer published")
     if not answers:
         raise ValueError("no answer; a test split without answers cannot be scored")
     return Fields(question_of(record), answers, id_of(record), group, tuple(dict.fromkeys(map(str, evidence))))
@@ -219,10 +224,15 @@ def _encrypted(record: Record, read: Callable[[str, str], str]) -> Fields:
     topic = str(any_of(record, "problem_topic", "topic") or "")
     canary = record.get("canary")
     found = _fields(record, topic)
-    if not canary:
+    if not canary or not _is_encrypted(found.question):
         return found
     answers = tuple(read(answer, str(canary)) for answer in found.answers)
     return replace(found, question=read(found.question, str(canary)), answers=answers)
+
+
+def _is_encrypted(question: str) -> bool:
+    """Whether it is base64 and no text: the canary may have been left in a file that was decrypted."""
+    return " " not in question.strip()
 
 
 def _grouped(name: str, value: object) -> str:

@@ -2,23 +2,41 @@
 
 import ast
 import json
+import math
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
+from questwell.evaluation.choices import LeftOutError, choices_of, chosen
 from questwell.evaluation.records import Record
 
-QUESTIONS = ("question", "problem", "query", "prompt", "question_text", "user_input", "input", "问题", "問題")
+QUESTIONS = (
+    "question",
+    "problem",
+    "query",
+    "prompt",
+    "question_text",
+    "user_input",
+    "input",
+    "问题",
+    "問題",
+    "messages",
+)
 ANSWERS = (
     *("answers", "golden_answers", "gold_answers", "possible_answers", "answer", "final_answer", "gold_answer"),
     *("correct_answer", "reference_answer", "expected_answer", "ground_truth", "output", "答案"),
-    *("expected_output", "reference"),
+    *("expected_output", "reference", "best_answer", "answerkey", "answer_key", "answer_letter", "answer_idx"),
 )
 """KILT has `input` and `output`, Ragas `user_input` and `reference`, DeepEval `input` and `expected_output`; 问题
 and 答案 are question and answer in Chinese."""
 ALIASES = ("answer_aliases", "aliases")
 CHOICES = ("choices", "options")
 IDS = ("id", "_id", "qid", "question_id", "questionid", "task_id", "query_id", "example_id")
+_QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
+_NUMPY = re.compile(rf"\[\s*(?:{_QUOTED.pattern})(?:\s+(?:{_QUOTED.pattern}))+\s*\]")
+"""`['a' 'b']`, as pandas writes an array into a cell."""
+_EXACT = 2**53
 TEXTS = ("text", "value", "target", "answer", "aliases", "answer_aliases")
 """Keys of an object that is an answer: SQuAD's `text`, TriviaQA's `value` and `aliases`, Search-R1's `target`."""
 
@@ -32,27 +50,70 @@ def question_of(record: Record) -> str:
     extra = record.get("extra_info")
     if isinstance(extra, dict) and isinstance(cast(Record, extra).get("question"), str):
         return str(cast(Record, extra)["question"])
+    if task := next(_given(record, ("instruction",)), ""):  # Alpaca: what to do, and what with
+        return "\n".join(str(part) for part in (task, *_given(record, QUESTIONS)) if isinstance(part, str))
     for value in _given(record, QUESTIONS):
-        if isinstance(value, str):
-            return value
-        if isinstance(value, list):
-            said = [one for one in cast(list[Record], value) if one.get("role") == "user"]
-            return str(said[-1]["content"])
+        match value:
+            case str():
+                return value
+            case bytes():
+                return value.decode()
+            case {"text": str(written)}:
+                return written
+            case list():
+                return _said(cast(list[Record], value))
+            case _:
+                pass
     if any(_plain(name) in QUESTIONS for name in record):
         return ""
     raise KeyError("question")
 
 
+def _said(messages: list[Record]) -> str:
+    """What the user says last.
+
+    Raises:
+        LeftOutError: an image, or something else that is no text, belongs to it.
+    """
+    content = [one for one in messages if one.get("role") == "user"][-1]["content"]
+    if isinstance(content, str):
+        return content
+    parts = cast(list[Record], content)
+    if any(part.get("type", "text") != "text" for part in parts):
+        raise LeftOutError("needs more than text")
+    return "\n".join(str(part["text"]) for part in parts)
+
+
 def answers_of(record: Record) -> tuple[str, ...]:
     """The answers, the first given first, aliases after them; none if none is given.
 
-    A truth value is yes or no.
+    A truth value is yes or no; of a question with choices the answer is the text of the choice.
+
+    Raises:
+        LeftOutError: the record says that there is no answer, or that several choices are right.
+        ValueError: the answer names no choice, or is several lists.
     """
+    if record.get("is_impossible") is True or record.get("answerable") is False:
+        raise LeftOutError("unanswerable")
     reward = record.get("reward_model")
-    found = [_chosen(record, value) for value in _given(record, ANSWERS)]
+    choices = next((found for value in _given(record, CHOICES) if (found := choices_of(_parsed(value)))), None)
+    found = [value if choices is None else chosen(choices, value) for value in _given(record, ANSWERS)]
     if not found and isinstance(reward, dict):
         found = [cast(Record, reward).get("ground_truth")]
+    if found and isinstance(found[0], list) and _are_lists(cast(list[object], found[0])):
+        raise ValueError(
+            "the answer is several lists, all of which may be needed or any: write one list of accepted answers"
+        )
     return tuple(text for value in (*found[:1], *_given(record, ALIASES)) for text in texts(value))
+
+
+def _are_lists(value: list[object]) -> bool:
+    return len(value) > 1 and any(isinstance(one, list) for one in value)
+
+
+def _parsed(value: object) -> object:
+    """Choices that a cell of a table has as text."""
+    return literal(value) if isinstance(value, str) else value
 
 
 def id_of(record: Record) -> str:
@@ -74,6 +135,10 @@ def texts(value: object) -> Iterator[str]:
             return
         case bool():
             yield "yes" if value else "no"
+        case float() if value.is_integer() and abs(value) < _EXACT:  # a column of whole numbers with gaps
+            yield str(int(value))
+        case bytes():
+            yield value.decode()
         case str() if value.startswith("[") and value.endswith("]"):
             listed = _listed(value)
             yield from [value] if listed is None else texts(listed)
@@ -95,21 +160,9 @@ def _given(record: Record, names: Iterable[str]) -> Iterator[Any]:
         plain.setdefault(_plain(name), value)
     for name in names:
         value = record.get(name, plain.get(_plain(name)))
-        if value is not None and value != "" and value != []:
+        gap = isinstance(value, float) and math.isnan(value)  # pandas has it for nothing
+        if value is not None and value != "" and value != [] and not gap:
             yield value
-
-
-def _chosen(record: Record, answer: object) -> object:
-    """Of a question with choices, the choice that `answer` names by its place or its letter; else `answer` itself."""
-    lists = [cast(list[object], value) for value in _given(record, CHOICES) if isinstance(value, list)]
-    if not lists or isinstance(answer, bool):
-        return answer
-    listed = lists[0]
-    if isinstance(answer, str) and len(answer) == 1 and answer not in listed:
-        at = ord(answer.upper()) - ord("A")
-    else:
-        at = answer if isinstance(answer, int) and answer not in listed else -1
-    return listed[at] if 0 <= at < len(listed) else answer
 
 
 def _plain(name: object) -> str:
@@ -128,7 +181,9 @@ def literal(text: str) -> object:
 
 
 def _listed(text: str) -> list[object] | None:
-    """The list of texts that `text` writes as JSON or as Python does; None: it is none."""
+    """The list of texts that `text` writes as JSON, Python or NumPy does; None: it is none."""
+    if _NUMPY.fullmatch(text):  # Python would read its texts as one
+        return [literal(one) for one in _QUOTED.findall(text)]
     value = literal(text)
     if isinstance(value, list) and all(isinstance(one, str) for one in cast(list[object], value)):
         return cast(list[object], value)

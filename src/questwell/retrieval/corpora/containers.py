@@ -14,6 +14,8 @@ _QUESTIONS = {"question", "questions", "query", "problem", "prompt", "answer"}
 _COLUMNS = {*TEXTS, *TITLES, *_QUESTIONS}
 _OF_A_RECORD = {*TEXTS, *_QUESTIONS}
 _OF_A_DOCUMENT = {*IDS, *TITLES}
+_TALKS = {"messages", "conversations", "conversation", "prompt"}
+"""Names of lists of messages, which are parts of a record."""
 _MANY = 20
 """Number of texts in an object from which its keys are taken for ids."""
 
@@ -87,10 +89,10 @@ def _from_columns(value: dict[str, Any]) -> list[object]:
 
 def _only_list(value: dict[str, Any]) -> list[object]:
     """The one list of objects in an object that has neither id nor title of its own, whatever its name."""
-    if any(name.casefold() in _OF_A_DOCUMENT for name in value):
+    if any(name.casefold() in _OF_A_DOCUMENT or name.casefold() in _TALKS for name in value):
         return []
-    found = [held for one in value.values() if (held := _objects(one))]
-    return found[0] if len(found) == 1 else []
+    inner = [cast(object, one) for one in value.values() if isinstance(one, list | dict)]
+    return _objects(inner[0]) if len(inner) == 1 else []
 
 
 def _by_key(value: dict[str, Any]) -> list[object]:
