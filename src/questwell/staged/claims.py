@@ -63,6 +63,19 @@ def is_turned_round(relation: str, fact_text: str, value: str) -> bool:
     return re.search(rf"(?i:{head}){between}{re.escape(value)}(?!\w)|{after}", fact_text) is not None
 
 
+def agent(relation: str, fact_text: str, value: str) -> str:
+    """The noun for a passive that the text says of the value word for word: "developed by" makes a developer."""
+    passive = re.fullmatch(r"(?P<stem>[a-z]{2,})ed by", relation)
+    if passive is None or not re.search(rf"\b{relation} (?:the )?{re.escape(value)}(?!\w)", fact_text):
+        return relation
+    stem = passive["stem"]
+    return f"{stem}or" if stem.endswith(_LATIN) else f"{stem}er"
+
+
+_LATIN = ("at", "ct", "it", "nt")
+"""Ends of verbs whose agent ends in "or": "create", "direct", "edit", "invent"."""
+
+
 def label_problem(relation: str, fact_text: str, value: str) -> str | None:
     """Why a relation read from a field is not what its label says, if so.
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from questwell.staged.claims import is_of_a_version, is_said_near, is_turned_round, label_problem
+from questwell.staged.claims import agent, is_of_a_version, is_said_near, is_turned_round, label_problem
 
 
 @pytest.mark.parametrize(
@@ -79,3 +79,20 @@ def test_what_is_called_the_relation_of_the_value_has_no_such_relation(
 )
 def test_a_relation_says_all_that_its_label_says(relation: str, line: str, value: str, whole: bool) -> None:
     assert (label_problem(relation, line, value) is None) is whole
+
+
+@pytest.mark.parametrize(
+    ("relation", "noun"),
+    [
+        ("developed by", "developer"),
+        ("created by", "creator"),
+        ("owned by", "owner"),
+        ("planned by", "planned by"),  # not said of Ana Ruiz
+        ("written by", "written by"),
+        ("developed in", "developed in"),
+        ("used by", "used by"),  # by her brother
+    ],
+)
+def test_a_passive_that_is_said_word_for_word_makes_an_agent(relation: str, noun: str) -> None:
+    text = "Developed in Oslo, developed by Ana Ruiz, created by the Ana Ruiz, owned by Ana Ruiz; used by Ana Ruizson."
+    assert agent(relation, text, "Ana Ruiz") == noun

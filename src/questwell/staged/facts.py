@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from questwell.agents.tools import Shelf, neutralise, show
+from questwell.agents.tools import neutralise, show
 from questwell.retrieval.corpora.corpus import subject
 from questwell.scoring.answers import contains, matches, normalise
-from questwell.staged.claims import claim_problem, is_of_many, label_of, leads_nowhere
+from questwell.staged.claims import agent, claim_problem, is_of_many, label_of, leads_nowhere
+from questwell.staged.excerpts import shown
 from questwell.staged.paths import Hop, Path
 from questwell.staged.session import StagedSession
 from questwell.staged.spans import fact_sentences, year_of
@@ -181,6 +182,7 @@ class FactReader:
             value=value,
         )
         relation = re.sub(r"^(?:the|a|an) ", "", said.get("relation", "").strip(" ."), flags=re.IGNORECASE)
+        relation = agent(relation, text, value)
         try:
             kind = Kind(said.get("value", ""))
         except ValueError:
@@ -316,8 +318,8 @@ class FactReader:
     async def _read_back(self, hop: Hop, asked: str, query: str) -> str | None:
         if problem := await self._missed(hop, query):
             return problem
-        passages = show(hop.passage, 1) if self.top_k is None else Shelf().show(self._hits[query])
-        found = await self.staged.write("staged_read", "answer", 90, passages=passages, question=asked)
+        hits = (Hit(hop.passage, 0.0, 1),) if self.top_k is None else self._hits[query]
+        found = await self.staged.write("staged_read", "answer", 90, passages=shown(hits, asked), question=asked)
         references = (hop.found,) if hop.inverse else (hop.found, *hop.value.aliases)
         return None if agrees(found, references) else f"{asked!r} reads as {found!r}, not {hop.found!r}"
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from questwell.agents.prompts import Prompts
 from questwell.agents.rollout import RolloutLimits
 from questwell.agents.session import Session
-from questwell.agents.tools import Shelf
 from questwell.errors import ContextOverflow, LLMError, LLMFiltered, RetrievalError
 from questwell.scoring.answers import contains, normalise
+from questwell.staged.excerpts import shown
 from questwell.staged.session import StagedSession
 from questwell.types.trajectory import Role, StopReason, Style, Trajectory
 
@@ -95,9 +95,8 @@ class StagedSolver:
 
     async def _look_up(self, question: str, query: str, staged: StagedSession) -> str | None:
         """What a search says; None when it does not: words that stand in no hit are no answer."""
-        shelf = Shelf()
         hits = await staged.search(query, self.limits.top_k)
-        passages = shelf.show(hits)
+        passages = shown(hits, question)
         staged.turns[-1] = replace(staged.turns[-1], observation=passages)
         if not hits:
             return None
