@@ -5,6 +5,8 @@ from collections.abc import AsyncIterable
 from typing import Protocol
 
 _STEP = 65_536
+ADDED = 4_096
+"""Bytes by which a packed body may be larger than the body."""
 ACCEPT_ENCODING = "gzip, deflate"
 """What is unpacked here; say so in each request."""
 
@@ -17,6 +19,9 @@ class _Unpacking(Protocol):
 
     @property
     def unconsumed_tail(self) -> bytes: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
 
     def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
 
@@ -42,22 +47,35 @@ async def read_bounded(encoding: str, pieces: AsyncIterable[bytes], most_bytes: 
     encoding = encoding.strip().lower()
     unpacking = _unpacking(encoding)
     body = bytearray()
+    came = 0
     async for piece in pieces:
-        while piece:
+        came += len(piece)  # what is packed may unpack to nothing, and never end
+        while piece and came <= most_bytes + ADDED:
             if unpacking is None:
                 body += piece
-                piece = b""
-            else:
-                try:
-                    body += unpacking.decompress(piece, min(_STEP, most_bytes + 1 - len(body)))
-                except zlib.error as error:
-                    raise UnreadableError(f"a body that is no {encoding} ({error})") from error
-                piece = b"" if unpacking.eof else unpacking.unconsumed_tail
+                break
+            try:
+                if unpacking.eof:  # gzip may have several members, one after another
+                    unpacking = _unpacking(encoding)
+                    assert unpacking is not None
+                elif encoding == "deflate" and came == len(piece) and not body and not _has_head(piece):
+                    unpacking = zlib.decompressobj(-zlib.MAX_WBITS)  # as some servers send it
+                body += unpacking.decompress(piece, min(_STEP, most_bytes + 1 - len(body)))
+            except zlib.error as error:
+                raise UnreadableError(f"a body that is no {encoding} ({error})") from error
+            piece = unpacking.unused_data if unpacking.eof else unpacking.unconsumed_tail
             if len(body) > most_bytes:
-                raise TooLargeError(f"more than {most_bytes} bytes")
-    if unpacking is not None and not unpacking.eof and body:
+                break
+        if came > most_bytes + ADDED or len(body) > most_bytes:
+            raise TooLargeError(f"more than {most_bytes} bytes")
+    if unpacking is not None and not unpacking.eof and came:
         raise UnreadableError(f"a body in {encoding} that was cut")
     return bytes(body)
+
+
+def _has_head(piece: bytes) -> bool:
+    """Whether deflate begins with the head of zlib, as it must, or of gzip."""
+    return len(piece) < 2 or piece[:2] == b"\x1f\x8b" or (piece[0] & 15 == 8 and int.from_bytes(piece[:2]) % 31 == 0)
 
 
 def _unpacking(encoding: str) -> _Unpacking | None:

@@ -14,6 +14,15 @@ async def pieces(body, size=65_536):
         yield body[at : at + size]
 
 
+def raw_deflate(body):
+    packing = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return packing.compress(body) + packing.flush()
+
+
+def in_two_members(body):
+    return gzip.compress(body[: len(body) // 2]) + gzip.compress(body[len(body) // 2 :])
+
+
 PACKED = {"": bytes, "identity": bytes, "gzip": gzip.compress, "deflate": zlib.compress}
 
 
@@ -51,3 +60,35 @@ async def test_a_bomb_is_not_unpacked(encoding):
 async def test_what_cannot_be_unpacked(body, encoding):
     with pytest.raises(UnreadableError):
         await read_bounded(encoding, pieces(body), 10_000)
+
+
+@pytest.mark.parametrize("size", [1, 7, 65_536])
+@pytest.mark.parametrize(("encoding", "pack"), [("deflate", raw_deflate), ("gzip", in_two_members)])
+async def test_forms_that_servers_send_too(encoding, pack, size):
+    body = b"The lighthouse of Roanmouth. " * 40
+    if pack is raw_deflate and size == 1:
+        pytest.skip("one byte does not tell whether a head is there")
+    assert await read_bounded(encoding, pieces(pack(body), size), 10_000) == body
+
+
+@pytest.mark.parametrize("after", [b"", gzip.compress(b"x")])
+async def test_what_unpacks_to_nothing_and_never_ends_is_given_up(after):
+    packing = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
+    head = packing.compress(b"x") + packing.flush(zlib.Z_SYNC_FLUSH)
+    taken = 0
+
+    async def endless():
+        nonlocal taken
+        yield after or head
+        while True:
+            taken += 1
+            yield (after or b"\x00\x00\x00\xff\xff") * 100  # empty members, or empty blocks
+
+    with pytest.raises(TooLargeError):
+        await read_bounded("gzip", endless(), 10_000)
+    assert taken < 100
+
+
+async def test_what_follows_the_end_of_gzip_is_no_second_body():
+    with pytest.raises(UnreadableError):
+        await read_bounded("gzip", pieces(gzip.compress(b"x") + b"<html>"), 10_000)

@@ -75,6 +75,10 @@ MIRRORS = {
     "media.githubusercontent.com/media": "github.com",
     "raw.github.com": "github.com",
     "github1s.com": "github.com",
+    "kkgithub.com": "github.com",
+    "bgithub.xyz": "github.com",
+    "githubfast.com": "github.com",
+    "aifasthub.com": "huggingface.co",
     "gitcdn.link/repo": "github.com",
     "gitcdn.link/cdn": "github.com",
     "api.github.com/repos": "github.com",
@@ -161,7 +165,7 @@ def _entry(text: str) -> str:
 def _parts(url: str) -> tuple[str, str]:
     """(host, rest) as a server would read them: in lower case, with escapes and dots resolved."""
     try:
-        parts = urlsplit(url.strip())
+        parts = urlsplit(url.strip().replace("\\", "/"))  # as browsers do
         host = unicodedata.normalize("NFKC", _unescaped(parts.hostname or "")).replace("\u3002", ".").lower()
         host = host.rstrip(".").removeprefix("www.")
     except ValueError:

@@ -12,6 +12,8 @@ from asyncio.subprocess import PIPE, Process
 from dataclasses import dataclass
 from typing import IO
 
+from questwell.retrieval.remote.charsets import decode_as
+
 _LENGTHS = struct.Struct(">II")
 
 
@@ -112,10 +114,8 @@ def _serve(given: IO[bytes], taken: IO[bytes], most_bytes: int) -> None:
 
 def _decoded(body: bytes, charset: str) -> str | bytes:
     """`body` decoded as the server says; otherwise as bytes, whose encoding the parser detects."""
-    try:
-        return body.decode(charset) if charset else body
-    except (LookupError, ValueError):
-        return body
+    text = decode_as(body, charset)
+    return body if text is None else text
 
 
 def _limit(memory_bytes: int) -> None:

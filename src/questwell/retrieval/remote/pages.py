@@ -18,6 +18,7 @@ from questwell.http.connections import certificates
 from questwell.retrieval.corpora.documents import clean
 from questwell.retrieval.extras import optional
 from questwell.retrieval.remote.addresses import is_public
+from questwell.retrieval.remote.charsets import decode_as
 from questwell.retrieval.remote.extracting import ExtractLimits, Extractor, NoTextError
 
 TYPES = ("text/html", "application/xhtml+xml", "text/plain")
@@ -178,11 +179,9 @@ _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codec
 def decoded(body: bytes, charset: str) -> str:
     """`body` as text, decoded by its byte order mark, as the server says, as UTF-8, or by the likeliest encoding."""
     marked = [(name, body[len(mark) :]) for mark, name in _MARKS if body.startswith(mark)]
-    for name, rest in [*marked, (charset or "utf-8", body), ("utf-8", body)]:
-        try:
-            return rest.decode(name)
-        except (LookupError, ValueError):
-            continue
+    for name, rest in [*marked, (charset, body), ("utf-8", body)]:
+        if (text := decode_as(rest, name)) is not None:
+            return text
     from charset_normalizer import from_bytes  # installed with trafilatura
 
     best = from_bytes(body).best()

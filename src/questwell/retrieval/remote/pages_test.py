@@ -128,6 +128,32 @@ async def test_plain_text_and_a_redirect_within_limits(api):
         "ftp://8.8.8.8/",
         "http:///x",
         "http://user@127.0.0.1/",
+        "http://public.example@127.0.0.1/",
+        "http://8.8.8.8\\@127.0.0.1/",
+        "http://127.0.0.1?@8.8.8.8/",
+        "http://127.0.0.1#@8.8.8.8/",
+        "http://127.1/",
+        "http://0177.0.0.1/",
+        "http://127.0.0.1./",
+        "http://１２７.0.0.1/",
+        "http://①②⑦.0.0.1/",
+        "http://%31%32%37.0.0.1/",
+        "http://[::127.0.0.1]/",
+        "http://[64:ff9b::7f00:1]/",
+        "http://[64:ff9b:1::7f00:1]/",
+        "http://[2002:7f00:1::]/",
+        "http://[fe80::1%25eth0]/",
+        "http://[fe80::1%eth0]/",
+        "http://[fec0::1]/",
+        "http://[fd00:ec2::254]/",
+        "http://[0:0:0:0:0:ffff:7f00:1]/",
+        "http://127.0.0.1:0/",
+        "http://127.0.0.1\r\nx: y/",
+        "http://a..b/",
+        "http://[::1",
+        "file:///etc/passwd",
+        "javascript:alert(1)",
+        "//127.0.0.1/",
     ],
 )
 async def test_addresses_that_are_not_public_are_never_connected_to(url, monkeypatch):
@@ -227,6 +253,16 @@ async def test_a_result_that_leads_to_the_answer_key_is_not_shown_at_all(api, op
         (b"\xff\xfe" + "Grüße".encode("utf-16-le"), "", "Grüße"),
         ("Grüße".encode(), "no-such-charset", "Grüße"),
         ("Grüße".encode(), "ascii", "Grüße"),
+        ("Grüße".encode(), "iso-8859-1", "Grüße"),
+        (b"\x93Gr\xfc\xdfe\x94", "iso-8859-1", "\u201cGrüße\u201d"),
+        (b"\x93Gr\xfc\xdfe\x94", "us-ascii", "\u201cGrüße\u201d"),
+        ("镕".encode("gbk"), "gb2312", "镕"),
+        ("①".encode("cp932"), "shift_jis", "①"),
+        (b"a\\u0042-", "unicode_escape", "a\\u0042-"),
+        (b"+AGE-", "utf-7", "+AGE-"),
+        (b"abc", "rot13", "abc"),
+        (b"abc", "x" * 9_999, "abc"),
+        (b"abc", "utf-8\0", "abc"),
         ("Die Brücke über die Straße wurde größer und schöner gebaut. ".encode("latin-1") * 9, "", "Brücke"),
     ],
 )
@@ -286,3 +322,8 @@ async def test_a_result_is_opened_page_by_page_and_searched_inside(api, opened):
     for path in ("/gone", "/key"):
         assert await web.read_page(f"{api.url}{path}", 1) is None
         assert await web.find_in(f"{api.url}{path}", "x", 1) is None
+
+
+async def test_a_stated_codec_of_quadratic_time_is_not_used():
+    assert decoded(b"a-" + b"b9" * 20_000, "punycode") == "a-" + "b9" * 20_000
+    assert decoded(b"xn--" + b"b9" * 20_000, "idna").startswith("xn--b9")
