@@ -25,6 +25,7 @@ class Made:
     status: str = "in_progress"
     output: str | None = None
     error: str | None = None
+    answered: int = 0
 
 
 @dataclass
@@ -45,6 +46,18 @@ class Plan:
     """Calls that came to /chat/completions."""
     seen: Callable[[], None] = lambda: None
     """Called when a batch was made, before its answer is sent."""
+    uploaded: Callable[[], None] = lambda: None
+    """Called when a file was uploaded, before its answer is sent."""
+    lists: Callable[[], int] = lambda: 200
+    """Status of the answer to the list of batches; 204: an empty list, as if they were not listed yet."""
+    refuses: int = 0
+    """Status of the answer to every question for one batch; 0: it is answered."""
+    counts: bool = False
+    """Whether a batch says how many calls it answered."""
+    drops: int = 0
+    """So many lines are missing at the end of the file of answers."""
+    most_bytes: int = 200_000_000
+    """Limit of a file."""
 
     def calls(self) -> list[dict]:
         """Every call of every batch."""
@@ -67,7 +80,9 @@ class Plan:
                 (good if said[0] == 200 else bad).append(row | {"response": response})
         made.status = self.ends
         if self.ends != "failed":
-            made.output, made.error = self.put(_lines(good[::-1])), self.put(_lines(bad))
+            made.answered = len(good)
+            kept = good[::-1][: len(good) - self.drops]
+            made.output, made.error = self.put(_lines(kept)), self.put(_lines(bad))
 
     def put(self, content: bytes) -> str | None:
         name = f"file-{len(self.files)}"
@@ -79,8 +94,9 @@ def _lines(rows: list[dict]) -> bytes:
     return "".join(f"{json.dumps(row)}\n" for row in rows).encode()
 
 
-def shown(made: Made) -> dict:
-    return {
+def shown(made: Made, counts: bool) -> dict:
+    counted = {"request_counts": {"total": made.answered, "completed": made.answered, "failed": 0}} if counts else {}
+    return counted | {
         "id": made.id, "object": "batch", "endpoint": made.asked["endpoint"], "status": made.status,
         "errors": {"object": "list", "data": [{"message": "bad line"}]} if made.status == "failed" else None,
         "input_file_id": made.asked["input_file_id"], "completion_window": made.asked["completion_window"],
@@ -99,7 +115,12 @@ def serving(plan: Plan) -> Iterator[str]:
                 assert b'name="purpose"\r\n\r\nbatch\r\n' in raw
                 mark = re.search(r"boundary=(\S+)", self.headers["content-type"])[1].encode()
                 part = next(one for one in raw.split(b"--" + mark) if b'name="file"' in one)
-                name = plan.put(part.partition(b"\r\n\r\n")[2].removesuffix(b"\r\n"))
+                content = part.partition(b"\r\n\r\n")[2].removesuffix(b"\r\n")
+                if len(content) > plan.most_bytes:
+                    self._send({"error": {"message": "the file is too large"}}, 413)
+                    return
+                name = plan.put(content)
+                plan.uploaded()
                 self._send({"id": name, "object": "file", "purpose": "batch"})
             elif self.path == "/v1/batches":
                 asked = json.loads(raw)
@@ -111,7 +132,7 @@ def serving(plan: Plan) -> Iterator[str]:
                     plan.loses_answers -= 1
                     self.close_connection = True
                     return
-                self._send(shown(made))
+                self._send(shown(made, plan.counts))
             else:
                 plan.live += 1
                 self._send({"error": {"message": "only batches here"}}, 400)
@@ -119,17 +140,23 @@ def serving(plan: Plan) -> Iterator[str]:
         def do_GET(self) -> None:
             url = urlsplit(self.path)
             if url.path == "/v1/batches":
+                if (status := plan.lists()) != 200:
+                    self._send({"object": "list", "data": [], "has_more": False}, 200 if status == 204 else status)
+                    return
                 query = parse_qs(url.query)
                 newest = plan.batches[::-1]
                 start = next((n + 1 for n, one in enumerate(newest) if one.id == query.get("after", [""])[0]), 0)
                 start = start if plan.pages else 0
                 page = newest[start : start + 2]  # small pages, whatever the limit
                 more = start + 2 < len(newest)
-                self._send({"object": "list", "data": [shown(one) for one in page], "has_more": more})
+                self._send({"object": "list", "data": [shown(one, plan.counts) for one in page], "has_more": more})
             elif found := re.fullmatch(r"/v1/batches/(\w+)", url.path):
+                if plan.refuses:
+                    self._send({"error": {"message": "No batch found, or no access."}}, plan.refuses)
+                    return
                 made = next(one for one in plan.batches if one.id == found[1])
                 plan.work(made)
-                self._send(shown(made))
+                self._send(shown(made, plan.counts))
             else:
                 self._raw(plan.files[url.path.split("/")[3]])
 

@@ -2,31 +2,26 @@
 
 import asyncio
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
 from functools import partial
 from pathlib import Path
 
 import batch_server
+import batch_world
 import evaluation_world
 import pytest
-import world
 from batch_server import Plan, serving
+from batch_world import again, asked, begin, completion, noted_as, reply
 
 from questwell.errors import ConfigError
-from questwell.llm.client import Message, Request
 from questwell.llm.prices import BatchPricing, ListPrice, Price, Usage
 from questwell.recipes.evaluate import rescore as rescoring
 from questwell.recipes.evaluate.config import EvalConfig, RescoreConfig
 from questwell.recipes.evaluate.loop import evaluate, questions_of
 from questwell.recipes.evaluate.setup import open_eval_setup
 from questwell.recipes.generate import gates
-from questwell.recipes.generate.loop import generate
-from questwell.recipes.rejudge import loop as recipe
 from questwell.recipes.runs import batching
+from questwell.recipes.runs.batch_notes import FILE
 from questwell.recipes.runs.config import resolve
 from questwell.recipes.runs.ending import Ending
 from questwell.store.reader import RunReader
@@ -36,51 +31,7 @@ from questwell.types.gates import Gate
 
 @pytest.fixture
 async def run(library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(batching, "SETTLE_S", 0.1)
-    monkeypatch.setattr(batching, "POLL_S", 0.1)
-    folder = tmp_path / "run"
-    config = world.config(library, seeds=24)
-    await generate(config, folder, world.setup(config))
-    return folder
-
-
-def completion(text: str) -> dict:
-    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
-    return {"model": "strict", "choices": [choice], "usage": {"prompt_tokens": 100, "completion_tokens": 10}}
-
-
-def reply(body: dict) -> tuple[int, object]:
-    """As the world's script says."""
-    messages = tuple(Message(one["role"], one["content"]) for one in body["messages"])
-    return 200, completion(world.play(Request(messages)).text)
-
-
-def again(run: Path, library: Path, url: str, limit: int | None = None, **given: object) -> recipe.RejudgeReport:
-    values = {"of": run, "judge": f"strict@{url}", "prompts": library / "prompts", "batch": True, **given}
-    out = run.parent / "again"
-    return recipe.rejudge(recipe.configure(out, values), out, limit=limit, on_progress=lambda done, of: None)
-
-
-def begin(run: Path, library: Path, url: str) -> subprocess.Popen[bytes]:
-    """The same in a process of its own."""
-    words = ["rejudge", run, "--judge", f"strict@{url}", "--prompts", library / "prompts", "--batch"]
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    return subprocess.Popen(
-        [sys.executable, "-m", "questwell", *map(str, words), "--out", str(run.parent / "again")], env=env
-    )
-
-
-def noted_as(run: Path, name: str, process: subprocess.Popen[bytes]) -> None:
-    """Wait until the run has noted the endpoint's name of its batch."""
-    notes = run.parent / "again" / batching.FILE
-    while not (notes.is_file() and name in notes.read_text()):
-        assert process.poll() is None
-        time.sleep(0.05)
-
-
-def asked(plan: Plan) -> list[str]:
-    """What every call of every batch asks."""
-    return sorted(json.dumps(call["body"]["messages"]) for call in plan.calls())
+    return await batch_world.played(library, tmp_path / "run", monkeypatch)
 
 
 def test_all_calls_are_one_batch_and_the_answers_are_those_of_single_calls(run: Path, library: Path) -> None:
@@ -173,7 +124,7 @@ def test_a_kill_submits_nothing_twice(run: Path, library: Path, moment: str) -> 
             plan.seen = process.kill  # before the server answers
         assert process.wait(60) == -9
         plan.seen = lambda: None
-        noted = json.loads((out / batching.FILE).read_text())
+        noted = json.loads((out / FILE).read_text())
         assert noted[0]["id"] == ("batch_0" if moment == "while it waits" else None)
         plan.ready = True
         found = again(run, library, url)

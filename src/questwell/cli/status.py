@@ -46,6 +46,10 @@ def status(
             "--roles", help='Endpoint options of --label-llm, as in generate: "judge.key_env=KEY judge.omit=stop".'
         ),
     ] = None,
+    batch: Annotated[
+        bool,
+        typer.Option("--batch", help="Send the calls of --label-llm in batches, at half the list price; slow."),
+    ] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Refresh every two seconds while the run goes on.")] = False,
     max_cost: Annotated[float | None, typer.Option(help="Maximum cost of all labels in US dollars.")] = None,
     max_tokens: Annotated[int | None, typer.Option(help="Maximum number of tokens for all labels.")] = None,
@@ -60,7 +64,7 @@ def status(
     """
     if report is not None:
         limits = {"max_cost": max_cost, "max_tokens": max_tokens, "max_minutes": max_minutes}
-        labelling = {"llm": label_llm, "roles": roles, **limits} if label_llm else None
+        labelling = {"llm": label_llm, "roles": roles, "batch": batch, **limits} if label_llm else None
         _write_report([run, *(others or ())], report, labelling, json=json)
         return
     if watch:

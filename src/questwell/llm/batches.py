@@ -5,6 +5,7 @@ paid for, so we never create one twice: each batch has a key in its metadata, an
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -17,10 +18,16 @@ KEY = "questwell"
 """Name of the metadata field that holds the key of a batch."""
 MOST_CALLS = 5_000
 """Maximum number of calls in one batch. The API allows 50,000, but all results come in one file."""
+MOST_BYTES = 90_000_000
+"""Maximum size of the file of one batch. OpenAI allows 200 MB, the strictest that we know 100 MB."""
 WINDOW = "24h"
 _ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 _PAGE = 100
 _BOUNDARY = "questwell-batch-7f3a91c2d4"
+
+
+class _Counts(BaseModel):
+    completed: int = 0
 
 
 class Batch(BaseModel):
@@ -32,6 +39,12 @@ class Batch(BaseModel):
     error_file_id: str | None = None
     metadata: dict[str, Any] | None = None
     errors: JsonValue = None
+    request_counts: _Counts | None = None
+
+    def misses(self, answers: "Sequence[Answer]") -> bool:
+        """Whether it says that it answered more calls than its files contain."""
+        found = sum(one.status is not None and one.status < 300 for one in answers)
+        return self.request_counts is not None and self.request_counts.completed > found
 
     @property
     def ended(self) -> bool:

@@ -13,6 +13,7 @@ from questwell.agents.prompts import Prompts
 from questwell.errors import LLMError
 from questwell.evaluation.failures import Easy, Unsolved, holding, why_easy, why_unsolved
 from questwell.evaluation.statistics import Proportion, wilson
+from questwell.llm.batches import MOST_CALLS
 from questwell.llm.client import LLM
 from questwell.recipes.evaluate.setup import NoRetriever
 from questwell.recipes.reports.label_shares import LabelShares, save
@@ -59,6 +60,8 @@ class LabelConfig(SpendingConfig):
     """Number of labels asked for at the same time."""
     max_errors: int = Field(default=20, ge=1)
     """Stop after this many failed labels in a row."""
+    batch: bool = False
+    """Send the calls in batches, at half the list price; they may take a day. Needs an endpoint with a batch API."""
 
 
 _CALLS = "what it asks is compared call by call: an answered call is not made again"
@@ -89,10 +92,13 @@ async def label(
                 NoRetriever(),
                 config.limits(),
                 earlier=run,
+                batches=opened.folder if config.batch else None,
                 spans=open_spans("labels", on=config.spans),
             )
             asked = _Asked(labeller_of(config, prompts, structured=structured), invocation.recorder)
-            workers = invocation.workers(Patience(config.concurrency, config.max_errors), "labels", go_on)
+            workers = invocation.workers(
+                Patience(MOST_CALLS if config.batch else config.concurrency, config.max_errors), "labels", go_on
+            )
             async with workers.running(lambda: None):
                 await workers.run(pieces, asked.work)
             found = asked.labels(workers.ending(left=workers.done < len(pieces)))

@@ -178,7 +178,9 @@ async def _labels(folder: Path, out: Path, label_by: LabelConfig | None) -> Labe
     if label_by is None:
         return None
     llm = connect(label_by.llm, label_by.connect_options(Role.JUDGE, label_by.concurrency, label_by.price))
-    report_flags = shlex.join(["--report", str(out), "--label-llm", label_by.llm])
+    report_flags = shlex.join(
+        ["--report", str(out), "--label-llm", label_by.llm, *(["--batch"] if label_by.batch else [])]
+    )
     go_on = f"questwell status {shlex.quote(str(folder))} {report_flags}"
     try:
         return await label(folder, label_by, llm, Prompts(), structured=is_embedded(label_by.llm), go_on=go_on)

@@ -1,74 +1,38 @@
 """`--batch`: calls are collected and sent as batches, and every answer is recorded as that of a single call is.
 
 What was submitted is noted in `batches.json` of the run's folder, first by a key of ours and then by the endpoint's id,
-so a batch that was submitted is never submitted twice: whoever resumes waits for it. A call that a batch did not answer
-is left for the next invocation. Where two calls ask exactly the same, a kill may hand both the same one of two answers.
+so a batch that was submitted is never submitted twice: whoever resumes waits for it, and whoever cannot read it (with
+another key or address, or while answers are missing) gets an error. A call that a batch did not answer is left for the
+next invocation. Where two calls ask exactly the same, a kill may hand both the same one of two answers.
 """
 
 import asyncio
 import json
 import logging
+import time
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydantic import BaseModel, TypeAdapter
-
-from questwell.errors import ConfigError, LLMError, LLMRefused, LLMUnavailable, QuestwellError, StoreError
+from questwell.errors import ConfigError, LLMError, LLMRefused, LLMUnavailable, QuestwellError
 from questwell.llm.adapting import Manners
-from questwell.llm.batches import MOST_CALLS, Answer
+from questwell.llm.batches import MOST_BYTES, MOST_CALLS, Answer, Batch
 from questwell.llm.client import LLM, Completion, Request
 from questwell.llm.openai import OpenAIClient
-from questwell.recipes.runs import files
+from questwell.recipes.runs.batch_notes import FILE, Noted, Notes, name_of
 from questwell.recipes.runs.budget import Budget, Stopped
 from questwell.types.trajectory import Role
 
 _LOG = logging.getLogger("questwell")
-FILE = "batches.json"
 SETTLE_S = 2.0
 """Without a further call, after which those that wait are submitted."""
 POLL_S = 10.0
+LISTED_S = 60.0
+"""Time after its creation during which a batch may be missing from the endpoint's list."""
 _SLICE_S = 0.2
-
-
-class Noted(BaseModel):
-    """A batch that was, or was about to be, submitted."""
-
-    key: str
-    place: str
-    """Model and address."""
-    id: str | None = None
-    """At the endpoint; None: it was about to be created."""
-    calls: list[str]
-    """Custom ids: what the call asks, hashed, and a number."""
-    done: list[str] = []
-    """Custom ids that failed: nobody waits for them again."""
-
-
-_NOTED = TypeAdapter(list[Noted])
-
-
-class Notes:
-    """The batches of one run."""
-
-    def __init__(self, folder: Path) -> None:
-        """Those noted in `folder`; StoreError when the file cannot be read."""
-        self._path = folder / FILE
-        self.all: list[Noted] = []
-        if self._path.is_file():
-            try:
-                self.all = _NOTED.validate_json(self._path.read_bytes())
-            except (OSError, ValueError) as error:
-                raise StoreError(
-                    f"{str(self._path)!r} cannot be read ({error}); it says which batches are paid for, so look them "
-                    "up at the endpoint before you remove it"
-                ) from None
-
-    def keep(self) -> None:
-        """Write them; on the disk when this returns."""
-        files.replace(self._path, _NOTED.dump_json(self.all))
+_MISSING = "missing in its files"
 
 
 @dataclass(slots=True)
@@ -76,6 +40,15 @@ class _Waiter:
     request: Request
     name: str
     answer: asyncio.Future[Completion]
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A call as a line of a batch's file."""
+
+    custom_id: str
+    waiter: _Waiter
+    line: bytes
 
 
 @dataclass(slots=True)
@@ -92,7 +65,7 @@ class _Submitted:
 
     def __post_init__(self) -> None:
         """Look up what is asked for at each wait."""
-        self.numbers = Counter(call.partition("-")[0] for call in self.noted.calls)
+        self.numbers = Counter(name_of(call) for call in self.noted.calls)
         self.failed = set(self.noted.done)
 
 
@@ -107,6 +80,7 @@ class Batched:
         self._pending: list[_Waiter] = []
         self._submitted: list[_Submitted] | None = None
         self._opening = asyncio.Lock()
+        self._elsewhere = notes.elsewhere(llm.place)
         self._collecting: asyncio.Task[None] | None = None
         self._latest = 0.0
         self._budget = budget
@@ -145,6 +119,12 @@ class Batched:
                 self._submitted = await self._open()
         loop = asyncio.get_running_loop()
         waiter = _Waiter(request, request.digest()[:40], loop.create_future())
+        if (moved := self._elsewhere.get(waiter.name)) is not None:
+            raise ConfigError(
+                f"batch {moved.id or moved.key} with calls of this run was submitted to {moved.place}, and is not read "
+                f"yet: give the address that it went to, not {self.place}; or remove the batch from {FILE}, to pay for "
+                "its calls again"
+            )
         known = next((one for one in self._submitted if one.free[waiter.name] > 0), None)
         if known is not None:
             known.free[waiter.name] -= 1
@@ -160,55 +140,83 @@ class Batched:
     async def _open(self) -> list[_Submitted]:
         """What an earlier invocation submitted."""
         found: list[_Submitted] = []
-        for noted in [one for one in self._notes.all if one.place == self.place]:
+        for noted in self._notes.of(self.place):
             if noted.id is None:
-                batch = await self._llm.batches.find(noted.key)
+                batch = await self._look_for(noted)
                 if batch is None:  # the kill came before it was created
                     self._notes.all.remove(noted)
                     continue
                 noted.id = batch.id
             done = set(noted.done)
-            free = Counter(call.partition("-")[0] for call in noted.calls if call not in done)
+            free = Counter(name_of(call) for call in noted.calls if call not in done)
             found.append(_Submitted(noted, free=free))
         if found:
             self._notes.keep()
         return found
+
+    async def _look_for(self, noted: Noted) -> Batch | None:
+        """The batch that was about to be created; None when it never was. It may be listed a little late."""
+        while (batch := await self._llm.batches.find(noted.key)) is None:
+            if time.time() > noted.since + LISTED_S:
+                return None
+            await self._pause("the endpoint is asked whether a batch was created")
+        return batch
+
+    async def _pause(self, while_: str) -> None:
+        """Wait for the time between two questions to the endpoint; Stopped when the user asks for it."""
+        for _ in range(max(int(self._poll_s / _SLICE_S), 1)):
+            if self._budget.stopping:
+                raise Stopped(f"stopped while {while_}; a resume waits for it")
+            await asyncio.sleep(min(_SLICE_S, self._poll_s))
 
     async def _collect(self) -> None:
         loop = asyncio.get_running_loop()
         while self._pending:
             while loop.time() - self._latest < self._settle_s and len(self._pending) < MOST_CALLS:
                 await asyncio.sleep(self._settle_s / 8)
-            path = self._llm.batch_body(self._pending[0].request)[0]
-            same = [one for one in self._pending if self._llm.batch_body(one.request)[0] == path][:MOST_CALLS]
-            taken = {id(one) for one in same}
-            self._pending = [one for one in self._pending if id(one) not in taken]
+            path, calls = self._taken()
             try:
                 self._budget.check()
-                submitted = await self._submit(path, same)
+                submitted = await self._submit(path, calls)
             except QuestwellError as error:
-                _fail(same, error)
+                _fail([call.waiter for call in calls], error)
                 continue
             assert self._submitted is not None
             self._submitted.append(submitted)
             self._watch(submitted)
 
-    async def _submit(self, path: str, waiters: Sequence[_Waiter]) -> _Submitted:
+    def _taken(self) -> tuple[str, list[_Call]]:
+        """A path, and calls of it, as many as fit a batch; the others stay pending."""
         numbers: Counter[str] = Counter()
-        calls: dict[str, dict[str, object]] = {}
-        for waiter in waiters:
-            name = f"{waiter.name}-{numbers[waiter.name]}"
+        taken: list[_Call] = []
+        left: list[_Waiter] = []
+        path, size = "", 0
+        for at, waiter in enumerate(self._pending):
+            if len(taken) == MOST_CALLS:
+                left += self._pending[at:]
+                break
+            own, body = self._llm.batch_body(waiter.request)
+            path = path or own
+            custom_id = f"{waiter.name}-{numbers[waiter.name]}"
+            line = json.dumps({"custom_id": custom_id, "method": "POST", "url": own, "body": body}).encode() + b"\n"
+            if own != path or (taken and size + len(line) > MOST_BYTES):
+                left.append(waiter)
+                continue
             numbers[waiter.name] += 1
-            body = self._llm.batch_body(waiter.request)[1]
-            calls[name] = {"custom_id": name, "method": "POST", "url": path, "body": body}
-        noted = Noted(key=uuid.uuid4().hex, place=self.place, calls=list(calls))
+            size += len(line)
+            taken.append(_Call(custom_id, waiter, line))
+        self._pending = left
+        return path, taken
+
+    async def _submit(self, path: str, calls: Sequence[_Call]) -> _Submitted:
+        names = [call.custom_id for call in calls]
+        noted = Noted(key=uuid.uuid4().hex, place=self.place, calls=names, since=time.time())
         self._notes.all.append(noted)
         self._notes.keep()  # before anything is sent: a kill from here on is found by the key
-        lines = "".join(f"{json.dumps(call)}\n" for call in calls.values())
-        noted.id = (await self._llm.batches.create(lines.encode(), path, noted.key)).id
+        noted.id = (await self._llm.batches.create(b"".join(call.line for call in calls), path, noted.key)).id
         self._notes.keep()
         _LOG.warning("batch %s: %d calls submitted to %s", noted.id, len(calls), self.place)
-        return _Submitted(noted, list(waiters))
+        return _Submitted(noted, [call.waiter for call in calls])
 
     def _watch(self, submitted: _Submitted) -> None:
         if submitted.task is None or submitted.task.done():
@@ -220,42 +228,43 @@ class Batched:
         assert noted.id is not None
         try:
             while not (batch := await self._llm.batches.get(noted.id)).ended:
-                for _ in range(max(int(self._poll_s / _SLICE_S), 1)):
-                    if self._budget.stopping:
-                        raise Stopped(f"stopped while batch {noted.id} is worked on; a resume waits for it")
-                    await asyncio.sleep(min(_SLICE_S, self._poll_s))
-            answers = {one.custom_id: one for one in await self._llm.batches.answers(batch)}
+                await self._pause(f"batch {noted.id} is worked on")
+            found = await self._llm.batches.answers(batch)
         except QuestwellError as error:
-            if isinstance(error, LLMRefused):  # the batch or its file is gone
-                noted.done = list(noted.calls)
-                submitted.free.clear()
-                self._notes.keep()
-            else:
-                submitted.free.update(waiter.name for waiter in submitted.waiting)
-            _fail(submitted.waiting, error)
+            submitted.free.update(waiter.name for waiter in submitted.waiting)
+            _fail(submitted.waiting, _unreadable(noted, error) if isinstance(error, LLMRefused) else error)
             submitted.waiting = []
             return
+        answers, missing = {one.custom_id: one for one in found}, batch.misses(found)
         said = f"it ended as {batch.status}" + (f": {json.dumps(batch.errors)[:300]}" if batch.errors else "")
         failed: Counter[str] = Counter()
         while submitted.waiting:
             waiters, submitted.waiting = submitted.waiting, []
             for waiter in waiters:
-                if why := self._answer(waiter, submitted, answers, said):
+                if why := self._answer(waiter, submitted, answers, said, missing=missing):
                     failed[why] += 1
+        noted.read = _MISSING not in failed
         self._notes.keep()
         if failed:
             counts = "; ".join(f"{count} {why}" for why, count in failed.most_common(3))
             _LOG.warning(
-                "batch %s: %d of %d calls were not answered (%s); a resume submits them again",
-                noted.id, failed.total(), len(noted.calls), counts,
+                "batch %s: %d of %d calls were not answered (%s); a resume %s them again",
+                noted.id, failed.total(), len(noted.calls), counts, "reads" if set(failed) == {_MISSING} else "submits",
             )  # fmt: skip
 
-    def _answer(self, waiter: _Waiter, submitted: _Submitted, answers: Mapping[str, Answer], said: str) -> str | None:
+    def _answer(
+        self, waiter: _Waiter, submitted: _Submitted, answers: Mapping[str, Answer], said: str, *, missing: bool
+    ) -> str | None:
         """Hand `waiter` its answer; the kind of failure where there is none."""
         noted = submitted.noted
         own = (f"{waiter.name}-{number}" for number in range(submitted.numbers[waiter.name]))
-        call = next(one for one in own if one not in submitted.given and one not in submitted.failed)
+        left = [one for one in own if one not in submitted.given and one not in submitted.failed]
+        call = next((one for one in left if one in answers), left[0])
         found = answers.get(call)
+        if found is None and missing:
+            submitted.free[waiter.name] += 1
+            _fail([waiter], _missing(noted))
+            return _MISSING
         try:
             if found is None or found.status is None:
                 why = said if found is None else found.why
@@ -286,6 +295,20 @@ def batched(llms: Mapping[Role, LLM], folder: Path, budget: Budget) -> dict[Role
             raise ConfigError(f"--batch needs a model at an endpoint with a batch API, not {llm.name!r}")
         made.setdefault(id(llm), Batched(llm, notes, budget, SETTLE_S, POLL_S))
     return {role: made[id(llm)] for role, llm in llms.items()}
+
+
+def _unreadable(noted: Noted, error: LLMRefused) -> LLMRefused:
+    return LLMRefused(
+        f"{error}; batch {noted.id} was submitted, and this key or address cannot read it: give the ones that it was "
+        f"submitted with. If it is gone, remove it from {FILE}; then its calls are submitted, and paid, again"
+    )
+
+
+def _missing(noted: Noted) -> LLMUnavailable:
+    return LLMUnavailable(
+        f"batch {noted.id} says that it answered more calls than its files contain, and this one is missing: a resume "
+        f"reads them again. If it stays missing, remove the batch from {FILE}; then its calls are paid for again"
+    )
 
 
 def _fail(waiters: Sequence[_Waiter], error: QuestwellError) -> None:
