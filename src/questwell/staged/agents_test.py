@@ -150,6 +150,21 @@ async def test_what_a_subject_is_must_be_said_twice() -> None:
     assert draft.proposal is None  # a fact that was dropped does not count as a reading
 
 
+async def test_a_passive_makes_an_agent() -> None:
+    draft = await propose(3, **{"Value: Elsa Marwood": "bridge | designed by | person"})
+    assert draft.proposal is not None and draft.proposal.question == ASKED, draft.problem
+
+
+async def test_a_section_is_searched_for_after_its_subject() -> None:
+    law, land = (Passage(f"{n}", f"Lumia: {n}", "Nothing is told.", f"factbook/{n}") for n in ("Law", "Land"))
+    library = lumia(land)
+    await PROPOSER.propose(replace(seed(2), passage=law), DirectSession(ScriptedLLM(model(**LAND)), library), 1)
+    assert library.queries[:2] == ["Lumia", "Lumia: Law"]
+    alone = lumia()
+    await PROPOSER.propose(replace(seed(2), passage=CAPITAL), DirectSession(ScriptedLLM(model(**LAND)), alone), 1)
+    assert alone.queries.count("Lumia") == 1
+
+
 async def test_a_heading_is_not_what_a_subject_is() -> None:
     headed = replace(part("2", "Country - departure of Tom Quell: 1901."), offset=90)
     reads = {"Value: 1901": "country | departure year of Tom Quell | date"}
@@ -167,6 +182,8 @@ async def test_a_heading_is_not_what_a_subject_is() -> None:
 async def test_what_an_organization_made_is_not_told_apart_by_it() -> None:
     draft = await of_lumia(lumia(), **{"Value: Arel City": "country | ruler | organization"})
     assert draft.proposal is None and "'Arel City' may be that of many" in draft.problem
+    forward = await propose(3, **{"Value: Elsa Marwood": "bridge | designer | organization"})
+    assert forward.proposal is not None  # what it gives is asked for, not what has it
     field = replace(CAPITAL, text="Royal house: Arel City.")
 
     class Land(Library):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from questwell.staged.claims import agent, is_of_a_version, is_said_near, is_turned_round, label_problem
+from questwell.staged.claims import agent, claim_problem, is_of_a_version, is_said_near, is_turned_round, label_problem
+from questwell.staged.wording import Kind
 
 
 @pytest.mark.parametrize(
@@ -96,3 +97,20 @@ def test_a_relation_says_all_that_its_label_says(relation: str, line: str, value
 def test_a_passive_that_is_said_word_for_word_makes_an_agent(relation: str, noun: str) -> None:
     text = "Developed in Oslo, developed by Ana Ruiz, created by the Ana Ruiz, owned by Ana Ruiz; used by Ana Ruizson."
     assert agent(relation, text, "Ana Ruiz") == noun
+
+
+@pytest.mark.parametrize(
+    ("relation", "text", "value", "kind", "problem"),
+    [
+        ("parent language", "Fen is a dialect of Tarn.", "Tarn", Kind.THING, None),
+        ("dialect", "Fen is a dialect of Tarn.", "Tarn", Kind.THING, "the other way round"),
+        ("language", "Parent language - origin: Tarn.", "Tarn", Kind.THING, "less than 'Parent language - origin'"),
+        ("release year", "It was released in 1988.", "1988", Kind.DATE, None),
+        ("opening year", "It was released in 1988.", "1988", Kind.DATE, "no word near"),
+        ("release year", "Fen 2.1 was released in 1988.", "1988", Kind.DATE, "of a version"),
+        ("none", "It was released in 1988.", "1988", Kind.DATE, "says too little"),
+    ],
+)
+def test_a_claim_fails_for_one_reason(relation: str, text: str, value: str, kind: Kind, problem: str | None) -> None:
+    found = claim_problem(relation, text, "Fen", value, kind, amount=kind is Kind.DATE)
+    assert found is None if problem is None else found is not None and problem in found

@@ -210,8 +210,8 @@ class StagedProposer:
     ) -> bool:
         """Search, at most `most` times, until enough paths are at hand; whether there is more to search for.
 
-        First for the seed's subject, then for where the longest paths end, then for what the subject's passages name,
-        then for other names, plainest first.
+        First for the seed's subject and section, then for where the longest paths end, then for what the subject's
+        passages name, then for other names, plainest first.
         """
         for looked_up in reader.found.values():  # to check what a name tells apart
             pool.update((passage.id, passage) for passage in looked_up)
@@ -221,6 +221,8 @@ class StagedProposer:
             pool.update((passage.id, passage) for passage in await reader.look(name))
 
         await search(subject(seed.passage))
+        if any(one.title != seed.passage.title and normalise(subject(one)) == about for one in pool.values()):
+            await search(seed.passage.title)  # a section: a search for the subject finds those that name it most
         for _ in range(most):
             passages = tuple(pool.values())
             found = paths(passages, wanted, _types(seed), seed.passage, rng)

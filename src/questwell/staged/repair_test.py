@@ -14,7 +14,17 @@ from questwell.staged.diagnosis import diagnose
 from questwell.staged.proposer import StagedProposer
 from questwell.staged.rewriter import StagedRewriter
 from questwell.types.corpus import Hit, Passage
-from questwell.types.game import Attempt, ExecutionFeedback, FeedbackKind, Judgement, Label, Outcome, Round, Verdict
+from questwell.types.game import (
+    AnswerType,
+    Attempt,
+    ExecutionFeedback,
+    FeedbackKind,
+    Judgement,
+    Label,
+    Outcome,
+    Round,
+    Verdict,
+)
 from questwell.types.trajectory import Role, StopReason, Style, Trajectory, Turn
 
 
@@ -109,6 +119,44 @@ async def test_each_step_has_its_share_of_searches() -> None:
     assert (
         await replace(PROPOSER, searches=4).propose(seed(3), DirectSession(ScriptedLLM(model()), Library()), 1)
     ).proposal
+
+
+async def test_a_search_for_each_step_is_kept_for_the_checks() -> None:
+    """Looking for material may take five of six; then a path of two hops could not be checked."""
+    for target, most in ((2, 4), (5, 1)):
+        library = Library()
+        proposer = replace(PROPOSER, limits=RolloutLimits(searches=6, top_k=2), enough=99)
+        await proposer.propose(seed(target), DirectSession(ScriptedLLM(model()), library), 1)
+        looked_up = [query for query in library.queries if "the" not in query.split()]
+        assert len(looked_up) <= most
+
+
+async def test_paths_of_little_promise_are_not_enough() -> None:
+    """Reading is dear and searching is not: it looks further for a value that is plainly said."""
+    vague = Passage("v", "Quill Gate", "Quill Gate was used at Harrow Bridge.", "v")
+    begun = replace(seed(2), passage=vague, answer_type=AnswerType.ENTITY)
+
+    class Vague(Library):
+        async def search(self, query: str, k: int) -> tuple[Hit, ...]:
+            found = await super().search(query, k)
+            return (Hit(vague, 9.0, 1), *found) if query == "Quill Gate" else found
+
+    for enough, least in ((1, 2), (9, 3)):
+        library = Vague()
+        session = DirectSession(ScriptedLLM(model(**{"Value:": "gate | none | thing"})), library)
+        await replace(PROPOSER, enough=enough).propose(begun, session, 1)
+        assert len(library.queries) >= least
+
+
+async def test_what_a_corpus_links_is_searched_for_first() -> None:
+    linked = Passage("q", "Quill Gate", "Quill Gate was built by Ana Ruiz in Ostia Town.", "q", links=("Ostia Town",))
+    for passage, first in (
+        (linked, "Ana Ruiz"),
+        (replace(linked, text=linked.text.replace("by", "for")), "Ostia Town"),
+    ):
+        library = Library()
+        await PROPOSER.propose(replace(seed(4), passage=passage), DirectSession(ScriptedLLM(model()), library), 1)
+        assert library.queries[:2] == ["Quill Gate", first]
 
 
 async def test_calls_grow_with_the_steps() -> None:
