@@ -120,9 +120,11 @@ def test_no_hop_can_be_skipped() -> None:
 
 
 def test_paths_through_the_seed_come_first() -> None:
-    cape = passage("Cape Solace", "Cape Solace is lit by Orrin Lighthouse.")
-    first = paths([MARWOOD, LIGHT, cape], 2, TYPES, cape, random.Random(1))[0]
-    assert first[0].passage is cape
+    """Of two that are said as plainly."""
+    cape = passage("Cape Solace", "Cape Solace is a harbour at Orrin Lighthouse.")
+    for number in range(8):
+        first = paths([MARWOOD, LIGHT, cape], 2, TYPES, cape, random.Random(number))[0]
+        assert first[0].passage is cape
 
 
 def test_a_path_that_comes_from_one_word_promises_less() -> None:
