@@ -48,7 +48,7 @@ def test_the_demo_shows_a_repair_and_what_to_do_next() -> None:
         "Verdict: too_easy: 1 right of 1 scored",
         "Verdict: pass: 3 right of 4 scored",
         "ACCEPTED",
-        "What the proposer and the solver say was written in advance",
+        "The messages of proposer and solver were written in advance",
         "questwell init",
     ):
         assert line in result.output

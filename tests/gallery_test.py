@@ -99,7 +99,7 @@ async def test_a_prompt_that_ollama_cuts_without_a_word_is_an_overflow(words: in
         llm = connect(f"gpt-x@{served.base_url}")
         try:
             if words > 4096:
-                with pytest.raises(ContextOverflow, match="read 2,048 tokens of a prompt that has 6,000 or more"):
+                with pytest.raises(ContextOverflow, match="read only 2,048 tokens of a prompt of at least 6,000"):
                     await llm.complete(request)
             else:
                 assert (await llm.complete(request)).prompt_tokens == words
@@ -145,7 +145,7 @@ def test_doctor_prints_what_the_endpoint_takes_of_each_roles_request(name: str, 
     finally:
         done.set()
         server.join()
-    table = result.stdout.partition("What the endpoint takes")[2]
+    table = result.stdout.partition("What the endpoint accepts")[2]
     printed = [" ".join(line.split()) for line in table.splitlines()]
     assert "role stop tools schema temperature length" in printed
     for wanted in rows:

@@ -20,8 +20,8 @@ PrintConfig = Annotated[
     bool,
     typer.Option(
         "--print-config",
-        help="Print all keys with the values they have here, as TOML that --config reads, and exit; with --resume "
-        "those of the run.",
+        help="Print all keys and their current values as TOML for --config, and exit; with --resume, the values of "
+        "the run.",
     ),
 ]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the run.")]

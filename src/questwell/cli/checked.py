@@ -70,7 +70,7 @@ def status_labels(run: Path, *, json: bool) -> None:
         _print_shares(console, "right attempts of accepted questions", shares.strategies)
         _print_shares(console, "unsolved though the answer was found", shares.faults)
         _print_shares(console, "too easy, nothing computed", shares.superficial)
-        console.print(f"Replies that were no label: {shares.unread:,}")
+        console.print(f"Replies that were not a label: {shares.unread:,}")
     print_ledger(console, found.ledger)
 
 

@@ -16,7 +16,7 @@ def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN RUN...", help="Folders of evaluate runs.")],
     metric: Annotated[
         str,
-        typer.Option("--metric", help="What to compare: What to compare: em, f1, searches, or the name of a judge."),
+        typer.Option("--metric", help="What to compare: em, f1, searches, or the name of a judge."),
     ] = "em",
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:

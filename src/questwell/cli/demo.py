@@ -14,8 +14,8 @@ from questwell.recipes.reports import story
 from questwell.recipes.reports.status import status
 
 _BEFORE = """A small run over the built-in corpus "islands".
-What the proposer and the solver say was written in advance; all else is as in every run: the searches, the verdicts,
-the feedback, the run file.
+The messages of proposer and solver were written in advance; everything else is real: searches, verdicts, feedback
+and the run file.
 """
 
 

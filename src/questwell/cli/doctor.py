@@ -54,7 +54,7 @@ def doctor(
     gpu: Annotated[bool, typer.Option("--gpu", help="Fail unless torch sees a GPU.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the checks as JSON.")] = False,
 ) -> None:
-    """Check this machine, and corpus, model and retriever by using each of them, and say how to fix what fails.
+    """Check this machine, and try out a corpus, a model and a retriever; for each failure, say how to fix it.
 
     Extras, GPUs and prompts are always listed. What is missing fails only if you asked for it.
     """
@@ -81,7 +81,7 @@ def doctor(
 
 def takes_table(checks: Sequence[Check]) -> Table:
     """What the endpoint does with each part of each role's request."""
-    table = Table(title="What the endpoint takes", title_justify="left", box=None, pad_edge=False)
+    table = Table(title="What the endpoint accepts", title_justify="left", box=None, pad_edge=False)
     rows = [check for check in checks if check.takes]
     for name in ("role", *rows[0].takes):
         table.add_column(name, overflow="fold")

@@ -21,7 +21,14 @@ from questwell.recipes.runs.checking import refuse_shared_folder
 
 @config_flags(
     GatesConfig,
-    {"max_cost": "Limits", "of": "What to check", "shard": "Speed", "gates": "What to check", "concurrency": "Speed"},
+    {
+        "key_env": "Endpoints",
+        "max_cost": "Limits",
+        "of": "What to check",
+        "shard": "Speed",
+        "gates": "What to check",
+        "concurrency": "Speed",
+    },
 )
 def gates(
     run: Annotated[Path | None, typer.Argument(metavar="RUN", help="Same as --of.", show_default=False)] = None,

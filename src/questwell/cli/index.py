@@ -101,7 +101,7 @@ def index(
         return
     console = screen.out()
     since = ", changed since it was built" if report.updated else ""
-    state = "built" if report.built else f"ready (it was there{since})"
+    state = "built" if report.built else f"ready (it already existed{since})"
     console.print(f"Index {state}: {report.passages:,} passages of {report.documents:,} documents", soft_wrap=True)
     if report.skipped:
         console.print(f"Skipped {report.skipped:,} malformed records", soft_wrap=True)
@@ -123,7 +123,7 @@ def _print_kept(*, prune: bool, json: bool) -> None:
     if prune:
         console.print(f"Deleted {len(done.deleted):,} indexes, {done.size / 1e6:,.1f} MB")
     for one in kept:
-        state = f"{one.passages:,} passages" if one.passages is not None else f"of no use: {visible(one.useless)}"
+        state = f"{one.passages:,} passages" if one.passages is not None else f"unusable: {visible(one.useless)}"
         console.print(
             f"{one.size / 1e6:9,.1f} MB  {visible(one.corpus)}: {state}  {visible(str(one.folder))}", soft_wrap=True
         )

@@ -50,7 +50,7 @@ def merge(
 ) -> None:
     """Join runs of generate, evaluate, gates or rejudge that were made with --shard. The shards are not changed.
 
-    Without SHARD, bring a run made with --shards up to date, after its process was killed.
+    Without SHARD, update the joined run of --shards after its process was killed.
     """
     sources = shards or []
     kind = kind_of(sources[0] if sources else out)

@@ -32,7 +32,7 @@ def print_selfplay(found: SelfplayPreview, *, json: bool) -> None:
     console = screen.out()
     if found.warm_start_steps:
         console.print(f"Warm start: {found.warm_start_steps:,} steps on demonstrations, made once per run")
-    drawn = "drawn out of the corpus" if found.answers is None else f"{found.answers:,} listed"
+    drawn = "drawn from the corpus" if found.answers is None else f"{found.answers:,} listed"
     console.print(f"Steps: {found.steps:,}; known answers: {drawn}")
     console.print(
         f"A step: at most {found.proposals:,} proposals and {found.attempts:,} attempts, at most "

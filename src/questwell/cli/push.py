@@ -28,8 +28,8 @@ def push(
 ) -> None:
     """Publish a dataset on the Hugging Face hub, or the server that HF_ENDPOINT names, in one commit.
 
-    It goes as it was made: if a file was changed since, or a review keeps an item out by now, nothing is sent. The
-    token is read from HF_TOKEN, or from the hub's own login.
+    Nothing is sent if a file has changed since the dataset was built, or if a review has rejected one of its items.
+    The token is read from HF_TOKEN, or from the hub's own login.
     """
     found = recipe.prepare(folder, repository, public=public, runs=runs or ())
     console, manifest = screen.out(), found.manifest
@@ -41,12 +41,12 @@ def push(
     splits = ", ".join(f"{name}: {split.items:,}" for name, split in manifest.splits.items())
     console.print(f"Items: {splits}    Licences of the evidence: {licences}", soft_wrap=True)
     if "unknown" in manifest.licences:
-        console.print("The corpus states no licence for some of it: may you publish its passages?", soft_wrap=True)
+        console.print("Some passages have no stated licence: check that you may publish them.", soft_wrap=True)
     if dry_run:
         console.print(f"Would send {len(found.parcels):,} files, {found.bytes:,} bytes, to {to}", soft_wrap=True)
         return
     done = recipe.send(found)
     console.print(f"Sent {len(found.parcels):,} files, {found.bytes:,} bytes, to {to}", soft_wrap=True)
     if done.removed:
-        console.print(f"Removed there, for this version has none: {', '.join(map(one_line, done.removed))}")
+        console.print(f"Removed from the hub, not in this version: {', '.join(map(one_line, done.removed))}")
     console.print(f"Commit {done.commit[:12]}    Look: {done.url}", soft_wrap=True)

@@ -26,12 +26,15 @@ from questwell.types.game import Label
 _STYLE = {Label.RIGHT: "green", Label.WRONG: "red", Label.UNSCORED: "yellow", Label.ERRORED: "yellow"}
 
 
-@config_flags(RejudgeConfig, {"max_cost": "Limits", "judge": "Who judges", "of": "What to judge"})
+@config_flags(
+    RejudgeConfig,
+    {"key_env": "Endpoints", "max_cost": "Limits", "judge": "Judge and speed", "of": "What to judge"},
+)
 def rejudge(
     run: Annotated[Path | None, typer.Argument(metavar="RUN", help="Same as --of.", show_default=False)] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Folder to keep the calls in; by default RUN/rejudge/JUDGE."),
+        typer.Option("--out", "-o", help="Folder to save the calls in; by default RUN/rejudge/JUDGE."),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the rejudging in --out, with the same settings.")
@@ -39,15 +42,16 @@ def rejudge(
     config_file: ConfigFile = None,
     print_only: PrintConfig = False,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="Most questions to judge in this invocation.")
+        int | None, typer.Option("--limit", min=1, help="Maximum number of questions to judge in this invocation.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     **given: object,
 ) -> None:
-    """Judge the stored answers of a run again with another judge, and compare: verdicts side by side.
+    """Judge the stored answers of a run again with another judge, and compare the verdicts of both.
 
-    No question and no answer is made, so only the judge is paid. The run itself is not changed; its items' certificates
-    say how far the judges agree. You can stop it at any time; the same command continues, and nothing is paid twice.
+    No new questions or answers are made, so only the judge is paid. The run itself is not changed; its items'
+    certificates report how far the judges agree. You can stop it at any time; the same command continues, and
+    nothing is paid twice.
     """
     values = assemble("rejudge", given, config_file, of=run)
     of, judge = values.get("of"), str(values.get("judge", "exact_match"))

@@ -35,6 +35,7 @@ _PANELS = {
     "corpus": "Corpus",
     "key_env": "Endpoints",
     "max_cost": "Limits",
+    "lora_rank": "Memory and speed",
     "model": "Models",
     "answers": "What to play",
     "min_searches": "The game",
@@ -66,7 +67,7 @@ def selfplay(
 ) -> None:
     """Search self-play (SSP): one model writes questions for known answers, answers them, and learns from both.
 
-    You can stop it at any time and continue with --resume. Ctrl-C finishes the current step, unless it needs further
+    You can stop it at any time and continue with --resume. Ctrl-C finishes the current step, unless it needs more
     calls to a server: then the step is played again, and its answered calls are not paid twice.
 
     To read a step: questwell show RUN 12

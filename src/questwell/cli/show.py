@@ -34,7 +34,7 @@ def show(
         str | None,
         typer.Argument(
             metavar="ITEM",
-            help="s00000007, 7, or first; of train and selfplay a step (12) or part of it (12/3); of evaluate q00007.",
+            help="Seed (s00000007, 7, first), step of train or selfplay (12, 12/3), or question of evaluate (q00007).",
         ),
     ] = None,
     full: Annotated[
@@ -44,7 +44,7 @@ def show(
 ) -> None:
     """Show how an item was made, accepted or rejected; without ITEM, list all of them.
 
-    Of train and selfplay: the steps, and what was played in one. Of gates: what they found of each question.
+    For train and selfplay it shows the steps and what was played in one, for gates the results for each question.
     """
     show_of(run, item, full=full, json=json)
 
@@ -100,7 +100,7 @@ def print_story(console: Console, story: Story, *, full: bool = False) -> None:
     _heading(console, "Outcome")
     _summary(console, story)
     if play.status is PlayStatus.PENDING:
-        _block(console, "Not played to its end; its story is told when it is.")
+        _block(console, "This play has not finished yet; it is shown in full when it has.")
     cost = f"{story.usage.calls:,} model calls, {count(tokens(story.usage))} tokens, {dollars(story.usage.cost_usd)}"
     _field(console, "Took", f"{cost}; agents: {', '.join(story.styles) or 'none'}")
 

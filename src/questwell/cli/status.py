@@ -58,9 +58,9 @@ def status(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Show what became of the seeds, results by target and round, and the cost.
+    """Show a run's results so far: how many seeds were accepted or rejected and why, by target and round, and the cost.
 
-    Of an evaluation its scores, of gates and labels what was found, of train and selfplay how far and how well.
+    For evaluate it shows scores, for gates and labels their results, for train and selfplay progress and metrics.
     """
     if report is not None:
         limits = {"max_cost": max_cost, "max_tokens": max_tokens, "max_minutes": max_minutes}

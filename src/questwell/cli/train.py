@@ -21,16 +21,16 @@ from questwell.training.engines.verl.launch import VerlRun
 
 _PANELS = {
     "corpus": "Search",
-    "key_env": "The judge's endpoint",
-    "max_cost": "Limits of what the judge takes",
-    "data": "What is learnt from, and what learns",
+    "key_env": "Endpoint of the judge",
+    "max_cost": "Limits of the judge's cost",
+    "data": "Data and model",
     "algorithm": "Algorithm",
     "reward": "Attempts and rewards",
     "learning_rate": "The update",
     "lora_rank": "Memory and speed",
     "warm_start_steps": "Warm start",
     "held_out": "Held-out evaluation",
-    "save_every": "What is kept, and when to stop",
+    "save_every": "Checkpoints, logs and alarms",
 }
 _SHOWN = ("reward", "accuracy", "searches", "format_errors", "kl", "entropy")
 

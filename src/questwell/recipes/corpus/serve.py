@@ -33,7 +33,7 @@ class ServeConfig(IndexConfig):
     workers: int | None = Field(default=None, ge=1, le=256)
     """Number of processes that search; by default one per core, at most 8."""
     top_k: int = Field(default=3, ge=1, le=1000)
-    """Number of passages per query if the request does not say."""
+    """Number of passages per query if the request does not state it."""
     token: str = ""
     """Secret that callers must send (Authorization: Bearer TOKEN); required when other machines can reach the host.
     Also read from QUESTWELL_SERVE_TOKEN, which other users of this machine cannot see."""

@@ -73,9 +73,9 @@ class DatasetConfig(RecipeConfig):
     """Splits to write only obfuscated under a canary, as BrowseComp's questions are, separated by commas; no other file
     holds their questions."""
     language: Annotated[tuple[str, ...], BeforeValidator(split_commas)] = ()
-    """ISO 639-1 codes of the questions' languages for the card, separated by commas; by default told from the text."""
+    """ISO 639-1 codes of the questions' languages for the card, separated by commas; by default detected."""
     turns: int = Field(default=10, ge=1)
-    """Maximum number of messages that the exported prompts promise the solver."""
+    """Maximum number of messages that the exported prompts state to the solver."""
     prompts: Path | None = None
     """Folder of prompt files for the exported dialogues; they replace the packaged ones of the same name."""
 

@@ -75,7 +75,7 @@ class EvalConfig(JudgeConfig, SearchConfig):
     """Tools of a free agent, separated by commas: search, open (read a document), find (search inside a document)."""
 
     benchmarks: Annotated[tuple[str, ...], BeforeValidator(split_commas), Field(min_length=1), MayBePath(after="=")]
-    """Benchmarks as NAME=FILE, separated by commas; a FILE alone holds plain questions and answers."""
+    """Benchmarks as NAME=FILE, separated by commas; a FILE without NAME has plain questions and answers."""
     where: Annotated[tuple[str, ...], BeforeValidator(split_commas)] = ()
     """Use only the records with these values: FIELD=VALUE, separated by commas."""
     sample: str = "full"

@@ -31,7 +31,7 @@ class Config(PlayConfig):
     """Target mix of difficulties instead of --steps: ranges of search steps with shares, as in 2-3:40,4-5:40,6-7:20."""
     kinds: str | None = None
     """Kinds of question to ask for, perhaps with shares: bridge,intersection,comparison,calculation,temporal, or
-    bridge:60,comparison:40. What lags behind its share is tried more often; without it the kind is open."""
+    bridge:60,comparison:40. Kinds that lag behind their share are tried more often. By default, any kind."""
     answer_types: Annotated[tuple[AnswerType, ...], BeforeValidator(split_commas), Field(min_length=1)] = tuple(
         AnswerType
     )
@@ -43,20 +43,21 @@ class Config(PlayConfig):
     shards: int | None = Field(default=None, ge=2, le=256)
     """Number of processes that share the run; each plays its part of the seeds in a folder of its own below --out."""
     engine: Literal["processes", "ray"] = "processes"
-    """How --shards are placed: processes on this machine, or ray: players wherever a Ray cluster has room (extra ray;
-    the cluster of RAY_ADDRESS, or one on this machine only)."""
+    """Where --shards run: processes (on this machine) or ray (players on the Ray cluster of RAY_ADDRESS, or on one that
+    is started on this machine; extra ray)."""
     players: int | None = Field(default=None, ge=1)
-    """Number of player processes of --engine ray; by default as many as shards."""
+    """Number of player processes with --engine ray; by default as many as --shards."""
     distinct_seeds: bool = False
-    """Start one play only from passages that are nearly the same (four of five runs of five words); takes about
-    20 KB of memory per passage that is drawn."""
+    """Of passages that are nearly the same (they share four of five runs of five words), use only one as a seed; takes
+    about 20 KB of memory per seed."""
     topics: Path | None = None
-    """File with a topic per line: seeds start from passages that are found for them, in turn, instead of anywhere."""
+    """File with one topic per line; seeds start from passages that a search for each topic in turn finds."""
     clusters: int | None = Field(default=None, ge=2, le=1000)
-    """Group the passages into this many clusters and take seeds from each in turn, so that a small subject gets as many
-    as a large one (extra dense). By the vectors of a hybrid or dense index, else by wordllama, else by words."""
+    """Group the passages into this many clusters and take seeds from each in turn, so that small subjects get as many
+    seeds as large ones. Clusters use the vectors of the index, otherwise wordllama (extra dense), otherwise words."""
     near_duplicates: Literal["keep", "refuse"] = "keep"
-    """Whether to refuse a question that is nearly one accepted in an earlier wave, before its attempts are paid."""
+    """Whether to keep or refuse a question that nearly repeats one accepted in an earlier wave; it is refused before
+    its attempts are paid."""
     wave: int = Field(default=32, ge=1)
     """Number of seeds to play before acceptance is checked again; matters only with --mix, --kinds, --items or
     --near-duplicates refuse."""

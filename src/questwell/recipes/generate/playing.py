@@ -32,7 +32,7 @@ class PlayConfig(SpendingConfig, SearchConfig):
     judge_llm: MaybeModel = None
     """Model of the judge, if not the one given by --llm."""
     weak_llm: MaybeModel = None
-    """Model of a second, weak solver, who must miss what the solver finds; none by default."""
+    """Model of a second, weaker solver, which must not solve an accepted question; none by default."""
     style: StyleChoice = StyleChoice.AUTO
     """How agents work: free (the model decides each move), staged (small constrained calls), or auto (by model)."""
     protocol: Literal["tags", "functions"] = "tags"

@@ -15,13 +15,13 @@ class RejudgeConfig(JudgeConfig, CheckConfig):
     """Keys of `rejudge`."""
 
     of: Path | None = None
-    """Run whose answers are judged again; it is only read, and may be going on."""
+    """Run whose answers are judged again. It is only read, and may still be running."""
     rejected: bool = False
-    """Judge the last questions of rejected plays too."""
+    """Also judge the last question of each rejected play."""
     concurrency: int | None = Field(default=None, ge=1)
-    """Questions in work at once; 16, or 2 if a model runs in this process."""
+    """Number of questions judged at the same time; by default 16, or 2 if a model runs in this process."""
     max_errors: int = Field(default=20, ge=1)
-    """Stop after this many questions in a row for which a call failed."""
+    """Stop after calls failed for this many questions in a row."""
 
 
 MAY_CHANGE: Mapping[str, str] = {

@@ -258,7 +258,7 @@ def _labelled(name: str, labels: Labels) -> list[str]:
         ("too easy, nothing computed", labels.superficial),
     )
     lines += [_row(sort, label, _percent(share)) for sort, shares in sorts for label, share in shares.items()]
-    return [*lines, "", f"Replies that were no label: {labels.unread}."]
+    return [*lines, "", f"Replies that were not a label: {labels.unread}."]
 
 
 def _head(*names: str) -> tuple[str, str]:

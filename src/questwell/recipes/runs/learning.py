@@ -29,7 +29,7 @@ class LearningConfig(RecipeConfig):
     optimizer: Literal["adamw", "adamw8bit"] = "adamw"
     """Optimizer: adamw, or adamw8bit with a quarter of the memory for its moments (extra adam8bit)."""
     fit: bool = False
-    """Choose checkpointing, then micro_tokens, then an adapter until training fits; keys that you give stay."""
+    """Choose checkpointing, then micro_tokens, then an adapter until training fits; keys that you set are kept."""
     memory: float | None = Field(default=None, gt=0)
     """Memory in GiB to fit into (--fit); by default what the device has free."""
     rollout_rows: int = Field(default=64, ge=1)

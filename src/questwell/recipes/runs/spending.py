@@ -25,7 +25,7 @@ class SpendingConfig(ModelConfig):
     """Price per million completion tokens in US dollars, if the model's price is unknown."""
 
     spans: bool = False
-    """Trace plays, agents, model calls and searches as OpenTelemetry spans, without what they say (extra otel)."""
+    """Trace plays, agents, model calls and searches as OpenTelemetry spans, without any text of them (extra otel)."""
 
     @model_validator(mode="after")
     def _prices(self) -> Self:

@@ -115,7 +115,7 @@ class TrainConfig(LearningConfig, SearchConfig, SpendingConfig):
     rollout_python: Path | None = None
     """Python of the environment that vLLM is installed in (--rollouts vllm); by default this one."""
     rollout_memory: float = Field(default=0.4, gt=0, lt=1)
-    """Share of the GPU's memory for the vLLM server that is started (--rollouts vllm)."""
+    """Fraction of the GPU's memory for the vLLM server that --rollouts vllm starts."""
 
     held_out: Path | None = None
     """Held-out questions to evaluate on while training, in any form that --data takes; never trained on."""
