@@ -1,5 +1,7 @@
 """Kinds of question in a run: drawn, checked, steered, and shown side by side."""
 
+import asyncio
+import json
 import random
 import re
 from collections import Counter
@@ -11,17 +13,29 @@ from starlette.testclient import TestClient
 from tests import world
 from typer.testing import CliRunner
 
+from questwell.agents import form
+from questwell.agents.calls import tools
+from questwell.agents.kinds import kind_problem
+from questwell.agents.moves import Finish
+from questwell.agents.prompts import Prompts
+from questwell.agents.proposer import proposal_of
+from questwell.agents.protocol import Functions, Tags
+from questwell.agents.tools import Shelf
 from questwell.cli.app import app
 from questwell.errors import ConfigError
 from questwell.games.seeds import parse_kinds
-from questwell.llm.client import Completion, Request
+from questwell.llm.client import Completion, Message, Request
+from questwell.llm.gallery.mock import MockLLM
 from questwell.llm.scripted import ScriptedLLM
 from questwell.recipes.generate.loop import configure, generate
 from questwell.recipes.reports.items import items
 from questwell.recipes.reports.status import status
 from questwell.recipes.runs.ending import Ending
+from questwell.retrieval.corpora.islands import read_islands
 from questwell.store.reader import RunReader
-from questwell.types.game import QuestionKind, Reason
+from questwell.types.corpus import Passage
+from questwell.types.game import AnswerType, Proposal, QuestionKind, Reason, Seed
+from questwell.types.trajectory import Role, StopReason, Style, Trajectory
 from questwell.view.app import make_app
 from questwell.view.site import Site
 
@@ -75,6 +89,64 @@ async def test_a_pair_of_another_kind_is_rejected_before_it_is_tried(library: Pa
     assert "Kinds" in shown and "calculation" in shown and "50 %" in shown and "100 %" in shown
     first = made[0].id.rpartition("-")[2]
     assert "a question of kind bridge" in CliRunner().invoke(app, ["show", str(run), first]).stdout
+
+
+ANY = Seed(0, Passage("s", "", "", "s"), 2, AnswerType.ENTITY, other_types=(AnswerType.NUMBER, AnswerType.DATE))
+PAGES = tuple(Passage(one.id, one.title, one.text, one.id) for one in read_islands())
+NOTHING = Trajectory(Role.PROPOSER, Style.FREE, (), StopReason.FINISHED)
+
+
+def scripted(kind: QuestionKind, *, functions: bool) -> Proposal:
+    """What the scripted player proposes over the islands when it is asked for `kind`, read as any proposer's."""
+    shelf = Shelf(PAGES)
+    opening = Prompts().messages(f"kind_{kind.value}")[0].content
+    listed = "\n".join(f"[{shelf.number(one)}] {one.title}: {one.text}" for one in PAGES)
+    asked = (Message("user", f"Your question: x\n{listed}\nYour work:\nNeeded: 3 steps\n{opening}"),)
+    said = asyncio.run(MockLLM().complete(Request(asked, tools=tools(proposing=True) if functions else ())))
+    dialect = Functions(proposing=True) if functions else Tags(proposing=True)
+    move = dialect.read(said)[1]
+    assert isinstance(move, Finish), move
+    return proposal_of(move, shelf, NOTHING)
+
+
+@pytest.mark.parametrize("functions", [False, True])
+@pytest.mark.parametrize("kind", QuestionKind)
+def test_the_check_of_a_kind_takes_the_scripted_players_pair_and_those_of_other_kinds_not(
+    kind: QuestionKind, functions: bool
+) -> None:
+    pair = scripted(kind, functions=functions)
+    assert form.problem(pair.question, pair.answer, ANY, pair.evidence, pair.derivation) is None
+    good = {other for other in QuestionKind if kind_problem(other, pair) is None}
+    # A chain with a time is a bridge too; facts that are put together and are all years are temporal too.
+    also = {QuestionKind.BRIDGE} if kind is QuestionKind.TEMPORAL else set[QuestionKind]()
+    if pair.derivation is not None and all(1000 <= int(one.value) < 2200 for one in pair.derivation.operands):
+        also = {QuestionKind.TEMPORAL}
+    assert good == {kind, *also}
+
+
+def test_the_scripted_player_plays_every_kind_and_each_page_shows_wanted_and_got(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUESTWELL_HOME", str(tmp_path / "home"))
+    run, kinds = tmp_path / "run", ",".join(QuestionKind)
+    given = ["--corpus", "islands", "--llm", "mock", "--kinds", kinds, "--wave", "8", "--steps", "2..4"]
+    done = CliRunner().invoke(app, ["generate", *given, "-n", "24", "--out", str(run)])
+    assert done.exit_code == 0, done.output
+    made = Counter(one.kind for one in items(run))
+    assert set(made) == set(QuestionKind)
+    status_lines = CliRunner().invoke(app, ["status", str(run)]).stdout.splitlines()
+    rows = {line.split()[0]: line.split()[1:] for line in status_lines if line.split()[:1] and line.split()[0] in made}
+    total = made.total()
+    assert {kind: (row[0], row[2], int(row[4])) for kind, row in rows.items()} == {
+        kind: ("20", f"{100 * count / total:.0f}", count) for kind, count in made.items()
+    }
+    assert sum(int(row[5]) for row in rows.values()) == 24
+    told = json.loads(CliRunner().invoke(app, ["status", str(run), "--json"]).stdout)["kinds"]
+    assert {row["kind"]: (row["wanted"], row["items"]) for row in told} == {
+        kind: (pytest.approx(0.2), count) for kind, count in made.items()
+    }
+    page = TestClient(make_app(Site([run], "ann")), base_url="http://localhost").get("/r/run/").text
+    assert all(f"<td>{kind}</td>" in page.partition("Kinds of question")[2] for kind in made)
 
 
 async def test_a_run_in_two_parts_draws_as_in_one(library: Path, tmp_path: Path) -> None:

@@ -12,12 +12,15 @@ from dataclasses import replace
 from questwell.agents.prompts import Prompts
 from questwell.llm.client import Message
 from questwell.scoring.answers import contains, matches
+from questwell.scoring.quantities import read_number
 from questwell.scoring.times import named_time
 from questwell.types.corpus import Passage
 from questwell.types.derivation import Derivation, Operation
 from questwell.types.game import Proposal, QuestionKind, SolutionStep
 
 _YEAR = re.compile(r"(?<!\d)\d{3,4}(?!\d)")
+_DATE = re.compile(rf"{_YEAR.pattern}(?!\s*[a-zµ°%])")
+"""A year after which no unit comes."""
 _CALCULATIONS = (Operation.COUNT, Operation.DIFFERENCE, Operation.SUM)
 
 
@@ -100,7 +103,7 @@ def _temporal(pair: Proposal) -> str | None:
     """What is wrong with a temporal question, which names a time or compares dates in passages; None if nothing is."""
     found = pair.derivation
     if found is not None and found.operation in (Operation.ORDER, Operation.DIFFERENCE):
-        if all(_YEAR.search(one.value) for one in found.operands):
+        if all(_is_date(one.value) for one in found.operands):
             return None
         return "the facts that are compared must be dates with a year."
     named = _YEAR.findall(named_time(pair.question))
@@ -109,6 +112,12 @@ def _temporal(pair: Proposal) -> str | None:
     if not any(_says(year, pair.evidence) for year in named):
         return f"none of the passages that the steps name says {' or '.join(named)}."
     return None
+
+
+def _is_date(words: str) -> bool:
+    """Whether `words` are a year or a date with one: no 742, and no 1,500 metres."""
+    number = read_number(words)
+    return number.year if number is not None else _DATE.search(words) is not None
 
 
 def _says(year: str, evidence: Sequence[Passage]) -> bool:

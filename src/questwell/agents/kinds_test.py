@@ -125,6 +125,11 @@ def test_what_is_worked_out(operation: Operation) -> None:
         (pair(question="Who kept the light in 1882?"), False),  # no passage says it
         (pair(question="Who kept the light then?"), False),
         (derived(Operation.DIFFERENCE, ("12 m", "p1"), ("1936", "p2")), False),
+        (derived(Operation.DIFFERENCE, ("742", "p1"), ("1936", "p2")), False),
+        (derived(Operation.DIFFERENCE, ("1936", "p1"), ("1500 metres", "p2")), False),
+        (derived(Operation.ORDER, ("a = 610 m", "p1"), ("b = 742 m", "p2")), False),
+        (derived(Operation.ORDER, ("a = 2 October 1881", "p1"), ("b = AD 476", "p2")), True),
+        (derived(Operation.ORDER, ("a = 476 AD", "p1"), ("b = 1936, in spring", "p2")), True),
         (derived(Operation.SUM, *TWO), False),
     ],
 )

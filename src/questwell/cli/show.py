@@ -133,7 +133,7 @@ def print_round(console: Console, round_: RoundStory, *, full: bool = False) -> 
         source = f"{step.title} [{step.passage_id}]" if step.passage_id else "no passage named"
         _field(console, f"  step {number}", f"{step.query} -> {step.answer} ({source})")
     if round_.derivation is not None:
-        _field(console, "Derived", f"a {round_.derivation.operation.value} of {len(round_.derivation.operands)} facts")
+        _field(console, "Derived", f"{round_.derivation.operation.value} of {len(round_.derivation.operands)} facts")
         for number, fact in enumerate(round_.derivation.operands, start=1):
             source = f"{fact.title} [{fact.passage_id}]" if fact.passage_id else "no passage named"
             _field(console, f"  fact {number}", f"{fact.span} ({source})")

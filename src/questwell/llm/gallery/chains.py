@@ -42,46 +42,58 @@ class Next:
 
     query: str = ""
     answer: str = ""
+    at: str = ""
+    """Title of the article in which the answer stands."""
 
 
-def chain(passages: Sequence[Shown], length: int, kinds: Sequence[str]) -> Chain | None:
-    """A question over `length` passages with an answer of one of `kinds`; None if `passages` form no such chain."""
+def chains(passages: Sequence[Shown], length: int, kinds: Sequence[str]) -> Iterator[Chain]:
+    """Questions over `length` passages, with an answer of one of `kinds`."""
+    for path, links, words, kind, answer in tails(passages, length, kinds):
+        listed = "".join(f', look up the name right after the words "{link}" there' for link in links)
+        asked = f'Begin at "{path[0].title}"{listed}: which {kind} comes right after the words "{words}"'
+        question, finds = f"{asked} at the end?", [*(one.title for one in path[1:]), answer]
+        if any(plain(found) in plain(question) for found in finds):
+            continue
+        steps = zip(path, finds, strict=True)
+        yield Chain(question, answer, tuple((one.title, found, one.number) for one, found in steps))
+
+
+def tails(
+    passages: Sequence[Shown], length: int, kinds: Sequence[str]
+) -> Iterator[tuple[list[Shown], list[str], str, str, str]]:
+    """Each path of `length` passages, the words before each next title, the words before an answer, its kind, it."""
     for path, links in _paths(passages, length):
         for kind in kinds:
-            for words, answer in _leads(path[-1].text, kind):
-                listed = "".join(f', look up the name right after the words "{link}" there' for link in links)
-                asked = f'Begin at "{path[0].title}"{listed}: which {kind} comes right after the words "{words}"'
-                question, finds = f"{asked} at the end?", [*(one.title for one in path[1:]), answer]
-                if any(plain(found) in plain(question) for found in finds):
-                    continue
-                steps = zip(path, finds, strict=True)
-                return Chain(question, answer, tuple((one.title, found, one.number) for one, found in steps))
-    return None
+            for words, answer in leads(path[-1].text, kind):
+                yield path, links, words, kind, answer
 
 
-def follow(question: str, found: Mapping[str, Sequence[Shown]]) -> Next | None:
+def follow_chain(question: str, found: Mapping[str, Sequence[Shown]]) -> Next | None:
     """The next step after the searches in `found` (by query); None if `question` is not a chain."""
     asked = _QUESTION.search(question)
     if asked is None:
         return None
-    query = asked["start"]
-    for words in re.findall(r'"([^"]+)"', asked["links"]):
+    return walk(asked["start"], re.findall(r'"([^"]+)"', asked["links"]), asked["words"], asked["kind"], found)
+
+
+def walk(start: str, links: Sequence[str], words: str, kind: str, found: Mapping[str, Sequence[Shown]]) -> Next:
+    """The next step from the article `start`, by the words before each further name, to the words before the answer."""
+    query = start
+    for before in links:
         if query not in found:
             return Next(query)
-        named = _first(found[query], query, words, "entity")
+        named = named_in(found[query], query, before)
         if named is None:
             return Next()
         query = named
     if query not in found:
         return Next(query)
-    return Next(answer=_first(found[query], query, asked["words"], asked["kind"]) or "")
+    return Next(answer=_first(found[query], query, words, kind) or "", at=query)
 
 
-def read(question: str, passages: Sequence[Shown]) -> str | None:
-    """The answer to a chain from `passages` alone; None if they do not lead to an answer."""
-    by_title = {one.title: [other for other in passages if other.title == one.title] for one in passages}
-    stands = follow(question, by_title)
-    return (stands.answer or None) if stands else None
+def named_in(passages: Iterable[Shown], title: str, words: str) -> str | None:
+    """The name right after `words` in the article `title`."""
+    return _first(passages, title, words, "entity")
 
 
 def plain(text: str) -> str:
@@ -110,7 +122,7 @@ def _paths(passages: Sequence[Shown], length: int) -> Iterator[tuple[list[Shown]
         if len(path) == length:
             yield path, links
             return
-        for words, name in _leads(path[-1].text, "entity"):
+        for words, name in leads(path[-1].text, "entity"):
             for one in titled:
                 if one.title == name and all(one.title != other.title for other in path):
                     yield from longer([*path, one], [*links, words])
@@ -119,7 +131,7 @@ def _paths(passages: Sequence[Shown], length: int) -> Iterator[tuple[list[Shown]
         yield from longer([first], [])
 
 
-def _leads(text: str, kind: str) -> Iterator[tuple[str, str]]:
+def leads(text: str, kind: str) -> Iterator[tuple[str, str]]:
     """(words, text) for each text of type `kind`; `words` are the fewest before it that occur before no other."""
     for match in KINDS[kind].finditer(text):
         before = text[: match.start()].rstrip().split(" ")

@@ -1,14 +1,20 @@
 """Chains: who follows one comes to its answer, and one search with the question does not settle it."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from questwell.llm.gallery.chains import Next, Shown, chain, follow, read
+from questwell.llm.gallery.chains import Chain, Next, Shown, chains
+from questwell.llm.gallery.puzzles import follow, read
 
 LIGHT = Shown(4, "Gannet Light", "Gannet Light was built by Ines Marlow on a rock.")
 MARLOW = Shown(7, "Ines Marlow", "Her best known work is the Tern Bridge over a sound.")
 BRIDGE = Shown(9, "Tern Bridge", "It was opened in 1894 by nobody.")
 OTHER = Shown(5, "Quill Prize", "The prize was founded in 1901.")
 ALL = (OTHER, BRIDGE, MARLOW, LIGHT)
+
+
+def chain(passages: Sequence[Shown], length: int, kinds: Sequence[str]) -> Chain | None:
+    return next(chains(passages, length, kinds), None)
 
 
 def test_a_chain_names_its_beginning_and_nothing_else() -> None:
@@ -43,7 +49,7 @@ def test_who_follows_it_searches_for_each_name_in_turn() -> None:
     for query, hits in (("Gannet Light", [OTHER, LIGHT]), ("Ines Marlow", [MARLOW]), ("Tern Bridge", [OTHER, BRIDGE])):
         assert follow(made.question, found) == Next(query)
         found[query] = hits
-    assert follow(made.question, found) == Next(answer="1894")
+    assert follow(made.question, found) == Next(answer="1894", at="Tern Bridge")
     assert follow(made.question, {"Gannet Light": [OTHER]}) == Next()
     assert follow("Which year was it?", {}) is None
 

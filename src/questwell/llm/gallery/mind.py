@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import cast
 
-from questwell.llm.gallery.chains import KINDS, Shown, after, chain, follow, plain, read
+from questwell.llm.gallery.chains import KINDS, Shown, after, plain
+from questwell.llm.gallery.puzzles import follow, puzzle, read
 from questwell.llm.speech import spoken
 
 
@@ -34,10 +35,13 @@ class Said:
             return f"<answer>{given['answer']}</answer>"
         if self.call == "propose":
             steps = cast(list[Mapping[str, object]], given["steps"])
-            lines = "\n".join(f"{step['query']} | {step['answer']} | [{step['passage']}]" for step in steps)
-            return (
-                f"<question>{given['question']}</question><answer>{given['answer']}</answer><steps>\n{lines}\n</steps>"
-            )
+            lines = [f"{step['query']} | {step['answer']} | [{step['passage']}]" for step in steps]
+            if given.get("operation"):
+                operands = cast(list[Mapping[str, object]], given["operands"])
+                facts = (f"{one['words']} [{one['passage']}]" for one in operands)
+                lines.append(" | ".join((str(given["operation"]), *facts)))
+            said = f"<question>{given['question']}</question><answer>{given['answer']}</answer><steps>\n"
+            return said + "\n".join(lines) + "\n</steps>"
         return self.text
 
 
@@ -63,12 +67,10 @@ def reply(messages: Sequence[tuple[str, str]]) -> Said:
         opening = f"{system}\n{opening}"  # an endpoint without a system role is sent both as one message
     if "Your question:" in opening:
         passages = _shown(opening.partition("Your work:")[0])
-        if _CHECKED in system and (chained := _chain(passages, opening)):
+        if _kind(opening) is None and _CHECKED in system and (chained := _puzzle("bridge", passages, opening)):
             return chained
         return _kind_of(passages, opening) or _propose(passages, [], opening)
     if "Seed passage:" in opening:
-        if (kind := _kind(opening)) and kind != _BRIDGE:
-            return _refused(kind)
         return _search_on(opening, later)
     examples = " ".join(text for role, text in messages[:asked] if role == "assistant")
     if '"changes"' in examples:
@@ -122,16 +124,11 @@ def _needed(opening: str) -> int:
 
 
 def _kind_of(passages: Sequence[Shown], opening: str) -> Said | None:
-    """A question of the requested kind, or a message that there is none; None if any kind will do."""
+    """A question of the kind that is asked for, or that it has none; None when any kind will do."""
     kind = _kind(opening)
     if kind is None:
         return None
-    if kind != _BRIDGE:
-        return _refused(kind)
-    return _chain(passages, opening) or Said(text="The passages that I saw form no chain of that length.")
-
-
-_BRIDGE = "bridge"
+    return _puzzle(kind, passages, opening) or Said(text=f"The passages that I saw form no {kind} of that length.")
 
 
 def _kind(opening: str) -> str | None:
@@ -139,16 +136,15 @@ def _kind(opening: str) -> str | None:
     return found[1] if found else None
 
 
-def _refused(kind: str) -> Said:
-    return Said(text=f"My script has no question of kind {kind}: of all kinds it knows only the {_BRIDGE}.")
-
-
-def _chain(passages: Sequence[Shown], opening: str) -> Said | None:
-    found = chain(passages, max(_needed(opening), 2), _types(opening, repairs=True))
+def _puzzle(kind: str, passages: Sequence[Shown], opening: str) -> Said | None:
+    found = puzzle(kind, passages, _needed(opening), _types(opening, repairs=True))
     if found is None:
         return None
     steps = [{"query": query, "answer": finds, "passage": number} for query, finds, number in found.steps]
-    arguments = {"question": found.question, "answer": found.answer, "steps": steps}
+    arguments: dict[str, object] = {"question": found.question, "answer": found.answer, "steps": steps}
+    if found.operation:
+        operands = [{"words": words, "passage": number} for words, number in found.operands]
+        arguments |= {"operation": found.operation, "operands": operands}
     return Said("I name only where the way begins.", "propose", arguments)
 
 
