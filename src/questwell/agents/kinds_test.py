@@ -19,6 +19,10 @@ NOTHING = Trajectory(Role.PROPOSER, Style.FREE, (), StopReason.FINISHED)
 PASSAGES = tuple(Passage(f"p{n}", f"Title {n}", f"Text {n}, of 1881.", f"d{n}") for n in range(1, 10))
 
 
+TITLED = Passage("p1", "The lights of 1999", "There were ten.", "d1")
+LONG = Passage("p1", "Lights", "There were 19990 of them, and 21999 lamps.", "d1")
+
+
 def example(kind: QuestionKind) -> Proposal:
     """The pair in the packaged prompt of `kind`, read as a proposer's would be."""
     (wanted,) = Prompts().messages(f"kind_{kind.value}")
@@ -51,6 +55,12 @@ def test_no_example_is_of_every_kind() -> None:
     assert found[QuestionKind.TEMPORAL] == {QuestionKind.BRIDGE, QuestionKind.TEMPORAL}
 
 
+def test_an_alias_of_the_answer_ends_a_chain_too() -> None:
+    found = pair(*CHAIN, answer="the year 1936")
+    assert kind_problem(QuestionKind.BRIDGE, found) is not None
+    assert kind_problem(QuestionKind.BRIDGE, replace(found, aliases=("1936",))) is None
+
+
 def test_without_a_kind_everything_passes() -> None:
     assert kind_problem(None, pair()) is None
     assert all(kind_problem(kind, pair()) for kind in QuestionKind)  # no steps: of no kind
@@ -67,6 +77,7 @@ CHAIN = (("film", "Ana Ruiz", "p1"), ("home of Ana Ruiz", "Ostia", "p2"), ("dam 
         (pair(*CHAIN[:2], ("dam near Ostia", "1936", "")), "a passage of its own"),
         (pair(CHAIN[0], ("home of the director", "Ostia", "p2"), CHAIN[2]), "must name 'Ana Ruiz'"),
         (pair(CHAIN[0], ("home of Ana Ruiz", "", "p2"), CHAIN[2]), "must name ''"),
+        (pair(("film", "", "p1"), ("home", "Ostia", "p2"), CHAIN[2]), "must name ''"),
         (pair(*CHAIN, question="When was the dam near Ostia done?"), "names 'Ostia'"),
         (pair(*CHAIN, answer="1937"), "and not the answer '1937'"),
         (replace(pair(*CHAIN), derivation=Derivation(Operation.COUNT, ())), "worked out"),
@@ -124,6 +135,9 @@ def test_what_is_worked_out(operation: Operation) -> None:
         (pair(question="Who kept the light in 1881?"), True),
         (pair(question="Who kept the light in 1882?"), False),  # no passage says it
         (pair(question="Who kept the light then?"), False),
+        (pair(question="Who kept the light between 1881 and 1999?"), True),  # one of the two is enough
+        (replace(pair(question="Who kept the light in 1999?"), evidence=(TITLED,)), True),
+        (replace(pair(question="Who kept the light in 1999?"), evidence=(LONG,)), False),
         (derived(Operation.DIFFERENCE, ("12 m", "p1"), ("1936", "p2")), False),
         (derived(Operation.DIFFERENCE, ("742", "p1"), ("1936", "p2")), False),
         (derived(Operation.DIFFERENCE, ("1936", "p1"), ("1500 metres", "p2")), False),

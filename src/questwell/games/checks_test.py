@@ -131,6 +131,20 @@ async def test_a_weak_solver_that_fails_accepts_nothing_and_is_no_feedback(said:
     assert played.detail.startswith("weak solver, attempt ")
 
 
+async def test_an_unscored_answer_of_the_weak_solver_is_wrong_where_the_rules_say_so() -> None:
+    """Right in one of two: at most a third is allowed, so it counts how many answers there are."""
+    said = (LLMFiltered("policy"), RIGHT, WRONG)
+    played = await solved(0).weakly(0, *said).play(weak=WeakRules(3, 0.4), unscored_is_wrong=True, rounds=0)
+    assert isinstance(played, Accepted)
+    weak = played.rounds[0].weak
+    assert weak is not None and (weak.verdict.outcome, weak.verdict.right) == (Outcome.PASS, 1)
+
+
+async def test_of_attempts_that_an_early_stop_left_out_nothing_is_said() -> None:
+    played = await solved(0).weakly(0, RIGHT).play(weak=WeakRules(3), rounds=0)
+    assert isinstance(played, Rejected) and played.detail == "the weak solver was right in 1 of 1 attempts"
+
+
 async def test_a_judge_that_fails_at_the_weak_solver_accepts_nothing() -> None:
     table = solved(0).weakly(0, "<answer>the year of the flood")
     table.judges(0, 200, LLMUnavailable("down"))
