@@ -12,8 +12,10 @@ from questwell.agents.prompts import Prompts
 from questwell.cli.app import app
 from questwell.errors import ConfigError, QuestwellError
 from questwell.evaluation.benchmarks import BenchmarkFile, load
+from questwell.llm.streams import joined
 from questwell.recipes.corpus.update import read_ids
 from questwell.recipes.dataset.export import read_items
+from questwell.recipes.generate.topics import read_topics
 from questwell.recipes.runs.config import read_toml
 from questwell.recipes.selfplay.record import Record
 from questwell.recipes.train.data import read_demonstrations, read_questions
@@ -80,6 +82,17 @@ def test_toml_prompts_and_ids_with_a_mark_are_read(tmp_path: Path) -> None:
     ids = tmp_path / "ids.txt"
     ids.write_bytes((MARK + "a\u2028b\r\n\r\n c \n").encode())
     assert list(read_ids(ids)) == ["a\u2028b", " c "]
+    topics = tmp_path / "topics.txt"
+    topics.write_bytes((MARK + f"{ODD}\r\n# none\r\n\r\n b \n").encode())
+    assert read_topics(topics) == (ODD, "b")
+
+
+def test_a_streamed_answer_is_split_at_its_line_ends_only() -> None:
+    chunks = [{"choices": [{"delta": {"content": part}}]} for part in (ODD, " and more")]
+    chunks[1]["choices"][0]["finish_reason"] = "stop"  # type: ignore[assignment]
+    body = "".join(f"data: {json.dumps(chunk, ensure_ascii=False)}\r\n\r\n" for chunk in chunks) + "data: [DONE]\n\n"
+    answer = json.loads(joined(body.encode()))
+    assert answer["choices"][0]["message"]["content"] == f"{ODD} and more"
 
 
 def test_a_config_in_another_encoding_is_refused_with_its_line(tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ def joined(body: bytes) -> bytes:
     choice: Fields = {}
     message: Fields = {}
     ended = False
-    for line in body.decode("utf-8", "replace").splitlines():
+    for raw in body.splitlines():  # of bytes: a text would be split at U+2028 too, which JSON leaves as it is
+        line = raw.decode("utf-8", "replace")
         data = line.removeprefix("data:").strip() if line.startswith("data:") else ""
         if data == "[DONE]":
             ended = True

@@ -213,7 +213,7 @@ def post_review(site: Site, page: Page, form: Mapping[str, str]) -> str:
         supersedes = int(form.get("supersedes", ""))
     except ValueError:
         raise Missing("there is no such decision") from None
-    aliases = tuple(line.strip() for line in form.get("aliases", "").splitlines() if line.strip())
+    aliases = tuple(line.strip() for line in form.get("aliases", "").split("\n") if line.strip())
     edited = (form.get("question", "").strip(), form.get("answer", "").strip(), aliases)
     review(
         found.folder,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from questwell.errors import ConfigError
 from questwell.recipes.generate.setup import Library
-from questwell.text.files import read_text
+from questwell.text.files import read_lines
 from questwell.types.corpus import Passage
 
 
@@ -30,7 +30,7 @@ def read_topics(path: Path) -> tuple[str, ...]:
     Raises:
         ConfigError: it cannot be read, or holds none.
     """
-    lines = (line.strip() for line in read_text(path, ConfigError).splitlines())
+    lines = (line.strip() for line in read_lines(path, ConfigError))
     found = tuple(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
     if not found:
         raise ConfigError(f"topics = {str(path)!r}: the file holds no topic; write one per line")

@@ -46,9 +46,14 @@ def held_by(value: dict[str, Any]) -> list[object]:
     """Records held by an object, by name, column, id or title; empty: it is a record itself."""
     if any(isinstance(held, str) and name.casefold() in _OF_A_RECORD for name, held in value.items()):
         return []
+    if held := _split(value):
+        return held
     for name in CONTAINERS:
         inner = cast(object, value.get(name))
-        if held := _objects(inner) or (held_by(cast(dict[str, Any], inner)) if isinstance(inner, dict) else []):
+        held = held_by(cast(dict[str, Any], inner)) if isinstance(inner, dict) else _objects(inner)
+        if not held and not _has_its_own(value):
+            held = _texts(inner)
+        if held:
             return held
     if held := [record for name in SPLITS for record in _objects(value.get(name))]:
         return held
@@ -70,6 +75,28 @@ def _objects(held: object) -> list[object]:
     return listed if all(isinstance(one, dict) for one in listed) else []
 
 
+def _texts(held: object) -> list[object]:
+    """The texts in a list, or titles with their sentences; none if it holds something else."""
+    listed = cast(list[object], held) if isinstance(held, list) else []
+    return listed if all(isinstance(one, str) or is_pair(one) for one in listed) else []
+
+
+def _has_its_own(value: dict[str, Any]) -> bool:
+    """Whether an object has an id or a title, so that what it holds is a part of it."""
+    return any(name.casefold() in _OF_A_DOCUMENT for name in value)
+
+
+def _split(value: dict[str, Any]) -> list[object]:
+    """The records of an object that has names and rows apart, as pandas writes `orient="split"`."""
+    names, rows = cast(object, value.get("columns")), cast(object, value.get("data"))
+    if not is_sentences(names) or not isinstance(rows, list):
+        return []
+    cells = [cast(list[object], row) for row in cast(list[object], rows) if isinstance(row, list)]
+    if len(cells) < len(cast(list[object], rows)) or any(len(row) != len(names) for row in cells):
+        return []
+    return [dict(zip(names, row, strict=True)) for row in cells]
+
+
 def _from_columns(value: dict[str, Any]) -> list[object]:
     """The records of an object that holds columns: lists of one length, or cells by row (as pandas writes them)."""
     if len(value) < 2 or not any(name.casefold() in _COLUMNS for name in value):
@@ -89,7 +116,7 @@ def _from_columns(value: dict[str, Any]) -> list[object]:
 
 def _only_list(value: dict[str, Any]) -> list[object]:
     """The one list of objects in an object that has neither id nor title of its own, whatever its name."""
-    if any(name.casefold() in _OF_A_DOCUMENT or name.casefold() in _TALKS for name in value):
+    if _has_its_own(value) or any(name.casefold() in _TALKS for name in value):
         return []
     inner = [cast(object, one) for one in value.values() if isinstance(one, list | dict)]
     return _objects(inner[0]) if len(inner) == 1 else []

@@ -149,6 +149,8 @@ def _identifier(name: str, value: object) -> str:
         return str(value)
     if isinstance(value, bytes):
         value = _decoded(name, value)
+    if isinstance(value, dict) and list(cast(dict[str, Any], value)) in (["$oid"], ["$numberLong"]):
+        (value,) = cast(dict[str, object], value).values()  # MongoDB's export
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"field {name!r} must be a string or a whole number, not {value!r}")
     if SURROGATE.search(value) or CONTROL.search(value):

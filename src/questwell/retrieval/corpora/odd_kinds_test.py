@@ -106,6 +106,13 @@ WORKS: dict[str, tuple[Callable[[Path], str], list[tuple[str, str, str]] | int]]
     "an object with one record by id": (inside({"a": BY_ID["a"]}), FIRST),
     "an object with a list under another name": (inside({"count": 2, "articles": ROWS}), BOTH),
     "texts by id": (inside({"doc1": "One.", "doc2": "Two."}), [("doc1", "", "One."), ("doc2", "", "Two.")]),
+    "an object with a list of texts": (inside({"documents": ["One.", "Two."]}), 2),
+    "an object with names and rows apart (pandas)": (
+        inside({"columns": list(ROWS[0]), "index": [0, 1], "data": [list(row.values()) for row in ROWS]}), BOTH),
+    "an object whose first lines hold an array": (
+        file("c.json", json.dumps({"meta": {"x": [1, "y"]}, "documents": ROWS}, indent=1).encode()), BOTH),
+    "ids of MongoDB": (file("c.jsonl", b'{"_id": {"$oid": "a"}, "text": "x"}\n'), X),
+    "CSV with another delimiter inside a name": (file("c.csv", b'id;text;"a,b,c,d"\na;x;y\n'), X),
     "an answer of Elasticsearch": (inside({"took": 3, "hits": {"total": {"value": 2}, "hits": HIT}}), BOTH),
     "a dump of Elasticsearch": (file("c.jsonl", lines(HIT)), BOTH),
     "an array of texts": (inside(["One.", "Two."]), 2),
@@ -248,6 +255,16 @@ def test_titles_and_sentences_of_pairs_are_the_documents(tmp_path: Path) -> None
     expected = [("Alpha", "The first text."), ("Beta", "The second text.")]
     for kind in ("`[title, [sentences]]` (HotpotQA)", "`[title, [sentences]]`, one per line"):
         assert [found[1:] for found in read(WORKS[kind][0](tmp_path))] == expected
+
+
+def test_a_title_of_wikiextractor_may_have_quotes(tmp_path: Path) -> None:
+    page = b'\xef\xbb\xbf<doc id="a" url="u" title="The "T" thing">\r\nThe "T" thing\r\n\r\nx\r\n</doc>\r\n'
+    assert read(file("wiki_00", page)(tmp_path)) == [("a", 'The "T" thing', "x")]
+
+
+def test_what_goes_along_with_shards_is_no_document(tmp_path: Path) -> None:
+    names = ("a.jsonl", "requirements.txt", "LICENSE.txt", "checksums.txt", "CONTRIBUTING.md")
+    assert [found[0] for found in read(named(*names)(tmp_path))] == ["a.jsonl"]
 
 
 def test_metadata_of_objects_maps_and_dates_can_be_searched_by(tmp_path: Path) -> None:

@@ -96,7 +96,10 @@ def _is_lines(start: bytes) -> bool:
             value = _value_of(line)
         except ValueError:
             continue
-        return not (isinstance(value, dict) and held_by(cast(dict[str, Any], value))) or len(lines) > 1
+        if isinstance(value, dict):
+            return not held_by(cast(dict[str, Any], value)) or len(lines) > 1
+        if line is lines[0]:
+            return True
     if not lines:
         return True
     pretty = lines[0].strip() == b"{" or len(start) == len(lines[0]) or _opens_container(lines[0])

@@ -17,7 +17,10 @@ from questwell.text.unicode import SURROGATE
 
 NEEDS = {Form.HTML: "trafilatura", Form.PDF: "pypdf", Form.DOCX: "docx"}
 """Modules of the extra `documents`, by the format that they read."""
-NOT_DOCUMENTS = ("readme", "license", "licence", "changelog", "citation", "notice")
+NOT_DOCUMENTS = (
+    *("readme", "license", "licence", "changelog", "citation", "notice", "requirements", "checksum", "sha256", "md5"),
+    *("authors", "contributing", "code_of_conduct", "security", "version", "dataset_card", "datacard"),
+)
 """Beginnings of the names of files that accompany shards but are not part of the corpus."""
 BEIR = re.compile(r"(?:.*/)?corpus(?:[-._/].*)?")
 """Name of the file, or its folder, that is the corpus in a folder with queries and judgements too."""

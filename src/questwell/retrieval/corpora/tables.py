@@ -30,7 +30,7 @@ def read_table(path: Path) -> Iterator[Found]:
     only_cr = b"\r" in start and b"\n" not in start
     first = start.split(b"\r" if only_cr else b"\n", 1)[0].decode("utf-8", "surrogateescape").rstrip("\r")
     said = first[len(SEPARATOR) :] if first.lower().startswith(SEPARATOR) else ""
-    delimiter = said if said and said in DELIMITERS else max(DELIMITERS, key=first.count)
+    delimiter = said if said and said in DELIMITERS else max(DELIMITERS, key=lambda one: _fits(one, first))
     with text_of(path) as file:
         by_lines = delimiter == "\t" and not only_cr and _lines_are_rows(_decoded(file.readlines(LOOKED_AT)))
     with text_of(path) as file:
@@ -54,6 +54,12 @@ def read_table(path: Path) -> Iterator[Found]:
                 yield f"line {number}", None, problem
             else:
                 yield f"line {number}", dict(zip(names, row, strict=True)), ""
+
+
+def _fits(delimiter: str, first: str) -> tuple[int, int]:
+    """How well a delimiter fits the first line: known names between its occurrences, and how many these are."""
+    names = [name.strip('" ').casefold() for name in first.split(delimiter)]
+    return sum(name in _KNOWN for name in names) if len(names) > 1 else 0, len(names)
 
 
 def _twice(names: list[str]) -> str:

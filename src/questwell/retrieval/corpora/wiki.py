@@ -10,6 +10,8 @@ from questwell.retrieval.corpora.packed import text_of
 
 WIKI_START = re.compile(rb"\s*<doc id=\"[^\"\n]*\"[^>\n]*>")
 _ATTRIBUTE = re.compile(r"(\w+)=\"([^\"]*)\"")
+_TITLE = re.compile(r" title=\"(.*)\">\s*$")
+"""The last attribute: quotes in it are not escaped."""
 Found = tuple[str, dict[str, Any] | None, str]
 
 
@@ -30,7 +32,7 @@ def read_wiki(path: Path) -> Iterator[Found]:
             if line.startswith("<doc id="):
                 if began:
                     yield f"line {began}", None, "the page has no </doc> before the next one"
-                began, record, lines = number, {k: html.unescape(v) for k, v in _ATTRIBUTE.findall(line)}, []
+                began, record, lines = number, _attributes(line), []
             elif line.strip() == "</doc>":
                 if began:
                     yield f"line {began}", {**record, "text": _text(record, lines)}, ""
@@ -41,6 +43,12 @@ def read_wiki(path: Path) -> Iterator[Found]:
                 yield f"line {number}", None, "it is in no page: a page begins with <doc id="
     if began:
         yield f"line {began}", None, "the page has no </doc>: the file was cut"
+
+
+def _attributes(line: str) -> dict[str, Any]:
+    found = {name: html.unescape(value) for name, value in _ATTRIBUTE.findall(line)}
+    title = _TITLE.search(line)
+    return {**found, "title": html.unescape(title[1])} if title else found
 
 
 def _text(record: dict[str, Any], lines: list[str]) -> str:
