@@ -50,9 +50,10 @@ def held_by(value: dict[str, Any]) -> list[object]:
         return held
     for name in CONTAINERS:
         inner = cast(object, value.get(name))
-        held = held_by(cast(dict[str, Any], inner)) if isinstance(inner, dict) else _objects(inner)
-        if not held and not _has_its_own(value):
-            held = _texts(inner)
+        if isinstance(inner, dict):
+            held = held_by(cast(dict[str, Any], inner))
+        else:
+            held = _objects(inner) or ([] if _has_its_own(value) else _texts(inner))
         if held:
             return held
     if held := [record for name in SPLITS for record in _objects(value.get(name))]:
