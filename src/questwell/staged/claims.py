@@ -79,14 +79,14 @@ _LATIN = ("at", "ct", "it", "nt")
 def label_problem(relation: str, fact_text: str, value: str) -> str | None:
     """Why a relation read from a field is not what its label says, if so.
 
-    What the last part of a label says must all be said: "Area - land" is no area, "Capital - origin of the name" no
+    All that a label says below its heading must be said: "Area - land" is no area, "Capital - origin of the name" no
     capital, and "waiting time for naturalization" more than a waiting time.
     """
     label = label_of(fact_text, value)
     if label is None:
         return None
-    part = re.sub(r"\([^()]*\)", "", label).rpartition(" - ")[2]
-    wanted = [word for word in words_of(part) if word not in _NAMELESS]
+    heading, _, parts = re.sub(r"\([^()]*\)", "", label).partition(" - ")
+    wanted = [word for word in words_of(parts or heading) if word not in _NAMELESS]
     given = words_of(relation)
     if all(any(alike(word, other) for other in given) for word in wanted):
         return None

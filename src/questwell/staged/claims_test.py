@@ -73,6 +73,8 @@ def test_what_is_called_the_relation_of_the_value_has_no_such_relation(
         ("waiting time", "Citizenship - waiting time for naturalization: 7 years.", "7 years", False),
         ("waiting time for naturalization", "Citizenship - waiting time for naturalization: 7 years.", "7 years", True),
         ("branch", "Branch - legislature: Moot.", "Moot", False),
+        ("term", "Moot - lower house - term: 3 years.", "3 years", False),
+        ("lower house term", "Moot - lower house - term: 3 years.", "3 years", True),
         ("founding year", "Lumia is old.\nFounded (first): 1811.", "1811", True),
         ("anything", "Lumia was founded in 1811.", "1811", True),
         ("anything", "Area: 512 sq km.\nIt was founded in 1811.", "1811", True),
