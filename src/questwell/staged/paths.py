@@ -18,6 +18,8 @@ _MOST = 4000
 """Paths that are looked at."""
 _MOST_STEPS = 20_000
 """Further hops that are tried for them, divided among the first hops: three hops over a large pool have millions."""
+_FEW = 6
+"""Others that may have what is told apart by its year alone: what more have is a company or a prize, not a maker."""
 _BARE = 2.0
 """What it takes off to come from one word to what has it: many have "UTC+1", which only a search shows."""
 _AWAY = 1.5
@@ -154,8 +156,11 @@ class _World:
         """
         own = {normalise(subject(passage)), normalise(before)}
         wanted, year = f" {normalise(name)} ", year_of(passage)
-        others = (text for about, texts in self.texts.items() if about not in own for text in texts if wanted in text)
-        return all(year is not None and f" {year} " not in text for text in others)
+        told = {about: [text for text in texts if wanted in text] for about, texts in self.texts.items()}
+        others = [texts for about, texts in told.items() if texts and about not in own]
+        if len(others) > _FEW:
+            return False
+        return all(year is not None and f" {year} " not in text for texts in others for text in texts)
 
 
 @lru_cache(maxsize=8192)

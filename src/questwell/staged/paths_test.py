@@ -78,6 +78,9 @@ def test_an_inverse_hop_leads_on_from_a_name_without_a_passage() -> None:
     assert there not in known_and_found([BRIDGE, TOWER, told], 2, AnswerType.ENTITY)  # it may be meant as well
     dated = passage("Lantern Tower", "The Lantern Tower is a 1866 tower planned by Elsa Marwood.")
     assert there in known_and_found([BRIDGE, dated, third], 2, AnswerType.ENTITY)
+    more = [passage(f"Gate {number}", f"Gate {number} was drawn by Elsa Marwood.") for number in range(10, 17)]
+    assert there in known_and_found([BRIDGE, dated, *more[:6]], 2, AnswerType.ENTITY)
+    assert there not in known_and_found([BRIDGE, dated, *more], 2, AnswerType.ENTITY)  # that is no maker of a few
     same_year = passage("Arx Gate", "The Arx Gate was drawn by Elsa Marwood in 1866.")
     assert there not in known_and_found([BRIDGE, dated, same_year], 2, AnswerType.ENTITY)
 
