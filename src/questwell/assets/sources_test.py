@@ -240,6 +240,21 @@ def test_a_server_that_answers_another_range_is_not_appended(hub, monkeypatch, i
     assert get(HubFile("owner/name", "file.gguf")).read_bytes() == WHOLE
 
 
+def test_a_file_that_changed_on_the_hub_since_its_part_was_kept_is_refused_and_then_fetched_whole(hub, monkeypatch):
+    monkeypatch.setattr("questwell.assets.sources.HUB_TRIES", 1)
+    hub.cut = 2450
+    with pytest.raises(AssetError, match="the part that arrived is kept"):
+        get(HubFile("owner/name", "file.gguf"))
+    hub.cut = None
+    monkeypatch.setitem(globals(), "WHOLE", bytes(len(WHOLE)))  # what the hub has in the meantime
+    with pytest.raises(AssetError, match=r"(?i)sha-?256"):
+        get(HubFile("owner/name", "file.gguf"))
+    monkeypatch.setitem(globals(), "WHOLE", b"".join(PARTS))
+    hub.ranges.clear()
+    assert get(HubFile("owner/name", "file.gguf")).read_bytes() == b"".join(PARTS)
+    assert hub.ranges == [None]
+
+
 def test_no_way_to_the_hub_is_a_reason(monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
     with pytest.raises(AssetError, match="ConnectError"):

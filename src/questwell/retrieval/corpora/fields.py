@@ -109,8 +109,8 @@ def _unwrapped(record: Mapping[str, Any]) -> Mapping[str, Any]:
 def _find(record: Mapping[str, Any], named: str, known: tuple[str, ...]) -> tuple[str, Any]:
     """(name, value) of the first of these fields in the record, ignoring case; None if it has none of them."""
     for name in (named,) if named else known:
-        if not _nothing(record.get(name)):
-            return name, record[name]
+        if (value := record.get(name)) is not None and not _nothing(value):
+            return name, value
     small = {name.casefold(): name for name in record}
     for name in (named,) if named else known:
         if (there := small.get(name.casefold())) is not None and not _nothing(record[there]):

@@ -303,6 +303,17 @@ def test_a_folder_that_cannot_be_opened_is_counted_and_named(tmp_path: Path, mon
     assert report.left_out == {"a folder that cannot be opened": ["closed/"]}
 
 
+def test_what_may_not_be_read_is_counted_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = named("a.txt", "closed.txt")(tmp_path)
+    monkeypatch.setattr(os, "access", lambda path, mode: not os.fspath(path).endswith("closed.txt"))
+    report = ReadReport()
+    assert [found[0] for found in read(source, report)] == ["a.txt"]
+    assert report.left_out == {"a file that may not be read (permission denied)": ["closed.txt"]}
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(QuestwellError, match=r"folder .* cannot be opened: permission denied"):
+        read(source)
+
+
 def test_files_that_hold_no_documents_are_left_out_by_name(tmp_path: Path) -> None:
     report = ReadReport()
     read(WORKS["a folder of shards with config.json"][0](tmp_path), report)

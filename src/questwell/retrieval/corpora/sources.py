@@ -126,6 +126,8 @@ def _first_magic(pattern: str) -> int:
 
 
 def _folder(folder: Path) -> Members:
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise ConfigError(f"folder {str(folder)!r} cannot be opened: permission denied")
     if (saved := _saved(folder)) is not None:
         return Members([Member(path.relative_to(folder).as_posix(), path, Form.ARROW) for path in saved])
     if (folder / "_delta_log").is_dir():
@@ -186,6 +188,8 @@ def _walk(folder: Path, members: Members) -> Iterator[tuple[str, Path]]:
             members.leave_out("a file about the data or a program", name)
         elif not path.is_file():
             members.leave_out("not a file (a broken link or a pipe)", name)
+        elif not os.access(path, os.R_OK):
+            members.leave_out("a file that may not be read (permission denied)", name)
         elif path.is_symlink() and not path.resolve().is_relative_to(folder):
             members.leave_out("a link that leads out of the folder", name)
         else:
