@@ -152,7 +152,7 @@ async def test_what_a_corpus_links_is_searched_for_first() -> None:
     linked = Passage("q", "Quill Gate", "Quill Gate was built by Ana Ruiz in Ostia Town.", "q", links=("Ostia Town",))
     for passage, first in (
         (linked, "Ana Ruiz"),
-        (replace(linked, text=linked.text.replace("by", "for")), "Ostia Town"),
+        (replace(linked, text=linked.text.replace("was built by", "is a gift from")), "Ostia Town"),
     ):
         library = Library()
         await PROPOSER.propose(replace(seed(4), passage=passage), DirectSession(ScriptedLLM(model()), library), 1)

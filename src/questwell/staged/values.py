@@ -67,12 +67,16 @@ def values(passage: Passage) -> tuple[Value, ...]:
 
 
 def _can_be_asked_for(value: Value, text: str) -> bool:
-    """Whether it stands somewhere as a thing of its own, and as the only one of its field."""
-    return any(_stands_well(value, match, text) for match in _occurrences(value.text, text))
+    """Whether it is a thing of its own, and the only one of its field, in the first line with it: there it is read."""
+    found = _occurrences(value.text, text)
+    end = text.find("\n", found[0].start()) if found else -1
+    return any(_stands_well(value, match, text) for match in found if end < 0 or match.start() < end)
 
 
 def _stands_well(value: Value, match: re.Match[str], text: str) -> bool:
     before, after = text[: match.start()], text[match.end() :]
+    if before.endswith("/") or after.startswith("/"):
+        return False
     label = _label(match.start(), text)
     if label is not None and (_is_repeated(label, text) or _is_list(text[len(label) + before.rfind("\n") + 1 :])):
         return False

@@ -28,6 +28,9 @@ def texts(text: str, title: str = "Lumia") -> list[str]:
         ("Ranks: 5 km, 7 km and 9 km.", "5 km"),
         ("Lumia is short for L.", "L"),
         ("Ratio: 1.05 male(s)/female.", "1.05 male"),
+        ("Former name: Quell/Arel City.", "Arel City"),
+        ("Former name: Arel City/Quell.", "Arel City"),
+        ("Former names: Quell, Arel City.\nCapital: Arel City.", "Arel City"),  # it would be read in the first line
         ("Lumia is a small dialect of Tarnish.", "Tarnish"),  # so Lumia is the dialect
         ("Lumia was planned by Dr. Marwood.", "Dr"),
         ("Lumia is old. Roads were planned by Elsa Marwood for Lumia.", "Elsa Marwood"),  # of another thing
