@@ -36,6 +36,15 @@ def path(tmp_path: Path) -> Path:
     return file
 
 
+def test_a_section_of_no_command_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "q.toml"
+    path.write_text('corpus = "islands"\n[generat]\nseeds = 3\n')
+    with pytest.raises(ConfigError, match=r"section \[generat\] of no command \(did you mean 'generate'\?\)"):
+        read_section(path, "generate")
+    path.write_text('[roles.judge]\nkey_env = "K"\n[generate.roles.solver]\nkey_env = "L"\n')
+    assert read_section(path, "generate")["roles"] == {"solver": {"key_env": "L"}}
+
+
 def test_a_section_goes_over_the_keys_above_and_flags_over_both(path: Path) -> None:
     above = {"corpus": "factbook", "max_cost": 2.5}
     made = {**above, "seeds": 20, "max_cost": 1.5, "headers": {"x": "y"}}
@@ -74,12 +83,12 @@ def test_a_key_in_two_spellings_is_refused(tmp_path: Path, section: str) -> None
         read_section(file, "generate")
 
 
-def test_a_section_that_no_command_has_is_an_unknown_key(tmp_path: Path) -> None:
+def test_a_section_that_no_command_has_ends_the_command(tmp_path: Path) -> None:
     file = tmp_path / "c.toml"
     file.write_text('corpus = "factbook"\n[genrate]\nseeds = 2\n')
     result = CliRunner().invoke(app, ["generate", "--config", str(file), "--out", str(tmp_path / "run"), "--dry-run"])
     assert result.exit_code == 2
-    assert "unknown key 'genrate'" in result.output
+    assert "a section [genrate] of no command (did you mean 'generate'?)" in result.output
 
 
 def test_errors_name_the_flag(tmp_path: Path) -> None:

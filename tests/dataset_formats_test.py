@@ -11,9 +11,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import world
+from typer.testing import CliRunner
 
 from questwell.agents.prompts import Prompts
 from questwell.agents.protocol import Tags
+from questwell.cli.app import app
 from questwell.datasets.demonstrations import SolvedItem, demonstrations
 from questwell.datasets.language import language_of, languages
 from questwell.datasets.rows import sharegpt_rows
@@ -21,11 +23,13 @@ from questwell.errors import ConfigError
 from questwell.evaluation.benchmarks import load, parse_benchmark
 from questwell.recipes.dataset.build import build, read_manifest
 from questwell.recipes.dataset.config import DatasetConfig
+from questwell.recipes.dataset.export import read_items
 from questwell.recipes.dataset.parquet import read_parquet
 from questwell.recipes.generate.loop import generate
 from questwell.recipes.reports.items import choose, items
 from questwell.recipes.runs.config import resolve
 from questwell.recipes.train.data import read_questions
+from questwell.store.reader import RunReader
 from questwell.types.corpus import Hit, Passage
 from questwell.types.dataset import Item
 from questwell.types.trajectory import Role, StopReason, Style, Trajectory, Turn
@@ -181,6 +185,23 @@ def test_a_sealed_split_is_read_as_browsecomp_and_stands_nowhere_in_plain_text(r
     as_written = datasets.load_dataset("csv", data_files=str(path), split="train", cache_dir=cache)
     assert [(row["id"], row["problem"]) for row in as_written] == [(row["id"], row["problem"]) for row in table]
     assert len(manifest.samples) == 3 and {s.question for s in manifest.samples}.isdisjoint(i.question for i in sealed)
+
+
+@pytest.mark.parametrize("name", ["items.jsonl", "items.parquet"])
+def test_an_exported_item_says_where_it_comes_from(run: Path, tmp_path: Path, name: str) -> None:
+    done = CliRunner().invoke(app, ["export", str(run), "--out", str(tmp_path / name)])
+    assert done.exit_code == 0, done.output
+    with RunReader(run) as kept:
+        info, usage = kept.info(), kept.usage_by_seed()
+    assert info is not None
+    found = read_items(tmp_path / name)
+    assert len(found) == len(items(run)) > 0
+    for item in found:
+        seed = item.id.rpartition("-")[2]
+        assert (item.run_id, item.id) == (info.run_id, f"{info.run_id}-{seed}")
+        assert {item.proposer_model, item.solver_model, item.judge_model} == {"scripted"}
+        assert item.prompts and item.retriever == f"bridges.jsonl@{item.index_snapshot}/bm25"
+        assert item.usage == usage[seed] and item.usage.calls > 0
 
 
 def test_a_dataset_of_sealed_splits_only_is_loaded_by_its_card(run: Path, library: Path, tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 from typer.core import TyperCommand, TyperGroup
+from typer.testing import CliRunner
 
+from questwell.cli.app import app
 from questwell.cli.verbs import VERBS, load
 
 ROOT = Path(__file__).parent.parent
@@ -34,6 +36,31 @@ def commands(where: str) -> list[tuple[str, set[str]]]:
     return found
 
 
+GIVEN = sorted(
+    {
+        (verb, flag, value)
+        for _, _, where in ROWS
+        for code in re.findall(r"`([^`]+)`", where)
+        for verb in [code.split()[1] if code.startswith("questwell ") else "generate"]
+        for flag, value in re.findall(r"(--[\w-]+) ([^\s-]\S*)", code)
+        if not value.isupper() and verb in ("generate", "dataset")
+    }
+)
+"""Flags with a value that stands for itself; upper case stands for a value of the user's."""
+
+
+@pytest.mark.parametrize(("verb", "flag", "value"), GIVEN)
+def test_a_value_that_a_row_names_is_taken(verb: str, flag: str, value: str) -> None:
+    start = ["--corpus", "islands", "--llm", "mock", "--seeds", "1"] if verb == "generate" else []
+    done = CliRunner().invoke(app, [verb, *start, flag, value, "--print-config"])
+    if done.exit_code:  # a flag of another verb, which a row names by itself, or one that needs another next to it
+        assert "No such option" in done.output or "say how many" in done.output, done.output
+        assert any(flag in flags_of(other) for other in VERBS)
+    else:
+        key = flag.strip("-").replace("-", "_")
+        assert f"{key} = " in done.output or flag in ("--pilot", "--limit")
+
+
 def test_the_table_is_read() -> None:
     assert len(ROWS) > 60 and {len(row) for row in ROWS} == {3}
     assert {state for _, state, _ in ROWS} == {"Y", "P", "N"}
@@ -49,6 +76,12 @@ def test_a_row_shows_what_it_claims(feature: str, state: str, where: str) -> Non
     for verb, flags in asked:
         assert verb in VERBS, verb
         assert flags <= flags_of(verb) or any(flags <= flags_of(other) for other in VERBS), (verb, flags)
+    for name in re.findall(r"`((?:src|tests|docs|examples|benchmarks)/[\w./]+)`", where):
+        assert (ROOT / name).is_file(), name
+    shown = "\n".join((ROOT / name).read_text(encoding="utf-8") for name in tests).replace("-", "_")
+    named = {word for verb, flags in asked for word in (verb, *(flag.strip("-").replace("-", "_") for flag in flags))}
+    if tests and named:
+        assert any(re.search(rf"\b{word}\b", shown) for word in named), f"the tests do not name {named}"
     if state == "Y":
         assert tests or asked or re.search(r"`(?:make \w+|docs/[\w.]+|LICENSE)`", where), "nothing shows it"
     else:

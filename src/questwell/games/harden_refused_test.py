@@ -38,7 +38,7 @@ def attempt(label: Label, *found: Passage) -> Attempt:
 
 
 TITLED = Passage("p1", "The year 1881", "It was a cold one.", "d1")
-ALIASED = Passage("p2", "Cold years", "1,881 houses burnt down.", "d2")
+ALIASED = Passage("p2", "Cold years", "The year of the flood was the coldest.", "d2")
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ ALIASED = Passage("p2", "Cold years", "1,881 houses burnt down.", "d2")
 def test_evidence_is_what_right_attempts_found_with_the_answer_in_it(
     attempts: list[Attempt], evidence: tuple[Passage, ...]
 ) -> None:
-    bare = replace(GIVEN, evidence=())
+    bare = replace(GIVEN, aliases=("year of the flood",), evidence=())
     assert with_evidence(bare, attempts).evidence == evidence
     assert with_evidence(GIVEN, attempts) is GIVEN
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
-from questwell.recipes.runs.config import RecipeConfig, Values, one_spelling, read_toml
+from questwell.errors import ConfigError
+from questwell.recipes.runs.config import RecipeConfig, Values, nearest, one_spelling, read_toml
 
 CONFIGS: Mapping[str, str] = {
     "index": "corpus.servers:ServerConfig",
@@ -36,12 +37,15 @@ def read_section(path: Path, verb: str) -> Values:
     refuse.
 
     Raises:
-        ConfigError: the file is not TOML, or has a key in two spellings.
+        ConfigError: the file is not TOML, has a key in two spellings, or a section of no command.
     """
     whole = read_toml(path)
     sections = {key: cast(Values, value) for key, value in whole.items() if key in CONFIGS and isinstance(value, dict)}
     top = {key: value for key, value in whole.items() if key not in sections}
     own = _keys(verb)
+    for key, value in top.items():
+        if isinstance(value, dict) and not any(key in _keys(verb) for verb in CONFIGS):
+            raise ConfigError(f"{path} has a section [{key}] of no command{nearest(key, CONFIGS)}")
     for_others = {key for key in top.keys() - own if any(key in _keys(other) for other in CONFIGS)}
     return {
         **{key: value for key, value in top.items() if key not in for_others},
