@@ -1,6 +1,6 @@
 """The same calls by Questwell and by its peers, each in its own environment, against one endpoint of fixed latency.
 
-    python benchmarks/peers.py [--envs FOLDER] [--in-flight 256] [--peer data_designer] [--waves 6]
+    python benchmarks/peers.py [--envs FOLDER] [--in-flight 256] [--peer data_designer] [--waves 5]
 
 Run it on an idle machine. A missing environment is built first, from `peer_drivers/requirements/NAME.txt`: minutes and
 1 GB for all. The task: short prompts, one call each, kept as the peer keeps them. The endpoint's clock measures all, so
@@ -176,8 +176,8 @@ def main() -> None:
     parser.add_argument("--envs", type=Path, default=Path("build/peers"), help="folder of the peers' environments")
     parser.add_argument("--in-flight", type=int, action="append", help="may be repeated (default: 64, 256, 1000)")
     parser.add_argument("--peer", choices=[peer.name for peer in PEERS], action="append", help="may be repeated")
-    parser.add_argument("--waves", type=int, default=6, help="calls per call in flight (default: 6)")
-    parser.add_argument("--limit-s", type=float, default=60.0, help="of one peer's run (default: 60)")
+    parser.add_argument("--waves", type=int, default=5, help="calls per call in flight (default: 5)")
+    parser.add_argument("--limit-s", type=float, default=90.0, help="of one peer's run (default: 90)")
     parser.add_argument("--draw", action="store_true", help="only draw the picture of the kept results again")
     options = parser.parse_args()
     if options.draw:

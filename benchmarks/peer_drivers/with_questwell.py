@@ -4,7 +4,7 @@ import json
 
 from measuring import MAX_TOKENS, MODEL, Task, measured, task
 
-import questwell
+from questwell.api import evaluate
 
 
 def run(task: Task) -> None:
@@ -12,7 +12,7 @@ def run(task: Task) -> None:
     rows = ({"id": str(at), "question": prompt, "answer": "hello"} for at, prompt in enumerate(task.prompts))
     questions.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     with measured(task):
-        done = questwell.evaluate(
+        done = evaluate(
             out=task.folder / "run",
             benchmarks=[str(questions)],
             llm=f"{MODEL}@{task.base_url}",
