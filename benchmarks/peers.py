@@ -101,7 +101,10 @@ def run(peer: Peer, python: Path, task: Asked, limit_s: float) -> Measured:
         log = Path(folder) / "log.txt"
         with log.open("wb") as out:
             process = subprocess.Popen(command, env=variables(peer), cwd=folder, stdout=out, stderr=out)
-            memory, stopped = _watch(psutil.Process(process.pid), limit_s)
+            try:
+                memory, stopped = _watch(psutil.Process(process.pid), limit_s)
+            finally:
+                _end(psutil.Process(process.pid))
         code, seen, measured = process.wait(), seen_by(address), Path(folder) / "measured.json"
         cpu_s = json.loads(measured.read_text("utf-8"))["cpu_s"] if measured.exists() and not stopped else None
         problem = f"stopped after {limit_s:.0f} s" if stopped else _problem(code, log, len(seen.replies), task.calls)
@@ -116,17 +119,21 @@ def _problem(code: int, log: Path, answered: int, calls: int) -> str:
 
 
 def _watch(process: psutil.Process, limit_s: float) -> tuple[int, bool]:
-    """(peak memory in bytes, whether it had to be stopped) of a process and those below it."""
+    """(peak memory in bytes, whether it has to be stopped) of a process and those below it."""
     until, peak = time.monotonic() + limit_s, 0
     while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
         peak = max(peak, _memory(process))
         if time.monotonic() > until:
-            for one in [*process.children(recursive=True), process]:
-                with suppress(psutil.NoSuchProcess):
-                    one.kill()
             return peak, True
         time.sleep(_LOOK_S)
     return peak, False
+
+
+def _end(process: psutil.Process) -> None:
+    """Kill a process and those below it, where they have not ended."""
+    for one in [*process.children(recursive=True), process]:
+        with suppress(psutil.NoSuchProcess):
+            one.kill()
 
 
 def _memory(process: psutil.Process) -> int:
@@ -184,7 +191,7 @@ def main() -> None:
         draw(json.loads((RESULTS / "peers.json").read_text("utf-8")), RESULTS / "peers.png")
         return
     peers = [peer for peer in PEERS if not options.peer or peer.name in options.peer]
-    pythons = {peer.name: python_of(peer, options.envs) for peer in peers}
+    pythons = {peer.name: python_of(peer, options.envs.absolute()) for peer in peers}
     report, rows = heading(), list[Measured]()
     for in_flight, peer in itertools.product(options.in_flight or [64, 256, 1000], peers):
         task = Asked(peer.name, in_flight, in_flight * options.waves)
