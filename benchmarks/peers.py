@@ -29,6 +29,8 @@ from peer_list import ABSENT, PEERS, Peer, variables
 from report import RESULTS, heading, write
 
 LATENCY_S = 1.0
+_LEAST = 768
+"""Calls of a run at least: with fewer, the CPU time is that of setting up."""
 _LOOK_S = 0.5
 
 
@@ -194,7 +196,7 @@ def main() -> None:
     pythons = {peer.name: python_of(peer, options.envs.absolute()) for peer in peers}
     report, rows = heading(), list[Measured]()
     for in_flight, peer in itertools.product(options.in_flight or [64, 256, 1000], peers):
-        task = Asked(peer.name, in_flight, in_flight * options.waves)
+        task = Asked(peer.name, in_flight, max(_LEAST, in_flight * options.waves))
         rows.append(run(peer, pythons[peer.name], task, options.limit_s))
         print(json.dumps(asdict(rows[-1])), flush=True)
     report |= report_of(rows, peers)

@@ -234,9 +234,28 @@ def overhead(result: Result) -> Iterator[Claim]:
     for one in result["results"]:
         if one["share_of_ideal"] is not None:
             what = f"{names[one['path']]}, {one['in_flight']:,} calls in flight that take {one['latency_s']:.0f} s each"
-            yield Claim(
-                what, f"{one['share_of_ideal']:.0%} of the ideal rate, {one['cpu_ms_per_call']:.2f} ms of CPU per call"
-            )
+            yield Claim(what, call_figure(one))
+
+
+def peers(result: Result) -> Iterator[Claim]:
+    for one in result["results"]:
+        about = result["peers"][one["peer"]]
+        who = f"{about['title']} {about['version']}".strip()
+        yield Claim(f"{who}, {one['in_flight']:,} calls in flight", call_figure(one))
+    for name, why in result["absent"].items():
+        yield Claim(name, why)
+
+
+def call_figure(one: Result) -> str:
+    """Share of the ideal rate, CPU time and memory of one row of calls."""
+    whole, steady = one["share_of_ideal"], one.get("steady_share_of_ideal")
+    rate = (
+        f"{whole:.0%} of the ideal rate" if steady is None else f"{steady:.0%} of the ideal rate ({whole:.0%} in all)"
+    )
+    cpu = one["cpu_ms_per_call"]
+    parts = [rate, f"{cpu:.2f} ms of CPU per call" if cpu is not None else "", one.get("problem", "")]
+    memory = f"{one['peak_memory_mb']} MB" if "peak_memory_mb" in one else ""
+    return ", ".join(filter(None, [*parts, memory]))
 
 
 def startup(result: Result) -> Iterator[Claim]:
@@ -373,7 +392,23 @@ SECTIONS = (
         "The same 204,420 passages with the old and the new readers.",
         before,
     ),
-    Section("Overhead per model call", "overhead.json", "A loopback endpoint with a fixed latency of 1 s.", overhead),
+    Section(
+        "Overhead per model call",
+        "overhead.json",
+        "A loopback endpoint with a fixed latency of 1 s, on the same cores. The ideal rate is the calls in flight per "
+        "second. Where there are two shares, the first is that of the calls after each worker's first, the second that "
+        "of the whole run, which begins and ends with fewer calls in flight.",
+        overhead,
+    ),
+    Section(
+        "The same calls by others",
+        "peers.json",
+        "Short prompts, one call each, against a loopback endpoint with a fixed latency of 1 s, on the same cores. The "
+        "first share is that of the middle half of the replies, the second that of the whole run, from the first "
+        "request to the last reply. What each keeps of a reply, and its settings, are in the file: the openai SDK and "
+        "litellm keep nothing. The picture is `benchmarks/results/peers.png`.",
+        peers,
+    ),
     Section("Starting a command", "startup.json", "Best of 6.", startup),
     Section(
         "Pages over a million plays",
