@@ -31,6 +31,7 @@ from report import RESULTS, heading, write
 LATENCY_S = 1.0
 _LEAST = 768
 """Calls of a run at least: with fewer, the CPU time is that of setting up."""
+_LEAST_WAVES = 3
 _LOOK_S = 0.5
 
 
@@ -55,8 +56,9 @@ class Measured:
     """From the first request to the last reply."""
     share_of_ideal: float
     """Of in_flight / latency."""
-    steady_share_of_ideal: float
-    """The same over the middle half of the replies: without the start, the opening of connections and the end."""
+    steady_share_of_ideal: float | None
+    """The same without the first and the last wave of replies, so without the opening of connections and the end. None:
+    too few were answered."""
     most_in_flight: int
     cpu_ms_per_call: float | None
     """None: it was stopped."""
@@ -68,21 +70,33 @@ class Measured:
     """Why it did not end as it should."""
 
 
-def summed(task: Asked, seen: Seen, cpu_s: float | None, memory: int, problem: str = "") -> Measured:
-    """The figures of one run from what the endpoint saw; calls more than asked for were trials before the work."""
+def summed(
+    task: Asked, seen: Seen, cpu_s: float | None, memory: int, *, problem: str = "", stopped: float | None = None
+) -> Measured:
+    """The figures of one run from what the endpoint saw; calls more than asked for were trials before the work.
+
+    Args:
+        task: what was asked for.
+        seen: by the endpoint.
+        cpu_s: of the work.
+        memory: at its peak, in bytes.
+        problem: why the run did not end as it should.
+        stopped: time at which it was stopped, on the endpoint's clock: it had done nothing since the last reply.
+    """
     trials = max(0, len(seen.replies) - task.calls)
     requests, replies = seen.requests[trials:], seen.replies[trials:]
     calls, in_flight = len(replies), task.in_flight
-    rate = _rate(calls, replies[-1] - requests[0]) if calls else 0.0
-    first, last = calls // 4 - 1, 3 * calls // 4 - 1  # at the same place of a wave: replies come in bunches
-    steady = _rate(last - first, replies[last] - replies[first]) if calls >= 4 else 0.0
+    rate = _rate(calls, (stopped or replies[-1]) - requests[0]) if calls else 0.0
+    waves = calls // in_flight
+    first, last = in_flight - 1, (waves - 1) * in_flight - 1  # whole waves, for replies come in bunches
+    steady = _rate(last - first, replies[last] - replies[first]) if waves >= _LEAST_WAVES else None
     return Measured(
         peer=task.peer,
         in_flight=in_flight,
         calls=calls,
         calls_per_s=round(rate, 1),
         share_of_ideal=round(rate * LATENCY_S / in_flight, 3),
-        steady_share_of_ideal=round(steady * LATENCY_S / in_flight, 3),
+        steady_share_of_ideal=None if steady is None else round(steady * LATENCY_S / in_flight, 3),
         most_in_flight=seen.most_in_flight,
         cpu_ms_per_call=round(cpu_s / calls * 1000, 3) if cpu_s is not None and calls else None,
         peak_memory_mb=memory // 1_000_000,
@@ -106,11 +120,12 @@ def run(peer: Peer, python: Path, task: Asked, limit_s: float) -> Measured:
             try:
                 memory, stopped = _watch(psutil.Process(process.pid), limit_s)
             finally:
+                ended = time.monotonic()
                 _end(psutil.Process(process.pid))
         code, seen, measured = process.wait(), seen_by(address), Path(folder) / "measured.json"
         cpu_s = json.loads(measured.read_text("utf-8"))["cpu_s"] if measured.exists() and not stopped else None
         problem = f"stopped after {limit_s:.0f} s" if stopped else _problem(code, log, len(seen.replies), task.calls)
-    return summed(task, seen, cpu_s, memory, problem)
+    return summed(task, seen, cpu_s, memory, problem=problem, stopped=ended if stopped else None)
 
 
 def _problem(code: int, log: Path, answered: int, calls: int) -> str:

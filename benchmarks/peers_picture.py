@@ -62,7 +62,7 @@ def _draw(
         widths = [(value or 0.0) * factor for value in values]
         axes.barh(places, widths, height * 0.92, color=colour, label=f"{level:,} calls in flight")
         for place, value, width in zip(places, values, widths, strict=True):
-            said = form.format(width) if value is not None else "did not end"
+            said = form.format(width) if value is not None else "stopped"
             axes.text(width + most * 0.01, place, said, va="center", fontsize="x-small")
     axes.set_title(title, fontsize="medium")
     axes.set_xlim(0, most * 1.15)

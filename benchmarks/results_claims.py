@@ -404,9 +404,9 @@ SECTIONS = (
         "The same calls by others",
         "peers.json",
         "Short prompts, one call each, against a loopback endpoint with a fixed latency of 1 s, on the same cores. The "
-        "first share is that of the middle half of the replies, the second that of the whole run, from the first "
-        "request to the last reply. What each keeps of a reply, and its settings, are in the file: the openai SDK and "
-        "litellm keep nothing. The picture is `benchmarks/results/peers.png`.",
+        "first share leaves out the first and the last wave of replies, the second is that of the whole run, from the "
+        "first request to the last reply. What each keeps of a reply, and its settings, are in the file: the openai "
+        "SDK and litellm keep nothing. The picture is `benchmarks/results/peers.png`.",
         peers,
     ),
     Section("Starting a command", "startup.json", "Best of 6.", startup),

@@ -37,9 +37,17 @@ def test_calls_before_the_work_are_left_out() -> None:
     assert made.cpu_ms_per_call is None
 
 
+def test_one_that_was_stopped_is_timed_until_then_and_too_few_waves_are_no_steady_state() -> None:
+    seen = Seen(requests=waves(0, 1, 2), replies=waves(1, 2, 3))
+    made = peers.summed(TASK, seen, cpu_s=None, memory=0, stopped=6.0)
+    assert (made.calls_per_s, made.share_of_ideal, made.steady_share_of_ideal) == (2.0, 0.5, 1.0)
+    short = peers.summed(TASK, Seen(waves(0, 1), waves(1, 2)), cpu_s=None, memory=0, stopped=4.0)
+    assert (short.share_of_ideal, short.steady_share_of_ideal) == (0.5, None)
+
+
 def test_one_that_made_no_call_has_no_rate_and_says_why() -> None:
     made = peers.summed(TASK, Seen(), cpu_s=1.0, memory=0, problem="exit code 1: no such model")
-    assert (made.calls, made.calls_per_s, made.steady_share_of_ideal, made.cpu_ms_per_call) == (0, 0.0, 0.0, None)
+    assert (made.calls, made.calls_per_s, made.steady_share_of_ideal, made.cpu_ms_per_call) == (0, 0.0, None, None)
     assert made.problem == "exit code 1: no such model"
 
 
