@@ -45,7 +45,7 @@ def test_a_resume_with_other_weights_under_the_same_name_is_refused(tmp_path: Pa
     assert attempts(run) == 1
 
     refused = evaluate(run, "--resume", "--llm", other, code=1)
-    assert "model weights" in refused.stderr and "was started with something else" in refused.stderr
+    assert "model weights" in refused.stderr and "was started with other settings" in refused.stderr
     assert attempts(run) == 1
 
     moved = tmp_path / "elsewhere" / "checkpoints" / "step-000002" / "model"

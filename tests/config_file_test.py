@@ -96,4 +96,4 @@ def test_errors_name_the_flag(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["generate", "--answer-types", "colour", *out])
     assert result.exit_code == 2
     assert "corpus is missing: say --corpus" in result.output
-    assert "(--answer-types): Input should be" in result.output
+    assert "(--answer-types): must be" in result.output

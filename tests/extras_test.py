@@ -100,7 +100,7 @@ def test_a_run_that_is_there_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
     run = tmp_path / "run"
     made = CliRunner().invoke(app, ["generate", "--corpus", "islands", "--llm", "mock", "-n", "1", "--out", str(run)])
     assert made.exit_code == 0
-    assert "holds a run of generate" in machine.out(run).found
+    assert "contains a run of generate" in machine.out(run).found
     assert machine.out(run).advice == f"questwell resume {run} goes on with it"
 
 

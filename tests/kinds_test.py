@@ -117,7 +117,7 @@ def test_an_older_recheck_is_read_and_says_how_it_goes_on(
     assert json.loads(call("status", out, "--json").stdout)["info"]["kind"] == "recheck"
     assert "give its command again" in call("resume", out, code=2).stderr
     refused = call("generate", "--resume", "--out", out, code=2).stderr
-    assert "holds a run of recheck, not of generate" in refused
+    assert "contains a run of recheck, not of generate" in refused
     assert "Tried 2, accepted 1" in call(*command).stdout
     assert "Tried 2, accepted 1" in call("resume", out).stdout  # now it has saved what it tries
     assert len(scripted.requests) == paid

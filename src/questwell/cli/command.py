@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+import typer
 from typer.core import TyperCommand
 
 from questwell.errors import ConfigError
@@ -24,7 +25,11 @@ class VerbCommand(TyperCommand):
         for flag in (flag.partition("=")[0] for flag in flags):
             if flag in RENAMED:
                 raise ConfigError(f"{flag} is called {RENAMED[flag]} now")
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            error.message = error.message.removeprefix("Value error, ")
+            raise
 
     def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401
         """Arguments and options, in a section for each panel."""

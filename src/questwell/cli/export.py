@@ -16,18 +16,33 @@ def export(
     out: Annotated[Path, typer.Option("--out", "-o", help="File to write; it is replaced as a whole or not at all.")],
     reviewed: Annotated[
         ReviewedBy,
-        typer.Option("--reviewed", help="Items to export by review: any, or only those that a person accepted."),
+        typer.Option(
+            "--reviewed",
+            metavar="|".join(ReviewedBy),
+            help="Items to export by review: any, or only those that a person accepted.",
+        ),
     ] = ReviewedBy.ANY,
     edited: Annotated[
         Edited,
-        typer.Option("--edited", help="Edited items to export: only rechecked ones, or all of them as they are."),
+        typer.Option(
+            "--edited",
+            metavar="|".join(Edited),
+            help="Edited items to export: only rechecked ones, or all of them as they are.",
+        ),
     ] = Edited.RECHECKED,
     format_: Annotated[
-        recipe.Format | None, typer.Option("--format", help="File format; by default what the suffix of --out says.")
+        recipe.Format | None,
+        typer.Option(
+            "--format", metavar="|".join(recipe.Format), help="File format; by default what the suffix of --out says."
+        ),
     ] = None,
     traces: Annotated[
         Traces | None,
-        typer.Option("--traces", help="Write trajectories in this format instead of items (sts writes a folder)."),
+        typer.Option(
+            "--traces",
+            metavar="|".join(Traces),
+            help="Write trajectories in this format instead of items (sts writes a folder).",
+        ),
     ] = None,
     rejected: Annotated[
         bool, typer.Option("--rejected", help="With --traces: include the trajectories of rejected plays.")

@@ -50,7 +50,7 @@ def pages_of(run: Path) -> Pages:
     """The pages of `run`; StoreError when there is none, or a newer version made it."""
     kind = kind_of(run)
     if kind not in PAGES:
-        raise StoreError(f"{str(run)!r} holds a run of {kind}, which this version does not know; upgrade questwell")
+        raise StoreError(f"{str(run)!r} contains a run of {kind}, which this version does not know; upgrade questwell")
     return PAGES[kind]
 
 

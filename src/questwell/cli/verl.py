@@ -18,7 +18,10 @@ class Engine(StrEnum):
     VERL = "verl"
 
 
-ENGINE = Annotated[Engine, typer.Option("--engine", help="What trains: local (this process) or verl (on a cluster).")]
+ENGINE = Annotated[
+    Engine,
+    typer.Option("--engine", metavar="local|verl", help="What trains: local (this process) or verl (on a cluster)."),
+]
 NODES = Annotated[int, typer.Option("--nodes", min=1, metavar="N", help="Number of machines (verl).")]
 GPUS = Annotated[int, typer.Option("--gpus", min=1, metavar="N", help="GPUs per machine (verl).")]
 VERL = Annotated[

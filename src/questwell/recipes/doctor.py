@@ -69,7 +69,9 @@ def _corpus(corpus: str, index_progress: IndexProgress | None) -> Check:
         index = open_lexical(IndexConfig(corpus=corpus), index_progress)
         hits = index.find(index.passage_at(0).title or index.passage_at(0).text, 1)
     except QuestwellError as error:
-        return Check("corpus", Health.FAILED, str(error), "name factbook, foldoc, a file, or a folder by --corpus")
+        return Check(
+            "corpus", Health.FAILED, str(error), "name islands, factbook, foldoc, a file or a folder with --corpus"
+        )
     if not hits:
         return Check("corpus", Health.FAILED, "the index finds nothing", f"delete {index.name} and index again")
     return Check("corpus", Health.OK, f"{corpus}: {len(index):,} passages, searchable (snapshot {index.snapshot})")

@@ -64,7 +64,7 @@ def out(folder: Path) -> Check:
     except StoreError as error:
         return Check("out", Health.FAILED, str(error), advice)
     if saved is not None:
-        found = f"{folder} can be written; it holds a run of {saved.kind}"
+        found = f"{folder} can be written; it contains a run of {saved.kind}"
         return Check("out", Health.OK, found, f"questwell resume {folder} goes on with it")
     return Check("out", disk(folder).health, f"{folder} can be written, {disk(folder).found.partition(' for ')[0]}")
 

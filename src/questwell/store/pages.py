@@ -35,11 +35,6 @@ def page(run: RunReader, wanted: PlayFilter, *, after: int = -1, size: int = 50)
     return [run.play(index) for index in indices(run, wanted, after=after, size=size)]
 
 
-def page_before(run: RunReader, wanted: PlayFilter, before: int, *, size: int = 50) -> list[Play]:
-    """The last `size` plays of `wanted` before the seed `before`, in order."""
-    return [run.play(index) for index in indices(run, wanted, before=before, size=size)]
-
-
 def difficulties(run: RunReader, indices: Sequence[int]) -> dict[int, int]:
     """The difficulty of the last round, by seed, where it was solved."""
     rows = run.rows(

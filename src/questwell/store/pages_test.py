@@ -10,7 +10,7 @@ import pytest
 from questwell.store import sums
 from questwell.store.counts import ALL_CALLS, ALL_PLAYS
 from questwell.store.migrations import APPLICATION_ID, MIGRATIONS
-from questwell.store.pages import PlayFilter, accepted_by_time, difficulties, page, page_before
+from questwell.store.pages import PlayFilter, accepted_by_time, difficulties, indices, page
 from questwell.store.reader import FILE_NAME, RunReader
 from questwell.store.records import Call, CallKey, CallKind, Failure, Play, PlayStatus, WaveSeed
 from questwell.store.run import RunStore
@@ -194,8 +194,8 @@ async def test_pages_hold_what_a_filter_over_all_plays_finds(
                 found += more
             assert found == expected
             back: list[Play] = []
-            while more := page_before(run, wanted, back[0].index if back else PLAYS, size=7):
-                back = more + back
+            while more := indices(run, wanted, before=back[0].index if back else PLAYS, size=7):
+                back = [*map(run.play, more), *back]
             assert back == expected
 
 

@@ -29,7 +29,8 @@ class Query:
         self.folder = folder
         path = folder / FILE_NAME
         if not path.is_file():
-            raise StoreError(f"there is no run in {str(folder)!r}: it has no {FILE_NAME}; questwell generate makes one")
+            why = f"it has no {FILE_NAME}" if folder.is_dir() else "it is not a folder"
+            raise StoreError(f"there is no run in {str(folder)!r}: {why if folder.exists() else 'it does not exist'}")
         with _boundary(path):
             self._connection, version = _open(path)
         self.paid_searches = version >= PAID_SEARCHES

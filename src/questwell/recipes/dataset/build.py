@@ -110,8 +110,12 @@ def read_manifest(folder: Path) -> Manifest:
     """The manifest of the dataset in `folder`; StoreError if it is missing or cannot be read."""
     try:
         return _MANIFEST.validate_json((folder / "manifest.json").read_bytes())
+    except FileNotFoundError:
+        raise StoreError(
+            f"{str(folder)!r} is not a dataset: it has no manifest.json; questwell dataset makes one"
+        ) from None
     except (OSError, ValueError) as error:
-        raise StoreError(f"{str(folder)!r} is not a Questwell dataset: {error}") from error
+        raise StoreError(f"the manifest of the dataset {str(folder)!r} cannot be read: {error}") from error
 
 
 def _gather(run: Path, policy: Policy) -> tuple[list[SolvedItem], list[Dropped], SourceRun]:

@@ -226,7 +226,7 @@ def _problem(problem: ErrorDetails, config: type[RecipeConfig]) -> str:
         return f"unknown key {key!r}{nearest(key, config.model_fields)}"
     if problem["type"] == "missing":
         return f"{key} is missing: say {_flag(key)}"
-    message = problem["msg"].removeprefix("Value error, ")
+    message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     if key == "config" or message.startswith(key):
         return message
     return f"{key} = {problem['input']!r} ({_flag(key)}): {message}"

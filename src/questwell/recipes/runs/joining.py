@@ -112,7 +112,7 @@ def _by_number(sources: Sequence[Path], infos: Sequence[RunInfo]) -> tuple[Mappi
     for source, info in zip(sources, infos, strict=True):
         named = config_of(info).get("shard")
         if not isinstance(named, str):
-            raise ConfigError(f"{str(source)!r} was not made with --shard, so it is no part of a run")
+            raise ConfigError(f"{str(source)!r} was not made with --shard, so it is not a part of a run")
         shard = parse_shard(named)
         if of not in (0, shard.of):
             raise ConfigError(f"{str(source)!r} is a part of {shard.of}, the others are parts of {of}")

@@ -57,7 +57,12 @@ def configure(kind: Kind[_C], folder: Path | None, given: Values, *, resume: boo
     """
     saved = None if folder is None else _saved(kind, folder, resume=resume)
     if saved is None:
-        return resolve(kind.config, kind.defaults(given), given)
+        try:
+            return resolve(kind.config, kind.defaults(given), given)
+        except ConfigError as error:
+            if not resume or folder is None:
+                raise
+            raise ConfigError(f"there is no run in {str(folder)!r} to continue, and to start one: {error}") from error
     return resolve_saved(kind.config, saved, given)
 
 
@@ -199,7 +204,9 @@ def info_of(run: RunReader, *kinds: str) -> RunInfo:
     kinds = kinds or PLAYED
     if info.kind not in kinds:
         wanted = " or ".join(kinds)
-        raise StoreError(f"{str(run.folder)!r} holds a run of {info.kind}, not of {wanted}; questwell status reads it")
+        raise StoreError(
+            f"{str(run.folder)!r} contains a run of {info.kind}, not of {wanted}; questwell status reads it"
+        )
     return info
 
 
@@ -226,7 +233,7 @@ def _saved(kind: Kind[_C], folder: Path, *, resume: bool) -> RunInfo | None:
     if saved is None:
         return None
     if saved.kind != kind.name:
-        raise ConfigError(f"{str(folder)!r} holds a run of {saved.kind}, not of {kind.name}; name another --out")
+        raise ConfigError(f"{str(folder)!r} contains a run of {saved.kind}, not of {kind.name}; name another --out")
     if not resume:
         raise ConfigError(f"{str(folder)!r} already contains a run; continue it with --resume, or choose another --out")
     return saved
@@ -234,8 +241,9 @@ def _saved(kind: Kind[_C], folder: Path, *, resume: bool) -> RunInfo | None:
 
 def _changed(folder: Path, changes: Sequence[str], kind: Kind[_C]) -> ConfigChanged:
     return ConfigChanged(
-        f"the run in {str(folder)!r} was started with something else: {'; '.join(changes)}. Give it what it had, or "
-        f"start a new run with another --out; only these keys may change: {', '.join(kind.may_change)}"
+        f"the run in {str(folder)!r} was started with other settings (the run's -> yours): {'; '.join(changes)}. Use "
+        f"the run's settings, or start a new run with another --out; only these keys may change: "
+        f"{', '.join(kind.may_change)}"
     )
 
 

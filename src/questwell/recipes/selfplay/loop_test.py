@@ -13,7 +13,7 @@ from questwell.recipes.runs.config import resolve
 from questwell.recipes.selfplay.alarms import Bounds, alarms
 from questwell.recipes.selfplay.config import MAY_CHANGE, PRESETS, Config, preset
 from questwell.recipes.selfplay.metrics import reasons, step_metrics
-from questwell.recipes.selfplay.record import MEANINGS, Record, StepRow, is_selfplay, series
+from questwell.recipes.selfplay.record import MEANINGS, Record, StepRow, series
 from questwell.recipes.selfplay.samples import proposer_samples, solver_samples
 from questwell.types.game import Attempt, Judgement, Label
 from questwell.types.selfplay import AnswerSeed, Episode, Invalid, Problem, Proposed
@@ -179,7 +179,7 @@ def test_alarms(values: dict[str, float], said: str | None) -> None:
 
 def test_a_record_is_read_back_cut_and_survives_a_torn_line(tmp_path: Path) -> None:
     record = Record(tmp_path)
-    assert record.rows() == [] and not is_selfplay(tmp_path)
+    assert record.rows() == []
     played = [episode(0, "RW"), episode(1, "", invalid=Invalid.LEAK)]
     record.add(row(0), ())
     for step in range(1, 4):

@@ -19,7 +19,6 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from questwell.errors import StoreError
-from questwell.recipes.runs import description
 from questwell.recipes.runs.files import append_line, cut, replace
 from questwell.recipes.runs.opening import Kind
 from questwell.recipes.selfplay.config import MAY_CHANGE, Config
@@ -91,12 +90,6 @@ class StepRow:
 
 _ROW = TypeAdapter(StepRow)
 _EPISODE = TypeAdapter(Episode)
-
-
-def is_selfplay(folder: Path) -> bool:
-    """Whether a folder contains a self-play run."""
-    info = description.read(folder)
-    return info is not None and info.kind == KIND.name
 
 
 class Record:
