@@ -26,7 +26,7 @@ $(VENV)/.dev: $(VENV)/.demo requirements/dev.txt
 # Exit code 4 of generate: the minutes are used up, and what there is is told.
 demo: $(VENV)/.demo
 	rm -rf runs/demo
-	$(BIN)/questwell generate --corpus factbook --seeds 8 --llm local --steps 2..3 --max-minutes 7 --out runs/demo || [ $$? -eq 4 ]
+	$(BIN)/questwell generate --corpus factbook --seeds 8 --llm local --steps 2 --max-minutes 7 --out runs/demo || [ $$? -eq 4 ]
 	$(BIN)/questwell status runs/demo
 	$(BIN)/questwell show runs/demo
 	$(BIN)/questwell show runs/demo first

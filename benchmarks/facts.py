@@ -1,6 +1,6 @@
 """What the staged agents accept that read facts, to be graded by reading: `python benchmarks/facts.py RUN`.
 
-The run is what `make demo` makes: `questwell generate --corpus factbook --seeds 8 --llm local --steps 2..3`.
+The run is what `make demo` makes: `questwell generate --corpus factbook --seeds 8 --llm local --steps 2`.
 """
 
 import sys

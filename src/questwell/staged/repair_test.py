@@ -8,7 +8,8 @@ from questwell.agents.prompts import Prompts
 from questwell.agents.proposer import Draft
 from questwell.agents.rollout import RolloutLimits
 from questwell.agents.session import DirectSession
-from questwell.llm.scripted import ScriptedLLM
+from questwell.llm.client import Request
+from questwell.llm.scripted import Answer, ScriptedLLM
 from questwell.staged.conftest import ASKED, BRIDGE, LIGHT, MARWOOD, PROPOSER, Library, model, seed
 from questwell.staged.diagnosis import diagnose
 from questwell.staged.proposer import StagedProposer
@@ -132,20 +133,27 @@ async def test_a_search_for_each_step_is_kept_for_the_checks() -> None:
 
 
 async def test_paths_of_little_promise_are_not_enough() -> None:
-    """Reading is dear and searching is not: it looks further for a value that is plainly said."""
-    vague = Passage("v", "Quill Gate", "Quill Gate was used at Harrow Bridge.", "v")
-    begun = replace(seed(2), passage=vague, answer_type=AnswerType.ENTITY)
+    """Reading is dear and searching is not: it looks further for a value that is plainly said, then reads."""
+    vague = Passage("v", "Quill Gate", "Quill Gate stood there for Orrin Lighthouse.", "v")
 
     class Vague(Library):
         async def search(self, query: str, k: int) -> tuple[Hit, ...]:
             found = await super().search(query, k)
-            return (Hit(vague, 9.0, 1), *found) if query == "Quill Gate" else found
+            return (Hit(vague, 9.0, 1), Hit(LIGHT, 8.0, 2)) if query == "Quill Gate" else found
 
-    for enough, least in ((1, 2), (9, 3)):
-        library = Vague()
-        session = DirectSession(ScriptedLLM(model(**{"Value:": "gate | none | thing"})), library)
-        await replace(PROPOSER, enough=enough).propose(begun, session, 1)
-        assert len(library.queries) >= least
+    for kind, searched in (
+        (AnswerType.DATE, 1),
+        (AnswerType.NUMBER, 2),
+    ):  # a date is what is wanted, or the last choice
+        library, before = Vague(), list[int]()
+
+        def answer(request: Request, library: Library = library, before: list[int] = before) -> Answer:
+            before.append(len(library.queries))
+            return model()(request)
+
+        begun = replace(seed(2), passage=vague, answer_type=kind, other_types=(AnswerType.ENTITY, AnswerType.DATE))
+        await replace(PROPOSER, enough=1).propose(begun, DirectSession(ScriptedLLM(answer), library), 1)
+        assert before[0] >= searched and (before[0] == 1) is (kind is AnswerType.DATE)
 
 
 async def test_what_a_corpus_links_is_searched_for_first() -> None:
