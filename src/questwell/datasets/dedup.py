@@ -82,9 +82,20 @@ class KnownQuestions:
     def __init__(self, pairs: Iterable[tuple[str, str]], threshold: float = 0.7) -> None:
         """Remember `pairs`; two questions are nearly the same from a similarity of `threshold`."""
         self._threshold = threshold
-        self._groups: dict[_Group, list[tuple[str, frozenset[str]]]] = defaultdict(list)
+        self._groups: dict[_Group, tuple[tuple[str, frozenset[str]], ...]] = {}
+        self._add(pairs)
+
+    def and_also(self, pairs: Iterable[tuple[str, str]]) -> "KnownQuestions":
+        """These and `pairs`; this one stays as it is."""
+        more = KnownQuestions((), self._threshold)
+        more._groups = dict(self._groups)
+        more._add(pairs)
+        return more
+
+    def _add(self, pairs: Iterable[tuple[str, str]]) -> None:
         for question, answer in pairs:
-            self._groups[_group(question, answer)].append((question, shingles(question)))
+            group = _group(question, answer)
+            self._groups[group] = (*self._groups.get(group, ()), (question, shingles(question)))
 
     def near(self, question: str, answer: str) -> str | None:
         """The most similar known question that is nearly the same; None if there is none."""

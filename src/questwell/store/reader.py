@@ -83,12 +83,11 @@ class RunReader(SpendingReader):
         """All drawn seeds, in order."""
         return self._plays("ORDER BY seed_index")
 
-    def each_play(self) -> Iterator[Play]:
-        """All drawn seeds, in order, loaded a batch at a time."""
-        last = -1
-        while found := self._plays("WHERE seed_index > ? ORDER BY seed_index LIMIT ?", last, _AT_ONCE):
+    def each_play(self, first: int = 0) -> Iterator[Play]:
+        """All drawn seeds from number `first` on, in order, loaded a batch at a time."""
+        while found := self._plays("WHERE seed_index >= ? ORDER BY seed_index LIMIT ?", first, _AT_ONCE):
             yield from found
-            last = found[-1].index
+            first = found[-1].index + 1
 
     def _plays(self, where: str, *values: object) -> list[Play]:
         return [
@@ -149,6 +148,12 @@ class RunReader(SpendingReader):
         row = self._one("SELECT wave FROM plays ORDER BY seed_index DESC LIMIT 1")
         return -1 if row is None else row[0]
 
+    def first_of_wave(self, wave: int) -> int:
+        """Number of the first seed that is of no wave before `wave`."""
+        # waves are drawn in the order of seeds: looked for from the end, where the newest is
+        row = self._one("SELECT seed_index FROM plays WHERE wave < ? ORDER BY seed_index DESC LIMIT 1", wave)
+        return 0 if row is None else row[0] + 1
+
     def accepted(self) -> int:
         """Number of accepted plays, duplicates left out."""
         return self._value("SELECT count(*) FROM plays WHERE status = 'accepted'") - self.duplicates()
@@ -181,20 +186,23 @@ class RunReader(SpendingReader):
     def _seed(self, packed: bytes, digits: int) -> Seed:
         return replace(_SEED.validate_python(self._unfolded(packed)), digits=digits)
 
-    def kind_counts(self) -> list[KindCount]:
-        """Seeds and items by the kind of question that was asked for; seeds that leave it open are not counted."""
-        counts = self._counts_by("kind")
+    def kind_counts(self, first: int = 0) -> list[KindCount]:
+        """Seeds from `first` on, and items, by the kind of question that was asked for; those without are left out."""
+        counts = self._counts_by("kind", first)
         return [KindCount(kind, *counts[kind.value]) for kind in QuestionKind if kind.value in counts]
 
     def about_counts(self) -> list[AboutCount]:
         """Seeds and items by the topic or cluster that they were drawn for, in order; others are not counted."""
         return [AboutCount(about, *counts) for about, counts in self._counts_by("about").items()]
 
-    def _counts_by(self, field: str) -> dict[str, tuple[int, int]]:
+    def _counts_by(self, field: str, first: int = 0) -> dict[str, tuple[int, int]]:
         """Seeds and items by what a field of the seed says, as far as it says something, in order of first seeds."""
         found: dict[str, tuple[int, int]] = {}
-        sql = "SELECT plays.seed, settled.status FROM plays JOIN settled USING (seed_index) ORDER BY seed_index"
-        for packed, status in self._each(sql):
+        sql = (
+            "SELECT plays.seed, settled.status FROM plays JOIN settled USING (seed_index) WHERE plays.seed_index >= ? "
+            "ORDER BY plays.seed_index"
+        )
+        for packed, status in self._each(sql, first):
             if value := cast("dict[str, str | None]", json.loads(unpack(packed))).get(field):
                 seeds, items = found.get(value, (0, 0))
                 found[value] = seeds + 1, items + (status == PlayStatus.ACCEPTED)

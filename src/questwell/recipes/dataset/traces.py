@@ -77,7 +77,7 @@ def _sessions(traces: Iterator[Trace], out: Path) -> int:
 def _traces(folder: Path, *, rejected: bool) -> Iterator[Trace]:
     with RunReader(folder) as run:
         name = info_of(run).run_id
-        for play in run.plays():
+        for play in run.each_play():
             if play.status is PlayStatus.PENDING or (play.status is PlayStatus.REJECTED and not rejected):
                 continue
             outcome = run.outcome(play.index)

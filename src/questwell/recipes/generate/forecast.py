@@ -142,7 +142,7 @@ def forecast(folder: Path, offered: int | None = None) -> Forecast | None:
         config = Config.model_validate({**Config.older, **config_of(info_of(run))})
         usage = run.usage_by_seed()
         ended = [
-            one for one in run.plays() if one.status is not PlayStatus.PENDING and one.reason is not Reason.ERRORED
+            one for one in run.each_play() if one.status is not PlayStatus.PENDING and one.reason is not Reason.ERRORED
         ]
         plays: list[Taken] = []
         got, tried = Counter[int | None](), Counter[int | None]()

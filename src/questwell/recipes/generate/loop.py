@@ -5,7 +5,8 @@ its seed and its recorded calls, so a run that was killed and resumed ends like 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Mapping
+import itertools
+from collections.abc import AsyncGenerator, Awaitable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,7 @@ from questwell.recipes.runs.opening import Kind, Run
 from questwell.recipes.runs.progress import OnProgress, Tally
 from questwell.recipes.runs.twin import Twofold, blocking_verb, invocation
 from questwell.retrieval.extras import optional
+from questwell.store.reader import RunReader
 from questwell.store.records import PlayStatus, WaveSeed
 from questwell.store.run import RunStore
 from questwell.types.game import Accepted, Rejected
@@ -136,7 +138,8 @@ class _Invocation:
         self._players = setup.players
         self._store = store
         self._schedule = schedule
-        self._known: dict[int, KnownQuestions] = {}
+        self._known = -1, 0, KnownQuestions(())
+        """A wave, its first seed, and the questions accepted in waves before it."""
         tally = Tally(store.read, self._schedule.total, config.items)
         self._plays = Plays(opened, setup, store, tally, on_progress, limit)
 
@@ -173,13 +176,13 @@ class _Invocation:
         """Questions accepted in waves before this one, which are finished: so no play depends on others' timing."""
         if self._config.near_duplicates == "keep":
             return None
-        if wave not in self._known:
-            self._known[wave] = KnownQuestions(
-                (play.question or "", play.answer or "")
-                for play in self._store.read.plays()
-                if play.status is PlayStatus.ACCEPTED and play.wave < wave
-            )
-        return self._known[wave].near
+        known_wave, first, known = self._known
+        if wave < known_wave:  # a seed of an earlier wave errored, and is played again
+            return KnownQuestions(_accepted_before(self._store.read, wave)).near
+        if wave > known_wave:
+            known = known.and_also(_accepted_before(self._store.read, wave, first))
+            self._known = wave, self._store.read.first_of_wave(wave), known
+        return known.near
 
     def _short(self, accepted: int) -> str:
         """Why less was made than asked for, though all that the corpus offers was played; empty when nothing is."""
@@ -187,6 +190,13 @@ class _Invocation:
         if config.items is not None and accepted >= config.items:
             return ""
         return "" if config.seeds is not None and drawn >= config.part.size(config.seeds) else too_few(config, drawn)
+
+
+def _accepted_before(run: RunReader, wave: int, first: int = 0) -> Iterator[tuple[str, str]]:
+    """Questions and answers accepted in waves before `wave`, from seed `first` on."""
+    for one in itertools.takewhile(lambda one: one.wave < wave, run.each_play(first)):
+        if one.status is PlayStatus.ACCEPTED:
+            yield one.question or "", one.answer or ""
 
 
 def too_few(config: Config, drawn: int) -> str:

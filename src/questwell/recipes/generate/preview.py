@@ -129,4 +129,4 @@ def _finished(folder: Path) -> int:
     if not begun(folder):
         return 0
     with RunReader(folder) as run:
-        return sum(play.status is not PlayStatus.PENDING for play in run.plays())
+        return sum(play.status is not PlayStatus.PENDING for play in run.each_play())

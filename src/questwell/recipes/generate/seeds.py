@@ -39,6 +39,9 @@ class SeedSchedule:
         """The index after the last seed's."""
         self.total = None if config.seeds is None else self._part.size(self._end)
         """Number of seeds to play; None when the number of items decides."""
+        self._kind_items, self._kind_seeds = Counter[QuestionKind](), Counter[QuestionKind]()
+        self._counted = 0
+        """Number of seeds that are in these two: their waves are finished, so they are counted once."""
 
     def next_wave(self, run: RunReader) -> list[WaveSeed]:
         """The seeds after those that `run` has drawn; none when the run is complete.
@@ -83,8 +86,12 @@ class SeedSchedule:
 
     def _kinds_so_far(self, run: RunReader) -> tuple[Counter[QuestionKind], Counter[QuestionKind]]:
         """Items and seeds by the kind that was asked for; an item has it, or it would have been rejected."""
-        counts = run.kind_counts() if self._kinds else []
-        return Counter({one.kind: one.items for one in counts}), Counter({one.kind: one.seeds for one in counts})
+        if self._kinds is not None:
+            for one in run.kind_counts(self._counted):
+                self._kind_items[one.kind] += one.items
+                self._kind_seeds[one.kind] += one.seeds
+            self._counted = run.drawn()
+        return self._kind_items, self._kind_seeds
 
     def _so_far(self, run: RunReader) -> tuple[Counter[Bin], Counter[Bin]]:
         """Items by the bin of their difficulty, and seeds by the bin of their target."""

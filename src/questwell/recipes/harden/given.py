@@ -74,7 +74,7 @@ def _of_run(folder: Path, config: HardenConfig) -> list[GivenQuestion]:
     found: list[GivenQuestion] = []
     with RunReader(folder) as run, run.snapshot():
         info = info_of(run)
-        for play in run.plays():
+        for play in run.each_play():
             outcome = run.outcome(play.index) if play.status is PlayStatus.ACCEPTED else None
             if outcome is None:
                 continue

@@ -26,7 +26,7 @@ from questwell.recipes.runs.spans import open_spans
 from questwell.recipes.runs.spending import SpendingConfig
 from questwell.recipes.runs.workers import Patience
 from questwell.store.reader import RunReader
-from questwell.types.game import Accepted, Outcome, Place, Rejected, Round
+from questwell.types.game import Accepted, Outcome, Place, Round
 from questwell.types.trajectory import Role
 
 LABELLING = 1000
@@ -82,8 +82,7 @@ async def label(
     """
     with RunReader(folder) as run, run.snapshot():
         info = info_of(run)
-        plays = [(play.seed_id, out) for play in run.plays() if (out := run.outcome(play.index))]
-        pieces = _pieces(plays, config)
+        pieces = _pieces(run, config)
         with Run(KIND, config, folder / "labels", resume=True) as opened, run_file(opened, [llm]) as store:
             await begin(opened, store, {"of run": info.run_id})
             invocation = Invocation(
@@ -114,16 +113,44 @@ def labeller_of(config: LabelConfig, prompts: Prompts, *, structured: bool) -> L
 
 _Piece = tuple[int, str, Round]
 """What is asked for (0 strategies, 1 the fault, 2 the depth), of which seed's round."""
+_SOLVER = Unsolved.SOLVER
 
 
-def _pieces(plays: Sequence[tuple[str, Accepted | Rejected]], config: LabelConfig) -> list[_Piece]:
-    accepted = [(seed_id, out.rounds[-1]) for seed_id, out in plays if isinstance(out, Accepted)]
-    unsolved = _drawn(_failed(plays, Outcome.UNSOLVED), config.sample, config.seed)
-    easy = _drawn(_failed(plays, Outcome.TOO_EASY), config.sample, config.seed)
+@dataclass(frozen=True, slots=True)
+class _At:
+    """Where a round is."""
+
+    seed_id: str
+    index: int
+    place: int
+    """Among the play's rounds."""
+
+    def read(self, run: RunReader) -> Round:
+        outcome = run.outcome(self.index)
+        assert outcome is not None
+        return outcome.rounds[self.place]
+
+
+def _pieces(run: RunReader, config: LabelConfig) -> list[_Piece]:
+    """What to label. All plays are looked through, one in memory at a time, and those drawn are read again."""
+    accepted: list[_At] = []
+    failed: dict[Outcome, list[_At]] = {Outcome.UNSOLVED: [], Outcome.TOO_EASY: []}
+    for play in run.each_play():
+        outcome = run.outcome(play.index)
+        rounds = outcome.rounds if outcome is not None else ()
+        for place, played in enumerate(rounds):
+            if played.verdict.outcome in failed:
+                failed[played.verdict.outcome].append(_At(play.seed_id, play.index, place))
+        if isinstance(outcome, Accepted):
+            accepted.append(_At(play.seed_id, play.index, len(rounds) - 1))
+
+    def drawn(found: list[_At]) -> list[tuple[str, Round]]:
+        return [(at.seed_id, at.read(run)) for at in _drawn(found, config.sample, config.seed)]
+
     return [
-        *((0, seed, played) for seed, played in _drawn(accepted, config.sample, config.seed)),
-        *((1, seed, played) for seed, played in unsolved if why_unsolved(played) is Unsolved.SOLVER),
-        *((2, seed, played) for seed, played in easy if Easy.OTHER in why_easy(played, ())),
+        *((0, seed, played) for seed, played in drawn(accepted)),
+        *((1, seed, played) for seed, played in drawn(failed[Outcome.UNSOLVED]) if why_unsolved(played) is _SOLVER),
+        *((2, seed, played) for seed, played in drawn(failed[Outcome.TOO_EASY]) if Easy.OTHER in why_easy(played, ())),
     ]
 
 
@@ -168,11 +195,7 @@ class _Asked:
         )
 
 
-def _failed(plays: Sequence[tuple[str, Accepted | Rejected]], outcome: Outcome) -> list[tuple[str, Round]]:
-    return [(seed, played) for seed, out in plays for played in out.rounds if played.verdict.outcome is outcome]
-
-
-def _drawn(found: list[tuple[str, Round]], sample: int, seed: int) -> list[tuple[str, Round]]:
+def _drawn(found: list[_At], sample: int, seed: int) -> list[_At]:
     if len(found) <= sample:
         return found
     return [found[at] for at in sorted(random.Random(seed).sample(range(len(found)), sample))]

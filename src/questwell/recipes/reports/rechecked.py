@@ -44,7 +44,7 @@ def rechecked(folder: Path) -> list[Rechecked]:
     later = results_of(folder)
     with RunReader(folder) as run, run.snapshot():
         info_of(run)
-        rows = (_row(run, play, later.get(play.seed_id)) for play in run.plays())
+        rows = (_row(run, play, later.get(play.seed_id)) for play in run.each_play())
         return [row for row in rows if row is not None]
 
 

@@ -12,11 +12,9 @@ from questwell.errors import BenchmarkError, ConfigError
 from questwell.evaluation.benchmarks import BenchmarkFile, load
 from questwell.evaluation.records import Record, records
 from questwell.llm.client import Message
-from questwell.recipes.reports.items import items
-from questwell.store.reader import RunReader
+from questwell.recipes.reports.items import Chosen, each, items
 from questwell.text.files import read_jsonl
 from questwell.types.evaluation import Question
-from questwell.types.game import Accepted
 
 
 class _Message(BaseModel):
@@ -139,13 +137,7 @@ def _verl(record: Record, place: str, number: int) -> Question:
 
 
 def _attempts(run: Path, prompts: Prompts, turns: int) -> list[tuple[Message, ...]]:
-    with RunReader(run) as reader, reader.snapshot():
-        outcomes = [reader.outcome(play.index) for play in reader.plays()]
-    accepted = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
-    solutions = [
-        tuple(attempt.trajectory for attempt in outcome.rounds[-1].attempts if attempt.right) for outcome in accepted
-    ]
-    solved = (SolvedItem(item, right) for item, right in zip(items(run), solutions, strict=True))
+    solved = (SolvedItem(one.item, one.solutions) for one in each(run) if isinstance(one, Chosen))
     return [tagged(shown, prompts, turns) for sample in solved for shown in demonstrations(sample)]
 
 
