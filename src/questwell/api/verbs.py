@@ -24,6 +24,7 @@ from questwell.recipes.generate import engines
 from questwell.recipes.generate import loop as generating
 from questwell.recipes.generate.config import Config, preset
 from questwell.recipes.harden import loop as hardening
+from questwell.recipes.harden import shards as hardening_shards
 from questwell.recipes.harden.config import HardenConfig
 from questwell.recipes.runs.config import Values, resolve
 from questwell.recipes.runs.ending import Report
@@ -102,7 +103,7 @@ def harden(
     asked, folder = _sorted("harden", config, keys), Path(out)
     settings = hardening.configure(folder, asked.values, resume=resume)
     options = _options(resume, limit, on_progress, asked.lent)
-    return _run(GenerateRun, folder, planned(hardening.run, settings, folder, **options))
+    return _run(GenerateRun, folder, planned(hardening_shards.run, settings, folder, **options))
 
 
 harden_async = twin_of(harden, ": your own models and retrievers are called in the loop they belong to")

@@ -13,6 +13,7 @@ from questwell.cli.index import index_progress as watching_index
 from questwell.cli.live import index_progress
 from questwell.cli.status import print_funnel, print_spending
 from questwell.recipes.harden import loop as recipe
+from questwell.recipes.harden import shards
 from questwell.recipes.harden.config import HardenConfig
 from questwell.recipes.reports.status import Status, status
 
@@ -53,7 +54,7 @@ def harden(
     config = configured("harden", recipe.configure, out, values, resume=resume, print_only=print_only)
     out = folder_of(out)
     with watching_index(config.corpus) as index, index_progress() as on_progress:
-        report = recipe.run(config, out, resume=resume, limit=limit, on_progress=on_progress, index_progress=index)
+        report = shards.run(config, out, resume=resume, limit=limit, on_progress=on_progress, index_progress=index)
     stands = status(out)
     if json:
         screen.print_json(Status, stands, ended=report)

@@ -17,12 +17,14 @@ from questwell.recipes.evaluate.loop import KIND
 from questwell.recipes.evaluate.merge import merge as join_evaluation
 from questwell.recipes.generate.gates import merge as join_gates
 from questwell.recipes.generate.merge import merge as join
+from questwell.recipes.harden.shards import merge as join_hardened
 from questwell.recipes.rejudge.loop import merge as join_rejudging
 from questwell.recipes.reports.scores import Evaluation, evaluation
 from questwell.recipes.reports.status import Status, status
 from questwell.recipes.runs.opening import kind_of
 
 EVALUATE = KIND.name
+HARDEN = "harden"
 
 
 class _Status(Protocol):
@@ -48,7 +50,7 @@ def merge(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Join runs of generate, evaluate, gates or rejudge that were made with --shard. The shards are not changed.
+    """Join runs of generate, harden, evaluate, gates or rejudge made with --shard. The shards are not changed.
 
     Without SHARD, update the joined run of --shards after its process was killed.
     """
@@ -70,7 +72,7 @@ def merge(
         screen.out().print(f"Joined {questions:,} questions in {out}", soft_wrap=True)
         print_evaluation(screen.out(), found)
         return
-    seeds = join(out, sources)
+    seeds = (join_hardened if kind == HARDEN else join)(out, sources)
     stands = status(out)
     if json:
         screen.print_json(Status, stands)

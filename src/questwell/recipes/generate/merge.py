@@ -16,7 +16,7 @@ def merge(folder: Path, sources: Sequence[Path]) -> int:
     return merge_parts(_PARTS, folder, sources)
 
 
-def _refuse_gaps(parts: Mapping[int, Path], of: int) -> None:
+def refuse_gaps(parts: Mapping[int, Path], of: int) -> None:
     """Make sure that the seeds drawn have no gap, so that the run can go on."""
     drawn: dict[int, int] = {}
     for part, source in parts.items():
@@ -31,4 +31,4 @@ def _refuse_gaps(parts: Mapping[int, Path], of: int) -> None:
             )
 
 
-_PARTS = Parts(KIND, MAY_CHANGE, _refuse_gaps, RunReader.drawn)
+_PARTS = Parts(KIND, MAY_CHANGE, refuse_gaps, RunReader.drawn)

@@ -82,10 +82,12 @@ async def harden(
 async def _harden(
     opened: Run[HardenConfig], given: Given, setup: Setup, limit: int | None, on_progress: OnProgress
 ) -> GenerateReport:
-    rules, players = opened.config.rules(), setup.players
+    rules, players, part = opened.config.rules(), setup.players, opened.config.part
+    own = [one for one in given.questions if part.holds(one.seed.index)]
     with run_file(opened, setup.llms.values(), setup.retriever) as store:
-        await _begin(store, opened, given, setup)
-        plays = Plays(opened, setup, store, Tally(store.read, len(given.questions), None), on_progress, limit)
+        await begin_hardening(store, opened, given, setup)
+        await store.add_seeds([WaveSeed(one.seed, 0) for one in own[store.read.drawn() :]])
+        plays = Plays(opened, setup, store, Tally(store.read, len(own), None), on_progress, limit)
 
         async def play_one(drawn: WaveSeed) -> str | None:
             seed, proposal = drawn.seed, given.questions[drawn.seed.index].proposal
@@ -97,11 +99,10 @@ async def _harden(
         return GenerateReport(ended.ending, ended.message, ended.go_on, progress=plays.tell())
 
 
-async def _begin(store: RunStore, opened: Run[HardenConfig], given: Given, setup: Setup) -> None:
-    """Save what the run is, or make sure that it is what it was; then keep the questions as seeds."""
+async def begin_hardening(store: RunStore, opened: Run[HardenConfig], given: Given, setup: Setup) -> None:
+    """Save what the run is, or make sure that it is what it was."""
     config, drawn = opened.config, store.read.drawn()
-    if len(given.questions) < drawn:
+    if config.part.size(len(given.questions)) < drawn:
         raise ConfigError(f"{drawn} questions have been taken already; --seeds can be raised, not lowered")
     own = {"questions": given.content, "harden prompts": Prompts(config.prompts).hash_of(PROMPTS)}
     await begin(opened, store, {**setup.fingerprint(), **own})
-    await store.add_seeds([WaveSeed(one.seed, 0) for one in given.questions[drawn:]])
