@@ -1,11 +1,12 @@
 """The same calls by Questwell and by its peers, each in its own environment, against one endpoint of fixed latency.
 
-    python benchmarks/peers.py [--envs FOLDER] [--in-flight 256] [--peer data_designer] [--waves 5]
+    python benchmarks/peers.py [--envs FOLDER] [--in-flight 256] [--peer data_designer] [--waves 4]
 
-Run it on an idle machine. A missing environment is built first, from `peer_drivers/requirements/NAME.txt`: minutes and
-1 GB for all. The task: short prompts, one call each, kept as the peer keeps them. The endpoint's clock measures all, so
-what a peer does before its first call and after its last reply is not in the rate; CPU time is that of the whole
-work, its child processes included. Results go to benchmarks/results/peers.json and peers.png.
+Run it on an idle machine: about 7 minutes. A missing environment is built first, from
+`peer_drivers/requirements/NAME.txt`: minutes, and 3 GB for all. The task: short prompts, one call each, kept as the
+peer keeps them. The endpoint's clock measures all, so what a peer does before its first call and after its last reply
+is not in the rate; CPU time is that of the whole work, its child processes included. Results go to
+benchmarks/results/peers.json and peers.png.
 """
 
 import argparse
@@ -200,7 +201,7 @@ def main() -> None:
     parser.add_argument("--envs", type=Path, default=Path("build/peers"), help="folder of the peers' environments")
     parser.add_argument("--in-flight", type=int, action="append", help="may be repeated (default: 64, 256, 1000)")
     parser.add_argument("--peer", choices=[peer.name for peer in PEERS], action="append", help="may be repeated")
-    parser.add_argument("--waves", type=int, default=5, help="calls per call in flight (default: 5)")
+    parser.add_argument("--waves", type=int, default=4, help="calls per call in flight (default: 4)")
     parser.add_argument("--limit-s", type=float, default=90.0, help="of one peer's run (default: 90)")
     parser.add_argument("--draw", action="store_true", help="only draw the picture of the kept results again")
     options = parser.parse_args()
