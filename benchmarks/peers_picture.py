@@ -15,11 +15,13 @@ from matplotlib.axes import Axes
 
 COLOURS = ("#9ecae1", "#4292c6", "#08306b")
 _PANELS = (
-    ("steady_share_of_ideal", "Share of the ideal rate, steady state", 100.0, "{:.0f} %"),
+    ("steady_share_of_ideal", "Share of the ideal rate in percent, steady state", 100.0, "{:.0f}"),
     ("cpu_ms_per_call", "CPU time per call in ms", 1.0, "{:.2f}"),
     ("peak_memory_mb", "Peak memory in MB", 1.0, "{:.0f}"),
 )
 """(field, title, factor, form of a value)"""
+_WHOLE = 100.0
+"""Percent: where the axis of a share ends at least."""
 
 
 def picture(report: Mapping[str, Any], path: Path) -> None:
@@ -55,6 +57,7 @@ def _draw(
     field, title, factor, form = panel
     height = 0.8 / len(levels)
     most = max((row[field] or 0.0) * factor for row in rows) or 1.0
+    most = max(most, _WHOLE) if field.endswith("ideal") else most
     for at, level in enumerate(levels):
         values = [_value(rows, name, level, field) for name in names]
         places = [place + (at - (len(levels) - 1) / 2) * height for place in range(len(names))]

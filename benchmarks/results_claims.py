@@ -238,6 +238,8 @@ def overhead(result: Result) -> Iterator[Claim]:
 
 
 def peers(result: Result) -> Iterator[Claim]:
+    if note := result.get("note"):
+        yield Claim("what to know of this run", note)
     for one in result["results"]:
         about = result["peers"][one["peer"]]
         who = f"{about['title']} {about['version']}".strip()
