@@ -2,11 +2,18 @@
 
 from dataclasses import replace
 
+import pytest
+
 from questwell.agents.proposer import Draft
 from questwell.agents.session import DirectSession
 from questwell.errors import LLMTimeout, RetrievalTimeout
 from questwell.llm.scripted import ScriptedLLM
 from questwell.staged.conftest import ASKED, BRIDGE, GUIDE, LIGHT, MARWOOD, PROPOSER, Library, model, passage, seed
+from questwell.staged.facts import FactReader
+from questwell.staged.paths import Hop
+from questwell.staged.session import StagedSession
+from questwell.staged.values import Value
+from questwell.staged.wording import Fact, Kind
 from questwell.types.corpus import Hit, Passage
 from questwell.types.game import (
     AnswerType,
@@ -163,6 +170,18 @@ async def test_a_section_is_searched_for_after_its_subject() -> None:
     alone = lumia()
     await PROPOSER.propose(replace(seed(2), passage=CAPITAL), DirectSession(ScriptedLLM(model(**LAND)), alone), 1)
     assert alone.queries.count("Lumia") == 1
+
+
+@pytest.mark.parametrize(("ids", "asked"), [("factbook/", False), ("book/", True)])
+async def test_sections_on_one_subject_tell_of_one_thing(ids: str, asked: bool) -> None:
+    """Titles alone do not say so: "Alien: Covenant" and "Alien: Resurrection" are two films."""
+    law = Passage("law", "Lumia: Law", "Lumia is ruled from Arel City.", f"{ids}law")
+    land = Passage("land", "Lumia: Land", "Lumia saw the departure of Tom Quell in 1901.", f"{ids}land")
+    session = DirectSession(ScriptedLLM(model()), Library())
+    reader = FactReader(StagedSession(session, PROPOSER.prompts, 1), top_k=2)
+    fact = Fact(Hop(law, Value("Arel City", AnswerType.ENTITY), inverse=True), "capital", "country", Kind.PLACE)
+    assert await reader.same(fact, land) is None
+    assert bool(reader.staged.calls) is asked
 
 
 async def test_a_heading_is_not_what_a_subject_is() -> None:

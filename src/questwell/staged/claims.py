@@ -3,10 +3,12 @@
 import itertools
 import re
 
+from questwell.retrieval.corpora.corpus import subject
 from questwell.scoring.answers import contains
 from questwell.staged.likeness import alike, words_of
 from questwell.staged.spans import fact_sentences, is_field
 from questwell.staged.wording import VAGUE, Fact, Kind, head_of, relation_problem
+from questwell.types.corpus import Passage
 
 _ALONE = 3
 """Words of a clause that says only when, the date being one: "in early 1978"."""
@@ -115,3 +117,8 @@ def is_of_many(fact: Fact) -> str | None:
     if not fact.hop.inverse or fact.value_kind is not Kind.ORGANIZATION:
         return None
     return None if label_of(fact_sentences(fact.hop.passage, value), value) else f"{value!r} may be that of many"
+
+
+def are_sections(one: Passage, other: Passage) -> bool:
+    """Whether both are sections on one subject, by their titles: "Chad: Geography", "Chad: Economy"."""
+    return all(passage.title.startswith(f"{subject(one)}: ") for passage in (one, other))

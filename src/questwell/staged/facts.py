@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from questwell.agents.tools import neutralise, show
 from questwell.retrieval.corpora.corpus import subject
 from questwell.scoring.answers import contains, matches, normalise
-from questwell.staged.claims import agent, claim_problem, is_of_many, label_of, leads_nowhere
+from questwell.staged.claims import agent, are_sections, claim_problem, is_of_many, label_of, leads_nowhere
 from questwell.staged.excerpts import shown
 from questwell.staged.paths import Hop, Path
 from questwell.staged.session import StagedSession
@@ -121,7 +121,7 @@ class FactReader:
         `needle` is what the passage is read for: the sentence that holds it is shown.
         """
         hop = before.hop
-        if hop.passage.document_id == passage.document_id:
+        if hop.passage.document_id == passage.document_id or are_sections(hop.passage, passage):
             return None
         key = ("same", hop.passage.id, hop.found, passage.id)
         if key not in self._checks:
