@@ -54,7 +54,8 @@ ADVICE: Mapping[Reason, str] = {
     Reason.BAD_FORM: "the pairs broke a rule of form (questwell show RUN sNNNNN says which): a stronger proposer",
     Reason.WRONG_KIND: "the questions were not of the kind asked for (questwell show RUN sNNNNN says why): a stronger "
     "proposer, or other --kinds",
-    Reason.TOO_EASY: "the questions took fewer searches than asked: lower the steps, or allow more rounds",
+    Reason.TOO_EASY: "the questions took fewer searches, or were solved more often, than asked: ask for less, or allow "
+    "more rounds",
     Reason.TOO_HARD: "too few attempts were right: widen the band, or use a stronger solver",
     Reason.UNSOLVED: "no attempt was right: lower the steps, use a stronger solver, or allow more solver_turns",
     Reason.CLOSED_BOOK: "the model knew the answers without searching: a corpus that it has not read",
