@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import cast
 
-from pydantic import TypeAdapter
-
 from questwell.errors import StoreError
 from questwell.store.delta import unpack
 from questwell.store.passage_refs import Json, names, unfold
@@ -30,6 +28,7 @@ from questwell.store.records import (
     WaveSeed,
 )
 from questwell.store.spending import SpendingReader
+from questwell.text.adapters import adapter
 from questwell.types.corpus import Passage
 from questwell.types.evaluation import Question
 from questwell.types.game import (
@@ -47,13 +46,6 @@ from questwell.types.game import (
 from questwell.types.gates import Gate, GateOutcome
 from questwell.types.trajectory import Role, StopReason, Trajectory
 
-_SEED = TypeAdapter(Seed)
-_ACCEPTED = TypeAdapter(Accepted)
-_REJECTED = TypeAdapter(Rejected)
-_INFO = TypeAdapter(RunInfo)
-_QUESTION = TypeAdapter(Question)
-_TRAJECTORY = TypeAdapter(Trajectory)
-_PASSAGES = TypeAdapter(tuple[Passage, ...])
 _AT_ONCE = 500
 """Maximum number of passages or plays per query; SQLite takes at least 999 values."""
 
@@ -66,7 +58,7 @@ class RunReader(SpendingReader):
         row = self._one("SELECT value FROM meta WHERE key = 'run'")
         if row is None:
             return None
-        info = _INFO.validate_json(row[0])
+        info = adapter(RunInfo).validate_json(row[0])
         learnt = {f"{ADAPTED}{place}": "; ".join(changes) for place, changes in self.adapted().items()}
         return replace(info, fingerprint={**info.fingerprint, **learnt})
 
@@ -184,7 +176,7 @@ class RunReader(SpendingReader):
         return self._seed(*row)
 
     def _seed(self, packed: bytes, digits: int) -> Seed:
-        return replace(_SEED.validate_python(self._unfolded(packed)), digits=digits)
+        return replace(adapter(Seed).validate_python(self._unfolded(packed)), digits=digits)
 
     def kind_counts(self, first: int = 0) -> list[KindCount]:
         """Seeds from `first` on, and items, by the kind of question that was asked for; those without are left out."""
@@ -216,8 +208,8 @@ class RunReader(SpendingReader):
         if row[1] is None:
             return None
         tree = self._unfolded(row[1])
-        adapter = _ACCEPTED if row[0] == PlayStatus.ACCEPTED else _REJECTED
-        outcome = adapter.validate_python(tree)
+        kind: type[Accepted | Rejected] = Accepted if row[0] == PlayStatus.ACCEPTED else Rejected
+        outcome = adapter(kind).validate_python(tree)
         return replace(outcome, seed=replace(outcome.seed, digits=row[2]))
 
     def evidence(self, index: int) -> tuple[Passage, ...]:
@@ -228,7 +220,9 @@ class RunReader(SpendingReader):
         rounds = cast("dict[str, list[dict[str, dict[str, Json]]]]", json.loads(unpack(row[0])))["rounds"]
         if not rounds:
             return ()
-        return _PASSAGES.validate_python(self.unfolded(json.dumps(rounds[-1]["proposal"]["evidence"])))
+        return adapter(tuple[Passage, ...]).validate_python(
+            self.unfolded(json.dumps(rounds[-1]["proposal"]["evidence"]))
+        )
 
     def answers(self, seed: str) -> dict[CallKey, Json]:
         """All recorded answers of one seed's play; a replay is answered from them."""
@@ -283,7 +277,7 @@ class RunReader(SpendingReader):
     def questions(self) -> list[Asked]:
         """The questions of an evaluation, in order."""
         rows = self._all("SELECT position, question FROM questions ORDER BY position")
-        return [Asked(row[0], _QUESTION.validate_json(row[1])) for row in rows]
+        return [Asked(row[0], adapter(Question).validate_json(row[1])) for row in rows]
 
     def trials(self) -> list[Trial]:
         """Attempts at the questions, by question and attempt."""
@@ -297,7 +291,7 @@ class RunReader(SpendingReader):
         row = self._one("SELECT trajectory FROM trials WHERE position = ? AND attempt = ?", position, attempt)
         if row is None:
             raise StoreError(f"the run has no attempt {attempt} at question {position}")
-        return _TRAJECTORY.validate_python(self._unfolded(row[0]))
+        return adapter(Trajectory).validate_python(self._unfolded(row[0]))
 
     def scorings(self) -> list[Scoring]:
         """Who judged the answers, in order."""

@@ -34,15 +34,12 @@ from questwell.store.records import (
 )
 from questwell.store.sums import count_failure, sum_play
 from questwell.store.writer import GroupCommit
+from questwell.text.adapters import adapter
 from questwell.text.unicode import without_surrogates
 from questwell.types.evaluation import Question
 from questwell.types.game import Accepted, Rejected, Seed
 from questwell.types.trajectory import Trajectory
 
-_SEED = TypeAdapter(Seed)
-_INFO = TypeAdapter(RunInfo)
-_QUESTION = TypeAdapter(Question)
-_TRAJECTORY = TypeAdapter(Trajectory)
 _OUTCOME: TypeAdapter[Accepted | Rejected] = TypeAdapter(Accepted | Rejected)
 _META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 
@@ -106,8 +103,8 @@ class RunStore:
 
         A later call replaces the description (a resume may raise its limits); questions that are kept already stay.
         """
-        value = _INFO.dump_json(info).decode()
-        rows = [(asked.position, _QUESTION.dump_json(asked.question).decode()) for asked in questions]
+        value = adapter(RunInfo).dump_json(info).decode()
+        rows = [(asked.position, adapter(Question).dump_json(asked.question).decode()) for asked in questions]
 
         def write(db: sqlite3.Connection) -> None:
             db.execute(_META, ("run", value))
@@ -249,7 +246,7 @@ def _insert_failure(db: sqlite3.Connection, failure: Failure) -> None:
 def _insert_seeds(db: sqlite3.Connection, seeds: Sequence[WaveSeed]) -> None:
     for drawn in seeds:
         seed = drawn.seed
-        tree = _folded(db, _SEED.dump_python(seed, mode="json"))
+        tree = _folded(db, adapter(Seed).dump_python(seed, mode="json"))
         db.execute(
             "INSERT INTO plays (seed_index, wave, target, answer_type, status, seed, digits) "
             "VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -325,7 +322,7 @@ def _count(db: sqlite3.Connection, index: int, sign: int) -> None:
 
 
 def _insert_trial(db: sqlite3.Connection, position: int, attempt: int, trajectory: Trajectory) -> None:
-    tree = _folded(db, cast(Json, _TRAJECTORY.dump_python(trajectory, mode="json")))
+    tree = _folded(db, cast(Json, adapter(Trajectory).dump_python(trajectory, mode="json")))
     answer = None if trajectory.answer is None else without_surrogates(trajectory.answer)
     db.execute(
         "INSERT OR REPLACE INTO trials VALUES (?, ?, ?, ?, ?, ?, ?)",

@@ -6,13 +6,14 @@ Verbs that record calls keep it in the run file, so that it is one file to copy;
 from dataclasses import replace as replaced
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from questwell.errors import StoreError
 from questwell.recipes.runs.files import replace
 from questwell.store.query import begun
 from questwell.store.reader import RunReader
 from questwell.store.records import RunInfo
+from questwell.text.adapters import adapter
 
 FILE_NAME = "run.json"
 _OLD_SELFPLAY = "selfplay.json"
@@ -20,7 +21,6 @@ _UNNAMED = "generate"
 """What older versions called every run that was not an evaluation."""
 _MARKS = {"of run": "gates", "recheck of": "recheck"}
 """Entries of a fingerprint that tell whose runs those were."""
-_INFO = TypeAdapter(RunInfo)
 
 
 def read(folder: Path) -> RunInfo | None:
@@ -50,12 +50,12 @@ def of(run: RunReader) -> RunInfo | None:
 
 def write(folder: Path, info: RunInfo) -> None:
     """Save it for a verb that goes by steps."""
-    replace(folder / FILE_NAME, _INFO.dump_json(info, indent=2) + b"\n")
+    replace(folder / FILE_NAME, adapter(RunInfo).dump_json(info, indent=2) + b"\n")
 
 
 def _read_json(path: Path) -> RunInfo:
     try:
-        return _INFO.validate_json(path.read_bytes())
+        return adapter(RunInfo).validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
         what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
         raise StoreError(f"{str(path)!r} is not the description of a run: {what}") from error

@@ -5,9 +5,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import TypeAdapter
-
 from questwell.errors import StoreError
+from questwell.text.adapters import adapter
 from questwell.text.files import read_jsonl
 from questwell.text.whole import write_whole
 
@@ -39,9 +38,6 @@ class _Made:
     step: int
 
 
-_MADE = TypeAdapter(_Made)
-
-
 def cut(path: Path, steps: int) -> None:
     """Forget the JSON lines of steps after the first `steps`, and a last one that was cut off; they are written again.
 
@@ -51,7 +47,7 @@ def cut(path: Path, steps: int) -> None:
     if not path.is_file():
         return
     before = path.read_bytes()
-    found = read_jsonl(path, _MADE, StoreError, ended=True)
+    found = read_jsonl(path, adapter(_Made), StoreError, ended=True)
     after = b"".join(line.raw + b"\n" for line, made in found if made.step <= steps)
     if after != before:
         replace(path, after)
