@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from urllib.parse import quote
 
 import httpx2
 import pytest
@@ -130,3 +131,36 @@ async def test_metrics(folder, serving, http):
     assert (told["questwell_queries_searched_total"], told["questwell_queries_cached_total"]) == ("2.0", "1.0")
     assert float(told["questwell_connections"]) >= 1
     assert float(told["questwell_cache_bytes"]) > 0
+
+
+ODD_IDS = [
+    "a/b",
+    "a?b=c",
+    "a#b",
+    "a%2Fb",
+    "../x",
+    " a ",
+    "a\nb",
+    "a\n",
+    "//x",
+    "/a",
+    "a;b&c+d",
+    "%",
+    "%zz",
+    "healthz",
+    "\u202ea",
+    '"',
+]
+
+
+async def test_documents_are_found_by_ids_of_every_kind(tmp_path, http, serving):
+    rows = [{"id": name, "text": f"Zebra{number} lives here."} for number, name in enumerate(ODD_IDS)]
+    (tmp_path / "c.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    build_index(CorpusSpec(str(tmp_path / "c.jsonl")), tmp_path / "index")
+    index = LexicalIndex.open(tmp_path / "index")
+    async with serving(lambda: index) as url:
+        for number, name in enumerate(ODD_IDS):
+            found = (await http.post(f"{url}/retrieve", json={"queries": f"zebra{number}", "topk": 1})).json()["result"]
+            opened = (await http.post(f"{url}/open", json={"id": name})).json()
+            got = (await http.get(f"{url}/docs/{quote(name, safe='')}")).json()
+            assert (found[0][0]["doc_id"], opened["document_id"], got["document_id"]) == (name, name, name)

@@ -36,7 +36,7 @@ def routes_of(app: Starlette) -> list[tuple[str, str]]:
     for route in app.routes:
         assert isinstance(route, Route), f"{route} is neither a plain route nor known to this test"
         assert route.methods, f"{route.path} answers every method"
-        found += [(method, route.path.replace("{id:path}", "t/7#0")) for method in sorted(route.methods - {"HEAD"})]
+        found += [(method, route.path.replace("{id:id}", "t/7#0")) for method in sorted(route.methods - {"HEAD"})]
     return found
 
 

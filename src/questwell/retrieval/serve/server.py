@@ -64,8 +64,13 @@ def make_app(
     """
     optional("starlette", "serve")
     from starlette.applications import Starlette
+    from starlette.convertors import PathConvertor, register_url_convertor
     from starlette.routing import Route
 
+    class AnyId(PathConvertor):
+        regex = "(?s:.*)"  # line ends too, at which starlette's own stops
+
+    register_url_convertor("id", AnyId())
     options = options or ServerOptions()
     held: list[Service] = []
     metrics = Metrics()
@@ -76,7 +81,7 @@ def make_app(
         Route("/find", server.find, methods=["POST"]),
         Route("/healthz", server.healthz),
         Route("/metrics", server.metrics),
-        Route("/docs/{id:path}", server.docs),
+        Route("/docs/{id:id}", server.docs),
     ]
     manager = None
     if options.mcp:
