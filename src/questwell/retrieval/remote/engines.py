@@ -289,7 +289,10 @@ def _object(name: str, body: object) -> dict[str, Any]:
 def _rows(name: str, rows: object, where: str) -> list[Mapping[str, Any]]:
     if not isinstance(rows, list):
         raise MalformedHits(f"{name}: the reply has no list {where!r}")
-    return [cast(Mapping[str, Any], row) for row in cast(list[object], rows) if isinstance(row, dict)]
+    found = [cast(Mapping[str, Any], row) for row in cast(list[object], rows) if isinstance(row, dict)]
+    if rows and not found:
+        raise MalformedHits(f"{name}: nothing in {where!r} is a result")
+    return found
 
 
 def _credits(taken: object) -> float:

@@ -5,6 +5,7 @@ whole documents work only with servers that offer them as ours does.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 import httpx2
 
 from questwell.errors import (
+    MalformedHits,
     RetrievalError,
     RetrievalRefused,
     RetrievalTimeout,
@@ -21,6 +23,7 @@ from questwell.http.loopback import DIRECT
 from questwell.http.retrying import Failure, Server, TryFailedError, retry_after_s, retrying, sent
 from questwell.retrieval.extras import optional
 from questwell.retrieval.remote.calling import PASSING, UNSENT, CallOptions
+from questwell.retrieval.remote.counted import Counted
 from questwell.retrieval.remote.filters import both, narrowed_by
 from questwell.retrieval.remote.mcp_tools import (
     FILTER,
@@ -48,6 +51,8 @@ if TYPE_CHECKING:
     from mcp import Client
     from mcp.types import CallToolResult, Tool
 
+_QUOTED = 300
+"""Maximum number of characters of an SDK's error that a message quotes."""
 _CONNECTION_CLOSED, _REQUEST_TIMEOUT = -32000, -32001
 
 
@@ -273,11 +278,17 @@ class _Connection:
         from mcp import Client
         from mcp.client.streamable_http import streamable_http_client
 
+        logging.getLogger("mcp.client").setLevel(logging.CRITICAL)  # what goes wrong is raised, without its traceback
         timeout = httpx2.Timeout(self._options.timeout_s, connect=self._options.connect_timeout_s)
         hooks: dict[str, list[Any]] = {"response": [self._seen]}
         try:
             async with (
-                httpx2.AsyncClient(headers=self._headers, timeout=timeout, event_hooks=hooks, mounts=DIRECT) as http,
+                httpx2.AsyncClient(
+                    headers={**self._headers, "accept-encoding": "identity"},
+                    timeout=timeout,
+                    event_hooks=hooks,
+                    mounts=DIRECT,
+                ) as http,
                 Client(streamable_http_client(self._url, http_client=http)) as client,
             ):
                 tools = (await client.list_tools()).tools
@@ -290,7 +301,12 @@ class _Connection:
                 self._opened.set_exception(self._failed(error))
 
     async def _seen(self, response: httpx2.Response) -> None:
-        """Note the HTTP status of a failed call, because the SDK does not report it."""
+        """Note the HTTP status of a failed call, because the SDK does not report it; bound the reply to a call."""
+        if response.request.method == "POST":
+            if response.headers.get("content-encoding", "identity").lower() != "identity":
+                raise MalformedHits(f"{self._name}: the reply is packed, although it was asked for without")
+            assert isinstance(response.stream, httpx2.AsyncByteStream)
+            response.stream = Counted(response.stream, self._options.most_bytes, self._name)
         if response.status_code >= 400 and response.request.method == "POST":
             self._refusal = response.status_code, response.headers.get("retry-after")
 
@@ -313,9 +329,10 @@ def _classified(name: str, error: BaseException) -> RetrievalError:
         return _classified(name, cast(BaseExceptionGroup[BaseException], error).exceptions[0])
     if isinstance(error, TimeoutError | httpx2.TimeoutException):
         return RetrievalTimeout(f"{name}: no answer in time")
+    told = " ".join(str(error).split())[:_QUOTED]
     code = getattr(getattr(error, "error", None), "code", None)  # code of a JSON-RPC error
     if code == _REQUEST_TIMEOUT:
         return RetrievalTimeout(f"{name}: no answer in time")
     if isinstance(code, int) and code != _CONNECTION_CLOSED:
-        return RetrievalRefused(f"{name}: {error}; check the arguments of the server's search tool")
-    return RetrievalUnavailable(f"{name}: {type(error).__name__}: {error}")
+        return RetrievalRefused(f"{name}: {told}; check the arguments of the server's search tool")
+    return RetrievalUnavailable(f"{name}: {type(error).__name__}: {told}")

@@ -228,7 +228,7 @@ class OpenSearchRetriever:
             try:
                 async with asyncio.timeout(self._options.timeout_s):
                     return await call()
-            except (*UNANSWERED, self._errors.OpenSearchException) as error:
+            except (*UNANSWERED, RecursionError, self._errors.OpenSearchException) as error:
                 raise TryFailedError(self._failure(error)) from error
 
         return await retrying(attempt, self._server, self._options, lambda: self._closed, UNSENT)
@@ -238,7 +238,7 @@ class OpenSearchRetriever:
         status, told = getattr(error, "status_code", None), " ".join(str(error).split())[:200]
         if isinstance(error, UNANSWERED):
             return unanswered(error, self._options)
-        if isinstance(error, self._errors.SerializationError):
+        if isinstance(error, (RecursionError, self._errors.SerializationError)):
             return Failure(MalformedHits, f"a reply that is not OpenSearch's: {told}", "check the address", False)
         if status in (401, 403):
             advice = f"set {KEY_PLACE} to USER:PASSWORD, or to 'ApiKey KEY'"

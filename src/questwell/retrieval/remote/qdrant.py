@@ -324,7 +324,7 @@ class QdrantRetriever:
             try:
                 async with asyncio.timeout(self._options.timeout_s):
                     return await call()
-            except (*UNANSWERED, self._busy, self._errors.ApiException) as error:
+            except (*UNANSWERED, RecursionError, self._busy, self._errors.ApiException) as error:
                 raise TryFailedError(failure_of(error, self._server.name, self._options)) from error
 
         return await retrying(attempt, self._server, self._options, lambda: self._closed, UNSENT)

@@ -20,8 +20,8 @@ def failure_of(error: Exception, name: str, options: CallOptions) -> Failure[Ret
     for cause in (error, source):
         if isinstance(cause, UNANSWERED):
             return unanswered(cause, options)
-    if isinstance(error, unhandled):
-        if isinstance(source, ValueError):  # such as pydantic's
+    if isinstance(error, unhandled | RecursionError):
+        if isinstance(error, RecursionError) or isinstance(source, ValueError | RecursionError):  # such as pydantic's
             return Failure(MalformedHits, "a reply that is not Qdrant's", "check the address", False)
         return Failure(RetrievalUnavailable, f"no connection ({source})", "check that the server runs", True)
     status, told = getattr(error, "status_code", None), " ".join(str(error).split())[:200]
