@@ -2,7 +2,6 @@
 
 import dataclasses
 import gzip
-import json
 import logging
 
 import pytest
@@ -40,15 +39,18 @@ async def test_a_reply_of_mcp_is_bounded_and_what_is_wrong_is_one_line(api, capl
 
 async def test_json_that_is_nested_too_deeply_is_malformed(monkeypatch):
     pytest.importorskip("opensearchpy")
+    from questwell.retrieval.remote.opensearch_http import Sending
+
+    async def answered(*_, **__):
+        return 200, JSON, DEEP.decode()
+
+    monkeypatch.setattr(Sending, "perform_request", answered)
     remote = OpenSearchRetriever("http://127.0.0.1:1/tea", ONCE)
-
-    async def nested(**_):
-        return json.loads(DEEP)
-
-    monkeypatch.setattr(remote._client, "search", nested)
-    with pytest.raises(MalformedHits, match="not OpenSearch's"):
-        await remote.search("tea", 1)
-    await remote.aclose()
+    try:
+        with pytest.raises(MalformedHits, match="not OpenSearch's"):
+            await remote.search("tea", 1)
+    finally:
+        await remote.aclose()
 
 
 @pytest.mark.parametrize(("engine", "body"), [(Serper(), {"organic": [5, "x"]}), (Tavily(), {"results": [None]})])
