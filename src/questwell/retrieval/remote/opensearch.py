@@ -8,7 +8,7 @@ import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, Self, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import httpx2
 
@@ -24,12 +24,11 @@ from questwell.http.retrying import Failure, Server, TryFailedError, retrying
 from questwell.retrieval.extras import optional
 from questwell.retrieval.remote import stored
 from questwell.retrieval.remote.calling import PASSING, UNANSWERED, UNSENT, CallOptions, said, unanswered
-from questwell.retrieval.remote.filters import both, narrowed_by
-from questwell.retrieval.remote.remote import KEY_PLACE, authorization, base_url, searchable, shown
+from questwell.retrieval.remote.filters import narrowed_by
+from questwell.retrieval.remote.remote import KEY_PLACE, authorization, base_url, shown
 from questwell.retrieval.remote.stored import DOCUMENT_ID, OFFSET, Placed
 from questwell.retrieval.remote.wire import ranked, read_passage
-from questwell.retrieval.retriever import DocumentPage, Filter
-from questwell.text.unicode import without_surrogates
+from questwell.retrieval.retriever import Filter
 from questwell.types.corpus import Hit, Passage
 
 TITLE_WEIGHT = 0.5
@@ -38,8 +37,6 @@ AT_ONCE = 500
 """Number of passages sent in one call."""
 FACETS = "questwell_facets"
 """Field with the metadata as `key=value` strings, for filters."""
-_QUERY_CHARS = 4_000
-"""Maximum number of characters of a query; longer ones have more clauses than a server accepts."""
 _READ_AT_ONCE = 1_000
 """Number of passages of a document in one reply."""
 _T = TypeVar("_T")
@@ -60,11 +57,13 @@ MAPPING: dict[str, Any] = {
 }
 
 
-class OpenSearchRetriever:
+class OpenSearchRetriever(stored.StoreRetriever):
     """Searches one index. Implements `Retriever`, `BatchRetriever`, `FilteringRetriever` and `DocumentReader`.
 
     Belongs to one event loop.
     """
+
+    most_chars = 4_000  # longer queries have more clauses than a server accepts
 
     def __init__(
         self,
@@ -85,7 +84,7 @@ class OpenSearchRetriever:
         self._options = options or CallOptions()
         self._errors = library.exceptions
         self._helpers = library.helpers
-        self._always: Filter = {}
+        super().__init__()
         self._index = index
         self._url = url
         self._closed = False
@@ -104,32 +103,18 @@ class OpenSearchRetriever:
         """The address of the index; the server reports no snapshot of it."""
         return f"opensearch:{shown(self._url).rstrip('/')}/{self._index}" + narrowed_by(self._always)
 
-    def narrow(self, where: Filter) -> Self:
-        """The same retriever, restricted from now on to passages with the metadata `where`."""
-        self._always = dict(where)
-        return self
-
-    async def search(self, query: str, k: int) -> tuple[Hit, ...]:
-        """At most `k` hits for `query`, best first, as `Retriever.search`."""
-        return (await self.search_where([query], k, {}))[0]
-
-    async def search_many(self, queries: Sequence[str], k: int) -> list[tuple[Hit, ...]]:
-        """The hits of each query, with one call to the server."""
-        return await self.search_where(queries, k, {})
-
-    async def search_where(self, queries: Sequence[str], k: int, where: Filter) -> list[tuple[Hit, ...]]:
-        """The hits of each query among the passages with the metadata `where`; only in an index that `fill` filled."""
-        among = both(self._always, where)
-        asked = [without_surrogates(query)[:_QUERY_CHARS] for query in queries if k > 0 and searchable(query)]
-        if not asked or among is None:
-            return [() for _ in queries]
-        lines = [line for query in asked for line in ({"index": self._index}, _body(query, k, among))]
+    async def _ask(self, asked: Sequence[str], k: int, where: Filter) -> list[tuple[Hit, ...]]:
+        lines = [line for query in asked for line in ({"index": self._index}, _body(query, k, where))]
         reply = await self._call(lambda: self._client.msearch(body=lines))
         replies = cast(dict[str, Any], reply).get("responses") if isinstance(reply, dict) else None
         if not isinstance(replies, list) or len(cast(list[Any], replies)) != len(asked):
-            raise MalformedHits(f"{self.name}: the reply is not a list of {len(asked)} results")
-        found = iter([self._hits(one, k) for one in cast(list[Any], replies)])
-        return [next(found) if searchable(query) else () for query in queries]
+            return []
+        return [self._hits(one, k) for one in cast(list[Any], replies)]
+
+    async def _ask_inside(self, asked: str, k: int, document_id: str) -> tuple[Hit, ...]:
+        body = _body(asked, k, self._always)
+        body["query"]["bool"]["filter"].append(await self._of(document_id))
+        return self._hits(await self._search(body), k)
 
     async def fill(self, passages: Iterable[Passage], progress: Callable[[int], None] = lambda sent: None) -> int:
         """Put passages into the index and return their number. A missing index is created; equal ids are replaced.
@@ -154,21 +139,6 @@ class OpenSearchRetriever:
         self._closed = True
         await self._client.close()
         await self._connections.aclose()
-
-    async def read_page(self, identifier: str, page: int) -> DocumentPage | None:
-        """A page of a document; the index must have the fields `document_id` and `offset`."""
-        return await stored.read_page(self, identifier, page)
-
-    async def find_in(self, identifier: str, query: str, k: int) -> tuple[Hit, ...] | None:
-        """Passages inside a document; the index must have the field `document_id`."""
-        document_id = await stored.document_with(self, identifier)
-        if document_id is None:
-            return None
-        if k < 1 or not searchable(query):
-            return ()
-        body = _body(without_surrogates(query)[:_QUERY_CHARS], k, self._always)
-        body["query"]["bool"]["filter"].append(await self._of(document_id))
-        return self._hits(await self._search(body), k)
 
     async def passages_of(self, document_id: str) -> list[Placed]:
         """All passages of a document, as `PassageStore.passages_of`."""

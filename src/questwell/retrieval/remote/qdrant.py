@@ -16,20 +16,18 @@ import httpx2
 from questwell.errors import (
     ConfigError,
     IndexMismatch,
-    MalformedHits,
 )
 from questwell.http.connections import Connections
 from questwell.http.retrying import Server, TryFailedError, retrying
 from questwell.retrieval.extras import optional
 from questwell.retrieval.remote import stored
 from questwell.retrieval.remote.calling import UNANSWERED, UNSENT, CallOptions
-from questwell.retrieval.remote.filters import both, narrowed_by
+from questwell.retrieval.remote.filters import narrowed_by
 from questwell.retrieval.remote.qdrant_errors import failure_of
-from questwell.retrieval.remote.remote import SCHEMES, base_url, searchable, shown
+from questwell.retrieval.remote.remote import SCHEMES, base_url, shown
 from questwell.retrieval.remote.stored import DOCUMENT_ID, OFFSET, Placed
 from questwell.retrieval.remote.wire import ranked, read_passage
-from questwell.retrieval.retriever import DocumentPage, Filter
-from questwell.text.unicode import without_surrogates
+from questwell.retrieval.retriever import Filter
 from questwell.types.corpus import Hit, Passage
 
 if TYPE_CHECKING:
@@ -41,17 +39,18 @@ FACETS, EMBEDDER = "questwell_facets", "questwell_embedder"
 """Payload fields: the metadata as `key=value` strings, for filters, and the name of the embedder."""
 _NAMESPACE = uuid.UUID("5b0c8b8e-6a5e-4b0e-9d43-6f1f6c3e2a10")
 """Namespace of UUIDs made from passage ids; Qdrant's ids must be numbers or UUIDs."""
-_QUERY_CHARS = 10_000
 _READ_AT_ONCE = 500
 """Number of passages of a document in one reply."""
 _T = TypeVar("_T")
 
 
-class QdrantRetriever:
+class QdrantRetriever(stored.StoreRetriever):
     """Searches one collection. Implements `Retriever`, `BatchRetriever`, `FilteringRetriever` and `DocumentReader`.
 
     Belongs to one event loop.
     """
+
+    most_chars = 10_000
 
     def __init__(
         self,
@@ -74,7 +73,7 @@ class QdrantRetriever:
         self._looked = False
         self._size: int | None = None
         self._closed = False
-        self._always: Filter = {}
+        super().__init__()
 
     @classmethod
     def connect(
@@ -116,39 +115,21 @@ class QdrantRetriever:
 
         return f"{self._server.name}+{described(self._embedder)}" + narrowed_by(self._always)
 
-    def narrow(self, where: Filter) -> Self:
-        """The same retriever, restricted from now on to passages with the metadata `where`."""
-        self._always = dict(where)
-        return self
+    async def _ask(self, asked: Sequence[str], k: int, where: Filter) -> list[tuple[Hit, ...]]:
+        return await self._nearest(asked, k, self._among(where))
 
-    async def search(self, query: str, k: int) -> tuple[Hit, ...]:
-        """At most `k` hits for `query`, best first, as `Retriever.search`."""
-        return (await self.search_where([query], k, {}))[0]
+    async def _ask_inside(self, asked: str, k: int, document_id: str) -> tuple[Hit, ...]:
+        (hits,) = await self._nearest([asked], k, [*self._among(self._always), self._of(document_id)])
+        return hits
 
-    async def search_many(self, queries: Sequence[str], k: int) -> list[tuple[Hit, ...]]:
-        """The hits of each query, with one call to the server."""
-        return await self.search_where(queries, k, {})
-
-    async def search_where(self, queries: Sequence[str], k: int, where: Filter) -> list[tuple[Hit, ...]]:
-        """The hits of each query among the passages with the metadata `where`; only in a collection that `fill` filled.
-
-        Raises:
-            IndexMismatch: the vectors were made by another embedder.
-        """
-        among = both(self._always, where)
-        asked = [without_surrogates(query)[:_QUERY_CHARS] for query in queries if k > 0 and searchable(query)]
-        if not asked or among is None:
-            return [() for _ in queries]
+    async def _nearest(self, asked: Sequence[str], k: int, among: list[Any]) -> list[tuple[Hit, ...]]:
         from questwell.retrieval.embedders.queries import embed_queries
 
         await self._look()
         vectors = await embed_queries(self._embedder, asked, self._options.timeout_s)
-        requests = [self._request(vector.tolist(), k, self._among(among)) for vector in vectors]
+        requests = [self._request(vector.tolist(), k, among) for vector in vectors]
         replies = await self._call(lambda: self._client.query_batch_points(self._collection, requests))
-        if len(replies) != len(asked):
-            raise MalformedHits(f"{self._server.name}: the reply is not a list of {len(asked)} results")
-        found = iter([self._hits(reply.points, k) for reply in replies])
-        return [next(found) if searchable(query) else () for query in queries]
+        return [self._hits(reply.points, k) for reply in replies] if len(replies) == len(asked) else []
 
     async def fill(self, passages: Iterable[Passage], progress: Callable[[int], None] = lambda sent: None) -> int:
         """Put passages into the collection and return their number. A missing one is created; equal ids are replaced.
@@ -185,26 +166,6 @@ class QdrantRetriever:
         self._closed = True
         await self._client.close()
         await self._embedder.aclose()
-
-    async def read_page(self, identifier: str, page: int) -> DocumentPage | None:
-        """A page of a document; payloads must have the fields `document_id` and `offset`."""
-        return await stored.read_page(self, identifier, page)
-
-    async def find_in(self, identifier: str, query: str, k: int) -> tuple[Hit, ...] | None:
-        """Passages inside a document; payloads must have the field `document_id`."""
-        document_id = await stored.document_with(self, identifier)
-        if document_id is None:
-            return None
-        if k < 1 or not searchable(query):
-            return ()
-        from questwell.retrieval.embedders.queries import embed_queries
-
-        await self._look()
-        asked = without_surrogates(query)[:_QUERY_CHARS]
-        (vector,) = await embed_queries(self._embedder, [asked], self._options.timeout_s)
-        requests = [self._request(vector.tolist(), k, [*self._among(self._always), self._of(document_id)])]
-        (reply,) = await self._call(lambda: self._client.query_batch_points(self._collection, requests))
-        return self._hits(reply.points, k)
 
     async def passages_of(self, document_id: str) -> list[Placed]:
         """All passages of a document, as `PassageStore.passages_of`."""

@@ -4,13 +4,17 @@ A store filled by `questwell index --to` has both fields. A store that others fi
 error.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol, Self
 
-from questwell.errors import RetrievalRefused
-from questwell.retrieval.retriever import DocumentPage, page_of
-from questwell.types.corpus import Passage
+from questwell.errors import MalformedHits, RetrievalRefused
+from questwell.retrieval.remote.filters import both
+from questwell.retrieval.remote.remote import searchable
+from questwell.retrieval.retriever import DocumentPage, Filter, page_of
+from questwell.text.unicode import without_surrogates
+from questwell.types.corpus import Hit, Passage
 
 DOCUMENT_ID, OFFSET = "document_id", "offset"
 MOST_PASSAGES = 10_000
@@ -44,6 +48,80 @@ class PassageStore(Protocol):
     async def document_of(self, passage_id: str, /) -> str | None:
         """The id of the document that this passage is from; None if there is no such passage."""
         ...
+
+
+class StoreRetriever(ABC):
+    """Searches a store of passages for one query or many, and inside documents; subclasses ask their server."""
+
+    most_chars: ClassVar[int]
+    """Maximum number of characters of a query that are sent."""
+
+    def __init__(self) -> None:
+        """Search all passages until `narrow` restricts them."""
+        self._always: Filter = {}
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Name of the store and the filter of its passages."""
+
+    @abstractmethod
+    async def passages_of(self, document_id: str, /) -> list[Placed]:
+        """All passages of a document, as `PassageStore.passages_of`."""
+
+    @abstractmethod
+    async def document_of(self, passage_id: str, /) -> str | None:
+        """The document id of a passage, as `PassageStore.document_of`."""
+
+    @abstractmethod
+    async def _ask(self, asked: Sequence[str], k: int, where: Filter) -> list[tuple[Hit, ...]]:
+        """The hits of each query in `asked` with one call; too few if the reply cannot be read as a list."""
+
+    @abstractmethod
+    async def _ask_inside(self, asked: str, k: int, document_id: str) -> tuple[Hit, ...]:
+        """The hits of one query among the passages of a document."""
+
+    def narrow(self, where: Filter) -> Self:
+        """The same retriever, restricted from now on to passages with the metadata `where`."""
+        self._always = dict(where)
+        return self
+
+    async def search(self, query: str, k: int) -> tuple[Hit, ...]:
+        """At most `k` hits for `query`, best first, as `Retriever.search`."""
+        return (await self.search_where([query], k, {}))[0]
+
+    async def search_many(self, queries: Sequence[str], k: int) -> list[tuple[Hit, ...]]:
+        """The hits of each query, with one call to the server."""
+        return await self.search_where(queries, k, {})
+
+    async def search_where(self, queries: Sequence[str], k: int, where: Filter) -> list[tuple[Hit, ...]]:
+        """The hits of each query among the passages with the metadata `where`; only in a store that `fill` filled.
+
+        Raises:
+            IndexMismatch: the store has vectors of another embedder.
+        """
+        among = both(self._always, where)
+        asked = [without_surrogates(query)[: self.most_chars] for query in queries if k > 0 and searchable(query)]
+        if not asked or among is None:
+            return [() for _ in queries]
+        answers = await self._ask(asked, k, among)
+        if len(answers) != len(asked):
+            raise MalformedHits(f"{self.name}: the reply is not a list of {len(asked)} results")
+        found = iter(answers)
+        return [next(found) if searchable(query) else () for query in queries]
+
+    async def read_page(self, identifier: str, page: int) -> DocumentPage | None:
+        """A page of a document; passages in the store must have `document_id` and `offset`."""
+        return await read_page(self, identifier, page)
+
+    async def find_in(self, identifier: str, query: str, k: int) -> tuple[Hit, ...] | None:
+        """Passages inside a document; passages in the store must have `document_id`."""
+        document_id = await document_with(self, identifier)
+        if document_id is None:
+            return None
+        if k < 1 or not searchable(query):
+            return ()
+        return await self._ask_inside(without_surrogates(query)[: self.most_chars], k, document_id)
 
 
 async def read_page(store: PassageStore, identifier: str, page: int) -> DocumentPage | None:
