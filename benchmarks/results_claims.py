@@ -218,6 +218,23 @@ def shards(result: Result) -> Iterator[Claim]:
     yield Claim("calls paid twice, and the most that were in flight at the kills", figure)
 
 
+def million_seeds(result: Result) -> Iterator[Claim]:
+    steps = result["steps"]
+    yield Claim("seeds, recorded calls", f"{result['seeds']:,}, {result['calls']:,}")
+    yield Claim("size of the run file", f"{result['run_file_bytes'] / 1e9:.1f} GB")
+    names = {
+        "half_played": "half of them played",
+        "resumed": "resumed, the other half played",
+        "resumed_when_complete": "resumed when it is complete",
+        "status": "`status`",
+        "export": "exported",
+        "items_read": "each item read, one at a time",
+    }
+    for step, what in names.items():
+        yield Claim(what, f"{steps[step]['cpu_s']:,.1f} s of CPU, peak {steps[step]['peak_mib']} MiB")
+    yield Claim("peak memory of the imports alone", f"{steps['imports']['peak_mib']} MiB")
+
+
 def before(result: Result) -> Iterator[Claim]:
     ratio = result["now_over_before"]
     yield Claim("CPU time to build an index, now over before", f"{ratio['build_cpu_s']:.2f}")
@@ -380,6 +397,12 @@ SECTIONS = (
         "shards.json",
         "`generate --shards` with scripted agents, next to the same run in one process, and killed again and again.",
         shards,
+    ),
+    Section(
+        "A million seeds",
+        "million_seeds.json",
+        "Two recorded calls per seed, by agents and a corpus that cost next to nothing; each step is a process.",
+        million_seeds,
     ),
     Section(
         "SIGKILLs over a run that Ray plays",
