@@ -199,3 +199,8 @@ def test_a_canary_that_was_left_in_a_decrypted_file(tmp_path: Path) -> None:
     for name in ("browsecomp", "plain"):
         (found,) = load(parse_benchmark(f"{name}={tmp_path / 'q.jsonl'}")).questions
         assert (found.question, found.answers) == (Q, (A,))
+
+
+def test_a_device_or_a_pipe_is_no_file_of_questions() -> None:
+    with pytest.raises(BenchmarkError, match="a pipe, a socket or a device"):
+        load(parse_benchmark("plain=/dev/zero"))
