@@ -311,8 +311,8 @@ SECTIONS = (
     Section(
         "Questions by the embedded model, fact by fact",
         "facts.json",
-        "A run over `factbook` that its limit of minutes ended after seven seeds. The second reader was blind. Seven "
-        "seeds say little.",
+        "The demo's command over `factbook`, stopped after three of eight seeds on a machine with many other busy "
+        "processes. Read once, by the agent that wrote the code. Three seeds say next to nothing.",
         facts,
     ),
     Section(
