@@ -21,7 +21,7 @@ from questwell.types.trajectory import Role, Style, Trajectory
 
 
 @dataclass(frozen=True, slots=True)
-class Challenge:
+class SelfPlayDraft:
     """The result of the proposer: a question or the reason why there is none, and its trajectory."""
 
     question: str | None
@@ -33,7 +33,7 @@ class Challenge:
 class SelfPlayProposer(Protocol):
     """An agent that writes a question for a given answer."""
 
-    async def challenge(self, seed: AnswerSeed, session: Session, random_seed: int) -> Challenge:
+    async def challenge(self, seed: AnswerSeed, session: Session, random_seed: int) -> SelfPlayDraft:
         """One rollout. Failures of a provider are in the trajectory (ERRORED), not raised."""
         ...
 
@@ -107,7 +107,7 @@ class FreeSelfPlayProposer:
     limits: RolloutLimits
     sampling: Sampling
 
-    async def challenge(self, seed: AnswerSeed, session: Session, random_seed: int) -> Challenge:
+    async def challenge(self, seed: AnswerSeed, session: Session, random_seed: int) -> SelfPlayDraft:
         """One rollout of the loop, from the answer."""
         dialect = AskingTags()
         opening = self.prompts.messages(
@@ -134,5 +134,5 @@ class FreeSelfPlayProposer:
         )
         if played.finish is None:
             last = played.turns[-1].observation if played.turns else played.error
-            return Challenge(None, trajectory, f"ended without a question ({played.stop.value}): {last}")
-        return Challenge(played.finish.question, trajectory)
+            return SelfPlayDraft(None, trajectory, f"ended without a question ({played.stop.value}): {last}")
+        return SelfPlayDraft(played.finish.question, trajectory)

@@ -3,7 +3,7 @@ import pytest
 from questwell.agents.prompts import Prompts
 from questwell.agents.protocol import Finish, Malformed, Move, Sampling, Search
 from questwell.agents.rollout import RolloutLimits
-from questwell.agents.selfplay_proposer import AskingTags, Challenge, FreeSelfPlayProposer
+from questwell.agents.selfplay_proposer import AskingTags, FreeSelfPlayProposer, SelfPlayDraft
 from questwell.agents.session import DirectSession
 from questwell.errors import LLMTimeout
 from questwell.llm.client import Completion, FinishReason
@@ -24,7 +24,9 @@ class Books:
     async def aclose(self) -> None: ...
 
 
-async def challenge(*answers: Answer, seed: AnswerSeed | None = None, turns: int = 3) -> tuple[Challenge, ScriptedLLM]:
+async def challenge(
+    *answers: Answer, seed: AnswerSeed | None = None, turns: int = 3
+) -> tuple[SelfPlayDraft, ScriptedLLM]:
     llm = ScriptedLLM(answers, name="m")
     made = FreeSelfPlayProposer(Prompts(), RolloutLimits(turns), Sampling(99, 0.5))
     return await made.challenge(seed or AnswerSeed(3, "Quillan", 2), DirectSession(llm, Books()), 5), llm

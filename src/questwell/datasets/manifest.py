@@ -37,7 +37,7 @@ class SourceRun:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class Example:
     """An example item."""
 
     question: str
@@ -101,7 +101,7 @@ class Manifest:
     """Number of items by outcome, for each gate that ran on any item; `not asked` counts the other items."""
     languages: Sequence[str] = ()
     """ISO 639-1 codes of the questions' languages; empty: not known."""
-    samples: Sequence[Sample] = ()
+    samples: Sequence[Example] = ()
     """Example items, from splits that are not sealed."""
     sealed: Sequence[str] = ()
     """Splits that are only written obfuscated, as `sealed/SPLIT.csv`."""
@@ -118,14 +118,14 @@ def counts(items: Sequence[Item], documents: int) -> SplitCounts:
     )
 
 
-def samples(items: Sequence[Item], most: int = 3) -> list[Sample]:
+def samples(items: Sequence[Item], most: int = 3) -> list[Example]:
     """Example items, of different difficulties if possible; the same items give the same examples."""
     groups: dict[int, list[Item]] = {}
     for item in sorted(items, key=lambda one: id_order(one.id)):
         groups.setdefault(item.difficulty, []).append(item)
     rows = sorted(groups.items())
     taken = [found[at] for at in range(most) for _, found in rows if at < len(found)][:most]
-    return [Sample(one.question, one.answer, one.difficulty, one.solve_rate) for one in taken]
+    return [Example(one.question, one.answer, one.difficulty, one.solve_rate) for one in taken]
 
 
 def certificates(items: Sequence[Item]) -> dict[str, dict[str, int]]:

@@ -22,19 +22,19 @@ def _calls(choice: Fields) -> list[Fields]:
     return cast(list[Fields], _message(choice).get("tool_calls") or [])
 
 
-def beside(said: Said, asked: Asked) -> Fields:
+def in_reasoning(said: Said, asked: Asked) -> Fields:
     """The thought is in `reasoning_content`."""
     choice = plain(said, asked)
     _message(choice)["reasoning_content"] = _draft(said)
     return choice
 
 
-def beside_struck(said: Said, asked: Asked) -> Fields:
-    """Like `beside`, but a stop text inside the thought ends the message too."""
+def in_reasoning_struck(said: Said, asked: Asked) -> Fields:
+    """Like `in_reasoning`, but a stop text inside the thought ends the message too."""
     thought = _draft(said)
     if stopped(thought, asked) != thought:
         return text_of(None, reasoning_content=stopped(thought, asked))
-    return beside(said, asked)
+    return in_reasoning(said, asked)
 
 
 def inside(opening: str, closing: str) -> Dress:
@@ -103,7 +103,7 @@ def as_stripped_harmony(said: Said, asked: Asked) -> Fields:
 
 def leaked_channel(said: Said, asked: Asked) -> Fields:
     """gpt-oss: the name of a channel is appended to the function's name."""
-    choice = beside(said, asked)
+    choice = in_reasoning(said, asked)
     for call in _calls(choice):
         function = cast(Fields, call["function"])
         function["name"] = f"{function['name']}<|channel|>commentary"

@@ -42,9 +42,9 @@ FAMILIES: tuple[Family, ...] = (
     # Without a parser of tool calls: langchain4j/langchain4j#3475 has the body; thoughts and calls stay in the text.
     Family("vllm", "docs.vllm.ai/en/latest/features/tool_calling", (checks.no_tool_parser,), dresses.as_hermes),
     # With a reasoning parser a stop text ends a thought too, and content is null: vllm-project/vllm#14170, #52393.
-    Family("vllm-reasoning-parser", "vllm-project/vllm#52393", (), dresses.beside_struck),
+    Family("vllm-reasoning-parser", "vllm-project/vllm#52393", (), dresses.in_reasoning_struck),
     # docs.sglang.io: thoughts are a separate field. A stop text ends a thought too (vllm-project/vllm#14170).
-    Family("sglang", "docs.sglang.io/docs/advanced_features/separate_reasoning", (), dresses.beside_struck),
+    Family("sglang", "docs.sglang.io/docs/advanced_features/separate_reasoning", (), dresses.in_reasoning_struck),
     # The template opens the thought, so the text contains only its end: vLLM's page on its Qwen3 parser.
     Family("qwen3-thinking", "docs.vllm.ai/en/v0.20.1/api/vllm/reasoning/qwen3_reasoning_parser", (),
            dresses.inside("", "</think>")),
@@ -65,7 +65,7 @@ FAMILIES: tuple[Family, ...] = (
     # Mistral's first templates have no system role, but their error does not name it: microsoft/autogen#1037.
     Family("mistral-first", "microsoft/autogen#1037", (checks.turns_without_system,)),
     # api-docs.deepseek.com/guides/thinking_mode; the body: JohnnyZ93/oai-compatible-copilot#215.
-    Family("deepseek", "JohnnyZ93/oai-compatible-copilot#215", (checks.thoughts_back,), dresses.beside),
+    Family("deepseek", "JohnnyZ93/oai-compatible-copilot#215", (checks.thoughts_back,), dresses.in_reasoning),
     # Arguments of calls are objects, and calls have no ids.
     Family("llama.cpp", "ggml-org/llama.cpp#20198", (), dresses.parsed_arguments),
     # ollama/ollama#17889, #10368, #17427: of a prompt beyond the window (4,096 by default) only the end is read.
@@ -77,9 +77,9 @@ FAMILIES: tuple[Family, ...] = (
     # It drops `stop`: PeterGriffinJin/Search-R1#13. It ignores a schema: laravel/ai#879.
     Family("gateway", "laravel/ai#879", (), dresses.runs_on),
     # It sends a stream that nobody asked for, with the content type of JSON.
-    Family("gateway-streams", "openclaw/openclaw#97474", (), dresses.beside, streams=True),
+    Family("gateway-streams", "openclaw/openclaw#97474", (), dresses.in_reasoning, streams=True),
     # Alibaba's thinking models answer only with a stream: coze-dev/coze-studio#324; the body: NEKOparapa/AiNiee#625.
-    Family("dashscope", "NEKOparapa/AiNiee#625", (checks.streams_only,), dresses.beside),
+    Family("dashscope", "NEKOparapa/AiNiee#625", (checks.streams_only,), dresses.in_reasoning),
     # Gemma 2: huggingface/chat-ui#1386. Gemma 3: suitenumerique/conversations#197.
     Family("gemma", "huggingface/chat-ui#1386", (checks.no_system, checks.turns)),
     # Channels that no parser removed, with their marks: waybarrios/vllm-mlx#562; without marks:

@@ -91,23 +91,23 @@ def questions_of(config: EvalConfig) -> list[Asked]:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """A benchmark and what is asked of it."""
+class BenchmarkSample:
+    """A benchmark with the sample of its questions that is asked."""
 
     benchmark: str
     loaded: Loaded
     asked: Sequence[Asked]
 
 
-def samples(config: EvalConfig) -> Iterator[Sample]:
-    """`questions_of`, by benchmark."""
+def samples(config: EvalConfig) -> Iterator[BenchmarkSample]:
+    """The sample of each benchmark in `config`, in order."""
     start = 0
     for source in map(parse_benchmark, config.benchmarks):
         loaded = load(source, config.conditions)
         position = {question.id: start + at for at, question in enumerate(loaded.questions)}
         chosen = sample(loaded.questions, config.size, config.seed, per_group=config.per_group)
         asked = [Asked(position[question.id], question) for question in chosen]
-        yield Sample(source.benchmark, loaded, [one for one in asked if config.part.holds(one.position)])
+        yield BenchmarkSample(source.benchmark, loaded, [one for one in asked if config.part.holds(one.position)])
         start += len(loaded.questions)
 
 
