@@ -122,6 +122,7 @@ def test_intervals_are_no_wider_than_the_truth_needs() -> None:
 def test_too_few_plays_foretell_nothing_and_unknown_stays_unknown() -> None:
     rng = random.Random(2)
     assert foretell(run_of(rng, 4, 0.5), seeds=10, items=None) is None
+    assert foretell(run_of(rng, 5, 0.5), seeds=10, items=None) is not None
     plays = [*run_of(rng, 9, 0.5), Taken(None, None, 5.0, True)]
     found = foretell(plays, seeds=10, items=None)
     assert found is not None and found.tokens is None and found.cost_usd is None and found.calls.low > 0
