@@ -1,4 +1,4 @@
-"""Whether a passage's words bear a relation out: the right way round, whole, and of the thing itself."""
+"""Checks that a passage's words support a relation: in the right direction, in full, and about the subject itself."""
 
 import itertools
 import re
@@ -11,13 +11,13 @@ from questwell.staged.wording import VAGUE, Fact, Kind, head_of, relation_proble
 from questwell.types.corpus import Passage
 
 _ALONE = 3
-"""Words of a clause that says only when, the date being one: "in early 1978"."""
+"""Maximum number of words, the date included, of a clause that only gives a time: "in early 1978"."""
 _NAMELESS = frozenset({"name", "names"})
-"""What a label may end in without saying more: "Capital - name"."""
+"""Words at the end of a label that add no meaning: "Capital - name"."""
 
 
 def claim_problem(relation: str, fact_text: str, about: str, value: str, kind: Kind, *, amount: bool) -> str | None:
-    """Why the words of a fact do not bear out that a value is the relation of what they are about, if so."""
+    """Return why the text of a fact does not support that `value` is the `relation` of `about`; None if it does."""
     problem = relation_problem(relation, fact_text, about, value, kind) or label_problem(relation, fact_text, value)
     if problem is None and is_turned_round(relation, fact_text, value):
         problem = "the passage says it the other way round"
@@ -29,7 +29,7 @@ def claim_problem(relation: str, fact_text: str, about: str, value: str, kind: K
 
 
 def is_said_near(relation: str, fact_text: str, value: str) -> bool:
-    """Whether the clause with a date or a number says the relation in a word, or the next where it is all but alone.
+    """Return whether the clause with a date or number names the relation, or the next clause if that one is very short.
 
     "Following its premiere on 1 May 1978, it was released elsewhere" gives no date of release; "In 1978, it was
     released" does.
@@ -45,7 +45,7 @@ def is_said_near(relation: str, fact_text: str, value: str) -> bool:
 
 
 def is_of_a_version(about: str, fact_text: str, value: str) -> bool:
-    """Whether the sentence with a date or a number tells of a version: "in 1994, version Tarn 3.0 was released"."""
+    """Return whether the sentence with a date or number is about a version: "in 1994, Tarn 3.0 was released"."""
     sentences = re.split(r"(?<=[.!?])\s+(?=[A-Z])", fact_text)
     holding = next((part for part in sentences if contains(part, value)), "").replace(value, " ")
     own = rf"(?<!\w){re.escape(about)} (?:v\.? ?)?\d"
@@ -53,7 +53,7 @@ def is_of_a_version(about: str, fact_text: str, value: str) -> bool:
 
 
 def is_turned_round(relation: str, fact_text: str, value: str) -> bool:
-    """Whether the text calls something the relation of the value, not the value the relation of the subject.
+    """Return whether the text states the relation in the wrong direction: something is the relation of the value.
 
     "Fen is a dialect of Tarn" makes Fen the dialect, "the flag of Ostia is used" makes no flag of Ostia, and so does
     "a Tarn dialect". "A dialect of Tarn by Ole Brandt" says nothing of this kind about its author.
@@ -66,7 +66,7 @@ def is_turned_round(relation: str, fact_text: str, value: str) -> bool:
 
 
 def agent(relation: str, fact_text: str, value: str) -> str:
-    """The noun for a passive that the text says of the value word for word: "developed by" makes a developer."""
+    """Return the noun for a passive that the text uses with the value: "developed by" gives "developer"."""
     passive = re.fullmatch(r"(?P<stem>[a-z]{2,})ed by", relation)
     if passive is None or not re.search(rf"\b{relation} (?:the )?{re.escape(value)}(?!\w)", fact_text):
         return relation
@@ -79,10 +79,10 @@ _LATIN = ("at", "ct", "it", "nt")
 
 
 def label_problem(relation: str, fact_text: str, value: str) -> str | None:
-    """Why a relation read from a field is not what its label says, if so.
+    """Return why a relation read from a field differs from the field's label; None if it matches.
 
-    All that a label says below its heading must be said: "Area - land" is no area, "Capital - origin of the name" no
-    capital, and "waiting time for naturalization" more than a waiting time.
+    The relation must include everything that the label says below its heading: "Area - land" is not an area, and
+    "waiting time for naturalization" is more than a waiting time.
     """
     label = label_of(fact_text, value)
     if label is None:
@@ -96,22 +96,23 @@ def label_problem(relation: str, fact_text: str, value: str) -> str | None:
 
 
 def label_of(fact_text: str, value: str) -> str | None:
-    """The label of the field that holds a value, if one does: "Capital"."""
+    """Return the label of the field that contains a value, such as "Capital"; None if no field contains it."""
     line = next((line for line in fact_text.splitlines() if contains(line, value) and is_field(line)), None)
     return line.partition(": ")[0] if line else None
 
 
 def leads_nowhere(fact: Fact) -> str | None:
-    """Why a value cannot be what another passage is about, if it is to be that."""
+    """Return why the value of a fact cannot be the subject of another passage; None if it can."""
     if not fact.hop.inverse and fact.value_kind in (Kind.DATE, Kind.NUMBER, Kind.QUALITY):
         return f"{fact.hop.found!r} is a {fact.value_kind.value}"
     return None
 
 
 def is_of_many(fact: Fact) -> str | None:
-    """Why a value does not tell its subject apart, if so: a maker of things has made more than the corpus knows.
+    """Return why a value may belong to several subjects; None if it identifies one.
 
-    A field says more: only one land's legislature is the Moot.
+    A maker of things has probably made more than the corpus mentions. A field is reliable: only one country's
+legislature is the Moot.
     """
     value = fact.hop.value.text
     if not fact.hop.inverse or fact.value_kind is not Kind.ORGANIZATION:
@@ -120,5 +121,5 @@ def is_of_many(fact: Fact) -> str | None:
 
 
 def are_sections(one: Passage, other: Passage) -> bool:
-    """Whether both are sections on one subject, by their titles: "Chad: Geography", "Chad: Economy"."""
+    """Return whether two passages are sections on one subject, by their titles: "Chad: Geography", "Chad: Economy"."""
     return all(passage.title.startswith(f"{subject(one)}: ") for passage in (one, other))

@@ -1,4 +1,4 @@
-"""What a failed round showed about its path: where it was too easy, or where the attempts lost it."""
+"""Diagnosis of a failed round: where its path was too easy, or where the solver's attempts failed to follow it."""
 
 from dataclasses import dataclass
 
@@ -9,25 +9,25 @@ from questwell.types.game import ExecutionFeedback, Round
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What a round showed about its path."""
+    """Where the path of a failed question was too easy or too hard."""
 
     explanation: str
     shortcut: tuple[str, str] | None = None
     """Ids of the first and the last passage, when the easiest right attempt found the last by its first search."""
     lost: tuple[str, str] | None = None
-    """The passage that no attempt found, and what it was to be found for."""
+    """Id of the passage that no attempt found, and the value that it was needed for."""
     misread: tuple[str, str] | None = None
-    """The last passage and its answer, when an attempt saw the passage and still answered otherwise."""
+    """Id of the last passage and its answer, when an attempt retrieved the passage and still gave another answer."""
 
     def faulty(self, path: Path) -> bool:
-        """Whether `path` contains the part that failed."""
+        """Return whether `path` contains the part that failed."""
         ends = (path[0].passage.id, path[-1].passage.id)
         gives = {(hop.passage.id, normalise(hop.found)) for hop in path}
         return ends == self.shortcut or self.lost in gives or self.misread in gives
 
 
 def diagnose(last: Round, feedback: ExecutionFeedback) -> Diagnosis:
-    """Why a proposal was too easy, or where its attempts lost the path: read off what they retrieved."""
+    """Explain why a proposal was too easy, or where its attempts left the path, from the passages they retrieved."""
     proposal = last.proposal
     ids = [passage.id for passage in proposal.evidence]
     titles = [passage.title for passage in proposal.evidence]

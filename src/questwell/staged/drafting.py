@@ -1,4 +1,4 @@
-"""How a staged agent's work ends: a draft with the trajectory of its moves, whatever failed on the way."""
+"""Turns the work of a staged agent into a draft with its trajectory, also when a call failed on the way."""
 
 from collections.abc import Awaitable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from questwell.types.trajectory import Role, StopReason, Style, Trajectory
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """All that a proposal needs but its trajectory."""
+    """The contents of a proposal, without its trajectory."""
 
     question: str
     answer: str
@@ -23,7 +23,7 @@ class Written:
 
 
 async def draft_of(work: Awaitable[Written | str], staged: StagedSession) -> Draft:
-    """The draft that `work` leads to; failures of the model or the retriever end it as data."""
+    """Await `work` and return its draft; a failure of model or retriever is recorded in the draft, not raised."""
     stop, error = StopReason.GAVE_UP, ""
     try:
         result = await work

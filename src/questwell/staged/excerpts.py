@@ -1,4 +1,4 @@
-"""What a small model is shown of a search: of each passage the sentences that have to do with the question."""
+"""Excerpts for a small model: the sentences of each retrieved passage that relate to the question."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -9,20 +9,20 @@ from questwell.staged.likeness import alike, words_of
 from questwell.types.corpus import Hit, Passage
 
 _MOST = 300
-"""Characters of a passage: what is read is what a call costs, and of a long one the 1.5B model reads the wrong line."""
+"""Maximum characters of an excerpt: input costs money, and in a long passage the 1.5B model reads the wrong line."""
 
 
 def shown(hits: Iterable[Hit], question: str) -> str:
-    """The hits as the model reads them, one a line."""
+    """Return the hits as text for the model, one hit per line."""
     return Shelf().show([replace(hit, passage=excerpt(hit.passage, question)) for hit in hits])
 
 
 def excerpt(passage: Passage, question: str, most: int = _MOST) -> Passage:
-    """The passage with those sentences that share most words with the question, in their order.
+    """Return the passage cut down to the sentences that share most words with the question, in their original order.
 
-    The first one of a document comes with them, and at least one is kept, however long. A word counts the more, the
-    fewer sentences have it, and the less, the longer they are; words of the title do not count, for they are in the
-    question because the passage was looked for. A passage of at most `most` characters is kept whole.
+    The first sentence of a document is included, and at least one sentence is kept, however long. A word weighs more
+    if few sentences contain it, and less in long sentences. Words of the title do not count: the question contains
+    them because it asks about this passage. A passage of at most `most` characters is returned unchanged.
     """
     if len(passage.text) <= most:
         return passage
@@ -44,6 +44,6 @@ def excerpt(passage: Passage, question: str, most: int = _MOST) -> Passage:
 
 
 def _says(part: str, asked: str) -> bool:
-    """Whether a text has a word of the question, or a form of one."""
+    """Return whether a text contains a word of the question, or a form of one."""
     words = set(words_of(part))
     return asked in words or any(word[:2] == asked[:2] and alike(word, asked) for word in words)

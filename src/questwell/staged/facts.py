@@ -1,4 +1,4 @@
-"""Facts that the model reads from passages, each checked by readings that must agree. What is not sure is dropped."""
+"""Reads facts from passages with the model. Each fact is read several times and dropped unless the readings agree."""
 
 import itertools
 import re
@@ -20,29 +20,29 @@ from questwell.types.game import AnswerType
 
 _NOUN = r"[a-z]+(?: [a-z]+)?"
 _PLAIN = 6
-"""Weight from which a value's own sentence need not be read alone: in nine of ten the fact held."""
+"""From this weight on, a value's sentence is not read separately: nine of ten such facts held."""
 UNDECIDED = "the readings do not agree on what the subject is"
-"""Why a path is left open whose start has no kind yet; more readings may settle it."""
+"""Reason for leaving a path undecided while the kind of its first subject is unknown; more readings may decide it."""
 
 
 @dataclass(slots=True)
 class FactReader:
-    """Reads facts and checks them; what came out once is kept, so that nothing is asked twice."""
+    """Reads and checks facts. Results are cached, so the model is never asked the same thing twice."""
 
     staged: StagedSession
     top_k: int | None
-    """Passages a search, as a solver has them; None where no search is allowed."""
+    """Number of passages per search, the same as for the solver; None if searching is not allowed."""
     reach: int = 20
-    """Passages per search for a name. All that hold a value must be about one subject, for it to tell that apart."""
+    """Number of passages per search for a name. A value identifies a subject if all containing it have one subject."""
     found: dict[str, tuple[Passage, ...]] = field(default_factory=dict[str, tuple[Passage, ...]])
-    """What was searched for names, and found."""
+    """Results of the searches for names, by name."""
     _hits: dict[str, tuple[Hit, ...]] = field(default_factory=dict[str, tuple[Hit, ...]])
     _facts: dict[tuple[str, str], Fact | str] = field(default_factory=dict[tuple[str, str], Fact | str])
     _checks: dict[tuple[str, ...], str | None] = field(default_factory=dict[tuple[str, ...], str | None])
     _dropped: set[tuple[tuple[str, str, bool], ...]] = field(default_factory=set[tuple[tuple[str, str, bool], ...]])
 
     def fails(self, path: Path) -> bool:
-        """Whether the path was dropped, or a hop of it is known not to hold."""
+        """Return whether the path was dropped, or one of its hops is known to be false."""
         if tuple(hop.key for hop in path) in self._dropped:
             return True
         return any(isinstance(self._facts.get(_key(hop)), str) for hop in path) or any(
@@ -50,22 +50,22 @@ class FactReader:
         )
 
     def drop(self, path: Path) -> None:
-        """Take the path for one that does not hold, whatever its hops say alone."""
+        """Mark the path as failed, even if each of its hops holds separately."""
         self._dropped.add(tuple(hop.key for hop in path))
 
     def unknown(self, path: Path) -> float:
-        """Number of hops of the path not yet read; a name not yet searched for counts half."""
+        """Return the number of hops of the path not yet read; a name not yet searched for counts half."""
         unread = sum(_key(hop) not in self._facts for hop in path)
         return unread + sum(hop.inverse and hop.known not in self.found for hop in path) / 2
 
     async def look(self, name: str) -> tuple[Passage, ...]:
-        """What a search for a name finds; nothing new where no search is allowed."""
+        """Return the passages that a search for `name` finds; only cached ones if searching is not allowed."""
         if name not in self.found and self.top_k is not None:
             self.found[name] = tuple(hit.passage for hit in await self.staged.search(name, self.reach))
         return self.found.get(name, ())
 
     async def read(self, path: Path) -> tuple[Fact, ...] | str:
-        """The facts of a path, if what one gives can be what the next is about; or what is wrong."""
+        """Return the facts of a path, or why the value of one cannot be the subject of the next."""
         for before, hop in _with_before(path):
             if hop.inverse:
                 await self.look(hop.known)
@@ -94,10 +94,10 @@ class FactReader:
         return tuple(facts)
 
     async def reads_back(self, facts: Sequence[Fact]) -> str | None:
-        """Why the facts do not hold together, or a solver would not find them; None when all is well.
+        """Return why the facts do not form a chain, or why a solver would not find them; None if they pass.
 
-        Each hop's own question must find its passage, which costs no call; a name between two facts must mean one
-        thing; and each hop's question must be answered with its value.
+        Searching each hop's own question must find its passage (no model call); a name that joins two facts must have
+        one meaning; and the model must answer each hop's question with its value.
         """
         looked_up = [(fact, *_on_its_way(fact)) for fact in facts[:-1]]
         looked_up.append((facts[-1], question(facts[-1:]), question(facts[-1:])))
@@ -116,9 +116,9 @@ class FactReader:
         return None
 
     async def same(self, before: Fact, passage: Passage, needle: str = "") -> str | None:
-        """Why what a hop gives may not be what `passage` is about; passages of one document tell of one thing.
+        """Return why the value of a hop may not be the subject of `passage`; None if it is.
 
-        `needle` is what the passage is read for: the sentence that holds it is shown.
+        Passages of one document have one subject. The model sees the sentence of `passage` that contains `needle`.
         """
         hop = before.hop
         if hop.passage.document_id == passage.document_id or are_sections(hop.passage, passage):
@@ -141,7 +141,7 @@ class FactReader:
         return self._checks[key]
 
     async def _misfit(self, before: Fact, after: Fact) -> str | None:
-        """Why what a hop gives cannot be what its relation names, going by what the next is about.
+        """Return why the value of a hop cannot be what its relation names, given the kind of the next subject.
 
         "The flag of Saint Arel is Lumia" reads well where the flag of Lumia is used, but no flag is a country.
         """
@@ -157,7 +157,7 @@ class FactReader:
         return self._checks[key]
 
     async def leads_on(self, fact: Fact) -> str | None:
-        """Why a solver that looks a fact up on its way would not find what it gives; None when it would."""
+        """Return why a solver that looks up this intermediate fact would not find its value; None if it would."""
         return await self._answers(fact, *_on_its_way(fact))
 
     async def _fact(self, hop: Hop) -> Fact | str:
@@ -197,10 +197,10 @@ class FactReader:
         return Fact(hop, relation, "" if label and contains(label, noun) else noun, kind)
 
     async def _read_alone(self, fact: Fact) -> str | None:
-        """Why the sentence that a fact was read from does not answer its question with its value; None when it does.
+        """Return why the fact's own sentence does not answer its question with its value; None if it does.
 
-        Asked of what leads on before anything is built on it, unless the value stands where it can hardly be misread:
-        "the independence of Lumia" is a date, not a country.
+        Intermediate facts are checked before others build on them, unless the value is in a position where it can
+        hardly be misread: "the independence of Lumia" is a date, not a country.
         """
         hop, key = fact.hop, ("alone", *_key(fact.hop))
         if hop.value.weight >= _PLAIN:
@@ -217,9 +217,9 @@ class FactReader:
         return self._checks[key]
 
     def _labels(self, about: str, relation: str, *, amount: bool) -> list[str]:
-        """The fields that a relation may mean, if there are several: "chief of mission" in one country or another.
+        """Return the fields that a relation may mean, if several: "chief of mission" in one country or another.
 
-        An amount or a date may be any of those below one heading: a population is male, female or all.
+        An amount or a date may be any field below one heading: a population is male, female or total.
         """
         labels = {
             label
@@ -232,10 +232,10 @@ class FactReader:
         return sorted(labels) if len(labels) > 1 else []
 
     def _noun(self, hop: Hop, used: Sequence[Fact]) -> str | None:
-        """What a hop's subject is, if two readings agree and fewer say anything else.
+        """Return what a hop's subject is (such as "film"), if two readings agree and fewer say anything else.
 
-        The document's first sentence counts as one, and the `used` facts about it must not say what it does not: a
-        film may bear the name of those whom the document is about.
+        The document's first sentence counts as one reading. The `used` facts about the subject must not contradict it:
+        a film may have the same name as the people whom the document is about.
         """
         facts = [fact for fact in self._facts.values() if isinstance(fact, Fact)]
         said = Counter(
@@ -254,10 +254,10 @@ class FactReader:
             return noun
         told = any(contains(fact.hop.found, year) for fact in used)
         dated = re.search(rf"\b{year}(?: [\w-]+){{0,6}}? {re.escape(noun)}\b", first)
-        return f"{year} {noun}" if dated and not told else None  # a maker makes many: "the 1969 film whose director is"
+        return f"{year} {noun}" if dated and not told else None  # "the 1969 film whose director is"
 
     def _opening(self, passage: Passage) -> Passage:
-        """The first passage of the document, if it was found; else the passage itself."""
+        """Return the first passage of the document if a search has found it; else the passage itself."""
         return next((one for one in self._seen() if one.document_id == passage.document_id and not one.offset), passage)
 
     def _seen(self) -> list[Passage]:
@@ -265,9 +265,9 @@ class FactReader:
         return [*seen, *(passage for passages in self.found.values() for passage in passages)]
 
     def _doubled(self, hop: Hop, before: Hop | None) -> str | None:
-        """Why a value does not tell its subject apart, by what a search for it found.
+        """Return why a value belongs to several subjects, judged by a search for it; None if it identifies one.
 
-        The passage from which a path comes to the value holds it too, and so may those of another year.
+        The passage that the path comes from may contain the value as well, and so may passages about another year.
         """
         own = {normalise(hop.found), normalise(before.subject) if before else ""}
         hits = self.found.get(hop.known, ())
@@ -279,7 +279,7 @@ class FactReader:
         return None if sure else f"{hop.known!r} does not tell {hop.found!r} apart"
 
     async def _told_apart(self, before: Fact, fact: Fact) -> str | None:
-        """Why the thing that a path comes from may be meant as well: the relation to the value may be its own too."""
+        """Return why the previous subject may be meant instead, since it may have the same relation to the value."""
         year = fact.noun.split()[0]
         text = f"{before.hop.passage.title} {before.hop.passage.text}"
         if before.hop.inverse or (year.isdigit() and not contains(text, year)):
@@ -298,7 +298,7 @@ class FactReader:
         return self._checks[key]
 
     async def _answers(self, fact: Fact, asked: str, query: str) -> str | None:
-        """Why the model, asked as a solver asks it, does not read what the fact says."""
+        """Return why the model, asked as a solver would ask, does not give the fact's value; None if it does."""
         hop = fact.hop
         key = ("answers", asked, *hop.key[:2])
         if key not in self._checks:
@@ -306,7 +306,7 @@ class FactReader:
         return self._checks[key]
 
     async def _missed(self, hop: Hop, query: str) -> str | None:
-        """Whether searching a hop's question does not find its passage; unknown, so no, without searching."""
+        """Return why searching a hop's question misses its passage; None if it finds it or searching is not allowed."""
         if self.top_k is None:
             return None
         if query not in self._hits:
@@ -325,13 +325,13 @@ class FactReader:
 
 
 def _on_its_way(fact: Fact) -> tuple[str, str]:
-    """What a solver asks, and searches, for what a fact gives, when it is not the answer."""
+    """Return the question and the query by which a solver looks up an intermediate fact."""
     phrase = described((fact,))
     return f"What is the name of {phrase}?", phrase
 
 
 def agrees(found: str, references: Sequence[str]) -> bool:
-    """Whether a short answer is the wanted one, at most with a few words around it, or without a title before it."""
+    """Return whether a short answer matches a reference; a few extra words or a missing title are accepted."""
     wanted, bare = references[0], normalise(found)
     untitled = " " in bare and normalise(wanted).endswith(f" {bare}")
     return untitled or matches(found, references) or (contains(found, wanted) and len(found) < 2 * len(wanted) + 8)
@@ -342,5 +342,5 @@ def _key(hop: Hop) -> tuple[str, str]:
 
 
 def _with_before(path: Path) -> list[tuple[Hop | None, Hop]]:
-    """Each hop with the one before it."""
+    """Return each hop with the hop before it."""
     return list(zip((None, *path[:-1]), path, strict=True))

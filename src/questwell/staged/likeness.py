@@ -1,4 +1,4 @@
-"""Whether one name tells another: "Albanian Parliament" in a question whose first step is to find Albania."""
+"""Detects names that give away another: "Albanian Parliament" in a question whose first step is to find Albania."""
 
 import difflib
 import re
@@ -6,21 +6,21 @@ import unicodedata
 from functools import lru_cache
 
 _SHORT = 3
-"""Letters of a word from which it says something; shorter ones are articles and prepositions in most languages."""
+"""Minimum letters of a meaningful word; shorter ones are articles and prepositions in most languages."""
 _ALIKE = 0.6
-"""Similarity from which one of two words that begin alike may be formed from the other: "France", "French"."""
+"""Minimum similarity at which two words with the same beginning count as related: "France", "French"."""
 
 
 _JOINING = frozenset({"and", "the", "for", "von", "del"})
-"""Words of a name that say nothing of it."""
+"""Words of a name that carry no meaning."""
 
 
 @lru_cache(maxsize=65536)
 def tells(clue: str, hidden: str) -> bool:
-    """Whether who reads `clue` knows `hidden`: by a word formed from it, by most of its words, or by its initials.
+    """Return whether `clue` gives away `hidden`: by a related word, by most of its words, or by its initials.
 
-    Accents and letter case do not count. Words that both have may be what many names have ("Corporation"), so they
-    must be more than half of what is hidden.
+    Accents and letter case are ignored. Many names share words such as "Corporation", so the shared words must be
+    more than half of the hidden name.
     """
     given, wanted = words_of(clue), words_of(hidden)
     if any(_formed(one, other) for one in given for other in wanted):
@@ -32,7 +32,7 @@ def tells(clue: str, hidden: str) -> bool:
 
 
 def _formed(one: str, other: str) -> bool:
-    """Whether two different words seem to be forms of one word."""
+    """Return whether two different words seem to be forms of one word."""
     if one == other:
         return False
     common = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
@@ -43,7 +43,7 @@ def _formed(one: str, other: str) -> bool:
 
 
 def alike(one: str, other: str) -> bool:
-    """Whether two folded words are the same or seem to be forms of one word: "opened", "opening"."""
+    """Return whether two folded words are the same or seem to be forms of one word: "opened", "opening"."""
     return one == other or {one, other} in _IRREGULAR or _formed(one, other)
 
 
@@ -51,18 +51,18 @@ _IRREGULAR = ({"born", "birth"}, {"died", "death"}, {"dead", "death"}, {"long", 
 
 
 def words_of(name: str) -> tuple[str, ...]:
-    """The folded words that say something."""
+    """Return the meaningful words of a name, folded."""
     return tuple(word for word in re.findall(r"[^\W_]+", _folded(name)) if len(word) >= _SHORT)
 
 
 def _folded(name: str) -> str:
-    """Small letters without accents."""
+    """Return the text in lower case, without accents."""
     parts = unicodedata.normalize("NFKD", name.casefold())
     return "".join(character for character in parts if not unicodedata.combining(character))
 
 
 def _initials(name: str) -> str:
-    """Initials of the words that begin with a capital, if there are three or more; else empty."""
+    """Return the initials of the capitalised words if there are three or more; else an empty string."""
     found = re.findall(r"(?<!\w)[^\W\d_]", name)
     capitals = [letter for letter in found if letter.isupper()]
     return _folded("".join(capitals)) if len(capitals) > 2 else ""

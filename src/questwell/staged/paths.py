@@ -1,4 +1,4 @@
-"""Paths over passages: from what a question names, hop by hop, to a value. The skeleton of a multi-hop question."""
+"""Paths over passages: hop by hop from a name in the question to the answer. Each is the skeleton of a question."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -15,17 +15,17 @@ from questwell.types.corpus import Passage
 from questwell.types.game import AnswerType
 
 _MOST = 4000
-"""Paths that are looked at."""
+"""Maximum number of paths considered."""
 _MOST_STEPS = 20_000
-"""Further hops that are tried for them, divided among the first hops: three hops over a large pool have millions."""
+"""Maximum number of further hops tried, divided among the first hops: a large pool has millions of 3-hop paths."""
 _FEW = 6
-"""Others that may have what is told apart by its year alone: what more have is a company or a prize, not a maker."""
+"""Maximum number of others with the same value if only the year distinguishes them; more means a company or prize."""
 _BARE = 2.0
-"""What it takes off to come from one word to what has it: many have "UTC+1", which only a search shows."""
+"""Penalty for an inverse hop from a single word: many things may have "UTC+1", which only a search shows."""
 _AWAY = 1.5
-"""What it takes off a path's promise that it does not lead through the seed's subject."""
+"""Penalty on a path's promise when it does not lead through the seed's subject."""
 _MORE_HOPS = 1.0
-"""What a hop beyond one a passage takes off a path's promise: each has to be read."""
+"""Penalty on a path's promise for each hop beyond one per passage, since the model has to read each hop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,46 +39,46 @@ class Hop:
 
     @property
     def subject(self) -> str:
-        """What the passage is about."""
+        """Subject of the passage."""
         return subject(self.passage)
 
     @property
     def known(self) -> str:
-        """What must be known to make the hop."""
+        """The name or value from which the hop starts."""
         return self.value.text if self.inverse else self.subject
 
     @property
     def found(self) -> str:
-        """What the hop gives."""
+        """The name or value to which the hop leads."""
         return self.subject if self.inverse else self.value.text
 
     @property
     def type(self) -> AnswerType:
-        """What the hop gives, as an answer."""
+        """Answer type of what the hop finds."""
         return AnswerType.ENTITY if self.inverse else self.value.type
 
     @property
     def key(self) -> tuple[str, str, bool]:
-        """What makes it this hop and no other."""
+        """Identity of the hop: two hops with equal keys are the same."""
         return (self.passage.id, self.value.text, self.inverse)
 
 
 Path = tuple[Hop, ...]
-"""Hops of which each gives what the next one must know."""
+"""A chain of hops: each finds what the next one starts from."""
 
 
 def searches(path: Path) -> int:
-    """Searches that the path needs at least: one a passage."""
+    """Return the minimum number of searches that the path needs: one per passage."""
     return len({hop.passage.id for hop in path})
 
 
 def paths(
     pool: Sequence[Passage], length: int, types: Sequence[AnswerType], seed: Passage, rng: random.Random
 ) -> list[Path]:
-    """Paths that need `length` searches over the pool and end in a value of one of `types`: the most promising first.
+    """Return paths that need `length` searches and end in a value of one of `types`, the most promising first.
 
-    No passage is gone to twice, and none tells what a later one is there for: then a step could be skipped. What an
-    inverse hop has found may be asked for another fact of the same passage.
+    No passage is visited twice, and no passage contains what a later one is needed for, because then a step could be
+    skipped. After an inverse hop the next hop may use another fact of the same passage.
     """
     world = _World.of(pool)
     starts = [hop for passage in pool for hop in _first_hops(passage, world, alone=length == 1)]
@@ -94,7 +94,7 @@ def paths(
 
 
 def promise(path: Path, types: Sequence[AnswerType], seed: Passage) -> float:
-    """How well a path promises to hold: plain values, of the first type, through the seed's subject."""
+    """Return a score for how likely a path is to hold: clear values, the first type, through the seed's subject."""
     away = all(normalise(hop.subject) != normalise(subject(seed)) for hop in path)
     plain = sum(hop.value.weight for hop in path) / len(path)
     bare = sum(hop.inverse and " " not in hop.known for hop in path)
@@ -103,7 +103,7 @@ def promise(path: Path, types: Sequence[AnswerType], seed: Passage) -> float:
 
 
 def leading_to(name: str, pool: Sequence[Passage], known: str) -> list[Hop]:
-    """Hops that give `name`, plainest first, from passages and values that `known` (a question) does not hold."""
+    """Return hops that lead to `name`, clearest first, from passages and values that the question `known` lacks."""
     world = _World.of(pool)
     found = [
         hop
@@ -115,7 +115,7 @@ def leading_to(name: str, pool: Sequence[Passage], known: str) -> list[Hop]:
 
 
 def is_ambiguous(name: str, pool: Sequence[Passage]) -> bool:
-    """Whether passages about several things bear the name: "Hook (film)" and "Hook (novel)"."""
+    """Return whether passages about several things have this name: "Hook (film)" and "Hook (novel)"."""
     titles = {
         passage.title.rpartition("(")[2] if passage.title.endswith(")") else ""
         for passage in pool
@@ -126,12 +126,12 @@ def is_ambiguous(name: str, pool: Sequence[Passage]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _World:
-    """The passages by what they are about, and by the names that they hold as values."""
+    """The passages, indexed by subject and by the names that they contain as values."""
 
     about: dict[str, list[Passage]]
     holding: dict[str, list[tuple[Passage, Value]]]
     texts: dict[str, list[str]]
-    """All that is said under a subject's name, folded, one text per passage."""
+    """Folded texts about each subject, by its name, one text per passage."""
 
     @classmethod
     def of(cls, pool: Sequence[Passage]) -> "_World":
@@ -150,9 +150,9 @@ class _World:
         return cls(about, holding, texts)
 
     def apart(self, name: str, passage: Passage, before: str = "") -> bool:
-        """Whether a name tells what a passage is about apart, among the passages that hold it, as a value or otherwise.
+        """Return whether a name identifies the subject of a passage among all passages that contain the name.
 
-        What the path comes from (`before`) has it too; others may, where the passage says of which year its subject is.
+        The previous subject (`before`) may have it too. Others may if the passage gives the year of its subject.
         """
         own = {normalise(subject(passage)), normalise(before)}
         wanted, year = f" {normalise(name)} ", year_of(passage)
@@ -165,7 +165,7 @@ class _World:
 
 @lru_cache(maxsize=8192)
 def _folded(passage: Passage) -> str:
-    """Title and text as `contains` compares them."""
+    """Return title and text, normalised for `contains`."""
     return f" {normalise(f'{passage.title} {passage.text}')} "
 
 
@@ -183,7 +183,7 @@ def _first_hops(passage: Passage, world: _World, *, alone: bool) -> Iterator[Hop
 
 
 def _longer(path: Path, length: int, world: _World, types: Sequence[AnswerType]) -> Iterator[Path | None]:
-    """The paths that begin with `path`; None for each further hop that is tried."""
+    """Yield the paths that begin with `path`; yield None for each further hop tried."""
     made = searches(path)
     if made == length and path[-1].type in types:
         yield path
@@ -196,7 +196,7 @@ def _longer(path: Path, length: int, world: _World, types: Sequence[AnswerType])
 
 
 def _next_hops(path: Path, world: _World) -> Iterator[Hop]:
-    """Hops that begin with what the path gives: what is said of it, then what it is said of."""
+    """Yield hops that start from the end of the path: first facts about it, then subjects that have it as a value."""
     last, name = path[-1], normalise(path[-1].found)
     used = {hop.passage.id for hop in path}
     for passage in world.about.get(name, ()):
@@ -209,9 +209,9 @@ def _next_hops(path: Path, world: _World) -> Iterator[Hop]:
 
 
 def _is_step(path: Path) -> bool:
-    """Whether the last hop is needed: no earlier passage tells what it finds, nor does its own tell where to begin.
+    """Return whether the last hop is needed: no earlier passage contains what it finds, nor its own passage the start.
 
-    Nor does the name that the question begins with.
+    The name that the question begins with must not give it away either.
     """
     *earlier, last = path
     others = [hop.passage for hop in earlier if hop.passage.id != last.passage.id]
@@ -226,5 +226,5 @@ def _is_step(path: Path) -> bool:
 
 
 def _is_name(title: str) -> bool:
-    """Whether a title is a proper name; in a script without capitals every title is taken for one."""
+    """Return whether a title is a proper name; in a script without capitals every title counts as one."""
     return any(c.isupper() or c.isdigit() for c in title) or title.lower() == title.upper()

@@ -1,4 +1,4 @@
-"""The staged proposer: code finds paths over passages, the model reads a fact for each hop, code words the question."""
+"""The staged proposer: code finds paths over passages, the model reads a fact per hop, code words the question."""
 
 import itertools
 import random
@@ -25,11 +25,11 @@ from questwell.types.game import AnswerType, ExecutionFeedback, Repair, Round, S
 
 _NO_PATH = "the passages form no path that ends in an answer of the wanted type"
 _AHEAD = 3
-"""Searches that are spent, once a question is written, on finding a longer path for a repair, which cannot search."""
+"""Searches spent after a question is written to prepare a longer path for a repair, which cannot search."""
 _HOPEFUL = 3.0
-"""A path's promise from which it counts among those that are enough: reading is dearer than searching."""
+"""Minimum promise of a path that counts towards `enough`: reading costs more than searching."""
 _UNREAD = 2
-"""What a hop still to be read takes off a path's promise."""
+"""Penalty on a path's promise for each hop not yet read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +39,18 @@ class StagedProposer:
     prompts: Prompts
     limits: RolloutLimits
     thinking: int = 0
-    """Tokens of a thought before each reply."""
+    """Maximum number of thinking tokens before each reply."""
     calls: int = 18
-    """Model calls for two steps, each a short one, before the proposer gives up; more steps have more in proportion,
-    a repair half of them."""
+    """Maximum number of (short) model calls for a two-step question; more steps get proportionally more, a repair
+    gets half."""
     searches: int = 6
-    """Searches for each step, before it gives up; never more than `limits.searches`. One a step is kept for checks."""
+    """Maximum number of searches per step, never more than `limits.searches`. One per step is reserved for checks."""
     enough: int = 6
-    """Promising paths at hand after which it stops searching and starts to read."""
+    """Number of promising paths at which the proposer stops searching and starts to read."""
     reach: int = 20
     """Passages per search for material. The checks of what was written search as a solver does, `limits.top_k`."""
     stretch: int = 4
-    """Searches at a time, before it reads what paths it has."""
+    """Number of searches between two rounds of reading paths."""
 
     async def propose(self, seed: Seed, session: Session, random_seed: int) -> Draft:
         """Search around the seed for paths, then put one of them into words."""
@@ -65,11 +65,10 @@ class StagedProposer:
         session: Session,
         random_seed: int,
     ) -> tuple[Draft, Repair | None]:
-        """Too easy: a longer path. Unsolved: a path without the hop that failed.
+        """Propose a longer path if the question was too easy, or one without the failed hop if it was unsolved.
 
-        Stopped by a gate that doubts the question: another path.
-
-        No search: only passages that either agent has retrieved.
+        If a gate rejected the question, propose another path. A repair does not search: it uses only passages that
+        either agent has retrieved.
         """
         staged = StagedSession(session, self.prompts, random_seed, thinking=self.thinking)
         diagnosis = diagnose(rounds[-1], feedback)
@@ -82,7 +81,7 @@ class StagedProposer:
         return draft, Repair(feedback.kind, shown, diagnosis.explanation, change)
 
     async def _propose(self, seed: Seed, staged: StagedSession, rng: random.Random) -> Written | str:
-        """Search a while, read what paths there are, and search on if none holds."""
+        """Alternate between searching and reading the paths found, until one holds or the limits are reached."""
         pool = {seed.passage.id: seed.passage}
         reader = FactReader(staged, self.limits.top_k, self.reach)
         wanted = seed.target or 2
@@ -140,9 +139,9 @@ class StagedProposer:
     async def _first_sound(
         self, candidates: Iterable[Path], seed: Seed, pool: dict[str, Passage], reader: FactReader, calls: int
     ) -> Written | str:
-        """The first path whose facts hold, within the calls; else what was wrong with the last.
+        """Return the first path whose facts hold, within `calls` model calls; else why the last path failed.
 
-        The most promising first, where a hop that was read already speaks for a path: it serves all that hold it.
+        The most promising path is tried first. A hop that was already read raises the promise of every path with it.
         """
         problem = _NO_PATH
 
@@ -170,7 +169,7 @@ class StagedProposer:
         return problem
 
     async def _written(self, path: Path, seed: Seed, pool: dict[str, Passage], reader: FactReader) -> Written | str:
-        """A path in words, if its facts hold, no single search finds the answer, and each hop reads back."""
+        """Write a path as a question if its facts hold, no single search finds the answer, and each hop reads back."""
         if name := next(
             (hop.known for hop in path if not hop.inverse and is_ambiguous(hop.known, [*pool.values()])), ""
         ):
@@ -189,14 +188,14 @@ class StagedProposer:
         return await reader.reads_back(facts) or written
 
     async def _has_shortcut(self, written: Written, reader: FactReader) -> bool:
-        """Whether searching the whole question finds the answer; unknown, so no, where no search is allowed."""
+        """Return whether searching the whole question finds the answer; False if searching is not allowed."""
         if reader.top_k is None:
             return False
         hits = await reader.staged.search(written.question, reader.top_k)
         return any(contains(f"{hit.passage.title} {hit.passage.text}", written.answer) for hit in hits)
 
     def _most(self, seed: Seed) -> int:
-        """Searches that it has for a seed."""
+        """Return the maximum number of searches for a seed."""
         return min(self.limits.searches, self.searches * (seed.target or 2))
 
     async def _explore(
@@ -208,10 +207,10 @@ class StagedProposer:
         most: int,
         rng: random.Random,
     ) -> bool:
-        """Search, at most `most` times, until enough paths are at hand; whether there is more to search for.
+        """Search at most `most` times, until enough paths are found; return whether there is more to search for.
 
-        First for the seed's subject and section, then for where the longest paths end, then for what the subject's
-        passages name, then for other names, plainest first.
+        Queries are tried in this order: the seed's subject and section, the ends of the longest paths, names in the
+        subject's passages, then other names, clearest first.
         """
         for looked_up in reader.found.values():  # to check what a name tells apart
             pool.update((passage.id, passage) for passage in looked_up)
@@ -245,7 +244,7 @@ class StagedProposer:
     def _ahead(
         self, seed: Seed, passages: tuple[Passage, ...], reader: FactReader, wanted: int, rng: random.Random
     ) -> str | None:
-        """The name at the end of the longest path that is too short yet, and was not searched for."""
+        """Return the end of the longest path that is still too short, if that name was not searched for yet."""
         for length in range(wanted - 1, 1, -1):
             for path in paths(passages, length, (AnswerType.ENTITY,), seed.passage, rng):
                 if path[-1].found not in reader.found and not reader.fails(path):
@@ -254,7 +253,7 @@ class StagedProposer:
 
 
 def written_of(facts: tuple[Fact, ...]) -> Written:
-    """The question that facts make, each hop a step."""
+    """Return the question made from facts, with one solution step per hop."""
     last = facts[-1].hop
     evidence = {fact.hop.passage.id: fact.hop.passage for fact in facts}
     aliases = () if last.inverse else last.value.aliases
@@ -266,5 +265,5 @@ def _types(seed: Seed) -> tuple[AnswerType, ...]:
 
 
 def _told(evidence: Iterable[Passage], answer: str) -> tuple[str, ...]:
-    """What makes it this question and no other."""
+    """Return a key that identifies the question: its evidence and its answer."""
     return (*dict.fromkeys(passage.id for passage in evidence), normalise(answer))

@@ -1,4 +1,4 @@
-"""The staged rewriter: a thing that the question names becomes a phrase about another passage, one hop at a time."""
+"""The staged rewriter: replaces a name in the question by a phrase about another passage, one hop at a time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,19 +22,19 @@ from questwell.types.gates import TOO_EASY, GateOutcome
 
 @dataclass(frozen=True, slots=True)
 class StagedRewriter:
-    """Rewrites for a small model: code picks what to describe, the model words it."""
+    """Rewrites questions with a small model: code picks what to describe, the model words it."""
 
     prompts: Prompts
     limits: RolloutLimits
     thinking: int = 0
-    """Tokens of a thought before each reply."""
+    """Maximum number of thinking tokens before each reply."""
     calls: int = 40
-    """Model calls before it gives up."""
+    """Maximum number of model calls per rewrite."""
 
     async def rewrite(
         self, seed: Seed, rounds: tuple[Round, ...], feedback: ExecutionFeedback, session: Session, random_seed: int
     ) -> tuple[Draft, Repair | None]:
-        """One hop more in front of the newest question that was solved: what went too far is not built upon."""
+        """Add one hop to the newest question that was solved; questions that became too hard are not extended."""
         staged = StagedSession(session, self.prompts, random_seed, thinking=self.thinking)
         base = next((played for played in reversed(rounds) if _holds(played)), rounds[-1]).proposal
         draft = await draft_of(self._rewrite(base, rounds, staged), staged)
@@ -46,7 +46,7 @@ class StagedRewriter:
         return draft, Repair(feedback.kind, shown, why, f"{base.question} -> {draft.proposal.question}")
 
     async def _rewrite(self, base: Proposal, rounds: Sequence[Round], staged: StagedSession) -> Written | str:
-        """The first rewriting whose own words do not find the answer, else the first of all; or why there is none."""
+        """Return the first rewriting whose words do not find the answer, else the first one; or why there is none."""
         references = (base.answer, *base.aliases)
         tried = {played.proposal.question for played in rounds}
         pool = {one.id: one for played in rounds for one in played.proposal.evidence}
@@ -76,7 +76,7 @@ class StagedRewriter:
         return second_best or problem
 
     async def _search(self, query: str, pool: dict[str, Passage], staged: StagedSession, k: int) -> tuple[Passage, ...]:
-        """What a search finds, as far as the limit of searches goes; it is put into the pool."""
+        """Search within the limit of searches, add the passages to the pool and return them."""
         if staged.searches >= self.limits.searches:
             return ()
         found = tuple(hit.passage for hit in await staged.search(query, k))
@@ -85,7 +85,7 @@ class StagedRewriter:
 
 
 async def _extended(base: Proposal, hop: Hop, start: Passage, reader: FactReader) -> Written | str:
-    """The question with a described thing for the one that `start` is about, if the description holds."""
+    """Return the question with a description in place of the subject of `start`, or why the description fails."""
     evidence = {one.id: one for one in (hop.passage, start, *base.evidence)}
     if any(contains(f"{hop.passage.title} {hop.passage.text}", answer) for answer in (base.answer, *base.aliases)):
         return f"{hop.passage.title!r} holds the answer"
@@ -101,7 +101,7 @@ async def _extended(base: Proposal, hop: Hop, start: Passage, reader: FactReader
 
 
 def _starts(base: Proposal, pool: Sequence[Passage], references: Sequence[str]) -> list[Passage]:
-    """Passages about something that the question names, those of the evidence first, one for each thing."""
+    """Return passages about the things that the question names, one per thing, evidence first."""
     ordered = {one.id: one for one in (*base.evidence, *pool)}.values()
     by_subject: dict[str, Passage] = {}
     for passage in ordered:
@@ -112,6 +112,6 @@ def _starts(base: Proposal, pool: Sequence[Passage], references: Sequence[str]) 
 
 
 def _holds(played: Round) -> bool:
-    """Whether its question was solved, and no gate doubts it: then it may be built upon."""
+    """Return whether the round's question was solved and passed all gates, so that it may be extended."""
     doubted = any(found.outcome is not GateOutcome.PASSED and found.gate not in TOO_EASY for found in played.gates)
     return played.verdict.right > 0 and not doubted

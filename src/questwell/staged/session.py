@@ -1,4 +1,4 @@
-"""One small constrained call: a prompt file, a JSON schema of short strings, the strings."""
+"""Small constrained model calls: each takes a prompt file and a JSON schema, and returns short strings."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -20,13 +20,13 @@ class StagedSession:
     prompts: Prompts
     random_seed: int
     temperature: float = 0.0
-    """Sampling temperature of choices; text is always the likeliest, so attempts differ in moves, not in typos."""
+    """Sampling temperature of choices. Free text is decoded greedily, so attempts differ in moves, not in typos."""
     thinking: int = 0
-    """Tokens on top of what a reply itself needs: for models that think before they write."""
+    """Extra tokens per reply, for models that think before they write."""
     turns: list[Turn] = field(default_factory=list[Turn])
 
     async def write(self, prompt: str, key: str, longest: int = 160, **values: object) -> str:
-        """The string of at most `longest` characters that the model writes under `key`; empty when it cannot be read.
+        """Return the string of at most `longest` characters that the model writes under `key`; empty if unreadable.
 
         Raises:
             LLMError: the endpoint failed.
@@ -35,7 +35,7 @@ class StagedSession:
         return (await self._ask(prompt, parts, longest // 3, 0.0, values))[key]
 
     async def choose(self, prompt: str, key: str, options: Sequence[str], **values: object) -> str:
-        """The one of `options` that the model writes under `key`; an endpoint that ignores schemas may write another.
+        """Return which of `options` the model writes under `key`; other text if the endpoint ignores schemas.
 
         Raises:
             LLMError: the endpoint failed.
@@ -47,7 +47,7 @@ class StagedSession:
     async def fill(
         self, prompt: str, parts: Mapping[str, Mapping[str, object]], max_tokens: int, **values: object
     ) -> Mapping[str, str]:
-        """What the model writes under each key of `parts`, whose values are schemas; empty where it cannot be read.
+        """Return what the model writes under each key of `parts`, whose values are schemas; empty if unreadable.
 
         Raises:
             LLMError: the endpoint failed.
@@ -81,7 +81,7 @@ class StagedSession:
         return {key: json_text(said(completion), key) or "" for key in parts}
 
     async def search(self, query: str, k: int, observation: str = "") -> tuple[Hit, ...]:
-        """The hits of a real search, recorded as a turn of its own: code, not the model, chose the query.
+        """Run a real search, record it as a turn of its own (code, not the model, chose the query) and return the hits.
 
         Raises:
             RetrievalError: the retriever failed.

@@ -1,4 +1,4 @@
-"""The staged solver: look up the innermost thing that the question describes, put its name in, and again."""
+"""The staged solver: looks up the innermost thing that the question describes, inserts its name, and repeats."""
 
 import random
 import re
@@ -14,10 +14,10 @@ from questwell.staged.session import StagedSession
 from questwell.types.trajectory import Role, StopReason, Style, Trajectory
 
 WHOLE_FIRST = 4
-"""One attempt in so many begins by looking up the whole question; left to itself the 1.5B model did so in 7 of 8."""
+"""One in this many attempts first looks up the whole question; by itself the 1.5B model did so in 7 of 8."""
 _NONE = "none"
 _BARE = re.compile(r"(?:who|what|which(?: \w+)?) (?:is|was|are|were)", re.IGNORECASE)
-"""How a question begins of which all the rest describes what is asked for."""
+"""Beginning of a question whose remaining words all describe what is asked for."""
 _ARTICLES = frozenset({"the", "a", "an"})
 _NO_END = frozenset(
     "a an and as at by for from in into is of on or that the to was were when where which who whose with".split()  # noqa: SIM905
@@ -28,16 +28,16 @@ _VERBS = frozenset({"is", "was", "are", "were", "has", "had", "did", "does", "ca
 
 @dataclass(frozen=True, slots=True)
 class StagedSolver:
-    """Plays the solver for a small model."""
+    """Plays the solver with a small model."""
 
     prompts: Prompts
     limits: RolloutLimits
     temperature: float
     thinking: int = 0
-    """Tokens of a thought before each reply."""
+    """Maximum number of thinking tokens before each reply."""
 
     async def solve(self, question: str, session: Session, random_seed: int) -> Trajectory:
-        """One rollout; each look-up is a search step."""
+        """Play one rollout and return its trajectory; each look-up is a search step."""
         staged = StagedSession(session, self.prompts, random_seed, self.temperature, self.thinking)
         answer, stop, error = None, StopReason.GAVE_UP, ""
         try:
@@ -60,7 +60,7 @@ class StagedSolver:
         )
 
     async def _play(self, question: str, staged: StagedSession) -> tuple[str | None, StopReason]:
-        """Resolve parts until none is left or none can be found, then look up what remains."""
+        """Look up parts until none is left or none can be found, then look up the remaining question."""
         failed: set[str] = set()
         most = min(self.limits.searches, self.limits.turns)
         if random.Random(staged.random_seed).randrange(WHOLE_FIRST) == 0:
@@ -82,19 +82,19 @@ class StagedSolver:
         return answer, StopReason.GAVE_UP if answer is None else StopReason.FINISHED
 
     async def _part(self, question: str, failed: set[str], staged: StagedSession) -> str | None:
-        """The part to look up next, copied from the question; None when everything is named."""
+        """Return the part of the question to look up next, word for word; None when everything is named."""
         found = parts(question)
         options = [part for part in found if part not in failed and not _holds_another(part, found)]
         if not options:
             return None
         if len(options) == 1:
-            return options[0]  # there is nothing to choose
+            return options[0]  # only one option
         offered = [*options, _NONE] if staged.searches else options
         chosen = await staged.choose("staged_part", "part", offered, question=question)
         return chosen if chosen in options else None
 
     async def _look_up(self, question: str, query: str, staged: StagedSession) -> str | None:
-        """What a search says; None when it does not: words that stand in no hit are no answer."""
+        """Search and return the answer that the model reads; None unless a retrieved passage contains it."""
         hits = await staged.search(query, self.limits.top_k)
         passages = shown(hits, question)
         staged.turns[-1] = replace(staged.turns[-1], observation=passages)
@@ -106,12 +106,12 @@ class StagedSolver:
 
 
 def stands_in(text: str, found: str) -> bool:
-    """Whether a text holds an answer, hyphens or none: "World-Wide Web" is written "World Wide Web" elsewhere."""
+    """Return whether a text contains an answer; hyphens are ignored ("World-Wide Web" matches "World Wide Web")."""
     return contains(text, found) or contains(text.replace("-", " "), found.replace("-", " "))
 
 
 def parts(question: str) -> list[str]:
-    """Pieces of a question that begin with an article and hold a name, with at least one word between the two."""
+    """Return the pieces of a question that begin with an article and contain a name, at least one word apart."""
     words = question.rstrip("? ").split()
     found: list[str] = []
     for start, first in enumerate(words):
@@ -130,12 +130,12 @@ def parts(question: str) -> list[str]:
 
 
 def _holds_another(part: str, found: list[str]) -> bool:
-    """Whether another part begins inside it, which must be looked up first."""
+    """Return whether another part begins inside `part`; the inner one must be looked up first."""
     return any(other != part and part.find(other) > 0 for other in found)
 
 
 def _is_stranded(piece: list[str], after: list[str]) -> bool:
-    """Whether the piece ends with a preposition of its own: "the language that Tarn is a dialect of" in "... of is"."""
+    """Return whether the piece ends with its own preposition: "the language that Tarn is a dialect of"."""
     relative = not {"that", "which", "who"}.isdisjoint(piece)
     return relative and piece[-1] in _PREPOSITIONS and (not after or after[0] in _VERBS or after[0].endswith("ed"))
 
@@ -145,5 +145,5 @@ def _begins_big(word: str) -> bool:
 
 
 def _is_named(word: str) -> bool:
-    """Whether a word looks like part of a name; in a script without capitals every word does."""
+    """Return whether a word looks like part of a name; in a script without capitals every word does."""
     return bool(re.search(r"[A-Z0-9]", word)) or not word.isascii()

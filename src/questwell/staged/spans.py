@@ -1,4 +1,4 @@
-"""What a passage offers: names that may lead to another passage, and spans that may be an answer."""
+"""Finds the names in a passage that may lead to another passage, and the spans that may be an answer."""
 
 import re
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ _SAID = (
     (2, re.compile(rf"\b(?:at|in|after|for|using|under|is|was){_THE}")),
     (1, re.compile(rf"\b(?:of|on){_THE}")),
 )
-"""How plainly what stands before a name relates it to the subject: how often the model read a fact there that held."""
+"""Weight by the words before a name: how often the model read a correct fact about the subject there."""
 _NOT_NAMES = frozenset(
     "The A An In It This That These Those He She They His Her Its Their There When While If As At By For "  # noqa: SIM905
     "From On Or And But See Not Also No Some Most Many Each Both All After Before Since Under With Note "
@@ -52,15 +52,15 @@ class Span:
     text: str
     aliases: tuple[str, ...] = ()
     weight: int = 0
-    """How likely it is to be asked for well; higher is better."""
+    """How likely the span makes a good answer; higher is better."""
 
 
 @lru_cache(maxsize=8192)
 def names(passage: Passage, subject: str) -> tuple[str, ...]:
-    """Proper names in the passage, other than its own subject, best bridges first.
+    """Return the proper names in the passage, except its own subject; the most useful links come first.
 
     Names that the corpus marks as links come first. A name that only occurs inside a longer name is left out
-    ("GNU" in "GNU Manifesto"), for a phrase could not replace it.
+    ("GNU" in "GNU Manifesto"), because a phrase could not replace it.
     """
     text = own_words(passage.text)
     linked = [link for link in passage.links if any(character.isupper() for character in link)]
@@ -78,7 +78,7 @@ def names(passage: Passage, subject: str) -> tuple[str, ...]:
 
 
 def stands_alone(name: str, text: str) -> bool:
-    """Whether `name` occurs in `text` somewhere other than inside a longer name or in a list of names."""
+    """Return whether `name` occurs in `text` somewhere other than inside a longer name or in a list of names."""
     for match in re.finditer(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text):
         before, after = text[: match.start()], text[match.end() :]
         preceding = re.search(r"(?:^|[.!?:;] )?\b([A-Z][\w'-]*) $", before)
@@ -98,21 +98,21 @@ _LIST_AFTER = re.compile(r"(?: [\d,.]+ km| \[\w\])?(?:[,;]| and| or|, and|, or) 
 
 @lru_cache(maxsize=8192)
 def fact_sentences(passage: Passage, needle: str) -> str:
-    """The passage's first sentence and the one in which `needle` stands: what a fact about it is read from."""
+    """Return the passage's first sentence and the one that contains `needle`, from which a fact is read."""
     parts = [passage.text[start:end] for start, end in sentences(passage.text)]
     holding = next((part for part in parts if contains(part, needle)), "")
-    if not parts or holding == parts[0] or is_field(holding):  # a field says all by itself
+    if not parts or holding == parts[0] or is_field(holding):  # a field needs no context
         return holding or passage.text
     return f"{parts[0]} {holding}" if holding and len(parts[0]) < _LONG else holding or parts[0]
 
 
 _LONG = 250
-"""Characters from which on a passage's first sentence says more than what its subject is."""
+"""From this length in characters, a passage's first sentence says more than what its subject is."""
 
 
 @lru_cache(maxsize=8192)
 def year_of(passage: Passage) -> str | None:
-    """The year by which a document's first sentence says what it is about: "is a 1969 American film"."""
+    """Return the year that a document's first sentence gives for its subject ("is a 1969 American film"), or None."""
     told = None if passage.offset else _OF_A_YEAR.search(fact_sentences(passage, ""))
     return told[1] if told else None
 
@@ -122,27 +122,27 @@ _OF_A_YEAR = re.compile(r"\b(?:is|was) (?:an?|the) ((?:1[4-9]|20)\d\d)\b(?! ?[-â
 
 @lru_cache(maxsize=8192)
 def is_misnamed(passage: Passage, subject: str) -> bool:
-    """Whether a document begins with another name than its title: a man under the name of the film about him.
+    """Return whether a document begins with another name than its title, such as a person under a film's title.
 
-    Then what is said of the title may be said of either.
+    In that case a statement about the title may be about either.
     """
     first = "" if passage.offset else fact_sentences(passage, "")
     name = _NAME.match(first)
     if name is None or " " not in name.group() or contains(first, subject) or tells(name.group(), subject):
         return False
-    return re.search(r"\b(?:is|was|are|were) ", first) is not None  # an abbreviation's long form is no other name
+    return re.search(r"\b(?:is|was|are|were) ", first) is not None  # the long form of an abbreviation is not another name
 
 
 def is_field(line: str) -> bool:
-    """Whether a line is a label and what it holds: "Capital: Lima."."""
+    """Return whether a line is a field, that is a label and its value: "Capital: Lima."."""
     return re.match(r"[^:\n.]{1,80}: ", line) is not None
 
 
 def is_about(passage: Passage, subject: str, needle: str) -> bool:
-    """Whether what the passage says of `needle` is said of its subject, as far as its words show.
+    """Return whether the passage's statement with `needle` is about the passage's subject, judged by its words.
 
-    So it is in a field ("Capital: Lima."), in the document's first sentence, in a sentence that begins with the
-    subject, perhaps after a few words and a comma, and in one that takes up such a sentence as "It".
+    This holds for a field ("Capital: Lima."), the document's first sentence, a sentence that begins with the subject
+    (a few words and a comma may come first), and a sentence that continues one of these with "It".
     """
     own = re.compile(rf"(?:[^,.]{{0,60}}, )?(?:(?:The|A|An) (?:[a-z-]+ )?)?{re.escape(subject)}(?![\w-]|['â€™]s)", re.I)
     taken_up = False
@@ -161,7 +161,7 @@ _TAKES_UP = re.compile(r"(?:It|Its|He|His|She|Her|They|Their)\b")
 
 @lru_cache(maxsize=8192)
 def spans(passage: Passage, subject: str, answer_type: AnswerType) -> tuple[Span, ...]:
-    """Spans of the wanted type, in the order of the text, without repeats and without those in the title."""
+    """Return the spans of the wanted type in text order, without repeats and without those in the title."""
     text = own_words(passage.text)
     match answer_type:
         case AnswerType.DATE:
@@ -178,12 +178,12 @@ def spans(passage: Passage, subject: str, answer_type: AnswerType) -> tuple[Span
 
 
 def own_words(text: str) -> str:
-    """`text` without what stands in square brackets: sources and editors' remarks are not facts about the subject."""
+    """Return `text` without square brackets and their contents, which are sources and editors' remarks."""
     return re.sub(r"\[[^\[\]]*\]", " ", text)
 
 
 def _clean(match: re.Match[str], text: str) -> str:
-    """The matched name, or an empty string if it is only capitalised because it begins a sentence."""
+    """Return the matched name; an empty string if it is only capitalised because it begins a sentence."""
     words = match.group().removesuffix("'").removesuffix("'s").split()
     begins = re.search(r"(?:^|[.!?:;\"(]\s*)$", text[: match.start()]) is not None
     while words and words[0] in _NOT_NAMES:
@@ -192,7 +192,7 @@ def _clean(match: re.Match[str], text: str) -> str:
 
 
 def _estimate(text: str, match: re.Match[str]) -> bool:
-    """Whether a year only dates another figure, as in "(2023 est.)"."""
+    """Return whether a year only dates another figure, as in "(2023 est.)"."""
     return bool(re.match(r"[^()]{0,12}est\.|\)", text[match.end() :])) and text[: match.start()].rstrip().endswith("(")
 
 
@@ -220,7 +220,7 @@ def _number(text: str, match: re.Match[str]) -> Span | None:
 
 
 def name_weight(name: str, text: str) -> int:
-    """How plainly `text` relates its subject to `name`, from 0 to 7: "by NAME" says more than a mere mention."""
+    """Return how clearly `text` relates its subject to `name`, from 0 to 7: "by NAME" is clearer than a mention."""
     before = [text[: match.start()] for match in re.finditer(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text)]
     related = (weight for weight, pattern in _SAID if any(pattern.search(part) for part in before))
     return next(related, 0) + (len(name) > 4)

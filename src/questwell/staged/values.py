@@ -1,4 +1,4 @@
-"""Values of a passage that may be a fact about its subject: picked by code, strictly, so that few calls are wasted."""
+"""Picks the values in a passage that may be facts about its subject, strictly, so that few model calls are wasted."""
 
 import re
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ _SERIES = re.compile(r"[^.;\n]{0,30}?[,;]\s[^.;\n]{0,30}?\d")
 
 
 _PLAIN = 3
-"""Weight below which a name is merely mentioned, or all that is said is what kind of it the subject is: "of NAME"."""
+"""Below this weight a name is only mentioned, or only says what kind of thing the subject is: "of NAME"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +36,15 @@ class Value:
     type: AnswerType
     aliases: tuple[str, ...] = ()
     weight: int = 0
-    """How plainly the passage relates it to its subject; higher is better."""
+    """How clearly the passage relates the value to its subject; higher is better."""
 
 
 @lru_cache(maxsize=8192)
 def values(passage: Passage) -> tuple[Value, ...]:
-    """What may be said of the passage's subject, the plainest first.
+    """Return the values that may be facts about the passage's subject, the clearest first.
 
-    Left out: what only describes another word ("American" in "an American actor") or is merely mentioned, names of
-    months and days, one of a list, what stands in the label of a line, a figure that is an estimate of a year, and what
-    is said of another thing.
+    Left out: words that only describe another word ("American" in "an American actor"), mere mentions, names of months
+    and days, members of a list, words in a line's label, years that only date an estimate, and values of other things.
     """
     about = subject(passage)
     text = own_words(passage.text)
@@ -67,7 +66,7 @@ def values(passage: Passage) -> tuple[Value, ...]:
 
 
 def _can_be_asked_for(value: Value, text: str) -> bool:
-    """Whether it is a thing of its own, and the only one of its field, in the first line with it: there it is read."""
+    """Return whether the value is a separate thing and alone in its field, on the first line that contains it."""
     found = _occurrences(value.text, text)
     end = text.find("\n", found[0].start()) if found else -1
     return any(_stands_well(value, match, text) for match in found if end < 0 or match.start() < end)
@@ -91,24 +90,24 @@ def _stands_well(value: Value, match: re.Match[str], text: str) -> bool:
 
 
 def _label(at: int, text: str) -> str | None:
-    """The label of the line in which a place of the text lies: "Capital: "."""
+    """Return the label of the line at offset `at`, such as "Capital: "; None if it has none."""
     found = _LABEL.match(text, text.rfind("\n", 0, at) + 1)
     return found.group() if found else None
 
 
 def _is_repeated(label: str, text: str) -> bool:
-    """Whether several lines bear the label: then each holds one value of several."""
+    """Return whether several lines have this label, so that each contains one of several values."""
     return len(re.findall(rf"(?m)^{re.escape(label)}", text)) > 1
 
 
 def _is_list(rest: str) -> bool:
-    """Whether what follows a label on its line is a list."""
+    """Return whether the text after a label is a list."""
     line = re.sub(r"\([^()]*\)", "", rest.partition("\n")[0])
     return re.search(r"[,;] *\S", re.sub(r"\d,\d", "", line)) is not None
 
 
 def _fills_a_field(value: str, text: str) -> bool:
-    """Whether a line is a label and this value, as "Capital: Lima." is."""
+    """Return whether a line consists of a label and this value, as in "Capital: Lima."."""
     return re.search(rf"(?m)^[^:\n.]{{1,80}}: {re.escape(value)}(?:[.;(\n]| \(| \d|$)", text) is not None
 
 
@@ -121,7 +120,7 @@ def _is_calendar(name: str) -> bool:
 
 
 def _same_initials(one: str, other: str) -> bool:
-    """Whether one is an abbreviation of the other: then "another name for it" is all that links them."""
+    """Return whether one name abbreviates the other, so that being another name is their only relation."""
 
     def initials(name: str) -> str:
         words = re.findall(r"\w+", name)

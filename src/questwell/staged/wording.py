@@ -1,4 +1,4 @@
-"""Words for facts and paths, put together by code: "the R of the R of X" and "the K whose R is V"."""
+"""Words facts and paths by code: "the R of the R of X" and "the K whose R is V"."""
 
 import re
 from collections.abc import Sequence
@@ -24,13 +24,13 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What a passage says: the `relation` of its subject is its value."""
+    """A statement of a passage: the `relation` of its subject is its value."""
 
     hop: Hop
     relation: str
     """A noun phrase without an article."""
     noun: str
-    """What the subject is, in a word or two."""
+    """Kind of the subject in a word or two, such as "film"."""
     value_kind: Kind
 
 
@@ -42,7 +42,7 @@ VAGUE = frozenset(
     "definition expansion origin relationship association connection comparison etymology year date number "
     "contrast counterpart opposite compatibility support day time amount figure count total".split()
 )
-"""Heads of relations that say too little, or that many values share."""
+"""Nouns that are too vague as a relation, or that many values share."""
 _LINKING = frozenset("of in for from on at to with by under after as into over than and or but not".split())  # noqa: SIM905
 _LAST_OF_HEAD = re.compile(r" (?:of|in|for|from|on|at|to|with|by|under) .*")
 _PARTICIPLES = frozenset(
@@ -51,17 +51,17 @@ _PARTICIPLES = frozenset(
 )
 _SINGULAR = ("ss", "us", "is", "ics", "series", "headquarters", "species", "news")
 _WHEN_OR_WHERE = frozenset({"year", "date", "day", "time", "place", "location", "site", "language", "speed", "system"})
-"""What "founding" may stand before: the year of an action is no action."""
+"""Nouns that may follow an action such as "founding": the year of an action is not an action."""
 _HUMAN_ENDS = ("er", "or")
 
 
 def head_of(relation: str) -> str:
-    """The noun that the relation is about: "chief" of "chief of state"."""
+    """Return the head noun of a relation: "chief" for "chief of state"."""
     return _LAST_OF_HEAD.sub("", relation).split()[-1]
 
 
 def relation_problem(relation: str, fact_text: str, about: str, value: str, value_kind: Kind) -> str | None:
-    """Why a relation cannot stand in a question, if so."""
+    """Return why a relation cannot be used in a question; None if it can."""
     if not re.fullmatch(r"[A-Za-z][a-z'-]*(?: [A-Za-z][a-z'-]*){0,5}", relation):
         return "it is no short noun phrase"
     if contains(relation, about) or contains(relation, value):
@@ -88,7 +88,7 @@ def relation_problem(relation: str, fact_text: str, about: str, value: str, valu
 
 
 def described(facts: Sequence[Fact]) -> str:
-    """The noun phrase for what the last of the facts gives."""
+    """Return the noun phrase that describes the value of the last fact."""
     phrase = facts[0].hop.known
     for fact in facts:
         if fact.hop.inverse:
@@ -99,16 +99,16 @@ def described(facts: Sequence[Fact]) -> str:
 
 
 def with_article(noun: str) -> str:
-    """With "a" or "an" before it."""
+    """Return the noun with "a" or "an" before it."""
     return f"{'an' if noun[:1] in 'aeiou' else 'a'} {noun}"
 
 
 _ASKED = {Kind.PERSON: "Who", Kind.PLACE: "Which place", Kind.ORGANIZATION: "Which organization"}
-"""A highest point has a name and a height: the question says which is meant."""
+"""Question word by kind of answer. A highest point has a name and a height: the word says which one is meant."""
 
 
 def question(facts: Sequence[Fact]) -> str:
-    """The question for what the last of the facts gives."""
+    """Return the question that asks for the value of the last fact."""
     last = facts[-1]
     named = last.hop.value.type is AnswerType.ENTITY and not last.hop.inverse
     asked = _ASKED.get(last.value_kind, "What") if named else "What"
@@ -116,12 +116,12 @@ def question(facts: Sequence[Fact]) -> str:
 
 
 def steps(facts: Sequence[Fact]) -> tuple[SolutionStep, ...]:
-    """One search step for each fact."""
+    """Return one search step per fact."""
     return tuple(SolutionStep(f"What is {described((fact,))}?", fact.hop.found, fact.hop.passage.id) for fact in facts)
 
 
 def put_in_place(phrase: str, name: str, asked: str) -> str | None:
-    """The question with a phrase in the place of a name; None where the name is no noun of its own.
+    """Return the question with a phrase in place of a name; None if the name is part of a longer noun.
 
     "When was V.34 ratified?" but not "When was the V.34 recommendation ratified?".
     """

@@ -1,6 +1,6 @@
 """A tokenizer of whole words and a language model of some ten thousand weights, both for the toy world. Needs torch."""
 
-# torch and transformers are typed in part only; what comes out of this file is typed by hand.
+# torch and transformers are only partly typed; what this file exports is annotated by hand.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 from collections.abc import Iterable

@@ -1,13 +1,13 @@
 """The GPUs that torch sees on this machine."""
 
-# torch is typed in part only; what comes out of this file is typed by hand.
+# torch is only partly typed; what this file exports is annotated by hand.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
 import torch
 
 
 def gpus() -> list[str]:
-    """Each GPU with its memory in GiB, such as `NVIDIA H100 (80 GiB)`; none where torch sees none."""
+    """Return the name and memory of each GPU, such as `NVIDIA H100 (80 GiB)`; empty if torch sees none."""
     found: list[str] = []
     for number in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
         about = torch.cuda.get_device_properties(number)

@@ -1,4 +1,4 @@
-"""Collapse alarms: search agents under RL can collapse within a few steps, and a collapsed run still costs money."""
+"""Alarms that stop a collapsed training run: search agents can collapse within a few RL steps."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -16,34 +16,34 @@ _ADVICE = {
 
 @dataclass(frozen=True, slots=True)
 class AlarmThresholds:
-    """When to stop; each is compared with the mean of the newest `window` steps. None switches it off."""
+    """Limits that stop a run; each is compared with the mean of the newest `window` steps. None disables a limit."""
 
     window: int = 5
     finished: float | None = 0.2
-    """Stop below this share of trajectories that end by themselves."""
+    """Stop if less than this fraction of the trajectories is ended by the agent itself."""
     entropy: float | None = 0.01
-    """Stop below this entropy, nats."""
+    """Stop if the entropy is below this, in nats."""
     truncated: float | None = 0.5
-    """Stop above this share of trajectories cut for length."""
+    """Stop if more than this fraction of the trajectories is cut for length."""
     kl: float | None = 1.0
-    """Stop above this divergence from the initial policy, nats per token."""
+    """Stop if the KL divergence from the initial policy is above this, in nats per token."""
     sampling_gap: float | None = 0.5
-    """Stop above this difference between sampler and trainer, nats per token: then they have other weights."""
+    """Stop if sampler and trainer differ by more than this in nats per token: then their weights differ."""
 
 
 class Alarms:
-    """Watches the metrics of a run."""
+    """Checks the metrics of each step of a run against the limits."""
 
     def __init__(self, limits: AlarmThresholds, before: Iterable[Metrics] = ()) -> None:
-        """Watch from now on; the steps `before` count towards the window, so that a resume changes no alarm."""
+        """Start watching. The earlier steps `before` count towards the window, so a resumed run has the same alarms."""
         self._limits = limits
         self._newest: deque[Metrics] = deque(before, maxlen=limits.window)
 
     def check(self, metrics: Metrics) -> None:
-        """Look at a step.
+        """Add the metrics of a step and check them against the limits.
 
         Raises:
-            TrainingCollapsed: a limit is passed.
+            TrainingCollapsed: a metric is beyond its limit.
         """
         self._newest.append(metrics)
         if len(self._newest) < self._limits.window:

@@ -1,4 +1,4 @@
-"""From trajectories to tensors: prompts padded on the left, responses on the right: all responses begin together."""
+"""Turns trajectories into tensors. Prompts are padded on the left, so all responses begin in the same column."""
 
 # pyright: reportUnknownMemberType=false
 
@@ -13,10 +13,10 @@ from questwell.types.trajectory import TokenView
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """B token views. P columns of prompt, T of response."""
+    """The tokens of B trajectories as tensors, with P prompt columns and T response columns."""
 
     ids: Tensor
-    """[B, P + T]."""
+    """[B, P + T]: token ids."""
     attention: Tensor
     """[B, P + T]: 1 where there is a token, 0 where there is padding."""
     mask: Tensor
@@ -26,16 +26,16 @@ class Batch:
 
     @property
     def response(self) -> Tensor:
-        """Ids of the responses, [B, T]."""
+        """Token ids of the responses, [B, T]."""
         return self.ids[:, -self.mask.shape[1] :]
 
     @property
     def begun_together(self) -> Tensor:
-        """The ids with all padding behind them, [B, longest row].
+        """Token ids with all padding moved to the right, [B, longest row].
 
-        So no real token sees any padding, and the model needs no mask but the causal one. A mask of its own is what a
-        GPU's attention kernels get wrong: rows of padding that see nothing, and on Hopper gradients that are no number
-        where attention scores are large, as in real models (pytorch/pytorch#196678).
+        No real token sees padding this way, so the model needs only the causal mask. GPU attention kernels handle an
+        explicit padding mask badly: padding rows that attend to nothing, and on Hopper NaN gradients where attention
+        scores are large, as in real models (pytorch/pytorch#196678).
         """
         width = self.ids.shape[1]
         at = torch.arange(width, device=self.ids.device) + self._padded[:, None]  # [B, P + T]
@@ -44,7 +44,7 @@ class Batch:
 
     @property
     def read_at(self) -> Tensor:
-        """Place in `begun_together` of the token before each response token, [B, T]; there a model predicts it."""
+        """Column in `begun_together` of the token before each response token, [B, T], where the model predicts it."""
         prompt, response = self.ids.shape[1] - self.mask.shape[1], self.mask.shape[1]
         at = torch.arange(response, device=self.ids.device) + (prompt - self._padded - 1)[:, None]
         return at.clamp(max=int(self.attention.sum(1).max()) - 1)
@@ -64,7 +64,7 @@ class Batch:
         return len(self.ids)
 
     def rows(self, rows: Tensor) -> "Batch":
-        """The batch of some rows, without the columns that only other rows need."""
+        """Return a batch of some rows, without the columns that only other rows need."""
         prompt = self.ids.shape[1] - self.mask.shape[1]
         attention = self.attention[rows]
         used = attention.any(dim=0).nonzero()[:, 0]
@@ -80,10 +80,10 @@ class Batch:
 
 
 def collate(views: Sequence[TokenView], pad: int, device: torch.device | str = "cpu") -> Batch:
-    """The views side by side; `pad` is the id that fills up.
+    """Return the token views as one padded batch; `pad` is the id of the padding token.
 
     Raises:
-        ValueError: there is none, or one without a prompt or a response.
+        ValueError: there are no views, or one has no prompt or no response.
     """
     if not views or not all(view.prompt_ids and view.response_ids for view in views):
         raise ValueError("every trajectory of a batch needs prompt and response tokens")

@@ -1,6 +1,6 @@
-"""A run's metrics as one picture."""
+"""Draws the metrics of runs as one picture."""
 
-# matplotlib is typed in part only; nothing comes out of this file.
+# matplotlib is only partly typed; this file exports nothing untyped.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 from collections.abc import Mapping, Sequence
@@ -16,9 +16,9 @@ _COLUMNS = 4
 
 
 def draw(runs: Mapping[str, Sequence[Metrics]], path: Path, title: str, panels: Sequence[Panel] = PANELS) -> None:
-    """Write the picture of one or more runs, by name; it appears whole or not at all.
+    """Write a picture of the metrics of one or more runs to `path`, atomically.
 
-    Legends stand below their panel. What no run knows has none.
+    `runs` maps a run's name to its metrics. Legends are below their panels. A metric that no run has gets no panel.
     """
     shown = [
         panel for panel in panels if any(name in row for rows in runs.values() for row in rows for name in panel.names)

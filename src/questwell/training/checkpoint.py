@@ -1,10 +1,10 @@
-"""Checkpoints: folders that appear whole or not at all, and hold everything that the next step depends on.
+"""Checkpoints: folders, written atomically, that contain everything that the next step depends on.
 
 `step-000010/` holds `state.pt` (weights, optimisers, schedules, random numbers, position) and `model/`, the policy as a
 Hugging Face folder, adapter merged in: serve it with vLLM or name it to `--llm`.
 """
 
-# torch is typed in part only; what comes out of this file is typed by hand.
+# torch is only partly typed; what this file exports is annotated by hand.
 # pyright: reportUnknownMemberType=false
 
 import os
@@ -28,7 +28,7 @@ SaveModel = Callable[[Path], None]
 
 
 def write(folder: Path, step: int, state: State, save_model: SaveModel, keep: int, best: int | None = None) -> Path:
-    """The checkpoint of `step`; all but the newest `keep` and that of step `best` are removed once it is on disk."""
+    """Write the checkpoint of `step`, delete all but the newest `keep` and that of step `best`; return its path."""
     final = folder / f"step-{step:06d}"
     fresh = folder / f".{final.name}.{os.getpid()}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -38,7 +38,7 @@ def write(folder: Path, step: int, state: State, save_model: SaveModel, keep: in
     save_model(fresh / "model")
     for path in [*fresh.rglob("*"), fresh]:
         to_disk(path)
-    if final.exists():  # of a run that was started again in the same folder
+    if final.exists():  # left by an earlier run in the same folder
         shutil.rmtree(final)
     fresh.rename(final)
     to_disk(folder)
@@ -46,13 +46,13 @@ def write(folder: Path, step: int, state: State, save_model: SaveModel, keep: in
         if old == best:
             continue
         shutil.rmtree(folder / f"step-{old:06d}")
-    for left in folder.glob(".step-*"):  # of processes that were killed
+    for left in folder.glob(".step-*"):  # left by processes that were killed
         shutil.rmtree(left, ignore_errors=True)
     return final
 
 
 def write_model(folder: Path, save_model: SaveModel) -> None:
-    """A model folder that appears whole or not at all."""
+    """Write a model folder atomically."""
     fresh = folder.with_name(f".{folder.name}.{os.getpid()}")
     shutil.rmtree(fresh, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -64,10 +64,10 @@ def write_model(folder: Path, save_model: SaveModel) -> None:
 
 
 def read(folder: Path) -> State:
-    """The state in the newest checkpoint of `folder`.
+    """Return the state in the newest checkpoint of `folder`.
 
     Raises:
-        CheckpointError: there is none, or it cannot be read.
+        CheckpointError: there is no checkpoint, or it cannot be read.
     """
     found = steps(folder)
     if not found:
@@ -80,13 +80,13 @@ def read(folder: Path) -> State:
 
 
 def steps(folder: Path) -> list[int]:
-    """Steps that have a checkpoint, ascending."""
+    """Return the steps that have a checkpoint in `folder`, ascending."""
     names = (entry.name for entry in folder.iterdir()) if folder.is_dir() else ()
     return sorted(int(found[1]) for name in names if (found := _NAME.fullmatch(name)))
 
 
 def random_state() -> State:
-    """The state of every random number generator: Python, NumPy, torch, CUDA."""
+    """Return the state of every random number generator: Python, NumPy, torch, CUDA."""
     kind, keys, position, has_gauss, gauss = cast(tuple[str, Any, int, int, float], np.random.get_state())
     version, numbers, following = random.getstate()
     return {
@@ -98,7 +98,7 @@ def random_state() -> State:
 
 
 def set_random_state(state: State) -> None:
-    """Continue where `random_state` stood."""
+    """Restore the random number generators to a state from `random_state`."""
     version, numbers, following = state["python"]
     random.setstate((version, tuple(numbers), following))
     kind, keys, position, has_gauss, gauss = state["numpy"]

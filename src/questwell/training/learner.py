@@ -1,6 +1,6 @@
-"""`Learner`: a model with its optimizer and its schedule, on any number of ranks."""
+"""`Learner`: a model with its optimizer and learning rate schedule, on any number of ranks."""
 
-# torch is typed in part only; what comes out of this file is typed by hand.
+# torch is only partly typed; what this file exports is annotated by hand.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportPrivateImportUsage=false
 
@@ -24,7 +24,7 @@ class Learner:
     """Takes optimizer steps along the gradient that is stored in the model's parameters."""
 
     def __init__(self, model: nn.Module, update: Update, learning_rate: float) -> None:
-        """AdamW over the parameters of `model` that learn, without weight decay."""
+        """Create AdamW, without weight decay, over the trainable parameters of `model`."""
         self.model = model
         self._clip = update.gradient_clip
         self._optimizer = make_optimizer(trained(model), learning_rate, update.optimizer)
@@ -35,14 +35,14 @@ class Learner:
 
     @property
     def learning_rate(self) -> float:
-        """Learning rate of the next descent."""
+        """Learning rate of the next optimizer step."""
         return float(self._optimizer.param_groups[0]["lr"])
 
     def descend(self) -> float:
-        """One optimizer step, and the gradient's norm before it was clipped; the gradient is then cleared.
+        """Take one optimizer step, clear the gradient, and return the gradient's norm before clipping.
 
         Raises:
-            TrainingCollapsed: the gradient is not finite; the model is left as it was.
+            TrainingCollapsed: the gradient is not finite; the model is unchanged.
         """
         norm: Tensor = nn.utils.clip_grad_norm_(trained(self.model), self._clip)
         size = float(norm.full_tensor() if isinstance(norm, DTensor) else norm)
@@ -60,17 +60,17 @@ class Learner:
         self._optimizer.zero_grad(set_to_none=True)
 
     def tick(self) -> None:
-        """Move the learning rate on by a training step."""
+        """Advance the learning rate schedule by one training step."""
         self._ticks += 1
         self._set_rate()
 
     def state(self) -> dict[str, Any]:
-        """Weights that learn, moments and schedule, whole and on the CPU; empty on all ranks but the first."""
+        """Trainable weights, moments and schedule, unsharded and on the CPU; empty on all ranks but the first."""
         weights, optimizer = get_state_dict(self.model, self._optimizer, options=_WHOLE)
         return {"weights": weights, "optimiser": optimizer, "ticks": self._ticks}
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Go on from `state`, as each rank has read it whole."""
+        """Restore `state`; every rank must pass the full, unsharded state."""
         set_state_dict(
             self.model,
             self._optimizer,
@@ -87,7 +87,7 @@ class Learner:
 
 
 def make_optimizer(parameters: list[nn.Parameter], learning_rate: float, kind: Optimizer) -> torch.optim.Optimizer:
-    """AdamW without weight decay; `adamw8bit` keeps its moments in 8 bits.
+    """Return AdamW without weight decay; `adamw8bit` keeps its moments in 8 bits.
 
     Raises:
         ConfigError: bitsandbytes is not installed.
@@ -104,5 +104,5 @@ def make_optimizer(parameters: list[nn.Parameter], learning_rate: float, kind: O
 
 
 def trained(module: nn.Module) -> list[nn.Parameter]:
-    """The parameters that learn."""
+    """Return the trainable parameters of `module`."""
     return [parameter for parameter in module.parameters() if parameter.requires_grad]

@@ -1,4 +1,4 @@
-"""The formulas: pure functions of tensors, nothing else.
+"""Losses, KL estimates and statistics as pure functions of tensors.
 
 Shapes: B trajectories, T response tokens. `mask` is [B, T], 1 where the model wrote the token and 0 where it was
 retrieved, inserted or padding; nothing outside the mask reaches a loss or a statistic. Log-probabilities are natural.
@@ -6,7 +6,7 @@ retrieved, inserted or padding; nothing outside the mask reaches a loss or a sta
 Compared with verl's `core_algos` on random masked batches (docs/training.md).
 """
 
-# torch is typed in part only; what comes out of this file is typed by hand.
+# torch is only partly typed; what this file exports is annotated by hand.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 from dataclasses import dataclass
@@ -16,26 +16,26 @@ import torch
 from torch import Tensor, nn
 
 _FAR = 20.0
-"""Log-ratios are held within this, as in verl: the exponential of a larger one overflows, and its gradient with it."""
+"""Log-ratios are clamped to this, as in verl: the exponential of a larger one, and its gradient, overflow."""
 KlEstimator = Literal["k1", "k2", "k3"]
 _CACHED, _LARGE = 2**20, 2**27
 """Number of logits processed together on a CPU and on a GPU: 4 MiB and 512 MiB in float32."""
 
 
 def masked_sum(values: Tensor, mask: Tensor) -> Tensor:
-    """Sum of `values` over mask 1, a scalar. What is masked may even be infinite or no number."""
+    """Return the sum of `values` where the mask is 1, a scalar. Masked values may be infinite or NaN."""
     return torch.where(mask.bool(), values, 0.0).sum()
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean of `values` over mask 1, a scalar; 0 for an empty mask."""
+    """Return the mean of `values` where the mask is 1, a scalar; 0 for an empty mask."""
     return masked_sum(values, mask) / mask.sum().clamp(min=1)
 
 
 def whiten(values: Tensor, mask: Tensor) -> Tensor:
-    """[B, T]: `values` shifted and scaled to mean 0 and variance 1 over mask 1; 0 elsewhere.
+    """Return `values` [B, T] shifted and scaled to mean 0 and variance 1 where the mask is 1; 0 elsewhere.
 
-    The variance is the unbiased one, as in verl; fewer than two values are only shifted.
+    The variance is unbiased, as in verl; fewer than two values are only shifted.
     """
     count = mask.sum()
     centred = torch.where(mask.bool(), values - masked_mean(values, mask), 0.0)
@@ -46,17 +46,17 @@ def whiten(values: Tensor, mask: Tensor) -> Tensor:
 
 
 def log_probs(logits: Tensor, ids: Tensor) -> Tensor:
-    """Log-probability of each token of `ids` [B, T] under `logits` [B, T, V]; float32 whatever the logits are."""
+    """Return the log-probability of each token of `ids` [B, T] under `logits` [B, T, V], always in float32."""
     spent = nn.functional.cross_entropy(logits.float().flatten(0, -2), ids.flatten(), reduction="none")
     return -spent.view_as(ids)
 
 
 def entropy(logits: Tensor) -> Tensor:
-    """Entropy of each next-token distribution in nats, [B, T] from [B, T, V]."""
+    """Return the entropy of each next-token distribution in nats, [B, T], from `logits` [B, T, V]."""
     if torch.is_grad_enabled() and logits.requires_grad:
         logp = logits.float().log_softmax(-1)
         return -(logp.exp() * logp).sum(-1)
-    # a slice at a time: in a CPU's cache it takes a third of the time, and no copy of all logits is made
+    # slice by slice: three times as fast in a CPU's cache, and no copy of all logits is made
     rows = max(1, (_CACHED if logits.device.type == "cpu" else _LARGE) // logits.shape[-1])
     slices: list[Tensor] = []
     for part in logits.flatten(0, -2).split(rows):
@@ -66,7 +66,7 @@ def entropy(logits: Tensor) -> Tensor:
 
 
 def kl(logp: Tensor, reference: Tensor, estimator: KlEstimator = "k1") -> Tensor:
-    """Estimate of KL(policy || reference) at each token sampled from the policy, [B, T].
+    """Return an estimate of KL(policy || reference) at each token sampled from the policy, [B, T].
 
     Schulman, "Approximating KL divergence" (2020). k1 is unbiased and may be negative; k3 is unbiased and never
     negative; k2 is biased, and the one whose gradient is right when it is differentiated as a loss.
@@ -82,9 +82,9 @@ def kl(logp: Tensor, reference: Tensor, estimator: KlEstimator = "k1") -> Tensor
 
 
 def token_rewards(scores: Tensor, mask: Tensor, penalty: Tensor | None = None) -> Tensor:
-    """Reward of each token, [B, T]: the trajectory's score [B] at its last mask-1 token, less `penalty` at each.
+    """Return the reward of each token, [B, T]: the score [B] at the last mask-1 token, minus `penalty` at each.
 
-    A trajectory in which the model wrote nothing gets none.
+    A trajectory in which the model wrote nothing gets no reward.
     """
     positions = torch.arange(mask.shape[1], device=mask.device)
     last = (mask * (positions + 1)).argmax(dim=1)
@@ -97,12 +97,12 @@ def token_rewards(scores: Tensor, mask: Tensor, penalty: Tensor | None = None) -
 
 @dataclass(frozen=True, slots=True)
 class PolicyLoss:
-    """The clipped surrogate and what it did."""
+    """The clipped surrogate loss and the fraction of tokens that were clipped."""
 
     loss: Tensor
     """Scalar, to minimise."""
     clipped: Tensor
-    """Fraction of mask-1 tokens whose gradient the clip has cut off."""
+    """Fraction of mask-1 tokens whose gradient is zero because of the clip."""
 
 
 def policy_loss(

@@ -1,6 +1,6 @@
 """`Placement`: actor, critic, reference and the sampler's copy on this process's device, in the precision of each."""
 
-# torch is typed in part only; what comes out of this file is typed by hand.
+# torch is only partly typed; what this file exports is annotated by hand.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 import copy

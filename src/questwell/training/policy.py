@@ -4,7 +4,7 @@ With LoRA (arXiv:2106.09685) all three share one frozen backbone: the reference 
 off, and the critic has an adapter and a head of its own on the very same weights.
 """
 
-# torch, transformers and peft are typed in part only; what comes out of this file is typed by hand.
+# torch, transformers and peft are only partly typed; what this file exports is annotated by hand.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 import copy

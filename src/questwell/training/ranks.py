@@ -4,7 +4,7 @@ So advantages, group means and minibatches are those of a single process, whatev
 FSDP2. Without torchrun there is one rank, and everything here does nothing.
 """
 
-# torch is typed in part only; what comes out of this file is typed by hand.
+# torch is only partly typed; what this file exports is annotated by hand.
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportPrivateImportUsage=false
 # pyright: reportUnknownVariableType=false
 

@@ -1,6 +1,6 @@
 """Metrics as TensorBoard events (extra tensorboard)."""
 
-# tensorboard is typed in part only; nothing comes out of this file.
+# tensorboard is only partly typed; this file exports nothing untyped.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportPrivateImportUsage=false
 
 from pathlib import Path

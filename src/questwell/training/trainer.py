@@ -5,7 +5,7 @@ trainer = Trainer(load("local-small"), {Role.SOLVER: PPO()}, Update(...), lora=L
 metrics = trainer.update(samples)
 """
 
-# torch is typed in part only; what comes out of this file is typed by hand.
+# torch is only partly typed; what this file exports is annotated by hand.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 import logging

@@ -1,6 +1,6 @@
 """SFT warm start: before it learns from rewards the policy learns from demonstrations, on its own tokens only."""
 
-# torch is typed in part only; what comes out of this file is typed by hand.
+# torch is only partly typed; what this file exports is annotated by hand.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""From rewards to advantages: one algorithm a file, all of them behind `Algorithm`."""
+"""Algorithms that turn rewards into advantages, one per file, each an `Algorithm`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from questwell.training.update import KlIn
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """The rewards of a batch of trajectories. B trajectories, T response tokens."""
+    """The rewards of a batch of B trajectories with T response tokens."""
 
     rewards: Tensor
     """[B, T]: reward of each token, 0 outside the mask (`losses.token_rewards`)."""
@@ -20,9 +20,9 @@ class Outcomes:
     groups: Sequence[str]
     """B ids; equal ids are attempts at one question, in any order."""
     strata: Sequence[str]
-    """B ids; equal ids are of one kind, such as the number of hops."""
+    """B ids; trajectories with equal ids belong to one stratum, such as a number of hops."""
     values: Tensor | None = None
-    """[B, T]: the critic's estimate before each token, when the algorithm asks for a critic."""
+    """[B, T]: the critic's estimate before each token; None if the algorithm needs no critic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +36,18 @@ class Credit:
 
 
 class Algorithm(Protocol):
-    """Assigns advantages. Games and recipes assign rewards; the trainer does the rest."""
+    """Assigns an advantage to each token from the rewards, which games and recipes assign."""
 
     @property
     def needs_critic(self) -> bool:
-        """Whether `Outcomes.values` must be there."""
+        """Whether the algorithm needs a critic, that is `Outcomes.values`."""
         ...
 
     @property
     def kl_in(self) -> KlIn:
-        """Default place of the divergence from the initial policy: reward or loss."""
+        """Default place of the penalty on KL divergence from the initial policy: reward or loss."""
         ...
 
     def credit(self, outcomes: Outcomes) -> Credit:
-        """The advantages of a batch."""
+        """Return the advantages of a batch, and the critic's targets if there is a critic."""
         ...

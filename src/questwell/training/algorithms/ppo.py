@@ -18,7 +18,7 @@ from questwell.training.update import KlIn
 
 @dataclass(frozen=True, slots=True)
 class PPO:
-    """Critic, GAE, whitening."""
+    """PPO: generalised advantage estimates from a critic, whitened over the batch."""
 
     gamma: float = 1.0
     """Discount per token of the model."""
@@ -36,7 +36,7 @@ class PPO:
         return "reward"
 
     def credit(self, outcomes: Outcomes) -> Credit:
-        """Whitened advantages, and the returns that the critic learns."""
+        """Return the whitened advantages, and the returns that the critic learns to predict."""
         if outcomes.values is None:
             raise ValueError("PPO needs the critic's values")
         advantages, returns = gae(outcomes.rewards, outcomes.values, outcomes.mask, self.gamma, self.gae_lambda)
@@ -44,9 +44,9 @@ class PPO:
 
 
 def gae(rewards: Tensor, values: Tensor, mask: Tensor, gamma: float, gae_lambda: float) -> tuple[Tensor, Tensor]:
-    """Generalised advantage estimates, and the returns (advantage + value), both [B, T] and 0 outside the mask.
+    """Return generalised advantage estimates and returns (advantage + value), both [B, T] and 0 outside the mask.
 
-    For the model's tokens t = 1, 2, ... in order, whatever stands between them:
+    For the model's tokens t = 1, 2, ... in order, skipping all other tokens between them:
 
         delta_t = r_t + gamma V_{t+1} - V_t        A_t = delta_t + gamma lambda A_{t+1}
 

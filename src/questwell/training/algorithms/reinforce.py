@@ -1,4 +1,4 @@
-"""REINFORCE (Williams 1992): the rewards still to come, less a baseline. No critic.
+"""REINFORCE (Williams 1992): the advantage is the sum of the later rewards minus a baseline. No critic.
 
 The baseline is nothing, the mean of the batch, or the mean of the trajectory's own stratum (its number of hops, say):
 then a hard question is not punished for being hard. Deviation: the trainer takes its steps on PPO's clipped surrogate,
@@ -22,7 +22,7 @@ Baseline = Literal["none", "batch", "stratum"]
 
 @dataclass(frozen=True, slots=True)
 class Reinforce:
-    """Rewards to come, less a baseline."""
+    """REINFORCE: each token's advantage is the sum of the later rewards minus a baseline."""
 
     baseline: Baseline = "batch"
 
@@ -37,7 +37,7 @@ class Reinforce:
         return "reward"
 
     def credit(self, outcomes: Outcomes) -> Credit:
-        """Rewards to come at each token, less the mean total reward of those that the baseline names."""
+        """Return the rewards to come at each token, minus the mean total reward of the baseline's trajectories."""
         totals = outcomes.rewards.sum(dim=1)
         expected = torch.zeros_like(totals)
         match self.baseline:
@@ -52,5 +52,5 @@ class Reinforce:
 
 
 def rewards_to_come(rewards: Tensor) -> Tensor:
-    """Sum of the rewards at each token and after it, [B, T]."""
+    """Return the sum of the rewards at each token and after it, [B, T]."""
     return rewards.flip(1).cumsum(1).flip(1)

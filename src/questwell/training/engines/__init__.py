@@ -1,1 +1,1 @@
-"""Distributed engines that train what `training` trains: each gets an adapter, and no engine is our own."""
+"""Adapters to distributed training engines, such as verl; we write no engine ourselves."""

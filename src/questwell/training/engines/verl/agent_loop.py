@@ -1,4 +1,4 @@
-"""What verl's rollout workers call: one row of the data in, our own rollout loop, the tokens that were sampled out.
+"""The agent loop that verl's rollout workers call: plays one data row with our rollout loop, returns sampled tokens.
 
 verl's server client has the same `generate` as `llm/policy.py`, so nothing is tokenised twice.
 """
@@ -35,7 +35,7 @@ class _Message(BaseModel):
 
 
 class _Row(BaseModel):
-    """What verl's V1 trainer hands over with each row; the rest of the row is the reward's."""
+    """The fields of a data row, as verl's V1 trainer passes them, that the agent loop uses."""
 
     raw_prompt: list[_Message]
     index: object
@@ -45,7 +45,7 @@ class _Row(BaseModel):
 
 
 class QuestwellLoop(AgentLoopBase):
-    """Plays the solver on the prompt of a row."""
+    """verl agent loop that plays the solver on the prompt of a row."""
 
     def __init__(
         self,
@@ -58,8 +58,8 @@ class QuestwellLoop(AgentLoopBase):
         random_seed: int = 0,
         **options: object,
     ) -> None:
-        """Arguments beyond verl's own come from the run's `agent.yaml`."""
-        # Unknown to verl's token builders, which we do not use: those of known models ask for tokens of their chat.
+        """Create the loop; arguments that verl does not pass come from the run's `agent.yaml`."""
+        # We do not use verl's token builders: those for known models require tokens of their chat format.
         super().__init__(*args, **{**options, "hf_model_type": None})
         self._retriever = retriever_at(retriever)
         self._limits = RolloutLimits(turns, searches, top_k)
@@ -68,10 +68,10 @@ class QuestwellLoop(AgentLoopBase):
         self._codec = codec_of(self.tokenizer)
 
     async def run(self, sampling_params: dict[str, Any], **kwargs: object) -> AgentLoopOutput:
-        """One rollout. What verl sets for sampling (temperature, top_p; greedy in validation) goes over ours.
+        """Play one rollout. verl's sampling settings (temperature, top_p; greedy in validation) override ours.
 
         Raises:
-            Untrainable: it errored, so it says nothing about the question: verl leaves it out of its group.
+            Untrainable: the rollout errored, so verl leaves it out of its group.
         """
         row = _Row.model_validate(kwargs)
         opening = tuple(Message(message.role, message.content) for message in row.raw_prompt)
@@ -102,21 +102,21 @@ class QuestwellLoop(AgentLoopBase):
 
 @lru_cache(maxsize=2)
 def codec_of(tokenizer: Tokenizer) -> ChatCodec:
-    """The codec of `tokenizer`: one for all rollouts of this process, for it keeps what it encoded."""
+    """Return the codec of `tokenizer`, shared by all rollouts of this process because it caches encoded text."""
     return ChatCodec(tokenizer)
 
 
 class Engine:
-    """verl's server client as a `Policy`, its time and the versions of the weights that it sampled with kept."""
+    """verl's server client as a `Policy`; records sampling time and the versions of the weights used."""
 
     def __init__(self, client: Policy) -> None:
-        """Start without a sample."""
+        """Wrap `client`; nothing is recorded yet."""
         self._client = client
         self.seconds = 0.0
         self.versions: list[int] = []
 
     async def generate(self, request_id: str, *, prompt_ids: list[int], sampling_params: dict[str, Any]) -> TokenOutput:
-        """As `Policy.generate`."""
+        """Sample tokens, as `Policy.generate`."""
         started = time.perf_counter()
         output: Any = await self._client.generate(request_id, prompt_ids=prompt_ids, sampling_params=sampling_params)
         self.seconds += time.perf_counter() - started
@@ -127,9 +127,10 @@ class Engine:
 
 @lru_cache(maxsize=4)
 def retriever_at(where: str) -> Retriever:
-    """The retriever at `where`, once a process for all its rollouts.
+    """Return the retriever at `where`; it is created once per process and shared by all rollouts.
 
-    A folder of `questwell index`; `python:module:function`, which gives one of your own; or as `retrieval/choose.py`.
+    `where` is a folder of `questwell index`, `python:module:function` (a function that returns your own retriever), or
+    anything that `retrieval/choose.py` accepts.
     """
     if where.startswith("python:"):
         _, module, function = where.split(":")
@@ -140,14 +141,14 @@ def retriever_at(where: str) -> Retriever:
 
 
 def _seed(*place: object) -> int:
-    """A number in [0, 2**31) fixed by its place: the members of a group differ, a repeated run does not."""
+    """Return a seed in [0, 2**31) derived from `place`: members of a group differ, a repeated run gets the same."""
     return int.from_bytes(hashlib.sha256("/".join(map(str, place)).encode()).digest()[:4]) >> 1
 
 
 def output_of(
     tokens: TokenView, engine: Engine, *, messages: int, played: Played, seconds: float, reward: float | None = None
 ) -> AgentLoopOutput:
-    """A rollout as verl takes it; without a `reward` verl asks for one."""
+    """Return a rollout in verl's format; without `reward`, verl calls the reward function."""
     versions: Sequence[int | None] = engine.versions or [None]
     return AgentLoopOutput(
         prompt_ids=list(tokens.prompt_ids),

@@ -1,4 +1,4 @@
-"""What verl's rollout workers call for a row that is played together with others (`together.py`)."""
+"""The agent loop that verl's rollout workers call for rows that are played as one batch (`together.py`)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,19 +15,19 @@ from questwell.training.engines.verl.together import StepBatches
 
 
 class VerlLines:
-    """Lines to verl's server, as `Lines`. What verl sets for sampling goes over ours."""
+    """Clients of verl's server (see `Lines`). verl's sampling settings override ours."""
 
     def __init__(self, server: Policy, codec: ChatCodec, context_tokens: int, sampling: Mapping[str, Any]) -> None:
-        """`context_tokens` is prompt and response together."""
+        """Connect to `server`; `context_tokens` is the limit for prompt and response together."""
         self._server = server
         self._codec = codec
         self._context_tokens = context_tokens
         self._sampling = sampling
         self.engines: dict[str, Engine] = {}
-        """By the rollout's name."""
+        """The engine of each rollout, by its name."""
 
     def open(self, name: str, *, learnt: bool) -> PolicyClient:
-        """As `Lines.open`."""
+        """Open a client for the rollout `name`, as `Lines.open`."""
         engine = self.engines.setdefault(name, Engine(self._server))
         ours = () if learnt else ("temperature",)
         sampling = {key: value for key, value in self._sampling.items() if key not in ours}
@@ -43,13 +43,13 @@ class _Row(BaseModel):
 
 
 class TableLoop(AgentLoopBase):
-    """Plays a row as a slot of a batch."""
+    """verl agent loop that plays a row as a slot of a batch."""
 
     def __init__(self, *args: object, tables: StepBatches, **options: object) -> None:
-        """Arguments beyond verl's own come from the run's `agent.yaml`.
+        """Create the loop; arguments that verl does not pass come from the run's `agent.yaml`.
 
         Raises:
-            ConfigError: rows would come to another worker or in another step than their batch's.
+            ConfigError: verl's settings would send rows of one batch to different workers or steps.
         """
         super().__init__(*args, **{**options, "hf_model_type": None})
         self._batches = tables
@@ -67,10 +67,10 @@ class TableLoop(AgentLoopBase):
             )
 
     async def run(self, sampling_params: dict[str, Any], **kwargs: object) -> AgentLoopOutput | list[AgentLoopOutput]:
-        """The rollout; an empty list, which verl leaves out, where nothing is learnt from it.
+        """Play a row and return its rollout; an empty list, which verl skips, if there is nothing to learn from it.
 
         Raises:
-            Untrainable: its opening is longer than verl has room for.
+            Untrainable: the prompt is longer than verl's data.max_prompt_length.
         """
         row = _Row.model_validate(kwargs)
         prompt, response = self.rollout_config.prompt_length, self.rollout_config.response_length

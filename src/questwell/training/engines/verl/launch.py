@@ -1,4 +1,4 @@
-"""A run of verl: what its folder holds, the exact command, and running it. Needs no verl until it is launched."""
+"""Prepares the folder of a verl run, builds its command and runs it. verl is needed only to launch it."""
 
 import importlib.util
 import json
@@ -25,7 +25,7 @@ class VerlRun:
     """One training run on verl."""
 
     folder: Path
-    """Its data, checkpoints and metrics; on a cluster, where every node sees it."""
+    """Folder of data, checkpoints and metrics; on a cluster every node must see it."""
     model: str
     """Hugging Face name or folder of the model."""
     retriever: str
@@ -35,27 +35,27 @@ class VerlRun:
     reward: str = "em"
     """Name of the reward: em, f1, judge or chain."""
     judge: str = ""
-    """Model that judges, as `--llm` writes it; for rewards that ask one."""
+    """Judge model, written as for `--llm`; only for rewards that use a judge."""
     judge_options: str = ""
     """Options of the judge, `reward.JudgeOptions` as JSON; empty for the defaults."""
     nodes: int = 1
     gpus: int = 8
     """Number of GPUs per node."""
     steps: int | None = None
-    """Training steps; None leaves it to verl's epochs."""
+    """Number of training steps; None: as many as verl's epochs give."""
     limits: RolloutLimits = field(default_factory=lambda: RolloutLimits(turns=8, searches=8, top_k=3))
-    """Budget of one rollout; SAGE's release plays 8 turns of top-3."""
+    """Limits of one rollout; SAGE's release uses 8 turns with top-3 search."""
     turn_tokens: int = 1024
     """Maximum number of tokens of one model message."""
     random_seed: int = 0
     prompts: Path | None = None
     """Folder of prompt files that replace the packaged ones."""
     overrides: tuple[str, ...] = ()
-    """Further `key=value` settings of verl; the last one for a key wins."""
+    """Additional `key=value` settings for verl; the last one for a key wins."""
 
 
 def prepare(run: VerlRun, train: Sequence[Question], test: Sequence[Question]) -> None:
-    """Write what the command reads: `train.parquet`, `test.parquet`, `agent.yaml`.
+    """Write the files that the command reads: `train.parquet`, `test.parquet` and `agent.yaml`.
 
     Raises:
         ConfigError: there are no questions.
@@ -68,7 +68,7 @@ def prepare(run: VerlRun, train: Sequence[Question], test: Sequence[Question]) -
 
 
 def solver_agent(run: VerlRun) -> dict[str, object]:
-    """The row of `agent.yaml` that plays the solver on a given question."""
+    """Return the entry of `agent.yaml` for the solver on given questions."""
     return {
         "name": AGENT,
         "_target_": f"{_HERE}.agent_loop.QuestwellLoop",
@@ -87,7 +87,7 @@ def write_agents(run: VerlRun, *agents: Mapping[str, object]) -> None:
 
 
 def command(run: VerlRun) -> list[str]:
-    """The exact command. verl starts Ray on this machine, or joins the cluster that `RAY_ADDRESS` names."""
+    """Return the command's arguments. verl starts Ray here, or joins the cluster that `RAY_ADDRESS` names."""
     values = {**_common(run), **PRESETS[run.algorithm]}
     if run.steps is not None:
         values["trainer.total_training_steps"] = run.steps
@@ -96,12 +96,12 @@ def command(run: VerlRun) -> list[str]:
 
 
 def shown(run: VerlRun) -> str:
-    """The command as it is typed into a shell."""
+    """Return the command as one line for a shell."""
     return shlex.join(command(run))
 
 
 def launch(run: VerlRun, environment: Mapping[str, str] | None = None) -> int:
-    """Run the command; verl's exit code. `environment` replaces this process's.
+    """Run the command and return verl's exit code. `environment` replaces this process's environment.
 
     Raises:
         ConfigError: verl is not installed.
@@ -117,7 +117,7 @@ def launch(run: VerlRun, environment: Mapping[str, str] | None = None) -> int:
 def _common(run: VerlRun) -> dict[str, object]:
     folder = run.folder.resolve()
     tokens = sum(int(PRESETS[run.algorithm][key]) for key in _CONTEXT)
-    metrics = folder / f"metrics_{len(list(folder.glob('metrics_*.jsonl')))}.jsonl"  # verl empties the one it is given
+    metrics = folder / f"metrics_{len(list(folder.glob('metrics_*.jsonl')))}.jsonl"  # verl clears a file it is given
     return {
         "data.train_files": folder / "train.parquet",
         "data.val_files": folder / "test.parquet",
@@ -155,12 +155,12 @@ def _common(run: VerlRun) -> dict[str, object]:
 
 
 def _hydra(value: object) -> str:
-    """A value as hydra's command line reads it back unchanged."""
+    """Return a value quoted so that hydra's command line reads it back unchanged."""
     if isinstance(value, Path) or (isinstance(value, str) and not value.startswith("[")):
         return json.dumps(str(value)) if set(str(value)) & set(" ,:=()[]{}'\"\\\t") or value == "" else str(value)
     return str(value)
 
 
 def _last(*arguments: str) -> list[str]:
-    """The arguments with the last one of each key: hydra refuses a key twice."""
+    """Return the arguments with only the last one per key, because hydra rejects repeated keys."""
     return list({argument.partition("=")[0].lstrip("+~"): argument for argument in arguments}.values())

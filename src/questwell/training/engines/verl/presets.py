@@ -1,4 +1,4 @@
-"""The papers' hyperparameters in verl's keys. Whatever a paper leaves open is verl's default.
+"""The papers' hyperparameters under verl's keys. Anything a paper does not state keeps verl's default.
 
 In verl a response holds a whole rollout, observations included, and a prompt only its opening. So the context of SAGE
 (8,192 tokens of dialogue and 1,024 of the last message) is a response of 8,192 after an opening of 1,024.
@@ -59,7 +59,7 @@ PRESETS: Mapping[Algorithm, Overrides] = MappingProxyType(
             "actor_rollout_ref.rollout.n": 5,
         },
         # REINFORCE++ (arXiv 2501.03262): no critic, KL in the reward, returns normalised over the whole batch. Its
-        # own numbers are for chat models; SAGE's stand here, so that the two can be compared.
+        # own numbers are for chat models; we use SAGE's, so that the two can be compared.
         "reinforce": {**_SAGE, "algorithm.adv_estimator": "reinforce_plus_plus"},
     }
 )

@@ -1,7 +1,7 @@
-"""What verl's reward workers call: the answer that the rollout ended with, scored by our own rewards.
+"""The reward function that verl's reward workers call: scores a rollout's final answer with our own rewards.
 
-verl hands over the whole response as text, passages that were found included. It is not looked at: a passage could
-spell an answer, and a text that is cut off could end in one.
+verl passes the whole response as text, retrieved passages included. We ignore it: a passage could contain an answer,
+and a truncated text could end in one.
 """
 
 from collections.abc import Mapping
@@ -20,11 +20,11 @@ from questwell.scoring.rewards import JudgeReward, MatchReward, Reward, RewardKi
 from questwell.types.game import Label
 
 PLAYED = "questwell"
-"""Key under which the agent loop hands on how a rollout went."""
+"""Key under which the agent loop passes the rollout's `Played` record to the reward."""
 
 
 class Played(BaseModel):
-    """The parts of a rollout that its reward depends on or that are reported next to it."""
+    """The parts of a rollout that its reward uses or that are reported next to the reward."""
 
     answer: str | None
     searches: int
@@ -32,7 +32,7 @@ class Played(BaseModel):
 
 
 class JudgeOptions(BaseModel):
-    """How verl's workers reach and ask the judge: what `train` has for the role, as one line of JSON."""
+    """How verl's workers connect to the judge: `train`'s options for the judge role, as one line of JSON."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -51,7 +51,7 @@ class JudgeOptions(BaseModel):
     stream: bool = False
 
     def connecting(self) -> ConnectOptions:
-        """The options of a client."""
+        """Return the connection options for the judge's client."""
         return ConnectOptions(
             api_key_env=self.key_env,
             base_url=self.base_url,
@@ -85,7 +85,7 @@ async def compute_score(
     judge_options: str = "",
     **unused: object,
 ) -> dict[str, float]:
-    """The reward under `score`, and what verl reports next to it; the signature is verl's.
+    """Return the reward under `score`, plus values that verl reports next to it; verl defines the signature.
 
     Raises:
         Untrainable: the answer could not be scored. verl leaves the rollout out of its group and of training; a
@@ -107,15 +107,15 @@ async def compute_score(
 
 @lru_cache(maxsize=2)
 def rewards(kind: str, judge: str, judge_options: str = "") -> Reward:
-    """The reward of this name, once a process; `judge` is the model that it asks, if it asks one.
+    """Return the reward function of this name; it is created once per process.
 
     Args:
-        kind: a value of `RewardKind`.
-        judge: model, as `connect` takes it.
+        kind: name of the reward, a value of `RewardKind`.
+        judge: model that judges, as `connect` takes it; needed only by rewards that use a judge.
         judge_options: `JudgeOptions` as JSON; empty: the defaults.
 
     Raises:
-        ConfigError: there is no such reward, or it asks a model and none is named.
+        ConfigError: there is no such reward, or it needs a judge and none is named.
     """
     if kind not in set(RewardKind):
         raise ConfigError(f"there is no reward {kind!r}; there are {', '.join(RewardKind)}")
@@ -135,10 +135,10 @@ def rewards(kind: str, judge: str, judge_options: str = "") -> Reward:
 
 
 def references(ground_truth: object) -> tuple[str, ...]:
-    """The spellings that count as right: a text, a list (our rows), or either under `target` (Search-R1's rows).
+    """Return the accepted answers of a row: a text, a list (our rows), or either under `target` (Search-R1's rows).
 
     Raises:
-        Untrainable: none of these, or none at all.
+        Untrainable: `ground_truth` has another form, or contains no answers.
     """
     try:
         given = _TRUTH.validate_python(ground_truth)

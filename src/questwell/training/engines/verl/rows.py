@@ -1,4 +1,4 @@
-"""Questions as parquet in verl's layout: what its dataset class reads and its workers hand to our loop."""
+"""Writes questions as parquet in verl's layout, which verl's dataset class reads and passes to our loop."""
 
 # pyarrow ships no types.
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
@@ -16,11 +16,11 @@ from questwell.errors import ConfigError
 from questwell.types.evaluation import Question
 
 AGENT = "questwell_search"
-"""Name of the agent loop that plays a row; the dataset export writes the same."""
+"""Name of the agent loop that plays a row; the dataset export writes the same name."""
 
 
 def rows(questions: Sequence[Question], split: str, prompts: Prompts, turns: int) -> list[dict[str, Any]]:
-    """One row a question: the opening messages, and what a reward needs.
+    """Return one row per question, with the opening messages and the fields that a reward needs.
 
     `extra_info.index` is the place in `questions`: with step and attempt it fixes the random numbers of a rollout.
     """
@@ -44,7 +44,7 @@ def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     """Write `rows` as parquet.
 
     Raises:
-        ConfigError: there are none; verl would fail later and say less.
+        ConfigError: `rows` is empty; verl would fail later with a less clear message.
     """
     if not rows:
         raise ConfigError(f"{path.name} would have no row: give at least one question")

@@ -1,6 +1,6 @@
-"""Rows of verl that are played together: what their loop (`batch_loop.py`) asks of whoever plays them. Needs no verl.
+"""Interfaces of games that play several verl rows as one batch; `batch_loop.py` calls them. Needs no verl.
 
-The engine knows no game: who plays is named in `agent.yaml`, as `recipes/selfplay/verl_batch.py` for self-play.
+The engine knows no game: `agent.yaml` names the player, such as `recipes/selfplay/verl_batch.py` for self-play.
 """
 
 from collections.abc import Mapping
@@ -12,10 +12,10 @@ from questwell.types.trajectory import Trajectory
 
 
 class Lines(Protocol):
-    """Lines to the policy, one per rollout."""
+    """Opens clients of the policy, one per rollout."""
 
     def open(self, name: str, *, learnt: bool) -> LLM:
-        """A line for the rollout `name`. One that is not learnt from is sampled at the temperature that it asks for."""
+        """Return a client for the rollout `name`. If it is not `learnt` from, it samples at its own temperature."""
         ...
 
 
@@ -27,26 +27,26 @@ class LearntRollout:
     """The part of a rollout that training uses."""
 
     rollout: str
-    """Its name, as its line was opened."""
+    """Name under which the rollout's client was opened."""
     trajectory: Trajectory
     reward: float
 
 
 class StepBatches(Protocol):
-    """Plays rows in batches."""
+    """Plays the rows of a step in batches."""
 
     rows: int
     """Number of rows in a step."""
     workers: int
-    """Number of workers of verl, each with an equal share of the rows."""
+    """Number of verl workers; each gets an equal share of the rows."""
 
     async def play(self, row: Mapping[str, Any], step: int, attempt: int, lines: _L) -> tuple[LearntRollout | None, _L]:
-        """What is learnt from an attempt at a row, None is nothing, and the lines by which it was played.
+        """Play an attempt at a row; return the rollout to learn from (or None) and the clients that played it.
 
         Args:
-            row: its `extra_info`.
-            step: of the run, from 1.
-            attempt: which member of the row's group.
-            lines: to the policy; those of one row may serve for all.
+            row: `extra_info` of the row.
+            step: step of the run, from 1.
+            attempt: number of the attempt within the row's group.
+            lines: clients of the policy; those of one row may play the whole batch.
         """
         ...
