@@ -111,8 +111,8 @@ def leads_nowhere(fact: Fact) -> str | None:
 def is_of_many(fact: Fact) -> str | None:
     """Return why a value may belong to several subjects; None if it identifies one.
 
-    A maker of things has probably made more than the corpus mentions. A field is reliable: only one country's
-legislature is the Moot.
+        A maker of things has probably made more than the corpus mentions. A field is reliable: only one country's
+    legislature is the Moot.
     """
     value = fact.hop.value.text
     if not fact.hop.inverse or fact.value_kind is not Kind.ORGANIZATION:
