@@ -1,1 +1,1 @@
-"""The machinery that every durable verb stands on."""
+"""Shared machinery for every command whose runs can be stopped and resumed."""

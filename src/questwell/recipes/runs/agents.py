@@ -1,4 +1,4 @@
-"""How agents are driven, and by which kind of model."""
+"""How agents are driven (as text or through tool calls), and which kind of model is behind a name."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -11,13 +11,13 @@ from questwell.llm.weights import EMBEDDED
 from questwell.recipes.runs.config import MayBePath
 
 Model: TypeAlias = Annotated[str, MayBePath(tuple(EMBEDDED))]
-"""A model as the user names it: local, a file, a folder, or one behind an endpoint."""
+"""A model as the user names it: local, a file, a folder, or a model at an endpoint."""
 MaybeModel: TypeAlias = Annotated[str | None, MayBePath(tuple(EMBEDDED))]
-"""A model, if one is named."""
+"""A model name, or None for no model."""
 
 
 class StyleChoice(StrEnum):
-    """How the agents are driven."""
+    """The `style` values: how the agents are driven."""
 
     AUTO = "auto"
     FREE = "free"
@@ -25,7 +25,7 @@ class StyleChoice(StrEnum):
 
 
 def policy_weights(model: str) -> dict[str, str]:
-    """The hash of the weights of a policy that is files of the user's, or its hub commit, by `policy weights`."""
+    """Return `{"policy weights": hash}` for a policy made of local files (hash) or from the hub (commit)."""
     if is_hub_name(model):
         return {"policy weights": hub_folder(model, fetch=False).name}
     path = Path(model).expanduser()
@@ -33,10 +33,10 @@ def policy_weights(model: str) -> dict[str, str]:
 
 
 def is_embedded(model: str) -> bool:
-    """Whether a model, as the user names it, runs in this process."""
+    """Return whether the named model runs in this process."""
     return model in EMBEDDED or model.endswith(".gguf")
 
 
 def is_free(model: str) -> bool:
-    """Whether a model, as the user names it, costs nothing: it is embedded, or no model at all."""
+    """Return whether the named model costs nothing: it runs in this process, or it is not a language model."""
     return is_embedded(model) or model == MOCK

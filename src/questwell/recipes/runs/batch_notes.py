@@ -1,4 +1,4 @@
-"""`batches.json`: which batches a run has submitted, or was about to submit. They are paid for."""
+"""Read and write `batches.json`: the paid batches that a run has submitted or was about to submit."""
 
 from pathlib import Path
 
@@ -11,31 +11,31 @@ FILE = "batches.json"
 
 
 class Noted(BaseModel):
-    """A batch that was, or was about to be, submitted."""
+    """A batch that was submitted or was about to be submitted."""
 
     key: str
     place: str
-    """Model and address."""
+    """The model and its address."""
     id: str | None = None
-    """At the endpoint; None: it was about to be created."""
+    """Batch id at the endpoint; None while it is not known whether the batch was created."""
     calls: list[str]
-    """Custom ids: what the call asks, hashed, and a number."""
+    """Custom ids of its calls: a hash of the request, and a number."""
     done: list[str] = []
-    """Custom ids that failed: nobody waits for them again."""
+    """Custom ids of calls that failed; nothing waits for them any more."""
     since: float = 0.0
-    """When it was about to be submitted, in seconds since 1970; 0: older versions did not note it."""
+    """When we were about to submit it, in seconds since 1970; 0 in notes of older versions."""
     read: bool = False
-    """Whether it has ended and its answers were handed on."""
+    """Whether it has ended and its answers were delivered."""
 
 
 _NOTED = TypeAdapter(list[Noted])
 
 
 class Notes:
-    """The batches of one run."""
+    """The noted batches of one run."""
 
     def __init__(self, folder: Path) -> None:
-        """Those noted in `folder`; StoreError when the file cannot be read."""
+        """Load the batches noted in `folder`; raises StoreError if the file cannot be read."""
         self._path = folder / FILE
         self.all: list[Noted] = []
         if self._path.is_file():
@@ -48,15 +48,15 @@ class Notes:
                 ) from None
 
     def keep(self) -> None:
-        """Write them; on the disk when this returns."""
+        """Write the notes to disk; they are durable when this returns."""
         files.replace(self._path, _NOTED.dump_json(self.all))
 
     def of(self, place: str) -> list[Noted]:
-        """Those that were submitted to `place`."""
+        """Return the batches that were submitted to `place`."""
         return [one for one in self.all if one.place == place]
 
     def elsewhere(self, place: str) -> dict[str, Noted]:
-        """Batches of the same model at other addresses that nobody has read yet, by what their calls ask."""
+        """Return unread batches of the same model at other addresses, keyed by the hash of each call's request."""
         model = place.rpartition(AT)[0]
         return {
             name_of(call): one
@@ -68,9 +68,9 @@ class Notes:
 
 
 AT = " at "
-"""Between model and address, in the name of a place."""
+"""Separates model and address in the name of a place."""
 
 
 def name_of(call: str) -> str:
-    """What a call asks, by its custom id."""
+    """Return the request hash that a call's custom id starts with."""
     return call.partition("-")[0]

@@ -1,9 +1,9 @@
-"""`--batch`: calls are collected and sent as batches, and every answer is recorded as that of a single call is.
+"""Implements `--batch`: collects calls, sends them as batches, and records each answer like that of a single call.
 
-What was submitted is noted in `batches.json` of the run's folder, first by a key of ours and then by the endpoint's id,
-so a batch that was submitted is never submitted twice: whoever resumes waits for it, and whoever cannot read it (with
-another key or address, or while answers are missing) gets an error. A call that a batch did not answer is left for the
-next invocation. Where two calls ask exactly the same, a kill may hand both the same one of two answers.
+Submitted batches are noted in `batches.json` in the run's folder, first under our own key and then with the endpoint's
+id, so no batch is submitted twice. A resume waits for them; it raises an error if it cannot read one (another key or
+address, or missing answers). A call that its batch did not answer is left for the next invocation. If two calls are
+identical, a kill may give both of them the same one of the two answers.
 """
 
 import asyncio
@@ -27,10 +27,10 @@ from questwell.types.trajectory import Role
 
 _LOG = logging.getLogger("questwell")
 SETTLE_S = 2.0
-"""Without a further call, after which those that wait are submitted."""
+"""Seconds without a further call after which the waiting calls are submitted."""
 POLL_S = 10.0
 LISTED_S = 60.0
-"""Time after its creation during which a batch may be missing from the endpoint's list."""
+"""Seconds after its creation during which a batch may be missing from the endpoint's list."""
 _SLICE_S = 0.2
 _MISSING = "missing in its files"
 
@@ -44,7 +44,7 @@ class _Waiter:
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """A call as a line of a batch's file."""
+    """A call, written as one line of a batch's input file."""
 
     custom_id: str
     waiter: _Waiter
@@ -56,15 +56,15 @@ class _Submitted:
     noted: Noted
     waiting: list[_Waiter] = field(default_factory=list[_Waiter])
     free: Counter[str] = field(default_factory=Counter[str])
-    """Calls that nobody waits for yet, by what they ask."""
+    """Number of calls that nothing waits for yet, by request hash."""
     numbers: Counter[str] = field(init=False)
     failed: set[str] = field(init=False)
     given: set[str] = field(default_factory=set[str])
-    """Calls whose answers were handed on; a resume may ask for them again, if a kill came before they were recorded."""
+    """Calls whose answers were delivered. A resume may ask for them again if a kill came before they were recorded."""
     task: asyncio.Task[None] | None = None
 
     def __post_init__(self) -> None:
-        """Look up what is asked for at each wait."""
+        """Count the calls by request hash."""
         self.numbers = Counter(name_of(call) for call in self.noted.calls)
         self.failed = set(self.noted.done)
 
@@ -73,7 +73,7 @@ class Batched:
     """An `LLM` whose calls go out in batches."""
 
     def __init__(self, llm: OpenAIClient, notes: Notes, budget: Budget, settle_s: float, poll_s: float) -> None:
-        """Calls of `llm`, noted in `notes`."""
+        """Send the calls of `llm` in batches, and note those batches in `notes`."""
         self._llm = llm
         self._notes = notes
         self._settle_s, self._poll_s = settle_s, poll_s
@@ -87,33 +87,33 @@ class Batched:
 
     @property
     def name(self) -> str:
-        """As the client's."""
+        """Name of the client's model."""
         return self._llm.name
 
     @property
     def priced(self) -> bool | None:
-        """As the client's."""
+        """Whether the client's price is known."""
         return self._llm.priced
 
     @property
     def place(self) -> str:
-        """As in `Adapting`."""
+        """See `Adapting`."""
         return self._llm.place
 
     @property
     def manners(self) -> Manners:
-        """As in `Adapting`."""
+        """See `Adapting`."""
         return self._llm.manners
 
     async def aclose(self) -> None:
-        """Close the client. What was submitted stays noted."""
+        """Close the client. Submitted batches stay noted."""
         for task in (self._collecting, *(one.task for one in self._submitted or ())):
             if task is not None and not task.done():
                 task.cancel()
         await self._llm.aclose()
 
     async def complete(self, request: Request) -> Completion:
-        """The answer, from a batch that was submitted earlier or from the next one."""
+        """Return the answer, from a batch that was submitted earlier or from the next one."""
         async with self._opening:
             if self._submitted is None:
                 self._submitted = await self._open()
@@ -138,7 +138,7 @@ class Batched:
         return await waiter.answer
 
     async def _open(self) -> list[_Submitted]:
-        """What an earlier invocation submitted."""
+        """Return the batches that an earlier invocation submitted."""
         found: list[_Submitted] = []
         for noted in self._notes.of(self.place):
             if noted.id is None:
@@ -155,7 +155,7 @@ class Batched:
         return found
 
     async def _look_for(self, noted: Noted) -> Batch | None:
-        """The batch that was about to be created; None when it never was. It may be listed a little late."""
+        """Return the batch that was about to be created, or None if it never was. It may be listed a little late."""
         while (batch := await self._llm.batches.find(noted.key)) is None:
             if time.time() > noted.since + LISTED_S:
                 return None
@@ -163,7 +163,7 @@ class Batched:
         return batch
 
     async def _pause(self, while_: str) -> None:
-        """Wait for the time between two questions to the endpoint; Stopped when the user asks for it."""
+        """Sleep until the endpoint may be asked again; raises Stopped if the user stops the run."""
         for _ in range(max(int(self._poll_s / _SLICE_S), 1)):
             if self._budget.stopping:
                 raise Stopped(f"stopped while {while_}; a resume waits for it")
@@ -186,7 +186,7 @@ class Batched:
             self._watch(submitted)
 
     def _taken(self) -> tuple[str, list[_Call]]:
-        """A path, and calls of it, as many as fit a batch; the others stay pending."""
+        """Take calls that share a path, as many as fit into one batch; the others stay pending."""
         numbers: Counter[str] = Counter()
         taken: list[_Call] = []
         left: list[_Waiter] = []
@@ -223,7 +223,7 @@ class Batched:
             submitted.task = asyncio.create_task(self._wait(submitted))
 
     async def _wait(self, submitted: _Submitted) -> None:
-        """Poll until the batch has ended, then answer whoever waits for it, late comers too."""
+        """Poll until the batch has ended, then answer all calls that wait for it, including late ones."""
         noted = submitted.noted
         assert noted.id is not None
         try:
@@ -255,7 +255,7 @@ class Batched:
     def _answer(
         self, waiter: _Waiter, submitted: _Submitted, answers: Mapping[str, Answer], said: str, *, missing: bool
     ) -> str | None:
-        """Hand `waiter` its answer; the kind of failure where there is none."""
+        """Deliver the answer to `waiter`; returns the kind of failure if there is none."""
         noted = submitted.noted
         own = (f"{waiter.name}-{number}" for number in range(submitted.numbers[waiter.name]))
         left = [one for one in own if one not in submitted.given and one not in submitted.failed]
@@ -282,12 +282,12 @@ class Batched:
 
 
 def batched(llms: Mapping[Role, LLM], folder: Path, budget: Budget) -> dict[Role, LLM]:
-    """`llms`, whose calls go out in batches noted in `folder`; clients of several roles stay shared.
+    """Return `llms` wrapped so that their calls go out in batches. Roles that share a client still share it.
 
-    `budget` is checked before each batch, and ends the waiting when it stops. Whoever opened the clients closes them.
+    `budget` is checked before each batch, and stopping it ends the waiting. The caller closes the clients it opened.
 
     Raises:
-        ConfigError: one of them is no endpoint.
+        ConfigError: a model is not at an endpoint.
     """
     notes, made = Notes(folder), dict[int, Batched]()
     for llm in llms.values():

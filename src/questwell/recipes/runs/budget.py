@@ -1,7 +1,7 @@
-"""What a run may spend, and the gate that every call passes first.
+"""What a run may spend, and the check that every call must pass first.
 
-Money and tokens are those of the whole run, resumes included; minutes are those of this invocation. Calls in flight
-when a limit is reached end and are kept, so a run can go a little over.
+Limits on money and tokens cover the whole run including resumes; a limit on minutes covers one invocation. Calls in
+flight when a limit is reached finish and are kept, so a run can slightly exceed its limit.
 """
 
 import time
@@ -21,7 +21,7 @@ _N = TypeVar("_N", int, float)
 
 
 class Stopped(QuestwellError):
-    """The user asked the run to stop; it can be resumed."""
+    """The user asked the run to stop. It can be resumed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,40 +35,40 @@ class SpendingLimits:
 
 
 class Paid(Protocol):
-    """What an answered model call took; a `Completion` and a recorded `Call` say so."""
+    """Usage of an answered model call, as given by a `Completion` or a recorded `Call`."""
 
     @property
     def prompt_tokens(self) -> int | None:
-        """None when not known."""
+        """Number of prompt tokens; None if unknown."""
         ...
 
     @property
     def completion_tokens(self) -> int | None:
-        """None when not known."""
+        """Number of completion tokens; None if unknown."""
         ...
 
     @property
     def cost_usd(self) -> float | None:
-        """None when not known."""
+        """Cost in US dollars; None if unknown."""
         ...
 
 
 class Budget:
-    """What was spent so far, against the limits."""
+    """Spending so far, compared with the limits."""
 
     def __init__(self, limits: SpendingLimits, spent: Usage, now: Callable[[], float] = time.monotonic) -> None:
-        """Start from what the run had `spent` before."""
+        """Start from what earlier invocations of the run have `spent`."""
         self._limits = limits
         self._now = now
         self._started = now()
         self.stopping = False
-        """No further call passes."""
+        """True once no further call may pass."""
         self.spent = spent
         self.retries = Retries()
-        """What calls wait for before they are sent, which ends when the run stops."""
+        """Controls waits before calls are sent; they end when the run stops."""
 
     def stop(self) -> None:
-        """Let no further call pass; those that were sent end and are kept, those that were not end at once."""
+        """Block further calls. Calls in flight finish and are kept; calls that were not sent yet end at once."""
         self.stopping = True
         self.retries.give_up(unsent=True)
 
@@ -78,7 +78,7 @@ class Budget:
         Raises:
             BudgetReached: a limit is used up.
             Stopped: the user asked to stop.
-            ConfigError: what was spent is not known, so a limit on it cannot be kept.
+            ConfigError: the spending so far is unknown, so its limit cannot be enforced.
         """
         if self.stopping:
             raise Stopped("stopped as you asked")
@@ -91,7 +91,7 @@ class Budget:
             raise BudgetReached(f"max_cost = ${self._limits.cost_usd:g} is used up: {dollars(self.cost_usd())} so far")
 
     def add(self, call: Paid) -> None:
-        """Count an answered model call."""
+        """Count the usage of an answered model call."""
         self.spent = Usage(
             self.spent.calls + 1,
             _plus(self.spent.prompt_tokens, call.prompt_tokens),
@@ -100,7 +100,7 @@ class Budget:
         )
 
     def add_rejected(self, prompt_tokens: int, completion_tokens: int, cost_usd: float | None) -> None:
-        """Count the usage of replies that were paid for but gave no answer."""
+        """Count the usage of replies that were paid for but contained no answer."""
         spent = self.spent
         self.spent = replace(
             spent,
@@ -110,11 +110,11 @@ class Budget:
         )
 
     def add_search(self, cost_usd: float | None) -> None:
-        """Count what an answered search, or the reranking of its hits, cost."""
+        """Count the cost of an answered search, or of reranking its hits."""
         self.spent = replace(self.spent, cost_usd=_plus(self.spent.cost_usd, cost_usd))
 
     def tokens(self) -> int:
-        """Prompt and completion tokens so far; ConfigError when they are not known."""
+        """Return prompt plus completion tokens so far; raises ConfigError if they are unknown."""
         if self.spent.prompt_tokens is None or self.spent.completion_tokens is None:
             raise ConfigError(
                 "--max-tokens cannot be enforced: the endpoint does not report how many tokens a call took; "
@@ -123,17 +123,17 @@ class Budget:
         return self.spent.prompt_tokens + self.spent.completion_tokens
 
     def cost_usd(self) -> float:
-        """Money so far; ConfigError when it is not known."""
+        """Return the cost so far in US dollars; raises ConfigError if it is unknown."""
         if self.spent.cost_usd is None:
             raise _unknown_price("a model of this run")
         return self.spent.cost_usd
 
 
 def refuse_unknown_prices(limits: SpendingLimits, llms: Iterable[LLM], retriever: Retriever | None = None) -> None:
-    """Refuse, before any call, a limit of money that cannot be kept.
+    """Refuse, before any call, a cost limit that cannot be enforced.
 
     Raises:
-        ConfigError: there is one, and the price of a model or of a search is known not to be known.
+        ConfigError: a cost limit is set, but the price of a model or of a search is unknown.
     """
     if limits.cost_usd is not None and isinstance(retriever, Reranked) and not retriever.reranker.priced:
         raise ConfigError(
@@ -151,7 +151,7 @@ def refuse_unknown_prices(limits: SpendingLimits, llms: Iterable[LLM], retriever
 
 def _unknown_price(of: str) -> ConfigError:
     return ConfigError(
-        f"max_cost cannot be kept: the price of {of} is not known; give it with --price-in and --price-out "
+        f"max_cost cannot be enforced: the price of {of} is not known; give it with --price-in and --price-out "
         "(US dollars per million tokens), or limit --max-tokens instead"
     )
 

@@ -1,7 +1,7 @@
-"""What `gates` and `rejudge` share: the questions of a run as pieces of work, in one process or divided among several.
+"""Shared by `gates` and `rejudge`: checks the questions of a run, in one process or split over several.
 
-A part holds the questions of the seeds whose number leaves its own when it is divided by the number of parts. Which
-those are never changes, also when the run goes on meanwhile, so no question moves from one part to another.
+Part i of n has the questions whose seed number is i modulo n. So no question moves to another part, even if the run
+continues in the meantime.
 """
 
 import asyncio
@@ -25,11 +25,11 @@ from questwell.store.records import PlayStatus
 from questwell.store.run import RunStore
 
 OnProgress = Callable[[int, int], None]
-"""Called with the number of questions that are done, and of all."""
+"""Called with the number of questions that are done and the total number."""
 
 
 class CheckConfig(SpendingConfig):
-    """Which questions of a run are checked, and where."""
+    """Config keys that select which questions of a run are checked, and where."""
 
     of: Path | None = None
     """Run whose questions are checked."""
@@ -53,7 +53,7 @@ class CheckConfig(SpendingConfig):
 
     @property
     def part(self) -> Shard:
-        """The questions that are checked, by the numbers of their seeds."""
+        """The part of the questions to check, by seed number."""
         return part_of(self.shard)
 
 
@@ -62,7 +62,7 @@ _C = TypeVar("_C", bound=CheckConfig)
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """Where a shard of a check stands."""
+    """Progress of one shard of a check."""
 
     done: int
     total: int | None
@@ -70,19 +70,19 @@ class Pieces:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A question to check, without its story: that is read when its turn comes."""
+    """A question to check. Its record is read only when the check reaches it."""
 
     index: int
     """Number of its seed."""
     id: str
     accepted: bool
-    """Whether the run accepted it; False for a duplicate too."""
+    """Whether the run accepted it; also False for a duplicate."""
     question: str
     answer: str
 
 
 def wanted(run: RunReader, config: CheckConfig) -> list[Wanted]:
-    """The questions of `run` that `config` asks for, in the order of seeds."""
+    """Return the questions of `run` that `config` selects, in the order of their seeds."""
     return [
         Wanted(play.index, play.seed_id, play.status is PlayStatus.ACCEPTED, play.question, play.answer or "")
         for play in run.each_play()
@@ -93,7 +93,7 @@ def wanted(run: RunReader, config: CheckConfig) -> list[Wanted]:
 
 
 def refuse_shared_folder(config: CheckConfig, out: Path | None) -> None:
-    """Raise ConfigError when a part would be kept in the folder of the whole."""
+    """Raise ConfigError if one part would be saved in the folder of the whole check."""
     if config.shard is not None and out is None:
         raise ConfigError(
             f"--shard {config.shard} is one part of several: name a folder of its own (--out), and join all parts with "
@@ -112,16 +112,16 @@ def check_apart(
     keep: Callable[[Sequence[Path]], None],
     on_progress: OnProgress,
 ) -> Report:
-    """Check the questions in as many processes as the config says; how that ended.
+    """Check the questions in as many processes as the config says, and return how it ended.
 
     Args:
-        opened: the check.
-        store: its file, begun.
-        at_once: questions in work at once, in all processes together.
-        questions: their number.
-        limit: most questions of this invocation.
-        check: what the process of a shard does, a function of a module.
-        keep: brings the results up to date with those in the shards' folders.
+        opened: the run of the check.
+        store: the run file of the check, already begun.
+        at_once: maximum number of questions at the same time, over all processes.
+        questions: number of questions.
+        limit: maximum number of questions in this invocation.
+        check: runs in the process of each shard; must be a module-level function.
+        keep: updates the results from those in the shards' folders.
         on_progress: called twice a second.
     """
     config, folder = opened.config, opened.folder

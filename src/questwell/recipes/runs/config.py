@@ -1,4 +1,4 @@
-"""Configs of recipes: from preset, TOML file and flags to one frozen value, and what differs between two of them."""
+"""Builds the frozen config of a recipe from preset, TOML file and flags, and compares two configs."""
 
 import difflib
 import logging
@@ -20,31 +20,31 @@ from questwell.text.files import read_text
 from questwell.version import __version__
 
 Values = Mapping[str, object]
-"""Config values by key, not yet checked."""
+"""Unchecked config values by key."""
 _LOG = logging.getLogger("questwell")
 
 
 @dataclass(frozen=True, slots=True)
 class Renamed:
-    """The new name of a key of an older version."""
+    """The new name of a key that an older version named differently."""
 
     key: str
-    """Its name now."""
+    """Its current name."""
     values: Mapping[object, object] = field(default_factory=dict[object, object])
-    """Old values that are written differently now; any other stays as it is."""
+    """Maps old values that are now written differently to new ones; other values stay unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
 class MayBePath:
-    """Marks a text (in `Annotated`) that may name a file: its full path is saved, so a run goes on from anywhere."""
+    """Marks a text (in `Annotated`) that may name a file. Its full path is saved, so a run resumes from any folder."""
 
     names: tuple[str, ...] = ()
-    """Texts that never are one."""
+    """Texts that are never file names."""
     after: str = ""
-    """What stands before the path: of `NAME=FILE` it is `=`."""
+    """Separator before the path: `=` for `NAME=FILE`."""
 
     def full(self, text: str) -> str:
-        """`text` with its path in full, if it names one that exists."""
+        """Return `text` with its path made absolute, if it names an existing file."""
         head, between, path = text.rpartition(self.after) if self.after else ("", "", text)
         plain = Path(*(part for part in Path(path).parts if "*" not in part)).expanduser()  # a pattern's own folder
         if text in self.names or not path or not plain.exists():
@@ -53,21 +53,21 @@ class MayBePath:
 
 
 class RecipeConfig(BaseModel):
-    """Base of each recipe's config: frozen, no unknown keys, the line under a field is its meaning."""
+    """Base of each recipe's config: frozen, rejects unknown keys, and documents each field in the line below it."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
         frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
     )
     renamed: ClassVar[Mapping[str, Renamed]] = {}
-    """Keys of older versions: a saved run still opens with them, and a user is told the new name."""
+    """Renamed keys of older versions. Saved runs still open with them, and a user who gives one learns the new name."""
     dropped: ClassVar[Collection[str]] = ()
-    """Keys of older versions that change nothing: a saved run opens without them."""
+    """Keys of older versions that no longer have an effect; saved runs open without them."""
     older: ClassVar[Values] = {}
-    """Values of keys that older versions did not have, so that a saved run goes on as it began."""
+    """Values for keys that older versions did not have, so that a saved run continues unchanged."""
 
     @classmethod
     def renames(cls) -> Mapping[str, Renamed]:
-        """`renamed` of this config and of those that it extends."""
+        """Return `renamed` of this config and of its base classes."""
         found: dict[str, Renamed] = {}
         for base in reversed(cls.__mro__):
             found.update(base.__dict__.get("renamed", {}))
@@ -79,7 +79,7 @@ _C = TypeVar("_C", bound=RecipeConfig)
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A key that two configs give different values."""
+    """A key whose value differs between two configs."""
 
     key: str
     old: Json
@@ -90,7 +90,7 @@ class Change:
 
 
 def read_toml(path: Path) -> Values:
-    """The keys of a TOML file; `max-cost` and `max_cost` are the same key.
+    """Read the keys of a TOML file; `max-cost` and `max_cost` are the same key.
 
     Raises:
         ConfigError: the file is not TOML, or has a key in two spellings.
@@ -103,7 +103,7 @@ def read_toml(path: Path) -> Values:
 
 
 def one_spelling(path: Path, values: Values) -> Values:
-    """`values` of a file with `_` for each `-` in a key; ConfigError when that makes two keys the same."""
+    """Return `values` with `-` in keys replaced by `_`; raises ConfigError if two keys become the same."""
     found: dict[str, object] = {}
     for written, value in values.items():
         key = written.replace("-", "_")
@@ -114,10 +114,10 @@ def one_spelling(path: Path, values: Values) -> Values:
 
 
 def resolve(config: type[_C], *layers: Values) -> _C:
-    """A config from `layers`, a later one over an earlier one.
+    """Build a config from `layers`; a later layer overrides an earlier one.
 
     Raises:
-        ConfigError: an unknown key (names the nearest known one), or a value that cannot be; all of them at once.
+        ConfigError: an unknown key (names the nearest known one), or an invalid value. Lists all problems at once.
     """
     values: dict[str, object] = {}
     for layer in layers:
@@ -129,11 +129,11 @@ def resolve(config: type[_C], *layers: Values) -> _C:
 
 
 def resolve_saved(config: type[_C], run: RunInfo, *layers: Values) -> _C:
-    """The config of a run, with `layers` over it. Keys that were renamed since are read, and a log line says so.
+    """Return the config of a saved run with `layers` on top. Logs each saved key that has been renamed since.
 
     Raises:
-        ConfigError: from `layers`.
-        StoreError: the config that the run has saved is none of this version.
+        ConfigError: `layers` has an unknown key or an invalid value.
+        StoreError: this version cannot read the saved config.
     """
     kept, notes = read_renamed(config, {**config.older, **cast(Values, run.config)})
     _log_once(run.run_id, notes)
@@ -148,7 +148,7 @@ def resolve_saved(config: type[_C], run: RunInfo, *layers: Values) -> _C:
 
 
 def read_renamed(config: type[RecipeConfig], saved: Values) -> tuple[Values, tuple[str, ...]]:
-    """`saved` under the keys of today, and a line for each key whose name has changed."""
+    """Return `saved` under the current key names, and a message for each renamed key."""
     kept: dict[str, object] = {}
     notes: list[str] = []
     for key, value in saved.items():
@@ -164,7 +164,7 @@ def read_renamed(config: type[RecipeConfig], saved: Values) -> tuple[Values, tup
 
 
 def located(config: RecipeConfig) -> dict[str, Json]:
-    """All keys with their values as JSON, paths in full: the same from whatever working folder."""
+    """Return all keys and values as JSON with absolute paths, so that the working folder does not matter."""
     dumped = cast(dict[str, Json], config.model_dump(mode="json"))
     for key, field_ in type(config).model_fields.items():
         value = getattr(config, key)
@@ -179,26 +179,26 @@ def located(config: RecipeConfig) -> dict[str, Json]:
 
 
 def differences(old: Mapping[str, Json], new: Mapping[str, Json], ignored: Iterable[str] = ()) -> tuple[Change, ...]:
-    """Keys whose values differ, in order, `ignored` ones left out."""
+    """Return the keys whose values differ, sorted, without those in `ignored`."""
     keys = dict.fromkeys((*old, *new))
     changes = (Change(key, old.get(key), new.get(key)) for key in keys if key not in set(ignored))
     return tuple(change for change in changes if change.old != change.new)
 
 
 def settle(config: RecipeConfig, key: str, value: object) -> None:
-    """Write down a default that depends on other keys while `config` is made; it does not count as given."""
+    """Set a default that depends on other keys while `config` is built; the key still counts as not given."""
     cast(dict[str, object], config.__dict__)[key] = value
 
 
 def settle_unset(config: RecipeConfig, defaults: Mapping[str, object]) -> None:
-    """`settle` those of `defaults` whose key was not given, or given as None."""
+    """Call `settle` for each key of `defaults` that was not given or is None."""
     for key, value in defaults.items():
         if key not in config.model_fields_set or getattr(config, key) is None:
             settle(config, key, value)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """` (did you mean 'x'?)` when one of `known` is like `word`; else nothing."""
+    """Return ` (did you mean 'x'?)` if `word` resembles one of `known`, else an empty string."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
@@ -210,7 +210,7 @@ def _log_once(run_id: str, notes: tuple[str, ...]) -> None:
 
 
 def _none_or(config: type[RecipeConfig], key: str, value: object) -> object:
-    """`value`; `none` takes a key off that need not be set, such as a limit on a resume."""
+    """Return `value`, with `none` turned into None for optional keys: this removes a limit on a resume."""
     if value == "none" and key in config.model_fields and config.model_fields[key].default is None:
         return None
     return value

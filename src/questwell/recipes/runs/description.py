@@ -1,6 +1,7 @@
-"""What a folder holds: the one description of a run, wherever its verb keeps it.
+"""Reads and writes the description of a run, wherever its command stores it.
 
-Verbs that record calls keep it in the run file, so that it is one file to copy; those that go by steps in `run.json`.
+Commands that record calls store it in the run file, so that there is one file to copy. Commands that work in steps
+store it in `run.json`.
 """
 
 from dataclasses import replace as replaced
@@ -18,13 +19,13 @@ from questwell.text.adapters import adapter
 FILE_NAME = "run.json"
 _OLD_SELFPLAY = "selfplay.json"
 _UNNAMED = "generate"
-"""What older versions called every run that was not an evaluation."""
+"""The kind that older versions gave every run that was not an evaluation."""
 _MARKS = {"of run": "gates", "recheck of": "recheck"}
-"""Entries of a fingerprint that tell whose runs those were."""
+"""Fingerprint entries that identify the command that made an old run."""
 
 
 def read(folder: Path) -> RunInfo | None:
-    """What the run in `folder` is; None when there is none, or it was killed before that was saved.
+    """Read the description of the run in `folder`; None if there is no run or it was killed before saving one.
 
     Raises:
         StoreError: the description cannot be read.
@@ -40,7 +41,7 @@ def read(folder: Path) -> RunInfo | None:
 
 
 def of(run: RunReader) -> RunInfo | None:
-    """What the run is whose file is open; None before that was saved."""
+    """Return the description in an open run file; None if it was not saved yet."""
     info = run.info()
     if info is not None and info.kind == _UNNAMED:
         kind = next((kind for entry, kind in _MARKS.items() if entry in info.fingerprint), _UNNAMED)
@@ -49,7 +50,7 @@ def of(run: RunReader) -> RunInfo | None:
 
 
 def write(folder: Path, info: RunInfo) -> None:
-    """Save it for a verb that goes by steps."""
+    """Save the description, for a command that works in steps."""
     replace(folder / FILE_NAME, adapter(RunInfo).dump_json(info, indent=2) + b"\n")
 
 

@@ -1,4 +1,4 @@
-"""How an invocation of a run ends, whichever verb made it."""
+"""How an invocation of a run ends, for all commands."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,34 +6,34 @@ from enum import StrEnum
 
 
 class Ending(StrEnum):
-    """How an invocation ended; after all but the first ending, something is left to do."""
+    """How an invocation ended. Only the first value means that nothing is left to do."""
 
     COMPLETE = "complete"
     ERRORED = "errored"
-    """All is played, but some of it errored: a resume plays that again."""
+    """All pieces were played, but some errored; a resume plays those again."""
     LIMIT = "limit"
-    """The user's limit of plays, attempts or steps for this invocation."""
+    """The user's limit of plays, attempts or steps for this invocation was reached."""
     STOPPED = "stopped"
-    """By the user."""
+    """The user stopped it."""
     BUDGET = "budget"
-    """Money, tokens or minutes are used up; a step of self-play that this cut short is played again."""
+    """The limit on money, tokens or minutes was reached. A resume plays an interrupted self-play step again."""
     FAILING = "failing"
-    """Too many in a row errored, or nothing of a step could be judged: model, retriever or judge is down."""
+    """Too many pieces in a row errored, or no answer of a step could be judged: model, retriever or judge is down."""
     EXHAUSTED = "exhausted"
-    """The corpus has nothing more to offer: less was made than asked for, and a resume would make no more."""
+    """The corpus has no more seeds: fewer items were made than requested, and a resume would not make more."""
     ALARM = "alarm"
-    """The newest steps of training show a collapse."""
+    """The latest training steps show a collapse."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How an invocation ended, whichever verb it was."""
+    """How an invocation of any command ended."""
 
     ending: Ending
     message: str = ""
-    """Why; empty when it is complete."""
+    """Why it ended; empty if the run is complete."""
     go_on: str = ""
-    """The command that goes on; empty when there is nothing to go on with."""
+    """The command that resumes the run; empty if there is nothing to resume."""
 
 
 _WORST = (
@@ -46,11 +46,11 @@ _WORST = (
     Ending.EXHAUSTED,
     Ending.COMPLETE,
 )
-"""The one that most needs a look comes first."""
+"""The most urgent ending comes first."""
 
 
 def worst(parts: Iterable[tuple[str, Report]], go_on: str) -> Report:
-    """The worst ending of the named parts of a run, with how many ended so; `go_on` continues the run."""
+    """Return the worst ending among the named parts of a run, and how many parts ended that way."""
     by_ending: dict[Ending, list[str]] = {}
     for name, report in parts:
         by_ending.setdefault(report.ending, []).append(f"{name}: {report.message}" if report.message else name)

@@ -1,4 +1,4 @@
-"""The package's extras: what each is for, what it brings, and whether it is installed."""
+"""The package's extras: the purpose of each, the modules it installs, and whether they are present."""
 
 import importlib.util
 from collections.abc import Mapping
@@ -13,10 +13,10 @@ class Extra:
 
     purpose: str
     modules: tuple[str, ...]
-    """Top-level modules that it brings."""
+    """Top-level modules that it installs."""
 
     def missing(self) -> list[str]:
-        """Those of its modules that are not installed."""
+        """Return the modules of this extra that are not installed."""
         return [name for name in self.modules if importlib.util.find_spec(name) is None]
 
 
@@ -41,21 +41,21 @@ EXTRAS: Mapping[str, Extra] = {
     "vllm": Extra("train and selfplay that sample with vLLM, in an environment of its own", ("vllm",)),
     "verl": Extra("--engine verl, in an environment of its own", ("verl",)),
 }
-"""Every extra but `all`, which brings all of them except those in ALONE."""
+"""Every extra except `all`, which installs all of them but those in ALONE."""
 ALONE = frozenset({"vllm", "verl"})
 """Extras that need an environment of their own."""
 
 
 def command(extra: str) -> str:
-    """The command that installs an extra."""
+    """Return the command that installs an extra."""
     return f"pip install 'questwell[{extra}]'"
 
 
 def check_extra() -> None:
-    """Make sure that what training needs is installed.
+    """Check that the packages that training needs are installed.
 
     Raises:
-        ConfigError: it is not; says what to install.
+        ConfigError: one is missing; the message says what to install.
     """
     if missing := EXTRAS["train"].missing():
         raise ConfigError(f"training needs the extra 'train' ({', '.join(missing)} not found): {command('train')}")

@@ -1,4 +1,4 @@
-"""Files of a run that appear whole or not at all, and lines that a kill cannot double."""
+"""Writes files of a run atomically, and lines that are not duplicated after a kill."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ from questwell.text.whole import write_whole
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all; its folder is made if it is missing.
+    """Write a file atomically; creates its folder if it is missing.
 
     Raises:
         StoreError: it cannot be written.
@@ -24,7 +24,7 @@ def replace(path: Path, content: bytes) -> None:
 
 
 def append_line(path: Path, line: bytes) -> None:
-    """Add a line that is on the disk when this returns."""
+    """Append a line; it is on disk when this returns."""
     with path.open("ab") as file:
         file.write(line + b"\n")
         file.flush()
@@ -33,16 +33,16 @@ def append_line(path: Path, line: bytes) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """What a line of every file of steps has."""
+    """The field that each line has in every step file."""
 
     step: int
 
 
 def cut(path: Path, steps: int) -> None:
-    """Forget the JSON lines of steps after the first `steps`, and a last one that was cut off; they are written again.
+    """Remove the JSON lines after the first `steps` steps, and a truncated last line; they are written again.
 
     Raises:
-        StoreError: a line is malformed; names it. Nothing is forgotten.
+        StoreError: a line is malformed; the message names it, and nothing is removed.
     """
     if not path.is_file():
         return
@@ -54,15 +54,15 @@ def cut(path: Path, steps: int) -> None:
 
 
 def to_be_made(folder: Path, made_from: str, *, begun: bool) -> bool:
-    """Whether what a run makes once in `folder` is still to be made; what another config left there is removed.
+    """Return whether the files that a run makes once in `folder` must still be made; removes those of another config.
 
-    A run that was killed before it had saved what it is leaves such a folder behind, and the next may be another run.
-    So what it was made from stands next to it.
+    A run that is killed before it saves its description leaves such a folder behind, and the next run may differ.
+    So a file next to the folder names what it was made from.
 
     Args:
-        folder: that appears whole or not at all.
-        made_from: names everything that decides what is in it.
-        begun: whether the run has saved what it is: then the folder is its own.
+        folder: the folder, which is created atomically.
+        made_from: names everything that determines its content.
+        begun: whether the run has saved its description; if so, the folder belongs to it.
     """
     note = folder.with_name(f"{folder.name}.made_from")
     if folder.exists() and (begun or (note.is_file() and note.read_text(encoding="utf-8") == made_from)):

@@ -1,4 +1,4 @@
-"""`--fit`: choose what takes less memory, in a fixed order, until training fits; what was given is never changed."""
+"""Implements `--fit`: picks memory-saving options in a fixed order until training fits; keys you set are kept."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
@@ -12,21 +12,21 @@ if TYPE_CHECKING:
 
 LORA_RANK = 16
 _FEWEST = 1024
-"""Tokens of one pass below which fewer save little."""
+"""Tokens per pass below which fewer tokens save little memory."""
 _KEYS = ("checkpointing", "micro_tokens", "lora_rank")
 
 
 def fit(config: LearningConfig, need: Callable[[], "Need"]) -> None:
-    """Choose for `config` the first of these that fits: checkpointing, then fewer micro_tokens, then an adapter.
+    """Set in `config` the first option that fits: checkpointing, then fewer micro_tokens, then an adapter.
 
-    Under an adapter a pass is again as large as fits. A chosen key does not count as given.
+    With an adapter, micro_tokens is again as large as fits. A chosen key does not count as given.
 
     Args:
-        config: of a new run, while it is made.
-        need: the memory that `config` takes as it stands.
+        config: config of a new run, while it is built.
+        need: returns the memory that `config` needs with its current values.
 
     Raises:
-        ConfigError: nothing fits; says by how much.
+        ConfigError: no option fits; the message says how much memory is missing.
     """
     from questwell.training.memory import check_fits, free_bytes
 
@@ -48,7 +48,7 @@ def fit(config: LearningConfig, need: Callable[[], "Need"]) -> None:
 
 
 def chosen(config: LearningConfig) -> dict[str, object]:
-    """The keys that `fit` chose for `config`, with their values."""
+    """Return the keys that `fit` chose for `config`, with their values."""
     defaults = type(config).model_fields
     return {
         key: value
@@ -58,7 +58,7 @@ def chosen(config: LearningConfig) -> dict[str, object]:
 
 
 def _choices(config: LearningConfig) -> Iterator[Mapping[str, object]]:
-    """As it is, and then each choice in its order."""
+    """Yield no change first, and then each choice in order."""
     free = [key for key in _KEYS if key not in config.model_fields_set]
     always: dict[str, object] = {}
     yield always

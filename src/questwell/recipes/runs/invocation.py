@@ -1,6 +1,7 @@
-"""What every verb that works through pieces opens, in the same order: run file, budget, recorder, workers.
+"""Opens what every run needs, in a fixed order: run file, budget, recorder, workers.
 
-What cannot be kept is refused before the file is opened; what the run is is compared before anything is asked.
+Limits that cannot be enforced are refused before the file is opened. The run is compared with its saved
+description before any model or retriever is called.
 """
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -27,10 +28,10 @@ _S = TypeVar("_S", bound=SpendingConfig)
 
 @contextmanager
 def run_file(opened: Run[_S], llms: Iterable[LLM], retriever: Retriever | None = None) -> Generator[RunStore]:
-    """The run's file, open for writing.
+    """Open the run's file for writing.
 
     Raises:
-        ConfigError: a limit of money is asked for, and the price of a model or of a search is not known.
+        ConfigError: a cost limit is set, but the price of a model or of a search is unknown.
     """
     refuse_unknown_prices(opened.config.limits(), llms, retriever)
     with RunStore(opened.folder, opened.lock) as store:
@@ -44,12 +45,12 @@ async def begin(
     changes: Sequence[str] = (),
     questions: Sequence[Asked] = (),
 ) -> None:
-    """Save what the run is and asks and what its models cost, or make sure that it is what it was.
+    """Save the description, questions and prices of a new run, or check that a resumed run still matches them.
 
-    Arguments as `Run.compare`; `questions` are those of an evaluation.
+    See `Run.compare` for the arguments; `questions` are those of an evaluation.
 
     Raises:
-        ConfigChanged: something differs; names all of it.
+        ConfigChanged: something differs; the message lists all differences.
     """
     await store.begin(opened.compare(fingerprint, changes), questions)
     if (price := opened.config.price) is not None:
@@ -57,7 +58,7 @@ async def begin(
 
 
 class Invocation:
-    """What an invocation spends from, asks through and works with."""
+    """The budget, sessions and workers of one invocation."""
 
     def __init__(
         self,
@@ -70,19 +71,19 @@ class Invocation:
         *,
         batches: Path | None = None,
     ) -> None:
-        """Go on from what the run in `store` has spent.
+        """Continue from what the run in `store` has spent so far.
 
         Args:
-            store: of the run.
-            llms: by role.
-            retriever: what agents search.
-            limits: of the whole run.
-            earlier: another run file whose kept answers are served too.
+            store: the run file.
+            llms: the model of each role.
+            retriever: the retriever that agents search with.
+            limits: spending limits of the whole run.
+            earlier: another run file whose recorded answers are reused too.
             spans: where pieces and calls are traced.
-            batches: folder that notes the batches in which calls go out; None: each call goes out by itself.
+            batches: folder that notes the batches in which calls go out; None sends each call by itself.
 
         Raises:
-            ConfigError: calls are to go out in batches, and a model is at no endpoint.
+            ConfigError: batches are requested, but a model is not at an endpoint.
         """
         self._spans = spans or NoSpans()
         self.budget = Budget(limits, store.read.usage())
@@ -90,5 +91,5 @@ class Invocation:
         self.recorder = Recorder(store, asked, retriever, self.budget, earlier=earlier, spans=self._spans)
 
     def workers(self, patience: Patience, pieces: str, go_on: str) -> Workers:
-        """Who works through the pieces; arguments as `Workers`."""
+        """Return the workers that process the pieces; see `Workers` for the arguments."""
         return Workers(self.budget, patience, pieces, go_on, self._spans)

@@ -1,4 +1,4 @@
-"""Joins the runs of `--shard 0/8` to `--shard 7/8` of one verb, wherever they were played, into one run."""
+"""Joins the runs that `--shard 0/8` to `--shard 7/8` of one command made into one run."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,23 +22,23 @@ _C = TypeVar("_C", bound=SpendingConfig)
 
 @dataclass(frozen=True, slots=True)
 class Parts(Generic[_C]):
-    """What the runs of one verb need to be joined."""
+    """What is needed to join the runs of one command."""
 
     kind: Kind[_C]
     may_differ: Iterable[str]
-    """Keys that parts of one run may give different values."""
+    """Keys whose values may differ between parts of one run."""
     refuse_gaps: Callable[[Mapping[int, Path], int], object]
-    """Raises when the parts, by number, of so many leave something out."""
+    """Called with the parts by number and their total; raises if they leave something out."""
     size: Callable[[RunReader], int]
-    """Number of pieces of a run."""
+    """Returns the number of pieces of a run."""
 
 
 def merge_parts(parts: Parts[_C], folder: Path, sources: Sequence[Path]) -> int:
-    """Join `sources` into a new run in `folder`, or bring a run of `--shards` that is there up to date.
+    """Join `sources` into a new run in `folder`, or update the run of `--shards` that is there.
 
     Args:
-        parts: of which verb.
-        folder: of the joined run.
+        parts: what is needed to join the runs of this command.
+        folder: folder of the joined run.
         sources: all shards of one run, in any order; none for a run of `--shards`, which knows its own.
 
     Returns:
@@ -67,7 +67,7 @@ def merge_parts(parts: Parts[_C], folder: Path, sources: Sequence[Path]) -> int:
 
 def _update(parts: Parts[_C], folder: Path) -> int:
     if not (found := folders(folder)):
-        raise ConfigError(f"{str(folder)!r} is no run of --shards: name the runs to join, merge OUT SHARD SHARD ...")
+        raise ConfigError(f"{str(folder)!r} is not a run of --shards: name the runs to join, merge OUT SHARD SHARD ...")
     with RunReader(folder) as run:
         config = resolve_saved(parts.kind.config, info_of(run, parts.kind.name))
     with RunStore(folder) as store:
@@ -76,7 +76,7 @@ def _update(parts: Parts[_C], folder: Path) -> int:
 
 
 def _migrated(kind: Kind[_C], source: Path) -> RunInfo:
-    """What a source is, after its file was brought to the newest version; no other process writes it."""
+    """Migrate a source's file to the newest version while holding its lock, and return its description."""
     with RunReader(source):  # so that no folder is made where there is no run
         pass
     with RunStore(source) as store:
@@ -84,13 +84,13 @@ def _migrated(kind: Kind[_C], source: Path) -> RunInfo:
 
 
 def _joined(parts: Parts[_C], folder: Path, sources: Sequence[Path], infos: Sequence[RunInfo]) -> RunInfo:
-    """What the joined run is, if the sources are all parts of it and leave no gap."""
+    """Return the description of the joined run, after checking that the sources are all its parts, without gaps."""
     first, wholes = infos[0], [_whole(info) for info in infos]
     for source, info, whole in zip(sources, infos, wholes, strict=True):
         found = [*map(str, differences(wholes[0], whole, parts.may_differ))]
         found += map(str, differences(_asked(first), _asked(info)))
         if found:
-            raise ConfigChanged(f"{str(source)!r} is no shard of the run of {str(sources[0])!r}: {'; '.join(found)}")
+            raise ConfigChanged(f"{str(source)!r} is not a shard of the run in {str(sources[0])!r}: {'; '.join(found)}")
     parts.refuse_gaps(*_by_number(sources, infos))
     created = min(info.created for info in infos)
     return replace(first, created=created, config=cast(Json, wholes[0]), fingerprint=_asked(first))
@@ -101,12 +101,12 @@ def _whole(info: RunInfo) -> dict[str, Json]:
 
 
 def _asked(info: RunInfo) -> dict[str, str]:
-    """The fingerprint without what was learnt about endpoints, which the file stores separately."""
+    """Return the fingerprint without the learned endpoint changes, which are stored separately."""
     return {key: value for key, value in info.fingerprint.items() if not key.startswith(ADAPTED)}
 
 
 def _by_number(sources: Sequence[Path], infos: Sequence[RunInfo]) -> tuple[Mapping[int, Path], int]:
-    """Each part by its number, and of how many; each is there once."""
+    """Return each part by its number, and the number of parts; checks that each is there exactly once."""
     found: dict[int, Path] = {}
     of = 0
     for source, info in zip(sources, infos, strict=True):

@@ -1,4 +1,4 @@
-"""The judge of a run, made the same way in every recipe."""
+"""Builds the judge of a run, in the same way for every recipe."""
 
 from questwell.agents.judging import judge_opening
 from questwell.agents.prompts import Prompts
@@ -11,14 +11,14 @@ from questwell.types.trajectory import Role
 def make_judge(
     config: ModelConfig, prompts: Prompts, model: str, *, structured: bool | None = None, always: bool = False
 ) -> Judge:
-    """The judge `model`, asked as the options of its role say.
+    """Build the judge `model` with the options of its role.
 
     Args:
-        config: has the options.
-        prompts: of the run.
+        config: the config with the role options.
+        prompts: prompts of the run.
         model: as the user names it.
-        structured: ask under a JSON schema; None: of a model in this process only.
-        always: as in `Judge`.
+        structured: constrain replies with a JSON schema; None does so only for a model in this process.
+        always: see `Judge`.
     """
     return Judge(
         judge_opening(prompts),

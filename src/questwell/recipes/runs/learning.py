@@ -1,4 +1,4 @@
-"""The keys that every verb that trains has: adapter, precision, memory and speed."""
+"""Config keys shared by all commands that train: adapter, precision, memory and speed."""
 
 import os
 from dataclasses import fields
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class LearningConfig(RecipeConfig):
-    """Which weights are trained, in what precision, in how much memory."""
+    """Config keys for which weights are trained, at which precision, in how much memory."""
 
     lora_rank: int = Field(default=0, ge=0)
     """Rank of an adapter to train instead of all weights; 0 trains all."""
@@ -36,16 +36,16 @@ class LearningConfig(RecipeConfig):
     """Number of dialogues that are sampled at the same time."""
 
     def settle_defaults(self) -> None:
-        """Write down defaults that depend on other keys, so that the run saves them."""
+        """Set defaults that depend on other keys, so that the run saves them."""
 
 
 def learning_values(config: LearningConfig, update: type) -> dict[str, object]:
-    """The values of those keys of `config` that are fields of `update`."""
+    """Return the values of those keys of `config` that are fields of `update`."""
     return {key: getattr(config, key) for key in (field.name for field in fields(update)) if hasattr(config, key)}
 
 
 def place(config: LearningConfig) -> tuple[str, "Dtype"]:
-    """(device, precision of the weights)."""
+    """Return the device and the precision of the weights."""
     from questwell.llm.pretrained import best_device, dtype_of
 
     device = config.device or best_device()
@@ -53,7 +53,7 @@ def place(config: LearningConfig) -> tuple[str, "Dtype"]:
 
 
 def memory_of(config: LearningConfig, size: "Size", *, critic: bool, reference: bool) -> "Need":
-    """What training a model of `size` takes on this process's device."""
+    """Return the memory that training a model of `size` needs on this process's device."""
     from questwell.training.memory import need
 
     device, dtype = place(config)

@@ -1,4 +1,4 @@
-"""Models and retrievers that a caller brings as Python objects, in place of what a config names."""
+"""Models and retrievers that the caller passes as Python objects instead of naming them in the config."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,17 +10,17 @@ from questwell.retrieval.retriever import Retriever
 
 @dataclass(frozen=True, slots=True)
 class Lent:
-    """The objects. They are the caller's: a run does not close them."""
+    """The caller's objects. A run does not close them."""
 
     llms: Mapping[str, LLM] = field(default_factory=dict[str, LLM])
-    """By what the config calls them, `own:NAME`."""
+    """Models by their name in the config, `own:NAME`."""
     retriever: Retriever | None = None
 
     def holds(self, one: LLM | Retriever) -> bool:
-        """Whether `one` is the caller's."""
+        """Return whether `one` belongs to the caller."""
         return one is self.retriever or any(one is llm for llm in self.llms.values())
 
 
 def name_of(one: LLM | Retriever) -> str:
-    """What a config calls a caller's object."""
+    """Return the name of a caller's object in the config."""
     return f"{OWN}{one.name}"

@@ -1,4 +1,4 @@
-"""The keys that say how models are reached and asked: for all roles, and for one role where it differs."""
+"""Config keys for how models are reached and called, for all roles and for single roles."""
 
 import json
 import shlex
@@ -18,7 +18,7 @@ from questwell.types.trajectory import Role
 
 
 def _json(value: object) -> object:
-    """A JSON object, as a flag gives it; TOML and Python give a table."""
+    """Parse a JSON object given as a flag; a table from TOML or Python passes through."""
     if not isinstance(value, str):
         return value
     try:
@@ -31,7 +31,7 @@ def _json(value: object) -> object:
 
 
 def _pairs(value: object) -> object:
-    """`name=value,name=value`, as a flag gives it."""
+    """Parse `name=value,name=value` given as a flag."""
     if not isinstance(value, str):
         return value
     pairs = [part.partition("=") for part in comma_parts(value)]
@@ -41,7 +41,7 @@ def _pairs(value: object) -> object:
 
 
 def _roles(value: object) -> object:
-    """`judge.omit=stop,seed solver.timeout_s=900`, as a flag gives it."""
+    """Parse `judge.omit=stop,seed solver.timeout_s=900` given as a flag."""
     if not isinstance(value, str):
         return value
     found: dict[str, dict[str, str]] = {}
@@ -60,7 +60,7 @@ Pairs = Annotated[dict[str, str], BeforeValidator(_pairs)]
 
 
 class RoleOptions(BaseModel):
-    """How the model of one role is reached and asked; what is not given is as for all roles."""
+    """Options for the model of one role; an option that is not set is the same as for all roles."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
         frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
@@ -76,7 +76,7 @@ class RoleOptions(BaseModel):
     timeout_s: float | None = Field(default=None, gt=0)
     stream: bool | None = None
     max_tokens: int | None = Field(default=None, ge=1)
-    """Tokens of one reply, thoughts included."""
+    """Maximum tokens of one reply, thoughts included."""
     temperature: float | None = Field(default=None, ge=0, le=2)
 
 
@@ -84,7 +84,7 @@ Roles = Annotated[dict[Role, RoleOptions], BeforeValidator(_roles)]
 
 
 class ModelConfig(RecipeConfig):
-    """How models at endpoints are reached, and with which options they are called."""
+    """Config keys for how models at endpoints are reached, and with which options they are called."""
 
     key_env: str | None = None
     """Environment variable with the endpoint's key; by default the provider's usual one, such as OPENAI_API_KEY."""
@@ -125,23 +125,23 @@ class ModelConfig(RecipeConfig):
         return self
 
     def role(self, role: Role) -> RoleOptions:
-        """The options set for `role` alone."""
+        """Return the options that are set for `role` alone."""
         return (self.roles or {}).get(role, RoleOptions())
 
     def tokens_of(self, role: Role, model: str, given: int | None, *, embedded: int, endpoint: int) -> int:
-        """Tokens of a reply: the role's own, or what is `given` for all, or what suits the kind of model."""
+        """Return the reply limit in tokens: the role's own, the one `given` for all, or this kind of model's default."""
         return self.role(role).max_tokens or given or (embedded if is_embedded(model) else endpoint)
 
     def judging_tokens(self, model: str) -> int:
-        """Tokens of a reply of the judge `model`."""
+        """Return the maximum tokens of a reply of the judge `model`."""
         return self.tokens_of(Role.JUDGE, model, self.judge_tokens, embedded=512, endpoint=4096)
 
     def reading_tokens(self, model: str) -> int:
-        """Tokens of a reply of `model` as a gate's reader."""
+        """Return the maximum tokens of a reply of `model` as a gate's reader."""
         return self.reader_tokens or (1024 if is_embedded(model) else 8192)
 
     def connect_options(self, role: Role, max_in_flight: int, price: Price | None) -> ConnectOptions:
-        """How the model of `role` is reached."""
+        """Return how the model of `role` is reached."""
         own = self.role(role)
         return ConnectOptions(
             max_in_flight=max_in_flight,
@@ -161,14 +161,14 @@ class ModelConfig(RecipeConfig):
 
 
 MODELS_MAY_CHANGE: Mapping[str, str] = {
-    "key_env": "says where a key is, not what is asked",
+    "key_env": "says where the key is; the requests do not change",
     "base_url": "the models' names are compared instead, so that an endpoint may move",
-    "omit": "an endpoint may come to refuse a field; each answer keeps how it was asked",
+    "omit": "an endpoint may start to refuse a field; each answer records how it was asked",
     "headers": "as key_env",
     "query": "as base_url",
     "timeout_s": "a limit of patience",
-    "stream": "changes how an answer comes, not what it is",
-    "judge_tokens": "a cap may be raised where replies are cut off; what is judged stays",
+    "stream": "changes how an answer is transferred, not its content",
+    "judge_tokens": "a cap may be raised if replies are cut off; the judged answers do not change",
     "reader_tokens": "as judge_tokens",
 }
 
@@ -176,17 +176,17 @@ MODELS_MAY_CHANGE: Mapping[str, str] = {
 def connect_roles(
     config: ModelConfig, named: Mapping[Role, str], max_in_flight: int, price: Price | None, own: Mapping[str, LLM]
 ) -> dict[Role, LLM]:
-    """A client for each role; roles with the same model and options share one.
+    """Return a client for each role; roles with the same model and options share one.
 
     Args:
-        config: how to reach them.
-        named: models by role.
-        max_in_flight: calls to one endpoint at once.
-        price: of all models that are not free, where it is given.
-        own: clients of the caller's own, by model.
+        config: how to reach the models.
+        named: model names by role.
+        max_in_flight: maximum number of calls to one endpoint at the same time.
+        price: price of all models that are not free, if it is given.
+        own: the caller's own clients, by model name.
 
     Raises:
-        ConfigError: a model that cannot be.
+        ConfigError: a model name is invalid.
     """
     connector = Connector()
     return {

@@ -1,8 +1,8 @@
-"""How a run of any verb is opened, so that no run ever goes on as something that it was not.
+"""Opens a run of any command, and makes sure that it never continues as a different run.
 
-In this order: read the kind, refuse changes of the config, lock the folder; then the caller opens its setup, which may
-build an index or warm a model up; `Run.compare` then holds the setup against what the run began with, and the caller
-saves. So a change is refused before anything is made, and a second process before it can do harm.
+The order is: read the kind, refuse config changes, lock the folder. Then the caller opens its setup, which may build an
+index or load a model. Then `Run.compare` checks the setup against what the run began with, and the caller saves. So we
+refuse a changed config before anything is built, and a second process before it can write.
 """
 
 import asyncio
@@ -31,29 +31,29 @@ _R = TypeVar("_R")
 
 @dataclass(frozen=True, slots=True)
 class Kind(Generic[_C]):
-    """What the runs of one verb have in common."""
+    """What the runs of one command have in common."""
 
     name: str
-    """The verb."""
+    """Name of the command."""
     config: type[_C]
     may_change: Mapping[str, str]
-    """Keys that a resume may give another value, and why: they change no result. Any other change is refused."""
+    """Keys that a resume may change, with the reason why they change no result. Other changes are refused."""
     defaults: Callable[[Values], Values] = lambda given: {}
-    """Under what is given to a new run."""
+    """Returns defaults for a new run from the values the user gave."""
 
 
 def configure(kind: Kind[_C], folder: Path | None, given: Values, *, resume: bool) -> _C:
-    """The config of a run in `folder`: what is `given`, over what the run has saved if there is one.
+    """Return the config of a run in `folder`: the values `given`, on top of the saved ones if the run exists.
 
     Args:
-        kind: of the run.
-        folder: of the run; it need not exist. None: of no run yet.
-        given: by the user.
-        resume: whether a run that is there may go on.
+        kind: kind of the run.
+        folder: folder of the run, which need not exist; None if there is no folder yet.
+        given: values that the user gave.
+        resume: whether an existing run may continue.
 
     Raises:
-        ConfigError: a key or a value that cannot be, a run that is there though `resume` is not asked for, or a run
-            of another verb.
+        ConfigError: an invalid key or value, an existing run without `resume`, or an existing run
+            of another command.
     """
     saved = None if folder is None else _saved(kind, folder, resume=resume)
     if saved is None:
@@ -67,21 +67,21 @@ def configure(kind: Kind[_C], folder: Path | None, given: Values, *, resume: boo
 
 
 class Run(Generic[_C]):
-    """A run that this process writes, from construction to `close`."""
+    """A run that this process writes, from construction until `close`."""
 
     def __init__(self, kind: Kind[_C], config: _C, folder: Path, *, resume: bool, writes: bool = True) -> None:
-        """Make sure that the run in `folder` may go on under `config`, and lock the folder, which need not exist.
+        """Check that the run in `folder` may continue under `config`, and lock the folder, which need not exist.
 
         Args:
-            kind: of the run.
-            config: from `configure`.
-            folder: of the run.
-            resume: go on with the run that is there, if any.
-            writes: whether this process is the one that writes; a further rank of a training run is not.
+            kind: kind of the run.
+            config: the config that `configure` returned.
+            folder: folder of the run.
+            resume: continue an existing run.
+            writes: whether this process writes the run; False for the further ranks of a training run.
 
         Raises:
             ConfigChanged: the run was started with another config.
-            ConfigError: there is a run though `resume` is not asked for, or one of another verb.
+            ConfigError: the run exists without `resume`, or belongs to another command.
             RunLocked: another process is writing it.
             StoreError: the folder cannot be written.
         """
@@ -96,7 +96,7 @@ class Run(Generic[_C]):
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StoreError(f"the run folder {str(folder)!r} cannot be made: {error.strerror}") from error
+            raise StoreError(f"the run folder {str(folder)!r} cannot be created: {error.strerror}") from error
         self.lock = RunLock(folder / "run.lock")
         try:
             self.saved = self._check(resume=resume)  # another process may have written while we did not hold the lock
@@ -106,11 +106,11 @@ class Run(Generic[_C]):
 
     @property
     def go_on(self) -> str:
-        """The command that continues the run."""
+        """Return the command that resumes the run."""
         return f"questwell resume {shlex.quote(str(self.folder))}"
 
     def close(self) -> None:
-        """Let others write; a folder in which nothing was begun does not stay."""
+        """Release the lock, and remove the folder if nothing was begun in it."""
         if self.lock is not None:
             if self._made and [entry.name for entry in self.folder.iterdir()] == [self.lock.path.name]:
                 self.lock.path.unlink()
@@ -125,22 +125,22 @@ class Run(Generic[_C]):
         self.close()
 
     def compare(self, fingerprint: Mapping[str, str], changes: Sequence[str] = ()) -> RunInfo:
-        """What is to be saved of the run, if all that it depends on is what it was.
+        """Return the description to save, after checking that all that the run depends on is unchanged.
 
         Args:
-            fingerprint: what must be the same on a resume, next to the config. Entries that an older version did not
-                save are taken as they are now.
-            changes: further differences that the caller has found, a sentence each.
+            fingerprint: what a resume must match in addition to the config. Entries that an older version did not
+                save take their current value.
+            changes: further differences that the caller found, one sentence each.
 
         Raises:
-            ConfigChanged: something differs; names all of it.
+            ConfigChanged: something differs; the message lists all differences.
         """
         config = _dump(self.config)
         if self.saved is None:
             created = datetime.now(UTC).isoformat(timespec="seconds")
             return RunInfo(secrets.token_hex(5), created, __version__, config, dict(fingerprint), self.kind.name)
         adapted = {key: value for key, value in self.saved.fingerprint.items() if key.startswith(ADAPTED)}
-        fingerprint = {**fingerprint, **adapted}  # an endpoint's manners are learnt, not asked for
+        fingerprint = {**fingerprint, **adapted}  # learned from the endpoint's refusals, so they may differ
         known = {**fingerprint, **self.saved.fingerprint}
         found = [*map(str, differences(known, fingerprint)), *changes]
         if found:
@@ -148,7 +148,7 @@ class Run(Generic[_C]):
         return replace(self.saved, config=config, fingerprint=dict(fingerprint), kind=self.kind.name)
 
     def write(self, info: RunInfo) -> None:
-        """Save what `compare` gave, for a verb that goes by steps; does nothing in a process that does not write."""
+        """Save the result of `compare`, for a command that works in steps. Does nothing in a process that does not write."""
         if self.lock is not None:
             description.write(self.folder, info)
 
@@ -162,17 +162,17 @@ class Run(Generic[_C]):
 
 
 class Setup(Protocol):
-    """What a run gets from outside: models, corpus, trainer."""
+    """External resources of a run, such as models, corpus and trainer."""
 
     def aclose(self) -> Awaitable[object]:
-        """Release it."""
+        """Release the resources."""
         ...
 
 
 def work(setup: Setup, invocation: Callable[[], Coroutine[None, None, _R]]) -> _R:
-    """What an `invocation` of a run gives, from the start to the end of its event loop; `setup` is closed after it.
+    """Run `invocation` in an event loop of its own, close `setup` afterwards, and return the result.
 
-    Whoever opens the setup does so before, outside the loop: it may take long, and Ctrl-C then ends it.
+    The caller opens the setup before, outside the loop: it may take long, and Ctrl-C can then end it.
     """
 
     async def whole() -> _R:
@@ -183,7 +183,7 @@ def work(setup: Setup, invocation: Callable[[], Coroutine[None, None, _R]]) -> _
 
 
 def digest(*parts: str) -> str:
-    """First 16 hex digits of the SHA-256 over texts: what a run learns from or is measured on, in a fingerprint."""
+    """Return the first 16 hex digits of a SHA-256 over texts: identifies training or evaluation data in a fingerprint."""
     whole = hashlib.sha256()
     for part in parts:
         whole.update(part.encode(errors="surrogatepass") + b"\0")
@@ -191,11 +191,11 @@ def digest(*parts: str) -> str:
 
 
 PLAYED = ("generate", "harden", "recheck")
-"""Verbs whose runs hold plays: seeds with rounds, verdicts and items."""
+"""Commands whose runs contain plays: seeds with rounds, verdicts and items."""
 
 
 def info_of(run: RunReader, *kinds: str) -> RunInfo:
-    """What the run is; StoreError when it was killed before it had saved that, or is of none of `kinds` (`PLAYED`)."""
+    """Return the run's description; StoreError if it has none yet, or is not of one of `kinds` (default `PLAYED`)."""
     info = description.of(run)
     if info is None:
         raise StoreError(
@@ -211,20 +211,20 @@ def info_of(run: RunReader, *kinds: str) -> RunInfo:
 
 
 def kind_of(folder: Path) -> str:
-    """The verb that made the run in `folder`.
+    """Return the name of the command that made the run in `folder`.
 
     Raises:
-        StoreError: there is no run, or it was killed before it had started.
+        StoreError: there is no run, or it was killed before it started.
     """
     info = description.read(folder)
     if info is None:
-        with RunReader(folder) as run:  # says what is missing
+        with RunReader(folder) as run:  # raises with what is missing
             return info_of(run).kind
     return info.kind
 
 
 def config_of(info: RunInfo) -> Mapping[str, object]:
-    """The saved config."""
+    """Return the saved config."""
     return cast(Mapping[str, object], info.config)
 
 

@@ -1,11 +1,11 @@
-"""The keys `shard` and `shards`: which part of a run's seeds or questions is meant."""
+"""Validation of the keys `shard` and `shards`, which select a part of a run's seeds or questions."""
 
 from questwell.errors import ConfigError
 from questwell.games.seeds import WHOLE, Shard, parse_shard
 
 
 def checked_shard(shard: str | None) -> str | None:
-    """`shard` as it is, for a field validator; ValueError when it is not of the form `3/8`."""
+    """Return `shard` unchanged, for a field validator; raises ValueError if it does not look like `3/8`."""
     try:
         part_of(shard)
     except ConfigError as error:
@@ -14,11 +14,11 @@ def checked_shard(shard: str | None) -> str | None:
 
 
 def refuse_both(shard: str | None, shards: int | None) -> None:
-    """ValueError when a run is to be one part and all parts."""
+    """Raise ValueError if both `shard` and `shards` are given."""
     if shard is not None and shards is not None:
-        raise ValueError("--shard is one part of a run, --shards plays all parts: say one of them")
+        raise ValueError("--shard is one part of a run, --shards plays all parts: give only one of them")
 
 
 def part_of(shard: str | None) -> Shard:
-    """The part that `shard` names; None names the whole."""
+    """Return the part that `shard` names; None means the whole run."""
     return WHOLE if shard is None else parse_shard(shard)

@@ -1,7 +1,7 @@
-"""One run over several processes on one machine: shards that share nothing, and a parent that watches them.
+"""Runs one run in several processes on one machine: independent shards, and a parent that watches them.
 
-A shard is a run of its own in RUN/shards/003. The parent joins what the shards have into RUN/run.sqlite, every half
-minute and at the end, so that all commands read the whole as one run. A shard that dies is started again: its calls
+Each shard is a run of its own in a folder such as RUN/shards/003. The parent joins their data into RUN/run.sqlite every
+half minute and at the end, so that all commands can read it as one run. A shard that dies is started again; its calls
 are recorded, so nothing is paid twice.
 """
 
@@ -29,30 +29,30 @@ from questwell.store.query import begun
 from questwell.store.run import RunStore
 
 FOLDER = "shards"
-"""Folder of the shards, in the folder of the run."""
+"""Name of the folder with the shards, inside the run's folder."""
 NO_OBJECTS = "--shards works in other processes, which cannot use your objects: name model and retriever"
 _LOG = logging.getLogger(__name__)
 _WAIT_S = 0.5
 _JOIN_EVERY_S = 30.0
 _JOIN_SHARE = 20
-"""Minimum ratio of the time between two joins to the time that one takes."""
+"""Minimum ratio of the time between two joins to the duration of a join."""
 _LOCKED_S = 60.0
-"""How long a shard waits for the process that writes its folder."""
+"""Maximum time that a shard waits for another process that writes its folder."""
 _STARTS = 3
-"""Number of times that a shard's process is started before it is given up."""
+"""How often a shard's process is started before we give up."""
 
 
 class Counted(Protocol):
-    """A moment of a shard's work, which pickles."""
+    """Progress of a shard; it must be picklable."""
 
     @property
     def done(self) -> int:
-        """Number of pieces that are done."""
+        """Number of finished pieces."""
         ...
 
     @property
     def total(self) -> int | None:
-        """Number of all pieces; None when it is not known."""
+        """Total number of pieces; None if unknown."""
         ...
 
 
@@ -61,17 +61,17 @@ _C = TypeVar("_C", bound=SpendingConfig)
 
 
 def folders(folder: Path) -> list[Path]:
-    """The shards of the run in `folder` that have begun, in order; none when it is not made of shards."""
+    """Return the folders of the shards that have begun, in order; empty if the run has no shards."""
     return [shard for shard in sorted((folder / FOLDER).glob("*")) if begun(shard)]
 
 
 def folder_of(folder: Path, part: int) -> Path:
-    """The folder of one shard of the run in `folder`."""
+    """Return the folder of one shard of the run in `folder`."""
     return folder / FOLDER / f"{part:03d}"
 
 
 def divided(config: _C, shards: int, at_once: int) -> Iterator[_C]:
-    """What each of `shards` shards does: its part of the pieces, and of the limits and of what is `at_once`."""
+    """Yield the config of each of `shards` shards, with its part of the pieces, the limits and the concurrency."""
     for part in range(shards):
         shares: dict[str, object] = {
             "shard": f"{part}/{shards}",
@@ -84,12 +84,12 @@ def divided(config: _C, shards: int, at_once: int) -> Iterator[_C]:
 
 
 def share(limit: int | None, part: int, shards: int) -> int | None:
-    """A shard's part of the pieces of this invocation; all parts together are the limit."""
+    """Return a shard's share of this invocation's limit of pieces; all shares add up to the limit."""
     return None if limit is None else Shard(part, shards).size(limit)
 
 
 async def join(store: RunStore, shards: Sequence[Path], config: SpendingConfig) -> None:
-    """Bring `store` up to date with its shards.
+    """Update `store` with the data of its shards.
 
     Raises:
         StoreError: one of them cannot be read.
@@ -101,21 +101,21 @@ async def join(store: RunStore, shards: Sequence[Path], config: SpendingConfig) 
 
 @dataclass(frozen=True, slots=True)
 class _Failed:
-    """A shard's process ended with an error."""
+    """Message: a shard's process ended with an error."""
 
     message: str
 
 
 class Process(Generic[_P]):
-    """A shard, seen from the parent."""
+    """A shard's process, as the parent sees it."""
 
     def __init__(self, name: str, target: Callable[..., None], arguments: tuple[object, ...]) -> None:
-        """Start it.
+        """Start the process.
 
         Args:
-            name: in messages.
-            target: what it does: a function of a module that calls `work`.
-            arguments: of `target`; the pipe to the parent is added.
+            name: name of the shard in messages.
+            target: what the process runs: a module-level function that calls `work`.
+            arguments: arguments of `target`; the pipe to the parent is added.
         """
         self.name = name
         self.progress: _P | None = None
@@ -126,16 +126,16 @@ class Process(Generic[_P]):
         self.begin()
 
     def begin(self) -> None:
-        """Start its process, or start it again."""
+        """Start the process, or restart it."""
         self._starts += 1
         context = get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self._process = context.Process(target=self._target, args=(*self._arguments, theirs), daemon=True)
         self._process.start()
-        theirs.close()  # so that the end of the process is the end of the pipe
+        theirs.close()  # so that the pipe ends when the process ends
 
     def hear(self) -> None:
-        """Take a message, or notice that its process has died."""
+        """Read one message, or notice that the process has died."""
         try:
             message = self.pipe.recv()
         except (EOFError, OSError):
@@ -143,7 +143,7 @@ class Process(Generic[_P]):
             if self._stopping:
                 self.ended = Report(Ending.STOPPED, "stopped as you asked")
             elif self._starts < _STARTS:
-                _LOG.warning("%s died (%s); it is started again", self.name, self._process.exitcode)
+                _LOG.warning("%s died (%s); starting it again", self.name, self._process.exitcode)
                 self.begin()
             else:
                 self.ended = _Failed(f"its process died {self._starts} times (exit code {self._process.exitcode})")
@@ -156,22 +156,22 @@ class Process(Generic[_P]):
             self.progress = cast(_P, message)
 
     def report(self) -> Report:
-        """How it ended, once it has."""
+        """Return how the shard ended; only valid once it has ended."""
         assert self.ended is not None
         return Report(Ending.FAILING, self.ended.message) if isinstance(self.ended, _Failed) else self.ended
 
     def stop(self) -> None:
-        """Let its calls in flight end."""
+        """Ask the process to stop; calls in flight still finish."""
         self._stopping = True
         if self.ended is None:
             self._process.terminate()
 
 
 class Watch(Generic[_P]):
-    """One invocation over all shards."""
+    """Watches all shards during one invocation."""
 
     def __init__(self, shards: Sequence[Process[_P]], tell: Callable[["Watch[_P]"], object]) -> None:
-        """Watch `shards`; `tell` is called twice a second with this."""
+        """Watch `shards`; `tell` is called with this object twice a second."""
         self.shards = shards
         self.started = time.monotonic()
         self.stopping = False
@@ -179,16 +179,16 @@ class Watch(Generic[_P]):
 
     @property
     def seen(self) -> list[_P]:
-        """The newest progress of each shard that has told one."""
+        """Return the latest progress of each shard that has reported any."""
         return [shard.progress for shard in self.shards if shard.progress is not None]
 
     @property
     def elapsed_s(self) -> float:
-        """Since the start of this invocation."""
+        """Seconds since the start of this invocation."""
         return time.monotonic() - self.started
 
     async def until_ended(self, join: Callable[[], Awaitable[None]], go_on: str) -> Report:
-        """The worst ending of a shard, when all have ended; what they have is joined by `join` now and then."""
+        """Wait until all shards have ended and return the worst ending; calls `join` from time to time."""
         joined, took = time.monotonic(), 0.0
         with stopping_on_signals(self._stop):
             while at_work := [shard for shard in self.shards if shard.ended is None]:
@@ -214,7 +214,7 @@ class Watch(Generic[_P]):
 def begun_shards(
     configs: Iterable[_C], folder: Path, limit: int | None, play: Callable[[_C, Path, int | None, Connection], None]
 ) -> list[Process[Any]]:
-    """A process for each of `configs`, each with its share of the limit; `play` is a function of a module."""
+    """Start a process for each of `configs`, with its share of the limit; `play` must be a module-level function."""
     parts = list(configs)
     return [
         Process(f"shard {part}/{len(parts)}", play, (one, folder_of(folder, part), share(limit, part, len(parts))))
@@ -223,13 +223,13 @@ def begun_shards(
 
 
 def work(pipe: Connection, play: Callable[[Callable[[Counted], None]], Report]) -> None:
-    """What the process of a shard does: `play`, and tell the parent; it stops when the parent is gone.
+    """Run `play` in a shard's process and report to the parent; stops when the parent is gone.
 
     Args:
-        pipe: to the parent.
-        play: plays the shard to its end; is given what it must call with its progress.
+        pipe: connection to the parent.
+        play: plays the shard to its end; receives a function to call with its progress.
     """
-    os.setpgrp()  # Ctrl-C is for the parent, which asks us to stop
+    os.setpgrp()  # Ctrl-C goes to the parent, which asks us to stop
     threading.Thread(target=_stop_without, args=(pipe,), daemon=True).start()
     try:
         ended = _once_unlocked(lambda: play(_teller(pipe)))
@@ -241,7 +241,7 @@ def work(pipe: Connection, play: Callable[[Callable[[Counted], None]], Report]) 
 
 
 def _once_unlocked(play: Callable[[], Report]) -> Report:
-    """What `play` gives; a shard of a parent that was killed may still be ending its calls, and is waited for."""
+    """Run `play`, waiting first if the shard of a killed parent still holds the folder to finish its calls."""
     until = time.monotonic() + _LOCKED_S
     while True:
         try:
@@ -253,7 +253,7 @@ def _once_unlocked(play: Callable[[], Report]) -> Report:
 
 
 def _stop_without(pipe: Connection) -> None:
-    """Stop this process cleanly once the other end of `pipe` is closed; the parent never writes to it."""
+    """Stop this process cleanly once the other end of `pipe` closes; the parent never writes to it."""
     with suppress(EOFError, OSError):
         pipe.recv()
     os.kill(os.getpid(), signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Where a run stands while it goes on; the run file is the truth, this is for whoever watches."""
+"""Progress of a run while it is in progress, for display. The run file remains the source of truth."""
 
 import math
 import time
@@ -15,28 +15,28 @@ from questwell.types.game import Accepted, Reason, Rejected
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A moment of a run."""
+    """The state of a run at one moment."""
 
     done: int
-    """Seeds played to an outcome, earlier invocations included; an errored play is done when it is played again."""
+    """Number of seeds played to an outcome, in all invocations. An errored play counts once a resume has played it."""
     total: int | None
-    """Seeds to play; None when the number of items decides."""
+    """Number of seeds to play; None if the run stops at a number of items instead."""
     accepted: int
     wanted: int | None
-    """Items to stop at, if any."""
+    """Number of items to stop at, if set."""
     rejected: dict[Reason, int]
     spent: Usage
     """Usage of the whole run."""
     calls_made: int
-    """Model calls of this invocation."""
+    """Number of model calls of this invocation."""
     calls_replayed: int
     elapsed_s: float
     left_s: float | None
-    """Estimate from this invocation's pace; None while there is none."""
+    """Estimated seconds left, from this invocation's pace; None if there is no estimate yet."""
     stopping: bool
-    """The user asked to stop, or a limit is reached: calls in flight are ending."""
+    """True if the user asked to stop or a limit was reached, and calls in flight are ending."""
     busy_s: float | None = None
-    """Seconds that the plays of this invocation took, each from its start to its end, added up; None when unknown."""
+    """Total duration of this invocation's plays in seconds, summed over plays; None if unknown."""
 
     @property
     def calls_per_s(self) -> float:
@@ -45,7 +45,7 @@ class Progress:
 
 
 def together(parts: Sequence[Progress], elapsed_s: float, *, stopping: bool) -> Progress:
-    """The progress of a run whose shards stand at `parts`."""
+    """Combine the progress of all shards into that of the run."""
     return Progress(
         done=sum(one.done for one in parts),
         total=sum(one.total or 0 for one in parts),
@@ -63,16 +63,16 @@ def together(parts: Sequence[Progress], elapsed_s: float, *, stopping: bool) -> 
 
 
 class Counts(Protocol):
-    """Model calls of an invocation; a `Recorder` has them."""
+    """Numbers of model calls of an invocation; a `Recorder` provides them."""
 
     @property
     def made(self) -> int:
-        """Calls that were made."""
+        """Number of calls that were sent to a model."""
         ...
 
     @property
     def replayed(self) -> int:
-        """Calls that were answered from what was recorded."""
+        """Number of calls that were answered from the run file."""
         ...
 
 
@@ -83,12 +83,12 @@ class Tally:
     """Counts plays as they end."""
 
     def __init__(self, before: RunReader, total: int | None, wanted: int | None) -> None:
-        """Start from the plays that earlier invocations finished.
+        """Start with the plays that earlier invocations finished.
 
         Args:
-            before: the run.
-            total: seeds to play; None when the number of items decides.
-            wanted: items to stop at, if any.
+            before: the run so far.
+            total: number of seeds to play; None if the run stops at a number of items instead.
+            wanted: number of items to stop at, if set.
         """
         self._total = total
         self._wanted = wanted
@@ -104,7 +104,7 @@ class Tally:
         self._done = len(self._accepted) + self._rejected.total()
 
     def count(self, outcome: Accepted | Rejected, question_key: str | None) -> None:
-        """Count a play of this invocation. Which of two equal questions is the duplicate does not matter here."""
+        """Count a play of this invocation. Which of two equal questions counts as the duplicate does not matter here."""
         self._done += 1
         self._ended += 1
         if isinstance(outcome, Rejected):
@@ -115,7 +115,7 @@ class Tally:
         self._accepted.add(hash(question_key))
 
     def progress(self, calls: Counts, budget: Budget, busy_s: float | None = None) -> Progress:
-        """The current progress of the run."""
+        """Return the current progress of the run."""
         elapsed_s = time.monotonic() - self._started
         return Progress(
             done=self._done,

@@ -1,6 +1,6 @@
-"""Sessions that answer from the run file what was answered before, and record durably what is new.
+"""Sessions that replay recorded answers from the run file, and record new answers durably.
 
-The one door of a run to its models and its retriever: nothing paid for goes past it.
+All calls of a run to its models and its retriever go through here, so every paid answer is recorded.
 """
 
 import hashlib
@@ -37,27 +37,27 @@ _A = TypeVar("_A")
 
 
 class Kept(Protocol):
-    """What a run has recorded; `RunReader` is one."""
+    """Read access to what a run has recorded; `RunReader` implements it."""
 
     def answers(self, seed: str) -> Mapping[CallKey, Json]:
-        """As `RunReader.answers`."""
+        """See `RunReader.answers`."""
         ...
 
     def adapted(self) -> Mapping[str, tuple[str, ...]]:
-        """As `RunReader.adapted`."""
+        """See `RunReader.adapted`."""
         ...
 
 
 class Keeping(Protocol):
-    """Where calls are recorded: a run file, or whoever has one. Each `await` returns once the data is on disk."""
+    """Write access to recorded calls, direct or through another process. Each `await` returns once data is on disk."""
 
     @property
     def read(self) -> Kept:
-        """What is recorded."""
+        """Return what is recorded."""
         ...
 
     async def record(self, call: Call) -> None:
-        """As `RunStore.record`."""
+        """See `RunStore.record`."""
         ...
 
     async def record_failure(self, failure: Failure) -> None:
@@ -65,20 +65,20 @@ class Keeping(Protocol):
         ...
 
     async def adapted(self, place: str, changes: Sequence[str]) -> None:
-        """As `RunStore.adapted`."""
+        """See `RunStore.adapted`."""
         ...
 
 
 @dataclass(slots=True)
 class Recorder:
-    """What the sessions of a run share."""
+    """Shared state of a run's sessions."""
 
     store: Keeping
     llms: Mapping[Role, LLM]
     retriever: Retriever
     budget: Budget
     earlier: RunReader | None = None
-    """Another run file whose kept answers are served too: where older versions kept these calls."""
+    """Another run file whose recorded answers are reused too: older versions stored these calls there."""
     spans: Spans = field(default_factory=NoSpans)
     """Where calls that are made are traced."""
     made: int = 0
@@ -87,10 +87,10 @@ class Recorder:
     """Number of model calls answered from the run file."""
     _adapted: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]], init=False)
     _adapting: dict[int, Adapting] = field(default_factory=dict[int, Adapting], init=False)
-    """Models that adapt, by identity: to ask each whether it does takes a tenth of a recorded call."""
+    """Models that adapt their requests, by identity. Checking this per call would take a tenth of a recorded call."""
 
     def __post_init__(self) -> None:
-        """Tell the models what the run knows of their endpoints, so that no refusal is met again."""
+        """Pass recorded endpoint adaptations to the models, so that no endpoint refuses the same request again."""
         known = {**(self.earlier.adapted() if self.earlier is not None else {}), **self.store.read.adapted()}
         self._adapting = {id(llm): llm for llm in self.llms.values() if isinstance(llm, Adapting)}
         for llm in self._adapting.values():
@@ -99,20 +99,20 @@ class Recorder:
                 self._adapted[llm.place] = llm.manners.changes
 
     async def keep_adapted(self, llm: LLM) -> None:
-        """Record what was learnt of the endpoint of `llm` since the last call."""
+        """Record what the model's client learned about its endpoint since the last call."""
         adapting = self._adapting.get(id(llm))
         if adapting is not None and self._adapted.get(adapting.place, ()) != (now := adapting.manners.changes):
             self._adapted[adapting.place] = now
             await self.store.adapted(adapting.place, now)
 
     def sessions(self, seed: str) -> Sessions:
-        """Opens the sessions of one play of `seed`; reads what its earlier plays were answered."""
+        """Return a function that opens the sessions of one play of `seed`; loads the answers of its earlier plays."""
         before = self.earlier.answers(seed) if self.earlier is not None else {}
         play = _PlayedBefore({**before, **self.store.read.answers(seed)})
 
         def session(place: Place) -> RecordedSession:
             if place.seed != seed:
-                raise ValueError(f"the sessions of {seed!r} were asked for {place!r}")
+                raise ValueError(f"the sessions of {seed!r} were requested for {place!r}")
             return RecordedSession(self, play, place)
 
         return session
@@ -120,20 +120,20 @@ class Recorder:
 
 @dataclass(slots=True)
 class _PlayedBefore:
-    """The kept answers of one seed, and where this play of it stands."""
+    """Recorded answers of one seed, and the position of this play in them."""
 
     answers: Mapping[CallKey, Json]
     turns: dict[Place, int] = field(default_factory=dict[Place, int])
-    """Calls so far by place: a place that is opened twice goes on counting."""
+    """Number of calls so far by place; it continues if a place is opened twice."""
     requests: dict[Place, Earlier] = field(default_factory=dict[Place, Earlier])
     """The latest model request by place."""
 
 
 class RecordedSession:
-    """A session whose every answer is in the run file before the agent sees it."""
+    """A session that stores every answer in the run file before the agent sees it."""
 
     def __init__(self, recorder: Recorder, play: _PlayedBefore, place: Place) -> None:
-        """Open it with `Recorder.sessions`."""
+        """Open the session; use `Recorder.sessions` instead of this constructor."""
         self._recorder = recorder
         self._play = play
         self._place = place
@@ -141,11 +141,11 @@ class RecordedSession:
 
     @property
     def model(self) -> str:
-        """The model behind `complete`."""
+        """Name of the model behind `complete`."""
         return self._llm.name
 
     async def complete(self, request: Request) -> Completion:
-        """The model's answer: kept, or new and recorded."""
+        """Return the model's answer, from the run file or new and recorded."""
         key = self._key(request.digest())
         text = json.dumps(_REQUEST.dump_python(request, mode="json"), separators=(",", ":"))
         base = self._play.requests.get(self._place)
@@ -174,7 +174,7 @@ class RecordedSession:
         return completion
 
     async def search(self, query: str, k: int) -> tuple[Hit, ...]:
-        """The retriever's hits: kept, or new and recorded. A reranking of them is a call of its own."""
+        """Return the retriever's hits, from the run file or new and recorded. Reranking them is a separate call."""
         retriever = self._recorder.retriever
         if not isinstance(retriever, Reranked):
             return await self._search(retriever, query, k)
@@ -211,18 +211,18 @@ class RecordedSession:
 
     @property
     def _searched(self) -> str:
-        """The name of what is searched, without its reranker."""
+        """Name of the retriever without its reranker."""
         retriever = self._recorder.retriever
         return retriever.inner.name if isinstance(retriever, Reranked) else retriever.name
 
     async def read_page(self, document_id: str, page: int) -> DocumentPage | None:
-        """A page of a document: kept, or new and recorded. It costs nothing."""
+        """Return a page of a document, from the run file or new and recorded. It is free."""
         reader = reader_of(self._recorder.retriever)
         asked = {"open": document_id, "page": page}
         return await self._read(CallKind.OPEN, asked, _PAGE, lambda: reader.read_page(document_id, page))
 
     async def find_in(self, document_id: str, query: str, k: int) -> tuple[Hit, ...] | None:
-        """The passages of a document that fit: kept, or new and recorded."""
+        """Return the matching passages of a document, from the run file or new and recorded."""
         reader = reader_of(self._recorder.retriever)
         asked = {"find": document_id, "query": query, "k": k}
         return await self._read(CallKind.FIND, asked, _FOUND, lambda: reader.find_in(document_id, query, k))
@@ -271,7 +271,7 @@ class RecordedSession:
     async def _make(
         self, key: CallKey, kind: CallKind, call: Callable[[], Awaitable[_A]], request: Request | None = None
     ) -> _A:
-        """Make a call if the budget allows; a failure is noted and raised again, never kept as an answer."""
+        """Make a call if the budget allows it. A failure is recorded and raised, never stored as an answer."""
         self._recorder.budget.check()
         self._recorder.made += kind is CallKind.LLM
         try:
@@ -298,7 +298,7 @@ class RecordedSession:
 
 
 def _storable(completion: Completion) -> Completion:
-    """`completion` without lone surrogates: they have no UTF-8, so a file cannot give them back as they were."""
+    """Return `completion` without lone surrogates: they cannot be encoded as UTF-8, so a file could not restore them."""
     clean = without_surrogates
     calls = tuple(ToolCall(clean(c.id), clean(c.name), clean(c.arguments), c.carry) for c in completion.tool_calls)
     return replace(

@@ -1,4 +1,4 @@
-"""Each role's real request, sent once: whether an endpoint takes it, how it had to be changed, and what came back."""
+"""Sends each role's real request once, to see if the endpoint accepts it, what had to change, and what came back."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -25,20 +25,20 @@ _QUESTION = "In which year was the dam that supplies Ostia built?"
 
 @dataclass(frozen=True, slots=True)
 class Rehearsed:
-    """The outcome of one role's request."""
+    """Result of one role's request."""
 
     role: str
     taken: bool
-    """The endpoint answered."""
+    """Whether the endpoint answered."""
     usable: bool
-    """What it answered is a move, a verdict or an answer."""
+    """Whether the answer is a valid move, verdict or answer."""
     found: str
     takes: Mapping[str, str]
     """As in `parts_taken`."""
 
 
 class _Watched:
-    """The model, with its latest completion kept."""
+    """A model wrapper that keeps the latest completion."""
 
     def __init__(self, llm: LLM) -> None:
         self._llm = llm
@@ -76,7 +76,7 @@ class _OnePassage:
 
 
 async def rehearse(llm: LLM) -> list[Rehearsed]:
-    """One call for each role, as a run would make it: with its prompt, stops, tools, schema, temperature and length."""
+    """Make one call per role as a run would: with its prompt, stops, tools, schema, temperature and length."""
     prompts = Prompts()
     seed = Seed(0, _PASSAGE, 2, AnswerType.DATE)
     once, sampling = RolloutLimits(turns=1, searches=1), Sampling()
@@ -129,6 +129,6 @@ async def _rehearse(role: str, trying: Callable[[DirectSession], Awaitable[bool]
 
 
 def _moved(trajectory: Trajectory) -> bool:
-    """Whether the one message held a move."""
+    """Return whether the agent's single message contained a move."""
     searched = any(turn.query is not None for turn in trajectory.turns)
     return searched or trajectory.stop is StopReason.FINISHED

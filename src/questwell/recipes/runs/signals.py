@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a polite request: the first stops cleanly, the second ends the process at once."""
+"""Turns Ctrl-C and SIGTERM into a clean stop: the first stops cleanly, the second ends the process at once."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ _STOPS: ContextVar[list[Callable[[], object]] | None] = ContextVar("stops", defa
 
 @contextmanager
 def collecting_stops() -> Generator[list[Callable[[], object]]]:
-    """Within it, runs that are not in the main thread add what stops them: whoever has the signals can call it."""
+    """Collect the stop functions of runs in other threads, so that the owner of the signals can call them."""
     stops: list[Callable[[], object]] = []
     token = _STOPS.set(stops)
     try:
@@ -25,7 +25,7 @@ def collecting_stops() -> Generator[list[Callable[[], object]]]:
 
 @contextmanager
 def stopping_on_signals(stop: Callable[[], None]) -> Generator[None]:
-    """Within it, a first SIGINT or SIGTERM calls `stop`; a second one kills. Outside the main thread see above."""
+    """Call `stop` on a first SIGINT or SIGTERM; a second one kills. In other threads `collecting_stops` collects `stop`."""
     loop = asyncio.get_running_loop()
 
     def second(number: signal.Signals) -> None:
@@ -41,7 +41,7 @@ def stopping_on_signals(stop: Callable[[], None]) -> Generator[None]:
     try:
         for number in _SIGNALS:
             loop.add_signal_handler(number, first)
-    except (ValueError, RuntimeError, NotImplementedError):  # not the main thread: the caller has the signals
+    except (ValueError, RuntimeError, NotImplementedError):  # not the main thread: the caller handles signals
         if (stops := _STOPS.get()) is not None:
             stops.append(partial(loop.call_soon_threadsafe, stop))
         yield

@@ -1,7 +1,7 @@
-"""OpenTelemetry spans of a run: plays, agents, model calls and searches, and never what they say.
+"""OpenTelemetry spans for plays, agents, model calls and searches. They never contain the text of any message.
 
 Names follow the GenAI semantic conventions (github.com/open-telemetry/semantic-conventions-genai, in development; read
-in November 2026). Where spans go is up to the SDK that the user sets up; without one they go nowhere.
+in November 2026). The user's SDK decides where spans go; without one they are dropped.
 """
 
 import time
@@ -37,7 +37,7 @@ TOOL = "gen_ai.tool.name"
 TOOL_TYPE = "gen_ai.tool.type"
 ERROR = "error.type"
 OWN = "questwell."
-"""Before the names of what the conventions have no name for."""
+"""Prefix of attributes that the conventions do not define."""
 PROVIDERS: Mapping[str, str] = {
     "api.openai.com": "openai",
     "api.anthropic.com": "anthropic",
@@ -49,57 +49,57 @@ PROVIDERS: Mapping[str, str] = {
     "api.cohere.com": "cohere",
     "api.perplexity.ai": "perplexity",
 }
-"""The conventions' names by host; any other provider is called by its host, a model in this process `questwell`."""
+"""Provider names of the conventions, by host. Others are named by host; a local model is `questwell`."""
 
 Told = Callable[[object], None]
-"""Takes what a call gave."""
+"""Receives the result of a call."""
 
 
 class Spans(Protocol):
-    """Where a run says what it is doing."""
+    """Traces what a run does."""
 
     def play(self) -> AbstractContextManager[None]:
-        """Around one piece of the run: a play, a question, an attempt of an evaluation."""
+        """Trace one piece of the run: a play, a question, or an attempt of an evaluation."""
         ...
 
     def call(self, place: Place, kind: CallKind, llm: LLM, request: Request | None) -> AbstractContextManager[Told]:
-        """Around a call that is made, not replayed; what it gave is told."""
+        """Trace a call that is made, not replayed; pass its result to the yielded function."""
         ...
 
 
 class NoSpans:
-    """Says nothing: the default."""
+    """Traces nothing; the default."""
 
     def play(self) -> AbstractContextManager[None]:
-        """As in `Spans`."""
+        """See `Spans`."""
         return nullcontext()
 
     def call(self, place: Place, kind: CallKind, llm: LLM, request: Request | None) -> AbstractContextManager[Told]:
-        """As in `Spans`."""
+        """See `Spans`."""
         return nullcontext(_untold)
 
 
 def open_spans(verb: str, *, on: bool) -> Spans:
-    """The spans of a run of `verb`; ConfigError when they are asked for and the extra is missing."""
+    """Return the spans of a run of `verb`; raises ConfigError if they are requested but the extra is not installed."""
     return OpenTelemetrySpans(verb) if on else NoSpans()
 
 
 @dataclass(slots=True)
 class _Agents:
-    """The agents of the play that is going on."""
+    """The agents of the current play."""
 
     span: Any
     context: Any
     opened: dict[Place, Any] = field(default_factory=dict[Place, Any])
     until: dict[Place, int] = field(default_factory=dict[Place, int])
-    """When the latest call of each ended, in ns: an agent ends with its last call, which only the play's end shows."""
+    """End of each agent's latest call, in ns. An agent ends with its last call, which is known only when the play ends."""
 
 
 _PLAY: ContextVar[_Agents | None] = ContextVar("play", default=None)
 
 
 class OpenTelemetrySpans:
-    """Spans by the tracer provider that is set up in this process."""
+    """Sends spans to the tracer provider that is configured in this process."""
 
     def __init__(self, verb: str) -> None:
         """Name the spans after the `verb` of the run."""
@@ -109,7 +109,7 @@ class OpenTelemetrySpans:
 
     @contextmanager
     def play(self) -> Generator[None]:
-        """As in `Spans`: `invoke_workflow`, with an `invoke_agent` below it for each agent that made a call."""
+        """See `Spans`: creates `invoke_workflow`, with one `invoke_agent` below it for each agent that made a call."""
         about = {OPERATION: "invoke_workflow", WORKFLOW: self._name}
         span = self._tracer.start_span(f"invoke_workflow {self._name}", attributes=about)
         agents = _Agents(span, self._otel.set_span_in_context(span))
@@ -127,7 +127,7 @@ class OpenTelemetrySpans:
 
     @contextmanager
     def call(self, place: Place, kind: CallKind, llm: LLM, request: Request | None) -> Generator[Told]:
-        """As in `Spans`: `chat` or `text_completion` of a model, `execute_tool` of a retriever."""
+        """See `Spans`: creates `chat` or `text_completion` for a model and `execute_tool` for a retriever."""
         agents = _PLAY.get()
         context = self._otel.set_span_in_context(self._agent(agents, place)) if agents else None
         if request is not None:
@@ -158,13 +158,13 @@ class OpenTelemetrySpans:
         return agents.opened[place]
 
     def _fail(self, span: Any, error: BaseException) -> None:  # noqa: ANN401
-        """Mark `span` as failed by the kind of error; its message may hold what was said, so it is left out."""
+        """Mark `span` as failed with the error's type. Its message may contain conversation text, so it is left out."""
         span.set_attribute(ERROR, type(error).__name__)
         span.set_status(self._otel.StatusCode.ERROR)
 
 
 def provider(llm: LLM) -> str:
-    """Who serves a model, in the conventions' words."""
+    """Return the provider of a model, as the conventions name it."""
     if not isinstance(llm, Adapting):
         return "questwell"
     host = urlsplit(llm.place.rpartition(" at ")[2]).hostname or "questwell"
@@ -197,4 +197,4 @@ def _known(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _untold(given: object) -> None:
-    """Nobody listens."""
+    """Ignore the result of a call."""

@@ -1,4 +1,4 @@
-"""The keys that limit what a run may spend, and say what its models cost: the same for every verb that asks models."""
+"""Config keys for spending limits and model prices, shared by all commands that call models."""
 
 from collections.abc import Mapping
 from typing import Self
@@ -11,7 +11,7 @@ from questwell.recipes.runs.models import MODELS_MAY_CHANGE, ModelConfig
 
 
 class SpendingConfig(ModelConfig):
-    """What may be spent."""
+    """Config keys for spending limits and prices."""
 
     max_cost: float | None = Field(default=None, gt=0)
     """Maximum cost of the whole run in US dollars, including earlier invocations."""
@@ -34,24 +34,24 @@ class SpendingConfig(ModelConfig):
         return self
 
     def limits(self) -> SpendingLimits:
-        """What may be spent."""
+        """The spending limits."""
         return SpendingLimits(self.max_cost, self.max_tokens, self.max_minutes)
 
     @property
     def price(self) -> Price | None:
-        """Price of the models, if it is given."""
+        """The price of the models, if given."""
         if self.price_in is None or self.price_out is None:
             return None
         return Price(self.price_in, self.price_out)
 
 
 SPENDING_MAY_CHANGE: Mapping[str, str] = {
-    "max_cost": "a limit of spending",
-    "max_tokens": "a limit of spending",
-    "max_minutes": "a limit of spending",
+    "max_cost": "a spending limit",
+    "max_tokens": "a spending limit",
+    "max_minutes": "a spending limit",
     "price_in": "applies to later calls, and to earlier ones of unknown cost",
     "price_out": "as price_in",
-    "spans": "traces what is done, and changes none of it",
+    "spans": "only traces what happens",
     **MODELS_MAY_CHANGE,
 }
-"""A resume may change all of these keys: none changes what a model says."""
+"""Keys that a resume may change, because none of them changes what a model answers."""

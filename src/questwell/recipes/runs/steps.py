@@ -1,7 +1,7 @@
-"""Make one step after another until all are made or something halts, with a checkpoint now and then: train, selfplay.
+"""Runs training steps until all are done or something stops the run, and saves checkpoints: for train and selfplay.
 
-A step is played and then learnt from. A halt while it is played leaves what the steps before it made, which is saved.
-One while it is learnt from leaves nothing that could be saved, so the run goes on from the latest checkpoint.
+A step is first played and then learned from. If the run halts while a step is played, the state after the previous
+step is saved. If it halts while learning, no state can be saved, so the run resumes from the latest checkpoint.
 """
 
 from collections.abc import Awaitable, Callable
@@ -16,24 +16,24 @@ from questwell.recipes.runs.signals import stopping_on_signals
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How far to go, and how often to save."""
+    """How many steps to make, and how often to save and evaluate."""
 
     steps: int
     """Number of steps of the whole run."""
     save_every: int
     """Steps between two checkpoints."""
     limit: int | None = None
-    """Most steps of this invocation."""
+    """Maximum number of steps in this invocation."""
     eval_every: int = 0
-    """Steps between two evaluations; 0 means none. Step 0 and the last step are evaluated too."""
+    """Number of steps between two evaluations; 0 means none. Step 0 and the last step are always evaluated."""
 
     def evaluates(self, done: int) -> bool:
-        """Whether the policy is to be evaluated after `done` steps."""
+        """Return whether to evaluate the policy after `done` steps."""
         return self.eval_every > 0 and (done % self.eval_every == 0 or done == self.steps)
 
     @property
     def evaluations(self) -> int:
-        """Number of evaluations of the whole run."""
+        """Total number of evaluations of the run."""
         return sum(map(self.evaluates, range(self.steps + 1)))
 
 
@@ -41,13 +41,13 @@ class Steps:
     """The steps of one invocation of a run."""
 
     def __init__(self, done: int, pace: Pace, budget: Budget, go_on: str) -> None:
-        """Go on after the checkpoint of step `done`, 0 where there is none yet.
+        """Continue after the checkpoint of step `done`; 0 if there is none yet.
 
         Args:
-            done: steps that are made and saved.
-            pace: how far to go, and how often to save.
-            budget: of the run; it is asked before each step.
-            go_on: the command that goes on with the run.
+            done: number of steps that are finished and saved.
+            pace: how many steps to make, and how often to save.
+            budget: budget of the run, checked before each step.
+            go_on: the command that resumes the run.
         """
         self.done = self.saved = done
         self._pace = pace
@@ -58,15 +58,15 @@ class Steps:
         self._learning = False
 
     def stop(self) -> None:
-        """End after this step, or at once where it needs a call that was not sent yet: then it is played again."""
+        """Stop after this step, or at once if it needs a call that was not sent yet: a resume plays that step again."""
         self._stopping = True
         self._budget.retries.give_up(unsent=True)
 
     def learn(self) -> None:
-        """The step is played: from now until its end, nothing can be saved.
+        """Mark the step as played: from now until its end, no checkpoint can be saved.
 
         Raises:
-            Stopped: a call was given up because the user asked to stop: the step is played again on a resume.
+            Stopped: a call was abandoned because the user asked to stop; a resume plays the step again.
         """
         self._refuse_what_was_cut_short()
         self._learning = True
@@ -78,14 +78,14 @@ class Steps:
         first: Callable[[], Awaitable[None]] | None = None,
         evaluate: Callable[[int], Awaitable[None]] | None = None,
     ) -> Report:
-        """Make the steps that are left.
+        """Run the remaining steps.
 
         Args:
-            step: makes the step of a number, from 1, and calls `learn` between playing and learning. It says why the
-                run has to stop after it, or "". Raises NothingJudged, or TrainingCollapsed while it learns.
-            save: writes a checkpoint of what the `done` steps made. What shows a collapse is not saved.
-            first: is awaited before the first step of the whole run.
-            evaluate: evaluates the policy after so many steps, whose checkpoint is saved, unless that was done before.
+            step: runs the step of that number, from 1, and calls `learn` between playing and learning. It returns why
+                the run must stop after it, or "". Raises NothingJudged, or TrainingCollapsed while it learns.
+            save: writes a checkpoint of the state after `done` steps. A collapsed state is not saved.
+            first: awaited before the first step of the whole run.
+            evaluate: evaluates the policy after that many steps, unless this was done before; called after saving.
         """
         with giving_up_with(self._budget.retries), stopping_on_signals(self.stop):
             try:
@@ -139,7 +139,7 @@ class Steps:
 
 
 async def _nothing(done: int) -> None:
-    """Evaluates nothing."""
+    """Do nothing: the default for `evaluate`."""
 
 
 _STOPPED = "stopped as you asked"

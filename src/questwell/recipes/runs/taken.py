@@ -1,11 +1,11 @@
-"""What an endpoint takes of a request, as far as its refusals said: each part as it is, changed, or left out."""
+"""Which parts of a request an endpoint accepts, judging by its refusals: unchanged, changed, or left out."""
 
 from collections.abc import Sequence
 
 from questwell.llm.client import Request
 
 PARTS = ("stop", "tools", "schema", "temperature", "length")
-"""The parts of a request that endpoints refuse most often."""
+"""The request parts that endpoints refuse most often."""
 
 NOT_SENT = "-"
 NO_ANSWER = "no answer"
@@ -20,11 +20,11 @@ _FIELDS = {
 
 
 def parts_taken(request: Request | None, adapted: Sequence[str] | None) -> dict[str, str]:
-    """Each of `PARTS` with `yes`, how it was changed, `left out`, or `-` where the request has none.
+    """Map each of `PARTS` to `yes`, the change it needed, `left out`, or `-` if the request has no such part.
 
     Args:
-        request: as it was made, before it was changed; None: none was made.
-        adapted: the changes under which it was answered; None: it was not answered.
+        request: the request before any change; None if none was made.
+        adapted: the changes with which it was answered; None if it was not answered.
     """
     if request is None:
         return dict.fromkeys(PARTS, NOT_SENT)
@@ -46,7 +46,7 @@ def _taken(part: str, adapted: Sequence[str] | None) -> str:
 
 
 def _said(part: str, change: list[str]) -> str | None:
-    """What a change, such as `rename max_tokens max_completion_tokens`, does to a part; None: nothing."""
+    """Return what a change, such as `rename max_tokens max_completion_tokens`, does to a part; None if nothing."""
     match change:
         case ["omit", name] if name in _FIELDS[part]:
             return "left out"

@@ -1,4 +1,4 @@
-"""Configs as TOML: a file with every key explained, and one config with the values that it has."""
+"""Writes configs as TOML: a template that explains every key, and a single config with its values."""
 
 import json
 import textwrap
@@ -15,11 +15,11 @@ _WIDTH = 110
 
 
 def template(sections: Mapping[str, type[RecipeConfig]], top: Mapping[str, str]) -> str:
-    """TOML with a section per verb: each key with its meaning, commented out at its default.
+    """Return TOML with a section per command: each key with its meaning, commented out at its default.
 
     Args:
-        sections: configs by verb.
-        top: keys for all verbs, above the sections, with the values to start from.
+        sections: config classes by command.
+        top: keys for all commands, written above the sections, with initial values.
     """
     lines = [f"{key} = {json.dumps(value)}" for key, value in top.items()]
     for verb, config in sections.items():
@@ -32,7 +32,7 @@ def template(sections: Mapping[str, type[RecipeConfig]], top: Mapping[str, str])
 
 
 def section(verb: str, config: RecipeConfig) -> str:
-    """`config` as the section of `verb`: every key with its value, those that are not set commented out."""
+    """Return `config` as the TOML section of `verb`: every key with its value; unset keys are commented out."""
     lines = [f"[{verb}]"]
     for key in type(config).model_fields:
         value = getattr(config, key)
@@ -41,7 +41,7 @@ def section(verb: str, config: RecipeConfig) -> str:
 
 
 def written(value: Any) -> str:  # noqa: ANN401  a key's value is anything
-    """A value as TOML. A table with a null in it is its JSON as text, which such a key takes too: TOML has no null."""
+    """Return a value as TOML. A table that contains null becomes a JSON string, because TOML has no null."""
     if isinstance(value, Enum):
         value = value.value
     if isinstance(value, BaseModel):
@@ -54,7 +54,7 @@ def written(value: Any) -> str:  # noqa: ANN401  a key's value is anything
     if isinstance(value, tuple | list):
         return f"[{', '.join(written(one) for one in cast(Sequence[object], value))}]"
     text = json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False)
-    return text.replace("\x7f", "\\u007f")  # the one character that JSON takes as it is and TOML does not
+    return text.replace("\x7f", "\\u007f")  # the only character that JSON allows unescaped and TOML does not
 
 
 def _table(values: Mapping[str, object]) -> str:

@@ -1,6 +1,6 @@
-"""Verbs that are written once and called in two ways: blocking, as the command does, or in the caller's event loop.
+"""Lets each command be written once and called in two ways: blocking, or in the caller's event loop.
 
-A verb is a function that returns a `Twofold`, under the decorator `blocking_verb`; `twin_of` makes its async twin.
+A command is a function that returns a `Twofold`, decorated with `blocking_verb`; `twin_of` makes its async twin.
 """
 
 import asyncio
@@ -22,15 +22,15 @@ _S = TypeVar("_S", bound=Setup)
 
 @dataclass(frozen=True, slots=True)
 class Twofold(Generic[_R]):
-    """One piece of work, not yet begun."""
+    """One piece of work that has not started."""
 
     alone: Callable[[], _R]
-    """Does it in an event loop of its own, and blocks."""
+    """Runs it in a new event loop, and blocks."""
     here: Callable[[], Coroutine[Any, Any, _R]]
-    """Does it in the event loop of the caller."""
+    """Runs it in the caller's event loop."""
 
     def then(self, make: Callable[[_R], _T]) -> "Twofold[_T]":
-        """The same work, whose result is what `make` makes of it."""
+        """Return the same work with `make` applied to its result."""
 
         async def here() -> _T:
             return make(await self.here())
@@ -43,13 +43,13 @@ def invocation(
     open_setup: Callable[[], _S],
     work: Callable[[Run[Any], _S], Coroutine[None, None, _R]],
 ) -> Twofold[_R]:
-    """An invocation of a run: open the run, then its setup, work, and close both.
+    """Return an invocation of a run: open the run, then its setup, do the work, and close both.
 
     Args:
         run: opens the run.
-        open_setup: may take long. Here it is called in a thread, so the caller's loop goes on; alone it is called
-            before the loop starts, so that Ctrl-C ends it.
-        work: what is done with both.
+        open_setup: opens the setup, which may take long. `here` calls it in a thread, so the caller's loop keeps
+            running; `alone` calls it before the loop starts, so that Ctrl-C ends it.
+        work: what to do with both.
     """
 
     def alone() -> _R:
@@ -66,7 +66,7 @@ def invocation(
 
 
 def blocking_verb(plan: Callable[_P, Twofold[_R]]) -> Callable[_P, _R]:
-    """The blocking function of a verb, with the docstring and the parameters of `plan`."""
+    """Return the blocking function of a command, with the docstring and parameters of `plan`."""
 
     @functools.wraps(plan)
     def verb(*args: _P.args, **kwargs: _P.kwargs) -> _R:
@@ -79,17 +79,17 @@ def blocking_verb(plan: Callable[_P, Twofold[_R]]) -> Callable[_P, _R]:
 
 
 def planned(verb: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> Twofold[_R]:
-    """The work that a function under `blocking_verb` would do with these arguments."""
+    """Return the work that a function decorated with `blocking_verb` would do with these arguments."""
     return cast(Callable[_P, Twofold[_R]], verb.__wrapped__)(*args, **kwargs)  # type: ignore[attr-defined]
 
 
 def twin_of(verb: Callable[_P, _R], note: str = "") -> Callable[_P, Coroutine[Any, Any, _R]]:
-    """The async twin of a function under `blocking_verb`; its docstring names the function, and adds `note`."""
+    """Return the async twin of a `blocking_verb` function; its docstring names that function and ends with `note`."""
 
     @functools.wraps(verb)
     async def twin(*args: _P.args, **kwargs: _P.kwargs) -> _R:
         return await planned(verb, *args, **kwargs).here()
 
     twin.__name__ = twin.__qualname__ = f"{verb.__name__}_async"
-    twin.__doc__ = f"As `{verb.__name__}`, in your event loop{note}.\n\n{verb.__doc__}"
+    twin.__doc__ = f"Same as `{verb.__name__}`, but runs in your event loop{note}.\n\n{verb.__doc__}"
     return twin

@@ -1,7 +1,7 @@
-"""Work through many pieces, some at a time, until all are done or something halts: seeds, attempts, questions, labels.
+"""Processes many pieces (seeds, attempts, questions, labels) concurrently until all are done or the run halts.
 
-A piece is durable by itself (its calls are in the run file), so the loop keeps nothing. It ends cleanly: calls in
-flight are paid for, so they end and are kept, whatever halts the run.
+Each piece is durable by itself (its calls are in the run file), so the loop stores nothing. Whatever halts the run,
+calls in flight finish and are recorded, because they are paid for.
 """
 
 import asyncio
@@ -25,27 +25,27 @@ _TICK_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How many things run at the same time, and when to give up."""
+    """How many pieces run at the same time, and when to give up."""
 
     at_once: int
-    """Pieces in work at the same time."""
+    """Number of pieces in progress at the same time."""
     max_errors: int
     """Stop after this many errored pieces in a row."""
     limit: int | None = None
-    """Most pieces of this invocation."""
+    """Maximum number of pieces in this invocation."""
 
 
 class Workers:
-    """Works through pieces within one invocation of a run."""
+    """Processes pieces within one invocation of a run."""
 
     def __init__(self, budget: Budget, patience: Patience, pieces: str, go_on: str, spans: Spans | None = None) -> None:
-        """Spend from `budget`.
+        """Create workers that spend from `budget`.
 
         Args:
-            budget: of the run; whoever stops it ends the work.
-            patience: how much at once, and when to give up.
-            pieces: what they are called in messages: plays, attempts, questions.
-            go_on: the command that goes on with the run.
+            budget: budget of the run; stopping it ends the work.
+            patience: how many pieces at the same time, and when to give up.
+            pieces: the word for them in messages: plays, attempts, questions.
+            go_on: the command that resumes the run.
             spans: where each piece is traced.
         """
         self._spans = spans or NoSpans()
@@ -58,21 +58,21 @@ class Workers:
         self._in_a_row = 0
         self._latest = ""
         self.done = 0
-        """Pieces that ended in this invocation."""
+        """Number of pieces that ended in this invocation."""
         self.errored = 0
-        """Number of these that errored."""
+        """Number of those pieces that errored."""
         self.busy_s = 0.0
-        """Seconds that these took, each from its start to its end, added up."""
+        """Total duration of those pieces in seconds, summed over pieces."""
         self._started = time.monotonic()
 
     @property
     def elapsed_s(self) -> float:
-        """Since the start of this invocation."""
+        """Seconds since the start of this invocation."""
         return time.monotonic() - self._started
 
     @asynccontextmanager
     async def running(self, tell: Callable[[], object]) -> AsyncGenerator[None]:
-        """Within it, Ctrl-C stops cleanly, and `tell` is called each half second."""
+        """Stop cleanly on Ctrl-C inside this context, and call `tell` every half second."""
         ticker = asyncio.create_task(_tick(tell))
         try:
             with giving_up_with(self._budget.retries), stopping_on_signals(self._budget.stop), collecting_seldom():
@@ -88,12 +88,12 @@ class Workers:
         work: Callable[[_W], Awaitable[str | None]],
         more: Callable[[], Awaitable[Sequence[_W]]] | None = None,
     ) -> None:
-        """Do `work` on each piece unless the run halts.
+        """Call `work` on each piece until all are done or the run halts.
 
         Args:
             pieces: the first ones.
-            work: says why a piece errored, or None when it did not.
-            more: gives further pieces while the last ones are still in work, and none at the end.
+            work: processes a piece; returns why it errored, or None if it did not.
+            more: returns further pieces while the last ones are in progress, and none at the end.
         """
         waiting = _Waiting(pieces, more)
 
@@ -110,7 +110,7 @@ class Workers:
                     self.busy_s += time.monotonic() - begun
                     self._count(error)
                 except QuestwellError as halt:
-                    # The others are not cancelled: what they have in flight is paid for, so it is kept first.
+                    # The others are not cancelled: their calls in flight are paid for, so we record those first.
                     self._halted = self._halted or halt
 
         async with asyncio.TaskGroup() as group:
@@ -118,19 +118,19 @@ class Workers:
                 group.create_task(worker())
 
     def may_go_on(self) -> bool:
-        """Whether a further piece may be begun."""
+        """Return whether another piece may be started."""
         return self._halted is None and self._left != 0 and not self._budget.stopping
 
     def ending(self, *, left: bool, errored: int | None = None, latest: str = "") -> Report:
-        """How the invocation ends.
+        """Return how the invocation ends.
 
         Args:
-            left: whether there are pieces that were not begun.
-            errored: pieces of the whole run that are still errored, if that is more than this invocation saw.
-            latest: why the latest of these errored.
+            left: whether some pieces were not started.
+            errored: number of pieces of the whole run that are still errored, if more than in this invocation.
+            latest: why the latest of them errored.
 
         Raises:
-            QuestwellError: what halted the run, if it is nothing that a resume can mend.
+            QuestwellError: the error that halted the run, if a resume cannot fix it.
         """
         errored, latest = (self.errored if errored is None else errored), self._latest or latest
         if self._in_a_row >= self._patience.max_errors:
@@ -174,7 +174,7 @@ class _Waiting(Generic[_W]):
         self._taking = asyncio.Lock()
 
     async def next(self) -> _W | None:
-        """The next piece; None at the end."""
+        """Return the next piece, or None at the end."""
         async with self._taking:
             while (piece := next(self._pieces, None)) is None and self._more is not None:
                 found = await self._more()
