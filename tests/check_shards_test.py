@@ -113,7 +113,7 @@ def test_what_is_no_whole_is_refused(run: Path, tmp_path: Path, monkeypatch: pyt
         refused = call(verb, run, *more, "--shard", "0/2")
         assert refused.exit_code == 2 and "--out" in refused.stderr and not (run / verb).exists(), refused.output
         both = call(verb, run, *more, "--shard", "0/2", "--shards", 2, "--out", tmp_path / "both")
-        assert both.exit_code == 2 and "say one of them" in both.stderr
+        assert both.exit_code == 2 and "give only one of them" in both.stderr
         wrong = call(verb, run, *more, "--shard", "2/2", "--out", tmp_path / "both")
         assert wrong.exit_code == 2 and "PART/PARTS" in wrong.stderr
 

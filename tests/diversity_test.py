@@ -133,10 +133,10 @@ def test_seeds_come_from_topics_in_turn(library: Path, tmp_path: Path) -> None:
     draw(library, tmp_path, "c", topics=topics, distinct_seeds=True)
     assert len(starts(tmp_path / "c")) == 10  # no passage that is about none
     topics.write_text("zeppelins\n", encoding="utf-8")
-    with pytest.raises(ConfigError, match="the corpus holds nothing about 'zeppelins'"):
+    with pytest.raises(ConfigError, match="the corpus contains nothing about 'zeppelins'"):
         draw(library, tmp_path, "d", topics=topics)
     topics.write_text("# none\n", encoding="utf-8")
-    with pytest.raises(ConfigError, match="holds no topic"):
+    with pytest.raises(ConfigError, match="contains no topic"):
         draw(library, tmp_path, "d", topics=topics)
 
 

@@ -1,1 +1,1 @@
-"""Corpora and their indexes: build, update, measure, serve."""
+"""Builds, updates, measures and serves the index of a corpus."""

@@ -1,4 +1,4 @@
-"""From the embedder that a user names to one that is ready.
+"""Opens the embedder that the user names, in one of these forms.
 
 minilm            all-MiniLM-L6-v2 in this process (91 MB, fetched once)
 wordllama         static vectors in this process: 40 times as fast, less exact
@@ -23,7 +23,7 @@ FORMS = "minilm, wordllama, onnx:FOLDER, openai:MODEL or MODEL@BASE_URL (such as
 
 
 def check_embedder(named: str) -> None:
-    """Refuse what names no embedder.
+    """Check that `named` has the form of an embedder; opens nothing.
 
     Raises:
         ConfigError: `named` has none of the forms above.
@@ -33,15 +33,15 @@ def check_embedder(named: str) -> None:
 
 
 def connect_embedder(named: str, query_prefix: str | None = None, document_prefix: str | None = None) -> "Embedder":
-    """The embedder, with the prefixes that its model wants. Weights are fetched if need be; no endpoint is called yet.
+    """Return the embedder with its model's prefixes. Downloads weights if needed; calls no endpoint yet.
 
     Args:
         named: in one of the forms above.
-        query_prefix: put before queries; None: what the model's card says.
+        query_prefix: text put before each query; None uses the prefix from the model's card.
         document_prefix: the same for documents.
 
     Raises:
-        AssetError: the weights cannot be had.
+        AssetError: the weights cannot be fetched.
         ConfigError: `named` has none of the forms above, or the extra `dense` is not installed.
     """
     check_embedder(named)
@@ -57,7 +57,7 @@ def connect_embedder(named: str, query_prefix: str | None = None, document_prefi
 
 
 def _connect(named: str) -> "Embedder":
-    # The modules below need the extra, so they are imported where it is asked for.
+    # The modules below need the extra, so they are imported only when needed.
     if named == "minilm":
         from questwell.retrieval.embedders.minilm import MiniLM
 

@@ -1,4 +1,4 @@
-"""Behind `questwell index`: a corpus into the index that `generate` searches, with vectors for a hybrid search."""
+"""Implements `questwell index`: builds the index that `generate` searches, with vectors for hybrid search."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
@@ -38,7 +38,7 @@ Corpus: TypeAlias = Annotated[str, MayBePath((*BUILT_IN, "toy"))]
 
 
 class IndexConfig(RecipeConfig):
-    """Which corpus to use, and how to read and index it."""
+    """Config keys for which corpus to use, and how to read and index it."""
 
     renamed: ClassVar[Mapping[str, Renamed]] = {"two_legs": Renamed("dense_candidates")}
     corpus: Corpus
@@ -88,10 +88,10 @@ class IndexConfig(RecipeConfig):
 
     @classmethod
     def check_retriever(cls, named: str) -> None:
-        """Refuse what names no retriever; recipes that search elsewhere too let more pass.
+        """Reject an unknown retriever name; recipes that search other places override this and accept more.
 
         Raises:
-            ConfigError: it names none.
+            ConfigError: the name is unknown.
         """
         if named not in OF_THE_CORPUS:
             raise ConfigError("expected lexical, hybrid or dense")
@@ -105,7 +105,7 @@ class IndexConfig(RecipeConfig):
 
     @property
     def narrowed_to(self) -> dict[str, list[str]]:
-        """`search_where` by key, values as they were written."""
+        """Return `search_where` as a list of values per key, in the order given."""
         found: dict[str, list[str]] = {}
         for pair in self.search_where:
             key, _, value = pair.partition("=")
@@ -139,39 +139,39 @@ class IndexConfig(RecipeConfig):
 
     @property
     def spec(self) -> CorpusSpec:
-        """The corpus, as `retrieval` knows it."""
+        """The corpus as a `CorpusSpec`."""
         return self.spec_of(self.corpus)
 
     def spec_of(self, source: str) -> CorpusSpec:
-        """Another source, read as the corpus is."""
+        """Return the spec of another source that is read with the same settings."""
         names = FieldNames(self.id_field, self.title_field, self.text_field)
         return CorpusSpec(source, self.licence, self.skip_bad, self.duplicates, names)
 
     @property
     def folder(self) -> Path:
-        """Where the index is kept."""
+        """Folder that holds the index."""
         return self.index or default_folder(self.spec, self.analyzer)
 
 
 @dataclass(frozen=True, slots=True)
 class IndexProgress:
-    """Callbacks that are told how fetching and indexing a corpus progress."""
+    """Callbacks for the progress of fetching and indexing a corpus."""
 
     fetching: Progress = silent
     """Called with (bytes, total)."""
     indexing: Progress = silent
-    """Called with (passages, total); total 0 is not known."""
+    """Called with (passages, total); total 0 means unknown."""
     embedding: Progress = silent
     """Called with (passages, total)."""
     uploading: Progress = silent
-    """Called with (passages, total) that a search server took."""
+    """Called with (passages that the search server has accepted, total)."""
     read: Callable[[ReadReport], None] = lambda report: None
-    """Called with what was skipped or left out, if anything was."""
+    """Called with a report of skipped records, if there are any."""
 
 
 @dataclass(frozen=True, slots=True)
 class IndexReport:
-    """An index that is ready."""
+    """Description of an index that is ready."""
 
     folder: Path
     corpus: str
@@ -185,11 +185,11 @@ class IndexReport:
     updated: bool
     """Whether documents were added, replaced or deleted since it was built."""
     embedder: str | None = None
-    """Name of the embedder of its vectors; None if no vectors were asked for."""
+    """Name of the embedder of its vectors; None if no vectors were requested."""
 
 
 def index(config: IndexConfig, index_progress: IndexProgress | None = None) -> IndexReport:
-    """The index of a corpus, which is built if it does not exist; an interrupted build continues where it stopped."""
+    """Build the index of a corpus if it does not exist, and return a report. Continues an interrupted build."""
     folder = config.folder
     was_there = (folder / "manifest.json").is_file()
     found = open_index(config, index_progress)
@@ -209,10 +209,10 @@ def index(config: IndexConfig, index_progress: IndexProgress | None = None) -> I
 
 
 def open_index(config: IndexConfig, index_progress: IndexProgress | None = None) -> "LexicalIndex | HybridIndex":
-    """The index itself, with the vectors that a hybrid search needs; what is missing is made first.
+    """Return the index, with vectors if the retriever needs them; builds what is missing.
 
     Raises:
-        AssetError, ConfigError, CorpusError: the corpus or the embedder cannot be had or read.
+        AssetError, ConfigError, CorpusError: the corpus or the embedder cannot be fetched or read.
         IndexMismatch: the folder holds another index.
         LLMError: an embedder behind an endpoint failed.
     """
@@ -225,7 +225,7 @@ def open_index(config: IndexConfig, index_progress: IndexProgress | None = None)
 
 
 def open_lexical(config: IndexConfig, index_progress: IndexProgress | None = None) -> LexicalIndex:
-    """As `open_index`, without vectors whatever `config` says."""
+    """Return the lexical index like `open_index`, ignoring any vectors that `config` asks for."""
     index_progress = index_progress or IndexProgress()
     report = ReadReport()
     found = open_or_build(
@@ -242,15 +242,15 @@ def open_lexical(config: IndexConfig, index_progress: IndexProgress | None = Non
 
 
 def open_ready(config: IndexConfig) -> "LexicalIndex | HybridIndex":
-    """An index that `open_index` made, in this or another process; nothing is built.
+    """Open an index that `open_index` made in this or another process; builds nothing.
 
     Raises:
-        IndexMismatch, RetrievalError: it is not there, or not as `config` says.
+        IndexMismatch, RetrievalError: the index is missing, or does not match `config`.
     """
     if config.retriever not in WITH_VECTORS:
         return LexicalIndex.open(config.folder, config.analyzer).narrow(config.narrowed_to)
     embedder = connect_embedder(config.embedder, config.query_prefix, config.document_prefix)
-    # Both need the extra, which the line above has seen to.
+    # Both need the extra, which the line above has checked.
     from questwell.retrieval.index.dense_only import DenseIndex
     from questwell.retrieval.index.hybrid import HybridIndex
 
@@ -261,25 +261,25 @@ def open_ready(config: IndexConfig) -> "LexicalIndex | HybridIndex":
 
 
 def open_reranker(config: IndexConfig, price_usd: float | None = None) -> Reranker | None:
-    """The reranker that `config` names, if it names one; no endpoint is called yet.
+    """Return the reranker that `config` names, or None; calls no endpoint yet.
 
     Args:
-        config: of the recipe.
-        price_usd: of one call to an endpoint; None: not known.
+        config: config of the recipe.
+        price_usd: price of one call to an endpoint; None if unknown.
 
     Raises:
-        ConfigError: it cannot be had.
+        ConfigError: the reranker cannot be opened.
     """
     return connect_reranker(config.reranker, price_usd) if config.reranker else None
 
 
 def in_order(config: IndexConfig, retriever: Retriever, reranker: Reranker | None, *, lent: bool = False) -> Retriever:
-    """`retriever` with its hits put in order by `reranker`, if there is one."""
+    """Return `retriever` with its hits reranked by `reranker`, or unchanged if that is None."""
     return retriever if reranker is None else reranked(retriever, reranker, config.rerank_candidates, lent=lent)
 
 
 async def _embed(lexical: LexicalIndex, config: IndexConfig, progress: Progress) -> None:
-    """Make the vectors, and the index of neighbours, that are missing."""
+    """Build the missing vectors and the missing neighbour index."""
     embedder = connect_embedder(config.embedder, config.query_prefix, config.document_prefix)
     from questwell.retrieval.index.dense import VectorFile, embed_index
 
@@ -294,7 +294,7 @@ async def _embed(lexical: LexicalIndex, config: IndexConfig, progress: Progress)
 
 
 def run_apart(work: Coroutine[Any, Any, _T]) -> _T:
-    """The result of `work`, run in a separate event loop because the caller may be inside one."""
+    """Run `work` in a separate event loop, because the caller may be inside one, and return the result."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

@@ -1,4 +1,4 @@
-"""Behind `questwell index --list` and `--prune`: the indexes in the cache folder, and which of them are useless."""
+"""Implements `questwell index --list` and `--prune`: lists cached indexes, and deletes unusable ones."""
 
 import shutil
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ class KeptIndex:
 
     folder: Path
     corpus: str
-    """Name of its corpus, as far as it is known."""
+    """Name of its corpus, if known."""
     passages: int | None
     """Number of passages; None if the index is incomplete or cannot be read."""
     size: int
     """Size on disk in bytes, vectors included."""
     useless: str
-    """Why `--prune` deletes it; empty if it can be opened."""
+    """Why `--prune` deletes it; empty if it is usable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,23 +35,23 @@ class Pruned:
 
 @dataclass(frozen=True, slots=True)
 class KeptReport:
-    """The cache folder after a command."""
+    """State of the cache folder after the command."""
 
     kept: tuple[KeptIndex, ...]
     deleted: tuple[KeptIndex, ...]
 
 
 def kept_indexes() -> tuple[KeptIndex, ...]:
-    """The indexes in the cache folder, by name; those in folders of your own are not known."""
+    """Return the indexes in the cache folder, by name. Indexes in other folders are not listed."""
     folder = home() / "indexes"
     return tuple(_look(path) for path in sorted(folder.iterdir()) if path.is_dir()) if folder.is_dir() else ()
 
 
 def prune_indexes() -> Pruned:
-    """Delete the indexes that cannot be opened: begun and not finished, or of another version. One in use is left.
+    """Delete the indexes that cannot be opened: unfinished ones, or those of another version. Skips one in use.
 
     Raises:
-        RetrievalError: one could not be deleted.
+        RetrievalError: an index cannot be deleted.
     """
     gone: list[KeptIndex] = []
     for kept in kept_indexes():
@@ -72,5 +72,5 @@ def _look(folder: Path) -> KeptIndex:
     except QuestwellError as error:
         return KeptIndex(folder, name, None, size, f"it cannot be opened: {error}")
     if manifest is None:
-        return KeptIndex(folder, name, None, size, "it was begun and not finished")
+        return KeptIndex(folder, name, None, size, "its build was not finished")
     return KeptIndex(folder, manifest.corpus, manifest.passages, size, "")

@@ -1,4 +1,4 @@
-"""Behind `questwell index --evaluate`: how much of the gold passages an index finds, with intervals."""
+"""Implements `questwell index --evaluate`: measures how many gold passages an index finds, with intervals."""
 
 import asyncio
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from questwell.retrieval.index.recall import Question, Recalls, measure, read_qu
 
 @dataclass(frozen=True, slots=True)
 class RecallReport:
-    """How well an index finds gold passages; all shares are fractions with 95 % intervals."""
+    """How well an index finds gold passages. All shares are fractions with 95 % intervals."""
 
     retriever: str
     passages: int
@@ -21,16 +21,16 @@ class RecallReport:
     recall: dict[int, Estimate]
     """By k: share of a question's gold documents among its first k hits, mean over questions."""
     parts: Estimate
-    """Share of single-hop parts whose gold document is among their first 10 hits; of 0 when there are no parts."""
+    """Share of single-hop parts whose gold document is among their first 10 hits; 0 of 0 if there are no parts."""
 
 
 def evaluate_index(config: IndexConfig, questions: Path, index_progress: IndexProgress | None = None) -> RecallReport:
-    """What the index of `config`, built if it is not there, finds for the questions in a file.
+    """Measure what the index of `config` finds for the questions in a file; builds the index if needed.
 
     Raises:
         CorpusError: the file is malformed.
-        ConfigError: a gold document is not in the index, so that no figure would mean anything.
-        QuestwellError: as `open_index`, and as the retriever.
+        ConfigError: a gold document is not in the index, so the figures would be meaningless.
+        QuestwellError: opening the index or a search failed.
     """
     asked = read_questions(questions)
     reranker = open_reranker(config)

@@ -1,7 +1,7 @@
-"""From the reranker that a user names to one that is ready.
+"""Opens the reranker that the user names, in one of these forms.
 
 http://HOST/rerank          any endpoint in Jina's and Cohere's form, or TEI's
-MODEL@http://HOST/rerank    the same where it wants the name of a model, as in rerank-v3.5@https://api.cohere.com/v2/rerank
+MODEL@http://HOST/rerank    the same with the name of a model, as in rerank-v3.5@https://api.cohere.com/v2/rerank
 PATH                        a folder with model.onnx and tokenizer.json, or the graph: a cross-encoder in this process
 """
 
@@ -19,21 +19,21 @@ _SCHEMES = ("http://", "https://")
 
 
 def check_reranker(named: str) -> None:
-    """Refuse what names no reranker; nothing is opened.
+    """Check that `named` has the form of a reranker; opens nothing.
 
     Raises:
-        ConfigError: it is an address that is none.
+        ConfigError: it is an invalid address.
     """
     if (endpoint := _endpoint(named)) is not None:
         base_url(endpoint[1])
 
 
 def connect_reranker(named: str, price_usd: float | None = None) -> Reranker:
-    """The reranker; no endpoint is called yet.
+    """Return the reranker; calls no endpoint yet.
 
     Args:
         named: in one of the forms above.
-        price_usd: of one call to an endpoint; None: not known.
+        price_usd: price of one call to an endpoint; None if unknown.
 
     Raises:
         ConfigError: `named` has none of the forms above, or the extra `dense` is not installed.
@@ -44,14 +44,14 @@ def connect_reranker(named: str, price_usd: float | None = None) -> Reranker:
         key = os.environ.get(KEY_VARIABLE, "").strip() or key_for(url)
         return EndpointReranker(url, model, key=key, price_usd=price_usd)
     if not Path(named).exists():
-        raise ConfigError(f"reranker {named!r} is neither an address nor a folder that is there; name one of: {FORMS}")
+        raise ConfigError(f"reranker {named!r} is neither an address nor an existing folder; name one of: {FORMS}")
     from questwell.retrieval.rerankers.cross_encoder import CrossEncoder  # needs the extra
 
     return CrossEncoder(Path(named))
 
 
 def _endpoint(named: str) -> tuple[str, str] | None:
-    """(model, address), if `named` is an endpoint's."""
+    """Return (model, address) if `named` is an endpoint, else None."""
     if named.startswith(_SCHEMES):
         return "", named
     model, _, url = named.partition("@")

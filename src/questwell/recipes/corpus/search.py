@@ -1,4 +1,4 @@
-"""Where agents search: the corpus itself, or a retriever elsewhere. The keys of every recipe that searches."""
+"""Config keys for where agents search: the corpus or another retriever. Shared by every recipe that searches."""
 
 from typing import Annotated, TypeAlias
 
@@ -25,7 +25,7 @@ from questwell.text.lists import split_commas
 
 
 class SearchConfig(ServerConfig):
-    """Which corpus to use, and what the agents search."""
+    """Config keys for which corpus to use, and what the agents search."""
 
     retriever: str = "lexical"
     """What the agents search: the corpus (lexical, hybrid or dense), or http://HOST, mcp:URL, opensearch:URL/INDEX,
@@ -50,13 +50,13 @@ class SearchConfig(ServerConfig):
 
     @classmethod
     def check_retriever(cls, named: str) -> None:
-        """Refuse what names no retriever."""
+        """Reject an unknown retriever name."""
         if named not in OF_THE_CORPUS:
             check_spec(named)
 
     @property
     def searches_elsewhere(self) -> bool:
-        """Whether agents search something else than the corpus."""
+        """Whether agents search something other than the corpus."""
         return self.retriever not in OF_THE_CORPUS
 
 
@@ -67,14 +67,14 @@ def _known(tools: tuple[str, ...]) -> tuple[str, ...]:
 
 
 Tools: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(split_commas), AfterValidator(_known)]
-"""What a free agent may call: search, and tools for documents."""
+"""The tools of a free agent: search, and tools that read documents."""
 
 
 def readers_of(tools: tuple[str, ...], *, free: bool, retriever: Retriever | None = None) -> tuple[Reader, ...]:
-    """The tools for documents among `tools`.
+    """Return the document tools among `tools`.
 
     Raises:
-        ConfigError: there are some, and the agents are staged or `retriever` gives no documents.
+        ConfigError: there are some, but the agents are staged or `retriever` cannot return documents.
     """
     readers: tuple[Reader, ...] = tuple(tool for tool in ("open", "find") if tool in tools)
     if readers and not free:
@@ -89,11 +89,11 @@ def readers_of(tools: tuple[str, ...], *, free: bool, retriever: Retriever | Non
 
 
 def open_elsewhere(config: SearchConfig) -> Retriever | None:
-    """The retriever that agents search in place of the corpus; None when they search the corpus.
+    """Return the retriever that agents search instead of the corpus; None if they search the corpus.
 
     Raises:
         ConfigError: a key is not set, or an extra is not installed.
-        RetrievalUnavailable: no server answers at the address of a server.
+        RetrievalUnavailable: no server answers at the address.
     """
     if not config.searches_elsewhere:
         return None
@@ -117,19 +117,19 @@ def open_elsewhere(config: SearchConfig) -> Retriever | None:
 
 
 def reranker_of(config: SearchConfig) -> Reranker | None:
-    """The reranker that `config` names, with its price, if it names one.
+    """Return the reranker that `config` names, with its price, or None.
 
     Raises:
-        ConfigError: it cannot be had.
+        ConfigError: the reranker cannot be opened.
     """
     return open_reranker(config, None if config.price_rerank is None else config.price_rerank / 1000)
 
 
 def open_searched(config: SearchConfig, index_progress: IndexProgress | None = None) -> Retriever:
-    """What agents search: the corpus, whose index is built if need be, or a retriever elsewhere; reranked if asked.
+    """Return what agents search: the corpus (index built if needed) or another retriever; reranked if configured.
 
     Raises:
-        QuestwellError: as `open_elsewhere`, `reranker_of` and `open_index`.
+        QuestwellError: see `open_elsewhere`, `reranker_of` and `open_index`.
     """
-    reranker = reranker_of(config)  # before the index, which may take long
+    reranker = reranker_of(config)  # first, because building the index may take long
     return in_order(config, open_elsewhere(config) or open_index(config, index_progress), reranker)

@@ -1,4 +1,4 @@
-"""Behind `questwell serve`: the index of a corpus, built if need be, served by reader processes or over MCP."""
+"""Implements `questwell serve`: serves the index of a corpus from reader processes or over MCP; builds it if needed."""
 
 import os
 import socket
@@ -24,7 +24,7 @@ TOKEN_VARIABLE = "QUESTWELL_SERVE_TOKEN"
 
 
 class ServeConfig(IndexConfig):
-    """What to serve, and with which limits."""
+    """Config keys for what to serve, and with which limits."""
 
     host: str = "127.0.0.1"
     """Address to listen on; 0.0.0.0 accepts connections from other machines."""
@@ -70,18 +70,18 @@ class Opening:
     config: ServeConfig
 
     def __call__(self) -> Retriever:
-        """The retriever of one process."""
+        """Open the retriever of one process."""
         return in_order(self.config, open_ready(self.config), open_reranker(self.config))
 
 
 def prepare(config: ServeConfig, index_progress: IndexProgress | None = None) -> Opening:
-    """Build the index if it is not there, and say how it is opened.
+    """Build the index if it does not exist, and return an object that opens it.
 
     Raises:
-        AssetError, ConfigError, CorpusError, IndexMismatch: from the corpus and its index.
+        AssetError, ConfigError, CorpusError, IndexMismatch: the corpus or its index cannot be opened.
     """
-    config = config.model_copy(update={"index": config.folder})  # else each process would read the corpus to find it
-    open_reranker(config)  # or fail at once if it cannot be had
+    config = config.model_copy(update={"index": config.folder})  # or each process would read the corpus to find it
+    open_reranker(config)  # or fail at once if it cannot be fetched
     open_index(config, index_progress)
     return Opening(config)
 
@@ -92,7 +92,7 @@ def serve_http(
     """Serve `/retrieve` (and MCP at /mcp) until SIGTERM or Ctrl-C; `listening` is called with the port.
 
     Raises:
-        ConfigError: the address is taken, other machines could ask without a token, or the extra `serve` is not
+        ConfigError: the address is in use, other machines would need no token, or the extra `serve` is not
             installed.
     """
     token = config.token or os.environ.get(TOKEN_VARIABLE, "").strip()
@@ -121,19 +121,19 @@ def serve_mcp_stdio(config: ServeConfig, opening: Opening) -> None:
 
 
 def reached_at(host: str) -> str:
-    """The host that others can use to reach what listens at `host`: for all addresses, one of this machine's."""
+    """Return the host name that others can use for `host`; for 0.0.0.0, one address of this machine."""
     if host not in ("0.0.0.0", "::"):
         return f"[{host}]" if ":" in host else host
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect(("192.0.2.1", 9))  # sends nothing: it only asks which way a packet would go
+            probe.connect(("192.0.2.1", 9))  # sends nothing: it only looks up which interface a packet would use
             return str(probe.getsockname()[0])
         except OSError:
             return socket.gethostname()
 
 
 def transport(name: str) -> str:
-    """`name`, if MCP is served over it."""
+    """Return `name` if MCP can be served over it."""
     if name not in ("stdio", "http"):
         raise ConfigError(f"transport = {name!r}: there are stdio and http")
     return name

@@ -1,4 +1,4 @@
-"""The keys with which a search server is called, for each recipe that searches or fills one."""
+"""Config keys for calling a search server, shared by each recipe that searches or fills one."""
 
 from questwell.recipes.corpus.index import IndexConfig
 from questwell.recipes.runs.models import Pairs
@@ -6,7 +6,7 @@ from questwell.retrieval.remote.remote import KEY_VARIABLE
 
 
 class ServerConfig(IndexConfig):
-    """Which corpus, and how a search server is called."""
+    """Config keys for which corpus to use, and how a search server is called."""
 
     retriever_key_env: str | None = None
     """Environment variable with the key of the search server; by default QUESTWELL_RETRIEVER_KEY."""

@@ -1,4 +1,4 @@
-"""Behind `questwell index --upsert` and `--delete`: documents put into an index that is there, replaced or deleted."""
+"""Implements `questwell index --upsert` and `--delete`: adds, replaces and deletes documents of an existing index."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class UpdateReport:
     added: int
     replaced: int
     removed: int
-    """Number of deleted documents: named in the file of deletes, or given without text."""
+    """Number of deleted documents: listed in the file of deletes, or given without text."""
     unchanged: int
     """Number of given documents that were already in the index, unchanged."""
     absent: int
@@ -36,23 +36,23 @@ class UpdateReport:
     snapshot_before: str
     snapshot: str
     lagging: Mapping[str, int]
-    """By embedder: passages that its vectors do not cover yet."""
+    """By embedder, the number of passages that its vectors do not cover yet."""
 
 
 def update_index(
     config: IndexConfig, upserts: str | None, deletes: Path | None, index_progress: IndexProgress | None = None
 ) -> UpdateReport:
-    """Put documents into the index of a corpus and delete others: all of them, or none if it fails or is killed.
+    """Add, replace and delete documents of an index atomically: a failure or kill changes nothing.
 
     Args:
-        config: names an index that is there. Vectors that it asks for and that are missing are made afterwards.
-        upserts: documents as a corpus holds them; each is added, or replaces the one of its id.
-        deletes: file of ids, one a line; an id in both is deleted.
-        index_progress: whoever watches.
+        config: names an existing index. Missing vectors that it asks for are made afterwards.
+        upserts: a source of documents, like a corpus; each is added, or replaces the one with its id.
+        deletes: file with one id per line; an id in both is deleted.
+        index_progress: progress callbacks.
 
     Raises:
-        ConfigError: a file that cannot be read, or nothing to do.
-        CorpusError: a malformed record, or nothing would be left.
+        ConfigError: a file cannot be read, or there is nothing to do.
+        CorpusError: a record is malformed, or the index would be empty.
         IndexMismatch: the folder holds the index of another corpus or analyser.
         RetrievalError: there is no complete index.
     """
@@ -92,9 +92,9 @@ def update_index(
 
 
 def read_ids(path: Path) -> list[str]:
-    """The document ids in a file with one id per line, each as the index holds it.
+    """Read the document ids in a file with one id per line, in the form the index uses.
 
     Raises:
-        ConfigError: it cannot be read.
+        ConfigError: the file cannot be read.
     """
     return read_lines(path, ConfigError)

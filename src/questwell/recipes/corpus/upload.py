@@ -1,4 +1,4 @@
-"""Behind `questwell index --to`: the passages of a corpus put into a search server."""
+"""Implements `questwell index --to`: uploads the passages of a corpus to a search server."""
 
 import asyncio
 
@@ -13,20 +13,20 @@ from questwell.retrieval.remote.qdrant import QdrantRetriever
 
 
 def upload(config: ServerConfig, to: str, index_progress: IndexProgress | None = None) -> tuple[str, int]:
-    """Put every passage of the corpus into the index or collection that `to` names; its name, and how many.
+    """Upload all passages of the corpus to the index or collection `to`; returns its name and the number of passages.
 
     Raises:
-        ConfigError: `to` names nothing that can be filled, or a key or header cannot be sent.
+        ConfigError: `to` is not an index or collection, or a key or header cannot be sent.
         RetrievalError: the server failed.
-        AssetError, CorpusError: from the corpus.
-        LLMError: an embedder behind an endpoint failed.
+        AssetError, CorpusError: the corpus cannot be fetched or read.
+        LLMError: an embedder at an endpoint failed.
     """
     index_progress = index_progress or IndexProgress()
     kind, _, where = to.partition(":")
     if kind not in ("opensearch", "qdrant") or not where:
         raise ConfigError(f"to = {to!r}: name opensearch:URL/INDEX or qdrant:URL/COLLECTION")
     key, headers = retriever_key(config.key_name), resolved(config.retriever_headers or {})
-    lexical = open_lexical(config, index_progress)  # reads the corpus once, and gives its passages in order
+    lexical = open_lexical(config, index_progress)  # reads the corpus once, and yields its passages in order
     total = len(lexical)
 
     def open_it() -> OpenSearchRetriever | QdrantRetriever:

@@ -1,1 +1,1 @@
-"""SAGE over a corpus: seeds in, plays out."""
+"""Runs SAGE over a corpus: draws seeds and plays them."""

@@ -1,4 +1,4 @@
-"""The questions that a recheck tries: the edited items of a run, or those of a file that others wrote."""
+"""Reads the questions that a recheck tries: the edited items of a run, or questions in a file."""
 
 import hashlib
 from collections.abc import Sequence
@@ -35,16 +35,16 @@ class Candidates:
     """The questions that a recheck tries."""
 
     of: str
-    """The run's id, or the file's name with a digest of its questions: the same on a resume."""
+    """The run's id, or the file's name with a digest of its questions; the same on a resume."""
     questions: tuple[Candidate, ...]
 
 
 def read_candidates(source: Path, random_seed: int) -> Candidates:
-    """The edited items of a run, or the rows of a JSONL or parquet file: `question`, `answer`, `aliases`, `target`.
+    """Read the edited items of a run, or a JSONL or parquet file with `question`, `answer`, `aliases`, `target`.
 
     Args:
         source: folder of the run, or the file.
-        random_seed: of the attempts at the questions of a file; those of a run keep their own.
+        random_seed: seed for attempts at a file's questions; questions of a run keep their own seeds.
 
     Raises:
         BenchmarkError: the file cannot be read, or a row has no question or answer.
@@ -82,13 +82,13 @@ def _of_file(path: Path, random_seed: int) -> Candidates:
         others = tuple(map(str, cast("Sequence[object]", aliases)))
         candidates.append(Candidate(seed, Proposal(question, answer, others, (), (), _NOTHING), wanted=True))
     if not candidates:
-        raise BenchmarkError(f"{path.name} holds no question")
+        raise BenchmarkError(f"{path.name} contains no question")
     content = "".join(_digest(one.proposal) for one in candidates)
     return Candidates(f"{path.name} {hashlib.sha256(content.encode()).hexdigest()[:12]}", tuple(candidates))
 
 
 def each_once(edits: Sequence[Review]) -> list[Review]:
-    """The first edit to each question and answer of a seed: entries are only added, so places stay."""
+    """Return the first edit to each question and answer of a seed. Entries are only added, so positions are stable."""
     found: dict[tuple[str, str], Review] = {}
     for entry in edits:
         found.setdefault((entry.seed, pair_digest(entry.question, entry.answer, entry.aliases)), entry)
@@ -106,9 +106,9 @@ def _in_force(folder: Path) -> list[Review]:
 def _edited(run: RunReader, entry: Review, index: int) -> Candidate:
     outcome = run.outcome(int(entry.seed[1:]))
     if outcome is None or not outcome.rounds:
-        raise StoreError(f"{entry.seed} was edited, and the run holds no question of it")
+        raise StoreError(f"{entry.seed} was edited, but the run has no question for it")
     last = outcome.rounds[-1].proposal
-    worked_out = last.derivation if entry.answer == last.answer else None  # it does not apply to another answer
+    worked_out = last.derivation if entry.answer == last.answer else None  # aliases do not apply to another answer
     proposal = replace(last, question=entry.question, answer=entry.answer, aliases=entry.aliases, derivation=worked_out)
     return Candidate(replace(outcome.seed, index=index), proposal, wanted=True)
 

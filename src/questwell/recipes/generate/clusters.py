@@ -1,7 +1,7 @@
-"""Seeds by clusters of the corpus: like passages are grouped, and plays start from one of each cluster in turn.
+"""Groups similar passages of the corpus into clusters, and starts plays from each cluster in turn.
 
-The clusters are those of a sample; every other passage is put into the nearest one when it is read. Passages are read
-in the order of the draw and only as far as they are needed, and of those that wait only their places are kept.
+The clusters are built from a sample; every other passage joins the nearest one when it is read. Passages are read in
+the order of the draw and only as far as needed; for waiting passages, only their positions are kept.
 """
 
 import random
@@ -24,36 +24,36 @@ from questwell.retrieval.embedders.wordllama import WordLlama
 from questwell.types.corpus import Passage
 
 SAMPLE = 2_000
-"""Minimum number of passages that the clusters are made of, if the corpus has as many."""
+"""Minimum number of passages to build the clusters from, if the corpus has as many."""
 PER_CLUSTER = 40
-"""Passages of the sample per cluster, at least."""
+"""Minimum number of sampled passages per cluster."""
 WORDS = 2_000
-"""Words that passages are compared by where there are no vectors."""
+"""Number of words by which passages are compared if there are no vectors."""
 AHEAD = 5_000
-"""Passages that are read in search of one of a cluster before its turn is passed over."""
+"""Number of passages to read in search of one from a cluster before its turn is skipped."""
 STARTS = 5
-"""Starts of the search for clusters: one alone may split a large subject and join two small ones."""
+"""Number of restarts of the clustering: a single one may split a large subject and join two small ones."""
 BATCH = 256
 _GRID = 256
-"""Vectors are rounded to this part of 1: see `grouping.settled`."""
+"""Vectors are rounded to multiples of 1/256: see `grouping.settled`."""
 
 
 @runtime_checkable
 class WithVectors(Protocol):
-    """A library that holds a vector per passage."""
+    """A library that has a vector per passage."""
 
     @property
     def embedded_by(self) -> str:
-        """The embedder's name."""
+        """Name of the embedder."""
         ...
 
     def vectors_at(self, places: Sequence[int]) -> Vectors:
-        """The vectors of the passages at these places, a row each; zero where there is none yet."""
+        """Return the vectors of the passages at these positions, one per row; zero if a passage has none yet."""
         ...
 
 
 class _Space(Protocol):
-    """Where passages are points."""
+    """The space in which passages are points."""
 
     @property
     def name(self) -> str: ...
@@ -95,10 +95,10 @@ class _Words:
 
 
 class Clusters:
-    """The clusters of a corpus, and its passages by cluster in turn."""
+    """The clusters of a corpus, and its passages taken from each cluster in turn."""
 
     def __init__(self, library: Library, count: int, seed: int, seed_words: int) -> None:
-        """Make at most `count` clusters of the passages with `seed_words` words or more.
+        """Build at most `count` clusters from passages with at least `seed_words` words.
 
         Raises:
             ConfigError: the corpus has too few such passages.
@@ -117,12 +117,12 @@ class Clusters:
         points = self._points(sample)
         self._centres, group = _best(points, count, seed)
         self.names = _names(vocabulary, vocabulary.vectors(split), group, len(self._centres))
-        """Name of each cluster, the words that set it apart; no two names are equal."""
+        """Name of each cluster: its most distinctive words. Names are unique."""
         self.made_by = self._space.name
-        """What decides which passages are alike."""
+        """Names what passages are compared by: the embedder, or words."""
 
     def in_turn(self) -> Iterator[Start]:
-        """Every passage once, one of each cluster in turn as long as there is one."""
+        """Yield every passage once, one from each cluster in turn until the cluster is used up."""
         waiting: list[deque[int]] = [deque() for _ in self.names]
         unread, more = self._grouped(), True
         none: list[tuple[int, int]] = []
@@ -138,7 +138,7 @@ class Clusters:
                     yield Start(self._library.passage_at(queue.popleft()), self.names[number])
 
     def _grouped(self) -> Iterator[list[tuple[int, int]]]:
-        """Places of passages with the number of their cluster, a batch at a time, in the order of the draw."""
+        """Yield batches of (position, cluster number) of passages, in the order of the draw."""
         read = self._read(iter(self._order))
         while batch := list(islice(read, BATCH)):
             near: list[int] = nearest(self._points(batch), self._centres).tolist()
@@ -174,17 +174,17 @@ def _names(vocabulary: Vocabulary, told: Matrix, group: Groups, count: int) -> l
 
 
 def _best(points: Matrix, count: int, seed: int) -> tuple[Matrix, Groups]:
-    """Centres and groups of the best of several starts: that whose points are nearest to their centres."""
+    """Return the centres and groups of the best of several starts: points are nearest to their centres."""
     rng = random.Random(f"{seed}/clusters")
     found = [settled(points, points[_starts(points, count, rng)]) for _ in range(STARTS)]
     return min(found, key=lambda one: float(((points - one[0][one[1]]) ** 2).sum()))
 
 
 def _starts(points: Matrix, count: int, rng: random.Random) -> list[int]:
-    """The rows to start from, probably far from each other (k-means++, Arthur and Vassilvitskii 2007)."""
+    """Return the rows to start from, likely far from each other (k-means++, Arthur and Vassilvitskii 2007)."""
     chosen = [rng.randrange(len(points))]
     far = ((points - points[chosen[0]]) ** 2).sum(axis=1)
-    while len(chosen) < count and far.any():  # or there are fewer different passages than clusters
+    while len(chosen) < count and far.any():  # fewer distinct passages than clusters
         chosen += rng.choices(range(len(points)), far.tolist())
         far = np.minimum(far, ((points - points[chosen[-1]]) ** 2).sum(axis=1))
     return chosen

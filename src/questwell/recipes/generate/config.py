@@ -1,4 +1,4 @@
-"""The config of `generate`: every key with its meaning and default, the presets, and what a resume may change."""
+"""The config of `generate`: its keys with their defaults, the presets, and the keys that a resume may change."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,7 +19,7 @@ from questwell.types.trajectory import Role
 
 
 class Config(PlayConfig):
-    """What a run of `generate` does."""
+    """Config keys of `generate`."""
 
     seeds: int | None = Field(default=None, ge=1)
     """Number of seed passages to play."""
@@ -127,30 +127,30 @@ class Config(PlayConfig):
 
     @property
     def targets(self) -> Mix | None:
-        """The difficulties to draw from; None leaves the target unspecified."""
+        """The difficulties to draw from; None sets no target."""
         if self.mix is not None:
             return parse_mix(self.mix)
         return None if self.steps == "any" else parse_steps(self.steps)
 
     @property
     def part(self) -> Shard:
-        """The seeds that this run plays."""
+        """The part of the seeds that this run plays."""
         return part_of(self.shard)
 
     @property
     def steered(self) -> bool:
-        """Whether what is drawn depends on what was accepted, so that waves must end before the next is drawn."""
+        """Whether draws depend on accepted items, so that each wave must end before the next is drawn."""
         return (
             self.mix is not None or self.items is not None or self.kinds is not None or self.near_duplicates == "refuse"
         )
 
     @property
     def wanted_kinds(self) -> KindMix | None:
-        """The kinds to draw from; None leaves the kind open."""
+        """The kinds to draw from; None allows any kind."""
         return None if self.kinds is None else parse_kinds(self.kinds)
 
     def rules(self) -> Rules:
-        """The game's rules."""
+        """The rules of the game."""
         return Rules(
             variant=self.variant,
             attempts=self.attempts,
@@ -167,7 +167,7 @@ class Config(PlayConfig):
 
     @property
     def repairs_checked(self) -> bool:
-        """Whether what a gate or a weak solver stops is repaired."""
+        """Whether a question that a gate or a weak solver rejects is repaired."""
         return (bool(self.gates) and self.gate_feedback) or self.weak_mode is not None
 
 
@@ -179,7 +179,7 @@ MAY_CHANGE: Mapping[str, str] = {
     "topics": "their text is compared instead, so that the file may move",
     **PLAY_MAY_CHANGE,
 }
-"""Keys that a resume may give another value, and why: they change no result. Any other change is refused."""
+"""Keys that a resume may change, with the reason why they change no result. Other changes are refused."""
 
 PRESETS: Mapping[str, Values] = {
     # The paper's intrinsic table (arXiv 2601.18202, section 4): all K attempts, targets 3..7, three rounds.
@@ -220,7 +220,7 @@ PRESETS: Mapping[str, Values] = {
 
 
 def preset(name: str) -> Values:
-    """The keys of a preset."""
+    """Return the keys of a preset."""
     if name not in PRESETS:
         raise ConfigError(f"there is no preset {name!r}{nearest(name, PRESETS)}; there are: {', '.join(PRESETS)}")
     return PRESETS[name]
@@ -230,5 +230,5 @@ def _checked(text: str, parse: Callable[[str], object]) -> str:
     try:
         parse(text)
     except ConfigError as error:
-        raise ValueError(str(error)) from None  # pydantic gathers these, so that all problems are told at once
+        raise ValueError(str(error)) from None  # pydantic collects these, so that all problems are reported at once
     return text

@@ -1,4 +1,4 @@
-"""Where a run of `generate` is played: in this process, in processes of its shards, or by Ray."""
+"""Chooses where a run of `generate` is played: in this process, in one process per shard, or on Ray."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def run(
     index_progress: IndexProgress | None = None,
     lent: Lent | None = None,
 ) -> Twofold[GenerateReport]:
-    """`loop.run`, in as many processes as `config.shards` says, placed as `config.engine` says."""
+    """Run `loop.run` in `config.shards` processes, placed by `config.engine`."""
     play = driver.run if config.engine == "ray" else shards.run
     return planned(
         play,

@@ -1,7 +1,7 @@
-"""A forecast of the rest of a run, its yield and cost, from the seeds that are played: `generate --pilot 20`.
+"""Forecasts yield and cost of the rest of a run from the seeds played so far: `generate --pilot 20`.
 
-Seeds are drawn by a shuffle, so the played ones are a sample of those to come. Intervals are for the actual result,
-not for a mean: they cover both the uncertainty of the sample and the chance in the rest.
+Seeds are shuffled, so the played ones are a random sample. Intervals are for the actual result, not for a mean: they
+cover both the uncertainty of the sample and the randomness of the remaining plays.
 """
 
 import math
@@ -20,11 +20,11 @@ from questwell.types.game import Reason
 
 _DRAWS = 1000
 _SHARE = 0.975
-"""Share of the draws that an interval covers: more than 0.9, because a sample of 20 misses rare and costly plays."""
+"""Share of the draws inside an interval: more than 0.9, because a sample of 20 misses rare and costly plays."""
 _MANY = 300
-"""From more plays on, the mean of one is normally distributed: no need to draw weights for each."""
+"""From this many plays on, we take the mean as normally distributed instead of drawing weights per play."""
 _UNSEEN = 0.5
-"""Weight of a play that costs more than any that was played, in plays: costs have long tails."""
+"""Weight, in plays, of a hypothetical play that costs more than any so far: costs have long tails."""
 _FEWEST = 5
 """Minimum number of plays for a forecast."""
 
@@ -40,13 +40,13 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """How many of the seeds of one target gave an item."""
+    """How many seeds of one target yielded an item."""
 
     target: int | None
     accepted: int
     played: int
     low: float
-    """Wilson interval (95 %) of the share, a fraction."""
+    """Lower end of the 95 % Wilson interval of the share, a fraction."""
     high: float
 
 
@@ -62,7 +62,7 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """The rest of a run, after `played` seeds."""
+    """Forecast for the rest of a run, after `played` seeds."""
 
     played: int
     accepted: int
@@ -71,20 +71,20 @@ class Forecast:
     items: Range
     """Number of items still to come."""
     tokens: Range | None
-    """None when not known."""
+    """Number of tokens; None if unknown."""
     cost_usd: Range | None
     calls: Range
     by_target: Sequence[Acceptance]
 
 
 def foretell(plays: Sequence[Taken], *, seeds: int | None, items: int | None, seed: int = 0) -> Forecast | None:
-    """The rest after `plays`; None while there are too few of them.
+    """Forecast what follows after `plays`; None if there are too few of them.
 
     Args:
-        plays: what is played so far, errors left out.
-        seeds: still to play at most; None: no limit.
-        items: still wanted; None: all seeds are played.
-        seed: of the draws, so that the same plays foretell the same.
+        plays: the plays so far, without errored ones.
+        seeds: maximum number of seeds still to play; None means no limit.
+        items: number of items still wanted; None plays all seeds.
+        seed: random seed, so that the same plays give the same forecast.
     """
     if len(plays) < _FEWEST or (seeds is None and items is None):
         return None
@@ -94,7 +94,7 @@ def foretell(plays: Sequence[Taken], *, seeds: int | None, items: int | None, se
     known = [name for name in ("tokens", "cost_usd") if all(getattr(play, name) is not None for play in plays)]
     taken = {name: _Sample([float(getattr(play, name)) for play in plays]) for name in ("calls", *known)}
     for _ in range(_DRAWS):
-        share = rng.betavariate(accepted + 0.5, len(plays) - accepted + 0.5)  # Jeffreys
+        share = rng.betavariate(accepted + 0.5, len(plays) - accepted + 0.5)  # Jeffreys prior
         count, came = _rest(rng, share, seeds, items)
         sums["seeds"].append(count)
         sums["items"].append(came)
@@ -115,28 +115,28 @@ def foretell(plays: Sequence[Taken], *, seeds: int | None, items: int | None, se
 
 
 def hours(found: Forecast, seconds_per_call: float, at_once: int) -> Range:
-    """Hours that the rest takes.
+    """Forecast the hours that the rest takes.
 
     Args:
         found: the forecast.
-        seconds_per_call: seconds that the plays took, each from its start to its end, per model call. The wall clock of
-            a pilot says too much: most of its plays run next to few others.
+        seconds_per_call: total duration of the plays, summed over plays, divided by model calls. The wall-clock time of
+            a pilot overestimates it: most of its plays run next to few others.
         at_once: plays at the same time.
     """
     seeds, calls = max(found.seeds.expected, 1.0), found.calls
     lanes = min(float(at_once), seeds)
-    # At the end lanes stand empty until the last play ends; of plays of random length the last takes about so long.
+    # At the end slots stay idle until the last play ends, which takes about this long for random play lengths.
     last_s = calls.expected / seeds * seconds_per_call * (math.log(lanes) if lanes > 1 else 0.0)
     low, expected, high = (number * seconds_per_call / lanes for number in (calls.low, calls.expected, calls.high))
     return Range((expected + last_s / 2) / 3600, low / 3600, (high + last_s) / 3600)
 
 
 def forecast(folder: Path, offered: int | None = None) -> Forecast | None:
-    """The rest of the run in `folder`; None while too little is played.
+    """Forecast the rest of the run in `folder`; None if too little has been played.
 
     Args:
-        folder: of the run.
-        offered: seeds that the corpus has at most.
+        folder: folder of the run.
+        offered: maximum number of seeds that the corpus has.
     """
     with RunReader(folder) as run, run.snapshot():
         config = Config.model_validate({**Config.older, **config_of(info_of(run))})
@@ -176,7 +176,7 @@ def forecast(folder: Path, offered: int | None = None) -> Forecast | None:
 
 
 def _rest(rng: random.Random, share: float, seeds: int | None, items: int | None) -> tuple[float, float]:
-    """Seeds played and items accepted in one possible rest of the run."""
+    """Draw seeds played and items accepted in one possible rest of the run."""
     needed = math.inf
     if items is not None:
         # A negative binomial: failures before `items` successes are Poisson of a gamma.
@@ -201,36 +201,36 @@ def _poisson(rng: random.Random, mean: float) -> float:
 
 
 class _Sample:
-    """What the plays took, and the mean and standard deviation of that."""
+    """Usage of the plays, with mean and standard deviation."""
 
     def __init__(self, values: Sequence[float]) -> None:
         self.values = values
         self.mean = math.fsum(values) / len(values)
         self.unseen = 2 * max(values) - self.mean
-        """A play that costs more than any in the sample, as a longer run has one."""
+        """Usage of a hypothetical play that costs more than any in the sample, as a longer run will have."""
         self.deviation = math.sqrt(math.fsum((value - self.mean) ** 2 for value in values) / len(values))
 
 
 def _one_play(rng: random.Random, sample: _Sample, weights: Sequence[float] | None) -> tuple[float, float]:
-    """Mean and standard deviation of what one play takes, in one possible truth; no `weights`: of many plays."""
+    """Draw mean and standard deviation of a play's usage; `weights` is None for large samples."""
     if weights is None:
         return rng.gauss(sample.mean, sample.deviation / math.sqrt(len(sample.values))), sample.deviation
     apart = [*(value - sample.mean for value in sample.values), sample.unseen - sample.mean]
     drawn = sum(weight * one for weight, one in zip(weights, apart, strict=True))
     square = sum(weight * one * one for weight, one in zip(weights, apart, strict=True))
-    mean = sample.mean + drawn * (1 + 3 / len(sample.values))  # about what Student's t adds to a small sample
+    mean = sample.mean + drawn * (1 + 3 / len(sample.values))  # approximates Student's t for small samples
     return mean, math.sqrt(max(square - drawn * drawn, 0.0))
 
 
 def _weights(rng: random.Random, count: int) -> list[float]:
-    """Weights of the plays in one possible truth (the Bayesian bootstrap, Rubin 1981), and of the unseen one."""
+    """Draw weights of the plays and of the unseen one (the Bayesian bootstrap, Rubin 1981)."""
     drawn = [*(rng.expovariate(1.0) for _ in range(count)), _UNSEEN * rng.expovariate(1.0)]
     total = sum(drawn)
     return [one / total for one in drawn]
 
 
 def _taken(sums: Mapping[str, list[float]], name: str, taken: Mapping[str, _Sample]) -> Range | None:
-    """What the rest takes: expected is the mean of the plays, without the unseen one; None when not known."""
+    """Return the usage of the rest, expecting the mean of the plays without the unseen one; None if unknown."""
     if name not in taken:
         return None
     found = _range(sums[name])

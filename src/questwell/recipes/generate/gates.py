@@ -1,6 +1,6 @@
-"""Behind `questwell gates`: the gates over the questions of a run, after the fact. The run itself stays as it is.
+"""Implements `questwell gates`: runs the gates over the questions of a finished run, which stays unchanged.
 
-Calls are kept in a run file of their own, so that an interrupted check goes on where it stopped.
+Calls are recorded in a separate run file, so an interrupted check continues where it stopped.
 """
 
 import asyncio
@@ -37,12 +37,12 @@ from questwell.types.trajectory import Role
 _SEARCHING = (Gate.SHORTCUT, Gate.UNIQUE, Gate.FINDABLE)
 _MODELS = ("llm", "proposer_llm", "solver_llm", "judge_llm")
 _ALIKE = ("gates", "rejected")
-"""Keys that a later call may change; parts with different values would leave gaps."""
+"""Keys that a later call may change, but that must be equal in all parts of a check, which would else leave gaps."""
 
 
 @dataclass(frozen=True, slots=True)
 class GatesReport:
-    """The gates over a run."""
+    """Result of running the gates over a run."""
 
     run_id: str
     questions: int
@@ -57,12 +57,12 @@ class GatesReport:
 
 
 def configure(out: Path | None, given: Values, *, resume: bool = False) -> GatesConfig:
-    """The config of a check kept in `out`: what is `given`, with `resume` over what the check that is there has saved.
+    """Return the config of a check in `out`: the values `given`, with `resume` on top of the saved ones.
 
-    Without it, the same command goes on too: what was answered is not asked again.
+    Without `resume`, repeating the same command also continues: answered calls are not made again.
 
     Raises:
-        ConfigError: a gate or a value that cannot be, or no run is named.
+        ConfigError: an invalid gate or value, or no run is named.
     """
     config = opening.configure(KIND, out, given, resume=True) if resume else resolve(GatesConfig, given)
     if config.of is None:
@@ -78,16 +78,16 @@ def check_run(
     on_progress: OnProgress = lambda done, of: None,
     index_progress: IndexProgress | None = None,
 ) -> GatesReport:
-    """Every gate over the accepted items of the run, from start to end; goes on where an earlier call stopped.
+    """Run every gate over the accepted items of the run; continues where an earlier call stopped.
 
-    With `shards` it works in as many processes; the results are the same.
+    With `shards`, uses that many processes; the results are the same.
 
     Args:
-        config: from `configure`.
-        out: folder of the file in which the calls are kept.
-        limit: most questions of this invocation.
-        on_progress: called with (questions checked, of all).
-        index_progress: whoever watches the index being built.
+        config: the config that `configure` returned.
+        out: folder of the run file with the calls.
+        limit: maximum number of questions in this invocation.
+        on_progress: called with (questions checked, all questions).
+        index_progress: callbacks for building the index.
 
     Raises:
         ConfigChanged: `out` was started with another model or other prompts, or the corpus is not that of the run.
@@ -109,7 +109,7 @@ def check_run(
 
 
 def check_shard(config: GatesConfig, folder: Path, limit: int | None, pipe: Connection) -> None:
-    """What the process of a shard does."""
+    """Run one shard of the check in its own process."""
 
     def check(tell: OnProgress) -> Report:
         return check_run(config, folder, limit=limit, on_progress=tell).ended
@@ -118,9 +118,9 @@ def check_shard(config: GatesConfig, folder: Path, limit: int | None, pipe: Conn
 
 
 def merge(folder: Path, sources: Sequence[Path]) -> int:
-    """Join the checks of `--shard 0/8` to `--shard 7/8` into a new one; the number of their questions.
+    """Join the checks of `--shard 0/8` to `--shard 7/8` into a new one, and return the number of questions.
 
-    As `merge_parts`.
+    See `merge_parts`.
     """
     merge_parts(_PARTS, folder, sources)
     _keep(folder, sources or folders(folder))
@@ -128,7 +128,7 @@ def merge(folder: Path, sources: Sequence[Path]) -> int:
 
 
 def _refuse_nothing(parts: Mapping[int, Path], of: int) -> None:
-    """A question that a part has not checked yet is checked by whoever goes on with the joined check."""
+    """Accept any gaps: resuming the joined check also checks the questions that a part has left."""
 
 
 _PARTS = Parts(KIND, [key for key in MAY_CHANGE if key not in _ALIKE], _refuse_nothing, lambda run: 0)
@@ -139,8 +139,8 @@ def _keep(folder: Path, parts: Sequence[Path]) -> None:
 
 
 def _played(config: GatesConfig, info: RunInfo) -> PlayConfig:
-    """The models and rules of the run, as far as the check does not change them."""
-    layers: list[Values] = [{"weak_llm": None, "weak": None}]  # gates ask no weak solver
+    """Return the run's models and rules, with the changes that the check makes."""
+    layers: list[Values] = [{"weak_llm": None, "weak": None}]  # gates do not use a weak solver
     if config.llm:
         layers.append(dict.fromkeys(_MODELS, config.llm))
     if config.price is not None:
@@ -162,7 +162,7 @@ class _Check:
         self._refuse_another_index()
 
     async def run(self, questions: Sequence[Wanted], limit: int | None, on_progress: OnProgress) -> GatesReport:
-        """Check `questions`, as far as budget, user and errors let it."""
+        """Check `questions` until done, or until budget, user or errors stop it."""
         config, setup, opened = self._config, self._setup, self._opened
         checked: dict[str, Checked] = {}
         llms = {role: setup.llms[role] for role in (Role.SOLVER, Role.JUDGE)}
@@ -192,7 +192,7 @@ class _Check:
         return self._report([checked[one.id] for one in questions if one.id in checked], len(questions), ended)
 
     def apart(self, questions: Sequence[Wanted], limit: int | None, on_progress: OnProgress) -> GatesReport:
-        """Check `questions` in other processes."""
+        """Check `questions` in several processes."""
         opened, setup = self._opened, self._setup
         with run_file(opened, setup.llms.values(), setup.library) as store:
             asyncio.run(begin(opened, store, self._fingerprint))
@@ -211,7 +211,7 @@ class _Check:
         return self._report([one for one in found if one is not None], len(questions), ended)
 
     def _asked(self, known: Checked | None, question: Wanted) -> Checked | None:
-        """What the gates asked for found of a question, if each of them was asked about it."""
+        """Return the results of the requested gates for a question, if all of them are known."""
         if known is None or (known.question, known.answer) != (question.question, question.answer):
             return None
         results = tuple(result for result in known.results if result.gate in self._config.gates)

@@ -1,4 +1,4 @@
-"""The config of `gates`: every key with its meaning and default, and what a later call may change."""
+"""The config of `gates`: its keys with their defaults, and the keys that a later call may change."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +16,7 @@ from questwell.types.gates import Gate
 
 
 def _names(value: object) -> object:
-    """`closed-book,evidence`: gates by name, each once."""
+    """Parse gate names from text such as `closed-book,evidence`, without repeats."""
     if not isinstance(value, str):
         return value
     names = list(dict.fromkeys(comma_parts(value)))
@@ -27,7 +27,7 @@ def _names(value: object) -> object:
 
 
 class GatesConfig(CheckConfig):
-    """Which gates to run on a run, and how."""
+    """Config keys of `gates`: which gates to run on a run, and how."""
 
     of: Path | None = None
     """Run whose questions are checked. It is only read, and may still be running."""
@@ -57,5 +57,5 @@ MAY_CHANGE: Mapping[str, str] = {
     "concurrency": "changes speed only",
     "max_errors": "a limit of patience",
 }
-"""Keys that a later call may give another value, and why."""
+"""Keys that a later call may change, with the reason."""
 KIND = Kind("gates", GatesConfig, MAY_CHANGE)

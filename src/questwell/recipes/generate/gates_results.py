@@ -1,4 +1,4 @@
-"""What the gates found of a run's questions, kept next to their calls."""
+"""Stores the results of the gates for a run's questions next to the recorded calls."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ from questwell.types.ids import id_order
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """One question and what the gates found."""
+    """A question with its gate results."""
 
     id: str
     """Id of the question's seed."""
@@ -27,7 +27,7 @@ class Checked:
 
     @property
     def stopped(self) -> bool:
-        """Whether a gate rejects it."""
+        """Whether at least one gate rejects it."""
         return any(result.outcome is not GateOutcome.PASSED for result in self.results)
 
 
@@ -50,12 +50,12 @@ class GateCount:
 
 
 def results_of(run: Path) -> dict[str, Checked]:
-    """What `questwell gates` has found of a run in its default folder, by seed; empty when it was never asked."""
+    """Return the gate results in a run's default folder, by seed; empty if `questwell gates` was never run."""
     return read_results(run / FOLDER)
 
 
 def keep_results(out: Path, checked: Iterable[Checked]) -> None:
-    """Keep what was found next to the calls; of the same question, gates that were asked earlier stay."""
+    """Save results next to the calls; keeps earlier results of other gates for the same question."""
     known = read_results(out)
     for one in checked:
         before = known.get(one.id)
@@ -69,7 +69,7 @@ def keep_results(out: Path, checked: Iterable[Checked]) -> None:
 
 
 def read_results(folder: Path) -> dict[str, Checked]:
-    """What a check kept in `folder` has found, by seed; empty before its first invocation has ended."""
+    """Read the results of the check in `folder`, by seed; empty before its first invocation has ended."""
     path = folder / RESULTS
     if not path.is_file():
         return {}
@@ -80,7 +80,7 @@ def read_results(folder: Path) -> dict[str, Checked]:
 
 
 def count_gates(gates: Sequence[Gate], checked: Sequence[Checked]) -> list[GateCount]:
-    """Each of `gates` over the questions that it was asked about."""
+    """Count the results of each of `gates` over the questions it ran on."""
     counts: list[GateCount] = []
     for gate in (gate for gate in Gate if gate in gates):
         own = [(one, result) for one in checked for result in one.results if result.gate is gate]

@@ -1,7 +1,7 @@
-"""The durable loop behind `questwell generate`: seeds in, plays out, everything on the disk.
+"""The durable loop behind `questwell generate`: draws seeds, plays them and stores everything on disk.
 
-Seeds are kept before they are played. A wave of a steered run depends on finished waves only, and a play on nothing but
-its seed and its recorded calls, so a run that was killed and resumed ends like one that was not.
+Seeds are saved before they are played. A wave of a steered run depends only on finished waves, and a play only on its
+seed and its recorded calls. So a run that is killed and resumed ends like one that is not.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ from questwell.types.game import Accepted, Rejected
 
 KIND = Kind("generate", Config, MAY_CHANGE)
 configure = partial(opening.configure, KIND)
-"""The config of a run, from what is given and what the run has saved."""
+"""Returns the config of a run, from the given values and the saved ones."""
 
 
 @blocking_verb
@@ -51,7 +51,7 @@ def run(
     index_progress: IndexProgress | None = None,
     lent: Lent | None = None,
 ) -> Twofold[GenerateReport]:
-    """`generate` with the setup that `config` names, from start to end."""
+    """Run `generate` from start to end with the setup that `config` names."""
     return invocation(
         lambda: Run(KIND, config, folder, resume=resume),
         lambda: open_setup(config, index_progress, lent=lent),
@@ -68,19 +68,19 @@ async def generate(
     limit: int | None = None,
     on_progress: OnProgress = lambda progress: None,
 ) -> GenerateReport:
-    """Play the seeds that `config` asks for, as far as budget, user and errors let it; resumable at any time.
+    """Play the seeds that `config` asks for, until done or until budget, user or errors stop it; always resumable.
 
     Args:
-        config: from `configure`.
-        folder: of the run.
-        setup: from `open_setup`.
-        resume: go on with the run that is there, if any.
-        limit: plays of this invocation, at most.
+        config: the config that `configure` returned.
+        folder: folder of the run.
+        setup: the setup that `open_setup` returned.
+        resume: continue an existing run.
+        limit: maximum number of plays in this invocation.
         on_progress: called with the progress after each play and every half second.
 
     Raises:
-        ConfigError: a limit of money is asked for, and a model's price is not known.
-        ConfigChanged: the run that is there was started with something else.
+        ConfigError: a cost limit is set, but a model's price is unknown.
+        ConfigChanged: the existing run was started with other settings.
         RunLocked: another process is writing it.
     """
     with Run(KIND, config, folder, resume=resume) as opened:
@@ -94,11 +94,11 @@ async def _generate(opened: Run[Config], setup: Setup, limit: int | None, on_pro
 
 @asynccontextmanager
 async def begun(opened: Run[Config], setup: Setup) -> AsyncGenerator[tuple[RunStore, SeedSchedule]]:
-    """The file of a run that was begun, or is the same as before, and its seeds.
+    """Yield the run file and the seed schedule of a new run, or of a resumed one that is unchanged.
 
     Raises:
-        ConfigError: a limit of money is asked for, and a model's price is not known.
-        ConfigChanged: the run that is there was started with something else.
+        ConfigError: a cost limit is set, but a model's price is unknown.
+        ConfigChanged: the existing run was started with other settings.
     """
     order, made_by = await _order(opened.config, setup.library)
     with run_file(opened, setup.llms.values(), setup.retriever) as store:
@@ -107,14 +107,14 @@ async def begun(opened: Run[Config], setup: Setup) -> AsyncGenerator[tuple[RunSt
 
 
 async def _order(config: Config, library: Library) -> tuple[Order | None, dict[str, str]]:
-    """Where plays start, and what decides that beyond the config; None: anywhere."""
+    """Return the passages where plays may start and what that depends on besides the config; None means anywhere."""
     if config.topics is not None:
         topics = read_topics(config.topics)
         starts = await of_topics(topics, library, config.seed)
         return lambda: iter(starts), {"topics": opening.digest(*topics)}
     if config.clusters is not None:
         optional("numpy", "dense")
-        from questwell.recipes.generate.clusters import Clusters  # needs the extra
+        from questwell.recipes.generate.clusters import Clusters  # needs the extra `dense`
 
         made = await asyncio.to_thread(Clusters, library, config.clusters, config.seed, config.seed_words)
         return made.in_turn, {"clusters": made.made_by}
@@ -122,7 +122,7 @@ async def _order(config: Config, library: Library) -> tuple[Order | None, dict[s
 
 
 class _Invocation:
-    """One invocation over a run."""
+    """One invocation of a run."""
 
     def __init__(
         self,
@@ -139,7 +139,7 @@ class _Invocation:
         self._store = store
         self._schedule = schedule
         self._known = -1, 0, KnownQuestions(())
-        """A wave, its first seed, and the questions accepted in waves before it."""
+        """A wave, its first seed, and the questions accepted in earlier waves."""
         tally = Tally(store.read, self._schedule.total, config.items)
         self._plays = Plays(opened, setup, store, tally, on_progress, limit)
 
@@ -161,11 +161,11 @@ class _Invocation:
         return GenerateReport(ended.ending, ended.message, ended.go_on, progress=progress)
 
     async def _draw(self) -> list[WaveSeed]:
-        """The next wave, kept; none when there is nothing more to play."""
+        """Draw and save the next wave; empty if nothing is left to play."""
         return await self._store.add_seeds(self._schedule.next_wave(self._store.read))
 
     async def _play_one(self, drawn: WaveSeed) -> str | None:
-        """Play a seed to its end; why it errored, if it did."""
+        """Play a seed to its end; returns why it errored, or None."""
 
         def begin(sessions: Sessions) -> Awaitable[Accepted | Rejected]:
             return play(drawn.seed, self._rules, self._players, sessions, self._known_before(drawn.wave))
@@ -173,11 +173,11 @@ class _Invocation:
         return await self._plays.play(drawn.seed, begin)
 
     def _known_before(self, wave: int) -> Known | None:
-        """Questions accepted in waves before this one, which are finished: so no play depends on others' timing."""
+        """Return the questions accepted in earlier, finished waves, so that no play depends on the timing of others."""
         if self._config.near_duplicates == "keep":
             return None
         known_wave, first, known = self._known
-        if wave < known_wave:  # a seed of an earlier wave errored, and is played again
+        if wave < known_wave:  # a seed of an earlier wave errored and is played again
             return KnownQuestions(_accepted_before(self._store.read, wave)).near
         if wave > known_wave:
             known = known.and_also(_accepted_before(self._store.read, wave, first))
@@ -185,7 +185,7 @@ class _Invocation:
         return known.near
 
     def _short(self, accepted: int) -> str:
-        """Why less was made than asked for, though all that the corpus offers was played; empty when nothing is."""
+        """Return why fewer items were made than requested although all seeds were played; empty if enough were made."""
         config, drawn = self._config, self._store.read.drawn()
         if config.items is not None and accepted >= config.items:
             return ""
@@ -193,14 +193,14 @@ class _Invocation:
 
 
 def _accepted_before(run: RunReader, wave: int, first: int = 0) -> Iterator[tuple[str, str]]:
-    """Questions and answers accepted in waves before `wave`, from seed `first` on."""
+    """Yield questions and answers accepted in waves before `wave`, starting at seed `first`."""
     for one in itertools.takewhile(lambda one: one.wave < wave, run.each_play(first)):
         if one.status is PlayStatus.ACCEPTED:
             yield one.question or "", one.answer or ""
 
 
 def too_few(config: Config, drawn: int) -> str:
-    """A message that the corpus has only `drawn` seeds, fewer than asked for."""
+    """Return the message that the corpus has only `drawn` seeds, fewer than requested."""
     wanted = f"{config.items} items" if config.seeds is None else f"{config.part.size(config.seeds)} seeds"
     return (
         f"the corpus offers {drawn} seeds, too few for {wanted}: only passages of {config.seed_words} words or "
@@ -210,7 +210,7 @@ def too_few(config: Config, drawn: int) -> str:
 
 
 async def _begin(store: RunStore, opened: Run[Config], setup: Setup, starts: Mapping[str, str]) -> None:
-    """Save what the run is, or make sure that it is what it was."""
+    """Save the description of a new run, or check that a resumed run is unchanged."""
     config, drawn = opened.config, store.read.drawn()
     if config.seeds is not None and config.part.size(config.seeds) < drawn:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""Joins the runs of `generate --shard 0/8` to `--shard 7/8`, wherever they were played, into one run."""
+"""Joins the runs that `generate --shard 0/8` to `--shard 7/8` made into one run."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,12 +12,12 @@ from questwell.store.reader import RunReader
 
 
 def merge(folder: Path, sources: Sequence[Path]) -> int:
-    """Join `sources` into a new run in `folder`; the number of its seeds. As `merge_parts`."""
+    """Join `sources` into a new run in `folder`, and return the number of seeds. See `merge_parts`."""
     return merge_parts(_PARTS, folder, sources)
 
 
 def refuse_gaps(parts: Mapping[int, Path], of: int) -> None:
-    """Make sure that the seeds drawn have no gap, so that the run can go on."""
+    """Check that the drawn seeds have no gap, so that the run can continue."""
     drawn: dict[int, int] = {}
     for part, source in parts.items():
         with RunReader(source) as run:

@@ -1,4 +1,4 @@
-"""How questions are tried, whoever wrote them: the keys that every recipe with solver attempts has in common."""
+"""Config keys for how questions are tried, shared by every recipe with solver attempts."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -21,7 +21,7 @@ from questwell.types.trajectory import Role
 
 
 class PlayConfig(SpendingConfig, SearchConfig):
-    """Which models play, and when a question is accepted."""
+    """Config keys for which models play, and when a question is accepted."""
 
     llm: Model = "local"
     """Model for all roles: local, local-small, FILE.gguf, openai:MODEL or MODEL@BASE_URL (or several: URL,URL)."""
@@ -103,7 +103,7 @@ class PlayConfig(SpendingConfig, SearchConfig):
         return self
 
     def model_of(self, role: Role) -> str:
-        """The model that plays `role`, as the user named it."""
+        """Return the model of `role`, as the user named it."""
         named = {
             Role.PROPOSER: self.proposer_llm,
             Role.SOLVER: self.solver_llm,
@@ -114,7 +114,7 @@ class PlayConfig(SpendingConfig, SearchConfig):
 
     @property
     def weak_mode(self) -> str | None:
-        """How the weak solver plays; None when there is none."""
+        """How the weak solver plays; None if there is none."""
         return self.weak or ("search" if self.weak_llm is not None else None)
 
     @property
@@ -123,12 +123,12 @@ class PlayConfig(SpendingConfig, SearchConfig):
         return tuple(role for role in Role if role is not Role.WEAK or self.weak_mode is not None)
 
     def weak_rules(self) -> WeakRules | None:
-        """The rules for the weak solver; None when there is none."""
+        """The rules for the weak solver; None if there is none."""
         return None if self.weak_mode is None else WeakRules(self.weak_attempts, self.weak_most)
 
     @property
     def plays_at_once(self) -> int:
-        """Seeds in play at once. A model in this process answers one call at a time: more plays only make a queue."""
+        """Number of seeds played at the same time; few for a model in this process, which answers calls one by one."""
         if self.concurrency is not None:
             return self.concurrency
         return 2 if any(is_embedded(self.model_of(role)) for role in self.playing) else 16
@@ -142,7 +142,7 @@ class PlayConfig(SpendingConfig, SearchConfig):
 
 
 def played_with(info: RunInfo, *layers: Values) -> PlayConfig:
-    """The models and rules of a run of any verb, with `layers` over them."""
+    """Return the models and rules of a run of any command, with `layers` on top."""
     kept = {
         key: value
         for key, value in cast(Values, info.config).items()
@@ -155,7 +155,7 @@ PLAY_MAY_CHANGE: Mapping[str, str] = {
     "concurrency": "changes speed only",
     **SPENDING_MAY_CHANGE,
     "max_errors": "a limit of patience",
-    "retriever_key_env": "says where a key is, not what is asked",
+    "retriever_key_env": "says where the key is; the requests do not change",
     "retriever_headers": "as retriever_key_env",
     "price_search": "applies to later searches",
     "reranker": "its model's name is compared instead, so that an endpoint may move",
@@ -171,4 +171,4 @@ PLAY_MAY_CHANGE: Mapping[str, str] = {
     "judge_llm": "as llm",
     "weak_llm": "as llm",
 }
-"""Keys that a resume may give another value, and why: they change no result. Any other change is refused."""
+"""Keys that a resume may change, with the reason why they change no result. Other changes are refused."""

@@ -1,4 +1,4 @@
-"""The plays of one invocation, whichever verb plays them: each is played, kept, counted and told."""
+"""Plays seeds within one invocation, for any command: plays, saves, counts and reports each one."""
 
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
@@ -33,22 +33,22 @@ class GenerateReport(Report):
 
 
 def question_key(outcome: Accepted) -> str:
-    """Two accepted questions of one key are one question."""
+    """Return a key that is equal for two accepted questions if they count as the same question."""
     return normalise(outcome.rounds[-1].proposal.question)
 
 
 async def played(seed: Seed, play: Play, sessions: Sessions) -> Accepted | Rejected:
-    """How a play ended; a bug that it met is a reason to reject it."""
+    """Return the outcome of a play; a bug during it becomes a reason to reject the question."""
     try:
         return await play(sessions)
     except QuestwellError:
         raise
-    except Exception as bug:  # a bug that one seed meets must not lose the others: it is data, with its reason
+    except Exception as bug:  # a bug in one play must not end the others: it is recorded with its reason
         return Rejected(seed, (), Reason.ERRORED, _where(bug))
 
 
 def why_errored(outcome: Accepted | Rejected) -> str | None:
-    """Why a play errored; None when it did not."""
+    """Return why a play errored; None if it did not."""
     return outcome.detail if isinstance(outcome, Rejected) and outcome.reason is Reason.ERRORED else None
 
 
@@ -65,16 +65,16 @@ class Plays:
         limit: int | None,
         pieces: str = "plays",
     ) -> None:
-        """Play within the budget of the run.
+        """Prepare to play within the budget of the run.
 
         Args:
             opened: the run.
-            setup: from `open_setup`.
-            store: of the run.
-            tally: of its plays.
+            setup: the setup that `open_setup` returned.
+            store: the run file.
+            tally: counts the plays.
             on_progress: called with the progress after each play and every half second.
-            limit: plays of this invocation, at most.
-            pieces: what they are called in messages.
+            limit: maximum number of plays in this invocation.
+            pieces: the word for plays in messages.
         """
         config = opened.config
         self._store = store
@@ -87,7 +87,7 @@ class Plays:
         self.workers = self._invocation.workers(patience, pieces, opened.go_on)
 
     async def play(self, seed: Seed, play: Play, key: Callable[[Accepted], str] = question_key) -> str | None:
-        """Play `seed` to its end and keep the outcome; why it errored, if it did."""
+        """Play `seed` to its end and save the outcome; returns why it errored, or None."""
         outcome = await played(seed, play, self._invocation.recorder.sessions(seed.id))
         known_as = key(outcome) if isinstance(outcome, Accepted) else None
         await self._store.finish(outcome, known_as)
@@ -96,26 +96,26 @@ class Plays:
         return why_errored(outcome)
 
     def tell(self) -> Progress:
-        """The current progress, told to whoever watches."""
+        """Return the current progress, and pass it to the progress callback."""
         progress = self._tally.progress(self._invocation.recorder, self._invocation.budget, self.workers.busy_s)
         self._on_progress(progress)
         return progress
 
     def ending(self, unplayed: Sequence[WaveSeed], *, left: bool | None = None) -> Report:
-        """How the invocation ends.
+        """Return how the invocation ends.
 
         Args:
-            unplayed: seeds of the whole run that errored or were not begun.
+            unplayed: seeds of the whole run that errored or were not started.
             left: whether there is something to play, if there may be more than `unplayed`.
 
         Raises:
-            QuestwellError: what halted the run, if it is nothing that a resume can mend.
+            QuestwellError: the error that halted the run, if a resume cannot fix it.
         """
         latest = self._store.read.latest_error() or ""
         return self.workers.ending(left=bool(unplayed) if left is None else left, errored=len(unplayed), latest=latest)
 
 
 def _where(bug: Exception) -> str:
-    """The bug and its place, in one line."""
+    """Return the bug and its location in one line."""
     last = traceback.extract_tb(bug.__traceback__)[-1]
     return f"{type(bug).__name__}: {bug} (a bug in Questwell, at {Path(last.filename).name}:{last.lineno})"

@@ -1,4 +1,4 @@
-"""What a run would do, without doing it: `generate --dry-run`."""
+"""Implements `generate --dry-run`: shows what a run would do."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,34 +32,35 @@ class Preview:
     passages: int
     snapshot: str
     retriever: str
-    """What agents search."""
+    """Name of the retriever that agents search."""
     models: dict[Role, str]
     styles: dict[Role, Style]
     seeds: int | None
-    """Number of seeds to play; None when the number of items decides."""
+    """Number of seeds to play; None if the run stops at a number of items instead."""
     items: int | None
     finished: int
-    """Number of seeds played already, if the run exists."""
+    """Number of seeds already played, if the run exists."""
     most_calls_per_seed: int
-    """Model calls, an upper bound that few seeds reach."""
+    """Upper bound on model calls per seed; few seeds reach it."""
     most_written_per_seed: int | None
-    """Tokens that models write, an upper bound; None where a staged agent writes them, whose calls have caps of their
+    """Upper bound on tokens that models write per seed. None if an agent is staged: its calls have their own limits.
+    Input tokens are not included.
     own. What they read comes on top."""
     most_written_usd_per_seed: float | None
-    """What writing as much costs in US dollars; None when a price is not known."""
+    """Cost of writing that many tokens in US dollars; None if a price is unknown."""
     reading: Reading | None = None
-    """An estimate of what models read for a seed; None where an agent is staged."""
+    """Estimated input tokens per seed; None if an agent is staged."""
     forecast: Forecast | None = None
-    """Forecast for the remaining seeds, from those that are played; None while there are too few."""
+    """Forecast for the remaining seeds from those already played; None if there are too few."""
 
     @property
     def most_calls(self) -> int | None:
-        """Model calls still to make, an upper bound; None when the number of items decides."""
+        """Upper bound on the remaining model calls; None if the run stops at a number of items."""
         return None if self.seeds is None else max(self.seeds - self.finished, 0) * self.most_calls_per_seed
 
 
 def preview(config: Config, folder: Path | None, index_progress: IndexProgress | None = None) -> Preview:
-    """What `generate` would do with the same arguments. The index is built; no model is called."""
+    """Return what `generate` would do with the same arguments. Builds the index; calls no model."""
     setup = open_setup(config, index_progress)
     most, finished = _most(config, setup.players.judge.asks), 0 if folder is None else _finished(folder)
     bounded = all(style is Style.FREE for role, style in setup.styles.items() if role is not Role.JUDGE)
@@ -84,7 +85,7 @@ def preview(config: Config, folder: Path | None, index_progress: IndexProgress |
 
 @dataclass(frozen=True, slots=True)
 class _Most:
-    """Calls of one role, and the tokens that each of them may write."""
+    """Maximum number of calls of one role, and of tokens that each may write."""
 
     role: Role
     calls: int
@@ -92,9 +93,9 @@ class _Most:
 
 
 def _most(config: Config, asks: int) -> list[_Most]:
-    """The most calls that a seed may take."""
+    """Return the maximum calls that a seed may take, by role."""
     rounds = 1 if config.variant is Variant.INITIAL else 1 + config.rounds
-    proposal = config.proposer_turns + 1  # and the forced last turn
+    proposal = config.proposer_turns + 1  # plus the forced last turn
     proposals = rounds * proposal if config.variant is Variant.RESAMPLE else proposal + (rounds - 1) * _REPAIR_CALLS
     checked = rounds if config.gate_feedback else 1
     gates = config.gates or ()
@@ -112,7 +113,7 @@ def _most(config: Config, asks: int) -> list[_Most]:
 
 
 def _cost(config: Config, setup: Setup, most: Sequence[_Most]) -> float | None:
-    """What the models would cost if they wrote as much as they may; None when a price is not known."""
+    """Return the cost if the models wrote as much as they may; None if a price is unknown."""
     total = 0.0
     for one in most:
         llm = setup.llms[one.role]

@@ -1,8 +1,8 @@
-"""What models read for a seed, estimated before any call: the prompts as they will be sent, and how long they get.
+"""Estimates the input tokens of models per seed before any call, from the actual prompts and their growth.
 
-An agent reads its dialogue again with each turn, so what it reads grows with the square of its turns. How many turns a
-seed takes, only playing shows: hence a range, from a question that one attempt decides to a seed that uses every round,
-attempt and turn. A prompt cache makes it cheaper; how much, nobody says beforehand.
+An agent reads its dialogue again on each turn, so input tokens grow with the square of its turns. The number of turns
+is unknown before playing, so the estimate is a range: from a question that one attempt decides to a seed that uses
+every round, attempt and turn. A prompt cache would lower the cost by an unknown amount.
 """
 
 import random
@@ -25,40 +25,40 @@ from questwell.types.corpus import Hit, Passage
 from questwell.types.trajectory import Role
 
 BYTES_PER_TOKEN = 4
-"""Bytes of UTF-8 per token: about what English prose takes; most other languages take fewer."""
+"""Bytes of UTF-8 per token: typical for English prose; fewer in most other languages."""
 SHORT, LONG = 50, 400
-"""Tokens of a message that an agent reads again: a bare search, and one that thinks first."""
+"""Tokens of a message that an agent reads again: a plain search, and one with reasoning before it."""
 SAMPLE = 50
-"""Passages whose length is measured."""
+"""Number of passages whose length is measured."""
 _REPAIR_CALLS = 2
 _EVIDENCE = 4
-"""Passages that a gate is taken to read."""
+"""Number of passages that we assume a gate reads."""
 _QUESTION = "In which year was the reservoir that supplies the largest town of the island finished?"
 _UNDECIDED = ("the old dam above Ostia", "a reservoir of the town, it seems")
-"""A reference and an answer that code alone cannot compare."""
+"""A reference and an answer that cannot be compared without a model."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Tokens that models read for one seed, and what the estimate rests on."""
+    """Input tokens of models for one seed, and the numbers behind the estimate."""
 
     least: int
-    """One round, and one attempt that decides it."""
+    """Tokens for one round that a single attempt decides."""
     most: int
-    """Every round, attempt and turn, each with a long message."""
+    """Tokens for all rounds, attempts and turns, each with a long message."""
     least_usd: float | None
-    """None when a price is not known."""
+    """Cost of `least` in US dollars; None if a price is unknown."""
     most_usd: float | None
     opening_tokens: Mapping[Role, int]
-    """First request of each role, as it will be sent."""
+    """Tokens of the first request of each role, as it will be sent."""
     passage_tokens: int
-    """A passage as an agent is shown it: the mean of a sample of the corpus."""
+    """Mean tokens of a passage as an agent sees it, over a sample of the corpus."""
     sampled: int
     """Number of passages in that sample."""
 
 
 def reading(config: Config, setup: Setup) -> Reading:
-    """The estimate for a run whose agents are driven freely; no model is called, and no retriever elsewhere."""
+    """Estimate for a run whose agents are driven freely; calls no model and no external retriever."""
     passages = _sample(config, setup)
     passage = round(sum(map(_shown, passages)) / max(len(passages), 1))
     openings = run_apart(_openings(config, setup, passages))
@@ -76,7 +76,7 @@ def reading(config: Config, setup: Setup) -> Reading:
 
 
 def dialogue(opening: int, turns: int, added: int) -> int:
-    """Tokens read over `turns` turns, when each but the last adds `added` tokens to what the next one reads."""
+    """Return tokens read over `turns` turns, if each but the last adds `added` tokens to the next one."""
     return turns * opening + added * turns * (turns - 1) // 2
 
 
@@ -96,7 +96,7 @@ def _most(config: Config, openings: Mapping[Role, int], passage: int, asks: int)
     rounds = 1 if config.variant is Variant.INITIAL else 1 + config.rounds
     proposal = dialogue(openings[Role.PROPOSER], config.proposer_turns + 1, found)
     attempt = dialogue(openings[Role.SOLVER], config.solver_turns, found)
-    # A repair is shown both dialogues, and is asked again if it breaks a rule.
+    # A repair sees both dialogues, and is requested again if it breaks a rule.
     transcripts = openings[Role.PROPOSER] + (config.proposer_turns + config.solver_turns) * found
     repairs = proposal if config.variant is Variant.RESAMPLE else dialogue(transcripts, _REPAIR_CALLS, LONG)
     checked = rounds if config.gate_feedback else 1
@@ -142,7 +142,7 @@ def _tokens(text: str) -> int:
 
 @dataclass
 class _Unsent:
-    """A session that keeps what would have been sent."""
+    """A session that stores requests instead of sending them."""
 
     passages: Sequence[Passage]
     asked: list[Request] = field(default_factory=list[Request])
@@ -167,12 +167,12 @@ def _request_tokens(request: Request) -> int:
 
 
 async def _openings(config: Config, setup: Setup, passages: Sequence[Passage]) -> dict[Role, int]:
-    """Tokens of the first request of each role."""
+    """Return the tokens of the first request of each role."""
     players = setup.players
     at_work = {role: _Unsent(passages) for role in config.playing}
     kinds = list(config.wanted_kinds.shares) if config.wanted_kinds else [None]
     rng = random.Random(config.seed)
-    for start in sorted(passages, key=_shown)[len(passages) // 2 :][:1]:  # one of ordinary length
+    for start in sorted(passages, key=_shown)[len(passages) // 2 :][:1]:  # a passage of typical length
         for kind in kinds:
             target = config.targets.draw(rng, {}, {}) if config.targets else None
             seed = draw_seed(0, start, target, config.answer_types, config.seed, kind)

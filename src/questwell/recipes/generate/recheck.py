@@ -1,7 +1,7 @@
-"""Behind `questwell recheck`: K attempts, the judge and the gates on questions that a person edited or somebody wrote.
+"""Implements `questwell recheck`: attempts, judge and gates on questions that a person edited or wrote.
 
-What comes out is a run in a folder of its own, which `show`, `status`, `view` and `export` read. An interrupted one
-goes on where it stopped, and no call is paid twice. The run that is rechecked stays as it is.
+The result is a run in its own folder, which `show`, `status`, `view` and `export` can read. An interrupted recheck
+continues where it stopped, and no call is paid twice. The rechecked run stays unchanged.
 """
 
 from collections.abc import Collection, Mapping
@@ -30,13 +30,13 @@ from questwell.store.records import WaveSeed
 from questwell.types.game import Accepted
 
 FOLDER = "recheck"
-"""Folder in a run's folder in which its edited items are tried."""
+"""Folder in a run's folder in which its edited items are rechecked."""
 _OF = "recheck of"
 _LAST = "last_round_takes_correct"
 
 
 class RecheckConfig(PlayConfig):
-    """Keys of `recheck`: the questions to try, and the models that play."""
+    """Config keys of `recheck`: the questions to try, and the models that play."""
 
     dropped: ClassVar[Collection[str]] = frozenset(Config.model_fields) - {*PlayConfig.model_fields, _LAST}
 
@@ -47,11 +47,11 @@ class RecheckConfig(PlayConfig):
 
     @model_validator(mode="after")
     def _all_attempts(self) -> Self:
-        settle(self, "early_stop", value=False)  # a solve rate is wanted
+        settle(self, "early_stop", value=False)  # a solve rate is needed
         return self
 
     def rules(self) -> Rules:
-        """The game's rules for a question that is there already."""
+        """The rules of the game for an existing question."""
         return Rules(
             attempts=self.attempts,
             early_stop=self.early_stop,
@@ -67,7 +67,7 @@ MAY_CHANGE: Mapping[str, str] = {
     **PLAY_MAY_CHANGE,
     "source": "the run's id or the file's questions are compared instead, so that it may move",
 }
-"""Keys that a later call may give another value, and why: they change no result. Any other change is refused."""
+"""Keys that a later call may change, with the reason why they change no result. Other changes are refused."""
 KIND = Kind("recheck", RecheckConfig, MAY_CHANGE)
 
 
@@ -78,16 +78,16 @@ class RecheckReport(Report):
     tried: int
     accepted: int
     left: int
-    """Number of questions that were not tried yet, or errored."""
+    """Number of questions that were not tried yet or errored."""
 
 
 def configure(out: Path | None, given: Values, *, resume: bool = False) -> RecheckConfig:
-    """The config of a recheck kept in `out`: what is `given`, over that of the run whose items were edited.
+    """Return the config of a recheck in `out`: the values `given`, on top of those of the run with the edits.
 
-    With `resume` it goes over what the recheck that is there has saved. Without it, the same command goes on too.
+    With `resume`, the values go on top of the saved ones. Without it, repeating the command also continues.
 
     Raises:
-        ConfigError: a value that cannot be, or nothing is named that could be tried.
+        ConfigError: an invalid value, or no questions are named.
         StoreError: there is no run.
     """
     if resume:
@@ -105,7 +105,7 @@ def configure(out: Path | None, given: Values, *, resume: bool = False) -> Reche
 
 
 def _played_by(source: Path) -> Values:
-    """The models and rules of the run in `source`; nothing if it is a file."""
+    """Return the models and rules of the run in `source`; empty if it is a file."""
     if not source.is_dir():
         return {}
     with RunReader(source) as run:
@@ -116,17 +116,17 @@ def _played_by(source: Path) -> Values:
 def run(
     config: RecheckConfig, out: Path, *, limit: int | None = None, index_progress: IndexProgress | None = None
 ) -> RecheckReport:
-    """`recheck` with the setup that `config` names, from start to end; goes on where an earlier call stopped.
+    """Run `recheck` from start to end with the setup that `config` names; continues where an earlier call stopped.
 
     Args:
-        config: from `configure`.
+        config: the config that `configure` returned.
         out: folder of the recheck.
-        limit: most questions of this invocation.
-        index_progress: whoever watches the index being built.
+        limit: maximum number of questions in this invocation.
+        index_progress: callbacks for building the index.
 
     Raises:
         BenchmarkError, ConfigError, StoreError: there is nothing to try, or it cannot be read.
-        ConfigChanged: `out` was started with something else.
+        ConfigChanged: `out` was started with other settings.
         RunLocked: another process writes `out`.
     """
     assert config.source is not None
@@ -155,7 +155,7 @@ async def _recheck(
             return await plays.play(
                 seed,
                 lambda sessions: examine(seed, wanted[seed.index], rules, setup.players, sessions),
-                key=lambda found: f"{seed.index} {question_key(found)}",  # one question may be tried twice
+                key=lambda found: f"{seed.index} {question_key(found)}",  # the same question may be tried twice
             )
 
         def waiting() -> list[WaveSeed]:

@@ -1,4 +1,4 @@
-"""Which seeds a run plays next: by its random seed, and for a steered run by what its finished waves gave."""
+"""Chooses the seeds that a run plays next, from its random seed and, if steered, from its finished waves."""
 
 import math
 import random
@@ -21,14 +21,14 @@ _SMALLEST_WAVE = 4
 """Minimum size of a wave, so that the last items are not made one by one."""
 
 Order = Callable[[], Iterator[Start]]
-"""Gives the passages where plays may start, from the first on: the same at each call."""
+"""Returns the passages where plays may start, from the first on; the same at each call."""
 
 
 class SeedSchedule:
     """Draws waves of seeds."""
 
     def __init__(self, config: Config, library: Library, order: Order | None = None) -> None:
-        """Draw from `library` what `config` asks for, or from the passages of `order`."""
+        """Draw what `config` asks for from `library`, or from the passages of `order`."""
         self._config = config
         self._library = library
         self._targets = config.targets
@@ -36,15 +36,15 @@ class SeedSchedule:
         self._part = config.part
         self._starts = _Starts(config, library, order)
         self._end = len(library) if config.seeds is None else min(config.seeds, len(library))
-        """The index after the last seed's."""
+        """The index after that of the last seed."""
         self.total = None if config.seeds is None else self._part.size(self._end)
-        """Number of seeds to play; None when the number of items decides."""
+        """Number of seeds to play; None if the run stops at a number of items instead."""
         self._kind_items, self._kind_seeds = Counter[QuestionKind](), Counter[QuestionKind]()
         self._counted = 0
-        """Number of seeds that are in these two: their waves are finished, so they are counted once."""
+        """Number of seeds in those two counts: their waves are finished, so each is counted once."""
 
     def next_wave(self, run: RunReader) -> list[WaveSeed]:
-        """The seeds after those that `run` has drawn; none when the run is complete.
+        """Return the seeds after those that `run` has drawn; empty if the run is complete.
 
         All drawn seeds of a steered run must be played.
         """
@@ -62,7 +62,7 @@ class SeedSchedule:
         ]
 
     def _size(self, played: int, accepted: int) -> int:
-        """Seeds of the next wave: as many as the missing items need at the rate so far, so a run stops near them."""
+        """Return the size of the next wave: enough for the missing items at the rate so far, to stop close to it."""
         config = self._config
         if not config.steered:
             return _FREE_WAVE
@@ -85,7 +85,7 @@ class SeedSchedule:
         return draw_seed(index, start.passage, target, config.answer_types, config.seed, kind, start.about)
 
     def _kinds_so_far(self, run: RunReader) -> tuple[Counter[QuestionKind], Counter[QuestionKind]]:
-        """Items and seeds by the kind that was asked for; an item has it, or it would have been rejected."""
+        """Count items and seeds by requested kind; every accepted item has the requested kind."""
         if self._kinds is not None:
             for one in run.kind_counts(self._counted):
                 self._kind_items[one.kind] += one.items
@@ -94,7 +94,7 @@ class SeedSchedule:
         return self._kind_items, self._kind_seeds
 
     def _so_far(self, run: RunReader) -> tuple[Counter[Bin], Counter[Bin]]:
-        """Items by the bin of their difficulty, and seeds by the bin of their target."""
+        """Count items by the bin of their difficulty, and seeds by the bin of their target."""
         if self._targets is None or not self._targets.steered:
             return Counter(), Counter()
         got = _by_bin(self._targets, run.accepted_by_difficulty())
@@ -102,10 +102,10 @@ class SeedSchedule:
 
 
 class _Starts:
-    """The passages where plays start, by the index of their seed: read once, in order, and none kept.
+    """Start passages by seed index, read once and in order; none are kept in memory.
 
-    A passage of a few words ("See X.") offers nothing to ask for, so it starts no play; nor does one that is nearly an
-    earlier one, where that is asked for.
+    Passages of a few words ("See X.") offer nothing to ask about, so they are skipped; near-duplicates of earlier
+    passages are skipped too, if requested.
     """
 
     def __init__(self, config: Config, library: Library, order: Order | None) -> None:
@@ -115,7 +115,7 @@ class _Starts:
         self._rewind()
 
     def between(self, first: int, last: int, end: int) -> Iterator[tuple[int, Start]]:
-        """Indices from `first` up to `last` and `end`, both left out, as far as the corpus has passages left."""
+        """Yield (index, start) from `first` up to but excluding `last` and `end`, while the corpus has passages."""
         if first < self._next:
             self._rewind()
         while self._next < min(last, end) and (start := next(self._left, None)) is not None:

@@ -1,4 +1,4 @@
-"""The setup of a run: the corpus it draws from and searches, the models, and the agents they drive."""
+"""Opens the setup of a run: the corpus for seeds and searches, the models, and the agents."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -33,11 +33,11 @@ from questwell.types.trajectory import Role, Style
 
 
 class Library(Retriever, Protocol):
-    """A corpus that can be searched, and whose passages can be drawn by number."""
+    """A corpus that can be searched, and whose passages can be drawn by position."""
 
     @property
     def snapshot(self) -> str:
-        """Names exactly this content, indexed exactly this way."""
+        """Identifies this exact content and this exact way of indexing it."""
         ...
 
     def __len__(self) -> int:
@@ -45,13 +45,13 @@ class Library(Retriever, Protocol):
         ...
 
     def passage_at(self, place: int) -> Passage:
-        """The passage at a position, from 0; the same for the same snapshot."""
+        """Return the passage at a position, from 0; the same for the same snapshot."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """Everything that a run gets from outside."""
+    """Everything a run gets from outside."""
 
     library: Library
     llms: Mapping[Role, LLM]
@@ -69,7 +69,7 @@ class Setup:
         return self.elsewhere or self.library
 
     def fingerprint(self) -> dict[str, str]:
-        """What must not change on a resume, in addition to the config."""
+        """Return what a resume must match, in addition to the config."""
         models = {f"{role.value} model": llm.name for role, llm in self.llms.items()}
         models |= fingerprints({role.value: llm for role, llm in self.llms.items()})
         shared = {"index snapshot": self.library.snapshot, "prompts": self.prompts_hash, **models}
@@ -91,26 +91,26 @@ def open_setup(
     clients: Mapping[str, LLM] | None = None,
     lent: Lent | None = None,
 ) -> Setup:
-    """What `config` names; its index is built if it does not exist yet. No model is called.
+    """Open what `config` names; builds the index if it does not exist. Calls no model.
 
     Args:
-        config: of the run.
-        index_progress: whoever watches the index being built.
-        clients: models of the caller's own, by the names that `config` gives them; they are closed with the rest.
-        lent: models and a retriever of the caller's own that stay open.
+        config: config of the run.
+        index_progress: callbacks for building the index.
+        clients: the caller's own models, by their names in `config`; they are closed with the setup.
+        lent: the caller's own models and retriever, which stay open.
 
     Raises:
-        ConfigError: a model or a prompt file that cannot be.
-        AssetError, CorpusError, IndexMismatch: from the corpus and its index.
+        ConfigError: a model name or a prompt file is invalid.
+        AssetError, CorpusError, IndexMismatch: the corpus or its index cannot be opened.
     """
     prompts = Prompts(config.prompts)
     styles = {role: _style(config, role) for role in config.playing}
     lent = lent or Lent()
     llms = _connect(config, {**(clients or {}), **lent.llms})
-    # before the index, which may take long: a missing key is told at once
+    # before the index, which may take long: reports a missing key at once
     elsewhere, reranker = lent.retriever or open_elsewhere(config), reranker_of(config)
     free = any(style is Style.FREE for role, style in styles.items() if role is not Role.JUDGE)
-    readers_of(config.tools, free=free, retriever=elsewhere)  # or fail at once if it cannot be had
+    readers_of(config.tools, free=free, retriever=elsewhere)  # or fail at once if it cannot be fetched
     players = make_players(config, prompts, styles)
     library = open_index(config, index_progress)
     searched = in_order(config, elsewhere or library, reranker, lent=lent.retriever is not None)
@@ -118,7 +118,7 @@ def open_setup(
 
 
 def make_players(config: PlayConfig, prompts: Prompts, styles: Mapping[Role, Style]) -> Players:
-    """The agents of a run."""
+    """Build the agents of a run."""
     sampling = {role: _sampling(config, role) for role in styles if role is not Role.JUDGE}
     thinking = {role: 0 if is_embedded(config.model_of(role)) else sampling[role].max_tokens for role in sampling}
     searches = 20 if config.proposer_searches is None else config.proposer_searches
@@ -161,7 +161,7 @@ def make_players(config: PlayConfig, prompts: Prompts, styles: Mapping[Role, Sty
 
 
 def turn_tokens(config: PlayConfig, role: Role) -> int:
-    """Most tokens of one message of an agent."""
+    """Return the maximum tokens of one message of an agent."""
     return config.tokens_of(role, config.model_of(role), config.turn_tokens, embedded=1024, endpoint=8192)
 
 
@@ -176,7 +176,7 @@ def _dialect(config: PlayConfig, *, proposing: bool) -> Dialect:
 
 
 def _style(config: PlayConfig, role: Role) -> Style:
-    """`auto`: staged for the embedded models and other files, which are small; free for endpoints."""
+    """Return the style of a role. `auto` means staged for small local models, and free for endpoints."""
     if config.style is not StyleChoice.AUTO:
         return Style(config.style.value)
     return Style.STAGED if is_embedded(config.model_of(role)) else Style.FREE

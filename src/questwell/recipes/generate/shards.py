@@ -1,7 +1,7 @@
-"""`generate` over several processes on one machine: shards that share nothing, and a parent that watches them.
+"""Runs `generate` in several processes on one machine: independent shards, and a parent that watches them.
 
-A seed depends only on its index and the run's random seed, so shard 3 of 8 plays the seeds whose index leaves 3 when it
-is divided by 8, as a run of its own; how its process is watched and joined is in `runs/processes.py`.
+A seed depends only on its index and the run's random seed, so shard 3 of 8 plays the seeds whose index is 3 modulo 8,
+as a run of its own. `runs/processes.py` watches the shards' processes and joins their data.
 """
 
 import asyncio
@@ -36,9 +36,9 @@ def run(
     index_progress: IndexProgress | None = None,
     lent: Lent | None = None,
 ) -> Twofold[GenerateReport]:
-    """`loop.run`, in as many processes as `config.shards` says.
+    """Run `loop.run` in `config.shards` processes.
 
-    Limits of money, tokens and plays, and the concurrency, are divided among the shards.
+    Limits on money, tokens and plays, and the concurrency, are divided among the shards.
     """
     if config.shards is None:
         return planned(
@@ -56,7 +56,7 @@ def run(
 
     def watched() -> GenerateReport:
         with Run(loop.KIND, config, folder, resume=resume) as opened:
-            setup = open_setup(config, index_progress)  # builds the index once, and compares
+            setup = open_setup(config, index_progress)  # builds the index once, and compares it
             info = opened.compare(setup.fingerprint())
             asyncio.run(setup.aclose())
             with run_file(opened, setup.llms.values(), setup.retriever) as store:
@@ -80,13 +80,13 @@ def run(
 
 
 def shard_configs(config: Config) -> Iterator[Config]:
-    """What each shard does: its part of the seeds, and of the limits."""
+    """Yield the config of each shard: its part of the seeds and of the limits."""
     assert config.shards is not None
     return divided(config, config.shards, config.plays_at_once)
 
 
 def play_shard(config: Config, folder: Path, limit: int | None, pipe: Connection) -> None:
-    """What the process of a shard does."""
+    """Play one shard in its own process."""
     work(pipe, lambda tell: loop.run(config, folder, resume=True, limit=limit, on_progress=tell))
 
 

@@ -1,4 +1,4 @@
-"""Seeds by a user's topics: the passages that the corpus' own index finds for each, in turn."""
+"""Chooses seeds by the user's topics: the passages that the corpus' index finds for each topic in turn."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -17,35 +17,35 @@ class Start:
 
     passage: Passage
     about: str = ""
-    """As in `Seed.about`."""
+    """See `Seed.about`."""
 
 
 PER_TOPIC = 200
-"""Maximum number of passages per topic; further down the list they are hardly about it."""
+"""Maximum number of passages per topic; lower-ranked ones are hardly about it."""
 
 
 def read_topics(path: Path) -> tuple[str, ...]:
-    """The topics in a file, one per line; empty lines and those that begin with # are none.
+    """Read topics from a file, one per line; skips empty lines and lines that begin with #.
 
     Raises:
-        ConfigError: it cannot be read, or holds none.
+        ConfigError: the file cannot be read, or contains no topic.
     """
     lines = (line.strip() for line in read_lines(path, ConfigError))
     found = tuple(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
     if not found:
-        raise ConfigError(f"topics = {str(path)!r}: the file holds no topic; write one per line")
+        raise ConfigError(f"topics = {str(path)!r}: the file contains no topic; write one per line")
     return found
 
 
 async def of_topics(topics: Sequence[str], library: Library, seed: int) -> list[Start]:
-    """Passages for `topics`, one of each in turn, no passage twice; each topic's in an order drawn by `seed`."""
+    """Return passages for `topics`, one per topic in turn, without repeats; `seed` shuffles those of each topic."""
     found: list[list[Passage]] = []
     for topic in topics:
         passages = [hit.passage for hit in await library.search(topic, PER_TOPIC)]
         random.Random(f"{seed}/{topic}/topic").shuffle(passages)
         found.append(passages)
     if missing := [topic for topic, passages in zip(topics, found, strict=True) if not passages]:
-        raise ConfigError(f"topics: the corpus holds nothing about {', '.join(map(repr, missing[:5]))}")
+        raise ConfigError(f"topics: the corpus contains nothing about {', '.join(map(repr, missing[:5]))}")
     drawn: dict[str, Start] = {}
     for start in _in_turn(topics, found):
         drawn.setdefault(start.passage.id, start)

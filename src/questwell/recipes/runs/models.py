@@ -129,7 +129,7 @@ class ModelConfig(RecipeConfig):
         return (self.roles or {}).get(role, RoleOptions())
 
     def tokens_of(self, role: Role, model: str, given: int | None, *, embedded: int, endpoint: int) -> int:
-        """Return the reply limit in tokens: the role's own, the one `given` for all, or this kind of model's default."""
+        """Return the reply limit in tokens: the role's own, the one `given` for all, or a default by kind of model."""
         return self.role(role).max_tokens or given or (embedded if is_embedded(model) else endpoint)
 
     def judging_tokens(self, model: str) -> int:

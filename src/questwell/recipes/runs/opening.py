@@ -148,7 +148,7 @@ class Run(Generic[_C]):
         return replace(self.saved, config=config, fingerprint=dict(fingerprint), kind=self.kind.name)
 
     def write(self, info: RunInfo) -> None:
-        """Save the result of `compare`, for a command that works in steps. Does nothing in a process that does not write."""
+        """Save the result of `compare`, for a command that works in steps; only the writing process does anything."""
         if self.lock is not None:
             description.write(self.folder, info)
 
@@ -183,7 +183,7 @@ def work(setup: Setup, invocation: Callable[[], Coroutine[None, None, _R]]) -> _
 
 
 def digest(*parts: str) -> str:
-    """Return the first 16 hex digits of a SHA-256 over texts: identifies training or evaluation data in a fingerprint."""
+    """Return the first 16 hex digits of a SHA-256 over texts. Fingerprints use it to identify data."""
     whole = hashlib.sha256()
     for part in parts:
         whole.update(part.encode(errors="surrogatepass") + b"\0")

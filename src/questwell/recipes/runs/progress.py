@@ -104,7 +104,7 @@ class Tally:
         self._done = len(self._accepted) + self._rejected.total()
 
     def count(self, outcome: Accepted | Rejected, question_key: str | None) -> None:
-        """Count a play of this invocation. Which of two equal questions counts as the duplicate does not matter here."""
+        """Count a play of this invocation. Which of two equal questions counts as the duplicate is arbitrary here."""
         self._done += 1
         self._ended += 1
         if isinstance(outcome, Rejected):

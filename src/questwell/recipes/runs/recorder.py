@@ -61,7 +61,7 @@ class Keeping(Protocol):
         ...
 
     async def record_failure(self, failure: Failure) -> None:
-        """As `RunStore.record_failure`."""
+        """See `RunStore.record_failure`."""
         ...
 
     async def adapted(self, place: str, changes: Sequence[str]) -> None:
@@ -298,7 +298,7 @@ class RecordedSession:
 
 
 def _storable(completion: Completion) -> Completion:
-    """Return `completion` without lone surrogates: they cannot be encoded as UTF-8, so a file could not restore them."""
+    """Return `completion` without lone surrogates: UTF-8 cannot encode them, so a file could not restore them."""
     clean = without_surrogates
     calls = tuple(ToolCall(clean(c.id), clean(c.name), clean(c.arguments), c.carry) for c in completion.tool_calls)
     return replace(

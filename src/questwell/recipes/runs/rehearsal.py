@@ -34,7 +34,7 @@ class Rehearsed:
     """Whether the answer is a valid move, verdict or answer."""
     found: str
     takes: Mapping[str, str]
-    """As in `parts_taken`."""
+    """See `parts_taken`."""
 
 
 class _Watched:

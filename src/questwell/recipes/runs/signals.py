@@ -25,7 +25,7 @@ def collecting_stops() -> Generator[list[Callable[[], object]]]:
 
 @contextmanager
 def stopping_on_signals(stop: Callable[[], None]) -> Generator[None]:
-    """Call `stop` on a first SIGINT or SIGTERM; a second one kills. In other threads `collecting_stops` collects `stop`."""
+    """Call `stop` on a first SIGINT or SIGTERM; a second one kills. Other threads use `collecting_stops`."""
     loop = asyncio.get_running_loop()
 
     def second(number: signal.Signals) -> None:

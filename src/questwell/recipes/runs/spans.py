@@ -92,7 +92,7 @@ class _Agents:
     context: Any
     opened: dict[Place, Any] = field(default_factory=dict[Place, Any])
     until: dict[Place, int] = field(default_factory=dict[Place, int])
-    """End of each agent's latest call, in ns. An agent ends with its last call, which is known only when the play ends."""
+    """End of each agent's latest call, in ns. Only the end of the play shows which call was an agent's last."""
 
 
 _PLAY: ContextVar[_Agents | None] = ContextVar("play", default=None)

@@ -51,7 +51,7 @@ class Environment:
     prompts: Prompts
     players: Players
     llms: Mapping[Role, LLM]
-    """As in `Setup`."""
+    """See `Setup`."""
     fingerprint: dict[str, str]
     """As in `Setup`, but for the policy's."""
 

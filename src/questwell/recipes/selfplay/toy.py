@@ -180,7 +180,7 @@ class LookingReader:
         return played.answer or ""
 
     async def recall(self, question: str, session: Session, random_seed: int, temperature: float = 0.0) -> str | None:
-        """As `Reader.recall`."""
+        """See `Reader.recall`."""
         return await self.read(question, (), session, random_seed)
 
     async def every(

@@ -141,7 +141,7 @@ class SelfplayBatches:
         self.workers = workers
 
     async def play(self, row: Mapping[str, Any], step: int, attempt: int, lines: _L) -> tuple[LearntRollout | None, _L]:
-        """As `StepBatches.play`."""
+        """See `StepBatches.play`."""
         found = Row.model_validate(row)
         table = batch_in(self._folder / "tables" / str(found.table))
         episode, by = await table.episode_of(step, found.slot, lines)

@@ -1,1 +1,1 @@
-"""Search agents trained on questions."""
+"""Trains search agents on questions."""

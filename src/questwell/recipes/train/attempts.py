@@ -1,4 +1,4 @@
-"""Attempts of the policy at questions, each rewarded; training and held-out evaluation play them alike."""
+"""Plays and rewards attempts of the policy at questions, for training and for held-out evaluation."""
 
 from dataclasses import dataclass, replace
 
@@ -22,10 +22,10 @@ class Played:
     question: Question
     trajectory: Trajectory
     sample: Sample | None
-    """None when it errored or could not be judged: it is not trained on."""
+    """None if the attempt errored or could not be judged; it is then not trained on."""
 
     def row(self, step: int) -> dict[str, object]:
-        """For a file that people read."""
+        """Return the attempt as a JSON row that people can read."""
         played = self.trajectory
         return {
             "step": step,
@@ -40,23 +40,23 @@ class Played:
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """Plays and rewards attempts with the policy as it is."""
+    """Plays and rewards attempts with the current policy."""
 
     setup: TrainSetup
     recorder: Recorder | None
-    """Keeps the judge's calls; None where no model judges."""
+    """Records the judge's calls; None if no model judges."""
     seed: int
     """Random seed of the run."""
 
     async def play(self, question: Question, place: Place, solver: Solver) -> Played:
-        """An attempt by `solver`; `place` names it in the run and fixes its random numbers."""
+        """Play an attempt with `solver`; `place` names it in the run and determines its random numbers."""
         client = self.setup.trainer.client(f"{place.round}/{place.seed}/{place.attempt}")
         session = DirectSession(client, self.setup.retriever)
         trajectory = await solver.solve(question.question, session, place.random_seed(self.seed))
         return Played(question, trajectory, await _sample(question, trajectory, self._reward_at(place)))
 
     def _reward_at(self, place: Place) -> Reward:
-        """The reward, whose judge's calls are kept: an attempt that is played again pays for none of them."""
+        """Return the reward with recorded judge calls, so that an attempt that is played again costs nothing."""
         reward = self.setup.reward
         if self.recorder is None or not isinstance(reward, JudgeReward):
             return reward
@@ -69,7 +69,7 @@ async def _sample(question: Question, trajectory: Trajectory, reward: Reward) ->
         return None
     try:
         earned = await reward.reward(question.question, question.answers, trajectory.answer)
-    except (LLMError, RetrievalError):  # a reward of the user's own; ours say so in their judgement
+    except (LLMError, RetrievalError):  # a custom reward raised; our own rewards record errors in the judgement
         return None
     if earned.reward is None:
         return None
@@ -86,5 +86,5 @@ async def _sample(question: Question, trajectory: Trajectory, reward: Reward) ->
 
 
 def _format_errors(trajectory: Trajectory) -> int:
-    """Number of messages without a move."""
+    """Return the number of messages without a move."""
     return sum(isinstance(read_tags(turn.text, proposing=False), Malformed) for turn in trajectory.turns)

@@ -1,4 +1,4 @@
-"""The config of `train`: every key with its meaning and default, and what a resume may change."""
+"""The config of `train`: its keys with their defaults, and the keys that a resume may change."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +17,7 @@ from questwell.training.update import default_critic_learning_rate, default_lear
 
 
 class TrainConfig(LearningConfig, SearchConfig, SpendingConfig):
-    """What a training run does."""
+    """Config keys of `train`."""
 
     older: ClassVar[Values] = {}
     renamed: ClassVar[Mapping[str, Renamed]] = {
@@ -151,7 +151,7 @@ class TrainConfig(LearningConfig, SearchConfig, SpendingConfig):
         return self
 
     def settle_defaults(self) -> None:
-        """Write down defaults that depend on other keys, so that the run saves them."""
+        """Set defaults that depend on other keys, so that the run saves them."""
         defaults = {
             "learning_rate": default_learning_rate(self.lora_rank),
             "critic_learning_rate": default_critic_learning_rate(self.lora_rank),
@@ -161,7 +161,7 @@ class TrainConfig(LearningConfig, SearchConfig, SpendingConfig):
 
     @property
     def toy(self) -> bool:
-        """Whether a made-up world is learnt, with a model of its own: to try everything out in minutes."""
+        """Whether to train a small model in a made-up world, to try everything in minutes."""
         return self.data == Path("toy") and not self.data.exists()
 
     @model_validator(mode="after")
@@ -195,7 +195,7 @@ TOY: Values = {
     "min_entropy": None,
     "max_kl": None,
 }
-"""Defaults for `data = "toy"`: the policy begins half right and ends nearly always right."""
+"""Defaults for `data = "toy"`: the policy starts half right and ends nearly always right."""
 
 MAY_CHANGE: Mapping[str, str] = {
     "steps": "may be raised, to go on longer",
@@ -228,4 +228,4 @@ MAY_CHANGE: Mapping[str, str] = {
     "demonstrations": "read only once, before the first step",
     **SPENDING_MAY_CHANGE,
 }
-"""Keys that a resume may give another value, and why. Any other change is refused."""
+"""Keys that a resume may change, with the reason. Other changes are refused."""

@@ -1,4 +1,4 @@
-"""What a training run learns from: questions with answers, and demonstrations for the warm start."""
+"""Reads training data: questions with answers, and demonstrations for the warm start."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ from questwell.types.evaluation import Question
 
 
 class _Message(BaseModel):
-    """A message of a demonstration."""
+    """One message of a demonstration."""
 
     model_config = ConfigDict(extra="ignore")
     role: Literal["system", "user", "assistant"]
@@ -26,27 +26,27 @@ class _Message(BaseModel):
 
 
 class _Dialogue(BaseModel):
-    """A line of demonstrations."""
+    """One line of a demonstrations file."""
 
     model_config = ConfigDict(extra="ignore")
     messages: tuple[_Message, ...]
 
 
 class _Truth(BaseModel):
-    """What a rule-based reward of verl compares with: a text, several, or Search-R1's `target`."""
+    """The answers that verl's rule-based reward compares with: a text, several texts, or Search-R1's `target`."""
 
     model_config = ConfigDict(extra="ignore")
     ground_truth: str | tuple[str, ...] | dict[Literal["target"], str | tuple[str, ...]]
 
     @property
     def answers(self) -> tuple[str, ...]:
-        """As texts."""
+        """Return the answers as texts."""
         truth = self.ground_truth["target"] if isinstance(self.ground_truth, dict) else self.ground_truth
         return (truth,) if isinstance(truth, str) else truth
 
 
 class _Extra(BaseModel):
-    """Further fields of our own rows."""
+    """Additional fields that our own rows have."""
 
     model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True)
     id: str = ""
@@ -56,7 +56,7 @@ class _Extra(BaseModel):
 
 
 class _VerlRow(BaseModel):
-    """A row in verl's layout."""
+    """One row in verl's layout."""
 
     model_config = ConfigDict(extra="ignore")
     data_source: str = "verl"
@@ -66,12 +66,12 @@ class _VerlRow(BaseModel):
 
 
 def read_questions(data: Path) -> tuple[Question, ...]:
-    """The questions of a run of generate, or of a file: JSONL of question and answer(s), our exports, verl's parquet.
+    """Read questions from a generate run or a file: JSONL of question and answer(s), our exports, verl's parquet.
 
     Raises:
-        BenchmarkError: a record is malformed, two have one id, or there is no question.
+        BenchmarkError: a record is malformed, two have the same id, or there is no question.
         ConfigError: there is no such file.
-        StoreError: the folder is no run, or the run has no accepted item.
+        StoreError: the folder is not a run, or the run has no accepted item.
     """
     if data.is_dir():
         return tuple(
@@ -90,27 +90,27 @@ def read_questions(data: Path) -> tuple[Question, ...]:
 
 
 def read_held_out(path: Path, trained: Sequence[Question]) -> tuple[Question, ...]:
-    """The questions of `path`, of which none is trained on.
+    """Read the questions in `path`, and check that none is trained on.
 
     Raises:
-        ConfigError: some are; says how many, and names one.
-        BenchmarkError, StoreError: as `read_questions`.
+        ConfigError: some are also trained on; the message says how many, and names one.
+        BenchmarkError, StoreError: see `read_questions`.
     """
     held_out = read_questions(path)
     known = {_plain(question) for question in trained}
     if both := [question for question in held_out if _plain(question) in known]:
         raise ConfigError(
             f"held_out: {len(both)} of its {len(held_out)} questions are also in data, such as "
-            f"{both[0].question!r}; an evaluation on them would measure what was learnt by heart: remove them from one"
+            f"{both[0].question!r}; evaluating on them would measure memorization: remove them from one"
         )
     return held_out
 
 
 def read_demonstrations(source: Path, prompts: Prompts, turns: int) -> list[tuple[Message, ...]]:
-    """Dialogues to learn from: the right attempts of a run, or the `messages` of each line of a JSONL file.
+    """Read dialogues to learn from: the right attempts of a run, or the `messages` of each line of a JSONL file.
 
     Raises:
-        ConfigError: there are none, or a line is not as it should be.
+        ConfigError: there are none, or a line is malformed.
     """
     found = _attempts(source, prompts, turns) if source.is_dir() else _lines(source)
     if not found:

@@ -1,7 +1,7 @@
-"""Held-out evaluation while training: one attempt at each held-out question with the policy as it is.
+"""Held-out evaluation during training: one attempt per held-out question with the current policy.
 
-A step is evaluated after its checkpoint is on disk, so an evaluation that was cut short is made again with the very
-same weights, and one that was made is never made again.
+A step is evaluated after its checkpoint is on disk. So an interrupted evaluation is repeated with exactly the same
+weights, and a finished one is never repeated.
 """
 
 import json
@@ -19,14 +19,14 @@ from questwell.types.game import Place
 from questwell.types.trajectory import Role
 
 FOLDER = "held_out"
-"""Holds the attempts of each evaluation, `step-000010.jsonl`."""
+"""Folder with the attempts of each evaluation, in files such as `step-000010.jsonl`."""
 
 
 class Evaluations:
     """The held-out evaluations of one invocation."""
 
     def __init__(self, folder: Path, held_out: HeldOut, attempts: Attempts, done: int) -> None:
-        """Go on after the checkpoint of step `done`: evaluations of later steps are of a policy that was not kept."""
+        """Continue after the checkpoint of step `done`; drops evaluations of later steps, whose policy is lost."""
         from questwell.training.evaluations import FILE, read_evaluations
         from questwell.training.metrics import MetricsFile
 
@@ -38,7 +38,7 @@ class Evaluations:
         self._file = MetricsFile(folder / FILE, after=done) if self._ranks.first else None
 
     def made(self, step: int) -> bool:
-        """Whether `step` has been evaluated."""
+        """Return whether `step` has been evaluated."""
         return any(row["step"] == step for row in self._rows)
 
     @property
@@ -50,10 +50,10 @@ class Evaluations:
         return None if found is None else int(found["step"])
 
     async def make(self, step: int) -> dict[str, float]:
-        """The metrics of the policy after `step`, kept with its attempts.
+        """Evaluate the policy after `step`, save its metrics and attempts, and return the metrics.
 
         Raises:
-            NothingJudged: no attempt could be judged; the evaluation counts as not made.
+            NothingJudged: no attempt could be judged; the evaluation does not count.
         """
         started = time.perf_counter()
         ranks, questions = self._ranks, self._held_out.questions
@@ -80,7 +80,7 @@ class Evaluations:
         return await self._attempts.play(self._held_out.questions[at], place, self._held_out.solver)
 
     def _keep(self, step: int, row: dict[str, float], played: Sequence[Played]) -> None:
-        """The attempts first: what is in the list of evaluations has them."""
+        """Write the attempts first, so that every listed evaluation has them."""
         self._rows.append(row)
         if self._file is not None:
             lines = (json.dumps({"id": one.question.id, **one.row(step)}) + "\n" for one in played)

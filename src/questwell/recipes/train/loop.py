@@ -1,7 +1,7 @@
-"""The loop behind `questwell train`: draw questions, play attempts, reward them, update, keep; resumable at any step.
+"""The loop behind `questwell train`: draws questions, plays and rewards attempts, updates and saves; resumable.
 
-Every random choice follows from the run's seed, the step and the question, so a checkpoint needs no more than the
-trainer's state: a run that was killed goes on as if nothing had happened.
+Every random choice depends only on the run's seed, the step and the question. So a checkpoint needs only the trainer's
+state, and a killed run continues as if it had not been interrupted.
 """
 
 import json
@@ -44,7 +44,7 @@ KIND = Kind("train", TrainConfig, MAY_CHANGE, lambda given: TOY if str(given.get
 
 
 def configure(folder: Path | None, given: Values, *, resume: bool) -> TrainConfig:
-    """The config of a run, from what is given and what the run has saved; a new one is fitted where it asks for it."""
+    """Return the config of a run, from the given values and the saved ones; applies --fit to a new one."""
     config = opening.configure(KIND, folder, given, resume=resume)
     if config.fit and (folder is None or description.read(folder) is None):
         check_extra()
@@ -58,21 +58,21 @@ _ATTEMPTS = "attempts.jsonl"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainReport(Report):
-    """What an invocation did."""
+    """Result of an invocation."""
 
     step: int
-    """Updates of the whole run so far."""
+    """Number of updates of the whole run so far."""
     model: Path | None
-    """The newest checkpoint's Hugging Face folder; None before the first."""
+    """Hugging Face folder of the newest checkpoint; None before the first."""
     best_step: int | None = None
-    """The step with the highest held-out reward, 0 before training; None without a held-out evaluation."""
+    """The step with the highest held-out reward, 0 before training; None without held-out evaluation."""
     best: Path | None = None
-    """Its Hugging Face folder; None where that is the policy before training."""
+    """Hugging Face folder of the best step; None if that is the policy before training."""
 
 
 Metrics = Mapping[str, float]
 OnProgress = Callable[[Metrics, int], None]
-"""Told of the metrics of each step and of each held-out evaluation, and of the steps to make."""
+"""Called with the metrics of each step and each held-out evaluation, and the total number of steps."""
 
 
 @blocking_verb
@@ -86,7 +86,7 @@ def run(
     index_progress: IndexProgress | None = None,
     warming: OnWarmStart = lambda step, loss: None,
 ) -> Twofold[TrainReport]:
-    """`train` with the setup that `config` names, from start to end."""
+    """Run `train` from start to end with the setup that `config` names."""
     return invocation(
         lambda: Run(KIND, config, folder, resume=resume, writes=is_first()),
         lambda: open_train_setup(config, folder, index_progress, warming),
@@ -103,19 +103,19 @@ async def train(
     limit: int | None = None,
     on_progress: OnProgress = lambda metrics, steps: None,
 ) -> TrainReport:
-    """Train `config.steps` steps, as far as budget, user and alarms let it.
+    """Train for `config.steps` steps, or until budget, user or an alarm stops the run.
 
     Args:
-        config: from `configure`.
-        folder: of the run.
-        setup: from `open_train_setup`.
-        resume: go on from the newest checkpoint, if there is one.
-        limit: steps of this invocation, at most.
-        on_progress: called with each step.
+        config: the config that `configure` returned.
+        folder: folder of the run.
+        setup: the setup that `open_train_setup` returned.
+        resume: continue from the newest checkpoint, if there is one.
+        limit: maximum number of steps in this invocation.
+        on_progress: called after each step.
 
     Raises:
-        ConfigChanged: the run that is there was started with something else.
-        ConfigError: a limit of spending is asked for that cannot be kept.
+        ConfigChanged: the existing run was started with other settings.
+        ConfigError: a spending limit is set that cannot be enforced.
     """
     with Run(KIND, config, folder, resume=resume, writes=is_first()) as opened:
         return await _train(opened, setup, limit, on_progress)
@@ -135,7 +135,7 @@ async def _train(
 
 
 def _refuse_limits(config: TrainConfig, setup: TrainSetup) -> None:
-    """Refuse, before any call, a limit that cannot be kept: of money where a price is not known, or in ranks."""
+    """Refuse, before any call, a limit that cannot be enforced: cost with an unknown price, or any under torchrun."""
     limits = config.limits()
     refuse_unknown_prices(limits, [setup.judge] if setup.judge else [], setup.retriever)
     paid = isinstance(setup.retriever, PaidRetriever) and config.price_search != 0
@@ -146,7 +146,7 @@ def _refuse_limits(config: TrainConfig, setup: TrainSetup) -> None:
 
 
 class _Invocation:
-    """One invocation over a run."""
+    """One invocation of a run."""
 
     def __init__(
         self,
@@ -165,7 +165,7 @@ class _Invocation:
         self._folder = folder
         self._setup = setup
         self._trainer = setup.trainer
-        # By position, for an item's id names the run that made it: the same data made again trains the same policy.
+        # By position, because an item's id names its run: regenerating the same data must train the same policy.
         self._places = {question.id: f"q{at:05d}" for at, question in enumerate(setup.questions)}
         self._on_progress = on_progress
         if checkpoint.steps(folder / "checkpoints"):
@@ -210,7 +210,7 @@ class _Invocation:
         )
 
     async def _step(self, number: int) -> str:
-        """One step, kept; which collapse it shows, if any."""
+        """Run and save one step; returns the collapse that it shows, or ""."""
         started, sampled = time.perf_counter(), self._trainer.policy.sampled
         played = await self._play(number - 1)
         rollout_s = time.perf_counter() - started
@@ -235,7 +235,7 @@ class _Invocation:
         return ""
 
     async def _play(self, step: int) -> list[Played]:
-        """The attempts of a step; under torchrun each rank plays its share of the questions."""
+        """Play the attempts of a step; under torchrun each rank plays its share of the questions."""
         ranks = self._trainer.ranks
         drawn = draw(self._setup.questions, step, self._config.batch, self._config.seed)[ranks.rank :: ranks.count]
 
@@ -246,7 +246,7 @@ class _Invocation:
         return await all_ended(attempt(one, at) for one in drawn for at in range(self._config.group))
 
     async def _evaluate(self, done: int) -> None:
-        """The held-out evaluation after `done` steps, if it was not made before."""
+        """Run the held-out evaluation after `done` steps, unless it was done before."""
         if self._evaluations is None or self._evaluations.made(done):
             return
         metrics = await self._evaluations.make(done)
@@ -270,7 +270,7 @@ class _Invocation:
             write_events(self._folder / "tensorboard", metrics)
 
     def _save(self) -> None:
-        """Keep a checkpoint and draw the charts; all ranks take part, the first one writes."""
+        """Save a checkpoint and draw the charts; all ranks take part, but only the first writes."""
         from questwell.training import checkpoint
 
         step, state = self._trainer.step, self._trainer.state()
@@ -292,5 +292,5 @@ class _Invocation:
 
 
 def is_first() -> bool:
-    """Whether this is the process that writes files; under torchrun there are others."""
+    """Return whether this process writes files; under torchrun only the first rank does."""
     return os.environ.get("RANK", "0") == "0"

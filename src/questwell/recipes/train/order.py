@@ -1,4 +1,4 @@
-"""Which questions a step asks: all are drawn once before any is drawn again, in an order that the seed fixes."""
+"""Chooses the questions of each step: all questions are drawn once before any is repeated, in a seeded order."""
 
 import random
 from collections.abc import Sequence
@@ -7,9 +7,9 @@ from questwell.types.evaluation import Question
 
 
 def draw(questions: Sequence[Question], step: int, count: int, seed: int) -> list[Question]:
-    """The questions of a step: the next `count` of a random order of all, then of another order, and so on.
+    """Return the questions of a step: the next `count` of one random order after another.
 
-    No question comes twice in a step: its attempts would be exact copies. So a step has at most all of them.
+    No question is repeated within a step, because its attempts would be exact copies.
     """
     count = min(count, len(questions))
     epoch, place = divmod(step * count, len(questions))
@@ -20,13 +20,13 @@ def draw(questions: Sequence[Question], step: int, count: int, seed: int) -> lis
 
 
 def _order(size: int, count: int, seed: int, epoch: int) -> list[int]:
-    """A random order of all questions, in which those that share a step with the end of the last order come later."""
+    """Return a random order in which questions that share a step with the end of the previous order come later."""
     order: list[int] = []
-    # What an order moves to the front can reach its own end only where a step is more than half of all.
+    # Questions moved to the front can reach the end only if a step has more than half of all questions.
     for number in range(epoch if size >= 2 * count else 0, epoch + 1):
         before = order or _shuffled(size, seed, number - 1)
         order = _shuffled(size, seed, number)
-        shared = number * size % count  # questions of the step that begins in the order before
+        shared = number * size % count  # questions of the step that begins in the previous order
         late = set(before[size - shared :]) if shared else set[int]()
         first = [at for at in order if at not in late][: count - shared] if shared else []
         order = [*first, *(at for at in order if at not in set(first))]

@@ -1,4 +1,4 @@
-"""What a training run would take, before it does: questions, steps, memory. No weights are loaded."""
+"""Shows what a training run would need before it starts: questions, steps, memory. Loads no weights."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,22 +15,22 @@ from questwell.types.evaluation import Question
 
 @dataclass(frozen=True, slots=True)
 class TrainPreview:
-    """A run that was not started."""
+    """Description of a run that was not started."""
 
     model: str
     parameters: int
     trained: str
-    """Which of them, in words."""
+    """Which weights are trained, in words."""
     questions: int
     steps: int
     passes: float
-    """Over the questions, in all steps."""
+    """Number of passes over the questions, in all steps."""
     trajectories: int
-    """A step."""
+    """Number of trajectories per step."""
     most_tokens: int
-    """That the model may write in a step."""
+    """Maximum number of tokens that the model may write per step."""
     held_out: int
-    """Questions of each held-out evaluation."""
+    """Number of questions in each held-out evaluation."""
     evaluations: int
     device: str
     bytes: int
@@ -43,7 +43,7 @@ class TrainPreview:
 
 
 def preview(config: TrainConfig) -> TrainPreview:
-    """What `config` would take.
+    """Return what a run with `config` would need.
 
     Raises:
         BenchmarkError, ConfigError, StoreError: the data or the model cannot be read.
@@ -56,7 +56,7 @@ def preview(config: TrainConfig) -> TrainPreview:
         held_out = toy_questions(config, test=True)
     elif config.held_out:
         held_out = read_held_out(config.held_out, questions)
-    batch = min(config.batch, len(questions))  # no question comes twice in a step
+    batch = min(config.batch, len(questions))  # no question is repeated within a step
     device, _ = place(config)
     memory = needed(config, size)
     return TrainPreview(

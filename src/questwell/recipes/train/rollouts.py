@@ -1,4 +1,4 @@
-"""Who samples the attempts of a training run, where it is not the trainer's own process: a vLLM server."""
+"""Starts the vLLM server that samples the attempts of a training run, if the trainer's process does not."""
 
 import os
 import shutil
@@ -15,37 +15,37 @@ from questwell.recipes.runs.learning import place
 from questwell.recipes.train.config import TrainConfig
 
 FOLDER = "rollouts"
-"""Folder of the run for the weights that the server starts with, those on their way to it, and its log."""
+"""Folder of the run for the server's initial weights, the weights being sent to it, and its log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rollouts:
-    """A server's policy, and the server where it was started for the run."""
+    """The policy behind a server, and the server if it was started for this run."""
 
     policy: VllmPolicy
     server: VllmServer | None
 
     def wait(self) -> None:
-        """Until the server answers."""
+        """Wait until the server answers."""
         if self.server is not None:
             self.server.wait()
 
     def close(self) -> None:
-        """End the server that was started."""
+        """Stop the server if the run started it."""
         if self.server is not None:
             self.server.close()
 
     async def aclose(self) -> None:
-        """Close the connections and end the server that was started."""
+        """Close the connections, and stop the server if the run started it."""
         await self.policy.aclose()
         self.close()
 
 
 def open_rollouts(config: TrainConfig, start: Pretrained, folder: Path) -> Rollouts | None:
-    """What samples in place of this process, begun but not waited for; None where this process samples itself.
+    """Start the external sampler without waiting for it; returns None if this process samples.
 
     Raises:
-        ConfigError: there are several ranks.
+        ConfigError: there is more than one rank.
     """
     if config.rollouts == "here":
         return None

@@ -1,6 +1,6 @@
-"""What a training run works with: the trainer, the solver that it trains, where it searches, and what rewards it.
+"""Opens the setup of a training run: the trainer, the solver that it trains, its search, and its reward.
 
-Only functions here import what needs torch, so that the command starts, and says what is missing, without it.
+Modules that need torch are imported inside functions, so that the command can start and report what is missing.
 """
 
 import random
@@ -45,25 +45,25 @@ if TYPE_CHECKING:
     from questwell.training.trainer import Trainer
 
 _ERROR_RATE = 0.2
-"""Share of wrong searches in the toy's demonstrations: its policy begins right in about half of its attempts."""
+"""Share of wrong searches in the toy's demonstrations, so that its policy starts right in about half its attempts."""
 _FEWEST = 1024
-"""Tokens of one pass below which fewer save little."""
+"""Tokens per pass below which fewer tokens save little memory."""
 OnWarmStart = Callable[[int, float], None]
-"""Told of a step of the warm start and its loss."""
+"""Called with each step of the warm start and its loss."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """What is evaluated on while training."""
+    """What to evaluate on during training."""
 
     questions: Sequence[Question]
     solver: Solver
-    """The agent that is trained, at the temperature of the evaluation."""
+    """The trained agent, at the temperature of the evaluation."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainSetup:
-    """Everything that a run gets from outside."""
+    """Everything a run gets from outside."""
 
     questions: Sequence[Question]
     solver: Solver
@@ -72,11 +72,11 @@ class TrainSetup:
     judge: LLM | None
     trainer: "Trainer"
     fingerprint: dict[str, str]
-    """What must be the same on a resume, next to the config."""
+    """What a resume must match, in addition to the config."""
     held_out: HeldOut | None = None
-    """None evaluates nothing."""
+    """Held-out evaluation; None evaluates nothing."""
     rollouts: "Rollouts | None" = None
-    """What samples in place of this process."""
+    """What samples instead of this process, if anything."""
 
     async def aclose(self) -> None:
         """Release model and index."""
@@ -94,10 +94,10 @@ def open_train_setup(
     index_progress: IndexProgress | None = None,
     warming: OnWarmStart = lambda step, loss: None,
 ) -> TrainSetup:
-    """What `config` names, the warm start made if one is asked for and not made yet; it is kept in `folder`.
+    """Open what `config` names; runs the warm start if one is requested and not done yet, and saves it in `folder`.
 
     Raises:
-        AssetError, BenchmarkError, ConfigError, CorpusError, RetrievalError, StoreError: something cannot be had.
+        AssetError, BenchmarkError, ConfigError, CorpusError, RetrievalError, StoreError: an input is missing.
     """
     check_extra()
     if config.toy:
@@ -146,22 +146,22 @@ def _texts(questions: Sequence[Question]) -> str:
 
 
 def model_size(config: TrainConfig) -> "Size":
-    """How large the model is that `config` trains."""
+    """Return the size of the model that `config` trains."""
     from questwell.llm.pretrained import size_of
 
     return toy_size(config) if config.toy else size_of(config.model)
 
 
 def needed(config: TrainConfig, size: "Size") -> "Need":
-    """The memory that `config` takes with a model of `size`."""
+    """Return the memory that `config` needs with a model of `size`."""
     return memory_of(config, size, critic=config.algorithm == "ppo", reference=config.kl_coefficient > 0)
 
 
 def check_memory(config: TrainConfig) -> None:
-    """Nothing, where the model's training fits onto the GPU, or where there is none.
+    """Check that training fits into the GPU's memory; does nothing without a GPU.
 
     Raises:
-        ConfigError: it does not fit; names the keys that make it smaller and are not used yet.
+        ConfigError: it does not fit; the message names the unused keys that save memory.
     """
     from questwell.llm.pretrained import size_of
     from questwell.training.memory import check_fits, free_bytes
@@ -176,21 +176,21 @@ def check_memory(config: TrainConfig) -> None:
 
 
 def make_solver(config: TrainConfig, prompts: Prompts, *, evaluated: bool = False) -> FreeSolver:
-    """The agent that is trained, at the temperature of training or of the held-out evaluation."""
+    """Return the agent that is trained, at the temperature of training or of the held-out evaluation."""
     temperature = config.eval_temperature if evaluated else config.temperature
     limits = RolloutLimits(config.turns, config.searches, config.top_k)
     return FreeSolver(prompts, Tags(), limits, Sampling(config.turn_tokens, temperature))
 
 
 def open_judge(config: TrainConfig) -> LLM | None:
-    """The judge model, with the options of its role; None if no model judges."""
+    """Return the judge model with the options of its role; None if no model judges."""
     if config.reward not in (RewardKind.JUDGE, RewardKind.CHAIN):
         return None
     return connect(config.judge, config.connect_options(Role.JUDGE, ConnectOptions().max_in_flight, config.price))
 
 
 def make_reward(config: TrainConfig, prompts: Prompts, judge: LLM | None) -> Reward:
-    """What answers earn."""
+    """Return the reward of answers."""
     if judge is None:
         return MatchReward(soft=config.reward is RewardKind.F1)
     asked = make_judge(config, prompts, config.judge, always=config.reward is RewardKind.JUDGE)
@@ -198,7 +198,7 @@ def make_reward(config: TrainConfig, prompts: Prompts, judge: LLM | None) -> Rew
 
 
 def make_algorithm(config: TrainConfig) -> "Algorithm":
-    """How trajectories are credited."""
+    """Return the algorithm that assigns credit to trajectories."""
     from questwell.training.algorithms.grpo import GRPO
     from questwell.training.algorithms.ppo import PPO
     from questwell.training.algorithms.reinforce import Reinforce
@@ -215,7 +215,7 @@ def make_algorithm(config: TrainConfig) -> "Algorithm":
 def make_sampling_trainer(
     config: TrainConfig, start: "Pretrained", folder: Path
 ) -> tuple["Trainer", "Rollouts | None"]:
-    """The trainer, at its first step, and what samples for it in place of this process."""
+    """Return the trainer, at its first step, and what samples for it instead of this process."""
     from questwell.recipes.train.rollouts import open_rollouts
 
     with ExitStack() as undoing:
@@ -230,7 +230,7 @@ def make_sampling_trainer(
 
 
 def make_trainer(config: TrainConfig, start: "Pretrained", policy: "VllmPolicy | None" = None) -> "Trainer":
-    """The trainer, at its first step; without a `policy` it samples in this process."""
+    """Return the trainer, at its first step; without a `policy` it samples in this process."""
     from questwell.training.policy import Lora
     from questwell.training.trainer import Trainer
 
@@ -239,12 +239,12 @@ def make_trainer(config: TrainConfig, start: "Pretrained", policy: "VllmPolicy |
 
 
 def make_update(config: TrainConfig) -> Update:
-    """How updates are made: the keys of the config that have the same name."""
+    """Return the update settings: the config keys with the same names."""
     return Update(**cast(dict[str, Any], learning_values(config, Update)))
 
 
 def _toy_means(config: TrainConfig, folder: Path, warming: OnWarmStart) -> TrainSetup:
-    """The toy world: two searches a question, each fact found by its name, and a policy that knows the form."""
+    """Open the toy world: two searches per question, each fact found by its name; the policy knows the format."""
     from questwell.llm.pretrained import Pretrained
     from questwell.toy.model import toy_model, toy_tokenizer
 
@@ -282,13 +282,13 @@ def _toy_means(config: TrainConfig, folder: Path, warming: OnWarmStart) -> Train
 
 
 def toy_questions(config: TrainConfig, *, test: bool = False) -> list[Question]:
-    """What is asked in the toy world; `test` questions start from entities of their own."""
+    """Return the questions of the toy world; `test` questions start from entities of their own."""
     asked = ToyWorld(seed=config.seed).questions(2, test=test)
     return [Question(one.id, one.question, (one.answer,), "toy", f"{one.hops} hops") for one in asked]
 
 
 def toy_size(config: TrainConfig) -> "Size":
-    """How large the toy's policy is."""
+    """Return the size of the toy's policy."""
     from questwell.llm.pretrained import measured
     from questwell.toy.model import toy_model, toy_tokenizer
 
@@ -302,7 +302,7 @@ def _start(
     demonstrations: Callable[[], Sequence[Sequence[Message]]],
     warming: OnWarmStart,
 ) -> "Pretrained":
-    """The initial policy: as it is given, or after its warm start, which only the first rank makes."""
+    """Return the initial policy, as given or after its warm start, which only the first rank makes."""
     from questwell.llm.pretrained import load
     from questwell.training.checkpoint import write_model
     from questwell.training.policy import Lora
@@ -330,7 +330,7 @@ def _start(
 
 
 def _is_new(initial: Path, config: TrainConfig, dialogues: Sequence[Sequence[Message]]) -> bool:
-    """Whether the warm start in `initial` is to be made."""
+    """Return whether the warm start in `initial` must be made."""
     values = located(config)
     keys = ("model", "seed", "lora_rank", "micro_tokens", *(key for key in values if "warm_start" in key))
     made_from = digest(*(f"{key}={values[key]}" for key in keys), *map(repr, dialogues))

@@ -1,4 +1,4 @@
-"""Behind `questwell train --engine verl`: the keys of `train` as a run of verl, its data written, its command run."""
+"""Implements `questwell train --engine verl`: turns the keys of `train` into a verl run, and writes its data."""
 
 import random
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ _SAME = {
     *("algorithm", "steps", "seed", "reward", "judge", "turns", "searches", "top_k", "turn_tokens"),
     *(ModelConfig.model_fields.keys() - {"reader_tokens"}),  # of the judge
 }
-"""Keys that mean the same there."""
+"""Keys that have the same meaning in verl."""
 _ACTOR = "actor_rollout_ref.actor"
 _THERE = {
     "group": "actor_rollout_ref.rollout.n",
@@ -48,23 +48,23 @@ _THERE = {
     "eval_every": "trainer.test_freq",
     "batch": "data.train_batch_size",
 }
-"""Keys that have another name there."""
+"""Keys that have another name in verl."""
 HELD_OUT = 20
-"""One question in so many is for verl's validation, at least one."""
+"""One question in this many is used for verl's validation; at least one."""
 
 
 def verl_run(config: TrainConfig, folder: Path, *, nodes: int = 1, gpus: int = 8, more: Sequence[str] = ()) -> VerlRun:
-    """The run of verl that `config` describes. A key that was not given is the preset's, which is the paper's.
+    """Return the verl run that `config` describes. Keys that were not given take the values of the paper's preset.
 
     Args:
-        config: of `train`.
-        folder: of the run.
-        nodes: machines.
-        gpus: of each machine.
-        more: of verl's own `key=value`; they go over everything else.
+        config: config of `train`.
+        folder: folder of the run.
+        nodes: number of machines.
+        gpus: number of GPUs per machine.
+        more: verl's own `key=value` settings; they override everything else.
 
     Raises:
-        ConfigError: a key was given that verl has no place for, or the model is one that verl cannot load.
+        ConfigError: a key was given that verl does not have, or the model is one that verl cannot load.
     """
     given = config.model_fields_set
     if config.toy:
@@ -102,7 +102,7 @@ def verl_run(config: TrainConfig, folder: Path, *, nodes: int = 1, gpus: int = 8
 
 
 def _judge_options(config: TrainConfig) -> str:
-    """How the judge is reached and asked, for verl's workers; only what is not by default."""
+    """Return the judge's non-default options for verl's workers."""
     reached = config.connect_options(Role.JUDGE, ConnectOptions().max_in_flight, None)
     asked, endpoint = make_judge(config, Prompts(config.prompts), config.judge), reached.endpoint
     options = JudgeOptions(
@@ -125,10 +125,10 @@ def _judge_options(config: TrainConfig) -> str:
 
 
 def write(run: VerlRun, config: TrainConfig, index_progress: IndexProgress | None = None) -> None:
-    """Write what the run's command reads; the index of the corpus is built if it is not there.
+    """Write the files that the run's command reads; builds the index of the corpus if it does not exist.
 
     Raises:
-        AssetError, BenchmarkError, ConfigError, CorpusError, RetrievalError, StoreError: something cannot be had.
+        AssetError, BenchmarkError, ConfigError, CorpusError, RetrievalError, StoreError: an input is missing.
     """
     if not config.searches_elsewhere:
         open_index(config, index_progress)
@@ -140,10 +140,10 @@ def write(run: VerlRun, config: TrainConfig, index_progress: IndexProgress | Non
 
 
 def parted(questions: Sequence[Question], seed: int) -> tuple[list[Question], list[Question]]:
-    """(questions to train on, questions to validate on), each in its old order.
+    """Split into (questions to train on, questions to validate on), each in its old order.
 
     Raises:
-        ConfigError: there are fewer than two.
+        ConfigError: there are fewer than two questions.
     """
     if len(questions) < 2:
         raise ConfigError("verl needs at least two questions: one to train on and one to validate on")

@@ -1,1 +1,1 @@
-"""Shards of `generate` that Ray places: `--engine ray`."""
+"""Shards of `generate` that Ray distributes: `--engine ray`."""

@@ -1,7 +1,7 @@
-"""Ray, and all that the project knows of it: the cluster, and keepers, players and shares as actors (extra `ray`).
+"""All code that uses Ray (extra `ray`): the cluster, and keepers, players and shares as actors.
 
-Keepers and shares run on the machine of the command, which has the run's folder; Ray starts them again. Players run
-anywhere; the driver starts others in their place.
+Keepers and shares run on the machine of the command, which has the run's folder; Ray restarts them if they die. Players
+run anywhere; the driver replaces those that die.
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -25,28 +25,28 @@ from questwell.retrieval.extras import optional
 
 _R = TypeVar("_R")
 ADDRESS = "RAY_ADDRESS"
-"""Environment variable with the address of a cluster, as for Ray itself."""
+"""Environment variable with the address of a cluster; Ray uses the same name."""
 _OWN: Mapping[str, str] = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # or it listens on all interfaces
     "RAY_worker_niceness": "0",
     "RAY_AUTH_MODE": "token",
 }
-"""What a cluster of our own is started with, where the environment does not say otherwise."""
+"""Settings for a local cluster, unless the environment sets them."""
 _OWN_CLUSTER: Mapping[str, object] = {
     "include_dashboard": False,
     "_node_ip_address": "127.0.0.1",
     "object_store_memory": 100_000_000,  # Ray's smallest is 75 MB, and ours stays almost empty
 }
 _RESTARTS = 1_000
-"""Number of times that Ray starts a keeper or the shares again."""
+"""Number of times that Ray restarts a keeper or the shares."""
 
 
 def check() -> Any:  # noqa: ANN401  a module is anything
-    """Ray, told how to behave in a cluster of our own, which it reads when it is imported.
+    """Import Ray with the settings of a local cluster, which it reads on import, and return it.
 
     Raises:
-        ConfigError: it is not installed; says which extra brings it. Or the address of a cluster is one for clients.
+        ConfigError: Ray is not installed (the message names the extra), or the address is a client address.
     """
     address = os.environ.get(ADDRESS, "")
     if address.startswith("ray://"):
@@ -63,7 +63,7 @@ def check() -> Any:  # noqa: ANN401  a module is anything
 
 @contextmanager
 def cluster() -> Generator["Cluster"]:
-    """The cluster of RAY_ADDRESS, or one of this machine alone that ends with the block.
+    """Connect to the cluster of RAY_ADDRESS, or start a local one that ends with the context.
 
     Raises:
         ConfigError: Ray is not installed, or there is no cluster at the address.
@@ -91,24 +91,24 @@ class Cluster:
         self._here = {"num_cpus": 0, "scheduling_strategy": here, "max_restarts": _RESTARTS, "max_concurrency": 1_000}
 
     def keeper(self, order: Order, part: int) -> "KeeperActor":
-        """The keeper of a shard, on this machine; calls that its death interrupts are made again."""
+        """Start the keeper of a shard on this machine; calls that its death interrupts are repeated."""
         actor = self._ray.remote(Keeper).options(**self._here, max_task_retries=-1)
         return KeeperActor(actor.remote(order, part))
 
     def limits(self, slots: int) -> "LimitsActor":
-        """What divides calls in flight, on this machine."""
+        """Start the actor that divides calls in flight, on this machine."""
         return LimitsActor(self._ray.remote(_Limits).options(**self._here).remote(slots))
 
     def player(
         self, order: Order, slot: int, name: str, keepers: Sequence["KeeperActor"], limits: "LimitsActor"
     ) -> "PlayerActor":
-        """A player, on the machine that has the fewest."""
+        """Start a player on the machine that has the fewest."""
         actor = self._ray.remote(Player).options(num_cpus=0, scheduling_strategy="SPREAD", max_concurrency=1_000)
         return PlayerActor(actor.remote(order, slot, name, list(keepers), limits))
 
 
 class _Limits(Limits):
-    """Knows whether it is the first of its kind: one that was killed has forgotten who holds what."""
+    """The limits actor; knows whether it was restarted, because a restarted one has forgotten who holds what."""
 
     def __init__(self, slots: int) -> None:
         ray = optional("ray", "ray")
@@ -117,7 +117,7 @@ class _Limits(Limits):
 
 @dataclass(frozen=True, slots=True)
 class _Actor:
-    """A handle; it can be sent to other actors."""
+    """A handle of an actor; it can be sent to other actors."""
 
     handle: Any
 
@@ -125,50 +125,50 @@ class _Actor:
         return _answer(getattr(self.handle, method).remote, *arguments)
 
     def kill(self) -> None:
-        """End its process."""
+        """Kill its process."""
         optional("ray", "ray").kill(self.handle)
 
 
 class KeeperActor(_Actor):
-    """A keeper elsewhere."""
+    """A keeper in another process."""
 
     async def adapted(self) -> Mapping[str, tuple[str, ...]]:
-        """As `Keeper.adapted`."""
+        """See `Keeper.adapted`."""
         return cast(Mapping[str, tuple[str, ...]], await self._ask("adapted"))
 
     async def lease(self, player: str, wanted: int, holding: frozenset[int]) -> list[Leased]:
-        """As `Keeper.lease`."""
+        """See `Keeper.lease`."""
         return cast(list[Leased], await self._ask("lease", player, wanted, holding))
 
     async def receive(self, shipment: Shipment) -> Standing:
-        """As `Keeper.receive`."""
+        """See `Keeper.receive`."""
         return cast(Standing, await self._ask("receive", shipment))
 
     async def release(self, player: str) -> None:
-        """As `Keeper.release`."""
+        """See `Keeper.release`."""
         await self._ask("release", player)
 
     async def progress(self) -> Progress:
-        """As `Keeper.progress`."""
+        """See `Keeper.progress`."""
         return cast(Progress, await self._ask("progress"))
 
     async def end(self) -> Closed:
-        """As `Keeper.end`."""
+        """See `Keeper.end`."""
         return cast(Closed, await self._ask("end"))
 
 
 class LimitsActor(_Actor):
-    """What divides calls in flight, elsewhere."""
+    """The limits actor in another process."""
 
     async def report(self, slot: int, loads: Mapping[str, Load]) -> Mapping[str, int] | None:
-        """As `SharesOut.report`."""
+        """See `SharesOut.report`."""
         try:
             return cast(Mapping[str, int], await _answer(self.handle.report.remote, slot, loads))
         except WorkerLost:
             return None
 
     async def absent(self, slots: Sequence[int]) -> None:
-        """As `Limits.absent`; nothing when nobody answers."""
+        """See `Limits.absent`; does nothing if the actor does not answer."""
         try:
             await _answer(self.handle.absent.remote, slots)
         except WorkerLost:
@@ -176,22 +176,22 @@ class LimitsActor(_Actor):
 
 
 class PlayerActor(_Actor):
-    """A player elsewhere."""
+    """A player in another process."""
 
     async def play(self) -> Report | Failed:
-        """As `Player.play`. Raises `WorkerLost` when it dies."""
+        """See `Player.play`. Raises `WorkerLost` if it dies."""
         return cast(Report | Failed, await self._ask("play"))
 
     async def stop(self) -> None:
-        """As `Player.stop`. Raises `WorkerLost` when it is dead."""
+        """See `Player.stop`. Raises `WorkerLost` if it is dead."""
         await self._ask("stop")
 
 
 async def _answer(ask: Callable[..., Awaitable[Any]], *arguments: object) -> Any:  # noqa: ANN401
-    """What an actor answers; an error of ours that it met is raised here.
+    """Return an actor's answer; raises our own errors that it met.
 
     Raises:
-        WorkerLost: it is dead.
+        WorkerLost: the actor is dead.
     """
     errors = optional("ray", "ray").exceptions
     try:

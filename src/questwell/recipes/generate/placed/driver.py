@@ -1,7 +1,7 @@
-"""`generate --engine ray`: the command's own process. It starts keepers and players, and watches them.
+"""The command's own process under `generate --engine ray`: starts keepers and players, and watches them.
 
-A player that dies has another in its place, and what it had leased is free again. The run goes on without this process
-in no way: when it dies its actors die with it, and a resume voids their leases.
+A player that dies is replaced, and its leased seeds become free again. The run cannot continue without this process:
+when it dies, its actors die too, and a resume voids their leases.
 """
 
 import asyncio
@@ -36,11 +36,11 @@ _LOG = logging.getLogger(__name__)
 _LOOK_S = 0.5
 _JOIN_EVERY_S = 30.0
 _JOIN_SHARE = 20
-"""Minimum ratio of the time between two joins to the time that one takes."""
+"""Minimum ratio of the time between two joins to the duration of a join."""
 _SILENT_S = 20.0
-"""Time without an answer of any keeper after which the user is told; Ray itself ends the command after a minute."""
+"""Seconds without an answer of any keeper before we warn the user; Ray itself ends the command after a minute."""
 _DEATHS = 3
-"""Number of times in a row that a player dies before it has made a call, until it is given up."""
+"""Number of consecutive deaths of a player before its first call, after which we give up."""
 
 
 @blocking_verb
@@ -54,7 +54,7 @@ def run(
     index_progress: IndexProgress | None = None,
     lent: Lent | None = None,
 ) -> Twofold[GenerateReport]:
-    """`shards.run`, with the shards' plays wherever Ray places them."""
+    """Run `shards.run` with the players wherever Ray places them."""
     if lent is not None and (lent.llms or lent.retriever):
         raise ConfigError("--engine ray plays elsewhere, where your objects are not: name model and retriever")
     check()
@@ -94,7 +94,7 @@ class _Driver:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def watch(self) -> GenerateReport:
-        """Until all players have ended, and then all shards."""
+        """Wait until all players and then all shards have ended."""
         with stopping_on_signals(self._stop):
             joining = self._every(_JOIN_EVERY_S, self._join)
             looking = [self._every(_LOOK_S, self._warn)]
@@ -115,14 +115,14 @@ class _Driver:
         return GenerateReport(ended.ending, ended.message, ended.go_on, progress=progress)
 
     async def _ends(self) -> list[tuple[str, Report]]:
-        """How players and shards ended, by name."""
+        """Return how players and shards ended, by name."""
         players = await asyncio.gather(*(self._play(slot) for slot in range(self._order.players)))
         parts = await asyncio.gather(*(self._end(part) for part in range(len(self._keepers))))
         named = [(f"player {slot}", end) for slot, end in enumerate(players)]
         return named + [(f"shard {part}/{len(parts)}", end) for part, end in enumerate(parts)]
 
     async def _play(self, slot: int) -> Report:
-        """How the player of one place ended, after others in its place if it died."""
+        """Return how the player in one slot ended; a player that died is replaced."""
         deaths = 0
         for number in range(1_000_000):
             name = f"{self._order.token}-{slot}-{number}"
@@ -169,13 +169,13 @@ class _Driver:
         return look
 
     async def _warn(self) -> None:
-        """Say once that nobody answers: without the head of its cluster Ray ends this process with no word of ours."""
+        """Warn once that no keeper answers: if the cluster's head is gone, Ray ends this process without a message."""
         if self._seen and time.monotonic() - self._heard > _SILENT_S:
             _LOG.warning("no answer for %d s: if the cluster is gone, start it and go on: %s", _SILENT_S, self._go_on)
             self._heard = math.inf
 
     async def _join(self) -> None:
-        """Bring the run's own file up to date."""
+        """Update the run's own file."""
         await join(self._store, folders(self._folder), self._config)
 
     def _every(self, seconds: float, do: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:

@@ -1,6 +1,6 @@
-"""The keeper of a shard: the one process that has its run file. It draws seeds, leases them, keeps what comes back.
+"""The keeper of a shard is the only process that writes its run file. It draws and leases seeds, and stores results.
 
-Everything that it promises is in the file before it answers, so it may be killed at any moment and started again.
+Everything is in the file before the keeper answers, so it may be killed and restarted at any moment.
 """
 
 import asyncio
@@ -29,9 +29,9 @@ from questwell.store.records import Call, CallKind, Ended, Failure, News, WaveSe
 from questwell.store.run import RunStore
 
 _SHIPPED = "shipped by "
-"""Start of the notes that say how many shipments of a player are kept."""
+"""Start of the notes with the number of stored shipments per player."""
 _LOCKED_S = 60.0
-"""How long a keeper waits for the last process that had the file: one that was killed a moment ago, most often."""
+"""How long a keeper waits for the previous process that holds the file, usually one that was just killed."""
 
 
 @dataclass(slots=True)
@@ -50,21 +50,21 @@ class _Counts:
 
 
 class Keeper:
-    """One shard in one invocation. Its file is opened with the first question, and closed by `end`."""
+    """One shard in one invocation. Its file is opened at the first request and closed by `end`."""
 
     def __init__(self, order: Order, part: int) -> None:
-        """Keep shard number `part`."""
+        """Create the keeper of shard number `part`."""
         self._order, self._part = order, part
         self._opening, self._leasing = asyncio.Lock(), asyncio.Lock()
         self._opened: _Shard | None = None
         self._stack = AsyncExitStack()
 
     async def adapted(self) -> Mapping[str, tuple[str, ...]]:
-        """As `Keeps.adapted`."""
+        """See `Keeps.adapted`."""
         return (await self._shard()).store.read.adapted()
 
     async def lease(self, player: str, wanted: int, holding: frozenset[int]) -> list[Leased]:
-        """As `Keeps.lease`."""
+        """See `Keeps.lease`."""
         shard = await self._shard()
         async with self._leasing:
             if shard.leases.gone(player) or shard.standing().halt is not None:
@@ -80,7 +80,7 @@ class Keeper:
             return [Leased(drawn, shard.store.read.answers(drawn.seed.id)) for drawn in found]
 
     async def receive(self, shipment: Shipment) -> Standing:
-        """As `Keeps.receive`."""
+        """See `Keeps.receive`."""
         shard = await self._shard()
         async with shard.receiving(shipment.player):
             if shard.leases.gone(shipment.player):
@@ -94,18 +94,18 @@ class Keeper:
             return shard.standing()
 
     async def release(self, player: str) -> None:
-        """Let others have the seeds of a player that is dead, and take no more from it."""
+        """Free the seeds of a dead player, and accept nothing more from it."""
         shard = await self._shard()
         async with self._leasing, shard.receiving(player):
             shard.take_back(player)
             await shard.store.note(NOTE, shard.leases.note())
 
     async def progress(self) -> Progress:
-        """Where the shard stands."""
+        """Return the progress of the shard."""
         return (await self._shard()).progress()
 
     async def end(self) -> Closed:
-        """How the shard ended, once no player plays it any more; its file is closed."""
+        """Return how the shard ended, once no player plays it any more, and close its file."""
         shard = await self._shard()
         closed = Closed(shard.ending(), shard.progress())
         await self.aclose()
@@ -157,7 +157,7 @@ async def _unlocked(config: Config, folder: Path) -> Run[Config]:
 
 
 class _Shard:
-    """What a keeper knows of its shard while the file is open."""
+    """State of a shard while its file is open."""
 
     def __init__(
         self,
@@ -178,20 +178,20 @@ class _Shard:
         self._tally = Tally(store.read, schedule.total, None)
         self.counts = _Counts()
         self.shipped = {name.removeprefix(_SHIPPED): int(number) for name, number in store.read.notes(_SHIPPED).items()}
-        """Number of shipments that are kept, by player."""
+        """Number of stored shipments, by player."""
         unplayed = {drawn.seed.index: drawn for drawn in store.read.unplayed()}
         leases.forget(leases.held - unplayed.keys())
         self.out = {index: unplayed[index] for index in leases.held}
-        """Seeds that players have, and those that errored in this invocation."""
+        """Seeds that players hold, and those that errored in this invocation."""
         self._free = deque(drawn for index, drawn in unplayed.items() if index not in leases)
         self._receiving: dict[str, asyncio.Lock] = {}
 
     def receiving(self, player: str) -> asyncio.Lock:
-        """Held while something of a player is being kept."""
+        """Return the lock to hold while storing data of a player."""
         return self._receiving.setdefault(player, asyncio.Lock())
 
     async def draw(self) -> WaveSeed | None:
-        """The next seed that nobody has; None when there is none, or the limit of plays is reached."""
+        """Return the next free seed; None if there is none or the limit of plays is reached."""
         if self._limit is not None and self.leases.given >= self._limit:
             return None
         if not self._free and (wave := self._schedule.next_wave(self.store.read)):
@@ -199,16 +199,16 @@ class _Shard:
         return self._free.popleft() if self._free else None
 
     def lend(self, drawn: WaveSeed, player: str) -> None:
-        """Lease a seed."""
+        """Lease a seed to a player."""
         self.leases.give(drawn.seed.index, player)
         self.out[drawn.seed.index] = drawn
 
     def take_back(self, player: str) -> None:
-        """Free what a dead player had, to be played first."""
+        """Free the seeds of a dead player; they are played first."""
         self._free.extendleft(self.out.pop(index) for index in sorted(self.leases.release(player), reverse=True))
 
     def count(self, news: Sequence[News]) -> None:
-        """Count what was kept."""
+        """Count what was stored."""
         for one in news:
             match one:
                 case Call(kind=CallKind.LLM):
@@ -227,7 +227,7 @@ class _Shard:
                     pass
 
     def standing(self) -> Standing:
-        """Whether plays may go on."""
+        """Return whether plays may continue."""
         try:
             self._budget.check()
         except BudgetReached as reached:
@@ -238,11 +238,11 @@ class _Shard:
         return Standing()
 
     def progress(self) -> Progress:
-        """Where the shard stands."""
+        """Return the progress of the shard."""
         return self._tally.progress(self.counts, self._budget)
 
     def ending(self) -> Report:
-        """How the invocation ended for this shard."""
+        """Return how the invocation ended for this shard."""
         read, go_on, standing = self.store.read, self._order.go_on, self.standing()
         unplayed = read.unplayed()
         left = bool(unplayed or self._schedule.next_wave(read))

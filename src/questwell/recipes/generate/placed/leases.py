@@ -1,7 +1,7 @@
-"""Which seeds of a shard are out, and with which player: written down before a player gets them.
+"""Records which player holds which seeds of a shard, before the player gets them.
 
-So a keeper that is killed knows when it is back who plays what. Leases belong to one invocation of the run: those of an
-earlier one are void.
+So a restarted keeper knows which player has which seed. Leases belong to one invocation of the run; those of an earlier
+one are void.
 """
 
 from collections.abc import Iterable
@@ -30,28 +30,28 @@ class Leases:
     """The leases of one invocation."""
 
     def __init__(self, token: str, note: str | None = None) -> None:
-        """Go on from the `note` of the run file, unless it is of another invocation than `token`."""
+        """Continue from the run file's `note`, unless it belongs to another invocation than `token`."""
         kept = _Note("") if note is None else _NOTE.validate_json(note)
         self.fresh = kept.token != token
-        """Whether the invocation has only begun."""
+        """Whether the invocation has only just begun."""
         self._kept = _Note(token) if self.fresh else kept
         self._held, self._gone = self._kept.held, self._kept.gone
 
     @property
     def given(self) -> int:
-        """Seeds that were leased in this invocation, each counted once."""
+        """Number of seeds leased in this invocation, each counted once."""
         return self._kept.given
 
     def note(self) -> str:
-        """What to write down."""
+        """Return the note to save in the run file."""
         return _NOTE.dump_json(self._kept).decode()
 
     def __contains__(self, index: int) -> bool:
-        """Whether a seed is out, or errored in this invocation, so that it waits for the next one."""
+        """Return whether a seed is leased, or errored in this invocation and so waits for the next one."""
         return index in self._held
 
     def of(self, player: str) -> set[int]:
-        """The seeds that a player has leased and not ended."""
+        """Return the seeds that a player has leased and not finished."""
         return {index for index, holder in self._held.items() if holder == player}
 
     def give(self, index: int, player: str) -> None:
@@ -60,23 +60,23 @@ class Leases:
         self._kept.given += 1
 
     def ended(self, index: int, *, errored: bool) -> None:
-        """A play of a seed has ended; one that errored is played again by the next invocation."""
+        """Record the end of a play; the next invocation plays an errored seed again."""
         if errored:
             self._held[index] = ""
         else:
             self._held.pop(index, None)
 
     def forget(self, others: Iterable[int]) -> None:
-        """Drop the leases of seeds that are played."""
+        """Drop the leases of finished seeds."""
         for index in others:
             self._held.pop(index, None)
 
     def gone(self, player: str) -> bool:
-        """Whether a player was declared dead."""
+        """Return whether a player was declared dead."""
         return player in self._gone
 
     def release(self, player: str) -> set[int]:
-        """Declare a player dead; the seeds that others may lease now."""
+        """Declare a player dead, and return the seeds that others may now lease."""
         self._gone.add(player)
         free = self.of(player)
         for index in free:
@@ -86,5 +86,5 @@ class Leases:
 
     @property
     def held(self) -> set[int]:
-        """All seeds that are out, or errored in this invocation."""
+        """Return all seeds that are leased, or errored in this invocation."""
         return set(self._held)

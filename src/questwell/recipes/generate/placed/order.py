@@ -1,7 +1,7 @@
-"""What the processes of a placed run say to each other: the order, leases, shipments, and who answers them.
+"""The messages between the processes of a distributed run: the order, leases, shipments, and their protocols.
 
-A keeper has the run file of a shard; players, anywhere, lease seeds from keepers, play them and ship what they
-record. Nothing here knows how they are placed: `cluster.py` does.
+A keeper has the run file of a shard. Players on any machine lease seeds from keepers, play them and send back their
+records. Only `cluster.py` knows on which machine each of them runs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,28 +24,28 @@ class Order:
     """One invocation of a run."""
 
     token: str
-    """Names the invocation: leases of an earlier one are void."""
+    """Identifies the invocation; leases of earlier ones are void."""
     info: RunInfo
-    """What the run is: its config with all paths in full, and its fingerprint."""
+    """Description of the run: its config with absolute paths, and its fingerprint."""
     folder: Path
-    """Of the run, on the machine of the keepers."""
+    """Folder of the run on the machine of the keepers."""
     limit: int | None
-    """Most plays of this invocation."""
+    """Maximum number of plays in this invocation."""
     players: int
     began: float
-    """Seconds since 1970."""
+    """Start of the invocation, in seconds since 1970."""
     go_on: str
-    """The command that continues the run."""
+    """The command that resumes the run."""
 
     def config(self) -> Config:
-        """The config of the whole run."""
+        """Return the config of the whole run."""
         return resolve_saved(Config, self.info)
 
     def refuse_another(self, fingerprint: Mapping[str, str]) -> None:
-        """Make sure that this machine has the same corpus, models and prompts as the one that gave the order.
+        """Check that this machine has the same corpus, models and prompts as the one that gave the order.
 
         Raises:
-            ConfigChanged: something differs; names all of it.
+            ConfigChanged: something differs; the message lists all differences.
         """
         asked = {key: value for key, value in self.info.fingerprint.items() if not key.startswith(ADAPTED)}
         found = differences({key: asked.get(key, value) for key, value in fingerprint.items()}, fingerprint)
@@ -58,7 +58,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Leased:
-    """A seed that one player plays, and what was recorded of it."""
+    """A seed that one player plays, with its recorded calls."""
 
     drawn: WaveSeed
     answers: Mapping[CallKey, Json]
@@ -66,56 +66,56 @@ class Leased:
 
 @dataclass(frozen=True, slots=True)
 class Shipment:
-    """What a player records, in the order in which it happened."""
+    """What a player records, in chronological order."""
 
     player: str
     number: int
-    """Shipments of one player to one keeper are counted from 1: one that is sent twice is kept once."""
+    """Shipments from one player to one keeper are numbered from 1, so one that is sent twice is stored once."""
     news: Sequence[News]
     made: int
-    """Model calls of this player for this keeper so far."""
+    """Number of model calls of this player for this keeper so far."""
     replayed: int
-    """Model calls that were answered from what was recorded, so far."""
+    """Number of model calls answered from recorded answers so far."""
 
 
 class Halt(Enum):
-    """Why a keeper's plays may make no further calls."""
+    """Why the plays of a keeper may make no further calls."""
 
     BUDGET = "budget"
-    """Its part of the money, tokens or minutes is used up."""
+    """The keeper's share of the money, tokens or minutes is used up."""
     REFUSED = "refused"
     """A limit cannot be enforced."""
     GONE = "gone"
-    """The keeper was told that this player is dead: what it leased is played by another, and its news are refused."""
+    """The keeper considers this player dead: others play its seeds, and its shipments are refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Whether a keeper's plays may go on."""
+    """Whether a keeper's plays may continue."""
 
     halt: Halt | None = None
     message: str = ""
 
 
 class Keeps(Protocol):
-    """A keeper as a player sees it; a call that its death interrupts is made again when it is back."""
+    """A keeper as a player sees it; calls that its death interrupts are repeated once it is back."""
 
     async def adapted(self) -> Mapping[str, tuple[str, ...]]:
-        """As `RunReader.adapted`."""
+        """See `RunReader.adapted`."""
         ...
 
     async def lease(self, player: str, wanted: int, holding: frozenset[int]) -> list[Leased]:
-        """Up to `wanted` seeds that nobody else plays; none when there is nothing more for this player.
+        """Return up to `wanted` seeds that nobody else plays; empty if nothing is left for this player.
 
         Args:
-            player: who asks.
-            wanted: most seeds.
-            holding: indices of those that it has; others that it leased before, and never got, are among the answer.
+            player: name of the player.
+            wanted: maximum number of seeds.
+            holding: indices of the seeds it has. Seeds that it leased but never received are returned again.
         """
         ...
 
     async def receive(self, shipment: Shipment) -> Standing:
-        """Returns when the shipment is on the disk, unless the standing is `GONE`."""
+        """Return when the shipment is on disk, unless the standing is `GONE`."""
         ...
 
 
@@ -124,24 +124,24 @@ class Load:
     """The calls of one player to one endpoint."""
 
     maximum: int
-    """In flight, as it was last told."""
+    """Maximum number of calls in flight that it was last granted."""
     in_flight: int
     waiting: int
     most: int
-    """In flight from all players together, as the run's config says."""
+    """Maximum number of calls in flight from all players together, from the run's config."""
 
 
 class SharesOut(Protocol):
-    """Who divides the calls in flight among players, as a player sees it."""
+    """Divides the calls in flight among players, as a player sees it."""
 
     async def report(self, slot: int, loads: Mapping[str, Load]) -> Mapping[str, int] | None:
-        """The player's new maximum by endpoint; None when nobody answers."""
+        """Return the player's new maximum per endpoint; None if there is no answer."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A player or a keeper ended with an error."""
+    """A player or a keeper that ended with an error."""
 
     message: str
 

@@ -1,4 +1,4 @@
-"""A player: leases seeds from keepers, plays them, ships what it records. It has no file and may die at any time."""
+"""A player leases seeds from keepers, plays them and ships its records. It has no file and may die at any time."""
 
 import asyncio
 import math
@@ -28,23 +28,23 @@ from questwell.types.dataset import Usage
 from questwell.types.game import Accepted, Rejected
 
 _LEASE = 32
-"""Maximum number of seeds to lease at once."""
+"""Maximum number of seeds to lease at the same time."""
 
 
 @dataclass(slots=True)
 class _Line:
-    """What a player has to do with one keeper."""
+    """A player's work for one keeper."""
 
     keeper: Keeps
     purse: Purse
     shipping: Shipping
     recorder: Recorder
     holding: set[int] = field(default_factory=set[int])
-    """Indices of the seeds that it has leased and not ended."""
+    """Indices of the seeds that it has leased and not finished."""
 
 
 class _Whole(Budget):
-    """What stops all of a player's plays; what they may spend is for each keeper to say."""
+    """Stops all plays of a player; the budget itself is checked by each keeper."""
 
     def __init__(self) -> None:
         super().__init__(SpendingLimits(), Usage())
@@ -57,17 +57,17 @@ class _Whole(Budget):
 
 
 class Player:
-    """One player, in the place number `slot` of an invocation."""
+    """One player, in slot number `slot` of an invocation."""
 
     def __init__(self, order: Order, slot: int, name: str, keepers: Sequence[Keeps], limits: SharesOut) -> None:
-        """Play for `keepers`, the one of the same number first.
+        """Play for `keepers`, starting with the one of the same number.
 
         Args:
             order: the invocation.
-            slot: number of the player; one that takes the place of a dead one has the same.
-            name: of this player alone.
-            keepers: all of the run, by number of their shard.
-            limits: who divides the calls in flight.
+            slot: number of the player; a replacement of a dead player has the same number.
+            name: unique name of this player.
+            keepers: all keepers of the run, by shard number.
+            limits: divides the calls in flight.
         """
         first = slot % len(keepers)
         self._keepers = [*keepers[first:], *keepers[:first]]
@@ -86,7 +86,7 @@ class Player:
             return Failed(str(error))
 
     async def stop(self) -> None:
-        """Let the calls in flight end, and begin no more."""
+        """Start no further calls; calls in flight finish."""
         self._budget.stop()
 
     async def _play(self, setup: Setup, rules: Rules) -> Report:
@@ -121,7 +121,7 @@ class Player:
         return workers.ending(left=False, errored=0)  # what errored, or is left, the keepers know
 
     async def _lease(self, wanted: int) -> list[tuple[_Line, WaveSeed]]:
-        """Seeds of the first keeper that has some."""
+        """Lease seeds from the first keeper that has some."""
         for line in self._lines:
             if line.purse.standing.halt is not None:
                 continue
@@ -135,7 +135,7 @@ class Player:
 
 
 async def _play_one(line: _Line, drawn: WaveSeed, rules: Rules, setup: Setup) -> str | None:
-    """Play a seed to its end; why it errored, if it did."""
+    """Play a seed to its end; returns why it errored, or None."""
 
     async def begin(sessions: Sessions) -> Accepted | Rejected:
         return await play(drawn.seed, rules, setup.players, sessions, None)
@@ -150,5 +150,5 @@ async def _play_one(line: _Line, drawn: WaveSeed, rules: Rules, setup: Setup) ->
 
 
 def _limiters(setup: Setup) -> dict[str, Limiter]:
-    """The limiter of each endpoint; a model in this process has none to share."""
+    """Return the limiter of each endpoint; models in this process have none."""
     return {llm.address: llm.limiter for llm in setup.llms.values() if isinstance(llm, OpenAIClient)}

@@ -1,7 +1,7 @@
-"""How the players of a run share the calls that may be in flight to each endpoint.
+"""Divides the maximum number of calls in flight to each endpoint among the players of a run.
 
-Once a second a player reports how many calls it has and wants, and gets its new maximum. What a player was granted
-counts until it has reported that it holds less, so all together never exceed the total, whatever is lost on the way.
+Once a second a player reports how many calls it has and wants, and gets its new maximum. A grant counts until the
+player reports that it holds less, so all players together never exceed the total, even if messages are lost.
 """
 
 import asyncio
@@ -12,9 +12,9 @@ from questwell.llm.limiter import Limiter
 from questwell.recipes.generate.placed.order import Load, SharesOut
 
 EVERY_S = 1.0
-"""Time between two reports."""
+"""Seconds between two reports."""
 HOLDS_S = 10.0
-"""How long a player's last grant holds when nobody answers; then it halves, again and again."""
+"""Seconds that a player's last grant is valid without an answer; after that it is halved repeatedly."""
 _FIRST_S = 0.1
 
 
@@ -25,16 +25,16 @@ class Shares:
         """Divide `total` among players numbered from 0.
 
         Args:
-            total: most calls in flight.
+            total: maximum number of calls in flight.
             slots: number of players.
-            known: whether no player holds anything yet; else nobody gets more before all have reported.
+            known: True if no player holds anything yet. Otherwise no player gets more before all have reported.
         """
         self._total = total
         self._held: dict[int, int | None] = dict.fromkeys(range(slots), 0 if known else None)
         self._wanted = dict.fromkeys(range(slots), 0)
 
     def report(self, slot: int, load: Load) -> int:
-        """The player's new maximum; 0 for one that must wait until others have given something back."""
+        """Return the player's new maximum; 0 if it must wait until others have given some back."""
         self._held[slot] = max(load.maximum, load.in_flight)
         self._wanted[slot] = load.in_flight + load.waiting
         others = [held for other, held in self._held.items() if other != slot]
@@ -47,7 +47,7 @@ class Shares:
         return granted
 
     def forget(self, slot: int) -> None:
-        """A player is no more."""
+        """Remove a player that is gone."""
         self._held[slot] = self._wanted[slot] = 0
 
 
@@ -55,13 +55,13 @@ class Limits:
     """The shares of all endpoints."""
 
     def __init__(self, slots: int, *, known: bool = True) -> None:
-        """Arguments as `Shares`."""
+        """See `Shares` for the arguments."""
         self._slots, self._known = slots, known
         self._shares: dict[str, Shares] = {}
         self._absent: set[int] = set()
 
     async def report(self, slot: int, loads: Mapping[str, Load]) -> Mapping[str, int]:
-        """As `SharesOut.report`."""
+        """See `SharesOut.report`."""
         self._absent.discard(slot)
         for place, load in loads.items():
             if place not in self._shares:
@@ -71,7 +71,7 @@ class Limits:
         return {place: self._shares[place].report(slot, load) for place, load in loads.items()}
 
     async def absent(self, slots: Sequence[int]) -> None:
-        """These players are no more; one that reports is there again."""
+        """Mark players as gone; a player that reports again is back."""
         self._absent.update(slots)
         for shares in self._shares.values():
             for slot in slots:
@@ -79,7 +79,7 @@ class Limits:
 
 
 class Sharing:
-    """A player's part: keeps its limiters at what it was granted."""
+    """A player's side: keeps its limiters at what it was granted."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class Sharing:
         limiters: Mapping[str, Limiter],
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Share `limiters`, by endpoint, which stand at the total now."""
+        """Share `limiters`, by endpoint; each now has the total as its limit."""
         self._limits, self._slot, self._limiters = limits, slot, limiters
         self._most = {place: limiter.aimd.maximum for place, limiter in limiters.items()}
         self._maximum = dict.fromkeys(limiters, 0)
@@ -96,14 +96,14 @@ class Sharing:
         self._heard = now()
 
     async def begin(self) -> None:
-        """Wait until at least one call may go to each endpoint."""
+        """Wait until each endpoint may get at least one call."""
         while not all(self._maximum.values()):
             await self._report()
             if not all(self._maximum.values()):
                 await asyncio.sleep(_FIRST_S)
 
     async def keep_on(self) -> None:
-        """Report for ever."""
+        """Report once per interval, forever."""
         while self._limiters:
             await asyncio.sleep(EVERY_S)
             await self._report()

@@ -1,4 +1,4 @@
-"""A player's line to one keeper: what it records goes there, and is used only when it is on the keeper's disk."""
+"""A player's connection to one keeper: records are sent there, and used only once they are on the keeper's disk."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -17,15 +17,15 @@ _MOST = 1_000
 
 
 class Purse(Budget):
-    """The budget of one keeper's plays. The keeper counts what is spent, and its latest word is kept here."""
+    """The budget of one keeper's plays. The keeper counts the spending; this holds its latest standing."""
 
     def __init__(self) -> None:
-        """Start with nothing known against a call."""
+        """Start without any reason to refuse calls."""
         super().__init__(SpendingLimits(), Usage())
         self.standing = Standing()
 
     def check(self) -> None:
-        """As `Budget.check`."""
+        """See `Budget.check`."""
         super().check()
         match self.standing.halt:
             case Halt.BUDGET:
@@ -39,32 +39,32 @@ class Purse(Budget):
 
 
 class Shipping:
-    """Records at a keeper as a `RunStore` does in a file; what comes while a shipment is under way shares the next."""
+    """Sends records to a keeper as a `RunStore` writes a file. Records that arrive during a shipment share the next."""
 
     def __init__(self, keeper: Keeps, player: str, purse: Purse, known: Mapping[str, tuple[str, ...]]) -> None:
-        """Ship to `keeper`, which has `known` how requests are changed for endpoints."""
+        """Ship to `keeper`, which has `known` request changes for endpoints."""
         self._keeper, self._player, self._purse = keeper, player, purse
         self.read = _Read(known)
         self.counts: Counts | None = None
-        """Model calls so far, which are reported with each shipment."""
+        """Numbers of model calls so far, reported with each shipment."""
         self._number = 0
         self._waiting: list[tuple[News, asyncio.Future[None]]] = []
         self._sending: asyncio.Task[None] | None = None
 
     async def record(self, call: Call) -> None:
-        """As `RunStore.record`."""
+        """See `RunStore.record`."""
         await self._ship(call)
 
     async def record_failure(self, failure: Failure) -> None:
-        """As `RunStore.record_failure`."""
+        """See `RunStore.record_failure`."""
         await self._ship(failure)
 
     async def adapted(self, place: str, changes: Sequence[str]) -> None:
-        """As `RunStore.adapted`."""
+        """See `RunStore.adapted`."""
         await self._ship(Learnt(place, tuple(changes)))
 
     async def finish(self, outcome: Accepted | Rejected, question_key: str | None) -> None:
-        """As `RunStore.finish`."""
+        """See `RunStore.finish`."""
         await self._ship(Ended(outcome, question_key))
 
     async def _ship(self, one: News) -> None:
@@ -101,13 +101,13 @@ class _Read:
         self._leased: dict[str, Mapping[CallKey, Json]] = {}
 
     def lease(self, leased: Leased) -> None:
-        """Hold what is recorded of a seed until it is asked for."""
+        """Keep the recorded data of a seed until it is used."""
         self._leased[leased.drawn.seed.id] = leased.answers
 
     def answers(self, seed: str) -> Mapping[CallKey, Json]:
-        """As `RunReader.answers`, once for each lease."""
+        """See `RunReader.answers`; returns them once per lease."""
         return self._leased.pop(seed)
 
     def adapted(self) -> Mapping[str, tuple[str, ...]]:
-        """As `RunReader.adapted`."""
+        """See `RunReader.adapted`."""
         return self._known
