@@ -102,7 +102,7 @@ def test_what_is_no_whole_is_refused(run: Path, tmp_path: Path, monkeypatch: pyt
         gates.merge(tmp_path / "joined", parts)
     with pytest.raises(ConfigError, match="missing: 1/2"):
         gates.merge(tmp_path / "joined", parts[:1])
-    with pytest.raises(ConfigError, match="no run of --shards"):
+    with pytest.raises(ConfigError, match="not a run of --shards"):
         gates.merge(parts[0], [])
     with pytest.raises(ConfigChanged, match="shard"):
         check(run, parts[0], shard="1/2")

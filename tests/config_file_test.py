@@ -39,7 +39,7 @@ def path(tmp_path: Path) -> Path:
 def test_a_section_of_no_command_is_named(tmp_path: Path) -> None:
     path = tmp_path / "q.toml"
     path.write_text('corpus = "islands"\n[generat]\nseeds = 3\n')
-    with pytest.raises(ConfigError, match=r"section \[generat\] of no command \(did you mean 'generate'\?\)"):
+    with pytest.raises(ConfigError, match=r"section \[generat\] for an unknown command \(did you mean 'generate'\?\)"):
         read_section(path, "generate")
     path.write_text('[roles.judge]\nkey_env = "K"\n[generate.roles.solver]\nkey_env = "L"\n')
     assert read_section(path, "generate")["roles"] == {"solver": {"key_env": "L"}}
@@ -88,7 +88,7 @@ def test_a_section_that_no_command_has_ends_the_command(tmp_path: Path) -> None:
     file.write_text('corpus = "factbook"\n[genrate]\nseeds = 2\n')
     result = CliRunner().invoke(app, ["generate", "--config", str(file), "--out", str(tmp_path / "run"), "--dry-run"])
     assert result.exit_code == 2
-    assert "a section [genrate] of no command (did you mean 'generate'?)" in result.output
+    assert "a section [genrate] for an unknown command (did you mean 'generate'?)" in result.output
 
 
 def test_errors_name_the_flag(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_a_run_that_is_there_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
     made = CliRunner().invoke(app, ["generate", "--corpus", "islands", "--llm", "mock", "-n", "1", "--out", str(run)])
     assert made.exit_code == 0
     assert "contains a run of generate" in machine.out(run).found
-    assert machine.out(run).advice == f"questwell resume {run} goes on with it"
+    assert machine.out(run).advice == f"questwell resume {run} continues it"
 
 
 def test_prompts_are_checked_for_names_and_placeholders(tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""The durable loops behind the verbs: the only layer that knows time, money and crashes."""
+"""The durable loops behind the commands: the only layer that handles time, money and crashes."""

@@ -1,4 +1,4 @@
-"""Behind `questwell doctor`: whether a run would work here, found out by trying, and what to do where it would not."""
+"""Implements `questwell doctor`: tests whether a run would work here, and says what to do if not."""
 
 import asyncio
 import time
@@ -24,7 +24,7 @@ from questwell.text.money import dollars
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """What a user asks of this machine; what is asked for and missing is a failed check."""
+    """What the user asks of this machine. A check fails if something that is asked for is missing."""
 
     out: Path | None = None
     extras: tuple[str, ...] = ()
@@ -40,13 +40,13 @@ def doctor(
     search: Mapping[str, object] | None = None,
     local: Local | None = None,
 ) -> list[Check]:
-    """All checks: this machine, and the corpus, the model and the retriever elsewhere if they are named.
+    """Run all checks: this machine, and the corpus, model and retriever that are named.
 
-    The corpus is fetched and indexed, the model is called once and once more for each role, and the retriever is
-    searched once, all as a run would. `search` has the keys of a run that say how the retriever is called.
+    Fetches and indexes the corpus, calls the model once plus once for each role, and searches the retriever once, all
+    as a run would. `search` has the config keys that say how the retriever is called.
 
     Raises:
-        ConfigError: there is no such extra.
+        ConfigError: an extra is unknown.
     """
     local = local or Local()
     checks = [machine.disk(home()), *machine.extras(local.extras), machine.gpu(asked=local.gpu)]

@@ -1,4 +1,4 @@
-"""What this machine has for a run: disk, a folder to write to, extras, GPUs and prompts. `doctor` prints it."""
+"""Checks what a run needs from this machine: disk, a writable folder, extras, GPUs and prompts. `doctor` prints it."""
 
 import importlib.util
 import shutil
@@ -15,22 +15,22 @@ from questwell.recipes.runs.config import nearest
 from questwell.recipes.runs.extras import EXTRAS, command
 
 _SPARE_BYTES = 1_000_000_000
-"""Free space below which a run is likely to end with a full disk."""
+"""Free space below which a run is likely to fill the disk."""
 
 
 class Health(StrEnum):
-    """The outcome of one check."""
+    """Result of one check."""
 
     OK = "ok"
     ABSENT = "absent"
-    """It is not there, and nothing that was asked for needs it."""
+    """It is missing, but nothing that was asked for needs it."""
     WARNING = "warning"
     FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What was looked at, what was found, and what to do."""
+    """What was checked, what was found, and what to do."""
 
     name: str
     health: Health
@@ -41,7 +41,7 @@ class Check:
 
 
 def disk(folder: Path, name: str = "disk") -> Check:
-    """Whether there is room for `folder`."""
+    """Check whether there is space for `folder`."""
     free = shutil.disk_usage(_there(folder)).free
     found = f"{free / 1e9:.1f} GB free for {folder}"
     if free < _SPARE_BYTES:
@@ -50,7 +50,7 @@ def disk(folder: Path, name: str = "disk") -> Check:
 
 
 def out(folder: Path) -> Check:
-    """Whether a run can be written to `folder`, found out by writing a file where it would be; nothing stays."""
+    """Check whether a run can be written to `folder`, by writing a temporary file there."""
     there, advice = _there(folder), "name another folder by --out"
     try:
         if not there.is_dir():
@@ -65,12 +65,12 @@ def out(folder: Path) -> Check:
         return Check("out", Health.FAILED, str(error), advice)
     if saved is not None:
         found = f"{folder} can be written; it contains a run of {saved.kind}"
-        return Check("out", Health.OK, found, f"questwell resume {folder} goes on with it")
+        return Check("out", Health.OK, found, f"questwell resume {folder} continues it")
     return Check("out", disk(folder).health, f"{folder} can be written, {disk(folder).found.partition(' for ')[0]}")
 
 
 def extras(asked: Collection[str] = ()) -> list[Check]:
-    """A row per extra: installed or not, what it is for, and how to install it. Those `asked` for fail if missing."""
+    """Check each extra: whether it is installed, its purpose, and how to install it. Missing ones in `asked` fail."""
     if unknown := [name for name in asked if name not in EXTRAS]:
         raise ConfigError(f"there is no extra {unknown[0]!r}{nearest(unknown[0], EXTRAS)}; use {', '.join(EXTRAS)}")
     rows: list[Check] = []
@@ -86,7 +86,7 @@ def extras(asked: Collection[str] = ()) -> list[Check]:
 
 
 def gpu(*, asked: bool = False) -> Check:
-    """Which GPUs torch sees; fails if one was `asked` for and there is none."""
+    """Check which GPUs torch sees; fails if one was `asked` for and there is none."""
     none = Health.FAILED if asked else Health.ABSENT
     if importlib.util.find_spec("torch") is None:
         return Check("gpu", none, "not looked for: torch is not installed", command("train") if asked else "")
@@ -99,7 +99,7 @@ def gpu(*, asked: bool = False) -> Check:
 
 
 def prompts(folder: Path | None) -> Check:
-    """Whether the prompt files of `folder` can be used, and which of the values that they could show they leave out."""
+    """Check whether the prompt files in `folder` are usable, and which available values they leave out."""
     try:
         used = Prompts(folder)
     except ConfigError as error:

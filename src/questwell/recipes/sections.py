@@ -1,4 +1,4 @@
-"""One TOML file for all verbs: a section per verb, and above them the keys that several verbs share."""
+"""Reads one TOML file for all commands: a section per command, and shared keys above the sections."""
 
 import importlib
 from collections.abc import Mapping
@@ -21,23 +21,23 @@ CONFIGS: Mapping[str, str] = {
     "train": "train.config:TrainConfig",
     "selfplay": "selfplay.config:Config",
 }
-"""Where the config of each verb is that has one; it is imported only when it is used."""
+"""Import path of each command's config class, which is imported only when used."""
 
 
 def config_of(verb: str) -> type[RecipeConfig]:
-    """The config of a verb."""
+    """Return the config class of a command."""
     module, _, name = CONFIGS[verb].partition(":")
     return cast(type[RecipeConfig], getattr(importlib.import_module(f"questwell.recipes.{module}"), name))
 
 
 def read_section(path: Path, verb: str) -> Values:
-    """The keys of a TOML file that are for `verb`: its own section over the keys above all sections.
+    """Return the keys of a TOML file that apply to `verb`: its own section on top of the keys above all sections.
 
-    A key above the sections that only other verbs have is left out. One that no verb has stays, for the config to
-    refuse.
+    Skips keys above the sections that only other commands have. A key that no command has is returned, for the config
+    to refuse.
 
     Raises:
-        ConfigError: the file is not TOML, has a key in two spellings, or a section of no command.
+        ConfigError: the file is not TOML, has a key in two spellings, or a section for an unknown command.
     """
     whole = read_toml(path)
     sections = {key: cast(Values, value) for key, value in whole.items() if key in CONFIGS and isinstance(value, dict)}
@@ -45,7 +45,7 @@ def read_section(path: Path, verb: str) -> Values:
     own = _keys(verb)
     for key, value in top.items():
         if isinstance(value, dict) and not any(key in _keys(verb) for verb in CONFIGS):
-            raise ConfigError(f"{path} has a section [{key}] of no command{nearest(key, CONFIGS)}")
+            raise ConfigError(f"{path} has a section [{key}] for an unknown command{nearest(key, CONFIGS)}")
     for_others = {key for key in top.keys() - own if any(key in _keys(other) for other in CONFIGS)}
     return {
         **{key: value for key, value in top.items() if key not in for_others},

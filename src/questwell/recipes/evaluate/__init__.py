@@ -1,1 +1,1 @@
-"""Agents on benchmarks."""
+"""Evaluates agents on benchmarks."""

@@ -1,4 +1,4 @@
-"""The config of `evaluate`: which system, which questions, which judge, and what a resume may change."""
+"""The config of `evaluate`: its keys with their defaults, and the keys that a resume may change."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -20,22 +20,22 @@ from questwell.recipes.runs.spending import SPENDING_MAY_CHANGE, SpendingConfig
 from questwell.text.lists import split_commas
 
 EXACT_MATCH = "exact_match"
-"""The judge that asks no model."""
+"""Name of the judge that compares answers without a model."""
 
 
 class Mode(StrEnum):
-    """How the model is used."""
+    """How the model answers."""
 
     AGENT = "agent"
-    """An agent that searches as often as it wants: the solver of the games."""
+    """An agent that searches as often as it wants: the same solver as in the games."""
     RAG = "rag"
-    """One search with the question itself, one answer."""
+    """One search with the question itself, then one answer."""
     CLOSED_BOOK = "closed-book"
     """One answer from memory, without a search."""
 
 
 class JudgeConfig(SpendingConfig):
-    """Keys that an evaluation and its rescoring share."""
+    """Config keys that an evaluation and its rescoring share."""
 
     judge: Model = EXACT_MATCH
     """Judge whose scores are reported next to EM and F1: exact_match (no model), or a model as in --llm."""
@@ -52,14 +52,14 @@ class JudgeConfig(SpendingConfig):
 
 
 class RescoreConfig(JudgeConfig):
-    """Keys of `evaluate --rescore`."""
+    """Config keys of `evaluate --rescore`."""
 
     sample: int | None = Field(default=None, ge=1)
     """Number of answers to judge, drawn at random; by default all."""
 
 
 class EvalConfig(JudgeConfig, SearchConfig):
-    """What an evaluation does."""
+    """Config keys of `evaluate`."""
 
     corpus: Corpus = ""
     """Corpus to search: islands, factbook, foldoc, hf:NAME, or a file or folder of documents."""
@@ -149,32 +149,32 @@ class EvalConfig(JudgeConfig, SearchConfig):
 
     @property
     def part(self) -> Shard:
-        """The questions that this run asks."""
+        """The part of the questions that this run asks."""
         return part_of(self.shard)
 
     @property
     def size(self) -> int | None:
-        """Questions of each benchmark (or group); None is all."""
+        """Number of questions per benchmark (or group); None means all."""
         return SAMPLES[self.sample] if self.sample in SAMPLES else int(self.sample)
 
     @property
     def conditions(self) -> dict[str, str]:
-        """`where` by field."""
+        """The conditions of `where` by field."""
         return {name: value for name, _, value in (pair.partition("=") for pair in self.where)}
 
     @property
     def at_once(self) -> int:
-        """Attempts at once. A model in this process answers one call at a time: more only make a queue."""
+        """Number of attempts at the same time; few for a model in this process, which answers calls one by one."""
         return MOST_CALLS if self.batch else at_once(self.concurrency, self.llm, self.judge)
 
     @property
     def staged(self) -> bool:
-        """Whether the model is driven by small constrained calls; auto: when it is an embedded one or a GGUF file."""
+        """Whether the model is driven by small constrained calls; auto does so for embedded models and GGUF files."""
         return is_embedded(self.llm) if self.style is StyleChoice.AUTO else self.style is StyleChoice.STAGED
 
 
 def at_once(concurrency: int | None, *models: str) -> int:
-    """Attempts at once, of these models."""
+    """Return the number of attempts at the same time for these models."""
     if concurrency is not None:
         return concurrency
     return 2 if any(is_embedded(model) for model in models) else 16
@@ -193,7 +193,7 @@ MAY_CHANGE: Mapping[str, str] = {
     "skip_bad": "the index snapshot is compared instead",
     "embedder": "its model's name is compared instead",
     "retriever": "its name is compared instead, so that a server may move",
-    "retriever_key_env": "says where a key is, not what is asked",
+    "retriever_key_env": "says where the key is; the requests do not change",
     "retriever_headers": "as retriever_key_env",
     "price_search": "as price_in",
     "reranker": "its model's name is compared instead, so that an endpoint may move",
@@ -202,4 +202,4 @@ MAY_CHANGE: Mapping[str, str] = {
     "llm": "the model's name is compared instead, so that an endpoint may move",
     "judge": "as llm",
 }
-"""Keys that a resume may give another value, and why: they change no result. Any other change is refused."""
+"""Keys that a resume may change, with the reason why they change no result. Other changes are refused."""

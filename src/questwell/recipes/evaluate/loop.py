@@ -1,7 +1,7 @@
-"""The durable loop behind `questwell evaluate`: questions in, attempts and judgements out, everything on the disk.
+"""The durable loop behind `questwell evaluate`: attempts and judges questions, and stores everything on disk.
 
-The same run file and replay as `generate`: an answered call is never made again, an interrupted evaluation ends like
-one that was not, and every question of the sample has its attempts or is told as missing.
+Uses the same run file and replay as `generate`: an answered call is never made again, an interrupted evaluation ends
+like one that was not, and every question of the sample either has its attempts or is reported as missing.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -35,17 +35,17 @@ from questwell.types.trajectory import Role, StopReason, Trajectory
 
 KIND = Kind("evaluate", EvalConfig, MAY_CHANGE)
 configure = partial(opening.configure, KIND)
-"""The config of a run, from what is given and what the run has saved."""
+"""Returns the config of a run, from the given values and the saved ones."""
 _Work = tuple[Asked, int]
-"""A question and the index of an attempt at it."""
+"""A question, and the index of an attempt at it."""
 
 
 @dataclass(frozen=True, slots=True)
 class EvalProgress:
-    """A moment of an evaluation."""
+    """Progress of an evaluation at one moment."""
 
     done: int
-    """Number of attempts made and judged, earlier invocations included."""
+    """Number of attempts made and judged, in all invocations."""
     total: int
     right: int
     """Number of right attempts according to the run's judge."""
@@ -72,8 +72,8 @@ def run(
     index_progress: IndexProgress | None = None,
     lent: Lent | None = None,
 ) -> Twofold[Report]:
-    """`evaluate` with the setup that `config` names, from start to end."""
-    questions = questions_of(config)  # before anything is made: a file that cannot be read is told at once
+    """Run `evaluate` from start to end with the setup that `config` names."""
+    questions = questions_of(config)  # before anything is created, so that an unreadable file is reported at once
     return invocation(
         lambda: Run(KIND, config, folder, resume=resume),
         lambda: open_eval_setup(config, index_progress, lent),
@@ -82,10 +82,10 @@ def run(
 
 
 def questions_of(config: EvalConfig) -> list[Asked]:
-    """The sample that `config` asks for, or its part of it, each question with its position among all.
+    """Return the sample that `config` selects, or its shard, each question with its position among all.
 
     Raises:
-        BenchmarkError: a file that cannot be read.
+        BenchmarkError: a file cannot be read.
     """
     return [asked for one in samples(config) for asked in one.asked]
 
@@ -100,7 +100,7 @@ class BenchmarkSample:
 
 
 def samples(config: EvalConfig) -> Iterator[BenchmarkSample]:
-    """The sample of each benchmark in `config`, in order."""
+    """Yield the sample of each benchmark in `config`, in order."""
     start = 0
     for source in map(parse_benchmark, config.benchmarks):
         loaded = load(source, config.conditions)
@@ -121,20 +121,20 @@ async def evaluate(
     limit: int | None = None,
     on_progress: OnProgress = lambda progress: None,
 ) -> Report:
-    """Attempt and judge `questions`, as far as budget, user and errors let it; resumable at any time.
+    """Attempt and judge `questions`, until done or until budget, user or errors stop it; always resumable.
 
     Args:
-        config: from `configure`.
-        questions: from `questions_of`.
-        folder: of the run.
-        setup: from `open_eval_setup`.
-        resume: go on with the run that is there, if any.
-        limit: attempts of this invocation, at most.
+        config: the config that `configure` returned.
+        questions: the questions that `questions_of` returned.
+        folder: folder of the run.
+        setup: the setup that `open_eval_setup` returned.
+        resume: continue an existing run.
+        limit: maximum number of attempts in this invocation.
         on_progress: called with the progress after each attempt and every half second.
 
     Raises:
-        ConfigError: a limit of money is asked for, and a model's price is not known.
-        ConfigChanged: the run that is there was started with something else.
+        ConfigError: a cost limit is set, but a model's price is unknown.
+        ConfigChanged: the existing run was started with other settings.
         RunLocked: another process is writing it.
     """
     with Run(KIND, config, folder, resume=resume) as opened:
@@ -176,7 +176,7 @@ class _Player:
         }
 
     def finished(self) -> set[tuple[int, int]]:
-        """Attempts that are made and judged; one that errored, in the rollout or the judge, is not."""
+        """Return the attempts that are made and judged, without those whose rollout or judge errored."""
         return self._tried & judged(self._store.read, self._scoring.number)
 
     async def play(self, work: _Work) -> Judgement:
@@ -199,7 +199,7 @@ class _Player:
 async def judge_answer(
     asked: Asked, attempt: int, trajectory: Trajectory, recorder: Recorder, judge: Judge | None, scoring: int
 ) -> Judgement:
-    """What a judge says of an attempt; its calls are kept under the scoring's number, so that judges do not mix."""
+    """Return a judge's judgement of an attempt; calls are stored under the scoring's number, to keep judges apart."""
     if failed := failed_rollout(trajectory):
         return failed
     answer, references = trajectory.answer, asked.question.answers
@@ -212,14 +212,14 @@ async def judge_answer(
 
 
 def judged(run: RunReader, scoring: int) -> set[tuple[int, int]]:
-    """(position, attempt) of the answers that a scoring has judged; a judgement that errored is made again."""
+    """Return (position, attempt) of the answers that a scoring has judged, without errored judgements."""
     return {
         (score.position, score.attempt) for score in run.scores(scoring) if score.judgement.label is not Label.ERRORED
     }
 
 
 class AttemptQueue:
-    """The attempts of an invocation: those that are left, and their state; shared by `evaluate` and `rescore`."""
+    """The remaining attempts of an invocation and their state; shared by `evaluate` and `rescore`."""
 
     def __init__(
         self,
@@ -230,7 +230,7 @@ class AttemptQueue:
         scoring: Scoring,
         on_progress: OnProgress,
     ) -> None:
-        """`finished` of `work` is not played again."""
+        """Queue `work`, except for those in `finished`."""
         self._left = [one for one in work if (one[0].position, one[1]) not in finished]
         self._total = len(work)
         self._play = play
@@ -274,10 +274,10 @@ class AttemptQueue:
 async def begin_evaluation(
     store: RunStore, opened: Run[EvalConfig], questions: Sequence[Asked], setup: EvalSetup
 ) -> Scoring:
-    """Save what the run is and asks, or make sure that it is what it was; gives its own judge's scoring.
+    """Save the description and questions of a new run, or check a resumed one; returns the scoring of its own judge.
 
     Raises:
-        ConfigChanged: something differs; names all of it.
+        ConfigChanged: something differs; the message lists all differences.
     """
     config, changes = opened.config, list[str]()
     now = {asked.position: asked.question for asked in questions}

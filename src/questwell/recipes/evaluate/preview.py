@@ -1,4 +1,4 @@
-"""What `questwell evaluate --dry-run` says: which questions would be asked of whom, and how many calls at most."""
+"""Implements `questwell evaluate --dry-run`: which questions would be asked, and the maximum number of calls."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -12,13 +12,13 @@ from questwell.recipes.evaluate.setup import open_eval_setup
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A benchmark."""
+    """A benchmark and its planned questions."""
 
     benchmark: str
     asked: int
-    """Number of questions of the sample."""
+    """Number of questions in the sample."""
     found: int
-    """Questions that the file holds."""
+    """Number of questions in the file."""
     skipped: Mapping[str, int]
     """Number of skipped records by reason."""
 
@@ -28,18 +28,18 @@ class EvalPreview:
     """The planned work."""
 
     fingerprint: Mapping[str, str]
-    """Model, retriever, judge, prompts."""
+    """Model, retriever, judge and prompts."""
     mode: Mode
     style: str
     benchmarks: Sequence[Planned]
     attempts: int
-    """Number of attempts in all."""
+    """Total number of attempts."""
     most_calls: int
-    """Model calls at most, judges' included."""
+    """Maximum number of model calls, including the judge's."""
 
 
 def eval_preview(config: EvalConfig, index_progress: IndexProgress | None = None) -> EvalPreview:
-    """What an evaluation under `config` would do; no model is called, the index is built if it is not there."""
+    """Return what an evaluation under `config` would do. Calls no model; builds the index if it does not exist."""
     planned = [
         Planned(one.benchmark, len(one.asked), len(one.loaded.questions), one.loaded.skipped) for one in samples(config)
     ]
@@ -59,7 +59,7 @@ def eval_preview(config: EvalConfig, index_progress: IndexProgress | None = None
 
 
 def _most_calls(config: EvalConfig) -> int:
-    """Maximum number of model calls of one rollout."""
+    """Return the maximum number of model calls of one rollout."""
     if config.mode is not Mode.AGENT:
         return 1
     # A staged agent asks which part to look up and what was found, for each search, and once whether any is left.

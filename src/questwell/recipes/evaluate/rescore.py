@@ -1,7 +1,7 @@
-"""Behind `questwell evaluate --rescore`: another judge of a finished evaluation, without a single new rollout.
+"""Implements `questwell evaluate --rescore`: applies another judge to a finished evaluation, without new rollouts.
 
-Judges stand side by side in the run: what one said is never replaced by another, and where both judged the same
-answers, how far they agree can be told.
+The run stores each judge's judgements separately: one judge never replaces another, and where both judged the same
+answers, their agreement is reported.
 """
 
 import asyncio
@@ -33,13 +33,13 @@ from questwell.types.game import Judgement
 from questwell.types.trajectory import Role, StopReason
 
 WEIGHTS = "judge weights"
-"""Key in an evaluation's fingerprint for the hash of its judge's weights, if these are files."""
+"""Key in an evaluation's fingerprint for the hash of its judge's weights, if they are local files."""
 
 
 def run(folder: Path, config: RescoreConfig, on_progress: OnProgress = lambda progress: None) -> Report:
-    """`rescore` with the judge that `config` names, from start to end."""
+    """Run `rescore` from start to end with the judge that `config` names."""
     with RunReader(folder) as reader:
-        info_of(reader, KIND.name)  # before the folder is opened for writing, which would make it
+        info_of(reader, KIND.name)  # before the folder is opened for writing, which would create it
     llm, judge, prompts_hash = open_judge(config)
 
     async def whole() -> Report:
@@ -60,12 +60,12 @@ async def rescore(
     prompts_hash: str,
     on_progress: OnProgress = lambda progress: None,
 ) -> Report:
-    """Judge the answers of the evaluation in `folder` by `judge`; goes on where an earlier call of it stopped.
+    """Judge the answers of the evaluation in `folder` with `judge`; continues where an earlier call stopped.
 
     Raises:
-        ConfigError: a limit of money is asked for, and the judge's price is not known.
+        ConfigError: a cost limit is set, but the judge's price is unknown.
         RunLocked: another process is writing the run.
-        StoreError: the folder holds no evaluation.
+        StoreError: the folder contains no evaluation.
     """
     refuse_unknown_prices(config.limits(), () if llm is None else (llm,))
     with RunStore(folder) as store:
@@ -99,7 +99,7 @@ async def rescore(
 
 
 def go_on(folder: Path, config: RescoreConfig) -> str:
-    """The command that continues a rescoring. The run does not save its flags, so the command contains all of them."""
+    """Return the command that continues a rescoring. It contains all flags, because the run does not save them."""
     words = ["questwell", "evaluate", "--rescore", str(folder)]
     for key, value in located(config).items():
         if key not in config.model_fields_set or value is None:
@@ -122,7 +122,7 @@ def go_on(folder: Path, config: RescoreConfig) -> str:
 
 
 def _roles(value: Mapping[str, Values]) -> str:
-    """As --roles reads it: `judge.omit=stop,seed judge.timeout_s=900`; tables within one stay JSON."""
+    """Format role options as --roles reads them: `judge.omit=stop judge.timeout_s=900`; nested tables stay JSON."""
     parts: list[str] = []
     for role, options in value.items():
         for key, given in options.items():
@@ -137,10 +137,10 @@ def _roles(value: Mapping[str, Values]) -> str:
 
 
 def _scoring(run: RunReader, info: RunInfo, judge: str, prompts_hash: str, weights: str) -> Scoring:
-    """The scoring of this judge with these prompts: the one that is there, or a new one.
+    """Return the scoring of this judge with these prompts: the existing one, or a new one.
 
-    Two checkpoints may have one name, so a judge whose weights are files of the user's is known by their hash too.
-    That of the evaluation's own judge is in its fingerprint.
+    Two checkpoints may have the same name, so a judge with local weights is also identified by their hash. The hash
+    for the evaluation's own judge is in its fingerprint.
     """
     known = run.scorings()
     mark = f"{prompts_hash} {weights}".strip()
@@ -152,7 +152,7 @@ def _scoring(run: RunReader, info: RunInfo, judge: str, prompts_hash: str, weigh
 
 
 def _answers(run: RunReader, config: RescoreConfig) -> list[tuple[Asked, int]]:
-    """The answers to judge; a rollout that errored gave none."""
+    """Return the answers to judge; errored rollouts have none."""
     asked = {one.position: one for one in run.questions()}
     found = [(asked[trial.position], trial.attempt) for trial in run.trials() if trial.stop is not StopReason.ERRORED]
     if config.sample is None or config.sample >= len(found):

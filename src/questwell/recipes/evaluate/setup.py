@@ -1,4 +1,4 @@
-"""The setup of an evaluation: retriever, model, solver, judge."""
+"""Opens the setup of an evaluation: retriever, model, solver and judge."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,24 +26,24 @@ from questwell.types.trajectory import Role
 
 
 class NoRetriever:
-    """Stands in for a retriever when nothing is searched."""
+    """Placeholder for a retriever if nothing is searched."""
 
     @property
     def name(self) -> str:
-        """A name that says that there is no retriever."""
+        """Name that says that there is no retriever."""
         return "none"
 
     async def search(self, query: str, k: int) -> tuple[Hit, ...]:
-        """Always refuses."""
+        """Always raise, because there is nothing to search."""
         raise RetrievalError("there is nothing to search in closed-book mode")
 
     async def aclose(self) -> None:
-        """Nothing to release."""
+        """Do nothing: there is nothing to release."""
 
 
 @dataclass(frozen=True, slots=True)
 class EvalSetup:
-    """Everything that an evaluation gets from outside."""
+    """Everything an evaluation gets from outside."""
 
     retriever: Retriever
     llms: Mapping[Role, LLM]
@@ -57,11 +57,11 @@ class EvalSetup:
 
     @property
     def judge_name(self) -> str:
-        """The judging model, or `exact_match`."""
+        """Name of the judging model, or `exact_match`."""
         return self.llms[Role.JUDGE].name if self.judge is not None else EXACT_MATCH
 
     def fingerprint(self) -> dict[str, str]:
-        """What must not change on a resume, in addition to the config and its questions."""
+        """Return what a resume must match, in addition to the config and its questions."""
         return {
             "retriever": self.retriever.name,
             "prompts": self.prompts_hash,
@@ -81,13 +81,13 @@ class EvalSetup:
 def open_eval_setup(
     config: EvalConfig, index_progress: IndexProgress | None = None, lent: Lent | None = None
 ) -> EvalSetup:
-    """What `config` names; its index is built if it does not exist yet. No model is called.
+    """Open what `config` names; builds the index if it does not exist. Calls no model.
 
-    What is `lent` takes the place of what the config names so.
+    Objects in `lent` are used for their names in the config.
 
     Raises:
-        ConfigError: a model, retriever or prompt file that cannot be.
-        AssetError, CorpusError, RetrievalError: from the corpus, its index, or the server of a retriever.
+        ConfigError: a model, retriever or prompt file is invalid.
+        AssetError, CorpusError, RetrievalError: the corpus, its index or a retriever's server fails.
     """
     prompts = Prompts(config.prompts)
     lent = lent or Lent()
@@ -105,14 +105,14 @@ def open_eval_setup(
 
 
 def open_judge(config: JudgeConfig) -> tuple[LLM | None, Judge | None, str]:
-    """The judging model and its judge, None for the exact match; and the prompts' hash."""
+    """Return the judging model and its judge, both None for exact match, and the hash of the prompts."""
     prompts = Prompts(config.prompts)
     judge = judge_of(config, prompts)
     return None if judge is None else _connect(config, {Role.JUDGE: config.judge})[Role.JUDGE], judge, prompts.hash
 
 
 def make_solver(config: EvalConfig, prompts: Prompts) -> Solver:
-    """The solver."""
+    """Build the solver."""
     own = config.role(Role.SOLVER).temperature
     tokens = config.tokens_of(Role.SOLVER, config.llm, config.turn_tokens, embedded=1024, endpoint=8192)
     sampling = Sampling(tokens, config.temperature if own is None else own)
@@ -127,7 +127,7 @@ def make_solver(config: EvalConfig, prompts: Prompts) -> Solver:
 
 
 def judge_of(config: JudgeConfig, prompts: Prompts) -> Judge | None:
-    """The judge; None for exact match."""
+    """Build the judge; None for exact match."""
     return None if config.judge == EXACT_MATCH else make_judge(config, prompts, config.judge)
 
 

@@ -1,7 +1,7 @@
-"""`evaluate` over several processes on one machine: shards that share nothing, and a parent that watches them.
+"""Runs `evaluate` in several processes on one machine: independent shards, and a parent that watches them.
 
-Shard 3 of 8 asks the questions whose position in the benchmarks leaves 3 when it is divided by 8, as a run of its own;
-how its process is watched and joined is in `runs/processes.py`.
+Shard 3 of 8 asks the questions whose position in the benchmarks is 3 modulo 8, as a run of its own. `runs/processes.py`
+watches the shards' processes and joins their data.
 """
 
 import asyncio
@@ -34,9 +34,9 @@ def run(
     index_progress: IndexProgress | None = None,
     lent: Lent | None = None,
 ) -> Twofold[Report]:
-    """`loop.run`, in as many processes as `config.shards` says.
+    """Run `loop.run` in `config.shards` processes.
 
-    Limits of money, tokens and attempts, and the concurrency, are divided among the shards.
+    Limits on money, tokens and attempts, and the concurrency, are divided among the shards.
     """
     if (shards := config.shards) is None:
         return planned(
@@ -55,7 +55,7 @@ def run(
     def watched() -> Report:
         with Run(loop.KIND, config, folder, resume=resume) as opened:
             questions = loop.questions_of(config)
-            setup = open_eval_setup(config, index_progress)  # builds the index once, and compares
+            setup = open_eval_setup(config, index_progress)  # builds the index once, and compares it
             asyncio.run(setup.aclose())
             with run_file(opened, setup.llms.values(), setup.retriever) as store:
                 asyncio.run(loop.begin_evaluation(store, opened, questions, setup))
@@ -77,7 +77,7 @@ def run(
 
 
 def play_shard(config: EvalConfig, folder: Path, limit: int | None, pipe: Connection) -> None:
-    """What the process of a shard does."""
+    """Run one shard in its own process."""
     work(pipe, lambda tell: loop.run(config, folder, resume=True, limit=limit, on_progress=tell))
 
 

@@ -1,1 +1,1 @@
-"""Given questions made harder: questions and answers in, plays out."""
+"""Makes given questions harder by rewriting and testing them."""

@@ -1,4 +1,4 @@
-"""The config of `harden`: every key with its meaning and default, and what a resume may change."""
+"""The config of `harden`: its keys with their defaults, and the keys that a resume may change."""
 
 from collections.abc import Mapping
 from typing import Annotated, Self
@@ -13,7 +13,7 @@ from questwell.recipes.runs.parts import checked_shard, part_of, refuse_both
 
 
 class HardenConfig(PlayConfig):
-    """What a run of `harden` does."""
+    """Config keys of `harden`."""
 
     source: Annotated[str | None, MayBePath(after="=")] = None
     """Questions and answers to start from: a file (JSON, JSON lines, CSV, parquet), a benchmark as NAME=FILE, or a run
@@ -42,11 +42,11 @@ class HardenConfig(PlayConfig):
 
     @property
     def part(self) -> Shard:
-        """The questions that this run takes."""
+        """The part of the questions that this run takes."""
         return part_of(self.shard)
 
     def rules(self) -> Rules:
-        """The game's rules."""
+        """The rules of the game."""
         return Rules(
             variant=Variant.FEEDBACK,
             attempts=self.attempts,
@@ -64,4 +64,4 @@ MAY_CHANGE: Mapping[str, str] = {
     "seeds": "may be raised, to extend the run",
     **PLAY_MAY_CHANGE,
 }
-"""Keys that a resume may give another value, and why: they change no result. Any other change is refused."""
+"""Keys that a resume may change, with the reason why they change no result. Other changes are refused."""

@@ -1,4 +1,4 @@
-"""The questions that hardening starts from: of any file that `evaluate` reads, or the accepted items of a run."""
+"""Reads the questions that hardening starts from: a file that `evaluate` can read, or a run's accepted items."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +23,7 @@ class GivenQuestion:
 
     seed: Seed
     proposal: Proposal
-    """As it was given; of a file it has no evidence yet."""
+    """The question as given; without evidence if it comes from a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +32,15 @@ class Given:
 
     questions: tuple[GivenQuestion, ...]
     content: str
-    """Digest of all questions that the source holds, also of those that are not taken: what a resume compares."""
+    """Digest of all questions in the source, including those not taken; a resume compares it."""
 
 
 def read_given(config: HardenConfig) -> Given:
-    """The questions that `config` names, in order.
+    """Read the questions that `config` names, in order.
 
     Raises:
-        ConfigError: none are named, or the name is of no benchmark.
-        BenchmarkError, StoreError: the file or the run cannot be read, or holds no question.
+        ConfigError: none are named, or the benchmark is unknown.
+        BenchmarkError, StoreError: the file or the run cannot be read, or contains no question.
     """
     if config.source is None:
         raise ConfigError("say which questions to harden: questwell harden FILE, or a run with accepted items")

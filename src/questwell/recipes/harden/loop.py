@@ -1,7 +1,7 @@
-"""The durable loop behind `questwell harden`: given questions in, plays out, everything on the disk.
+"""The durable loop behind `questwell harden`: plays the given questions and stores everything on disk.
 
-The machinery is that of every run: seeds are kept before they are played, a play depends on nothing but its question
-and its recorded calls, so a run that was killed and resumed ends like one that was not.
+It works like every run: seeds are saved before they are played, and a play depends only on its question and its
+recorded calls. So a run that is killed and resumed ends like one that is not.
 """
 
 from functools import partial
@@ -27,7 +27,7 @@ from questwell.store.run import RunStore
 
 KIND = Kind("harden", HardenConfig, MAY_CHANGE)
 configure = partial(opening.configure, KIND)
-"""The config of a run, from what is given and what the run has saved."""
+"""Returns the config of a run, from the given values and the saved ones."""
 
 
 @blocking_verb
@@ -41,8 +41,8 @@ def run(
     index_progress: IndexProgress | None = None,
     lent: Lent | None = None,
 ) -> Twofold[GenerateReport]:
-    """`harden` with the setup that `config` names, from start to end."""
-    given = read_given(config)  # before anything is made: a file that cannot be read is told at once
+    """Run `harden` from start to end with the setup that `config` names."""
+    given = read_given(config)  # before anything is created, so that an unreadable file is reported at once
     return invocation(
         lambda: Run(KIND, config, folder, resume=resume),
         lambda: open_setup(config, index_progress, lent=lent),
@@ -59,19 +59,19 @@ async def harden(
     limit: int | None = None,
     on_progress: OnProgress = lambda progress: None,
 ) -> GenerateReport:
-    """Harden the questions that `config` names, as far as budget, user and errors let it; resumable at any time.
+    """Harden the questions that `config` names, until done or until budget, user or errors stop it; resumable.
 
     Args:
-        config: from `configure`.
-        folder: of the run.
-        setup: from `open_setup`.
-        resume: go on with the run that is there, if any.
-        limit: plays of this invocation, at most.
+        config: the config that `configure` returned.
+        folder: folder of the run.
+        setup: the setup that `open_setup` returned.
+        resume: continue an existing run.
+        limit: maximum number of plays in this invocation.
         on_progress: called with the progress after each play and every half second.
 
     Raises:
-        ConfigError: a limit of money is asked for, and a model's price is not known.
-        ConfigChanged: the run that is there was started with something else.
+        ConfigError: a cost limit is set, but a model's price is unknown.
+        ConfigChanged: the existing run was started with other settings.
         RunLocked: another process is writing it.
     """
     given = read_given(config)
@@ -100,7 +100,7 @@ async def _harden(
 
 
 async def begin_hardening(store: RunStore, opened: Run[HardenConfig], given: Given, setup: Setup) -> None:
-    """Save what the run is, or make sure that it is what it was."""
+    """Save the description of a new run, or check that a resumed run is unchanged."""
     config, drawn = opened.config, store.read.drawn()
     if config.part.size(len(given.questions)) < drawn:
         raise ConfigError(f"{drawn} questions have been taken already; --seeds can be raised, not lowered")

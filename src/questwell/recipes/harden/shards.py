@@ -1,7 +1,7 @@
-"""`harden` over several processes on one machine: shards that share nothing, and a parent that watches them.
+"""Runs `harden` in several processes on one machine: independent shards, and a parent that watches them.
 
-Shard 3 of 8 takes the questions whose place in the source leaves 3 when it is divided by 8, as a run of its own; how
-its process is watched and joined is in `runs/processes.py`.
+Shard 3 of 8 takes the questions whose position in the source is 3 modulo 8, as a run of its own. `runs/processes.py`
+watches the shards' processes and joins their data.
 """
 
 import asyncio
@@ -39,9 +39,9 @@ def run(
     index_progress: IndexProgress | None = None,
     lent: Lent | None = None,
 ) -> Twofold[GenerateReport]:
-    """`loop.run`, in as many processes as `config.shards` says.
+    """Run `loop.run` in `config.shards` processes.
 
-    Limits of money, tokens and plays, and the concurrency, are divided among the shards.
+    Limits on money, tokens and plays, and the concurrency, are divided among the shards.
     """
     if (shards := config.shards) is None:
         return planned(
@@ -60,7 +60,7 @@ def run(
 
     def watched() -> GenerateReport:
         with Run(loop.KIND, config, folder, resume=resume) as opened:
-            setup = open_setup(config, index_progress)  # builds the index once, and compares
+            setup = open_setup(config, index_progress)  # builds the index once, and compares it
             asyncio.run(setup.aclose())
             with run_file(opened, setup.llms.values(), setup.retriever) as store:
                 asyncio.run(loop.begin_hardening(store, opened, given, setup))
@@ -82,14 +82,14 @@ def run(
 
 
 def play_shard(config: HardenConfig, folder: Path, limit: int | None, pipe: Connection) -> None:
-    """What the process of a shard does."""
+    """Run one shard in its own process."""
     work(pipe, lambda tell: loop.run(config, folder, resume=True, limit=limit, on_progress=tell))
 
 
 def merge(folder: Path, sources: Sequence[Path]) -> int:
-    """Join the runs of `--shard 0/8` to `--shard 7/8` into a new one; the number of their questions.
+    """Join the runs of `--shard 0/8` to `--shard 7/8` into a new one, and return the number of questions.
 
-    As `merge_parts`.
+    See `merge_parts`.
     """
     return merge_parts(_PARTS, folder, sources)
 

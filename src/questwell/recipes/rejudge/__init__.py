@@ -1,1 +1,1 @@
-"""Stored answers of a run, judged again by another judge."""
+"""Judges the stored answers of a run again with another judge."""

@@ -1,4 +1,4 @@
-"""The config of `rejudge`: every key with its meaning and default, and what a later call may change."""
+"""The config of `rejudge`: its keys with their defaults, and the keys that a later call may change."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ from questwell.recipes.runs.spending import SPENDING_MAY_CHANGE
 
 
 class RejudgeConfig(JudgeConfig, CheckConfig):
-    """Keys of `rejudge`."""
+    """Config keys of `rejudge`."""
 
     of: Path | None = None
     """Run whose answers are judged again. It is only read, and may still be running."""
@@ -34,5 +34,5 @@ MAY_CHANGE: Mapping[str, str] = {
     "concurrency": "changes speed only",
     "max_errors": "a limit of patience",
 }
-"""Keys that a later call may give another value, and why."""
+"""Keys that a later call may change, with the reason."""
 KIND = Kind("rejudge", RejudgeConfig, MAY_CHANGE)

@@ -1,8 +1,8 @@
-"""Behind `questwell rejudge`: another judge of the answers that a run has stored. No question and no answer is made.
+"""Implements `questwell rejudge`: another judge judges the stored answers of a run. Makes no new question or answer.
 
-The judge sees each question of the run with its reference and the answer of each attempt. From its judgements the
-verdict is decided again by the run's own rules. Calls are kept in a run file of their own, so that an interrupted call
-goes on where it stopped; the run itself stays as it is.
+The judge sees each question of the run with its reference and the answer of each attempt. From its judgements the run's
+own rules decide the verdict again. Calls are recorded in a separate run file, so an interrupted rejudging continues
+where it stopped; the run itself stays unchanged.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ from questwell.types.trajectory import Role
 
 @dataclass(frozen=True, slots=True)
 class RejudgeReport:
-    """The result of an invocation."""
+    """Result of an invocation."""
 
     run_id: str
     judge: str
@@ -71,12 +71,12 @@ class _Panel:
 
 
 def configure(out: Path | None, given: Values, *, resume: bool = False) -> RejudgeConfig:
-    """The config of a rejudging kept in `out`: what is `given`, with `resume` over what is saved there.
+    """Return the config of a rejudging in `out`: the values `given`, with `resume` on top of the saved ones.
 
-    Without it, the same command goes on too: what was answered is not asked again.
+    Without `resume`, repeating the same command also continues: answered calls are not made again.
 
     Raises:
-        ConfigError: a value that cannot be, or no run is named.
+        ConfigError: an invalid value, or no run is named.
     """
     config = opening.configure(KIND, out, given, resume=True) if resume else resolve(RejudgeConfig, given)
     if config.of is None:
@@ -85,17 +85,17 @@ def configure(out: Path | None, given: Values, *, resume: bool = False) -> Rejud
 
 
 def rejudge(config: RejudgeConfig, out: Path, *, limit: int | None = None, on_progress: OnProgress) -> RejudgeReport:
-    """Judge the answers of the run again, from start to end; goes on where an earlier call stopped.
+    """Judge the answers of the run again; continues where an earlier call stopped.
 
     Args:
-        config: from `configure`.
-        out: folder of the file in which the calls are kept.
-        limit: most questions of this invocation.
-        on_progress: called with (questions judged, of all).
+        config: the config that `configure` returned.
+        out: folder of the run file with the calls.
+        limit: maximum number of questions in this invocation.
+        on_progress: called with (questions judged, all questions).
 
     Raises:
         ConfigChanged: `out` was started with another judge, other prompts or another run.
-        ConfigError: a limit of money is asked for, and the judge's price is not known.
+        ConfigError: a cost limit is set, but the judge's price is unknown.
         RunLocked: another process writes `out`.
     """
     assert config.of is not None
@@ -113,7 +113,7 @@ def rejudge(config: RejudgeConfig, out: Path, *, limit: int | None = None, on_pr
 
 
 def judge_shard(config: RejudgeConfig, folder: Path, limit: int | None, pipe: Connection) -> None:
-    """What the process of a shard does."""
+    """Run one shard in its own process."""
 
     def judge(tell: OnProgress) -> Report:
         return rejudge(config, folder, limit=limit, on_progress=tell).ended
@@ -122,9 +122,9 @@ def judge_shard(config: RejudgeConfig, folder: Path, limit: int | None, pipe: Co
 
 
 def merge(folder: Path, sources: Sequence[Path]) -> int:
-    """Join the rejudgings of `--shard 0/8` to `--shard 7/8` into a new one; the number of their questions.
+    """Join the rejudgings of `--shard 0/8` to `--shard 7/8` into a new one, and return the number of questions.
 
-    As `merge_parts`.
+    See `merge_parts`.
     """
     merge_parts(_PARTS, folder, sources)
     _keep(folder, sources or folders(folder))
@@ -132,7 +132,7 @@ def merge(folder: Path, sources: Sequence[Path]) -> int:
 
 
 def _refuse_nothing(parts: Mapping[int, Path], of: int) -> None:
-    """A question that a part has not judged yet is judged by whoever goes on with the joined rejudging."""
+    """Accept any gaps: resuming the joined rejudging also judges the questions that a part has left."""
 
 
 _PARTS = Parts(KIND, [key for key in MAY_CHANGE if key != "rejected"], _refuse_nothing, lambda run: 0)
@@ -145,7 +145,7 @@ def _keep(folder: Path, parts: Sequence[Path]) -> None:
 
 
 class _Invocation:
-    """One invocation."""
+    """One invocation of a rejudging."""
 
     def __init__(self, opened: Run[RejudgeConfig], panel: _Panel, run: RunReader, info: RunInfo) -> None:
         self._opened = opened
@@ -158,7 +158,7 @@ class _Invocation:
         self._fingerprint = {"of run": self._run_id, "judge": panel.name, "prompts": panel.prompts_hash, **weights}
 
     def apart(self, plays: Sequence[Wanted], limit: int | None, on_progress: OnProgress) -> RejudgeReport:
-        """Judge the last question of `plays` in other processes."""
+        """Judge the last question of each of `plays` in several processes."""
         opened = self._opened
         with run_file(opened, self._llms.values()) as store:
             asyncio.run(begin(opened, store, self._fingerprint))
@@ -178,7 +178,7 @@ class _Invocation:
         return RejudgeReport(self._run_id, self._panel.name, len(plays), sums(found), found, ended)
 
     async def run(self, plays: Sequence[Wanted], limit: int | None, on_progress: OnProgress) -> RejudgeReport:
-        """Judge the last question of `plays`, as far as budget, user and errors let it."""
+        """Judge the last question of each of `plays`, until done or until budget, user or errors stop it."""
         config, panel, opened = self._opened.config, self._panel, self._opened
         done: dict[str, Rejudged] = {}
         with run_file(opened, self._llms.values()) as store:
@@ -232,7 +232,7 @@ class _Invocation:
                 attempt, judgement=await self._panel.judge.judge(proposal.question, references, answer, complete)
             )
 
-        if self._opened.config.batch:  # all of them in one batch, and not each after a day
+        if self._opened.config.batch:  # all of them in one batch, instead of one batch per day
             asked = await asyncio.gather(*map(again, last.attempts), return_exceptions=True)
             attempts = [_given(one) for one in asked]
         else:

@@ -1,4 +1,4 @@
-"""What a second judge said of a run's answers, next to what the first one said; kept as one file per judge."""
+"""Stores what a second judge said of a run's answers, next to the first judge's labels; one file per judge."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -15,14 +15,14 @@ from questwell.types.game import Label, Outcome, Verdict
 from questwell.types.ids import id_order
 
 FOLDER = "rejudge"
-"""Folder in a run's folder; in it each further judge has a folder for its calls and results, unless --out names one."""
+"""Folder in a run's folder. Each further judge has a subfolder for its calls and results, unless --out names one."""
 RESULTS = "results.json"
 _COUNTED = (Label.RIGHT, Label.WRONG)
 
 
 @dataclass(frozen=True, slots=True)
 class TwiceJudged:
-    """One answer."""
+    """One answer with the labels of both judges."""
 
     attempt: int
     answer: str | None
@@ -31,12 +31,12 @@ class TwiceJudged:
     after: Label
     """Judgement of the other judge."""
     reason: str
-    """What the other judge wrote, or what failed."""
+    """The other judge's reason, or the failure."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rejudged:
-    """One question."""
+    """One question with the verdicts of both judges."""
 
     id: str
     """Id of the question's seed."""
@@ -47,9 +47,9 @@ class Rejudged:
     answers: tuple[TwiceJudged, ...]
     before: Verdict
     after: Verdict
-    """From the same attempts as the other judge sees them, by the run's own rules."""
+    """Verdict from the other judge's labels of the same attempts, by the run's own rules."""
     decided: bool
-    """Whether the other judge's verdict is final; False if attempts that the early stop left out could change it."""
+    """Whether the other judge's verdict is final; False if attempts that the early stop skipped could change it."""
 
     @property
     def changed(self) -> bool:
@@ -64,7 +64,7 @@ class Rejudged:
 
 @dataclass(frozen=True, slots=True)
 class Rejudging:
-    """All that one judge has judged of a run."""
+    """All results of one judge for a run."""
 
     run_id: str
     judge: str
@@ -76,21 +76,21 @@ _RESULTS = TypeAdapter(Rejudging)
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """The agreement of two judges over a run."""
+    """Agreement of two judges over a run."""
 
     questions: int
     answers: int
     """Number of answers that both judges scored."""
     agreement: Proportion
-    """Share of these on which they agree, with its 95 % Wilson interval."""
+    """Share of those answers on which they agree, with its 95 % Wilson interval."""
     only_before: int
     """Number of answers that only the run's own judge called right."""
     only_after: int
     """Number of answers that only the other judge called right."""
     unscored: int
-    """Number of answers for which the other judge said nothing usable."""
+    """Number of answers for which the other judge gave no usable reply."""
     outcomes: dict[str, int]
-    """Questions by how their verdict changed, as in `pass -> unsolved`; the same, and undecided, too."""
+    """Number of questions by change of verdict, such as `pass -> unsolved`; includes unchanged and undecided ones."""
     kept: int
     """Number of accepted questions that the other judge would also accept."""
     accepted: int
@@ -98,7 +98,7 @@ class Sums:
 
 
 def sums(questions: Sequence[Rejudged]) -> Sums:
-    """Counts of what the two judges say."""
+    """Count the agreement of the two judges."""
     answers = [one for question in questions for one in question.answers]
     both = [one for one in answers if one.before in _COUNTED and one.after in _COUNTED]
     outcomes: dict[str, int] = {}
@@ -121,12 +121,12 @@ def sums(questions: Sequence[Rejudged]) -> Sums:
 
 
 def folder_of(run: Path, judge: str) -> Path:
-    """Where the results of `judge` about `run` are kept by default."""
+    """Return the default folder for the results of `judge` about `run`."""
     return run / FOLDER / (re.sub(r"[^\w.-]+", "-", judge).strip("-.")[:80] or "judge")
 
 
 def keep(out: Path, found: Rejudging) -> None:
-    """Keep what was judged; of other questions, what was judged earlier stays."""
+    """Save the results; keeps earlier results for other questions."""
     path = out / RESULTS
     known = {one.id: one for one in (read(path).questions if path.is_file() else ())}
     known.update({one.id: one for one in found.questions})
@@ -135,7 +135,7 @@ def keep(out: Path, found: Rejudging) -> None:
 
 
 def read(path: Path) -> Rejudging:
-    """The results in a file; StoreError when it cannot be read."""
+    """Read the results in a file; raises StoreError if it cannot be read."""
     try:
         return _RESULTS.validate_json(path.read_bytes())
     except (OSError, ValueError) as error:
@@ -143,20 +143,20 @@ def read(path: Path) -> Rejudging:
 
 
 def judges_of(run: Path) -> list[Rejudging]:
-    """Every further judge of `run` in its default folder, by name; empty when there is none."""
+    """Return the results of every further judge in the run's default folder, by name; empty if there are none."""
     return [read(path) for path in sorted((run / FOLDER).glob(f"*/{RESULTS}"))]
 
 
 @dataclass(frozen=True, slots=True)
 class Second:
-    """What one further judge says of the answers to one question."""
+    """One further judge's labels of the answers to one question."""
 
     judge: str
     said: Rejudged
 
 
 def seconds(judges: Iterable[Rejudging], seed: str, question: str, answer: str) -> tuple[Second, ...]:
-    """Every judge's say about one question, unless it is another question by now."""
+    """Return each judge's labels for one question, unless the question has changed since."""
     asked = (seed, question, answer)
     return tuple(
         Second(judge.judge, one)
@@ -167,7 +167,7 @@ def seconds(judges: Iterable[Rejudging], seed: str, question: str, answer: str) 
 
 
 def agreements(judges: Iterable[Rejudging], seed: str, question: str, answer: str) -> tuple[Agreement, ...]:
-    """How far each judge agrees about the answers to one question, unless it is another question by now."""
+    """Return how far each judge agrees about the answers to one question, unless the question has changed since."""
     found: list[Agreement] = []
     for second in seconds(judges, seed, question, answer):
         both = [each for each in second.said.answers if each.before in _COUNTED and each.after in _COUNTED]

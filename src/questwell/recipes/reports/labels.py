@@ -76,7 +76,7 @@ async def label(
     The calls are kept in `labels` within the folder: they are no part of what the run took.
 
     Raises:
-        ConfigError: a limit of money is asked for, and the model's price is not known.
+        ConfigError: a cost limit is set, but the model's price is unknown.
         RunLocked: another process is writing the labels.
         StoreError: the folder holds no run of generate.
     """

@@ -72,7 +72,7 @@ def trace(folder: Path, name: str) -> Trace:
     """One question of the evaluation in `folder`.
 
     Args:
-        folder: of the run.
+        folder: folder of the run.
         name: `q00042`, its number, or the benchmark's own id.
 
     Raises:

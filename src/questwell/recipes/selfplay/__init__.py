@@ -1,1 +1,1 @@
-"""Search self-play: proposer and solver co-evolve."""
+"""Search self-play: trains a proposer and a solver together."""

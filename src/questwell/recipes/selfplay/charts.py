@@ -1,4 +1,4 @@
-"""The metrics of a run of self-play as one picture. Needs matplotlib (extra plots)."""
+"""Draws the metrics of a self-play run as one image. Needs matplotlib (extra plots)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ from questwell.recipes.selfplay.record import PANELS, StepRow
 
 
 def draw(rows: Sequence[StepRow], path: Path, title: str) -> None:
-    """Write the picture of `rows` to `path`; it appears whole or not at all.
+    """Write the charts of `rows` to `path` atomically.
 
     Raises:
         ConfigError: matplotlib is not installed.

@@ -1,4 +1,4 @@
-"""The config of `selfplay`: every key with its meaning and default, the presets, and what a resume may change."""
+"""The config of `selfplay`: its keys with their defaults, the presets, and the keys that a resume may change."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -21,11 +21,11 @@ from questwell.training.update import default_learning_rate
 from questwell.types.game import AnswerType
 
 TOY = "toy"
-"""Corpus and model of this name are the toy world and a tiny model that has seen demonstrations of it."""
+"""Name of the toy corpus (a made-up world) and of a tiny model that is trained on demonstrations of it."""
 
 
 class Trained(StrEnum):
-    """Whose trajectories are trained on. Both roles share one policy, so its weights change either way."""
+    """Roles whose trajectories are trained on. Both roles share one policy, so its weights change either way."""
 
     BOTH = "both"
     SOLVER = "solver"
@@ -36,14 +36,14 @@ class Order(StrEnum):
     """Order of a step's updates."""
 
     SOLVER_FIRST = "solver-first"
-    """Two updates, the solver's first (paper)."""
+    """Two updates, first the solver's (paper)."""
     PROPOSER_FIRST = "proposer-first"
     JOINT = "joint"
-    """One update on the trajectories of both."""
+    """One update on the trajectories of both roles."""
 
 
 class Config(LearningConfig, SpendingConfig, IndexConfig):
-    """What a run of `selfplay` does. The defaults are the paper's rules at a size for one machine."""
+    """Config keys of `selfplay`. The defaults are the paper's rules at a size for one machine."""
 
     renamed: ClassVar[Mapping[str, Renamed]] = {
         "kl": Renamed("kl_coefficient"),
@@ -160,7 +160,7 @@ class Config(LearningConfig, SpendingConfig, IndexConfig):
         return self
 
     def settle_defaults(self) -> None:
-        """Write down a default that depends on another key, so that the run saves it."""
+        """Set a default that depends on another key, so that the run saves it."""
         settle_unset(self, {"learning_rate": default_learning_rate(self.lora_rank)})
 
     @field_validator("hops")
@@ -197,7 +197,7 @@ class Config(LearningConfig, SpendingConfig, IndexConfig):
 
     @property
     def hop_range(self) -> tuple[int, int]:
-        """Fewest and most searches a question should need."""
+        """Minimum and maximum number of searches that a question should need."""
         return _range(self.hops)
 
     @property
@@ -206,7 +206,7 @@ class Config(LearningConfig, SpendingConfig, IndexConfig):
         return 2 if self.train is Trained.BOTH and self.order is not Order.JOINT else 1
 
     def rules(self) -> Rules:
-        """The game's rules."""
+        """The rules of the game."""
         return Rules(
             attempts=self.attempts,
             searches=self.min_searches,
@@ -221,7 +221,7 @@ class Config(LearningConfig, SpendingConfig, IndexConfig):
         )
 
     def pool(self) -> Pool:
-        """An empty pool."""
+        """Return an empty pool."""
         return Pool(self.empty_slots, self.reset_every)
 
 
@@ -230,9 +230,9 @@ MAY_CHANGE: Mapping[str, str] = {
     "answers": "their content is compared instead",
     "held_out": "its content is compared instead",
     "steps": "may be raised, to extend the run",
-    "save_every": "changes what a kill costs",
+    "save_every": "changes only how much work a kill loses",
     "keep": "changes disk space only",
-    "stop_on_alarm": "changes when the run stops only",
+    "stop_on_alarm": "changes only when the run stops",
     "fit": "chooses for a new run only",
     "memory": "as fit",
     "micro_tokens": "changes memory and speed; results to rounding",
@@ -247,7 +247,7 @@ MAY_CHANGE: Mapping[str, str] = {
     "judge_llm": "the model's name is compared instead, so that an endpoint may move",
     "verifier_llm": "as judge_llm",
 }
-"""Keys that a resume may give another value, and why: they change no step. Any other change is refused."""
+"""Keys that a resume may change, with the reason why they change no step. Other changes are refused."""
 
 # arXiv 2510.18821: a step of 256 answers in two minibatches, and the policy as its own verifier.
 _PAPER: Values = {
@@ -284,7 +284,7 @@ _PAPER: Values = {
 
 PRESETS: Mapping[str, Values] = {
     "ssp-paper": _PAPER,
-    # Where the authors' code does otherwise than the paper. That it accepts what its verifier fails on is not kept.
+    # Where the authors' code differs from the paper. It accepts questions that its verifier fails on; we do not.
     "ssp-release": {
         **_PAPER,
         "min_searches": 2,
@@ -296,7 +296,7 @@ PRESETS: Mapping[str, Values] = {
 
 
 def preset(name: str) -> Values:
-    """The keys of a preset."""
+    """Return the keys of a preset."""
     if name not in PRESETS:
         raise ConfigError(f"there is no preset {name!r}{nearest(name, PRESETS)}; there are: {', '.join(PRESETS)}")
     return PRESETS[name]

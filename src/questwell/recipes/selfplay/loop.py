@@ -1,8 +1,8 @@
-"""The co-evolution loop behind `questwell selfplay`: play a step, learn from it, keep it, again.
+"""The loop behind `questwell selfplay`: repeatedly plays a step, learns from it and saves it.
 
-The back edge of self-play is here: rewards become an update, and the updated policy plays the next step. Every random
-choice follows from the run's seed and the step, so what a checkpoint must hold is the policy with its optimiser, the
-pool, and the position in the answers; a run that was killed goes on from there as if nothing had happened.
+Here rewards become an update, and the updated policy plays the next step. Every random choice depends only on the run's
+seed and the step. So a checkpoint needs only the policy with its optimiser, the pool, and the position in the answers,
+and a killed run continues from there as if it had not been interrupted.
 """
 
 import json
@@ -51,14 +51,14 @@ OnProgress = Callable[[StepRow], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelfplayReport(Report):
-    """What an invocation did."""
+    """Result of an invocation."""
 
     steps: int
-    """Steps of the whole run so far."""
+    """Number of steps of the whole run so far."""
 
 
 def configure(folder: Path | None, given: Values, *, resume: bool) -> Config:
-    """The config of a run, from what is given and what the run has saved; a new one is fitted where it asks for it."""
+    """Return the config of a run, from the given values and the saved ones; applies --fit to a new one."""
     config = opening.configure(KIND, folder, given, resume=resume)
     if config.fit and (folder is None or description.read(folder) is None):
         check_extra()
@@ -76,7 +76,7 @@ def run(
     on_progress: OnProgress = lambda row: None,
     index_progress: IndexProgress | None = None,
 ) -> SelfplayReport:
-    """`selfplay` with the setup that `config` names, from start to end."""
+    """Run `selfplay` from start to end with the setup that `config` names."""
     with Run(KIND, config, folder, resume=resume) as opened:
         setup = open_setup(config, folder, index_progress)
         return opening.work(setup, lambda: _selfplay(opened, setup, limit, on_progress))
@@ -91,19 +91,19 @@ async def selfplay(
     limit: int | None = None,
     on_progress: OnProgress = lambda row: None,
 ) -> SelfplayReport:
-    """Play and learn `config.steps` steps, as far as user and alarms let it; resumable at any time.
+    """Play and learn `config.steps` steps, until done or until user or alarms stop it; always resumable.
 
     Args:
-        config: from `configure`.
-        folder: of the run.
-        setup: from `open_setup`.
-        resume: go on with the run that is there, if any, from its latest checkpoint.
-        limit: steps of this invocation, at most.
-        on_progress: called with each step; step 0 is the evaluation before the first.
+        config: the config that `configure` returned.
+        folder: folder of the run.
+        setup: the setup that `open_setup` returned.
+        resume: continue an existing run from its latest checkpoint.
+        limit: maximum number of steps in this invocation.
+        on_progress: called after each step; step 0 is the evaluation before the first.
 
     Raises:
-        ConfigChanged: the run that is there was started with something else.
-        ConfigError: a limit of money is asked for, and the price of judge or verifier is not known.
+        ConfigChanged: the existing run was started with other settings.
+        ConfigError: a cost limit is set, but the price of judge or verifier is unknown.
     """
     with Run(KIND, config, folder, resume=resume) as opened:
         return await _selfplay(opened, setup, limit, on_progress)
@@ -120,7 +120,7 @@ async def _selfplay(opened: Run[Config], setup: Setup, limit: int | None, on_pro
 
 
 class _Invocation:
-    """One invocation over a run."""
+    """One invocation of a run."""
 
     def __init__(
         self, opened: Run[Config], setup: Setup, store: RunStore, limit: int | None, on_progress: OnProgress
@@ -157,7 +157,7 @@ class _Invocation:
         return SelfplayReport(ended.ending, ended.message, ended.go_on, steps=self._steps.done)
 
     async def _step(self, number: int) -> str:
-        """One step, kept; its alarms, if the run is to stop at them."""
+        """Run and save one step; returns its alarms if the run must stop at them."""
         started, sampled = time.perf_counter(), self._setup.trainer.policy.sampled
         step = StepContext(
             number, self._config.rules(), self._setup.players, self._sessions(), self._pool, self._answers.take
@@ -189,7 +189,7 @@ class _Invocation:
         return "; ".join(row.alarms) if self._config.stop_on_alarm else ""
 
     def _learn(self, episodes: Sequence[Episode]) -> dict[str, float | None]:
-        """The updates of a step, in their order, and what they tell of themselves."""
+        """Apply the updates of a step in order, and return their metrics."""
         config = self._config
         solver = solver_samples(episodes) if config.train is not Trained.PROPOSER else []
         proposer = proposer_samples(episodes, config.proposals) if config.train is not Trained.SOLVER else []
@@ -209,7 +209,7 @@ class _Invocation:
         return told
 
     async def _first_look(self) -> None:
-        """The evaluation before the first step."""
+        """Evaluate before the first step."""
         if not self._config.eval_every or not self._setup.world.held_out:
             return
         started = time.perf_counter()
@@ -220,7 +220,7 @@ class _Invocation:
         self._on_progress(row)
 
     async def _evaluate(self, number: int) -> tuple[float | None, dict[str, float]]:
-        """Accuracy on the held-out questions, one attempt each, in all and by hops."""
+        """Return accuracy on the held-out questions, one attempt each: overall, and by hops."""
         world = self._setup.world
         sessions = self._sessions(world.held_out_retriever)
         judge = self._setup.players.gatekeeper.judge
@@ -243,7 +243,7 @@ class _Invocation:
         return mean(float(right) for _, right in scored), by_hops
 
     def _sessions(self, retriever: Retriever | None = None) -> Sessions:
-        """Lines to the policy as it is now, and to models of their own."""
+        """Open sessions with the current policy and with separate models."""
 
         def policy(place: Place) -> LLM:
             return self._setup.trainer.client(rollout_name(place))

@@ -1,4 +1,4 @@
-"""Metrics of a step of self-play, from its episodes. A fraction of nothing is None, not 0."""
+"""Computes the metrics of a self-play step from its episodes. A fraction of nothing is None, not 0."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -9,13 +9,13 @@ from questwell.scoring.answers import normalise
 from questwell.types.selfplay import Episode, Invalid
 
 Truth = Callable[[str], str | None]
-"""The one right answer of a question, where it is known: in the toy world."""
+"""Returns the right answer of a question if it is known: in the toy world."""
 
 
 def step_metrics(
     episodes: Sequence[Episode], pool: Pool, step: int, truth: Truth | None = None
 ) -> dict[str, float | None]:
-    """Values of one step but for those of its update; their meanings are in `selfplay_record.MEANINGS`."""
+    """Return the metrics of one step, without those of its update; `selfplay_record.MEANINGS` describes them."""
     proposed = [episode.proposed for episode in episodes]
     questions = [one.question for one in proposed if one.question]
     queries = [query for one in proposed for query in one.trajectory.queries]
@@ -42,23 +42,23 @@ def step_metrics(
 
 
 def true_rate(episodes: Iterable[Episode], truth: Truth) -> float | None:
-    """Valid questions whose true answer is the one that was asked for, a fraction; None when none is valid."""
+    """Return the share of valid questions whose true answer is the intended one, a fraction; None if none is valid."""
     valid = [episode.proposed for episode in episodes if episode.proposed.valid]
     return share(truth(one.question or "") in one.seed.references for one in valid)
 
 
 def reasons(episodes: Iterable[Episode]) -> dict[Invalid, int]:
-    """Number of invalid proposals by reason, most frequent first."""
+    """Count the invalid proposals by reason, most frequent first."""
     found = Counter(episode.proposed.invalid for episode in episodes if episode.proposed.invalid is not None)
     return dict(found.most_common())
 
 
 def share(flags: Iterable[bool]) -> float | None:
-    """Share of the true ones, a fraction; None of none."""
+    """Return the share of true values, a fraction; None if there are no values."""
     return mean(map(float, flags))
 
 
 def mean(values: Iterable[float]) -> float | None:
-    """Mean; None of none."""
+    """Return the mean; None if there are no values."""
     known = list(values)
     return fmean(known) if known else None

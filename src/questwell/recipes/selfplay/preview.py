@@ -1,4 +1,4 @@
-"""What a run of self-play would play, before it does: steps, attempts, memory. No weights are loaded."""
+"""Shows what a self-play run would play before it starts: steps, attempts, memory. Loads no weights."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,27 +14,27 @@ from questwell.recipes.selfplay.setup import model_size, needed, read_answers, r
 
 @dataclass(frozen=True, slots=True)
 class SelfplayPreview:
-    """A run that was not started."""
+    """Description of a run that was not started."""
 
     model: str
     parameters: int
     trained: str
-    """Which of them, in words."""
+    """Which weights are trained, in words."""
     warm_start_steps: int
-    """Made before the first step; 0 where the model is taken as it is."""
+    """Number of warm-start steps before the first step; 0 if the model is used as it is."""
     answers: int | None
-    """That are listed; None: they are drawn out of the corpus."""
+    """Number of answers in the list; None if they are drawn from the corpus."""
     held_out: int
-    """Questions of one evaluation."""
+    """Number of questions in one evaluation."""
     evaluations: int
-    """In all steps, the one before the first included."""
+    """Number of evaluations in all steps, including the one before the first."""
     steps: int
     proposals: int
-    """Per step, at most."""
+    """Maximum number of proposals per step."""
     attempts: int
-    """Per step, at most: of the solver, at valid questions."""
+    """Maximum number of solver attempts at valid questions per step."""
     most_tokens: int
-    """That the model may write in a step as proposer and solver; what verifies is not counted."""
+    """Maximum tokens that the model may write per step as proposer and solver, without verification."""
     device: str
     bytes: int
     """Estimated memory on the device in bytes."""
@@ -46,7 +46,7 @@ class SelfplayPreview:
 
 
 def preview(config: Config) -> SelfplayPreview:
-    """What `config` would take.
+    """Return what a run with `config` would need.
 
     Raises:
         AssetError, ConfigError: the answers, the questions or the model cannot be read.
@@ -83,6 +83,6 @@ def preview(config: Config) -> SelfplayPreview:
 
 
 def _evaluations(config: Config) -> int:
-    """Before the first step, each `eval_every` steps, and after the last."""
+    """Return the number of evaluations: before the first step, every `eval_every` steps, and after the last."""
     every = config.eval_every
     return 1 + -(-config.steps // every) if every else 0

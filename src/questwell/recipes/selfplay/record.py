@@ -1,13 +1,13 @@
-"""What a run of self-play leaves in its folder, and reading it back.
+"""Writes and reads the files of a self-play run.
 
-    run.json               what the run is: config, fingerprint (older runs: selfplay.json)
-    metrics.jsonl          a line a step
-    steps/000012.jsonl.gz  the episodes of a step, a line each: questions, checks, attempts, rewards
+    run.json               description of the run: config, fingerprint (older runs: selfplay.json)
+    metrics.jsonl          one line per step
+    steps/000012.jsonl.gz  the episodes of a step, one per line: questions, checks, attempts, rewards
     charts.png             charts of the metrics
     checkpoints/           policy, optimiser, pool, position (`training/checkpoint.py`)
-    calls/                 answered calls of judge and verifier, when they are models of their own
+    calls/                 answered calls of judge and verifier, if they are separate models
 
-Writing a step again writes the same files: so a resume may go back to the latest checkpoint and play on from there.
+Writing a step again writes the same files, so a resume may go back to the latest checkpoint and replay the steps.
 """
 
 import gzip
@@ -28,7 +28,7 @@ from questwell.types.selfplay import Episode, Invalid
 from questwell.types.trajectory import Trajectory
 
 _RENAMED = {"unsettled": "unscored_or_errored"}
-"""Metrics of older runs by their old name."""
+"""Current names of metrics that older runs named differently."""
 
 KIND = Kind("selfplay", Config, MAY_CHANGE)
 
@@ -55,7 +55,7 @@ MEANINGS: Mapping[str, str] = {
     "proposer_kl": "divergence from the initial policy in the proposer's rollouts, nats per token",
     "gradient_norm": "before clipping, of the step's last update",
 }
-"""Meaning of a step's values, by name."""
+"""The meaning of each metric of a step, by name."""
 PANELS = (
     Panel("Accuracy", "fraction", ("solver_accuracy", "held_out_accuracy")),
     Panel("Proposals", "fraction", ("valid_rate", "true_rate", "filled", "distinct_questions")),
@@ -67,7 +67,7 @@ PANELS = (
     Panel("Pool", "problems", ("pool",)),
     Panel("Age of the pool", "steps", ("pool_age",)),
 )
-"""What the pages and `curves.png` show."""
+"""Charts that the pages and `curves.png` show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +75,17 @@ class StepRow:
     """The metrics of one step."""
 
     step: int
-    """From 1; 0 is the evaluation before the first, and has no episodes."""
+    """Step number from 1; step 0 is the evaluation before the first step and has no episodes."""
     values: dict[str, float | None]
-    """By the names in `MEANINGS`; None is not known."""
+    """Values by the names in `MEANINGS`; None if unknown."""
     reasons: dict[Invalid, int]
     """Number of invalid proposals by reason."""
     by_hops: dict[str, float]
-    """Held-out accuracy by the searches that a question needs; empty in steps without evaluation."""
+    """Held-out accuracy by the number of searches that a question needs; empty in steps without evaluation."""
     alarms: tuple[str, ...]
-    """Signs of collapse, a sentence each."""
+    """Signs of collapse, one sentence each."""
     timing: dict[str, float]
-    """`seconds`, of which `play_s` and `update_s`; sampled `tokens_per_s`. Two equal runs differ in nothing else."""
+    """`seconds`, of which `play_s` and `update_s`; sampled `tokens_per_s`. Only these differ between equal runs."""
 
 
 _ROW = TypeAdapter(StepRow)
@@ -96,7 +96,7 @@ class Record:
     """The folder of a run."""
 
     def __init__(self, folder: Path) -> None:
-        """Read or write the run in `folder`, which need not exist yet."""
+        """Open the run in `folder`, which need not exist yet."""
         self.folder = folder
 
     @property
@@ -106,25 +106,25 @@ class Record:
 
     @property
     def charts(self) -> Path:
-        """The charts of the metrics."""
+        """File with the charts of the metrics."""
         return self.folder / "charts.png"
 
     def rows(self) -> list[StepRow]:
-        """All steps so far. A last line that was cut off is left out."""
+        """Return all steps so far, without a truncated last line."""
         path = self.folder / "metrics.jsonl"
         if not path.is_file():
             return []
         return [_renamed(row) for _, row in read_jsonl(path, _ROW, StoreError, ended=True)]
 
     def cut(self, steps: int) -> None:
-        """Forget what came after the first `steps` steps: they are played again."""
+        """Remove what came after the first `steps` steps; those steps are played again."""
         cut(self.folder / "metrics.jsonl", steps)
         for path in (self.folder / "steps").glob("*.jsonl.gz"):
             if path.name.split(".")[0].isdigit() and int(path.name.split(".")[0]) > steps:
                 path.unlink()
 
     def add(self, row: StepRow, episodes: Iterable[Episode]) -> None:
-        """Keep a step: its episodes first, so that each line of the metrics has them."""
+        """Save a step: its episodes first, so that each line of the metrics has them."""
         text = b"".join(_EPISODE.dump_json(_without_tokens(episode)) + b"\n" for episode in episodes)
         if text:
             path = self._step(row.step)
@@ -132,7 +132,7 @@ class Record:
         append_line(self.folder / "metrics.jsonl", _ROW.dump_json(row))
 
     def episodes(self, step: int) -> list[Episode]:
-        """The episodes of a step, in the order of their slots.
+        """Return the episodes of a step, in the order of their slots.
 
         Raises:
             StoreError: the run has no such step.
@@ -155,13 +155,13 @@ def _renamed(row: StepRow) -> StepRow:
 
 
 def series(rows: Sequence[StepRow], name: str) -> tuple[list[int], list[float]]:
-    """(steps, values) of one value, where it is known."""
+    """Return (steps, values) of one metric, where it is known."""
     known = [(row.step, value) for row in rows if (value := row.values.get(name)) is not None]
     return [step for step, _ in known], [value for _, value in known]
 
 
 def _without_tokens(episode: Episode) -> Episode:
-    """What a person or a program reads; token ids are for the step's own update."""
+    """Return the episode without token ids, which only the step's own update needs."""
 
     def bare(trajectory: Trajectory) -> Trajectory:
         return replaced(trajectory, tokens=None)

@@ -1,4 +1,4 @@
-"""From episodes to what training takes: a sample for each trajectory that was paid, with what it is compared with."""
+"""Turns episodes into training samples: one per rewarded trajectory, with the group that it is compared with."""
 
 from collections.abc import Iterable, Sequence
 
@@ -8,7 +8,7 @@ from questwell.types.trajectory import Role, StopReason, Trajectory
 
 
 def solver_samples(episodes: Iterable[Episode]) -> list[Sample]:
-    """Attempts that were scored; those of one slot are compared with each other (GRPO)."""
+    """Return the scored attempts as samples; those of one slot are compared with each other (GRPO)."""
     samples: list[Sample] = []
     for slot, episode in enumerate(episodes):
         for attempt, reward in zip(episode.attempts, episode.solver_rewards, strict=True):
@@ -32,9 +32,9 @@ def solver_samples(episodes: Iterable[Episode]) -> list[Sample]:
 
 
 def proposer_samples(episodes: Sequence[Episode], proposals: int = 1) -> list[Sample]:
-    """Proposals that were paid, if only 0; those that ask for as many hops are of one stratum (hop-group baseline).
+    """Return the rewarded proposals as samples (a reward of 0 counts). The hops requested are their stratum.
 
-    `proposals` side by side are for one answer, and of one group (GRPO).
+    Each `proposals` consecutive episodes are for one answer and form one group (GRPO).
     """
     samples: list[Sample] = []
     for slot, episode in enumerate(episodes):
@@ -58,6 +58,6 @@ def proposer_samples(episodes: Sequence[Episode], proposals: int = 1) -> list[Sa
 
 
 def _format_errors(trajectory: Trajectory) -> int:
-    """Messages that were no move: neither a search nor the end."""
+    """Count the messages that were no valid move: neither a search nor the end."""
     idle = sum(turn.query is None for turn in trajectory.turns)
     return idle - (trajectory.stop is StopReason.FINISHED)

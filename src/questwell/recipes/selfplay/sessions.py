@@ -1,4 +1,4 @@
-"""Who is at the other end of a line in self-play: the policy as it is now, or another model, whose calls are kept."""
+"""Opens the sessions of self-play: with the current policy, or with another model whose calls are recorded."""
 
 from collections.abc import Callable
 
@@ -12,12 +12,12 @@ from questwell.types.trajectory import Role
 
 
 def verifies(place: Place) -> bool:
-    """Whether a place is a gate's, not a rollout that is learnt from."""
+    """Return whether a place belongs to a gate, and not to a rollout that is trained on."""
     return place.attempt >= FIRST_ATTEMPT
 
 
 def sessions(policy: Callable[[Place], LLM], retriever: Retriever, recorder: Recorder) -> Sessions:
-    """Lines to `policy`, and recorded ones to the judge and the verifier where `recorder` has models of their own."""
+    """Return sessions with `policy`, and recorded ones if judge or verifier are separate models."""
     recorded: dict[str, Sessions] = {}
 
     def session(place: Place) -> Session:
@@ -31,5 +31,5 @@ def sessions(policy: Callable[[Place], LLM], retriever: Retriever, recorder: Rec
 
 
 def rollout_name(place: Place) -> str:
-    """Name of one rollout within a run; an engine keeps its cache of the prefix under it."""
+    """Return the name of one rollout within a run; an engine keeps its prefix cache under this name."""
     return f"{place.seed}/{place.round}/{place.role.value}/{place.attempt}"

@@ -1,4 +1,4 @@
-"""What a run of self-play plays with: the policy and its trainer, agents, answers, judge and held-out questions."""
+"""Opens the setup of a self-play run: policy and trainer, agents, answers, judge and held-out questions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -45,30 +45,30 @@ _VERIFIER_TOKENS = 256
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What a run gets from outside but for its policy."""
+    """What a run gets from outside, without its policy."""
 
     world: World
     prompts: Prompts
     players: Players
     llms: Mapping[Role, LLM]
-    """See `Setup`."""
+    """See `Setup.llms`."""
     fingerprint: dict[str, str]
-    """As in `Setup`, but for the policy's."""
+    """See `Setup.fingerprint`; without the policy's entries."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """Everything that a run gets from outside."""
+    """Everything a run gets from outside."""
 
     trainer: "Trainer"
     world: World
     players: Players
     evaluated: Solver
-    """The solver as it is evaluated."""
+    """The solver that is evaluated."""
     llms: Mapping[Role, LLM]
-    """Models of their own: the judge's, and as SOLVER the verifier's; a role that is missing is the policy."""
+    """Separate models: the judge's, and under SOLVER the verifier's. The policy plays the roles that are missing."""
     fingerprint: dict[str, str]
-    """What must be the same on a resume, next to the config."""
+    """What a resume must match, in addition to the config."""
 
     async def aclose(self) -> None:
         """Release models and indexes."""
@@ -78,11 +78,11 @@ class Setup:
 
 
 def open_setup(config: Config, folder: Path, index_progress: IndexProgress | None = None) -> Setup:
-    """What `config` names, for a run in `folder`.
+    """Open what `config` names, for a run in `folder`.
 
     Raises:
-        ConfigError: a model, a file or a prompt that cannot be, or the extra 'train' is not installed.
-        AssetError, CorpusError, IndexMismatch: from the model, the corpus and its index.
+        ConfigError: a model, a file or a prompt is invalid, or the extra 'train' is not installed.
+        AssetError, CorpusError, IndexMismatch: the model, the corpus or its index cannot be opened.
     """
     check_extra()
     environment = open_environment(config, index_progress)
@@ -106,7 +106,7 @@ def open_setup(config: Config, folder: Path, index_progress: IndexProgress | Non
 
 
 def open_environment(config: Config, index_progress: IndexProgress | None = None) -> Environment:
-    """What `config` names but for the policy. Raises as `open_setup`; needs no extra."""
+    """Open what `config` names, without the policy. See `open_setup` for the errors; needs no extra."""
     if config.corpus == TOY:
         from questwell.recipes.selfplay.toy import world as toy_world
 
@@ -127,7 +127,7 @@ def open_environment(config: Config, index_progress: IndexProgress | None = None
 
 
 def make_trainer(config: Config, start: "Pretrained") -> "Trainer":
-    """The trainer of both roles: solver GRPO, proposer REINFORCE (paper), or what `config` says."""
+    """Build the trainer of both roles: GRPO for the solver, REINFORCE for the proposer (paper), or as `config` says."""
     from questwell.training.algorithms import Algorithm
     from questwell.training.algorithms.grpo import GRPO
     from questwell.training.algorithms.reinforce import Baseline, Reinforce
@@ -149,13 +149,13 @@ def make_trainer(config: Config, start: "Pretrained") -> "Trainer":
 
 
 def make_players(config: Config, prompts: Prompts, *, judged: bool) -> Players:
-    """Both roles, and who verifies and judges."""
+    """Build both roles, the verifier and the judge."""
     sampling = Sampling(config.turn_tokens, config.temperature)
     judge: AnswerJudge = ExactJudge()
     if judged and config.judge_llm is not None:
         judge = make_judge(config, prompts, config.judge_llm)
     reader: Reader = PromptedReader(prompts, max_tokens=min(_VERIFIER_TOKENS, config.turn_tokens))
-    if config.verifier_llm is not None:  # a model of its own is asked as gates of other games ask theirs
+    if config.verifier_llm is not None:  # a separate model is called as in the gates of other games
         tokens = config.role(Role.SOLVER).max_tokens or config.reading_tokens(config.verifier_llm)
         reader = PromptedReader(prompts, structured=True, max_tokens=tokens)
     if config.corpus == TOY:
@@ -170,7 +170,7 @@ def make_players(config: Config, prompts: Prompts, *, judged: bool) -> Players:
 
 
 def make_solver(config: Config, prompts: Prompts, temperature: float) -> FreeSolver:
-    """The solver at a temperature."""
+    """Build the solver at a temperature."""
     return FreeSolver(prompts, Tags(), _limits(config), Sampling(config.turn_tokens, temperature))
 
 
@@ -202,32 +202,32 @@ def _world(config: Config, index_progress: IndexProgress | None) -> World:
 
 
 def read_answers(config: Config) -> list[KnownAnswer] | None:
-    """The answers that are listed; None where they are drawn out of the corpus."""
+    """Read the list of answers; returns None if they are drawn from the corpus."""
     if config.answers is None:
         return None
     return [KnownAnswer(one.answer, one.aliases, one.hops) for one in _read(config.answers, _Answer)]
 
 
 def model_size(config: Config) -> "Size":
-    """How large the model is that `config` trains."""
+    """Return the size of the model that `config` trains."""
     from questwell.llm.pretrained import size_of
 
     return toy.toy_size(config.seed) if config.model == TOY else size_of(config.model)
 
 
 def needed(config: Config, size: "Size") -> "Need":
-    """The memory that `config` takes with a model of `size`."""
+    """Return the memory that `config` needs with a model of `size`."""
     return memory_of(config, size, critic=False, reference=config.kl_coefficient > 0)
 
 
 def read_held_out(config: Config) -> tuple[HeldOut, ...]:
-    """The questions to evaluate on, in the order of their file."""
+    """Read the questions to evaluate on, in the order of their file."""
     questions: Sequence[_Question] = _read(config.held_out, _Question) if config.held_out else ()
     return tuple(HeldOut(one.question, (one.answer, *one.aliases), one.hops) for one in questions)
 
 
 class _Answer(BaseModel):
-    """A line of an answer list."""
+    """One line of an answer list."""
 
     model_config = ConfigDict(extra="ignore")
     answer: str = Field(min_length=1)
@@ -236,7 +236,7 @@ class _Answer(BaseModel):
 
 
 class _Question(_Answer):
-    """A line of held-out questions."""
+    """One line of held-out questions."""
 
     question: str = Field(min_length=1)
 
@@ -245,12 +245,12 @@ _L = TypeVar("_L", bound=BaseModel)
 
 
 def _read(path: Path, line: type[_L]) -> Sequence[_L]:
-    """The lines of a JSONL file.
+    """Read the lines of a JSONL file.
 
     Raises:
-        ConfigError: it cannot be read, is empty, or a line is not as it should be; says which.
+        ConfigError: it cannot be read, is empty, or has a malformed line, which the message names.
     """
     found = [value for _, value in read_jsonl(path, TypeAdapter(line), ConfigError)]
     if not found:
-        raise ConfigError(f"{str(path)!r} holds no line")
+        raise ConfigError(f"{str(path)!r} contains no line")
     return found

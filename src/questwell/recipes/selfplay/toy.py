@@ -1,7 +1,7 @@
-"""Self-play in the toy world: a tiny policy that has seen demonstrations, so that a run takes minutes on two cores.
+"""Self-play in the toy world: a tiny policy trained on demonstrations, so that a run takes minutes on two cores.
 
-The world knows the truth of every question, so what verification lets through can be measured. Held-out questions are
-asked in another world, in which the same names are linked otherwise: nothing that is remembered helps there.
+The world knows the true answer of every question, so we can measure what verification lets through. Held-out questions
+come from another world, in which the same names are linked differently, so memorized facts do not help.
 """
 
 import random
@@ -44,21 +44,21 @@ if TYPE_CHECKING:
 
 ENTITIES, RELATIONS = 12, 2
 ELSEWHERE = 1000
-"""Added to the seed of the world in which held-out questions are asked."""
+"""Added to the seed of the world for held-out questions."""
 _DEMONSTRATIONS = {"solver": {2: 400, 3: 400}, "proposer": {2: 400, 3: 400}, "reader": {2: 600, 3: 600}}
 """Demonstrations by role and hops in the warm start. The reader's are never played: without them 1,500 steps did
 not get the other two to copy what they had found."""
 _SOLVER_ERRORS, _PROPOSER_ERRORS = 0.3, 0.15
-"""Share of wrong hops in the last stage's demonstrations: so the policy is right only sometimes."""
+"""Share of wrong hops in the last stage's demonstrations, so that the policy is right only some of the time."""
 _WIDTH, _LAYERS, _CONTEXT = 64, 2, 512
 _NOISE = 7
 WARM_START_STEPS = (1000, 1000, 150)
-"""Steps of the stages: two without errors, in which a policy learns to look at what it found, and one with errors."""
+"""Steps per stage: two without errors, in which a policy learns to use what it found, and one with errors."""
 _RATES = (5e-3, 3e-3, 2e-3)
 
 
 def warm_started(config: Config, folder: Path, prompts: Prompts) -> "Pretrained":
-    """The policy after its warm start, kept in `folder` so that it is made once."""
+    """Return the policy after its warm start, which is saved in `folder` so that it runs only once."""
     from questwell.llm.pretrained import load
     from questwell.training.checkpoint import write_model
 
@@ -69,12 +69,12 @@ def warm_started(config: Config, folder: Path, prompts: Prompts) -> "Pretrained"
 
 
 def start_made_from(seed: int, prompts: Prompts) -> str:
-    """Names everything that decides what a warm start is; it is kept next to one, in `start.made_from`."""
+    """Return a text with everything that determines a warm start; it is saved next to one, in `start.made_from`."""
     return digest(str(seed), str(WARM_START_STEPS), prompts.hash)
 
 
 def world(config: Config) -> World:
-    """The world to play in, and the other one for held-out questions."""
+    """Return the world to play in, with the other world for held-out questions."""
     here = ToyWorld(ENTITIES, RELATIONS, seed=config.seed)
     elsewhere = ToyWorld(ENTITIES, RELATIONS, seed=config.seed + ELSEWHERE)
     names = known_answers(config)
@@ -94,13 +94,13 @@ def world(config: Config) -> World:
 
 
 def known_answers(config: Config) -> list[KnownAnswer]:
-    """What questions are written to."""
+    """Return the answers that questions are written for."""
     here = ToyWorld(ENTITIES, RELATIONS, seed=config.seed)
     return [KnownAnswer(name) for name in sorted(set(here.facts.values()))]
 
 
 def make_start(seed: int, prompts: Prompts, steps: tuple[int, ...] = WARM_START_STEPS) -> "Pretrained":
-    """A tiny model trained on demonstrations of both roles."""
+    """Train a tiny model on demonstrations of both roles."""
     from questwell.llm.pretrained import Pretrained
     from questwell.training.warmstart import WarmStart, warm_start
 
@@ -115,7 +115,7 @@ def make_start(seed: int, prompts: Prompts, steps: tuple[int, ...] = WARM_START_
 
 
 def toy_size(seed: int) -> "Size":
-    """How large the policy is."""
+    """Return the size of the policy."""
     from questwell.llm.pretrained import measured
 
     return measured(_untaught(seed, _tokenizer(seed)))
@@ -128,14 +128,14 @@ def _untaught(seed: int, tokenizer: "PreTrainedTokenizerFast") -> "PreTrainedMod
 
 
 def _tokenizer(seed: int) -> "PreTrainedTokenizerFast":
-    """As it was: what transformers reads back from a folder is another tokenizer."""
+    """Return the original tokenizer, because transformers reads a different one back from a folder."""
     from questwell.toy.model import toy_tokenizer
 
     return toy_tokenizer([*ToyWorld(ENTITIES, RELATIONS, seed=seed).words, UNKNOWN])
 
 
 def demonstrations(seed: int, *, errors: bool) -> Sequence[Demonstration]:
-    """Demonstrations, each in a world of its own: what holds there can be read off the searches only, not learnt."""
+    """Return demonstrations, each in its own world, so that facts must be looked up and cannot be memorized."""
     rng = random.Random(f"{seed}/lessons")
     shown: list[Demonstration] = []
     for kind, by_hops in _DEMONSTRATIONS.items():
@@ -164,15 +164,15 @@ def _view(one: Demonstration, prompts: Prompts, start: "Pretrained") -> "TokenVi
 
 @dataclass(frozen=True, slots=True)
 class LookingReader:
-    """Reads by looking up: the solver, whose searches find nothing but the passages that it is given.
+    """A reader that looks facts up: the solver, whose searches return only the passages it is given.
 
-    A model of this size cannot hold passages in mind and combine them; in all else it is the policy that verifies.
+    A model of this size cannot combine facts from several passages at once; otherwise the policy itself verifies.
     """
 
     solver: Solver
 
     async def read(self, question: str, passages: Iterable[Passage], session: Session, random_seed: int) -> str | None:
-        """As `Reader.read`; raises when the rollout failed, and knows nothing when it ended without an answer."""
+        """See `Reader.read`. Raises if the rollout failed; returns None if it ended without an answer."""
         line = DirectSession(_Model(session), PassageRetriever(passages))
         played = await self.solver.solve(question, line, random_seed)
         if played.stop is StopReason.ERRORED:
@@ -186,17 +186,17 @@ class LookingReader:
     async def every(
         self, question: str, passages: Iterable[Passage], session: Session, random_seed: int
     ) -> tuple[str, ...] | None:
-        """As `Reader.every`: one at most."""
+        """See `Reader.every`; returns at most one answer."""
         answer = await self.read(question, passages, session, random_seed)
         return (answer,) if answer else ()
 
     async def changes(self, question: str, session: Session, random_seed: int) -> bool | None:
-        """As `Reader.changes`: nothing changes in the toy world."""
+        """See `Reader.changes`; nothing changes in the toy world."""
         return False
 
 
 class _Model:
-    """A session's model as an `LLM`."""
+    """Wraps a session's model as an `LLM`."""
 
     priced = True
 
@@ -205,4 +205,4 @@ class _Model:
         self.complete = session.complete
 
     async def aclose(self) -> None:
-        """Nothing to release."""
+        """Do nothing: there is nothing to release."""

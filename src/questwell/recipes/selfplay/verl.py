@@ -1,8 +1,8 @@
-"""Behind `questwell selfplay --engine verl`: a run of self-play as a run of verl, its rows written, its command run.
+"""Implements `questwell selfplay --engine verl`: turns a self-play run into a verl run, and writes its rows.
 
-An answer is two rows, a slot's proposer and its solver; verl asks for the first once and for the second as often as
-there are attempts. A worker of verl plays the slots of its rows together (`verl_batch.py`). verl's GRPO compares
-the attempts of a row, and pays a group of one its raw reward: REINFORCE without a baseline. That is the paper's pair.
+Each answer gives two rows, for a slot's proposer and for its solver. verl plays the first once, and the second once per
+attempt. A worker of verl plays the slots of its rows together (`verl_batch.py`). verl's GRPO compares the attempts of a
+row, and gives a group of one its raw reward: REINFORCE without a baseline. This is the paper's choice for each role.
 """
 
 import math
@@ -31,9 +31,9 @@ from questwell.types.trajectory import Role
 AGENT = "questwell_selfplay"
 """Name of the agent loop that plays a row."""
 WORKERS = 8
-"""Maximum number of verl's workers that play (verl's own default)."""
+"""Maximum number of verl workers that play (verl's own default)."""
 _LEAST_SLOTS = 16
-"""Minimum number of slots per worker: a question is verified among the documents of its other slots."""
+"""Minimum number of slots per worker: a question is verified among the documents of the worker's other slots."""
 _SLOT = TypeAdapter(Slot)
 _ACTOR = "actor_rollout_ref.actor"
 _ROLLOUT = "actor_rollout_ref.rollout"
@@ -42,18 +42,18 @@ _ROLLOUT = "actor_rollout_ref.rollout"
 def verl_run(
     config: Config, folder: Path, *, nodes: int = 1, gpus: int = 8, more: Sequence[str] = (), model: str | None = None
 ) -> VerlRun:
-    """The run of verl that `config` describes.
+    """Return the verl run that `config` describes.
 
     Args:
-        config: of `selfplay`.
-        folder: of the run.
-        nodes: machines.
-        gpus: of each machine.
-        more: of verl's own `key=value`; they go over everything else.
-        model: a folder to train in place of the config's model: for tests, in the toy world.
+        config: config of `selfplay`.
+        folder: folder of the run.
+        nodes: number of machines.
+        gpus: number of GPUs per machine.
+        more: verl's own `key=value` settings; they override everything else.
+        model: a folder to train instead of the config's model; for tests, in the toy world.
 
     Raises:
-        ConfigError: a key has a value that verl has no place for, or the model is one that verl cannot load.
+        ConfigError: a key has a value that verl does not support, or the model is one that verl cannot load.
     """
     _refuse(config)
     if model is None and (config.model in (TOY, "local", "local-small") or config.model.endswith(".gguf")):
@@ -77,7 +77,7 @@ def verl_run(
 
 
 def batches_of(config: Config) -> int:
-    """Number of workers of verl that share a batch: equal shares, none too small to verify in."""
+    """Return the number of verl workers that share a batch: equal shares, none too small to verify questions in."""
     return max(
         count
         for count in range(1, WORKERS + 1)
@@ -86,11 +86,11 @@ def batches_of(config: Config) -> int:
 
 
 def write(run: VerlRun, config: Config, index_progress: IndexProgress | None = None) -> None:
-    """Write what the run's command reads; the index of the corpus is built if it is not there.
+    """Write the files that the run's command reads; builds the index of the corpus if it does not exist.
 
     Raises:
-        ConfigChanged: the folder holds a run that was started with something else.
-        AssetError, ConfigError, CorpusError, IndexMismatch: something cannot be had.
+        ConfigChanged: the folder contains a run that was started with other settings.
+        AssetError, ConfigError, CorpusError, IndexMismatch: an input is missing.
     """
     environment = open_environment(config, index_progress)
     everywhere = _everywhere(config)
@@ -106,7 +106,7 @@ def write(run: VerlRun, config: Config, index_progress: IndexProgress | None = N
     ]
     write_rows(run.folder / "train.parquet", train)
     asked = rows(held_out, "test", environment.prompts, config.turns)
-    write_rows(run.folder / "test.parquet", asked or train[:1])  # verl wants some, though it is told to ask none
+    write_rows(run.folder / "test.parquet", asked or train[:1])  # verl needs some, even if it does not use them
     player: dict[str, object] = {
         "name": AGENT,
         "_target_": "questwell.training.engines.verl.batch_loop.TableLoop",
@@ -121,7 +121,7 @@ def write(run: VerlRun, config: Config, index_progress: IndexProgress | None = N
 
 
 def seed_rows(seeds: Sequence[AnswerSeed], slots: int, tables: int, attempts: int) -> list[dict[str, Any]]:
-    """Two rows an answer, in verl's layout, in the order in which verl deals them out: step, batch, slot."""
+    """Return two rows per answer, in verl's layout, in the order in which verl deals them out: step, batch, slot."""
     found: list[dict[str, Any]] = []
     for at, seed in enumerate(seeds):
         table, slot = divmod(at % (slots * tables), slots)
@@ -162,7 +162,7 @@ def _refuse(config: Config) -> None:
 
 
 def _values(config: Config) -> dict[str, object]:
-    """Verl's own keys. A sequence counts alike for both roles, so verl is told of `attempts` + 1 an answer."""
+    """Return verl's own keys. A sequence counts the same for both roles, so an answer has `attempts` + 1 for verl."""
     rank = config.lora_rank
     looks = config.held_out is not None and config.eval_every > 0
     return {
@@ -192,7 +192,7 @@ def _values(config: Config) -> dict[str, object]:
 
 
 def _everywhere(config: Config) -> Config:
-    """`config` with whole paths: workers stand in folders of their own."""
+    """Return `config` with absolute paths, because workers run in other folders."""
     if config.corpus == TOY:
         return config
     here = Path(config.corpus)

@@ -1,8 +1,8 @@
-"""Self-play for an engine that hands out rows one by one, such as verl: each row takes a slot of a batch.
+"""Self-play for an engine that hands out rows one by one, such as verl: each row takes one slot of a batch.
 
-When all slots of a step are taken, the step is played once, by `games/ssp.py`, and each row gets its episode. What was
-played is kept as in a run on one machine. The pool is what the kept steps made, so an engine that goes on from a
-checkpoint of its own needs nothing else.
+When all slots of a step are taken, `games/ssp.py` plays the step once, and each row gets its episode. Steps are saved
+as in a run on one machine. The pool is rebuilt from the saved steps, so an engine that resumes from its own checkpoint
+needs nothing else.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ _L = TypeVar("_L", bound=Lines)
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """Where a row sits."""
+    """The position of a row."""
 
     slot: int
     """Number of the slot in its batch, from 0."""
@@ -57,12 +57,12 @@ def _read(text: str) -> Slot:
 
 
 class Row(BaseModel):
-    """`extra_info` of a row, without what verl itself reads there."""
+    """The `extra_info` of a row, without the entries that verl itself reads."""
 
     table: int
     role: Role
     slot: Annotated[Slot, BeforeValidator(_read)]
-    """As JSON, so that parquet need not know its shape."""
+    """Slot as JSON, so that parquet need not know its structure."""
 
 
 @dataclass(slots=True)
@@ -76,10 +76,10 @@ class _Round:
 
 
 class StepBatch:
-    """A share of every step: its slots are played together, verified among each other, and fill from one pool."""
+    """One share of every step: its slots are played and verified together, and share one pool."""
 
     def __init__(self, record: Record, config: Config, environment: Environment, recorder: Recorder) -> None:
-        """Play by `config`, and keep what was played in `record`."""
+        """Play by `config`, and save what was played in `record`."""
         self.config = config
         self._record = record
         self._environment = environment
@@ -88,15 +88,17 @@ class StepBatch:
         self._rounds: dict[int, _Round] = {}
 
     async def episode_of(self, step: int, slot: Slot, lines: Lines) -> tuple[Episode, Lines]:
-        """The episode of a slot, once all slots of the step are taken; and the lines that it was played by.
+        """Return the episode of a slot once all slots of the step are taken, and the sessions that played it.
 
-        Those are of the first row of the step: all rows of a step bring lines to one policy.
+        The sessions are those of the step's first row: all rows of a step use the same policy.
 
         Raises:
-            QuestwellError: what ended the play, to each row of the step.
+            QuestwellError: the play failed; raised for each row of the step.
         """
         if step not in self._rounds:
-            self._rounds = {step: _Round(lines)}  # the one before is over: an engine learns from it before it goes on
+            self._rounds = {
+                step: _Round(lines)
+            }  # the previous step is over: an engine learns from it before it continues
         at = self._rounds[step]
         at.seeds[slot.slot] = slot.seed
         if at.playing is None and len(at.seeds) == slot.slots:
@@ -107,7 +109,7 @@ class StepBatch:
         return (await asyncio.shield(at.playing))[slot.slot], at.lines
 
     async def _play(self, number: int, seeds: Sequence[AnswerSeed], lines: Lines) -> tuple[Episode, ...]:
-        """A step, kept."""
+        """Play and save one step."""
         if self._pool is None:
             self._pool = pool_before(number, self._record, self.config.pool())
             self._record.cut(number - 1)
@@ -150,15 +152,15 @@ class SelfplayBatches:
 
 @lru_cache(maxsize=4)
 def batch_in(folder: Path) -> StepBatch:
-    """The batch that keeps its steps in `folder`, once a process.
+    """Return the batch that saves its steps in `folder`; opened once per process.
 
     Raises:
-        StoreError: there is none; `recipes/selfplay/verl.py` sets them.
+        StoreError: there is none; `recipes/selfplay/verl.py` creates them.
     """
     record = Record(folder)
     info = description.read(folder)
     if info is None:
-        raise StoreError(f"{str(folder)!r} holds no batch of self-play; is the run's folder on every machine?")
+        raise StoreError(f"{str(folder)!r} contains no batch of self-play; is the run's folder on every machine?")
     config = resolve_saved(Config, info)
     environment = open_environment(config)
     store = RunStore(folder / "calls")
@@ -169,10 +171,10 @@ def batch_in(folder: Path) -> StepBatch:
 
 
 def pool_before(step: int, record: Record, pool: Pool) -> Pool:
-    """The pool as step number `step` finds it: what the steps before it made, out of their record.
+    """Return the pool before step number `step`, rebuilt from the saved earlier steps.
 
     Raises:
-        StoreError: one of them is not kept.
+        StoreError: an earlier step is not saved.
     """
     if not pool.empty_slots.pools:
         return pool
@@ -182,9 +184,9 @@ def pool_before(step: int, record: Record, pool: Pool) -> Pool:
 
 
 def learnt_of(episode: Episode, role: Role, attempt: int, step: int, trained: Trained) -> LearntRollout | None:
-    """What is learnt from the proposer's rollout of a slot, or from one attempt of its solver; None is nothing.
+    """Return the training data of the proposer's rollout of a slot, or of one solver attempt; None if there is none.
 
-    An attempt whose siblings all failed is nothing either: alone in its group, verl's GRPO would pay it its raw reward.
+    None also for an attempt whose siblings all failed: alone in its group, verl's GRPO would give it its raw reward.
     """
     if role is Role.PROPOSER:
         reward, trajectory = episode.proposer_reward, episode.proposed.trajectory
@@ -200,12 +202,12 @@ def learnt_of(episode: Episode, role: Role, attempt: int, step: int, trained: Tr
 
 
 def _sampled(episodes: Sequence[Episode]) -> int:
-    """Tokens that the policy wrote."""
+    """Return the number of tokens that the policy wrote."""
     rollouts = [episode.proposed.trajectory for episode in episodes]
     rollouts += [attempt.trajectory for episode in episodes for attempt in episode.attempts]
     return sum(sum(rollout.tokens.response_mask) for rollout in rollouts if rollout.tokens)
 
 
 def _no_more(count: int) -> Sequence[AnswerSeed]:
-    """Rows bring their answers, so none can be drawn."""
-    raise ConfigError(f"{count} further answers were asked for, and an engine that hands out rows has none")
+    """Raise ConfigError: rows bring their own answers, so no more can be drawn."""
+    raise ConfigError(f"{count} further answers were requested, but an engine that hands out rows has none")

@@ -1,4 +1,4 @@
-"""What self-play is played in: retriever, answers, held-out questions."""
+"""The world of self-play: retriever, answers and held-out questions."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,21 +19,21 @@ class HeldOut:
     question: str
     references: tuple[str, ...]
     hops: int | None
-    """Searches that it needs, if known."""
+    """Number of searches that it needs, if known."""
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The world that is played in: where agents search, and which questions they get."""
+    """The retriever that agents search, and the questions they get."""
 
     retriever: Retriever
     answers: Callable[[Position], Answers]
-    """A source of answers that goes on from a position."""
+    """Returns a source of answers that continues from a position."""
     held_out: tuple[HeldOut, ...]
     held_out_retriever: Retriever
     snapshot: str
-    """Names exactly this content."""
+    """Identifies this exact content."""
     known: str = ""
-    """Names exactly these known answers."""
+    """Identifies these exact known answers."""
     truth: Truth | None = None
-    """The right answer of any question, where the world knows it."""
+    """Returns the right answer of any question, if the world knows it."""
