@@ -124,7 +124,7 @@ def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServe
         ("/repos/create", 403, "give it the right to write"),
         ("/commit/", 401, "HF_TOKEN is not valid or has expired"),
         ("/commit/", 409, "run the same command again"),
-        ("/commit/", 429, "run the same command again in some minutes"),
+        ("/commit/", 429, "run the same command again in a few minutes"),
         ("/commit/", 500, "run the same command again"),
         ("/preupload/", 502, "run the same command again"),
         ("/lfs/", 500, "run the same command again"),
@@ -212,7 +212,7 @@ def test_a_file_that_was_changed_is_not_pushed(made: Path) -> None:
     path.unlink()
     with pytest.raises(StoreError, match="cannot be read"):
         prepare(made, "me/bridges")
-    with pytest.raises(ConfigError, match="'bridges' is no name on the hub"):
+    with pytest.raises(ConfigError, match="'bridges' is not a valid name on the hub"):
         prepare(made, "bridges")
 
 

@@ -1,1 +1,1 @@
-"""Accepted items to datasets and exports."""
+"""Turns accepted items into datasets and exports."""

@@ -1,6 +1,6 @@
-"""Behind `questwell dataset`: from runs to a folder with splits, exports, a manifest and a card.
+"""Implements `questwell dataset`: turns runs into a folder with splits, exports, a manifest and a card.
 
-The folder appears whole or not at all. The same runs and config give the same files; only the manifest says when.
+The folder is written atomically. The same runs and config give the same files, except for the date in the manifest.
 """
 
 import asyncio
@@ -48,15 +48,15 @@ _RULES = (
     *("unscored_is_wrong", "last_round_takes_correct", "gates", "solver_turns", "solver_searches", "top_k"),
     *("temperature", "seed"),
 )
-"""Keys of a run's config that its dataset names."""
+"""Config keys of a run that its dataset records."""
 CROISSANT = "croissant.json"
 PLACES = ".sources.json"
-"""Where the runs are on this machine, by id: for `push`, which never sends it."""
+"""Hidden file with the location of each run on this machine, by id; `push` reads it but never uploads it."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """A dataset before it is written."""
+    """The content of a dataset before it is written."""
 
     splits: dict[str, list[SolvedItem]]
     dropped: list[Dropped]
@@ -70,12 +70,12 @@ class _Parts:
 
 
 def build(runs: Sequence[Path], out: Path, config: DatasetConfig) -> Manifest:
-    """Make the dataset of `runs` in the new folder `out`.
+    """Build the dataset of `runs` in the new folder `out`.
 
     Raises:
-        StoreError: a run cannot be read, no item is left, or `out` is there already or cannot be written.
-        BenchmarkError: a benchmark, or a file of items to keep apart from, that cannot be read.
-        ConfigError: a split that would be empty.
+        StoreError: a run cannot be read, no item is left, or `out` already exists or cannot be written.
+        BenchmarkError: a benchmark or an --apart-from file cannot be read.
+        ConfigError: a split would be empty.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise StoreError(f"{str(out)!r} already exists; choose another --out")
@@ -102,12 +102,12 @@ def build(runs: Sequence[Path], out: Path, config: DatasetConfig) -> Manifest:
 
 
 def write_croissant(path: Path, manifest: Manifest, url: str = "README.md") -> None:
-    """Write the dataset's Croissant document; `url` is where its page is."""
+    """Write the dataset's Croissant document; `url` is the address of its page."""
     path.write_text(json.dumps(croissant(manifest, url), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of the dataset in `folder`; StoreError if it is missing or cannot be read."""
+    """Read the manifest of the dataset in `folder`; raises StoreError if it is missing or cannot be read."""
     try:
         return _MANIFEST.validate_json((folder / "manifest.json").read_bytes())
     except FileNotFoundError:
@@ -119,7 +119,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def _gather(run: Path, policy: Policy) -> tuple[list[SolvedItem], list[Dropped], SourceRun]:
-    """The items of a run with the attempts that solved them, what reviews keep out, and what the run is."""
+    """Return a run's items with their right attempts, the items that reviews exclude, and the run's description."""
     chosen, out = choose_items(run, policy)
     found = [SolvedItem(one.item, one.solutions) for one in chosen]
     with RunReader(run) as reader, reader.snapshot():
@@ -146,12 +146,12 @@ def _gather(run: Path, policy: Policy) -> tuple[list[SolvedItem], list[Dropped],
 
 
 def _rules(config: Mapping[str, object]) -> dict[str, str]:
-    """The keys of a run's config that decide what was asked for and what was accepted, in their order."""
+    """Return the run's config keys that determine what was requested and accepted, in a fixed order."""
     return {key: str(config[key]) for key in _RULES if config.get(key) not in (None, [], "")}
 
 
 def _documents_in(files: Sequence[Path]) -> dict[str, str]:
-    """The documents behind the items of other datasets, each with the file that names it."""
+    """Return the documents behind the items of other datasets, each with the file that names it."""
     taken: dict[str, str] = {}
     for path in files:
         for place, record in records(path):
@@ -210,10 +210,10 @@ def _parts(
 
 
 def _in_meaning(items: Sequence[Item], questions: Sequence[Question], config: DatasetConfig) -> list[Overlap]:
-    """Overlaps by vectors, where they are asked for."""
+    """Find overlaps by vectors, if requested."""
     if config.meaning is None or not questions:
         return []
-    embedder = connect_embedder(config.embedder)  # says which extra is missing
+    embedder = connect_embedder(config.embedder)  # raises with the name of a missing extra
     from questwell.datasets.meaning import overlaps_in_meaning
 
     async def whole(threshold: float) -> list[Overlap]:
@@ -228,7 +228,7 @@ def _of(duplicate: Duplicate) -> str:
 
 
 def _write(folder: Path, name: str, parts: _Parts, sources: Sequence[SourceRun], config: DatasetConfig) -> Manifest:
-    """Write everything into `folder`, the manifest last."""
+    """Write everything to `folder`, the manifest last."""
     writer = Writer(folder, config)
     content = "\n".join(sorted(f"{item.id}\t{item.question}\t{item.answer}" for item in parts.items))
     canary = f"questwell canary {uuid5(NAMESPACE_URL, content)}"

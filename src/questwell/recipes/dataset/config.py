@@ -18,7 +18,7 @@ from questwell.types.gates import Gate
 
 
 class Export(StrEnum):
-    """A layout in addition to the Hugging Face folder, which is always written."""
+    """A layout that can be written in addition to the Hugging Face folder."""
 
     VERL = "verl"
     TRL = "trl"
@@ -32,7 +32,7 @@ class Export(StrEnum):
 
 
 class DatasetConfig(RecipeConfig):
-    """What a dataset is made of."""
+    """Config keys of `dataset`."""
 
     split: str = "train:80,dev:10,test:10"
     """Splits and their shares. Items that share an evidence document go to the same split."""
@@ -119,11 +119,11 @@ class DatasetConfig(RecipeConfig):
 
     @property
     def counts(self) -> dict[str, int]:
-        """`at_most` by split."""
+        """Return `at_most` by split."""
         return parse_counts(self.at_most) if self.at_most else {}
 
     def wanted(self) -> Wanted:
-        """The filters."""
+        """Return the filters."""
         low, high = bounds(self.difficulty) if self.difficulty else (0.0, 0.0)
         return Wanted(
             difficulty=(int(low), int(high)) if self.difficulty else None,
@@ -134,7 +134,7 @@ class DatasetConfig(RecipeConfig):
 
 
 def bounds(text: str) -> tuple[float, float]:
-    """The two numbers of `low..high`; a single number is both. ValueError when it is not of that form."""
+    """Parse the two numbers of `low..high`; a single number counts for both. Raises ValueError for other text."""
     found = parse_range(text, float)
     if found is None or found[0] < 0:
         raise ValueError("expected a range like 2..7")

@@ -1,7 +1,7 @@
-"""One rollout as a dialogue in a format of others: messages of chat endpoints, ATIF, a session of the hub.
+"""Formats one rollout as a dialogue: chat messages, ATIF, or a session file of the Hugging Face hub.
 
-What an agent did is a function call: a search, or a step inside a document that it had found. What it was told without
-having made a move (its message held none, its budget had ended) comes as a message of the user, as in the rollout.
+An agent's move is a function call: a search, or a step inside a document it has found. Messages that it received
+without having made a move (no move in its message, or no budget left) are user messages, as in the rollout.
 """
 
 import json
@@ -14,7 +14,7 @@ from questwell.version import __version__
 
 ATIF = "ATIF-v1.7"
 HARNESS = "questwell"
-"""How the hub's viewer is told who made a session."""
+"""Tells the hub's viewer which program made a session."""
 _TITLE = 200
 """Maximum length of a session's title, in characters."""
 
@@ -25,11 +25,11 @@ class Trace:
 
     id: str
     opening: str
-    """The opening that the agent was given."""
+    """The opening prompt of the agent."""
     trajectory: Trajectory
     reward: float | None
     facts: Mapping[str, object]
-    """Question, answer, verdict, and where it stands in the run."""
+    """Question, answer, verdict, and position in the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +40,12 @@ class _Call:
 
     @property
     def as_text(self) -> str:
-        """The arguments as chat endpoints write them."""
+        """Return the arguments as JSON text, as chat endpoints write them."""
         return json.dumps(self.arguments, ensure_ascii=False)
 
 
 def messages(trace: Trace) -> list[dict[str, object]]:
-    """The dialogue as chat endpoints take it; the agent's text is exactly what it wrote."""
+    """Return the dialogue as chat messages; the agent's text is exactly what it wrote."""
     said: list[dict[str, object]] = [{"role": "user", "content": trace.opening}]
     for turn, call in _turns(trace.trajectory):
         thought: dict[str, object] = {"reasoning_content": turn.reasoning} if turn.reasoning else {}
@@ -62,11 +62,10 @@ def messages(trace: Trace) -> list[dict[str, object]]:
 
 
 def session(trace: Trace) -> list[dict[str, object]]:
-    """The lines of one file in the Session Trace Simple Format: a header, then a message a line.
+    """Return the lines of one file in the Session Trace Simple Format: a header, then one message per line.
 
-    Thoughts are apart from the text, wherever the model wrote them: the viewer has a block of its own for them. What
-    became of the rollout is one text of JSON: `datasets` takes the types of all files from the first one, where a
-    number may be unknown.
+    Thoughts are separate from the text, because the viewer shows them in their own block. The outcome of the rollout is
+    a JSON string: `datasets` takes the types of all files from the first one, where a number may be unknown.
     """
     title = str(trace.facts["question"])[:_TITLE]
     header = {"type": "session", "harness": HARNESS, "id": trace.id, "name": title}
@@ -93,7 +92,7 @@ def session(trace: Trace) -> list[dict[str, object]]:
 
 
 def atif(trace: Trace) -> dict[str, object]:
-    """A document of the Agent Trajectory Interchange Format."""
+    """Return a document of the Agent Trajectory Interchange Format."""
     trajectory = trace.trajectory
     steps: list[dict[str, object]] = [{"source": "user", "message": trace.opening}]
     for turn, call in _turns(trajectory):
@@ -134,5 +133,5 @@ def _turns(trajectory: Trajectory) -> Iterator[tuple[Turn, _Call | None]]:
 
 
 def _seen(turn: Turn) -> str:
-    """What the agent was shown; a staged agent's searches have only hits."""
+    """Return what the agent was shown; a staged agent's searches have only hits."""
     return turn.observation or "\n".join(f"[{hit.rank}] {hit.passage.title}: {hit.passage.text}" for hit in turn.hits)

@@ -1,4 +1,4 @@
-"""From a run to a file of items: JSONL or parquet, self-contained, written whole or not at all."""
+"""Exports a run to a self-contained file of items (JSONL or parquet), written atomically."""
 
 import json
 from collections import Counter
@@ -27,7 +27,7 @@ class Format(StrEnum):
 
 
 def export(folder: Path, out: Path, format_: Format, policy: Policy | None = None) -> int:
-    """Number of items written to `out`, as far as their reviews allow. The file appears whole or not at all.
+    """Write the items that reviews allow to `out` atomically, and return their number.
 
     Raises:
         StoreError: the run has no accepted item, or `out` cannot be written.
@@ -57,10 +57,10 @@ def export(folder: Path, out: Path, format_: Format, policy: Policy | None = Non
 
 
 def format_of(path: Path) -> Format:
-    """The format that a file's name ends in.
+    """Return the format that matches the file's extension.
 
     Raises:
-        ConfigError: it ends in none.
+        ConfigError: the extension is unknown.
     """
     try:
         return Format(path.suffix.removeprefix("."))
@@ -69,7 +69,7 @@ def format_of(path: Path) -> Format:
 
 
 def read_items(path: Path) -> list[Item]:
-    """The items of an exported file; ConfigError as in `format_of`."""
+    """Read the items of an exported file; raises ConfigError like `format_of`."""
     if format_of(path) is Format.PARQUET:
         return read_parquet(path, Item)
     return [item for _, item in read_jsonl(path, _ITEM, StoreError)]

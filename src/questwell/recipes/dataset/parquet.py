@@ -1,6 +1,6 @@
-"""Frozen dataclasses as parquet rows, one typed column a field, nested ones included."""
+"""Writes and reads frozen dataclasses as parquet rows, one typed column per field, including nested ones."""
 
-# pyarrow ships no types; what comes out of this file is typed by hand.
+# pyarrow ships no types; this module's functions are typed by hand.
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 # pyright: reportUnknownParameterType=false
 
@@ -23,7 +23,7 @@ _AT_ONCE = 5_000
 
 
 def write_parquet(path: Path, row: type[_T], values: Iterable[_T]) -> None:
-    """Write `values`, which are all of the dataclass `row`, some at a time."""
+    """Write `values`, all of the dataclass `row`, in batches."""
     adapter, schema, waiting = TypeAdapter(row), pa.schema(_fields(row)), iter(values)
     with pq.ParquetWriter(path, schema) as file:
         while some := list(islice(waiting, _AT_ONCE)):
@@ -32,12 +32,12 @@ def write_parquet(path: Path, row: type[_T], values: Iterable[_T]) -> None:
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """Write rows of one shape; the types of the columns are read off them."""
+    """Write rows of the same structure; column types are inferred from them."""
     pq.write_table(pa.Table.from_pylist([dict(row) for row in rows]), path)
 
 
 def read_parquet(path: Path, row: type[_T]) -> list[_T]:
-    """What `write_parquet` was given."""
+    """Read the values that `write_parquet` wrote."""
     adapter = TypeAdapter(row)
     return [adapter.validate_python(values) for values in pq.read_table(path).to_pylist()]
 
@@ -47,7 +47,7 @@ def _fields(row: type) -> list[pa.Field]:
 
 
 def _arrow(hint: Any) -> pa.DataType:  # noqa: ANN401  a type hint is anything
-    """The column type of a field's type: texts, numbers, tuples of one type, optional ones and dataclasses."""
+    """Return the column type for a field type: text, number, tuple of one type, optional, or dataclass."""
     if get_origin(hint) in (Union, types.UnionType):
         (hint,) = (part for part in get_args(hint) if part is not type(None))
     if get_origin(hint) is tuple:

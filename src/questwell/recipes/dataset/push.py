@@ -1,7 +1,7 @@
-"""Behind `questwell push`: a dataset to the Hugging Face hub, as it was made, in one commit.
+"""Implements `questwell push`: uploads an unchanged dataset to the Hugging Face hub in one commit.
 
-Nothing is sent that was changed since, or that a review keeps out by now: the runs are read again before anything is
-sent. The repository is private unless the user asks for another.
+It refuses files that have changed, and items that a review now excludes: it reads the runs again before it uploads. The
+repository is private unless the user asks for a public one.
 """
 
 # huggingface_hub is typed in part only.
@@ -32,12 +32,12 @@ from questwell.types.dataset import Item
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _OURS = re.compile(r"(data|sealed|verl|trl|sharegpt|sft|beir|grpo|search-r1|slime|alpaca)/.+|(dropped|overlaps)\.jsonl")
-"""Files of an earlier version of the dataset, which go when the new one has no such file."""
+"""Files of an earlier version of the dataset, deleted if the new version lacks them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """A file that goes to the hub."""
+    """A file to upload."""
 
     path: str
     content: bytes
@@ -45,7 +45,7 @@ class Parcel:
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """The files to push, all of them checked."""
+    """The files to push, all checked."""
 
     repository: str
     public: bool
@@ -70,20 +70,20 @@ class Pushed:
 
 
 def prepare(folder: Path, repository: str, *, public: bool = False, runs: Sequence[Path] = ()) -> Push:
-    """The dataset in `folder`, ready to go; nothing is sent.
+    """Check the dataset in `folder` and return it ready for upload; sends nothing.
 
     Args:
-        folder: made by `questwell dataset`.
-        repository: OWNER/NAME.
-        public: whether everyone may read it.
-        runs: where its runs are, if they have moved.
+        folder: folder that `questwell dataset` made.
+        repository: name on the hub, OWNER/NAME.
+        public: whether everyone may read the repository.
+        runs: new locations of its runs, if they have moved.
 
     Raises:
-        ConfigError: `repository` is no name, or a run is not where it was, so that its reviews are not known.
-        StoreError: a file was changed since, or a review keeps an item out by now.
+        ConfigError: `repository` is not a valid name, or a run has moved, so its reviews are unknown.
+        StoreError: a file has changed, or a review now excludes an item.
     """
     if not _NAME.fullmatch(repository):
-        raise ConfigError(f"{repository!r} is no name on the hub; name it OWNER/NAME")
+        raise ConfigError(f"{repository!r} is not a valid name on the hub; use OWNER/NAME")
     manifest = read_manifest(folder)
     refused = _refused(folder, manifest, _places(folder, runs))
     if refused:
@@ -100,10 +100,10 @@ def prepare(folder: Path, repository: str, *, public: bool = False, runs: Sequen
 
 
 def send(push: Push) -> Pushed:
-    """Make the repository if there is none, and commit everything at once.
+    """Create the repository if it does not exist, and commit everything at once.
 
     Raises:
-        ConfigError: no token; a repository that everyone can read though the dataset is to be private, or the other
+        ConfigError: no token; the repository is public but the dataset should be private, or the other
             way round; or a repository with data that Questwell did not push.
         AssetError: the hub refuses, or cannot be reached.
     """
@@ -133,7 +133,7 @@ def send(push: Push) -> Pushed:
             repo_type=kind,
         )
     except (HfHubHTTPError, httpx2.HTTPError, OSError, RuntimeError) as error:
-        # An upload that failed is a RuntimeError of the hub's library, caused by what the hub said.
+        # A failed upload raises RuntimeError in the hub's library; its cause is the hub's response.
         raise AssetError(f"the hub did not take {repository}: {_refusal(error)}") from error
     return Pushed(f"{_endpoint()}/datasets/{repository}", commit.oid, stale)
 
@@ -151,7 +151,7 @@ def _may_be_written(push: Push, there: Sequence[str], *, private: bool) -> None:
 
 
 def _refusal(error: Exception) -> str:
-    """What the hub said, and what to do."""
+    """Return the hub's response, and advice."""
     said = error.__cause__ if isinstance(error, RuntimeError) and isinstance(error.__cause__, Exception) else error
     status = getattr(getattr(said, "response", None), "status_code", None)
     told = getattr(said, "server_message", None) or str(said).partition("\n")[0] or type(said).__name__
@@ -161,7 +161,7 @@ def _refusal(error: Exception) -> str:
         case 403:
             advice = "the token may not write there: give it the right to write, or name another repository"
         case 429:
-            advice = "it was asked too often: run the same command again in some minutes"
+            advice = "too many requests: run the same command again in a few minutes"
         case _:
             advice = "run the same command again"
     answer = told if status is None else f"{status}, {told}"
@@ -173,7 +173,7 @@ def _endpoint() -> str:
 
 
 def _places(folder: Path, runs: Sequence[Path]) -> dict[str, Path]:
-    """Where the runs are, by id."""
+    """Return the location of each run, by id."""
     try:
         known: Mapping[str, str] = json.loads((folder / PLACES).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -190,7 +190,7 @@ def _id_of(run: Path) -> str:
 
 
 def _refused(folder: Path, manifest: Manifest, places: Mapping[str, Path]) -> list[str]:
-    """Ids of items that the same command would not take by now, or would take with other words."""
+    """Return the ids of items that the same command would now exclude or write differently."""
     settings = manifest.settings
     policy = Policy(ReviewedBy(str(settings.get("reviewed", "any"))), Edited(str(settings.get("edited", "rechecked"))))
     allowed: set[tuple[str, str, str]] = set()
@@ -204,7 +204,7 @@ def _refused(folder: Path, manifest: Manifest, places: Mapping[str, Path]) -> li
 
 
 def _pairs(folder: Path, manifest: Manifest) -> list[tuple[str, str, str]]:
-    """Id, question and answer of each item, also of sealed splits."""
+    """Return id, question and answer of each item, including those of sealed splits."""
     pairs: list[tuple[str, str, str]] = []
     for name in manifest.splits:
         if name not in manifest.sealed:

@@ -1,9 +1,9 @@
-"""Behind `questwell export --traces`: what proposer and solvers did, with rewards and verdicts, in formats of others.
+"""Implements `questwell export --traces`: exports rollouts of proposer and solvers with rewards and verdicts.
 
-atif       one Agent Trajectory Interchange Format document a line (version 1.7)
-sts        one file a trajectory in the hub's Session Trace Simple Format, in a folder
-messages   one dialogue a line, with function calls as chat endpoints take them
-pairs      a right and a wrong attempt at one question a line, as preference training takes them
+atif       one Agent Trajectory Interchange Format document per line (version 1.7)
+sts        one file per trajectory in the hub's Session Trace Simple Format, in a folder
+messages   one dialogue per line, with function calls as chat endpoints take them
+pairs      a right and a wrong attempt at one question per line, for preference training
 """
 
 import json
@@ -21,7 +21,7 @@ from questwell.types.game import Accepted, Label, Rejected
 from questwell.types.trajectory import Role
 
 _REWARD = {Label.RIGHT: 1.0, Label.WRONG: 0.0}
-"""Reward of an attempt by its label; one that errored or was not scored has none."""
+"""Reward of an attempt by its label; errored and unscored attempts have none."""
 
 
 class Traces(StrEnum):
@@ -34,10 +34,10 @@ class Traces(StrEnum):
 
 
 def export_traces(folder: Path, out: Path, format_: Traces, *, rejected: bool = False) -> int:
-    """Number of trajectories (or pairs) of the run in `folder` written to `out`; of rejected plays too if asked.
+    """Write the trajectories (or pairs) of the run in `folder` to `out`, and return their number.
 
     Raises:
-        StoreError: there are none, or `out` cannot be written.
+        StoreError: there are no trajectories, or `out` cannot be written.
     """
     try:
         if format_ is Traces.STS:
@@ -132,7 +132,7 @@ def _dialogue(trace: Trace) -> dict[str, object]:
 
 
 def _pairs(folder: Path, *, rejected: bool) -> Iterator[dict[str, object]]:
-    """Each wrong attempt next to a right one at the same question, both in the order in which they were made."""
+    """Yield each wrong attempt with a right one at the same question, both in chronological order."""
     groups: dict[str, list[Trace]] = {}
     for trace in _traces(folder, rejected=rejected):
         if trace.trajectory.role is Role.SOLVER and trace.reward is not None:

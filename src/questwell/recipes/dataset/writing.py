@@ -1,4 +1,4 @@
-"""The files of a dataset: each split in each layout, and what was written, with its hash."""
+"""Writes the files of a dataset: each split in each layout, and records each file with its hash."""
 
 import csv
 import hashlib
@@ -23,7 +23,7 @@ class Writer:
     """Writes the files of a dataset and remembers them."""
 
     def __init__(self, folder: Path, config: DatasetConfig) -> None:
-        """Write into `folder`, which need not exist."""
+        """Prepare to write to `folder`, which need not exist."""
         prompts = Prompts(config.prompts)
         self.files: list[File] = []
         self.hash = prompts.hash
@@ -32,14 +32,14 @@ class Writer:
         self._exports = config.exports
 
     def split(self, name: str, samples: Sequence[SolvedItem]) -> None:
-        """Every file of one split."""
+        """Write every file of one split."""
         found = [sample.item for sample in samples]
         self._file(f"data/{name}.parquet", len(found), lambda path: write_parquet(path, Item, found))
         for export in self._exports:
             self._export(export, name, found, samples)
 
     def sealed(self, name: str, items: Sequence[Item], canary: str) -> None:
-        """One split so that nobody trains on it by accident: BrowseComp's columns, and `id` and `aliases` like them."""
+        """Write one split obfuscated, so nobody trains on it by accident: BrowseComp's columns, `id` and `aliases`."""
         text = io.StringIO(newline="")
         rows = csv.writer(text, lineterminator="\n")
         rows.writerow(("problem", "answer", "problem_topic", "canary", "id", "aliases"))
@@ -50,7 +50,7 @@ class Writer:
         self._text(f"sealed/{name}.csv", len(items), text.getvalue())
 
     def lines(self, path: str, rows: Sequence[Row]) -> None:
-        """A JSON lines file."""
+        """Write a JSON lines file."""
         self._text(path, len(rows), "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
     def _export(self, export: Export, name: str, found: Sequence[Item], samples: Sequence[SolvedItem]) -> None:

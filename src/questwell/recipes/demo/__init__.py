@@ -1,1 +1,1 @@
-"""`questwell demo`: a whole run in a second, without key, model or download."""
+"""Implements `questwell demo`: a complete run in a second, without key, model or download."""

@@ -1,6 +1,6 @@
-"""What the players of the demo say: written in advance for three seeds of the corpus `islands`.
+"""What the players of the demo write: scripted text for three seeds of the corpus `islands`.
 
-Only their words are scripted. Searches, verdicts, feedback and the run file are those of any run.
+Only their text is scripted. Searches, verdicts, feedback and the run file are real.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class Pair:
     question: str
     answer: str
     steps: tuple[tuple[str, str, str], ...]
-    """Query, what it finds, and the title of the passage that says so."""
+    """Query, answer, and title of the supporting passage of each step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +27,16 @@ class Try:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One seed's play."""
+    """The play of one seed."""
 
     seed: str
     """Title of the seed passage."""
     queries: tuple[str, ...]
-    """What the proposer searches first."""
+    """Queries that the proposer makes first."""
     pairs: tuple[Pair, ...]
-    """The first question and its repairs; after the last of them the proposer gives up."""
+    """The first question and its repairs; the proposer gives up after the last."""
     tries: tuple[tuple[Try, ...], ...]
-    """Attempts at each of `pairs`, repeated when there are more attempts."""
+    """Attempts at each of `pairs`, repeated if more are needed."""
 
 
 _BRIDGE = Try(
@@ -138,6 +138,6 @@ PARTS = (
         ),
     ),
 )
-"""In the order in which the demo draws their seeds."""
+"""Plays in the order in which the demo draws their seeds."""
 
 GIVES_UP = "The solvers' answer is as good as mine, and nothing else here leads on. I have no better question."

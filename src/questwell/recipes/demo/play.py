@@ -1,4 +1,4 @@
-"""Plays the demo: a run like any other, but for its players, whose lines were written in advance."""
+"""Plays the demo: a normal run, except that its players are scripted."""
 
 from pathlib import Path
 
@@ -11,11 +11,11 @@ from questwell.recipes.runs import opening
 from questwell.retrieval.corpora.islands import NAME as CORPUS
 
 _SEED = 50767
-"""Draws the passages of `PARTS`, in their order."""
+"""Random seed that draws the passages of `PARTS`, in their order."""
 
 
 def play_demo(folder: Path) -> GenerateReport:
-    """Play the seeds of the demo into `folder`; a finished demo is not played again."""
+    """Play the seeds of the demo in `folder`; a finished demo is not played again."""
     given = {
         "corpus": CORPUS,
         "llm": NAME,

@@ -1,4 +1,4 @@
-"""`WrittenLLM`: plays every role of the demo by its lines."""
+"""`WrittenLLM`: a scripted model that plays every role of the demo."""
 
 import re
 from collections import Counter
@@ -12,7 +12,7 @@ NAME = "lines written for the demo"
 
 
 class WrittenLLM(MockLLM):
-    """Says the lines; costs nothing."""
+    """Writes the scripted lines; costs nothing."""
 
     def __init__(self) -> None:
         """Start before the first line."""
@@ -20,11 +20,11 @@ class WrittenLLM(MockLLM):
 
     @property
     def name(self) -> str:
-        """Name of the model; each item says what made it."""
+        """Name of the model, which each item records."""
         return NAME
 
     async def complete(self, request: Request) -> Completion:
-        """The next line of whoever is asked."""
+        """Return the next line of the role that is asked."""
         text = self._line(request)
         words = sum(len(message.content.split()) for message in request.messages)
         return Completion(text, NAME, prompt_tokens=words, completion_tokens=len(text.split()), cost_usd=0.0)
@@ -50,7 +50,7 @@ class WrittenLLM(MockLLM):
         return f"<answer>{chosen.answer}</answer>"
 
     def _begun(self, asked: str) -> Try:
-        """The next attempt at a question."""
+        """Return the next attempt at a question."""
         part, at = _of(asked)
         self._tried[asked] += 1
         return part.tries[at][(self._tried[asked] - 1) % len(part.tries[at])]
@@ -61,13 +61,13 @@ def _of(question: str) -> tuple[Part, int]:
 
 
 def _going_on(asked: str, later: tuple[Message, ...]) -> Try:
-    """The attempt that began as this one: no two of a question begin with the same search."""
+    """Return the attempt with the same beginning: no two attempts at a question begin with the same search."""
     part, at = _of(asked)
     return next(one for one in part.tries[at] if one.queries[0] in later[0].content)
 
 
 def _opening(messages: tuple[Message, ...]) -> tuple[str, tuple[Message, ...]]:
-    """The last message that asks for something, and what came after it."""
+    """Return the last message that asks for something, and the messages after it."""
     openings = ("Seed passage:", "Given answer:", "Your question:", "Question:")
     at = max(
         n for n, one in enumerate(messages) if one.role == "user" and any(text in one.content for text in openings)
@@ -85,6 +85,6 @@ def _pair(pair: Pair, shown: str) -> str:
 
 
 def _number(title: str, shown: str) -> int:
-    """The number under which a passage was shown; 0, which names none, when it was not."""
+    """Return the number under which a passage was shown; 0, which is no passage, if it was not shown."""
     found = re.search(rf"\[(\d+)\] {re.escape(title)}: ", shown)
     return int(found[1]) if found else 0

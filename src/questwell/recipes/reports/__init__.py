@@ -1,1 +1,1 @@
-"""Read models: what a run holds, computed from its files."""
+"""Read models: summaries of a run, computed from its files."""

@@ -1,4 +1,4 @@
-"""The items of a run a page at a time, and its metrics for the pages."""
+"""Lists the plays of a run page by page, and provides its metrics for the web pages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -24,13 +24,13 @@ from questwell.types.review import pair_digest
 
 PAGE = 50
 _HITS = 2_000
-"""Plays with the words that are looked through before the filter's own plays are."""
+"""Number of plays containing the words up to which we scan those; with more, we scan the filter's plays."""
 _MOST_AT_ONCE = 50_000
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The filter of the list; an empty field means any. All of it is in the page's address."""
+    """The filter of the list; an empty field means any. All of it is part of the page's address."""
 
     state: str = ""
     """`accepted`, `rejected`, `pending`, or a reason."""
@@ -63,13 +63,13 @@ class ListPage:
 
 
 class Items:
-    """The plays of one run under one filter; read within one `RunReader`."""
+    """The plays of one run under one filter; use it while its `RunReader` is open."""
 
     def __init__(self, folder: Path, run: RunReader, wanted: Wanted, words: TextIndex | None = None) -> None:
-        """Look at the run in `folder`.
+        """Prepare the list of the run in `folder`.
 
         Raises:
-            ConfigError: a filter that cannot be.
+            ConfigError: a filter value is invalid.
         """
         self._run = run
         self._words = words
@@ -78,7 +78,7 @@ class Items:
         self._filter = self._narrowed(PlayFilter(_state(wanted.state), _number(wanted.target, "target")), wanted)
 
     def page(self, *, after: int = -1, before: int | None = None) -> ListPage:
-        """The rows after or before a seed."""
+        """Return the rows after or before a seed."""
         if before is not None:
             plays = self._find_before(before, PAGE)
             if len(plays) < PAGE:
@@ -95,12 +95,12 @@ class Items:
         )
 
     def neighbours(self, index: int) -> tuple[Play | None, Play | None]:
-        """The plays before and after a seed."""
+        """Return the plays before and after a seed."""
         before, after = self._find_before(index, 1), self._find(index, 1)
         return (before[0] if before else None, after[0] if after else None)
 
     def next_unreviewed(self, index: int) -> Play | None:
-        """The next play that nobody has decided on, from `index` on and then from the start."""
+        """Return the next play that nobody has decided on, searching from `index` and then from the start."""
         known = [int(seed[1:]) for seed, one in self._reviews.items() if one.decision is not None]
         kept = self._filter
         self._filter = replace(kept, without=(*kept.without, *known, index))
@@ -111,7 +111,7 @@ class Items:
         return found[0] if found else None
 
     def reviewed(self, play: Play) -> Reviewed:
-        """How a play stands with its reviewers; a decision about another question than it has now is stale."""
+        """Return a play's reviews; a decision about a question that has changed since is stale."""
         known = self._reviews.get(play.seed_id, UNREVIEWED)
         if known.decision is None or known.decision.digest == pair_digest(play.question or "", play.answer or ""):
             return known
@@ -140,7 +140,7 @@ class Items:
         return [self._run.play(index) for index in self._indices(size, before=before)]
 
     def _indices(self, size: int, *, after: int = -1, before: int | None = None) -> list[int]:
-        """Seeds that fit the filter and hold the words; whichever of the two is rarer is looked through."""
+        """Return seeds that match the filter and contain the words; scans the rarer of the two."""
         run, wanted, words, q = self._run, self._filter, self._words, self._q
         if words is None or q is None:
             return indices(run, wanted, after=after, before=before, size=size)
@@ -167,13 +167,13 @@ class Items:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """A run for its first page."""
+    """Summary of a run for its first page."""
 
     status: Status
     calls: Sequence[CallCount]
-    """By stretch of time: a minute, or in a long run ten, an hour, a day."""
+    """Calls per time interval: one minute, or in long runs ten minutes, an hour or a day."""
     accepted: Sequence[tuple[str, int]]
-    """(stretch, accepted plays)."""
+    """Pairs of (interval, number of accepted plays)."""
     failures: Sequence[tuple[str, str, str, str]]
     """(when, seed, class, message), newest first."""
     hours: float
@@ -181,7 +181,7 @@ class Overview:
 
 
 def overview(folder: Path) -> Overview:
-    """The state of the run in `folder`, and its course over time."""
+    """Return the state of the run in `folder`, and its progress over time."""
     stands = status(folder)
     with RunReader(folder) as run, run.snapshot():
         known = run.minutes()
@@ -193,7 +193,7 @@ def overview(folder: Path) -> Overview:
 
 
 def cost_per_item(found: Overview) -> tuple[str, list[tuple[float, float]]]:
-    """(unit, (hours since the start, spent per accepted item so far)): dollars where all are known and some are paid.
+    """Return (unit, points): spending per accepted item over the hours. Dollars if all costs are known and some paid.
 
     Empty before the first item, and where not even the tokens are known.
     """
@@ -221,7 +221,7 @@ def cost_per_item(found: Overview) -> tuple[str, list[tuple[float, float]]]:
 
 
 def calls_per_second(found: Overview) -> list[tuple[float, float]]:
-    """(hours since the start, answered model calls per second in that stretch of time)."""
+    """Return (hours since the start, answered model calls per second in that interval)."""
     by_time: dict[str, int] = {}
     for one in found.calls:
         if one.kind == "llm":
@@ -233,7 +233,7 @@ def calls_per_second(found: Overview) -> list[tuple[float, float]]:
 
 
 def thinned(points: Sequence[tuple[float, float]], most: int = 1_000) -> list[tuple[float, float]]:
-    """At most twice `most` of `points`: of each stretch its lowest and its highest, so that no spike is lost."""
+    """Return at most twice `most` of `points`: the lowest and highest of each interval, so that no spike is lost."""
     if len(points) <= 2 * most:
         return list(points)
     size = -(-len(points) // most)
@@ -246,12 +246,12 @@ def thinned(points: Sequence[tuple[float, float]], most: int = 1_000) -> list[tu
 
 
 def words_path(run_id: str) -> Path:
-    """Where the index of a run's words is kept."""
+    """Return the path of the index of a run's words."""
     return home() / "view" / f"{run_id}.words.sqlite"
 
 
 _SECONDS = {16: 60, 15: 600, 13: 3600, 10: 86_400}
-"""Length of a stretch of time in seconds, by the number of characters of its first minute that name it."""
+"""Length of an interval in seconds, by the number of characters of its timestamp prefix."""
 
 
 def _at(time: str) -> float:

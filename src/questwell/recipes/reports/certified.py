@@ -12,13 +12,13 @@ from questwell.types.measures import Proportion
 
 
 def certified(last: Round, later: Checked | None, seed: str = "", judges: Iterable[Rejudging] = ()) -> Certificate:
-    """What is known of the question of `last`.
+    """Return the certificate of the question of `last`.
 
     Args:
         last: the last round.
-        later: what `questwell gates` found; of another question it is left out.
+        later: results of `questwell gates`; ignored if they are for another question.
         seed: id of the seed.
-        judges: what `questwell rejudge` found of the run.
+        judges: results of `questwell rejudge` for the run.
     """
     pair = (last.proposal.question, last.proposal.answer)
     further = later.results if later is not None and (later.question, later.answer) == pair else ()
@@ -26,7 +26,7 @@ def certified(last: Round, later: Checked | None, seed: str = "", judges: Iterab
 
 
 def certificate_lines(certificate: Certificate) -> Iterator[tuple[str, str]]:
-    """(name, value) of each line; what was never asked for is named in the last one."""
+    """Yield (name, value) for each line; the last line names what was never checked."""
     least = certificate.difficulty
     needs = "" if least is None else f", needs at least {least} search{'es' * (least != 1)}"
     yield "Solved", share(certificate.solve_rate) + needs
@@ -36,7 +36,7 @@ def certificate_lines(certificate: Certificate) -> Iterator[tuple[str, str]]:
 
 
 def found_lines(certificate: Certificate) -> Iterator[tuple[str, str]]:
-    """As above, without what the solver's attempts say and without what was never asked for."""
+    """Yield lines like `certificate_lines`, without the solver's attempts and without what was never checked."""
     if certificate.weak_solve_rate is not None:
         yield "Solved by the weak solver", share(certificate.weak_solve_rate)
     if certificate.closed_book is not None:
@@ -52,20 +52,20 @@ def found_lines(certificate: Certificate) -> Iterator[tuple[str, str]]:
 
 
 def unchecked(certificate: Certificate) -> list[str]:
-    """Names of the gates that never ran."""
+    """Return the names of the gates that never ran."""
     asked = {check.gate for check in certificate.checks}
     return [gate.value for gate in Gate if gate not in asked]
 
 
 def share(found: Proportion) -> str:
-    """`3 of 4 (30 to 95 %)`; without an interval where nothing was scored."""
+    """Format as `3 of 4 (30 to 95 %)`; without an interval if nothing was scored."""
     if found.low is None or found.high is None:
         return f"{found.count} of {found.of}"
     return f"{found.count} of {found.of} ({100 * found.low:.0f} to {100 * found.high:.0f} %)"
 
 
 def evidence(one: EvidenceCertificate) -> str:
-    """Where the document was found, and where the answer stands in it."""
+    """Say where the document was found, and where it contains the answer."""
     ranks = [
         f"rank {rank} {of}"
         for rank, of in (

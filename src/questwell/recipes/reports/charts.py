@@ -15,7 +15,7 @@ PASSED = "Seeds that passed, by round (cumulative)"
 
 
 def pass_rates(systems: Sequence[tuple[str, Sequence[Cell]]], *, alone: bool = False) -> str:
-    """Proportion of seeds that passed by round, with 95 % intervals, one line a run."""
+    """Chart the proportion of seeds that passed by round, with 95 % intervals, one line per run."""
     drawn: list[Line] = []
     most = 0
     for at, (name, cells) in enumerate(systems):
@@ -32,7 +32,7 @@ def pass_rates(systems: Sequence[tuple[str, Sequence[Cell]]], *, alone: bool = F
 
 
 def funnel(systems: Sequence[tuple[str, Funnel]], *, alone: bool = False) -> str:
-    """What happened to the seeds."""
+    """Chart what happened to the seeds."""
     reasons = list(dict.fromkeys(reason for _, found in systems for reason in found.rejected))
     names = ["accepted", *(reason.value.replace("_", " ") for reason in reasons)]
     drawn = [
@@ -44,7 +44,7 @@ def funnel(systems: Sequence[tuple[str, Funnel]], *, alone: bool = False) -> str
 def difficulty(
     systems: Sequence[tuple[str, Mapping[int | None, int], Mapping[int, int]]], *, alone: bool = False
 ) -> str:
-    """Accepted items by search steps, each with its count: what was wanted next to what they need."""
+    """Chart accepted items by search steps: the targets next to the steps that they need."""
     drawn: list[tuple[str, Counter[int]]] = []
     for name, targets, got in systems:
         prefix = f"{name}: " if len(systems) > 1 else ""
@@ -65,7 +65,7 @@ def difficulty(
 
 
 def wanted_and_got(counts: Sequence[PlayCount]) -> tuple[Mapping[int | None, int], Mapping[int, int]]:
-    """Targets and difficulties of the accepted plays, each with its count, from a run's counts."""
+    """Return targets and difficulties of the accepted plays, each with its number, from a run's counts."""
     targets: Counter[int | None] = Counter()
     got: Counter[int] = Counter()
     for count in counts:
@@ -77,21 +77,21 @@ def wanted_and_got(counts: Sequence[PlayCount]) -> tuple[Mapping[int | None, int
 
 
 def documents(systems: Sequence[tuple[str, Coverage]], *, alone: bool = False) -> str:
-    """The documents that most items use; one picture of each system's own list would say less than one of all."""
+    """Chart the documents that most items use, over all runs together."""
     names = list(dict.fromkeys(title for _, found in systems for title, _ in found.most_used))[:20]
     drawn = [Bars(name, [dict(found.most_used).get(title, 0) for title in names]) for name, found in systems]
     return svg.bars("Documents that most items use", "items", names, drawn, alone=alone)
 
 
 def topics(name: str, found: Coverage, *, alone: bool = False) -> str:
-    """Items by topic; a topic is named by its most distinctive words."""
+    """Chart items by topic; a topic is named by its most distinctive words."""
     names = [", ".join(topic.words) for topic in found.topics]
     drawn = [Bars(name, [topic.items for topic in found.topics])]
     return svg.bars("Topics, by the words that set them apart", "items", names, drawn, alone=alone)
 
 
 def strategies(shares: Mapping[str, Proportion], *, alone: bool = False) -> str:
-    """How right attempts found the answer: shares with 95 % intervals."""
+    """Chart how right attempts found the answer: shares with 95 % intervals."""
     known = [(at, share) for at, share in enumerate(shares.values()) if share.fraction is not None]
     points = [
         Point(at, 100 * (share.fraction or 0), 100 * (share.low or 0), 100 * (share.high or 0)) for at, share in known
@@ -105,7 +105,7 @@ def strategies(shares: Mapping[str, Proportion], *, alone: bool = False) -> str:
 
 
 def spent(systems: Sequence[tuple[str, Sequence[float]]], unit: str, *, alone: bool = False) -> str:
-    """What an accepted item took, its rejected rounds included: one point an item, cheapest first."""
+    """Chart the usage per accepted item, rejected rounds included: one point per item, cheapest first."""
     drawn = [
         Line(name, [Point(at, value) for at, value in enumerate(sorted(values), start=1)]) for name, values in systems
     ]
@@ -114,7 +114,7 @@ def spent(systems: Sequence[tuple[str, Sequence[float]]], unit: str, *, alone: b
 
 
 def over_time(title: str, unit: str, hours: Sequence[tuple[float, float]], *, alone: bool = False) -> str:
-    """One line over the hours of a run."""
+    """Chart one line over the hours of a run."""
     short = max((x for x, _ in hours), default=0.0) < 2
     line = Line(title, [Point(60 * x if short else x, y) for x, y in hours])
     across = Axis(f"{'minutes' if short else 'hours'} since the start")

@@ -1,4 +1,4 @@
-"""How a check by gates stands, and a labelling: what was found so far, and what it took."""
+"""Status of a gates check and of a labelling: results so far, and usage."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,29 +17,29 @@ from questwell.types.ids import id_order, seed_number
 
 @dataclass(frozen=True, slots=True)
 class GatesStatus:
-    """How a check by gates stands."""
+    """Status of a gates check."""
 
     info: RunInfo
     questions: int
-    """Questions whose results are kept; they are written when an invocation ends."""
+    """Number of questions with stored results; they are written when an invocation ends."""
     stopped: int
-    """Number of these that at least one gate rejects."""
+    """Number of those questions that at least one gate rejects."""
     gates: Sequence[GateCount]
     ledger: Ledger
 
 
 @dataclass(frozen=True, slots=True)
 class LabelsStatus:
-    """How a labelling stands."""
+    """Status of a labelling."""
 
     info: RunInfo
     shares: LabelShares | None
-    """None: they are counted when the labelling ends."""
+    """Shares by label; None until the labelling ends."""
     ledger: Ledger
 
 
 def gates_status(folder: Path) -> GatesStatus:
-    """How the check in `folder` stands; StoreError when there is none."""
+    """Return the status of the check in `folder`; raises StoreError if there is none."""
     with RunReader(folder) as run, run.snapshot():
         info, took = info_of(run, "gates"), ledger(run)
     found = checked(folder)
@@ -49,7 +49,7 @@ def gates_status(folder: Path) -> GatesStatus:
 
 
 def checked(folder: Path, item: str | None = None) -> list[Checked]:
-    """Every question that the check in `folder` has results of, in the order of seeds; or the one of seed `item`."""
+    """Return the questions with results in the check in `folder`, in the order of seeds; or just that of `item`."""
     found = sorted(read_results(folder).values(), key=lambda one: id_order(one.id))
     if item is None:
         return found
@@ -60,6 +60,6 @@ def checked(folder: Path, item: str | None = None) -> list[Checked]:
 
 
 def labels_status(folder: Path) -> LabelsStatus:
-    """How the labelling in `folder` stands; StoreError when there is none."""
+    """Return the status of the labelling in `folder`; raises StoreError if there is none."""
     with RunReader(folder) as run, run.snapshot():
         return LabelsStatus(info_of(run, "labels"), saved(folder.resolve().parent), ledger(run))

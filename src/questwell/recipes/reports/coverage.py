@@ -1,4 +1,4 @@
-"""What the items of a run are about: which documents they use, how far their passages lie apart, and their topics."""
+"""What the items of a run are about: their documents, how close their passages are, and their topics."""
 
 import re
 from collections import Counter
@@ -25,7 +25,7 @@ class Topic:
     """A group of items about the same topic."""
 
     words: tuple[str, ...]
-    """Those that set them apart from the other items, the most telling first."""
+    """The words that distinguish them from the other items, most distinctive first."""
     items: int
 
 
@@ -34,21 +34,21 @@ class Coverage:
     """The coverage of the accepted items, or of a sample of them."""
 
     items: int
-    """Number of items that were looked at."""
+    """Number of items that were examined."""
     of: int
     """Number of accepted items, duplicates included."""
     documents: int
-    """Number of different documents that their evidence comes from."""
+    """Number of distinct documents that their evidence comes from."""
     most_used: Sequence[tuple[str, int]]
-    """(title, items that use the document), most used first."""
+    """Pairs of (title, number of items that use the document), most used first."""
     one_document: Proportion
-    """Share of items whose evidence comes from one document only."""
+    """Share of items whose evidence comes from a single document."""
     near: Proportion
-    """Share of items with two passages that are the same, or neighbours in one document."""
+    """Share of items with two passages that are the same, or adjacent in one document."""
     topics: Sequence[Topic]
     """Topics, the largest first; empty if there are too few items."""
     drawn_for: Sequence[AboutCount] = ()
-    """Seeds and items by topic (--topics) or cluster of the corpus (--clusters); empty if neither was asked for."""
+    """Seeds and items by topic (--topics) or cluster of the corpus (--clusters); empty if neither was used."""
 
     @property
     def met(self) -> int:
@@ -57,7 +57,7 @@ class Coverage:
 
 
 def coverage(folder: Path, most: int = 200) -> Coverage:
-    """What at most `most` accepted items of the run in `folder` are about, drawn evenly over the run."""
+    """Return the coverage of at most `most` accepted items of the run in `folder`, drawn evenly over the run."""
     with RunReader(folder) as run, run.snapshot():
         config = config_of(info_of(run))
         drawn_for = run.about_counts() if config.get("topics") or config.get("clusters") else []
@@ -96,7 +96,7 @@ def _spread(run: RunReader, of: int, most: int) -> list[int]:
 
 
 def _near(used: Sequence[Passage]) -> bool:
-    """Whether two of them are the same passage or neighbours, by the number that ends their ids."""
+    """Return whether two passages are the same or adjacent, by the number at the end of their ids."""
     places = [(one.document_id, _number(one)) for one in used]
     return any(
         a[0] == b[0] and a[1] is not None and b[1] is not None and abs(a[1] - b[1]) <= 1
@@ -106,7 +106,7 @@ def _near(used: Sequence[Passage]) -> bool:
 
 
 def _number(passage: Passage) -> int | None:
-    """Its place in its document; a document of one passage has no number."""
+    """Return the passage's position in its document; the passage of a one-passage document has none."""
     if passage.id == passage.document_id:
         return 0
     found = re.search(r"#(\d{1,9})$", passage.id)
@@ -114,9 +114,9 @@ def _number(passage: Passage) -> int | None:
 
 
 def topics(texts: Sequence[str], most: int = 6) -> list[Topic]:
-    """The texts in groups of like words, each by the words that set it apart.
+    """Group similar texts, each group named by its most distinctive words.
 
-    It starts from texts far from each other, so that equal texts always give equal groups.
+    It starts from texts that are far apart, so that the same texts always give the same groups.
     """
     split = [words_of(text) for text in texts]
     vocabulary = Vocabulary(split)

@@ -14,7 +14,7 @@ class Funnel:
     """What happened to the seeds. `candidates == accepted + sum(rejected.values())`."""
 
     drawn: int
-    """Number of seeds kept for playing; `candidates` of them are played."""
+    """Number of seeds saved for playing; `candidates` of them are played."""
     candidates: int
     accepted: int
     rejected: dict[Reason, int]
@@ -24,12 +24,12 @@ class Funnel:
 
     @property
     def acceptance(self) -> float | None:
-        """Accepted among the candidates, a fraction in [0, 1]; None without a candidate."""
+        """Share of candidates that are accepted, a fraction in [0, 1]; None without candidates."""
         return self.accepted / self.candidates if self.candidates else None
 
 
 def funnel(counts: Sequence[PlayCount], drawn: int, duplicates: int) -> Funnel:
-    """The funnel of a run of `drawn` seeds, from its counts; `duplicates` of the accepted plays are no items."""
+    """Return the funnel of a run of `drawn` seeds from its counts; `duplicates` accepted plays are not items."""
     ended = [count for count in counts if count.final]
     reasons: Counter[Reason] = Counter()
     for count in ended:
@@ -43,7 +43,7 @@ def funnel(counts: Sequence[PlayCount], drawn: int, duplicates: int) -> Funnel:
 
 
 def funnel_of(run: RunReader) -> Funnel:
-    """The funnel of the run behind `run`."""
+    """Return the funnel of the run behind `run`."""
     return funnel(run.play_counts(), run.drawn(), run.duplicates())
 
 
@@ -107,9 +107,9 @@ WHY: Mapping[Reason, str] = {
     Reason.UNSCORED: "the judge gave no verdict that could be read",
     Reason.ERRORED: "calls failed: this says nothing about the question",
 }
-"""Why one seed gave no item, for a reader who does not know the names."""
+"""Reasons why a seed gave no item, for readers who do not know the names."""
 
 
 def explain(counts: Funnel) -> list[str]:
-    """Why nothing, or not more, was accepted: each reason that occurred with its count and what to do about it."""
+    """Explain why nothing, or not more, was accepted: each reason with its count and advice."""
     return [f"{count} {reason.value}: {ADVICE[reason]}" for reason, count in counts.rejected.items()]

@@ -1,4 +1,4 @@
-"""What the gates of a run found, for the pages."""
+"""The gate results of a run, for the web pages."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -17,30 +17,30 @@ from questwell.types.gates import Gate, GateOutcome
 
 @dataclass(frozen=True, slots=True)
 class GateRow:
-    """One gate over all proposals that it checked."""
+    """Results of one gate over all proposals that it checked."""
 
     gate: Gate
     asked: bool
-    """Whether the run's config asks for this gate."""
+    """Whether the run's config includes this gate."""
     outcomes: Mapping[GateOutcome, int]
-    """Proposals by what it found; several rounds of one seed count each."""
+    """Number of proposals by outcome; several rounds of one seed each count."""
     reason: Reason
-    """Why a seed whose last proposal it stopped gave no item."""
+    """The rejection reason of seeds whose last proposal it rejected."""
     stopped: int
     """Number of seeds with that reason."""
     later: Mapping[GateOutcome, int]
-    """Questions by what `questwell gates` found of them after the run; empty when it was not asked."""
+    """Number of questions by result of `questwell gates` after the run; empty if it was not run."""
 
 
 class _Asked(BaseModel):
-    """The key of a run's config that says which gates it asks."""
+    """The config key that names the gates of a run."""
 
     model_config = ConfigDict(extra="ignore")
     gates: tuple[Gate, ...] | None = None
 
 
 def gate_rows(folder: Path) -> list[GateRow]:
-    """Every gate of the run in `folder`, in the order in which they run."""
+    """Return every gate of the run in `folder`, in the order in which they run."""
     with RunReader(folder) as run, run.snapshot():
         asked = _Asked.model_validate(config_of(info_of(run))).gates or ()
         outcomes: dict[Gate, dict[GateOutcome, int]] = {gate: {} for gate in Gate}

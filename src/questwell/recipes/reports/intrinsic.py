@@ -1,10 +1,10 @@
 """The paper's intrinsic table (arXiv 2601.18202, section 4): correctness and difficulty by target and by round.
 
-Cumulative, as there: round r is a seed's state after at most r further rounds, and a seed that has passed stays passed.
-Deviations: seeds whose proposer gave no question count as not correct (the paper has none of them); seeds that errored
-or could not be scored are left out, since they say nothing about the question.
-Gates and the weak solver, which the paper has not, come after the verdict: a seed stands here by the attempts at its
-first question that passed them, also when a gate sent it back or stopped it. The funnel says what gave an item.
+Cumulative, as in the paper: round r is a seed's state after at most r further rounds; a seed that passed stays passed.
+Deviations: seeds whose proposer gave no question count as not correct (the paper has none). Seeds that errored or could
+not be scored are left out, since they say nothing about the question. Gates and the weak solver, which the paper does
+not have, come after the verdict: the table counts a seed by the attempts at its first question that passed the verdict,
+even if a gate then sent it back or rejected it. The funnel shows which seeds gave an item.
 """
 
 from collections.abc import Sequence
@@ -20,24 +20,24 @@ _SILENT = (Reason.ERRORED, Reason.UNSCORED)
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A row of the table."""
+    """One row of the table."""
 
     target: str
-    """Search steps asked for; `any` when unspecified; `all` over all targets."""
+    """Requested search steps; `any` if unspecified; `all` over all targets."""
     round: int
     seeds: int
     correct: Proportion
-    """At least one attempt was right."""
+    """Questions that at least one attempt answered right."""
     passed: Proportion
-    """The verdict was pass."""
+    """Questions whose verdict was pass."""
     avg_at_k: float | None
-    """Mean share of right attempts over the correct questions, a fraction; None when an early stop would bias it."""
+    """Mean share of right attempts over the correct questions, a fraction; None if an early stop would bias it."""
     mean_searches: float | None
-    """Mean over the correct questions of the fewest search steps in a right attempt (their difficulty)."""
+    """Mean difficulty of the correct questions: the fewest search steps in a right attempt."""
 
 
 def intrinsic(counts: Sequence[PlayCount], last_round: int, *, early_stop: bool) -> list[Cell]:
-    """The table: all targets first, then each target, every round from 0 to `last_round`."""
+    """Return the table: first all targets, then each target, with every round from 0 to `last_round`."""
     telling = [count for count in counts if count.reason not in _SILENT]
     groups: dict[str, list[PlayCount]] = {ALL: telling} if telling else {}
     for count in sorted(telling, key=lambda count: -1 if count.target is None else count.target):
@@ -50,7 +50,7 @@ def intrinsic(counts: Sequence[PlayCount], last_round: int, *, early_stop: bool)
 
 
 def _stands(count: PlayCount, number: int) -> bool:
-    """Whether this is how those plays stand after round `number`."""
+    """Return whether this is the state of those plays after round `number`."""
     round_ = -1 if count.round is None else count.round
     return round_ == number or (count.final and round_ < number)
 

@@ -25,10 +25,10 @@ from questwell.types.trajectory import Trajectory
 
 
 class ReviewedBy(StrEnum):
-    """Which items an export takes, by their reviews. Rejected ones are always left out."""
+    """Items that an export takes, by their reviews. Rejected ones are always left out."""
 
     ANY = "any"
-    """Also items that nobody has decided on."""
+    """Includes items that nobody has decided on."""
     ACCEPTED = "accepted"
     """Only items that a person accepted or edited."""
 
@@ -68,20 +68,20 @@ class Chosen:
 
 
 def items(folder: Path, policy: Policy | None = None) -> list[Item]:
-    """The accepted items of the run in `folder`, in the order of seeds, as far as their reviews let them."""
+    """Return the accepted items of the run in `folder`, in the order of seeds, filtered by their reviews."""
     return [one.item for one in each(folder, policy) if isinstance(one, Chosen)]
 
 
 def choose(folder: Path, policy: Policy | None = None) -> tuple[list[Chosen], list[LeftOut]]:
-    """The items that an export takes, and those that reviews keep out; as `each`."""
+    """Return the items that an export takes, and those that reviews exclude; see `each`."""
     found = list(each(folder, policy))
     return [one for one in found if isinstance(one, Chosen)], [one for one in found if isinstance(one, LeftOut)]
 
 
 def each(folder: Path, policy: Policy | None = None) -> Iterator[Chosen | LeftOut]:
-    """The items that an export takes and those that reviews keep out, in the order of seeds, one in memory at a time.
+    """Yield exported and excluded items in the order of seeds, with only one in memory.
 
-    The one place where reviews are honoured. An edit that passed its recheck makes an item of a rejected play too.
+    All exports apply reviews here. An edit that passed its recheck can also turn a rejected play into an item.
     """
     policy = policy or Policy()
     reviews = reviews_by_seed(folder)
@@ -116,7 +116,7 @@ def _judged(
     info: RunInfo,
     usage: Usage,
 ) -> Chosen | str | None:
-    """The item of a play, or why it is left out; None when it never was one."""
+    """Return the item of a play, or why it is left out; None if it never was an item."""
     by = (known.decision.reviewer,) if known.decision else ()
     match known.state:
         case ReviewState.REJECTED:
@@ -149,12 +149,12 @@ def _judged(
 
 
 def _as_derived(item: Item, play: Play) -> Item:
-    """An edited item; how the answer before the edit was worked out says nothing of another one."""
+    """Return an edited item; drops the derivation if the answer has changed."""
     return item if item.answer == play.answer else replace(item, derivation=None)
 
 
 def _with_gates(item: Item, later: Checked) -> Item:
-    """The item with what `questwell gates` found of it, unless its question is another by now."""
+    """Return the item with results of `questwell gates`, unless its question has changed since."""
     if (item.question, item.answer) != (later.question, later.answer) or item.certificate is None:
         return item
     by_gate = {result.gate: result for result in (*item.gates, *later.results)}
@@ -163,7 +163,7 @@ def _with_gates(item: Item, later: Checked) -> Item:
 
 
 def _with_judges(item: Item, seed: str, judges: Sequence[Rejudging]) -> Item:
-    """The item with how far the judges of `questwell rejudge` agree, unless its question is another by now."""
+    """Return the item with the agreement of the judges of `questwell rejudge`, unless its question has changed."""
     if item.certificate is None:
         return item
     agreed = agreements(judges, seed, item.question, item.answer)
@@ -171,7 +171,7 @@ def _with_judges(item: Item, seed: str, judges: Sequence[Rejudging]) -> Item:
 
 
 def _checked(folder: Path) -> dict[tuple[str, str], Accepted | None]:
-    """What the recheck of the run's edits found, by seed and pair; None: it was tried and not accepted."""
+    """Return the recheck results of the run's edits, by seed and pair; None means tried but not accepted."""
     if not (folder / RECHECK / FILE_NAME).is_file():
         return {}
     edits = each_once([entry for entry in read_reviews(folder) if entry.decision is Decision.EDIT])
@@ -247,6 +247,6 @@ def _item(outcome: Accepted, info: RunInfo, usage: Usage) -> Item:
 
 
 def retriever_of(info: RunInfo) -> str:
-    """What the agents of a run searched; a lexical index is not named in the run, for its snapshot says all."""
+    """Return the name of what a run's agents searched. Runs do not store it for a lexical index."""
     corpus = Path(str(config_of(info)["corpus"])).name
     return info.fingerprint.get("retriever") or f"{corpus}@{info.fingerprint['index snapshot']}/bm25"

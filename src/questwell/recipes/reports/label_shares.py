@@ -1,4 +1,4 @@
-"""Labels of a run by a model as they were last counted: kept next to the labels' calls, for the pages."""
+"""The last counted shares of a run's labels by a model, stored next to the labels' calls for the web pages."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from questwell.recipes.runs.files import replace
 
 @dataclass(frozen=True, slots=True)
 class LabelShares:
-    """Shares of what was looked at; a reply that was no label is in `unread` and in no share."""
+    """Shares by label; unreadable replies count in `unread` and in no share."""
 
     strategies: dict[str, Proportion]
     """Shares of right attempts of accepted questions; several labels may apply to one."""
@@ -27,12 +27,12 @@ _SHARES = TypeAdapter(LabelShares)
 
 
 def save(folder: Path, shares: LabelShares) -> None:
-    """Keep what was counted of the run in `folder`."""
+    """Save the shares of the run in `folder`."""
     replace(_path(folder), _SHARES.dump_json(shares, indent=1) + b"\n")
 
 
 def saved(folder: Path) -> LabelShares | None:
-    """What was last counted of the run in `folder`; None when no model labelled it."""
+    """Read the last saved shares of the run in `folder`; None if no model has labelled it."""
     if not _path(folder).is_file():
         return None
     try:

@@ -1,4 +1,4 @@
-"""Labels of a run's traces and failed questions by a model, recorded next to the run: asked once, then replayed."""
+"""Labels a run's traces and failed questions with a model; calls are recorded next to the run and replayed."""
 
 import random
 from collections import Counter
@@ -30,12 +30,12 @@ from questwell.types.game import Accepted, Outcome, Place, Round
 from questwell.types.trajectory import Role
 
 LABELLING = 1000
-"""Rounds from here on are labels in the run file, so that they never meet a judge's call of the game."""
+"""Round numbers from here on are labels in the run file, so that they never collide with a judge's calls."""
 
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """Shares of what was looked at; a reply that was no label is in `unread` and in no share."""
+    """Shares by label; unreadable replies count in `unread` and in no share."""
 
     strategies: dict[str, Proportion]
     """Shares of right attempts of accepted questions; several labels may apply to one."""
@@ -48,7 +48,7 @@ class Labels:
 
 
 class LabelConfig(SpendingConfig):
-    """Which model labels, how much, and what it may spend."""
+    """Config keys for labelling: the model, how much to label, and spending limits."""
 
     llm: Model
     """Model that labels."""
@@ -71,14 +71,14 @@ KIND = Kind("labels", LabelConfig, dict.fromkeys(LabelConfig.model_fields, _CALL
 async def label(
     folder: Path, config: LabelConfig, llm: LLM, prompts: Prompts, *, structured: bool, go_on: str = ""
 ) -> Labels:
-    """Label traces and failed questions of the run in `folder`, as far as budget, user and errors let it.
+    """Label traces and failed questions of the run in `folder`, until done or until budget, user or errors stop it.
 
-    The calls are kept in `labels` within the folder: they are no part of what the run took.
+    The calls are stored in the subfolder `labels`, and do not count as usage of the run.
 
     Raises:
         ConfigError: a cost limit is set, but the model's price is unknown.
         RunLocked: another process is writing the labels.
-        StoreError: the folder holds no run of generate.
+        StoreError: the folder contains no run of generate.
     """
     with RunReader(folder) as run, run.snapshot():
         info = info_of(run)
@@ -106,24 +106,24 @@ async def label(
 
 
 def labeller_of(config: LabelConfig, prompts: Prompts, *, structured: bool) -> Labeller:
-    """Who labels: the options of the role judge hold, its cap of tokens too."""
+    """Return the labeller, with the options and the token limit of the judge role."""
     given = config.role(Role.JUDGE).max_tokens or config.reader_tokens
     return Labeller(prompts, structured) if given is None else Labeller(prompts, structured, given)
 
 
 _Piece = tuple[int, str, Round]
-"""What is asked for (0 strategies, 1 the fault, 2 the depth), of which seed's round."""
+"""What is asked (0 strategies, 1 the fault, 2 the depth), the number of the seed, and its round."""
 _SOLVER = Unsolved.SOLVER
 
 
 @dataclass(frozen=True, slots=True)
 class _At:
-    """Where a round is."""
+    """The position of a round."""
 
     seed_id: str
     index: int
     place: int
-    """Among the play's rounds."""
+    """Its position among the play's rounds."""
 
     def read(self, run: RunReader) -> Round:
         outcome = run.outcome(self.index)
@@ -132,7 +132,7 @@ class _At:
 
 
 def _pieces(run: RunReader, config: LabelConfig) -> list[_Piece]:
-    """What to label. All plays are looked through, one in memory at a time, and those drawn are read again."""
+    """Return what to label. All plays are scanned, one in memory at a time; those drawn are read again."""
     accepted: list[_At] = []
     failed: dict[Outcome, list[_At]] = {Outcome.UNSOLVED: [], Outcome.TOO_EASY: []}
     for play in run.each_play():
@@ -155,7 +155,7 @@ def _pieces(run: RunReader, config: LabelConfig) -> list[_Piece]:
 
 
 class _Asked:
-    """The labels so far."""
+    """Collects the labels."""
 
     def __init__(self, labeller: Labeller, recorder: Recorder) -> None:
         self._labeller = labeller
@@ -165,7 +165,7 @@ class _Asked:
         self._depths: list[Depth | None] = []
 
     async def work(self, piece: _Piece) -> str | None:
-        """Ask for one label; why that failed, if it did."""
+        """Ask for one label; returns why it failed, or None."""
         kind, seed_id, played = piece
         place = Place(seed_id, LABELLING + kind, Role.JUDGE, played.index)
         line = self._recorder.sessions(seed_id)(place)
@@ -184,7 +184,7 @@ class _Asked:
         return None
 
     def labels(self, ended: Report) -> Labels:
-        """What came, as shares."""
+        """Return the collected labels as shares."""
         read = [found for found in self._strategies if found is not None]
         return Labels(
             strategies={one.value: wilson(sum(one in found for found in read), len(read)) for one in Strategy},

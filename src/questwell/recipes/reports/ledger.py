@@ -1,4 +1,4 @@
-"""The usage of a run's calls, for runs of every verb."""
+"""The usage of a run's calls, for runs of every command."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from questwell.types.dataset import Usage
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """Model calls and searches, resumes included. None is not known, which is not 0."""
+    """Model calls and searches, including resumes. None means unknown, which is not 0."""
 
     total: Usage
     """Usage of model calls; its cost includes searches and failed calls."""
@@ -22,13 +22,13 @@ class Ledger:
     failures: dict[str, int]
     """Number of failed calls by class of error."""
     failed: FailedUsage
-    """Usage of the failed model calls; it is in the total, but in no role's usage."""
+    """Usage of the failed model calls; included in the total, but not in any role's usage."""
     adapted: Mapping[str, Sequence[str]]
-    """How requests were changed, by `MODEL at URL`; empty where each was taken as it was."""
+    """How requests were changed, by `MODEL at URL`; empty if each was accepted unchanged."""
 
 
 def ledger(run: RunReader) -> Ledger:
-    """What the calls of an open run file took."""
+    """Return the usage of the calls in an open run file."""
     searches = run.searches()
     return Ledger(
         total=run.usage(),
@@ -42,7 +42,7 @@ def ledger(run: RunReader) -> Ledger:
 
 
 def ledgers(folder: Path) -> Sequence[Ledger]:
-    """Ledgers of the run by steps in `folder`: one per process that asked a model other than the policy."""
+    """Return the ledgers of a step-based run in `folder`: one per process that called a model other than the policy."""
     found: list[Ledger] = []
     for calls in sorted(folder.glob("calls*")):
         if begun(calls):

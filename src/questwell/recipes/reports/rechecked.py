@@ -1,4 +1,4 @@
-"""What a recheck found of each question: verdict, difficulty, solve rate with its interval, certificate."""
+"""Results of a recheck per question: verdict, difficulty, solve rate with its interval, certificate."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,28 +19,28 @@ from questwell.types.review import Decision, Review, pair_digest
 
 @dataclass(frozen=True, slots=True)
 class Rechecked:
-    """One question."""
+    """Recheck result of one question."""
 
     id: str
-    """As in the run of the recheck; of a file, the row's number from 0."""
+    """Id in the recheck's run; for a file, the row number from 0."""
     question: str
     answer: str
     accepted: bool
     reason: Reason | None
-    """Why it was not accepted."""
+    """Why it was rejected; None if it was accepted."""
     verdict: Outcome | None
-    """Outcome of its attempts; None when they could not be made."""
+    """Outcome of its attempts; None if they could not be made."""
     difficulty: int | None
-    """Fewest search steps in a right attempt; None when none was right."""
+    """Fewest search steps in a right attempt; None if none was right."""
     solve_rate: Proportion
-    """Right among the scored attempts, with its 95 % Wilson interval."""
+    """Share of right attempts among the scored ones, with its 95 % Wilson interval."""
     gates: tuple[GateResult, ...]
     certificate: Certificate | None
-    """Also with what `questwell gates` found of the recheck later; None when its attempts could not be made."""
+    """Certificate, including later results of `questwell gates`; None if its attempts could not be made."""
 
 
 def rechecked(folder: Path) -> list[Rechecked]:
-    """Every question of the recheck in `folder` that was tried, in order; StoreError when there is none."""
+    """Return every tried question of the recheck in `folder`, in order; raises StoreError if there is none."""
     later = results_of(folder)
     with RunReader(folder) as run, run.snapshot():
         info_of(run)
@@ -49,7 +49,7 @@ def rechecked(folder: Path) -> list[Rechecked]:
 
 
 def recheck_of(folder: Path, edit: Review) -> Rechecked | None:
-    """What the recheck of the run in `folder` found of one edit; None: it was not tried yet."""
+    """Return the recheck result of one edit in the run in `folder`; None if it was not tried yet."""
     inner = folder / FOLDER
     if not (inner / FILE_NAME).is_file():
         return None

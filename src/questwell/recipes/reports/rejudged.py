@@ -1,4 +1,4 @@
-"""How a rejudging stands: what two judges say of the same answers, and what the second one took."""
+"""Status of a rejudging: agreement of two judges on the same answers, and the usage of the second one."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from questwell.types.ids import seed_number
 
 @dataclass(frozen=True, slots=True)
 class RejudgeStatus:
-    """How a rejudging stands."""
+    """Status of a rejudging."""
 
     info: RunInfo
     sums: Sums
@@ -23,14 +23,14 @@ class RejudgeStatus:
 
 
 def rejudge_status(folder: Path) -> RejudgeStatus:
-    """How the rejudging in `folder` stands; StoreError when there is none."""
+    """Return the status of the rejudging in `folder`; raises StoreError if there is none."""
     with RunReader(folder) as run, run.snapshot():
         info, took = info_of(run, "rejudge"), ledger(run)
     return RejudgeStatus(info, sums(rejudged(folder)), took)
 
 
 def rejudged(folder: Path, item: str | None = None) -> list[Rejudged]:
-    """Every question that was judged again in `folder`, in the order of seeds; or the one of seed `item`."""
+    """Return all questions judged again in `folder`, in the order of seeds; or only that of seed `item`."""
     path = folder / RESULTS
     found = list(read(path).questions) if path.is_file() else []
     if item is None:

@@ -1,7 +1,7 @@
-"""Behind `questwell status --report`: the paper's tables and charts for one run or several, as a folder.
+"""Implements `questwell status --report`: writes the paper's tables and charts of one or more runs to a folder.
 
-`report.md` to read, `report.json` with every figure, and the charts. Nothing is measured here that the run files do
-not hold, but for one search a too easy question, in the run's own index.
+It writes `report.md` for reading, `report.json` with every figure, and the charts. All figures come from the run files,
+except for one search per too easy question in the run's own index.
 """
 
 import json
@@ -36,24 +36,24 @@ from questwell.types.trajectory import Role
 
 @dataclass(frozen=True, slots=True)
 class Kinds:
-    """Why questions failed, by kind; several may hold of one."""
+    """Shares of the reasons why questions failed; several may apply to one question."""
 
     round: int
     too_easy: Mapping[str, Proportion]
-    """Share of each reason among the too easy questions of this round."""
+    """Share of each reason among the too easy questions."""
     unsolved: Mapping[str, Proportion]
     """Share of each reason among the unsolved questions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """Accepted items, one entry an item in the order of seeds."""
+    """Accepted items, in the order of seeds."""
 
     targets: Sequence[int | None]
-    """Search steps that were wanted."""
+    """Requested search steps."""
     difficulties: Sequence[int]
     tokens: Sequence[int | None]
-    """Tokens of the whole play, rejected rounds included."""
+    """Tokens of the whole play, including rejected rounds."""
     costs_usd: Sequence[float | None]
 
 
@@ -62,25 +62,25 @@ class System:
     """One run of the report."""
 
     name: str
-    """The run's folder, and its variant or verb."""
+    """The run's folder, and its variant or command."""
     run_id: str
     variant: str
     funnel: Funnel
     intrinsic: Sequence[Cell]
     kinds: Sequence[Kinds]
     searched: bool
-    """Whether the index was there to search the questions in; else `too specific` was not looked for."""
+    """Whether the index was available for searching the questions; otherwise `too specific` was not checked."""
     items: Items
     coverage: Coverage
     """Coverage of the accepted items."""
     spent_over_time: tuple[str, Sequence[tuple[float, float]]]
-    """(unit, (hours since the start, spent per accepted item so far))."""
+    """Pair of (unit, points), where a point is (hours since the start, spending per accepted item so far)."""
     labels: Labels | None = None
-    """By a model; None when none was asked."""
+    """Labels by a model; None if no model was used."""
 
 
 async def report(folders: Sequence[Path], out: Path, label_by: LabelConfig | None = None) -> list[System]:
-    """Write the report of the runs in `folders` into `out`; a report that is there is replaced.
+    """Write the report of the runs in `folders` to `out`; replaces an existing report.
 
     Raises:
         StoreError: a run cannot be read, or `out` cannot be written.
@@ -100,7 +100,7 @@ async def report(folders: Sequence[Path], out: Path, label_by: LabelConfig | Non
 
 
 def _charts(systems: Sequence[System]) -> dict[str, str]:
-    """By file name. Dollars and tokens never share an axis."""
+    """Return the charts by file name. Dollars and tokens never share an axis."""
     wanted = [(one.name, Counter(one.items.targets), Counter(one.items.difficulties)) for one in systems]
     drawn = {
         "pass_rate.svg": charts.pass_rates([(one.name, one.intrinsic) for one in systems], alone=True),
@@ -170,7 +170,7 @@ async def _system(folder: Path) -> System:
 
 
 def _index(config: PlayConfig) -> Retriever | None:
-    """The run's index if it is there; it is not built for a report."""
+    """Open the run's index if it exists; never builds it."""
     return open_ready(config) if (config.folder / "manifest.json").is_file() else None
 
 

@@ -1,4 +1,4 @@
-"""What people decided about the items of a run, and how far they agree."""
+"""Decisions of people about the items of a run, and how far they agree."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class ReviewState(StrEnum):
     EDITED = "edited"
     REJECTED = "rejected"
     STALE = "stale"
-    """Decided about another question than the run holds now."""
+    """The question has changed since the decision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,27 +30,27 @@ class Reviewed:
 
     state: ReviewState
     decision: Review | None
-    """The entry that counts; None when there is none."""
+    """The current decision; None if there is none."""
     entries: tuple[Review, ...]
-    """All of them, notes included, in order."""
+    """All entries in order, including notes."""
 
     @property
     def newest(self) -> int:
-        """Number of the newest entry; 0: none."""
+        """Number of the newest entry; 0 if there is none."""
         return self.entries[-1].id if self.entries else 0
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewerAgreement:
-    """Agreement of two reviewers over the items that both decided on: keep (accept or edit) or reject."""
+    """Agreement of two reviewers on whether to keep (accept or edit) or reject items that both decided on."""
 
     first: str
     second: str
     items: int
     agreed: float
-    """Share of the items on which both say the same, in [0, 1]."""
+    """Share of the items on which both agree, in [0, 1]."""
     kappa: float | None
-    """Cohen's; None when both always say the same one thing."""
+    """Cohen's kappa; None if both always decide the same single way."""
 
 
 UNREVIEWED = Reviewed(ReviewState.NONE, None, ())
@@ -62,7 +62,7 @@ _STATES = {
 
 
 def reviewed(entries: Sequence[Review], digest: str | None = None) -> Reviewed:
-    """How one item stands by its `entries`; with the `digest` of what the run holds, stale decisions are told."""
+    """Return the review state of one item from its `entries`; marks decisions as stale if `digest` differs."""
     decision = in_force(entries)
     state = ReviewState.NONE if decision is None else _STATES[decision.decision]
     if decision is not None and digest is not None and decision.digest != digest:
@@ -71,7 +71,7 @@ def reviewed(entries: Sequence[Review], digest: str | None = None) -> Reviewed:
 
 
 def reviews_by_seed(folder: Path) -> dict[str, Reviewed]:
-    """Each reviewed item of the run in `folder`, by seed id; stale decisions are not told apart here."""
+    """Return each reviewed item of the run in `folder`, by seed id; does not mark stale decisions."""
     found: dict[str, list[Review]] = {}
     for entry in read_reviews(folder):
         found.setdefault(entry.seed, []).append(entry)
@@ -89,11 +89,11 @@ def review(
     note: str = "",
     edited: tuple[str, str, tuple[str, ...]] | None = None,
 ) -> Review:
-    """Keep a decision about `pair`, the question, answer and aliases that the reviewer saw.
+    """Save a decision about `pair`, the question, answer and aliases that the reviewer saw.
 
     Raises:
-        ConfigError: an edit that changes nothing or leaves nothing, or no name of the reviewer.
-        ReviewConflict: somebody else reviewed it meanwhile.
+        ConfigError: an edit changes nothing or is empty, or the reviewer's name is missing.
+        ReviewConflict: somebody else has reviewed it in the meantime.
     """
     if not reviewer.strip():
         raise ConfigError("enter the name of the reviewer")
@@ -122,7 +122,7 @@ def review(
 
 
 def agreements(folder: Path) -> list[ReviewerAgreement]:
-    """Agreement of each two reviewers who decided on the same items."""
+    """Return the agreement of each pair of reviewers who decided on the same items."""
     latest: dict[str, dict[str, bool]] = {}
     for entry in read_reviews(folder):
         mine = latest.setdefault(entry.reviewer, {})

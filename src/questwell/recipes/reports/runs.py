@@ -1,4 +1,4 @@
-"""Runs of every kind in the folders that a user names: what they are, and whether somebody writes them now."""
+"""Finds runs of every kind in the folders that a user names, and whether a process is writing them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ from questwell.store.query import FILE_NAME
 from questwell.store.reader import RunReader
 
 _DEEP = 3
-"""Depth of folders in which runs are looked for."""
+"""Maximum depth of folders in which runs are searched."""
 _TRAINING = ("metrics.jsonl", "evaluations.jsonl", "attempts.jsonl")
 _INNER = (f"{FOLDER}/{RESULTS}", f"{RECHECK}/{FILE_NAME}", f"{RECHECK}/{FILE_NAME}-wal")
 _FILES = (FILE_NAME, f"{FILE_NAME}-wal", "reviews.sqlite", *_TRAINING, *_INNER)
 
 
 class Kind(StrEnum):
-    """The verb that made a run."""
+    """The command that made a run."""
 
     GENERATE = "generate"
     HARDEN = "harden"
@@ -46,14 +46,14 @@ class Kind(StrEnum):
 
     @property
     def page(self) -> str:
-        """Start of the address of its page; empty where it has none: those over a run are on its page."""
+        """Start of the address of its page; empty for runs that are shown on the page of another run."""
         pages = {Kind.EVALUATE: "e", Kind.TRAIN: "t", Kind.SELFPLAY: "s"}
         return "r" if self.plays else pages.get(self, "")
 
 
 @dataclass(frozen=True, slots=True)
 class FoundRun:
-    """A run, by a name that no other run here has."""
+    """A run with a name that is unique among the found runs."""
 
     name: str
     folder: Path
@@ -62,12 +62,12 @@ class FoundRun:
 
 @dataclass(frozen=True, slots=True)
 class RunCard:
-    """The summary of a run, in one line."""
+    """Summary of a run in one line."""
 
     run: FoundRun
     created: str
     live: bool
-    """Whether a process writes it now."""
+    """Whether a process is writing it now."""
     headline: str
     cost_usd: float | None
     problem: str
@@ -75,10 +75,10 @@ class RunCard:
 
 
 def find_runs(paths: Sequence[Path]) -> list[FoundRun]:
-    """The runs in `paths`, each a run or a folder of runs.
+    """Find the runs in `paths`, each of which is a run or a folder of runs.
 
     Raises:
-        StoreError: one of them holds none.
+        StoreError: one of the paths contains no run.
     """
     found: dict[Path, Kind] = {}
     for path in paths:
@@ -116,12 +116,12 @@ def _kind(folder: Path) -> Kind | None:
 
 
 def is_live(folder: Path) -> bool:
-    """Whether a process writes the run in `folder` now."""
+    """Return whether a process is writing the run in `folder`."""
     return writer_of(folder / "run.lock") is not None
 
 
 def stamp(folder: Path) -> str:
-    """Changes whenever the run in `folder` does: sizes and times of its files."""
+    """Return a text that changes whenever the run in `folder` does: sizes and times of its files."""
     parts: list[str] = []
     for name in _FILES:
         try:
@@ -133,7 +133,7 @@ def stamp(folder: Path) -> str:
 
 
 def card(found: FoundRun) -> RunCard:
-    """One line about a run; what is wrong with it is said in it."""
+    """Return a one-line summary of a run; problems with reading it go into the summary."""
     try:
         created, headline, cost = _facts(found)
     except QuestwellError as error:
@@ -176,6 +176,6 @@ def _facts(found: FoundRun) -> tuple[str, str, float | None]:
 
 
 def _paid(folder: Path) -> float | None:
-    """What judge and verifier cost, in US dollars; None: not known. The policy itself costs nothing here."""
+    """Return the cost of judge and verifier in US dollars; None if unknown. The policy itself costs nothing."""
     costs = [took.total.cost_usd for took in ledgers(folder)]
     return None if None in costs else sum(cost for cost in costs if cost is not None)

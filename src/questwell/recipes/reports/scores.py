@@ -1,4 +1,4 @@
-"""Read models of evaluations: how one stands, and how several compare on the same questions."""
+"""Read models of evaluations: the status of one, and comparisons of several on the same questions."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -30,43 +30,43 @@ from questwell.types.game import Label
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The state of an evaluation."""
+    """Status of an evaluation."""
 
     info: RunInfo
     summaries: Sequence[Summary]
     agreements: Sequence[Agreement]
-    """Agreement of each two judges, exact match included, over the answers that both judged."""
+    """Agreement of each pair of judges, exact match included, over the answers that both judged."""
     missing: int
-    """Number of attempts that the config asks for and that are not made yet."""
+    """Number of attempts that the config asks for but that are not made yet."""
     parts: Mapping[str, tuple[int, int]]
-    """By benchmark of which published results are over more: questions asked, and how many those are over."""
+    """Benchmarks whose published results cover more questions: (questions asked, questions published)."""
     total: Usage
-    """Usage of the whole run, judges included."""
+    """Usage of the whole run, including judges."""
     searches: int
     failures: Mapping[str, int]
     """Number of failed calls by class of error."""
     failed: FailedUsage
-    """Usage of the failed model calls; it is in the total."""
+    """Usage of the failed model calls; included in the total."""
     adapted: Mapping[str, Sequence[str]]
-    """How requests were changed, by `MODEL at URL`; empty where each was taken as it was."""
+    """How requests were changed, by `MODEL at URL`; empty if each was accepted unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Versus:
-    """Two systems on the questions that both were scored on."""
+    """Comparison of two systems on the questions that both were scored on."""
 
     first: str
     second: str
     metric: str
     group: str
     comparison: Comparison | None
-    """The second minus the first; None when they share no scored question."""
+    """Second system minus the first; None if they share no scored question."""
     p_adjusted: float | None
     """P-value after Holm's correction over all pairs of this group."""
 
 
 def evaluation(folder: Path) -> Evaluation:
-    """The current state of the evaluation in `folder`, which may still be running.
+    """Return the current status of the evaluation in `folder`, which may still be running.
 
     Raises:
         StoreError: there is none, or it cannot be read.
@@ -95,7 +95,7 @@ def evaluation(folder: Path) -> Evaluation:
 
 
 def attempted(run: RunReader) -> list[QuestionAttempts]:
-    """The questions of an evaluation with what came of each attempt."""
+    """Return the questions of an evaluation with the result of each attempt."""
     names = judge_names(run.scorings())
     labels: dict[tuple[int, int], dict[str, Label]] = defaultdict(dict)
     for number, name in names.items():
@@ -126,14 +126,14 @@ def attempted(run: RunReader) -> list[QuestionAttempts]:
 
 
 def compare_runs(folders: Sequence[Path], metric: str) -> list[Versus]:
-    """Each two of the evaluations, over all questions and by group; as `compare_pooled`."""
+    """Compare each pair of evaluations, over all questions and by group; see `compare_pooled`."""
     if len(set(map(str, folders))) < len(folders):
         raise ConfigError("the same run is given twice")
     return compare_pooled({str(folder): [folder] for folder in folders}, metric)
 
 
 def compare_pooled(named: Mapping[str, Sequence[Path]], metric: str) -> list[Versus]:
-    """Each two systems, over all questions and by group.
+    """Compare each pair of systems, over all questions and by group.
 
     Args:
         named: the evaluations of each system; several of one system, on different questions, count as one.
@@ -163,7 +163,7 @@ def compare_pooled(named: Mapping[str, Sequence[Path]], metric: str) -> list[Ver
 
 
 def pooled(folders: Sequence[Path], metric: str = "em") -> list[QuestionAttempts]:
-    """The questions of several evaluations of one system as those of one, in order. Raises as `compare_pooled`."""
+    """Combine several evaluations of one system, in order. See `compare_pooled` for the errors."""
     asked: dict[tuple[str, str], QuestionAttempts] = {}
     for folder in folders:
         with RunReader(folder) as run, run.snapshot():
@@ -185,7 +185,7 @@ def _group(one: QuestionAttempts) -> str:
 
 
 def judge_names(scorings: Sequence[Scoring]) -> dict[int, str]:
-    """Judges by the number of their scoring; two of one name are told apart by their prompts."""
+    """Return judges' names by number of their scoring; judges of the same name are distinguished by their prompts."""
     names: dict[int, str] = {}
     for scoring in scorings:
         twice = sum(other.judge == scoring.judge for other in scorings) > 1

@@ -1,4 +1,4 @@
-"""How a run stands: its funnel, the intrinsic table, and what it took."""
+"""Status of a run: its funnel, the intrinsic table, and its usage."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,11 +22,11 @@ class Saved:
     """The savings of the exact early stop."""
 
     attempts: int
-    """Number of attempts that were not run."""
+    """Number of attempts that were skipped."""
     of: int
     """Number of attempts if all K of each question had run."""
     calls: float
-    """Model calls that they would have made, if each had taken as many as the attempts at that question that ran."""
+    """Estimated model calls of the skipped attempts, from the mean of the attempts that ran at the same question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +34,10 @@ class Spending(Ledger):
     """The usage of a run with plays."""
 
     tokens_per_item: float | None
-    """None when not known or when nothing was accepted."""
+    """Tokens per accepted item; None if unknown or if nothing was accepted."""
     cost_usd_per_item: float | None
     saved: Saved | None
-    """Savings of the early stop; None when it was off."""
+    """Savings of the early stop; None if it was off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +46,15 @@ class KindRow:
 
     kind: QuestionKind
     wanted: float
-    """Share of the items, a fraction."""
+    """Requested share of the items, a fraction."""
     seeds: int
-    """Number of seeds that were asked for it."""
+    """Number of seeds with this requested kind."""
     items: int
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The state of a run."""
+    """Status of a run."""
 
     info: RunInfo
     funnel: Funnel
@@ -64,16 +64,16 @@ class Status:
     seeds_wanted: int | None
     items_wanted: int | None
     counts: Sequence[PlayCount]
-    """Ended plays by how their rounds went."""
+    """Ended plays, grouped by how their rounds went."""
     kinds: Sequence[KindRow] = ()
-    """Kinds of question wanted and got; empty when the run asks for none."""
+    """Requested and accepted kinds of question; empty if the run requests none."""
 
 
 class Shape(BaseModel):
-    """The keys of a run's config that its status depends on; defaults are the config's, for runs older than a key.
+    """The config keys that the status depends on, with defaults for runs that are older than a key.
 
-    It stands apart from the config, which knows every corpus and model: status is asked often, and must not wait for
-    their libraries to load.
+    Separate from the config, which imports the libraries of every corpus and model: status is called often and must be
+    fast.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -87,7 +87,7 @@ class Shape(BaseModel):
 
 
 def status(folder: Path) -> Status:
-    """How the run in `folder` stands at this moment; it may be going on.
+    """Return the current status of the run in `folder`, which may still be running.
 
     Raises:
         StoreError: there is no run, or it cannot be read.
@@ -144,7 +144,7 @@ def _saved(counts: Sequence[PlayCount], attempts: int) -> Saved:
 
 
 def tokens(usage: Usage) -> int | None:
-    """Prompt and completion tokens together; None when not known."""
+    """Return prompt plus completion tokens; None if unknown."""
     if usage.prompt_tokens is None or usage.completion_tokens is None:
         return None
     return usage.prompt_tokens + usage.completion_tokens

@@ -1,4 +1,4 @@
-"""How a run that goes by steps stands: train and self-play."""
+"""Status of step-based runs: train and self-play."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,44 +21,44 @@ _CHECKPOINTS = "checkpoints"
 
 @dataclass(frozen=True, slots=True)
 class StepStatus:
-    """How a run that goes by steps stands."""
+    """Status of a step-based run."""
 
     info: RunInfo
     steps: int
-    """Steps made, of which those after the newest checkpoint are made again on a resume."""
+    """Number of steps made. A resume repeats those after the newest checkpoint."""
     wanted: int | None
-    """Steps that were asked for; None where the run does not say."""
+    """Number of requested steps; None if the run does not save it."""
     saved: int
     """Step of the newest checkpoint; 0 before the first."""
     model: Path | None
-    """Folder of its policy, in Hugging Face form."""
+    """Folder of the checkpoint's policy, in Hugging Face format."""
     newest: Mapping[str, float | None]
-    """Metrics of the newest step, by name; None is not known."""
+    """Metrics of the newest step, by name; None if unknown."""
     alarms: Sequence[str]
-    """Signs of collapse at the newest step that had any, a sentence each; of train they are not kept."""
+    """Signs of collapse at the newest step with any, one sentence each; train runs do not store them."""
     ledgers: Sequence[Ledger]
-    """What judge and verifier took, one entry per process that asked them; empty where no model was asked."""
+    """Usage of judge and verifier, one entry per process that called them; empty if no model was called."""
     evaluations: Sequence[Mapping[str, float]] = ()
-    """The held-out evaluations of train, in the order in which they were made."""
+    """The held-out evaluations of train, in chronological order."""
     best: Mapping[str, float] | None = None
-    """That with the highest held-out reward, the earliest of equal ones; None before the first."""
+    """Evaluation with the highest held-out reward, the earliest if tied; None before the first."""
     best_model: Path | None = None
-    """Its policy, a Hugging Face folder; None where that is the policy before training."""
+    """Hugging Face folder of the best policy; None if that is the policy before training."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainAttempt:
-    """An attempt that a run of train saved for reading."""
+    """An attempt that a train run saved for people to read."""
 
     step: int
     question: str
     answers: tuple[str, ...]
     reward: float | None
-    """None: it errored or could not be judged, so it was not trained on."""
+    """Reward; None if the attempt errored or could not be judged, and so was not trained on."""
     answer: str | None
     stop: str
     turns: tuple[tuple[str, str | None], ...]
-    """(what the model wrote, what it saw after it)."""
+    """Pairs of (what the model wrote, what it saw after that)."""
 
 
 _ATTEMPT = TypeAdapter(TrainAttempt)
@@ -78,7 +78,7 @@ class _Asked(BaseModel):
 
 
 def train_status(folder: Path) -> StepStatus:
-    """How the run of train in `folder` stands; StoreError when it cannot be read."""
+    """Return the status of the train run in `folder`; raises StoreError if it cannot be read."""
     rows = train_rows(folder)
     found = _status(folder, len(rows), rows[-1] if rows else {}, ())
     evaluations = _readable(folder, lambda: read_evaluations(folder))
@@ -88,7 +88,7 @@ def train_status(folder: Path) -> StepStatus:
 
 
 def selfplay_status(folder: Path) -> StepStatus:
-    """How the run of self-play in `folder` stands; StoreError when it cannot be read."""
+    """Return the status of the self-play run in `folder`; raises StoreError if it cannot be read."""
     rows = Record(folder).rows()
     newest: dict[str, float | None] = {"step": rows[-1].step, **rows[-1].values} if rows else {}
     held_out = next((row for row in rows[::-1] if row.values.get("held_out_accuracy") is not None), None)
@@ -99,7 +99,7 @@ def selfplay_status(folder: Path) -> StepStatus:
 
 
 def train_rows(folder: Path) -> list[dict[str, float]]:
-    """The metrics of each step of train."""
+    """Return the metrics of each train step."""
     path = folder / "metrics.jsonl"
     return _readable(folder, lambda: read_metrics(path) if path.is_file() else [])
 
@@ -112,7 +112,7 @@ def _readable(folder: Path, read: Callable[[], list[dict[str, float]]]) -> list[
 
 
 def train_attempts(folder: Path, step: int) -> list[TrainAttempt]:
-    """The attempts of a step of train that were saved; StoreError when there is no such step."""
+    """Return the saved attempts of a train step; raises StoreError if there is no such step."""
     steps = [int(row["step"]) for row in train_rows(folder)]
     if step not in steps:
         last = f"the last one is {steps[-1]}" if steps else "it has none yet"
@@ -124,7 +124,7 @@ def train_attempts(folder: Path, step: int) -> list[TrainAttempt]:
 
 
 def saved_steps(folder: Path) -> list[int]:
-    """The steps of train of which attempts were saved, in order."""
+    """Return the train steps with saved attempts, in order."""
     path = folder / "attempts.jsonl"
     if not path.is_file():
         return []
@@ -142,6 +142,6 @@ def _status(folder: Path, steps: int, newest: Mapping[str, float | None], alarms
 
 
 def _newest_checkpoint(folder: Path) -> int:
-    """Step of the newest checkpoint; 0 if there is none. Unlike the trainer's reader, this needs no torch."""
+    """Return the step of the newest checkpoint; 0 if there is none. Unlike the trainer's reader, needs no torch."""
     names = [path.name.removeprefix("step-") for path in folder.glob("step-*") if path.is_dir()]
     return max((int(name) for name in names if name.isdigit()), default=0)

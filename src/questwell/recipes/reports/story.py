@@ -1,4 +1,4 @@
-"""How one seed was played, as a person would want to read it."""
+"""How one seed was played, in a form for people to read."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -30,26 +30,26 @@ class SearchStory:
 
     query: str
     found: tuple[str, ...]
-    """Titles, best first."""
+    """Titles of the hits, best first."""
     thought: str = ""
-    """What the agent thought before it, where that is kept."""
+    """The agent's thoughts before it, if stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class TurnStory:
-    """One message of an agent, and what came of it."""
+    """One message of an agent, and its result."""
 
     thought: str
-    """What it thought, where that is kept."""
+    """The agent's thoughts, if stored."""
     text: str
-    """What it wrote, thoughts left out."""
+    """The agent's text without thoughts."""
     query: str | None
-    """None: it did not search."""
+    """Its search query; None if it did not search."""
     reading: Reading | None
-    """The step inside a document, if it made one."""
+    """The step inside a document, if it took one."""
     hits: tuple[Hit, ...]
     told: str
-    """The message that it got when it neither searched nor read, such as that its message held no move."""
+    """The message it received if it neither searched nor read, for example that its message contained no move."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,23 +60,23 @@ class SolutionStepStory:
     answer: str
     passage_id: str
     title: str
-    """Title of the supporting passage; empty when none was named."""
+    """Title of the supporting passage; empty if none was named."""
 
 
 @dataclass(frozen=True, slots=True)
 class OperandStory:
-    """One fact that a derived answer rests on."""
+    """One fact that a derived answer is based on."""
 
     span: str
-    """The words of the passage; in an order `name = value`."""
+    """The words from the passage; for an ordering, `name = value`."""
     passage_id: str
     title: str
-    """Title of the passage; empty when none was named."""
+    """Title of the passage; empty if none was named."""
 
 
 @dataclass(frozen=True, slots=True)
 class DerivationStory:
-    """How an answer was worked out."""
+    """How an answer was derived."""
 
     operation: Operation
     operands: tuple[OperandStory, ...]
@@ -92,7 +92,7 @@ class AttemptStory:
     stop: StopReason
     judgement: Judgement
     judge_said: str
-    """The judge's reason without its verdict; empty when it gave none."""
+    """The judge's reason without its verdict; empty if it gave none."""
     turns: tuple[TurnStory, ...]
     error: str
     """The failure; empty if there was none."""
@@ -106,7 +106,7 @@ class RoundStory:
     feedback: Repair | None
     """The feedback that led to this round."""
     changed: tuple[str, ...]
-    """Which of question and answer differ from the round before."""
+    """Which of question and answer differ from the previous round."""
     question: str
     answer: str
     steps: tuple[SolutionStepStory, ...]
@@ -120,21 +120,21 @@ class RoundStory:
     verdict: Verdict
     gates: tuple[GateResult, ...]
     derivation: DerivationStory | None = None
-    """None: the answer is copied from the evidence."""
+    """How the answer was derived; None if it is copied from the evidence."""
     weak_attempts: tuple[AttemptStory, ...] = ()
     """Attempts of the weak solver, if there was one."""
     weak_verdict: Verdict | None = None
-    """Verdict on these attempts; too_easy when the weak solver was right too often."""
+    """Verdict on the weak attempts; too_easy if the weak solver was right too often."""
 
 
 @dataclass(frozen=True, slots=True)
 class DraftStory:
-    """A proposer's rollout that led to no question that could be tried."""
+    """A proposer's rollout that produced no usable question."""
 
     searches: tuple[SearchStory, ...]
     stop: StopReason
     last_words: str
-    """Its last message, thoughts left out unless it holds nothing else; what failed where it sent none."""
+    """Its last message, without thoughts unless it contains nothing else; or the error if there is no message."""
     turns: tuple[TurnStory, ...]
 
 
@@ -149,18 +149,18 @@ class Story:
     draft: DraftStory | None
     usage: Usage
     styles: tuple[str, ...]
-    """How proposer and solver were driven."""
+    """How proposer and solver were driven (free or staged)."""
     certificate: Certificate | None = None
     """Certificate of an accepted question, including what `questwell gates` found later."""
     seconds: tuple[Second, ...] = ()
-    """What `questwell rejudge` found of its last question, by judge."""
+    """Results of `questwell rejudge` for its last question, by judge."""
 
 
 def find(run: RunReader, name: str) -> Play:
-    """The play that `name` means: `s00000007`, `s7`, just `7`, or `first` for the first that a listing shows.
+    """Return the play named `s00000007`, `s7`, just `7`, or `first` for the first in the listing.
 
     Raises:
-        StoreError: the run has none of that name.
+        StoreError: the run has no play of that name.
     """
     drawn = run.drawn()
     if name == "first" and drawn:
@@ -173,25 +173,25 @@ def find(run: RunReader, name: str) -> Play:
 
 
 def _first(run: RunReader) -> Play:
-    """As `by_interest` would put it, without reading all plays when one is accepted."""
+    """Return the first play by `by_interest`, without reading all plays if one is accepted."""
     accepted = page(run, PlayFilter(PlayStatus.ACCEPTED), size=1)
     return accepted[0] if accepted else by_interest(run.plays())[0]
 
 
 def listing(folder: Path) -> list[Play]:
-    """All plays of a run, those that say most first."""
+    """Return all plays of a run, most interesting first."""
     with RunReader(folder) as run:
         return by_interest(run.plays())
 
 
 def by_interest(plays: Sequence[Play]) -> list[Play]:
-    """Accepted plays first, then those that led to a question, unfinished ones last; else in the order of seeds."""
+    """Sort plays: accepted first, then those with a question, unfinished ones last; otherwise in the order of seeds."""
     order = {"accepted": 0, "rejected": 1, "pending": 2}
     return sorted(plays, key=lambda play: (order[play.status], play.question is None, play.index))
 
 
 def story(folder: Path, name: str) -> Story:
-    """How the seed that `name` means was played, as far as it was.
+    """Return how the named seed was played so far.
 
     Raises:
         StoreError: there is no such run or no such play.
@@ -278,7 +278,7 @@ def _attempt(attempt: Attempt) -> AttemptStory:
 
 
 def draft_story(last: Trajectory) -> DraftStory:
-    """The rollout that led to no question."""
+    """Return the rollout that produced no question."""
     turns = turns_of(last)
     said = turns[-1].text if turns else last.error
     if turns and not said and turns[-1].thought:
@@ -287,7 +287,7 @@ def draft_story(last: Trajectory) -> DraftStory:
 
 
 def turns_of(trajectory: Trajectory) -> tuple[TurnStory, ...]:
-    """The messages of a rollout with what was found."""
+    """Return the messages of a rollout with their results."""
     return tuple(
         TurnStory(
             thought=thoughts(turn.reasoning, turn.text),
@@ -302,7 +302,7 @@ def turns_of(trajectory: Trajectory) -> tuple[TurnStory, ...]:
 
 
 def judge_said(judgement: Judgement) -> str:
-    """The judge's reason in words: of a reply in JSON what it holds next to the verdict, which is shown anyway."""
+    """Return the judge's reason in words; for a JSON reply, everything but the verdict, which is shown separately."""
     try:
         tree: object = json.loads(judgement.reason)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""What became of one item, in a line: said first in the terminal and on its page."""
+"""One-line result of an item, shown first in the terminal and on its page."""
 
 from questwell.recipes.reports.funnel import WHY
 from questwell.recipes.reports.story import Story
@@ -6,7 +6,7 @@ from questwell.store.records import PlayStatus
 
 
 def why(story: Story) -> str:
-    """Why it was rejected, or what its attempts showed; empty for one that is not finished."""
+    """Return why it was rejected, or what its attempts showed; empty if it is not finished."""
     play = story.play
     if play.reason is not None:
         return WHY[play.reason]

@@ -1,7 +1,7 @@
-"""Charts as SVG text: what `status --report` writes and what the pages show are drawn here, and nowhere else.
+"""Draws charts as SVG text, for `status --report` and for the web pages.
 
-Each chart has a title and one unit an axis, ticks are whole where the values are, and the legend stands above the
-plot, so that it covers nothing. Colours are classes; a file of its own brings a style for light and dark with it.
+Each chart has a title and one unit per axis, ticks are whole if the values are, and the legend is above the plot, so
+that it covers nothing. Colours are CSS classes; a standalone file includes a style for light and dark mode.
 """
 
 import math
@@ -23,7 +23,7 @@ svg.chart { font: 12px system-ui, sans-serif; color: #222; background: #fff }
 .chart .s4 { stroke: #8465c4; fill: #8465c4 } .chart .s5 { stroke: #7a8087; fill: #7a8087 }
 .chart .l.s0, .chart .l.s1, .chart .l.s2, .chart .l.s3, .chart .l.s4, .chart .l.s5 { fill: none }
 """
-"""Style of a chart in a file of its own; the pages have the same in their style sheet."""
+"""Style of a chart in its own file; the web pages have the same in their style sheet."""
 _COLOURS = 6
 
 
@@ -47,7 +47,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """Counts or other values by category, under one name; None is not known."""
+    """Counts or other values by category, under one name; None means unknown."""
 
     name: str
     values: Sequence[float | None]
@@ -55,23 +55,23 @@ class Bars:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """What an axis says."""
+    """Label, range and ticks of an axis."""
 
     label: str
-    """With its unit."""
+    """Text of the label, including the unit."""
     low: float | None = 0.0
-    """Where it begins; None: at the smallest value."""
+    """Lowest value; None starts at the smallest value."""
     high: float | None = None
     ticks: Sequence[tuple[float, str]] | None = None
-    """Named places; None: round numbers."""
+    """Positions and texts of the ticks; None picks round numbers."""
     whole: bool = False
-    """Values are counts: no tick between two of them."""
+    """Whether values are counts, which need no tick between two whole numbers."""
 
 
 def lines(
     title: str, across: Axis, up: Axis, drawn: Sequence[Line], *, joined: bool = True, alone: bool = False
 ) -> str:
-    """Lines with intervals, one colour per name; not `joined`: points only."""
+    """Draw lines with intervals, one colour per name; points only if not `joined`."""
     shown = [line for line in drawn if line.points]
     points = [point for line in shown for point in line.points]
     low_x, high_x = _range(across, [point.x for point in points])
@@ -99,7 +99,7 @@ def lines(
 def columns(
     title: str, across: str, up: str, categories: Sequence[str], drawn: Sequence[Bars], *, alone: bool = False
 ) -> str:
-    """Standing bars, those of one category next to each other."""
+    """Draw vertical bars; those of one category are next to each other."""
     highest = max((value for bars in drawn for value in bars.values if value is not None), default=0.0)
     frame = _Frame(
         title,
@@ -127,7 +127,7 @@ def columns(
 
 
 def bars(title: str, along: str, categories: Sequence[str], drawn: Sequence[Bars], *, alone: bool = False) -> str:
-    """Lying bars with their values written next to them, one group a category from top to bottom."""
+    """Draw horizontal bars with their values next to them, one group per category from top to bottom."""
     each = _LINE * max(1, len(drawn))
     height = (each + 8) * max(1, len(categories)) + 30
     left = min(240.0, 24 + _CHAR * max((len(name) for name in categories), default=0))
@@ -155,7 +155,7 @@ def bars(title: str, along: str, categories: Sequence[str], drawn: Sequence[Bars
 
 
 class _Frame:
-    """Places inside the axes, and what surrounds them."""
+    """Positions inside the axes, and the parts around them."""
 
     def __init__(
         self, title: str, names: Sequence[str], low_x: float, high_x: float, low_y: float, high_y: float
@@ -167,17 +167,17 @@ class _Frame:
         self._y = (low_y, high_y if high_y > low_y else low_y + 1)
 
     def x(self, value: float) -> float:
-        """Across."""
+        """Return the horizontal position of a value."""
         low, high = self._x
         return _LEFT + (WIDTH - _LEFT - _RIGHT) * (value - low) / (high - low)
 
     def y(self, value: float) -> float:
-        """Down."""
+        """Return the vertical position of a value."""
         low, high = self._y
         return self._top + HEIGHT - _BOTTOM - (HEIGHT - _BOTTOM) * (value - low) / (high - low)
 
     def axes(self, across: Axis, up: Axis) -> list[str]:
-        """Grid, ticks and labels."""
+        """Draw grid, ticks and labels."""
         bottom, right = self.y(self._y[0]), WIDTH - _RIGHT
         body: list[str] = []
         for value, name in up.ticks or _ticks(*self._y, whole=up.whole):
@@ -197,7 +197,7 @@ class _Frame:
         return body
 
     def whole(self, body: Sequence[str], *, alone: bool) -> str:
-        """The chart as SVG text."""
+        """Return the chart as SVG text."""
         return _document(self._title, self._top + HEIGHT, [*_heading(self._title, self._legend), *body], alone=alone)
 
 
@@ -206,7 +206,7 @@ def _header(legend: Sequence[str]) -> float:
 
 
 def _rows(legend: Sequence[str]) -> list[list[tuple[int, str]]]:
-    """The legend's names in lines that fit, each with its colour's number."""
+    """Return the legend's names in lines that fit, each with the number of its colour."""
     rows: list[list[tuple[int, str]]] = []
     used = 0.0
     for number, name in enumerate(legend):
@@ -247,14 +247,14 @@ def _range(axis: Axis, values: Sequence[float]) -> tuple[float, float]:
 
 
 def _ticks(low: float, high: float, *, whole: bool) -> list[tuple[float, str]]:
-    """About five round numbers from `low` to `high`; whole ones when the values are."""
+    """Return about five round numbers from `low` to `high`; whole numbers if the values are whole."""
     step = _step(low, high, whole=whole)
     first = math.ceil(low / step - 1e-9)
     return [(at * step, _number(at * step)) for at in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
 def _next_tick(low: float, high: float, *, whole: bool) -> float:
-    """`high`, or the next round number above it: nothing is drawn above the last line of the grid."""
+    """Return `high`, or the next round number above it: nothing is drawn above the top line of the grid."""
     if high <= low:
         return high
     step = _step(low, high, whole=whole)

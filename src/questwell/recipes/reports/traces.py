@@ -1,4 +1,4 @@
-"""Questions of an evaluation with what their attempts did, for a reader."""
+"""Questions of an evaluation with the course of their attempts, for people to read."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -18,29 +18,29 @@ from questwell.types.trajectory import Trajectory
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A question in short."""
+    """Summary of a question."""
 
     id: str
-    """As in the run file: `q00042`."""
+    """Id in the run file, such as `q00042`."""
     question: Question
     trials: Sequence[Trial]
     labels: Sequence[str]
-    """By the run's first judge, one an attempt; empty where it has not judged."""
+    """Labels by the run's first judge, one per attempt; empty if it has not judged."""
 
 
 @dataclass(frozen=True, slots=True)
 class TracedAttempt:
-    """An attempt in full."""
+    """One attempt in full."""
 
     index: int
     trajectory: Trajectory
     judgements: dict[str, Judgement]
-    """By judge."""
+    """Judgements by judge."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """A question in full."""
+    """One question in full."""
 
     id: str
     question: Question
@@ -50,7 +50,7 @@ class Trace:
 
 
 def listing(folder: Path) -> list[Listed]:
-    """All questions of the evaluation in `folder`, in order; StoreError when there is none."""
+    """Return all questions of the evaluation in `folder`, in order; raises StoreError if there is none."""
     with RunReader(folder) as run, run.snapshot():
         info_of(run, KIND.name)
         trials: dict[int, list[Trial]] = defaultdict(list)
@@ -69,14 +69,14 @@ def listing(folder: Path) -> list[Listed]:
 
 
 def trace(folder: Path, name: str) -> Trace:
-    """One question of the evaluation in `folder`.
+    """Return one question of the evaluation in `folder`.
 
     Args:
         folder: folder of the run.
         name: `q00042`, its number, or the benchmark's own id.
 
     Raises:
-        ConfigError: it has no such question.
+        ConfigError: the evaluation has no such question.
         StoreError: there is no evaluation.
     """
     with RunReader(folder) as run, run.snapshot():

@@ -1,4 +1,4 @@
-"""Runs of train and of self-play for the pages: their charts, thinned, and what a step held."""
+"""Train and self-play runs for the web pages: thinned charts, and the content of steps."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,34 +27,34 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class TrainingRun:
-    """A run of train."""
+    """A train run."""
 
     steps: int
     latest: Sequence[tuple[str, float, str]]
-    """(name, value, what it means) of the last step."""
+    """(name, value, meaning) for each metric of the last step."""
     saved: Sequence[int]
-    """The steps of which attempts were saved for reading."""
+    """The steps with saved attempts."""
     evaluations: Sequence[Mapping[str, float]]
-    """The held-out evaluations, in the order in which they were made."""
+    """The held-out evaluations, in chronological order."""
     best: Mapping[str, float] | None
-    """That with the highest held-out reward; None before the first."""
+    """Evaluation with the highest held-out reward; None before the first."""
     charts: Sequence[Chart]
 
 
 @dataclass(frozen=True, slots=True)
 class SelfplayRun:
-    """A run of self-play."""
+    """A self-play run."""
 
     rows: Sequence[StepRow]
     """The newest 200 steps, newest first."""
     steps: int
     alarms: Sequence[tuple[int, str]]
-    """(step, sentence), newest first."""
+    """Pairs of (step, sentence), newest first."""
     charts: Sequence[Chart]
 
 
 def training_run(folder: Path) -> TrainingRun:
-    """The run of train in `folder`; StoreError when its metrics cannot be read."""
+    """Return the train run in `folder`; raises StoreError if its metrics cannot be read."""
     try:
         rows, evaluations = curves(folder), read_evaluations(folder)
     except (OSError, ValueError) as error:
@@ -73,7 +73,7 @@ def training_run(folder: Path) -> TrainingRun:
 
 
 def selfplay_run(folder: Path) -> SelfplayRun:
-    """The run of self-play in `folder`."""
+    """Return the self-play run in `folder`."""
     record = Record(folder)
     rows = record.rows()
     charts = _charts(SELFPLAY_PANELS, [row.step for row in rows], [row.values for row in rows], SELFPLAY_MEANINGS)

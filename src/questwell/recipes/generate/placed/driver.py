@@ -184,7 +184,7 @@ class _Driver:
             while True:
                 await asyncio.sleep(wait)
                 since = time.monotonic()
-                with suppress(QuestwellError):  # it is met again, and told, when the run ends
+                with suppress(QuestwellError):  # it is raised again, and reported, when the run ends
                     await do()
                 wait = max(seconds, _JOIN_SHARE * (time.monotonic() - since))
 
