@@ -130,7 +130,7 @@ def is_misnamed(passage: Passage, subject: str) -> bool:
     name = _NAME.match(first)
     if name is None or " " not in name.group() or contains(first, subject) or tells(name.group(), subject):
         return False
-    return re.search(r"\b(?:is|was|are|were) ", first) is not None  # "KPS (Kalo Post)" is one name
+    return re.search(r"\b(?:is|was|are|were) ", first) is not None  # no verb: a spelled-out abbreviation
 
 
 def is_field(line: str) -> bool:

@@ -1,1 +1,1 @@
-"""A run's one SQLite file: every call that was paid for, every play and its outcome. Knows only types and errors."""
+"""A run's SQLite file: every paid call, every play and its outcome. Depends only on types and errors."""

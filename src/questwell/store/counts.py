@@ -1,8 +1,8 @@
-"""Counts that the run file keeps next to its rows, so that a run of a million plays is shown at once.
+"""Counts that the run file keeps next to its rows, so that a run of a million plays can be shown quickly.
 
 `play_counts` holds plays by how each of their rounds went, `call_counts` calls by minute, role and model. Both are sums
-of the rows themselves: the same SELECT fills them on a migration, counts a play as it ends, and stands in for them in a
-file of an older version, which is only read.
+of the rows themselves: the same SELECT fills them in a migration, counts a play when it ends, and replaces them when a
+file of an older version is read.
 """
 
 import sqlite3
@@ -97,7 +97,7 @@ _ADD_CALL = """
 
 
 def count_play(db: sqlite3.Connection, index: int, sign: int) -> None:
-    """Add the play of a seed to the counts (`sign` 1), or take it out before its rows change (-1)."""
+    """Add the play of a seed to the counts (`sign` 1), or subtract it before its rows change (-1)."""
     db.execute(_ADD_PLAY, (sign, index))
 
 
@@ -109,7 +109,7 @@ def count_call(
     cost_usd: float | None,
     latency_s: float,
 ) -> None:
-    """Count an answered call of `group`: kind, role, model, round."""
+    """Add an answered call to the counts; `group` is its kind, role, model and round."""
     sums = [part for number in tokens for part in (number is not None, number or 0)]
     cost = 0 if cost_usd is None else round(cost_usd * 1e12)
     db.execute(_ADD_CALL, (*group, created[:16], *sums, cost_usd is not None, cost, latency_s))

@@ -1,4 +1,4 @@
-"""One writer at a time: a lock on a file in the run folder, which the kernel frees when its holder dies."""
+"""Allows one writer at a time by a lock on a file in the run folder; the kernel frees it when the holder dies."""
 
 import fcntl
 import os
@@ -8,7 +8,7 @@ from questwell.errors import RunLocked, StoreError
 
 
 class RunLock:
-    """Held from construction to `release`.
+    """Lock on a run folder, held from construction to `release`.
 
     Raises:
         RunLocked: another process holds it; the message names its pid.
@@ -16,7 +16,7 @@ class RunLock:
     """
 
     def __init__(self, path: Path) -> None:
-        """Take the lock, or say who has it."""
+        """Take the lock on the file `path`."""
         self.path = path
         self._file = self._open()
         try:
@@ -41,14 +41,14 @@ class RunLock:
             raise StoreError(f"the run folder {str(self.path.parent)!r} cannot be written: {error.strerror}") from error
 
     def release(self) -> None:
-        """Give the lock back. The file stays, so that the next writer need not make it."""
+        """Release the lock. The lock file is not deleted."""
         os.close(self._file)
 
 
 def writer_of(path: Path) -> int | None:
-    """The process that holds the lock file `path`, as far as can be told without touching the lock; None: nobody.
+    """Return the pid of the process that holds the lock file `path`, or None, without touching the lock.
 
-    A reader must not try the lock itself: a writer that starts at that moment would be refused.
+    A reader must not take the lock to find out: a writer that starts at that moment would be refused.
     """
     try:
         pid = int(path.read_text(encoding="utf-8").strip())
@@ -57,11 +57,11 @@ def writer_of(path: Path) -> int | None:
     try:
         os.kill(pid, 0)
     except PermissionError:
-        return pid  # of another user
+        return pid  # a process of another user
     except OSError:
         return None
     descriptors = Path(f"/proc/{pid}/fd")
-    if not descriptors.is_dir():  # no such view of other processes here: the pid has to do
+    if not descriptors.is_dir():  # no /proc here: the pid has to be enough
         return pid
     try:
         held = any(os.path.realpath(one) == os.path.realpath(path) for one in descriptors.iterdir())

@@ -1,7 +1,7 @@
-"""Joins run files whose seeds or questions are apart, such as shards, into one, as often as asked: only news is copied.
+"""Merges run files without common seeds or questions, such as shards, into one. Can be repeated; copies only new rows.
 
-What the files share (prompts, fingerprints) is for the caller to compare. Rows are copied as they are; the sums that a
-file keeps next to them add up, but for duplicates, which only the whole can tell.
+The caller compares what the files must share (prompts, fingerprints). Rows are copied unchanged, and the sums of the
+files are added up. Only duplicates are computed again, because they depend on all files together.
 """
 
 import json
@@ -20,7 +20,7 @@ _SUMS: Mapping[str, tuple[str, ...]] = {
     "accepted_minutes": ("plays",),
     "gate_counts": ("proposals",),
 }
-"""Sums over plays, each with the columns that add up; the others are its key. All plays come from the sources."""
+"""Tables of sums over plays, with the columns to add up; the other columns are the key. All plays are copied."""
 _LEDGERS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "calls": (
         "call_counts",
@@ -32,7 +32,7 @@ _LEDGERS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     ),
     "failures": ("failure_counts", ALL_FAILURES, ("failures",)),
 }
-"""Tables to which rows are only added, numbered by `id`; the sums over each, the query that makes them, and as above.
+"""Append-only tables, numbered by `id`, each with its table of sums, the query for them, and the columns to add up.
 
 The joined file may have rows of its own too, such as those of a rescoring, so only news is added to these sums.
 """
@@ -41,10 +41,10 @@ _MARK = "merged from "
 
 
 def merge_into(db: sqlite3.Connection, sources: Sequence[Path]) -> None:
-    """Bring `db` up to date with the runs in the folders `sources`, within the transaction of the caller.
+    """Copy new rows from the runs in the folders `sources` into `db`, within the transaction of the caller.
 
-    The files must be of the newest version, and no two of them may hold the same seed. They may be written meanwhile:
-    each is read as of one moment.
+    The files must have the newest version, and no seed may be in two of them. They may be written at the same time,
+    because each is read from one snapshot.
     """
     for table in _SUMS:
         db.execute(f"DELETE FROM {table}")
@@ -60,13 +60,13 @@ def merge_into(db: sqlite3.Connection, sources: Sequence[Path]) -> None:
 
 
 def _marks(db: sqlite3.Connection, source: Path) -> tuple[str, ...]:
-    """Under which names the file notes what was copied of `source`; the first is the one to write.
+    """Return the names of the notes that record what was copied from `source`; the first is the one to write.
 
-    A shard below the joined run is named from there, so that the folder may move.
+    A shard inside the merged run's folder has a relative name, so that the folder may be moved.
     """
     home = Path(db.execute("PRAGMA database_list").fetchone()[2]).resolve().parent
     full = source.resolve()
-    old = f"{_MARK}{source.absolute()}"  # what older versions wrote
+    old = f"{_MARK}{source.absolute()}"  # the name that older versions wrote
     return (f"{_MARK}{full.relative_to(home)}", old) if full.is_relative_to(home) else (f"{_MARK}{full}", old)
 
 
@@ -85,7 +85,7 @@ def _copy(db: sqlite3.Connection, theirs: sqlite3.Connection, marks: Sequence[st
 
 
 def _copy_plays(db: sqlite3.Connection, theirs: sqlite3.Connection) -> None:
-    """Plays that are new here or ended since; one that errored may have been played again."""
+    """Copy the plays that are new or have ended since the last copy; an errored one may have been played again."""
     columns, verdicts = _columns(theirs, "plays"), _columns(theirs, "verdicts")
     news = (
         index
@@ -102,10 +102,10 @@ def _copy_plays(db: sqlite3.Connection, theirs: sqlite3.Connection) -> None:
 
 
 def _copy_evaluation(db: sqlite3.Connection, theirs: sqlite3.Connection) -> None:
-    """Questions, judges, attempts and judgements; what errored may have been made again.
+    """Copy questions, judges, attempts and judgements; errored ones are replaced if they were made again.
 
     Raises:
-        StoreError: a judge has another number here: a part was rescored on its own.
+        StoreError: a judge has another number in `db`, because a shard was rescored separately.
     """
     db.executemany("INSERT OR IGNORE INTO questions VALUES (?, ?)", theirs.execute("SELECT * FROM questions"))
     for number, judge, prompts in theirs.execute("SELECT number, judge, prompts FROM scorings"):
@@ -126,7 +126,7 @@ def _copy_evaluation(db: sqlite3.Connection, theirs: sqlite3.Connection) -> None
 
 
 def _copy_ledgers(db: sqlite3.Connection, theirs: sqlite3.Connection, marks: Sequence[str]) -> None:
-    """Calls and failures since the last time."""
+    """Copy the calls and failures recorded since the last copy."""
     kept = [db.execute("SELECT value FROM meta WHERE key = ?", (mark,)).fetchone() for mark in marks]
     copied: dict[str, int] = json.loads(next((row[0] for row in kept if row), "{}"))
     for table, (summed, every, sums) in _LEDGERS.items():

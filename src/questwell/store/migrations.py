@@ -1,6 +1,6 @@
-"""The schema of a run file, as steps from one version to the next.
+"""The schema of a run file, as migrations from one version to the next.
 
-A step is never edited after a release: a change is a new step. The file's version is SQLite's `user_version`.
+A migration is never edited after a release: a change is a new migration. The file's version is SQLite's `user_version`.
 """
 
 import sqlite3
@@ -8,7 +8,7 @@ import sqlite3
 from questwell.errors import StoreError
 from questwell.store import counts, sums
 
-APPLICATION_ID = 0x51574C31  # "QWL1": tells a run file from any other SQLite file
+APPLICATION_ID = 0x51574C31  # "QWL1": marks an SQLite file as a run file
 
 MIGRATIONS: tuple[str, ...] = (
     """
@@ -130,7 +130,7 @@ MIGRATIONS: tuple[str, ...] = (
       PRIMARY KEY (number, position, attempt)
     ) STRICT, WITHOUT ROWID;
     """,
-    "UPDATE calls SET cost_usd = 0.0 WHERE kind = 'search' AND cost_usd IS NULL;",  # all were in this process
+    "UPDATE calls SET cost_usd = 0.0 WHERE kind = 'search' AND cost_usd IS NULL;",  # local, so free
     counts.TABLES,
     sums.TABLES,
     """
@@ -158,19 +158,19 @@ MIGRATIONS: tuple[str, ...] = (
     """,
 )
 PAID_SEARCHES = 3
-"""From this version on a search has a cost; before, all were in the process and cost nothing."""
+"""First version in which a search has a cost; before, all searches ran in the process for free."""
 COUNTED = 4
-"""From this version on the file keeps counts (`counts.py`); before, they are counted when they are asked for."""
+"""First version whose file keeps counts (`counts.py`); for older files they are computed on request."""
 SUMMED = 5
-"""From this version on it keeps what `sums.py` has too."""
+"""First version whose file also keeps the tables of `sums.py`."""
 PAID_FAILURES = 6
-"""From this version on a failed call has tokens and a cost; before, they were in no ledger."""
+"""First version in which a failed call has tokens and a cost; before, they were not recorded."""
 DIGITS = 7
-"""From this version on a play says how many digits its id has; before, all had five."""
+"""First version in which a play records the number of digits of its id; before, all ids had five."""
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Bring the file behind `connection` to the newest version; each step is one transaction."""
+    """Migrate the file behind `connection` to the newest version; each migration is one transaction."""
     version = check(connection)
     sums.prepare(connection)
     for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
@@ -180,10 +180,10 @@ def migrate(connection: sqlite3.Connection) -> None:
 
 
 def check(connection: sqlite3.Connection) -> int:
-    """The version of the file behind `connection`; 0 is a new file.
+    """Return the version of the file behind `connection`; 0 for a new file.
 
     Raises:
-        StoreError: it is not a run file, or a newer Questwell wrote it.
+        StoreError: the file is not a run file, or a newer Questwell wrote it.
     """
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     application = int(connection.execute("PRAGMA application_id").fetchone()[0])

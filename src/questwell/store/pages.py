@@ -1,7 +1,7 @@
-"""Plays a page at a time: under a filter, after or before a seed, whatever the size of the run.
+"""Returns plays page by page, filtered, in runs of any size.
 
-A page starts at a key, never at an offset. Of the columns that have an index the most telling one is used; the others
-stand in the same index, so that even a filter that fits next to nothing reads no rows.
+A page starts at a key, never at an offset. A query uses the index of the most selective column; the same index contains
+the other columns, so that even a filter that matches almost nothing reads no rows.
 """
 
 import json
@@ -31,12 +31,12 @@ class PlayFilter:
 
 
 def page(run: RunReader, wanted: PlayFilter, *, after: int = -1, size: int = 50) -> list[Play]:
-    """The first `size` plays of `wanted` after the seed `after`, in order."""
+    """Return the first `size` plays that match `wanted` after the seed `after`, in order."""
     return [run.play(index) for index in indices(run, wanted, after=after, size=size)]
 
 
 def difficulties(run: RunReader, indices: Sequence[int]) -> dict[int, int]:
-    """The difficulty of the last round, by seed, where it was solved."""
+    """Return the difficulty (in search steps) of the last round by seed, for the solved ones of `indices`."""
     rows = run.rows(
         f"SELECT seed_index, {_DIFFICULTY} FROM plays WHERE seed_index IN (SELECT value FROM json_each(?))",
         json.dumps(list(indices)),
@@ -45,9 +45,9 @@ def difficulties(run: RunReader, indices: Sequence[int]) -> dict[int, int]:
 
 
 def indices(run: RunReader, wanted: PlayFilter, *, after: int = -1, before: int | None = None, size: int) -> list[int]:
-    """The first `size` seeds of `wanted` after `after`, or the last before `before`, in order.
+    """Return the first `size` seeds that match `wanted` after `after`, or the last ones before `before`, in order.
 
-    Rejected plays are two lists: those that are kept as rejected, and duplicates of accepted questions.
+    Rejected plays come from two lists: plays stored as rejected, and duplicates of accepted questions.
     """
     backwards = before is not None
     edge = f"seed_index {'<' if backwards else '>'} ?"
@@ -68,7 +68,7 @@ def indices(run: RunReader, wanted: PlayFilter, *, after: int = -1, before: int 
 
 
 def _where(wanted: PlayFilter, run: RunReader) -> tuple[list[str], list[object]]:
-    """Conditions and their values. A `+` before a column keeps its index from being used: only the first one is."""
+    """Return SQL conditions and their values. A `+` before a column disables its index, so only the first is used."""
     duplicate = f"seed_index IN (SELECT seed_index FROM {run.duplicate_source})"
     tests: list[tuple[str, str, object]] = []
     plain: list[str] = []
@@ -96,7 +96,7 @@ def _where(wanted: PlayFilter, run: RunReader) -> tuple[list[str], list[object]]
 
 
 def accepted_by_time(run: RunReader, length: int = 16) -> list[tuple[str, int]]:
-    """(first `length` characters of the minute, accepted plays that ended then), in order; duplicates count too."""
+    """Return (first `length` characters of the minute, number of accepted plays) in order, duplicates included."""
     return run.rows(
         f"SELECT substr(minute, 1, ?), sum(plays) FROM {run.accepted_source} WHERE plays > 0 GROUP BY 1 ORDER BY 1",
         length,
@@ -104,5 +104,5 @@ def accepted_by_time(run: RunReader, length: int = 16) -> list[tuple[str, int]]:
 
 
 def latest_failures(run: RunReader, size: int = 20) -> list[tuple[str, str, str, str]]:
-    """(when, seed, class of error, message) of the newest failed calls, newest first."""
+    """Return (time, seed, error class, message) of the newest failed calls, newest first."""
     return run.rows("SELECT created, seed, error, message FROM failures ORDER BY id DESC LIMIT ?", size)

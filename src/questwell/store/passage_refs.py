@@ -1,4 +1,4 @@
-"""Values as JSON in which each passage is only named: a run keeps every passage once, however often it was found."""
+"""Replaces the passages in JSON values by their ids, so that a run stores every passage only once."""
 
 from collections.abc import Callable, Iterable
 from typing import TypeAlias, cast
@@ -14,7 +14,7 @@ _NAME = "passage_id"
 
 
 def fold(tree: Json, keep: Callable[[str, Json], None]) -> Json:
-    """`tree` with each passage replaced by its name; `keep(id, passage)` is called with each."""
+    """Return `tree` with each passage replaced by its id; calls `keep(id, passage)` for each."""
     if isinstance(tree, list):
         return [fold(branch, keep) for branch in tree]
     if not isinstance(tree, dict):
@@ -27,7 +27,7 @@ def fold(tree: Json, keep: Callable[[str, Json], None]) -> Json:
 
 
 def unfold(tree: Json, passage: Callable[[str], Json]) -> Json:
-    """The tree that `fold` was given; `passage(id)` finds what was kept."""
+    """Return the tree that was passed to `fold`; `passage(id)` must return the stored passage."""
     if isinstance(tree, list):
         return [unfold(branch, passage) for branch in tree]
     if not isinstance(tree, dict):
@@ -38,7 +38,7 @@ def unfold(tree: Json, passage: Callable[[str], Json]) -> Json:
 
 
 def names(tree: Json) -> Iterable[str]:
-    """The passages that a folded tree names, in order, repeats included."""
+    """Yield the passage ids in a folded tree, in order, repeats included."""
     if isinstance(tree, list):
         for branch in tree:
             yield from names(branch)

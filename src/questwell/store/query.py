@@ -1,4 +1,4 @@
-"""A run file opened for reading: one connection, read-only, and the one place where its errors become ours."""
+"""Read-only connection to a run file; SQLite's read errors are converted to ours here."""
 
 import sqlite3
 from collections.abc import Generator, Iterator
@@ -18,13 +18,13 @@ Row: TypeAlias = tuple[Any, ...]
 
 
 class Query:
-    """The connection to one run file. Takes no lock."""
+    """Read-only connection to one run file. Takes no lock."""
 
     def __init__(self, folder: Path) -> None:
         """Open the run in `folder`.
 
         Raises:
-            StoreError: there is no run, or it cannot be read.
+            StoreError: there is no run in `folder`, or it cannot be read.
         """
         self.folder = folder
         path = folder / FILE_NAME
@@ -36,9 +36,9 @@ class Query:
         self.paid_searches = version >= PAID_SEARCHES
         self.paid_failures = version >= PAID_FAILURES
         self.digits = "digits" if version >= DIGITS else str(OLD_ID_DIGITS)
-        """Expression for the digits of the id of a row of `plays` or `settled`."""
+        """SQL expression for the number of digits of the id of a row of `plays` or `settled`."""
         self.counted = version >= COUNTED
-        """Whether the file keeps counts and indexes, so that questions about many plays are answered at once."""
+        """Whether the file keeps counts and indexes, so that queries over many plays are fast."""
         self.play_source = "play_counts" if self.counted else f"({ALL_PLAYS})"
         self.call_source = "call_counts" if self.counted else f"({ALL_CALLS})"
         summed = version >= SUMMED
@@ -53,7 +53,7 @@ class Query:
             )
 
     def close(self) -> None:
-        """Release the file."""
+        """Close the connection."""
         self._connection.close()
 
     def __enter__(self) -> Self:
@@ -64,7 +64,7 @@ class Query:
 
     @contextmanager
     def snapshot(self) -> Generator[None]:
-        """A context in which all reads see the same moment, so that counts add up while the run goes on."""
+        """Make all reads within the context see the same state, so that counts add up while the run is written."""
         self._connection.execute("BEGIN")
         try:
             yield
@@ -72,11 +72,11 @@ class Query:
             self._connection.execute("COMMIT")
 
     def rows(self, sql: str, *values: object) -> list[Row]:
-        """The rows of a query by another read model of this layer (`pages.py`)."""
+        """Return the rows of a query; for the other read models of this layer, such as `pages.py`."""
         return self._all(sql, *values)
 
     def version(self) -> int:
-        """Changes whenever another connection has written."""
+        """Return a number that changes whenever another connection has written to the file."""
         return self._value("PRAGMA data_version")
 
     def _all(self, sql: str, *values: object) -> list[Row]:
@@ -84,7 +84,7 @@ class Query:
             return self._connection.execute(sql, values).fetchall()
 
     def _each(self, sql: str, *values: object) -> Iterator[Row]:
-        """The rows one by one, for results that should not be in memory as a whole."""
+        """Yield the rows one by one, for results that may not fit into memory."""
         with _boundary(self.folder / FILE_NAME):
             yield from self._connection.execute(sql, values)
 
@@ -100,10 +100,10 @@ class Query:
 
 
 def begun(folder: Path) -> bool:
-    """Whether `folder` has a run file; one that was killed while it was being made is empty, and no run yet.
+    """Return whether `folder` has a run file; an empty file, left by a run killed at its start, does not count.
 
     Raises:
-        StoreError: the file is no run file, or cannot be read.
+        StoreError: the file is not a run file, or cannot be read.
     """
     path = folder / FILE_NAME
     if not path.is_file():
@@ -115,13 +115,13 @@ def begun(folder: Path) -> bool:
 
 
 def _open(path: Path) -> tuple[sqlite3.Connection, int]:
-    """The file, opened to read, and its version."""
+    """Open the file for reading; return the connection and the file's version."""
     uri = path.resolve().as_uri()
     try:
         return _connect(f"{uri}?mode=ro")
     except sqlite3.OperationalError:
-        # In a folder that cannot be written SQLite cannot make the index of the write-ahead log. Where there is no log,
-        # nobody is writing, and the file alone is all of it.
+        # In a read-only folder SQLite cannot create the index of the write-ahead log. If there is no log, nobody is
+        # writing, and the file alone is complete.
         if path.with_name(f"{path.name}-wal").exists():
             raise
         return _connect(f"{uri}?immutable=1")
@@ -140,7 +140,7 @@ def _connect(uri: str) -> tuple[sqlite3.Connection, int]:
 
 @contextmanager
 def _boundary(path: Path) -> Generator[None]:
-    """The one place that turns SQLite's errors on reading into ours."""
+    """Convert SQLite's read errors into StoreError."""
     try:
         yield
     except sqlite3.Error as error:

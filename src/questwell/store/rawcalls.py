@@ -1,4 +1,4 @@
-"""The calls of one seed as they were made, for a person who wants to see exactly what was asked and answered."""
+"""The recorded calls of one seed, with the exact requests and responses, for inspection."""
 
 import json
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from questwell.types.trajectory import Role
 
 @dataclass(frozen=True, slots=True)
 class CallRow:
-    """An answered call in short."""
+    """Summary of an answered call."""
 
     id: int
     kind: str
@@ -28,26 +28,26 @@ class CallRow:
 
 @dataclass(frozen=True, slots=True)
 class RawCall:
-    """A call in full."""
+    """A call with its request and response."""
 
     row: CallRow
     request: str
-    """JSON text, as it was sent."""
+    """The request as JSON text, as it was sent."""
     response: str
-    """JSON text, its passages unfolded."""
+    """The response as JSON text, with its passages filled in."""
 
 
 _COLUMNS = "id, kind, round, role, attempt, turn, model, prompt_tokens, completion_tokens, cost_usd, latency_s"
 
 
 def calls_of(run: RunReader, seed: str, limit: int = 2_000) -> list[CallRow]:
-    """The first `limit` calls of a seed, in the order in which they were answered."""
+    """Return the first `limit` calls of a seed, in the order in which they were answered."""
     rows = run.rows(f"SELECT {_COLUMNS} FROM calls WHERE seed = ? ORDER BY id LIMIT ?", seed, limit)
     return [CallRow(*row) for row in rows]
 
 
 def raw_call(run: RunReader, seed: str, number: int) -> RawCall:
-    """One call of a seed; StoreError when there is none."""
+    """Return one call of a seed; raises StoreError if there is none with this number."""
     rows = run.rows(f"SELECT {_COLUMNS}, digest, response FROM calls WHERE id = ? AND seed = ?", number, seed)
     if not rows:
         raise StoreError(f"the run has no call {number} of {seed}")

@@ -1,4 +1,4 @@
-"""Reading a run file, also while another process writes it."""
+"""Reads a run file, also while another process writes it."""
 
 import json
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import cast
 from questwell.errors import StoreError
 from questwell.store.delta import unpack
 from questwell.store.passage_refs import Json, names, unfold
-from questwell.store.query import FILE_NAME as FILE_NAME  # the name of the file that this reads
+from questwell.store.query import FILE_NAME as FILE_NAME  # re-exported: the name of the file that is read
 from questwell.store.query import Row
 from questwell.store.records import (
     ADAPTED,
@@ -47,14 +47,14 @@ from questwell.types.gates import Gate, GateOutcome
 from questwell.types.trajectory import Role, StopReason, Trajectory
 
 _AT_ONCE = 500
-"""Maximum number of passages or plays per query; SQLite takes at least 999 values."""
+"""Maximum number of passages or plays per query; SQLite accepts at least 999 values."""
 
 
 class RunReader(SpendingReader):
     """The contents of a run folder. Opens the file read-only; takes no lock."""
 
     def info(self) -> RunInfo | None:
-        """The description of the run; None before its config was saved."""
+        """Return the description of the run; None before its config was saved."""
         row = self._one("SELECT value FROM meta WHERE key = 'run'")
         if row is None:
             return None
@@ -63,20 +63,20 @@ class RunReader(SpendingReader):
         return replace(info, fingerprint={**info.fingerprint, **learnt})
 
     def adapted(self) -> dict[str, tuple[str, ...]]:
-        """How requests are changed for endpoints, by model and address."""
+        """Return how requests are changed for endpoints, by model and address."""
         rows = self._all("SELECT key, value FROM meta WHERE substr(key, 1, ?) = ?", len(ADAPTED), ADAPTED)
         return {key.removeprefix(ADAPTED): tuple(json.loads(value)) for key, value in rows}
 
     def notes(self, start: str) -> dict[str, str]:
-        """The notes whose names start with `start`, by name."""
+        """Return the notes whose names start with `start`, by name."""
         return dict(self._all("SELECT key, value FROM meta WHERE substr(key, 1, ?) = ?", len(start), start))
 
     def plays(self) -> list[Play]:
-        """All drawn seeds, in order."""
+        """Return the plays of all drawn seeds, in order."""
         return self._plays("ORDER BY seed_index")
 
     def each_play(self, first: int = 0) -> Iterator[Play]:
-        """All drawn seeds from number `first` on, in order, loaded a batch at a time."""
+        """Yield the plays of all drawn seeds from number `first` on, in order, loaded in batches."""
         while found := self._plays("WHERE seed_index >= ? ORDER BY seed_index LIMIT ?", first, _AT_ONCE):
             yield from found
             first = found[-1].index + 1
@@ -104,7 +104,7 @@ class RunReader(SpendingReader):
         ]
 
     def rounds(self) -> list[RoundRow]:
-        """All verdicts, by seed and round."""
+        """Return all verdicts, ordered by seed and round."""
         return [
             RoundRow(row[0], row[1], Outcome(row[2]), *row[3:])
             for row in self._all(
@@ -114,7 +114,7 @@ class RunReader(SpendingReader):
         ]
 
     def unplayed(self) -> list[WaveSeed]:
-        """Seeds that were drawn but not played to an outcome that counts (pending or errored), in order."""
+        """Return the seeds that are drawn but still to be played (pending or errored), in order."""
         rows = self._all(
             f"SELECT seed, {self.digits}, wave FROM plays WHERE status = 'pending' OR reason = 'errored' "
             "ORDER BY seed_index"
@@ -122,36 +122,36 @@ class RunReader(SpendingReader):
         return [WaveSeed(self._seed(packed, digits), wave) for packed, digits, wave in rows]
 
     def errored(self) -> int:
-        """Number of plays that errored, and were not played again since."""
+        """Return the number of plays that errored and were not played again since."""
         return self._value("SELECT count(*) FROM plays WHERE reason = 'errored'")
 
     def drawn(self) -> int:
-        """Number of seeds drawn so far; indices run from 0."""
+        """Return the number of seeds drawn so far; indices start at 0."""
         return self._value("SELECT count(*) FROM plays")
 
     def id_digits(self) -> int | None:
-        """Digits of the id of the last seed; None before the first."""
+        """Return the number of digits of the last seed's id; None before the first seed."""
         row = self._one(f"SELECT {self.digits} FROM plays ORDER BY seed_index DESC LIMIT 1")
         return row[0] if row else None
 
     def latest_wave(self) -> int:
-        """Number of the latest wave of seeds, from 0; -1 before the first."""
-        # waves are drawn in the order of seeds; the greatest wave of all would be looked for in every row
+        """Return the number of the latest wave of seeds, from 0; -1 before the first."""
+        # waves are drawn in seed order; max(wave) would read every row
         row = self._one("SELECT wave FROM plays ORDER BY seed_index DESC LIMIT 1")
         return -1 if row is None else row[0]
 
     def first_of_wave(self, wave: int) -> int:
-        """Number of the first seed that is of no wave before `wave`."""
-        # waves are drawn in the order of seeds: looked for from the end, where the newest is
+        """Return the index of the first seed of `wave`, or of a later wave if it is empty."""
+        # waves are drawn in seed order: search from the end, where the newest wave is
         row = self._one("SELECT seed_index FROM plays WHERE wave < ? ORDER BY seed_index DESC LIMIT 1", wave)
         return 0 if row is None else row[0] + 1
 
     def accepted(self) -> int:
-        """Number of accepted plays, duplicates left out."""
+        """Return the number of accepted plays, without duplicates."""
         return self._value("SELECT count(*) FROM plays WHERE status = 'accepted'") - self.duplicates()
 
     def accepted_by_difficulty(self) -> dict[int, int]:
-        """Number of accepted plays by difficulty, duplicates left out."""
+        """Return the number of accepted plays by difficulty (in search steps), without duplicates."""
         return dict(
             self._all(
                 "SELECT difficulty, count(*) FROM plays WHERE status = 'accepted' AND difficulty IS NOT NULL "
@@ -160,16 +160,16 @@ class RunReader(SpendingReader):
         )
 
     def drawn_by_target(self) -> dict[int, int]:
-        """Number of drawn seeds by target; seeds without a target are left out."""
+        """Return the number of drawn seeds by target; seeds without a target are left out."""
         return dict(self._all("SELECT target, count(*) FROM plays WHERE target IS NOT NULL GROUP BY target"))
 
     def question_keys(self) -> Iterator[str]:
-        """The keys of the accepted questions, one by one."""
+        """Yield the keys of the accepted questions."""
         sql = "SELECT question_key FROM plays WHERE status = 'accepted' AND question_key IS NOT NULL"
         return (row[0] for row in self._each(sql))
 
     def seed(self, index: int) -> Seed:
-        """The seed of a play."""
+        """Return the seed with this index; raises StoreError if there is none."""
         row = self._one(f"SELECT seed, {self.digits} FROM plays WHERE seed_index = ?", index)
         if row is None:
             raise StoreError(f"the run has no seed {index}")
@@ -179,16 +179,16 @@ class RunReader(SpendingReader):
         return replace(adapter(Seed).validate_python(self._unfolded(packed)), digits=digits)
 
     def kind_counts(self, first: int = 0) -> list[KindCount]:
-        """Seeds from `first` on, and items, by the kind of question that was asked for; those without are left out."""
+        """Count seeds from `first` on, and items, by requested kind of question; seeds without a kind are left out."""
         counts = self._counts_by("kind", first)
         return [KindCount(kind, *counts[kind.value]) for kind in QuestionKind if kind.value in counts]
 
     def about_counts(self) -> list[AboutCount]:
-        """Seeds and items by the topic or cluster that they were drawn for, in order; others are not counted."""
+        """Count seeds and items by the topic or cluster that they were drawn for; others are left out."""
         return [AboutCount(about, *counts) for about, counts in self._counts_by("about").items()]
 
     def _counts_by(self, field: str, first: int = 0) -> dict[str, tuple[int, int]]:
-        """Seeds and items by what a field of the seed says, as far as it says something, in order of first seeds."""
+        """Count seeds and items by the value of a seed's field, in order of first occurrence; empty values are skipped."""
         found: dict[str, tuple[int, int]] = {}
         sql = (
             "SELECT plays.seed, settled.status FROM plays JOIN settled USING (seed_index) WHERE plays.seed_index >= ? "
@@ -201,7 +201,7 @@ class RunReader(SpendingReader):
         return found
 
     def outcome(self, index: int) -> Accepted | Rejected | None:
-        """How a play went, in full; None while it is pending. A duplicate still reads as accepted here."""
+        """Return the full outcome of a play; None while it is pending. Duplicates still count as accepted here."""
         row = self._one(f"SELECT status, outcome, {self.digits} FROM plays WHERE seed_index = ?", index)
         if row is None:
             raise StoreError(f"the run has no seed {index}")
@@ -213,7 +213,7 @@ class RunReader(SpendingReader):
         return replace(outcome, seed=replace(outcome.seed, digits=row[2]))
 
     def evidence(self, index: int) -> tuple[Passage, ...]:
-        """The passages that the last proposal of a play rests on, without reading how it was found."""
+        """Return the evidence passages of the last proposal of a play, without loading its trajectory."""
         row = self._one("SELECT outcome FROM plays WHERE seed_index = ?", index)
         if row is None or row[0] is None:
             return ()
@@ -225,7 +225,7 @@ class RunReader(SpendingReader):
         )
 
     def answers(self, seed: str) -> dict[CallKey, Json]:
-        """All recorded answers of one seed's play; a replay is answered from them."""
+        """Return all recorded answers of one seed's play by call key, from which a replay is answered."""
         rows = self._all("SELECT round, role, attempt, turn, digest, response FROM calls WHERE seed = ?", seed)
         found = [
             (CallKey(Place(seed, row[0], Role(row[1]), row[2]), row[3], row[4]), cast(Json, json.loads(row[5])))
@@ -235,10 +235,10 @@ class RunReader(SpendingReader):
         return {key: unfold(tree, passages.__getitem__) for key, tree in found}
 
     def request(self, place: Place, digest: str) -> str:
-        """The exact request of a call, as JSON text."""
+        """Return the exact request of a call, as JSON text."""
         row = self._one(
             "SELECT request, base FROM calls WHERE seed = ? AND round = ? AND role = ? AND attempt = ? AND digest = ? "
-            "ORDER BY id LIMIT 1",  # the first of equal requests: its base is older than itself, so this ends
+            "ORDER BY id LIMIT 1",  # the first of equal requests: its base is older, so the recursion ends
             *(place.seed, place.round, place.role, place.attempt, digest),
         )
         if row is None:
@@ -246,7 +246,7 @@ class RunReader(SpendingReader):
         return unpack(row[0], "" if row[1] is None else self.request(place, row[1]))
 
     def play_counts(self) -> list[PlayCount]:
-        """All ended plays, counted by how each of their rounds went."""
+        """Count all ended plays by the result of each round."""
         return [
             PlayCount(
                 target=None if row[0] < 0 else row[0],
@@ -266,39 +266,39 @@ class RunReader(SpendingReader):
         ]
 
     def duplicates(self) -> int:
-        """Accepted plays whose question an earlier seed has too."""
+        """Return the number of accepted plays whose question an earlier seed already has."""
         return self._value(f"SELECT count(*) FROM {self.duplicate_source}")
 
     def gate_counts(self) -> list[GateCount]:
-        """Number of proposals by gate and by what it found."""
+        """Count proposals by gate and gate outcome."""
         rows = self._all(f"SELECT gate, outcome, proposals FROM {self.gate_source} WHERE proposals > 0")
         return [GateCount(Gate(row[0]), GateOutcome(row[1]), row[2]) for row in rows]
 
     def questions(self) -> list[Asked]:
-        """The questions of an evaluation, in order."""
+        """Return the questions of an evaluation, in order."""
         rows = self._all("SELECT position, question FROM questions ORDER BY position")
         return [Asked(row[0], adapter(Question).validate_json(row[1])) for row in rows]
 
     def trials(self) -> list[Trial]:
-        """Attempts at the questions, by question and attempt."""
+        """Return summaries of the attempts, ordered by question and attempt."""
         rows = self._all(
             "SELECT position, attempt, stop, answer, searches, turns FROM trials ORDER BY position, attempt"
         )
         return [Trial(row[0], row[1], StopReason(row[2]), *row[3:]) for row in rows]
 
     def trajectory(self, position: int, attempt: int) -> Trajectory:
-        """An attempt at a question, in full."""
+        """Return the full trajectory of an attempt at a question; raises StoreError if there is none."""
         row = self._one("SELECT trajectory FROM trials WHERE position = ? AND attempt = ?", position, attempt)
         if row is None:
             raise StoreError(f"the run has no attempt {attempt} at question {position}")
         return adapter(Trajectory).validate_python(self._unfolded(row[0]))
 
     def scorings(self) -> list[Scoring]:
-        """Who judged the answers, in order."""
+        """Return the judges of the answers, in order."""
         return [Scoring(*row) for row in self._all("SELECT number, judge, prompts FROM scorings ORDER BY number")]
 
     def scores(self, scoring: int) -> list[Score]:
-        """The judgements of a scoring, by question and attempt."""
+        """Return the judgements of a scoring, ordered by question and attempt."""
         rows = self._all(
             "SELECT position, attempt, label, method, reason FROM scores WHERE number = ? ORDER BY position, attempt",
             scoring,
@@ -306,12 +306,12 @@ class RunReader(SpendingReader):
         return [Score(scoring, row[0], row[1], Judgement(Label(row[2]), row[3], row[4])) for row in rows]
 
     def latest_error(self) -> str | None:
-        """The error of the play that errored last; None if there is none."""
+        """Return the error of the play that errored last; None if no play errored."""
         row = self._one("SELECT detail FROM plays WHERE reason = 'errored' ORDER BY finished DESC LIMIT 1")
         return row[0] if row else None
 
     def unfolded(self, text: str) -> Json:
-        """JSON text with the passages that it refers to filled in."""
+        """Return the value of a JSON text, with the passages that it refers to filled in."""
         tree = cast(Json, json.loads(text))
         return unfold(tree, self._passages(set(names(tree))).__getitem__)
 
@@ -321,14 +321,14 @@ class RunReader(SpendingReader):
     def _passages(self, wanted: set[str]) -> dict[str, Json]:
         ids = sorted(wanted)
         rows: list[Row] = []
-        for first in range(0, len(ids), _AT_ONCE):  # json_each would end an id at its first NUL
+        for first in range(0, len(ids), _AT_ONCE):  # json_each would cut an id at its first NUL
             some = ids[first : first + _AT_ONCE]
             marks = ", ".join("?" * len(some))
             rows += self._all(f"SELECT id, passage FROM passages WHERE id IN ({marks})", *some)
         return {row[0]: json.loads(row[1]) for row in rows}
 
     def play(self, index: int) -> Play:
-        """The play of a seed, with duplicates marked; StoreError when there is none."""
+        """Return the play of a seed, with duplicates marked; raises StoreError if there is none."""
         found = self._plays("WHERE seed_index = ?", index)
         if not found:
             raise StoreError(f"the run has no seed {index}")

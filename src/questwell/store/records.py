@@ -1,4 +1,4 @@
-"""What a run file holds, row by row, as values."""
+"""The rows of a run file as values."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -25,8 +25,8 @@ from questwell.types.ids import ID_DIGITS, seed_name
 from questwell.types.trajectory import StopReason
 
 ADAPTED = "adapted for "
-"""Start of the entries of a fingerprint that say how requests are changed for an endpoint. They grow, and differ from
-no run."""
+"""Prefix of fingerprint entries that describe how requests are changed for an endpoint. More may be added later, so
+they are not compared on a resume."""
 
 
 class CallKind(StrEnum):
@@ -35,20 +35,20 @@ class CallKind(StrEnum):
     LLM = "llm"
     SEARCH = "search"
     OPEN = "open"
-    """A page of a document."""
+    """Opening a page of a document."""
     FIND = "find"
     """A search inside a document."""
     RERANK = "rerank"
-    """Hits of a search put in order by a reranker."""
+    """Reranking the hits of a search."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallKey:
-    """The identity of a call: a recorded answer is used again only for exactly the same one."""
+    """The identity of a call: a recorded answer is reused only for exactly the same call."""
 
     place: Place
     turn: int
-    """Ordinal of the call at its place, from 0; model calls and searches count alike."""
+    """Number of the call at its place, from 0; model calls and searches are counted together."""
     digest: str
     """Hash of the exact request."""
 
@@ -59,7 +59,7 @@ class Earlier:
 
     digest: str
     request: str
-    """As JSON text."""
+    """The request as JSON text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,22 +69,22 @@ class Call:
     key: CallKey
     kind: CallKind
     request: str
-    """As JSON text."""
+    """The request as JSON text."""
     response: Json
     model: str
-    """Name of the model, or of the retriever with its snapshot."""
+    """Name of the model, or name and snapshot of the retriever."""
     prompt_tokens: int | None
     """None when not known, which is not 0."""
     completion_tokens: int | None
     cost_usd: float | None
     latency_s: float
     base: Earlier | None = None
-    """An earlier request that this one probably repeats; the file keeps only the difference."""
+    """An earlier request that this one probably repeats; only the difference is stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A call that gave no answer."""
+    """A call that returned no answer."""
 
     key: CallKey
     kind: CallKind
@@ -100,7 +100,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Learnt:
-    """How requests are changed for an endpoint."""
+    """Changes to requests that an endpoint was found to need."""
 
     place: str
     """Model and address."""
@@ -113,11 +113,11 @@ class Ended:
 
     outcome: Accepted | Rejected
     question_key: str | None
-    """Two accepted plays of one key are one question."""
+    """Key of the question: accepted plays with equal keys are duplicates."""
 
 
 News = Call | Failure | Learnt | Ended
-"""What a run records while it plays."""
+"""Anything that a run records while it plays."""
 
 
 class PlayStatus(StrEnum):
@@ -131,7 +131,7 @@ class PlayStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Play:
-    """Summary of a seed's play; duplicates are already marked."""
+    """Summary of the play of a seed; duplicates are already marked."""
 
     index: int
     wave: int
@@ -150,13 +150,13 @@ class Play:
 
     @property
     def seed_id(self) -> str:
-        """As in `Seed.id`."""
+        """Id of the seed, as in `Seed.id`."""
         return seed_name(self.index, self.digits)
 
 
 @dataclass(frozen=True, slots=True)
 class RoundRow:
-    """A round's verdict in short."""
+    """Summary of a round's verdict."""
 
     seed_index: int
     round: int
@@ -178,7 +178,7 @@ class PlayCount:
     round: int | None
     """None for plays without a round."""
     final: bool
-    """Whether it was the last round of these plays; each play is counted once with `final`."""
+    """Whether this was the round that decided these plays; each play is counted once with `final`."""
     outcome: Outcome | None
     right: int
     scored: int
@@ -200,35 +200,35 @@ class GateCount:
 
 @dataclass(frozen=True, slots=True)
 class KindCount:
-    """Seeds that were asked for one kind of question."""
+    """Number of seeds and items for one requested kind of question."""
 
     kind: QuestionKind
     seeds: int
     items: int
-    """Accepted ones, duplicates left out."""
+    """Number of accepted plays, without duplicates."""
 
 
 @dataclass(frozen=True, slots=True)
 class AboutCount:
-    """Seeds that were drawn for one topic or cluster of the corpus."""
+    """Number of seeds and items for one topic or cluster of the corpus."""
 
     about: str
-    """As in `Seed.about`."""
+    """Topic or cluster, as in `Seed.about`."""
     seeds: int
     items: int
-    """Accepted ones, duplicates left out."""
+    """Number of accepted plays, without duplicates."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallCount:
-    """Answered calls of one kind, role, model and round in one minute, or in all."""
+    """Sums over the answered calls of one kind, role, model and round, in one minute or the whole run."""
 
     kind: CallKind
     role: str
     model: str
     round: int
     minute: str
-    """ISO 8601 without seconds, UTC; empty: over the whole run."""
+    """Minute in UTC, ISO 8601 without seconds; empty for the whole run."""
     usage: Usage
     latency_s: float
     """Sum of the latencies of these calls in seconds."""
@@ -236,7 +236,7 @@ class CallCount:
 
 @dataclass(frozen=True, slots=True)
 class FailedUsage:
-    """Failed calls and what they cost anyway: replies that were paid for but unusable."""
+    """Number of failed calls, with tokens and cost of replies that were paid for but unusable."""
 
     calls: int = 0
     prompt_tokens: int = 0
@@ -278,7 +278,7 @@ class RunInfo:
     fingerprint: Annotated[dict[str, str], Field(validation_alias=AliasChoices("fingerprint", "facts"))]
     """What must not change on a resume, in addition to the config: index snapshot, hash of the prompts, models."""
     kind: str = "generate"
-    """The verb that made it."""
+    """The command that made the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,13 +291,13 @@ class Asked:
 
     @property
     def seed_id(self) -> str:
-        """The name under which its calls are kept: `q00042`."""
+        """Name under which the calls of the question are stored: `q00042`."""
         return f"q{self.position:05d}"
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """An attempt at a question in short."""
+    """Summary of an attempt at a question."""
 
     position: int
     attempt: int
@@ -330,7 +330,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class WaveSeed:
-    """A seed as it was drawn."""
+    """A seed with the wave in which it was drawn."""
 
     seed: Seed
     wave: int

@@ -1,7 +1,7 @@
-"""Reviews of a run in a file of their own, `reviews.sqlite` in its folder: the run file keeps its one writer.
+"""Reviews of a run, in a separate file `reviews.sqlite` in its folder, since the run file allows only one writer.
 
-Entries are only added. Several people may review at once: whoever decides on an item that got a newer entry meanwhile
-is refused, so that nobody overwrites what they have not seen.
+Entries are only added. Several people may review at once: a review is refused if its item has a newer entry, so nobody
+overwrites a decision they have not seen.
 """
 
 import json
@@ -38,7 +38,7 @@ _COLUMNS = "id, seed, digest, decision, question, answer, aliases, note, reviewe
 
 
 def read_reviews(folder: Path, seed: str | None = None) -> list[Review]:
-    """All entries of the run in `folder`, or those for one seed, in order; none when nobody has reviewed it."""
+    """Return all reviews of the run in `folder`, or those of one seed, in order; empty if there are none."""
     path = folder / REVIEWS_NAME
     if not path.is_file():
         return []
@@ -52,10 +52,10 @@ def read_reviews(folder: Path, seed: str | None = None) -> list[Review]:
 
 
 def add_review(folder: Path, review: Review) -> Review:
-    """`review` as it was kept, with its number.
+    """Store `review`, and return it with its number.
 
     Raises:
-        ReviewConflict: somebody reviewed this seed since the entry that `review` supersedes.
+        ReviewConflict: this seed has a newer review than the one that `review` supersedes.
         StoreError: the file cannot be written.
     """
     with _open(folder / REVIEWS_NAME, write=True) as db:

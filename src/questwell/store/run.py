@@ -1,4 +1,4 @@
-"""The run file, opened for writing: calls as they are answered, plays as they end. One writer, everything durable."""
+"""The run file, opened for writing: records calls when they are answered and plays when they end, durably."""
 
 import json
 import sqlite3
@@ -51,14 +51,14 @@ class RunStore:
     """
 
     def __init__(self, folder: Path, lock: RunLock | None = None) -> None:
-        """Open the run in `folder` for writing; make the folder and the file when they are missing.
+        """Open the run in `folder` for writing; create the folder and the file if they are missing.
 
         Args:
-            folder: of the run.
-            lock: of the folder, where the caller holds it already; it stays held when the store is closed.
+            folder: folder of the run.
+            lock: lock of the folder if the caller already holds it; it is not released when the store is closed.
 
         Raises:
-            RunLocked: another process writes it.
+            RunLocked: another process is writing the run.
             StoreError: the file cannot be used.
         """
         self.folder = folder
@@ -77,7 +77,7 @@ class RunStore:
         self._writer = GroupCommit(self._connection)
 
     def close(self) -> None:
-        """Write what is queued, merge the write-ahead log into the file, and release the lock."""
+        """Write queued data, merge the write-ahead log into the file, and release the lock."""
         self._writer.close()
         self.read.close()
         self._connection.close()
@@ -101,7 +101,7 @@ class RunStore:
     async def begin(self, info: RunInfo, questions: Sequence[Asked] = ()) -> None:
         """Save the description of the run, and the questions of an evaluation, in one step.
 
-        A later call replaces the description (a resume may raise its limits); questions that are kept already stay.
+        A later call replaces the description (a resume may raise its limits); questions already stored are kept.
         """
         value = adapter(RunInfo).dump_json(info).decode()
         rows = [(asked.position, adapter(Question).dump_json(asked.question).decode()) for asked in questions]
@@ -113,19 +113,19 @@ class RunStore:
         await self._writer.write(write)
 
     async def record(self, call: Call) -> None:
-        """Keep an answered call."""
+        """Store an answered call."""
         await self._writer.write(lambda db: _insert_call(db, call))
 
     async def record_failure(self, failure: Failure) -> None:
-        """Record a call that gave no answer; a replay never gets it."""
+        """Store a failed call; a replay never uses it."""
         await self._writer.write(lambda db: _insert_failure(db, failure))
 
     async def adapted(self, place: str, changes: Sequence[str]) -> None:
-        """Keep how requests are changed for an endpoint; a part of the run's fingerprint, but nothing to compare."""
+        """Store how requests are changed for an endpoint; part of the fingerprint, but not compared on a resume."""
         await self._writer.write(lambda db: _keep_learnt(db, Learnt(place, tuple(changes))))
 
     async def price(self, prompt_usd: float, completion_usd: float) -> None:
-        """Set the cost of model calls of unknown cost, from prices in US dollars per million tokens."""
+        """Set the cost of model calls whose cost is unknown, from prices in US dollars per million tokens."""
 
         def write(db: sqlite3.Connection) -> None:
             priced = db.execute(
@@ -144,7 +144,7 @@ class RunStore:
         await self._writer.write(write)
 
     async def add_seeds(self, seeds: Sequence[WaveSeed]) -> list[WaveSeed]:
-        """Keep drawn seeds, all or none; gives them as they are kept: their ids have as many digits as earlier ones."""
+        """Store drawn seeds atomically; return them as stored, with ids as long as those of earlier seeds."""
         kept: list[WaveSeed] = []
         if seeds and (digits := self.read.id_digits()) is not None:
             kept = [replace(one, seed=replace(one.seed, digits=digits)) for one in seeds]
@@ -152,22 +152,22 @@ class RunStore:
         return kept or list(seeds)
 
     async def record_trial(self, position: int, attempt: int, trajectory: Trajectory) -> None:
-        """Keep an attempt at a question; one that errored is replaced."""
+        """Store an attempt at a question; it replaces an errored one."""
         await self._writer.write(lambda db: _insert_trial(db, position, attempt, trajectory))
 
     async def begin_scoring(self, scoring: Scoring) -> None:
-        """Keep the judge of a scoring."""
+        """Store the judge of a scoring."""
         row = (scoring.number, scoring.judge, scoring.prompts)
         await self._writer.write(lambda db: db.execute("INSERT OR IGNORE INTO scorings VALUES (?, ?, ?)", row))
 
     async def score(self, score: Score) -> None:
-        """Keep a judgement; one that errored is replaced later."""
+        """Store a judgement; it replaces an earlier one of the same answer."""
         said = score.judgement
         row = (score.scoring, score.position, score.attempt, said.label, said.method, without_surrogates(said.reason))
         await self._writer.write(lambda db: db.execute("INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?)", row))
 
     async def merge(self, sources: Sequence[Path]) -> None:
-        """Take over what the runs in the folders `sources` hold; see `merging.py`.
+        """Merge the runs in the folders `sources` into this one; see `merging.py`.
 
         Raises:
             StoreError: one of them cannot be read.
@@ -177,15 +177,15 @@ class RunStore:
         await self._writer.write(lambda db: merge_into(db, sources))
 
     async def finish(self, outcome: Accepted | Rejected, question_key: str | None) -> None:
-        """Keep how a play ended; two accepted plays with the same `question_key` are one question."""
+        """Store the outcome of a play; accepted plays with equal `question_key` are duplicates."""
         await self._writer.write(lambda db: _update_play(db, Ended(outcome, question_key)))
 
     async def receive(self, news: Sequence[News], note: str, value: str) -> None:
-        """Keep what another process has recorded, and a note with it, all or none."""
+        """Store records of another process together with a note, atomically."""
         await self._writer.write(lambda db: _receive(db, news, note, value))
 
     async def note(self, name: str, value: str) -> None:
-        """Keep a note about the run in place of an earlier one of that name; `RunReader.notes` reads it."""
+        """Store a note about the run, replacing an earlier one of the same name; `RunReader.notes` reads it."""
         await self._writer.write(lambda db: db.execute(_META, (name, value)))
 
     async def forget(self, start: str) -> None:
@@ -279,7 +279,7 @@ def _update_play(db: sqlite3.Connection, ended: Ended) -> None:
     index = outcome.seed.index
     rejected = outcome if isinstance(outcome, Rejected) else None
     last = outcome.rounds[-1].proposal if outcome.rounds else None
-    _count(db, index, -1)  # one that errored is played again
+    _count(db, index, -1)  # an errored play is played again
     db.execute(
         "UPDATE plays SET status = ?, reason = ?, detail = ?, question = ?, answer = ?, question_key = ?, "
         "finished = ?, outcome = ?, difficulty = ? WHERE seed_index = ?",
@@ -331,7 +331,7 @@ def _insert_trial(db: sqlite3.Connection, position: int, attempt: int, trajector
 
 
 def _folded(db: sqlite3.Connection, tree: Json) -> str:
-    """`tree` as JSON text with its passages kept aside, each once."""
+    """Store the passages of `tree` once each; return `tree` as JSON text that refers to them."""
 
     def keep(passage_id: str, passage: Json) -> None:
         db.execute("INSERT OR IGNORE INTO passages VALUES (?, ?)", (passage_id, json.dumps(passage)))

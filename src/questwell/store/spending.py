@@ -1,4 +1,4 @@
-"""The usage of a run: model calls, searches, tokens, money. None means not known, which is not 0."""
+"""Queries for the usage of a run: model calls, searches, tokens, cost. None means unknown, which is not 0."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from questwell.store.query import Query, Row
 from questwell.store.records import CallCount, CallKind, FailedUsage, RoleUsage, SearchUsage
 from questwell.types.dataset import Usage
 
-# A sum over a column that is NULL anywhere is not known.
+# A sum over a column with any NULL is unknown.
 _USAGE = """count(*),
   CASE WHEN count(prompt_tokens) = count(*) THEN coalesce(sum(prompt_tokens), 0) END,
   CASE WHEN count(completion_tokens) = count(*) THEN coalesce(sum(completion_tokens), 0) END,
@@ -24,15 +24,15 @@ _SEARCHES = "count(*), CASE WHEN count(cost_usd) = count(*) THEN coalesce(sum(co
 
 
 _LONG = 13
-"""An hour: from here on a stretch of time holds enough minutes to be worth a query of its own."""
+"""Prefix length of an hour: up to this length a period has enough minutes to be worth a separate query."""
 
 
 class SpendingReader(Query):
-    """Queries about calls."""
+    """Queries for calls, tokens and cost."""
 
     def call_counts(self, by: str = "''") -> list[CallCount]:
-        """Answered calls by kind, role, model, round, and `by`: `minute`, a part of it, or nothing."""
-        timed = ("5, ", ", 5") if by != "''" else ("", "")  # without it the table's own order serves: no sorting
+        """Sum answered calls by kind, role, model, round, and `by`: `minute`, a part of it, or nothing."""
+        timed = ("5, ", ", 5") if by != "''" else ("", "")  # without `by` the table's own order is used: no sorting
         return [
             _call_count(row)
             for row in self._all(
@@ -42,14 +42,14 @@ class SpendingReader(Query):
         ]
 
     def minutes(self) -> list[str]:
-        """The minutes in which calls were answered, in no order."""
+        """Return the minutes in which calls were answered, unordered."""
         return [row[0] for row in self._all(f"SELECT DISTINCT minute FROM {self.call_source}")]
 
     def calls_over_time(self, length: int, minutes: Sequence[str] | None = None) -> list[CallCount]:
-        """As `call_counts` by the first `length` characters of the minute.
+        """Sum answered calls as `call_counts` does, by the first `length` characters of the minute.
 
-        `minutes` saves a look at the whole table where they are known. Long stretches are summed one by one, each a
-        range in the table's own order: sorting every minute takes longer.
+        Passing known `minutes` saves a scan of the table. Long periods are summed one by one, each as a range in the
+        table's own order, because sorting every minute takes longer.
         """
         if not self.counted or length > _LONG:
             return self.call_counts(f"substr(minute, 1, {length})")
@@ -67,7 +67,7 @@ class SpendingReader(Query):
         ]
 
     def buckets(self, most: int = 1_000, minutes: Sequence[str] | None = None) -> int:
-        """How many characters of a minute name a stretch of time, so that the run has at most about `most` of them.
+        """Return the prefix length of a minute that divides the run into at most about `most` periods.
 
         16 is a minute, 15 ten minutes, 13 an hour, 10 a day.
         """
@@ -76,20 +76,20 @@ class SpendingReader(Query):
         return next((size for size in lengths if len({minute[:size] for minute in minutes}) <= most), lengths[-1])
 
     def usage(self) -> Usage:
-        """Answered model calls of the whole run, resumes included.
+        """Return the usage of the answered model calls of the whole run, resumes included.
 
-        Tokens and cost are those of failed calls too, and the cost is that of searches too.
+        Tokens and cost include failed calls, and the cost also includes searches.
         """
         calls = _usage(self._row(f"SELECT {_SUMS} FROM {self.call_source} WHERE kind = 'llm'"))
         return _plus_failed(_with_searches(calls, self.searches().cost_usd), self.failed())
 
     def searches(self) -> SearchUsage:
-        """Answered searches of the whole run, resumes included."""
+        """Return number and cost of the answered searches of the whole run, resumes included."""
         found = _usage(self._row(f"SELECT {_SUMS} FROM {self.call_source} WHERE kind IN {_SEARCHED}"))
         return SearchUsage(self.calls(CallKind.SEARCH), found.cost_usd if self.paid_searches else 0.0)
 
     def usage_by_role(self) -> list[RoleUsage]:
-        """Model calls by role and model."""
+        """Return the usage of model calls by role and model."""
         rows = self._all(
             f"SELECT role, model, {_SUMS} FROM {self.call_source} WHERE kind = 'llm' "
             "GROUP BY role, model ORDER BY role, model"
@@ -97,7 +97,7 @@ class SpendingReader(Query):
         return [RoleUsage(row[0], row[1], _usage(row[2:])) for row in rows]
 
     def usage_of(self, seed: str) -> Usage:
-        """Model calls of one seed; as `usage`."""
+        """Return the usage of one seed; counted as in `usage`."""
         calls = Usage(*self._row(f"SELECT {_USAGE} FROM calls WHERE kind = 'llm' AND seed = ?", seed))
         cost = self._row(f"SELECT {_SEARCHES} FROM calls WHERE kind IN {_SEARCHED} AND seed = ?", seed)[1]
         return _plus_failed(
@@ -105,12 +105,12 @@ class SpendingReader(Query):
         )
 
     def solver_usage_by_seed(self) -> dict[str, Usage]:
-        """Usage of the solvers' model calls by seed id, judges left out."""
+        """Return the usage of the solvers' model calls by seed id, without judges."""
         rows = self._all(f"SELECT seed, {_USAGE} FROM calls WHERE kind = 'llm' AND role = 'solver' GROUP BY seed")
         return {row[0]: Usage(*row[1:]) for row in rows}
 
     def usage_by_seed(self) -> dict[str, Usage]:
-        """Model calls by seed id; as `usage`."""
+        """Return the usage by seed id; counted as in `usage`."""
         rows = self._all(f"SELECT seed, {_USAGE} FROM calls WHERE kind = 'llm' GROUP BY seed")
         searches = self._all(f"SELECT seed, {_SEARCHES} FROM calls WHERE kind IN {_SEARCHED} GROUP BY seed")
         costs = {row[0]: row[2] if self.paid_searches else 0.0 for row in searches}
@@ -122,7 +122,7 @@ class SpendingReader(Query):
         }
 
     def failed(self) -> FailedUsage:
-        """Usage of failed model calls, which is above zero where unusable replies were paid for."""
+        """Return the usage of failed model calls; it is above zero if unusable replies were paid for."""
         return self._failed()[0][1]
 
     def _failed_by_seed(self, seed: str | None = None) -> dict[str, FailedUsage]:
@@ -130,7 +130,7 @@ class SpendingReader(Query):
         return defaultdict(FailedUsage, {name: found for name, found in rows if name})
 
     def _failed(self, by: str = "''", seed: str | None = None) -> list[tuple[str, FailedUsage]]:
-        """`failures` summed up; an older file has only their number."""
+        """Sum up the table `failures`; an older file has only the number of failures."""
         sums = _FAILED if self.paid_failures else "count(*), 0, 0, 0.0"
         where, values = ("AND seed = ?", (seed,)) if seed is not None else ("", ())
         grouped = "" if by == "''" else f"GROUP BY {by}"
@@ -138,11 +138,11 @@ class SpendingReader(Query):
         return [(row[0], FailedUsage(*row[1:])) for row in rows]
 
     def calls(self, kind: CallKind) -> int:
-        """Number of answered calls of a kind."""
+        """Return the number of answered calls of a kind."""
         return self._value(f"SELECT coalesce(sum(calls), 0) FROM {self.call_source} WHERE kind = ?", kind)
 
     def failures(self) -> dict[str, int]:
-        """Number of failed calls by class of error."""
+        """Return the number of failed calls by class of error."""
         return dict(self._all(f"SELECT error, failures FROM {self.failure_source} ORDER BY error"))
 
 
@@ -151,7 +151,7 @@ def _call_count(row: Row) -> CallCount:
 
 
 def _usage(sums: Row) -> Usage:
-    """From the columns of `_SUMS`: a sum of which a part is not known is not known."""
+    """Return the usage from the columns of `_SUMS`; a sum with an unknown part is unknown."""
     calls, prompt_known, prompt, completion_known, completion, cost_known, cost = sums
     return Usage(
         calls,

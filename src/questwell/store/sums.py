@@ -1,7 +1,7 @@
-"""What pages ask about all plays at once, kept as plays end: duplicates, accepted plays by minute, gates, failures.
+"""Sums over all plays, updated as plays end: duplicates, accepted plays by minute, gates, failures.
 
-With `counts.py` it is all that is needed to show a run of a million plays without reading its plays. Like there, one
-SELECT each fills a table on a migration and stands in for it in a file of an older version, which is only read.
+Together with `counts.py` they are enough to show a run of a million plays without reading its plays. As there, one
+SELECT per table fills it in a migration and replaces it when a file of an older version is read.
 """
 
 import json
@@ -59,12 +59,12 @@ TABLES = f"""
 
 
 def prepare(db: sqlite3.Connection) -> None:
-    """Give `db` the function `gates_of`: the gates of a packed outcome as JSON, each with what it found."""
+    """Register the SQL function `gates_of` in `db`: the gate results of a packed outcome as JSON."""
     db.create_function("gates_of", 1, _gates_of, deterministic=True)
 
 
 def sum_play(db: sqlite3.Connection, index: int, sign: int) -> None:
-    """Add the play of a seed to the sums (`sign` 1), or take it out before its row changes (-1)."""
+    """Add the play of a seed to the sums (`sign` 1), or subtract it before its row changes (-1)."""
     db.execute(
         "INSERT INTO accepted_minutes SELECT substr(finished, 1, 16), ?1 FROM plays "
         "WHERE seed_index = ?2 AND finished IS NOT NULL AND status = 'accepted' "
@@ -96,7 +96,7 @@ def sum_play(db: sqlite3.Connection, index: int, sign: int) -> None:
 
 
 def count_failure(db: sqlite3.Connection, error: str) -> None:
-    """Count a failed call."""
+    """Add a failed call to the counts."""
     db.execute("INSERT INTO failure_counts VALUES (?, 1) ON CONFLICT DO UPDATE SET failures = failures + 1", (error,))
 
 

@@ -1,7 +1,7 @@
-"""Words of questions, answers and details of a run, in an index of its own in the cache folder: the run is only read.
+"""Text search over the questions, answers and details of a run. The index is in the cache folder; the run is only read.
 
-The index holds words and seed numbers, no text (FTS5, contentless). It follows a run that goes on: what ended since the
-last look is added.
+The index contains words and seed numbers, no text (FTS5, contentless). While a run goes on, newly ended plays are added
+to it.
 """
 
 import json
@@ -23,17 +23,17 @@ _SCHEMA = """
     tokenize='unicode61 remove_diacritics 2');
 """
 _WIDE = re.compile(f"([{CJK}])")
-"""Characters of scripts without spaces: each is a word of its own, and a run of them is a phrase."""
+"""Characters of scripts without spaces: each is a separate word, and a sequence of them is a phrase."""
 
 
 class TextIndex:
-    """The words of one run."""
+    """Word index of one run."""
 
     def __init__(self, path: Path) -> None:
-        """Open or make the index at `path`.
+        """Open the index at `path`, or create it.
 
         Raises:
-            StoreError: it cannot be written.
+            StoreError: the index cannot be written.
         """
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,11 +42,11 @@ class TextIndex:
             raise StoreError(f"the search index {str(path)!r} cannot be written: {error}") from error
 
     def close(self) -> None:
-        """Release the file."""
+        """Close the index."""
         self._db.close()
 
     def follow(self, run: RunReader, stop: Callable[[], bool] = lambda: False) -> int:
-        """Plays added to the index: those that ended since the last look; errored ones may be played again."""
+        """Index the plays that ended since the last call, and return their number; errored ones may be played again."""
         added = 0
         try:
             while not stop():
@@ -65,9 +65,9 @@ class TextIndex:
         return added
 
     def find(self, text: str, *, after: int = -1, before: int | None = None, limit: int = 500) -> list[int]:
-        """The first `limit` seeds after `after`, or the last before `before`, that hold all words of `text`, in order.
+        """Return the first `limit` seeds after `after`, or the last before `before`, with all words of `text`.
 
-        The last word may be cut short, if no play has it as it is.
+        Seeds are in order. The last word may be a prefix if no play contains it as a whole word.
         """
         backwards = before is not None
         edge = f"rowid {'<' if backwards else '>'} ? ORDER BY rowid {'DESC' if backwards else ''} LIMIT ?"
@@ -75,7 +75,7 @@ class TextIndex:
         return found[::-1] if backwards else found
 
     def holding(self, text: str, seeds: Sequence[int]) -> set[int]:
-        """Those of `seeds` that contain all words of `text`, as `find`."""
+        """Return those of `seeds` that contain all words of `text`, matched as in `find`."""
         if not seeds:
             return set()
         edge = "rowid BETWEEN ? AND ? AND +rowid IN (SELECT value FROM json_each(?))"
@@ -111,7 +111,7 @@ class TextIndex:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    """The index; one that cannot be read is made again, for all of it comes from the run."""
+    """Open the index; an unreadable one is created again, because its contents come from the run."""
     for again in (True, False):
         db = sqlite3.connect(path, check_same_thread=False, timeout=10)
         try:
@@ -127,6 +127,6 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _words(text: str) -> list[str]:
-    """The words that FTS5 is asked for; each becomes a quoted phrase, so that nothing in it is an operator."""
+    """Return the words for an FTS5 query, each as a quoted phrase so that none is read as an operator."""
     words = [_WIDE.sub(r" \1 ", word.replace('"', " ")).strip() for word in text.split()]
     return [word for word in words if re.search(r"\w", word)]

@@ -1,7 +1,7 @@
-"""Group commit: many tasks write at once, one thread commits, and each task goes on when its write is durable.
+"""Group commit: many tasks write, one thread commits, and each task continues when its write is durable.
 
-While one commit waits for the disk, new writes queue up; they all share the next commit. So a run with hundreds of
-calls in flight needs few commits, and still no answer is used before it is safe.
+While one commit waits for the disk, new writes queue up and share the next commit. A run with hundreds of calls in
+flight thus needs few commits, and still no answer is used before it is on disk.
 """
 
 import asyncio
@@ -26,10 +26,10 @@ class _Job:
 
 
 class GroupCommit:
-    """The one thread that writes to a database."""
+    """The single thread that writes to a database."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        """Own `connection`, which must be in autocommit mode and usable from another thread."""
+        """Take over `connection`, which must be in autocommit mode and usable from another thread."""
         self._connection = connection
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._broken: Exception | None = None
@@ -39,10 +39,10 @@ class GroupCommit:
         self._thread.start()
 
     async def write(self, write: Write) -> None:
-        """Return when what `write` did is on the disk.
+        """Run `write` in the writer thread, and return when its changes are on disk.
 
         Raises:
-            StoreError: it could not be written; then nothing can be written any more (a full disk, most often).
+            StoreError: the write failed, usually because the disk is full; all later writes fail too.
         """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
@@ -50,7 +50,7 @@ class GroupCommit:
         await done
 
     def close(self) -> None:
-        """Commit what is queued, then end the thread."""
+        """Commit queued writes, then end the thread."""
         self._jobs.put(None)
         self._thread.join()
 
@@ -67,7 +67,7 @@ class GroupCommit:
                     loop.call_soon_threadsafe(_settle, mine, error)
 
     def _take(self) -> tuple[list[_Job], bool]:
-        """The queued jobs, at least one, and whether the writer should end after them."""
+        """Return the queued jobs, at least one, and whether the writer should end after them."""
         jobs: list[_Job] = []
         job = self._jobs.get()
         while job is not None:
@@ -81,7 +81,7 @@ class GroupCommit:
         return jobs, True
 
     def _commit(self, jobs: list[_Job]) -> Exception | None:
-        """None when all jobs are durable; else the error, and then none of them is kept."""
+        """Commit the jobs; return None, or the error if none of them was saved."""
         if self._broken is None:
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
@@ -89,7 +89,7 @@ class GroupCommit:
                     job.write(self._connection)
                 self._connection.execute("COMMIT")
                 self.commits += 1
-            except Exception as failure:  # whatever it is must reach the tasks that wait, or they would wait for ever
+            except Exception as failure:  # any error must reach the waiting tasks, or they would wait for ever
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 self._broken = failure

@@ -116,20 +116,20 @@ def policy_loss(
     tokens: Tensor | float | None = None,
     weights: Tensor | None = None,
 ) -> PolicyLoss:
-    """PPO's clipped surrogate (Schulman et al. 2017, arXiv:1707.06347, eq. 7), mean over mask-1 tokens.
+    """Return PPO's clipped surrogate (Schulman et al. 2017, arXiv:1707.06347, eq. 7), the mean over mask-1 tokens.
 
     `clip_low` and `clip_high` may differ (DAPO, arXiv:2503.14476). On the first step after sampling the ratio is 1 and
     its gradient is that of REINFORCE.
 
     Args:
-        logp: of the policy that is trained, [B, T], with gradient.
-        old_logp: of the policy that sampled, [B, T].
-        advantages: [B, T].
-        mask: [B, T].
-        clip_low: a ratio below 1 - clip_low earns nothing more.
-        clip_high: a ratio above 1 + clip_high earns nothing more.
-        tokens: the count to divide by when this is only a part of the batch; None counts the mask.
-        weights: of each token's gradient (`sampler_weights`).
+        logp: log-probabilities of the policy that is trained, [B, T], with gradient.
+        old_logp: log-probabilities of the policy that sampled, [B, T].
+        advantages: advantage of each token, [B, T].
+        mask: 1 where the model wrote the token, [B, T].
+        clip_low: a ratio below 1 - clip_low gets no further gradient.
+        clip_high: a ratio above 1 + clip_high gets no further gradient.
+        tokens: number of tokens to divide by if this is only part of a batch; None counts the mask.
+        weights: weight of each token's gradient (`sampler_weights`); None: all 1.
     """
     ratio = torch.where(mask.bool(), logp - old_logp, 0.0).clamp(-_FAR, _FAR).exp()
     plain = -advantages * ratio
@@ -144,10 +144,10 @@ def policy_loss(
 
 
 def sampler_weights(old_logp: Tensor, sampled_logp: Tensor, cap: float) -> Tensor:
-    """Truncated importance weights min(trainer's / sampler's probability, cap) of each token, without gradient.
+    """Return importance weights min(trainer / sampler probability, cap) of each token, without gradient.
 
-    The sampler may compute in another precision, or in another program, than the trainer: then its tokens come from a
-    slightly different policy than the one that is updated.
+    The sampler may use another precision or another program than the trainer. Its tokens then come from a slightly
+    different policy than the one that is updated.
     """
     return (old_logp - sampled_logp).detach().exp().clamp(max=cap)
 
@@ -161,10 +161,11 @@ def value_loss(
     clip: float | None = 0.5,
     tokens: Tensor | float | None = None,
 ) -> Tensor:
-    """Half the squared error of the critic, mean over mask-1 tokens, a scalar.
+    """Return half the squared error of the critic, the mean over mask-1 tokens, a scalar.
 
-    With `clip`, the larger of it and the error of the value held within `clip` of the old one (as in OpenAI's
-    baselines; Engstrom et al. 2020, arXiv:2005.12729). `tokens` as in `policy_loss`.
+    With `clip`, each token takes the larger of two errors: that of the value, and that of the value clamped to within
+    `clip` of the old one (as in OpenAI's baselines; Engstrom et al. 2020, arXiv:2005.12729). `tokens` as in
+    `policy_loss`.
     """
     error = (values - returns).square()
     if clip is not None:
@@ -174,9 +175,9 @@ def value_loss(
 
 
 def explained_variance(values: Tensor, returns: Tensor, mask: Tensor) -> Tensor:
-    """1 - Var(returns - values) / Var(returns) over mask 1: 1 is a perfect critic, 0 one that knows only the mean.
+    """Return 1 - Var(returns - values) / Var(returns) over mask 1: 1 for a perfect critic, 0 for a constant one.
 
-    No number when the returns do not vary.
+    NaN if the returns do not vary.
     """
     inside = mask.bool()
     return 1 - (returns - values)[inside].var(correction=0) / returns[inside].var(correction=0)

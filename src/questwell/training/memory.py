@@ -1,4 +1,4 @@
-"""An estimate of the memory that a run will need."""
+"""Estimates the memory that a training run will need."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from questwell.llm.pretrained import Dtype, Size
 from questwell.training.update import Optimizer
 
 _HEAP = 1.75
-"""On a CPU: what the C library's heap holds on to, over what is in use (glibc, seen at 135M weights)."""
+"""On a CPU: ratio of memory held by the C library's heap to memory in use (glibc, measured with 135M weights)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,28 +21,28 @@ class Need:
     weights: int
     """Weights of actor, critic, reference and the sampler's copy."""
     training: int
-    """Gradients and the optimiser's moments."""
+    """Gradients and the optimizer's moments."""
     passes: int
-    """Activations and logits of the largest pass, about."""
+    """Activations and logits of the largest pass, approximately."""
 
     @property
     def total(self) -> int:
-        """Sum in bytes."""
+        """Total in bytes."""
         return self.weights + self.training + self.passes
 
 
 def free_bytes(device: str) -> int:
-    """Free memory in bytes: of the GPU, or of this machine if `device` is a CPU."""
+    """Return the free memory in bytes: of the GPU, or of this machine if `device` is a CPU."""
     if device.startswith("cuda"):
         return torch.cuda.mem_get_info(device)[0]
     return psutil.virtual_memory().available
 
 
 def check_fits(needed: Need, free: int, changes: Sequence[str]) -> None:
-    """Nothing, where `needed` fits into the `free` bytes of a device.
+    """Check that `needed` fits into the `free` bytes of a device.
 
     Raises:
-        ConfigError: it does not; says by how much, and names `changes`, the flags that make it smaller.
+        ConfigError: it does not fit. The message gives the sizes and names `changes`, the flags that reduce them.
     """
     if needed.total > free:
         advice = f"; try {', '.join(changes)}" if changes else "; name a smaller model"
@@ -66,22 +66,22 @@ def need(
     cpu: bool = False,
     ranks: int = 1,
 ) -> Need:
-    """An estimate: exact for weights and optimiser; for the passes from what layers like Llama's and Qwen2's keep.
+    """Estimate the memory of one process: exact for weights and optimizer, approximate for the passes.
 
-    What Python and torch take by themselves, about 0.4 GiB, is not in it. Compared with what a process really took by
-    `benchmarks/memory.py`.
+    The passes are computed from the tensors that layers like Llama's and Qwen2's keep. The 0.4 GiB that Python and
+    torch use themselves are not included. `benchmarks/memory.py` compares the estimate with measurements.
 
     Args:
-        size: of the model.
-        critic: whether there is one.
-        reference: whether a reference is kept.
-        lora_rank: of the adapters; None trains all weights.
-        micro_tokens: of one pass.
-        checkpointing: whether activations are computed again.
-        dtype: of the passes on a GPU; on a CPU, of frozen weights.
-        optimizer: whose moments are kept.
-        cpu: whether that is where it runs.
-        ranks: processes that the weights are sharded over.
+        size: size of the model.
+        critic: whether a critic is trained.
+        reference: whether a reference policy is kept.
+        lora_rank: rank of the adapters; None: all weights are trained.
+        micro_tokens: number of tokens per pass.
+        checkpointing: whether activations are recomputed in the backward pass.
+        dtype: precision of the passes on a GPU; on a CPU, precision of frozen weights.
+        optimizer: kind of optimizer, which decides the size of the moments.
+        cpu: whether training runs on a CPU.
+        ranks: number of processes over which the weights are sharded.
     """
     width = 2 if dtype == "bfloat16" else 4
     learners = 1 + critic
@@ -92,7 +92,7 @@ def need(
     else:
         # an adapter adds rank x (inputs + outputs) to each of about seven matrices a layer, some of them three wide
         trained = learners * size.layers * lora_rank * 24 * size.hidden
-        weights = 2 * width * size.parameters + 4 * trained  # the backbone, and a copy with the adapter merged in
+        weights = 2 * width * size.parameters + 4 * trained  # the backbone, plus a copy with the adapter merged in
     # in float32 always: what the two norms keep and the stream between layers; the rest as wide as the passes
     layer = 4 * 4 * size.hidden + width * (5 * size.hidden + 4 * size.inner)
     kept = 4 * size.hidden * size.layers + layer if checkpointing else layer * size.layers

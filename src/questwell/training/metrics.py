@@ -1,4 +1,4 @@
-"""The metrics of a training step. Every name has its meaning here; docs/reference/metrics.md lists them."""
+"""The metrics of a training step and their meanings, which docs/reference/metrics.md lists."""
 
 import json
 import math
@@ -19,7 +19,7 @@ Metrics = Mapping[str, float]
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A chart of some metrics over the steps, all in one unit."""
+    """A chart of several metrics with the same unit over the steps."""
 
     title: str
     unit: str
@@ -37,7 +37,7 @@ PANELS = (
     Panel("Gradient norm", "norm", ("gradient_norm", "critic_gradient_norm")),
     Panel("Explained variance of the critic", "fraction", ("explained_variance",)),
 )
-"""What the pages and `curves.png` show of a run of train."""
+"""The charts of a train run, on the web pages and in `curves.png`."""
 
 MEANINGS: Mapping[str, str] = {
     "step": "number of updates made, from 1",
@@ -81,17 +81,17 @@ _ROW = TypeAdapter(dict[str, float | None])
 
 
 class MetricsFile:
-    """One JSON object a step, a line each. A number that is not finite or not known is null."""
+    """Writes one JSON object per step, one per line. A number that is not finite or not known is null."""
 
     def __init__(self, path: Path, *, after: int | None = None) -> None:
-        """Append to `path`; steps beyond `after`, of a run that died later than its checkpoint, are dropped."""
+        """Append to `path`. Steps beyond `after`, left by a run that died after its checkpoint, are removed."""
         self._path = path
         if after is not None and path.exists():
             kept = [row for row in read_metrics(path) if row.get("step", 0.0) <= after]
             write_whole(path, "".join(_line(row) for row in kept))
 
     def add(self, metrics: Metrics) -> None:
-        """Write a step."""
+        """Write the metrics of a step."""
         unknown = metrics.keys() - MEANINGS.keys()
         if unknown:
             raise ValueError(f"metrics without a meaning: {sorted(unknown)}")
@@ -100,7 +100,7 @@ class MetricsFile:
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:
-    """The steps of a file, without null values. A last line that was cut off is skipped."""
+    """Return the metrics of each step in a file, without null values. A truncated last line is skipped."""
     rows: list[dict[str, float]] = []
     for _, row in read_jsonl(path, _ROW, TrainingError, ended=True):
         rows.append({key: value for key, value in row.items() if value is not None})
@@ -108,7 +108,7 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
 
 
 def series(rows: Sequence[Metrics], name: str) -> tuple[list[float], list[float]]:
-    """(steps, values) of one metric, for the steps where it is known."""
+    """Return (steps, values) of one metric, for the steps where it is known."""
     known = [row for row in rows if name in row]
     return [row["step"] for row in known], [row[name] for row in known]
 
@@ -119,7 +119,7 @@ def _line(metrics: Metrics) -> str:
 
 
 def describe(samples: Sequence[Sample], response_limit: int) -> dict[str, float]:
-    """Metrics of the trajectories themselves."""
+    """Return the metrics that are computed from the trajectories alone; `response_limit` is in tokens."""
     count = len(samples)
     rewards = [sample.reward for sample in samples]
     judged = [sample.correct for sample in samples if sample.correct is not None]

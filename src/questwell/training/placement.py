@@ -1,4 +1,4 @@
-"""`Placement`: actor, critic, reference and the sampler's copy on this process's device, in the precision of each."""
+"""`Placement`: puts actor, critic, reference and the sampler's copy on this process's device, each in its precision."""
 
 # torch is only partly typed; what this file exports is annotated by hand.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -24,19 +24,19 @@ from questwell.training.update import Update
 
 
 class Placement:
-    """The models of one trainer."""
+    """The models of one trainer, placed on a device."""
 
     def __init__(
         self, start: Pretrained, update: Update, *, critic: bool, lora: Lora | None, compute: Dtype | None = None
     ) -> None:
-        """Place the models that start from `start`; its model is changed in place.
+        """Create the models from `start` and place them; the model of `start` is changed in place.
 
         Args:
             start: the initial policy.
-            update: whether there is a reference, and whether activations are computed again.
-            critic: whether there is one.
-            lora: train adapters.
-            compute: precision of the passes; by default bfloat16 on a GPU and float32 on a CPU.
+            update: decides whether a reference is kept, and whether activations are recomputed.
+            critic: whether to train a critic.
+            lora: settings of the adapters; None trains all weights.
+            compute: precision of the passes; by default bfloat16 on a GPU, float32 on a CPU.
         """
         device = start.model.device
         self.start = start
@@ -59,7 +59,7 @@ class Placement:
                 dtype = torch.bfloat16 if bfloat16 else torch.float32
                 plain = frozen_copy(plain, dtype)
         self.sampler: PreTrainedModel = plain
-        """A plain model, the adapter merged in; the actor itself where it can be."""
+        """Model without adapter layers (the adapter is merged in); the actor itself if it has none."""
         for model in (self.actor.model, self.actor.reference, self.critic):
             if model is None:
                 continue
@@ -68,10 +68,10 @@ class Placement:
             self.ranks.shard(model, dtype=self.compute)
 
     def precision(self) -> AbstractContextManager[object]:
-        """The context of one forward pass.
+        """Return the autocast context of one forward pass.
 
-        Each pass has its own: autocast keeps its casts of the weights until its context ends, so one context around
-        several descents would compute all but the first with stale weights. FSDP casts by itself.
+        Each pass needs its own: autocast caches the cast weights until its context ends, so one context around several
+        optimizer steps would compute all but the first with stale weights. FSDP casts by itself.
         """
         if self.compute == "float32" or self.ranks.sharded:
             return nullcontext()
@@ -79,7 +79,7 @@ class Placement:
 
     @torch.no_grad()
     def refresh_sampler(self) -> None:
-        """Copy the actor's weights of now into the sampler, where that is a copy."""
+        """Copy the actor's current weights into the sampler, if the sampler is a copy."""
         if isinstance(self.actor.model, PeftModel):
             _merge(self.actor.model, self.sampler)
         elif self.sampler is not self.actor.model:
@@ -92,12 +92,12 @@ class Placement:
         write_whole(Pretrained(self.start.name, self.sampler, self.start.tokenizer), folder)
 
     def save_adapter(self, folder: Path) -> None:
-        """Write the adapter alone as a folder of peft's."""
+        """Write only the adapter, as a peft folder."""
         assert isinstance(self.actor.model, PeftModel)
         self.actor.model.save_pretrained(str(folder))
 
     def save_model(self, folder: Path) -> None:
-        """Write the policy as a Hugging Face folder, the adapter merged in."""
+        """Write the policy as a Hugging Face folder, with the adapter merged in."""
         Pretrained(self.start.name, self.sampler, self.start.tokenizer).save(folder)
 
 
@@ -105,11 +105,11 @@ def _recompute_activations(model: nn.Module) -> None:
     backbone: Any = model.backbone if isinstance(model, Critic) else model
     enable = getattr(backbone, "activation_checkpointing_enable", None)  # its name since transformers 5.23
     (enable or backbone.gradient_checkpointing_enable)({"use_reentrant": False})
-    model.train()  # dropout is off for good; this only switches the checkpointing on
+    model.train()  # dropout stays off; this only enables checkpointing
 
 
 def _merge(adapted: PeftModel, plain: PreTrainedModel) -> None:
-    """Write the adapted weights into `plain`, a copy of the model under the adapter."""
+    """Write the weights with the adapter merged in into `plain`, a copy of the base model."""
     targets: Mapping[str, nn.Module] = dict(plain.named_modules())
     for name, layer in adapted.get_base_model().named_modules():
         if not isinstance(layer, LoraLayer):

@@ -1,4 +1,4 @@
-"""The three models of training: the actor that is trained, the reference it started from, the critic that predicts.
+"""The three models of training: the trained actor, the reference it started from, and the critic.
 
 With LoRA (arXiv:2106.09685) all three share one frozen backbone: the reference is the actor with its adapter switched
 off, and the critic has an adapter and a head of its own on the very same weights.
@@ -26,7 +26,7 @@ from questwell.training.losses import entropy, log_probs
 
 @dataclass(frozen=True, slots=True)
 class Lora:
-    """Train an adapter of low rank, not the weights."""
+    """Settings of a low-rank adapter that is trained instead of the weights."""
 
     rank: int = 16
     alpha: int = 32
@@ -35,12 +35,12 @@ class Lora:
     """Random seed of the adapter's initial weights."""
 
     def config(self) -> LoraConfig:
-        """The config for peft: every linear layer of the backbone, no dropout."""
+        """Return the peft config: every linear layer of the backbone, no dropout."""
         return LoraConfig(r=self.rank, lora_alpha=self.alpha, lora_dropout=0.0, target_modules="all-linear")
 
 
 class Actor:
-    """The policy, and the frozen policy that it started from."""
+    """The trained policy, and the frozen policy that it started from."""
 
     def __init__(
         self,
@@ -50,13 +50,13 @@ class Actor:
         reference: bool = True,
         reference_dtype: torch.dtype | None = None,
     ) -> None:
-        """Train `model` itself, or with `lora` an adapter on it.
+        """Prepare `model` for training, or an adapter on it if `lora` is given.
 
         Args:
             model: a causal language model; it is changed in place.
-            lora: train an adapter.
+            lora: settings of the adapter; None trains all weights.
             reference: keep the initial policy, for the KL divergence from it.
-            reference_dtype: of its weights; None keeps that of `model`.
+            reference_dtype: precision of the reference's weights; None keeps that of `model`.
         """
         quieten(model)
         self.lora = lora
@@ -70,17 +70,19 @@ class Actor:
         self.model.eval()
 
     def log_probs(self, batch: Batch, temperature: float, where: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """(log-probability of each response token, entropy in nats before it), both [B, T]; 0 outside `where`."""
+        """Return the log-probability of each response token and the entropy in nats before it, both [B, T].
+        Both are 0 outside `where`.
+        """
         logits = self.logits(batch, temperature, where)
         where = _everywhere(batch) if where is None else where
         return spread(log_probs(logits, batch.response[where]), where), spread(entropy(logits), where)
 
     def logits(self, batch: Batch, temperature: float, where: Tensor | None = None) -> Tensor:
-        """Before each response token in `where`, [N, V]."""
+        """Return the logits before each response token in `where`, [N, V]."""
         return logits_of(self.model, batch, temperature, where)
 
     def reference_log_probs(self, batch: Batch, temperature: float, where: Tensor | None = None) -> Tensor:
-        """Log-probability of each response token under the initial policy, [B, T]; 0 outside `where`.
+        """Return the log-probability of each response token under the initial policy, [B, T]; 0 outside `where`.
 
         Raises:
             ValueError: no reference was kept.
@@ -98,14 +100,14 @@ class Actor:
 
 
 class Critic(nn.Module):
-    """A value for each response token: what the policy is expected to earn from there on."""
+    """Predicts a value for each response token: the reward that the policy is expected to get from there on."""
 
     def __init__(self, model: PreTrainedModel, *, lora: Lora | None = None) -> None:
-        """Begin with the backbone of `model` and a head that says 0 everywhere.
+        """Create a critic from the backbone of `model`, with a head that predicts 0 everywhere.
 
         Args:
             model: the causal language model that the actor starts from. Make the critic first: the actor changes it.
-            lora: learn an adapter on the very weights of `model`, which then are not copied.
+            lora: train an adapter on the weights of `model` itself, which are then not copied.
         """
         super().__init__()
         quieten(model)
@@ -113,14 +115,14 @@ class Critic(nn.Module):
         shared: dict[int, object] = {id(weight): weight for weight in backbone.parameters()} if lora else {}
         backbone = copy.deepcopy(backbone, shared)
         self.backbone = backbone if lora is None else adapted(backbone, lora)
-        # float32 whatever the backbone is: the values of close states differ by little
+        # float32 even on a bfloat16 backbone: values of similar states differ by little
         self.head = nn.Linear(backbone.config.get_text_config().hidden_size, 1, device=backbone.device)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
         self.eval()
 
     def forward(self, batch: Batch) -> Tensor:
-        """Value before each response token, [B, T]: read at the token before it."""
+        """Return the value before each response token, [B, T], computed at the token before it."""
         hidden: Tensor = self.backbone(input_ids=batch.begun_together, use_cache=False).last_hidden_state
         rows = torch.arange(len(batch), device=hidden.device)[:, None]  # [B, 1]
         with torch.autocast(hidden.device.type, enabled=False):
@@ -129,7 +131,7 @@ class Critic(nn.Module):
 
 
 def adapted(model: PreTrainedModel, lora: Lora) -> PeftModel:
-    """`model` with an adapter that learns, its own weights frozen; it is changed in place."""
+    """Return `model` with a trainable adapter and its own weights frozen; it is changed in place."""
     with warnings.catch_warnings(), torch.random.fork_rng():
         torch.manual_seed(lora.seed)
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)  # peft 0.21 on transformers 5
@@ -138,9 +140,9 @@ def adapted(model: PreTrainedModel, lora: Lora) -> PeftModel:
 
 @contextmanager
 def _switched_off(model: PeftModel) -> Generator[None]:
-    """The model without its adapter. peft's own switch also freezes the adapter.
+    """Disable the adapter within the context. peft's own switch would also freeze the adapter.
 
-    FSDP2 would take a frozen one for untrained if it saw the model so first, and reduce its gradients in bfloat16.
+    If FSDP2 saw the frozen adapter first, it would treat it as untrained and reduce its gradients in bfloat16.
     """
     layers = [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
     for layer in layers:
@@ -153,10 +155,10 @@ def _switched_off(model: PeftModel) -> Generator[None]:
 
 
 def frozen_copy(model: PreTrainedModel, dtype: torch.dtype | None) -> PreTrainedModel:
-    """A copy that does not learn, its weights in `dtype`.
+    """Return an untrained copy of `model` with its weights in `dtype`.
 
-    Only weights are rounded: what a model keeps besides them, such as the frequencies of rotary positions, is float32
-    in bfloat16 models too.
+    Only weights are rounded: other buffers, such as the frequencies of rotary positions, are float32 in bfloat16
+    models too.
     """
     kept = copy.deepcopy(model)
     for weight in kept.parameters():
@@ -167,7 +169,7 @@ def frozen_copy(model: PreTrainedModel, dtype: torch.dtype | None) -> PreTrained
 
 
 def quieten(model: nn.Module) -> None:
-    """Switch dropout off permanently: it would make a token's probability differ between sampling and training."""
+    """Disable dropout permanently: it would make a token's probability differ between sampling and training."""
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0
@@ -176,15 +178,15 @@ def quieten(model: nn.Module) -> None:
 
 
 def layers(model: nn.Module) -> Iterable[nn.Module]:
-    """The decoder layers, for sharding one by one."""
+    """Yield the decoder layers, so that they can be sharded one by one."""
     names: set[str] = set(getattr(model, "_no_split_modules", None) or ())
     return [module for module in model.modules() if type(module).__name__ in names]
 
 
 def logits_of(model: nn.Module, batch: Batch, temperature: float, where: Tensor | None = None) -> Tensor:
-    """Before each response token in `where` [B, T] (bool, by default every one), row by row: [N, V].
+    """Return the logits before each response token in `where` [B, T] (bool, by default all), row by row: [N, V].
 
-    Only they go through the vocabulary's matrix, which for a small model is most of a pass.
+    Only these positions go through the output matrix, which is most of the work of a pass for a small model.
     """
     chosen = _everywhere(batch) if where is None else where.bool()
     rows, at = chosen.nonzero()[:, 0], batch.read_at[chosen]  # [N], [N]
@@ -199,11 +201,11 @@ def logits_of(model: nn.Module, batch: Batch, temperature: float, where: Tensor 
         logits: Tensor = model(input_ids=batch.begun_together, use_cache=False, logits_to_keep=0).logits
     finally:
         handle.remove()
-    return logits if temperature == 1 else logits / temperature  # a copy of the largest tensor of all
+    return logits if temperature == 1 else logits / temperature  # would copy the largest tensor of all
 
 
 def spread(values: Tensor, where: Tensor) -> Tensor:
-    """`values` [N] at their places in `where` [B, T], 0 elsewhere: [B, T]."""
+    """Return [B, T] with `values` [N] at the positions in `where` [B, T] and 0 elsewhere."""
     return torch.zeros(where.shape, dtype=values.dtype, device=values.device).masked_scatter(where, values)
 
 

@@ -1,4 +1,4 @@
-"""`Prepared`: a batch with everything that is fixed before the first descent, and how a batch is cut into passes.
+"""`Prepared`: a batch with everything computed before the first optimizer step; also splits a batch into passes.
 
 Shapes: B trajectories, T response tokens.
 """
@@ -24,7 +24,7 @@ from questwell.types.trajectory import Role
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """The models' outputs for a batch before any descent; 0 outside the mask."""
+    """The models' outputs for a batch before the first optimizer step; 0 outside the mask."""
 
     logp: Tensor
     """[B, T]: log-probability of each token under the policy."""
@@ -44,24 +44,24 @@ class Prepared:
     mask: Tensor
     """[B, T]: 1 where a token is trained on."""
     scored: bool
-    """Whether `logp` and `entropy` are known; if not, the only descent fills them in."""
+    """Whether `logp` and `entropy` are known; if not, the only optimizer step fills them in."""
     scores: Scores
     advantages: Tensor
-    """[B, T]."""
+    """[B, T]: advantage of each token."""
     returns: Tensor
     """[B, T]: target of the critic."""
     valued: Tensor
-    """[B]: 1 for rows from which the critic learns."""
+    """[B]: 1 for rows that the critic learns from."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """Rows that go through a model together."""
+    """Rows that go through a model in one pass."""
 
     rows: Tensor
     """[rows of this pass]: index of each row in the batch."""
     weights: Tensor
-    """[rows of this pass]: 0 for a row that only fills up, so that all ranks have equally many passes."""
+    """[rows of this pass]: 0 for filler rows, which give all ranks the same number of passes."""
 
 
 def prepare(
@@ -72,7 +72,7 @@ def prepare(
     kl_in: KlIn,
     pad: int,
 ) -> Prepared:
-    """Collate the trajectories, score them, and let each role's algorithm credit its own."""
+    """Collate and score the trajectories, and compute the advantages with each role's algorithm."""
     views = [sample.tokens.truncated(update.response_limit) for sample in samples]
     batch = collate(views, pad, placement.ranks.device)
     mask = batch.mask if update.mask_inserted else batch.attention[:, -batch.mask.shape[1] :].float()  # [B, T]
@@ -105,7 +105,7 @@ def prepare(
 
 @torch.no_grad()
 def score(batch: Batch, mask: Tensor, placement: Placement, update: Update, *, policy: bool) -> Scores:
-    """One pass without gradient through each model. Without `policy`, its log-probabilities and entropies are 0."""
+    """Run each model once without gradient; without `policy`, log-probabilities and entropies are 0."""
     actor, critic = placement.actor, placement.critic
     seen = torch.zeros(*batch.mask.shape, 4, device=batch.ids.device)  # [B, T, 4]
     for one in passes(batch, torch.arange(len(batch), device=batch.ids.device), update.micro_tokens, placement.ranks):
@@ -125,10 +125,10 @@ def score(batch: Batch, mask: Tensor, placement: Placement, update: Update, *, p
 
 
 def passes(batch: Batch, rows: Tensor, micro_tokens: int, ranks: Ranks) -> list[Pass]:
-    """The share of `rows` that this rank computes, in passes of at most `micro_tokens` tokens, padding included.
+    """Return this rank's part of `rows`, in passes of at most `micro_tokens` tokens, padding included.
 
-    Rows of similar length go together: in the order of the batch a third of all tokens would be padding. Every rank
-    has equally many passes, since all of them must call a sharded model equally often.
+    Rows of similar length share a pass: in batch order a third of all tokens would be padding. Every rank gets the
+    same number of passes, because all ranks must call a sharded model equally often.
     """
     response = batch.mask.shape[1]
     used = batch.attention[rows]

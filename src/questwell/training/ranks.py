@@ -1,7 +1,7 @@
-"""The processes of one training run (torchrun): every one sees the whole batch and computes its share of the rows.
+"""The processes of one training run (torchrun): each sees the whole batch and computes its share of the rows.
 
-So advantages, group means and minibatches are those of a single process, whatever their number. Models are sharded by
-FSDP2. Without torchrun there is one rank, and everything here does nothing.
+Advantages, group means and minibatches are therefore the same for any number of processes. Models are sharded by FSDP2.
+Without torchrun there is one rank, and nothing here has an effect.
 """
 
 # torch is only partly typed; what this file exports is annotated by hand.
@@ -28,14 +28,14 @@ class Ranks:
     """One process of a training run, and its communication with the others."""
 
     def __init__(self, device: torch.device, *, alone: bool = False) -> None:
-        """Join the peers that torchrun started, if it did; `alone` has none whatever it started."""
+        """Join the processes that torchrun started, if any; `alone` ignores them."""
         self.device = device
         self.count = 1 if alone else int(os.environ.get("WORLD_SIZE", "1"))
         if not alone:
             _join(device)
         self.rank = dist.get_rank() if self.count > 1 else 0
         self.sharded = not alone and dist.is_initialized()
-        """Whether models are sharded: also by a single process, when it has joined a group of one."""
+        """Whether models are sharded; also true for a single process in a group of one."""
 
     @property
     def first(self) -> bool:
@@ -43,9 +43,9 @@ class Ranks:
         return self.rank == 0
 
     def shard(self, model: nn.Module, *, dtype: Dtype) -> None:
-        """Spread the weights of `model` over the ranks, layer by layer (FSDP2), which computes in `dtype`.
+        """Shard the weights of `model` over the ranks, layer by layer (FSDP2); the passes compute in `dtype`.
 
-        A critic's head computes in float32 whatever its backbone does, so it is gathered apart from it.
+        A critic's head always computes in float32, so it is gathered separately from the backbone.
         """
         if not self.sharded:
             return
@@ -61,13 +61,13 @@ class Ranks:
             fully_shard(model, mp_policy=precision)
 
     def sum(self, values: Tensor) -> Tensor:
-        """The sum over the ranks."""
+        """Return the sum of `values` over the ranks."""
         if self.count > 1:
             dist.all_reduce(values)
         return values
 
     def everyones(self, items: Sequence[_T]) -> list[_T]:
-        """The items of all ranks, in the order of ranks."""
+        """Return the items of all ranks, in rank order."""
         if self.count == 1:
             return list(items)
         parts: list[Sequence[_T] | None] = [None] * self.count
@@ -87,7 +87,7 @@ class Ranks:
 
 @contextmanager
 def first_of_all(device: str) -> Generator[bool]:
-    """Within it only the first rank is told True; the others enter when it has left."""
+    """Yield True on the first rank and False on the others, which enter only after the first has left."""
     _join(torch.device(device))
     rank = int(os.environ.get("RANK", "0"))
     if rank > 0:

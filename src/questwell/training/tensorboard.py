@@ -1,4 +1,4 @@
-"""Metrics as TensorBoard events (extra tensorboard)."""
+"""Writes metrics as TensorBoard events (extra tensorboard)."""
 
 # tensorboard is only partly typed; this file exports nothing untyped.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportPrivateImportUsage=false
@@ -10,7 +10,7 @@ from questwell.training.metrics import Metrics
 
 
 def write_events(folder: Path, metrics: Metrics) -> None:
-    """Add a step to the event files in `folder`.
+    """Add the metrics of a step to the event files in `folder`.
 
     Raises:
         ConfigError: tensorboard is not installed.

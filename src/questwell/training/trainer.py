@@ -1,4 +1,4 @@
-"""`Trainer`: samples in, one update of the policy, metrics out. It knows no game, no data and no clock but its own.
+"""`Trainer`: updates the policy from rewarded trajectories and returns metrics. It knows neither games nor data.
 
 trainer = Trainer(load("local-small"), {Role.SOLVER: PPO()}, Update(...), lora=Lora())
 ... play episodes with trainer.client() ...
@@ -57,11 +57,11 @@ class Trainer:
         Args:
             start: the initial policy. Weights that are to be trained whole must be float32, also on a GPU: a small
                 step would be lost in bfloat16. The passes compute in bfloat16 there.
-            algorithms: how each role's trajectories are credited.
+            algorithms: the algorithm that computes the advantages of each role.
             update: the hyperparameters.
             lora: train adapters instead of all weights; then `start` may be bfloat16.
             compute: precision of the passes; by default bfloat16 on a GPU and float32 on a CPU.
-            rollouts: samples in place of this process, and is given the weights after each update.
+            rollouts: server that samples instead of this process; it gets the new weights after each update.
         """
         self.hyperparameters = update = update or Update()
         self.step = 0
@@ -82,7 +82,7 @@ class Trainer:
         self._give_weights()
 
     def client(self, request_id: str | None = None) -> PolicyClient:
-        """A client of the current policy for one rollout."""
+        """Return a client of the current policy for one rollout."""
         return PolicyClient(
             self.policy,
             self.codec,
@@ -92,9 +92,9 @@ class Trainer:
         )
 
     def update(self, samples: Sequence[Sample]) -> dict[str, float]:
-        """One training step on trajectories that the current policy sampled; its metrics.
+        """Take one training step on trajectories that the current policy sampled, and return its metrics.
 
-        On more than one rank each brings its own trajectories, and all learn from all of them.
+        With several ranks, each passes its own trajectories, and all of them learn from all trajectories.
 
         Raises:
             TrainingError: there is nothing to learn from, a role that no algorithm is given for, or the device's
@@ -108,7 +108,7 @@ class Trainer:
         if unknown := {sample.role for sample in samples} - self._algorithms.keys():
             raise TrainingError(f"no algorithm is given for the role {sorted(unknown)}")
         with _out_of_memory_explained(self.hyperparameters):
-            self.policy.forget()  # its cache is useless after the update, and takes memory during it
+            self.policy.forget()  # the sampler's cache is invalid after the update, and uses memory during it
             prepared = prepare(
                 samples, self._placement, self._algorithms, self.hyperparameters, self._kl_in, self.codec.end
             )
@@ -132,7 +132,7 @@ class Trainer:
         }
 
     def state(self) -> dict[str, Any]:
-        """Everything that the next update depends on except the initial policy. All ranks must call it."""
+        """Return everything that the next update depends on, except the initial policy. All ranks must call it."""
         return {
             "step": self.step,
             "actor": self._learner.state(),
@@ -141,10 +141,10 @@ class Trainer:
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Go on from `state`; this trainer must have been made as the one that gave it.
+        """Restore `state`; this trainer must have the same settings as the one that saved it.
 
         Raises:
-            CheckpointError: it was made otherwise.
+            CheckpointError: the settings differ.
         """
         if (state["critic"] is None) != (self._critic_learner is None):
             raise CheckpointError(
@@ -158,7 +158,7 @@ class Trainer:
         self._give_weights()
 
     def save_model(self, folder: Path) -> None:
-        """Write the policy as a Hugging Face folder, adapter merged in."""
+        """Write the policy as a Hugging Face folder, with the adapter merged in."""
         self._placement.save_model(folder)
 
     def _give_weights(self) -> None:
@@ -169,14 +169,14 @@ class Trainer:
             self.policy.renew(placement.save_adapter if placement.actor.lora else placement.save_served)
 
     def _minibatches(self, count: int) -> Iterator[Tensor]:
-        """Rows of each minibatch of this step, the same on every rank."""
+        """Yield the rows of each minibatch of this step, the same on every rank."""
         order = torch.Generator().manual_seed(self.hyperparameters.seed * 1_000_003 + self.step)
         for _ in range(self.hyperparameters.epochs):
             rows = torch.randperm(count, generator=order).to(self.ranks.device)
             yield from rows.chunk(min(self.hyperparameters.minibatches, count))
 
     def _descend(self, prepared: Prepared, rows: Tensor) -> dict[str, float]:
-        """One optimizer step of each model on a minibatch."""
+        """Take one optimizer step of each model on a minibatch, and return its metrics."""
         update = self.hyperparameters
         # FSDP averages gradients over the ranks: divided by tokens / ranks they add up to those of the whole minibatch
         tokens = prepared.mask[rows].sum() / self.ranks.count
@@ -200,12 +200,12 @@ class Trainer:
         return done
 
     def _actor_pass(self, prepared: Prepared, one: Pass, tokens: Tensor) -> Tensor:
-        """Leave the gradient of one pass in the actor; [policy loss, clipped tokens, divergence], all over `tokens`."""
+        """Add the gradient of one pass to the actor; return [policy loss, clipped tokens, divergence] over `tokens`."""
         update, at, scores = self.hyperparameters, one.rows, prepared.scores
         part = prepared.batch.rows(at)
         width = part.mask.shape[1]
         where = prepared.mask[at, :width].bool()  # [rows, width]; N of them are true
-        mask = (prepared.mask[at, :width] * one.weights[:, None])[where]  # [N]: 0 in rows that only fill up
+        mask = (prepared.mask[at, :width] * one.weights[:, None])[where]  # [N]: 0 in filler rows
         with self._placement.precision():
             logits = self.actor.logits(part, update.temperature, where)  # [N, V]
         logp = losses.log_probs(logits, part.response[where])  # [N]
@@ -234,12 +234,12 @@ class Trainer:
         return torch.stack([surrogate.loss.detach(), surrogate.clipped * mask.sum() / tokens, moved])
 
     def _sampler_weights(self, old: Tensor, sampled: Tensor, ours: Tensor) -> Tensor | None:
-        """[N]: weights against the gap between sampler and trainer; 1 for tokens that nobody sampled (`ours` is 0)."""
+        """Return importance weights [N] for the gap between sampler and trainer; 1 for unsampled tokens (`ours` 0)."""
         cap = self.hyperparameters.sampler_ratio_cap
         return None if cap is None else torch.where(ours.bool(), losses.sampler_weights(old, sampled, cap), 1.0)
 
     def _critic_pass(self, prepared: Prepared, one: Pass, tokens: Tensor) -> Tensor:
-        """Leave the gradient of one pass in the critic; its loss over `tokens`."""
+        """Add the gradient of one pass to the critic; return its loss over `tokens`."""
         assert self.critic is not None
         at = one.rows
         part = prepared.batch.rows(at)
@@ -258,7 +258,7 @@ class Trainer:
         return error.detach()
 
     def _before(self, prepared: Prepared) -> dict[str, float]:
-        """Metrics of the policy as it sampled."""
+        """Return the metrics of the policy before the update."""
         ours, scores = prepared.batch.mask, prepared.scores
         gap = (scores.logp - prepared.batch.sampled_logp).abs()
         seen = {

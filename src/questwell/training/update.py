@@ -1,4 +1,4 @@
-"""`Update`: every hyperparameter of one training step, in one frozen value. Recipes build it from their config."""
+"""`Update`: the hyperparameters of a training step, as one frozen value that recipes build from their config."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,7 +14,7 @@ WHOLE_CRITIC_LEARNING_RATE, LORA_CRITIC_LEARNING_RATE = 1e-5, 1e-4
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """How an update is made. The defaults are those of Search-R1 (arXiv:2503.09516) where it says."""
+    """Hyperparameters of an update. The defaults are Search-R1's (arXiv:2503.09516) where the paper gives one."""
 
     learning_rate: float = WHOLE_LEARNING_RATE
     critic_learning_rate: float = WHOLE_CRITIC_LEARNING_RATE
@@ -31,8 +31,8 @@ class Update:
     value_clip: float | None = 0.5
     kl_coefficient: float = 0.001
     kl_in: KlIn | None = None
-    """Where the divergence from the initial policy is charged: in each token's reward (k1), or in the loss (k3).
-    None: where the algorithm has it (`Algorithm.kl_in`)."""
+    """Whether the KL penalty goes into each token's reward (k1) or into the loss (k3).
+    None: the algorithm's default (`Algorithm.kl_in`)."""
     entropy_coefficient: float = 0.0
     sampler_ratio_cap: float | None = 2.0
     """Truncated importance sampling: each token's gradient is weighted by trainer / sampler probability, at most this.
@@ -43,13 +43,13 @@ class Update:
     response_limit: int = 4096
     """Maximum tokens of a trajectory after its prompt; longer ones are cut."""
     micro_tokens: int = 16_384
-    """Tokens, padding included, of one pass through a model: gradients are accumulated over as many as it takes."""
+    """Maximum tokens per pass through a model, padding included; gradients are accumulated over the passes."""
     checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, about a third more time."""
     optimizer: Optimizer = "adamw"
     """adamw8bit keeps the moments in 8 bits (bitsandbytes): 2 bytes per weight instead of 8."""
     rollout_rows: int = 64
-    """Number of dialogues that are sampled at the same time."""
+    """Number of dialogues sampled at the same time."""
     mask_inserted: bool = True
     """False also trains on retrieved tokens. That is wrong; it exists so that the effect can be measured."""
     seed: int = 0
@@ -57,15 +57,15 @@ class Update:
 
     @property
     def descends_once(self) -> bool:
-        """Whether a step is one descent: then the policy that it descends from is the one that sampled."""
+        """Whether a step is a single optimizer step, so that the policy being updated is the one that sampled."""
         return self.epochs == self.minibatches == 1
 
 
 def default_learning_rate(lora_rank: int) -> float:
-    """Learning rate of the actor where the user gives none."""
+    """Return the actor's learning rate if the user gives none; `lora_rank` 0 trains all weights."""
     return LORA_LEARNING_RATE if lora_rank else WHOLE_LEARNING_RATE
 
 
 def default_critic_learning_rate(lora_rank: int) -> float:
-    """Learning rate of the critic where the user gives none."""
+    """Return the critic's learning rate if the user gives none; `lora_rank` 0 trains all weights."""
     return LORA_CRITIC_LEARNING_RATE if lora_rank else WHOLE_CRITIC_LEARNING_RATE

@@ -1,4 +1,4 @@
-"""SFT warm start: before it learns from rewards the policy learns from demonstrations, on its own tokens only."""
+"""SFT warm start: trains the policy on demonstrations before RL, with a loss on its own tokens only."""
 
 # torch is only partly typed; what this file exports is annotated by hand.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -27,7 +27,7 @@ from questwell.types.trajectory import TokenView, Turn
 
 @dataclass(frozen=True, slots=True)
 class WarmStart:
-    """How the model is trained on demonstrations."""
+    """Settings of the training on demonstrations."""
 
     steps: int = 100
     batch: int = 16
@@ -40,21 +40,21 @@ class WarmStart:
 
 
 def demonstration(opening: Sequence[Message], turns: Sequence[Turn], dialect: Dialect, codec: ChatCodec) -> TokenView:
-    """A trajectory that was written as text, as the policy would have sampled it: each message ends, and is trained to.
+    """Return a trajectory that was written as text, tokenised as the policy would have sampled it.
 
-    Log-probabilities are 0.0: nobody sampled it.
+    The end of each message is trained too. Log-probabilities are 0.0, since nobody sampled it.
     """
     dialogue = list(opening)
     for turn in turns:
         dialogue.extend(dialect.reply(turn.text, Completion(turn.text, ""), turn.observation))
-    return demonstration_of(dialogue[: len(opening) + 2 * len(turns) - 1], codec)  # nothing is shown after the last
+    return demonstration_of(dialogue[: len(opening) + 2 * len(turns) - 1], codec)  # no observation follows the last
 
 
 def demonstration_of(dialogue: Sequence[Message], codec: ChatCodec) -> TokenView:
-    """A dialogue whose assistant messages are what is learnt; as `demonstration`.
+    """Return a dialogue as a demonstration whose assistant messages are trained on.
 
     Raises:
-        ValueError: no assistant speaks in it.
+        ValueError: the dialogue has no assistant message.
     """
     first = next((at for at, message in enumerate(dialogue) if message.role == "assistant"), None)
     if first is None:
@@ -82,13 +82,13 @@ def warm_start(
     lora: Lora | None = None,
     on_step: Callable[[int, float], None] = lambda step, loss: None,
 ) -> Pretrained:
-    """`start` after it has learnt the demonstrations, as one plain model; with `lora` by an adapter that is merged.
+    """Train `start` on the demonstrations and return the model; an adapter (`lora`) is merged in.
 
     Args:
-        start: its model is changed in place.
-        views: the demonstrations; they are passed over in a random order, again and again.
-        how: steps, batch, rates and order.
-        lora: learn an adapter.
+        start: the model to train; it is changed in place.
+        views: the demonstrations, which are repeated in random order.
+        how: number of steps, batch size, learning rate and order.
+        lora: settings of an adapter to train; None trains all weights.
         on_step: called with each step and its loss, the cross-entropy of the model's own tokens in nats.
     """
     quieten(start.model)
