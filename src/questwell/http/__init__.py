@@ -1,1 +1,1 @@
-"""What every client of an HTTP API needs, whatever it asks for."""
+"""HTTP connections, retries and limits, shared by all clients of HTTP APIs."""

@@ -1,4 +1,4 @@
-"""A reply's body within a limit: of what comes over the line, and of what it unpacks to."""
+"""Reads a reply's body within a size limit, both compressed and decompressed."""
 
 import zlib
 from collections.abc import AsyncIterable
@@ -6,13 +6,13 @@ from typing import Protocol
 
 _STEP = 65_536
 ADDED = 4_096
-"""Bytes by which a packed body may be larger than the body."""
+"""Number of bytes by which a compressed body may be larger than the decompressed one."""
 ACCEPT_ENCODING = "gzip, deflate"
-"""What is unpacked here; say so in each request."""
+"""The supported content encodings; send this header with each request."""
 
 
 class _Unpacking(Protocol):
-    """What zlib gives to unpack piece by piece."""
+    """zlib's object for decompressing piece by piece."""
 
     @property
     def eof(self) -> bool: ...
@@ -35,21 +35,21 @@ class UnreadableError(Exception):
 
 
 async def read_bounded(encoding: str, pieces: AsyncIterable[bytes], most_bytes: int) -> bytes:
-    """A body that comes in `pieces`, unpacked; `encoding` is its content-encoding, "" for none.
+    """Return the decompressed body that arrives in `pieces`; `encoding` is its content-encoding, "" for none.
 
-    HTTP libraries unpack a whole piece from the line before anyone can see its size: some kilobytes may become
+    HTTP libraries decompress a whole network chunk before its size can be checked: a few kilobytes may become
     gigabytes.
 
     Raises:
-        TooLargeError: it has more than `most_bytes`.
-        UnreadableError: its encoding is none of `ACCEPT_ENCODING`, or wrong.
+        TooLargeError: the body has more than `most_bytes`.
+        UnreadableError: the encoding is not in `ACCEPT_ENCODING`, or the body does not have it.
     """
     encoding = encoding.strip().lower()
     unpacking = _unpacking(encoding)
     body = bytearray()
     came = 0
     async for piece in pieces:
-        came += len(piece)  # what is packed may unpack to nothing, and never end
+        came += len(piece)  # limits input too: it may decompress to nothing and never end
         while piece and came <= most_bytes + ADDED:
             if unpacking is None:
                 body += piece
@@ -59,7 +59,7 @@ async def read_bounded(encoding: str, pieces: AsyncIterable[bytes], most_bytes: 
                     unpacking = _unpacking(encoding)
                     assert unpacking is not None
                 elif encoding == "deflate" and came == len(piece) and not body and not _has_head(piece):
-                    unpacking = zlib.decompressobj(-zlib.MAX_WBITS)  # as some servers send it
+                    unpacking = zlib.decompressobj(-zlib.MAX_WBITS)  # some servers send it
                 body += unpacking.decompress(piece, min(_STEP, most_bytes + 1 - len(body)))
             except zlib.error as error:
                 raise UnreadableError(f"a body that is no {encoding} ({error})") from error
@@ -74,7 +74,7 @@ async def read_bounded(encoding: str, pieces: AsyncIterable[bytes], most_bytes: 
 
 
 def _has_head(piece: bytes) -> bool:
-    """Whether deflate begins with the head of zlib, as it must, or of gzip."""
+    """Return whether a deflate body begins with a zlib header, as it must, or a gzip header."""
     return len(piece) < 2 or piece[:2] == b"\x1f\x8b" or (piece[0] & 15 == 8 and int.from_bytes(piece[:2]) % 31 == 0)
 
 
@@ -83,6 +83,6 @@ def _unpacking(encoding: str) -> _Unpacking | None:
         case "" | "identity":
             return None
         case "gzip" | "x-gzip" | "deflate":
-            return zlib.decompressobj(zlib.MAX_WBITS | 32)  # reads the head of either
+            return zlib.decompressobj(zlib.MAX_WBITS | 32)  # reads either header
         case _:
             raise UnreadableError(f"a body in the encoding {encoding!r}, which was not asked for")

@@ -1,7 +1,7 @@
 """`Connections`: keep-alive connections to one HTTP API, and one request over them.
 
-aiohttp and not httpx2, since its parser is C: with 256 calls in flight a call costs 0.13 ms of CPU where httpx2 takes
-1.3 ms with one pool and 0.7 ms with small ones (`benchmarks/overhead.py`).
+We use aiohttp because its parser is in C: with 256 calls in flight a call costs 0.13 ms of CPU, against 1.3 ms for
+httpx2 with one pool and 0.7 ms with small pools (`benchmarks/overhead.py`).
 """
 
 import functools
@@ -22,45 +22,44 @@ from questwell.http.loopback import is_loopback
 from questwell.http.retrying import sent
 
 KEEPALIVE_S = 4.0
-"""Seconds that an idle connection is kept: fewer than the 5 after which vLLM and SGLang (uvicorn) close it, because a
-request that meets the closing is lost."""
+"""Seconds that an idle connection is kept. vLLM and SGLang (uvicorn) close it after 5 s, and a request sent while the
+server closes the connection is lost."""
 MOST_REDIRECTS = 3
 MOST_BYTES = 64_000_000
-"""Limit of one reply, unpacked, unless the caller sets another: the longest answer with its log-probabilities takes a
-fraction of it."""
+"""Default limit of one decompressed reply. The longest answer with its log-probabilities takes a fraction of it."""
 _KNOWN_PROXIES = 16
 _SECRET: tuple[str, ...] = ("authorization", "api-key", "x-api-key", "cookie")
 
 
 class NotConnectedError(Exception):
-    """No connection came about."""
+    """No connection could be opened."""
 
 
 class ConnectTimeoutError(NotConnectedError):
-    """No connection came about in time."""
+    """No connection could be opened in time."""
 
 
 class BrokenError(Exception):
-    """The connection ended before the whole reply was there."""
+    """The connection ended before the whole reply had arrived."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A whole answer to a request."""
+    """A complete reply to a request."""
 
     status: int
     headers: Mapping[str, str]
-    """Their names in any case."""
+    """Headers of the reply; look-ups ignore case."""
     content: bytes
 
     @property
     def is_success(self) -> bool:
-        """Whether the status is of the 200s."""
+        """Whether the status is 2xx."""
         return 200 <= self.status < 300
 
 
 class Connections:
-    """Connections to one API, opened as calls pile up. Belongs to one event loop; the caller limits the calls."""
+    """Connections to one API, opened as needed. Belongs to one event loop; the caller limits the number of calls."""
 
     def __init__(
         self,
@@ -69,12 +68,12 @@ class Connections:
         *,
         most_bytes: int | None = None,
     ) -> None:
-        """Connections that send `headers` with each request.
+        """Create connections that send `headers` with each request.
 
         Args:
-            headers: of each request.
-            connect_timeout_s: for one connection; the caller sets the deadline of the whole call.
-            most_bytes: of one reply, packed or unpacked; `MOST_BYTES` by default.
+            headers: headers of each request.
+            connect_timeout_s: limit for opening a connection; the caller sets the deadline of the whole call.
+            most_bytes: limit of one reply, compressed or not; `MOST_BYTES` by default.
         """
         self.closed = False
         self._headers = {"accept-encoding": ACCEPT_ENCODING} | dict(headers)
@@ -86,9 +85,9 @@ class Connections:
         self._session: aiohttp.ClientSession | None = None
 
     async def post(self, url: str, body: bytes) -> Reply:
-        """The reply to a POST of `body`.
+        """POST `body` and return the reply.
 
-        A redirect that keeps the method (307, 308) is followed; what is secret goes to no other host.
+        Redirects that keep the method (307, 308) are followed; secrets are not sent to another host.
 
         Raises: as `send`.
         """
@@ -110,26 +109,26 @@ class Connections:
     async def send(
         self, method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Reply:
-        """The reply to one request; no redirect is followed.
+        """Send one request and return the reply; redirects are not followed.
 
         Raises:
             ConnectTimeoutError: no connection within `connect_timeout_s`.
-            NotConnectedError: no connection, or these connections are closed.
-            BrokenError: the connection ended before the whole reply was there.
+            NotConnectedError: no connection could be opened, or `aclose` was called.
+            BrokenError: the connection ended before the whole reply had arrived.
             TooLargeError: the reply has more than `most_bytes`.
-            UnreadableError: it is not packed as it says.
-            ConfigError: the environment names a proxy that is not spoken to.
+            UnreadableError: the reply is not encoded as its header says.
+            ConfigError: the environment names a proxy of an unsupported kind.
         """
         return await self._send(method, _parsed(url), body, dict(headers or {}))
 
     async def aclose(self) -> None:
-        """Close every connection, those in use too."""
+        """Close all connections, also those in use."""
         self.closed = True
         if self._session is not None:
             await self._session.close()
 
     async def _send(self, method: str, url: URL, body: bytes | None, headers: Mapping[str, str]) -> Reply:
-        """As `send`; a header of an empty text is left out."""
+        """Send one request, as `send`; headers with an empty value are left out."""
         if self.closed:
             raise NotConnectedError("the client is closed")
         all_headers = {name: value for name, value in (self._headers | dict(headers)).items() if value}
@@ -138,7 +137,7 @@ class Connections:
         proxy = self._proxy(url)
         login = {"proxy-authorization": _login(proxy)} if proxy and proxy.user else {}
         if url.scheme == "http":
-            all_headers |= login  # the proxy reads the request itself; of https it sees only its own CONNECT
+            all_headers |= login  # an http proxy reads the request itself; with https it sees only its CONNECT
         try:
             async with self._opened().request(
                 method,
@@ -165,13 +164,13 @@ class Connections:
                 connector=_Connector(limit=0, keepalive_timeout=KEEPALIVE_S, ssl=self._certificates),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect_timeout_s),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,  # aiohttp would unpack what is larger than the limit
-                trust_env=False,  # it would send what ~/.netrc holds; proxies are looked up here
+                auto_decompress=False,  # aiohttp would decompress bodies beyond the limit
+                trust_env=False,  # it would send credentials from ~/.netrc; we look up proxies ourselves
             )
         return self._session
 
     def _look_up_proxy(self, url: URL) -> URL | None:
-        """The proxy through which `url` is reached; takes 13 to 54 µs, so the latest are kept."""
+        """Return the proxy for `url`, or None. A look-up takes 13 to 54 µs, so the latest results are cached."""
         named = self._proxies.get(url.scheme) or self._proxies.get("all")
         if not named or url.host is None or is_loopback(str(url)) or proxy_bypass(url.host):
             return None
@@ -185,15 +184,15 @@ class Connections:
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Says that a request is sent once it has its connection: it is written in the same breath, perhaps by a task.
+    """Calls `sent` as soon as a request has its connection, since it is written immediately afterwards.
 
-    A `TraceConfig` could say it too, and costs 0.15 ms of CPU per call.
+    A `TraceConfig` could do the same, but costs 0.15 ms of CPU per call.
     """
 
     async def connect(
         self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
     ) -> aiohttp.connector.Connection:
-        """As aiohttp's own."""
+        """Return a connection, as aiohttp's own connector."""
         connection = await super().connect(req, traces, timeout)
         sent()
         return connection
@@ -204,13 +203,13 @@ def _login(url: URL) -> str:
 
 
 def certificates() -> ssl.SSLContext:
-    """Whom to trust: the system's authorities, and those of the variables that OpenSSL, requests and curl read."""
+    """Return the trusted certificates: the system's, and those in the variables of OpenSSL, requests and curl."""
     return _certificates(*(os.environ.get(variable) for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")))
 
 
 @functools.cache
 def _certificates(*bundles: str | None) -> ssl.SSLContext:
-    """Takes 50 ms to make, so it is made once."""
+    """Return the SSL context with these bundles; creating it takes 50 ms, so it is cached."""
     context = httpx2.create_ssl_context()
     for path in bundles:
         if path and os.path.isfile(path):

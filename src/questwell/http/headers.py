@@ -1,4 +1,4 @@
-"""Headers as a user gives them: a value is written out, or named by an environment variable."""
+"""Headers given by the user: a value is written out, or `$NAME` refers to an environment variable."""
 
 import os
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from questwell.errors import ConfigError
 
 
 def from_environment(value: str) -> str:
-    """A header's value; `$NAME` is that of the variable, so that no secret stands in a config.
+    """Return a header's value; `$NAME` is replaced by the variable's value, so that configs contain no secrets.
 
     Raises:
         ConfigError: the variable is not set.
@@ -21,7 +21,7 @@ def from_environment(value: str) -> str:
 
 
 def resolved(headers: Mapping[str, str]) -> dict[str, str]:
-    """`headers` by their names in small letters, with the values of the variables that they name.
+    """Return `headers` with lower-case names and with variables replaced by their values.
 
     Raises:
         ConfigError: a variable is not set, or a name or value cannot be sent.

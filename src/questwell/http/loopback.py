@@ -1,4 +1,4 @@
-"""Addresses of this machine itself: no proxy can reach them, whatever the environment says."""
+"""Loopback addresses, which must bypass the environment's proxies."""
 
 import os
 from collections.abc import Mapping
@@ -9,11 +9,11 @@ _HERE = ("localhost", "127.0.0.1", "::1")
 DIRECT: dict[str, None] = {
     f"all://{host}": None for host in ("localhost", "*.localhost", "127.0.0.1", "0.0.0.0", "[::1]")
 }
-"""For `mounts` of a client that may ask any address: past the environment's proxies for this machine."""
+"""`mounts` for an httpx2 client, so that requests to this machine bypass the environment's proxies."""
 
 
 def without_proxies_here(environment: Mapping[str, str]) -> dict[str, str]:
-    """What to set so that a program or a library that reads `no_proxy` asks this machine directly."""
+    """Return the variables to set so that programs that read `no_proxy` reach this machine directly."""
     named = (environment.get("no_proxy") or environment.get("NO_PROXY") or "").strip()
     if named == "*":
         return {}
@@ -22,7 +22,7 @@ def without_proxies_here(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def is_loopback(url: str) -> bool:
-    """Whether an address is this machine's own, which no proxy can reach."""
+    """Return whether a URL is a loopback address, which no proxy can reach."""
     try:
         host = httpx2.URL(url).host.lower()
     except httpx2.InvalidURL:
@@ -31,6 +31,6 @@ def is_loopback(url: str) -> bool:
 
 
 def let_hub_libraries_pass_proxies() -> None:
-    """Have the libraries of the Hugging Face hub ask a mirror on this machine directly: they read the environment."""
+    """Set the environment so that the Hugging Face libraries reach a mirror on this machine without a proxy."""
     if is_loopback(os.environ.get("HF_ENDPOINT", "")):
         os.environ.update(without_proxies_here(os.environ))

@@ -1,6 +1,6 @@
-"""`retrying`: the one retry layer of all calls over HTTP: how often, how long to wait, what is told in the end.
+"""`retrying`: the only retry layer for HTTP calls. Decides how often to retry, how long to wait, and the final error.
 
-What an API means by a status is its client's affair: it says by a `Failure` why a try gave nothing.
+Each API's client interprets status codes itself, and reports a failed try as a `Failure`.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from questwell.errors import QuestwellError
 logging.getLogger("stamina").addHandler(logging.NullHandler())
 
 SHORTEST_SECRET = 8
-"""Characters of a key from which messages hide it: a shorter one is a placeholder, and stands in any text."""
+"""Minimum length of a key that messages hide; a shorter one is a placeholder that may occur in any text."""
 
 _R = TypeVar("_R")
 _E = TypeVar("_E", bound=QuestwellError)
@@ -31,7 +31,7 @@ _E = TypeVar("_E", bound=QuestwellError)
 
 @dataclass(frozen=True, slots=True)
 class Failure(Generic[_E]):
-    """Why one try gave nothing, and what to do."""
+    """Why one try failed, and what to do next."""
 
     kind: type[_E]
     what: str
@@ -39,74 +39,74 @@ class Failure(Generic[_E]):
     advice: str
     retriable: bool
     overloaded: bool = False
-    """The server asked for fewer calls."""
+    """Whether the server asked for fewer calls."""
     retry_after_s: float | None = None
 
 
 class TryFailedError(Exception):
-    """One try failed; never leaves `retrying`."""
+    """One try failed; this error never leaves `retrying`."""
 
     def __init__(self, failure: Failure[Any]) -> None:
-        super().__init__(failure.kind.__name__)  # stamina logs it, and a body may quote the key
+        super().__init__(failure.kind.__name__)  # stamina logs this text, and a body may quote the key
         self.failure = failure
 
 
 class Patience(Protocol):
-    """How often to try again, and how long to wait."""
+    """Number of retries and waiting times."""
 
     @property
     def max_retries(self) -> int:
-        """Tries after the first."""
+        """Maximum number of retries."""
         ...
 
     @property
     def backoff_s(self) -> float:
-        """Wait before the first retry; doubles each time, with jitter of the same size."""
+        """Wait before the first retry in seconds; it doubles each time, plus jitter of the same size."""
         ...
 
     @property
     def max_wait_s(self) -> float:
-        """Longest wait between two tries, also where the server asks for more."""
+        """Longest wait between two tries in seconds, even if the server asks for more."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Who is asked, as messages name it."""
+    """The server of a call, as named in messages."""
 
     name: str
     secret: str | None
-    """What no message may hold."""
+    """Secret that no message may contain."""
 
 
 @dataclass(slots=True)
 class _Try:
-    """One try of a call, in a task of its own."""
+    """One try of a call, in its own task."""
 
     loop: asyncio.AbstractEventLoop
     server: str
     since: float
-    """When it began, or was sent."""
+    """Time at which it began, or was sent."""
 
 
 GRACE_S = 2.0
-"""How long a stop waits at least for the answer to a request that was sent."""
+"""Minimum time in seconds that a stop waits for the answer to a request that was sent."""
 
 
 class Retries:
-    """What all calls of a run wait for before they are sent, so that it can be ended at once.
+    """Coordinates the waits of all calls of a run, so that they can be ended at once.
 
-    A request that was sent may be paid for, so a stop lets it end. But a dead endpoint would hold the run until its
-    time-out, so no request is waited for much longer than its endpoint has taken for its slowest answer.
+    A request that was sent may be paid for, so a stop waits for its answer. A dead endpoint would block the run until
+    the time-out, so a stop waits at most about twice as long as the endpoint's slowest answer took.
     """
 
     def __init__(self, grace_s: float = GRACE_S, now: Callable[[], float] = time.monotonic) -> None:
-        """Nothing waits yet."""
+        """Start without waiting calls; `now` is a clock in seconds."""
         self.given_up = False
         self.sending_ended = False
-        """No call is sent any more."""
+        """Whether no more calls are sent."""
         self.cut_short = False
-        """Whether a call ended that would have been made, or made again."""
+        """Whether a stop ended a call that would otherwise have been sent or retried."""
         self._grace_s = grace_s
         self._now = now
         self._waiting: dict[asyncio.Task[Any], asyncio.AbstractEventLoop] = {}
@@ -116,7 +116,7 @@ class Retries:
         self._woken = set[asyncio.Task[Any]]()
 
     def give_up(self, *, unsent: bool = False) -> None:
-        """End all waits, with the failure of the last try; nothing is tried again.
+        """End all waits with the failure of the last try; nothing is retried after that.
 
         Args:
             unsent: end also what waits for a slot or a connection, though it was not tried in vain, and what was sent
@@ -132,17 +132,17 @@ class Retries:
                 one.loop.call_soon_threadsafe(self._wake_later, task, one)
 
     def begin_wait(self) -> None:
-        """The current task begins to wait for its next try."""
+        """Record that the current task waits for its next try."""
         if (task := asyncio.current_task()) is not None:
             self._waiting[task] = asyncio.get_running_loop()
 
     def begin_try(self, server: Server) -> None:
-        """The current task begins a try, which says when it is sent."""
+        """Record that the current task begins a try, which will call `send`."""
         if (task := asyncio.current_task()) is not None:
             self._unsent[task] = _Try(asyncio.get_running_loop(), server.name, self._now())
 
     def send(self) -> None:
-        """The try of the current task is sent."""
+        """Record that the current task's request is being sent."""
         task = asyncio.current_task()
         if task is None or (one := self._unsent.pop(task, None)) is None:
             return
@@ -153,13 +153,13 @@ class Retries:
             self._wake_later(task, one)
 
     def answered(self) -> None:
-        """The try of the current task gave a result: that tells how long its server may take."""
+        """Record that the current task's try was answered, and how long its server took."""
         task = asyncio.current_task()
         if task is not None and (one := self._sent.get(task)) is not None:
             self._slowest_s[one.server] = max(self._slowest_s.get(one.server, 0.0), self._now() - one.since)
 
     def end_wait(self) -> None:
-        """The current task waits no more."""
+        """Record that the current task no longer waits."""
         if (task := asyncio.current_task()) is not None:
             self._waiting.pop(task, None)
             self._unsent.pop(task, None)
@@ -167,13 +167,13 @@ class Retries:
             self._woken.discard(task)
 
     def unanswered(self, unsent: Failure[Any] | None) -> Failure[Any] | None:
-        """What a stop makes of the try of the current task; `unsent` if it was not sent."""
+        """Return the failure with which a stop ends the current task's try; `unsent` if it was not sent."""
         if unsent is None or asyncio.current_task() not in self._sent:
             return unsent
         return replace(unsent, what="stopped before an answer came")
 
     def woke(self) -> bool:
-        """Whether the cancellation that the current task just met was ours: then it is none."""
+        """Return whether we caused the cancellation that the current task just received; then it is not a real one."""
         task = asyncio.current_task()
         if task is None or task not in self._woken:
             return False
@@ -196,7 +196,7 @@ _RETRIES: ContextVar[Retries | None] = ContextVar("retries", default=None)
 
 @contextmanager
 def giving_up_with(retries: Retries) -> Generator[None]:
-    """Within it, calls of the current task and of those it starts wait as long as `retries` lets them."""
+    """Within the context, `retries` controls the waits of the current task and of tasks that it starts."""
     token = _RETRIES.set(retries)
     try:
         yield
@@ -205,7 +205,7 @@ def giving_up_with(retries: Retries) -> Generator[None]:
 
 
 def sent() -> None:
-    """The current task's request goes out now: it may be paid for, so a stop lets it end."""
+    """Report that the current task's request is being sent; from now on a stop waits for its answer."""
     if (retries := _RETRIES.get()) is not None:
         retries.send()
 
@@ -217,17 +217,18 @@ async def retrying(
     closed: Callable[[], bool],
     unsent: Failure[Any] | None = None,
 ) -> _R:
-    """What `attempt` gives, made again while its failures may pass.
+    """Return the result of `attempt`, retried as long as its failures are temporary.
 
     Args:
-        attempt: one try; raises `TryFailedError` for a failure that it can name.
-        server: whom messages are about.
-        patience: of the client.
-        closed: whether the client was closed: then nothing is tried again.
-        unsent: what a stop makes of a try that was not sent. None: `attempt` does not call `sent`; a stop lets it end.
+        attempt: makes one try; raises `TryFailedError` for a known failure.
+        server: the server, as named in messages.
+        patience: number of retries and waiting times.
+        closed: returns whether the client was closed; then nothing is retried.
+        unsent: failure of a try that a stop ends before it is sent. None: `attempt` does not call `sent`, and a stop
+        waits for it.
 
     Raises:
-        QuestwellError: of the last failure's kind.
+        QuestwellError: the error class that the last failure names.
     """
     retries = _RETRIES.get() or Retries()
     last: list[TryFailedError] = []
@@ -269,10 +270,10 @@ async def retrying(
 async def _again_after(
     once: Callable[[], Awaitable[_R]], again: Callable[[Exception], bool | float], patience: Patience
 ) -> _R:
-    """What `once` gives, made again as long as `again` says.
+    """Return the result of `once`, retried as long as `again` says so.
 
-    The first try is made outside stamina, which is then told how it failed: its context of a call is 60 objects in
-    cycles, and with 1,000 calls in flight finding those took a third of the CPU time.
+    The first try is made outside stamina, which is then given its error. stamina creates 60 objects with reference
+    cycles per call, and with 1,000 calls in flight collecting those took a third of the CPU time.
     """
     untold = list[TryFailedError]()
     try:
@@ -296,7 +297,7 @@ async def _again_after(
 
 
 def wait_before_retry(error: Exception, patience: Patience) -> bool | float:
-    """What stamina asks: no retry, its own back-off, or so many seconds."""
+    """Tell stamina whether to retry: no (False), with its own back-off (True), or after this many seconds."""
     if not isinstance(error, TryFailedError) or not error.failure.retriable:
         return False
     asked = error.failure.retry_after_s
@@ -304,7 +305,7 @@ def wait_before_retry(error: Exception, patience: Patience) -> bool | float:
 
 
 def retry_after_s(header: str | None, now: datetime) -> float | None:
-    """Seconds that a Retry-After header asks to wait, from seconds or an HTTP date; None when it says neither."""
+    """Return the wait in seconds from a Retry-After header (seconds or an HTTP date); None if it is neither."""
     if header is None:
         return None
     try:

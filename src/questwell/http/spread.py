@@ -1,8 +1,8 @@
-"""`Spread`: calls over several servers that answer alike, each to the one with the fewest calls in flight.
+"""`Spread`: distributes calls over equivalent servers; each call goes to the one with the fewest calls in flight.
 
-A server that fails is left out for a while: a second at first, twice as long after each further failure, a minute at
-most. Then a single call tries it, and the others follow once it has answered. What comes back does not depend on which
-server was asked, so no key of a recorded call names one.
+A server that fails is skipped for a second, then twice as long after each further failure, up to a minute. After that a
+single call tries it, and others follow once it has answered. Answers do not depend on the server, so the keys of
+recorded calls do not contain one.
 """
 
 import itertools
@@ -21,41 +21,41 @@ _R = TypeVar("_R")
 
 @dataclass(slots=True)
 class _Seat(Generic[_S]):
-    """A server, and how it has done."""
+    """A server with its calls in flight and failures."""
 
     server: _S
     in_flight: int = 0
-    """Calls that were given to it and have not ended."""
+    """Number of its calls that have not ended."""
     failures: int = 0
-    """Number of rests since its last answer."""
+    """Number of times it was skipped for a while since its last answer."""
     rests_until: float = 0.0
     used: int = 0
-    """When it was chosen last, a count: of equals the one that waited longest is next."""
+    """Counter value when it was last chosen; among equal servers the least recently chosen one is next."""
 
     def open(self, now: float) -> bool:
-        """Whether it may be asked: it answers, or its rest is over and nobody tries it."""
+        """Return whether it may be called: it works, or its pause is over and no other call is trying it."""
         return not self.failures or (now >= self.rests_until and not self.in_flight)
 
 
 class Spread(Generic[_S]):
-    """The servers. Belongs to one event loop."""
+    """Distributes calls over servers. Belongs to one event loop."""
 
     def __init__(self, servers: Sequence[_S], now: Callable[[], float] = time.monotonic) -> None:
-        """Over `servers`, at least one; `now` is a clock in seconds."""
+        """Distribute calls over `servers`, at least one; `now` is a clock in seconds."""
         self._seats = [_Seat(server) for server in servers]
         self._now = now
         self._clock = itertools.count(1)
 
     @property
     def servers(self) -> list[_S]:
-        """All of them, in the order in which they were named."""
+        """All servers, in the order in which they were given."""
         return [seat.server for seat in self._seats]
 
     async def ask(self, attempt: Callable[[_S], Awaitable[_R]], fails: Callable[[Failure[Any]], bool]) -> _R:
-        """What `attempt` gives at one server; where it `fails`, that one rests and another is asked at once.
+        """Return the result of `attempt` at one server; if the server `fails`, pause it and try another at once.
 
         Raises:
-            TryFailedError: of the last server, when all were asked in vain; of any when it is no failure of the server.
+            TryFailedError: all servers failed (the last one's failure), or the failure was not the server's fault.
         """
         tried = list[_Seat[_S]]()
         while True:
@@ -82,11 +82,11 @@ class Spread(Generic[_S]):
         now = self._now()
         if ready := [seat for seat in left if seat.open(now)]:
             return min(ready, key=lambda seat: (seat.in_flight, seat.used))
-        return min(left, key=lambda seat: (seat.rests_until, seat.used))  # all rest: better to ask than to give up
+        return min(left, key=lambda seat: (seat.rests_until, seat.used))  # all are paused: try one anyway
 
     def _rest(self, seat: _Seat[_S], asked_s: float | None) -> None:
         now = self._now()
-        if seat.failures and now < seat.rests_until:  # calls in flight fail together, and are one failure
+        if seat.failures and now < seat.rests_until:  # calls in flight fail together; count them as one failure
             return
         seat.failures += 1
         rest_s = min(LONGEST_REST_S, FIRST_REST_S * 2 ** (seat.failures - 1))

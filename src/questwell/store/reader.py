@@ -188,7 +188,7 @@ class RunReader(SpendingReader):
         return [AboutCount(about, *counts) for about, counts in self._counts_by("about").items()]
 
     def _counts_by(self, field: str, first: int = 0) -> dict[str, tuple[int, int]]:
-        """Count seeds and items by the value of a seed's field, in order of first occurrence; empty values are skipped."""
+        """Count seeds and items by the value of a seed's field, in order of first occurrence, without empty values."""
         found: dict[str, tuple[int, int]] = {}
         sql = (
             "SELECT plays.seed, settled.status FROM plays JOIN settled USING (seed_index) WHERE plays.seed_index >= ? "

@@ -71,6 +71,7 @@ class Actor:
 
     def log_probs(self, batch: Batch, temperature: float, where: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the log-probability of each response token and the entropy in nats before it, both [B, T].
+
         Both are 0 outside `where`.
         """
         logits = self.logits(batch, temperature, where)

@@ -1,1 +1,1 @@
-"""The nouns of the field, frozen and without I/O; read them in the order corpus, trajectory, game, dataset."""
+"""The data types of the project, frozen and without I/O. Start with corpus, then trajectory, game and dataset."""

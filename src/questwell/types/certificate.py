@@ -1,4 +1,4 @@
-"""The certificate of an item: what was measured about it, each line from a gate or from stored attempts."""
+"""The certificate of an item: measurements from gates and from stored attempts."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class EvidenceCertificate:
-    """What is known about one passage of the evidence."""
+    """Measurements of one evidence passage."""
 
     passage_id: str
     document_id: str
@@ -24,7 +24,7 @@ class EvidenceCertificate:
     rank_by_question: int | None
     """Rank of its document when the question itself is the query, from 1; None: not measured, or not found."""
     rank_by_step: int | None
-    """Best rank of its document under the queries of the intended steps; None as above."""
+    """Best rank of its document with the queries of the intended steps; None: not measured, or not found."""
     rank_by_attempts: int | None
     """Best rank of its document among all searches of the attempts; None: no search returned it."""
     attempts_found: int
@@ -35,31 +35,31 @@ class EvidenceCertificate:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How often another judge said the same of the attempts."""
+    """How often another judge gave the attempts the same label."""
 
     judge: str
     agreed: int
     of: int
-    """Attempts that both judges scored."""
+    """Number of attempts that both judges scored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What is known of an item's difficulty, shortcuts and evidence. What was not asked for is None or empty."""
+    """Measured difficulty, shortcuts and evidence of an item. Fields that were not measured are None or empty."""
 
     difficulty: int | None
     """Fewest search steps in a right attempt."""
     solve_rate: Proportion
-    """Right among scored attempts, with its 95 % Wilson interval."""
+    """Share of right attempts among the scored ones, with its 95 % Wilson interval."""
     weak_solve_rate: Proportion | None
-    """As above, of a weak solver."""
+    """The same for the weak solver; None if there was none."""
     closed_book: Proportion | None
-    """Right answers without any passage."""
+    """Share of right answers without any passage; None if this was not measured."""
     checks: tuple[GateResult, ...]
-    """Every gate that was asked: closed-book, evidence, shortcut (one search), unique, single-document, leave-one-out,
-    findable, dated."""
+    """Results of all gates that ran: closed-book, evidence, shortcut (one search), unique, single-document,
+    leave-one-out, findable, dated."""
     evidence: tuple[EvidenceCertificate, ...]
     judges: tuple[Agreement, ...]
-    """Further judges of the same attempts."""
+    """Agreement with further judges of the same attempts."""
     as_of: str
-    """The time for which the question asks, in its own words; empty when it names none."""
+    """The time that the question asks about, in its own words; empty if it names none."""

@@ -1,4 +1,4 @@
-"""What a run leaves behind: items with their full lineage."""
+"""Items, the results of a run, with their full history."""
 
 from dataclasses import dataclass
 from typing import TypeVar
@@ -13,7 +13,7 @@ _N = TypeVar("_N", int, float)
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens and money. None means not known, which is not 0."""
+    """Number of calls, tokens and cost. None means unknown, which is not 0."""
 
     calls: int = 0
     prompt_tokens: int | None = 0
@@ -21,7 +21,7 @@ class Usage:
     cost_usd: float | None = 0.0
 
     def __add__(self, other: "Usage") -> "Usage":
-        """Both together; what is not known of one is not known of the sum."""
+        """Return the sum; a field that is unknown in one of them is unknown in the sum."""
         return Usage(
             self.calls + other.calls,
             _plus(self.prompt_tokens, other.prompt_tokens),
@@ -32,7 +32,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class AttemptSummary:
-    """An attempt in short."""
+    """Summary of an attempt."""
 
     label: Label
     searches: int
@@ -53,7 +53,7 @@ class Item:
     difficulty: int
     """Fewest search steps in a right attempt."""
     solve_rate: float
-    """Right among scored attempts, a fraction in [0, 1]."""
+    """Share of right attempts among the scored ones, a fraction in [0, 1]."""
     right: int
     scored: int
     round: int
@@ -61,16 +61,16 @@ class Item:
     style: str
     seed_passage_id: str
     evidence_ids: tuple[str, ...]
-    """Passages that the proposer retrieved and used; the next three are theirs, in the same order."""
+    """Ids of the passages that the proposer retrieved and used; the next three fields have the same order."""
     evidence_document_ids: tuple[str, ...]
     evidence_titles: tuple[str, ...]
     evidence_texts: tuple[str, ...]
     steps: tuple[SolutionStep, ...]
     """The intended solution."""
     attempts: tuple[AttemptSummary, ...]
-    """The solver's attempts at this question: what the counts above are counted from."""
+    """The solver's attempts at this question, from which the counts above are computed."""
     licences: tuple[str, ...]
-    """Licences of the evidence, each once."""
+    """Licences of the evidence, without repeats."""
     corpus: str
     """A built-in name, or the name of the user's file or folder, without its path."""
     index_snapshot: str
@@ -83,26 +83,26 @@ class Item:
     usage: Usage
     """Usage of the whole play, rejected rounds included."""
     gates: tuple[GateResult, ...] = ()
-    """What further checks found; empty when none were asked for."""
+    """Results of further checks; empty if none ran."""
     review: str = ""
-    """What a person decided: `accepted`, `edited, rechecked`, or `edited, not rechecked`; empty when nobody did.
+    """Decision of a reviewer: `accepted`, `edited, rechecked`, or `edited, not rechecked`; empty without a review.
 
-    Of the last kind difficulty and solve rate are those of the question before the edit, and it has no attempts.
+    For `edited, not rechecked`, difficulty and solve rate are those before the edit, and there are no attempts.
     """
     reviewers: tuple[str, ...] = ()
-    """Who decided."""
+    """Names of the reviewers."""
     given_id: str = ""
     """Id of the question that a hardened one was made from."""
     given_question: str = ""
     """Text of the question that a hardened one was made from."""
     certificate: Certificate | None = None
-    """What was measured about it; None of an item whose question was edited and not tried again."""
+    """Measurements of the item; None if the question was edited and not tried again."""
     derivation: Derivation | None = None
-    """How the answer was worked out: the operation, and each operand with its words and its passage. None: copied."""
+    """How the answer was computed: the operation and its operands. None if the answer is copied from a passage."""
     kind: str = ""
-    """Kind of question that was asked for and that its steps have; empty when none was asked for."""
+    """Kind of question that was requested and confirmed by its steps; empty if none was requested."""
     retriever: str = ""
-    """What the agents searched, with the version of its ranking where it has one; empty in files of older versions."""
+    """Retriever that the agents used, with the version of its ranking if it has one; empty in older files."""
 
 
 def _plus(one: _N | None, other: _N | None) -> _N | None:

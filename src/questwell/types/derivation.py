@@ -1,41 +1,41 @@
-"""How an answer that no passage states is worked out from facts that passages do state."""
+"""Derived answers: no passage states them, but they follow from facts that passages do state."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Operation(StrEnum):
-    """How an answer is worked out from facts."""
+    """The operation that computes an answer from facts."""
 
     COUNT = "count"
     DIFFERENCE = "difference"
     ORDER = "order"
-    """Which of several named things comes first, or last."""
+    """The first or last of several named things."""
     SUM = "sum"
 
 
 @dataclass(frozen=True, slots=True)
 class Operand:
-    """One fact that a derived answer rests on."""
+    """One fact from which a derived answer is computed."""
 
     span: str
-    """The words of the passage; in an order `name = value`."""
+    """Words of the passage; for `Operation.ORDER`, `name = value`."""
     passage_id: str
-    """Empty when the proposer named no passage that it retrieved."""
+    """Id of the passage; empty if the proposer named no passage that it had retrieved."""
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """What the passage must contain: the span, or name and value."""
+        """Texts that the passage must contain: the span, or name and value."""
         return tuple(part.strip() for part in self.span.split("=", 1))
 
     @property
     def name(self) -> str:
-        """Name of the thing in an order."""
+        """Name of the thing, for `Operation.ORDER`."""
         return self.parts[0]
 
     @property
     def value(self) -> str:
-        """What is counted, compared or added."""
+        """The value that is counted, compared or added."""
         return self.parts[-1]
 
 

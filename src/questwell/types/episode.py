@@ -1,4 +1,4 @@
-"""What a game or a recipe hands to training: trajectories with their rewards. Training knows no game."""
+"""Rewarded trajectories, which games and recipes pass to training. Training knows no game."""
 
 from dataclasses import dataclass
 
@@ -11,18 +11,18 @@ class Sample:
 
     tokens: TokenView
     reward: float
-    """Reward of the whole trajectory, paid at the last token that the model wrote."""
+    """Reward of the whole trajectory, given at the last token that the model wrote."""
     group: str
-    """Id of what it is compared with: GRPO subtracts the mean of equal ids (attempts at one question)."""
+    """Id of its group, such as the attempts at one question: GRPO subtracts the group's mean reward."""
     role: Role = Role.SOLVER
-    """Each role may be trained by another algorithm."""
+    """Role of the agent; each role may be trained with another algorithm."""
     stratum: str = ""
-    """Id of its kind, such as the number of hops: REINFORCE may subtract the mean of equal ids."""
+    """Id of its stratum, such as the number of hops: REINFORCE may subtract the stratum's mean reward."""
     correct: bool | None = None
-    """Whether the answer was right; None when it has no answer to judge (a proposer's). Reported, not trained on."""
+    """Whether the answer was right; None without an answer to judge (proposers). Reported, not trained on."""
     searches: int = 0
     """Number of search steps. Reported, not trained on."""
     format_errors: int = 0
     """Number of messages without a move. Reported, not trained on."""
     finished: bool = True
-    """The agent ended by itself within its budget. Reported, not trained on."""
+    """Whether the agent ended by itself within its budget. Reported, not trained on."""

@@ -1,4 +1,4 @@
-"""What a game makes of rollouts, in the order of the flow: seed, proposal, attempts, verdict, feedback, outcome."""
+"""The data types of a game, in the order of its flow: seed, proposal, attempts, verdict, feedback, outcome."""
 
 import hashlib
 from dataclasses import dataclass
@@ -25,34 +25,34 @@ class QuestionKind(StrEnum):
     BRIDGE = "bridge"
     """A chain: each step finds what the next one asks about."""
     INTERSECTION = "intersection"
-    """Several clues, each from another passage, that fit one thing together."""
+    """Several clues from different passages that together identify one thing."""
     COMPARISON = "comparison"
-    """Which of several things comes first, or last."""
+    """The first or last of several things."""
     CALCULATION = "calculation"
-    """A number that is worked out from facts of several passages."""
+    """A number computed from facts in several passages."""
     TEMPORAL = "temporal"
     """A time decides the answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """What one SAGE proposal starts from."""
+    """The starting point of one SAGE proposal: a passage and a target."""
 
     index: int
-    """Position in the run, from 0: with the run's random seed it fixes everything else here."""
+    """Position in the run, from 0. Together with the run's random seed it determines all other fields."""
     passage: Passage
     target: int | None
-    """S, the search steps that a right attempt must need; None is the paper's "S unspecified"."""
+    """Number of search steps that a right attempt must need (S in the paper); None: the paper's "S unspecified"."""
     answer_type: AnswerType
     """The kind of answer to ask for."""
     other_types: tuple[AnswerType, ...] = ()
-    """Kinds that are accepted too, when the corpus offers none of the first."""
+    """Answer types that are also accepted if the corpus has no answer of the first type."""
     random_seed: int = 0
-    """Start of every random choice of this play."""
+    """Seed of all random choices in this play."""
     kind: QuestionKind | None = None
-    """The kind of question to ask for; None leaves it open."""
+    """The kind of question to ask for; None: any kind."""
     about: str = ""
-    """The user's topic, or the words that name the cluster of the corpus, that the passage was drawn for."""
+    """The user's topic, or the words that name the corpus cluster, for which the passage was drawn."""
     digits: int = ID_DIGITS
     """Digits of the id."""
 
@@ -64,7 +64,7 @@ class Seed:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where in a game an agent plays: with the order of its calls, the key under which they are kept."""
+    """The position of an agent in a game. With the number of a call it is the key under which the call is stored."""
 
     seed: str
     round: int
@@ -72,7 +72,7 @@ class Place:
     attempt: int = 0
 
     def random_seed(self, start: int) -> int:
-        """A number in [0, 2**31) fixed by `start` and this place: what is sampled here differs from any other place."""
+        """Return a seed in [0, 2**31) derived from `start` and this place, so that every place samples differently."""
         text = f"{start}/{self.seed}/{self.round}/{self.role}/{self.attempt}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) >> 1
 
@@ -85,12 +85,12 @@ class SolutionStep:
     answer: str
     """The sub-answer that this step yields."""
     passage_id: str
-    """The passage that supports it; empty when the proposer named none that it retrieved."""
+    """Id of the supporting passage; empty if the proposer named no passage that it had retrieved."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A question with its reference answer, and where both come from."""
+    """A question with its reference answer, its intended solution and its evidence."""
 
     question: str
     answer: str
@@ -102,7 +102,7 @@ class Proposal:
     """Passages that the proposer retrieved and used, without repeats."""
     trajectory: Trajectory
     derivation: Derivation | None = None
-    """How the answer was worked out; None for one that is copied from the evidence."""
+    """How the answer was computed; None if it is copied from the evidence."""
 
 
 class Label(StrEnum):
@@ -122,16 +122,16 @@ class Judgement:
 
     label: Label
     method: str
-    """What decided: `exact_match`, `no_answer`, `numbers`, `llm`, `rollout`."""
+    """How the label was decided: `exact_match`, `no_answer`, `numbers`, `llm` or `rollout`."""
     reason: str = ""
-    """What the judge wrote, or what failed."""
+    """The judge's explanation, or the failure."""
 
 
 def failed_rollout(trajectory: Trajectory) -> Judgement | None:
-    """The judgement of a rollout that failed; None for one that a judge can decide.
+    """Return the judgement of a failed rollout; None if a judge can decide it.
 
-    ERRORED for a call that failed and may be made again, UNSCORED for a text that the endpoint's filter never takes:
-    neither says anything about the question.
+    ERRORED: a call failed and may be repeated. UNSCORED: the endpoint's content filter always rejects the text. Neither
+    says anything about the question.
     """
     match trajectory.stop:
         case StopReason.ERRORED:
@@ -144,7 +144,7 @@ def failed_rollout(trajectory: Trajectory) -> Judgement | None:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One independent solver rollout, judged."""
+    """One independent solver rollout with its judgement."""
 
     index: int
     trajectory: Trajectory
@@ -161,9 +161,9 @@ class Outcome(StrEnum):
 
     PASS = "pass"
     TOO_EASY = "too_easy"
-    """Solved, in fewer search steps (or more often) than was asked for."""
+    """Solved in fewer search steps, or more often, than requested."""
     TOO_HARD = "too_hard"
-    """Solved, but less often than the pass-rate band asks for (that policy only)."""
+    """Solved, but less often than the pass-rate band requires (only with that policy)."""
     UNSOLVED = "unsolved"
     """No attempt was right: the reference answer may be wrong."""
     UNSCORED = "unscored"
@@ -172,13 +172,13 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the attempts say about a proposal."""
+    """The result of the attempts at a proposal."""
 
     outcome: Outcome
     right: int
     """Number of attempts judged right."""
     scored: int
-    """Number of attempts judged right or wrong; the rest say nothing about the question."""
+    """Number of attempts judged right or wrong; unscored and errored ones are not counted."""
     difficulty: int | None
     """Fewest search steps in a right attempt; None when none was right."""
     skipped: int = 0
@@ -192,29 +192,29 @@ class Verdict:
 
 
 class FeedbackKind(StrEnum):
-    """Which of SAGE's two kinds (section 3)."""
+    """Kind of feedback: SAGE's two kinds (section 3), and two of ours."""
 
     DIFFICULTY = "difficulty"
     CORRECTNESS = "correctness"
     GATE = "gate"
-    """Not of SAGE: a gate did not let the question through."""
+    """A gate rejected the question. Not in SAGE."""
     WEAK = "weak"
-    """Not of SAGE: a weak solver answered it too."""
+    """The weak solver answered the question too. Not in SAGE."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExecutionFeedback:
-    """What the attempts at a proposal showed, given to the proposer (SAGE section 3)."""
+    """Results of the attempts at a proposal, given to the proposer for a repair (SAGE section 3)."""
 
     kind: FeedbackKind
     shown: Attempt | None
-    """The attempt that it is shown; None when there was none."""
+    """The attempt shown to the proposer; None if there was none."""
     verdict: str = ""
     """The outcome of the attempts, in a sentence."""
     gate: Gate | None = None
-    """The gate that stopped the question, if one did."""
+    """The gate that rejected the question; None if none did."""
     weak: Attempt | None = None
-    """The weak solver's attempt that it is shown too, if that stopped the question."""
+    """The weak solver's attempt, also shown to the proposer if it was the reason for rejecting the question."""
 
     @property
     def harder(self) -> bool:
@@ -260,58 +260,58 @@ class Round:
 
 
 class Reason(StrEnum):
-    """Why a seed gave no item: exactly one each, so that the funnel adds up."""
+    """Why a seed gave no item. Each rejected seed has exactly one reason, so the counts add up."""
 
     NO_PROPOSAL = "no_proposal"
-    """The proposer ended without a question and an answer that can be read."""
+    """The proposer ended without a readable question and answer."""
     NO_REPAIR = "no_repair"
-    """The same after a proposal that failed, when a repair was asked for; the rounds are kept, and why it failed."""
+    """A repair ended without a readable question and answer; the earlier rounds and the cause are kept."""
     UNCHANGED_REPAIR = "unchanged_repair"
-    """A repair that changed neither question nor answer: what failed once is not attempted again."""
+    """A repair changed neither question nor answer; the failed question is not attempted again."""
     NO_MOVES = "no_moves"
-    """Several messages of the proposer in a row held no move."""
+    """Several proposer messages in a row contained no move."""
     LOOPING = "looping"
-    """The proposer searched for the same again and again."""
+    """The proposer repeated the same search several times."""
     FILTERED = "filtered"
-    """The content filter of the proposer's endpoint does not take the passage or what followed from it."""
+    """The content filter of the proposer's endpoint rejected the passage or the dialogue about it."""
     BAD_FORM = "bad_form"
-    """The proposal breaks a rule of form: answer inside the question, no evidence, wrong type ..."""
+    """The proposal breaks a rule of form: the answer is in the question, no evidence, wrong type, ..."""
     WRONG_KIND = "wrong_kind"
-    """The pair is no question of the kind that was asked for, by its steps and its derivation."""
+    """By its steps and derivation, the question is not of the requested kind."""
     TOO_EASY = "too_easy"
-    """A right attempt needed fewer searches than wanted, or more attempts were right than may be."""
+    """A right attempt needed fewer searches than the target, or too many attempts were right."""
     TOO_HARD = "too_hard"
-    """Fewer attempts were right than must be."""
+    """Too few attempts were right."""
     UNSOLVED = "unsolved"
     """No attempt was right."""
     CLOSED_BOOK = "closed_book"
-    """A gate: answered without any passage."""
+    """Gate: the question was answered without any passage."""
     UNSUPPORTED = "unsupported"
-    """A gate: not answered from its own evidence."""
+    """Gate: the question was not answered from its own evidence."""
     SHORTCUT = "shortcut"
-    """A gate: one search with the question itself was enough."""
+    """Gate: one search with the question itself was enough."""
     AMBIGUOUS = "ambiguous"
-    """A gate: another answer fits too."""
+    """Gate: another answer fits too."""
     SINGLE_DOCUMENT = "single_document"
-    """A gate: one document of the evidence was enough."""
+    """Gate: one document of the evidence was enough."""
     UNNEEDED_EVIDENCE = "unneeded_evidence"
-    """A gate: the answer was given although a document of the evidence was left out."""
+    """Gate: the question was answered although a document of the evidence was left out."""
     NOT_FINDABLE = "not_findable"
-    """A gate: the retriever does not find a document of the evidence."""
+    """Gate: the retriever does not find a document of the evidence."""
     UNDATED = "undated"
-    """A gate: the answer may change with time, and the question does not say for when."""
+    """Gate: the answer may change with time, and the question does not state a time."""
     WEAK_SOLVED = "weak_solved"
-    """The weak solver answered it too, more often than it may."""
+    """The weak solver answered the question more often than allowed."""
     HARD_OR_BROKEN = "hard_or_broken"
     """In hardening, no attempt gave the answer: the question is very hard, or its answer is wrong."""
     DUPLICATE = "duplicate"
     """The same question was accepted from an earlier seed of the run."""
     NEAR_DUPLICATE = "near_duplicate"
-    """Nearly a question that was accepted in an earlier wave; it was not attempted."""
+    """The question is similar to one accepted in an earlier wave, so it was not attempted."""
     UNSCORED = "unscored"
-    """The judge could not say whether the attempts were right: nothing is known about the question."""
+    """The judge gave no usable verdict on the attempts, so nothing is known about the question."""
     ERRORED = "errored"
-    """Calls failed until nothing could be decided; a resume plays the seed again."""
+    """Calls failed, so nothing could be decided; a resume plays the seed again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,4 +331,4 @@ class Rejected:
     reason: Reason
     detail: str
     trajectory: Trajectory | None = None
-    """The proposer's last rollout when it led to no round (nothing parseable, bad form, errored)."""
+    """The proposer's last rollout if it led to no round (nothing readable, bad form, errored)."""

@@ -1,32 +1,32 @@
-"""Gates: the checks of a question after it is accepted, and what came out of them (`games/gates.py`)."""
+"""Gates, the checks of a question after its attempts, and their results (`games/gates.py`)."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Gate(StrEnum):
-    """A cheap check of a proposal by other means than attempts (`games/gates.py`)."""
+    """A check of a proposal that needs fewer calls than attempts (`games/gates.py`). Members say what must hold."""
 
     CLOSED_BOOK = "closed-book"
-    """It is not answered without any passage."""
+    """The question is not answered without any passage."""
     EVIDENCE = "evidence"
-    """It is answered from its own evidence."""
+    """The question is answered from its own evidence."""
     SHORTCUT = "shortcut"
-    """It is not answered from what one search with the question itself finds."""
+    """The question is not answered from the hits of one search with the question itself."""
     UNIQUE = "unique"
     """No other answer fits."""
     SINGLE_DOCUMENT = "single-document"
-    """No document of its evidence answers it alone."""
+    """No single document of the evidence answers the question."""
     LEAVE_ONE_OUT = "leave-one-out"
-    """It is not answered when any one document of its evidence is left out."""
+    """The question is not answered if any one document of the evidence is left out."""
     FINDABLE = "findable"
-    """The retriever finds each document of its evidence by some query of its steps, or by the question."""
+    """The retriever finds each document of the evidence with a query of the steps, or with the question."""
     DATED = "dated"
-    """Where its answer may change with time, the question says for when."""
+    """If the answer may change with time, the question states a time."""
 
 
 TOO_EASY = frozenset({Gate.CLOSED_BOOK, Gate.SHORTCUT, Gate.SINGLE_DOCUMENT, Gate.LEAVE_ONE_OUT})
-"""Gates that stop a question because there is a quicker way to its answer; the others doubt the question itself."""
+"""Gates that reject a question because there is a quicker way to its answer; others doubt the question itself."""
 
 
 class GateOutcome(StrEnum):
@@ -35,14 +35,14 @@ class GateOutcome(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
     UNSCORED = "unscored"
-    """The model or the judge said nothing usable."""
+    """The model or the judge gave no usable answer."""
     ERRORED = "errored"
     """A provider or the retriever failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class EvidenceRank:
-    """Where the retriever ranks a document of the evidence, from 1; None: not among the passages it was asked for."""
+    """Ranks of an evidence document, from 1; None: not among the requested number of hits."""
 
     document_id: str
     question: int | None
@@ -53,12 +53,12 @@ class EvidenceRank:
 
 @dataclass(frozen=True, slots=True)
 class GateResult:
-    """What one gate found of one proposal."""
+    """The result of one gate for one proposal."""
 
     gate: Gate
     outcome: GateOutcome
     reason: str
-    """What was answered, or what failed, in a sentence."""
+    """Explanation in a sentence: the answer given, or the failure."""
     right: int | None = None
     """Number of right answers among `asked`, for a gate that asks several times."""
     asked: int | None = None

@@ -1,4 +1,4 @@
-"""How seeds are named: `s00000042`. Runs of older versions have five digits, and keep them."""
+"""Ids of seeds, such as `s00000042`. Runs of older versions use five digits, and keep them."""
 
 import re
 
@@ -9,17 +9,17 @@ OLD_ID_DIGITS = 5
 
 
 def seed_name(number: int, digits: int = ID_DIGITS) -> str:
-    """The id of seed `number`, sortable among ids of as many digits."""
+    """Return the id of seed `number`; ids with equally many digits sort by number."""
     return f"s{number:0{digits}d}"
 
 
 def seed_number(name: str) -> int | None:
-    """The number of the seed that `name` means: `s00000042`, `s00042`, `42`, `run-s00042` are 42; None: no seed."""
+    """Return the seed number in `name`, or None: `s00000042`, `s00042`, `42` and `run-s00042` all give 42."""
     found = re.fullmatch(r"(?:\w+-)?s?([0-9]+)", name.strip())
     return int(found[1]) if found else None
 
 
 def id_order(name: str) -> tuple[str, int]:
-    """Key that sorts ids such as `run-s00042` by their number, whatever its digits."""
+    """Return a key that sorts ids such as `run-s00042` by number, whatever their number of digits."""
     start = name.rstrip("0123456789")
     return start, int(name[len(start) :] or 0)

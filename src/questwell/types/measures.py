@@ -1,4 +1,4 @@
-"""Measured values that several layers share."""
+"""Measured values that several layers use."""
 
 from dataclasses import dataclass
 
@@ -10,6 +10,6 @@ class Proportion:
     count: int
     of: int
     fraction: float | None
-    """In [0, 1]; None when `of` is 0."""
+    """The share in [0, 1]; None if `of` is 0."""
     low: float | None
     high: float | None

@@ -1,4 +1,4 @@
-"""What a person decides about an item."""
+"""Reviews of items by people."""
 
 import hashlib
 import json
@@ -12,44 +12,44 @@ class Decision(StrEnum):
 
     ACCEPT = "accept"
     EDIT = "edit"
-    """Question or answer were corrected: the run's verdict was about another question, so it no longer counts."""
+    """Question or answer was corrected, so the run's verdict on the old question no longer counts."""
     REJECT = "reject"
     NOTE = "note"
-    """A remark; the decision before it stands."""
+    """A remark; the decision before it stays in force."""
     CLEAR = "clear"
     """Takes back the decision before it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """One entry; entries are only added."""
+    """One review entry; entries are only added, never changed."""
 
     id: int
-    """From 1 in the order in which they were made; 0: not kept yet."""
+    """Number of the entry, from 1; 0: not stored yet."""
     seed: str
-    """As in the run: `s00000042`."""
+    """Id of the seed, as in the run: `s00000042`."""
     digest: str
     """Digest of the question and answer that the reviewer saw (`pair_digest`)."""
     decision: Decision
     question: str
-    """After the edit, or as it was."""
+    """The question after the edit, or unchanged."""
     answer: str
     aliases: tuple[str, ...]
     note: str
     reviewer: str
     date: str
-    """ISO 8601, UTC."""
+    """Time of the review, ISO 8601, UTC."""
     supersedes: int
-    """The newest entry for this seed that the reviewer had seen; 0: none."""
+    """Id of the newest entry for this seed that the reviewer had seen; 0: none."""
 
 
 def pair_digest(question: str, answer: str, aliases: Sequence[str] = ()) -> str:
-    """An id of exactly this question and answer."""
+    """Return a hash of question, answer and aliases."""
     return hashlib.sha256(json.dumps([question, answer, list(aliases)]).encode()).hexdigest()[:16]
 
 
 def in_force(entries: Sequence[Review]) -> Review | None:
-    """The decision that counts among the entries for one item, in order: the newest that was not taken back."""
+    """Return the newest decision on an item that was not taken back, from its entries in order; None if none."""
     decision = None
     for entry in entries:
         if entry.decision is Decision.CLEAR:

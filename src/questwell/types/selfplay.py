@@ -1,4 +1,4 @@
-"""What search self-play makes (SSP, arXiv 2510.18821), in the order of the flow: answer, question, problem, episode."""
+"""The data types of search self-play (SSP, arXiv 2510.18821), in order: answer, question, problem, episode."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,19 +11,19 @@ from questwell.types.trajectory import Trajectory
 
 @dataclass(frozen=True, slots=True)
 class AnswerSeed:
-    """What one SSP proposal starts from: a known answer."""
+    """The starting point of one SSP proposal: a known answer."""
 
     index: int
     """Position in the run, from 0."""
     answer: str
     hops: int
-    """n, the number of searches that the question should need."""
+    """Number of searches that the question should need (n in the paper)."""
     aliases: tuple[str, ...] = ()
     """Other spellings that count as the answer."""
     passage: Passage | None = None
-    """The passage that contains the answer, when it was drawn from a corpus; None when it comes from a list."""
+    """Passage that contains the answer if it was drawn from a corpus; None if the answer comes from a list."""
     random_seed: int = 0
-    """Start of every random choice of this play."""
+    """Seed of all random choices in this play."""
 
     @property
     def id(self) -> str:
@@ -32,37 +32,37 @@ class AnswerSeed:
 
     @property
     def references(self) -> tuple[str, ...]:
-        """The answer and its other spellings."""
+        """The answer, then its other spellings."""
         return (self.answer, *self.aliases)
 
 
 class Invalid(StrEnum):
-    """Why a proposal is no problem for the solver: exactly one each."""
+    """Why a proposal does not become a problem for the solver. Each invalid proposal has exactly one reason."""
 
     NO_QUESTION = "no_question"
-    """The proposer ended without a question that can be read."""
+    """The proposer ended without a readable question."""
     LENGTH = "length"
-    """Too short or too long, in characters or in words."""
+    """The question is too short or too long, in characters or words."""
     NO_SEARCH = "no_search"
-    """Fewer executed searches than the rules ask for."""
+    """The proposer executed fewer searches than the rules require."""
     REPEATED_QUERY = "repeated_query"
     LEAK = "leak"
     """The question contains the answer."""
     UNSUPPORTED = "unsupported"
-    """RAG verification: the passages that the proposer found do not give the answer."""
+    """RAG verification: the answer cannot be given from the passages that the proposer found."""
     UNSCORED = "unscored"
-    """The verifier or the judge said nothing usable: nothing is known of the question."""
+    """The verifier or the judge gave no usable answer, so nothing is known about the question."""
     ERRORED = "errored"
-    """A provider or the retriever failed: nothing is known of the question."""
+    """A provider or the retriever failed, so nothing is known about the question."""
 
 
 SILENT = frozenset({Invalid.UNSCORED, Invalid.ERRORED})
-"""Reasons that say nothing of the proposer's work: it gets no reward, not a reward of 0."""
+"""Reasons that say nothing about the proposer's work: it gets no reward, not a reward of 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A question that passed: what solvers attempt, and what a pool keeps."""
+    """A question that passed the checks; solvers attempt it, and a pool may keep it."""
 
     id: str
     """Id of the seed from which it was made."""
@@ -76,18 +76,18 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Proposed:
-    """A proposer's rollout and what the checks made of it."""
+    """A proposer's rollout with the results of its checks."""
 
     seed: AnswerSeed
     question: str | None
-    """None when none can be read."""
+    """The question; None if none can be read."""
     trajectory: Trajectory
     invalid: Invalid | None
-    """None: it is valid."""
+    """Why the proposal is invalid; None if it is valid."""
     detail: str = ""
-    """Which rule it breaks, or what failed."""
+    """The broken rule, or the failure."""
     verification: GateResult | None = None
-    """None when it was not asked for."""
+    """Result of the verification; None if it was not requested."""
 
     @property
     def valid(self) -> bool:
@@ -97,22 +97,22 @@ class Proposed:
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """One slot of a batch: a proposal, the problem that was attempted in it, and the rewards of both roles."""
+    """One slot of a batch: a proposal, the problem that was attempted, and the rewards of both roles."""
 
     proposed: Proposed
     problem: Problem | None
-    """The proposal itself if it is valid, else one from the pool; None when the slot stayed empty."""
+    """The proposal itself if it is valid, else a problem from the pool; None if the slot stayed empty."""
     attempts: tuple[Attempt, ...]
     proposer_reward: float | None
-    """None: it is not trained on, since a failure of others says nothing of it."""
+    """Reward of the proposer; None: not trained on, because something else failed."""
     solver_rewards: tuple[float | None, ...]
     """One per attempt; None where the attempt errored or could not be scored."""
     discarded: int = 0
-    """Number of invalid proposals of this slot that were thrown away before this one (dynamic resampling)."""
+    """Number of invalid proposals of this slot that were discarded before this one (dynamic resampling)."""
 
     @property
     def made(self) -> Problem | None:
-        """The problem that its own proposal became; None when that was invalid."""
+        """The problem made from the slot's own proposal; None if that was invalid."""
         return self.problem if self.proposed.valid else None
 
     @property
@@ -132,5 +132,5 @@ class Episode:
 
     @property
     def accuracy(self) -> float | None:
-        """Right among the scored attempts, a fraction in [0, 1]; None when none was scored."""
+        """Share of right attempts among the scored ones, a fraction in [0, 1]; None if none was scored."""
         return self.right / self.scored if self.scored else None

@@ -1,4 +1,4 @@
-"""What an agent did: its turns, how it stopped, and the tokens if its client gave them."""
+"""The record of a rollout: its turns, how it stopped, and its tokens if the client returns them."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,13 +7,13 @@ from questwell.types.corpus import Hit
 
 
 class Role(StrEnum):
-    """Who makes a call."""
+    """The role for which a call is made."""
 
     PROPOSER = "proposer"
     SOLVER = "solver"
     JUDGE = "judge"
     WEAK = "weak"
-    """A second, weak solver, who must not answer what the solver does; many runs have none."""
+    """A second, weaker solver that must fail on accepted questions; many runs have none."""
 
 
 class Style(StrEnum):
@@ -22,7 +22,7 @@ class Style(StrEnum):
     FREE = "free"
     """The model decides each move, as in the paper."""
     STAGED = "staged"
-    """The same game, each move a small constrained call, for models that are lost when free."""
+    """The same game, with each move a small constrained call, for models too weak to play freely."""
 
 
 class StopReason(StrEnum):
@@ -39,47 +39,47 @@ class StopReason(StrEnum):
     CONTEXT = "context"
     """The dialogue no longer fits the model's context."""
     NO_MOVES = "no_moves"
-    """Several messages in a row held no move: the model does not play."""
+    """Several messages in a row contained no move."""
     LOOPING = "looping"
-    """It asked for the same again and again, also after it was told to end."""
+    """The agent repeated the same request, even after it was told to end."""
     FILTERED = "filtered"
-    """The endpoint's content filter rejected the text; a retry cannot help."""
+    """The endpoint's content filter rejected the text; retrying cannot help."""
     ERRORED = "errored"
-    """The model endpoint or the retriever failed: this rollout says nothing about the question."""
+    """The model endpoint or the retriever failed, so the rollout says nothing about the question."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A step inside a document that was found: a page that was opened, or a search in it."""
+    """A step inside a found document: opening a page of it, or searching in it."""
 
     document_id: str
     page: int | None = None
-    """Number of the page that was opened, from 1; None for a search."""
+    """Number of the opened page, from 1; None for a search."""
     query: str = ""
     """The query, for a search inside the document; empty for a page."""
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One message of the model and what it was shown in return."""
+    """One message of the model and the observation it got in return."""
 
     text: str
     """Exactly what the model wrote."""
     query: str | None = None
-    """The search that was executed, if one was: a turn with a query is a search step."""
+    """The executed search query, or None; a turn with a query is a search step."""
     hits: tuple[Hit, ...] = ()
-    """What the search found."""
+    """Hits of the search."""
     observation: str = ""
-    """What the model was shown next; empty for a last turn."""
+    """Text that the model was shown next; empty in the last turn."""
     reasoning: str = ""
-    """What its endpoint gave as the model's thoughts, apart from the text."""
+    """The model's reasoning, if the endpoint returns it separately from the text."""
     reading: Reading | None = None
-    """The document that was read, if one was: a step of its own kind, not a search step. `hits` holds what it gave."""
+    """The reading step of the turn, or None. It is not a search step; `hits` contains the passages read."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenView:
-    """The same rollout as token ids, when the client gives them: what is trained is what was sampled."""
+    """The rollout as token ids, if the client returns them, so that training uses exactly the sampled tokens."""
 
     prompt_ids: tuple[int, ...]
     response_ids: tuple[int, ...]
@@ -89,7 +89,7 @@ class TokenView:
     """Natural logarithms at sampling time, 0.0 where the mask is 0; as long as `response_ids`."""
 
     def __post_init__(self) -> None:
-        """Refuse a view whose parts do not match each other in length."""
+        """Raise ValueError if the parts differ in length."""
         if not len(self.response_ids) == len(self.response_mask) == len(self.response_logprobs):
             raise ValueError(
                 "a token view needs one mask and one log-probability per response token, not "
@@ -97,7 +97,7 @@ class TokenView:
             )
 
     def truncated(self, length: int) -> "TokenView":
-        """The view with the first `length` response tokens; ids, mask and log-probabilities stay side by side."""
+        """Return the view with only the first `length` response tokens, their mask and log-probabilities."""
         return TokenView(
             self.prompt_ids,
             self.response_ids[:length],
@@ -115,9 +115,9 @@ class Trajectory:
     turns: tuple[Turn, ...]
     stop: StopReason
     answer: str | None = None
-    """A solver's final answer; None when it gave none."""
+    """The solver's final answer; None if it gave none."""
     error: str = ""
-    """What failed, when `stop` is ERRORED; else empty."""
+    """The error if `stop` is ERRORED; else empty."""
     model: str = ""
     prompts: str = ""
     """Hash of the prompt files that drove the agent."""
@@ -125,7 +125,7 @@ class Trajectory:
 
     @property
     def searches(self) -> int:
-        """Number of search steps: searches that were executed."""
+        """Number of search steps, that is of executed searches."""
         return sum(turn.query is not None for turn in self.turns)
 
     @property
@@ -135,5 +135,5 @@ class Trajectory:
 
     @property
     def hits(self) -> tuple[Hit, ...]:
-        """Everything that its searches found, in order, repeats included."""
+        """The hits of all its searches, in order, repeats included."""
         return tuple(hit for turn in self.turns for hit in turn.hits)
