@@ -89,7 +89,7 @@ def test_nothing_in_a_help_text_is_markup() -> None:
 
 def test_the_strings_under_the_members_are_read() -> None:
     said = reference_text.under_members(Reason)
-    assert said["LOOPING"] == "The proposer searched for the same again and again."
+    assert said["LOOPING"] == "The proposer repeated the same search several times."
     assert set(said) == set(Reason.__members__)
 
 

@@ -1,1 +1,1 @@
-"""From items of runs to a dataset: filters, duplicates, leaks, splits, exports, card. Reads values, calls no model."""
+"""Builds datasets from items: filters, duplicates, benchmark overlap, splits, exports, card. Calls no model."""

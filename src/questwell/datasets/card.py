@@ -1,6 +1,6 @@
-"""The dataset card: `README.md` of a Hugging Face folder, from the manifest and nothing else.
+"""Writes the dataset card (`README.md` of a Hugging Face folder) from the manifest alone.
 
-Names of corpora and models are data: they stand in the card as code, with nothing in them that could end it.
+Names of corpora and models are data: the card shows them as inline code, without characters that could end it.
 """
 
 import json
@@ -18,12 +18,12 @@ _HUB = {
     "apache-2.0": "apache-2.0",
     "gfdl-1.3-or-later": "gfdl",
 }
-"""Licences that the hub has a name for; others are `other`."""
+"""The hub's names of licences; all others are `other`."""
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 
 def card(manifest: Manifest) -> str:
-    """The card as Markdown with YAML front matter."""
+    """Return the card as Markdown with YAML front matter."""
     total = sum(split.items for split in manifest.splits.values())
     return (
         "\n\n".join(
@@ -48,7 +48,7 @@ def card(manifest: Manifest) -> str:
 
 
 def limits(manifest: Manifest) -> tuple[str, ...]:
-    """Notes for users of the dataset, one or two sentences each."""
+    """Return notes for users of the dataset, one or two sentences each."""
     settings = manifest.settings
     meaning = settings.get("meaning")
     return (
@@ -91,7 +91,7 @@ def _front_matter(manifest: Manifest, total: int) -> str:
         "size_categories": [size],
         "configs": [{"config_name": name, "data_files": files}] if files else [],
     }
-    # JSON is YAML, and leaves nothing to quote by hand.
+    # JSON is valid YAML, so nothing has to be quoted by hand.
     return "---\n" + "".join(f"{key}: {json.dumps(value)}\n" for key, value in values.items()) + "---"
 
 
@@ -176,7 +176,7 @@ def _list(counts: Mapping[str, int]) -> str:
 
 
 def _plain(text: str) -> str:
-    """`text` on one line, without what Markdown or HTML would read."""
+    """Return `text` on one line, without characters that Markdown or HTML would interpret."""
     return "".join(char if char.isalnum() or char in " .,:;()/-+#@=" else "_" for char in " ".join(text.split()))
 
 

@@ -1,4 +1,4 @@
-"""`croissant.json`: the dataset in Croissant 1.0 with its RAI vocabulary, from the manifest and nothing else.
+"""Writes `croissant.json` (Croissant 1.0 with the RAI vocabulary) from the manifest alone.
 
 https://docs.mlcommons.org/croissant/docs/croissant-spec.html and croissant-rai-spec.html; the tests have it read by
 MLCommons' own library, which is no dependency.
@@ -36,7 +36,7 @@ _CONTEXT: Mapping[str, object] = {
 
 
 def croissant(manifest: Manifest, url: str) -> dict[str, object]:
-    """The JSON-LD document; `url` is where the dataset's page is, or will be."""
+    """Return the JSON-LD document; `url` is the address of the dataset's page, now or after publishing."""
     splits = [(name, _file_of(manifest, name)) for name in manifest.splits]
     return {
         "@context": dict(_CONTEXT),
@@ -136,7 +136,7 @@ def _record_set(name: str, file: File) -> dict[str, object]:
 
 
 def _columns() -> list[tuple[str, str, bool]]:
-    """Name, type and whether it is a list, of each column of an item that holds texts, numbers or lists of them."""
+    """Return (name, type, is a list) of each item column that contains texts, numbers or lists of them."""
     found: list[tuple[str, str, bool]] = []
     for name, hint in get_type_hints(Item).items():
         plain: Any = hint
@@ -150,5 +150,5 @@ def _columns() -> list[tuple[str, str, bool]]:
 
 
 def _version(created: str) -> str:
-    """Three numbers, as the format asks for: year, month, day."""
+    """Return a version of three numbers, as the format requires: year, month and day."""
     return ".".join(str(int(part)) for part in created[:10].split("-"))

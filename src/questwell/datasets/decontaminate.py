@@ -1,7 +1,7 @@
-"""Overlap of items with questions of benchmarks: first a report; dropping is the caller's choice.
+"""Finds items that overlap with benchmark questions. It only reports them; the caller decides what to drop.
 
-Two signs, each of which may be an accident, so each names both sides: a shared run of words, and the same answer to a
-question about the same things.
+There are two signs: a shared sequence of words, and the same answer to a question about the same things. Both may be
+accidental, so each overlap names both questions.
 """
 
 import re
@@ -20,17 +20,17 @@ from questwell.types.dataset import Item
 from questwell.types.evaluation import Question
 
 NGRAM = 8
-"""Length of a run in words. GPT-3's 13 (Brown et al. 2020, appendix C) is longer than most multi-hop questions."""
+"""Words per n-gram. GPT-3's 13 (Brown et al. 2020, appendix C) is longer than most multi-hop questions."""
 SHARED = 0.6
-"""With the same answer, questions overlap from this share of the benchmark question's content words."""
+"""Questions with the same answer overlap if they share at least this fraction of the benchmark's content words."""
 _TELLING = 3
-"""Minimum number of content words in a run: "what is the name of the one who was" is in many questions."""
+"""Minimum content words per n-gram: "what is the name of the one who was" is in many questions."""
 _CHARACTERS = (
     (re.compile("[\u3005-\u3007\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"), 1.5),
     (re.compile("[\u3040-\u30ff\u31f0-\u31ff]"), 2.0),
     (re.compile(f"[{WORD_PER_CHARACTER}]"), 4.0),
 )
-"""Characters in a word: of Han, of Kana, of Thai and the others. A Chinese word has 1.5 on average, a Thai one 4."""
+"""Characters per word in Han, Kana, Thai and others. A Chinese word has 1.5 on average, a Thai word 4."""
 _ARTICLES = frozenset({"a", "an", "the"})
 
 
@@ -38,11 +38,11 @@ class Sign(StrEnum):
     """How two questions overlap."""
 
     NGRAM = "ngram"
-    """A run of words in the question, the intended steps or the answer's sentence."""
+    """A shared n-gram in the question or its intended steps."""
     ANSWER_PAIR = "answer_pair"
     """The same answer, and most of the benchmark question's content words."""
     MEANING = "meaning"
-    """Similar vectors (`meaning.py`); only if asked for."""
+    """Similar vectors (`meaning.py`); only if requested."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +58,11 @@ class Overlap:
 
 
 def overlaps(items: Iterable[Item], questions: Sequence[Question], *, words: int = NGRAM) -> list[Overlap]:
-    """Every overlap, by item; of one item and one question at most one of each sign.
+    """Return all overlaps, ordered by item; at most one of each sign per item and question.
 
     Args:
-        items: read in their question and the queries of their intended steps.
-        questions: of any benchmarks.
+        items: items whose questions and step queries are compared.
+        questions: questions of any benchmarks.
         words: length of a run, articles not counted; a benchmark question that is shorter counts as one run. Of a
             script without spaces, as many characters count as a word as it takes there (`_CHARACTERS`).
     """
@@ -76,13 +76,13 @@ def overlaps(items: Iterable[Item], questions: Sequence[Question], *, words: int
 
 
 def _runs(questions: Sequence[Question], words: int) -> dict[int, dict[tuple[str, ...], list[Question]]]:
-    """Runs of words by their length: `words`, or fewer for a question that has no more."""
+    """Return the questions' n-grams by length: `words`, or fewer for a shorter question."""
     runs: dict[int, dict[tuple[str, ...], list[Question]]] = defaultdict(lambda: defaultdict(list))
     for question in questions:
         tokens = _tokens(question.question)
         per_word = sum(map(_characters, tokens)) / len(tokens) if tokens else 1.0
         length = min(round(words * per_word), len(tokens))
-        if length < 3:  # "Who is he?" is in too many questions to say anything
+        if length < 3:  # "Who is he?" is in too many questions to be evidence
             continue
         for run in dict.fromkeys(_ngrams(tokens, length)):
             if sum(not is_functional(word) for word in run) >= min(_TELLING, length - 1):
@@ -91,7 +91,7 @@ def _runs(questions: Sequence[Question], words: int) -> dict[int, dict[tuple[str
 
 
 def _characters(token: str) -> float:
-    """How many tokens like this one make a word."""
+    """Return how many tokens like this one make a word."""
     return next((count for script, count in _CHARACTERS if script.match(token)), 1.0)
 
 
@@ -129,7 +129,7 @@ def _joined(run: Sequence[str]) -> str:
 
 
 def _content(text: str) -> frozenset[str]:
-    """Words that say what a question is about; in scripts without spaces, pairs of characters."""
+    """Return the content words of a question; in scripts without spaces, pairs of characters."""
     tokens = _tokens(text)
     spaced = {word for word in tokens if len(word) > 2 and not is_functional(word)}
     pairs = {
@@ -145,7 +145,7 @@ def _tokens(text: str) -> list[str]:
 
 
 def _answer(text: str) -> str:
-    """The words of an answer; a leading article makes no difference here, where a report is made."""
+    """Return the normalised words of an answer, without a leading article."""
     plain = normalise(text)
     first, _, rest = plain.partition(" ")
     return rest if rest and first in _ARTICLES else plain

@@ -1,4 +1,4 @@
-"""Exact and near duplicates among items: the first of equals stays.
+"""Removes exact and near duplicates among items; the first of equal items is kept.
 
 Exact: the same words in the question. Near: the same answer, the same numbers and names, and questions that share most
 of their character 5-grams. Another answer, number or name makes another question, however alike the words: "When was
@@ -19,13 +19,13 @@ from questwell.scoring.words import is_unspaced, words
 from questwell.types.dataset import Item
 
 SHINGLE = 5
-"""Length of a shingle in characters, which works for any script; 3 in scripts where a character is about a word."""
+"""Characters per shingle, which works for any script; 3 in scripts where a character is about a word."""
 _NAME = re.compile(r"[^\W\d_]\w*")
 _PERMUTATIONS = 128
 _Group: TypeAlias = tuple[str, frozenset[str], frozenset[str]]
 """Answer, numbers and names: two questions are compared only if they agree in all of them."""
 _SLACK = 0.15
-"""MinHash estimates: candidates are taken from this much below the threshold, then measured exactly."""
+"""MinHash is an estimate: candidates up to this much below the threshold are measured exactly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +41,14 @@ class Duplicate:
 
 
 def deduplicate(items: Sequence[Item], *, threshold: float | None = 0.7) -> tuple[list[Item], list[Duplicate]]:
-    """The items that repeat none before them, in order, and those that do.
+    """Return the items without duplicates, in order, and the duplicates.
 
     Args:
         items: an earlier one is kept before a later one.
-        threshold: similarity from which two questions with one answer are near duplicates; None: exact ones only.
+        threshold: minimum similarity of near duplicates; None: only exact duplicates are removed.
 
     Raises:
-        ConfigError: near duplicates are asked for without the extra `datasets`.
+        ConfigError: `threshold` is given, but the extra `datasets` is not installed.
     """
     kept, duplicates = _exact(items)
     if threshold is None or len(kept) < 2:
@@ -58,7 +58,7 @@ def deduplicate(items: Sequence[Item], *, threshold: float | None = 0.7) -> tupl
 
 
 def shingles(text: str) -> frozenset[str]:
-    """The character 5-grams of normalised `text`, 3-grams without spaces in scripts that have none."""
+    """Return the character 5-grams of normalised `text`; 3-grams in scripts without spaces."""
     found = words(text)
     unspaced = 2 * sum(map(is_unspaced, found)) > len(found)
     plain, length = ("".join(found), 3) if unspaced else (" ".join(found), SHINGLE)
@@ -66,27 +66,27 @@ def shingles(text: str) -> frozenset[str]:
 
 
 def names(text: str) -> frozenset[str]:
-    """Words of `text` that begin with a capital letter and are no function words, in lower case."""
+    """Return the capitalised words of `text` that are not function words, in lower case."""
     found = (match.group() for match in _NAME.finditer(text))
     return frozenset(word.lower() for word in found if word[0].isupper() and not is_functional(word.lower()))
 
 
 def similarity(first: frozenset[str], second: frozenset[str]) -> float:
-    """Jaccard similarity, in [0, 1]."""
+    """Return the Jaccard similarity of two sets, in [0, 1]."""
     return len(first & second) / len(first | second)
 
 
 class KnownQuestions:
-    """Questions with their answers, to hold a new one against, by the rule of `deduplicate`."""
+    """Known questions with answers; compares a new question with them by the rule of `deduplicate`."""
 
     def __init__(self, pairs: Iterable[tuple[str, str]], threshold: float = 0.7) -> None:
-        """Remember `pairs`; two questions are nearly the same from a similarity of `threshold`."""
+        """Store `pairs` of question and answer; `threshold` is the minimum similarity of near duplicates."""
         self._threshold = threshold
         self._groups: dict[_Group, tuple[tuple[str, frozenset[str]], ...]] = {}
         self._add(pairs)
 
     def and_also(self, pairs: Iterable[tuple[str, str]]) -> "KnownQuestions":
-        """These and `pairs`; this one stays as it is."""
+        """Return a new object with these questions and `pairs`; this one is not changed."""
         more = KnownQuestions((), self._threshold)
         more._groups = dict(self._groups)
         more._add(pairs)
@@ -98,7 +98,7 @@ class KnownQuestions:
             self._groups[group] = (*self._groups.get(group, ()), (question, shingles(question)))
 
     def near(self, question: str, answer: str) -> str | None:
-        """The most similar known question that is nearly the same; None if there is none."""
+        """Return the most similar known near duplicate; None if there is none."""
         grams = shingles(question)
         found = [(similarity(grams, one), known) for known, one in self._groups.get(_group(question, answer), ())]
         share, known = max(found, default=(0.0, ""))
@@ -144,7 +144,7 @@ def _near(items: Sequence[Item], threshold: float) -> tuple[list[Item], list[Dup
 
 
 def _comparable(items: Sequence[Item]) -> list[list[int]]:
-    """Positions of items with one answer, the same numbers and the same names, where there are at least two."""
+    """Return groups of at least two item positions with the same answer, numbers and names."""
     groups: dict[_Group, list[int]] = defaultdict(list)
     for at, item in enumerate(items):
         groups[_group(item.question, item.answer)].append(at)

@@ -1,8 +1,8 @@
-"""Right attempts as dialogues to learn from, in one canonical form whatever drove the agent.
+"""Turns right attempts into training dialogues, in one form for all kinds of agents.
 
-A turn is kept when it searched, and the one that answered; turns without a move are left out. Every thought of a free
-agent is kept, that of a turn left out before the next move; a staged agent has none. What was shown is shown as in a
-rollout, so that training meets what inference meets.
+Search turns and the answering turn are kept; turns without a move are left out. All thoughts of a free agent are kept,
+those of an omitted turn before the next move; a staged agent has none. Observations look as in a rollout, so that
+training and inference see the same text.
 """
 
 from collections.abc import Sequence
@@ -27,10 +27,10 @@ class SolvedItem:
 
 @dataclass(frozen=True, slots=True)
 class SearchTurn:
-    """A search, the thought before it, and the passages that it showed."""
+    """A search, the thought before it, and the passages that it returned."""
 
     thought: str
-    """The thought before the search; empty when none was written."""
+    """The thought before the search; empty if there was none."""
     query: str
     observation: str
 
@@ -48,7 +48,7 @@ class Demonstration:
 
 
 def demonstrations(solved: SolvedItem) -> list[Demonstration]:
-    """One for each distinct solution of the item that gave an answer."""
+    """Return one demonstration per distinct solution of the item that gave an answer."""
     found: dict[tuple[tuple[str, ...], str], Demonstration] = {}
     for trajectory in solved.solutions:
         if trajectory.answer is not None:
@@ -58,7 +58,7 @@ def demonstrations(solved: SolvedItem) -> list[Demonstration]:
 
 
 def tagged(shown: Demonstration, prompts: Prompts, turns: int) -> tuple[Message, ...]:
-    """The dialogue as `<think> <search> <information> <answer>`, opening included."""
+    """Return the dialogue with the tags `<think> <search> <information> <answer>`, opening included."""
     dialect = Tags()
     dialogue = list(prompts.messages("solver", rules=dialect.rules, question=shown.question, turns=turns))
     for move in shown.searches:
@@ -69,7 +69,7 @@ def tagged(shown: Demonstration, prompts: Prompts, turns: int) -> tuple[Message,
 
 
 def opening(item: Item, prompts: Prompts, turns: int) -> tuple[Message, ...]:
-    """What a solver in tags is first shown of the item."""
+    """Return the opening messages for an item, in the tags format."""
     return prompts.messages("solver", rules=Tags().rules, question=item.question, turns=turns)
 
 
@@ -94,5 +94,5 @@ def _thought(turn: Turn) -> str:
 
 
 def of_all(solved: Sequence[SolvedItem]) -> list[Demonstration]:
-    """The demonstrations of `solved`, in order."""
+    """Return the demonstrations of all items in `solved`, in order."""
     return [shown for one in solved for shown in demonstrations(one)]

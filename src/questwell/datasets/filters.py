@@ -1,6 +1,6 @@
-"""Which items are wanted: by difficulty, solve rate, answer type and gates.
+"""Filters items by difficulty, solve rate, answer type and gates.
 
-Each item that is left out has one reason.
+Each dropped item has exactly one reason.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """An item that is left out, and why."""
+    """A dropped item with the reason."""
 
     item_id: str
     reason: str
@@ -36,7 +36,7 @@ class Dropped:
 
 
 def choose(items: Sequence[Item], wanted: Wanted) -> tuple[list[Item], list[Dropped]]:
-    """The wanted items in order, and why the others are not."""
+    """Return the items that pass `wanted`, in order, and the dropped ones with reasons."""
     kept: list[Item] = []
     dropped: list[Dropped] = []
     for item in items:

@@ -1,4 +1,4 @@
-"""The language of questions, detected by script and function words; None when that is not enough."""
+"""Detects the language of questions by script and function words."""
 
 import re
 from collections.abc import Iterable
@@ -7,20 +7,20 @@ from questwell.scoring.functional import is_english
 from questwell.scoring.words import words
 
 _SCRIPTS = {
-    "ja": re.compile("[\u3040-\u30ff]"),  # before Chinese: Japanese is written in Han characters too
+    "ja": re.compile("[\u3040-\u30ff]"),  # before Chinese, since Japanese also uses Han characters
     "zh": re.compile("[\u3400-\u4dbf\u4e00-\u9fff]"),
     "ko": re.compile("[\uac00-\ud7af\u1100-\u11ff]"),
     "th": re.compile("[\u0e00-\u0e7f]"),
     "el": re.compile("[\u0370-\u03ff]"),
     "he": re.compile("[\u0590-\u05ff]"),
 }
-"""Scripts that belong to one language, or nearly; Cyrillic, Arabic and Devanagari do not."""
+"""Scripts that (almost) only one language uses; Cyrillic, Arabic and Devanagari are not among them."""
 _ENGLISH_SHARE = 0.25
 """Minimum share of function words: English questions have 40 to 60 %, other Latin-script languages below 15 %."""
 
 
 def language_of(text: str) -> str | None:
-    """ISO 639-1 code of the language of `text`."""
+    """Return the ISO 639-1 code of the language of `text`; None if it is unclear."""
     letters = [char for char in text if char.isalpha()]
     for code, script in _SCRIPTS.items():
         share = 0.2 if code == "ja" else 0.5
@@ -31,7 +31,7 @@ def language_of(text: str) -> str | None:
 
 
 def languages(texts: Iterable[str], least: float = 0.05) -> tuple[str, ...]:
-    """Languages of at least this share of `texts`, the most frequent first; empty when most texts are unclear."""
+    """Return the languages of at least the share `least` of `texts`, most frequent first; empty if mostly unclear."""
     found = [language_of(text) for text in texts]
     known = [code for code in found if code is not None]
     if 2 * len(known) <= len(found):

@@ -1,4 +1,4 @@
-"""What a dataset is made of: its runs, what was dropped and why, files with their hashes, licences, cost."""
+"""The manifest of a dataset: its runs, dropped items with reasons, files with hashes, licences and cost."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ class SourceRun:
     retriever: str = ""
     """The retriever of its agents; empty in manifests of older versions."""
     rules: Mapping[str, str] = field(default_factory=dict[str, str])
-    """How it was played: the keys of its config that decide what is accepted."""
+    """The config keys of the run that decide what is accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Manifest:
     canary: str
     """A string to search training data for; it depends on the items only."""
     created: str
-    """ISO 8601, UTC."""
+    """Time of creation, ISO 8601, UTC."""
     questwell: str
     sources: Sequence[SourceRun]
     licences: Mapping[str, int]
@@ -108,7 +108,7 @@ class Manifest:
 
 
 def counts(items: Sequence[Item], documents: int) -> SplitCounts:
-    """The counts of a split's `items`."""
+    """Return the counts of a split's `items`; `documents` is its number of evidence documents."""
     difficulty = Counter(item.difficulty for item in items)
     return SplitCounts(
         items=len(items),
@@ -119,7 +119,7 @@ def counts(items: Sequence[Item], documents: int) -> SplitCounts:
 
 
 def samples(items: Sequence[Item], most: int = 3) -> list[Example]:
-    """Example items, of different difficulties if possible; the same items give the same examples."""
+    """Return example items, of different difficulties if possible; the same items give the same examples."""
     groups: dict[int, list[Item]] = {}
     for item in sorted(items, key=lambda one: id_order(one.id)):
         groups.setdefault(item.difficulty, []).append(item)
@@ -129,7 +129,7 @@ def samples(items: Sequence[Item], most: int = 3) -> list[Example]:
 
 
 def certificates(items: Sequence[Item]) -> dict[str, dict[str, int]]:
-    """Number of items by the outcome of each gate that ran at all."""
+    """Return the number of items by outcome, for each gate that ran on any item."""
     found: dict[str, dict[str, int]] = {}
     for gate in Gate:
         said = [next((r.outcome.value for r in item.gates if r.gate is gate), "not asked") for item in items]
@@ -139,13 +139,13 @@ def certificates(items: Sequence[Item]) -> dict[str, dict[str, int]]:
 
 
 def licences(items: Sequence[Item]) -> dict[str, int]:
-    """Number of items by licence; an item with several licences counts for each."""
+    """Return the number of items by licence; an item with several licences counts for each."""
     found = Counter(name for item in items for name in (item.licences or ("unknown",)))
     return dict(sorted(found.items()))
 
 
 def total(usages: Sequence[Usage]) -> Usage:
-    """The sum; None stays None."""
+    """Return the sum of `usages`; a field that is None in one of them is None in the sum."""
 
     def add(values: list[float | None]) -> float | None:
         known = [value for value in values if value is not None]

@@ -1,4 +1,4 @@
-"""Overlap of items with benchmark questions by meaning: the vectors of both are compared.
+"""Finds items that overlap with benchmark questions in meaning, by comparing their vectors.
 
 This finds paraphrases that share no run of words. What counts as similar depends on the embedder, so the user sets
 the threshold, and by default overlaps are only reported.
@@ -17,7 +17,7 @@ from questwell.types.evaluation import Question
 async def overlaps_in_meaning(
     items: Sequence[Item], questions: Sequence[Question], embedder: Embedder, threshold: float
 ) -> list[Overlap]:
-    """Every pair of an item and a benchmark question whose vectors' cosine is at least `threshold`, by item."""
+    """Return all pairs of item and benchmark question with a cosine of at least `threshold`, ordered by item."""
     if not items or not questions:
         return []
     ours = await _vectors([item.question for item in items], embedder)

@@ -1,4 +1,4 @@
-"""Rows without a solution: questions for RL elsewhere, and question, evidence and answer for reading.
+"""Export rows without a solution: questions for RL trainers, and question, evidence and answer for reading tasks.
 
 grpo        TRL's GRPOTrainer: a conversational `prompt`; its reward functions get every other column as a list
 search-r1   Search-R1's `scripts/data_process/nq_search.py`: verl's columns, `ground_truth` = `{"target": [...]}`
@@ -21,7 +21,7 @@ _READ = "Answer the question from the passages, with the short answer only."
 
 
 def grpo_rows(items: Sequence[Item], prompts: Prompts, turns: int) -> list[Row]:
-    """Prompts for a policy that calls the function `search`; the trainer is given the function itself."""
+    """Return TRL prompts for a policy that calls the function `search`, which the trainer supplies."""
     return [
         {"prompt": _calling(item, prompts, turns), "answers": [item.answer, *item.aliases], **_facts(item)}
         for item in items
@@ -29,7 +29,7 @@ def grpo_rows(items: Sequence[Item], prompts: Prompts, turns: int) -> list[Row]:
 
 
 def search_r1_rows(items: Sequence[Item], split: str, prompts: Prompts, turns: int) -> list[Row]:
-    """One user message in Search-R1's tags, and every answer that counts under `target`."""
+    """Return rows with one user message in Search-R1's tags, and all accepted answers under `target`."""
     return [
         {
             "data_source": SCORED_BY_MATCH,
@@ -43,7 +43,7 @@ def search_r1_rows(items: Sequence[Item], split: str, prompts: Prompts, turns: i
 
 
 def slime_rows(items: Sequence[Item], prompts: Prompts, turns: int) -> list[Row]:
-    """One user message, and the answer as a text: slime reads labels of other types as text too."""
+    """Return rows with one user message, and the answer as text, since slime reads all labels as text."""
     return [
         {
             "prompt": [_one_message(item, prompts, turns)],
@@ -55,7 +55,7 @@ def slime_rows(items: Sequence[Item], prompts: Prompts, turns: int) -> list[Row]
 
 
 def alpaca_rows(items: Sequence[Item]) -> list[Row]:
-    """Reading, not searching: a dialogue with searches has no place in this form."""
+    """Return rows of question, evidence and answer: this format cannot express a dialogue with searches."""
     return [
         {"instruction": f"{_READ}\n\n{item.question}", "input": _passages(item), "output": item.answer}
         for item in items
@@ -82,7 +82,7 @@ def _calling(item: Item, prompts: Prompts, turns: int) -> list[Row]:
 
 
 def _one_message(item: Item, prompts: Prompts, turns: int) -> Row:
-    """The opening in tags as one message of the user, as base models without a system role are shown it."""
+    """Return the opening, in the tags format, as one user message, for base models without a system role."""
     return {"role": "user", "content": "\n\n".join(m.content.strip() for m in opening(item, prompts, turns))}
 
 

@@ -1,7 +1,7 @@
-"""Items as a retrieval test: questions, evidence passages, and which belong together (BEIR's and TREC's layouts).
+"""Exports items as a retrieval test in BEIR's and TREC's layouts: questions, evidence passages and relevance.
 
-The corpus written here holds the evidence only. Ids of passages are those of the corpus, so the qrels hold for a
-search over all of it, which is what should be measured.
+The exported corpus contains only the evidence. Passage ids are those of the original corpus, so the qrels are valid for
+a search over all of it, which is what should be measured.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +11,7 @@ from questwell.types.dataset import Item
 
 
 def corpus_rows(items: Iterable[Item]) -> list[Mapping[str, object]]:
-    """BEIR's `corpus.jsonl`: each evidence passage once."""
+    """Return the rows of BEIR's `corpus.jsonl`: each evidence passage once."""
     rows: dict[str, Mapping[str, object]] = {}
     for item in items:
         for name, title, text in zip(item.evidence_ids, item.evidence_titles, item.evidence_texts, strict=True):
@@ -20,21 +20,21 @@ def corpus_rows(items: Iterable[Item]) -> list[Mapping[str, object]]:
 
 
 def query_rows(items: Iterable[Item]) -> list[Mapping[str, object]]:
-    """BEIR's `queries.jsonl`."""
+    """Return the rows of BEIR's `queries.jsonl`."""
     return [{"_id": trec_id(item.id), "text": item.question, "metadata": {"answer": item.answer}} for item in items]
 
 
 def beir_qrels(items: Sequence[Item]) -> str:
-    """BEIR's `qrels/SPLIT.tsv`, header included; each evidence passage has relevance 1."""
+    """Return the text of BEIR's `qrels/SPLIT.tsv`, header included; each evidence passage has relevance 1."""
     lines = (f"{trec_id(item.id)}\t{trec_id(passage)}\t1" for item in items for passage in item.evidence_ids)
     return "\n".join(("query-id\tcorpus-id\tscore", *lines)) + "\n"
 
 
 def trec_qrels(items: Sequence[Item]) -> str:
-    """TREC's four columns: question, 0, passage, relevance."""
+    """Return TREC qrels as text, with the columns question, 0, passage and relevance."""
     return "".join(f"{trec_id(item.id)} 0 {trec_id(passage)} 1\n" for item in items for passage in item.evidence_ids)
 
 
 def trec_id(name: str) -> str:
-    """`name` without white space, which would end a column: it is percent-encoded, and so is `%`."""
+    """Return `name` with white space and `%` percent-encoded, since white space would end a column."""
     return "".join(char if not (char.isspace() or char == "%") else quote(char) for char in name)

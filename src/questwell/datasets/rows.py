@@ -1,4 +1,4 @@
-"""Rows as the libraries that train on them expect them: verl, TRL, ShareGPT, plain SFT. Prompts: `prompt_rows.py`."""
+"""Export rows in the formats of training libraries: verl, TRL, ShareGPT, plain SFT. Prompts: `prompt_rows.py`."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from questwell.datasets.demonstrations import Demonstration, SolvedItem, of_all,
 from questwell.types.dataset import Item
 
 Row: TypeAlias = Mapping[str, object]
-"""One line of a file: JSON."""
+"""One JSON line of an exported file."""
 
 AGENT = "questwell_search"
 """Name of the agent loop that plays a verl row."""
@@ -29,7 +29,7 @@ RULES = "Call search to look something up, one fact at a time. To end, write the
 
 
 def verl_rows(items: Sequence[Item], split: str, prompts: Prompts, turns: int) -> list[Row]:
-    """Rows of verl's RL dataset: the opening messages and what a rule-based reward needs."""
+    """Return rows of verl's RL dataset: the opening messages and the fields of a rule-based reward."""
     return [
         {
             "data_source": f"questwell/{item.corpus}",
@@ -51,7 +51,7 @@ def verl_rows(items: Sequence[Item], split: str, prompts: Prompts, turns: int) -
 
 
 def sft_rows(solved: Sequence[SolvedItem], prompts: Prompts, turns: int) -> list[Row]:
-    """Dialogues in tags, the protocol of our own trainer: plain messages, assistant turns are what is learnt."""
+    """Return dialogues as plain messages in the tags format of our own trainer; assistant turns are trained on."""
     return [
         {
             "id": shown.item_id,
@@ -64,9 +64,9 @@ def sft_rows(solved: Sequence[SolvedItem], prompts: Prompts, turns: int) -> list
 
 
 def trl_rows(solved: Sequence[SolvedItem], prompts: Prompts, turns: int) -> list[Row]:
-    """Dialogues as function calls: `messages` and `tools` of TRL's SFTTrainer.
+    """Return dialogues as function calls, with `messages` and `tools` for TRL's SFTTrainer.
 
-    Only one function of one argument is called, so that no reader that lines rows up adds arguments of another.
+    Only one function with one argument is used, because readers that merge row schemas would mix arguments.
     """
     return [
         {"id": shown.item_id, "messages": _calls(shown, prompts, turns), "tools": [FUNCTION]}
@@ -75,7 +75,7 @@ def trl_rows(solved: Sequence[SolvedItem], prompts: Prompts, turns: int) -> list
 
 
 def sharegpt_rows(solved: Sequence[SolvedItem], prompts: Prompts, turns: int) -> list[Row]:
-    """ShareGPT with LLaMA-Factory's tool roles: human and observation take turns with function_call and gpt."""
+    """Return ShareGPT dialogues with LLaMA-Factory's roles: human and observation alternate with function_call, gpt."""
     return [_sharegpt(shown, prompts, turns) for shown in of_all(solved)]
 
 
@@ -115,7 +115,7 @@ def _sharegpt(shown: Demonstration, prompts: Prompts, turns: int) -> Row:
 
 
 def _marked(thought: str) -> str:
-    """A thought in the marks that LLaMA-Factory takes out of a call before it reads it, and of an answer."""
+    """Return a thought in the tags that LLaMA-Factory removes from calls and answers before parsing them."""
     return f"<think>{thought}</think>\n" if thought else ""
 
 

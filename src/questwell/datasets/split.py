@@ -1,4 +1,4 @@
-"""Splits that share no evidence: items that share a document, directly or through others, stay together."""
+"""Makes splits without common evidence: items that share a document, directly or through others, stay together."""
 
 import random
 from collections import defaultdict
@@ -11,7 +11,7 @@ from questwell.types.dataset import Item
 
 
 def parse_counts(text: str) -> dict[str, int]:
-    """`train:100,test:50` as counts.
+    """Parse `train:100,test:50` as counts by split.
 
     Raises:
         ConfigError: it is not of that form.
@@ -23,7 +23,7 @@ def parse_counts(text: str) -> dict[str, int]:
 
 
 def parse_shares(text: str) -> dict[str, float]:
-    """`train:80,dev:10,test:10` as fractions that add up to 1.
+    """Parse `train:80,dev:10,test:10` as fractions by split that add up to 1.
 
     Raises:
         ConfigError: it is not of that form.
@@ -36,7 +36,7 @@ def parse_shares(text: str) -> dict[str, float]:
 
 
 def components(items: Sequence[Item]) -> list[list[Item]]:
-    """Groups of items that no document connects, largest first, then in the order of their first item."""
+    """Return groups of items that share no document with each other, largest first, then by first item."""
     parent = list(range(len(items)))
 
     def root(at: int) -> int:
@@ -57,27 +57,27 @@ def components(items: Sequence[Item]) -> list[list[Item]]:
 
 
 def documents(item: Item) -> frozenset[str]:
-    """The documents behind an item: of its evidence, and the one that its seed passage was cut from.
+    """Return the documents of an item's evidence and of its seed passage.
 
-    Named with the corpus, so that equal ids of two corpora are two documents.
+    Names include the corpus, so that equal ids in two corpora are different documents.
     """
     return documents_of(item.corpus, item.evidence_document_ids, item.seed_passage_id)
 
 
 def documents_of(corpus: str, evidence_document_ids: Iterable[str], seed_passage_id: str) -> frozenset[str]:
-    """`documents` of an item that is known by these fields alone."""
+    """Return the same as `documents`, from these fields of an item."""
     seed = document_of(seed_passage_id)
     return frozenset(f"{corpus}\0{name}" for name in (*evidence_document_ids, seed))
 
 
 def split(items: Sequence[Item], shares: Mapping[str, float], *, seed: int = 0) -> dict[str, list[Item]]:
-    """The items by split, each split in the order given; no evidence document is in two of them.
+    """Return the items by split, in the order given; no evidence document is in two splits.
 
-    Whole components are dealt, largest first, to the split that is furthest below its share; equal sizes are
-    shuffled by `seed`. So shares are met as far as the components allow.
+    Each group of connected items, largest first, goes to the split that is furthest below its share; groups of equal
+    size are shuffled with `seed`. The shares are met as far as the groups allow.
 
     Raises:
-        ConfigError: a split stays empty, because too few components are there.
+        ConfigError: a split would be empty, because there are too few groups.
     """
     groups = components(items)
     random.Random(seed).shuffle(groups)
@@ -97,6 +97,6 @@ def split(items: Sequence[Item], shares: Mapping[str, float], *, seed: int = 0) 
 
 
 def thin(items: Sequence[Item], count: int, *, seed: int = 0) -> list[Item]:
-    """`count` of the items, drawn at random and in their own order; all when there are no more."""
+    """Return `count` items, drawn at random and kept in order; all of them if there are fewer."""
     drawn = random.Random(f"{seed}/thin").sample(range(len(items)), min(count, len(items)))
     return [items[at] for at in sorted(drawn)]

@@ -1,1 +1,1 @@
-"""Measuring agents: benchmarks in, scored attempts, intervals and tests out. Knows no game and no training."""
+"""Measures agents: reads benchmarks, scores attempts, computes intervals and tests. Knows no games or training."""

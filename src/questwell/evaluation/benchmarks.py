@@ -1,6 +1,6 @@
-"""Benchmarks by name: their published files to questions, all of them or a sample that a seed fixes.
+"""Benchmarks by name: reads the questions of their published files, all of them or a seeded sample.
 
-No benchmark is shipped or fetched: the user has the files, under their own licences.
+No benchmark is shipped or downloaded: users supply the files, which have their own licences.
 """
 
 import random
@@ -29,9 +29,9 @@ FULL: Mapping[str, int] = {
     "browsecomp-plus": 830,
     "simpleqa": 4_326,
 }
-"""Questions that published results are over (Search-R1, arXiv 2503.09516, table 2; FRAMES; BrowseComp).
+"""Number of questions in published results (Search-R1, arXiv 2503.09516, table 2; FRAMES; BrowseComp).
 
-A score over fewer is not comparable.
+A score over fewer questions is not comparable.
 """
 
 SAMPLES: Mapping[str, int | None] = {
@@ -60,10 +60,10 @@ class Loaded:
 
 
 def parse_benchmark(text: str) -> BenchmarkFile:
-    """`NAME=FILE`, as in `musique=musique_ans_v1.0_dev.jsonl`; a FILE that is there, alone, is `plain=FILE`.
+    """Parse `NAME=FILE`, such as `musique=musique_ans_v1.0_dev.jsonl`; the name of an existing file means `plain=FILE`.
 
     Raises:
-        ConfigError: it is neither, or no benchmark has that name.
+        ConfigError: `text` is neither, or no benchmark has that name.
     """
     if _is_file(text):
         return BenchmarkFile("plain", Path(text).expanduser())
@@ -79,20 +79,20 @@ def parse_benchmark(text: str) -> BenchmarkFile:
 
 
 def _is_file(text: str) -> bool:
-    """Whether `text` is the name of a file that is there, without a benchmark's name before it."""
+    """Return whether `text` names an existing file, without a benchmark's name before it."""
     known = NAMES.keys() | LAYOUTS.keys()
     return text.partition("=")[0].strip().lower().replace("_", "-") not in known and Path(text).expanduser().is_file()
 
 
 def load(source: BenchmarkFile, where: Mapping[str, str] | None = None) -> Loaded:
-    """The questions of a file, in its order.
+    """Read the questions of a file, in file order.
 
     Args:
         source: the benchmark and its file.
         where: values that a record's fields must have, as in {"split": "dev"}.
 
     Raises:
-        BenchmarkError: the file cannot be read, a record is malformed, two have one id, or no question is left.
+        BenchmarkError: the file cannot be read, a record is malformed, an id occurs twice, or no question is left.
     """
     layout = LAYOUTS[source.benchmark]
     questions: dict[str, Question] = {}
@@ -119,9 +119,9 @@ def load(source: BenchmarkFile, where: Mapping[str, str] | None = None) -> Loade
 
 
 def sample(questions: Sequence[Question], size: int | None, seed: int, *, per_group: bool = False) -> list[Question]:
-    """`size` of the questions, drawn without replacement and in their own order; all when there are no more.
+    """Return `size` questions, drawn without replacement and kept in order; all of them if there are fewer.
 
-    A larger sample of the same seed holds the smaller one. `per_group` draws `size` of each group.
+    A larger sample with the same seed contains the smaller one. `per_group` draws `size` questions of each group.
     """
     if size is None:
         return list(questions)

@@ -1,7 +1,7 @@
-"""BrowseComp's questions, which are published encrypted so that no crawl can train on them (arXiv 2504.12516).
+"""Decrypts BrowseComp's questions, which are published encrypted to keep them out of training data (arXiv 2504.12516).
 
-XOR with the SHA-256 of the record's canary, repeated, in base64: as OpenAI's simple-evals publishes it. What is
-decrypted stays in memory and in the run file; never write it where a crawler finds it.
+The cipher is XOR with the repeated SHA-256 of the record's canary, in base64, as in OpenAI's simple-evals. Decrypted
+text stays in memory and in the run file; never write it where a crawler can find it.
 """
 
 import base64
@@ -11,7 +11,7 @@ from itertools import cycle
 
 
 def decrypt(text: str, canary: str) -> str:
-    """The plain text of `text`.
+    """Return the decrypted text of `text`.
 
     Raises:
         ValueError: `text` is not base64, or not UTF-8 under this canary.
@@ -24,7 +24,7 @@ def decrypt(text: str, canary: str) -> str:
 
 
 def decrypt_plain(text: str, canary: str) -> str:
-    """As `decrypt`, for xbench: XOR with the canary itself instead of its hash.
+    """Return the decrypted text of an xbench record: XOR with the canary itself instead of its hash.
 
     Raises:
         ValueError: `text` is not base64, or not UTF-8 under this canary.
@@ -37,7 +37,7 @@ def decrypt_plain(text: str, canary: str) -> str:
 
 
 def encrypt(text: str, canary: str) -> str:
-    """The inverse of `decrypt`."""
+    """Return `text` encrypted; the inverse of `decrypt`."""
     return base64.b64encode(_xor(text.encode(), canary)).decode()
 
 

@@ -1,4 +1,4 @@
-"""Questions with choices: the choices in the shapes that published files have, and the one that an answer names."""
+"""Multiple-choice questions: reads choices in the formats of published files, and finds the one an answer names."""
 
 import re
 from collections.abc import Mapping
@@ -14,13 +14,13 @@ _TEXTS = ("value", "text", "content", "option", "choice")
 
 
 class LeftOutError(BenchmarkError):
-    """A question that cannot be scored, for a reason that is no fault of its file."""
+    """A question that cannot be scored, although its file is not at fault."""
 
 
 def choices_of(value: object) -> list[tuple[str, str]]:
-    """(label, text) of each choice; empty if `value` holds none.
+    """Return (label, text) of each choice; empty if `value` contains none.
 
-    A list of texts or of objects, an object by letter (MedQA), or one of labels and texts (ARC).
+    `value` may be a list of texts or objects, an object by letter (MedQA), or an object of labels and texts (ARC).
     """
     if isinstance(value, Mapping):
         held = cast(Mapping[str, Any], value)
@@ -42,11 +42,11 @@ def choices_of(value: object) -> list[tuple[str, str]]:
 
 
 def chosen(choices: list[tuple[str, str]], answer: object) -> object:
-    """The choice that `answer` names by its label or its place from 0; else `answer` itself.
+    """Return the text of the choice that `answer` names by label or index from 0; else `answer` itself.
 
     Raises:
-        LeftOutError: it says that none is published, or that several are right.
-        ValueError: it names a choice that is not there.
+        LeftOutError: no answer is published, or several choices are right.
+        ValueError: there is no such choice.
     """
     if isinstance(answer, list):
         several = cast(list[object], answer)

@@ -1,7 +1,7 @@
-"""Why a question was too easy, or why nobody solved it: read off the traces and one search with the question itself.
+"""Classifies why a question was too easy or unsolved, from the traces and one search with the question itself.
 
-The paper (arXiv 2601.18202, section 4) had these labelled; here what can be computed is computed, so that it can be
-checked. Several kinds may hold of one question. Scores of nothing here decide what is accepted.
+The paper (arXiv 2601.18202, section 4) used labels; we compute what can be computed, so that it can be checked. A
+question may have several classes. They do not affect which questions are accepted.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,29 +13,29 @@ from questwell.types.game import Attempt, Outcome, Proposal, Round
 
 
 class Easy(StrEnum):
-    """Why a question took fewer searches than it should."""
+    """Why a question took fewer searches than its target."""
 
     TOO_SPECIFIC = "too specific"
-    """Searching for the question's own words finds a passage that holds the answer."""
+    """A search for the question's own words finds a passage that contains the answer."""
     CO_LOCATED = "co-located"
-    """One passage that the solver found holds the answers of two intended steps."""
+    """One passage that the solver found contains the answers of two intended steps."""
     QUERY_COLLAPSE = "query collapse"
     """One search of the solver found the answers of two intended steps, in different passages."""
     OTHER = "other"
-    """None of these: superficial complexity, or steps that are not what they seem."""
+    """None of the above: the question only looks complex, or its steps are not real."""
 
 
 class Unsolved(StrEnum):
     """Why no attempt was right."""
 
     RETRIEVAL = "retrieval"
-    """No attempt found a passage that holds the reference answer."""
+    """No attempt found a passage that contains the reference answer."""
     SOLVER = "solver or pair"
-    """An attempt found such a passage, and answered otherwise or not at all: its error, or the pair's."""
+    """An attempt found such a passage but did not give the reference answer: the solver or the item is wrong."""
 
 
 def why_easy(played: Round, own_hits: Iterable[Hit]) -> frozenset[Easy]:
-    """The kinds that hold of a too easy question; `own_hits` are those of a search with its text.
+    """Return the reasons why a question was too easy; `own_hits` are the hits of a search with its text.
 
     Raises:
         ValueError: the question was not too easy.
@@ -57,7 +57,7 @@ def why_easy(played: Round, own_hits: Iterable[Hit]) -> frozenset[Easy]:
 
 
 def why_unsolved(played: Round) -> Unsolved:
-    """The kind that holds of a question that no attempt solved.
+    """Return the reason why no attempt solved a question.
 
     Raises:
         ValueError: an attempt solved it.
@@ -68,7 +68,7 @@ def why_unsolved(played: Round) -> Unsolved:
 
 
 def holding(played: Round) -> tuple[Passage, ...]:
-    """Passages found by attempts that contain the reference answer, each once."""
+    """Return the passages, found by attempts, that contain the reference answer, without repeats."""
     references = (played.proposal.answer, *played.proposal.aliases)
     found = {hit.passage.id: hit.passage for attempt in played.attempts for hit in attempt.trajectory.hits}
     return tuple(passage for passage in found.values() if any(_holds(passage, one) for one in references))
@@ -79,7 +79,7 @@ def _easiest(attempts: Sequence[Attempt]) -> Attempt:
 
 
 def _step_answers(proposal: Proposal) -> frozenset[str]:
-    """The answers of the intended steps, each once; the last is the question's own."""
+    """Return the distinct answers of the intended steps, including the question's own answer."""
     written = (*(step.answer for step in proposal.steps[:-1]), proposal.answer)
     return frozenset({normalise(answer): answer for answer in written if normalise(answer)}.values())
 

@@ -1,19 +1,19 @@
-"""Relevance judgements in TREC's form (`QUERY 0 DOCUMENT GRADE`) that lie next to a benchmark's file."""
+"""Reads relevance judgements in TREC's format (`QUERY 0 DOCUMENT GRADE`) next to a benchmark's file."""
 
 from pathlib import Path
 
 from questwell.errors import BenchmarkError
 
 FILES = ("qrel_gold.txt", "qrel_golds.txt", "qrel_evidence.txt")
-"""BrowseComp-Plus: documents that hold the answer, else all that are needed. The first that is there counts."""
+"""Files of BrowseComp-Plus: documents with the answer, or all needed documents. The first existing file is used."""
 FOLDERS = (".", "topics-qrels", "qrels", "../topics-qrels")
 
 
 def judged_beside(path: Path) -> dict[str, tuple[str, ...]]:
-    """Ids of the relevant documents by query, from the qrels next to `path`; empty if there are none.
+    """Return the ids of the relevant documents by query, from the qrels next to `path`; empty if there are none.
 
     Raises:
-        BenchmarkError: a line of theirs is malformed.
+        BenchmarkError: a line of the file is malformed.
     """
     places = (path.parent / folder / name for name in FILES for folder in FOLDERS)
     found = next((place for place in places if place.is_file()), None)
@@ -21,7 +21,7 @@ def judged_beside(path: Path) -> dict[str, tuple[str, ...]]:
 
 
 def read_qrels(path: Path) -> dict[str, tuple[str, ...]]:
-    """Ids of the documents with a grade above 0, by query.
+    """Return the ids of the documents with a grade above 0, by query.
 
     Raises:
         BenchmarkError: a line is malformed, or the file cannot be read.

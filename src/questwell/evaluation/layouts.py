@@ -1,7 +1,7 @@
-"""One reader per benchmark: from a record in any published layout to a question, or to the reason why it is skipped.
+"""One reader per benchmark: turns a record in any published layout into a question, or a reason for skipping it.
 
-Question, answers and id are read the same way for all (`reading.py`); each reader adds what is special to its
-benchmark.
+Question, answers and id are read in the same way for all (`reading.py`); each reader adds its benchmark's special
+cases.
 """
 
 import json
@@ -19,19 +19,19 @@ from questwell.evaluation.records import Record
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """A question, as a reader makes it from a record."""
+    """The fields of a question that a reader found in a record."""
 
     question: str
     answers: tuple[str, ...]
     id: str = ""
-    """Id of the record; if it has none this is empty, and its number is used."""
+    """Id of the record; if empty, the record's number is used."""
     group: str = ""
     evidence: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A record that is skipped for a reason of its benchmark."""
+    """A record that its benchmark's reader skips, with the reason."""
 
     reason: str
 
@@ -40,7 +40,7 @@ Layout = Callable[[Record], Fields | Skipped]
 
 
 def plain(record: Record) -> Fields | Skipped:
-    """Question and answers in any file; the group is `hops`, `difficulty`, `level` or `type`, where one is given."""
+    """Read question and answers of any file; the group is `hops`, `difficulty`, `level` or `type`, if present."""
     if record.get("canary") and _is_encrypted(question_of(record)):
         raise ValueError("it is encrypted: name the benchmark, as in browsecomp=FILE or xbench=FILE")
     group = next((_grouped(name, record[name]) for name in _GROUPS if record.get(name) not in (None, "")), "")
@@ -48,7 +48,7 @@ def plain(record: Record) -> Fields | Skipped:
 
 
 def musique(record: Record) -> Fields | Skipped:
-    """MuSiQue (arXiv 2108.00573): `musique_ans_v1.0_dev.jsonl`; unanswerable ones of `musique_full` are left out."""
+    """Read MuSiQue (arXiv 2108.00573): `musique_ans_v1.0_dev.jsonl`, or `musique_full` without unanswerable ones."""
     if record.get("answerable") is False:
         return Skipped("unanswerable")
     paragraphs = cast(list[Record], record.get("paragraphs") or [])
@@ -59,15 +59,15 @@ def musique(record: Record) -> Fields | Skipped:
 
 
 def hotpotqa(record: Record) -> Fields | Skipped:
-    """HotpotQA (arXiv 1809.09600) and 2WikiMultihopQA: the published JSON, the hub's parquet, FlashRAG's lines."""
+    """Read HotpotQA (arXiv 1809.09600) and 2WikiMultihopQA: published JSON, the hub's parquet, FlashRAG's lines."""
     facts: Any = any_of(record, "supporting_facts") or ()
-    facts = json.loads(facts) if isinstance(facts, str) else facts  # 2Wiki's parquet has it as a text
+    facts = json.loads(facts) if isinstance(facts, str) else facts  # a JSON text in 2Wiki's parquet
     titles = cast(list[str], facts["title"] if isinstance(facts, dict) else [fact[0] for fact in facts])
     return _fields(record, str(any_of(record, "type") or ""), titles or _provenance(record))
 
 
 def frames(record: Record) -> Fields | Skipped:
-    """FRAMES (arXiv 2409.12941): `test.tsv` or JSON. The group is how many articles it takes, as far as listed."""
+    """Read FRAMES (arXiv 2409.12941): `test.tsv` or JSON. The group is the number of listed articles."""
     links = [
         link.strip()
         for name, value in record.items()
@@ -81,7 +81,7 @@ def frames(record: Record) -> Fields | Skipped:
 
 
 def nq(record: Record) -> Fields | Skipped:
-    """Natural Questions: NQ-open and its like, or the first release with its pages, of which short answers are read."""
+    """Read Natural Questions: NQ-open and similar files, or the original release with pages (short answers only)."""
     if not natural_questions.is_original(record):
         return plain(record)
     answers = natural_questions.short_answers(record)
@@ -92,17 +92,17 @@ def nq(record: Record) -> Fields | Skipped:
 
 
 def triviaqa(record: Record) -> Fields | Skipped:
-    """TriviaQA (arXiv 1705.03551): `unfiltered-web-dev.json` and the like; any alias counts."""
+    """Read TriviaQA (arXiv 1705.03551): `unfiltered-web-dev.json` and similar files; all aliases are accepted."""
     return _fields(record) if answers_of(record) else Skipped("no answer published")
 
 
 def popqa(record: Record) -> Fields | Skipped:
-    """PopQA (arXiv 2212.10511): `popQA.tsv`. Groups by relation."""
+    """Read PopQA (arXiv 2212.10511): `popQA.tsv`. The group is the relation."""
     return _fields(record, str(any_of(record, "prop") or ""))
 
 
 def gaia(record: Record) -> Fields | Skipped:
-    """GAIA (arXiv 2311.12983), text only: `metadata.jsonl`, parquet or JSON; what comes with a file is left out."""
+    """Read GAIA (arXiv 2311.12983), text only: `metadata.jsonl`, parquet or JSON; questions with a file are skipped."""
     if record.get("file_name"):
         return Skipped("needs a file")
     if answers_of(record) in ((), ("?",)):
@@ -112,30 +112,30 @@ def gaia(record: Record) -> Fields | Skipped:
 
 
 def browsecomp(record: Record) -> Fields | Skipped:
-    """BrowseComp (arXiv 2504.12516) and BrowseComp-ZH: as published, decrypted in memory, or decrypted already."""
+    """Read BrowseComp (arXiv 2504.12516) and BrowseComp-ZH: encrypted as published, or already decrypted."""
     return _encrypted(record, decrypt)
 
 
 def xbench(record: Record) -> Fields | Skipped:
-    """xbench-DeepSearch: its CSV, decrypted in memory (XOR with the canary itself), or decrypted already."""
+    """Read xbench-DeepSearch: its CSV, encrypted (XOR with the canary itself) or already decrypted."""
     return _encrypted(record, decrypt_plain)
 
 
 def browsecomp_plus(record: Record) -> Fields | Skipped:
-    """BrowseComp-Plus (arXiv 2508.06600): the decrypted JSON lines; evidence are its gold documents, or its qrels'."""
+    """Read BrowseComp-Plus (arXiv 2508.06600): decrypted JSON lines; evidence from the gold documents or qrels."""
     documents = cast(list[Record], any_of(record, "gold_docs", "evidence_docs") or [])
     return _fields(record, evidence=(str(one["docid"]) for one in documents))
 
 
 def hle(record: Record) -> Fields | Skipped:
-    """Humanity's Last Exam (arXiv 2501.14249), text only. Groups by category."""
+    """Read Humanity's Last Exam (arXiv 2501.14249), text only. The group is the category."""
     if record.get("image"):
         return Skipped("needs an image")
     return _fields(record, str(any_of(record, "category") or ""))
 
 
 def simpleqa(record: Record) -> Fields | Skipped:
-    """SimpleQA (arXiv 2411.04368): `simple_qa_test_set.csv`. Groups by topic, which its `metadata` holds as a text."""
+    """Read SimpleQA (arXiv 2411.04368): `simple_qa_test_set.csv`. The group is the topic in its `metadata` text."""
     metadata = record.get("metadata")
     if isinstance(metadata, str):
         metadata = literal(metadata)
@@ -143,13 +143,13 @@ def simpleqa(record: Record) -> Fields | Skipped:
 
 
 def strategyqa(record: Record) -> Fields | Skipped:
-    """StrategyQA (arXiv 2101.02235): `dev.json`; answers are yes or no. Groups by number of steps."""
+    """Read StrategyQA (arXiv 2101.02235): `dev.json`; answers are yes or no. The group is the number of steps."""
     steps = cast(list[object], any_of(record, "decomposition") or [])
     return _fields(record, f"{len(steps)} steps" if steps else "")
 
 
 def fanoutqa(record: Record) -> Fields | Skipped:
-    """FanOutQA (arXiv 2402.14116): `fanout-final-dev.json`. An answer of several parts becomes one text."""
+    """Read FanOutQA (arXiv 2402.14116): `fanout-final-dev.json`. An answer of several parts becomes one text."""
     answer: Any = record["answer"]
     if isinstance(answer, dict):
         answer = "; ".join(f"{key}: {value}" for key, value in cast(dict[object, object], answer).items())
@@ -160,7 +160,7 @@ def fanoutqa(record: Record) -> Fields | Skipped:
 
 
 def questwell(record: Record) -> Fields | Skipped:
-    """Our own items: `data/test.parquet` of a dataset, or an export. Groups by difficulty, which is measured."""
+    """Read our own items: `data/test.parquet` of a dataset, or an export. The group is the measured difficulty."""
     return Fields(
         record["question"],
         (record["answer"], *record["aliases"]),
@@ -213,14 +213,14 @@ def _fields(record: Record, group: str = "", evidence: Iterable[str] = ()) -> Fi
 
 
 def _provenance(record: Record) -> list[str]:
-    """Titles of the pages that an answer is from, where the record is KILT's."""
+    """Return the titles of the pages that contain the answer, for KILT records; else an empty list."""
     outputs = record.get("output")
     listed = cast(list[Record], outputs) if isinstance(outputs, list) else []
     return [str(page["title"]) for one in listed for page in one.get("provenance") or () if page.get("title")]
 
 
 def _encrypted(record: Record, read: Callable[[str, str], str]) -> Fields:
-    """A question whose text and answer are encrypted under its `canary`, if it has one. Groups by topic."""
+    """Read a question whose text and answer may be encrypted with its `canary`. The group is the topic."""
     topic = str(any_of(record, "problem_topic", "topic") or "")
     canary = record.get("canary")
     found = _fields(record, topic)
@@ -231,7 +231,7 @@ def _encrypted(record: Record, read: Callable[[str, str], str]) -> Fields:
 
 
 def _is_encrypted(question: str) -> bool:
-    """Whether it is base64 and no text: the canary may have been left in a file that was decrypted."""
+    """Return whether `question` is base64 and not text: a decrypted file may still contain the canary."""
     return " " not in question.strip()
 
 

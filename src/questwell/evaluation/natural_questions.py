@@ -1,4 +1,4 @@
-"""Short answers of a Natural Questions record as first published, where they are ranges of a page's tokens.
+"""Reads short answers of original Natural Questions records, where they are token ranges of a page.
 
 Three forms: `v1.0-*.jsonl.gz` (`document_tokens`), its simplified form (`document_text`, tokens apart by one space),
 and the hub's parquet, in which the annotations are one object of lists.
@@ -10,30 +10,30 @@ from typing import Any, cast
 from questwell.evaluation.records import Record
 
 YES_NO: Mapping[object, str] = {"YES": "yes", "NO": "no", 1: "yes", 0: "no"}
-"""As text, or as the number of the hub's class; NONE and -1 are neither."""
+"""Yes or no by the text of the label, or by its class number on the hub; NONE and -1 are neither."""
 
 
 def is_original(record: Record) -> bool:
-    """Whether the record has the page and its annotations; `nq_open` has question and answers only."""
+    """Return whether the record has the page and its annotations; `nq_open` has only question and answers."""
     return bool(record.get("annotations")) and any(
         record.get(name) for name in ("document_tokens", "document_text", "document")
     )
 
 
 def question_text(record: Record) -> str:
-    """The question; the hub has it as an object."""
+    """Return the text of the question, which is an object in the hub's files."""
     given: Any = record.get("question_text") or record.get("question") or ""
     return str(cast(Record, given).get("text", "")) if isinstance(given, dict) else str(given)
 
 
 def title(record: Record) -> str:
-    """Title of the page; empty where the form has none."""
+    """Return the title of the page; empty if the format has none."""
     page: Any = record.get("document")
     return str((cast(Record, page).get("title") if isinstance(page, dict) else record.get("document_title")) or "")
 
 
 def short_answers(record: Record) -> tuple[str, ...]:
-    """The short answers of all annotators without repeats; none where no one marked one. Yes and no are answers."""
+    """Return the short answers of all annotators without repeats, yes and no included; empty if nobody marked one."""
     words = _words(record)
     found: list[str] = []
     for one in _annotations(record["annotations"]):
@@ -44,7 +44,7 @@ def short_answers(record: Record) -> tuple[str, ...]:
 
 
 def _words(record: Record) -> list[tuple[str, bool]]:
-    """Each token of the page, and whether it is a tag."""
+    """Return each token of the page, and whether it is an HTML tag."""
     page: Any = record.get("document")
     if isinstance(page, dict):
         tokens: Any = cast(Record, page).get("tokens") or {}
@@ -65,7 +65,7 @@ def _annotations(given: Any) -> Iterator[Record]:  # noqa: ANN401  a record is n
 
 
 def _ranges(given: Any) -> list[tuple[int, int]]:  # noqa: ANN401  as above
-    """First token and the one after the last of each short answer; -1 marks that there is none."""
+    """Return (first token, token after the last) of each short answer; -1 in a record means no answer."""
     if isinstance(given, dict):
         columns = cast("Mapping[str, Sequence[int]]", given)
         pairs = list(zip(columns.get("start_token") or (), columns.get("end_token") or (), strict=True))

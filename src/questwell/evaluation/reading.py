@@ -1,4 +1,4 @@
-"""Question, answers and id of a record, under the names and in the shapes that published files have them."""
+"""Reads question, answers and id of a record, under the names and in the formats that published files use."""
 
 import ast
 import json
@@ -35,22 +35,22 @@ CHOICES = ("choices", "options")
 IDS = ("id", "_id", "qid", "question_id", "questionid", "task_id", "query_id", "example_id")
 _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
 _NUMPY = re.compile(rf"\[\s*(?:{_QUOTED.pattern})(?:\s+(?:{_QUOTED.pattern}))+\s*\]")
-"""`['a' 'b']`, as pandas writes an array into a cell."""
+"""Pattern of `['a' 'b']`, as pandas writes an array into a cell."""
 _EXACT = 2**53
 TEXTS = ("text", "value", "target", "answer", "aliases", "answer_aliases")
-"""Keys of an object that is an answer: SQuAD's `text`, TriviaQA's `value` and `aliases`, Search-R1's `target`."""
+"""Keys of an answer object: SQuAD's `text`, TriviaQA's `value` and `aliases`, Search-R1's `target`."""
 
 
 def question_of(record: Record) -> str:
-    """The question, empty if its field is; of verl's rows the one in `extra_info`, else the user's message.
+    """Return the question, which may be empty. verl's rows have it in `extra_info` or the user's message.
 
     Raises:
-        KeyError: there is none.
+        KeyError: the record has no question field.
     """
     extra = record.get("extra_info")
     if isinstance(extra, dict) and isinstance(cast(Record, extra).get("question"), str):
         return str(cast(Record, extra)["question"])
-    if task := next(_given(record, ("instruction",)), ""):  # Alpaca: what to do, and what with
+    if task := next(_given(record, ("instruction",)), ""):  # Alpaca: instruction and its input
         return "\n".join(str(part) for part in (task, *_given(record, QUESTIONS)) if isinstance(part, str))
     for value in _given(record, QUESTIONS):
         match value:
@@ -70,10 +70,10 @@ def question_of(record: Record) -> str:
 
 
 def _said(messages: list[Record]) -> str:
-    """What the user says last.
+    """Return the user's last message.
 
     Raises:
-        LeftOutError: an image, or something else that is no text, belongs to it.
+        LeftOutError: the message includes an image or other non-text content.
     """
     content = [one for one in messages if one.get("role") == "user"][-1]["content"]
     if isinstance(content, str):
@@ -85,13 +85,13 @@ def _said(messages: list[Record]) -> str:
 
 
 def answers_of(record: Record) -> tuple[str, ...]:
-    """The answers, the first given first, aliases after them; none if none is given.
+    """Return the answers in order, then the aliases; empty if there are none.
 
-    A truth value is yes or no; of a question with choices the answer is the text of the choice.
+    A truth value becomes yes or no. The answer to a multiple-choice question is the text of the choice.
 
     Raises:
-        LeftOutError: the record says that there is no answer, or that several choices are right.
-        ValueError: the answer names no choice, or is several lists.
+        LeftOutError: the record has no published answer, or several choices are right.
+        ValueError: the answer does not match a choice, or consists of several lists.
     """
     if record.get("is_impossible") is True or record.get("answerable") is False:
         raise LeftOutError("unanswerable")
@@ -112,30 +112,30 @@ def _are_lists(value: list[object]) -> bool:
 
 
 def _parsed(value: object) -> object:
-    """Choices that a cell of a table has as text."""
+    """Return choices that a table cell contains as text."""
     return literal(value) if isinstance(value, str) else value
 
 
 def id_of(record: Record) -> str:
-    """The id; empty if there is none."""
+    """Return the id of a record; empty if it has none."""
     return next((str(value) for value in _given(record, IDS) if isinstance(value, str | int)), "")
 
 
 def any_of(record: Record, *names: str) -> Any:  # noqa: ANN401  a record is not checked yet
-    """The first of these fields that is given, also in the record's `metadata` (FlashRAG); None: none is."""
+    """Return the first of these fields that has a value, also from `metadata` (FlashRAG); None if none has."""
     metadata = record.get("metadata")
     inside = _given(cast(Record, metadata), names) if isinstance(metadata, dict) else ()
     return next((value for value in (*_given(record, names), *inside)), None)
 
 
 def texts(value: object) -> Iterator[str]:
-    """The texts in an answer, whatever holds them; a list written as a text (PopQA, DPR) too."""
+    """Yield the texts in an answer of any format, including lists written as text (PopQA, DPR)."""
     match value:
         case None:
             return
         case bool():
             yield "yes" if value else "no"
-        case float() if value.is_integer() and abs(value) < _EXACT:  # a column of whole numbers with gaps
+        case float() if value.is_integer() and abs(value) < _EXACT:  # pandas reads integers with gaps as floats
             yield str(int(value))
         case bytes():
             yield value.decode()
@@ -154,24 +154,24 @@ def texts(value: object) -> Iterator[str]:
 
 
 def _given(record: Record, names: Iterable[str]) -> Iterator[Any]:
-    """Values of the fields with these names, however written, that hold anything."""
+    """Yield the non-empty values of the fields with these names, in any spelling."""
     plain: dict[str, Any] = {}
     for name, value in record.items():
         plain.setdefault(_plain(name), value)
     for name in names:
         value = record.get(name, plain.get(_plain(name)))
-        gap = isinstance(value, float) and math.isnan(value)  # pandas has it for nothing
+        gap = isinstance(value, float) and math.isnan(value)  # pandas writes NaN for a missing value
         if value is not None and value != "" and value != [] and not gap:
             yield value
 
 
 def _plain(name: object) -> str:
-    """A field's name in small letters, without marks of width and outer spaces, `_` between its words."""
+    """Return a field's name in lower case, without zero-width characters and outer spaces, words joined by `_`."""
     return "_".join(unicodedata.normalize("NFKC", str(name)).lower().replace("-", " ").replace("_", " ").split())
 
 
 def literal(text: str) -> object:
-    """The value that `text` writes as JSON or as Python does; None: it is none."""
+    """Return the value of `text` as a JSON or Python literal; None if it is neither."""
     for read in (json.loads, ast.literal_eval):
         try:
             return read(text)
@@ -181,8 +181,8 @@ def literal(text: str) -> object:
 
 
 def _listed(text: str) -> list[object] | None:
-    """The list of texts that `text` writes as JSON, Python or NumPy does; None: it is none."""
-    if _NUMPY.fullmatch(text):  # Python would read its texts as one
+    """Return the list of texts that `text` contains in JSON, Python or NumPy syntax; None if it is not a list."""
+    if _NUMPY.fullmatch(text):  # Python would join its texts into one
         return [literal(one) for one in _QUOTED.findall(text)]
     value = literal(text)
     if isinstance(value, list) and all(isinstance(one, str) for one in cast(list[object], value)):

@@ -1,4 +1,4 @@
-"""Records of a benchmark file, whatever holds them: JSON, JSON lines, CSV, TSV, parquet or arrow, told by content."""
+"""Reads the records of a benchmark file: JSON, JSON lines, CSV, TSV, parquet or arrow, detected by content."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,14 +9,14 @@ from questwell.retrieval.corpora.forms import RECORDS, form_of, hint
 from questwell.retrieval.corpora.records import read_records
 
 Record: TypeAlias = Mapping[str, Any]
-"""A record as it is in the file, not checked yet."""
+"""A record of a file, not checked yet."""
 
 
 def records(path: Path) -> Iterator[tuple[str, Record]]:
-    """Each record with its place, for messages (`dev.jsonl:12`).
+    """Yield each record after its place for messages (`dev.jsonl:12`).
 
     Raises:
-        BenchmarkError: the file cannot be read, or holds something else than records.
+        BenchmarkError: the file cannot be read, or does not contain records.
     """
     try:
         form = form_of(path)
@@ -34,7 +34,7 @@ def records(path: Path) -> Iterator[tuple[str, Record]]:
 
 
 def _questions_of(record: dict[str, Any]) -> Iterator[Record]:
-    """The record itself; an article of SQuAD gives one record for each of its questions."""
+    """Yield the record itself; for a SQuAD article, one record per question."""
     paragraphs = cast(object, record.get("paragraphs"))
     if not isinstance(paragraphs, list) or "question" in record:
         yield record

@@ -1,7 +1,7 @@
-"""Scores of attempts: EM, F1 and judges side by side, over questions and by group.
+"""Scores of attempts: EM, F1 and the judges' accuracy, over all questions and by group.
 
-Right and wrong count; unscored and errored attempts are reported next to them, never mixed in. Attempts at one
-question are averaged first: the question is the unit.
+Only right and wrong attempts count; unscored and errored ones are reported separately. Attempts at one question are
+averaged first, because questions are the independent units.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +32,7 @@ class ScoredAttempt:
 
     @property
     def errored(self) -> bool:
-        """Whether the rollout failed; then it says nothing about the question."""
+        """Whether the rollout failed, so that it says nothing about the question."""
         return self.stop in (StopReason.ERRORED, StopReason.FILTERED)
 
 
@@ -43,7 +43,7 @@ class QuestionAttempts:
     question: Question
     attempts: tuple[ScoredAttempt, ...]
     tokens: int | None
-    """Tokens of the attempts, prompts included, judges left out; None when not known."""
+    """Tokens of the attempts, including prompts but not judges; None if unknown."""
     cost_usd: float | None
 
 
@@ -53,11 +53,11 @@ class JudgeScore:
 
     judge: str
     accuracy: Estimate
-    """Avg@k: mean share of right among scored attempts, over the questions with one."""
+    """Avg@k: mean share of right attempts among the scored ones, over the questions with a scored attempt."""
     pass_at: Mapping[int, Estimate]
     """Pass@k by k, over the questions with at least k scored attempts."""
     right: int
-    """Number of attempts; the next three are numbers of attempts too."""
+    """Number of attempts judged right; the next three fields also count attempts."""
     wrong: int
     unscored: int
     errored: int
@@ -79,7 +79,7 @@ class Summary:
     unanswered: int
     """Number of rollouts that ended without an answer; they count as wrong."""
     exact_match: Estimate
-    """Over the questions with an attempt that did not error; `n` says how many."""
+    """Exact match over the `n` questions with an attempt that did not error."""
     f1: Estimate
     exact_match_if_wrong: float | None
     """Lower bound of exact match: every errored attempt counts as wrong. None without an attempt."""
@@ -94,12 +94,12 @@ class Summary:
 
 
 def best_f1(answer: str | None, references: Sequence[str]) -> float:
-    """F1 with the reference that fits best; 0 without an answer."""
+    """Return the F1 score with the best matching reference, in [0, 1]; 0 without an answer."""
     return max(f1(answer, reference) for reference in references) if answer else 0.0
 
 
 def summarise(asked: Sequence[QuestionAttempts], *, seed: int = 0) -> list[Summary]:
-    """Over all questions, then by benchmark if there are several, then by group."""
+    """Return summaries over all questions, then by benchmark if there are several, then by group."""
     names = list(dict.fromkeys(one.question.benchmark for one in asked))
     parts: dict[str, list[QuestionAttempts]] = {ALL: list(asked)}
     for name in names:
@@ -112,7 +112,7 @@ def summarise(asked: Sequence[QuestionAttempts], *, seed: int = 0) -> list[Summa
 
 
 def values(asked: Sequence[QuestionAttempts], metric: str) -> dict[tuple[str, str], float]:
-    """A metric by question: `em`, `f1`, `searches`, or a judge's name for its accuracy.
+    """Return a metric by question: `em`, `f1`, `searches`, or a judge's name for its accuracy.
 
     Questions without an attempt that counts are left out.
     """
@@ -128,9 +128,9 @@ def values(asked: Sequence[QuestionAttempts], metric: str) -> dict[tuple[str, st
 def compare_systems(
     first: Sequence[QuestionAttempts], second: Sequence[QuestionAttempts], metric: str
 ) -> Comparison | None:
-    """The second minus the first over the questions that both were scored on; None when there is none.
+    """Compare two systems (second minus first) on questions scored for both; None if there are none.
 
-    Questions are the same when benchmark, id and text are.
+    Questions are the same if benchmark, id and text are equal.
     """
     texts = {(one.question.benchmark, one.question.id): one.question.question for one in first}
     same = [one for one in second if texts.get((one.question.benchmark, one.question.id)) == one.question.question]
@@ -156,7 +156,7 @@ class Agreement:
 
 
 def agreement(asked: Sequence[QuestionAttempts], first: str, second: str) -> Agreement:
-    """How far two judges agree; `em` names the exact match."""
+    """Return the agreement of two judges; `em` means exact match."""
     pairs = [
         (a, b)
         for one in asked
@@ -211,7 +211,7 @@ def _summary(group: str, asked: Sequence[QuestionAttempts], seed: int) -> Summar
         return estimate(list(values(asked, metric).values()), seed=seed)
 
     def counted(found: Sequence[float]) -> Estimate:
-        return bootstrap(found, seed=seed)  # counts: a 0 or 1 among them is no wrong or right
+        return bootstrap(found, seed=seed)  # these are counts: 0 and 1 do not mean wrong and right
 
     return Summary(
         group=group,

@@ -1,7 +1,7 @@
-"""Intervals and tests for scores of questions: whether a difference between two systems is more than chance.
+"""Confidence intervals and significance tests for scores of questions.
 
-The question is the unit throughout: several attempts at one are averaged first, because they are not independent.
-Everything random is fixed by `seed`. Checked against scipy in the tests.
+The question is the unit: several attempts at one question are averaged first, because they are not independent. All
+random choices are fixed by `seed`. The tests compare the results with scipy.
 """
 
 import math
@@ -16,7 +16,7 @@ from questwell.types.measures import Proportion as Proportion
 
 _NORMAL = NormalDist()
 _EXACT = 12
-"""Maximum number of differing pairs for which every assignment of signs is tried: 2^12."""
+"""Maximum number of differing pairs for which all 2^12 assignments of signs are tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Estimate:
     mean: float | None
     """None when `n` is 0."""
     low: float | None
-    """None when the sample does not show its spread (one value, or all the same)."""
+    """Lower bound; None if the sample has no spread (one value, or all equal)."""
     high: float | None
     n: int
     """Number of questions."""
@@ -34,7 +34,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The second system minus the first, over the questions that both were scored on."""
+    """Difference of two systems (second minus first) over the questions scored for both."""
 
     difference: Estimate
     p_value: float
@@ -45,13 +45,13 @@ class Comparison:
     """Number of questions on which the second system scores higher."""
     worse: int
     detectable: float | None
-    """Smallest true difference that a comparison like this one finds 4 times in 5 (two-sided, 5 %)."""
+    """Smallest true difference that such a comparison detects with 80 % power (two-sided, 5 %)."""
 
 
 def estimate(values: Sequence[float], *, resamples: int = 2000, seed: int = 0) -> Estimate:
-    """The mean of `values`, one a question, with the interval that suits them.
+    """Return the mean of `values`, one per question, with a suitable 95 % interval.
 
-    Zeros and ones get Wilson's, which is honest at 0 of n; anything else the bootstrap's.
+    Zeros and ones get Wilson's interval, which is also valid at 0 of n; other values get a bootstrap interval.
     """
     if not values:
         return Estimate(None, None, None, 0)
@@ -62,7 +62,7 @@ def estimate(values: Sequence[float], *, resamples: int = 2000, seed: int = 0) -
 
 
 def bootstrap(values: Sequence[float], *, resamples: int = 2000, seed: int = 0, confidence: float = 0.95) -> Estimate:
-    """The mean of `values` with its bias-corrected and accelerated bootstrap interval (Efron 1987)."""
+    """Return the mean of `values` with its bias-corrected and accelerated bootstrap interval (Efron 1987)."""
     if not values:
         return Estimate(None, None, None, 0)
     mean = fmean(values)
@@ -76,10 +76,10 @@ def bootstrap(values: Sequence[float], *, resamples: int = 2000, seed: int = 0, 
 
 
 def compare(first: Sequence[float], second: Sequence[float], *, resamples: int = 2000, seed: int = 0) -> Comparison:
-    """Compare two systems on the same questions: position i of both is the same question.
+    """Compare two systems on the same questions; position i of both lists is the same question.
 
     Raises:
-        ValueError: no question, or not the same number of them.
+        ValueError: the lists are empty or differ in length.
     """
     if len(first) != len(second) or not first:
         raise ValueError(f"a paired test needs the same questions: {len(first)} and {len(second)} scores")
@@ -100,19 +100,19 @@ def compare(first: Sequence[float], second: Sequence[float], *, resamples: int =
 
 
 def mcnemar(better: int, worse: int) -> float:
-    """Two-sided exact p-value that `better` and `worse` discordant pairs come from a fair coin (McNemar 1947)."""
+    """Return the exact two-sided p-value for equally likely `better` and `worse` pairs (McNemar 1947)."""
     n, few = better + worse, min(better, worse)
     tail = sum(math.comb(n, k) for k in range(few + 1)) / 2**n
     return min(1.0, 2 * tail)
 
 
 def sign_flip(differences: Sequence[float], *, resamples: int = 2000, seed: int = 0) -> float:
-    """Two-sided p-value that the mean of paired `differences` is 0: the permutation test that swaps the systems.
+    """Return the two-sided p-value for the mean of paired `differences` being 0, by a permutation test.
 
-    Exact when at most 12 differences are not 0; else by `resamples` random swaps, which never gives 0.
+    Exact if at most 12 differences are not 0; else estimated from `resamples` random sign flips, and never 0.
     """
     telling = [difference for difference in differences if difference]
-    seen = abs(math.fsum(telling)) * (1 - 1e-12)  # equal sums must count as equal, whatever the order of adding
+    seen = abs(math.fsum(telling)) * (1 - 1e-12)  # sums must compare equal whatever the order of adding
     if len(telling) <= _EXACT:
         sums = [abs(math.fsum(map(math.prod, zip(telling, signs, strict=True)))) for signs in _signs(len(telling))]
         return sum(total >= seen for total in sums) / len(sums)
@@ -126,9 +126,9 @@ def sign_flip(differences: Sequence[float], *, resamples: int = 2000, seed: int 
 
 
 def detectable_difference(differences: Sequence[float], *, power: float = 0.8, alpha: float = 0.05) -> float | None:
-    """The smallest true difference of means that `power` of such comparisons find at level `alpha`.
+    """Return the smallest true difference of means that such a comparison detects with this `power` at level `alpha`.
 
-    By the normal approximation from the spread of the per-question `differences`; None when they have none.
+    Uses the normal approximation with the spread of the per-question `differences`; None if they have no spread.
     """
     if len(differences) < 2 or not (spread := stdev(differences)):
         return None
@@ -137,7 +137,7 @@ def detectable_difference(differences: Sequence[float], *, power: float = 0.8, a
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """`p_values` adjusted for multiple tests (Holm 1979), in the order given."""
+    """Return `p_values` adjusted for multiple tests (Holm 1979), in the order given."""
     order = sorted(range(len(p_values)), key=lambda at: p_values[at])
     adjusted = [0.0] * len(p_values)
     highest = 0.0
@@ -148,7 +148,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def kappa(first: Sequence[Hashable], second: Sequence[Hashable]) -> float | None:
-    """Cohen's kappa of two judges over the same answers, at most 1; None when chance alone agrees always."""
+    """Return Cohen's kappa of two judges over the same answers, at most 1; None if chance agreement is 1."""
     if len(first) != len(second):
         raise ValueError(f"two judges of the same answers: {len(first)} and {len(second)} labels")
     n = len(first)
@@ -169,13 +169,13 @@ def _signs(n: int) -> list[tuple[int, ...]]:
 
 
 def _bca_bounds(values: Sequence[float], mean: float, means: Sequence[float], confidence: float) -> tuple[float, float]:
-    """Which quantiles of the resampled `means` bound the interval, two fractions in (0, 1)."""
+    """Return the quantiles, as fractions in (0, 1), of the resampled `means` that bound the interval."""
     below = sum(m < mean for m in means) + sum(m == mean for m in means) / 2
     share = min(max(below / len(means), 0.5 / len(means)), 1 - 0.5 / len(means))
     bias = _NORMAL.inv_cdf(share)
     # The jackknife of a mean in closed form: leaving value i out moves it by (mean - value) / (n - 1).
     widest = max(abs(value - mean) for value in values)
-    moves = [(value - mean) / widest for value in values]  # it has no unit, and tiny values must not vanish in powers
+    moves = [(value - mean) / widest for value in values]  # scale-free, so that powers of tiny values do not underflow
     squares = math.fsum(move**2 for move in moves)
     acceleration = math.fsum(move**3 for move in moves) / (6 * squares**1.5)
 
@@ -187,7 +187,7 @@ def _bca_bounds(values: Sequence[float], mean: float, means: Sequence[float], co
 
 
 def _quantile(ordered: Sequence[float], fraction: float) -> float:
-    """Linear interpolation between the two nearest of `ordered`."""
+    """Return a quantile of `ordered` by linear interpolation between the two nearest values."""
     at = fraction * (len(ordered) - 1)
     below = math.floor(at)
     above = min(below + 1, len(ordered) - 1)
