@@ -1,4 +1,4 @@
-"""Questwell from Python: the verbs as functions, a run as an object. `docs/python.md` shows each.
+"""The Python API: each command as a function, a run as an object. See `docs/python.md`.
 
 Imported by `import questwell` when one of its names is first used.
 """

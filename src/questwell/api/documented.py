@@ -1,4 +1,4 @@
-"""Keyword arguments made from a config: `help(questwell.generate)` and completion know each key and its meaning."""
+"""Creates keyword arguments from a config, so that `help(questwell.generate)` and completion show each key."""
 
 import inspect
 from collections.abc import Callable
@@ -10,7 +10,7 @@ _F = TypeVar("_F", bound=Callable[..., object])
 
 
 def takes(config: type[RecipeConfig]) -> Callable[[_F], _F]:
-    """Give a function, in place of its `**keys`, an argument for each key of `config`, with the key's own meaning."""
+    """Return a decorator that replaces a function's `**keys` by documented arguments, one per key of `config`."""
 
     def decorate(function: _F) -> _F:
         signature = inspect.signature(function)

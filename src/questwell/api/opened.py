@@ -1,4 +1,4 @@
-"""`open_run`: a run as an object, whichever verb made it and whether or not it is going on."""
+"""`open_run`: opens a run of any command as an object, also while it is being written."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 
 class Run:
-    """A run of any verb. It keeps no file open: each method reads the current state of the run."""
+    """A run of any command. It keeps no file open: each method reads the current state of the run."""
 
     def __init__(self, path: Path, report: Report | None = None) -> None:
-        """The run in `path`; `report` says how the call that returned it ended."""
+        """Refer to the run in `path`; `report` says how the call that returned it ended."""
         self.path = path
         """Folder of the run."""
         self.report = report
@@ -37,7 +37,7 @@ class Run:
 
     @property
     def kind(self) -> str:
-        """The verb that made it."""
+        """Name of the command that made the run."""
         return kind_of(self.path)
 
     def __repr__(self) -> str:
@@ -46,26 +46,26 @@ class Run:
 
 
 class GenerateRun(Run):
-    """A run of `generate`, or of a verb that plays questions as it does."""
+    """A run of `generate`, or of another command that plays questions."""
 
     def items(self, policy: Policy | None = None) -> list[Item]:
-        """The accepted items, as far as their reviews let them."""
+        """Return the accepted items; `policy` decides how reviews affect them."""
         return items(self.path, policy)
 
     def status(self) -> Status:
-        """Funnel, the paper's table, tokens and money."""
+        """Return the funnel, the paper's table, tokens and cost."""
         return standing.status(self.path)
 
     def plays(self) -> list[Play]:
-        """One line per seed, accepted ones first."""
+        """Return a summary per seed, accepted ones first."""
         return stories.listing(self.path)
 
     def story(self, item: str | int = "first") -> Story:
-        """How a seed was played: `s00000007`, 7, an item's id, or `first`."""
+        """Return how a seed was played; `item` is `s00000007`, 7, an item's id, or `first`."""
         return stories.story(self.path, str(item))
 
     def to_pandas(self) -> "pandas.DataFrame":
-        """One row per item, with the columns of the exported file."""
+        """Return a DataFrame with one row per item and the columns of the exported file."""
         return _frame([asdict(item) for item in self.items()])
 
 
@@ -73,15 +73,15 @@ class EvaluateRun(Run):
     """A run of `evaluate`."""
 
     def status(self) -> Evaluation:
-        """Scores with intervals, agreement of judges, what is missing, tokens and money."""
+        """Return scores with intervals, agreement of judges, missing attempts, tokens and cost."""
         return scores.evaluation(self.path)
 
     def story(self, item: str | int) -> Trace:
-        """A question with its attempts in full: `q00007`, 7, or the benchmark's own id."""
+        """Return a question with its full attempts; `item` is `q00007`, 7, or the benchmark's own id."""
         return traces.trace(self.path, str(item))
 
     def to_pandas(self) -> "pandas.DataFrame":
-        """A row per attempt: question, references, answer, searches, and each judge's label."""
+        """Return a DataFrame with a row per attempt: question, references, answer, searches, and each judge's label."""
         rows: list[dict[str, Any]] = []
         with RunReader(self.path) as run, run.snapshot():
             for asked in scores.attempted(run):
@@ -107,11 +107,11 @@ class TrainRun(Run):
     """A run of `train`."""
 
     def status(self) -> TrainingRun:
-        """Steps so far, the newest metrics, and the curves as SVG."""
+        """Return the steps so far, the newest metrics, and the curves as SVG."""
         return training_run(self.path)
 
     def to_pandas(self) -> "pandas.DataFrame":
-        """A row per step, a column per metric."""
+        """Return a DataFrame with a row per step and a column per metric."""
         return _frame([dict(row) for row in read_metrics(self.path / "metrics.jsonl")])
 
 
@@ -119,10 +119,10 @@ _CLASSES: dict[str, type[Run]] = {"evaluate": EvaluateRun, "train": TrainRun}
 
 
 def open_run(path: str | Path) -> Run:
-    """The run in a folder: a `GenerateRun`, an `EvaluateRun`, a `TrainRun`, or a plain `Run` for other verbs.
+    """Open the run in a folder: a `GenerateRun`, `EvaluateRun`, `TrainRun`, or a plain `Run` for other commands.
 
     Raises:
-        StoreError: there is no run.
+        StoreError: there is no run in `path`.
     """
     folder = Path(path)
     kind = kind_of(folder)

@@ -1,4 +1,4 @@
-"""A blocking call that also works where an event loop is running already, as in a notebook."""
+"""Blocking calls that also work if an event loop is already running, as in a notebook."""
 
 import asyncio
 import threading
@@ -13,10 +13,10 @@ _T = TypeVar("_T")
 
 
 def blocking(work: Callable[[], _T]) -> _T:
-    """What `work` returns, which runs an event loop of its own: here, or in a thread where a loop is running.
+    """Return the result of `work`, which runs its own event loop; in a thread if a loop is already running here.
 
-    An interrupt (Ctrl-C, a notebook's stop button) stops a run in a thread as politely as one here: calls in flight
-    end and are kept. A second one no longer waits for them.
+    An interrupt (Ctrl-C, a notebook's stop button) also stops a run in a thread gracefully: calls in flight end and are
+    kept. A second interrupt no longer waits for them.
     """
     try:
         asyncio.get_running_loop()
@@ -29,7 +29,7 @@ def blocking(work: Callable[[], _T]) -> _T:
     def run() -> None:
         try:
             done.set_result(context.run(work))
-        except BaseException as error:  # raised again where it is waited for
+        except BaseException as error:  # raised again in the waiting thread
             done.set_exception(error)
 
     threading.Thread(target=run, daemon=True, name="questwell").start()
@@ -42,5 +42,5 @@ def blocking(work: Callable[[], _T]) -> _T:
 
 
 def used(keys: Mapping[str, object]) -> dict[str, object]:
-    """Keys that were given; None means the default, as a flag that was not used."""
+    """Return the keys that are not None; None means the default, like a flag that is not used."""
     return {key: value for key, value in keys.items() if value is not None}

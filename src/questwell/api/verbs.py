@@ -1,7 +1,7 @@
-"""`generate`, `harden`, `evaluate`, `train`: what these commands do, with the same keys, and their async twins.
+"""`generate`, `harden`, `evaluate`, `train`: the commands as functions with the same keys, and their async versions.
 
-A model or a retriever is named as on the command line, or is an object of your own that has the methods of `LLM` or
-`Retriever`; your objects stay open.
+A model or a retriever is a name, as on the command line, or your own object with the methods of `LLM` or `Retriever`.
+Your objects are not closed.
 """
 
 from collections.abc import Callable, Mapping
@@ -37,7 +37,7 @@ from questwell.retrieval.retriever import Retriever
 
 PathLike = str | Path
 OnMetrics = Callable[[dict[str, float], int], object]
-"""Takes the metrics of a step and its number."""
+"""Callback that takes the metrics of a step and its number."""
 _Rep = TypeVar("_Rep", bound=Report)
 _Run = TypeVar("_Run")
 _MODELS = ("llm", "proposer_llm", "solver_llm", "judge_llm", "weak_llm", "judge")

@@ -1,7 +1,7 @@
-"""Public files, fetched by name and trusted by content.
+"""Downloads public files by name and checks their content by hash.
 
-`assemble` is the door: it returns the path of a file with a known SHA-256, from the cache or from the first of
-several sources that can give it.
+The entry point is `assemble`: it returns the path of a file with a known SHA-256, from the cache or from the first
+source that has it.
 """
 
 from questwell.assets.cache import exclusive, home

@@ -1,4 +1,4 @@
-"""Where Questwell keeps what it fetched or built, and the lock that keeps two processes from doing it twice."""
+"""The cache folder for downloaded and built files, and a lock so that two processes do not do the same work."""
 
 import os
 import sys
@@ -14,16 +14,16 @@ HOME_VARIABLE = "QUESTWELL_HOME"
 
 
 def home() -> Path:
-    """Folder of everything that is kept between runs: `QUESTWELL_HOME`, else the user's cache folder."""
+    """Return the folder of data kept between runs: `QUESTWELL_HOME`, else the user's cache folder."""
     named = os.environ.get(HOME_VARIABLE)
     return Path(named).expanduser() if named else Path(platformdirs.user_cache_dir("questwell"))
 
 
 @contextmanager
 def exclusive(path: Path) -> Generator[None]:
-    """Hold the lock file `path`, after waiting for any process that has it.
+    """Hold the lock on the file `path` within the context, after waiting for any process that holds it.
 
-    The operating system drops the lock with its process, so a killed process leaves nothing to clean up.
+    The operating system releases the lock when its process ends, so a killed process leaves nothing to clean up.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -36,7 +36,7 @@ def exclusive(path: Path) -> Generator[None]:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a process holds the lock file `path` now."""
+    """Return whether a process currently holds the lock on the file `path`."""
     if not path.exists():
         return False
     descriptor = os.open(path, os.O_RDWR)

@@ -1,4 +1,4 @@
-"""Runs pip and apt-get for what they fetch. When pip fails, its true reason stands before its last line."""
+"""Runs pip and apt-get to download files, and finds the reason of a failure in their output."""
 
 import importlib.util
 import os
@@ -22,7 +22,7 @@ _LONGEST = 300
 
 
 def pip() -> list[str]:
-    """Command that starts pip: this interpreter's, else the one on the path."""
+    """Return the command that starts pip: this interpreter's, else the one on the PATH; AssetError if none."""
     if importlib.util.find_spec("pip") is not None:
         return [sys.executable, "-m", "pip"]
     if (other := shutil.which("pip3") or shutil.which("pip")) is not None:
@@ -34,7 +34,7 @@ def run(command: Sequence[str], folder: Path, environment: Mapping[str, str] | N
     """Run `command` in `folder`.
 
     Raises:
-        AssetError: it failed; says why.
+        AssetError: the command failed; the message gives its reason.
     """
     done = subprocess.run(
         command,
@@ -42,7 +42,7 @@ def run(command: Sequence[str], folder: Path, environment: Mapping[str, str] | N
         env={**os.environ, **without_proxies_here(os.environ), **(environment or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,  # pip writes some of its reasons there
+        stderr=subprocess.STDOUT,  # pip writes some of its reasons to standard output
         text=True,
         errors="replace",
         check=False,
@@ -52,10 +52,10 @@ def run(command: Sequence[str], folder: Path, environment: Mapping[str, str] | N
 
 
 def reason(output: str) -> str:
-    """Why a command failed, in its own words; empty if it does not say."""
+    """Return the reason of a failure from a command's output; empty if it contains none."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     if "ERROR: Exception:" in lines:
-        return lines[-1][:_LONGEST]  # of its traceback
+        return lines[-1][:_LONGEST]  # part of a traceback
     errors = [line for line in lines if line.lower().startswith(("error", "e:"))]
     causes = [found[1] for line in lines for pattern in _CAUSES if (found := pattern.search(line))]
     said = "; ".join(errors[-2:])

@@ -1,4 +1,4 @@
-"""Members of Debian packages, read without dpkg: a package is an `ar` archive that holds `data.tar.*` (deb(5))."""
+"""Reads files in Debian packages without dpkg: a package is an `ar` archive that contains `data.tar.*` (deb(5))."""
 
 import io
 import lzma
@@ -19,10 +19,10 @@ READABLE = ("", ".gz", ".bz2", ".xz")
 
 @contextmanager
 def open_member(deb: Path, member: str) -> Generator[IO[bytes]]:
-    """The file `member` (path without leading slash) of the package.
+    """Open the file `member` (path without leading slash) of a package for reading.
 
     Raises:
-        AssetError: no Debian package, another compression than tarfile reads (zstd), or no such member.
+        AssetError: not a Debian package, a compression that tarfile cannot read (zstd), or no such member.
     """
     name, data = _data_archive(deb)
     if not name.endswith(tuple(f"data.tar{suffix}" for suffix in READABLE)):

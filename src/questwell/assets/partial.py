@@ -1,4 +1,4 @@
-"""A file that is being fetched: appended to, with points from which an interrupted fetch goes on."""
+"""A partial download: a file that grows, with commits from which an interrupted download continues."""
 
 import json
 import os
@@ -12,10 +12,10 @@ from questwell.text.whole import write_whole
 
 
 class Partial:
-    """`path` while it grows to `size` bytes.
+    """The file `path` while it grows to `size` bytes.
 
-    A source opens it under its own name; what another source left there is dropped, because two sources cut the same
-    file differently. After `commit` everything so far survives a crash, and `points` counts the commits.
+    A source opens it under its name; data of another source is deleted, because sources divide a file differently.
+    After `commit` everything so far survives a crash; `points` is the number of commits.
     """
 
     def __init__(self, path: Path, size: int, progress: Progress = silent) -> None:
@@ -24,19 +24,19 @@ class Partial:
         self.done = 0
         """Bytes in the file."""
         self.points = 0
-        """Commits so far, those of an interrupted fetch included."""
+        """Number of commits so far, including those of an interrupted download."""
         self._journal = path.with_suffix(".journal")
         self._progress = progress
         self._source = ""
         self._file: BinaryIO | None = None
 
     def resumable(self, source: str) -> int:
-        """Bytes that `source` has committed before, 0 if none."""
+        """Return the number of bytes that `source` has committed before."""
         state = self._read_journal()
         return state[2] if state is not None and state[0] == source else 0
 
     def begin(self, source: str, *, fresh: bool = False) -> Self:
-        """Open for `source`, cut back to its last commit, or to nothing if that is another source's or `fresh`."""
+        """Open for `source` at its last commit; start empty if that is another source's or `fresh` is set."""
         self.close()
         state = self._read_journal()
         self._source, self.points, self.done = source, 0, 0
@@ -52,7 +52,7 @@ class Partial:
         """Append `chunk`.
 
         Raises:
-            AssetError: the file would become larger than `size`, so it is another one; it is deleted.
+            AssetError: the file would be larger than `size`, so it is the wrong file; it is deleted.
         """
         assert self._file is not None, "begin() first"
         self.done += len(chunk)
@@ -77,13 +77,13 @@ class Partial:
         self._journal.unlink(missing_ok=True)
 
     def keep_as(self, path: Path) -> None:
-        """Rename to `path` in one step; the fetch is over."""
+        """Rename the complete file to `path` atomically."""
         self.close()
         os.replace(self.path, path)
         self._journal.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Close the file; what was committed stays."""
+        """Close the file; committed data is kept."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -97,7 +97,7 @@ class Partial:
         self.close()
 
     def _read_journal(self) -> tuple[str, int, int] | None:
-        """(source, points, bytes) of the last commit, if the file still holds that many bytes."""
+        """Return (source, points, bytes) of the last commit; None if the file is shorter than that."""
         try:
             source, points, done = json.loads(self._journal.read_text(encoding="utf-8"))
             held = self.path.stat().st_size

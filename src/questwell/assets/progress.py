@@ -1,4 +1,4 @@
-"""How far a long step is: a bar on a terminal, a plain line every tenth elsewhere, both on standard error."""
+"""Progress of long steps on standard error: a bar on a terminal, elsewhere a plain line per tenth."""
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -12,20 +12,20 @@ Progress = Callable[[int, int], None]
 """Called with (done, total), in any unit; total 0 means that it is not known."""
 
 LINES = 10
-"""Plain lines for a whole step."""
+"""Number of plain lines per step."""
 UNKNOWN_TOTAL_EVERY = 10_000
 """Units between two plain lines when the total is not known."""
 
 
 def silent(done: int, total: int) -> None:
-    """Shows nothing."""
+    """Ignore the progress."""
 
 
 @contextmanager
 def console_progress(
     title: str, unit: Literal["bytes", "passages"] = "bytes", console: Console | None = None
 ) -> Generator[Progress]:
-    """A `Progress` that a person can follow for as long as the context is open."""
+    """Yield a `Progress` callback that shows a bar or lines while the context is open."""
     console = console or Console(stderr=True)
     if console.is_terminal:
         amount = DownloadColumn() if unit == "bytes" else MofNCompleteColumn()
@@ -34,7 +34,7 @@ def console_progress(
         task = bar.add_task(title, total=None)
 
         def move(done: int, total: int) -> None:
-            bar.start()  # on the first call: a step that has nothing to do shows nothing
+            bar.start()  # created on the first call, so a step with nothing to do shows nothing
             bar.update(task, completed=done, total=total or None)
 
         try:

@@ -1,7 +1,7 @@
-"""Where a public file can come from: a path, the Hugging Face hub, wheels on a Python index, a Debian package.
+"""Sources of public files: a path, the Hugging Face hub, wheels on a Python index, a Debian package.
 
-A source only delivers bytes. Whether they are the right ones is decided by their SHA-256 in `fetch.py`; so nothing
-that a source carries is ever installed, imported or executed.
+A source only delivers bytes, which `fetch.py` checks by SHA-256. Nothing from a source is ever installed, imported or
+executed.
 """
 
 import atexit
@@ -27,20 +27,20 @@ from questwell.errors import AssetError
 from questwell.http.loopback import DIRECT
 
 CHUNK = 1024**2
-"""Bytes read at a time."""
+"""Number of bytes read at a time."""
 HUB_COMMIT_EVERY = 16 * CHUNK
-"""Bytes between two points from which an interrupted download goes on."""
+"""Number of bytes between two commits, from which an interrupted download continues."""
 PARTIAL_CONTENT, RANGE_REFUSED = 206, 416
 HUB_TRIES = 5
 HUB_TIMEOUT = httpx2.Timeout(30.0, connect=5.0)
-"""Seconds. Without a way to the hub the next source must get its turn soon."""
+"""Time-outs in seconds, short so that the next source is tried soon if the hub cannot be reached."""
 
 
 class Readable(Protocol):
     """Anything that returns bytes."""
 
     def read(self, size: int, /) -> bytes:
-        """At most `size` bytes, none at the end."""
+        """Return at most `size` bytes; empty at the end."""
         ...
 
 
@@ -49,22 +49,22 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """What the user is told, and the key under which an interrupted fetch is continued."""
+        """Name for messages, and the key under which an interrupted download is continued."""
         ...
 
     def fetch(self, partial: Partial) -> None:
-        """Write the whole file into `partial`, which may hold the beginning already.
+        """Write the whole file into `partial`, which may already contain its beginning.
 
         Raises:
-            AssetError: it is not to be had here; the message goes on after `name` and a colon.
-            OSError: likewise.
+            AssetError: this source cannot deliver the file; the message continues after `name` and a colon.
+            OSError: this source cannot deliver the file.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """A file on this machine; `unpack` says that it is gzip and its content is wanted."""
+    """A file on this machine; `unpack` decompresses it with gzip."""
 
     path: Path
     unpack: bool = False
@@ -75,7 +75,7 @@ class LocalFile:
         return str(self.path)
 
     def fetch(self, partial: Partial) -> None:
-        """Copy it."""
+        """Copy the file into `partial`."""
         if not self.path.is_file():
             raise AssetError("no such file")
         with self.path.open("rb") as raw:
@@ -98,7 +98,7 @@ class HubFile:
         return f"{host}/{self.repository}/resolve/{self.revision}/{self.file}"
 
     def fetch(self, partial: Partial) -> None:
-        """Download it, from where an earlier try stopped if the server agrees; again while tries bring it forward."""
+        """Download the file, continuing an earlier try if the server allows it; retry while tries make progress."""
         for left in reversed(range(HUB_TRIES)):
             had = partial.resumable(self.name)
             try:
@@ -129,7 +129,7 @@ class HubFile:
             partial.begin(self.name, fresh=not goes_on)
             committed = partial.done
             try:
-                for chunk in reply.iter_raw():  # no size: httpx would keep the rest of a cut connection to itself
+                for chunk in reply.iter_raw():  # no chunk size: httpx would drop the rest of a cut connection
                     partial.write(chunk)
                     if partial.done - committed >= HUB_COMMIT_EVERY:
                         partial.commit()
@@ -148,11 +148,11 @@ class Wheels:
     """
 
     requirements: tuple[str, ...]
-    """`NAME==VERSION` each, in the order of the concatenation."""
+    """Requirements `NAME==VERSION`, in the order of the concatenation."""
     member: str = ""
-    """Pattern (`fnmatch`) of the members to take out of each wheel, several in the order of their names."""
+    """Pattern (`fnmatch`) of the members to extract from each wheel, in the order of their names."""
     shared: bool = False
-    """Other files come from the same wheel: it is downloaded once, and kept until this process ends."""
+    """Whether other files come from the same wheel; it is then downloaded once and kept until this process ends."""
 
     @property
     def name(self) -> str:
@@ -161,8 +161,8 @@ class Wheels:
         return f"Python index, {first}" + (f" to {last}" if last != first else "")
 
     def fetch(self, partial: Partial) -> None:
-        """Download wheel after wheel; one that was taken before is not downloaded again."""
-        pip()  # or say that there is none, before anything is touched
+        """Download the wheels one by one, skipping those whose content was already written."""
+        pip()  # raises if there is no pip, before anything is changed
         partial.begin(self.name)
         for requirement in self.requirements[partial.points :]:
             with self._wheel(requirement, partial.path.with_name("download")) as wheel:
@@ -194,7 +194,7 @@ class Wheels:
 
 @dataclass(frozen=True, slots=True)
 class Deb:
-    """A file inside a package of this machine's Debian archive; unpacked on the way as in `LocalFile`."""
+    """A file inside a package of this machine's Debian archive; decompressed as in `LocalFile`."""
 
     package: str
     member: str
@@ -207,7 +207,7 @@ class Deb:
         return f"Debian package {self.package}, {self.member}"
 
     def fetch(self, partial: Partial) -> None:
-        """Download the package with apt-get, under private folders so that no root is needed, and read the member."""
+        """Download the package with apt-get, in private folders so that root is not needed, and read the member."""
         apt = shutil.which("apt-get")
         if apt is None:
             raise AssetError("apt-get is not installed on this machine")
@@ -217,7 +217,7 @@ class Deb:
             options = {
                 "Dir::State::Lists": str(folder / "lists"),
                 "Dir::Cache": str(folder / "cache"),
-                "APT::Sandbox::User": "root",  # the folder is ours; another user could not write it
+                "APT::Sandbox::User": "root",  # the folder is ours, and apt's sandbox user could not write it
                 "Acquire::Retries": "2",
             }
             command = [apt, "-qq", *(word for item in options.items() for word in ("-o", "=".join(item)))]
@@ -250,7 +250,7 @@ def _download_wheel(requirement: str, folder: Path) -> Path:
 
 @contextmanager
 def _empty(folder: Path) -> Generator[Path]:
-    """`folder`, empty, and gone afterwards. Not a temporary folder elsewhere: the space was checked here."""
+    """Yield `folder`, emptied, and delete it afterwards. It is on the disk whose free space was checked."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:

@@ -1,1 +1,1 @@
-"""The command line: one file per verb; parses, calls a recipe, prints."""
+"""The command line, with one file per command: each parses arguments, calls a recipe and prints the result."""

@@ -1,4 +1,4 @@
-"""The command `questwell`: verbs, exit codes, and errors as one clear message. A verb is imported when it is used."""
+"""The command `questwell`: finds and imports the subcommand, and turns errors into a message and an exit code."""
 
 import errno
 import io
@@ -15,7 +15,7 @@ from questwell.version import __version__
 
 
 class _Verbs(TyperGroup):
-    """The verbs, and the one place where an error becomes a message and an exit code."""
+    """The subcommands; errors of all of them become a message and an exit code here."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401  typer's context
         return list(VERBS)
@@ -38,7 +38,7 @@ class _Verbs(TyperGroup):
             _say(str(error))
             raise typer.Exit(exit_code(error)) from None
         except OSError as error:
-            if ctx.params.get("debug") or error.errno == errno.EPIPE:  # whoever read our output has gone: typer knows
+            if ctx.params.get("debug") or error.errno == errno.EPIPE:  # a closed pipe: typer handles it
                 raise
             named = f" {str(error.filename)!r}" if error.filename else ""
             why = error.strerror or error
@@ -76,7 +76,7 @@ def common(
 
 
 def main() -> None:
-    """Entry point of the command. A character that the terminal's encoding lacks is written as its escape."""
+    """Run the command line. Characters that the terminal's encoding lacks are printed as escapes."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -91,7 +91,7 @@ def _say(message: str) -> None:
 
 
 def exit_code(error: QuestwellError | type[QuestwellError]) -> ExitCode:
-    """With which code a verb ends that meets an error."""
+    """Return the exit code of a command that ends with this error."""
     kind = error if isinstance(error, type) else type(error)
     if issubclass(kind, ConfigError):
         return ExitCode.USAGE

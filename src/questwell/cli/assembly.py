@@ -1,4 +1,4 @@
-"""From preset, TOML file and flags to the values of a verb's config, and the flags that several verbs share."""
+"""Merges preset, TOML file and flags into a command's config; defines the flags that several commands share."""
 
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -33,7 +33,7 @@ Corpus = Annotated[str | None, typer.Argument(metavar="CORPUS", help="Same as --
 
 
 def preset_flag(names: Collection[str]) -> Any:  # noqa: ANN401  typer's own type is private
-    """The flag `--preset`, which takes one of `names`."""
+    """Return the flag `--preset`, which takes one of `names`."""
 
     def complete(incomplete: str) -> list[str]:
         return [name for name in names if name.startswith(incomplete)]
@@ -49,14 +49,14 @@ def assemble(
     preset: Values | None = None,
     **named: object,
 ) -> dict[str, object]:
-    """The config values of a verb, the later over the earlier: preset, TOML file, flags, arguments.
+    """Return the config values of a command; later sources override earlier: preset, TOML file, flags, arguments.
 
     Args:
-        verb: whose section of the file is read, over the keys above all sections.
-        given: flags by key; None where one was not used.
-        config_file: TOML.
+        verb: name of the command; its section of the file overrides keys above all sections.
+        given: flags by key; None if a flag was not used.
+        config_file: path of the TOML file.
         preset: values to start from.
-        named: arguments by key; None where one was not given.
+        named: arguments by key; None if an argument was not given.
     """
     found = dict(preset or {})
     if config_file is not None:
@@ -67,14 +67,14 @@ def assemble(
 
 
 def print_config(verb: str, config: RecipeConfig) -> None:
-    """What `--print-config` prints."""
+    """Print the config as TOML, for `--print-config`."""
     typer.echo(section(verb, config), nl=False)
 
 
 def configured(
     verb: str, configure: Callable[..., _C], folder: Path | None, values: Values, *, resume: bool, print_only: bool
 ) -> _C:
-    """The config of the run in `folder`, if one is named; with `--print-config` it is printed, and the command ends."""
+    """Return the config for the run in `folder`; with `print_only`, print it and exit instead."""
     if print_only:
         print_config(verb, configure(folder if resume else None, values, resume=resume))
         raise typer.Exit
@@ -82,12 +82,12 @@ def configured(
 
 
 def folder_of(out: Path | None) -> Path:
-    """The folder of the run; ConfigError when it was not said."""
+    """Return the folder of the run; raises ConfigError if --out is missing."""
     if out is None:
         raise ConfigError("say which folder to write the run to: --out RUN")
     return out
 
 
 def used(given: Mapping[str, object]) -> dict[str, object]:
-    """The flags that were used."""
+    """Return the flags that were used."""
     return {key: value for key, value in given.items() if value is not None}

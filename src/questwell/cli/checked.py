@@ -1,4 +1,4 @@
-"""What `status` and `show` print of a check by gates, and of labels by a model."""
+"""Output of `status` and `show` for runs of `gates` and for labels by a model."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ from questwell.types.gates import GateOutcome
 
 
 def status_gates(run: Path, *, json: bool) -> None:
-    """`questwell status` of a check by gates."""
+    """Print `questwell status` for a run of `gates`."""
     found = recipe.gates_status(run)
     if json:
         screen.print_json(GatesStatus, found)
@@ -39,7 +39,7 @@ def status_gates(run: Path, *, json: bool) -> None:
 
 
 def show_gates(run: Path, item: str | None, *, full: bool, json: bool) -> None:
-    """`questwell show` of a check by gates: every question, or one, with what each gate found."""
+    """Print `questwell show` for a run of `gates`: all questions, or one, with the result of each gate."""
     found = recipe.checked(run, item)
     if json:
         screen.print_json(list[Checked], found)
@@ -52,7 +52,7 @@ def show_gates(run: Path, item: str | None, *, full: bool, json: bool) -> None:
 
 
 def status_labels(run: Path, *, json: bool) -> None:
-    """`questwell status` of labels by a model."""
+    """Print `questwell status` for labels by a model."""
     found = recipe.labels_status(run)
     if json:
         screen.print_json(LabelsStatus, found)
@@ -75,7 +75,7 @@ def status_labels(run: Path, *, json: bool) -> None:
 
 
 def show_labels(run: Path, item: str | None, *, full: bool, json: bool) -> None:
-    """There is no label of one item to show: says what to read instead."""
+    """Raise an error that says what to read instead, because labels are not stored per item."""
     raise ConfigError(
         f"labels are shares over a run, not of single items: questwell status {run} prints them, "
         f"questwell show {run.resolve().parent} the items that were labelled"
@@ -83,7 +83,7 @@ def show_labels(run: Path, item: str | None, *, full: bool, json: bool) -> None:
 
 
 def print_question(console: Console, one: Checked, most: int = 200) -> None:
-    """A question with what each gate found."""
+    """Print a question with the result of each gate."""
     state = Text("stopped" if one.stopped else "passed ", style="yellow" if one.stopped else "green")
     pair = f"  {one_line(one.question, 300)} -> {one_line(one.answer)}"
     console.print(Text.assemble(f"{one.id}  ", state, pair), soft_wrap=True)
@@ -93,7 +93,7 @@ def print_question(console: Console, one: Checked, most: int = 200) -> None:
 
 
 def print_counts(console: Console, counts: Sequence[GateCount]) -> None:
-    """Each gate with how often it found what."""
+    """Print how often each gate had each outcome."""
     table = Table(title="Gates", title_justify="left", box=None, pad_edge=False)
     table.add_column("gate")
     for name in (*(outcome.value for outcome in GateOutcome), "stops alone"):

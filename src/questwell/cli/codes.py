@@ -1,15 +1,15 @@
-"""Exit codes of every verb."""
+"""Exit codes of all commands."""
 
 from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What a shell script can rely on."""
+    """Exit codes; they do not change between versions, so scripts can rely on them."""
 
     OK = 0
     ERROR = 1
     USAGE = 2
     PARTIAL = 3
-    """Not all is done; `--resume` goes on."""
+    """The run is incomplete; `--resume` continues it."""
     BUDGET = 4
-    """Money, tokens or minutes are used up; `--resume` goes on."""
+    """The limit of cost, tokens or minutes is reached; `--resume` with a higher limit continues."""

@@ -1,4 +1,4 @@
-"""How a verb reads its arguments and prints its help: plain text, in sections, with no flag's name cut off."""
+"""Parses the arguments of a command and formats its help: plain text, in sections, with full flag names."""
 
 import re
 from typing import Any
@@ -9,7 +9,7 @@ from typer.core import TyperCommand
 from questwell.errors import ConfigError
 
 RENAMED = {"--beside": "--with"}
-"""Flags of older versions by their old name. Those of config keys are in the config (`RecipeConfig.renamed`)."""
+"""New names of renamed flags, by old name. Renamed config keys are in the config (`RecipeConfig.renamed`)."""
 
 
 _TYPE = re.compile(r"<(list\[)?(\w+)[^>]*>")
@@ -17,10 +17,10 @@ _PLACEHOLDERS = {"path": "PATH", "Path": "PATH", "int": "N", "float": "X"}
 
 
 class VerbCommand(TyperCommand):
-    """A verb."""
+    """Base class of all subcommands."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401  typer's context is a private type
-        """Refuse flags of older versions, and say their new name."""
+        """Parse the arguments; a renamed flag is an error that gives its new name."""
         flags = args[: args.index("--")] if "--" in args else args
         for flag in (flag.partition("=")[0] for flag in flags):
             if flag in RENAMED:
@@ -32,7 +32,7 @@ class VerbCommand(TyperCommand):
             raise
 
     def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401
-        """Arguments and options, in a section for each panel."""
+        """Write arguments and options to the help, with one section per panel."""
         panels: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
@@ -47,5 +47,5 @@ class VerbCommand(TyperCommand):
 
 
 def _placeholder(found: re.Match[str]) -> str:
-    """What stands for a value whose type typer names: `--out PATH`, not `--out <path>`."""
+    """Return the placeholder of a flag's value in the help: `--out PATH`, not typer's `--out <path>`."""
     return _PLACEHOLDERS.get(found[2], "TEXT")

@@ -1,4 +1,4 @@
-"""`questwell compare`: evaluations against each other, on the questions that they share."""
+"""`questwell compare`: compares evaluations on the questions that they share."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`questwell dataset`: from runs to splits, exports, a manifest and a card."""
+"""`questwell dataset`: builds a dataset from runs, with splits, exports, a manifest and a card."""
 
 from pathlib import Path
 from typing import Annotated

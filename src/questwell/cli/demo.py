@@ -1,4 +1,4 @@
-"""`questwell demo`: a whole run in a second, and what to do next."""
+"""`questwell demo`: plays a small scripted run in a second, and suggests the next commands."""
 
 from pathlib import Path
 from typing import Annotated

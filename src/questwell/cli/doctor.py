@@ -1,4 +1,4 @@
-"""`questwell doctor`: whether a run would work here."""
+"""`questwell doctor`: checks whether a run would work on this machine."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -80,7 +80,7 @@ def doctor(
 
 
 def takes_table(checks: Sequence[Check]) -> Table:
-    """What the endpoint does with each part of each role's request."""
+    """Return a table of how the endpoint handles each part of each role's request."""
     table = Table(title="What the endpoint accepts", title_justify="left", box=None, pad_edge=False)
     rows = [check for check in checks if check.takes]
     for name in ("role", *rows[0].takes):

@@ -1,4 +1,4 @@
-"""What is said at the end of a run that is not complete, and the exit code of each ending."""
+"""Message at the end of an incomplete run, and the exit code of each ending."""
 
 from rich.console import Console
 

@@ -1,4 +1,4 @@
-"""What `show` prints of a run of self-play: its steps, the questions of one, or one slot in full."""
+"""Output of `show` for self-play runs: the steps, the questions of a step, or one slot in full."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -32,7 +32,7 @@ COLUMNS: tuple[tuple[str, Callable[[StepRow], str]], ...] = (
 
 
 def show_selfplay(run: Path, item: str | None, *, full: bool, json: bool) -> None:
-    """`questwell show` of a run of self-play: all steps, the questions of one, or one slot (`12/3`) in full.
+    """Print `questwell show` for a self-play run: all steps, the questions of one, or one slot (`12/3`).
 
     `full` changes nothing: a slot is always shown in full.
     """
@@ -63,7 +63,7 @@ def show_selfplay(run: Path, item: str | None, *, full: bool, json: bool) -> Non
 
 
 def print_steps(console: Console, rows: list[StepRow]) -> None:
-    """A line a step."""
+    """Print one line per step."""
     if not rows:
         console.print("The run has no steps yet.")
         return
@@ -89,7 +89,7 @@ def print_slot(console: Console, number: int, episode: Episode) -> None:
 
 
 def print_episode(console: Console, episode: Episode) -> None:
-    """A slot in full: proposal, checks, attempts, rewards."""
+    """Print a slot in full: proposal, checks, attempts, rewards."""
     proposed, problem = episode.proposed, episode.problem
     seed = proposed.seed
     console.print(f"Answer: {one_line(seed.answer)}, about {seed.hops} searches wanted ({seed.id})", soft_wrap=True)

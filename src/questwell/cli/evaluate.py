@@ -1,4 +1,4 @@
-"""`questwell evaluate`: measure a model on benchmarks."""
+"""`questwell evaluate`: measures a model on benchmarks."""
 
 import time
 from pathlib import Path
@@ -114,7 +114,7 @@ def _print_preview(found: EvalPreview, *, json: bool) -> None:
 
 
 class _Lines:
-    """A line on standard error every ten seconds, and at the end."""
+    """Prints a progress line to standard error every ten seconds, and at the end."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

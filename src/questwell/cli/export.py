@@ -1,4 +1,4 @@
-"""`questwell export`: the accepted items as a file."""
+"""`questwell export`: writes the accepted items to a file."""
 
 from pathlib import Path
 from typing import Annotated

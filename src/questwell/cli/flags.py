@@ -1,4 +1,4 @@
-"""Flags made from a config: one a key, of the same name, with the key's own line of meaning as help."""
+"""Creates a flag for each key of a config, with the same name and the key's description as help."""
 
 import inspect
 import types
@@ -19,12 +19,12 @@ _F = TypeVar("_F", bound=Callable[..., object])
 def config_flags(
     config: type[RecipeConfig], panels: Mapping[str, str], short: Mapping[str, str] | None = None
 ) -> Callable[[_F], _F]:
-    """Give a command, in place of its `**given`, a flag for each key of `config`; those not used come as None.
+    """Return a decorator that replaces a command's `**given` by a flag per key of `config`; unused flags are None.
 
     Args:
-        config: whose keys become flags.
-        panels: the help panel that starts at a key, by key; each key is in the latest one. Help shows them in this
-            order.
+        config: config class whose keys become flags.
+        panels: name of the help panel that starts at a key, by key; later keys belong to the same panel. The help
+            shows panels in this order.
         short: one-letter flags by key.
     """
 
@@ -88,14 +88,14 @@ def _metavar(hint: Any, known: "_Closed | None") -> str | None:  # noqa: ANN401 
 
 @dataclass(frozen=True, slots=True)
 class _Closed:
-    """The only values that a key can have."""
+    """The allowed values of a key."""
 
     values: tuple[str, ...]
     several: bool
-    """Whether the key takes a list of them, separated by commas."""
+    """Whether the key takes a comma-separated list of values."""
 
     def complete(self, incomplete: str) -> list[str]:
-        """What the shell offers for the part that is typed."""
+        """Return the shell's completions of the typed part."""
         before, comma, last = incomplete.rpartition(",") if self.several else ("", "", incomplete)
         return [f"{before}{comma}{value}" for value in self.values if value.startswith(last)]
 
@@ -128,16 +128,16 @@ def _default(field: FieldInfo) -> str:
 
 
 def _plain(hint: Any) -> Any:  # noqa: ANN401  a type hint is anything
-    """`hint` without None."""
+    """Return the type `hint` without None."""
     if get_origin(hint) in (Union, types.UnionType):
         return next(part for part in get_args(hint) if part is not type(None))
     return hint
 
 
 def _type(hint: Any) -> Any:  # noqa: ANN401
-    """What a flag is parsed as: numbers and switches; all else is text, which the config itself checks.
+    """Return the type as which a flag is parsed: number, switch, or else text, which the config checks.
 
-    A number that need not be set is text too, for `none` takes it off on a resume.
+    Optional numbers are text too, because `none` removes them on a resume.
     """
     plain = _plain(hint)
     return plain | None if plain is bool or (plain in (int, float) and plain is hint) else str | None

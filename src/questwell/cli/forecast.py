@@ -1,4 +1,4 @@
-"""What the rest of a run will give and take, in a few lines."""
+"""Prints a forecast of the yield and cost of the rest of a run."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from questwell.text.money import dollars
 
 
 def print_forecast(console: Console, found: Forecast | None, takes: Range | None = None) -> None:
-    """The forecast; `takes` are its hours, where this invocation has shown how long plays take."""
+    """Print the forecast; `takes` is its duration in hours, if this invocation has measured how long plays take."""
     if found is None:
         console.print("Forecast: not enough seeds have been played yet; at least 5 are needed, 20 are better.")
         return

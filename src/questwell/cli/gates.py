@@ -1,4 +1,4 @@
-"""`questwell gates`: what the gates would have rejected of a run."""
+"""`questwell gates`: runs gates on the accepted items of a run, and reports which they would reject."""
 
 from pathlib import Path
 from typing import Annotated
@@ -69,7 +69,7 @@ def gates(
 
 
 def print_gates(console: Console, report: recipe.GatesReport) -> None:
-    """Each question with what was found, then the counts."""
+    """Print each question with its gate results, then the counts."""
     for one in report.checked:
         print_question(console, one)
     print_counts(console, report.gates)

@@ -1,4 +1,4 @@
-"""`questwell generate`: make questions."""
+"""`questwell generate`: generates questions from a corpus."""
 
 from pathlib import Path
 from typing import Annotated
@@ -119,7 +119,7 @@ def generate(
 
 
 def print_ending(console: Console, report: GenerateReport, out: Path, *, accepted: int) -> None:
-    """Why it is not complete, if it is not, and what to do next."""
+    """Print why the run is incomplete, if it is, and the next commands."""
     print_unfinished(console, report)
     console.print(f"Read: questwell show {out}    Table: questwell status {out}", soft_wrap=True)
     if accepted:

@@ -1,4 +1,4 @@
-"""`questwell harden`: make given questions harder."""
+"""`questwell harden`: makes given questions harder."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""`questwell index`: build the index of a corpus."""
+"""`questwell index`: builds, changes or measures the index of a corpus."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -188,7 +188,7 @@ def _percent(share: Estimate) -> tuple[str, str]:
 
 @contextmanager
 def index_progress(corpus: str) -> Generator[recipe.IndexProgress]:
-    """Shows on standard error how a corpus is fetched and indexed, and which of its records were skipped."""
+    """Show on standard error the progress of fetching and indexing a corpus, and which records were skipped."""
     console = screen.err()
     with (
         console_progress(f"Fetching {one_line(corpus)}", console=console) as fetching,

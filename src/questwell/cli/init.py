@@ -1,4 +1,4 @@
-"""`questwell init`: a config file with every key explained."""
+"""`questwell init`: writes a config file with every key explained."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""What `status` and `show` print of a run, by the verb that made it; a page is imported only when it is used."""
+"""Chooses the output of `status` and `show` by the command that made a run; modules are imported on use."""
 
 import importlib
 from collections.abc import Callable, Mapping
@@ -12,14 +12,14 @@ from questwell.recipes.runs.opening import kind_of
 
 @dataclass(frozen=True, slots=True)
 class Pages:
-    """The pages that show the runs of one verb."""
+    """The functions that print the runs of one command."""
 
     status: str
     """`module:function` in this folder, called with (run, json)."""
     show: str
     """`module:function` in this folder, called with (run, item, full, json)."""
     resumes: bool = True
-    """Whether the verb has --resume."""
+    """Whether the command has --resume."""
 
 
 PAGES: Mapping[str, Pages] = {
@@ -33,21 +33,21 @@ PAGES: Mapping[str, Pages] = {
     "train": Pages("trained:status_train", "trained:show_train"),
     "selfplay": Pages("trained:status_selfplay", "episodes:show_selfplay"),
 }
-"""Every verb that leaves a run."""
+"""All commands that create a run."""
 
 
 def status_of(run: Path, *, json: bool) -> None:
-    """Print how `run` stands."""
+    """Print the status of `run`."""
     _load(pages_of(run).status)(run, json=json)
 
 
 def show_of(run: Path, item: str | None, *, full: bool, json: bool) -> None:
-    """Print what `run` holds, or one item of it."""
+    """Print the contents of `run`, or one item of it."""
     _load(pages_of(run).show)(run, item, full=full, json=json)
 
 
 def pages_of(run: Path) -> Pages:
-    """The pages of `run`; StoreError when there is none, or a newer version made it."""
+    """Return the pages of `run`; raises StoreError if there is no run, or a newer version made it."""
     kind = kind_of(run)
     if kind not in PAGES:
         raise StoreError(f"{str(run)!r} contains a run of {kind}, which this version does not know; upgrade questwell")

@@ -1,4 +1,4 @@
-"""What a run took: calls, failed calls that were paid for all the same, and how requests were changed."""
+"""Prints the usage of a run: calls, failed calls that were paid for, and changes to requests."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,7 +13,7 @@ from questwell.text.money import dollars
 
 
 def print_ledger(console: Console, ledger: Ledger) -> None:
-    """Tokens and money in all, by role, and of failed calls; what is not known is called so."""
+    """Print tokens and cost: in total, by role, and of failed calls. Unknown values are printed as unknown."""
     total = ledger.total
     console.print(
         f"Model calls {total.calls:,}, searches {ledger.searches:,}, tokens {count(tokens(total))}, "
@@ -34,7 +34,7 @@ def print_ledger(console: Console, ledger: Ledger) -> None:
 
 
 def print_failures(console: Console, failures: Mapping[str, int], failed: FailedUsage) -> None:
-    """Failed calls by class of error, and what their rejected replies took; nothing where none failed."""
+    """Print failed calls by error class, and the usage of their rejected replies; nothing if none failed."""
     if not failures:
         return
     text = ", ".join(f"{number:,} {error}" for error, number in failures.items())
@@ -48,7 +48,7 @@ def print_failures(console: Console, failures: Mapping[str, int], failed: Failed
 
 
 def print_adapted(console: Console, adapted: Mapping[str, Sequence[str]]) -> None:
-    """How requests were changed, by model and endpoint; nothing where each was taken as it was."""
+    """Print how requests were changed, by model and endpoint; nothing if none was changed."""
     for place, changes in adapted.items():
         said = one_line("; ".join(changes))
         console.print(f"Requests adapted for {one_line(place)} are changed: {said}", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""How a run is watched: a panel that changes on a terminal, plain lines elsewhere; both on standard error."""
+"""Shows the progress of a run on standard error: a live panel on a terminal, plain lines elsewhere."""
 
 import time
 from collections.abc import Generator
@@ -18,13 +18,13 @@ from questwell.recipes.runs.progress import OnProgress, Progress
 from questwell.text.money import dollars
 
 _LINE_EVERY_S = 1.0
-"""Between two plain lines when plays end."""
+"""Minimum seconds between two plain lines about ended plays."""
 _LINE_AT_LEAST_EVERY_S = 10.0
 
 
 @contextmanager
 def index_progress() -> Generator[OnProgress]:
-    """What a run tells of its progress is shown as long as this lasts."""
+    """Show the progress of a run within the context; yields the callback that takes it."""
     console = screen.err()
     if not console.is_terminal:
         yield _Lines(console)
@@ -32,7 +32,7 @@ def index_progress() -> Generator[OnProgress]:
     live = Live(console=console, refresh_per_second=4, transient=True)
 
     def draw(progress: Progress) -> None:
-        if progress.spent.calls or progress.calls_replayed:  # until then a model may be fetched, with a bar of its own
+        if progress.spent.calls or progress.calls_replayed:  # a model download before it has its own bar
             live.start()
             live.update(_panel(progress))
 
@@ -43,7 +43,7 @@ def index_progress() -> Generator[OnProgress]:
 
 
 class _Lines:
-    """A line when plays have ended, at most one a second; and one each ten seconds while calls go on."""
+    """Prints a line when plays end, at most one per second, and one every ten seconds while calls go on."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

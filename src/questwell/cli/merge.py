@@ -1,4 +1,4 @@
-"""`questwell merge`: join the shards of a run."""
+"""`questwell merge`: joins the shards of a run."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class _Status(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Check:
-    """A verb that checks the questions of a run."""
+    """A command that checks the questions of a run."""
 
     join: Callable[[Path, Sequence[Path]], int]
     status: _Status

@@ -1,21 +1,21 @@
-"""How numbers are printed: counts and percentages. An unknown value is called unknown."""
+"""Formats counts and percentages; unknown values are printed as unknown."""
 
 from questwell.evaluation.statistics import Estimate
 from questwell.text.money import UNKNOWN
 
 
 def count(number: float | None) -> str:
-    """`12,345`, or that it is not known."""
+    """Return the number as text, such as `12,345`, or `unknown`."""
     return UNKNOWN if number is None else f"{number:,.0f}"
 
 
 def counted(number: int, one: str, many: str = "") -> str:
-    """`1 search`, `2 searches`."""
+    """Return the number with its noun: `1 search`, `2 searches`."""
     return f"{number:,} {one if number == 1 else many or f'{one}s'}"
 
 
 def percent(found: Estimate) -> str:
-    """`23.4 [12.1, 34.5]`; the interval is left out when the sample says nothing about it."""
+    """Return a percentage with its interval, such as `23.4 [12.1, 34.5]`; without one if it is unknown."""
     if found.mean is None:
         return "-"
     if found.low is None or found.high is None:

@@ -1,4 +1,4 @@
-"""`--dry-run` of the verbs that train: what the run would take."""
+"""Output of `--dry-run` for train and selfplay: steps, tokens and memory of the run."""
 
 from questwell.cli import screen
 from questwell.cli.text import visible
@@ -9,7 +9,7 @@ from questwell.recipes.train.preview import TrainPreview
 
 
 def print_train(found: TrainPreview, *, json: bool) -> None:
-    """`questwell train --dry-run`."""
+    """Print `questwell train --dry-run`."""
     if json:
         screen.print_json(TrainPreview, found)
         return
@@ -24,7 +24,7 @@ def print_train(found: TrainPreview, *, json: bool) -> None:
 
 
 def print_selfplay(found: SelfplayPreview, *, json: bool) -> None:
-    """`questwell selfplay --dry-run`."""
+    """Print `questwell selfplay --dry-run`."""
     if json:
         screen.print_json(SelfplayPreview, found)
         return
@@ -52,7 +52,7 @@ def _model(found: TrainPreview | SelfplayPreview) -> None:
 
 
 def print_chosen(config: LearningConfig) -> None:
-    """What --fit chose, on standard error."""
+    """Print the settings that --fit chose, on standard error."""
     if config.fit:
         told = ", ".join(f"{key} = {value}" for key, value in chosen(config).items())
         screen.err().print(f"Fit chose: {told or 'nothing, it fits as it is'}", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""`questwell push`: a dataset to the Hugging Face hub."""
+"""`questwell push`: publishes a dataset on the Hugging Face hub."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`questwell recheck`: try edited items again, or questions that others wrote."""
+"""`questwell recheck`: tries edited items again, or questions from elsewhere."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,13 +84,13 @@ def recheck(
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """What `--json` prints."""
+    """The JSON output of `--json`."""
 
     questions: list[Rechecked]
 
 
 def _folder(source: object) -> Path:
-    """Where a recheck goes unless --out says otherwise."""
+    """Return the default folder of a recheck."""
     if source is None:
         raise ConfigError("say what to try again: questwell recheck RUN, or FILE with questions")
     path = Path(str(source)).expanduser()
@@ -98,7 +98,7 @@ def _folder(source: object) -> Path:
 
 
 def show_recheck(run: Path, item: str | None, *, full: bool, json: bool) -> None:
-    """`questwell show` of a recheck: its questions with what was found of each, or one of them in full."""
+    """Print `questwell show` for a recheck: all questions with their results, or one in full."""
     if item is not None:
         show_play(run, item, full=full, json=json)
         return
@@ -113,7 +113,7 @@ def show_recheck(run: Path, item: str | None, *, full: bool, json: bool) -> None
 
 
 def print_rechecked(console: Console, rows: list[Rechecked]) -> None:
-    """Each question with its verdict, difficulty, solve rate and certificate."""
+    """Print each question with its verdict, difficulty, solve rate and certificate."""
     for row in rows:
         state = "accepted" if row.accepted else row.reason.value if row.reason else "rejected"
         console.print(
@@ -134,6 +134,6 @@ def print_rechecked(console: Console, rows: list[Rechecked]) -> None:
 
 
 def _unchecked(rows: list[Rechecked]) -> str:
-    """The gates that some question was never asked, in the order in which they are asked."""
+    """Return the names of the gates that did not run on all questions, in the order in which gates run."""
     missing = {gate for row in rows if row.certificate for gate in unchecked(row.certificate)}
     return ", ".join(gate.value for gate in Gate if gate.value in missing)

@@ -1,4 +1,4 @@
-"""`questwell rejudge`: judge the stored answers of a run again."""
+"""`questwell rejudge`: judges the stored answers of a run again, with another judge."""
 
 from pathlib import Path
 from typing import Annotated
@@ -72,7 +72,7 @@ def rejudge(
 
 
 def status_rejudge(run: Path, *, json: bool) -> None:
-    """`questwell status` of a rejudging."""
+    """Print `questwell status` for a run of `rejudge`."""
     found = stands.rejudge_status(run)
     if json:
         screen.print_json(stands.RejudgeStatus, found)
@@ -87,7 +87,7 @@ def status_rejudge(run: Path, *, json: bool) -> None:
 
 
 def show_rejudge(run: Path, item: str | None, *, full: bool, json: bool) -> None:
-    """`questwell show` of a rejudging: every question, or one, with both judges' labels."""
+    """Print `questwell show` for a run of `rejudge`: all questions, or one, with both judges' labels."""
     questions = stands.rejudged(run, item)
     if json:
         screen.print_json(list[Rejudged], questions)
@@ -99,7 +99,7 @@ def show_rejudge(run: Path, item: str | None, *, full: bool, json: bool) -> None
 
 
 def print_question(console: Console, one: Rejudged, most: int = 200) -> None:
-    """A question with both verdicts, and each answer with both labels."""
+    """Print a question with both verdicts, and each answer with both labels."""
     after = one.after.outcome.value if one.decided else "undecided"
     verdict = f"{one.before.outcome.value} -> {after}"
     style = "yellow" if one.changed or not one.decided else "green"
@@ -115,7 +115,7 @@ def print_question(console: Console, one: Rejudged, most: int = 200) -> None:
 
 
 def print_sums(console: Console, judge: str, found: Sums) -> None:
-    """How far the judges agree, and what becomes of the verdicts."""
+    """Print how far the judges agree, and how many verdicts would change."""
     console.print(f"Judge {one_line(judge)}: agrees on answers: {share(found.agreement)}", soft_wrap=True)
     console.print(f"Right only by the run's judge: {found.only_before:,}; only by this one: {found.only_after:,}")
     if found.unscored:

@@ -1,4 +1,4 @@
-"""`questwell resume`: go on with a run, whichever verb made it."""
+"""`questwell resume`: continues a run, whichever command made it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,11 +26,11 @@ def resume(
 
 
 def arguments(run: Path, more: Sequence[str] = ()) -> list[str]:
-    """The command line that continues `run`: its verb with --resume.
+    """Return the command line that continues `run`: its command with --resume.
 
     Raises:
-        ConfigError: its verb has no --resume.
-        StoreError: there is no run, or it was killed before it had saved what it is.
+        ConfigError: its command has no --resume.
+        StoreError: there is no run, or it was killed before its description was saved.
     """
     if not pages_of(run).resumes:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""`questwell runs`: the runs in a folder, one line each."""
+"""`questwell runs`: lists the runs in a folder, one line each."""
 
 from pathlib import Path
 from typing import Annotated

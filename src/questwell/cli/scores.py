@@ -1,4 +1,4 @@
-"""The table of an evaluation, what was not scored, how judges agree, and what it took."""
+"""Prints an evaluation: the table of scores, unscored attempts, agreement of judges, and usage."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from questwell.text.money import dollars
 
 
 def show_scores(run: Path, *, json: bool) -> None:
-    """`questwell status` of an evaluation."""
+    """Print `questwell status` for an evaluation."""
     found = evaluation(run)
     if json:
         screen.print_json(Evaluation, found)
@@ -27,7 +27,7 @@ def show_scores(run: Path, *, json: bool) -> None:
 
 
 def print_evaluation(console: Console, found: Evaluation) -> None:
-    """The table, what was not scored, agreement, and what it took."""
+    """Print the table of scores, unscored attempts, agreement of judges, and usage."""
     info = found.info
     model, retriever = (one_line(info.fingerprint.get(name, UNKNOWN)) for name in ("model", "retriever"))
     console.print(f"Run {info.run_id}: {model}, retriever {retriever}", soft_wrap=True)
@@ -73,7 +73,7 @@ def print_evaluation(console: Console, found: Evaluation) -> None:
 
 
 def _at_least(found: Estimate, least: float | None) -> str:
-    """A score, with the least that it can be where errored or unscored attempts are left out of it."""
+    """Return a score as text, with its lower bound if errored or unscored attempts are left out of it."""
     text = percent(found)
     if found.mean is None or least is None or least >= found.mean:
         return text

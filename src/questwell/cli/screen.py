@@ -1,6 +1,6 @@
-"""Where things are printed. Results go to standard output, what is on the way to standard error.
+"""The consoles: results go to standard output, progress goes to standard error.
 
-Neither console reads markup, so no text of a model can colour the screen; what it wrote goes through `text.visible`.
+Neither console interprets markup, so a model's text cannot colour the screen; such text goes through `text.visible`.
 """
 
 import json
@@ -21,17 +21,17 @@ _PLAIN_WIDTH = 160
 
 
 def out() -> Console:
-    """Standard output."""
+    """Return the console for standard output."""
     return _console(stderr=False)
 
 
 def err() -> Console:
-    """Standard error."""
+    """Return the console for standard error."""
     return _console(stderr=True)
 
 
 def counting(pieces: str) -> Callable[[int, int], None]:
-    """Prints how many `pieces` of how many are done on standard error, whenever that has changed."""
+    """Return a callback (done, total) that prints the progress in `pieces` to standard error when it changes."""
     console, told = err(), [-1]
 
     def tell(done: int, of: int) -> None:
@@ -48,10 +48,10 @@ def print_json(
     ended: Report | None = None,
     also: Mapping[str, object] = MappingProxyType({}),
 ) -> None:
-    """`value` as JSON on standard output; what could trick a terminal is escaped, every other script is readable.
+    """Print `value` as JSON on standard output; characters that could manipulate a terminal are escaped.
 
-    How an invocation `ended` is added under that name, for a value that is an object; there alone, if it is the value.
-    What stands in `also` is added by its names.
+    If `value` is an object, the report `ended` is added under that name, and the entries of `also` under theirs. If
+    `value` is the report itself, it is printed only once.
     """
     tree = TypeAdapter[Any](type_).dump_python(value, mode="json")
     if ended is not None:
@@ -69,7 +69,7 @@ def print_json(
 
 
 def _escaped(char: str) -> str:
-    """`char` as JSON escapes it, by a surrogate pair beyond the first plane."""
+    """Return the JSON escape of `char`; a surrogate pair beyond the basic plane."""
     units = char.encode("utf-16-be")
     return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
 
@@ -77,5 +77,5 @@ def _escaped(char: str) -> str:
 def _console(*, stderr: bool) -> Console:
     console = Console(stderr=stderr, markup=False, highlight=False, emoji=False)
     if not console.is_terminal:
-        console.width = _PLAIN_WIDTH  # tables in a pipe are for programs and files, not for 80 columns
+        console.width = _PLAIN_WIDTH  # output to a pipe is for programs and files, so it is not limited to 80 columns
     return console

@@ -1,4 +1,4 @@
-"""`questwell selfplay`: one policy proposes and solves, and learns from both."""
+"""`questwell selfplay`: trains one policy that both proposes questions and solves them."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -107,13 +107,13 @@ def _write(run: VerlRun, config: Config) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """What `--json` prints."""
+    """The JSON output of `--json`."""
 
     steps: list[StepRow]
 
 
 class _Telling:
-    """A line a step on standard error, under a heading; alarms beneath."""
+    """Prints one line per step to standard error, under a heading, with alarms below."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

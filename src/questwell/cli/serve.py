@@ -1,4 +1,4 @@
-"""`questwell serve`: a corpus as a search server, in Search-R1's protocol or MCP."""
+"""`questwell serve`: serves a corpus as a search server, with Search-R1's protocol or MCP."""
 
 from typing import Annotated
 
@@ -40,7 +40,7 @@ def serve(
     over = recipe.transport(transport) if mcp else "http"
     with index_progress(config.corpus) as on_progress:
         opening = recipe.prepare(config, on_progress)
-    console = screen.err()  # standard output is MCP's
+    console = screen.err()  # standard output is used by MCP
     if over == "stdio":
         console.print(f"MCP over stdio: {visible(config.corpus)}", soft_wrap=True)
         recipe.serve_mcp_stdio(config, opening)

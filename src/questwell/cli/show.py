@@ -1,4 +1,4 @@
-"""`questwell show`: how a seed was played, from the seed passage to the verdict."""
+"""`questwell show`: shows how a seed was played, from the seed passage to the verdict."""
 
 from pathlib import Path
 from typing import Annotated
@@ -24,7 +24,7 @@ from questwell.types.game import Label, Outcome
 _MOST_SEARCHES = 10
 """Number of searches shown per agent, without --full."""
 _THOUGHT = 160
-"""Characters of a thought, without --full."""
+"""Maximum characters shown of a thought, without --full."""
 _LABEL_STYLE = {Label.RIGHT: "green", Label.WRONG: "red", Label.UNSCORED: "yellow", Label.ERRORED: "yellow"}
 
 
@@ -50,7 +50,7 @@ def show(
 
 
 def show_play(run: Path, item: str | None, *, full: bool, json: bool) -> None:
-    """`questwell show` of a run with plays: one line a seed, or the whole story of one."""
+    """Print `questwell show` for a run with plays: one line per seed, or the whole story of one."""
     if item is None:
         plays = recipe.listing(run)
         if json:
@@ -66,7 +66,7 @@ def show_play(run: Path, item: str | None, *, full: bool, json: bool) -> None:
 
 
 def print_listing(console: Console, plays: list[Play]) -> None:
-    """One line a seed, accepted ones first."""
+    """Print one line per seed, accepted ones first."""
     if not plays:
         console.print("The run has no seeds yet.")
     for play in plays:
@@ -77,7 +77,7 @@ def print_listing(console: Console, plays: list[Play]) -> None:
 
 
 def print_story(console: Console, story: Story, *, full: bool = False) -> None:
-    """The whole play."""
+    """Print a whole play."""
     seed, play = story.seed, story.play
     target = "any number of" if seed.target is None else str(seed.target)
     _heading(console, story.id)
@@ -106,7 +106,7 @@ def print_story(console: Console, story: Story, *, full: bool = False) -> None:
 
 
 def _summary(console: Console, story: Story) -> None:
-    """What became of it, and why: said first, and last, where a terminal ends."""
+    """Print the outcome and its reason; printed first, and again at the end where a terminal stops."""
     play = story.play
     line = play.status.value if play.reason is None else f"{play.status.value}: {play.reason.value}"
     because = why(story)
@@ -119,7 +119,7 @@ def _summary(console: Console, story: Story) -> None:
 
 
 def print_round(console: Console, round_: RoundStory, *, full: bool = False) -> None:
-    """One question and its outcome."""
+    """Print one question and its outcome."""
     _heading(console, f"Round {round_.index}")
     if round_.feedback is not None:
         _field(console, "Repair", f"{round_.feedback.kind.value}, shown attempt {round_.feedback.attempt}")
@@ -160,7 +160,7 @@ def print_round(console: Console, round_: RoundStory, *, full: bool = False) -> 
 
 
 def print_attempt(console: Console, attempt: AttemptStory, *, full: bool = False, who: str = "Attempt") -> None:
-    """One solver rollout."""
+    """Print one solver rollout."""
     judgement = attempt.judgement
     line = Text.assemble(
         f"{who} {attempt.index}: ",
@@ -181,7 +181,7 @@ def _heading(console: Console, title: str) -> None:
 
 
 def _course(console: Console, searches: tuple[SearchStory, ...], turns: tuple[TurnStory, ...], *, full: bool) -> None:
-    """What an agent did: its searches, the first few if there are many; `full`: every message and passage too."""
+    """Print an agent's searches, at most the first few; with `full`, all messages and passages."""
     if full:
         for turn in turns:
             if turn.thought:
@@ -215,7 +215,7 @@ def _block(console: Console, text: str) -> None:
         if console.is_terminal:
             console.print(Padding(shown, (0, 0, 0, 4), expand=False))
             return
-        for line in shown.split():  # in a pipe a line stays one line, for search and programs
+        for line in shown.split():  # in a pipe lines are not wrapped, for grep and other programs
             console.print(Text.assemble("    ", line), soft_wrap=True)
 
 

@@ -1,4 +1,4 @@
-"""`questwell status`: how a run stands."""
+"""`questwell status`: shows the progress and results of a run."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -74,10 +74,10 @@ def status(
 
 
 def _write_report(runs: Sequence[Path], folder: Path, labelling: Values | None, *, json: bool) -> None:
-    """Write the report into `folder`; the exit code is that of the first labelling that is not complete."""
+    """Write the report into `folder`; exit with the code of the first incomplete labelling."""
     import asyncio
 
-    from questwell.recipes.reports.labels import LabelConfig  # these open models and indexes: status alone does not
+    from questwell.recipes.reports.labels import LabelConfig  # imported here because these load models and indexes
     from questwell.recipes.reports.report import System
     from questwell.recipes.reports.report import report as write
 
@@ -94,7 +94,7 @@ def _write_report(runs: Sequence[Path], folder: Path, labelling: Values | None, 
 
 
 def status_plays(run: Path, *, json: bool) -> None:
-    """`questwell status` of a run with plays."""
+    """Print `questwell status` for a run with plays."""
     found = recipe.status(run)
     if json:
         screen.print_json(recipe.Status, found)
@@ -109,7 +109,7 @@ def status_plays(run: Path, *, json: bool) -> None:
 
 
 def _watch(run: Path) -> None:
-    """One line every two seconds until nobody writes the run."""
+    """Print one line every two seconds until no process writes the run."""
     from questwell.recipes.reports.runs import is_live  # as above
 
     line = _line_of_plays(run) if kind_of(run) in PLAYED else _headline(run)
@@ -123,7 +123,7 @@ def _watch(run: Path) -> None:
 
 
 def _headline(run: Path) -> Callable[[], str]:
-    """Says how far a run is, in the words of `questwell runs`."""
+    """Return a function that returns the progress of a run in the words of `questwell runs`."""
     from questwell.recipes.reports.runs import FoundRun, Kind, card  # as above
 
     found = FoundRun(run.name, run, Kind(kind_of(run)))
@@ -137,7 +137,7 @@ def _headline(run: Path) -> Callable[[], str]:
 
 
 def _line_of_plays(run: Path) -> Callable[[], str]:
-    """Says what is done, what an accepted item costs, and how long it may take."""
+    """Return a function that returns a line with progress, cost per accepted item and time left."""
     first, began = recipe.status(run), time.monotonic()
 
     def line() -> str:
@@ -189,7 +189,7 @@ def print_funnel(console: Console, funnel: Funnel) -> None:
 
 
 def print_kinds(console: Console, kinds: Sequence[recipe.KindRow]) -> None:
-    """Wanted and got next to each other; nothing when the run asks for no kind."""
+    """Print requested and accepted items by kind of question; nothing if the run requests no kinds."""
     if not kinds:
         return
     table = Table(title="Kinds", title_justify="left", box=None, pad_edge=False)
@@ -203,7 +203,7 @@ def print_kinds(console: Console, kinds: Sequence[recipe.KindRow]) -> None:
 
 
 def print_intrinsic(console: Console, cells: list[Cell], *, early_stop: bool) -> None:
-    """The paper's table; shares with their 95 % intervals."""
+    """Print the paper's table; shares have 95 % intervals."""
     if not cells:
         return
     table = Table(title="By target and round (cumulative)", title_justify="left", box=None, pad_edge=False)
@@ -230,7 +230,7 @@ def print_intrinsic(console: Console, cells: list[Cell], *, early_stop: bool) ->
 
 
 def print_spending(console: Console, spending: Spending, *, accepted: int) -> None:
-    """Tokens and money; what is not known is called so."""
+    """Print tokens and cost; unknown values are printed as unknown."""
     print_ledger(console, spending)
     if accepted:
         each = f"tokens {count(spending.tokens_per_item)}, cost {dollars(spending.cost_usd_per_item)}"

@@ -1,4 +1,4 @@
-"""What `questwell show` tells of an evaluation: its questions, or one with what each attempt did."""
+"""Output of `questwell show` for an evaluation: all questions, or one with its attempts."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from questwell.types.trajectory import Turn
 
 
 def show_evaluation(run: Path, item: str | None, *, full: bool, json: bool) -> None:
-    """Print the questions, or one of them. `full` changes nothing: one is always shown in full."""
+    """Print all questions, or one in full. `full` has no effect, since one is always shown in full."""
     if item is None:
         listed = recipe.listing(run)
         if json:

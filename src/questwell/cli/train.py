@@ -1,4 +1,4 @@
-"""`questwell train`: train a search agent by reinforcement learning."""
+"""`questwell train`: trains a search agent by reinforcement learning."""
 
 from pathlib import Path
 from typing import Annotated
@@ -82,7 +82,7 @@ def _write(run: VerlRun, config: TrainConfig) -> None:
 
 
 def _line(metrics: recipe.Metrics, steps: int) -> None:
-    """A step, on standard error."""
+    """Print a line about a step to standard error."""
     if recipe.is_first() and "held_out_reward" in metrics:
         told = ", ".join(f"{name} {metrics[f'held_out_{name}']:.3g}" for name in ("reward", "accuracy", "searches"))
         lost = f", {metrics['held_out_dropped']:.0f} not judged" if metrics["held_out_dropped"] else ""

@@ -1,4 +1,4 @@
-"""What `status` and `show` print of runs that go by steps: train, and the figures of self-play."""
+"""Output of `status` and `show` for training runs, and of `status` for self-play."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ _TRAIN = (
     "kl",
     "gradient_norm",
 )
-"""Metrics of train in the order of its table; those that a run never has are left out."""
+"""Metrics of train in table order; metrics that a run does not have are left out."""
 _SELFPLAY = (
     "valid_rate",
     "solver_accuracy",
@@ -41,17 +41,17 @@ _SELFPLAY = (
 
 
 def status_train(run: Path, *, json: bool) -> None:
-    """`questwell status` of a run of train."""
+    """Print `questwell status` for a run of train."""
     _print_status(recipe.train_status(run), run, ("data", "model", "algorithm"), _TRAIN, json=json)
 
 
 def status_selfplay(run: Path, *, json: bool) -> None:
-    """`questwell status` of a run of self-play."""
+    """Print `questwell status` for a self-play run."""
     _print_status(recipe.selfplay_status(run), run, ("model", "corpus", "train"), _SELFPLAY, json=json)
 
 
 def show_train(run: Path, item: str | None, *, full: bool, json: bool) -> None:
-    """`questwell show` of a run of train: all steps, the saved attempts of one (`12`), or one of these (`12/0`)."""
+    """Print `questwell show` for a run of train: all steps, the saved attempts of one (`12`), or one (`12/0`)."""
     console = screen.out()
     if item is None:
         rows = recipe.train_rows(run)
@@ -146,7 +146,7 @@ def _print_attempt(console: Console, number: int, one: TrainAttempt, *, full: bo
 
 
 def print_message(console: Console, reasoning: str, text: str) -> None:
-    """A message of an agent, what it thought apart from what it wrote."""
+    """Print a message of an agent, with its reasoning separate from its text."""
     if thought := thoughts(reasoning, text):
         console.print(Padding(Text(f"thought: {visible(thought)}", style="dim"), (0, 0, 0, 4)))
     console.print(Padding(Text(visible(spoken(text)) or "(nothing)"), (0, 0, 0, 4)))

@@ -1,4 +1,4 @@
-"""Every verb of the command: where it is, what it does in a line, and which exit codes it has."""
+"""All subcommands, each with a one-line summary and its exit codes."""
 
 import difflib
 import importlib
@@ -20,14 +20,14 @@ _RUN = (
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """A verb; its module is imported only when it is used."""
+    """A subcommand; its module is imported only when it is used."""
 
     summary: str
     """One line for `questwell --help`."""
     codes: str = _PLAIN
-    """Its exit codes, the last line of its own help."""
+    """Exit codes, shown in the last line of its help."""
     passes_on: bool = False
-    """Whether flags that it does not know are for another verb."""
+    """Whether unknown flags are passed on to another command."""
 
 
 VERBS = {
@@ -58,18 +58,18 @@ VERBS = {
     "train": Verb("Train a search agent by reinforcement learning.", _RUN),
     "selfplay": Verb("Train one model both to write questions and to answer them.", _RUN),
 }
-"""In the order in which a new user meets them."""
+"""All subcommands, in the order of a new user's first steps."""
 
 
 def nearest(word: str) -> str:
-    """` (did you mean 'x'?)` when a verb is like `word`; else nothing."""
+    """Return ` (did you mean 'x'?)` if a command is similar to `word`; else an empty string."""
     close = difflib.get_close_matches(word, VERBS, n=1, cutoff=0.5)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 @cache
 def load(name: str) -> Any:  # noqa: ANN401  typer's command is of a private type
-    """The command of a verb: the function of its name in the module of its name."""
+    """Import and return a subcommand: the function of its name in the module of its name."""
     module = importlib.import_module(f"questwell.cli.{name}")
     alone = typer.Typer(add_completion=False, rich_markup_mode=None)
     function = cast(Callable[..., object], getattr(module, name))

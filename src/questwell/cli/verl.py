@@ -1,4 +1,4 @@
-"""`--engine verl`, for the verbs that train: its flags, and how its command is told and run."""
+"""`--engine verl` for train and selfplay: its flags, and printing and running its command."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -12,7 +12,7 @@ from questwell.training.engines.verl.launch import VerlRun, launch, shown
 
 
 class Engine(StrEnum):
-    """Who trains."""
+    """The engine that trains."""
 
     LOCAL = "local"
     VERL = "verl"
@@ -31,7 +31,7 @@ VERL = Annotated[
 
 
 def run_by_verl(run: VerlRun, write: Callable[[], None], *, dry_run: bool) -> None:
-    """Print the command, alone on standard output, and run it after `write` unless it is only asked for."""
+    """Print only the command on standard output; unless `dry_run`, call `write` and run the command."""
     screen.out().print(shown(run), soft_wrap=True, markup=False, highlight=False)
     if dry_run:
         return

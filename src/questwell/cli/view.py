@@ -1,4 +1,4 @@
-"""`questwell view`: look at runs in the browser, and review their items."""
+"""`questwell view`: shows runs in the browser, where their items can be reviewed."""
 
 import getpass
 from pathlib import Path

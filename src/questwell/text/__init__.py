@@ -1,1 +1,1 @@
-"""Text that comes from outside: one reader of files, and rules about characters that all layers share."""
+"""Reads text files, and defines rules about characters that all layers share."""

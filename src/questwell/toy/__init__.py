@@ -1,1 +1,1 @@
-"""A small made-up world whose questions need search: for tests and trials of whatever learns or is measured."""
+"""A small made-up world whose questions need search, for tests and trials of training and evaluation."""

@@ -1,4 +1,4 @@
-"""A tokenizer of whole words and a language model of some ten thousand weights, both for the toy world. Needs torch."""
+"""A whole-word tokenizer and a language model of some ten thousand weights for the toy world. Needs torch."""
 
 # torch and transformers are only partly typed; what this file exports is annotated by hand.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -19,7 +19,7 @@ _CHAT = (
 
 
 def toy_tokenizer(words: Iterable[str], numbers: int = 32) -> PreTrainedTokenizerFast:
-    """A tokenizer that knows the tags, the `[number]` of a passage up to `numbers`, `of`, `is` and `words`.
+    """Return a tokenizer for the tags, passage numbers `[1]` to `[numbers]`, `of`, `is` and `words`.
 
     Text is split at spaces and tags; any other word is `<unk>`.
     """
@@ -40,7 +40,7 @@ def toy_tokenizer(words: Iterable[str], numbers: int = 32) -> PreTrainedTokenize
 def toy_model(
     tokenizer: PreTrainedTokenizerFast, *, width: int = 64, layers: int = 2, context: int = 512, seed: int = 0
 ) -> Qwen2ForCausalLM:
-    """An untrained Qwen2 of `layers` layers of `width`, float32, the same for the same `seed`."""
+    """Return an untrained float32 Qwen2 with `layers` layers of `width`; the same `seed` gives the same weights."""
     config = Qwen2Config(
         vocab_size=len(tokenizer),
         hidden_size=width,

@@ -1,4 +1,4 @@
-"""The toy world as search self-play needs it: facts that are found from either end, truth, and demonstrations.
+"""The toy world for search self-play: facts that are found from either end, right answers, and demonstrations.
 
 A proposer starts from an answer, so it must find facts by what they lead to: `r1 is e7` finds `r1 of e3 is e7`.
 """
@@ -13,11 +13,11 @@ from questwell.types.corpus import Hit, Passage
 from questwell.types.trajectory import Turn
 
 UNKNOWN = "unknown"
-"""What a reader says when its passages do not settle a question; the only word that the world's facts do not use."""
+"""Answer of a reader whose passages do not answer the question; the only word that is in no fact."""
 
 
 class PassageRetriever:
-    """Finds those of its facts whose relation and subject are named, or by `relation is entity` what leads there."""
+    """Finds facts by relation and subject (`r1 of e3`), or backwards by relation and object (`r1 is e7`)."""
 
     def __init__(self, passages: Iterable[Passage], name: str = "passages") -> None:
         self.name = name
@@ -29,7 +29,7 @@ class PassageRetriever:
             self._leading[relation, found] = passage
 
     async def search(self, query: str, k: int) -> tuple[Hit, ...]:
-        """At most one fact: `r1 of e3` and `r1 is e7` ask for one, anything else for none."""
+        """Return at most one fact: `r1 of e3` and `r1 is e7` find one, all other queries none."""
         words = query.split()
         if len(words) != 3 or words[1] not in ("of", "is"):
             return ()
@@ -41,7 +41,7 @@ class PassageRetriever:
 
 
 class TwoWayRetriever(PassageRetriever):
-    """All facts of a world, from either end."""
+    """Finds all facts of a world, from either end."""
 
     def __init__(self, world: ToyWorld) -> None:
         super().__init__(world.passages, f"{world.retriever().name}-two-way")
@@ -49,16 +49,16 @@ class TwoWayRetriever(PassageRetriever):
 
 @dataclass(frozen=True, slots=True)
 class Demonstration:
-    """One rollout as it should be."""
+    """One ideal rollout."""
 
     kind: Literal["solver", "proposer", "reader"]
     values: dict[str, str]
-    """What its prompt is filled in with, the world's part."""
+    """Values from the world that fill its prompt."""
     turns: tuple[Turn, ...]
 
 
 def truth(world: ToyWorld, question: str) -> str | None:
-    """The one right answer of a question, however it came about; None when it asks for nothing in this world."""
+    """Return the right answer to any question; None if it does not refer to facts of this world."""
     *relations, start = question.replace("?", " ").split(" of ")
     at = start.strip()
     for relation in reversed([relation.strip() for relation in relations]):
@@ -70,15 +70,15 @@ def truth(world: ToyWorld, question: str) -> str | None:
 
 
 def solving(world: ToyWorld, question: ToyQuestion, error_rate: float, rng: random.Random) -> Demonstration:
-    """A solver that searches hop by hop, and with probability `error_rate` a hop for something else (`walk`)."""
+    """Return a demonstration of a solver that searches hop by hop; `error_rate` is that of `walk`."""
     return Demonstration("solver", {"question": question.question}, walk(question, world, rng, error_rate))
 
 
 def proposing(world: ToyWorld, answer: str, hops: int, error_rate: float, rng: random.Random) -> Demonstration:
-    """A proposer that goes back `hops` facts from `answer`, by a random path that does not come back to it.
+    """Return a demonstration of a proposer that follows `hops` facts back from `answer` on a random path.
 
-    With probability `error_rate` per hop it goes on from a fact unrelated to the one before: its question
-    then has another answer.
+    The path does not return to `answer`. With probability `error_rate` per hop it continues from an unrelated fact;
+    the question then has another answer.
     """
     leading = {(relation, found): subject for (relation, subject), found in world.facts.items()}
     relations = sorted({relation for relation, _ in world.facts})
@@ -99,7 +99,7 @@ def proposing(world: ToyWorld, answer: str, hops: int, error_rate: float, rng: r
 
 
 def reading(world: ToyWorld, question: ToyQuestion, noise: int, missing: bool, rng: random.Random) -> Demonstration:
-    """A reader that goes from fact to fact among `noise` others; with `missing` one of them is not there."""
+    """Return a demonstration of a reader that follows facts among `noise` others; with `missing`, one is left out."""
     needed = [f"{query} is {found}" for query, found in zip(question.queries, question.findings, strict=True)]
     lost = rng.randrange(len(needed)) if missing else len(needed)
     others = [passage.text for passage in world.passages if passage.text not in needed]
@@ -114,11 +114,11 @@ def reading(world: ToyWorld, question: ToyQuestion, noise: int, missing: bool, r
 
 
 class _Shelf:
-    """Numbers each fact at its first sight, as an agent's shelf does."""
+    """Numbers each fact when it is first shown, as an agent's shelf does."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
 
     def show(self, fact: str) -> str:
-        """The fact as an agent reads it."""
+        """Return the fact as an agent reads it, with its number."""
         return f"[{self._numbers.setdefault(fact, len(self._numbers) + 1)}] {fact}"

@@ -1,8 +1,8 @@
-"""`ToyWorld`: linked facts, a question for every chain of them, and a retriever that finds one fact a search.
+"""`ToyWorld`: linked facts, a question for every chain of facts, and a retriever that finds one fact per search.
 
 A fact is a passage `r1 of e3 is e7`. A question of two hops is `r2 of r1 of e3`: whoever answers it must search
-`r1 of e3` first, for nothing but its result says what to search next. Which fact holds is drawn at random, so
-nothing can be guessed from the question.
+`r1 of e3` first, because only its result says what to search next. The facts are drawn at random, so the answer
+cannot be guessed from the question.
 """
 
 import itertools
@@ -16,21 +16,21 @@ from questwell.types.corpus import Hit, Passage
 from questwell.types.trajectory import Turn
 
 PROMPTS = Path(__file__).parent / "prompts"
-"""Prompt files in the world's own few words; give them to `Prompts`."""
+"""Prompt files that use only the world's words; pass them to `Prompts`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToyQuestion:
-    """A chain of facts, asked backwards."""
+    """A question about the end of a chain of facts."""
 
     id: str
     question: str
-    """Such as `r2 of r1 of e3`."""
+    """Text of the question, such as `r2 of r1 of e3`."""
     answer: str
     queries: tuple[str, ...]
-    """The searches that answer it, in order: one a hop."""
+    """The searches that answer it, in order, one per hop."""
     findings: tuple[str, ...]
-    """What each of them finds; the last is the answer."""
+    """The result of each search; the last one is the answer."""
 
     @property
     def hops(self) -> int:
@@ -40,26 +40,26 @@ class ToyQuestion:
 
 @dataclass(frozen=True)
 class ToyWorld:
-    """Entities that are linked by relations; everything follows from these numbers."""
+    """Entities linked by relations; these parameters determine all facts and questions."""
 
     entities: int = 16
     relations: int = 2
     seed: int = 0
-    """Which facts hold."""
+    """Random seed of the facts."""
     entity_prefix: str = "e"
     relation_prefix: str = "r"
-    """Another prefix gives a world of other names."""
+    """Prefix of relation names; another prefix gives a world with other names."""
     held_out: float = 0.25
-    """Share of the entities from which only test questions start, a fraction."""
+    """Fraction of the entities from which only test questions start."""
 
     @property
     def words(self) -> tuple[str, ...]:
-        """Every name, for a vocabulary."""
+        """All names, for a vocabulary."""
         return (*self._entities, *self._relations)
 
     @cached_property
     def passages(self) -> tuple[Passage, ...]:
-        """All facts, one a passage."""
+        """All facts, one per passage."""
         return tuple(
             Passage(
                 id=f"{subject}/{relation}", title="", text=f"{relation} of {subject} is {found}", document_id=subject
@@ -69,7 +69,7 @@ class ToyWorld:
 
     @cached_property
     def facts(self) -> Mapping[tuple[str, str], str]:
-        """(relation, subject) to entity. Each relation maps the entities one to one, none to itself."""
+        """Map of (relation, subject) to entity. Each relation maps entities one to one, and none to itself."""
         draw = random.Random(f"facts/{self.seed}/{self.entities}/{self.relations}")
         facts: dict[tuple[str, str], str] = {}
         for relation in self._relations:
@@ -78,14 +78,14 @@ class ToyWorld:
         return facts
 
     def questions(self, hops: int = 2, *, test: bool = False) -> tuple[ToyQuestion, ...]:
-        """Every question of `hops` hops that starts from an entity of the split, in a fixed order."""
+        """Return all questions of `hops` hops that start from an entity of the split, in a fixed order."""
         held_out = set(random.Random(f"split/{self.seed}").sample(self._entities, round(self.held_out * self.entities)))
         starts = [entity for entity in self._entities if (entity in held_out) == test]
         chains = itertools.product(starts, itertools.product(self._relations, repeat=hops))
         return tuple(self._question(start, relations) for start, relations in chains)
 
     def retriever(self) -> "ToyRetriever":
-        """Finds a fact by its relation and subject."""
+        """Return a retriever that finds a fact by its relation and subject."""
         return ToyRetriever(self)
 
     @cached_property
@@ -109,14 +109,14 @@ class ToyWorld:
 
 
 class ToyRetriever:
-    """Implements `Retriever`: the facts whose relation and subject are both in the query."""
+    """A `Retriever` that finds the facts whose relation and subject are both in the query."""
 
     def __init__(self, world: ToyWorld) -> None:
         self._passages = {passage.id: passage for passage in world.passages}
         self.name = f"toy-{world.entity_prefix}{world.entities}x{world.relations}-{world.seed}"
 
     async def search(self, query: str, k: int) -> tuple[Hit, ...]:
-        """At most `k` facts; nothing for a query that names no relation and subject."""
+        """Return at most `k` facts; none if the query names no relation and subject."""
         found = itertools.islice(self._matching(query.split()), k)
         return tuple(Hit(passage, 1.0, rank) for rank, passage in enumerate(found, 1))
 
@@ -130,10 +130,10 @@ class ToyRetriever:
 
 
 def walk(question: ToyQuestion, world: ToyWorld, draw: random.Random, error_rate: float = 0.0) -> tuple[Turn, ...]:
-    """How the question is answered: a search a hop, then the answer that the last one found.
+    """Return the turns that answer a question: one search per hop, then the answer that the last one found.
 
-    With probability `error_rate` a search is for a random fact instead, whose finding is then taken for true: from such
-    demonstrations a policy learns the form of an episode, and to be right only sometimes.
+    With probability `error_rate` a search looks for a random fact instead, whose result is then used. From such
+    demonstrations a policy learns the form of an episode, but is right only sometimes.
     """
     at = question.queries[0].split()[-1]
     turns: list[Turn] = []

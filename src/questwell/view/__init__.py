@@ -1,1 +1,1 @@
-"""The pages over runs, for a person: reads the recipes' read models, knows no SQL. Needs the extra `view`."""
+"""The web pages that show runs. They use the recipes' read models, no SQL. Needs the extra `view`."""

@@ -1,7 +1,7 @@
-"""Who may look and who may write: Host, token, origin and page token are checked before any page is made.
+"""Access control: Host, token, origin and page token are checked before any page is rendered.
 
-A page of ours loads nothing from elsewhere and runs no script but ours, whatever text a run holds. A page of somebody
-else cannot write here: the browser says where a request comes from, and each form carries a token of this process.
+Our pages load nothing from elsewhere and run only our scripts, whatever text a run contains. Other sites cannot write
+here: the browser sends the origin of each request, and each form carries a token of this process.
 """
 
 import hmac
@@ -35,22 +35,22 @@ _HEADERS = (
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The hosts, token and page token that requests must show."""
+    """The hosts, token and page token that requests must have."""
 
     hosts: frozenset[str] = LOOPBACK
-    """Names under which the server may be asked: another name is a page elsewhere that points its own name here."""
+    """Allowed host names of the server; another name may be a foreign domain that points to this address."""
     token: str | None = None
-    """Secret that every visitor must send; None only if the server listens on this machine alone."""
+    """Secret that every visitor must send; None only if the server listens on a loopback address."""
     page_token: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     """Token that every form carries."""
 
     def fits(self, given: str) -> bool:
-        """Whether a form was made by this process."""
+        """Return whether a form was created by this process."""
         return hmac.compare_digest(given.encode(), self.page_token.encode())
 
 
 class Gate:
-    """Middleware that refuses a request, or lets it through and adds headers to the response."""
+    """Middleware that rejects a request, or passes it on and adds headers to the response."""
 
     def __init__(self, app: App, access: Access) -> None:
         """Check requests in front of `app`."""
@@ -100,7 +100,7 @@ class Gate:
         return hmac.compare_digest(given.encode(), token.encode())
 
     def _welcome(self, scope: Scope) -> str | None:
-        """The cookie to set when the token came in the address, which it should not stay in."""
+        """Return the cookie to set if the token was in the URL, so that later URLs need no token; else None."""
         if self._access.token is None or not _query_token(scope):
             return None
         return f"{COOKIE}={self._access.token}; Path=/; HttpOnly; SameSite=Strict"
@@ -119,7 +119,7 @@ def _query_token(scope: Scope) -> str:
 
 
 def _name(host: str) -> str:
-    """The host without its port."""
+    """Return the host without its port."""
     try:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:

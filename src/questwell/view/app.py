@@ -1,7 +1,7 @@
-"""The pages as an application: which address shows what. Every address is in `docs/view.md`.
+"""The web application: maps URLs to pages. `docs/view.md` lists all URLs.
 
-Pages are made in worker threads, each with a reader of its own that is closed with the page, so that no long read keeps
-the run's log from being folded into its file.
+Pages are rendered in worker threads, each with its own reader that is closed after the page, so that no long read keeps
+SQLite from merging the run's write-ahead log.
 """
 
 import hashlib
@@ -58,7 +58,7 @@ ADDRESSES = (
 
 
 def make_app(site: Site, access: Access | None = None) -> Starlette:
-    """The application over the runs of `site`."""
+    """Return the web application for the runs of `site`."""
     access = access or Access()
     pages = _Pages(site, access)
     routes = [
@@ -91,7 +91,7 @@ async def _static(request: Request) -> Response:
 
 
 class _Pages:
-    """A function that makes a page from a request."""
+    """Turns page functions into endpoints."""
 
     def __init__(self, site: Site, access: Access) -> None:
         self._site = site
@@ -99,7 +99,7 @@ class _Pages:
         self._templates = templates()
 
     def get(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-        """The endpoint of a page; what has not changed since the browser's copy is not made again."""
+        """Return the endpoint of a page; it answers 304 if the browser's copy is still current."""
 
         async def endpoint(request: Request) -> Response:
             page = Page(request.path_params, dict(request.query_params))
@@ -127,7 +127,7 @@ class _Pages:
         return HTMLResponse(html, headers=headers)
 
     def _tag(self, page: Page, request: Request) -> str | None:
-        """The version of the data that a page shows; None for pages over all runs."""
+        """Return the version of the data that a page shows; None for pages over all runs."""
         name = page.path.get("run")
         if name is None:
             return None
@@ -151,13 +151,13 @@ class _Pages:
         return HTMLResponse(self._render(shown, Page({}, {})), status_code=status)
 
     async def missing(self, request: Request, error: Exception) -> Response:
-        """The page for an unknown address."""
+        """Return the page for an unknown URL."""
         assert isinstance(error, HTTPException)
         message = "there is no page at this address" if error.status_code == 404 else error.detail
         return self._error(error.status_code, message)
 
     async def post(self, request: Request) -> Response:
-        """Keep a review, then show the item again or the next one."""
+        """Store a review, then redirect to the item or the next one."""
         body = b""
         async for part in request.stream():
             body += part
@@ -179,5 +179,5 @@ class _Pages:
 
 
 def _kept(form: Mapping[str, str]) -> dict[str, object]:
-    """The visitor's input, shown again so that a refusal does not lose it."""
+    """Return the visitor's input, which is shown again if the review is refused."""
     return {name: form[name] for name in ("question", "answer", "aliases", "note") if form.get(name)}

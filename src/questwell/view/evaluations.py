@@ -1,4 +1,4 @@
-"""Pages of evaluations: scores, one question, and two or more runs compared."""
+"""Pages of evaluations: scores, single questions, and comparisons of runs."""
 
 from questwell.errors import ConfigError
 from questwell.evaluation.scores import values
@@ -15,7 +15,7 @@ _MOST_CHANGED = 100
 
 
 def evaluation_page(site: Site, page: Page) -> Shown:
-    """Scores with intervals, groups, agreement of the judges, and the questions a page at a time."""
+    """Return the page with scores, intervals, groups, agreement of the judges, and one page of questions."""
     found = _run(site, page.path["run"])
     listed = listing(found.folder)
     after = page.number("after", page.query["after"]) if page.query.get("after") else 0
@@ -40,7 +40,7 @@ def evaluation_page(site: Site, page: Page) -> Shown:
 
 
 def question_page(site: Site, page: Page) -> Shown:
-    """One question with its attempts in full."""
+    """Return the page of one question with its full attempts."""
     found = _run(site, page.path["run"])
     try:
         told = trace(found.folder, page.path["question"])
@@ -53,7 +53,7 @@ def question_page(site: Site, page: Page) -> Shown:
 
 
 def compare_page(site: Site, page: Page) -> Shown:
-    """Two evaluations on the questions that both were asked: the paired test, what was gained and what was lost."""
+    """Return the comparison of evaluations on common questions: the paired test, and questions won and lost."""
     names = comma_parts(page.query.get("runs", ""))
     names += [page.query[key] for key in ("a", "b") if page.query.get(key)]
     metric = page.query.get("metric", "em")

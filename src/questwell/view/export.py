@@ -1,4 +1,4 @@
-"""A run, or some of its items, as one file to mail: made by the templates of the pages, opened from the disk.
+"""Exports a run, or some of its items, as one HTML file that opens without a server. Uses the templates of the pages.
 
 Items are kept in compressed blocks that the browser unpacks when one is opened. The file's own policy lets only its own
 script and style run, by their hashes, and nothing be fetched; no path, endpoint or config is in it.
@@ -46,7 +46,7 @@ class Written:
 
 
 def export_page(site: Site, name: str, out: Path, only: Sequence[str] = (), *, most_bytes: int = MOST_BYTES) -> Written:
-    """Write the run `name`, or only the items named, into the file `out`; those that say most come first.
+    """Write the run `name`, or only the items `only`, into the file `out`; accepted items come first.
 
     Raises:
         StoreError: there is no such run or item, or the file cannot be written.

@@ -1,4 +1,4 @@
-"""Pages of a run of generate: overview, items, one item with its review, its calls, cost, gates."""
+"""Pages of a generate run: overview, items, one item with its review, calls, cost and gates."""
 
 import json
 from collections.abc import Mapping
@@ -35,12 +35,12 @@ from questwell.view.page import Missing, Page, Shown
 from questwell.view.site import Site
 
 MOST_SHOWN = 200_000
-"""Maximum length of a request or a response on a page, in characters; a longer one is a download."""
+"""Maximum length in characters of a request or response on a page; longer ones are downloads."""
 _FILTERS = ("state", "target", "difficulty", "review", "q")
 
 
 def overview_page(site: Site, page: Page) -> Shown:
-    """Funnel, difficulty, the paper's table, pace, errors, config."""
+    """Return the overview page: funnel, difficulty, the paper's table, pace, errors and config."""
     found = _run(site, page)
     stands = overview(found.folder)
     return Shown(
@@ -50,7 +50,7 @@ def overview_page(site: Site, page: Page) -> Shown:
 
 
 def overview_values(stands: Overview, labels: LabelShares | None) -> dict[str, object]:
-    """What the overview shows; the static file shows the same."""
+    """Return the template values of the overview, also used by the exported file."""
     status = stands.status
     name = "this run"
     with_counts = charts.wanted_and_got(status.counts)
@@ -73,7 +73,7 @@ def overview_values(stands: Overview, labels: LabelShares | None) -> dict[str, o
 
 
 def items_page(site: Site, page: Page) -> Shown:
-    """The list of items under a filter."""
+    """Return the page with the filtered list of items."""
     found = _run(site, page)
     wanted = _wanted(page)
     words, complete = site.words(found) if wanted.q.strip() else (None, True)
@@ -107,7 +107,7 @@ def items_page(site: Site, page: Page) -> Shown:
 
 
 def item_page(site: Site, page: Page) -> Shown:
-    """One item in full, with the form of its review."""
+    """Return the page of one item, with its review form."""
     found = _run(site, page)
     wanted = _wanted(page)
     told = story(found.folder, page.path["item"])
@@ -138,18 +138,18 @@ def item_page(site: Site, page: Page) -> Shown:
 
 
 def item_values(found: FoundRun, told: Story, reviewed: Reviewed) -> dict[str, object]:
-    """What the body of an item's page shows; the static file shows the same."""
+    """Return the template values of an item's page, also used by the exported file."""
     edited = reviewed.decision if reviewed.state is ReviewState.EDITED else None
     return {
         "story": told,
-        "answers": [[one.answer, *one.aliases] for one in told.rounds],  # by round: what is marked in its passages
+        "answers": [[one.answer, *one.aliases] for one in told.rounds],  # texts to highlight in the passages, by round
         "edited": edited,
         "again": recheck_of(found.folder, edited) if edited is not None else None,
     }
 
 
 def calls_page(site: Site, page: Page) -> Shown:
-    """The calls of an item; with `call` one of them as it was made, a long one as a file."""
+    """Return the page of an item's calls, or of one `call` with request and response; a long one is a download."""
     found = _run(site, page)
     with RunReader(found.folder) as run, run.snapshot():
         name = find(run, page.path["item"]).seed_id
@@ -169,7 +169,7 @@ def calls_page(site: Site, page: Page) -> Shown:
 
 
 def cost_page(site: Site, page: Page) -> Shown:
-    """Calls, tokens and cost by role, model and round, and the calls that failed."""
+    """Return the page with calls, tokens and cost by role, model and round, and the failed calls."""
     found = _run(site, page)
     stands = overview(found.folder)
     with RunReader(found.folder) as run, run.snapshot():
@@ -180,7 +180,7 @@ def cost_page(site: Site, page: Page) -> Shown:
 
 
 def coverage_page(site: Site, page: Page) -> Shown:
-    """Documents, distances and topics of the accepted items, or of a sample."""
+    """Return the page with documents, distances and topics of the accepted items, or of a sample."""
     found = _run(site, page)
     covered = coverage(found.folder)
     drawn = [charts.documents([("items", covered)])] if covered.most_used else []
@@ -189,18 +189,18 @@ def coverage_page(site: Site, page: Page) -> Shown:
 
 
 def gates_page(site: Site, page: Page) -> Shown:
-    """What each gate found, with the way to the items that it stopped."""
+    """Return the page of gate results, with links to the rejected items."""
     found = _run(site, page)
     rows = gate_rows(found.folder)
     return Shown("gates.html", {"run": found, "rows": rows, "outcomes": list(GateOutcome), "live": True})
 
 
 def post_review(site: Site, page: Page, form: Mapping[str, str]) -> str:
-    """Keep the review of a form; the address to go on at.
+    """Store the review of a form, and return the URL of the next page.
 
     Raises:
         ReviewConflict: the item changed, or somebody else reviewed it, since the form was made.
-        ConfigError: a review that cannot be.
+        ConfigError: the review is invalid.
     """
     found = _run(site, page)
     told = story(found.folder, page.path["item"])

@@ -1,6 +1,6 @@
-"""Texts of models and corpora as HTML: escaped, and with what cannot be seen or reorders a line shown in a box.
+"""Renders texts of models and corpora as safe HTML: escaped, with invisible and reordering characters shown in boxes.
 
-`finish` runs over everything that a template prints, so that no template can forget it.
+`finish` is applied to every value that a template prints, so that no template can forget it.
 """
 
 import difflib
@@ -16,14 +16,14 @@ _HIDDEN = re.compile(
 
 
 def finish(value: object) -> object:
-    """What a template prints instead of `value`: text is escaped and its hidden characters are boxed."""
+    """Return `value` as a template prints it: text is escaped, with hidden characters in boxes."""
     if isinstance(value, Markup) or not isinstance(value, str):
         return "" if value is None else value
     return boxed(value)
 
 
 def boxed(text: str) -> Markup:
-    """`text` as HTML; a control, bidi or zero-width character is a box with its code. Line breaks and tabs stay."""
+    """Return `text` as HTML, with control, bidi and zero-width characters as boxes. Line breaks and tabs stay."""
     parts: list[str] = []
     at = 0
     text = text.replace("\r\n", "\n")
@@ -34,17 +34,17 @@ def boxed(text: str) -> Markup:
 
 
 def attribute(text: str) -> Markup:
-    """`text` for an attribute: hidden characters as plain `U+202E`, for an attribute holds no box."""
+    """Return `text` for an HTML attribute, with hidden characters written as `U+202E`."""
     return escape(_HIDDEN.sub(lambda match: f"U+{ord(match[0]):04X}", text))
 
 
 def raw(text: str) -> Markup:
-    """`text` for a field that is sent back: only escaped, without what no form can send."""
+    """Return `text` for a form field: only escaped, without characters that no form can send."""
     return escape(re.sub("[\x00\ud800-\udfff]", "", text))
 
 
 def marked(text: str, wanted: Iterable[str]) -> Markup:
-    """`text` with each occurrence of one of `wanted` marked, whatever its case and spaces."""
+    """Return `text` as HTML with each occurrence of one of `wanted` marked, ignoring case and spaces."""
     found = [r"\s+".join(map(re.escape, words)) for one in wanted if (words := one.split()) and len(one.strip()) > 1]
     if not found:
         return boxed(text)
@@ -58,7 +58,7 @@ def marked(text: str, wanted: Iterable[str]) -> Markup:
 
 
 def word_diff(before: str, now: str) -> Markup:
-    """`now` with what is new in `<ins>` and what is gone in `<del>`, word by word."""
+    """Return a word-by-word diff as HTML: new words in `<ins>`, removed words in `<del>`."""
     old, new = before.split(), now.split()
     parts: list[Markup] = []
     for kind, a, b, c, d in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():

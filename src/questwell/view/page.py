@@ -8,19 +8,19 @@ from questwell.errors import QuestwellError
 
 
 class Missing(QuestwellError):
-    """There is nothing at this address."""
+    """There is no page at this URL."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """An address, split into its parts."""
+    """A requested URL, split into its parts."""
 
     path: Mapping[str, str]
-    """The parts in braces of the address, by name."""
+    """Path parameters, by name."""
     query: Mapping[str, str]
 
     def number(self, name: str, value: str | None = None) -> int:
-        """A part as a number; raises Missing when it is not a number."""
+        """Return a path parameter as a number; raises Missing if it is not a number."""
         text = self.path.get(name, "") if value is None else value
         if not text.isascii() or not text.isdecimal() or len(text) > 9:
             raise Missing(f"there is no {name} {text!r}")

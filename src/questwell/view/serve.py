@@ -1,4 +1,4 @@
-"""`questwell view` as a server: on this machine alone, or elsewhere behind a token."""
+"""The server of `questwell view`: on a loopback address, or on other addresses with a token."""
 
 import contextlib
 import socket
@@ -20,10 +20,10 @@ def serve(
     token: str | None = None,
     listening: Callable[[str], None] = lambda address: None,
 ) -> None:
-    """Answer until Ctrl-C or SIGTERM; `listening` gets the address.
+    """Serve until Ctrl-C or SIGTERM; calls `listening` with the server's URL.
 
     Raises:
-        ConfigError: the port is taken, or other machines could look without a token.
+        ConfigError: the port is taken, or other machines would have access without a token.
     """
     if host not in LOOPBACK and not token:
         raise ConfigError(f"--host {host} lets other machines in: set --token as well, or use ssh -L")
@@ -40,6 +40,6 @@ def serve(
             ) from error
         named = f"[{host}]" if ":" in host else host
         listening(f"http://{named}:{own.getsockname()[1]}/{f'?token={token}' if token else ''}")
-        # A page that polls keeps its connection: at the end it is closed, not waited for.
+        # A polling page keeps its connection open: close it at the end instead of waiting for it.
         config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1)
         uvicorn.Server(config).run(sockets=[own])

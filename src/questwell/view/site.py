@@ -1,4 +1,4 @@
-"""What all pages share: the runs, their word indexes, and the templates."""
+"""The data that all pages share: the runs, their text indexes, and the templates."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -24,22 +24,22 @@ from questwell.view import markup
 _HERE = Path(__file__).parent
 STATIC = _HERE / "static"
 _WORDS_WAIT_S = 0.2
-"""How long a page waits for the index of a run's words; after that it shows what is found so far."""
+"""Seconds that a page waits for a run's text index; after that it shows the matches found so far."""
 
 
 @dataclass(slots=True)
 class Site:
-    """The runs that are shown."""
+    """The runs that the server shows."""
 
     paths: Sequence[Path]
     reviewer: str
-    """The reviewer's name in the form, until the visitor enters another."""
+    """Default reviewer's name in the form."""
     runs: dict[str, FoundRun] = field(default_factory=dict[str, FoundRun])
     _following: dict[str, threading.Thread] = field(default_factory=dict[str, threading.Thread])
     _stopped: bool = False
 
     def __post_init__(self) -> None:
-        """Find the runs; StoreError when there are none."""
+        """Find the runs; raises StoreError if there are none."""
         self.look()
 
     def look(self) -> None:
@@ -47,7 +47,7 @@ class Site:
         self.runs = {found.name: found for found in find_runs(self.paths)}
 
     def run(self, name: str) -> FoundRun:
-        """The run of that name; StoreError when there is none."""
+        """Return the run of that name; raises StoreError if there is none."""
         if name not in self.runs:
             self.look()
         if name not in self.runs:
@@ -55,7 +55,7 @@ class Site:
         return self.runs[name]
 
     def words(self, found: FoundRun) -> tuple[TextIndex, bool]:
-        """The index of a run's words, and whether it holds all of them yet; it is made in the background."""
+        """Return a run's text index, and whether it is complete; it is built in the background."""
         with RunReader(found.folder) as run:
             path = words_path(info_of(run).run_id)
         thread = self._following.get(found.name)
@@ -82,7 +82,7 @@ class Site:
 
 
 def templates() -> Environment:
-    """The templates: everything that is printed is escaped, and a name that is not there is an error."""
+    """Return the template environment: all values are escaped, and an undefined name is an error."""
     found = Environment(
         loader=FileSystemLoader(_HERE / "templates"),
         autoescape=True,
@@ -106,7 +106,7 @@ def templates() -> Environment:
         "certificate_lines": certificate_lines,
         "why": why,
         "query": _query,
-        "chart": Markup,  # only of `recipes/reports/svg.py`, which escapes what it prints
+        "chart": Markup,  # only for SVG of `recipes/reports/svg.py`, which escapes its texts
     }
     found.filters.update(filters)
     return found

@@ -1,4 +1,4 @@
-"""Pages of runs of train and of self-play."""
+"""Pages of train and self-play runs."""
 
 from questwell.llm.speech import spoken, thoughts
 from questwell.recipes.reports.runs import FoundRun, Kind, is_live
@@ -22,14 +22,14 @@ _COLUMNS = (
 
 
 def training_page(site: Site, page: Page) -> Shown:
-    """The charts of a training run."""
+    """Return the page with the charts of a training run."""
     found = _run(site, page, Kind.TRAIN)
     values = {"run": found, "trained": training_run(found.folder), "writing": is_live(found.folder), "live": True}
     return Shown("training.html", values)
 
 
 def attempts_page(site: Site, page: Page) -> Shown:
-    """The attempts of one step of training that were saved."""
+    """Return the page with the saved attempts of one training step."""
     found = _run(site, page, Kind.TRAIN)
     step = page.number("step")
     saved = saved_steps(found.folder)
@@ -48,7 +48,7 @@ def attempts_page(site: Site, page: Page) -> Shown:
 
 
 def selfplay_page(site: Site, page: Page) -> Shown:
-    """The charts of self-play, its alarms and its steps."""
+    """Return the page with the charts, alarms and steps of a self-play run."""
     found = _run(site, page, Kind.SELFPLAY)
     played = selfplay_run(found.folder)
     values = {"run": found, "played": played, "columns": _COLUMNS, "writing": is_live(found.folder), "live": True}
@@ -56,7 +56,7 @@ def selfplay_page(site: Site, page: Page) -> Shown:
 
 
 def step_page(site: Site, page: Page) -> Shown:
-    """The episodes of one step."""
+    """Return the page with the episodes of one step."""
     found = _run(site, page, Kind.SELFPLAY)
     step = page.number("step")
     record = Record(found.folder)
@@ -68,7 +68,7 @@ def step_page(site: Site, page: Page) -> Shown:
 
 
 def slot_page(site: Site, page: Page) -> Shown:
-    """One episode in full."""
+    """Return the page of one full episode."""
     found = _run(site, page, Kind.SELFPLAY)
     step, slot = page.number("step"), page.number("slot")
     episodes = Record(found.folder).episodes(step)
