@@ -414,7 +414,7 @@ SECTIONS = (
     Section(
         "Indexing against the code before",
         "before.json",
-        "A million passages, recombined from MuSiQue's, by the code before the readers were written again and by today's.",
+        "A million passages recombined from MuSiQue's, by today's code and by that of before its readers.",
         before,
     ),
     Section(
