@@ -32,7 +32,7 @@ async def test_a_verb_is_written_once_and_called_in_two_ways() -> None:
 async def test_both_keep_name_docstring_and_parameters() -> None:
     assert (double.__name__, twice.__name__) == ("double", "double_async")
     assert double.__doc__ == "Many times a number."
-    assert twice.__doc__ == "As `double`, in your event loop, which waits.\n\nMany times a number."
+    assert twice.__doc__ == "Same as `double`, but runs in your event loop, which waits.\n\nMany times a number."
     assert str(inspect.signature(double)) == str(inspect.signature(twice)) == "(number: int, *, times: int = 2) -> int"
 
 
