@@ -149,7 +149,11 @@ def test_recall_is_measured_with_it(tmp_path: Path, endpoint) -> None:
 
 @pytest.mark.parametrize(
     ("named", "says"),
-    [("nowhere", "neither an address nor an existing folder"), (".", r"no model\.onnx"), ("m@http://", "is not an address")],
+    [
+        ("nowhere", "neither an address nor an existing folder"),
+        (".", r"no model\.onnx"),
+        ("m@http://", "is not an address"),
+    ],
 )
 def test_what_is_no_reranker(named: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
