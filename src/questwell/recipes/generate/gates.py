@@ -4,7 +4,7 @@ Calls are recorded in a separate run file, so an interrupted check continues whe
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -18,7 +18,7 @@ from questwell.recipes.generate.gates_results import Checked, GateCount, count_g
 from questwell.recipes.generate.playing import PlayConfig, played_with
 from questwell.recipes.generate.setup import Setup, open_setup
 from questwell.recipes.runs import opening
-from questwell.recipes.runs.checking import OnProgress, Pieces, Wanted, check_apart, wanted
+from questwell.recipes.runs.checking import OnProgress, Pieces, Wanted, accept_gaps, check_apart, wanted
 from questwell.recipes.runs.config import Values, resolve
 from questwell.recipes.runs.ending import Report
 from questwell.recipes.runs.invocation import Invocation, begin, run_file
@@ -127,11 +127,7 @@ def merge(folder: Path, sources: Sequence[Path]) -> int:
     return len(read_results(folder))
 
 
-def _refuse_nothing(parts: Mapping[int, Path], of: int) -> None:
-    """Accept any gaps: resuming the joined check also checks the questions that a part has left."""
-
-
-_PARTS = Parts(KIND, [key for key in MAY_CHANGE if key not in _ALIKE], _refuse_nothing, lambda run: 0)
+_PARTS = Parts(KIND, [key for key in MAY_CHANGE if key not in _ALIKE], accept_gaps, lambda run: 0)
 
 
 def _keep(folder: Path, parts: Sequence[Path]) -> None:

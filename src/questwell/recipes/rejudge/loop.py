@@ -6,7 +6,7 @@ where it stopped; the run itself stays unchanged.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -22,7 +22,7 @@ from questwell.recipes.generate.playing import played_with
 from questwell.recipes.rejudge.config import KIND, MAY_CHANGE, RejudgeConfig
 from questwell.recipes.rejudge.results import RESULTS, Rejudged, Rejudging, Sums, TwiceJudged, keep, read, sums
 from questwell.recipes.runs import opening
-from questwell.recipes.runs.checking import OnProgress, Pieces, Wanted, check_apart, wanted
+from questwell.recipes.runs.checking import OnProgress, Pieces, Wanted, accept_gaps, check_apart, wanted
 from questwell.recipes.runs.config import Values, resolve
 from questwell.recipes.runs.ending import Report
 from questwell.recipes.runs.invocation import Invocation, begin, run_file
@@ -131,11 +131,7 @@ def merge(folder: Path, sources: Sequence[Path]) -> int:
     return len(read(folder / RESULTS).questions) if (folder / RESULTS).is_file() else 0
 
 
-def _refuse_nothing(parts: Mapping[int, Path], of: int) -> None:
-    """Accept any gaps: resuming the joined rejudging also judges the questions that a part has left."""
-
-
-_PARTS = Parts(KIND, [key for key in MAY_CHANGE if key != "rejected"], _refuse_nothing, lambda run: 0)
+_PARTS = Parts(KIND, [key for key in MAY_CHANGE if key != "rejected"], accept_gaps, lambda run: 0)
 
 
 def _keep(folder: Path, parts: Sequence[Path]) -> None:
