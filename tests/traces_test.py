@@ -18,8 +18,9 @@ from questwell.types.game import Accepted
 from questwell.types.trajectory import Reading, Role, StopReason, Style, Trajectory, Turn
 
 SCHEMAS = Path(__file__).parent / "schemas"
-SCHEMA = json.loads((SCHEMAS / "atif.json").read_text())
-STS = json.loads((SCHEMAS / "sts.json").read_text())
+ATIF, STS = (
+    jsonschema.Draft202012Validator(json.loads((SCHEMAS / name).read_text())) for name in ("atif.json", "sts.json")
+)
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def test_every_line_is_a_document_of_atif(run: Path, tmp_path: Path) -> None:
     found = lines(tmp_path / "t.jsonl")
     assert len(found) == count > 50
     for row in found:
-        jsonschema.validate(row, SCHEMA)
+        ATIF.validate(row)
         assert [step["step_id"] for step in row["steps"]] == list(range(1, len(row["steps"]) + 1))
         for step in row["steps"]:
             calls = {call["tool_call_id"] for call in step.get("tool_calls", ())}
@@ -47,7 +48,7 @@ def test_every_line_is_a_document_of_atif(run: Path, tmp_path: Path) -> None:
     assert len({row["session_id"] for row in found}) == count
     broken = {**found[0], "steps": []}
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(broken, SCHEMA)
+        ATIF.validate(broken)
 
 
 def test_rewards_are_the_verdicts_and_rejected_plays_come_on_demand(run: Path, tmp_path: Path) -> None:
@@ -120,7 +121,7 @@ def test_sessions_of_the_hub_are_a_file_each_and_datasets_reads_them(run: Path, 
     for path in files:
         header, *rest = lines(path)
         for line in (header, *rest):
-            jsonschema.validate(line, STS)
+            STS.validate(line)
         assert (header["type"], header["harness"], header["id"]) == ("session", "questwell", path.stem)
         said = [line["message"] for line in rest]
         assert said[0]["role"] == "user"
@@ -134,7 +135,7 @@ def test_sessions_of_the_hub_are_a_file_each_and_datasets_reads_them(run: Path, 
     assert asked > count  # every rollout searches
     broken = {"type": "message", "message": {"role": "assistant", "content": "", "tool_calls": []}}
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(broken, STS)
+        STS.validate(broken)
     datasets = pytest.importorskip("datasets")
     from datasets.packaged_modules.json.json import parse_traces_info
 
@@ -173,7 +174,7 @@ def test_thoughts_documents_and_corrections_are_in_every_format() -> None:
 
     lines = session(trace)
     for line in lines:
-        jsonschema.validate(line, STS)
+        STS.validate(line)
     shown = [line["message"] for line in lines[1:]]
     assert [one["role"] for one in shown] == roles
     assert (shown[1]["content"], shown[1]["reasoningContent"]) == ("hm", "inline")
@@ -182,7 +183,7 @@ def test_thoughts_documents_and_corrections_are_in_every_format() -> None:
     assert [one["content"] for one in shown if one["role"] == "tool"] == ["[1] T: text", "page two", "fits"]
 
     document = atif(trace)
-    jsonschema.validate(document, SCHEMA)
+    ATIF.validate(document)
     assert [step["source"] for step in document["steps"]] == ["user", "agent", "user", *(4 * ["agent"])]
     assert document["steps"][3]["reasoning_content"] == "apart"
     assert document["steps"][5]["tool_calls"][0]["function_name"] == "find"

@@ -71,7 +71,7 @@ async def test_forms_that_servers_send_too(encoding, pack, size):
     assert await read_bounded(encoding, pieces(pack(body), size), 10_000) == body
 
 
-@pytest.mark.parametrize("after", [b"", gzip.compress(b"x")])
+@pytest.mark.parametrize("after", [b"", gzip.compress(b"x", mtime=0)])
 async def test_what_unpacks_to_nothing_and_never_ends_is_given_up(after):
     packing = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
     head = packing.compress(b"x") + packing.flush(zlib.Z_SYNC_FLUSH)

@@ -15,6 +15,7 @@ from questwell.retrieval.index.lexical import LexicalIndex
 from questwell.retrieval.index.vector_manifest import VectorManifest, vectors_folder
 
 KILLED = """
+# Forks a process for each kill, so that imports are paid once. Each reads a line: where, and at which call.
 import asyncio, os, signal, sys
 from pathlib import Path
 from questwell.retrieval.index import dense
@@ -24,8 +25,15 @@ from questwell.retrieval.index import vector_manifest
 from questwell.retrieval.corpora.corpus import CorpusSpec
 from questwell.retrieval.index.lexical import LexicalIndex
 from questwell.retrieval.embedders.wordllama import WordLlama
-corpus, folder, where, count = sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+corpus, folder = sys.argv[1], Path(sys.argv[2])
 calls = 0
+for line in sys.stdin:
+    where, count = line.split()[0], int(line.split()[1])
+    if (child := os.fork()) == 0:
+        break
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+else:
+    sys.exit(0)
 def deadly(call):
     def counted(*arguments, **named):
         global calls
@@ -90,10 +98,13 @@ def test_kills_while_building_with_vectors_leave_what_was_committed(tmp_path, ki
     folder = with_vectors(corpus, tmp_path / "whole", embedder)
     whole = VectorFile.open(LexicalIndex.open(folder), embedder.name)
     reached = 0
+    arguments = [sys.executable, "-c", KILLED, corpus.source, str(tmp_path / "index")]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    builder = subprocess.Popen(arguments, **pipes)
     for where, count in kills:
-        arguments = [sys.executable, "-c", KILLED, corpus.source, str(tmp_path / "index"), where, str(count)]
-        done = subprocess.run(arguments, check=False, capture_output=True)
-        assert done.returncode == -signal.SIGKILL, (where, count, done.stderr)
+        builder.stdin.write(f"{where} {count}\n")
+        builder.stdin.flush()
+        assert int(builder.stdout.readline()) == -signal.SIGKILL, (where, count)
         manifest = VectorManifest.read(vectors_folder(tmp_path / "index", embedder.name))
         if manifest is None:
             continue
@@ -103,6 +114,8 @@ def test_kills_while_building_with_vectors_leave_what_was_committed(tmp_path, ki
         assert np.array_equal(index.vectors.rows, whole.rows[:rows])
         assert len(find(index, "amber reef", 9)) == 9
         reached = rows
+    builder.communicate()
+    assert builder.returncode == 0
     assert 0 < reached < DOCUMENTS
     with_vectors(corpus, tmp_path / "index", embedder)
     survivor = HybridIndex.open(tmp_path / "index", embedder)
