@@ -63,7 +63,7 @@ def main() -> None:
             {Role.SOLVER: make_algorithm(config)},
             update,
             lora=lora,
-            compute=compute,
+            compute_dtype=compute,
         )
         asyncio.run(train(config, folder, replace(setup, trainer=trainer)))
         rows = read_metrics(folder / "metrics.jsonl")

@@ -22,7 +22,7 @@ from questwell.games.rules import Players, Rules
 from questwell.games.sage import play
 from questwell.llm.client import LLM, Message
 from questwell.llm.policy import PolicyClient
-from questwell.llm.pretrained import best_device, load
+from questwell.llm.pretrained import Dtype, best_device, load
 from questwell.llm.torch_policy import TorchPolicy
 from questwell.recipes.runs import files
 from questwell.recipes.train import loop as train
@@ -39,13 +39,15 @@ PROMPTS = Path(__file__).with_name("prompts")
 Row = dict[str, object]
 
 
-def make_start(model: str, demonstrations: Path, out: Path, how: WarmStart, device: str) -> Path:
+def make_start(
+    model: str, demonstrations: Path, out: Path, how: WarmStart, device: str, compute_dtype: Dtype | None
+) -> Path:
     """The policy after its warm start, kept in `out`."""
     if not out.exists():
         start = load(model, device=device)
         dialogues = read_demonstrations(demonstrations, Prompts(PROMPTS), 8)
         views = [demonstration_of(dialogue, start.codec) for dialogue in dialogues]
-        write_model(out, warm_start(start, views, how, on_step=_say).save)
+        write_model(out, warm_start(start, views, how, compute_dtype=compute_dtype, on_step=_say).save)
     return out
 
 

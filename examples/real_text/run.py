@@ -40,11 +40,12 @@ def main() -> None:
     how = WarmStart(
         asked.warm_start_steps, asked.warm_start_batch, asked.warm_start_rate, micro_tokens=asked.micro_tokens
     )
-    start = arms.make_start(asked.model, demonstrations, out / "start", how, device)
+    start = arms.make_start(asked.model, demonstrations, out / "start", how, device, asked.compute_dtype)
     result: dict[str, object] = {
         "hops": asked.hops,
         "seed": asked.seed,
         "device": device,
+        "compute_dtype": asked.compute_dtype or ("bfloat16" if device.startswith("cuda") else "float32"),
         "algorithm": asked.algorithm,
         "steps": asked.steps,
     }
@@ -112,7 +113,8 @@ def _values(asked: argparse.Namespace, data: Path, start: Path, device: str) -> 
         "turns": asked.hops + 1, "searches": asked.hops, "top_k": asked.top_k, "turn_tokens": 32,
         "response_limit": 1500, "learning_rate": asked.learning_rate, "critic_learning_rate": 2e-5,
         "kl_in": "loss", "kl_coefficient": 0.01, "seed": asked.seed, "save_every": asked.save_every,
-        "micro_tokens": asked.micro_tokens, "rollout_rows": asked.rows, "device": device, "max_truncated": None,
+        "micro_tokens": asked.micro_tokens, "rollout_rows": asked.rows, "device": device,
+        "compute_dtype": asked.compute_dtype, "max_truncated": None,
     }  # fmt: skip
 
 
@@ -144,6 +146,7 @@ def _arguments() -> argparse.Namespace:
     add("--warm-start-rate", type=float, default=2e-5)
     add("--save-every", type=int, default=5)
     add("--device", default="")
+    add("--compute-dtype", choices=("float32", "bfloat16"), default=None, help="precision of the passes")
     return parser.parse_args()
 
 

@@ -107,11 +107,14 @@ def best_device() -> str:
     return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
 
 
-def dtype_of(asked: Dtype | None, device: str, lora_rank: int) -> Dtype:
-    """Precision of the loaded weights: float32 to train all of them, otherwise `asked` or the device's default."""
-    if not lora_rank:
-        return "float32"
-    return asked or ("float32" if device == "cpu" else "bfloat16")
+def passes_in(asked: Dtype | None, device: str) -> Dtype:
+    """Precision of the passes: `asked`, or bfloat16 on a GPU and float32 on a CPU."""
+    return asked or ("bfloat16" if device.startswith("cuda") else "float32")
+
+
+def dtype_of(asked: Dtype | None, passes: Dtype, lora_rank: int) -> Dtype:
+    """Precision of the loaded weights: float32 to train all of them, otherwise `asked` or that of the passes."""
+    return (asked or passes) if lora_rank else "float32"
 
 
 _EMBEDDED_SIZES = {

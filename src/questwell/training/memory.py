@@ -78,7 +78,7 @@ def need(
         lora_rank: rank of the adapters; None: all weights are trained.
         micro_tokens: number of tokens per pass.
         checkpointing: whether activations are recomputed in the backward pass.
-        dtype: precision of the passes on a GPU; on a CPU, precision of frozen weights.
+        dtype: precision of the passes; if they compute in float32, precision of frozen weights.
         optimizer: kind of optimizer, which decides the size of the moments.
         cpu: whether training runs on a CPU.
         ranks: number of processes over which the weights are sharded.

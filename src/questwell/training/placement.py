@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 from transformers import PreTrainedModel
 
-from questwell.llm.pretrained import Dtype, Pretrained
+from questwell.llm.pretrained import Dtype, Pretrained, passes_in
 from questwell.llm.vllm_weights import write_whole
 from questwell.training.policy import Actor, Critic, Lora, frozen_copy
 from questwell.training.ranks import Ranks
@@ -27,7 +27,7 @@ class Placement:
     """The models of one trainer, placed on a device."""
 
     def __init__(
-        self, start: Pretrained, update: Update, *, critic: bool, lora: Lora | None, compute: Dtype | None = None
+        self, start: Pretrained, update: Update, *, critic: bool, lora: Lora | None, compute_dtype: Dtype | None = None
     ) -> None:
         """Create the models from `start` and place them; the model of `start` is changed in place.
 
@@ -36,13 +36,13 @@ class Placement:
             update: decides whether a reference is kept, and whether activations are recomputed.
             critic: whether to train a critic.
             lora: settings of the adapters; None trains all weights.
-            compute: precision of the passes; by default bfloat16 on a GPU, float32 on a CPU.
+            compute_dtype: precision of the passes; by default bfloat16 on a GPU, float32 on a CPU.
         """
         device = start.model.device
         self.start = start
         self.ranks = Ranks(device)
-        self.compute: Dtype = compute or ("bfloat16" if device.type == "cuda" else "float32")
-        bfloat16 = self.compute == "bfloat16"
+        self.compute_dtype = passes_in(compute_dtype, device.type)
+        bfloat16 = self.compute_dtype == "bfloat16"
         plain = copy.deepcopy(start.model).requires_grad_(False) if lora else None
 
         # The critic comes first: the actor changes the model that both start from.
@@ -65,7 +65,7 @@ class Placement:
                 continue
             if update.checkpointing and model is not self.actor.reference:
                 _recompute_activations(model)
-            self.ranks.shard(model, dtype=self.compute)
+            self.ranks.shard(model, dtype=self.compute_dtype)
 
     def precision(self) -> AbstractContextManager[object]:
         """Return the autocast context of one forward pass.
@@ -73,7 +73,7 @@ class Placement:
         Each pass needs its own: autocast caches the cast weights until its context ends, so one context around several
         optimizer steps would compute all but the first with stale weights. FSDP casts by itself.
         """
-        if self.compute == "float32" or self.ranks.sharded:
+        if self.compute_dtype == "float32" or self.ranks.sharded:
             return nullcontext()
         return torch.autocast(self.ranks.device.type, torch.bfloat16)
 

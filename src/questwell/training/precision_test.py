@@ -26,7 +26,7 @@ UPDATE = Update(learning_rate=5e-3, critic_learning_rate=5e-3, kl_in="loss", sam
 
 def steps(algorithm: Algorithm, compute, lora: Lora | None = None, **more) -> dict[str, float]:
     """Metrics of the third of three steps."""
-    trainer = Trainer(tiny(), {Role.SOLVER: algorithm}, replace(UPDATE, **more), lora=lora, compute=compute)
+    trainer = Trainer(tiny(), {Role.SOLVER: algorithm}, replace(UPDATE, **more), lora=lora, compute_dtype=compute)
     return [trainer.update(made_up(8)) for _ in range(3)][-1]
 
 
@@ -69,7 +69,7 @@ def test_no_pass_asks_a_kernel_for_a_mask_of_its_own(
         return real(query, key, value, attn_mask=attn_mask, **more)
 
     monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", attend)
-    trainer = Trainer(tiny(), {Role.SOLVER: algorithm}, UPDATE, lora=lora, compute="bfloat16")
+    trainer = Trainer(tiny(), {Role.SOLVER: algorithm}, UPDATE, lora=lora, compute_dtype="bfloat16")
     assert math.isfinite(trainer.update(made_up(8))["gradient_norm"])
     assert calls
     assert all(calls)
@@ -137,7 +137,7 @@ def test_sharded_models_train_in_bfloat16(algorithm: Algorithm, lora: Lora | Non
     start = tiny()
     if lora:
         start = Pretrained(start.name, start.model.to(torch.bfloat16), start.tokenizer)
-    trainer = Trainer(start, {Role.SOLVER: algorithm}, UPDATE, lora=lora, compute="bfloat16")
+    trainer = Trainer(start, {Role.SOLVER: algorithm}, UPDATE, lora=lora, compute_dtype="bfloat16")
     samples = made_up(8)
     metrics = [trainer.update(samples) for _ in range(3)]
     assert metrics[-1]["gradient_norm"] > 0
@@ -147,7 +147,9 @@ def test_sharded_models_train_in_bfloat16(algorithm: Algorithm, lora: Lora | Non
 
 @pytest.mark.parametrize("lora", [None, Lora(4, 8)], ids=["all weights", "lora"])
 def test_the_sampler_is_a_plain_copy_in_the_weights_of_now(lora: Lora | None) -> None:
-    trainer = Trainer(tiny(), {Role.SOLVER: GRPO()}, replace(UPDATE, learning_rate=0.05), lora=lora, compute="bfloat16")
+    trainer = Trainer(
+        tiny(), {Role.SOLVER: GRPO()}, replace(UPDATE, learning_rate=0.05), lora=lora, compute_dtype="bfloat16"
+    )
     batch = collate([sample.tokens for sample in made_up(4)], 1)
     before = logits_of(trainer.policy.model, batch, 1.0).float()
     for _ in range(2):

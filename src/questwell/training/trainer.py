@@ -49,7 +49,7 @@ class Trainer:
         update: Update | None = None,
         *,
         lora: Lora | None = None,
-        compute: Dtype | None = None,
+        compute_dtype: Dtype | None = None,
         rollouts: VllmPolicy | None = None,
     ) -> None:
         """Train from `start`, which is also the reference; its model is changed in place.
@@ -60,7 +60,7 @@ class Trainer:
             algorithms: the algorithm that computes the advantages of each role.
             update: the hyperparameters.
             lora: train adapters instead of all weights; then `start` may be bfloat16.
-            compute: precision of the passes; by default bfloat16 on a GPU and float32 on a CPU.
+            compute_dtype: precision of the passes; by default bfloat16 on a GPU and float32 on a CPU.
             rollouts: server that samples instead of this process; it gets the new weights after each update.
         """
         self.hyperparameters = update = update or Update()
@@ -71,7 +71,7 @@ class Trainer:
         self._algorithms = algorithms
         self._kl_in: KlIn = _kl_in(algorithms, update)
         needs_critic = any(algorithm.needs_critic for algorithm in algorithms.values())
-        self._placement = Placement(start, update, critic=needs_critic, lora=lora, compute=compute)
+        self._placement = Placement(start, update, critic=needs_critic, lora=lora, compute_dtype=compute_dtype)
         self.ranks, self.actor, self.critic = self._placement.ranks, self._placement.actor, self._placement.critic
         self._learner = Learner(self.actor.model, update, update.learning_rate)
         self._critic_learner = self.critic and Learner(self.critic, update, update.critic_learning_rate)

@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 from questwell.agents.protocol import Dialect
 from questwell.llm.client import Completion, Message
 from questwell.llm.codec import ChatCodec
-from questwell.llm.pretrained import Pretrained
+from questwell.llm.pretrained import Dtype, Pretrained, passes_in
 from questwell.training import losses
 from questwell.training.batch import collate
 from questwell.training.learner import Learner
@@ -80,6 +80,7 @@ def warm_start(
     how: WarmStart,
     *,
     lora: Lora | None = None,
+    compute_dtype: Dtype | None = None,
     on_step: Callable[[int, float], None] = lambda step, loss: None,
 ) -> Pretrained:
     """Train `start` on the demonstrations and return the model; an adapter (`lora`) is merged in.
@@ -89,6 +90,7 @@ def warm_start(
         views: the demonstrations, which are repeated in random order.
         how: number of steps, batch size, learning rate and order.
         lora: settings of an adapter to train; None trains all weights.
+        compute_dtype: precision of the passes; by default bfloat16 on a GPU and float32 on a CPU.
         on_step: called with each step and its loss, the cross-entropy of the model's own tokens in nats.
     """
     quieten(start.model)
@@ -96,17 +98,20 @@ def warm_start(
     learner = Learner(model, Update(lr_warmup_steps=how.lr_warmup_steps), how.learning_rate)
     order = torch.Generator().manual_seed(how.seed)
     waiting: list[int] = []
+    half = passes_in(compute_dtype, start.model.device.type) == "bfloat16"
     for step in range(1, how.steps + 1):
         while len(waiting) < how.batch:
             waiting += torch.randperm(len(views), generator=order).tolist()
         chosen, waiting = waiting[: how.batch], waiting[how.batch :]
-        on_step(step, _learn(model, [views[at] for at in chosen], learner, start.codec.end, how.micro_tokens))
+        on_step(step, _learn(model, [views[at] for at in chosen], learner, start.codec.end, how.micro_tokens, half))
     if lora:
         model = model.merge_and_unload()  # type: ignore[operator]  peft's own
     return replace(start, model=cast(PreTrainedModel, model).eval())
 
 
-def _learn(model: nn.Module, views: Sequence[TokenView], learner: Learner, pad: int, micro_tokens: int) -> float:
+def _learn(
+    model: nn.Module, views: Sequence[TokenView], learner: Learner, pad: int, micro_tokens: int, half: bool
+) -> float:
     device = next(model.parameters()).device
     batch = collate(views, pad, device)
     tokens = batch.mask.sum()
@@ -114,7 +119,7 @@ def _learn(model: nn.Module, views: Sequence[TokenView], learner: Learner, pad: 
     for one in passes(batch, torch.arange(len(batch), device=device), micro_tokens, Ranks(device, alone=True)):
         part = batch.rows(one.rows)
         where = part.mask.bool()
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        with torch.autocast(device.type, torch.bfloat16, enabled=half):
             logits = logits_of(model, part, 1.0, where)  # [N, V]
         loss = -losses.log_probs(logits, part.response[where]).sum() / tokens
         loss.backward()

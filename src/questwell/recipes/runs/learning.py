@@ -19,7 +19,9 @@ class LearningConfig(RecipeConfig):
     lora_rank: int = Field(default=0, ge=0)
     """Rank of an adapter to train instead of all weights; 0 trains all."""
     dtype: Literal["float32", "bfloat16"] | None = None
-    """Precision of the frozen weights under an adapter; by default bfloat16 on a GPU and float32 on a CPU."""
+    """Precision of the frozen weights under an adapter; by default that of the passes (compute_dtype)."""
+    compute_dtype: Literal["float32", "bfloat16"] | None = None
+    """Precision of the passes; by default bfloat16 on a GPU and float32 on a CPU (there, bfloat16 may be faster)."""
     device: str = ""
     """Device: cpu or cuda; by default the GPU if there is one."""
     micro_tokens: int = Field(default=8192, ge=1)
@@ -46,17 +48,19 @@ def learning_values(config: LearningConfig, update: type) -> dict[str, object]:
 
 def place(config: LearningConfig) -> tuple[str, "Dtype"]:
     """Return the device and the precision of the weights."""
-    from questwell.llm.pretrained import best_device, dtype_of
+    from questwell.llm.pretrained import best_device, dtype_of, passes_in
 
     device = config.device or best_device()
-    return device, dtype_of(config.dtype, device, config.lora_rank)
+    return device, dtype_of(config.dtype, passes_in(config.compute_dtype, device), config.lora_rank)
 
 
 def memory_of(config: LearningConfig, size: "Size", *, critic: bool, reference: bool) -> "Need":
     """Return the memory that training a model of `size` needs on this process's device."""
+    from questwell.llm.pretrained import passes_in
     from questwell.training.memory import need
 
     device, dtype = place(config)
+    passes = passes_in(config.compute_dtype, device)
     return need(
         size,
         critic=critic,
@@ -64,7 +68,7 @@ def memory_of(config: LearningConfig, size: "Size", *, critic: bool, reference: 
         lora_rank=config.lora_rank or None,
         micro_tokens=config.micro_tokens,
         checkpointing=config.checkpointing,
-        dtype="bfloat16" if device.startswith("cuda") else dtype,
+        dtype="bfloat16" if passes == "bfloat16" else dtype,
         optimizer=config.optimizer,
         cpu=device == "cpu",
         ranks=int(os.environ.get("WORLD_SIZE", "1")),

@@ -145,7 +145,7 @@ def make_trainer(config: Config, start: "Pretrained") -> "Trainer":
     values |= {"lr_warmup_steps": config.lr_warmup_steps * config.updates, "kl_in": "loss"}
     update = Update(**cast(dict[str, Any], values))
     lora = Lora(config.lora_rank, 2 * config.lora_rank) if config.lora_rank else None
-    return Trainer(start, algorithms, update, lora=lora)
+    return Trainer(start, algorithms, update, lora=lora, compute_dtype=config.compute_dtype)
 
 
 def make_players(config: Config, prompts: Prompts, *, judged: bool) -> Players:

@@ -155,6 +155,7 @@ def _refuse(config: Config) -> None:
         "rollout_rows": "rollout_rows" in config.model_fields_set,
         "reranker": bool(config.reranker),
         "dtype": config.dtype is not None,
+        "compute_dtype": config.compute_dtype is not None,
         **{key: getattr(config, key) is not None for key in ("max_cost", "max_tokens", "max_minutes")},
     }
     if lost := [f"{key} = {getattr(config, key)}" for key, refused in asked.items() if refused]:

@@ -104,6 +104,7 @@ def test_what_is_given_goes_into_the_command_and_verls_own_over_it(tmp_path: Pat
         ({"proposer_baseline": "hops", "stop_on_alarm": True}, "proposer_baseline = hops, stop_on_alarm = True"),
         ({"solver_algorithm": "reinforce"}, "solver_algorithm"),
         ({"dtype": "float32"}, "dtype = float32"),
+        ({"compute_dtype": "bfloat16"}, "compute_dtype = bfloat16"),
         ({"proposals": 2, "proposer_baseline": "group"}, "proposer_baseline = group, proposals = 2"),
         ({"max_cost": 2.0, "max_minutes": 1.0}, r"max_cost = 2\.0, max_minutes = 1\.0"),
         ({"model": "local"}, "cannot load 'local'"),

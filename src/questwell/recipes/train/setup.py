@@ -235,7 +235,14 @@ def make_trainer(config: TrainConfig, start: "Pretrained", policy: "VllmPolicy |
     from questwell.training.trainer import Trainer
 
     lora = Lora(config.lora_rank, 2 * config.lora_rank, config.seed) if config.lora_rank else None
-    return Trainer(start, {Role.SOLVER: make_algorithm(config)}, make_update(config), lora=lora, rollouts=policy)
+    return Trainer(
+        start,
+        {Role.SOLVER: make_algorithm(config)},
+        make_update(config),
+        lora=lora,
+        compute_dtype=config.compute_dtype,
+        rollouts=policy,
+    )
 
 
 def make_update(config: TrainConfig) -> Update:
@@ -325,13 +332,16 @@ def _start(
                 seed=config.seed,
             )
             lora = Lora(config.lora_rank, 2 * config.lora_rank, config.seed) if config.lora_rank else None
-            write_model(initial, warm_start(start, views, how, lora=lora, on_step=warming).save)
+            made = warm_start(start, views, how, lora=lora, compute_dtype=config.compute_dtype, on_step=warming)
+            write_model(initial, made.save)
     return load(str(initial), device=device, dtype=dtype)
 
 
 def _is_new(initial: Path, config: TrainConfig, dialogues: Sequence[Sequence[Message]]) -> bool:
     """Return whether the warm start in `initial` must be made."""
     values = located(config)
-    keys = ("model", "seed", "lora_rank", "micro_tokens", *(key for key in values if "warm_start" in key))
+    keys = ["model", "seed", "lora_rank", "micro_tokens", *(key for key in values if "warm_start" in key)]
+    if config.compute_dtype:
+        keys.append("compute_dtype")
     made_from = digest(*(f"{key}={values[key]}" for key in keys), *map(repr, dialogues))
     return to_be_made(initial, made_from, begun=description.read(initial.parent) is not None)

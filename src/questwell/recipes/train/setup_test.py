@@ -3,11 +3,14 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from questwell.errors import ConfigError
 from questwell.llm.pretrained import Size
+from questwell.recipes.runs.learning import memory_of, place
 from questwell.recipes.train.config import TrainConfig
-from questwell.recipes.train.setup import check_memory
+from questwell.recipes.train.setup import check_memory, make_trainer
+from questwell.training.conftest import tiny
 
 THREE_B = Size(3_085_938_688, 151_936, 2048, 11_008, 36)
 
@@ -26,3 +29,36 @@ def test_a_model_that_does_not_fit_is_refused_before_it_is_loaded(monkeypatch: p
         check(monkeypatch, 10, checkpointing=True, lora_rank=16)
     check(monkeypatch, 80, checkpointing=True, lora_rank=16)
     check(monkeypatch, 1, device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("given", "passes", "frozen"),
+    [
+        ({}, "float32", "float32"),
+        ({"compute_dtype": "bfloat16"}, "bfloat16", "float32"),
+        ({"compute_dtype": "bfloat16", "lora_rank": 4}, "bfloat16", "bfloat16"),
+        ({"compute_dtype": "bfloat16", "lora_rank": 4, "dtype": "float32"}, "bfloat16", "float32"),
+        ({"lora_rank": 4, "dtype": "bfloat16"}, "float32", "bfloat16"),
+    ],
+    ids=str,
+)
+def test_a_cpu_computes_in_the_precision_that_is_asked_for(given: dict[str, str], passes: str, frozen: str) -> None:
+    """Weights that are trained whole stay float32, whatever the passes compute in."""
+    config = TrainConfig.model_validate({"data": "x.jsonl", "corpus": "factbook", "device": "cpu", **given})
+    trainer = make_trainer(config, tiny())
+    assert place(config) == ("cpu", frozen)
+    with trainer._placement.precision():
+        half = torch.is_autocast_enabled("cpu")
+    assert ("bfloat16" if half else "float32") == passes
+    assert next(trainer.actor.model.parameters()).dtype == torch.float32
+
+
+def test_half_as_wide_passes_need_half_the_memory_for_what_they_keep() -> None:
+    config = {"data": "x.jsonl", "corpus": "factbook", "device": "cpu"}
+    wide, narrow = (
+        memory_of(TrainConfig.model_validate({**config, **given}), THREE_B, critic=False, reference=True)
+        for given in ({}, {"compute_dtype": "bfloat16"})
+    )
+    assert narrow.weights == wide.weights  # a reference of half the size, and a copy to sample with
+    assert narrow.training == wide.training
+    assert 0.5 < narrow.passes / wide.passes < 0.8
