@@ -38,7 +38,9 @@ class Work:
             raise Killed
         self.done.append(name)
 
-    def start(self, model: str, demonstrations: Path, out: Path, how: object, device: str, compute_dtype: str | None) -> Path:
+    def start(
+        self, model: str, demonstrations: Path, out: Path, how: object, device: str, compute_dtype: str | None
+    ) -> Path:
         for line in demonstrations.read_text(encoding="utf-8").splitlines():
             assert json.loads(line)["messages"]
         return out
