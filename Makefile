@@ -8,6 +8,13 @@ VERL := .venv-verl
 VLLM := .venv-vllm
 DOCS := .venv-docs
 
+# The tests start many processes of this package: without compiled files each would compile it again.
+export PYTHONDONTWRITEBYTECODE :=
+
+# Two processes; the tests of one file stay in order, in one of them. `make test WORKERS=0` is one process.
+WORKERS ?= 2
+SPREAD := -n $(WORKERS) --dist loadfile
+
 .PHONY: demo test test-all test-verl test-vllm test-browser lint docs bench lock clean
 
 # Two steps: the demo needs a fifth of what the tests need.
@@ -32,10 +39,10 @@ demo: $(VENV)/.demo
 	$(BIN)/questwell show runs/demo first
 
 test: lint
-	$(BIN)/pytest -m "not slow and not browser"
+	$(BIN)/pytest $(SPREAD) -m "not slow and not browser"
 
 test-all: lint
-	$(BIN)/pytest
+	$(BIN)/pytest $(SPREAD)
 
 # verl pins an older transformers, so it has an environment of its own.
 $(VERL)/.done: requirements/verl.txt pyproject.toml

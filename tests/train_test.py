@@ -64,27 +64,32 @@ def same(one: Path, other: Path, **tolerance: float) -> None:
             assert torch.allclose(weight, states[1][model]["weights"][name], atol=1e-5), name
 
 
-def worker(folder: Path, values: dict[str, object], **environment: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, WORKER, str(folder), json.dumps(values)]
-    return subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1", **environment})
+RANKED: list[dict[str, object]] = [
+    {"steps": 2, "group": 1, "save_every": 2, "minibatches": 1, "eval_every": 1, "algorithm": algorithm, "kl_in": kl_in}
+    for algorithm, kl_in in (("ppo", "reward"), ("reinforce", "loss"))
+]
+"""Three trajectories, which do not go into two equal shares. Without a charge in the reward (the second) the only
+descent is also the first look at the policy."""
 
 
-@pytest.mark.parametrize(("algorithm", "kl_in"), [("ppo", "reward"), ("reinforce", "loss")])
-async def test_two_ranks_learn_what_one_process_learns(tmp_path: Path, algorithm: str, kl_in: str) -> None:
-    """FSDP2 over gloo, with three trajectories, which do not go into two equal shares.
+async def test_two_ranks_learn_what_one_process_learns(tmp_path: Path) -> None:
+    """FSDP2 over gloo. Both trainings by the same two processes, since starting them is most of the time."""
+    folders = [tmp_path / f"ranks-{number}" for number in range(len(RANKED))]
+    given = [(str(folder), free_port(), values) for folder, values in zip(folders, RANKED, strict=True)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
+    command = [sys.executable, WORKER, json.dumps(given)]
+    ranks = [subprocess.Popen(command, env={**environment, "RANK": str(rank)}) for rank in range(2)]
+    for number, values in enumerate(RANKED):
+        await play(tmp_path / f"one-{number}", config(**values))
+    assert [process.wait(100) for process in ranks] == [0, 0]
+    for number, folder in enumerate(folders):
+        same(tmp_path / f"one-{number}", folder, rel=1e-3, abs=1e-4)
 
-    Without a charge in the reward the only descent is also the first look at the policy.
-    """
-    values: dict[str, object] = {"steps": 2, "algorithm": algorithm, "group": 1, "save_every": 2, "minibatches": 1}
-    values |= {"kl_in": kl_in, "eval_every": 1}
-    await play(tmp_path / "one", config(**values))
+
+def free_port() -> str:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    ranks = [worker(tmp_path / "two", values, RANK=str(rank), **common) for rank in range(2)]
-    assert [process.wait(100) for process in ranks] == [0, 0]
-    same(tmp_path / "one", tmp_path / "two", rel=1e-3, abs=1e-4)
+        return str(free.getsockname()[1])
 
 
 async def test_the_same_data_under_other_ids_trains_the_same(tmp_path: Path) -> None:

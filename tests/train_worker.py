@@ -1,7 +1,8 @@
-"""Trains on the toy world with a tiny model: run by train_test.py as a process of its own, to be killed or in ranks."""
+"""Trains on the toy world with a tiny model. train_test.py runs it as the ranks of one group, one training after another."""
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,10 +63,15 @@ async def play(folder: Path, chosen: TrainConfig, **options) -> TrainReport:
     return await train(chosen, folder, setup(chosen), **options)
 
 
-if __name__ == "__main__":
-    chosen = config(**json.loads(sys.argv[2]))
+def main(folder: str, port: str, values: dict[str, object]) -> None:
+    os.environ["MASTER_PORT"] = port
+    chosen = config(**values)
     made = setup(chosen)
     torch.set_num_threads(1)
-    report = asyncio.run(train(chosen, Path(sys.argv[1]), made, resume=True))
-    sys.stdout.write(f"{report.ending.value}\n")
+    asyncio.run(train(chosen, Path(folder), made, resume=True))
     made.trainer.ranks.leave()
+
+
+if __name__ == "__main__":
+    for given in json.loads(sys.argv[1]):
+        main(*given)

@@ -20,7 +20,7 @@ def raw_deflate(body):
 
 
 def in_two_members(body):
-    return gzip.compress(body[: len(body) // 2]) + gzip.compress(body[len(body) // 2 :])
+    return gzip.compress(body[: len(body) // 2], mtime=0) + gzip.compress(body[len(body) // 2 :], mtime=0)
 
 
 PACKED = {"": bytes, "identity": bytes, "gzip": gzip.compress, "deflate": zlib.compress}
@@ -54,7 +54,7 @@ async def test_a_bomb_is_not_unpacked(encoding):
         (b"x", "zstd"),
         (b"x", "gzip, gzip"),
         (b"no gzip at all", "gzip"),
-        (gzip.compress(b"x" * 999)[:-9], "gzip"),
+        (gzip.compress(b"x" * 999, mtime=0)[:-9], "gzip"),
     ],
 )
 async def test_what_cannot_be_unpacked(body, encoding):
