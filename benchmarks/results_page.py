@@ -21,7 +21,7 @@ HEAD = """# Results
 
 Every figure that we claim, each from a file in `benchmarks/results/`. Do not edit this page:
 `python benchmarks/results_page.py` writes it, and a test compares it with the files.
-[The log](log.md) says how each figure came about, and what did not work. Intervals are 95 %
+[The log](log.md) says why things are as they are, and what did not work. Intervals are 95 %
 intervals unless the column says otherwise; a dash means that the file has none.
 
 Most runs shared two CPU cores with other work: "load before" is the machine's load before the run.

@@ -1,4 +1,4 @@
-"""Trains on the toy world with a tiny model. train_test.py runs it as the ranks of one group, one training after another."""
+"""Trains on the toy world with a tiny model: train_test.py runs it as the ranks of one group, several trainings in turn."""
 
 import asyncio
 import json

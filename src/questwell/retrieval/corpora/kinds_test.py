@@ -341,14 +341,6 @@ def test_what_is_malformed_can_be_skipped(kind: str, tmp_path: Path) -> None:
     assert REFUSED[kind][1] in f"{report.bad[0].place}: {report.bad[0].problem}".replace(f"{tmp_path}", "")
 
 
-def test_the_docs_have_the_table() -> None:
-    table = (Path(__file__).parents[4] / "docs" / "corpora.md").read_text(encoding="utf-8")
-    rows = [f"| {kind} | works |" for kind in WORKS]
-    rows += [f"| {kind} | clear error{', can be skipped' if kind in SKIPPED else ''} |" for kind in REFUSED]
-    assert [row for row in rows if row not in table] == []
-    assert len(rows) >= 45
-
-
 def test_the_first_of_a_repeated_id_can_be_kept(tmp_path: Path) -> None:
     report = ReadReport()
     source = file("c.jsonl", lines(MANY))(tmp_path)
