@@ -1,4 +1,4 @@
-"""Trains on the toy world with a tiny model: train_test.py runs it as the ranks of one group, several trainings in turn."""
+"""Trains on the toy world with a tiny model: train_test.py runs it as the ranks of one group, for several trainings."""
 
 import asyncio
 import json
