@@ -1,6 +1,6 @@
 """Our formulas against verl's `core_algos` on random masked batches: values and gradients, in double precision.
 
-`python tests/verl_engine/oracles.py` prints the table of docs/training.md.
+`python tests/verl_engine/oracles.py` prints the figures of the table in docs/scale.md.
 """
 
 import random
