@@ -252,7 +252,8 @@ async def of_two_works(tower: Passage, *others: Passage, kind: AnswerType = Answ
             return tuple(Hit(one, 1.0, rank) for rank, one in enumerate(found[:k], 1))
 
     start = replace(seed(2), answer_type=kind)
-    return await PROPOSER.propose(start, DirectSession(ScriptedLLM(model(**{**BUILT, **changes})), Works()), 1)
+    session = DirectSession(ScriptedLLM(model(**{**BUILT, **changes})), Works())
+    return await replace(PROPOSER, enough=1).propose(start, session, 1)
 
 
 async def test_a_path_goes_on_from_a_name_to_what_it_belongs_to() -> None:

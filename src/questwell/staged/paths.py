@@ -102,6 +102,18 @@ def promise(path: Path, types: Sequence[AnswerType], seed: Passage) -> float:
     return plain - types.index(path[-1].type) / 2 - _AWAY * away - _MORE_HOPS * more - _BARE * bare
 
 
+def apart(candidates: Sequence[Path]) -> list[Path]:
+    """Return paths without a common hop, chosen in order: if a hop turns out to be false, only one of them fails."""
+    chosen: list[Path] = []
+    used: set[tuple[str, str]] = set()
+    for path in candidates:
+        hops = {hop.key[:2] for hop in path}
+        if not hops & used:
+            chosen.append(path)
+            used |= hops
+    return chosen
+
+
 def leading_to(name: str, pool: Sequence[Passage], known: str) -> list[Hop]:
     """Return hops that lead to `name`, clearest first, from passages and values that the question `known` lacks."""
     world = _World.of(pool)

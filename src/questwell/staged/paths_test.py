@@ -7,7 +7,7 @@ import pytest
 
 from questwell.staged import paths as paths_file
 from questwell.staged.conftest import BRIDGE, GUIDE, LIGHT, MARWOOD, WORLD, passage
-from questwell.staged.paths import Hop, Path, is_ambiguous, leading_to, paths, promise, searches
+from questwell.staged.paths import Hop, Path, apart, is_ambiguous, leading_to, paths, promise, searches
 from questwell.types.corpus import Passage
 from questwell.types.game import AnswerType
 
@@ -30,6 +30,18 @@ def found(pool: list[Passage], length: int, *types: AnswerType) -> list[Path]:
 
 def titles(pool: list[Passage], length: int) -> list[list[str]]:
     return [[hop.passage.title for hop in path] for path in found(pool, length)]
+
+
+def test_paths_apart_have_no_hop_in_common() -> None:
+    pool = [BRIDGE, MARWOOD, LIGHT, GUIDE]
+    every = [path for length in (1, 2, 3) for path in found(pool, length, *TYPES)]
+    chosen = apart(every)
+    hops = [{(hop.passage.id, hop.value.text) for hop in path} for path in chosen]
+    assert chosen[0] == every[0] and len(chosen) > 1
+    assert sum(map(len, hops)) == len(set().union(*hops))
+    for path in every:  # no other could be added; a hop and its inverse are the same fact
+        assert path in chosen or {(hop.passage.id, hop.value.text) for hop in path} & set().union(*hops)
+    assert apart([]) == []
 
 
 def test_forward_paths_of_each_length() -> None:

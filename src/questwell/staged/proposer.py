@@ -2,7 +2,8 @@
 
 import itertools
 import random
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 from questwell.agents import form
@@ -16,8 +17,9 @@ from questwell.staged.diagnosis import Diagnosis, diagnose
 from questwell.staged.drafting import Written, draft_of
 from questwell.staged.facts import UNDECIDED, FactReader
 from questwell.staged.likeness import tells
-from questwell.staged.paths import Path, is_ambiguous, paths, promise, searches
+from questwell.staged.paths import Path, apart, is_ambiguous, paths, promise, searches
 from questwell.staged.session import StagedSession
+from questwell.staged.spans import fact_sentences
 from questwell.staged.values import values
 from questwell.staged.wording import Fact, question, steps
 from questwell.types.corpus import Passage
@@ -28,6 +30,8 @@ _AHEAD = 3
 """Searches spent after a question is written to prepare a longer path for a repair, which cannot search."""
 _HOPEFUL = 3.0
 """Minimum promise of a path that counts towards `enough`: reading costs more than searching."""
+_OPENING = 300
+"""Maximum characters of the seed passage's first sentence as a query."""
 _UNREAD = 2
 """Penalty on a path's promise for each hop not yet read."""
 
@@ -45,8 +49,8 @@ class StagedProposer:
     gets half."""
     searches: int = 6
     """Maximum number of searches per step, never more than `limits.searches`. One per step is reserved for checks."""
-    enough: int = 6
-    """Number of promising paths at which the proposer stops searching and starts to read."""
+    enough: int = 3
+    """Number of promising paths without a common hop at which the proposer stops searching and starts to read."""
     reach: int = 20
     """Passages per search for material. The checks of what was written search as a solver does, `limits.top_k`."""
     stretch: int = 4
@@ -95,7 +99,7 @@ class StagedProposer:
             if isinstance(result, Written):
                 await self._explore(seed, pool, reader, wanted + 1, _AHEAD, rng)
                 return result
-            problem = result if candidates else problem
+            problem = problem if result == _NO_PATH else result
             spent = staged.calls >= calls or staged.searches >= most
             if exhausted or spent or before == (staged.calls, staged.searches):
                 return problem
@@ -133,7 +137,7 @@ class StagedProposer:
             result = await self._first_sound(candidates, seed, pool, reader, self.calls * lengths[0] // 4)
             if isinstance(result, Written):
                 return result
-            problem = result if candidates else problem
+            problem = problem if result == _NO_PATH else result
         return problem
 
     async def _first_sound(
@@ -209,8 +213,7 @@ class StagedProposer:
     ) -> bool:
         """Search at most `most` times, until enough paths are found; return whether there is more to search for.
 
-        Queries are tried in this order: the seed's subject and section, the ends of the longest paths, names in the
-        subject's passages, then other names, clearest first.
+        The first queries are the seed's subject and section, then the ends of the longest paths, then `_next_query`.
         """
         for looked_up in reader.found.values():  # to check what a name tells apart
             pool.update((passage.id, passage) for passage in looked_up)
@@ -226,19 +229,12 @@ class StagedProposer:
             passages = tuple(pool.values())
             found = paths(passages, wanted, _types(seed), seed.passage, rng)
             hopeful = [path for path in found if promise(path, _types(seed), seed.passage) >= _HOPEFUL]
-            if len([path for path in hopeful if not reader.fails(path)]) >= self.enough:
+            if len(apart([path for path in hopeful if not reader.fails(path)])) >= self.enough:
                 return True
-            ahead = self._ahead(seed, passages, reader, wanted, rng)
-            names = [
-                (normalise(subject(passage)) != about, -value.weight - 2 * (value.text in passage.links), value.text)
-                for passage in passages
-                for value in values(passage)
-                if value.type is AnswerType.ENTITY and value.text not in reader.found
-            ]
-            unasked = [(True, 0, subject(passage)) for passage in passages if subject(passage) not in reader.found]
-            if not (names or unasked) or reader.staged.searches >= self._most(seed) - wanted:
+            query = self._ahead(seed, passages, reader, wanted, rng) or _next_query(seed, passages, reader.found)
+            if query is None or reader.staged.searches >= self._most(seed) - wanted:
                 return False
-            await search(ahead or min(names or unasked)[-1])
+            await search(query)
         return True
 
     def _ahead(
@@ -250,6 +246,33 @@ class StagedProposer:
                 if path[-1].found not in reader.found and not reader.fails(path):
                     return path[-1].found
         return None
+
+
+def _next_query(seed: Seed, passages: Sequence[Passage], searched: Container[str]) -> str | None:
+    """Return what to search for to find more paths; None if everything was searched for.
+
+    In this order: other sections about the seed's subject (those with most names first), names in the subject's
+    passages, other names (clearest first), the seed's first sentence, subjects of the passages found.
+    """
+    about = normalise(subject(seed.passage))
+    named = [
+        (normalise(subject(passage)) != about, passage, value)
+        for passage in passages
+        for value in values(passage)
+        if value.type is AnswerType.ENTITY
+    ]
+    sections = Counter(passage.title for elsewhere, passage, _ in named if not elsewhere)
+    names = sorted(
+        (elsewhere, -value.weight - 2 * (value.text in passage.links), value.text)
+        for elsewhere, passage, value in named
+    )
+    queries = [
+        *(title for title, _ in sections.most_common()),
+        *(text for _, _, text in names),
+        fact_sentences(seed.passage, "")[:_OPENING],
+        *sorted(subject(passage) for passage in passages),
+    ]
+    return next((query for query in queries if query not in searched), None)
 
 
 def written_of(facts: tuple[Fact, ...]) -> Written:

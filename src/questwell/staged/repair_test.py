@@ -12,7 +12,7 @@ from questwell.llm.client import Request
 from questwell.llm.scripted import Answer, ScriptedLLM
 from questwell.staged.conftest import ASKED, BRIDGE, LIGHT, MARWOOD, PROPOSER, Library, model, seed
 from questwell.staged.diagnosis import diagnose
-from questwell.staged.proposer import StagedProposer
+from questwell.staged.proposer import StagedProposer, _next_query
 from questwell.staged.rewriter import StagedRewriter
 from questwell.types.corpus import Hit, Passage
 from questwell.types.game import (
@@ -165,6 +165,43 @@ async def test_what_a_corpus_links_is_searched_for_first() -> None:
         library = Library()
         await PROPOSER.propose(replace(seed(4), passage=passage), DirectSession(ScriptedLLM(model()), library), 1)
         assert library.queries[:2] == ["Quill Gate", first]
+
+
+def section(title: str, text: str) -> Passage:
+    """A section of the factbook about a made-up country."""
+    document = f"factbook/{title.replace(': ', '/')}"
+    return Passage(f"{document}#0", title, text, document)
+
+
+async def test_paths_that_stand_or_fall_together_count_once() -> None:
+    """Many questions from one clue are lost together if the clue is not unique: it looks for another clue first."""
+    people = section("Ostia: People", "Population: 5,120.\nHouseholds: 1,204.\nVoters: 3,011.")
+    trade = section("Ostia: Trade", "Port: Quill Town.\nShips: 310.")
+
+    class Sections(Library):
+        async def search(self, query: str, k: int) -> tuple[Hit, ...]:
+            self.queries.append(query)
+            return tuple(Hit(one, 1.0, rank) for rank, one in enumerate((people, trade)[:k], 1))
+
+    for enough, third in ((1, "Quill Town"), (2, "Ostia: Trade")):  # the first looks up what it is about to read
+        library = Sections()
+        begun = replace(seed(2), passage=people, answer_type=AnswerType.NUMBER)
+        await replace(PROPOSER, enough=enough).propose(begun, DirectSession(ScriptedLLM(model()), library), 1)
+        assert library.queries[:3] == ["Ostia", "Ostia: People", third]
+
+
+def test_queries_follow_an_order() -> None:
+    begun = replace(seed(2), passage=section("Ostia: Trade", "Ostia trades a lot. It has no port."))
+    land = section("Ostia: Land", "Highest point: Mount Arel.\nLongest river: River Tamsel.")
+    rule = section("Ostia: Rule", "Capital: Quill Town.")
+    away = Passage("a", "Fenmouth", "Founder: Ole Brandt.\nHarbour: Port Quell.", "a")
+    searched: list[str] = []
+    while (query := _next_query(begun, (begun.passage, rule, land, away), searched)) is not None:
+        searched.append(query)
+    assert searched[:2] == ["Ostia: Land", "Ostia: Rule"]  # the section with more names first
+    assert {*searched[2:5]} == {"Mount Arel", "River Tamsel", "Quill Town"}
+    assert {*searched[5:7]} == {"Ole Brandt", "Port Quell"}
+    assert searched[7:] == ["Ostia trades a lot.", "Fenmouth", "Ostia"]
 
 
 async def test_calls_grow_with_the_steps() -> None:

@@ -107,9 +107,28 @@ _ASKED = {Kind.PERSON: "Who", Kind.PLACE: "Which place", Kind.ORGANIZATION: "Whi
 """Question word by kind of answer. A highest point has a name and a height: the word says which one is meant."""
 
 
+_MEASURED = (
+    (
+        re.compile(r"\d ?(?:sq\.? ?(?:km|mi|miles|kilomet(?:re|er)s)|km²|square \w+|hectares?|ha|acres?)\b(?! ?/)"),
+        "How large",
+    ),
+    (re.compile(r"\d ?(?:km|kilomet(?:re|er)s?|mi|miles?)\b(?! ?/)"), "How long"),
+)
+"""Units of an amount, and how to ask for it. A metre may measure a height as well as a length."""
+_MEASURES = frozenset(
+    "length height width depth distance elevation altitude area size diameter radius circumference range extent "  # noqa: SIM905
+    "perimeter breadth thickness span reach radius speed".split()
+)
+"""Nouns that are a measure themselves: "What is the length"; but "How long is the coastline"."""
+
+
 def question(facts: Sequence[Fact]) -> str:
     """Return the question that asks for the value of the last fact."""
     last = facts[-1]
+    if last.hop.value.type is AnswerType.NUMBER and not last.hop.inverse and not _MEASURES & {*last.relation.split()}:
+        for unit, how in _MEASURED:
+            if unit.search(last.hop.value.text):
+                return f"{how} is {described(facts)}?"
     named = last.hop.value.type is AnswerType.ENTITY and not last.hop.inverse
     asked = _ASKED.get(last.value_kind, "What") if named else "What"
     return f"{asked} is {described(facts)}?"

@@ -1,5 +1,7 @@
 """Words for facts: phrases, questions, and relations that cannot stand in one."""
 
+from dataclasses import replace
+
 import pytest
 
 from questwell.staged.conftest import BRIDGE, LIGHT, MARWOOD
@@ -44,6 +46,27 @@ def test_phrases_nest() -> None:
         ("What is the designer of Harrow Bridge?", "Elsa Marwood"),
         ("What is the best known work of Elsa Marwood?", "Orrin Lighthouse"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("relation", "value", "asked"),
+    [
+        ("coastline", "36,289 km", "How long is the coastline of Orrin Lighthouse?"),
+        ("coastline", "812 miles", "How long is the coastline of Orrin Lighthouse?"),
+        ("length of coast", "36,289 km", "What is the length of coast of Orrin Lighthouse?"),
+        ("irrigated land", "59,910 sq km", "How large is the irrigated land of Orrin Lighthouse?"),
+        ("total area", "5,120 sq km", "What is the total area of Orrin Lighthouse?"),
+        ("highest point", "812 m", "What is the highest point of Orrin Lighthouse?"),  # long or high
+        ("wind", "40 km/h", "What is the wind of Orrin Lighthouse?"),
+        ("memory", "64 kmem", "What is the memory of Orrin Lighthouse?"),
+        ("waiting time", "7 years", "What is the waiting time of Orrin Lighthouse?"),
+    ],
+)
+def test_an_amount_is_asked_for_by_its_unit(relation: str, value: str, asked: str) -> None:
+    amount = Fact(Hop(LIGHT, Value(value, AnswerType.NUMBER)), relation, "tower", Kind.NUMBER)
+    assert question((amount,)) == asked
+    inverse = replace(amount, hop=replace(amount.hop, inverse=True))
+    assert question((inverse,)) == f"What is the tower whose {relation} is {value}?"
 
 
 @pytest.mark.parametrize(
