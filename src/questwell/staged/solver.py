@@ -23,6 +23,8 @@ _NO_END = frozenset(
     "a an and as at by for from in into is of on or that the to was were when where which who whose with".split()  # noqa: SIM905
 )
 _PREPOSITIONS = frozenset({"as", "at", "by", "for", "from", "in", "into", "of", "on", "to", "with"})
+_IN_NAMES = frozenset("and of the & de del des di do da du la le el al van von der den y e et und".split())  # noqa: SIM905
+"""Words without a capital that may stand inside a name."""
 _VERBS = frozenset({"is", "was", "are", "were", "has", "had", "did", "does", "can", "will"})
 
 
@@ -121,8 +123,8 @@ def parts(question: str) -> list[str]:
             piece = words[start:end]
             if end == len(words) and _BARE.fullmatch(" ".join(words[:start])):
                 continue  # what is asked for is no part of the question
-            if end < len(words) and _begins_big(piece[-1]) and _begins_big(words[end]):
-                continue  # it would end inside a name
+            if _ends_inside_a_name(piece, words[end:]):
+                continue
             whole = piece[-1].lower() not in _NO_END or _is_stranded(piece, words[end:])
             if whole and any(map(_is_named, piece)):
                 found.append(" ".join(piece).rstrip(","))
@@ -140,8 +142,15 @@ def _is_stranded(piece: list[str], after: list[str]) -> bool:
     return relative and piece[-1] in _PREPOSITIONS and (not after or after[0] in _VERBS or after[0].endswith("ed"))
 
 
+def _ends_inside_a_name(piece: list[str], after: list[str]) -> bool:
+    """Return whether the name at the end goes on: "Blue | Lantern", "Ostia | and Quell", "Republic | of the Tamsel"."""
+    before = next((word for word in reversed(piece) if word not in _IN_NAMES), "")
+    behind = next((word for word in after if word not in _IN_NAMES), "")
+    return _begins_big(before) and _begins_big(behind)
+
+
 def _begins_big(word: str) -> bool:
-    return word[0].isupper() and not word.endswith(",")
+    return word[:1].isupper() and not word.endswith(",")
 
 
 def _is_named(word: str) -> bool:

@@ -3,6 +3,8 @@
 import json
 from collections.abc import Callable
 
+import pytest
+
 from questwell.agents.prompts import Prompts
 from questwell.agents.rollout import RolloutLimits
 from questwell.agents.session import DirectSession
@@ -80,6 +82,21 @@ def test_parts_hold_a_name_and_describe_something() -> None:
         parts("What is the area of the country whose capital is Arel City?")[-1]
         == "the country whose capital is Arel City"
     )
+
+
+@pytest.mark.parametrize(
+    "name", ["Ostia and Quell", "Republic of the Tamsel", "Isle of Arel", "Ana de la Cruz", "Arel City"]
+)
+def test_a_part_does_not_end_inside_a_name(name: str) -> None:
+    assert parts(f"What is the total area of {name}?") == []
+    found = parts(f"Who is the mayor of the capital of {name}?")
+    assert found == [f"the capital of {name}"]
+
+
+def test_names_that_only_stand_in_a_row_are_apart() -> None:
+    assert "the author of Tarn" in parts("Who met the author of Tarn and the designer of Fen?")
+    assert "the author of Tarn" in parts("Who met the author of Tarn, Fen and Marsh?")
+    assert "the author of Tarn" in parts("When was the author of Tarn and others born?")
 
 
 async def test_an_only_part_is_looked_up_without_asking_which() -> None:
