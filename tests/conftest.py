@@ -21,6 +21,22 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def blank_charts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings draw no charts."""
+    from blank_charts import blank
+
+    monkeypatch.setattr("questwell.training.charts.draw", blank)
+
+
+@pytest.fixture
+def drawn_charts(blank_charts: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They do, in a file where others do not."""
+    from blank_charts import drawn
+
+    monkeypatch.setattr("questwell.training.charts.draw", drawn)
+
+
 @pytest.fixture(scope="session")
 def started(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The toy policy of self-play after a short warm start, in a folder."""

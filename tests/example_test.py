@@ -49,6 +49,8 @@ import toy
 import writer
 from setting import read_setting
 
+pytestmark = pytest.mark.usefixtures("blank_charts")
+
 WORLD = ToyWorld(6, 5, seed=7, entity_prefix="oak", relation_prefix="kin")
 PROPOSER = FreeProposer(
     Prompts(PROMPTS), Tags(proposing=True), RolloutLimits(12, 12, 1, forced_last_turn=True), Sampling()

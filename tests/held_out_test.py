@@ -33,6 +33,8 @@ from questwell.training.evaluations import FILE, best_of, checkpoint_model, read
 from questwell.types.game import Judgement, Label
 from questwell.types.trajectory import Trajectory
 
+pytestmark = pytest.mark.usefixtures("blank_charts")
+
 WORKER = str(Path(__file__).parent / "held_out_worker.py")
 VALUES: dict[str, object] = {"steps": 7, "eval_every": 2, "save_every": 100, "keep": 1, "algorithm": "grpo"}
 

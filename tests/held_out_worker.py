@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import train_worker
+from blank_charts import draw_nothing
 
 from questwell.recipes.train.config import TrainConfig
 from questwell.recipes.train.loop import TrainReport, train
@@ -54,4 +55,5 @@ async def play(folder: Path, chosen: TrainConfig, kill_at: int = 0) -> TrainRepo
 
 
 if __name__ == "__main__":
+    draw_nothing()
     asyncio.run(play(Path(sys.argv[1]), train_worker.config(**json.loads(sys.argv[2])), int(sys.argv[3])))

@@ -30,6 +30,8 @@ from questwell.recipes.rejudge import loop as rejudging
 from questwell.recipes.reports import report as reporting
 from questwell.recipes.runs.ending import Ending
 
+pytestmark = pytest.mark.usefixtures("blank_charts")
+
 Command = list[object]
 MODEL = "scripted@http://localhost:1/v1"
 QUESTION = "When did the bridge number {} open? (version 0 target 3)"

@@ -36,6 +36,8 @@ def main() -> None:
     trains = sys.argv[1] == "trains"
     for name in (*(f"questwell.cli.{verb}" for verb in VERBS), *(IMPORTED if trains else ())):
         importlib.import_module(name)
+    if trains:
+        importlib.import_module("blank_charts").draw_nothing()
     for line in sys.stdin:
         child = os.fork()
         if child == 0:

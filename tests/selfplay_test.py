@@ -31,6 +31,8 @@ from questwell.training.conftest import tiny
 from questwell.types.game import Judgement, Label
 from questwell.types.trajectory import Role
 
+pytestmark = pytest.mark.usefixtures("blank_charts")
+
 VALUES = {
     "model": "toy",
     "corpus": "toy",

@@ -43,6 +43,8 @@ from questwell.types.corpus import Hit
 from questwell.types.evaluation import Question
 from questwell.types.game import Judgement, Label
 
+pytestmark = pytest.mark.usefixtures("blank_charts")
+
 TIMES = {"update_s", "rollout_s", "update_tokens_per_s", "rollout_tokens_per_s"}
 WORKER = str(Path(__file__).parent / "train_worker.py")
 
@@ -72,6 +74,7 @@ RANKED: list[dict[str, object]] = [
 descent is also the first look at the policy."""
 
 
+@pytest.mark.timeout(600)  # on a busy machine
 async def test_two_ranks_learn_what_one_process_learns(tmp_path: Path) -> None:
     """FSDP2 over gloo. Both trainings by the same two processes, since starting them is most of the time."""
     folders = [tmp_path / f"ranks-{number}" for number in range(len(RANKED))]
@@ -81,7 +84,7 @@ async def test_two_ranks_learn_what_one_process_learns(tmp_path: Path) -> None:
     ranks = [subprocess.Popen(command, env={**environment, "RANK": str(rank)}) for rank in range(2)]
     for number, values in enumerate(RANKED):
         await play(tmp_path / f"one-{number}", config(**values))
-    assert [process.wait(100) for process in ranks] == [0, 0]
+    assert [process.wait(300) for process in ranks] == [0, 0]
     for number, folder in enumerate(folders):
         same(tmp_path / f"one-{number}", folder, rel=1e-3, abs=1e-4)
 
@@ -293,6 +296,7 @@ def test_what_cannot_be_is_said(values: dict[str, object], problem: str) -> None
         resolve(TrainConfig, values)
 
 
+@pytest.mark.usefixtures("drawn_charts")
 def test_the_command_end_to_end(tmp_path: Path) -> None:
     """Model folder, corpus with a real index, questions in verl's layout: dry run, warm start, two steps, resume."""
     world = ToyWorld(entities=6)

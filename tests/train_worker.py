@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from blank_charts import draw_nothing
 
 from questwell.agents.prompts import Prompts
 from questwell.llm.pretrained import Pretrained
@@ -73,5 +74,6 @@ def main(folder: str, port: str, values: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
+    draw_nothing()
     for given in json.loads(sys.argv[1]):
         main(*given)
