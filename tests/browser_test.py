@@ -19,7 +19,7 @@ import view_world
 from hostile_texts import HOSTILE
 
 from questwell.recipes.reports.reviewing import ReviewState, reviews_by_seed
-from questwell.recipes.reports.story import by_interest
+from questwell.store.pages import each_by_interest
 from questwell.store.reader import RunReader
 from questwell.store.records import WaveSeed
 from questwell.store.run import RunStore
@@ -137,7 +137,7 @@ def test_keys_lead_through_a_filtered_list_and_back(site: str, page: "Page") -> 
 
 def test_a_deep_link_opens_the_attempt_and_a_question_can_be_copied(site: str, page: "Page", runs: Path) -> None:
     with RunReader(runs / "gen") as run:
-        first = by_interest(run.plays())[0]
+        first = next(each_by_interest(run))
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto(f"{site}/r/gen/items/{first.seed_id}#r0a0")
     assert page.locator("#r0a0").get_attribute("open") is not None

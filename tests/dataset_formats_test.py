@@ -26,7 +26,7 @@ from questwell.recipes.dataset.config import DatasetConfig
 from questwell.recipes.dataset.export import read_items
 from questwell.recipes.dataset.parquet import read_parquet
 from questwell.recipes.generate.loop import generate
-from questwell.recipes.reports.items import choose, items
+from questwell.recipes.reports.items import Chosen, each, items
 from questwell.recipes.runs.config import resolve
 from questwell.recipes.train.data import read_questions
 from questwell.store.reader import RunReader
@@ -137,13 +137,13 @@ def test_every_thought_is_exported_and_never_as_an_answer(run: Path) -> None:
     (shown,) = demonstrations(solved)
     assert [search.thought for search in shown.searches] == ["First, which bridge?\nSo search."]
     assert shown.thought == "Hm.\nIt says so."
-    _, call, _, answer = sharegpt_rows([solved], Prompts(), 10)[0]["conversations"]  # type: ignore[misc]
+    _, call, _, answer = next(sharegpt_rows([solved], Prompts(), 10))["conversations"]  # type: ignore[misc]
     thought, _, called = call["value"].rpartition("\n")
     assert thought == "<think>First, which bridge?\nSo search.</think>"
     assert json.loads(called) == {"name": "search", "arguments": {"query": "bridge"}}
     assert answer["value"] == "<think>Hm.\nIt says so.</think>\n1801"
     bare = replace(solved, solutions=(replace(solved.solutions[0], turns=(turns[3],)),))
-    assert sharegpt_rows([bare], Prompts(), 10)[0]["conversations"][-1]["value"].startswith("<think>It")  # type: ignore[index]
+    assert next(sharegpt_rows([bare], Prompts(), 10))["conversations"][-1]["value"].startswith("<think>It")  # type: ignore[index]
 
 
 def test_a_sealed_split_is_read_as_browsecomp_and_stands_nowhere_in_plain_text(run: Path, made: Path) -> None:
@@ -234,7 +234,7 @@ def test_a_split_that_is_not_there_cannot_be_sealed(run: Path, tmp_path: Path) -
 
 
 def test_solutions_are_those_of_the_run(run: Path) -> None:
-    chosen, _ = choose(run)
+    chosen = [one for one in each(run) if isinstance(one, Chosen)]
     assert all(demonstrations(SolvedItem(one.item, one.solutions)) for one in chosen)
 
 

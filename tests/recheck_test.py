@@ -22,7 +22,7 @@ from questwell.recipes.dataset.export import Format, export, read_items
 from questwell.recipes.generate import recheck as recipe
 from questwell.recipes.generate.gates_results import FOLDER, Checked, keep_results
 from questwell.recipes.generate.recheck import RecheckConfig, configure
-from questwell.recipes.reports.items import Edited, Policy, ReviewedBy, choose, items
+from questwell.recipes.reports.items import Edited, LeftOut, Policy, ReviewedBy, each, items
 from questwell.recipes.reports.rechecked import rechecked
 from questwell.recipes.reports.reviewing import review, reviews_by_seed
 from questwell.recipes.reports.status import status
@@ -79,7 +79,7 @@ def test_edited_items_come_back_when_they_were_tried_again(run: Path, tmp_path: 
     decide(run, three, Decision.EDIT, "When did the bridge number 6 open? (version 9 target 2)", "1806")
     decide(run, four, Decision.REJECT)
     decide(run, rest[0], Decision.ACCEPT)
-    left = {one.id.removeprefix(name): one.reason for one in choose(run)[1]}
+    left = {one.id.removeprefix(name): one.reason for one in each(run) if isinstance(one, LeftOut)}
     assert left == {**dict.fromkeys((one, two, three), "edited, not rechecked"), four: "rejected"}
     as_is = {item.id: item for item in items(run, Policy(edited=Edited.AS_IS))}[name + one]
     assert (as_is.question, as_is.answer, as_is.attempts, as_is.scored) == (good, "1800", (), 0)
@@ -97,7 +97,7 @@ def test_edited_items_come_back_when_they_were_tried_again(run: Path, tmp_path: 
     assert (edited.right, edited.scored, edited.solve_rate, edited.difficulty) == (4, 4, 1.0, 2)
     assert len(edited.attempts) == 4
     assert found[name + rest[0]].review == "accepted"
-    assert [one.reason for one in choose(run)[1]] == ["edited, failed the recheck", "rejected"]
+    assert [one.reason for one in each(run) if isinstance(one, LeftOut)] == ["edited, failed the recheck", "rejected"]
     only = items(run, Policy(ReviewedBy.ACCEPTED))
     assert [item.id for item in only] == [name + seed for seed in (one, three, rest[0])]
 

@@ -36,7 +36,7 @@ def push(
     to = f"{one_line(found.repository)}, {'public' if public else 'private'}"
     if dry_run:
         for parcel in found.parcels:
-            console.print(f"{len(parcel.content):>12,}  {one_line(parcel.path)}", soft_wrap=True)
+            console.print(f"{parcel.size:>12,}  {one_line(parcel.path)}", soft_wrap=True)
     licences = ", ".join(f"{one_line(name)}: {count:,}" for name, count in manifest.licences.items())
     splits = ", ".join(f"{name}: {split.items:,}" for name, split in manifest.splits.items())
     console.print(f"Items: {splits}    Licences of the evidence: {licences}", soft_wrap=True)

@@ -6,7 +6,7 @@ Neither console interprets markup, so a model's text cannot colour the screen; s
 import json
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -59,13 +59,31 @@ def print_json(
         tree = {**(tree if value is not ended else {key: tree[key] for key in tree if key not in how}), "ended": how}
     if also:
         tree = {**tree, **TypeAdapter[Any](dict[str, Any]).dump_python(dict(also), mode="json")}
-    text = json.dumps(tree, indent=2, ensure_ascii=False)
+    typer.echo(_printable(json.dumps(tree, indent=2, ensure_ascii=False)))
+
+
+def print_json_list(
+    type_: Any,  # noqa: ANN401  pydantic knows it
+    values: Iterable[object],
+) -> None:
+    """Print `values`, each of `type_`, as `print_json` prints a list of them, with only one in memory."""
+    adapter, some = TypeAdapter[Any](type_), False
+    for value in values:
+        tree = adapter.dump_python(value, mode="json")
+        text = json.dumps(tree, indent=2, ensure_ascii=False).replace("\n", "\n  ")
+        typer.echo(f"{',' if some else '['}\n  {_printable(text)}", nl=False)
+        some = True
+    typer.echo("\n]" if some else "[]")
+
+
+def _printable(text: str) -> str:
+    """Return JSON with escapes for characters that could manipulate a terminal or that it cannot print."""
     try:
         text.encode(sys.stdout.encoding or "ascii")
         unsafe = UNSAFE
     except UnicodeEncodeError:
         unsafe = re.compile("[^\x00-\x7e]")
-    typer.echo(unsafe.sub(lambda match: _escaped(match[0]), text))
+    return unsafe.sub(lambda match: _escaped(match[0]), text)
 
 
 def _escaped(char: str) -> str:

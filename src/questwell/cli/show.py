@@ -1,5 +1,6 @@
 """`questwell show`: shows how a seed was played, from the seed passage to the verdict."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -52,9 +53,9 @@ def show(
 def show_play(run: Path, item: str | None, *, full: bool, json: bool) -> None:
     """Print `questwell show` for a run with plays: one line per seed, or the whole story of one."""
     if item is None:
-        plays = recipe.listing(run)
+        plays = recipe.each_listed(run)
         if json:
-            screen.print_json(list[Play], plays)
+            screen.print_json_list(Play, plays)
         else:
             print_listing(screen.out(), plays)
         return
@@ -65,15 +66,17 @@ def show_play(run: Path, item: str | None, *, full: bool, json: bool) -> None:
         print_story(screen.out(), story, full=full)
 
 
-def print_listing(console: Console, plays: list[Play]) -> None:
+def print_listing(console: Console, plays: Iterable[Play]) -> None:
     """Print one line per seed, accepted ones first."""
-    if not plays:
-        console.print("The run has no seeds yet.")
+    some = False
     for play in plays:
+        some = True
         state = play.reason.value if play.reason else play.status.value
         pair = f"{one_line(play.question)} -> {one_line(play.answer or '')}" if play.question else one_line(play.detail)
         line = Text.assemble(f"{play.seed_id}  ", (f"{state:<12}", _style_of(play)), f"  {pair}")
         console.print(line, soft_wrap=True)
+    if not some:
+        console.print("The run has no seeds yet.")
 
 
 def print_story(console: Console, story: Story, *, full: bool = False) -> None:

@@ -2,8 +2,9 @@ import json
 from dataclasses import replace
 
 from questwell.datasets.card import card
+from questwell.datasets.census import Census
 from questwell.datasets.conftest import MakeItem
-from questwell.datasets.manifest import Manifest, SourceRun, counts, licences, total
+from questwell.datasets.manifest import Manifest, SourceRun, total
 from questwell.datasets.qrels import beir_qrels, corpus_rows, query_rows, trec_id, trec_qrels
 from questwell.types.dataset import Usage
 
@@ -13,15 +14,17 @@ SOURCE = SourceRun(
 
 
 def manifest(make_item: MakeItem) -> Manifest:
-    items = [make_item(n, difficulty=2 + n) for n in range(3)]
+    census = Census(("train", "test"))
+    for n, split in enumerate(("train", "train", "test")):
+        census.add(split, make_item(n, difficulty=2 + n))
     return Manifest(
         name="d",
         canary="questwell canary x",
         created="2026-11-20T00:00:00+00:00",
         questwell="0.1.0",
         sources=[SOURCE],
-        licences=licences(items),
-        splits={"train": counts(items[:2], 2), "test": counts(items[2:], 1)},
+        licences=census.licences(),
+        splits=census.splits(),
         largest_component=2,
         dropped={"duplicate": 1},
         overlaps={"musique": 2},
@@ -60,7 +63,10 @@ def test_licences_that_the_hub_has_no_name_for_or_that_are_mixed_are_other(make_
     for found in ({"unknown": 3}, {"GFDL-1.1-or-later": 1}, {"CC0-1.0": 1, "MIT": 2}, {"CC0-1.0": 1, "unknown": 1}):
         assert '"other"' in card(replace(manifest(make_item), licences=found)).split("---\n")[1]
     items = [make_item(0), make_item(1, licences=()), make_item(2, licences=("MIT", "CC0-1.0"))]
-    assert licences(items) == {"CC0-1.0": 2, "MIT": 1, "unknown": 1}
+    census = Census(("train",))
+    for item in items:
+        census.add("train", item)
+    assert census.licences() == {"CC0-1.0": 2, "MIT": 1, "unknown": 1}
 
 
 def test_a_sum_over_what_is_not_known_is_not_known() -> None:
@@ -71,9 +77,8 @@ def test_a_sum_over_what_is_not_known_is_not_known() -> None:
 
 def test_ids_never_hold_what_would_end_a_column(make_item: MakeItem) -> None:
     item = make_item(0, documents=("a b\tc%",), id="r s")
-    line = trec_qrels([item])
-    assert line == "r%20s 0 a%20b%09c%25#0 1\n"
-    assert beir_qrels([item]).splitlines()[1].split("\t") == ["r%20s", "a%20b%09c%25#0", "1"]
+    assert list(trec_qrels([item])) == ["r%20s 0 a%20b%09c%25#0 1\n"]
+    assert next(beir_qrels([item])).split("\t") == ["r%20s", "a%20b%09c%25#0", "1\n"]
     assert [row["_id"] for row in (*corpus_rows([item]), *query_rows([item]))] == ["a%20b%09c%25#0", "r%20s"]
     assert trec_id("foldoc/mad-1#0") == "foldoc/mad-1#0"
 
@@ -81,4 +86,4 @@ def test_ids_never_hold_what_would_end_a_column(make_item: MakeItem) -> None:
 def test_each_passage_is_in_the_corpus_once(make_item: MakeItem) -> None:
     items = [make_item(0, documents=("a", "b")), make_item(1, documents=("b",))]
     assert [row["_id"] for row in corpus_rows(items)] == ["a#0", "b#0"]
-    assert len(trec_qrels(items).splitlines()) == 3
+    assert len(list(trec_qrels(items))) == 3

@@ -6,12 +6,14 @@ bridge 12 opened?" is not "When was bridge 13 opened?". So only questions that a
 template that was filled in thousands of times costs no more than other questions.
 """
 
+import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from questwell.datasets.picked import Picked
 from questwell.errors import ConfigError
 from questwell.scoring.answers import normalise, numbers
 from questwell.scoring.functional import is_functional
@@ -40,11 +42,11 @@ class Duplicate:
     exact: bool
 
 
-def deduplicate(items: Sequence[Item], *, threshold: float | None = 0.7) -> tuple[list[Item], list[Duplicate]]:
+def deduplicate(items: Sequence[Item], *, threshold: float | None = 0.7) -> tuple[Picked[Item], list[Duplicate]]:
     """Return the items without duplicates, in order, and the duplicates.
 
     Args:
-        items: an earlier one is kept before a later one.
+        items: an earlier one is kept before a later one. They may be on disk: of each only two hashes are kept.
         threshold: minimum similarity of near duplicates; None: only exact duplicates are removed.
 
     Raises:
@@ -54,7 +56,7 @@ def deduplicate(items: Sequence[Item], *, threshold: float | None = 0.7) -> tupl
     if threshold is None or len(kept) < 2:
         return kept, duplicates
     kept, near = _near(kept, threshold)
-    return kept, [*duplicates, *near]
+    return kept, duplicates + near
 
 
 def shingles(text: str) -> frozenset[str]:
@@ -105,31 +107,33 @@ class KnownQuestions:
         return known if found and share >= self._threshold else None
 
 
-def _exact(items: Sequence[Item]) -> tuple[list[Item], list[Duplicate]]:
-    first: dict[str, str] = {}
-    kept: list[Item] = []
-    duplicates: list[Duplicate] = []
-    for item in items:
-        of = first.setdefault(normalise(item.question), item.id)
-        if of == item.id:
-            kept.append(item)
+def _exact(items: Sequence[Item]) -> tuple[Picked[Item], list[Duplicate]]:
+    first: dict[bytes, int] = {}
+    kept: list[int] = []
+    repeats: list[tuple[str, int]] = []
+    for at, item in enumerate(items):
+        of = first.setdefault(_digest(normalise(item.question)), at)
+        if of == at:
+            kept.append(at)
         else:
-            duplicates.append(Duplicate(item.id, of, 1.0, exact=True))
-    return kept, duplicates
+            repeats.append((item.id, of))
+    return Picked(items, kept), [Duplicate(name, items[of].id, 1.0, exact=True) for name, of in repeats]
 
 
-def _near(items: Sequence[Item], threshold: float) -> tuple[list[Item], list[Duplicate]]:
+def _near(items: Sequence[Item], threshold: float) -> tuple[Picked[Item], list[Duplicate]]:
     try:
         from datasketch import MinHash, MinHashLSH
     except ImportError:
         raise ConfigError(
             "near duplicates need MinHash: pip install 'questwell[datasets]', or set --near-duplicates 0"
         ) from None
-    grams = [shingles(item.question) for item in items]
     repeats: dict[int, Duplicate] = {}
     for group in _comparable(items):
         index: Any = MinHashLSH(threshold=max(0.05, threshold - _SLACK), num_perm=_PERMUTATIONS)
+        grams: dict[int, frozenset[str]] = {}
         for at in group:
+            item = items[at]
+            grams[at] = shingles(item.question)
             sketch: Any = MinHash(num_perm=_PERMUTATIONS, seed=1)
             sketch.update_batch([gram.encode() for gram in grams[at]])
             candidates: list[int] = sorted(index.query(sketch))
@@ -138,17 +142,25 @@ def _near(items: Sequence[Item], threshold: float) -> tuple[list[Item], list[Dup
             if found is None:
                 index.insert(at, sketch)
             else:
-                repeats[at] = Duplicate(items[at].id, items[found[0]].id, found[1], exact=False)
-    kept = [item for at, item in enumerate(items) if at not in repeats]
+                repeats[at] = Duplicate(item.id, items[found[0]].id, found[1], exact=False)
+    kept = Picked(items, (at for at in range(len(items)) if at not in repeats))
     return kept, [repeats[at] for at in sorted(repeats)]
 
 
 def _comparable(items: Sequence[Item]) -> list[list[int]]:
     """Return groups of at least two item positions with the same answer, numbers and names."""
-    groups: dict[_Group, list[int]] = defaultdict(list)
+    first: dict[bytes, int] = {}
+    groups: dict[int, list[int]] = defaultdict(list)
     for at, item in enumerate(items):
-        groups[_group(item.question, item.answer)].append(at)
-    return [group for group in groups.values() if len(group) > 1]
+        answer, found, named = _group(item.question, item.answer)
+        of = first.setdefault(_digest(repr((answer, sorted(found), sorted(named)))), at)
+        if of != at:
+            groups[of].append(at)
+    return [[of, *more] for of, more in groups.items()]
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()
 
 
 def _group(question: str, answer: str) -> _Group:

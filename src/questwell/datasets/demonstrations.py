@@ -5,7 +5,7 @@ those of an omitted turn before the next move; a staged agent has none. Observat
 training and inference see the same text.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from questwell.agents.prompts import Prompts
@@ -93,6 +93,6 @@ def _thought(turn: Turn) -> str:
     return thoughts(turn.reasoning, turn.text)
 
 
-def of_all(solved: Sequence[SolvedItem]) -> list[Demonstration]:
-    """Return the demonstrations of all items in `solved`, in order."""
-    return [shown for one in solved for shown in demonstrations(one)]
+def of_all(solved: Iterable[SolvedItem]) -> Iterator[Demonstration]:
+    """Yield the demonstrations of all items in `solved`, in order."""
+    return (shown for one in solved for shown in demonstrations(one))

@@ -6,6 +6,7 @@ Each dropped item has exactly one reason.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from questwell.datasets.picked import Picked
 from questwell.types.dataset import Item
 from questwell.types.gates import GateOutcome
 
@@ -35,17 +36,17 @@ class Dropped:
     detail: str
 
 
-def choose(items: Sequence[Item], wanted: Wanted) -> tuple[list[Item], list[Dropped]]:
+def choose(items: Sequence[Item], wanted: Wanted) -> tuple[Picked[Item], list[Dropped]]:
     """Return the items that pass `wanted`, in order, and the dropped ones with reasons."""
-    kept: list[Item] = []
+    kept: list[int] = []
     dropped: list[Dropped] = []
-    for item in items:
+    for at, item in enumerate(items):
         problem = _problem(item, wanted)
         if problem is None:
-            kept.append(item)
+            kept.append(at)
         else:
             dropped.append(Dropped(item.id, *problem))
-    return kept, dropped
+    return Picked(items, kept), dropped
 
 
 def _problem(item: Item, wanted: Wanted) -> tuple[str, str] | None:

@@ -1,7 +1,8 @@
 """Detects the language of questions by script and function words."""
 
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
 from questwell.scoring.functional import is_english
 from questwell.scoring.words import words
@@ -32,10 +33,14 @@ def language_of(text: str) -> str | None:
 
 def languages(texts: Iterable[str], least: float = 0.05) -> tuple[str, ...]:
     """Return the languages of at least the share `least` of `texts`, most frequent first; empty if mostly unclear."""
-    found = [language_of(text) for text in texts]
-    known = [code for code in found if code is not None]
-    if 2 * len(known) <= len(found):
+    return frequent(Counter(map(language_of, texts)), least)
+
+
+def frequent(counts: Mapping[str | None, int], least: float = 0.05) -> tuple[str, ...]:
+    """Return the languages of at least the share `least` of all texts, from the number of texts by language."""
+    every = sum(counts.values())
+    known = {code: count for code, count in counts.items() if code is not None}
+    if 2 * sum(known.values()) <= every:
         return ()
-    counts = {code: known.count(code) for code in dict.fromkeys(known)}
-    ranked = sorted(counts, key=lambda code: (-counts[code], code))
-    return tuple(code for code in ranked if counts[code] >= least * len(found))
+    ranked = sorted(known, key=lambda code: (-known[code], code))
+    return tuple(code for code in ranked if known[code] >= least * every)

@@ -1,12 +1,9 @@
 """The manifest of a dataset: its runs, dropped items with reasons, files with hashes, licences and cost."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from questwell.types.dataset import Item, Usage
-from questwell.types.gates import Gate
-from questwell.types.ids import id_order
+from questwell.types.dataset import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,43 +102,6 @@ class Manifest:
     """Example items, from splits that are not sealed."""
     sealed: Sequence[str] = ()
     """Splits that are only written obfuscated, as `sealed/SPLIT.csv`."""
-
-
-def counts(items: Sequence[Item], documents: int) -> SplitCounts:
-    """Return the counts of a split's `items`; `documents` is its number of evidence documents."""
-    difficulty = Counter(item.difficulty for item in items)
-    return SplitCounts(
-        items=len(items),
-        documents=documents,
-        by_difficulty={str(steps): difficulty[steps] for steps in sorted(difficulty)},
-        by_answer_type=dict(sorted(Counter(str(item.answer_type) for item in items).items())),
-    )
-
-
-def samples(items: Sequence[Item], most: int = 3) -> list[Example]:
-    """Return example items, of different difficulties if possible; the same items give the same examples."""
-    groups: dict[int, list[Item]] = {}
-    for item in sorted(items, key=lambda one: id_order(one.id)):
-        groups.setdefault(item.difficulty, []).append(item)
-    rows = sorted(groups.items())
-    taken = [found[at] for at in range(most) for _, found in rows if at < len(found)][:most]
-    return [Example(one.question, one.answer, one.difficulty, one.solve_rate) for one in taken]
-
-
-def certificates(items: Sequence[Item]) -> dict[str, dict[str, int]]:
-    """Return the number of items by outcome, for each gate that ran on any item."""
-    found: dict[str, dict[str, int]] = {}
-    for gate in Gate:
-        said = [next((r.outcome.value for r in item.gates if r.gate is gate), "not asked") for item in items]
-        if set(said) - {"not asked"}:
-            found[gate.value] = dict(Counter(said).most_common())
-    return found
-
-
-def licences(items: Sequence[Item]) -> dict[str, int]:
-    """Return the number of items by licence; an item with several licences counts for each."""
-    found = Counter(name for item in items for name in (item.licences or ("unknown",)))
-    return dict(sorted(found.items()))
 
 
 def total(usages: Sequence[Usage]) -> Usage:

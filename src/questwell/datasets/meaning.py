@@ -4,7 +4,8 @@ This finds paraphrases that share no run of words. What counts as similar depend
 the threshold, and by default overlaps are only reported.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 
 import numpy as np
 
@@ -15,20 +16,22 @@ from questwell.types.evaluation import Question
 
 
 async def overlaps_in_meaning(
-    items: Sequence[Item], questions: Sequence[Question], embedder: Embedder, threshold: float
+    items: Iterable[Item], questions: Sequence[Question], embedder: Embedder, threshold: float
 ) -> list[Overlap]:
     """Return all pairs of item and benchmark question with a cosine of at least `threshold`, ordered by item."""
-    if not items or not questions:
+    if not questions:
         return []
-    ours = await _vectors([item.question for item in items], embedder)
     theirs = await _vectors([question.question for question in questions], embedder)
     found: list[Overlap] = []
-    for item, vector in zip(items, ours, strict=True):
-        near = theirs @ vector
-        for at in np.flatnonzero(near >= threshold):
-            question = questions[int(at)]
-            detail = f"cosine {near[at]:.2f}"
-            found.append(Overlap(item.id, question.benchmark, question.id, Sign.MEANING, detail))
+    waiting = iter(items)
+    while some := list(islice(waiting, embedder.batch)):
+        ours = await embedder.embed([item.question for item in some])
+        for item, vector in zip(some, ours, strict=True):
+            near = theirs @ vector
+            for at in np.flatnonzero(near >= threshold):
+                question = questions[int(at)]
+                detail = f"cosine {near[at]:.2f}"
+                found.append(Overlap(item.id, question.benchmark, question.id, Sign.MEANING, detail))
     return found
 
 

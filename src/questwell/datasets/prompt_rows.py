@@ -6,7 +6,7 @@ slime       slime's `slime/utils/data.py`: `prompt` and a text as `label`, the r
 alpaca      Stanford Alpaca's `instruction`, `input`, `output`, as LLaMA-Factory reads them too
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 from questwell.agents.prompts import Prompts
 from questwell.agents.tools import Shelf
@@ -20,17 +20,17 @@ SCORED_BY_MATCH = "nq"
 _READ = "Answer the question from the passages, with the short answer only."
 
 
-def grpo_rows(items: Sequence[Item], prompts: Prompts, turns: int) -> list[Row]:
-    """Return TRL prompts for a policy that calls the function `search`, which the trainer supplies."""
-    return [
+def grpo_rows(items: Iterable[Item], prompts: Prompts, turns: int) -> Iterator[Row]:
+    """Yield TRL prompts for a policy that calls the function `search`, which the trainer supplies."""
+    return (
         {"prompt": _calling(item, prompts, turns), "answers": [item.answer, *item.aliases], **_facts(item)}
         for item in items
-    ]
+    )
 
 
-def search_r1_rows(items: Sequence[Item], split: str, prompts: Prompts, turns: int) -> list[Row]:
-    """Return rows with one user message in Search-R1's tags, and all accepted answers under `target`."""
-    return [
+def search_r1_rows(items: Iterable[Item], split: str, prompts: Prompts, turns: int) -> Iterator[Row]:
+    """Yield rows with one user message in Search-R1's tags, and all accepted answers under `target`."""
+    return (
         {
             "data_source": SCORED_BY_MATCH,
             "prompt": [_one_message(item, prompts, turns)],
@@ -39,27 +39,27 @@ def search_r1_rows(items: Sequence[Item], split: str, prompts: Prompts, turns: i
             "extra_info": {"split": split, "index": index, "question": item.question, **_facts(item)},
         }
         for index, item in enumerate(items)
-    ]
+    )
 
 
-def slime_rows(items: Sequence[Item], prompts: Prompts, turns: int) -> list[Row]:
-    """Return rows with one user message, and the answer as text, since slime reads all labels as text."""
-    return [
+def slime_rows(items: Iterable[Item], prompts: Prompts, turns: int) -> Iterator[Row]:
+    """Yield rows with one user message, and the answer as text, since slime reads all labels as text."""
+    return (
         {
             "prompt": [_one_message(item, prompts, turns)],
             "label": item.answer,
             "metadata": {"ground_truth": _target(item), **_facts(item)},
         }
         for item in items
-    ]
+    )
 
 
-def alpaca_rows(items: Sequence[Item]) -> list[Row]:
-    """Return rows of question, evidence and answer: this format cannot express a dialogue with searches."""
-    return [
+def alpaca_rows(items: Iterable[Item]) -> Iterator[Row]:
+    """Yield rows of question, evidence and answer: this format cannot express a dialogue with searches."""
+    return (
         {"instruction": f"{_READ}\n\n{item.question}", "input": _passages(item), "output": item.answer}
         for item in items
-    ]
+    )
 
 
 def _facts(item: Item) -> Mapping[str, object]:

@@ -1,7 +1,7 @@
 """Export rows in the formats of training libraries: verl, TRL, ShareGPT, plain SFT. Prompts: `prompt_rows.py`."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
 from questwell.agents.prompts import Prompts
@@ -28,9 +28,9 @@ FUNCTION: Row = {
 RULES = "Call search to look something up, one fact at a time. To end, write the short answer only."
 
 
-def verl_rows(items: Sequence[Item], split: str, prompts: Prompts, turns: int) -> list[Row]:
-    """Return rows of verl's RL dataset: the opening messages and the fields of a rule-based reward."""
-    return [
+def verl_rows(items: Iterable[Item], split: str, prompts: Prompts, turns: int) -> Iterator[Row]:
+    """Yield rows of verl's RL dataset: the opening messages and the fields of a rule-based reward."""
+    return (
         {
             "data_source": f"questwell/{item.corpus}",
             "prompt": [{"role": m.role, "content": m.content} for m in opening(item, prompts, turns)],
@@ -47,12 +47,12 @@ def verl_rows(items: Sequence[Item], split: str, prompts: Prompts, turns: int) -
             "agent_name": AGENT,
         }
         for index, item in enumerate(items)
-    ]
+    )
 
 
-def sft_rows(solved: Sequence[SolvedItem], prompts: Prompts, turns: int) -> list[Row]:
-    """Return dialogues as plain messages in the tags format of our own trainer; assistant turns are trained on."""
-    return [
+def sft_rows(solved: Iterable[SolvedItem], prompts: Prompts, turns: int) -> Iterator[Row]:
+    """Yield dialogues as plain messages in the tags format of our own trainer; assistant turns are trained on."""
+    return (
         {
             "id": shown.item_id,
             "messages": [{"role": m.role, "content": m.content} for m in tagged(shown, prompts, turns)],
@@ -60,23 +60,23 @@ def sft_rows(solved: Sequence[SolvedItem], prompts: Prompts, turns: int) -> list
             "answer": shown.answer,
         }
         for shown in of_all(solved)
-    ]
+    )
 
 
-def trl_rows(solved: Sequence[SolvedItem], prompts: Prompts, turns: int) -> list[Row]:
-    """Return dialogues as function calls, with `messages` and `tools` for TRL's SFTTrainer.
+def trl_rows(solved: Iterable[SolvedItem], prompts: Prompts, turns: int) -> Iterator[Row]:
+    """Yield dialogues as function calls, with `messages` and `tools` for TRL's SFTTrainer.
 
     Only one function with one argument is used, because readers that merge row schemas would mix arguments.
     """
-    return [
+    return (
         {"id": shown.item_id, "messages": _calls(shown, prompts, turns), "tools": [FUNCTION]}
         for shown in of_all(solved)
-    ]
+    )
 
 
-def sharegpt_rows(solved: Sequence[SolvedItem], prompts: Prompts, turns: int) -> list[Row]:
-    """Return ShareGPT dialogues with LLaMA-Factory's roles: human and observation alternate with function_call, gpt."""
-    return [_sharegpt(shown, prompts, turns) for shown in of_all(solved)]
+def sharegpt_rows(solved: Iterable[SolvedItem], prompts: Prompts, turns: int) -> Iterator[Row]:
+    """Yield ShareGPT dialogues with LLaMA-Factory's roles: human and observation alternate with function_call, gpt."""
+    return (_sharegpt(shown, prompts, turns) for shown in of_all(solved))
 
 
 def _calls(shown: Demonstration, prompts: Prompts, turns: int) -> list[Row]:

@@ -4,6 +4,7 @@ import random
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from questwell.datasets.picked import Picked
 from questwell.errors import ConfigError
 from questwell.retrieval.corpora.passages import document_of
 from questwell.text.lists import parse_named
@@ -35,8 +36,8 @@ def parse_shares(text: str) -> dict[str, float]:
     return {name: share / total for name, share in shares.items()}
 
 
-def components(items: Sequence[Item]) -> list[list[Item]]:
-    """Return groups of items that share no document with each other, largest first, then by first item."""
+def components(items: Sequence[Item]) -> list[list[int]]:
+    """Return the positions of items in groups that share no document, largest first, then by first item."""
     parent = list(range(len(items)))
 
     def root(at: int) -> int:
@@ -50,9 +51,9 @@ def components(items: Sequence[Item]) -> list[list[Item]]:
         for document in documents(item):
             a, b = sorted((root(at), root(first_with.setdefault(document, at))))
             parent[b] = a
-    groups: dict[int, list[Item]] = defaultdict(list)
-    for at, item in enumerate(items):
-        groups[root(at)].append(item)
+    groups: dict[int, list[int]] = defaultdict(list)
+    for at in range(len(items)):
+        groups[root(at)].append(at)
     return sorted(groups.values(), key=lambda group: -len(group))
 
 
@@ -70,7 +71,7 @@ def documents_of(corpus: str, evidence_document_ids: Iterable[str], seed_passage
     return frozenset(f"{corpus}\0{name}" for name in (*evidence_document_ids, seed))
 
 
-def split(items: Sequence[Item], shares: Mapping[str, float], *, seed: int = 0) -> dict[str, list[Item]]:
+def split(items: Sequence[Item], shares: Mapping[str, float], *, seed: int = 0) -> dict[str, Picked[Item]]:
     """Return the items by split, in the order given; no evidence document is in two splits.
 
     Each group of connected items, largest first, goes to the split that is furthest below its share; groups of equal
@@ -82,7 +83,7 @@ def split(items: Sequence[Item], shares: Mapping[str, float], *, seed: int = 0) 
     groups = components(items)
     random.Random(seed).shuffle(groups)
     groups.sort(key=len, reverse=True)
-    dealt: dict[str, list[Item]] = {name: [] for name in shares}
+    dealt: dict[str, list[int]] = {name: [] for name in shares}
     for group in groups:
         name = min(dealt, key=lambda name: len(dealt[name]) / (shares[name] * len(items)))
         dealt[name].extend(group)
@@ -92,11 +93,10 @@ def split(items: Sequence[Item], shares: Mapping[str, float], *, seed: int = 0) 
             f"{len(groups)} groups can be told apart (largest {len(groups[0]) if groups else 0}); "
             "make more items, or ask for fewer splits"
         )
-    order = {item.id: at for at, item in enumerate(items)}
-    return {name: sorted(part, key=lambda item: order[item.id]) for name, part in dealt.items()}
+    return {name: Picked(items, sorted(part)) for name, part in dealt.items()}
 
 
-def thin(items: Sequence[Item], count: int, *, seed: int = 0) -> list[Item]:
+def thin(items: Sequence[Item], count: int, *, seed: int = 0) -> Picked[Item]:
     """Return `count` items, drawn at random and kept in order; all of them if there are fewer."""
     drawn = random.Random(f"{seed}/thin").sample(range(len(items)), min(count, len(items)))
-    return [items[at] for at in sorted(drawn)]
+    return Picked(items, sorted(drawn))

@@ -5,7 +5,7 @@ the other columns, so that even a filter that matches almost nothing reads no ro
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from questwell.store.reader import RunReader
@@ -33,6 +33,16 @@ class PlayFilter:
 def page(run: RunReader, wanted: PlayFilter, *, after: int = -1, size: int = 50) -> list[Play]:
     """Return the first `size` plays that match `wanted` after the seed `after`, in order."""
     return [run.play(index) for index in indices(run, wanted, after=after, size=size)]
+
+
+def each_by_interest(run: RunReader) -> Iterator[Play]:
+    """Yield all plays: accepted first, then those with a question, unfinished ones last; otherwise in order.
+
+    They are read in parts; call it within a snapshot if the run may be written.
+    """
+    for status in (PlayStatus.ACCEPTED, PlayStatus.REJECTED, PlayStatus.PENDING):
+        for asked in ("NOT NULL", "NULL"):
+            yield from run.each_play(only=f"status = '{status}' AND question IS {asked}")
 
 
 def difficulties(run: RunReader, indices: Sequence[int]) -> dict[int, int]:

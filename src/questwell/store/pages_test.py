@@ -10,7 +10,7 @@ import pytest
 from questwell.store import sums
 from questwell.store.counts import ALL_CALLS, ALL_PLAYS
 from questwell.store.migrations import APPLICATION_ID, MIGRATIONS
-from questwell.store.pages import PlayFilter, accepted_by_time, difficulties, indices, page
+from questwell.store.pages import PlayFilter, accepted_by_time, difficulties, each_by_interest, indices, page
 from questwell.store.reader import FILE_NAME, RunReader
 from questwell.store.records import Call, CallKey, CallKind, Failure, Play, PlayStatus, WaveSeed
 from questwell.store.run import RunStore
@@ -74,6 +74,25 @@ async def write(folder: Path, start: int, digits: int = ID_DIGITS) -> None:
             if rng.random() < 0.3:
                 place = CallKey(Place(seed_name(index, digits), 0, Role.SOLVER), 0, "d")
                 await store.record_failure(Failure(place, CallKind.LLM, rng.choice(["Timeout", "Refused"]), "why"))
+
+
+async def test_the_most_interesting_plays_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("questwell.store.reader._AT_ONCE", 7)
+    await write(tmp_path, 1)
+    order = {PlayStatus.ACCEPTED: 0, PlayStatus.REJECTED: 1, PlayStatus.PENDING: 2}
+    with RunReader(tmp_path) as run, run.snapshot():
+        plays = run.plays()
+        assert {(one.status, one.question is None) for one in plays} == {
+            *((PlayStatus.ACCEPTED, False), (PlayStatus.REJECTED, False), (PlayStatus.REJECTED, True)),
+            (PlayStatus.PENDING, True),
+        }
+        assert list(each_by_interest(run)) == sorted(
+            plays, key=lambda one: (order[one.status], one.question is None, one.index)
+        )
+        assert run.left() == len(run.unplayed()) > 7
+        assert [one.seed.index for one in run.each_unplayed()] == [
+            one.index for one in plays if one.status is PlayStatus.PENDING or one.reason is Reason.ERRORED
+        ]
 
 
 @pytest.mark.parametrize("start", range(4))

@@ -48,6 +48,7 @@ from questwell.types.trajectory import Role, StopReason, Trajectory
 
 _AT_ONCE = 500
 """Maximum number of passages or plays per query; SQLite accepts at least 999 values."""
+_UNPLAYED = "(status = 'pending' OR reason = 'errored')"
 
 
 class RunReader(SpendingReader):
@@ -75,9 +76,13 @@ class RunReader(SpendingReader):
         """Return the plays of all drawn seeds, in order."""
         return self._plays("ORDER BY seed_index")
 
-    def each_play(self, first: int = 0) -> Iterator[Play]:
-        """Yield the plays of all drawn seeds from number `first` on, in order, loaded in batches."""
-        while found := self._plays("WHERE seed_index >= ? ORDER BY seed_index LIMIT ?", first, _AT_ONCE):
+    def each_play(self, first: int = 0, only: str = "true") -> Iterator[Play]:
+        """Yield the plays of all drawn seeds from number `first` on, in order, loaded in batches.
+
+        `only` is a condition in SQL that they must meet.
+        """
+        where = f"WHERE seed_index >= ? AND {only} ORDER BY seed_index LIMIT ?"
+        while found := self._plays(where, first, _AT_ONCE):
             yield from found
             first = found[-1].index + 1
 
@@ -115,11 +120,19 @@ class RunReader(SpendingReader):
 
     def unplayed(self) -> list[WaveSeed]:
         """Return the seeds that are drawn but still to be played (pending or errored), in order."""
-        rows = self._all(
-            f"SELECT seed, {self.digits}, wave FROM plays WHERE status = 'pending' OR reason = 'errored' "
-            "ORDER BY seed_index"
-        )
-        return [WaveSeed(self._seed(packed, digits), wave) for packed, digits, wave in rows]
+        return list(self.each_unplayed())
+
+    def each_unplayed(self) -> Iterator[WaveSeed]:
+        """Yield the seeds of `unplayed`, loaded in batches. One that errors meanwhile does not come again."""
+        first = 0
+        sql = f"SELECT seed, {self.digits}, wave, seed_index FROM plays WHERE {_UNPLAYED} AND seed_index >= ? "
+        while rows := self._all(f"{sql} ORDER BY seed_index LIMIT ?", first, _AT_ONCE):
+            yield from (WaveSeed(self._seed(packed, digits), wave) for packed, digits, wave, _ in rows)
+            first = rows[-1][-1] + 1
+
+    def left(self) -> int:
+        """Return the number of `unplayed` seeds."""
+        return self._value(f"SELECT count(*) FROM plays WHERE {_UNPLAYED}")
 
     def errored(self) -> int:
         """Return the number of plays that errored and were not played again since."""

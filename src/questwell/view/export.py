@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from jinja2 import Environment
@@ -20,7 +21,8 @@ from questwell.recipes.reports.browse import overview
 from questwell.recipes.reports.label_shares import saved
 from questwell.recipes.reports.reviewing import reviewed
 from questwell.recipes.reports.runs import FoundRun
-from questwell.recipes.reports.story import listing, story
+from questwell.recipes.reports.story import each_listed, story
+from questwell.store.reader import RunReader
 from questwell.store.records import Play
 from questwell.store.reviews import read_reviews
 from questwell.text.whole import write_whole
@@ -55,12 +57,13 @@ def export_page(site: Site, name: str, out: Path, only: Sequence[str] = (), *, m
     if not found.kind.plays:
         raise StoreError(f"{name!r} is a run of {found.kind.value}: only runs of generate become one file")
     made = templates()
-    plays = [story(found.folder, one).play for one in only] if only else listing(found.folder)
     blocks: list[str] = []
     shown: list[Play] = []
-    room = most_bytes - 200_000 - 400 * len(plays)  # the page around the items, and its list
-    for start in range(0, len(plays), _BLOCK):
-        part = plays[start : start + _BLOCK]
+    count, plays = len(only), (story(found.folder, one).play for one in only)
+    if not only:
+        count, plays = _drawn(found.folder), each_listed(found.folder)
+    room = most_bytes - 200_000 - 400 * count  # the page around the items, and its list
+    while part := list(islice(plays, _BLOCK)):
         html = {play.seed_id: _item(made, found, play) for play in part}
         block = base64.b64encode(gzip.compress(json.dumps(html).encode(), mtime=0)).decode()
         if len(block) > room:
@@ -68,13 +71,18 @@ def export_page(site: Site, name: str, out: Path, only: Sequence[str] = (), *, m
         room -= len(block)
         blocks.append(block)
         shown += part
-    html = _document(made, found, shown, blocks, len(plays) - len(shown), whole=not only)
+    html = _document(made, found, shown, blocks, count - len(shown), whole=not only)
     content = html.encode("utf-8", "replace")
     try:
         write_whole(out, content)
     except OSError as error:
         raise StoreError(f"{str(out)!r} cannot be written: {error.strerror}") from error
-    return Written(len(shown), len(plays) - len(shown), len(content))
+    return Written(len(shown), count - len(shown), len(content))
+
+
+def _drawn(folder: Path) -> int:
+    with RunReader(folder) as run:
+        return run.drawn()
 
 
 def _item(made: Environment, found: FoundRun, play: Play) -> str:

@@ -5,7 +5,7 @@
 # pyright: reportUnknownParameterType=false
 
 import types
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import is_dataclass
 from itertools import islice
 from pathlib import Path
@@ -22,24 +22,43 @@ _AT_ONCE = 5_000
 """Number of rows in memory and in a row group."""
 
 
-def write_parquet(path: Path, row: type[_T], values: Iterable[_T]) -> None:
-    """Write `values`, all of the dataclass `row`, in batches."""
-    adapter, schema, waiting = TypeAdapter(row), pa.schema(_fields(row)), iter(values)
+def write_parquet(path: Path, row: type[_T], values: Iterable[_T]) -> int:
+    """Write `values`, all of the dataclass `row`, in batches, and return their number."""
+    adapter, schema, waiting, count = TypeAdapter(row), pa.schema(_fields(row)), iter(values), 0
     with pq.ParquetWriter(path, schema) as file:
         while some := list(islice(waiting, _AT_ONCE)):
             rows = [adapter.dump_python(value, mode="json") for value in some]
             file.write_table(pa.Table.from_pylist(rows, schema=schema))
+            count += len(rows)
+    return count
 
 
-def write_rows(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """Write rows of the same structure; column types are inferred from them."""
-    pq.write_table(pa.Table.from_pylist([dict(row) for row in rows]), path)
+def write_rows(path: Path, rows: Iterable[Mapping[str, object]]) -> int:
+    """Write rows of the same structure in batches, and return their number; the first batch decides the columns."""
+    waiting = iter(rows)
+    batches = iter(lambda: [dict(row) for row in islice(waiting, _AT_ONCE)], [])
+    first = next(batches, [])
+    table = pa.Table.from_pylist(first)
+    count = len(first)
+    with pq.ParquetWriter(path, table.schema) as file:
+        file.write_table(table)
+        for some in batches:
+            file.write_table(pa.Table.from_pylist(some, schema=table.schema))
+            count += len(some)
+    return count
 
 
 def read_parquet(path: Path, row: type[_T]) -> list[_T]:
     """Read the values that `write_parquet` wrote."""
     adapter = TypeAdapter(row)
     return [adapter.validate_python(values) for values in pq.read_table(path).to_pylist()]
+
+
+def read_columns(path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a file with some of its columns, with a batch of them in memory."""
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(_AT_ONCE, columns=list(columns)):
+            yield from batch.to_pylist()
 
 
 def _fields(row: type) -> list[pa.Field]:

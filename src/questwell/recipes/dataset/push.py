@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,11 +24,10 @@ from questwell.errors import AssetError, ConfigError, StoreError
 from questwell.evaluation.browsecomp import decrypt
 from questwell.http.loopback import let_hub_libraries_pass_proxies
 from questwell.recipes.dataset.build import CROISSANT, PLACES, read_manifest
-from questwell.recipes.dataset.parquet import read_parquet
-from questwell.recipes.reports.items import Edited, Policy, ReviewedBy, items
+from questwell.recipes.dataset.parquet import read_columns
+from questwell.recipes.reports.items import Edited, Policy, ReviewedBy, each_item
 from questwell.recipes.runs.opening import info_of
 from questwell.store.reader import RunReader
-from questwell.types.dataset import Item
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _OURS = re.compile(r"(data|sealed|verl|trl|sharegpt|sft|beir|grpo|search-r1|slime|alpaca)/.+|(dropped|overlaps)\.jsonl")
@@ -40,7 +39,11 @@ class Parcel:
     """A file to upload."""
 
     path: str
-    content: bytes
+    """Path in the repository."""
+    content: bytes | Path
+    """The content, or the file that holds it."""
+    size: int
+    """Size in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ class Push:
     @property
     def bytes(self) -> int:
         """Size of all files in bytes."""
-        return sum(len(parcel.content) for parcel in self.parcels)
+        return sum(parcel.size for parcel in self.parcels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +97,11 @@ def prepare(folder: Path, repository: str, *, public: bool = False, runs: Sequen
         )
     page = f"{_endpoint()}/datasets/{repository}"
     document = json.dumps(croissant(manifest, page), ensure_ascii=False, indent=1) + "\n"
-    parcels = [Parcel(file.path, _unchanged(folder, file.path, file.sha256)) for file in manifest.files]
-    parcels += [Parcel(name, _read(folder / name)) for name in ("README.md", "manifest.json")]
-    return Push(repository, public, manifest, [*parcels, Parcel(CROISSANT, document.encode())])
+    parcels = [_unchanged(folder, file.path, file.sha256) for file in manifest.files]
+    small = {name: _read(folder / name) for name in ("README.md", "manifest.json")}
+    small[CROISSANT] = document.encode()
+    parcels += [Parcel(name, content, len(content)) for name, content in small.items()]
+    return Push(repository, public, manifest, parcels)
 
 
 def send(push: Push) -> Pushed:
@@ -193,40 +198,51 @@ def _refused(folder: Path, manifest: Manifest, places: Mapping[str, Path]) -> li
     """Return the ids of items that the same command would now exclude or write differently."""
     settings = manifest.settings
     policy = Policy(ReviewedBy(str(settings.get("reviewed", "any"))), Edited(str(settings.get("edited", "rechecked"))))
-    allowed: set[tuple[str, str, str]] = set()
+    allowed = set[bytes]()
     for source in manifest.sources:
         if source.run_id not in places or _id_of(places[source.run_id]) != source.run_id:
             raise ConfigError(
                 f"run {source.run_id} is not where it was, so its reviews are not known; say where it is: --run RUN"
             )
-        allowed |= {(one.id, one.question, one.answer) for one in items(places[source.run_id], policy)}
-    return [found[0] for found in _pairs(folder, manifest) if found not in allowed]
+        allowed |= {_digest(one.id, one.question, one.answer) for one in each_item(places[source.run_id], policy)}
+    return [found[0] for found in _pairs(folder, manifest) if _digest(*found) not in allowed]
 
 
-def _pairs(folder: Path, manifest: Manifest) -> list[tuple[str, str, str]]:
-    """Return id, question and answer of each item, including those of sealed splits."""
-    pairs: list[tuple[str, str, str]] = []
+def _pairs(folder: Path, manifest: Manifest) -> Iterator[tuple[str, str, str]]:
+    """Yield id, question and answer of each item, including those of sealed splits."""
     for name in manifest.splits:
         if name not in manifest.sealed:
-            found = read_parquet(folder / "data" / f"{name}.parquet", Item)
-            pairs += [(one.id, one.question, one.answer) for one in found]
+            for row in read_columns(folder / "data" / f"{name}.parquet", ("id", "question", "answer")):
+                yield row["id"], row["question"], row["answer"]
             continue
         with (folder / "sealed" / f"{name}.csv").open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
                 question, answer = (decrypt(row[key], row["canary"]) for key in ("problem", "answer"))
-                pairs.append((row["id"], question, answer))
-    return pairs
+                yield row["id"], question, answer
 
 
-def _unchanged(folder: Path, path: str, sha256: str) -> bytes:
-    content = _read(folder / path)
-    if hashlib.sha256(content).hexdigest() != sha256:
+def _digest(*texts: str) -> bytes:
+    return hashlib.blake2b(json.dumps(texts).encode(), digest_size=16).digest()
+
+
+def _unchanged(folder: Path, path: str, sha256: str) -> Parcel:
+    try:
+        with (folder / path).open("rb") as file:
+            now = hashlib.file_digest(file, "sha256").hexdigest()
+            size = file.tell()
+    except OSError as error:
+        raise _unreadable(folder / path, error) from error
+    if now != sha256:
         raise StoreError(f"{path} was changed since the dataset was made; make it again with questwell dataset")
-    return content
+    return Parcel(path, folder / path, size)
 
 
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise StoreError(f"{str(path)!r} of the dataset cannot be read: {error.strerror or error}") from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> StoreError:
+    return StoreError(f"{str(path)!r} of the dataset cannot be read: {error.strerror or error}")

@@ -7,8 +7,9 @@ pairs      a right and a wrong attempt at one question per line, for preference 
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
+from itertools import groupby
 from pathlib import Path
 
 from questwell.errors import StoreError
@@ -133,12 +134,14 @@ def _dialogue(trace: Trace) -> dict[str, object]:
 
 def _pairs(folder: Path, *, rejected: bool) -> Iterator[dict[str, object]]:
     """Yield each wrong attempt with a right one at the same question, both in chronological order."""
-    groups: dict[str, list[Trace]] = {}
-    for trace in _traces(folder, rejected=rejected):
-        if trace.trajectory.role is Role.SOLVER and trace.reward is not None:
-            groups.setdefault(trace.id.rpartition("-a")[0], []).append(trace)
-    for name, attempts in groups.items():
-        right: Sequence[Trace] = [one for one in attempts if one.reward]
+    scored = (
+        trace
+        for trace in _traces(folder, rejected=rejected)
+        if trace.trajectory.role is Role.SOLVER and trace.reward is not None
+    )
+    for name, group in groupby(scored, key=lambda trace: trace.id.rpartition("-a")[0]):
+        attempts = list(group)
+        right = [one for one in attempts if one.reward]
         wrong = [one for one in attempts if not one.reward]
         for number, bad in enumerate(wrong):
             if right:

@@ -111,7 +111,7 @@ async def _order(config: Config, library: Library) -> tuple[Order | None, dict[s
     if config.topics is not None:
         topics = read_topics(config.topics)
         starts = await of_topics(topics, library, config.seed)
-        return lambda: iter(starts), {"topics": opening.digest(*topics)}
+        return lambda: iter(starts), {"topics": opening.digest(topics)}
     if config.clusters is not None:
         optional("numpy", "dense")
         from questwell.recipes.generate.clusters import Clusters  # needs the extra `dense`
@@ -148,12 +148,12 @@ class _Invocation:
         workers, read = self._plays.workers, self._store.read
         async with workers.running(self._plays.tell):
             if not self._config.steered:
-                await workers.run(read.unplayed(), self._play_one, self._draw)
+                await workers.run(read.each_unplayed(), self._play_one, self._draw)
             else:
-                await workers.run(read.unplayed(), self._play_one)
+                await workers.run(read.each_unplayed(), self._play_one)
                 while workers.may_go_on() and (wave := await self._draw()):
                     await workers.run(wave, self._play_one)
-        unplayed = read.unplayed()
+        unplayed = read.left()
         ended = self._plays.ending(unplayed, left=bool(unplayed or self._schedule.next_wave(read)))
         progress = self._plays.tell()
         if ended.ending is Ending.COMPLETE and (short := self._short(progress.accepted)):

@@ -1,7 +1,7 @@
 """Plays seeds within one invocation, for any command: plays, saves, counts and reports each one."""
 
 import traceback
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -17,7 +17,6 @@ from questwell.recipes.runs.progress import OnProgress, Progress, Tally
 from questwell.recipes.runs.spans import open_spans
 from questwell.recipes.runs.workers import Patience
 from questwell.scoring.answers import normalise
-from questwell.store.records import WaveSeed
 from questwell.store.run import RunStore
 from questwell.types.game import Accepted, Reason, Rejected, Seed
 
@@ -101,18 +100,18 @@ class Plays:
         self._on_progress(progress)
         return progress
 
-    def ending(self, unplayed: Sequence[WaveSeed], *, left: bool | None = None) -> Report:
+    def ending(self, unplayed: int, *, left: bool | None = None) -> Report:
         """Return how the invocation ends.
 
         Args:
-            unplayed: seeds of the whole run that errored or were not started.
+            unplayed: number of seeds of the whole run that errored or were not started.
             left: whether there is something to play, if there may be more than `unplayed`.
 
         Raises:
             QuestwellError: the error that halted the run, if a resume cannot fix it.
         """
         latest = self._store.read.latest_error() or ""
-        return self.workers.ending(left=bool(unplayed) if left is None else left, errored=len(unplayed), latest=latest)
+        return self.workers.ending(left=bool(unplayed) if left is None else left, errored=unplayed, latest=latest)
 
 
 def _where(bug: Exception) -> str:

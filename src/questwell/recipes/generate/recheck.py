@@ -164,7 +164,7 @@ async def _recheck(
         async with plays.workers.running(plays.tell):
             await plays.workers.run(waiting(), try_one)
         left = waiting()
-        ended = plays.ending(left)
+        ended = plays.ending(len(left))
         accepted = sum(isinstance(store.read.outcome(index), Accepted) for index in wanted)
         numbers = {"tried": len(wanted) - len(left), "accepted": accepted, "left": len(left)}
         return RecheckReport(ended.ending, ended.message, ended.go_on, **numbers)

@@ -1,9 +1,12 @@
 """Reads the questions that hardening starts from: a file that `evaluate` can read, or a run's accepted items."""
 
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import overload
 
-from questwell.errors import BenchmarkError, ConfigError
+from questwell.errors import BenchmarkError, ConfigError, StoreError
 from questwell.evaluation.benchmarks import BenchmarkFile, load, parse_benchmark
 from questwell.recipes.harden.config import HardenConfig
 from questwell.recipes.runs.opening import digest, info_of
@@ -26,11 +29,30 @@ class GivenQuestion:
     """The question as given; without evidence if it comes from a file."""
 
 
+class Questions(Sequence[GivenQuestion]):
+    """The questions of a source, in order; each is made when it is asked for."""
+
+    def some(self, places: Iterable[int]) -> Iterator[GivenQuestion]:
+        """Yield the questions at `places`, with only one of them in memory."""
+        raise NotImplementedError
+
+    def __iter__(self) -> Iterator[GivenQuestion]:
+        return self.some(range(len(self)))
+
+    @overload
+    def __getitem__(self, at: int) -> GivenQuestion: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[GivenQuestion]: ...
+    def __getitem__(self, at: int | slice) -> GivenQuestion | Sequence[GivenQuestion]:
+        places = range(len(self))[at]
+        return next(self.some((places,))) if isinstance(places, int) else tuple(self.some(places))
+
+
 @dataclass(frozen=True, slots=True)
 class Given:
     """The questions that a run of `harden` starts from."""
 
-    questions: tuple[GivenQuestion, ...]
+    questions: Questions
     content: str
     """Digest of all questions in the source, including those not taken; a resume compares it."""
 
@@ -45,11 +67,12 @@ def read_given(config: HardenConfig) -> Given:
     if config.source is None:
         raise ConfigError("say which questions to harden: questwell harden FILE, or a run with accepted items")
     path = Path(config.source).expanduser()
-    found = _of_run(path, config) if path.is_dir() else _of_file(path, config)
+    found = _OfRun(path, config) if path.is_dir() else _OfFile(path, config)
+    content = digest(text for one in found for text in _texts(one))
     if not found:
         raise BenchmarkError(f"{config.source} contains no question to harden")
-    texts = (text for one in found for text in _texts(one))
-    return Given(tuple(found if config.seeds is None else found[: config.seeds]), digest(*texts))
+    found.take(config.seeds)
+    return Given(found, content)
 
 
 def _texts(one: GivenQuestion) -> tuple[str, ...]:
@@ -57,28 +80,58 @@ def _texts(one: GivenQuestion) -> tuple[str, ...]:
     return one.seed.passage.id, pair.question, pair.answer, str(len(pair.aliases)), *pair.aliases
 
 
-def _of_file(path: Path, config: HardenConfig) -> list[GivenQuestion]:
-    named = config.source is not None and "=" in config.source and not path.exists()
-    source = parse_benchmark(config.source or "") if named else BenchmarkFile("plain", path)
-    found: list[GivenQuestion] = []
-    for index, question in enumerate(load(source).questions):
-        answer, *aliases = question.answers
-        kind = type_of(answer, AnswerType.ENTITY)
-        start = Passage(question.id, "", "", question.id)
-        seed = Seed(index, start, config.steps, kind, random_seed=config.seed)
-        found.append(GivenQuestion(seed, Proposal(question.question, answer, tuple(aliases), (), (), _NOTHING)))
-    return found
+class _OfFile(Questions):
+    """Questions of a file. Its texts are in memory, since not every layout can be read line by line."""
+
+    def __init__(self, path: Path, config: HardenConfig) -> None:
+        named = config.source is not None and "=" in config.source and not path.exists()
+        source = parse_benchmark(config.source or "") if named else BenchmarkFile("plain", path)
+        self._config = config
+        self._found = load(source).questions
+
+    def take(self, most: int | None) -> None:
+        """Leave out all questions after the first `most`."""
+        self._found = self._found[:most]
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def some(self, places: Iterable[int]) -> Iterator[GivenQuestion]:
+        """See `Questions`."""
+        for index in places:
+            question = self._found[index]
+            answer, *aliases = question.answers
+            kind = type_of(answer, AnswerType.ENTITY)
+            start = Passage(question.id, "", "", question.id)
+            seed = Seed(index, start, self._config.steps, kind, random_seed=self._config.seed)
+            yield GivenQuestion(seed, Proposal(question.question, answer, tuple(aliases), (), (), _NOTHING))
 
 
-def _of_run(folder: Path, config: HardenConfig) -> list[GivenQuestion]:
-    found: list[GivenQuestion] = []
-    with RunReader(folder) as run, run.snapshot():
-        info = info_of(run)
-        for play in run.each_play():
-            outcome = run.outcome(play.index) if play.status is PlayStatus.ACCEPTED else None
-            if outcome is None:
-                continue
-            start = Passage(f"{info.run_id}-{play.seed_id}", "", "", outcome.seed.passage.document_id)
-            seed = replace(outcome.seed, index=len(found), passage=start, target=config.steps, random_seed=config.seed)
-            found.append(GivenQuestion(seed, outcome.rounds[-1].proposal))
-    return found
+class _OfRun(Questions):
+    """The accepted items of a run. In memory is only the number of the seed of each."""
+
+    def __init__(self, folder: Path, config: HardenConfig) -> None:
+        self._folder = folder
+        self._config = config
+        with RunReader(folder) as run, run.snapshot():
+            self._run_id = info_of(run).run_id
+            self._seeds = array("q", (play.index for play in run.each_play() if play.status is PlayStatus.ACCEPTED))
+
+    def take(self, most: int | None) -> None:
+        """Leave out all questions after the first `most`."""
+        self._seeds = self._seeds[:most]
+
+    def __len__(self) -> int:
+        return len(self._seeds)
+
+    def some(self, places: Iterable[int]) -> Iterator[GivenQuestion]:
+        """See `Questions`."""
+        config = self._config
+        with RunReader(self._folder) as run:
+            for index in places:
+                outcome = run.outcome(self._seeds[index])
+                if outcome is None:
+                    raise StoreError(f"{str(self._folder)!r} was changed: it has no outcome for seed {index}")
+                start = Passage(f"{self._run_id}-{outcome.seed.id}", "", "", outcome.seed.passage.document_id)
+                seed = replace(outcome.seed, index=index, passage=start, target=config.steps, random_seed=config.seed)
+                yield GivenQuestion(seed, outcome.rounds[-1].proposal)

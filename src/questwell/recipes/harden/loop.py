@@ -5,6 +5,7 @@ recorded calls. So a run that is killed and resumed ends like one that is not.
 """
 
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from questwell.agents.prompts import Prompts
@@ -25,6 +26,8 @@ from questwell.recipes.runs.twin import Twofold, blocking_verb, invocation
 from questwell.store.records import WaveSeed
 from questwell.store.run import RunStore
 
+_AT_ONCE = 1_000
+"""Number of seeds that are saved together."""
 KIND = Kind("harden", HardenConfig, MAY_CHANGE)
 configure = partial(opening.configure, KIND)
 """Returns the config of a run, from the given values and the saved ones."""
@@ -83,10 +86,12 @@ async def _harden(
     opened: Run[HardenConfig], given: Given, setup: Setup, limit: int | None, on_progress: OnProgress
 ) -> GenerateReport:
     rules, players, part = opened.config.rules(), setup.players, opened.config.part
-    own = [one for one in given.questions if part.holds(one.seed.index)]
+    own = range(part.part, len(given.questions), part.of)
     with run_file(opened, setup.llms.values(), setup.retriever) as store:
         await begin_hardening(store, opened, given, setup)
-        await store.add_seeds([WaveSeed(one.seed, 0) for one in own[store.read.drawn() :]])
+        news = (WaveSeed(one.seed, 0) for one in given.questions.some(own[store.read.drawn() :]))
+        while some := list(islice(news, _AT_ONCE)):
+            await store.add_seeds(some)
         plays = Plays(opened, setup, store, Tally(store.read, len(own), None), on_progress, limit)
 
         async def play_one(drawn: WaveSeed) -> str | None:
@@ -94,8 +99,8 @@ async def _harden(
             return await plays.play(seed, lambda sessions: play(seed, proposal, rules, players, sessions))
 
         async with plays.workers.running(plays.tell):
-            await plays.workers.run(store.read.unplayed(), play_one)
-        ended = plays.ending(store.read.unplayed())
+            await plays.workers.run(store.read.each_unplayed(), play_one)
+        ended = plays.ending(store.read.left())
         return GenerateReport(ended.ending, ended.message, ended.go_on, progress=plays.tell())
 
 

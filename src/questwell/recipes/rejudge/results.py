@@ -1,8 +1,9 @@
 """Stores what a second judge said of a run's answers, next to the first judge's labels; one file per judge."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -62,13 +63,18 @@ class Rejudged:
         return next((one.reason for one in self.answers if one.after is Label.ERRORED), None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rejudging:
     """All results of one judge for a run."""
 
     run_id: str
     judge: str
     questions: tuple[Rejudged, ...]
+
+    @cached_property
+    def by_id(self) -> Mapping[str, Rejudged]:
+        """The results by question."""
+        return {one.id: one for one in self.questions}
 
 
 _RESULTS = TypeAdapter(Rejudging)
@@ -157,13 +163,8 @@ class Second:
 
 def seconds(judges: Iterable[Rejudging], seed: str, question: str, answer: str) -> tuple[Second, ...]:
     """Return each judge's labels for one question, unless the question has changed since."""
-    asked = (seed, question, answer)
-    return tuple(
-        Second(judge.judge, one)
-        for judge in judges
-        for one in judge.questions
-        if (one.id, one.question, one.answer) == asked
-    )
+    found = ((judge.judge, judge.by_id.get(seed)) for judge in judges)
+    return tuple(Second(judge, one) for judge, one in found if one and (one.question, one.answer) == (question, answer))
 
 
 def agreements(judges: Iterable[Rejudging], seed: str, question: str, answer: str) -> tuple[Agreement, ...]:

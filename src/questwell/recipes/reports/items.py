@@ -69,13 +69,12 @@ class Chosen:
 
 def items(folder: Path, policy: Policy | None = None) -> list[Item]:
     """Return the accepted items of the run in `folder`, in the order of seeds, filtered by their reviews."""
-    return [one.item for one in each(folder, policy) if isinstance(one, Chosen)]
+    return list(each_item(folder, policy))
 
 
-def choose(folder: Path, policy: Policy | None = None) -> tuple[list[Chosen], list[LeftOut]]:
-    """Return the items that an export takes, and those that reviews exclude; see `each`."""
-    found = list(each(folder, policy))
-    return [one for one in found if isinstance(one, Chosen)], [one for one in found if isinstance(one, LeftOut)]
+def each_item(folder: Path, policy: Policy | None = None) -> Iterator[Item]:
+    """Yield what `items` returns, with only one in memory."""
+    return (one.item for one in each(folder, policy) if isinstance(one, Chosen))
 
 
 def each(folder: Path, policy: Policy | None = None) -> Iterator[Chosen | LeftOut]:

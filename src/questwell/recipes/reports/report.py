@@ -8,7 +8,7 @@ import json
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from questwell.agents.prompts import Prompts
@@ -29,7 +29,7 @@ from questwell.recipes.runs.agents import is_embedded
 from questwell.recipes.runs.opening import config_of, info_of
 from questwell.retrieval.retriever import Retriever
 from questwell.store.reader import RunReader
-from questwell.store.records import PlayStatus
+from questwell.store.records import Play, PlayStatus
 from questwell.types.game import Outcome, Round
 from questwell.types.trajectory import Role
 
@@ -49,12 +49,12 @@ class Kinds:
 class Items:
     """Accepted items, in the order of seeds."""
 
-    targets: Sequence[int | None]
+    targets: list[int | None]
     """Requested search steps."""
-    difficulties: Sequence[int]
-    tokens: Sequence[int | None]
+    difficulties: list[int]
+    tokens: list[int | None]
     """Tokens of the whole play, including rejected rounds."""
-    costs_usd: Sequence[float | None]
+    costs_usd: list[float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,38 +135,85 @@ def _known(values: Sequence[float | None]) -> list[float]:
 
 async def _system(folder: Path) -> System:
     stands = status(folder)
+    found = _Read()
     with RunReader(folder) as run, run.snapshot():
         config = played_with(info := info_of(run))
         given = config_of(info).get("variant") if info.kind == "generate" else None
         variant = str(given or info.kind)
-        rounds = [(play.index, outcome.rounds) for play in run.plays() if (outcome := run.outcome(play.index))]
-        usage = run.usage_by_seed()
-        accepted = [play for play in run.plays() if play.status is PlayStatus.ACCEPTED]
-        last = {index: played[-1] for index, played in rounds if played}
-        items = Items(
-            targets=[play.target for play in accepted],
-            difficulties=[last[play.index].verdict.difficulty or 0 for play in accepted],
-            tokens=[tokens(usage[play.seed_id]) if play.seed_id in usage else 0 for play in accepted],
-            costs_usd=[usage[play.seed_id].cost_usd if play.seed_id in usage else 0.0 for play in accepted],
-        )
-    index = _index(config)
-    try:
-        kinds = await _kinds([played for _, played in rounds], index, config.top_k)
-    finally:
-        if index is not None:
-            await index.aclose()
+        index = _index(config)
+        try:
+            for play in run.each_play():
+                await found.add(run, play, index, config.top_k)
+        finally:
+            if index is not None:
+                await index.aclose()
     return System(
         name=f"{folder.resolve().name} ({variant})",
         run_id=stands.info.run_id,
         variant=variant,
         funnel=stands.funnel,
         intrinsic=stands.intrinsic,
-        kinds=kinds,
+        kinds=[one.kinds(number) for number, one in enumerate(found.failed)],
         searched=index is not None,
-        items=items,
+        items=found.items,
         coverage=coverage(folder, most=2_000),
         spent_over_time=cost_per_item(overview(folder)),
     )
+
+
+@dataclass(slots=True)
+class _Failed:
+    """Failed questions of one round, counted."""
+
+    easy: int = 0
+    unsolved: int = 0
+    whys: Counter[Easy] = field(default_factory=Counter[Easy])
+    wrongs: Counter[Unsolved] = field(default_factory=Counter[Unsolved])
+
+    def kinds(self, number: int) -> Kinds:
+        """Return the shares of the reasons, for round `number`."""
+        return Kinds(
+            number,
+            {kind.value: wilson(self.whys[kind], self.easy) for kind in Easy} if self.easy else {},
+            {kind.value: wilson(self.wrongs[kind], self.unsolved) for kind in Unsolved} if self.unsolved else {},
+        )
+
+
+class _Read:
+    """Counts plays; only one is in memory."""
+
+    def __init__(self) -> None:
+        self.failed: list[_Failed] = []
+        """By round."""
+        self.items = Items([], [], [], [])
+
+    async def add(self, run: RunReader, play: Play, index: Retriever | None, top_k: int) -> None:
+        """Count a play, if it has ended."""
+        outcome = run.outcome(play.index)
+        if outcome is None:
+            return
+        for number, played in enumerate(outcome.rounds):
+            if number == len(self.failed):
+                self.failed.append(_Failed())
+            await self._count(self.failed[number], played, index, top_k)
+        if play.status is PlayStatus.ACCEPTED:
+            usage = run.usage_of(play.seed_id)
+            self.items.targets.append(play.target)
+            self.items.difficulties.append(outcome.rounds[-1].verdict.difficulty or 0)
+            self.items.tokens.append(tokens(usage))
+            self.items.costs_usd.append(usage.cost_usd)
+
+    async def _count(self, failed: _Failed, played: Round, index: Retriever | None, top_k: int) -> None:
+        match played.verdict.outcome:
+            case Outcome.TOO_EASY:
+                hits = () if index is None else await index.search(played.proposal.question, top_k)
+                failed.easy += 1
+                failed.whys.update(why_easy(played, hits))
+            case Outcome.UNSOLVED:
+                failed.unsolved += 1
+                failed.wrongs[why_unsolved(played)] += 1
+            case _:
+                pass
 
 
 def _index(config: PlayConfig) -> Retriever | None:
@@ -186,28 +233,6 @@ async def _labels(folder: Path, out: Path, label_by: LabelConfig | None) -> Labe
         return await label(folder, label_by, llm, Prompts(), structured=is_embedded(label_by.llm), go_on=go_on)
     finally:
         await llm.aclose()
-
-
-async def _kinds(plays: Sequence[Sequence[Round]], index: Retriever | None, top_k: int) -> list[Kinds]:
-    most = max((len(rounds) for rounds in plays), default=0)
-    found: list[Kinds] = []
-    for number in range(most):
-        played = [rounds[number] for rounds in plays if len(rounds) > number]
-        easy = [one for one in played if one.verdict.outcome is Outcome.TOO_EASY]
-        unsolved = [one for one in played if one.verdict.outcome is Outcome.UNSOLVED]
-        whys: Counter[Easy] = Counter()
-        for one in easy:
-            hits = () if index is None else await index.search(one.proposal.question, top_k)
-            whys.update(why_easy(one, hits))
-        wrongs = Counter(why_unsolved(one) for one in unsolved)
-        found.append(
-            Kinds(
-                number,
-                {kind.value: wilson(whys[kind], len(easy)) for kind in Easy} if easy else {},
-                {kind.value: wilson(wrongs[kind], len(unsolved)) for kind in Unsolved} if unsolved else {},
-            )
-        )
-    return found
 
 
 def _markdown(systems: Sequence[System]) -> str:

@@ -1,7 +1,7 @@
 """How one seed was played, in a form for people to read."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -11,7 +11,7 @@ from questwell.llm.speech import spoken, thoughts
 from questwell.recipes.generate.gates_results import results_of
 from questwell.recipes.rejudge.results import Second, judges_of, seconds
 from questwell.recipes.reports.certified import certified
-from questwell.store.pages import PlayFilter, page
+from questwell.store.pages import PlayFilter, each_by_interest, page
 from questwell.store.reader import RunReader
 from questwell.store.records import Play, PlayStatus
 from questwell.types.certificate import Certificate
@@ -173,21 +173,20 @@ def find(run: RunReader, name: str) -> Play:
 
 
 def _first(run: RunReader) -> Play:
-    """Return the first play by `by_interest`, without reading all plays if one is accepted."""
+    """Return the first play of the listing, by an index if one is accepted."""
     accepted = page(run, PlayFilter(PlayStatus.ACCEPTED), size=1)
-    return accepted[0] if accepted else by_interest(run.plays())[0]
+    return accepted[0] if accepted else next(each_by_interest(run))
 
 
 def listing(folder: Path) -> list[Play]:
     """Return all plays of a run, most interesting first."""
-    with RunReader(folder) as run:
-        return by_interest(run.plays())
+    return list(each_listed(folder))
 
 
-def by_interest(plays: Sequence[Play]) -> list[Play]:
-    """Sort plays: accepted first, then those with a question, unfinished ones last; otherwise in the order of seeds."""
-    order = {"accepted": 0, "rejected": 1, "pending": 2}
-    return sorted(plays, key=lambda play: (order[play.status], play.question is None, play.index))
+def each_listed(folder: Path) -> Iterator[Play]:
+    """Yield all plays of a run, most interesting first, with only a part of them in memory."""
+    with RunReader(folder) as run, run.snapshot():
+        yield from each_by_interest(run)
 
 
 def story(folder: Path, name: str) -> Story:

@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import secrets
 import shlex
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -182,7 +182,7 @@ def work(setup: Setup, invocation: Callable[[], Coroutine[None, None, _R]]) -> _
     return asyncio.run(whole())
 
 
-def digest(*parts: str) -> str:
+def digest(parts: Iterable[str]) -> str:
     """Return the first 16 hex digits of a SHA-256 over texts. Fingerprints use it to identify data."""
     whole = hashlib.sha256()
     for part in parts:

@@ -122,7 +122,7 @@ def open_environment(config: Config, index_progress: IndexProgress | None = None
     fingerprint |= fingerprints(by_name)
     if config.corpus != TOY:
         held_out = ((one.question, one.references, one.hops) for one in world.held_out)
-        fingerprint |= {"held-out questions": digest(*map(repr, held_out)), "answers": world.known}
+        fingerprint |= {"held-out questions": digest(map(repr, held_out)), "answers": world.known}
     return Environment(world, prompts, make_players(config, prompts, judged=Role.JUDGE in llms), llms, fingerprint)
 
 
@@ -197,7 +197,7 @@ def _world(config: Config, index_progress: IndexProgress | None) -> World:
         held_out=read_held_out(config),
         held_out_retriever=searched,
         snapshot=library.snapshot + (f"+rerank({reranker.name})" if reranker else ""),
-        known="drawn out of the corpus" if known is None else digest(*map(repr, known)),
+        known="drawn out of the corpus" if known is None else digest(map(repr, known)),
     )
 
 

@@ -70,7 +70,7 @@ def warm_started(config: Config, folder: Path, prompts: Prompts) -> "Pretrained"
 
 def start_made_from(seed: int, prompts: Prompts) -> str:
     """Return a text with everything that determines a warm start; it is saved next to one, in `start.made_from`."""
-    return digest(str(seed), str(WARM_START_STEPS), prompts.hash)
+    return digest((str(seed), str(WARM_START_STEPS), prompts.hash))
 
 
 def world(config: Config) -> World:

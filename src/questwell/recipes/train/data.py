@@ -12,7 +12,7 @@ from questwell.errors import BenchmarkError, ConfigError
 from questwell.evaluation.benchmarks import BenchmarkFile, load
 from questwell.evaluation.records import Record, records
 from questwell.llm.client import Message
-from questwell.recipes.reports.items import Chosen, each, items
+from questwell.recipes.reports.items import Chosen, each, each_item
 from questwell.text.files import read_jsonl
 from questwell.types.evaluation import Question
 
@@ -76,7 +76,7 @@ def read_questions(data: Path) -> tuple[Question, ...]:
     if data.is_dir():
         return tuple(
             Question(item.id, item.question, (item.answer, *item.aliases), item.corpus, f"difficulty {item.difficulty}")
-            for item in items(data)
+            for item in each_item(data)
         )
     if not data.is_file():
         raise ConfigError(f"--------data: there is no file or run {str(data)!r}")

@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -142,7 +143,7 @@ def open_train_setup(
 
 
 def _texts(questions: Sequence[Question]) -> str:
-    return digest(*(repr((one.question, one.answers, one.group)) for one in questions))
+    return digest(repr((one.question, one.answers, one.group)) for one in questions)
 
 
 def model_size(config: TrainConfig) -> "Size":
@@ -343,5 +344,5 @@ def _is_new(initial: Path, config: TrainConfig, dialogues: Sequence[Sequence[Mes
     keys = ["model", "seed", "lora_rank", "micro_tokens", *(key for key in values if "warm_start" in key)]
     if config.compute_dtype:
         keys.append("compute_dtype")
-    made_from = digest(*(f"{key}={values[key]}" for key in keys), *map(repr, dialogues))
+    made_from = digest(chain((f"{key}={values[key]}" for key in keys), map(repr, dialogues)))
     return to_be_made(initial, made_from, begun=description.read(initial.parent) is not None)
