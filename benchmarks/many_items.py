@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import contextlib
 import hashlib
+import importlib
 import json
 import os
 import re
@@ -131,10 +132,8 @@ def rows(file: Path) -> Iterator[bytes]:
 
 def measured(step: str, run: Path, out: Path) -> dict[str, Any]:
     """A step in this process: what it took, what the imports took, and a digest of its result."""
-    import questwell.cli.app
-    import questwell.recipes.dataset.push
-    import questwell.recipes.reports.report  # noqa: F401
-
+    for name in ("cli.app", "recipes.dataset.push", "recipes.reports.report"):
+        importlib.import_module(f"questwell.{name}")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     started, cpu = time.perf_counter(), time.process_time()
     made = STEPS[step](run, out)
@@ -147,19 +146,12 @@ def measured(step: str, run: Path, out: Path) -> dict[str, Any]:
     }
 
 
-def by(source: Path, step: str, run: Path) -> dict[str, Any]:
+def by(source: Path, step: str, run: Path, out: Path) -> dict[str, Any]:
     """A step by the code in `source`, in a process of its own."""
-    with tempfile.TemporaryDirectory(dir=run.parent) as out:
-        line = [sys.executable, __file__, "--step", step, "--run", str(run), "--out", out]
-        if step == "push":
-            subprocess.run([*line[:3], "dataset", *line[4:]], check=True, capture_output=True, env=environment(source))
-        done = subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True, env=environment(source))
+    line = [sys.executable, __file__, "--step", step, "--run", str(run), "--out", str(out)]
+    environment = {**os.environ, "PYTHONPATH": str(source)}
+    done = subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True, env=environment)
     return json.loads(done.stdout.splitlines()[-1])
-
-
-def environment(source: Path) -> dict[str, str]:
-    """The environment in which `source` is imported."""
-    return {**os.environ, "PYTHONPATH": str(source)}
 
 
 def main() -> None:
@@ -184,11 +176,14 @@ def main() -> None:
         for items in asked.items:
             run = made(work / str(items), items)
             found = told["items"][str(items)] = dict[str, Any]()
-            for step in asked.only:
-                found[step] = {name: by(source, step, run) for name, source in codes.items()}
-                found[step]["same_result"] = len({one["digest"] for one in found[step].values()}) == 1
-                print(items, step, json.dumps(found[step]), flush=True)
-                write("many_items", told)
+            with tempfile.TemporaryDirectory(dir=run.parent) as below:
+                for name in codes:
+                    (Path(below) / name).mkdir()
+                for step in asked.only:  # push reads what dataset wrote
+                    found[step] = {name: by(source, step, run, Path(below) / name) for name, source in codes.items()}
+                    found[step]["same_result"] = len({one["digest"] for one in found[step].values()}) == 1
+                    print(items, step, json.dumps(found[step]), flush=True)
+                    write("many_items", told)
     finally:
         if asked.work is None:
             shutil.rmtree(work)

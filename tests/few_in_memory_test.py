@@ -23,6 +23,7 @@ from questwell.llm.scripted import ScriptedLLM
 from questwell.recipes.dataset.build import build, read_manifest
 from questwell.recipes.dataset.config import DatasetConfig
 from questwell.recipes.dataset.dialogues import Trace
+from questwell.recipes.dataset.item_file import ItemFile
 from questwell.recipes.dataset.parquet import read_parquet, write_rows
 from questwell.recipes.dataset.traces import Traces, export_traces
 from questwell.recipes.generate.loop import generate
@@ -75,11 +76,11 @@ class Alive:
 @pytest.fixture
 def alive(monkeypatch: pytest.MonkeyPatch) -> Iterator[Alive]:
     """Counts while it is read, in small batches."""
-    found, real, load = Alive(), Query._all, __import__("pickle").loads
+    found, real, record = Alive(), Query._all, ItemFile._record
     monkeypatch.setattr("questwell.store.reader._AT_ONCE", BATCH)
     monkeypatch.setattr("questwell.recipes.dataset.parquet._AT_ONCE", BATCH)
     monkeypatch.setattr(Query, "_all", lambda self, *asked: (found.look(), real(self, *asked))[1])
-    monkeypatch.setattr("questwell.recipes.dataset.item_file.pickle.loads", lambda text: (found.look(), load(text))[1])
+    monkeypatch.setattr(ItemFile, "_record", lambda self, number: (found.look(), record(self, number))[1])
     gc.collect()
     gc.freeze()  # what is there already is not listed
     yield found

@@ -5,7 +5,6 @@ often as they need it.
 """
 
 import os
-import pickle
 from array import array
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,9 +14,12 @@ from typing import Self, TypeVar, overload
 from questwell.datasets.demonstrations import SolvedItem
 from questwell.datasets.picked import Picked
 from questwell.errors import StoreError
+from questwell.text.adapters import adapter
 from questwell.types.dataset import Item
+from questwell.types.trajectory import Trajectory
 
 _T_co = TypeVar("_T_co", covariant=True)
+_Solutions = tuple[Trajectory, ...]
 
 
 class ItemFile:
@@ -51,8 +53,7 @@ class ItemFile:
     def add(self, solved: SolvedItem) -> int:
         """Append an item and return its position."""
         try:
-            for value in (solved.item, solved.solutions):
-                content = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+            for content in (adapter(Item).dump_json(solved.item), adapter(_Solutions).dump_json(solved.solutions)):
                 self._file.write(content)
                 self._ends.append(self._ends[-1] + len(content))
         except OSError as error:
@@ -68,11 +69,11 @@ class ItemFile:
 
     def item(self, at: int) -> Item:
         """Return the item at a position."""
-        return self._record(2 * at)
+        return adapter(Item).validate_json(self._record(2 * at))
 
     def solved(self, at: int) -> SolvedItem:
         """Return the item at a position with the attempts that solved it."""
-        return SolvedItem(self.item(at), self._record(2 * at + 1))
+        return SolvedItem(self.item(at), adapter(_Solutions).validate_json(self._record(2 * at + 1)))
 
     def with_solutions(self, items: Picked[Item]) -> Sequence[SolvedItem]:
         """Return the same items as `items`, with the attempts that solved them."""
@@ -83,9 +84,9 @@ class ItemFile:
         """All items."""
         return _Items(self)
 
-    def _record(self, number: int):  # noqa: ANN202  the kind of a record follows from its number
+    def _record(self, number: int) -> bytes:
         start, end = self._ends[number], self._ends[number + 1]
-        return pickle.loads(os.pread(self._file.fileno(), end - start, start))
+        return os.pread(self._file.fileno(), end - start, start)
 
     def _unwritable(self, error: OSError) -> StoreError:
         return StoreError(f"{str(self._path.parent)!r} cannot hold the dataset's items while it is built: {error}")
