@@ -1,5 +1,6 @@
 """`--batch` when things go wrong: whatever breaks, a batch that was submitted is never submitted again."""
 
+import itertools
 import json
 import signal
 from functools import partial
@@ -14,7 +15,7 @@ from batch_world import again, asked, begin, completion, reply
 from typer.testing import CliRunner
 
 from questwell.cli.app import app
-from questwell.errors import ConfigError
+from questwell.errors import ConfigError, StoreError
 from questwell.llm.scripted import ScriptedLLM
 from questwell.recipes.evaluate.config import EvalConfig
 from questwell.recipes.evaluate.loop import evaluate, questions_of
@@ -23,9 +24,12 @@ from questwell.recipes.generate import gates
 from questwell.recipes.rejudge.loop import RejudgeReport
 from questwell.recipes.runs import batching
 from questwell.recipes.runs.batch_notes import FILE, Noted, Notes
+from questwell.recipes.runs.batching import Batched
 from questwell.recipes.runs.config import resolve
 from questwell.recipes.runs.ending import Ending
 from questwell.store.reader import RunReader
+from questwell.store.records import Call
+from questwell.store.run import RunStore
 from questwell.types.game import Label
 from questwell.types.gates import Gate
 
@@ -130,7 +134,7 @@ def test_answers_that_are_not_in_the_files_yet_are_read_again(run: Path, library
         first = again(run, library, url, max_errors=100)
         assert len(reasons(first)) == 3 and all("answered more calls" in why for why in reasons(first))
         second = again(run, library, url, max_errors=100)
-        assert 0 < len(reasons(second)) <= 3 and len(plan.batches) == 1  # calls that ask the same may share an answer
+        assert len(reasons(second)) == 3 and len(plan.batches) == 1
         rows = [
             {"custom_id": one["custom_id"], "response": {"status_code": 200, "body": reply(one["body"])[1]}}
             for one in plan.calls()
@@ -148,7 +152,51 @@ def test_calls_that_a_batch_never_answered_are_submitted_again_alone(run: Path, 
         plan.drops = 0
         second = again(run, library, url)
         assert second.ended.ending is Ending.COMPLETE and len(plan.batches) == 2
-        assert 0 < len(plan.calls()) - every <= 3  # calls that ask the same may share an answer
+        assert len(plan.calls()) - every == 3
+
+
+def test_calls_that_ask_the_same_keep_their_own_answers_after_a_kill(
+    run: Path, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers, recorded, real = itertools.count(), itertools.count(), RunStore.record
+
+    def told(body: dict) -> tuple[int, object]:
+        said = reply(body)[1]["choices"][0]["message"]["content"]
+        return 200, completion(f"Answer {next(numbers)}\n{said}")
+
+    async def every_other(store: RunStore, call: Call) -> None:
+        if next(recorded) % 2:
+            raise StoreError("the process dies here")
+        await real(store, call)
+
+    def answers() -> list[str]:
+        with RunReader(run.parent / "again") as kept:
+            return [json.loads(row[0])["text"] for row in kept.rows("SELECT response FROM calls ORDER BY id")]
+
+    plan = Plan(told)
+    with serving(plan) as url:
+        with monkeypatch.context() as patched, pytest.raises(StoreError, match="dies here"):
+            patched.setattr(RunStore, "record", every_other)
+            again(run, library, url)
+        same, before = asked(plan), answers()
+        assert len(set(same)) < len(same) and 0 < len(before) < len(same)
+        assert is_whole(run, plan, again(run, library, url)) and len(plan.batches) == 1
+        after = answers()
+        assert after[: len(before)] == before and len(set(after)) == len(after) == len(same)
+
+
+def test_a_batch_of_an_older_version_is_read_by_the_requests_of_its_calls(
+    run: Path, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, real = Plan(reply, refuses=404), Batched.complete_call
+    with serving(plan) as url:
+        with monkeypatch.context() as patched:
+            patched.setattr(Batched, "complete_call", lambda self, request, call: real(self, request, ""))
+            assert again(run, library, url, max_errors=100).ended.ending is Ending.ERRORED
+        (noted,) = notes(run)
+        assert any(call.endswith("-1") for call in noted.calls)  # named by the request, which several calls share
+        plan.refuses = 0
+        assert is_whole(run, plan, again(run, library, url)) and len(plan.batches) == 1
 
 
 @pytest.mark.parametrize(

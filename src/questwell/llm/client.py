@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,4 +148,13 @@ class LLM(Protocol):
 
     async def aclose(self) -> None:
         """Release connections and processes."""
+        ...
+
+
+@runtime_checkable
+class TellsCallsApart(Protocol):
+    """A client that must know which call it answers, also after a restart, since two calls may ask the same."""
+
+    async def complete_call(self, request: Request, call: str) -> Completion:
+        """See `LLM.complete`; `call` is the place of the call in the run."""
         ...

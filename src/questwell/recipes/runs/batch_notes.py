@@ -19,7 +19,7 @@ class Noted(BaseModel):
     id: str | None = None
     """Batch id at the endpoint; None while it is not known whether the batch was created."""
     calls: list[str]
-    """Custom ids of its calls: a hash of the request, and a number."""
+    """Custom ids of its calls: a hash of the call (in older versions of its request), and a number."""
     done: list[str] = []
     """Custom ids of calls that failed; nothing waits for them any more."""
     since: float = 0.0
@@ -56,7 +56,7 @@ class Notes:
         return [one for one in self.all if one.place == place]
 
     def elsewhere(self, place: str) -> dict[str, Noted]:
-        """Return unread batches of the same model at other addresses, keyed by the hash of each call's request."""
+        """Return unread batches of the same model at other addresses, keyed by the name of each call."""
         model = place.rpartition(AT)[0]
         return {
             name_of(call): one
@@ -72,5 +72,5 @@ AT = " at "
 
 
 def name_of(call: str) -> str:
-    """Return the request hash that a call's custom id starts with."""
+    """Return the hash that a call's custom id starts with."""
     return call.partition("-")[0]

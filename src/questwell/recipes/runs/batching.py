@@ -2,11 +2,12 @@
 
 Submitted batches are noted in `batches.json` in the run's folder, first under our own key and then with the endpoint's
 id, so no batch is submitted twice. A resume waits for them; it raises an error if it cannot read one (another key or
-address, or missing answers). A call that its batch did not answer is left for the next invocation. If two calls are
-identical, a kill may give both of them the same one of the two answers.
+address, or missing answers). A call that its batch did not answer is left for the next invocation. Each call has a name
+of its own in its batch, also after a restart, so calls that ask the same keep their own answers.
 """
 
 import asyncio
+import hashlib
 import json
 import logging
 import time
@@ -32,6 +33,8 @@ POLL_S = 10.0
 LISTED_S = 60.0
 """Seconds after its creation during which a batch may be missing from the endpoint's list."""
 _SLICE_S = 0.2
+_NAME = 40
+"""Characters of a call's name; with its number it is at most 64, as the API wants."""
 _MISSING = "missing in its files"
 
 
@@ -56,7 +59,7 @@ class _Submitted:
     noted: Noted
     waiting: list[_Waiter] = field(default_factory=list[_Waiter])
     free: Counter[str] = field(default_factory=Counter[str])
-    """Number of calls that nothing waits for yet, by request hash."""
+    """Number of calls that nothing waits for yet, by name."""
     numbers: Counter[str] = field(init=False)
     failed: set[str] = field(init=False)
     given: set[str] = field(default_factory=set[str])
@@ -64,7 +67,7 @@ class _Submitted:
     task: asyncio.Task[None] | None = None
 
     def __post_init__(self) -> None:
-        """Count the calls by request hash."""
+        """Count the calls by name."""
         self.numbers = Counter(name_of(call) for call in self.noted.calls)
         self.failed = set(self.noted.done)
 
@@ -113,19 +116,28 @@ class Batched:
         await self._llm.aclose()
 
     async def complete(self, request: Request) -> Completion:
-        """Return the answer, from a batch that was submitted earlier or from the next one."""
+        """Return the answer of a call that is not told apart from others that ask the same."""
+        return await self.complete_call(request, "")
+
+    async def complete_call(self, request: Request, call: str) -> Completion:
+        """Return the answer to the call named `call`, from a batch that was submitted earlier or from the next one."""
         async with self._opening:
             if self._submitted is None:
                 self._submitted = await self._open()
         loop = asyncio.get_running_loop()
-        waiter = _Waiter(request, request.digest()[:40], loop.create_future())
-        if (moved := self._elsewhere.get(waiter.name)) is not None:
+        digest = request.digest()
+        older = digest[:_NAME]  # the name that older versions gave to all calls with this request
+        own = hashlib.sha256(f"{call} {digest}".encode()).hexdigest()[:_NAME] if call else older
+        waiter = _Waiter(request, own, loop.create_future())
+        known = next((one for one in self._submitted if one.free[own] > 0), None)
+        if known is None and (known := next((one for one in self._submitted if one.free[older] > 0), None)):
+            waiter.name = older
+        if (moved := self._elsewhere.get(own) or self._elsewhere.get(older)) is not None:
             raise ConfigError(
                 f"batch {moved.id or moved.key} with calls of this run was submitted to {moved.place}, and is not read "
                 f"yet: give the address that it went to, not {self.place}; or remove the batch from {FILE}, to pay for "
                 "its calls again"
             )
-        known = next((one for one in self._submitted if one.free[waiter.name] > 0), None)
         if known is not None:
             known.free[waiter.name] -= 1
             known.waiting.append(waiter)

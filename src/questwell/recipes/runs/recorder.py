@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from questwell.agents.session import Sessions
 from questwell.errors import LLMError, RetrievalError
 from questwell.llm.adapting import Adapting
-from questwell.llm.client import LLM, Completion, Request, ToolCall
+from questwell.llm.client import LLM, Completion, Request, TellsCallsApart, ToolCall
 from questwell.recipes.runs.budget import Budget, Stopped
 from questwell.recipes.runs.spans import NoSpans, Spans
 from questwell.retrieval.rerankers.reranked import Reranked
@@ -154,7 +154,7 @@ class RecordedSession:
             self._play.requests[self._place] = Earlier(key.digest, text)
             return _COMPLETION.validate_python(self._play.answers[key])
 
-        completion = _storable(await self._make(key, CallKind.LLM, lambda: self._llm.complete(request), request))
+        completion = _storable(await self._make(key, CallKind.LLM, lambda: self._ask(request, key), request))
         self._recorder.budget.add(completion)
         await self._recorder.store.record(
             Call(
@@ -172,6 +172,13 @@ class RecordedSession:
         )
         self._play.requests[self._place] = Earlier(key.digest, text)
         return completion
+
+    def _ask(self, request: Request, key: CallKey) -> Awaitable[Completion]:
+        if isinstance(self._llm, TellsCallsApart):
+            place = key.place
+            named = f"{place.seed}/{place.round}/{place.role}/{place.attempt}/{key.turn}"
+            return self._llm.complete_call(request, named)
+        return self._llm.complete(request)
 
     async def search(self, query: str, k: int) -> tuple[Hit, ...]:
         """Return the retriever's hits, from the run file or new and recorded. Reranking them is a separate call."""
