@@ -1,19 +1,54 @@
-"""Finished runs of examples/real_text, put together: what each arm answers, and the held-out curve while it trained.
+"""Puts finished runs of examples/real_text together: what each arm answers, and its held-out curve while it trained.
+
+Seeds of one setting are pooled as well.
 
 python benchmarks/real_text.py RUN [RUN ...]
 """
 
 import argparse
+import importlib
 import json
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from report import heading, write
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "examples" / "real_text"))
+
+arms = importlib.import_module("arms")
 
 
 def curve(run: Path, arm: str) -> list[dict[str, float]]:
     """Accuracy on the held-out questions by step, as the training wrote it."""
     rows = [json.loads(line) for line in (run / f"train-{arm}" / "evaluations.jsonl").read_text().splitlines()]
     return [{"step": row["step"], "accuracy": row["held_out_accuracy"]} for row in rows]
+
+
+def answers(run: Path, part: str, arm: str) -> list[dict[str, object]]:
+    """Return what an arm answered in one part of the evaluation."""
+    [path] = run.glob(f"{part}-{arm}-*.jsonl")
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def pooled(runs: Sequence[tuple[Path, dict[str, Any]]]) -> list[dict[str, object]]:
+    """Return each comparison over all seeds of one setting, with the interval over whole countries of all seeds."""
+    settings: dict[tuple[object, object], list[tuple[Path, dict[str, Any]]]] = defaultdict(list)
+    for run, result in runs:
+        settings[result["hops"], result["algorithm"]].append((run, result))
+    found: list[dict[str, object]] = []
+    for (hops, algorithm), same in settings.items():
+        for part in ("test", "other_kinds"):
+            for pair in same[0][1][f"{part}_paired"]:
+                one, other = pair.split(" to ")
+                of = [run for run, result in same if pair in result[f"{part}_paired"]]
+                first, second = ([row for run in of for row in answers(run, part, arm)] for arm in (one, other))
+                change = arms.paired(first, second)
+                setting = {"hops": hops, "algorithm": algorithm, "part": part, "pair": pair, "seeds": len(of)}
+                found.append({**setting, one: arms.accuracy(first), other: arms.accuracy(second), **change})
+    return found
 
 
 def main() -> None:
@@ -24,11 +59,11 @@ def main() -> None:
     given = parser.parse_args()
     begun = heading()
     runs: list[dict[str, object]] = []
-    for run in given.runs:
-        result = json.loads((run / "result.json").read_text())
+    results = [(run, json.loads((run / "result.json").read_text())) for run in given.runs]
+    for run, result in results:
         curves = {arm: curve(run, arm) for arm in result["test"] if arm != "A"}
         runs.append({**result, "curves": curves})
-    write("real_text", {**begun, "commit": given.commit or begun["commit"], "runs": runs})
+    write("real_text", {**begun, "commit": given.commit or begun["commit"], "pooled": pooled(results), "runs": runs})
 
 
 if __name__ == "__main__":
