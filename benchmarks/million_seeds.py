@@ -33,6 +33,7 @@ from questwell.recipes.generate.loop import generate
 from questwell.recipes.generate.setup import Setup
 from questwell.recipes.reports.items import each
 from questwell.recipes.reports.status import status
+from questwell.recipes.runs.caller import Caller
 from questwell.recipes.runs.config import resolve
 from questwell.scoring.judge import Judge
 from questwell.types.corpus import Hit, Passage
@@ -123,7 +124,7 @@ def played(work: Path, seeds: int, limit: int | None) -> dict[str, Any]:
     config = resolve(Config, {**given, "answer_types": "date,number", "concurrency": 256, "seed_words": 10})
     players = Players(Proposer(), Solver(), Judge(lambda question, references, answer: ()))
     setup = Setup(Shelf(seeds), dict.fromkeys(config.playing, Model()), players, "", {})
-    report = asyncio.run(generate(config, work / "run", setup, resume=True, limit=limit))
+    report = asyncio.run(generate(config, work / "run", setup, Caller(resume=True, limit=limit)))
     progress = report.progress
     return {"ending": report.ending.value, "calls_made": progress.calls_made, "accepted": progress.accepted}
 

@@ -40,9 +40,9 @@ from questwell.recipes.runs.collecting import collecting_seldom
 from questwell.recipes.runs.recorder import Recorder
 from questwell.store.run import RunStore
 from questwell.types.corpus import Hit
-from questwell.types.dataset import Usage
 from questwell.types.game import Place
 from questwell.types.trajectory import Role
+from questwell.types.usage import Usage
 
 REQUEST = Request(messages=(Message("user", "lorem ipsum dolor sit " * 200),), max_tokens=64)
 """About 1,000 tokens, as a solver's turn with a few passages."""

@@ -24,6 +24,7 @@ from questwell.agents.session import DirectSession
 from questwell.agents.tools import Shelf
 from questwell.llm.connect import connect
 from questwell.recipes.corpus.index import open_index
+from questwell.recipes.runs.caller import Caller
 from questwell.recipes.runs.config import resolve
 from questwell.recipes.train.config import TrainConfig
 from questwell.recipes.train.loop import Metrics, run
@@ -89,7 +90,7 @@ def main() -> None:
         line = {name: round(metrics[name], 4) for name in SHOWN if name in metrics}
         print(f"step {metrics['step']:.0f}: {line}, {time.perf_counter() - started:.0f} s", flush=True)
 
-    done = run(config, folder / "run", on_progress=on_progress, warming=warming)
+    done = run(config, folder / "run", Caller(on_progress=on_progress), warming=warming)
     seconds, cpu_s = time.perf_counter() - started, time.process_time() - cpu
     steps = read_metrics(folder / "run" / "metrics.jsonl")
     told |= {

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from textwrap import fill
 
-from results_claims import SECTIONS, Claim, Result, Section
+from claims import SECTIONS
+from claims.claim import Claim, Result, Section
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -37,7 +38,7 @@ def page() -> str:
     """
     files = {str(path.relative_to(RESULTS)) for path in RESULTS.rglob("*.json")}
     if unshown := files - {section.file for section in SECTIONS}:
-        raise ValueError(f"no section shows {', '.join(sorted(unshown))}: add one to benchmarks/results_claims.py")
+        raise ValueError(f"no section shows {', '.join(sorted(unshown))}: add one to a file in benchmarks/claims/")
     return "\n".join([HEAD, *(line for section in SECTIONS for line in written(section))])
 
 

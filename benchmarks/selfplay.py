@@ -18,6 +18,7 @@ from questwell.agents.prompts import Prompts
 from questwell.agents.session import DirectSession
 from questwell.games.answers import Position
 from questwell.games.ssp import Rules, StepContext, propose
+from questwell.recipes.runs.caller import Caller
 from questwell.recipes.selfplay.config import Trained
 from questwell.recipes.selfplay.loop import configure, run
 from questwell.recipes.selfplay.record import Record, StepRow, series
@@ -107,7 +108,7 @@ def played(work: Path, train: Trained, seed: int, steps: int) -> list[StepRow]:
     }
     config = configure(folder, values, resume=True)
     started = time.time()
-    run(config, folder, resume=True, on_progress=lambda row: tell(folder.name, row, started))
+    run(config, folder, Caller(resume=True, on_progress=lambda row: tell(folder.name, row, started)))
     return Record(folder).rows()
 
 

@@ -25,6 +25,7 @@ from questwell.agents.tools import Shelf, show
 from questwell.llm.client import Message
 from questwell.llm.pretrained import load
 from questwell.recipes.corpus.index import IndexConfig, open_index
+from questwell.recipes.runs.caller import Caller
 from questwell.recipes.selfplay.loop import configure, run
 from questwell.recipes.selfplay.record import Record, StepRow
 from questwell.retrieval.retriever import Retriever
@@ -92,7 +93,7 @@ def main() -> None:
     values = {**SETTINGS, "model": str(start_folder), "prompts": prompts, "steps": given.steps}
     folder = given.work / "run"
     started, cpu = time.perf_counter(), time.process_time()
-    run(configure(folder, values, resume=True), folder, resume=True, on_progress=tell)
+    run(configure(folder, values, resume=True), folder, Caller(resume=True, on_progress=tell))
     rows = Record(folder).rows()
     report.write(
         "selfplay_text",

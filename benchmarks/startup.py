@@ -1,8 +1,10 @@
-"""What a verb costs before it does anything: CPU seconds of `--version`, `--help` and `status` of a small run.
+"""CPU seconds of the commands that do next to nothing: `--version`, `--help`, and `status` of a small run.
 
-Run it with the folder of a run:  python benchmarks/startup.py --run RUN [--before REV] [--repeats 7]
-`--before` measures the source of an older revision too, in turn with today's, so that both see the same machine.
-Results go to benchmarks/results/startup.json: the least of the repeats, which is the one that was disturbed least.
+Run it with the folder of a run:  python benchmarks/startup.py --run RUN [--before REV --run-before RUN] [--repeats 10]
+`--before` also measures the source of an older revision, in turn with today's, so that both see the same machine. An
+older revision cannot read today's run file: `--run-before` names a run of the same size that it made itself. Without
+one, its `status` is not measured, and the result says so.
+Results go to benchmarks/results/startup.json: the lowest of the repeats, which other processes disturbed least.
 """
 
 import argparse
@@ -45,24 +47,36 @@ def unpack(revision: str, folder: Path) -> Path:
     return folder / "src"
 
 
+def commands(run: Path | None) -> list[tuple[str, list[str]]]:
+    """The measured commands by name; without a run, none that reads one."""
+    return [
+        ("--version", ["--version"]),
+        ("--help", ["--help"]),
+        *([("status", ["status", str(run)])] if run is not None else []),
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--before", metavar="REV")
-    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--run-before", type=Path, metavar="RUN")
+    parser.add_argument("--repeats", type=int, default=10)
     given = parser.parse_args()
-    calls = {"--version": ["--version"], "--help": ["--help"], "status": ["status", str(given.run)]}
+    runs = {"now": given.run, "before": given.run_before}
     with tempfile.TemporaryDirectory() as folder:
         sources = {"now": ROOT / "src"}
         if given.before:
             sources["before"] = unpack(given.before, Path(folder))
+        calls = [(name, which, arguments) for which in sources for name, arguments in commands(runs[which])]
         least: dict[tuple[str, str], float] = {}
         for _ in range(given.repeats + 1):  # the first compiles
-            for name, arguments in calls.items():
-                for which, source in sources.items():
-                    took = cpu_s(source, arguments)
-                    least[name, which] = min(took, least.get((name, which), took))
-    rows = [{"call": name, **{f"cpu_s_{which}": round(least[name, which], 3) for which in sources}} for name in calls]
+            for name, which, arguments in calls:
+                took = cpu_s(sources[which], arguments)
+                least[name, which] = min(took, least.get((name, which), took))
+    names = [name for name, _ in commands(given.run)]
+    found = {key: round(took, 3) for key, took in least.items()}
+    rows = [{"call": name, **{f"cpu_s_{which}": found.get((name, which)) for which in sources}} for name in names]
     for row in rows:
         print(row)
     write("startup", {**heading(), "before": given.before, "repeats": given.repeats, "results": rows})

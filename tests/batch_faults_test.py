@@ -25,6 +25,7 @@ from questwell.recipes.rejudge.loop import RejudgeReport
 from questwell.recipes.runs import batching
 from questwell.recipes.runs.batch_notes import FILE, Noted, Notes
 from questwell.recipes.runs.batching import Batched
+from questwell.recipes.runs.caller import Caller
 from questwell.recipes.runs.config import resolve
 from questwell.recipes.runs.ending import Ending
 from questwell.store.reader import RunReader
@@ -284,7 +285,9 @@ async def test_an_evaluation_with_one_search_goes_out_in_a_batch(
         async def whole() -> Ending:
             setup = open_eval_setup(config)
             try:
-                return (await evaluate(config, questions_of(config), tmp_path / "ev", setup, resume=True)).ending
+                return (
+                    await evaluate(config, questions_of(config), tmp_path / "ev", setup, Caller(resume=True))
+                ).ending
             finally:
                 await setup.aclose()
 

@@ -22,6 +22,7 @@ from questwell.recipes.evaluate.setup import open_eval_setup
 from questwell.recipes.generate import gates
 from questwell.recipes.runs import batching
 from questwell.recipes.runs.batch_notes import FILE
+from questwell.recipes.runs.caller import Caller
 from questwell.recipes.runs.config import resolve
 from questwell.recipes.runs.ending import Ending
 from questwell.store.reader import RunReader
@@ -167,7 +168,9 @@ async def test_an_evaluation_from_memory_and_a_second_judge_of_it_go_out_in_batc
         async def whole() -> Ending:
             setup = open_eval_setup(config)
             try:
-                return (await evaluate(config, questions_of(config), tmp_path / "ev", setup, resume=True)).ending
+                return (
+                    await evaluate(config, questions_of(config), tmp_path / "ev", setup, Caller(resume=True))
+                ).ending
             finally:
                 await setup.aclose()
 

@@ -16,6 +16,7 @@ from questwell.recipes.generate.loop import generate
 from questwell.recipes.rejudge import loop as recipe
 from questwell.recipes.runs import batching
 from questwell.recipes.runs.batch_notes import FILE
+from questwell.recipes.runs.caller import Caller
 
 
 async def played(library: Path, folder: Path, patch: pytest.MonkeyPatch) -> Path:
@@ -41,7 +42,7 @@ def reply(body: dict) -> tuple[int, object]:
 def again(run: Path, library: Path, url: str, limit: int | None = None, **given: object) -> recipe.RejudgeReport:
     values = {"of": run, "judge": f"strict@{url}", "prompts": library / "prompts", "batch": True, **given}
     out = run.parent / "again"
-    return recipe.rejudge(recipe.configure(out, values), out, limit=limit, on_progress=lambda done, of: None)
+    return recipe.rejudge(recipe.configure(out, values), out, Caller(limit=limit, on_progress=lambda done, of: None))
 
 
 def begin(run: Path, library: Path, url: str) -> subprocess.Popen[bytes]:

@@ -23,8 +23,10 @@ from questwell.recipes.generate.gates_results import RESULTS
 from questwell.recipes.generate.loop import generate
 from questwell.recipes.rejudge import loop as rejudge
 from questwell.recipes.rejudge.config import RejudgeConfig
+from questwell.recipes.runs.caller import Caller
 from questwell.recipes.runs.config import resolve
-from questwell.recipes.runs.processes import divided, folders
+from questwell.recipes.runs.parts import divided
+from questwell.recipes.runs.processes import folders
 from questwell.store.reader import RunReader
 
 PARTS = 3
@@ -60,7 +62,7 @@ def check(run: Path, out: Path, **given: object) -> gates.GatesReport:
 
 def judge(run: Path, out: Path, **given: object) -> rejudge.RejudgeReport:
     values = {"of": run, "judge": "exact_match", "rejected": True, **given}
-    return rejudge.rejudge(rejudge.configure(out, values), out, on_progress=lambda done, of: None)
+    return rejudge.rejudge(rejudge.configure(out, values), out, Caller(on_progress=lambda done, of: None))
 
 
 def test_parts_of_a_check_are_joined_into_what_one_process_finds(
@@ -121,7 +123,7 @@ def test_what_is_no_whole_is_refused(run: Path, tmp_path: Path, monkeypatch: pyt
 @pytest.mark.parametrize("kind", [GatesConfig, RejudgeConfig])
 def test_limits_are_divided(kind: type[GatesConfig] | type[RejudgeConfig]) -> None:
     config = resolve(kind, {"of": "run", "shards": 4, "max_cost": 2, "max_tokens": 10})
-    found = list(divided(config, 4, 6))
+    found = list(divided(config, 6))
     assert [one.shard for one in found] == ["0/4", "1/4", "2/4", "3/4"]
     assert {(one.shards, one.max_cost, one.max_tokens, one.concurrency) for one in found} == {(None, 0.5, 2, 2)}
     assert [[index for index in range(8) if one.part.holds(index)] for one in found] == [[n, n + 4] for n in range(4)]

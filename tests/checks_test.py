@@ -19,6 +19,7 @@ from questwell.recipes.generate.preview import preview
 from questwell.recipes.reports.items import items
 from questwell.recipes.reports.status import status
 from questwell.recipes.reports.story import story
+from questwell.recipes.runs.caller import Caller
 from questwell.recipes.runs.config import resolve
 from questwell.recipes.runs.ending import Ending
 from questwell.scoring.intervals import wilson
@@ -49,7 +50,7 @@ def knows_the_first(request: Request) -> Completion:
 
 async def play(library: Path, run: Path, llm: ScriptedLLM, *, resume: bool = False, **given: object) -> Ending:
     config = configure(run, world.values(library, **({} if resume else {"seeds": 6}), **given), resume=resume)
-    return (await generate(config, run, world.setup(config, llm), resume=resume)).ending
+    return (await generate(config, run, world.setup(config, llm), Caller(resume=resume))).ending
 
 
 @pytest.mark.parametrize(

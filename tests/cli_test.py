@@ -16,12 +16,12 @@ from questwell.cli.app import app
 from questwell.errors import LLMUnavailable
 from questwell.llm.client import Completion, Request
 from questwell.llm.scripted import ScriptedLLM
-from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.dataset.export import read_items
 from questwell.recipes.generate import loop as recipe
 from questwell.recipes.generate import preview
 from questwell.recipes.generate.config import Config
 from questwell.recipes.generate.setup import Setup
+from questwell.recipes.runs.caller import IndexProgress
 
 VERBS = ("doctor", "index", "generate", "status", "show", "export")
 HOSTILE = "[red]Who[/red] \x1b[31mis\x1b[0m \u202eevil\u202c [/bold]:"

@@ -23,6 +23,7 @@ from questwell.recipes.generate.config import Config
 from questwell.recipes.generate.loop import generate
 from questwell.recipes.generate.setup import Library
 from questwell.recipes.reports.coverage import coverage
+from questwell.recipes.runs.caller import Caller
 from questwell.recipes.runs.config import resolve
 from questwell.recipes.runs.ending import Ending
 from questwell.retrieval.index.hybrid import HybridIndex
@@ -180,7 +181,7 @@ def nothing(request: Request) -> Completion:
 def draw(keys: dict[str, object], folder: Path, *, resume: bool = False, limit: int | None = None) -> Ending:
     config = resolve(Config, keys)
     setup = world.setup(config, ScriptedLLM(nothing))
-    return asyncio.run(generate(config, folder, setup, resume=resume, limit=limit)).ending
+    return asyncio.run(generate(config, folder, setup, Caller(resume=resume, limit=limit))).ending
 
 
 def starts(folder: Path) -> list[tuple[int, str, str]]:

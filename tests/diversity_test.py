@@ -18,6 +18,7 @@ from questwell.recipes.generate.loop import generate
 from questwell.recipes.generate.plays import GenerateReport
 from questwell.recipes.generate.setup import open_setup
 from questwell.recipes.reports.items import items
+from questwell.recipes.runs.caller import Caller
 from questwell.recipes.runs.config import resolve
 from questwell.recipes.runs.ending import Ending
 from questwell.store.reader import RunReader
@@ -33,7 +34,7 @@ def play(library: Path, folder: Path, *, resume: bool = False, limit: int | None
         return world.play(request)
 
     setup = world.setup(config, ScriptedLLM(answer))
-    return asyncio.run(generate(config, folder, setup, resume=resume, limit=limit)), asked
+    return asyncio.run(generate(config, folder, setup, Caller(resume=resume, limit=limit))), asked
 
 
 def ends(folder: Path) -> dict[int, tuple[str, str | None, int]]:
@@ -108,7 +109,9 @@ def draw(library: Path, tmp_path: Path, name: str, *, resume: bool = False, **gi
     values = {"corpus": str(corpus(tmp_path)), "index": tmp_path / "index", "seeds": 40, "proposer_turns": 1, **given}
     config = world.config(library, **values)
     open_setup(config)
-    return asyncio.run(generate(config, tmp_path / name, world.setup(config, ScriptedLLM(nothing)), resume=resume))
+    return asyncio.run(
+        generate(config, tmp_path / name, world.setup(config, ScriptedLLM(nothing)), Caller(resume=resume))
+    )
 
 
 def test_passages_that_are_nearly_the_same_start_one_play(library: Path, tmp_path: Path) -> None:

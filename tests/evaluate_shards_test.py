@@ -21,6 +21,7 @@ from questwell.recipes.evaluate.preview import eval_preview
 from questwell.recipes.evaluate.rescore import rescore
 from questwell.recipes.evaluate.setup import judge_of
 from questwell.recipes.reports.scores import Evaluation, evaluation
+from questwell.recipes.runs.caller import Caller
 from questwell.recipes.runs.config import resolve
 from questwell.recipes.runs.ending import Ending
 from questwell.recipes.runs.processes import folders
@@ -39,7 +40,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def play(library: Path, bench: Path, run: Path, llm: ScriptedLLM | None = None, **given: object) -> Ending:
     resume = bool(given.pop("resume", False))
     chosen = configure(run, given if resume else values(library, bench, judge=JUDGE, **given), resume=resume)
-    return (await evaluate(chosen, questions_of(chosen), run, setup(chosen, llm), resume=resume)).ending
+    return (await evaluate(chosen, questions_of(chosen), run, setup(chosen, llm), Caller(resume=resume))).ending
 
 
 async def parts_of(library: Path, bench: Path, folder: Path, **given: object) -> list[Path]:

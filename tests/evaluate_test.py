@@ -23,6 +23,7 @@ from questwell.recipes.evaluate.setup import judge_of, make_solver
 from questwell.recipes.reports.scores import compare_pooled, compare_runs, evaluation
 from questwell.recipes.reports.status import status
 from questwell.recipes.reports.traces import trace
+from questwell.recipes.runs.caller import Caller
 from questwell.recipes.runs.config import resolve
 from questwell.recipes.runs.ending import Ending, Report
 from questwell.store.reader import RunReader
@@ -41,7 +42,7 @@ async def play(library: Path, bench: Path, run: Path, llm: LLM | None = None, **
     resume, limit = bool(given.pop("resume", False)), given.pop("limit", None)
     chosen = configure(run, {} if resume and not given else values(library, bench, **given), resume=resume)
     assert limit is None or isinstance(limit, int)
-    return await evaluate(chosen, questions_of(chosen), run, setup(chosen, llm), resume=resume, limit=limit)
+    return await evaluate(chosen, questions_of(chosen), run, setup(chosen, llm), Caller(resume=resume, limit=limit))
 
 
 async def test_every_attempt_is_scored_and_the_outcomes_are_apart(library: Path, bench: Path, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from questwell.recipes.generate.loop import configure, generate
 from questwell.recipes.generate.setup import Library
 from questwell.recipes.reports.status import status
 from questwell.recipes.reports.story import listing, story
+from questwell.recipes.runs.caller import Caller
 from questwell.recipes.runs.ending import Ending, Report
 from questwell.store.records import Play, PlayStatus
 from questwell.types.corpus import Hit, Passage
@@ -94,7 +95,7 @@ async def run(
     config = configure(folder, given, resume=resume)
     setup = world.setup(config, llm or ScriptedLLM(honest))
     setup = replace(setup, library=Faulty(setup.library, search or (lambda query, hits: hits)))
-    return await generate(config, folder, setup, resume=resume)
+    return await generate(config, folder, setup, Caller(resume=resume))
 
 
 def plays(folder: Path) -> list[Play]:

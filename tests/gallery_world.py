@@ -21,6 +21,7 @@ from questwell.recipes.generate import gates
 from questwell.recipes.generate import loop as generating
 from questwell.recipes.generate.config import Config
 from questwell.recipes.generate.setup import open_setup
+from questwell.recipes.runs.caller import Caller
 from questwell.recipes.runs.config import resolve
 from questwell.recipes.runs.rehearsal import rehearse
 from questwell.store.reader import RunReader
@@ -62,7 +63,7 @@ async def items(corpus: Path, out: Path, llm: str, *, resume: bool = False, **va
     config = resolve(Config, given, values)
     setup = open_setup(config)
     try:
-        await generating.generate(config, out, setup, resume=resume)
+        await generating.generate(config, out, setup, Caller(resume=resume))
     finally:
         await setup.aclose()
     with RunReader(out) as run:

@@ -12,7 +12,6 @@ from questwell.cli.app import app
 from questwell.errors import ConfigChanged, ConfigError, LLMUnavailable, StoreError
 from questwell.llm.client import Completion, Request
 from questwell.llm.scripted import ScriptedLLM
-from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.generate import gates as recipe
 from questwell.recipes.generate.config import Config
 from questwell.recipes.generate.gates import GatesReport, check_run
@@ -21,6 +20,7 @@ from questwell.recipes.generate.gates_config import GatesConfig
 from questwell.recipes.generate.loop import configure, generate
 from questwell.recipes.generate.setup import Setup
 from questwell.recipes.reports.story import story
+from questwell.recipes.runs.caller import IndexProgress
 from questwell.recipes.runs.config import resolve
 from questwell.store.reader import FILE_NAME
 from questwell.types.gates import Gate, GateOutcome

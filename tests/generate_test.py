@@ -17,6 +17,7 @@ from questwell.recipes.generate.setup import open_setup
 from questwell.recipes.reports.items import items
 from questwell.recipes.reports.status import status
 from questwell.recipes.reports.story import story
+from questwell.recipes.runs.caller import Caller
 from questwell.recipes.runs.ending import Ending, Report
 from questwell.recipes.runs.progress import Progress
 from questwell.store.reader import RunReader
@@ -32,7 +33,7 @@ async def play(library: Path, run: Path, llm: ScriptedLLM | None = None, **given
     limit = given.pop("limit", None)
     assert limit is None or isinstance(limit, int)
     config = configure(run, {} if resume and not given else world.values(library, **given), resume=resume)
-    return await generate(config, run, world.setup(config, llm), resume=resume, limit=limit)
+    return await generate(config, run, world.setup(config, llm), Caller(resume=resume, limit=limit))
 
 
 def ledger(run: Path) -> list[tuple[object, ...]]:
@@ -366,7 +367,7 @@ async def test_two_writers_are_refused_and_readers_are_not(library: Path, tmp_pa
 async def test_progress_counts_up_to_the_funnel(library: Path, tmp_path: Path) -> None:
     told: list[Progress] = []
     config = world.config(library, seeds=12)
-    await generate(config, tmp_path / "run", world.setup(config), on_progress=told.append)
+    await generate(config, tmp_path / "run", world.setup(config), Caller(on_progress=told.append))
     assert [progress.done for progress in told] == sorted(progress.done for progress in told)
     last = told[-1]
     assert last.done == last.total == 12 == last.accepted + sum(last.rejected.values())

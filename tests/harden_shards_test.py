@@ -12,6 +12,7 @@ from questwell.recipes.generate import loop as generating
 from questwell.recipes.harden.config import HardenConfig
 from questwell.recipes.harden.loop import configure, run
 from questwell.recipes.harden.shards import merge
+from questwell.recipes.runs.caller import Caller
 from questwell.recipes.runs.config import resolve
 from questwell.recipes.runs.ending import Ending
 from questwell.recipes.runs.processes import folders
@@ -30,7 +31,7 @@ def easy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def harden(easy: Path, out: Path, limit: int | None = None, **given: object) -> Ending:
     values = {**ISLANDS, "index": easy.parent / "index", "source": str(easy), "steps": 4, **given}
-    return run(configure(out, values, resume=out.exists()), out, limit=limit, resume=out.exists()).ending
+    return run(configure(out, values, resume=out.exists()), out, Caller(limit=limit, resume=out.exists())).ending
 
 
 def test_joined_parts_equal_one_run_row_by_row_and_go_on(easy: Path, tmp_path: Path) -> None:
@@ -42,7 +43,7 @@ def test_joined_parts_equal_one_run_row_by_row_and_go_on(easy: Path, tmp_path: P
     assert rows(tmp_path / "joined") == rows(tmp_path / "one")
     for folder in (tmp_path / "joined", tmp_path / "one"):
         config = configure(folder, {"seeds": 6}, resume=True)
-        assert config.shard is None and run(config, folder, resume=True).ending is Ending.COMPLETE
+        assert config.shard is None and run(config, folder, Caller(resume=True)).ending is Ending.COMPLETE
     assert rows(tmp_path / "joined") == rows(tmp_path / "one")
 
 
@@ -53,7 +54,7 @@ def test_what_is_no_whole_is_refused(easy: Path, tmp_path: Path) -> None:
         merge(tmp_path / "joined", [part])
     with pytest.raises(ConfigError, match="3 questions have been taken"):
         configured = configure(part, {"seeds": 3}, resume=True)
-        run(configured, part, resume=True)
+        run(configured, part, Caller(resume=True))
     with pytest.raises(ConfigError, match="one of them"):
         resolve(HardenConfig, {**ISLANDS, "source": "q.jsonl", "shard": "0/2", "shards": 2})
     with pytest.raises(ConfigError, match="PART/PARTS"):

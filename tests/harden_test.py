@@ -19,6 +19,7 @@ from questwell.recipes.harden.loop import configure, harden, run
 from questwell.recipes.reports.items import items
 from questwell.recipes.reports.runs import Kind, find_runs
 from questwell.recipes.reports.status import status
+from questwell.recipes.runs.caller import Caller
 from questwell.recipes.runs.ending import Ending
 from questwell.scoring.intervals import wilson
 from questwell.store.reader import RunReader
@@ -86,7 +87,7 @@ def struck(folder: Path, given: dict[str, object], at: int) -> Watched:
     async def whole() -> None:
         setup = open_setup(config, clients={"mock": llm})
         try:
-            await harden(config, folder, setup, resume=True)
+            await harden(config, folder, setup, Caller(resume=True))
         finally:
             await setup.aclose()
 
@@ -117,19 +118,19 @@ def test_resume_needs_only_the_folder_and_refuses_other_questions(easy: Path, tm
     ]
     source.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     config = configure(folder, values(easy, source=str(source), seeds=3), resume=False)
-    assert run(config, folder, limit=1).ending is Ending.LIMIT
+    assert run(config, folder, Caller(limit=1)).ending is Ending.LIMIT
     done = CliRunner().invoke(app, ["resume", str(folder)])
     assert done.exit_code == 0, done.output
     assert len(played(folder)) == 3 == len(items(folder))
     more = configure(folder, {"seeds": 4}, resume=True)
-    assert run(more, folder, resume=True).progress.done == 4
+    assert run(more, folder, Caller(resume=True)).progress.done == 4
     with pytest.raises(ConfigError, match="4 questions have been taken already"):
-        run(configure(folder, {"seeds": 2}, resume=True), folder, resume=True)
+        run(configure(folder, {"seeds": 2}, resume=True), folder, Caller(resume=True))
     with pytest.raises(ConfigChanged, match="steps: 4 -> 5"):
-        run(configure(folder, {"steps": 5}, resume=True), folder, resume=True)
+        run(configure(folder, {"steps": 5}, resume=True), folder, Caller(resume=True))
     source.write_text(source.read_text().replace(rows[1]["answer"], "another"))
     with pytest.raises(ConfigChanged, match="questions:"):
-        run(configure(folder, {}, resume=True), folder, resume=True)
+        run(configure(folder, {}, resume=True), folder, Caller(resume=True))
 
 
 def test_what_nobody_solves_is_hard_or_broken(easy: Path, tmp_path: Path) -> None:

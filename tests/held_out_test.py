@@ -21,6 +21,7 @@ from questwell.errors import ConfigError
 from questwell.llm.client import Message, Request
 from questwell.llm.scripted import ScriptedLLM
 from questwell.recipes.reports.training import training_run
+from questwell.recipes.runs.caller import Caller
 from questwell.recipes.runs.ending import Ending
 from questwell.recipes.train.data import read_held_out, read_questions
 from questwell.recipes.train.loop import train
@@ -129,7 +130,7 @@ async def test_the_judge_of_an_evaluation_is_recorded_and_paid_once(tmp_path: Pa
     assert {"h00000", "h00001", "h00002"} <= kept
     (tmp_path / FILE).unlink()  # as if the run had been killed before its last line
     again: list[Request] = []
-    done = await train(chosen, tmp_path, judged(again), resume=True)
+    done = await train(chosen, tmp_path, judged(again), Caller(resume=True))
     assert done.ending is Ending.COMPLETE
     assert again == []
     assert [row["held_out_accuracy"] for row in read_evaluations(tmp_path)] == [1]

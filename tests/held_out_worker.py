@@ -12,6 +12,7 @@ from pathlib import Path
 import train_worker
 from blank_charts import draw_nothing
 
+from questwell.recipes.runs.caller import Caller
 from questwell.recipes.train.config import TrainConfig
 from questwell.recipes.train.loop import TrainReport, train
 from questwell.recipes.train.setup import TrainSetup
@@ -51,7 +52,7 @@ def setup(config: TrainConfig, reward: Scripted) -> TrainSetup:
 
 
 async def play(folder: Path, chosen: TrainConfig, kill_at: int = 0) -> TrainReport:
-    return await train(chosen, folder, setup(chosen, Scripted(folder, kill_at)), resume=True)
+    return await train(chosen, folder, setup(chosen, Scripted(folder, kill_at)), Caller(resume=True))
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from questwell.recipes.generate.setup import open_setup
 from questwell.recipes.reports.items import items
 from questwell.recipes.reports.status import status
 from questwell.recipes.reports.story import listing, story
+from questwell.recipes.runs.caller import Caller
 from questwell.recipes.runs.ending import Ending, Report
 from questwell.store.records import PlayStatus
 from questwell.types.game import Label, Reason
@@ -147,11 +148,11 @@ async def run(library: Path, folder: Path, fake: Moody | None, *, resume: bool =
     config = configure(folder, given, resume=resume)
     setup = world.setup(config, ScriptedLLM(gullible, name="m"))
     if fake is None:
-        return await generate(config, folder, setup, resume=resume)
+        return await generate(config, folder, setup, Caller(resume=resume))
     options = OpenAIOptions(max_retries=3, backoff_s=0.001, max_wait_s=0.02)
     client = OpenAIClient("m", fake.base_url, pricing=Price(1.0, 1.0), options=options)
     try:
-        return await generate(config, folder, replace(setup, llms=dict.fromkeys(Role, client)), resume=resume)
+        return await generate(config, folder, replace(setup, llms=dict.fromkeys(Role, client)), Caller(resume=resume))
     finally:
         await client.aclose()
 

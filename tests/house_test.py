@@ -71,8 +71,9 @@ def test_an_endpoint_needs_no_local_model(tmp_path: Path) -> None:
     code = (
         "import pathlib\n"
         "from questwell.recipes.generate.loop import configure, run\n"
+        "from questwell.recipes.runs.caller import Caller\n"
         f"folder = pathlib.Path({str(tmp_path / 'run')!r})\n"
-        f"run(configure(folder, {values!r}, resume=False), folder, limit=0)"
+        f"run(configure(folder, {values!r}, resume=False), folder, Caller(limit=0))"
     )
     modules = loaded(code)
     assert {"httpx2", "tantivy"} <= modules

@@ -14,6 +14,7 @@ from questwell.llm.embeddings import EndpointEmbedder
 from questwell.recipes.corpus.embedders import connect_embedder
 from questwell.recipes.corpus.index import IndexConfig, open_index, open_ready
 from questwell.recipes.generate.loop import configure, generate
+from questwell.recipes.runs.caller import Caller
 from questwell.retrieval.index.hybrid import HybridIndex
 from questwell.store.reader import FILE_NAME
 
@@ -116,10 +117,10 @@ async def test_a_run_keeps_its_retriever(library: Path, tmp_path: Path) -> None:
     assert (config.retriever, config.embedder) == ("hybrid", "wordllama")
     setup = world.setup(config)
     assert "hybrid.1(wordllama-l2-supercat-256,0.3)" in setup.fingerprint()["retriever"]
-    assert (await generate(config, tmp_path / "run", setup, resume=True)).ending == "complete"
+    assert (await generate(config, tmp_path / "run", setup, Caller(resume=True))).ending == "complete"
     other = configure(tmp_path / "run", {"retriever": "lexical"}, resume=True)
     with pytest.raises(ConfigChanged, match="retriever: 'hybrid' -> 'lexical'"):
-        await generate(other, tmp_path / "run", world.setup(other), resume=True)
+        await generate(other, tmp_path / "run", world.setup(other), Caller(resume=True))
 
 
 async def test_a_run_from_before_these_keys_can_be_resumed(library: Path, tmp_path: Path) -> None:
@@ -132,4 +133,4 @@ async def test_a_run_from_before_these_keys_can_be_resumed(library: Path, tmp_pa
         run.execute("UPDATE meta SET value = ? WHERE key = 'run'", (json.dumps(saved),))
     run.close()
     later = configure(tmp_path / "run", {"seeds": 3}, resume=True)
-    assert (await generate(later, tmp_path / "run", world.setup(later), resume=True)).ending == "complete"
+    assert (await generate(later, tmp_path / "run", world.setup(later), Caller(resume=True))).ending == "complete"

@@ -12,6 +12,7 @@ from questwell.datasets.dedup import KnownQuestions
 from questwell.recipes.generate.loop import configure, generate
 from questwell.recipes.generate.seeds import SeedSchedule
 from questwell.recipes.reports.items import items
+from questwell.recipes.runs.caller import Caller
 from questwell.recipes.runs.ending import Ending
 from questwell.recipes.train.data import read_demonstrations
 from questwell.store.reader import RunReader
@@ -24,7 +25,7 @@ KINDS = {"kinds": "bridge:60,comparison:40", "style": "free", "wave": 6}
 async def played(library: Path, run: Path, limit: int | None = None, **given: object) -> Path:
     resume = run.exists()
     config = configure(run, {} if resume else world.values(library, **given), resume=resume)
-    report = await generate(config, run, world.setup(config), limit=limit, resume=resume)
+    report = await generate(config, run, world.setup(config), Caller(limit=limit, resume=resume))
     assert report.ending in (Ending.COMPLETE, Ending.LIMIT)
     return run
 

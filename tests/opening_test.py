@@ -17,7 +17,8 @@ from questwell.recipes.harden.loop import KIND as HARDEN
 from questwell.recipes.rejudge.config import KIND as REJUDGE
 from questwell.recipes.runs import description
 from questwell.recipes.runs.config import RecipeConfig, located
-from questwell.recipes.runs.opening import Kind, Run, configure, kind_of
+from questwell.recipes.runs.description import kind_of
+from questwell.recipes.runs.opening import Kind, Run, configure
 from questwell.recipes.runs.spending import SpendingConfig
 from questwell.recipes.selfplay.record import KIND as SELFPLAY
 from questwell.recipes.train.loop import KIND as TRAIN

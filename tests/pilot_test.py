@@ -18,6 +18,7 @@ from questwell.recipes.generate import forecast as forecasting
 from questwell.recipes.generate.forecast import Forecast, Range, Taken, forecast
 from questwell.recipes.generate.loop import configure, generate
 from questwell.recipes.generate.plays import GenerateReport
+from questwell.recipes.runs.caller import Caller
 from questwell.store.reader import RunReader
 from questwell.store.records import PlayStatus
 from questwell.types.game import Reason
@@ -33,7 +34,7 @@ def sometimes_down(request: Request) -> Answer:
 async def play(library: Path, run: Path, limit: int | None, **given: object) -> GenerateReport:
     given = {"steps": "2..3", "price_in": 1.0, "price_out": 5.0, "concurrency": 4, **given}
     config = configure(run, world.values(library, **given), resume=False)
-    return await generate(config, run, world.setup(config, ScriptedLLM(sometimes_down)), limit=limit)
+    return await generate(config, run, world.setup(config, ScriptedLLM(sometimes_down)), Caller(limit=limit))
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ from questwell.recipes.generate.placed.leases import Leases
 from questwell.recipes.generate.placed.order import Failed, Halt, Leased, Load, Order, Shipment, Standing
 from questwell.recipes.generate.placed.player import Player
 from questwell.recipes.generate.setup import open_setup
+from questwell.recipes.runs.caller import Caller
 from questwell.recipes.runs.config import resolve
 from questwell.recipes.runs.ending import Ending, Report
 from questwell.recipes.runs.opening import Run
@@ -379,7 +380,7 @@ def test_a_shard_of_a_placed_run_is_a_run_like_any_other(library: Path, tmp_path
     shard = tmp_path / "run/shards/001"
     config = configure(shard, {}, resume=True)
     assert (config.shard, config.engine, config.players) == ("1/2", "processes", None)
-    report = asyncio.run(generate(config, shard, world.setup(config, model), resume=True))
+    report = asyncio.run(generate(config, shard, world.setup(config, model), Caller(resume=True)))
     assert report.ending is Ending.COMPLETE
 
 

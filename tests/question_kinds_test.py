@@ -30,6 +30,7 @@ from questwell.llm.scripted import ScriptedLLM
 from questwell.recipes.generate.loop import configure, generate
 from questwell.recipes.reports.items import items
 from questwell.recipes.reports.status import status
+from questwell.recipes.runs.caller import Caller
 from questwell.recipes.runs.ending import Ending
 from questwell.retrieval.corpora.islands import read_islands
 from questwell.store.reader import RunReader
@@ -56,7 +57,7 @@ def chains_only(request: Request) -> Completion:
 async def play(library: Path, run: Path, kinds: str, *, resume: bool = False, **given: object) -> Ending:
     given = {"seeds": 24, "wave": 8, **given}
     config = configure(run, world.values(library, kinds=kinds, **given), resume=resume)
-    return (await generate(config, run, world.setup(config, ScriptedLLM(chains_only)), resume=resume)).ending
+    return (await generate(config, run, world.setup(config, ScriptedLLM(chains_only)), Caller(resume=resume))).ending
 
 
 async def test_a_pair_of_another_kind_is_rejected_before_it_is_tried(library: Path, tmp_path: Path) -> None:

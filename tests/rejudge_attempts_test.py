@@ -14,6 +14,7 @@ from questwell.recipes.generate import loop as generating
 from questwell.recipes.harden import loop as hardening
 from questwell.recipes.rejudge import loop as recipe
 from questwell.recipes.reports.items import items
+from questwell.recipes.runs.caller import Caller
 from questwell.recipes.runs.ending import Ending
 from questwell.store.reader import RunReader
 from questwell.types.game import Label, Outcome
@@ -44,7 +45,7 @@ def played(library: Path, run: Path, script: object = world.play, **given: objec
 def again(run: Path, library: Path, limit: int | None = None, **given: object) -> recipe.RejudgeReport:
     values = {"of": run, "prompts": library / "prompts", **given}
     out = run.parent / "judged"
-    return recipe.rejudge(recipe.configure(out, values), out, limit=limit, on_progress=lambda done, of: None)
+    return recipe.rejudge(recipe.configure(out, values), out, Caller(limit=limit, on_progress=lambda done, of: None))
 
 
 def filtered(request: Request) -> Answer:

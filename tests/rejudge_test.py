@@ -19,6 +19,7 @@ from questwell.recipes.rejudge import loop as recipe
 from questwell.recipes.rejudge.results import folder_of, judges_of
 from questwell.recipes.reports.items import items
 from questwell.recipes.reports.story import story
+from questwell.recipes.runs.caller import Caller
 from questwell.recipes.runs.ending import Ending
 from questwell.store.reader import RunReader
 from questwell.types.game import Label, Outcome
@@ -64,7 +65,7 @@ def judged_by(monkeypatch: pytest.MonkeyPatch, script: object = strict) -> Judgi
 
 def again(run: Path, out: Path, library: Path, **given: object) -> recipe.RejudgeReport:
     values = {"of": run, "judge": OTHER, "prompts": library / "prompts", **given}
-    return recipe.rejudge(recipe.configure(out, values), out, on_progress=lambda done, of: None)
+    return recipe.rejudge(recipe.configure(out, values), out, Caller(on_progress=lambda done, of: None))
 
 
 def ledger(run: Path) -> tuple[int, object]:

@@ -20,6 +20,7 @@ from questwell.recipes.evaluate.config import EvalConfig
 from questwell.recipes.evaluate.setup import open_eval_setup
 from questwell.recipes.generate.loop import configure, generate
 from questwell.recipes.reports.status import status
+from questwell.recipes.runs.caller import Caller
 from questwell.recipes.runs.config import resolve
 from questwell.recipes.runs.ending import Ending
 from questwell.retrieval import conftest
@@ -62,7 +63,7 @@ async def play(library: Path, run: Path, *, resume: bool = False, **given: objec
     config = configure(run, given if resume else world.values(library, seeds=SEEDS, **given), resume=resume)
     setup = await asyncio.to_thread(world.setup, config)
     try:
-        return await generate(config, run, setup, resume=resume)
+        return await generate(config, run, setup, Caller(resume=resume))
     finally:
         await setup.aclose()
 

@@ -25,6 +25,7 @@ from questwell.recipes.generate.loop import configure, generate
 from questwell.recipes.generate.preview import preview
 from questwell.recipes.reports.scores import compare_runs, evaluation
 from questwell.recipes.reports.status import status
+from questwell.recipes.runs.caller import Caller
 from questwell.recipes.runs.ending import Ending
 from questwell.retrieval.choose import open_retriever
 from questwell.retrieval.index.lexical import LexicalIndex
@@ -124,7 +125,7 @@ async def play(library: Path, run: Path, llm: ScriptedLLM | None = None, *, resu
     config = configure(run, {} if resume else world.values(library, seeds=SEEDS, **given), resume=resume)
     setup = await asyncio.to_thread(world.setup, config, llm)
     try:
-        return await generate(config, run, setup, resume=resume)
+        return await generate(config, run, setup, Caller(resume=resume))
     finally:
         await setup.aclose()
 

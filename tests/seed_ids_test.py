@@ -20,6 +20,7 @@ from questwell.recipes.harden.given import read_given
 from questwell.recipes.rejudge import loop as rejudge
 from questwell.recipes.reports.items import items
 from questwell.recipes.reports.story import listing, story
+from questwell.recipes.runs.caller import Caller
 from questwell.store.migrations import DIGITS, MIGRATIONS
 from questwell.store.reader import FILE_NAME, RunReader
 from questwell.types.game import Seed
@@ -32,7 +33,7 @@ def play(library: Path, run: Path, *, limit: int | None = None, resume: bool = F
     """Play, or go on; the number of model calls that were made."""
     config = configure(run, {} if resume else world.values(library, seeds=SEEDS, **given), resume=resume)
     llm = ScriptedLLM(world.play)
-    asyncio.run(generate(config, run, world.setup(config, llm), limit=limit, resume=resume))
+    asyncio.run(generate(config, run, world.setup(config, llm), Caller(limit=limit, resume=resume)))
     return len(llm.requests)
 
 
@@ -76,7 +77,7 @@ def test_a_new_run_has_eight_digits_and_an_old_one_keeps_five_on_a_resume(
     again = play(library, old, resume=True)
     assert first + again == play_as_before(monkeypatch, library, whole, SEEDS)  # nothing was paid twice
     more = configure(old, {"seeds": SEEDS + 3}, resume=True)
-    asyncio.run(generate(more, old, world.setup(more), resume=True))
+    asyncio.run(generate(more, old, world.setup(more), Caller(resume=True)))
     for run, digits, count in ((old, 5, SEEDS + 3), (new, 8, SEEDS)):
         names = [seed_name(number, digits) for number in range(count)]
         with RunReader(run) as reader:
@@ -106,7 +107,9 @@ def test_every_verb_finds_an_item_by_any_width(library: Path, tmp_path: Path, mo
         number = next(known.index for known in listing(run) if known.status == "accepted")
         checked = gates.check_run(gates.configure(run / "gates", {"of": run, "gates": "evidence"}), run / "gates")
         again = rejudge.rejudge(
-            rejudge.configure(run / "judge", {"of": run, "judge": "exact_match"}), run / "judge", on_progress=print
+            rejudge.configure(run / "judge", {"of": run, "judge": "exact_match"}),
+            run / "judge",
+            Caller(on_progress=print),
         )
         assert {one.id for one in checked.checked} == {one.id for one in again.questions} >= {seed_name(number, own)}
         assert [one.id for one in checked.checked] == sorted(one.id for one in checked.checked)

@@ -16,6 +16,7 @@ from questwell.errors import ConfigChanged, ConfigError, RunLocked
 from questwell.llm.client import Completion, FinishReason, Message, Request
 from questwell.llm.pretrained import load
 from questwell.llm.scripted import ScriptedLLM
+from questwell.recipes.runs.caller import Caller
 from questwell.recipes.runs.config import resolve
 from questwell.recipes.runs.ending import Ending
 from questwell.recipes.selfplay import toy as selfplay_toy
@@ -115,7 +116,7 @@ def test_parts_are_as_one_run(whole: Path, started: Path, tmp_path: Path) -> Non
     endings = []
     for resume in (False, True, True, True):
         config = configure(folder, {} if resume else VALUES, resume=resume)
-        endings.append(run(config, folder, resume=resume, limit=None if len(endings) == 3 else 1).ending)
+        endings.append(run(config, folder, Caller(resume=resume, limit=None if len(endings) == 3 else 1)).ending)
     assert endings == [Ending.LIMIT, Ending.LIMIT, Ending.LIMIT, Ending.COMPLETE]
     assert told(folder) == told(whole)
     assert episodes(folder) == episodes(whole)
@@ -153,10 +154,10 @@ def test_changes_and_second_writers_are_refused(whole: Path) -> None:
     with pytest.raises(ConfigError, match="--resume"):
         configure(whole, VALUES, resume=False)
     with pytest.raises(ConfigChanged, match="attempts: 3 -> 4"):
-        run(configure(whole, {"attempts": 4}, resume=True), whole, resume=True)
+        run(configure(whole, {"attempts": 4}, resume=True), whole, Caller(resume=True))
     lock = RunLock(whole / "run.lock")
     with pytest.raises(RunLocked):
-        run(configure(whole, {}, resume=True), whole, resume=True)
+        run(configure(whole, {}, resume=True), whole, Caller(resume=True))
     lock.release()
 
 
@@ -195,7 +196,7 @@ async def test_a_limit_of_spending_stops_between_kept_steps_and_nothing_is_paid_
     while not endings or endings[-1] is not Ending.COMPLETE:
         most = 7 + 23 * len(endings)
         config = configure(folder, {**({} if endings else given), "max_cost": most / 100}, resume=bool(endings))
-        report = await selfplay(config, folder, judged(open_setup(config, folder), again), resume=bool(endings))
+        report = await selfplay(config, folder, judged(open_setup(config, folder), again), Caller(resume=bool(endings)))
         endings.append(report.ending)
         kept.append(report.steps)
         assert len(again.requests) <= most + 36  # calls in flight end and are kept
@@ -219,7 +220,7 @@ def test_minutes_end_a_run_that_asks_no_model_but_the_policy(started: Path, tmp_
     assert ended.exit_code == 4, ended.output
     assert "--max-minutes" in ended.stdout and "Go on with a higher limit: questwell resume" in ended.stdout
     config = configure(folder, {"max_minutes": 60}, resume=True)
-    assert run(config, folder, resume=True, limit=1).steps == 1
+    assert run(config, folder, Caller(resume=True, limit=1)).steps == 1
 
 
 async def test_an_independent_judge_is_asked_once_however_often_the_step_is_played(
@@ -231,7 +232,7 @@ async def test_an_independent_judge_is_asked_once_however_often_the_step_is_play
     asked = []
     for resume in (False, True):
         config = configure(folder, given, resume=resume)
-        await selfplay(config, folder, judged(open_setup(config, folder), judge), resume=resume)
+        await selfplay(config, folder, judged(open_setup(config, folder), judge), Caller(resume=resume))
         asked.append(len(judge.requests))
         for path in (folder / "checkpoints").glob("step-*/*"):
             path.unlink() if path.is_file() else None  # as if it had been killed before its first checkpoint

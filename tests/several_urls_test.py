@@ -8,6 +8,7 @@ from killing import Model
 from questwell.llm.client import Request
 from questwell.recipes.generate.loop import configure
 from questwell.recipes.generate.loop import run as play_all
+from questwell.recipes.runs.caller import Caller
 from questwell.recipes.runs.ending import Ending
 from questwell.store.reader import RunReader
 
@@ -32,7 +33,7 @@ class Dying(Model):
 def play(library: Path, run: Path, llm: str, *, resume: bool = False) -> Ending:
     given = world.values(library, seeds=14, llm=llm, concurrency=4, price_in=1, price_out=1)
     config = configure(run, {"llm": llm} if resume else given, resume=resume)
-    return play_all(config, run, resume=resume).ending
+    return play_all(config, run, Caller(resume=resume)).ending
 
 
 def ledger(run: Path) -> list[object]:

@@ -20,14 +20,17 @@ from questwell.cli.app import app
 from questwell.errors import ConfigChanged, ConfigError, RunLocked, StoreError
 from questwell.llm.scripted import ScriptedLLM
 from questwell.recipes.dataset.export import read_items
-from questwell.recipes.generate import gates, shards
+from questwell.recipes.generate import gates
 from questwell.recipes.generate.config import Config
 from questwell.recipes.generate.loop import configure, generate
 from questwell.recipes.generate.merge import merge
 from questwell.recipes.reports.status import status
 from questwell.recipes.runs import processes
+from questwell.recipes.runs.caller import Caller
 from questwell.recipes.runs.config import resolve
 from questwell.recipes.runs.ending import Ending, Report
+from questwell.recipes.runs.parts import divided
+from questwell.recipes.runs.processes import folders
 from questwell.store.reader import RunReader
 from questwell.types.game import Reason
 
@@ -36,7 +39,7 @@ PARTS = 3
 
 def play(library: Path, run: Path, *, limit: int | None = None, resume: bool = False, **given: object) -> Ending:
     config = configure(run, {} if resume else world.values(library, **given), resume=resume)
-    played = generate(config, run, world.setup(config, ScriptedLLM(world.play)), limit=limit, resume=resume)
+    played = generate(config, run, world.setup(config, ScriptedLLM(world.play)), Caller(limit=limit, resume=resume))
     return asyncio.run(played).ending
 
 
@@ -70,7 +73,7 @@ def test_a_joined_run_goes_on_like_any_other(library: Path, tmp_path: Path, part
     merge(joined, parts)
     config = configure(joined, {"seeds": 31}, resume=True)
     assert config.shard is None
-    report = asyncio.run(generate(config, joined, world.setup(config), resume=True))
+    report = asyncio.run(generate(config, joined, world.setup(config), Caller(resume=True)))
     assert report.ending is Ending.COMPLETE
     play(library, tmp_path / "one", seeds=31)
     assert rows(joined) == rows(tmp_path / "one")
@@ -80,11 +83,11 @@ def test_a_shard_counts_its_own_seeds(library: Path, tmp_path: Path, parts: list
     with RunReader(parts[1]) as run:
         assert [play.index for play in run.plays()] == list(range(1, 25, PARTS))
     config = configure(parts[1], {"seeds": 26}, resume=True)  # the 26th seed is part 1's
-    again = asyncio.run(generate(config, parts[1], world.setup(config), resume=True))
+    again = asyncio.run(generate(config, parts[1], world.setup(config), Caller(resume=True)))
     assert again.progress.total == again.progress.done == 9
     with pytest.raises(ConfigError, match="9 have been drawn already"):
         configure_and_play = configure(parts[1], {"seeds": 3}, resume=True)
-        asyncio.run(generate(configure_and_play, parts[1], world.setup(configure_and_play), resume=True))
+        asyncio.run(generate(configure_and_play, parts[1], world.setup(configure_and_play), Caller(resume=True)))
 
 
 def test_what_is_no_whole_is_refused(library: Path, tmp_path: Path, parts: list[Path]) -> None:
@@ -167,7 +170,7 @@ def test_limits_are_divided() -> None:
     config = resolve(
         Config, {"corpus": "islands", "seeds": 5, "shards": 4, "max_cost": 2, "max_tokens": 10, "concurrency": 6}
     )
-    found = list(shards.shard_configs(config))
+    found = list(divided(config, config.plays_at_once))
     assert [one.shard for one in found] == ["0/4", "1/4", "2/4", "3/4"]
     assert {(one.shards, one.max_cost, one.max_tokens, one.concurrency) for one in found} == {(None, 0.5, 2, 2)}
 
@@ -186,7 +189,7 @@ def test_processes_make_what_one_process_makes_and_the_command_goes_on(tmp_path:
     assert CliRunner().invoke(app, ["resume", str(apart)]).exit_code == 0
     assert CliRunner().invoke(app, [*GENERATE, "--out", str(one)]).exit_code == 0
     assert rows(apart) == rows(one)
-    assert [shard.name for shard in shards.folders(apart)] == ["000", "001"]
+    assert [shard.name for shard in folders(apart)] == ["000", "001"]
     exported = tmp_path / "items.jsonl"
     assert CliRunner().invoke(app, ["export", str(apart), "--out", str(exported)]).exit_code == 0
     assert len(read_items(exported)) == 12
@@ -197,7 +200,7 @@ async def test_python_plays_in_processes_too_and_lends_them_no_objects(tmp_path:
     given = {"corpus": "islands", "seeds": 4, "steps": "2", "shards": 2}
     made = await questwell.generate_async(llm="mock", out=tmp_path / "run", **given)
     assert made.report is not None and made.report.ending is Ending.COMPLETE
-    assert [shard.name for shard in shards.folders(tmp_path / "run")] == ["000", "001"]
+    assert [shard.name for shard in folders(tmp_path / "run")] == ["000", "001"]
     assert len(made.items()) == 4
     with pytest.raises(ConfigError, match="other processes"):
         await questwell.generate_async(llm=ScriptedLLM(world.play), out=tmp_path / "other", **given)

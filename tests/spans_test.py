@@ -20,6 +20,7 @@ from questwell.llm.client import Completion, Request
 from questwell.llm.scripted import ScriptedLLM
 from questwell.recipes.generate.loop import generate
 from questwell.recipes.runs import spans as module
+from questwell.recipes.runs.caller import Caller
 from questwell.recipes.runs.ending import Ending
 from questwell.store.reader import RunReader
 
@@ -42,7 +43,7 @@ def traced(monkeypatch: pytest.MonkeyPatch) -> Traced:
 
 async def play(library: Path, run: Path, llm: ScriptedLLM | None = None, **keys: Any) -> Ending:
     config = world.config(library, **keys)
-    return (await generate(config, run, world.setup(config, llm), resume=True)).ending
+    return (await generate(config, run, world.setup(config, llm), Caller(resume=True))).ending
 
 
 def operation(span: ReadableSpan) -> object:

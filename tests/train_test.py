@@ -23,6 +23,7 @@ from questwell.llm.pretrained import Pretrained, size_of
 from questwell.llm.scripted import ScriptedLLM
 from questwell.llm.weights import Weights
 from questwell.recipes.reports.stepping import train_status
+from questwell.recipes.runs.caller import Caller
 from questwell.recipes.runs.config import resolve
 from questwell.recipes.runs.ending import Ending
 from questwell.recipes.train.config import TOY, TrainConfig
@@ -166,7 +167,7 @@ async def test_a_limit_of_spending_stops_between_steps_and_no_judgement_is_paid_
     while not endings or endings[-1] is not Ending.COMPLETE:
         most = 5 + 6 * len(endings)
         limited = config(steps=3, save_every=10, max_cost=most / 100)
-        report = await train(limited, folder, judged(limited, again), resume=bool(endings))
+        report = await train(limited, folder, judged(limited, again), Caller(resume=bool(endings)))
         endings.append(report.ending)
         steps.append(report.step)
         assert len(again.requests) <= most + 6  # calls in flight end and are kept

@@ -12,6 +12,7 @@ from blank_charts import draw_nothing
 
 from questwell.agents.prompts import Prompts
 from questwell.llm.pretrained import Pretrained
+from questwell.recipes.runs.caller import Caller
 from questwell.recipes.runs.config import resolve
 from questwell.recipes.train.config import TOY, TrainConfig
 from questwell.recipes.train.loop import TrainReport, train
@@ -61,7 +62,7 @@ class ByQuestion:
 
 async def play(folder: Path, chosen: TrainConfig, **options) -> TrainReport:
     torch.set_num_threads(1)
-    return await train(chosen, folder, setup(chosen), **options)
+    return await train(chosen, folder, setup(chosen), Caller(**options))
 
 
 def main(folder: str, port: str, values: dict[str, object]) -> None:
@@ -69,7 +70,7 @@ def main(folder: str, port: str, values: dict[str, object]) -> None:
     chosen = config(**values)
     made = setup(chosen)
     torch.set_num_threads(1)
-    asyncio.run(train(chosen, Path(folder), made, resume=True))
+    asyncio.run(train(chosen, Path(folder), made, Caller(resume=True)))
     made.trainer.ranks.leave()
 
 

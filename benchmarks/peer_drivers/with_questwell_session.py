@@ -15,9 +15,9 @@ from questwell.recipes.runs.collecting import collecting_seldom
 from questwell.recipes.runs.recorder import Recorder
 from questwell.retrieval.retriever import Retriever
 from questwell.store.run import RunStore
-from questwell.types.dataset import Usage
 from questwell.types.game import Place
 from questwell.types.trajectory import Role
+from questwell.types.usage import Usage
 
 
 async def run(task: Task) -> None:

@@ -27,6 +27,7 @@ from questwell.recipes.dataset.config import DatasetConfig
 from questwell.recipes.evaluate import loop as evaluate
 from questwell.recipes.generate import loop as generate
 from questwell.recipes.generate.setup import open_setup
+from questwell.recipes.runs.caller import Caller
 from questwell.recipes.runs.config import Values, resolve
 from questwell.recipes.runs.ending import Report
 from questwell.recipes.train import loop as train
@@ -105,7 +106,7 @@ def questions(setting: Setting, out: Path, kind: str, rules: Values, seed: int, 
     async def whole() -> generate.Report:
         setup = open_setup(config, clients=clients)
         try:
-            return await generate.generate(config, folder, setup, resume=True)
+            return await generate.generate(config, folder, setup, Caller(resume=True))
         finally:
             await setup.aclose()
 
@@ -131,7 +132,7 @@ def trained(setting: Setting, out: Path, kind: str, seed: int) -> str:
     learns = {"data": data / "data" / "train.parquet", "demonstrations": data / "sft" / "train.jsonl"}
     where = {"corpus": setting.corpus, "index": setting.index_of(setting.corpus, out), "prompts": setting.prompts}
     given = keys(setting.train, learns, where, {"model": setting.agent, "seed": seed})
-    report = train.run(train.configure(folder, given, resume=True), folder, resume=True)
+    report = train.run(train.configure(folder, given, resume=True), folder, Caller(resume=True))
     done(folder, report)
     return str(report.model)
 
@@ -142,7 +143,7 @@ def evaluated(setting: Setting, out: Path, agent: str, model: str, domain: str, 
     corpus = setting.corpus if domain == "in" else setting.other_corpus
     where = {"corpus": corpus, "index": setting.index_of(corpus, out), "prompts": setting.prompts}
     given = keys(setting.evaluate, {"llm": model, "benchmarks": [test], "seed": seed}, where)
-    done(folder, evaluate.run(evaluate.configure(folder, given, resume=True), folder, resume=True))
+    done(folder, evaluate.run(evaluate.configure(folder, given, resume=True), folder, Caller(resume=True)))
 
 
 def done(folder: Path, report: Report) -> None:

@@ -25,6 +25,7 @@ from questwell.llm.policy import PolicyClient
 from questwell.llm.pretrained import Dtype, best_device, load
 from questwell.llm.torch_policy import TorchPolicy
 from questwell.recipes.runs import files
+from questwell.recipes.runs.caller import Caller
 from questwell.recipes.train import loop as train
 from questwell.recipes.train.data import read_demonstrations
 from questwell.retrieval.index.lexical import LexicalIndex
@@ -59,7 +60,7 @@ def train_arm(out: Path, values: Mapping[str, object], limit: int | None = None)
     """Train by the recipe, or go on where it stopped; the newest checkpoint's model."""
     resume = (out / "run.json").exists()
     config = train.configure(out, {} if resume else values, resume=resume)
-    done = train.run(config, out, resume=resume, limit=limit)
+    done = train.run(config, out, Caller(resume=resume, limit=limit))
     if done.model is None:
         raise SystemExit(f"training in {str(out)!r} ended without a checkpoint: {done.message}")
     return done.model

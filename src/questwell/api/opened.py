@@ -14,8 +14,8 @@ from questwell.recipes.reports.status import Status
 from questwell.recipes.reports.story import Story
 from questwell.recipes.reports.traces import Trace
 from questwell.recipes.reports.training import TrainingRun, training_run
+from questwell.recipes.runs.description import PLAYED, kind_of
 from questwell.recipes.runs.ending import Report
-from questwell.recipes.runs.opening import PLAYED, kind_of
 from questwell.store.reader import RunReader
 from questwell.store.records import Play
 from questwell.training.metrics import read_metrics

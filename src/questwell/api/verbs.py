@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from questwell.api.documented import takes
 from questwell.api.opened import EvaluateRun, GenerateRun, TrainRun
@@ -26,9 +26,11 @@ from questwell.recipes.generate.config import Config, preset
 from questwell.recipes.harden import loop as hardening
 from questwell.recipes.harden import shards as hardening_shards
 from questwell.recipes.harden.config import HardenConfig
+from questwell.recipes.runs.caller import Caller
 from questwell.recipes.runs.config import Values, resolve
 from questwell.recipes.runs.ending import Report
 from questwell.recipes.runs.lent import Lent, name_of
+from questwell.recipes.runs.progress import OnProgress
 from questwell.recipes.runs.twin import Twofold, blocking_verb, planned, twin_of
 from questwell.recipes.sections import read_section
 from questwell.recipes.train import loop as training
@@ -40,6 +42,7 @@ OnMetrics = Callable[[dict[str, float], int], object]
 """Callback that takes the metrics of a step and its number."""
 _Rep = TypeVar("_Rep", bound=Report)
 _Run = TypeVar("_Run")
+_P = ParamSpec("_P")
 _MODELS = ("llm", "proposer_llm", "solver_llm", "judge_llm", "weak_llm", "judge")
 
 
@@ -60,7 +63,7 @@ def generate(
     limit: int | None = None,
     preset: str | None = None,
     config: PathLike | None = None,
-    on_progress: generating.OnProgress | None = None,
+    on_progress: OnProgress | None = None,
     **keys: Any,  # noqa: ANN401  the config checks them
 ) -> Twofold[GenerateRun]:
     """Make questions from a corpus, and return the run; as `questwell generate`.
@@ -81,8 +84,8 @@ def generate(
     """
     asked, folder = _generating(preset, config, keys), Path(out)
     settings = generating.configure(folder, asked.values, resume=resume)
-    options = _options(resume, limit, on_progress, asked.lent)
-    return _run(GenerateRun, folder, planned(engines.run, settings, folder, **options))
+    caller = _caller(resume, limit, on_progress, asked.lent)
+    return _run(GenerateRun, folder, planned(engines.run, settings, folder, caller))
 
 
 generate_async = twin_of(generate, ": your own models and retrievers are called in the loop they belong to")
@@ -96,14 +99,14 @@ def harden(
     resume: bool = False,
     limit: int | None = None,
     config: PathLike | None = None,
-    on_progress: generating.OnProgress | None = None,
+    on_progress: OnProgress | None = None,
     **keys: Any,  # noqa: ANN401
 ) -> Twofold[GenerateRun]:
     """Make given questions harder, their answers kept, and return the run; as `questwell harden`."""
     asked, folder = _sorted("harden", config, keys), Path(out)
     settings = hardening.configure(folder, asked.values, resume=resume)
-    options = _options(resume, limit, on_progress, asked.lent)
-    return _run(GenerateRun, folder, planned(hardening_shards.run, settings, folder, **options))
+    caller = _caller(resume, limit, on_progress, asked.lent)
+    return _run(GenerateRun, folder, planned(hardening_shards.run, settings, folder, caller))
 
 
 harden_async = twin_of(harden, ": your own models and retrievers are called in the loop they belong to")
@@ -123,8 +126,8 @@ def evaluate(
     """Measure a model on benchmarks, and return the evaluation; as `questwell evaluate`."""
     asked, folder = _sorted("evaluate", config, keys), Path(out)
     settings = evaluating.configure(folder, asked.values, resume=resume)
-    options = _options(resume, limit, on_progress, asked.lent)
-    return _run(EvaluateRun, folder, planned(evaluating_shards.run, settings, folder, **options))
+    caller = _caller(resume, limit, on_progress, asked.lent)
+    return _run(EvaluateRun, folder, planned(evaluating_shards.run, settings, folder, caller))
 
 
 evaluate_async = twin_of(evaluate, ": your own models and retrievers are called in the loop they belong to")
@@ -155,8 +158,8 @@ def train(
     """
     asked, folder = _named_only("train", config, keys), Path(out)
     settings = training.configure(folder, asked, resume=resume)
-    options = _options(resume, limit, _both(on_progress, on_metrics))
-    return _run(TrainRun, folder, planned(training.run, settings, folder, **options))
+    caller = _caller(resume, limit, _both(on_progress, on_metrics), Lent())
+    return _run(TrainRun, folder, planned(training.run, settings, folder, caller))
 
 
 train_async = twin_of(train, ", which waits while weights are updated")
@@ -220,9 +223,10 @@ def _both(on_progress: training.OnProgress | None, on_metrics: OnMetrics | None)
     return tell
 
 
-def _options(resume: bool, limit: int | None, on_progress: object, lent: Lent | None = None) -> dict[str, Any]:
-    told = {} if on_progress is None else {"on_progress": on_progress}
-    return {"resume": resume, "limit": limit, **told, **({} if lent is None else {"lent": lent})}
+def _caller(resume: bool, limit: int | None, on_progress: Callable[_P, object] | None, lent: Lent) -> Caller[_P]:
+    if on_progress is None:
+        return Caller(resume=resume, limit=limit, lent=lent)
+    return Caller(resume=resume, limit=limit, on_progress=on_progress, lent=lent)
 
 
 def _run(make: Callable[[Path, _Rep], _Run], folder: Path, work: Twofold[_Rep]) -> Twofold[_Run]:

@@ -32,6 +32,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Corpus = Annotated[str | None, typer.Argument(metavar="CORPUS", help="Same as --corpus.")]
 
 
+def limit_flag(pieces: str) -> Any:  # noqa: ANN401  typer's own type is private
+    """Return the flag `--limit`, which counts `pieces`."""
+    return typer.Option("--limit", min=1, metavar="N", help=f"Maximum number of {pieces} in this invocation.")
+
+
 def preset_flag(names: Collection[str]) -> Any:  # noqa: ANN401  typer's own type is private
     """Return the flag `--preset`, which takes one of `names`."""
 

@@ -15,7 +15,7 @@ from questwell.evaluation.statistics import Proportion
 from questwell.recipes.generate.gates_results import Checked, GateCount
 from questwell.recipes.reports import checked as recipe
 from questwell.recipes.reports.checked import GatesStatus, LabelsStatus
-from questwell.recipes.runs.opening import config_of
+from questwell.recipes.runs.description import config_of
 from questwell.types.gates import GateOutcome
 
 

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from questwell.cli import screen
-from questwell.cli.assembly import ConfigFile, Out, PrintConfig, Resume, assemble, folder_of, print_config
+from questwell.cli.assembly import ConfigFile, Out, PrintConfig, Resume, assemble, folder_of, limit_flag, print_config
 from questwell.cli.ending import CODES, print_unfinished
 from questwell.cli.flags import config_flags
 from questwell.cli.index import index_progress as watching_index
@@ -23,6 +23,7 @@ from questwell.recipes.evaluate.config import EvalConfig, RescoreConfig
 from questwell.recipes.evaluate.preview import EvalPreview, eval_preview
 from questwell.recipes.reports.scores import Evaluation, evaluation
 from questwell.recipes.reports.status import tokens
+from questwell.recipes.runs.caller import Caller
 from questwell.recipes.runs.config import resolve
 from questwell.text.money import dollars
 
@@ -54,9 +55,7 @@ def evaluate(
     ] = None,
     config_file: ConfigFile = None,
     print_only: PrintConfig = False,
-    limit: Annotated[
-        int | None, typer.Option("--limit", min=1, metavar="N", help="Maximum number of attempts in this invocation.")
-    ] = None,
+    limit: Annotated[int | None, limit_flag("attempts")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be done and exit, without calling a model.")
     ] = False,
@@ -85,9 +84,8 @@ def evaluate(
         folder = folder_of(out)
         config = recipe.configure(folder, values, resume=resume)
         with watching_index(config.corpus) as index:
-            report = shards.run(
-                config, folder, resume=resume, limit=limit, on_progress=on_progress, index_progress=index
-            )
+            caller = Caller(resume=resume, limit=limit, on_progress=on_progress, index_progress=index)
+            report = shards.run(config, folder, caller)
     found = evaluation(folder)
     if json:
         screen.print_json(Evaluation, found, ended=report)

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from questwell.cli import screen
-from questwell.cli.assembly import ConfigFile, PrintConfig, assemble, configured
+from questwell.cli.assembly import ConfigFile, PrintConfig, assemble, configured, limit_flag
 from questwell.cli.checked import print_counts, print_question
 from questwell.cli.ending import CODES, print_unfinished
 from questwell.cli.flags import config_flags
@@ -16,6 +16,7 @@ from questwell.errors import ConfigError
 from questwell.recipes.generate import gates as recipe
 from questwell.recipes.generate.gates_config import GatesConfig
 from questwell.recipes.generate.gates_results import FOLDER
+from questwell.recipes.runs.caller import Caller
 from questwell.recipes.runs.checking import refuse_shared_folder
 
 
@@ -26,6 +27,7 @@ from questwell.recipes.runs.checking import refuse_shared_folder
         "max_cost": "Limits",
         "of": "What to check",
         "shard": "Speed",
+        "batch": "Speed",
         "gates": "What to check",
         "concurrency": "Speed",
     },
@@ -40,9 +42,7 @@ def gates(
     ] = False,
     config_file: ConfigFile = None,
     print_only: PrintConfig = False,
-    limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="Maximum number of questions to check in this invocation.")
-    ] = None,
+    limit: Annotated[int | None, limit_flag("questions to check")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     **given: object,
 ) -> None:
@@ -59,7 +59,7 @@ def gates(
     refuse_shared_folder(config, out)
     tell = screen.counting("questions")
     with index_progress("") as index:
-        report = recipe.check_run(config, folder, limit=limit, on_progress=tell, index_progress=index)
+        report = recipe.check_run(config, folder, Caller(limit=limit, on_progress=tell, index_progress=index))
     if json:
         screen.print_json(recipe.GatesReport, report)
     else:

@@ -15,6 +15,7 @@ from questwell.cli.assembly import (
     assemble,
     configured,
     folder_of,
+    limit_flag,
     preset_flag,
 )
 from questwell.cli.ending import CODES, print_unfinished
@@ -32,6 +33,7 @@ from questwell.recipes.generate.forecast import forecast, hours
 from questwell.recipes.generate.plays import GenerateReport
 from questwell.recipes.generate.reading import LONG, SHORT
 from questwell.recipes.reports.status import Status, status
+from questwell.recipes.runs.caller import Caller
 from questwell.store.query import begun
 from questwell.text.money import dollars
 
@@ -58,9 +60,7 @@ def generate(
     preset_name: Annotated[str | None, preset_flag(PRESETS)] = None,
     config_file: ConfigFile = None,
     print_only: PrintConfig = False,
-    limit: Annotated[
-        int | None, typer.Option("--limit", min=1, metavar="N", help="Maximum number of plays in this invocation.")
-    ] = None,
+    limit: Annotated[int | None, limit_flag("plays")] = None,
     pilot: Annotated[
         int | None,
         typer.Option(
@@ -99,7 +99,9 @@ def generate(
         limit = min(limit or pilot, max(pilot - done, 1))
 
     with watching_index(config.corpus) as index, index_progress() as on_progress:
-        report = engines.run(config, out, resume=resume, limit=limit, on_progress=on_progress, index_progress=index)
+        report = engines.run(
+            config, out, Caller(resume=resume, limit=limit, on_progress=on_progress, index_progress=index)
+        )
     stands = status(out)
     rest = forecast(out) if pilot is not None else None
     made, busy_s = report.progress.calls_made, report.progress.busy_s

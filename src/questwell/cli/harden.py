@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from questwell.cli import screen
-from questwell.cli.assembly import ConfigFile, Out, PrintConfig, Resume, assemble, configured, folder_of
+from questwell.cli.assembly import ConfigFile, Out, PrintConfig, Resume, assemble, configured, folder_of, limit_flag
 from questwell.cli.ending import CODES
 from questwell.cli.flags import config_flags
 from questwell.cli.generate import print_ending
@@ -16,6 +16,7 @@ from questwell.recipes.harden import loop as recipe
 from questwell.recipes.harden import shards
 from questwell.recipes.harden.config import HardenConfig
 from questwell.recipes.reports.status import Status, status
+from questwell.recipes.runs.caller import Caller
 
 _PANELS = {
     "source": "What to harden",
@@ -39,9 +40,7 @@ def harden(
     resume: Resume = False,
     config_file: ConfigFile = None,
     print_only: PrintConfig = False,
-    limit: Annotated[
-        int | None, typer.Option("--limit", min=1, metavar="N", help="Maximum number of plays in this invocation.")
-    ] = None,
+    limit: Annotated[int | None, limit_flag("plays")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the status as JSON at the end.")] = False,
     **given: object,
 ) -> None:
@@ -54,7 +53,9 @@ def harden(
     config = configured("harden", recipe.configure, out, values, resume=resume, print_only=print_only)
     out = folder_of(out)
     with watching_index(config.corpus) as index, index_progress() as on_progress:
-        report = shards.run(config, out, resume=resume, limit=limit, on_progress=on_progress, index_progress=index)
+        report = shards.run(
+            config, out, Caller(resume=resume, limit=limit, on_progress=on_progress, index_progress=index)
+        )
     stands = status(out)
     if json:
         screen.print_json(Status, stands, ended=report)

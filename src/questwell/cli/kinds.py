@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from questwell.errors import StoreError
-from questwell.recipes.runs.opening import kind_of
+from questwell.recipes.runs.description import kind_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from questwell.recipes.harden.shards import merge as join_hardened
 from questwell.recipes.rejudge.loop import merge as join_rejudging
 from questwell.recipes.reports.scores import Evaluation, evaluation
 from questwell.recipes.reports.status import Status, status
-from questwell.recipes.runs.opening import kind_of
+from questwell.recipes.runs.description import kind_of
 
 EVALUATE = KIND.name
 HARDEN = "harden"

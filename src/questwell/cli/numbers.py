@@ -1,7 +1,11 @@
 """Formats counts and percentages; unknown values are printed as unknown."""
 
-from questwell.evaluation.statistics import Estimate
+from typing import TYPE_CHECKING
+
 from questwell.text.money import UNKNOWN
+
+if TYPE_CHECKING:
+    from questwell.evaluation.statistics import Estimate
 
 
 def count(number: float | None) -> str:
@@ -14,7 +18,7 @@ def counted(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {one if number == 1 else many or f'{one}s'}"
 
 
-def percent(found: Estimate) -> str:
+def percent(found: "Estimate") -> str:
     """Return a percentage with its interval, such as `23.4 [12.1, 34.5]`; without one if it is unknown."""
     if found.mean is None:
         return "-"

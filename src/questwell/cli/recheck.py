@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from questwell.cli import screen
-from questwell.cli.assembly import ConfigFile, PrintConfig, assemble, configured
+from questwell.cli.assembly import ConfigFile, PrintConfig, assemble, configured, limit_flag
 from questwell.cli.ending import CODES, print_unfinished
 from questwell.cli.flags import config_flags
 from questwell.cli.index import index_progress
@@ -20,6 +20,7 @@ from questwell.recipes.generate import recheck as recipe
 from questwell.recipes.generate.recheck import RecheckConfig
 from questwell.recipes.reports.certified import found_lines, unchecked
 from questwell.recipes.reports.rechecked import Rechecked, rechecked
+from questwell.recipes.runs.caller import Caller
 from questwell.types.gates import Gate
 
 _PANELS = {
@@ -48,10 +49,7 @@ def recheck(
     ] = False,
     config_file: ConfigFile = None,
     print_only: PrintConfig = False,
-    limit: Annotated[
-        int | None,
-        typer.Option("--limit", min=1, metavar="N", help="Maximum number of questions to try in this invocation."),
-    ] = None,
+    limit: Annotated[int | None, limit_flag("questions to try")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the whole result as JSON.")] = False,
     **given: object,
 ) -> None:
@@ -66,7 +64,7 @@ def recheck(
     folder = out or _folder(values.get("source"))
     config = configured("recheck", recipe.configure, folder, values, resume=resume, print_only=print_only)
     with index_progress(config.corpus) as progress:
-        report = recipe.run(config, folder, limit=limit, index_progress=progress)
+        report = recipe.run(config, folder, Caller(limit=limit, index_progress=progress))
     rows = rechecked(folder)
     if json:
         screen.print_json(Rows, Rows(rows), ended=report)

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from questwell.cli import screen
-from questwell.cli.assembly import ConfigFile, PrintConfig, assemble, configured
+from questwell.cli.assembly import ConfigFile, PrintConfig, assemble, configured, limit_flag
 from questwell.cli.ending import CODES, print_unfinished
 from questwell.cli.flags import config_flags
 from questwell.cli.ledger import print_ledger
@@ -20,6 +20,7 @@ from questwell.recipes.rejudge.config import RejudgeConfig
 from questwell.recipes.rejudge.results import Rejudged, Sums, folder_of
 from questwell.recipes.reports import rejudged as stands
 from questwell.recipes.reports.certified import share
+from questwell.recipes.runs.caller import Caller
 from questwell.recipes.runs.checking import refuse_shared_folder
 from questwell.types.game import Label
 
@@ -41,9 +42,7 @@ def rejudge(
     ] = False,
     config_file: ConfigFile = None,
     print_only: PrintConfig = False,
-    limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="Maximum number of questions to judge in this invocation.")
-    ] = None,
+    limit: Annotated[int | None, limit_flag("questions to judge")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     **given: object,
 ) -> None:
@@ -60,7 +59,7 @@ def rejudge(
         raise ConfigError("say which run's answers are judged again: questwell rejudge RUN --judge MODEL")
     config = configured("rejudge", recipe.configure, folder, values, resume=resume, print_only=print_only)
     refuse_shared_folder(config, out)
-    report = recipe.rejudge(config, folder, limit=limit, on_progress=screen.counting("questions"))
+    report = recipe.rejudge(config, folder, Caller(limit=limit, on_progress=screen.counting("questions")))
     if json:
         screen.print_json(recipe.RejudgeReport, report)
     else:

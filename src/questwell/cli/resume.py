@@ -8,7 +8,7 @@ import typer
 
 from questwell.cli.kinds import pages_of
 from questwell.errors import ConfigError
-from questwell.recipes.runs.opening import kind_of
+from questwell.recipes.runs.description import kind_of
 
 
 def resume(

@@ -11,7 +11,6 @@ from types import MappingProxyType
 from typing import Any
 
 import typer
-from pydantic import TypeAdapter
 from rich.console import Console
 
 from questwell.cli.text import UNSAFE
@@ -53,6 +52,8 @@ def print_json(
     If `value` is an object, the report `ended` is added under that name, and the entries of `also` under theirs. If
     `value` is the report itself, it is printed only once.
     """
+    from pydantic import TypeAdapter  # imported here because most output needs none
+
     tree = TypeAdapter[Any](type_).dump_python(value, mode="json")
     if ended is not None:
         how = {"ending": ended.ending.value, "message": ended.message, "go_on": ended.go_on}

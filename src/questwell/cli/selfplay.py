@@ -16,6 +16,7 @@ from questwell.cli.assembly import (
     assemble,
     configured,
     folder_of,
+    limit_flag,
     preset_flag,
 )
 from questwell.cli.ending import CODES, print_unfinished
@@ -24,6 +25,7 @@ from questwell.cli.flags import config_flags
 from questwell.cli.index import index_progress
 from questwell.cli.previews import print_chosen, print_selfplay
 from questwell.cli.verl import ENGINE, GPUS, NODES, VERL, Engine, run_by_verl
+from questwell.recipes.runs.caller import Caller
 from questwell.recipes.selfplay import loop as recipe
 from questwell.recipes.selfplay import preview as dry
 from questwell.recipes.selfplay.config import PRESETS, Config, Order, preset
@@ -52,9 +54,7 @@ def selfplay(
     preset_name: Annotated[str | None, preset_flag(PRESETS)] = None,
     config_file: ConfigFile = None,
     print_only: PrintConfig = False,
-    limit: Annotated[
-        int | None, typer.Option("--limit", min=1, metavar="N", help="Maximum number of steps in this invocation.")
-    ] = None,
+    limit: Annotated[int | None, limit_flag("steps")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what the run would take, or the command for verl, and exit.")
     ] = False,
@@ -88,7 +88,7 @@ def selfplay(
         return
     told = _Telling(screen.err())
     with index_progress(config.corpus) as index:
-        report = recipe.run(config, out, resume=resume, limit=limit, on_progress=told, index_progress=index)
+        report = recipe.run(config, out, Caller(resume=resume, limit=limit, on_progress=told, index_progress=index))
     rows = Record(out).rows()
     if json:
         screen.print_json(Steps, Steps(rows), ended=report)

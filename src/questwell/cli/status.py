@@ -1,7 +1,7 @@
 """`questwell status`: shows the progress and results of a run."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -16,15 +16,14 @@ from questwell.cli.kinds import status_of
 from questwell.cli.ledger import print_ledger
 from questwell.cli.numbers import count
 from questwell.cli.text import one_line
-from questwell.evaluation.statistics import Proportion
 from questwell.recipes.reports import status as recipe
 from questwell.recipes.reports.funnel import Funnel, explain
 from questwell.recipes.reports.intrinsic import Cell
 from questwell.recipes.reports.status import Spending
-from questwell.recipes.runs.config import Values, resolve
+from questwell.recipes.runs.description import PLAYED, config_of, kind_of
 from questwell.recipes.runs.ending import Ending, Report
-from questwell.recipes.runs.opening import PLAYED, config_of, kind_of
 from questwell.text.money import dollars
+from questwell.types.measures import Proportion
 
 _EVERY_S = 2.0
 
@@ -73,13 +72,14 @@ def status(
     status_of(run, json=json)
 
 
-def _write_report(runs: Sequence[Path], folder: Path, labelling: Values | None, *, json: bool) -> None:
+def _write_report(runs: Sequence[Path], folder: Path, labelling: Mapping[str, object] | None, *, json: bool) -> None:
     """Write the report into `folder`; exit with the code of the first incomplete labelling."""
     import asyncio
 
     from questwell.recipes.reports.labels import LabelConfig  # imported here because these load models and indexes
     from questwell.recipes.reports.report import System
     from questwell.recipes.reports.report import report as write
+    from questwell.recipes.runs.config import resolve
 
     label_by = resolve(LabelConfig, labelling) if labelling else None
     systems = asyncio.run(write(runs, folder, label_by))

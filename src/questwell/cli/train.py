@@ -6,12 +6,13 @@ from typing import Annotated
 import typer
 
 from questwell.cli import screen
-from questwell.cli.assembly import ConfigFile, PrintConfig, Resume, assemble, configured
+from questwell.cli.assembly import ConfigFile, PrintConfig, Resume, assemble, configured, limit_flag
 from questwell.cli.ending import CODES, print_unfinished
 from questwell.cli.flags import config_flags
 from questwell.cli.index import index_progress as watching_index
 from questwell.cli.previews import print_chosen, print_train
 from questwell.cli.verl import ENGINE, GPUS, NODES, VERL, Engine, run_by_verl
+from questwell.recipes.runs.caller import Caller
 from questwell.recipes.train import loop as recipe
 from questwell.recipes.train import preview as dry
 from questwell.recipes.train.config import TrainConfig
@@ -42,9 +43,7 @@ def train(
     resume: Resume = False,
     config_file: ConfigFile = None,
     print_only: PrintConfig = False,
-    limit: Annotated[
-        int | None, typer.Option("--limit", min=1, metavar="N", help="Maximum number of steps in this invocation.")
-    ] = None,
+    limit: Annotated[int | None, limit_flag("steps")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what the training would take (steps, tokens, memory), and exit.")
     ] = False,
@@ -68,9 +67,8 @@ def train(
         print_train(dry.preview(config), json=json)
         return
     with watching_index(config.corpus or config.retriever) as index:
-        report = recipe.run(
-            config, out, resume=resume, limit=limit, on_progress=_line, index_progress=index, warming=_warm_start_line
-        )
+        caller = Caller(resume=resume, limit=limit, on_progress=_line, index_progress=index)
+        report = recipe.run(config, out, caller, _warm_start_line)
     if recipe.is_first():
         _print_report(report, out, json=json)
     raise typer.Exit(CODES[report.ending])

@@ -14,7 +14,7 @@ from questwell.cli.text import one_line, quoted, visible
 from questwell.llm.speech import spoken, thoughts
 from questwell.recipes.reports import stepping as recipe
 from questwell.recipes.reports.stepping import StepStatus, TrainAttempt
-from questwell.recipes.runs.opening import config_of
+from questwell.recipes.runs.description import config_of
 
 _TRAIN = (
     "reward",

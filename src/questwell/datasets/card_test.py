@@ -6,7 +6,7 @@ from questwell.datasets.census import Census
 from questwell.datasets.conftest import MakeItem
 from questwell.datasets.manifest import Manifest, SourceRun, total
 from questwell.datasets.qrels import beir_qrels, corpus_rows, query_rows, trec_id, trec_qrels
-from questwell.types.dataset import Usage
+from questwell.types.usage import Usage
 
 SOURCE = SourceRun(
     "run1", "b.jsonl", "snap", "m`<b>|x", "m", "m", "p", "0.1.0", 9, 4, {"too_easy": 5}, Usage(3, 10, 5, 0.5)

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from questwell.types.dataset import Item, Usage
+from questwell.types.dataset import Item
+from questwell.types.usage import Usage
 
 MakeItem = Callable[..., Item]
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from questwell.types.dataset import Usage
+from questwell.types.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)

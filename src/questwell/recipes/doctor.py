@@ -12,10 +12,11 @@ from questwell.llm.client import Message, Request
 from questwell.llm.connect import connect
 from questwell.llm.weights import EMBEDDED
 from questwell.recipes import machine
-from questwell.recipes.corpus.index import IndexConfig, IndexProgress, open_lexical
+from questwell.recipes.corpus.index import IndexConfig, open_lexical
 from questwell.recipes.corpus.search import SearchConfig, open_elsewhere
 from questwell.recipes.machine import Check, Health
 from questwell.recipes.runs.agents import is_embedded
+from questwell.recipes.runs.caller import IndexProgress
 from questwell.recipes.runs.config import resolve
 from questwell.recipes.runs.rehearsal import Rehearsed, rehearse
 from questwell.retrieval.retriever import search_and_reckon

@@ -16,11 +16,11 @@ from questwell.store.records import Call, CallKey, CallKind, Failure, Play, Play
 from questwell.store.run import RunStore
 from questwell.store.textsearch import TextIndex
 from questwell.types.corpus import Passage
-from questwell.types.dataset import Usage
 from questwell.types.game import Accepted, AnswerType, Outcome, Place, Proposal, Reason, Rejected, Round, Seed, Verdict
 from questwell.types.gates import Gate, GateOutcome, GateResult
 from questwell.types.ids import ID_DIGITS, OLD_ID_DIGITS, seed_name
 from questwell.types.trajectory import Role, StopReason, Style, Trajectory
+from questwell.types.usage import Usage
 
 PASSAGE = Passage("p", "T", "text", "d")
 SILENT = Trajectory(Role.PROPOSER, Style.FREE, (), StopReason.FINISHED)

@@ -1,13 +1,16 @@
 """Replaces the passages in JSON values by their ids, so that a run stores every passage only once."""
 
 from collections.abc import Callable, Iterable
-from typing import TypeAlias, cast
-
-from pydantic import JsonValue
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from questwell.types.corpus import Passage
 
-Json: TypeAlias = JsonValue
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+    Json: TypeAlias = JsonValue
+else:
+    Json = Any  # pydantic is imported only by commands that need it
 
 _FIELDS = frozenset(Passage.__dataclass_fields__)
 _NAME = "passage_id"

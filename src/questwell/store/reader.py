@@ -27,6 +27,7 @@ from questwell.store.records import (
     Trial,
     WaveSeed,
 )
+from questwell.store.run_info import read_info
 from questwell.store.spending import SpendingReader
 from questwell.text.adapters import adapter
 from questwell.types.corpus import Passage
@@ -59,7 +60,10 @@ class RunReader(SpendingReader):
         row = self._one("SELECT value FROM meta WHERE key = 'run'")
         if row is None:
             return None
-        info = adapter(RunInfo).validate_json(row[0])
+        try:
+            info = read_info(row[0])
+        except ValueError as error:
+            raise StoreError(f"{str(self.folder)!r} does not say which run it holds: {error}") from error
         learnt = {f"{ADAPTED}{place}": "; ".join(changes) for place, changes in self.adapted().items()}
         return replace(info, fingerprint={**info.fingerprint, **learnt})
 

@@ -2,12 +2,8 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
-
-from pydantic import AliasChoices, Field
 
 from questwell.store.passage_refs import Json
-from questwell.types.dataset import Usage
 from questwell.types.evaluation import Question
 from questwell.types.game import (
     Accepted,
@@ -23,6 +19,7 @@ from questwell.types.game import (
 from questwell.types.gates import Gate, GateOutcome
 from questwell.types.ids import ID_DIGITS, seed_name
 from questwell.types.trajectory import StopReason
+from questwell.types.usage import Usage
 
 ADAPTED = "adapted for "
 """Prefix of fingerprint entries that describe how requests are changed for an endpoint. More may be added later, so
@@ -275,7 +272,7 @@ class RunInfo:
     """Version of Questwell that started it."""
     config: Json
     """The resolved config."""
-    fingerprint: Annotated[dict[str, str], Field(validation_alias=AliasChoices("fingerprint", "facts"))]
+    fingerprint: dict[str, str]
     """What must not change on a resume, in addition to the config: index snapshot, hash of the prompts, models."""
     kind: str = "generate"
     """The command that made the run."""

@@ -29,7 +29,6 @@ from questwell.store.records import (
 )
 from questwell.store.run import RunStore
 from questwell.types.corpus import Hit, Passage
-from questwell.types.dataset import Usage
 from questwell.types.evaluation import Question
 from questwell.types.game import (
     Accepted,
@@ -46,6 +45,7 @@ from questwell.types.game import (
     Verdict,
 )
 from questwell.types.trajectory import Role, StopReason, Style, Trajectory, Turn
+from questwell.types.usage import Usage
 
 PASSAGE = Passage(
     "p1", "A [red] title", "Text with \x1b[31m control, \u202e bidi, 中文 and \x00 NUL.", "d1", links=("x",)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from questwell.store.query import Query, Row
 from questwell.store.records import CallCount, CallKind, FailedUsage, RoleUsage, SearchUsage
-from questwell.types.dataset import Usage
+from questwell.types.usage import Usage
 
 # A sum over a column with any NULL is unknown.
 _USAGE = """count(*),

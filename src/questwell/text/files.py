@@ -11,12 +11,13 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TypeVar, cast
-
-from pydantic import TypeAdapter, ValidationError
+from typing import IO, TYPE_CHECKING, TypeVar, cast
 
 from questwell.errors import QuestwellError
 from questwell.text.unicode import without_surrogates
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter, ValidationError
 
 TOO_LONG = "not JSON that can be read (a number has thousands of digits)"
 _MARK = b"\xef\xbb\xbf"
@@ -45,12 +46,14 @@ class Line:
         """The JSON value in the line; errors as in `parse_json`."""
         return parse_json(self.raw)
 
-    def read(self, type_: TypeAdapter[_T]) -> _T:
+    def read(self, type_: "TypeAdapter[_T]") -> _T:
         """The line's JSON value as `type_`.
 
         Raises:
             ValueError: it is not UTF-8, not JSON, or another value; says which key is wrong.
         """
+        from pydantic import ValidationError  # imported here because some commands start without pydantic
+
         value = self.json()
         try:
             return type_.validate_python(value)
@@ -107,7 +110,7 @@ def parse_json(line: bytes) -> object:
 
 
 def read_jsonl(
-    path: Path, type_: TypeAdapter[_T], error: type[QuestwellError], *, ended: bool = False
+    path: Path, type_: "TypeAdapter[_T]", error: type[QuestwellError], *, ended: bool = False
 ) -> Iterator[tuple[Line, _T]]:
     """Each line with its value, one at a time; arguments as in `lines`.
 
@@ -158,7 +161,7 @@ def decode(raw: bytes) -> str:
         raise ValueError(f"line {number} is {_not_utf8(error)}") from error
 
 
-def problem(error: ValidationError) -> str:
+def problem(error: "ValidationError") -> str:
     """The first thing that is wrong with a value: `messages.0.role: Field required`."""
     first = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(map(str, first["loc"]))

@@ -1,7 +1,6 @@
 """Files that appear whole or not at all, whenever the process or the machine dies. Used for every replaced file."""
 
 import os
-import secrets
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +21,7 @@ def whole(path: Path, *, keep_suffix: bool = False) -> Generator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     suffix = path.suffix if keep_suffix else ""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{suffix}")
+    fresh = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}{suffix}")
     try:
         yield fresh
         to_disk(fresh)

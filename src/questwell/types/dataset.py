@@ -1,33 +1,12 @@
 """Items, the results of a run, with their full history."""
 
 from dataclasses import dataclass
-from typing import TypeVar
 
 from questwell.types.certificate import Certificate
 from questwell.types.derivation import Derivation
 from questwell.types.game import Label, SolutionStep
 from questwell.types.gates import GateResult
-
-_N = TypeVar("_N", int, float)
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Number of calls, tokens and cost. None means unknown, which is not 0."""
-
-    calls: int = 0
-    prompt_tokens: int | None = 0
-    completion_tokens: int | None = 0
-    cost_usd: float | None = 0.0
-
-    def __add__(self, other: "Usage") -> "Usage":
-        """Return the sum; a field that is unknown in one of them is unknown in the sum."""
-        return Usage(
-            self.calls + other.calls,
-            _plus(self.prompt_tokens, other.prompt_tokens),
-            _plus(self.completion_tokens, other.completion_tokens),
-            _plus(self.cost_usd, other.cost_usd),
-        )
+from questwell.types.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +82,3 @@ class Item:
     """Kind of question that was requested and confirmed by its steps; empty if none was requested."""
     retriever: str = ""
     """Retriever that the agents used, with the version of its ranking if it has one; empty in older files."""
-
-
-def _plus(one: _N | None, other: _N | None) -> _N | None:
-    return None if one is None or other is None else one + other

@@ -24,7 +24,7 @@ from questwell.recipes.reports.rechecked import recheck_of
 from questwell.recipes.reports.reviewing import Reviewed, ReviewState, agreements, review
 from questwell.recipes.reports.runs import FoundRun, is_live
 from questwell.recipes.reports.story import Story, find, story
-from questwell.recipes.runs.opening import config_of
+from questwell.recipes.runs.description import config_of
 from questwell.store.rawcalls import calls_of, raw_call
 from questwell.store.reader import RunReader
 from questwell.store.records import PlayStatus

@@ -15,7 +15,7 @@ from questwell.recipes.reports.browse import words_path
 from questwell.recipes.reports.certified import certificate_lines
 from questwell.recipes.reports.runs import FoundRun, find_runs
 from questwell.recipes.reports.summary import why
-from questwell.recipes.runs.opening import info_of
+from questwell.recipes.runs.description import info_of
 from questwell.store.reader import RunReader
 from questwell.store.textsearch import TextIndex
 from questwell.text.money import dollars

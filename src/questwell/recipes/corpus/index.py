@@ -1,7 +1,7 @@
 """Implements `questwell index`: builds the index that `generate` searches, with vectors for hybrid search."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeAlias, TypeVar
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from questwell.assets.progress import Progress, silent
+from questwell.assets.progress import Progress
 from questwell.errors import ConfigError
 from questwell.recipes.corpus.embedders import EMBEDDERS, ONNX, check_embedder, connect_embedder
 from questwell.recipes.corpus.rerankers import check_reranker, connect_reranker
+from questwell.recipes.runs.caller import IndexProgress
 from questwell.recipes.runs.config import MayBePath, RecipeConfig, Renamed
 from questwell.retrieval.corpora.corpus import BUILT_IN, CorpusSpec, Duplicates
 from questwell.retrieval.corpora.documents import ReadReport
@@ -151,22 +152,6 @@ class IndexConfig(RecipeConfig):
     def folder(self) -> Path:
         """Folder that holds the index."""
         return self.index or default_folder(self.spec, self.analyzer)
-
-
-@dataclass(frozen=True, slots=True)
-class IndexProgress:
-    """Callbacks for the progress of fetching and indexing a corpus."""
-
-    fetching: Progress = silent
-    """Called with (bytes, total)."""
-    indexing: Progress = silent
-    """Called with (passages, total); total 0 means unknown."""
-    embedding: Progress = silent
-    """Called with (passages, total)."""
-    uploading: Progress = silent
-    """Called with (passages that the search server has accepted, total)."""
-    read: Callable[[ReadReport], None] = lambda report: None
-    """Called with a report of skipped records, if there are any."""
 
 
 @dataclass(frozen=True, slots=True)

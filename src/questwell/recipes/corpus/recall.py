@@ -6,7 +6,8 @@ from pathlib import Path
 
 from questwell.errors import ConfigError
 from questwell.evaluation.statistics import Estimate, estimate
-from questwell.recipes.corpus.index import IndexConfig, IndexProgress, in_order, open_index, open_reranker
+from questwell.recipes.corpus.index import IndexConfig, in_order, open_index, open_reranker
+from questwell.recipes.runs.caller import IndexProgress
 from questwell.retrieval.index.lexical import LexicalIndex
 from questwell.retrieval.index.recall import Question, Recalls, measure, read_questions
 

@@ -7,14 +7,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 from questwell.agents.moves import Reader
 from questwell.errors import ConfigError
 from questwell.recipes.corpus.embedders import connect_embedder
-from questwell.recipes.corpus.index import (
-    OF_THE_CORPUS,
-    IndexProgress,
-    in_order,
-    open_index,
-    open_reranker,
-)
+from questwell.recipes.corpus.index import OF_THE_CORPUS, in_order, open_index, open_reranker
 from questwell.recipes.corpus.servers import ServerConfig
+from questwell.recipes.runs.caller import IndexProgress
 from questwell.retrieval.choose import RetrieverOptions, check_spec, open_retriever
 from questwell.retrieval.remote.blocking import BlockList
 from questwell.retrieval.remote.filters import Narrowable

@@ -9,7 +9,8 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 from questwell.errors import ConfigError
-from questwell.recipes.corpus.index import IndexConfig, IndexProgress, in_order, open_index, open_ready, open_reranker
+from questwell.recipes.corpus.index import IndexConfig, in_order, open_index, open_ready, open_reranker
+from questwell.recipes.runs.caller import IndexProgress
 from questwell.retrieval.retriever import Retriever
 from questwell.retrieval.serve.asked import AskLimits
 from questwell.retrieval.serve.gate import ConnectionLimits, GateOptions

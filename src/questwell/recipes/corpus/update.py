@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from questwell.errors import ConfigError, RetrievalError
-from questwell.recipes.corpus.index import WITH_VECTORS, IndexConfig, IndexProgress, open_index
+from questwell.recipes.corpus.index import WITH_VECTORS, IndexConfig, open_index
+from questwell.recipes.runs.caller import IndexProgress
 from questwell.retrieval.corpora.corpus import ReadReport, read_documents
 from questwell.retrieval.index.indexing import built
 from questwell.retrieval.index.updating import update

@@ -5,8 +5,9 @@ import asyncio
 from questwell.errors import ConfigError
 from questwell.http.headers import resolved
 from questwell.recipes.corpus.embedders import connect_embedder
-from questwell.recipes.corpus.index import IndexProgress, open_lexical
+from questwell.recipes.corpus.index import open_lexical
 from questwell.recipes.corpus.servers import ServerConfig
+from questwell.recipes.runs.caller import IndexProgress
 from questwell.retrieval.choose import retriever_key
 from questwell.retrieval.remote.opensearch import OpenSearchRetriever
 from questwell.retrieval.remote.qdrant import QdrantRetriever

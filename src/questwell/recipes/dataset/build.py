@@ -35,7 +35,7 @@ from questwell.recipes.dataset.item_file import ItemFile
 from questwell.recipes.dataset.writing import Writer
 from questwell.recipes.reports.funnel import funnel_of
 from questwell.recipes.reports.items import Chosen, Policy, each, retriever_of
-from questwell.recipes.runs.opening import config_of, info_of
+from questwell.recipes.runs.description import config_of, info_of
 from questwell.store.reader import RunReader
 from questwell.types.dataset import Item
 from questwell.version import __version__

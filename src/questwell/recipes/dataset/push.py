@@ -26,7 +26,7 @@ from questwell.http.loopback import let_hub_libraries_pass_proxies
 from questwell.recipes.dataset.build import CROISSANT, PLACES, read_manifest
 from questwell.recipes.dataset.parquet import read_columns
 from questwell.recipes.reports.items import Edited, Policy, ReviewedBy, each_item
-from questwell.recipes.runs.opening import info_of
+from questwell.recipes.runs.description import info_of
 from questwell.store.reader import RunReader
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")

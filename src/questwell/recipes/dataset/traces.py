@@ -14,7 +14,7 @@ from pathlib import Path
 
 from questwell.errors import StoreError
 from questwell.recipes.dataset.dialogues import Trace, atif, messages, session
-from questwell.recipes.runs.opening import info_of
+from questwell.recipes.runs.description import info_of
 from questwell.store.reader import RunReader
 from questwell.store.records import PlayStatus
 from questwell.text.whole import whole

@@ -8,6 +8,7 @@ from questwell.recipes.generate.loop import configure, generate
 from questwell.recipes.generate.plays import GenerateReport
 from questwell.recipes.generate.setup import open_setup
 from questwell.recipes.runs import opening
+from questwell.recipes.runs.caller import Caller
 from questwell.retrieval.corpora.islands import NAME as CORPUS
 
 _SEED = 50767
@@ -27,4 +28,4 @@ def play_demo(folder: Path) -> GenerateReport:
     }
     config = configure(folder, given, resume=True)
     setup = open_setup(config, clients={NAME: WrittenLLM()})
-    return opening.work(setup, lambda: generate(config, folder, setup, resume=True))
+    return opening.work(setup, lambda: generate(config, folder, setup, Caller(resume=True)))

@@ -9,13 +9,12 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from questwell.errors import ConfigError
 from questwell.evaluation.benchmarks import SAMPLES, parse_benchmark
-from questwell.games.seeds import Shard
 from questwell.llm.batches import MOST_CALLS
 from questwell.recipes.corpus.index import Corpus
 from questwell.recipes.corpus.search import SearchConfig, Tools
 from questwell.recipes.runs.agents import Model, StyleChoice, is_embedded
 from questwell.recipes.runs.config import MayBePath
-from questwell.recipes.runs.parts import checked_shard, part_of, refuse_both
+from questwell.recipes.runs.parts import PartsConfig
 from questwell.recipes.runs.spending import SPENDING_MAY_CHANGE, SpendingConfig
 from questwell.text.lists import split_commas
 
@@ -58,7 +57,7 @@ class RescoreConfig(JudgeConfig):
     """Number of answers to judge, drawn at random; by default all."""
 
 
-class EvalConfig(JudgeConfig, SearchConfig):
+class EvalConfig(PartsConfig, JudgeConfig, SearchConfig):
     """Config keys of `evaluate`."""
 
     corpus: Corpus = ""
@@ -82,11 +81,6 @@ class EvalConfig(JudgeConfig, SearchConfig):
     """Number of questions per benchmark, or full (all), ircot (500), quick (50)."""
     per_group: bool = False
     """Draw a sample of this size from each group (hops, level, difficulty) instead of from the whole benchmark."""
-    shard: str | None = None
-    """Ask only a part of the questions: 0/8 is the first of eight parts, 7/8 the last; questwell merge joins them."""
-    shards: int | None = Field(default=None, ge=2, le=256)
-    """Number of processes that share the run; each asks its part of the questions in a folder of its own below
-    --out."""
 
     attempts: int = Field(default=1, ge=1, le=100)
     """Attempts per question (K)."""
@@ -124,14 +118,8 @@ class EvalConfig(JudgeConfig, SearchConfig):
             raise ValueError(f"expected a number or one of {', '.join(SAMPLES)}")
         return sample
 
-    @field_validator("shard")
-    @classmethod
-    def _shard(cls, shard: str | None) -> str | None:
-        return checked_shard(shard)
-
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        refuse_both(self.shard, self.shards)
         if self.attempts > 1 and not self.temperature:
             raise ValueError(
                 "several attempts (--attempts) at temperature 0 would all be the same: set --temperature 1"
@@ -146,11 +134,6 @@ class EvalConfig(JudgeConfig, SearchConfig):
         if not self.corpus and not self.searches_elsewhere:
             raise ValueError("say what to search: --corpus, --retriever with an address, or --mode closed-book")
         return self
-
-    @property
-    def part(self) -> Shard:
-        """The part of the questions that this run asks."""
-        return part_of(self.shard)
 
     @property
     def size(self) -> int | None:

@@ -10,15 +10,14 @@ from functools import partial
 from pathlib import Path
 
 from questwell.evaluation.benchmarks import Loaded, load, parse_benchmark, sample
-from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.evaluate.config import MAY_CHANGE, EvalConfig
 from questwell.recipes.evaluate.setup import EvalSetup, open_eval_setup
 from questwell.recipes.runs import opening
 from questwell.recipes.runs.budget import Budget
+from questwell.recipes.runs.caller import DEFAULTS, Caller
 from questwell.recipes.runs.config import resolve_saved
 from questwell.recipes.runs.ending import Report
 from questwell.recipes.runs.invocation import Invocation, begin, run_file
-from questwell.recipes.runs.lent import Lent
 from questwell.recipes.runs.opening import Kind, Run
 from questwell.recipes.runs.recorder import Recorder
 from questwell.recipes.runs.spans import open_spans
@@ -29,9 +28,9 @@ from questwell.scoring.squad import exact_match
 from questwell.store.reader import RunReader
 from questwell.store.records import Asked, Score, Scoring
 from questwell.store.run import RunStore
-from questwell.types.dataset import Usage
 from questwell.types.game import Judgement, Label, Place, failed_rollout
 from questwell.types.trajectory import Role, StopReason, Trajectory
+from questwell.types.usage import Usage
 
 KIND = Kind("evaluate", EvalConfig, MAY_CHANGE)
 configure = partial(opening.configure, KIND)
@@ -58,26 +57,17 @@ class EvalProgress:
     stopping: bool
 
 
-OnProgress = Callable[[EvalProgress], None]
+OnProgress = Callable[[EvalProgress], object]
 
 
 @blocking_verb
-def run(
-    config: EvalConfig,
-    folder: Path,
-    *,
-    resume: bool = False,
-    limit: int | None = None,
-    on_progress: OnProgress = lambda progress: None,
-    index_progress: IndexProgress | None = None,
-    lent: Lent | None = None,
-) -> Twofold[Report]:
+def run(config: EvalConfig, folder: Path, caller: Caller[[EvalProgress]] = DEFAULTS) -> Twofold[Report]:
     """Run `evaluate` from start to end with the setup that `config` names."""
     questions = questions_of(config)  # before anything is created, so that an unreadable file is reported at once
     return invocation(
-        lambda: Run(KIND, config, folder, resume=resume),
-        lambda: open_eval_setup(config, index_progress, lent),
-        lambda opened, setup: _evaluate(opened, questions, setup, limit, on_progress),
+        lambda: Run(KIND, config, folder, resume=caller.resume),
+        lambda: open_eval_setup(config, caller.index_progress, caller.lent),
+        lambda opened, setup: _evaluate(opened, questions, setup, caller),
     )
 
 
@@ -116,10 +106,7 @@ async def evaluate(
     questions: Sequence[Asked],
     folder: Path,
     setup: EvalSetup,
-    *,
-    resume: bool = False,
-    limit: int | None = None,
-    on_progress: OnProgress = lambda progress: None,
+    caller: Caller[[EvalProgress]] = DEFAULTS,
 ) -> Report:
     """Attempt and judge `questions`, until done or until budget, user or errors stop it; always resumable.
 
@@ -128,21 +115,19 @@ async def evaluate(
         questions: the questions that `questions_of` returned.
         folder: folder of the run.
         setup: the setup that `open_eval_setup` returned.
-        resume: continue an existing run.
-        limit: maximum number of attempts in this invocation.
-        on_progress: called with the progress after each attempt and every half second.
+        caller: how to run this invocation; its own models and its index callbacks are the setup's.
 
     Raises:
         ConfigError: a cost limit is set, but a model's price is unknown.
         ConfigChanged: the existing run was started with other settings.
         RunLocked: another process is writing it.
     """
-    with Run(KIND, config, folder, resume=resume) as opened:
-        return await _evaluate(opened, questions, setup, limit, on_progress)
+    with Run(KIND, config, folder, resume=caller.resume) as opened:
+        return await _evaluate(opened, questions, setup, caller)
 
 
 async def _evaluate(
-    opened: Run[EvalConfig], questions: Sequence[Asked], setup: EvalSetup, limit: int | None, on_progress: OnProgress
+    opened: Run[EvalConfig], questions: Sequence[Asked], setup: EvalSetup, caller: Caller[[EvalProgress]]
 ) -> Report:
     config = opened.config
     with run_file(opened, setup.llms.values(), setup.retriever) as store:
@@ -157,8 +142,8 @@ async def _evaluate(
             spans=open_spans("evaluate", on=config.spans),
         )
         player = _Player(store, invocation.recorder, setup, config.seed, scoring)
-        attempts = AttemptQueue(work, player.play, player.finished(), store.read, scoring, on_progress)
-        patience = Patience(config.at_once, config.max_errors, limit)
+        attempts = AttemptQueue(work, player.play, player.finished(), store.read, scoring, caller.on_progress)
+        patience = Patience(config.at_once, config.max_errors, caller.limit)
         return await attempts.run(invocation.workers(patience, "attempts", opened.go_on), invocation.budget)
 
 

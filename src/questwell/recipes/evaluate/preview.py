@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.evaluate.config import EXACT_MATCH, EvalConfig, Mode
 from questwell.recipes.evaluate.loop import samples
 from questwell.recipes.evaluate.setup import open_eval_setup
+from questwell.recipes.runs.caller import IndexProgress
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,9 @@ from questwell.recipes.evaluate.loop import KIND, AttemptQueue, OnProgress, judg
 from questwell.recipes.evaluate.setup import NoRetriever, open_judge
 from questwell.recipes.runs.budget import refuse_unknown_prices
 from questwell.recipes.runs.config import Values, located
+from questwell.recipes.runs.description import info_of
 from questwell.recipes.runs.ending import Report
 from questwell.recipes.runs.invocation import Invocation
-from questwell.recipes.runs.opening import info_of
 from questwell.recipes.runs.spans import open_spans
 from questwell.recipes.runs.workers import Patience
 from questwell.scoring.judge import Judge

@@ -11,10 +11,11 @@ from questwell.agents.solver import FreeSolver, Solver
 from questwell.errors import RetrievalError
 from questwell.llm.client import LLM
 from questwell.llm.fingerprint import fingerprints
-from questwell.recipes.corpus.index import IndexProgress, in_order
+from questwell.recipes.corpus.index import in_order
 from questwell.recipes.corpus.search import open_searched, readers_of, reranker_of
 from questwell.recipes.evaluate.config import EXACT_MATCH, EvalConfig, JudgeConfig, Mode, at_once
 from questwell.recipes.runs.agents import is_embedded
+from questwell.recipes.runs.caller import IndexProgress
 from questwell.recipes.runs.judging import make_judge
 from questwell.recipes.runs.lent import Lent
 from questwell.recipes.runs.models import connect_roles

@@ -8,7 +8,7 @@ from typing import cast
 
 from questwell.errors import BenchmarkError, ConfigError, StoreError
 from questwell.evaluation.records import records
-from questwell.recipes.runs.opening import info_of
+from questwell.recipes.runs.description import info_of
 from questwell.scoring.kinds import type_of
 from questwell.store.reader import RunReader
 from questwell.store.reviews import read_reviews

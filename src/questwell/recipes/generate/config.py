@@ -1,6 +1,7 @@
 """The config of `generate`: its keys with their defaults, the presets, and the keys that a resume may change."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -8,17 +9,17 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from questwell.errors import ConfigError
 from questwell.games.rules import Rules, Variant
-from questwell.games.seeds import KindMix, Mix, Shard, parse_kinds, parse_mix, parse_steps
+from questwell.games.seeds import KindMix, Mix, parse_kinds, parse_mix, parse_steps
 from questwell.recipes.generate.playing import PLAY_MAY_CHANGE, PlayConfig
 from questwell.recipes.runs.agents import StyleChoice, is_embedded
 from questwell.recipes.runs.config import Values, nearest
-from questwell.recipes.runs.parts import checked_shard, part_of, refuse_both
+from questwell.recipes.runs.parts import PartsConfig
 from questwell.text.lists import split_commas
 from questwell.types.game import AnswerType
 from questwell.types.trajectory import Role
 
 
-class Config(PlayConfig):
+class Config(PartsConfig, PlayConfig):
     """Config keys of `generate`."""
 
     seeds: int | None = Field(default=None, ge=1)
@@ -38,10 +39,6 @@ class Config(PlayConfig):
     """Answer types to generate, separated by commas."""
     seed_words: int = Field(default=20, ge=0)
     """Minimum number of words in a seed passage."""
-    shard: str | None = None
-    """Play only a part of the seeds: 0/8 is the first of eight parts, 7/8 the last; questwell merge joins them."""
-    shards: int | None = Field(default=None, ge=2, le=256)
-    """Number of processes that share the run; each plays its part of the seeds in a folder of its own below --out."""
     engine: Literal["processes", "ray"] = "processes"
     """Where --shards run: processes (on this machine) or ray (players on the Ray cluster of RAY_ADDRESS, or on one that
     is started on this machine; extra ray)."""
@@ -83,11 +80,6 @@ class Config(PlayConfig):
     def _mix(cls, mix: str | None) -> str | None:
         return None if mix is None else _checked(mix, parse_mix)
 
-    @field_validator("shard")
-    @classmethod
-    def _shard(cls, shard: str | None) -> str | None:
-        return checked_shard(shard)
-
     @field_validator("kinds")
     @classmethod
     def _kinds(cls, kinds: str | None) -> str | None:
@@ -108,7 +100,6 @@ class Config(PlayConfig):
             raise ValueError("say how much to generate: seeds (-n 20) or items (--items 10)")
         if self.topics is not None and self.clusters is not None:
             raise ValueError("--topics says what seeds are about, --clusters finds out: say one of them")
-        refuse_both(self.shard, self.shards)
         if self.engine == "ray" and self.shards is None:
             raise ValueError("--engine ray places the shards of a run: say how many, as in --shards 8")
         if self.players is not None and self.engine != "ray":
@@ -133,11 +124,6 @@ class Config(PlayConfig):
         return None if self.steps == "any" else parse_steps(self.steps)
 
     @property
-    def part(self) -> Shard:
-        """The part of the seeds that this run plays."""
-        return part_of(self.shard)
-
-    @property
     def steered(self) -> bool:
         """Whether draws depend on accepted items, so that each wave must end before the next is drawn."""
         return (
@@ -151,18 +137,12 @@ class Config(PlayConfig):
 
     def rules(self) -> Rules:
         """The rules of the game."""
-        return Rules(
+        return replace(
+            super().rules(),
             variant=self.variant,
-            attempts=self.attempts,
             rounds=self.rounds,
-            early_stop=self.early_stop,
-            acceptance=self.acceptance(),
-            unscored_is_wrong=self.unscored_is_wrong,
             last_round_takes_correct=self.last_round_takes_correct,
-            minimum_difficulty=self.min_difficulty,
-            gates=self.gates or (),
             gate_feedback=self.gate_feedback,
-            weak=self.weak_rules(),
         )
 
     @property

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from questwell.evaluation.statistics import wilson
 from questwell.recipes.generate.config import Config
-from questwell.recipes.runs.opening import config_of, info_of
+from questwell.recipes.runs.description import config_of, info_of
 from questwell.store.reader import RunReader
 from questwell.store.records import PlayStatus
 from questwell.types.game import Reason

@@ -1,7 +1,6 @@
 """The config of `gates`: its keys with their defaults, and the keys that a later call may change."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field
@@ -29,8 +28,6 @@ def _names(value: object) -> object:
 class GatesConfig(CheckConfig):
     """Config keys of `gates`: which gates to run on a run, and how."""
 
-    of: Path | None = None
-    """Run whose questions are checked. It is only read, and may still be running."""
     gates: Annotated[tuple[Gate, ...], BeforeValidator(_names), Field(min_length=1)] = tuple(Gate)
     """Gates to run, separated by commas: closed-book, evidence, shortcut, unique, single-document, leave-one-out,
     findable, dated."""
@@ -38,13 +35,8 @@ class GatesConfig(CheckConfig):
     """Model that reads and judges; by default the models of the run."""
     any_index: bool = False
     """Search today's index of the corpus even if it differs from the one that the run searched."""
-    batch: bool = False
-    """Send the calls in batches, which cost half the list price; each call of a gate after the first may take one more
-    day. The endpoint must have /batches."""
     concurrency: int | None = Field(default=None, ge=1)
     """Number of questions checked at the same time; by default the run's --concurrency."""
-    max_errors: int = Field(default=20, ge=1)
-    """Stop after calls failed for this many questions in a row."""
 
 
 _CALLS = "what it asks is compared call by call: an answered call is not made again"

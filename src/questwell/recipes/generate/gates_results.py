@@ -26,6 +26,11 @@ class Checked:
     results: tuple[GateResult, ...]
 
     @property
+    def errored(self) -> str | None:
+        """The failure; None if there was none."""
+        return next((one.reason for one in self.results if one.outcome is GateOutcome.ERRORED), None)
+
+    @property
     def stopped(self) -> bool:
         """Whether at least one gate rejects it."""
         return any(result.outcome is not GateOutcome.PASSED for result in self.results)

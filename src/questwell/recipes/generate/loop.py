@@ -16,18 +16,17 @@ from questwell.agents.session import Sessions
 from questwell.datasets.dedup import KnownQuestions
 from questwell.errors import ConfigError
 from questwell.games.sage import Known, play
-from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.generate.config import MAY_CHANGE, Config
 from questwell.recipes.generate.plays import GenerateReport, Plays
 from questwell.recipes.generate.seeds import Order, SeedSchedule
 from questwell.recipes.generate.setup import Library, Setup, open_setup
 from questwell.recipes.generate.topics import of_topics, read_topics
 from questwell.recipes.runs import opening
+from questwell.recipes.runs.caller import DEFAULTS, Caller
 from questwell.recipes.runs.ending import Ending, Report
 from questwell.recipes.runs.invocation import begin, run_file
-from questwell.recipes.runs.lent import Lent
 from questwell.recipes.runs.opening import Kind, Run
-from questwell.recipes.runs.progress import OnProgress, Tally
+from questwell.recipes.runs.progress import Progress, Tally
 from questwell.recipes.runs.twin import Twofold, blocking_verb, invocation
 from questwell.retrieval.extras import optional
 from questwell.store.reader import RunReader
@@ -41,55 +40,36 @@ configure = partial(opening.configure, KIND)
 
 
 @blocking_verb
-def run(
-    config: Config,
-    folder: Path,
-    *,
-    resume: bool = False,
-    limit: int | None = None,
-    on_progress: OnProgress = lambda progress: None,
-    index_progress: IndexProgress | None = None,
-    lent: Lent | None = None,
-) -> Twofold[GenerateReport]:
+def run(config: Config, folder: Path, caller: Caller[[Progress]] = DEFAULTS) -> Twofold[GenerateReport]:
     """Run `generate` from start to end with the setup that `config` names."""
     return invocation(
-        lambda: Run(KIND, config, folder, resume=resume),
-        lambda: open_setup(config, index_progress, lent=lent),
-        lambda opened, setup: _generate(opened, setup, limit, on_progress),
+        lambda: Run(KIND, config, folder, resume=caller.resume),
+        lambda: open_setup(config, caller.index_progress, lent=caller.lent),
+        lambda opened, setup: _generate(opened, setup, caller),
     )
 
 
-async def generate(
-    config: Config,
-    folder: Path,
-    setup: Setup,
-    *,
-    resume: bool = False,
-    limit: int | None = None,
-    on_progress: OnProgress = lambda progress: None,
-) -> GenerateReport:
+async def generate(config: Config, folder: Path, setup: Setup, caller: Caller[[Progress]] = DEFAULTS) -> GenerateReport:
     """Play the seeds that `config` asks for, until done or until budget, user or errors stop it; always resumable.
 
     Args:
         config: the config that `configure` returned.
         folder: folder of the run.
         setup: the setup that `open_setup` returned.
-        resume: continue an existing run.
-        limit: maximum number of plays in this invocation.
-        on_progress: called with the progress after each play and every half second.
+        caller: how to run this invocation; its own models and its index callbacks are the setup's.
 
     Raises:
         ConfigError: a cost limit is set, but a model's price is unknown.
         ConfigChanged: the existing run was started with other settings.
         RunLocked: another process is writing it.
     """
-    with Run(KIND, config, folder, resume=resume) as opened:
-        return await _generate(opened, setup, limit, on_progress)
+    with Run(KIND, config, folder, resume=caller.resume) as opened:
+        return await _generate(opened, setup, caller)
 
 
-async def _generate(opened: Run[Config], setup: Setup, limit: int | None, on_progress: OnProgress) -> GenerateReport:
+async def _generate(opened: Run[Config], setup: Setup, caller: Caller[[Progress]]) -> GenerateReport:
     async with begun(opened, setup) as (store, schedule):
-        return await _Invocation(opened, setup, store, limit, on_progress, schedule).play()
+        return await _Invocation(opened, setup, store, caller, schedule).play()
 
 
 @asynccontextmanager
@@ -129,8 +109,7 @@ class _Invocation:
         opened: Run[Config],
         setup: Setup,
         store: RunStore,
-        limit: int | None,
-        on_progress: OnProgress,
+        caller: Caller[[Progress]],
         schedule: SeedSchedule,
     ) -> None:
         config = self._config = opened.config
@@ -141,7 +120,7 @@ class _Invocation:
         self._known = -1, 0, KnownQuestions(())
         """A wave, its first seed, and the questions accepted in earlier waves."""
         tally = Tally(store.read, self._schedule.total, config.items)
-        self._plays = Plays(opened, setup, store, tally, on_progress, limit)
+        self._plays = Plays(opened, setup, store, tally, caller)
 
     async def play(self) -> GenerateReport:
         """Play until done or halted."""

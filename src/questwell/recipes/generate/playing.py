@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self, cast
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from questwell.games.rules import WeakRules
+from questwell.games.rules import Rules, WeakRules
 from questwell.games.verdict import Acceptance, PassRateBand, StepTarget
 from questwell.recipes.corpus.search import SearchConfig, Tools
 from questwell.recipes.runs.agents import MaybeModel, Model, StyleChoice, is_embedded
@@ -122,9 +122,17 @@ class PlayConfig(SpendingConfig, SearchConfig):
         """The roles that have a model."""
         return tuple(role for role in Role if role is not Role.WEAK or self.weak_mode is not None)
 
-    def weak_rules(self) -> WeakRules | None:
-        """The rules for the weak solver; None if there is none."""
-        return None if self.weak_mode is None else WeakRules(self.weak_attempts, self.weak_most)
+    def rules(self) -> Rules:
+        """The rules by which all plays try a question."""
+        return Rules(
+            attempts=self.attempts,
+            early_stop=self.early_stop,
+            acceptance=self.acceptance(),
+            unscored_is_wrong=self.unscored_is_wrong,
+            minimum_difficulty=self.min_difficulty,
+            gates=self.gates or (),
+            weak=None if self.weak_mode is None else WeakRules(self.weak_attempts, self.weak_most),
+        )
 
     @property
     def plays_at_once(self) -> int:

@@ -10,10 +10,11 @@ from questwell.agents.session import Sessions
 from questwell.errors import QuestwellError
 from questwell.recipes.generate.playing import PlayConfig
 from questwell.recipes.generate.setup import Setup
+from questwell.recipes.runs.caller import Caller
 from questwell.recipes.runs.ending import Report
 from questwell.recipes.runs.invocation import Invocation
 from questwell.recipes.runs.opening import Run
-from questwell.recipes.runs.progress import OnProgress, Progress, Tally
+from questwell.recipes.runs.progress import Progress, Tally
 from questwell.recipes.runs.spans import open_spans
 from questwell.recipes.runs.workers import Patience
 from questwell.scoring.answers import normalise
@@ -60,8 +61,7 @@ class Plays:
         setup: Setup,
         store: RunStore,
         tally: Tally,
-        on_progress: OnProgress,
-        limit: int | None,
+        caller: Caller[[Progress]],
         pieces: str = "plays",
     ) -> None:
         """Prepare to play within the budget of the run.
@@ -71,18 +71,17 @@ class Plays:
             setup: the setup that `open_setup` returned.
             store: the run file.
             tally: counts the plays.
-            on_progress: called with the progress after each play and every half second.
-            limit: maximum number of plays in this invocation.
+            caller: its limit counts plays.
             pieces: the word for plays in messages.
         """
         config = opened.config
         self._store = store
         self._tally = tally
-        self._on_progress = on_progress
+        self._on_progress = caller.on_progress
         self._invocation = Invocation(
             store, setup.llms, setup.retriever, config.limits(), spans=open_spans(opened.kind.name, on=config.spans)
         )
-        patience = Patience(config.plays_at_once, config.max_errors, limit)
+        patience = Patience(config.plays_at_once, config.max_errors, caller.limit)
         self.workers = self._invocation.workers(patience, pieces, opened.go_on)
 
     async def play(self, seed: Seed, play: Play, key: Callable[[Accepted], str] = question_key) -> str | None:

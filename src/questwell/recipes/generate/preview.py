@@ -8,13 +8,13 @@ from questwell.agents.reader import MOST_LISTED
 from questwell.games.rules import Variant
 from questwell.llm.openai import OpenAIClient
 from questwell.llm.prices import Usage
-from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.generate.config import Config
 from questwell.recipes.generate.forecast import Forecast, forecast
 from questwell.recipes.generate.reading import Reading, reading
 from questwell.recipes.generate.setup import Setup, open_setup, turn_tokens
 from questwell.recipes.runs.agents import is_free
 from questwell.recipes.runs.budget import refuse_unknown_prices
+from questwell.recipes.runs.caller import IndexProgress
 from questwell.store.query import begun
 from questwell.store.reader import RunReader
 from questwell.store.records import PlayStatus

@@ -5,7 +5,7 @@ continues where it stopped, and no call is paid twice. The rechecked run stays u
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -13,18 +13,19 @@ from pydantic import model_validator
 
 from questwell.errors import ConfigError, StoreError
 from questwell.games.sage import Rules, examine
-from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.generate.candidates import Candidates, read_candidates
 from questwell.recipes.generate.config import Config
 from questwell.recipes.generate.playing import PLAY_MAY_CHANGE, PlayConfig, played_with
 from questwell.recipes.generate.plays import Plays, question_key
 from questwell.recipes.generate.setup import Setup, open_setup
 from questwell.recipes.runs import opening
+from questwell.recipes.runs.caller import DEFAULTS, Caller
 from questwell.recipes.runs.config import Values, resolve, settle
+from questwell.recipes.runs.description import config_of, info_of
 from questwell.recipes.runs.ending import Report
 from questwell.recipes.runs.invocation import begin, run_file
-from questwell.recipes.runs.opening import Kind, Run, config_of, info_of
-from questwell.recipes.runs.progress import Tally
+from questwell.recipes.runs.opening import Kind, Run
+from questwell.recipes.runs.progress import Progress, Tally
 from questwell.store.reader import RunReader
 from questwell.store.records import WaveSeed
 from questwell.types.game import Accepted
@@ -52,15 +53,7 @@ class RecheckConfig(PlayConfig):
 
     def rules(self) -> Rules:
         """The rules of the game for an existing question."""
-        return Rules(
-            attempts=self.attempts,
-            early_stop=self.early_stop,
-            acceptance=self.acceptance(),
-            unscored_is_wrong=self.unscored_is_wrong,
-            last_round_takes_correct=self.last_round_takes_correct,
-            minimum_difficulty=self.min_difficulty,
-            gates=self.gates or (),
-        )
+        return replace(super().rules(), last_round_takes_correct=self.last_round_takes_correct, weak=None)
 
 
 MAY_CHANGE: Mapping[str, str] = {
@@ -113,16 +106,13 @@ def _played_by(source: Path) -> Values:
     return {**played_with(info).model_dump(), _LAST: config_of(info).get(_LAST, False)}
 
 
-def run(
-    config: RecheckConfig, out: Path, *, limit: int | None = None, index_progress: IndexProgress | None = None
-) -> RecheckReport:
+def run(config: RecheckConfig, out: Path, caller: Caller[[Progress]] = DEFAULTS) -> RecheckReport:
     """Run `recheck` from start to end with the setup that `config` names; continues where an earlier call stopped.
 
     Args:
         config: the config that `configure` returned.
         out: folder of the recheck.
-        limit: maximum number of questions in this invocation.
-        index_progress: callbacks for building the index.
+        caller: its limit counts questions.
 
     Raises:
         BenchmarkError, ConfigError, StoreError: there is nothing to try, or it cannot be read.
@@ -132,12 +122,12 @@ def run(
     assert config.source is not None
     candidates = read_candidates(config.source.expanduser(), config.seed)
     with Run(KIND, config, out, resume=True) as opened:
-        setup = open_setup(config, index_progress)
-        return opening.work(setup, lambda: _recheck(opened, candidates, setup, limit))
+        setup = open_setup(config, caller.index_progress)
+        return opening.work(setup, lambda: _recheck(opened, candidates, setup, caller))
 
 
 async def _recheck(
-    opened: Run[RecheckConfig], candidates: Candidates, setup: Setup, limit: int | None
+    opened: Run[RecheckConfig], candidates: Candidates, setup: Setup, caller: Caller[[Progress]]
 ) -> RecheckReport:
     config, questions = opened.config, candidates.questions
     with run_file(opened, setup.llms.values(), setup.retriever) as store:
@@ -148,7 +138,7 @@ async def _recheck(
         await store.add_seeds([WaveSeed(one.seed, 0) for one in questions[drawn:]])
         rules, wanted = config.rules(), {one.seed.index: one.proposal for one in questions if one.wanted}
         tally = Tally(store.read, len(wanted), None)
-        plays = Plays(opened, setup, store, tally, lambda progress: None, limit, "questions")
+        plays = Plays(opened, setup, store, tally, caller, "questions")
 
         async def try_one(drawn: WaveSeed) -> str | None:
             seed = drawn.seed

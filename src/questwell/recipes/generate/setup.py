@@ -16,10 +16,11 @@ from questwell.games.gates import Gatekeeper
 from questwell.games.rules import Players
 from questwell.llm.client import LLM
 from questwell.llm.fingerprint import fingerprints
-from questwell.recipes.corpus.index import IndexProgress, in_order, open_index
+from questwell.recipes.corpus.index import in_order, open_index
 from questwell.recipes.corpus.search import open_elsewhere, readers_of, reranker_of
 from questwell.recipes.generate.playing import PlayConfig
 from questwell.recipes.runs.agents import StyleChoice, is_embedded
+from questwell.recipes.runs.caller import IndexProgress
 from questwell.recipes.runs.judging import make_judge
 from questwell.recipes.runs.lent import Lent
 from questwell.recipes.runs.models import connect_roles

@@ -9,7 +9,8 @@ from typing import overload
 from questwell.errors import BenchmarkError, ConfigError, StoreError
 from questwell.evaluation.benchmarks import BenchmarkFile, load, parse_benchmark
 from questwell.recipes.harden.config import HardenConfig
-from questwell.recipes.runs.opening import digest, info_of
+from questwell.recipes.runs.description import info_of
+from questwell.recipes.runs.opening import digest
 from questwell.scoring.kinds import type_of
 from questwell.store.reader import RunReader
 from questwell.store.records import PlayStatus

@@ -12,16 +12,15 @@ from questwell.agents.prompts import Prompts
 from questwell.agents.rewriter import PROMPTS
 from questwell.errors import ConfigError
 from questwell.games.harden import harden as play
-from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.generate.plays import GenerateReport, Plays
 from questwell.recipes.generate.setup import Setup, open_setup
 from questwell.recipes.harden.config import MAY_CHANGE, HardenConfig
 from questwell.recipes.harden.given import Given, read_given
 from questwell.recipes.runs import opening
+from questwell.recipes.runs.caller import DEFAULTS, Caller
 from questwell.recipes.runs.invocation import begin, run_file
-from questwell.recipes.runs.lent import Lent
 from questwell.recipes.runs.opening import Kind, Run
-from questwell.recipes.runs.progress import OnProgress, Tally
+from questwell.recipes.runs.progress import Progress, Tally
 from questwell.recipes.runs.twin import Twofold, blocking_verb, invocation
 from questwell.store.records import WaveSeed
 from questwell.store.run import RunStore
@@ -34,33 +33,18 @@ configure = partial(opening.configure, KIND)
 
 
 @blocking_verb
-def run(
-    config: HardenConfig,
-    folder: Path,
-    *,
-    resume: bool = False,
-    limit: int | None = None,
-    on_progress: OnProgress = lambda progress: None,
-    index_progress: IndexProgress | None = None,
-    lent: Lent | None = None,
-) -> Twofold[GenerateReport]:
+def run(config: HardenConfig, folder: Path, caller: Caller[[Progress]] = DEFAULTS) -> Twofold[GenerateReport]:
     """Run `harden` from start to end with the setup that `config` names."""
     given = read_given(config)  # before anything is created, so that an unreadable file is reported at once
     return invocation(
-        lambda: Run(KIND, config, folder, resume=resume),
-        lambda: open_setup(config, index_progress, lent=lent),
-        lambda opened, setup: _harden(opened, given, setup, limit, on_progress),
+        lambda: Run(KIND, config, folder, resume=caller.resume),
+        lambda: open_setup(config, caller.index_progress, lent=caller.lent),
+        lambda opened, setup: _harden(opened, given, setup, caller),
     )
 
 
 async def harden(
-    config: HardenConfig,
-    folder: Path,
-    setup: Setup,
-    *,
-    resume: bool = False,
-    limit: int | None = None,
-    on_progress: OnProgress = lambda progress: None,
+    config: HardenConfig, folder: Path, setup: Setup, caller: Caller[[Progress]] = DEFAULTS
 ) -> GenerateReport:
     """Harden the questions that `config` names, until done or until budget, user or errors stop it; resumable.
 
@@ -68,9 +52,7 @@ async def harden(
         config: the config that `configure` returned.
         folder: folder of the run.
         setup: the setup that `open_setup` returned.
-        resume: continue an existing run.
-        limit: maximum number of plays in this invocation.
-        on_progress: called with the progress after each play and every half second.
+        caller: how to run this invocation; its own models and its index callbacks are the setup's.
 
     Raises:
         ConfigError: a cost limit is set, but a model's price is unknown.
@@ -78,13 +60,11 @@ async def harden(
         RunLocked: another process is writing it.
     """
     given = read_given(config)
-    with Run(KIND, config, folder, resume=resume) as opened:
-        return await _harden(opened, given, setup, limit, on_progress)
+    with Run(KIND, config, folder, resume=caller.resume) as opened:
+        return await _harden(opened, given, setup, caller)
 
 
-async def _harden(
-    opened: Run[HardenConfig], given: Given, setup: Setup, limit: int | None, on_progress: OnProgress
-) -> GenerateReport:
+async def _harden(opened: Run[HardenConfig], given: Given, setup: Setup, caller: Caller[[Progress]]) -> GenerateReport:
     rules, players, part = opened.config.rules(), setup.players, opened.config.part
     own = range(part.part, len(given.questions), part.of)
     with run_file(opened, setup.llms.values(), setup.retriever) as store:
@@ -92,7 +72,7 @@ async def _harden(
         news = (WaveSeed(one.seed, 0) for one in given.questions.some(own[store.read.drawn() :]))
         while some := list(islice(news, _AT_ONCE)):
             await store.add_seeds(some)
-        plays = Plays(opened, setup, store, Tally(store.read, len(own), None), on_progress, limit)
+        plays = Plays(opened, setup, store, Tally(store.read, len(own), None), caller)
 
         async def play_one(drawn: WaveSeed) -> str | None:
             seed, proposal = drawn.seed, given.questions[drawn.seed.index].proposal

@@ -11,7 +11,7 @@ from questwell.recipes.runs.opening import Kind
 from questwell.recipes.runs.spending import SPENDING_MAY_CHANGE
 
 
-class RejudgeConfig(JudgeConfig, CheckConfig):
+class RejudgeConfig(CheckConfig, JudgeConfig):
     """Config keys of `rejudge`."""
 
     of: Path | None = None
@@ -20,8 +20,6 @@ class RejudgeConfig(JudgeConfig, CheckConfig):
     """Also judge the last question of each rejected play."""
     concurrency: int | None = Field(default=None, ge=1)
     """Number of questions judged at the same time; by default 16, or 2 if a model runs in this process."""
-    max_errors: int = Field(default=20, ge=1)
-    """Stop after calls failed for this many questions in a row."""
 
 
 MAY_CHANGE: Mapping[str, str] = {

@@ -8,7 +8,7 @@ from questwell.errors import StoreError
 from questwell.recipes.generate.gates_results import Checked, GateCount, count_gates, read_results
 from questwell.recipes.reports.label_shares import LabelShares, saved
 from questwell.recipes.reports.ledger import Ledger, ledger
-from questwell.recipes.runs.opening import info_of
+from questwell.recipes.runs.description import info_of
 from questwell.store.reader import RunReader
 from questwell.store.records import RunInfo
 from questwell.types.gates import Gate

@@ -10,7 +10,7 @@ import numpy as np
 
 from questwell.evaluation.grouping import Matrix, Vocabulary, settled, words_of
 from questwell.evaluation.statistics import Proportion, wilson
-from questwell.recipes.runs.opening import config_of, info_of
+from questwell.recipes.runs.description import config_of, info_of
 from questwell.store.pages import PlayFilter, indices
 from questwell.store.reader import RunReader
 from questwell.store.records import AboutCount, PlayStatus

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from questwell.games.gates import FAILED
 from questwell.recipes.generate.gates_results import results_of
-from questwell.recipes.runs.opening import config_of, info_of
+from questwell.recipes.runs.description import config_of, info_of
 from questwell.store.reader import RunReader
 from questwell.types.game import Reason
 from questwell.types.gates import Gate, GateOutcome

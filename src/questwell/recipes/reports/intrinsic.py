@@ -10,9 +10,10 @@ even if a gate then sent it back or rejected it. The funnel shows which seeds ga
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from questwell.evaluation.statistics import Proportion, wilson
+from questwell.scoring.intervals import wilson
 from questwell.store.records import PlayCount
 from questwell.types.game import Outcome, Reason
+from questwell.types.measures import Proportion
 
 ALL = "all"
 _SILENT = (Reason.ERRORED, Reason.UNSCORED)

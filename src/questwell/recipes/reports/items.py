@@ -12,16 +12,17 @@ from questwell.recipes.generate.gates_results import Checked, results_of
 from questwell.recipes.generate.recheck import FOLDER as RECHECK
 from questwell.recipes.rejudge.results import Rejudging, agreements, judges_of
 from questwell.recipes.reports.reviewing import UNREVIEWED, Reviewed, ReviewState, reviews_by_seed
-from questwell.recipes.runs.opening import config_of, info_of
+from questwell.recipes.runs.description import config_of, info_of
 from questwell.scoring.kinds import type_of
 from questwell.store.reader import FILE_NAME, RunReader
 from questwell.store.records import Play, PlayStatus, RunInfo
 from questwell.store.reviews import read_reviews
-from questwell.types.dataset import AttemptSummary, Item, Usage
+from questwell.types.dataset import AttemptSummary, Item
 from questwell.types.game import Accepted, Reason
 from questwell.types.gates import Gate
 from questwell.types.review import Decision, pair_digest
 from questwell.types.trajectory import Trajectory
+from questwell.types.usage import Usage
 
 
 class ReviewedBy(StrEnum):

@@ -18,9 +18,10 @@ from questwell.llm.client import LLM
 from questwell.recipes.evaluate.setup import NoRetriever
 from questwell.recipes.reports.label_shares import LabelShares, save
 from questwell.recipes.runs.agents import Model
+from questwell.recipes.runs.description import info_of
 from questwell.recipes.runs.ending import Report
 from questwell.recipes.runs.invocation import Invocation, begin, run_file
-from questwell.recipes.runs.opening import Kind, Run, info_of
+from questwell.recipes.runs.opening import Kind, Run
 from questwell.recipes.runs.recorder import Recorder
 from questwell.recipes.runs.spans import open_spans
 from questwell.recipes.runs.spending import SpendingConfig

@@ -7,7 +7,7 @@ from pathlib import Path
 from questwell.store.query import begun
 from questwell.store.reader import RunReader
 from questwell.store.records import FailedUsage, RoleUsage
-from questwell.types.dataset import Usage
+from questwell.types.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)

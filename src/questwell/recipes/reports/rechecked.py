@@ -8,7 +8,7 @@ from questwell.recipes.generate.candidates import each_once
 from questwell.recipes.generate.gates_results import Checked, results_of
 from questwell.recipes.generate.recheck import FOLDER
 from questwell.recipes.reports.certified import certified
-from questwell.recipes.runs.opening import info_of
+from questwell.recipes.runs.description import info_of
 from questwell.store.reader import FILE_NAME, RunReader
 from questwell.store.records import Play
 from questwell.store.reviews import read_reviews

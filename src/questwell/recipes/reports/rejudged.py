@@ -6,7 +6,7 @@ from pathlib import Path
 from questwell.errors import StoreError
 from questwell.recipes.rejudge.results import RESULTS, Rejudged, Sums, read, sums
 from questwell.recipes.reports.ledger import Ledger, ledger
-from questwell.recipes.runs.opening import info_of
+from questwell.recipes.runs.description import info_of
 from questwell.store.reader import RunReader
 from questwell.store.records import RunInfo
 from questwell.types.ids import seed_number

@@ -26,7 +26,7 @@ from questwell.recipes.reports.intrinsic import Cell
 from questwell.recipes.reports.labels import LabelConfig, Labels, label
 from questwell.recipes.reports.status import status, tokens
 from questwell.recipes.runs.agents import is_embedded
-from questwell.recipes.runs.opening import config_of, info_of
+from questwell.recipes.runs.description import config_of, info_of
 from questwell.retrieval.retriever import Retriever
 from questwell.store.reader import RunReader
 from questwell.store.records import Play, PlayStatus

@@ -13,7 +13,7 @@ from questwell.recipes.rejudge.results import read
 from questwell.recipes.reports.funnel import funnel_of
 from questwell.recipes.reports.ledger import ledgers
 from questwell.recipes.runs import description
-from questwell.recipes.runs.opening import PLAYED
+from questwell.recipes.runs.description import PLAYED
 from questwell.recipes.selfplay.record import Record
 from questwell.store.lock import writer_of
 from questwell.store.query import FILE_NAME

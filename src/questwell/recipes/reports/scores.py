@@ -21,11 +21,11 @@ from questwell.evaluation.statistics import Comparison, holm
 from questwell.recipes.evaluate.config import EXACT_MATCH
 from questwell.recipes.evaluate.loop import KIND
 from questwell.recipes.reports.status import tokens
-from questwell.recipes.runs.opening import config_of, info_of
+from questwell.recipes.runs.description import config_of, info_of
 from questwell.store.reader import RunReader
 from questwell.store.records import CallKind, FailedUsage, RunInfo, Scoring
-from questwell.types.dataset import Usage
 from questwell.types.game import Label
+from questwell.types.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,20 +1,18 @@
 """Status of a run: its funnel, the intrinsic table, and its usage."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
-from questwell.games.seeds import parse_kinds
 from questwell.recipes.reports.funnel import Funnel, funnel
 from questwell.recipes.reports.intrinsic import Cell, intrinsic
 from questwell.recipes.reports.ledger import Ledger, ledger
-from questwell.recipes.runs.opening import config_of, info_of
+from questwell.recipes.runs.description import config_of, info_of
 from questwell.store.reader import RunReader
 from questwell.store.records import KindCount, PlayCount, RunInfo
-from questwell.types.dataset import Usage
 from questwell.types.game import QuestionKind
+from questwell.types.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +67,14 @@ class Status:
     """Requested and accepted kinds of question; empty if the run requests none."""
 
 
-class Shape(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Shape:
     """The config keys that the status depends on, with defaults for runs that are older than a key.
 
     Separate from the config, which imports the libraries of every corpus and model: status is called often and must be
     fast.
     """
 
-    model_config = ConfigDict(extra="ignore")
     variant: str = "feedback"
     attempts: int = 4
     rounds: int = 2
@@ -94,7 +92,7 @@ def status(folder: Path) -> Status:
     """
     with RunReader(folder) as run, run.snapshot():
         info = info_of(run)
-        config = Shape.model_validate(config_of(info))
+        config = _shape(config_of(info))
         plays = run.play_counts()
         counts = funnel(plays, run.drawn(), run.duplicates())
         last_round = 0 if config.variant == "initial" or info.kind == "recheck" else config.rounds
@@ -124,9 +122,16 @@ def status(folder: Path) -> Status:
         )
 
 
+def _shape(config: Mapping[str, object]) -> Shape:
+    known: dict[str, Any] = {one.name: config[one.name] for one in fields(Shape) if one.name in config}
+    return Shape(**known)
+
+
 def _kinds(run: RunReader, wanted: str | None) -> list[KindRow]:
     if wanted is None:
         return []
+    from questwell.games.seeds import parse_kinds  # imported here because few runs request kinds
+
     counts = {one.kind: one for one in run.kind_counts()}
     found = [(share, counts.get(kind, KindCount(kind, 0, 0))) for kind, share in parse_kinds(wanted).shares.items()]
     return [KindRow(one.kind, share, one.seeds, one.items) for share, one in found]

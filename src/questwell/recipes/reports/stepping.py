@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 from questwell.errors import StoreError, TrainingError
 from questwell.recipes.reports.ledger import Ledger, ledgers
 from questwell.recipes.runs import description
-from questwell.recipes.runs.opening import config_of
+from questwell.recipes.runs.description import config_of
 from questwell.recipes.selfplay.record import Record
 from questwell.store.records import RunInfo
 from questwell.text.files import read_jsonl

@@ -16,12 +16,12 @@ from questwell.store.reader import RunReader
 from questwell.store.records import Play, PlayStatus
 from questwell.types.certificate import Certificate
 from questwell.types.corpus import Hit, Passage
-from questwell.types.dataset import Usage
 from questwell.types.derivation import Derivation, Operation
 from questwell.types.game import Accepted, Attempt, Judgement, Proposal, Rejected, Repair, Round, Seed, Verdict
 from questwell.types.gates import GateResult
 from questwell.types.ids import seed_number
 from questwell.types.trajectory import Reading, StopReason, Trajectory, Turn
+from questwell.types.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)

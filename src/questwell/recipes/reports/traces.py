@@ -8,7 +8,7 @@ from pathlib import Path
 from questwell.errors import ConfigError
 from questwell.recipes.evaluate.loop import KIND
 from questwell.recipes.reports.scores import judge_names
-from questwell.recipes.runs.opening import info_of
+from questwell.recipes.runs.description import info_of
 from questwell.store.reader import RunReader
 from questwell.store.records import Asked, Trial
 from questwell.types.evaluation import Question

@@ -15,7 +15,7 @@ from questwell.llm.client import LLM
 from questwell.retrieval.rerankers.reranked import Reranked
 from questwell.retrieval.retriever import PaidRetriever, Retriever
 from questwell.text.money import dollars
-from questwell.types.dataset import Usage
+from questwell.types.usage import Usage
 
 _N = TypeVar("_N", int, float)
 

@@ -5,59 +5,61 @@ continues in the meantime.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Generic, Protocol, TypeVar
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field
 
 from questwell.errors import ConfigError
-from questwell.games.seeds import Shard
+from questwell.llm.client import LLM
+from questwell.recipes.runs import opening
+from questwell.recipes.runs.caller import Caller
+from questwell.recipes.runs.config import Values, resolve
 from questwell.recipes.runs.ending import Report
-from questwell.recipes.runs.opening import Run
-from questwell.recipes.runs.parts import checked_shard, part_of, refuse_both
-from questwell.recipes.runs.processes import Watch, begun_shards, divided, folders, join
-from questwell.recipes.runs.spending import SpendingConfig
+from questwell.recipes.runs.invocation import Invocation, begin, run_file
+from questwell.recipes.runs.opening import Kind, Run
+from questwell.recipes.runs.parts import PartsConfig, play_apart
+from questwell.recipes.runs.processes import Watch, work
+from questwell.recipes.runs.recorder import Recorder
+from questwell.recipes.runs.spans import open_spans
+from questwell.recipes.runs.workers import Patience
+from questwell.retrieval.retriever import Retriever
 from questwell.store.reader import RunReader
 from questwell.store.records import PlayStatus
-from questwell.store.run import RunStore
-
-OnProgress = Callable[[int, int], None]
-"""Called with the number of questions that are done and the total number."""
+from questwell.types.trajectory import Role
 
 
-class CheckConfig(SpendingConfig):
+class CheckConfig(PartsConfig):
     """Config keys that select which questions of a run are checked, and where."""
 
     of: Path | None = None
-    """Run whose questions are checked."""
+    """Run whose questions are checked. It is only read, and may still be running."""
     rejected: bool = False
     """Also check the last question of each rejected play."""
-    shard: str | None = None
-    """Check only a part of the questions: 0/8 is the first of eight parts, 7/8 the last; questwell merge joins them."""
-    shards: int | None = Field(default=None, ge=2, le=256)
-    """Number of processes that share the check; each checks its part of the questions in a folder of its own below
-    --out."""
-
-    @field_validator("shard")
-    @classmethod
-    def _shard(cls, shard: str | None) -> str | None:
-        return checked_shard(shard)
-
-    @model_validator(mode="after")
-    def _one_part_or_all(self) -> Self:
-        refuse_both(self.shard, self.shards)
-        return self
-
-    @property
-    def part(self) -> Shard:
-        """The part of the questions to check, by seed number."""
-        return part_of(self.shard)
+    batch: bool = False
+    """Send calls in batches, at half the list price; each may take a day. Needs an endpoint with a batch API."""
+    max_errors: int = Field(default=20, ge=1)
+    """Stop after calls failed for this many questions in a row."""
 
 
 _C = TypeVar("_C", bound=CheckConfig)
+
+
+def configure(kind: Kind[_C], out: Path | None, given: Values, *, resume: bool, usage: str) -> _C:
+    """Return the config of a check in `out`: the values `given`, with `resume` on top of the saved ones.
+
+    Without `resume`, repeating the same command also continues: answered calls are not made again.
+
+    Raises:
+        ConfigError: an invalid value, or no run is named; `usage` says how to name one.
+    """
+    config = opening.configure(kind, out, given, resume=True) if resume else resolve(kind.config, given)
+    if config.of is None:
+        raise ConfigError(usage)
+    return config
 
 
 def accept_gaps(parts: Mapping[int, Path], of: int) -> None:
@@ -105,41 +107,96 @@ def refuse_shared_folder(config: CheckConfig, out: Path | None) -> None:
         )
 
 
-def check_apart(
-    opened: Run[_C],
-    store: RunStore,
-    at_once: int,
-    questions: int,
-    *,
-    limit: int | None,
-    check: Callable[[_C, Path, int | None, Connection], None],
-    keep: Callable[[Sequence[Path]], None],
-    on_progress: OnProgress,
-) -> Report:
-    """Check the questions in as many processes as the config says, and return how it ended.
+class Result(Protocol):
+    """What a check found out about a question."""
 
-    Args:
-        opened: the run of the check.
-        store: the run file of the check, already begun.
-        at_once: maximum number of questions at the same time, over all processes.
-        questions: number of questions.
-        limit: maximum number of questions in this invocation.
-        check: runs in the process of each shard; must be a module-level function.
-        keep: updates the results from those in the shards' folders.
-        on_progress: called twice a second.
-    """
-    config, folder = opened.config, opened.folder
-    assert config.shards is not None
+    @property
+    def errored(self) -> str | None:
+        """The failure; None if there was none."""
+        ...
 
-    def tell(watch: Watch[Pieces]) -> None:
-        on_progress(sum(one.done for one in watch.seen), questions)
 
-    async def joined() -> None:
-        found = folders(folder)
-        await join(store, found, config)
-        keep(found)
+_F = TypeVar("_F", bound=Result)
 
-    watch = Watch[Pieces](begun_shards(divided(config, config.shards, at_once), folder, limit, check), tell)
-    ended = asyncio.run(watch.until_ended(joined, opened.go_on))
-    tell(watch)
-    return ended
+
+@dataclass(frozen=True, slots=True)
+class Checking(Generic[_C]):
+    """One invocation of a check."""
+
+    opened: Run[_C]
+    llms: Mapping[Role, LLM]
+    """Models that the check calls."""
+    retriever: Retriever
+    fingerprint: Mapping[str, str]
+    """What must be the same when the check continues."""
+    at_once: int
+    """Maximum number of questions at the same time, over all processes."""
+    questions: Sequence[Wanted]
+    caller: Caller[[int, int]]
+
+    async def run(self, check: Callable[[Wanted, Recorder], Awaitable[_F]]) -> tuple[dict[str, _F], Report]:
+        """Check the questions, until done or until budget, user or errors stop it; return the results by seed."""
+        opened, config, of = self.opened, self.opened.config, len(self.questions)
+        found: dict[str, _F] = {}
+        with run_file(opened, self.llms.values(), self.retriever) as store:
+            await begin(opened, store, self.fingerprint)
+            invocation = Invocation(
+                store,
+                self.llms,
+                self.retriever,
+                config.limits(),
+                batches=opened.folder if config.batch else None,
+                spans=open_spans(opened.kind.name, on=config.spans),
+            )
+
+            def tell() -> None:
+                self.caller.on_progress(len(found), of)
+
+            async def check_one(question: Wanted) -> str | None:
+                found[question.id] = result = await check(question, invocation.recorder)
+                tell()
+                return result.errored
+
+            patience = Patience(self.at_once, config.max_errors, self.caller.limit)
+            workers = invocation.workers(patience, "questions", opened.go_on)
+            async with workers.running(tell):
+                await workers.run(self.questions, check_one)
+            return found, workers.ending(left=len(found) < of)
+
+    def apart(
+        self, check: Callable[[_C, Path, int | None, Connection], None], keep: Callable[[Path, Sequence[Path]], None]
+    ) -> Report:
+        """Check the questions in as many processes as the config says, and return how it ended.
+
+        Args:
+            check: runs in the process of each shard; must be a module-level function.
+            keep: updates the results in a folder from those in its shards' folders.
+        """
+        opened, of = self.opened, len(self.questions)
+
+        def tell(watch: Watch[Pieces]) -> None:
+            self.caller.on_progress(sum(one.done for one in watch.seen), of)
+
+        with run_file(opened, self.llms.values(), self.retriever) as store:
+            asyncio.run(begin(opened, store, self.fingerprint))
+            ended, _ = play_apart(
+                opened,
+                store,
+                self.at_once,
+                self.caller.limit,
+                check,
+                tell,
+                lambda shards: keep(opened.folder, shards),
+            )
+        return ended
+
+
+def check_part(
+    pipe: Connection, folder: Path, limit: int | None, check: Callable[[Path, Caller[[int, int]]], Report]
+) -> None:
+    """Run `check` as one shard in its own process."""
+
+    def caller(tell: Callable[[Pieces], None]) -> Caller[[int, int]]:
+        return Caller(resume=True, limit=limit, on_progress=lambda done, of: tell(Pieces(done, of)))
+
+    work(pipe, lambda tell: check(folder, caller(tell)))

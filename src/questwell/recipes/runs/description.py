@@ -4,16 +4,17 @@ Commands that record calls store it in the run file, so that there is one file t
 store it in `run.json`.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace as replaced
 from pathlib import Path
-
-from pydantic import ValidationError
+from typing import cast
 
 from questwell.errors import StoreError
 from questwell.recipes.runs.files import replace
 from questwell.store.query import begun
 from questwell.store.reader import RunReader
 from questwell.store.records import RunInfo
+from questwell.store.run_info import read_info
 from questwell.text.adapters import adapter
 
 FILE_NAME = "run.json"
@@ -49,6 +50,44 @@ def of(run: RunReader) -> RunInfo | None:
     return info
 
 
+PLAYED = ("generate", "harden", "recheck")
+"""Commands whose runs contain plays: seeds with rounds, verdicts and items."""
+
+
+def info_of(run: RunReader, *kinds: str) -> RunInfo:
+    """Return the run's description; StoreError if it has none yet, or is not of one of `kinds` (default `PLAYED`)."""
+    info = of(run)
+    if info is None:
+        raise StoreError(
+            f"the run in {str(run.folder)!r} was killed before it had started; start it again with --resume"
+        )
+    kinds = kinds or PLAYED
+    if info.kind not in kinds:
+        wanted = " or ".join(kinds)
+        raise StoreError(
+            f"{str(run.folder)!r} contains a run of {info.kind}, not of {wanted}; questwell status reads it"
+        )
+    return info
+
+
+def kind_of(folder: Path) -> str:
+    """Return the name of the command that made the run in `folder`.
+
+    Raises:
+        StoreError: there is no run, or it was killed before it started.
+    """
+    info = read(folder)
+    if info is None:
+        with RunReader(folder) as run:  # raises with what is missing
+            return info_of(run).kind
+    return info.kind
+
+
+def config_of(info: RunInfo) -> Mapping[str, object]:
+    """Return the saved config."""
+    return cast(Mapping[str, object], info.config)
+
+
 def write(folder: Path, info: RunInfo) -> None:
     """Save the description, for a command that works in steps."""
     replace(folder / FILE_NAME, adapter(RunInfo).dump_json(info, indent=2) + b"\n")
@@ -56,7 +95,6 @@ def write(folder: Path, info: RunInfo) -> None:
 
 def _read_json(path: Path) -> RunInfo:
     try:
-        return adapter(RunInfo).validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
-        raise StoreError(f"{str(path)!r} is not the description of a run: {what}") from error
+        return read_info(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{str(path)!r} is not the description of a run: {error}") from error

@@ -1,15 +1,20 @@
 """Implements `--fit`: picks memory-saving options in a fixed order until training fits; keys you set are kept."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from questwell.errors import ConfigError
+from questwell.recipes.runs import description
 from questwell.recipes.runs.config import settle
+from questwell.recipes.runs.extras import check_extra
 from questwell.recipes.runs.learning import LearningConfig, place
 
 if TYPE_CHECKING:
+    from questwell.llm.pretrained import Size
     from questwell.training.memory import Need
 
+_C = TypeVar("_C", bound=LearningConfig)
 LORA_RANK = 16
 _FEWEST = 1024
 """Tokens per pass below which fewer tokens save little memory."""
@@ -45,6 +50,24 @@ def fit(config: LearningConfig, need: Callable[[], "Need"]) -> None:
             return
     kept = ", ".join(key for key in _KEYS if key in config.model_fields_set)
     check_fits(need(), free, [f"leaving {kept} to --fit"] if kept else [])
+
+
+def fit_new(
+    config: _C, folder: Path | None, size: Callable[[_C], "Size"], needed: Callable[[_C, "Size"], "Need"]
+) -> _C:
+    """Return `config` after `--fit`, which applies only to a new run: a resumed one keeps what it began with.
+
+    Args:
+        config: config of the run in `folder`.
+        folder: folder of the run; None if it has none yet.
+        size: returns the size of the model that `config` names.
+        needed: returns the memory that training it needs.
+    """
+    if config.fit and (folder is None or description.read(folder) is None):
+        check_extra()
+        found = size(config)
+        fit(config, lambda: needed(config, found))
+    return config
 
 
 def chosen(config: LearningConfig) -> dict[str, object]:

@@ -9,7 +9,8 @@ from typing import Generic, TypeVar, cast
 from questwell.errors import ConfigChanged, ConfigError
 from questwell.games.seeds import parse_shard
 from questwell.recipes.runs.config import differences, resolve_saved
-from questwell.recipes.runs.opening import Kind, Run, config_of, info_of
+from questwell.recipes.runs.description import config_of, info_of
+from questwell.recipes.runs.opening import Kind, Run
 from questwell.recipes.runs.processes import folders, join
 from questwell.recipes.runs.spending import SpendingConfig
 from questwell.store.passage_refs import Json

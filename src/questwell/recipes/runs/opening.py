@@ -14,14 +14,13 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Generic, Protocol, Self, TypeVar, cast
+from typing import Generic, Protocol, Self, TypeVar
 
 from questwell.errors import ConfigChanged, ConfigError, StoreError
 from questwell.recipes.runs import description
 from questwell.recipes.runs.config import RecipeConfig, Values, differences, located, resolve, resolve_saved
 from questwell.store.lock import RunLock
 from questwell.store.passage_refs import Json
-from questwell.store.reader import RunReader
 from questwell.store.records import ADAPTED, RunInfo
 from questwell.version import __version__
 
@@ -188,44 +187,6 @@ def digest(parts: Iterable[str]) -> str:
     for part in parts:
         whole.update(part.encode(errors="surrogatepass") + b"\0")
     return whole.hexdigest()[:16]
-
-
-PLAYED = ("generate", "harden", "recheck")
-"""Commands whose runs contain plays: seeds with rounds, verdicts and items."""
-
-
-def info_of(run: RunReader, *kinds: str) -> RunInfo:
-    """Return the run's description; StoreError if it has none yet, or is not of one of `kinds` (default `PLAYED`)."""
-    info = description.of(run)
-    if info is None:
-        raise StoreError(
-            f"the run in {str(run.folder)!r} was killed before it had started; start it again with --resume"
-        )
-    kinds = kinds or PLAYED
-    if info.kind not in kinds:
-        wanted = " or ".join(kinds)
-        raise StoreError(
-            f"{str(run.folder)!r} contains a run of {info.kind}, not of {wanted}; questwell status reads it"
-        )
-    return info
-
-
-def kind_of(folder: Path) -> str:
-    """Return the name of the command that made the run in `folder`.
-
-    Raises:
-        StoreError: there is no run, or it was killed before it started.
-    """
-    info = description.read(folder)
-    if info is None:
-        with RunReader(folder) as run:  # raises with what is missing
-            return info_of(run).kind
-    return info.kind
-
-
-def config_of(info: RunInfo) -> Mapping[str, object]:
-    """Return the saved config."""
-    return cast(Mapping[str, object], info.config)
 
 
 def _saved(kind: Kind[_C], folder: Path, *, resume: bool) -> RunInfo | None:

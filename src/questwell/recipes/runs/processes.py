@@ -7,12 +7,11 @@ are recorded, so nothing is paid twice.
 
 import asyncio
 import logging
-import math
 import os
 import signal
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -30,7 +29,6 @@ from questwell.store.run import RunStore
 
 FOLDER = "shards"
 """Name of the folder with the shards, inside the run's folder."""
-NO_OBJECTS = "--shards works in other processes, which cannot use your objects: name model and retriever"
 _LOG = logging.getLogger(__name__)
 _WAIT_S = 0.5
 _JOIN_EVERY_S = 30.0
@@ -68,19 +66,6 @@ def folders(folder: Path) -> list[Path]:
 def folder_of(folder: Path, part: int) -> Path:
     """Return the folder of one shard of the run in `folder`."""
     return folder / FOLDER / f"{part:03d}"
-
-
-def divided(config: _C, shards: int, at_once: int) -> Iterator[_C]:
-    """Yield the config of each of `shards` shards, with its part of the pieces, the limits and the concurrency."""
-    for part in range(shards):
-        shares: dict[str, object] = {
-            "shard": f"{part}/{shards}",
-            "shards": None,
-            "concurrency": math.ceil(at_once / shards),
-            "max_cost": None if config.max_cost is None else config.max_cost / shards,
-            "max_tokens": None if config.max_tokens is None else max(config.max_tokens // shards, 1),
-        }
-        yield config.model_copy(update=shares)
 
 
 def share(limit: int | None, part: int, shards: int) -> int | None:

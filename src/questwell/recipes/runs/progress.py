@@ -9,8 +9,8 @@ from typing import Protocol
 
 from questwell.recipes.runs.budget import Budget
 from questwell.store.reader import RunReader
-from questwell.types.dataset import Usage
 from questwell.types.game import Accepted, Reason, Rejected
+from questwell.types.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Counts(Protocol):
         ...
 
 
-OnProgress = Callable[[Progress], None]
+OnProgress = Callable[[Progress], object]
 
 
 class Tally:

@@ -15,9 +15,9 @@ from questwell.retrieval.retriever import DocumentPage, page_of
 from questwell.store.records import CallKind, FailedUsage, RunInfo
 from questwell.store.run import RunStore
 from questwell.types.corpus import Hit, Passage
-from questwell.types.dataset import Usage
 from questwell.types.game import Place
 from questwell.types.trajectory import Role
+from questwell.types.usage import Usage
 
 PLACE = Place("s00000", 0, Role.SOLVER, 2)
 ASK = Request((Message("user", "Who?"),), temperature=1.0)

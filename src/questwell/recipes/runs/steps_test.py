@@ -14,7 +14,7 @@ from questwell.llm.endpoint import EndpointOptions
 from questwell.recipes.runs.budget import Budget, SpendingLimits, Stopped
 from questwell.recipes.runs.ending import Ending, Report
 from questwell.recipes.runs.steps import Pace, Steps
-from questwell.types.dataset import Usage
+from questwell.types.usage import Usage
 
 GO_ON = "questwell resume run"
 ASKED = "stopped as you asked"

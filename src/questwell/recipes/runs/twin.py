@@ -65,6 +65,11 @@ def invocation(
     return Twofold(alone, here)
 
 
+def in_thread(work: Callable[[], _R]) -> Twofold[_R]:
+    """Return work that has event loops of its own; `here` does it in a thread."""
+    return Twofold(work, lambda: asyncio.to_thread(work))
+
+
 def blocking_verb(plan: Callable[_P, Twofold[_R]]) -> Callable[_P, _R]:
     """Return the blocking function of a command, with the docstring and parameters of `plan`."""
 

@@ -7,7 +7,7 @@ from questwell.errors import BudgetReached, StoreError
 from questwell.recipes.runs.budget import Budget, SpendingLimits, Stopped
 from questwell.recipes.runs.ending import Ending, Report
 from questwell.recipes.runs.workers import Patience, Workers
-from questwell.types.dataset import Usage
+from questwell.types.usage import Usage
 
 ERRORED = frozenset({3, 4, 8})
 

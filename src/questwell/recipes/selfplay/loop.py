@@ -7,7 +7,7 @@ and a killed run continues from there as if it had not been interrupted.
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -18,13 +18,12 @@ from questwell.games.answers import Position, several
 from questwell.games.pool import Pool
 from questwell.games.ssp import StepContext, all_ended, play
 from questwell.llm.client import LLM
-from questwell.recipes.corpus.index import IndexProgress
-from questwell.recipes.runs import description, opening
+from questwell.recipes.runs import opening
 from questwell.recipes.runs.budget import Budget, refuse_unknown_prices
+from questwell.recipes.runs.caller import DEFAULTS, Caller
 from questwell.recipes.runs.config import Values
 from questwell.recipes.runs.ending import Report
-from questwell.recipes.runs.extras import check_extra
-from questwell.recipes.runs.fitting import fit
+from questwell.recipes.runs.fitting import fit_new
 from questwell.recipes.runs.opening import Run
 from questwell.recipes.runs.recorder import Recorder
 from questwell.recipes.runs.spans import open_spans
@@ -46,7 +45,6 @@ from questwell.types.selfplay import Episode
 from questwell.types.trajectory import Role, StopReason
 
 _POOL = TypeAdapter(Pool)
-OnProgress = Callable[[StepRow], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,79 +57,55 @@ class SelfplayReport(Report):
 
 def configure(folder: Path | None, given: Values, *, resume: bool) -> Config:
     """Return the config of a run, from the given values and the saved ones; applies --fit to a new one."""
-    config = opening.configure(KIND, folder, given, resume=resume)
-    if config.fit and (folder is None or description.read(folder) is None):
-        check_extra()
-        size = model_size(config)
-        fit(config, lambda: needed(config, size))
-    return config
+    return fit_new(opening.configure(KIND, folder, given, resume=resume), folder, model_size, needed)
 
 
-def run(
-    config: Config,
-    folder: Path,
-    *,
-    resume: bool = False,
-    limit: int | None = None,
-    on_progress: OnProgress = lambda row: None,
-    index_progress: IndexProgress | None = None,
-) -> SelfplayReport:
+def run(config: Config, folder: Path, caller: Caller[[StepRow]] = DEFAULTS) -> SelfplayReport:
     """Run `selfplay` from start to end with the setup that `config` names."""
-    with Run(KIND, config, folder, resume=resume) as opened:
-        setup = open_setup(config, folder, index_progress)
-        return opening.work(setup, lambda: _selfplay(opened, setup, limit, on_progress))
+    with Run(KIND, config, folder, resume=caller.resume) as opened:
+        setup = open_setup(config, folder, caller.index_progress)
+        return opening.work(setup, lambda: _selfplay(opened, setup, caller))
 
 
-async def selfplay(
-    config: Config,
-    folder: Path,
-    setup: Setup,
-    *,
-    resume: bool = False,
-    limit: int | None = None,
-    on_progress: OnProgress = lambda row: None,
-) -> SelfplayReport:
+async def selfplay(config: Config, folder: Path, setup: Setup, caller: Caller[[StepRow]] = DEFAULTS) -> SelfplayReport:
     """Play and learn `config.steps` steps, until done or until user or alarms stop it; always resumable.
 
     Args:
         config: the config that `configure` returned.
         folder: folder of the run.
         setup: the setup that `open_setup` returned.
-        resume: continue an existing run from its latest checkpoint.
-        limit: maximum number of steps in this invocation.
-        on_progress: called after each step; step 0 is the evaluation before the first.
+        caller: its limit counts steps, and step 0 of its progress is the evaluation before the first; a resume
+            continues from the latest checkpoint.
 
     Raises:
         ConfigChanged: the existing run was started with other settings.
         ConfigError: a cost limit is set, but the price of judge or verifier is unknown.
     """
-    with Run(KIND, config, folder, resume=resume) as opened:
-        return await _selfplay(opened, setup, limit, on_progress)
+    with Run(KIND, config, folder, resume=caller.resume) as opened:
+        return await _selfplay(opened, setup, caller)
 
 
-async def _selfplay(opened: Run[Config], setup: Setup, limit: int | None, on_progress: OnProgress) -> SelfplayReport:
+async def _selfplay(opened: Run[Config], setup: Setup, caller: Caller[[StepRow]]) -> SelfplayReport:
     config = opened.config
     refuse_unknown_prices(config.limits(), setup.llms.values())
     opened.write(opened.compare(setup.fingerprint))
     with RunStore(opened.folder / "calls") as store:
         if config.price is not None:
             await store.price(config.price.input_usd, config.price.output_usd)
-        return await _Invocation(opened, setup, store, limit, on_progress).play()
+        return await _Invocation(opened, setup, store, caller).play()
 
 
 class _Invocation:
     """One invocation of a run."""
 
-    def __init__(
-        self, opened: Run[Config], setup: Setup, store: RunStore, limit: int | None, on_progress: OnProgress
-    ) -> None:
+    def __init__(self, opened: Run[Config], setup: Setup, store: RunStore, caller: Caller[[StepRow]]) -> None:
         from questwell.training import checkpoint
 
         config, record = opened.config, Record(opened.folder)
         self._config = config
         self._setup = setup
         self._record = record
-        self._on_progress = on_progress
+        self._on_progress = caller.on_progress
         self._pool = config.pool()
         self._position = Position()
         done = 0
@@ -145,7 +119,7 @@ class _Invocation:
         record.cut(done if done else -1)
         self._answers = setup.world.answers(self._position)
         budget = Budget(config.limits(), store.read.usage())
-        self._steps = Steps(done, Pace(config.steps, config.save_every, limit), budget, opened.go_on)
+        self._steps = Steps(done, Pace(config.steps, config.save_every, caller.limit), budget, opened.go_on)
         self._recorder = Recorder(
             store, setup.llms, setup.world.retriever, budget, spans=open_spans("selfplay", on=config.spans)
         )

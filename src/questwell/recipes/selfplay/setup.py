@@ -19,8 +19,9 @@ from questwell.games.gates import Gatekeeper
 from questwell.games.ssp import Players
 from questwell.llm.client import LLM
 from questwell.llm.fingerprint import fingerprints
-from questwell.recipes.corpus.index import IndexProgress, in_order, open_index, open_reranker
+from questwell.recipes.corpus.index import in_order, open_index, open_reranker
 from questwell.recipes.runs.agents import policy_weights
+from questwell.recipes.runs.caller import IndexProgress
 from questwell.recipes.runs.extras import check_extra
 from questwell.recipes.runs.judging import make_judge
 from questwell.recipes.runs.learning import learning_values, memory_of, place

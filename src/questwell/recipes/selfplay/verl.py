@@ -16,7 +16,7 @@ from questwell.agents.rollout import RolloutLimits
 from questwell.errors import ConfigError
 from questwell.games.answers import Position
 from questwell.games.pool import EmptySlots
-from questwell.recipes.corpus.index import IndexProgress
+from questwell.recipes.runs.caller import IndexProgress
 from questwell.recipes.runs.opening import Run
 from questwell.recipes.selfplay.config import TOY, Config
 from questwell.recipes.selfplay.record import KIND

@@ -14,14 +14,13 @@ from pathlib import Path
 
 from questwell.errors import ConfigError, NothingJudged, TrainingCollapsed
 from questwell.games.ssp import all_ended
-from questwell.recipes.corpus.index import IndexProgress
-from questwell.recipes.runs import description, opening
+from questwell.recipes.runs import opening
 from questwell.recipes.runs.budget import Budget, SpendingLimits, refuse_unknown_prices
+from questwell.recipes.runs.caller import DEFAULTS, Caller
 from questwell.recipes.runs.config import Values
 from questwell.recipes.runs.ending import Report
-from questwell.recipes.runs.extras import check_extra
 from questwell.recipes.runs.files import cut
-from questwell.recipes.runs.fitting import fit
+from questwell.recipes.runs.fitting import fit_new
 from questwell.recipes.runs.opening import Kind, Run
 from questwell.recipes.runs.recorder import Recorder
 from questwell.recipes.runs.spans import open_spans
@@ -35,22 +34,17 @@ from questwell.recipes.train.setup import OnWarmStart, TrainSetup, model_size, n
 from questwell.retrieval.retriever import PaidRetriever
 from questwell.store.run import RunStore
 from questwell.training.evaluations import checkpoint_model
-from questwell.types.dataset import Usage
 from questwell.types.evaluation import Question
 from questwell.types.game import Place
 from questwell.types.trajectory import Role
+from questwell.types.usage import Usage
 
 KIND = Kind("train", TrainConfig, MAY_CHANGE, lambda given: TOY if str(given.get("data")) == "toy" else {})
 
 
 def configure(folder: Path | None, given: Values, *, resume: bool) -> TrainConfig:
     """Return the config of a run, from the given values and the saved ones; applies --fit to a new one."""
-    config = opening.configure(KIND, folder, given, resume=resume)
-    if config.fit and (folder is None or description.read(folder) is None):
-        check_extra()
-        size = model_size(config)
-        fit(config, lambda: needed(config, size))
-    return config
+    return fit_new(opening.configure(KIND, folder, given, resume=resume), folder, model_size, needed)
 
 
 _ATTEMPTS = "attempts.jsonl"
@@ -71,7 +65,7 @@ class TrainReport(Report):
 
 
 Metrics = Mapping[str, float]
-OnProgress = Callable[[Metrics, int], None]
+OnProgress = Callable[[Metrics, int], object]
 """Called with the metrics of each step and each held-out evaluation, and the total number of steps."""
 
 
@@ -79,29 +73,19 @@ OnProgress = Callable[[Metrics, int], None]
 def run(
     config: TrainConfig,
     folder: Path,
-    *,
-    resume: bool = False,
-    limit: int | None = None,
-    on_progress: OnProgress = lambda metrics, steps: None,
-    index_progress: IndexProgress | None = None,
+    caller: Caller[[Metrics, int]] = DEFAULTS,
     warming: OnWarmStart = lambda step, loss: None,
 ) -> Twofold[TrainReport]:
     """Run `train` from start to end with the setup that `config` names."""
     return invocation(
-        lambda: Run(KIND, config, folder, resume=resume, writes=is_first()),
-        lambda: open_train_setup(config, folder, index_progress, warming),
-        lambda opened, setup: _train(opened, setup, limit, on_progress),
+        lambda: Run(KIND, config, folder, resume=caller.resume, writes=is_first()),
+        lambda: open_train_setup(config, folder, caller.index_progress, warming),
+        lambda opened, setup: _train(opened, setup, caller),
     )
 
 
 async def train(
-    config: TrainConfig,
-    folder: Path,
-    setup: TrainSetup,
-    *,
-    resume: bool = False,
-    limit: int | None = None,
-    on_progress: OnProgress = lambda metrics, steps: None,
+    config: TrainConfig, folder: Path, setup: TrainSetup, caller: Caller[[Metrics, int]] = DEFAULTS
 ) -> TrainReport:
     """Train for `config.steps` steps, or until budget, user or an alarm stops the run.
 
@@ -109,21 +93,17 @@ async def train(
         config: the config that `configure` returned.
         folder: folder of the run.
         setup: the setup that `open_train_setup` returned.
-        resume: continue from the newest checkpoint, if there is one.
-        limit: maximum number of steps in this invocation.
-        on_progress: called after each step.
+        caller: its limit counts steps; a resume continues from the newest checkpoint, if there is one.
 
     Raises:
         ConfigChanged: the existing run was started with other settings.
         ConfigError: a spending limit is set that cannot be enforced.
     """
-    with Run(KIND, config, folder, resume=resume, writes=is_first()) as opened:
-        return await _train(opened, setup, limit, on_progress)
+    with Run(KIND, config, folder, resume=caller.resume, writes=is_first()) as opened:
+        return await _train(opened, setup, caller)
 
 
-async def _train(
-    opened: Run[TrainConfig], setup: TrainSetup, limit: int | None, on_progress: OnProgress
-) -> TrainReport:
+async def _train(opened: Run[TrainConfig], setup: TrainSetup, caller: Caller[[Metrics, int]]) -> TrainReport:
     config = opened.config
     _refuse_limits(config, setup)
     opened.write(opened.compare(setup.fingerprint))
@@ -131,7 +111,7 @@ async def _train(
     with RunStore(opened.folder / (f"calls-{rank}" if rank else "calls")) if setup.judge else nullcontext() as calls:
         if calls is not None and config.price is not None:
             await calls.price(config.price.input_usd, config.price.output_usd)
-        return await _Invocation(opened, setup, calls, limit, on_progress).train()
+        return await _Invocation(opened, setup, calls, caller).train()
 
 
 def _refuse_limits(config: TrainConfig, setup: TrainSetup) -> None:
@@ -153,8 +133,7 @@ class _Invocation:
         opened: Run[TrainConfig],
         setup: TrainSetup,
         calls: RunStore | None,
-        limit: int | None,
-        on_progress: OnProgress,
+        caller: Caller[[Metrics, int]],
     ) -> None:
         from questwell.training import checkpoint
         from questwell.training.alarms import Alarms, AlarmThresholds
@@ -167,7 +146,7 @@ class _Invocation:
         self._trainer = setup.trainer
         # By position, because an item's id names its run: regenerating the same data must train the same policy.
         self._places = {question.id: f"q{at:05d}" for at, question in enumerate(setup.questions)}
-        self._on_progress = on_progress
+        self._on_progress = caller.on_progress
         if checkpoint.steps(folder / "checkpoints"):
             self._trainer.load(checkpoint.read(folder / "checkpoints"))
         done = self._trainer.step
@@ -185,7 +164,7 @@ class _Invocation:
         self._alarms = Alarms(thresholds, read_metrics(folder / "metrics.jsonl") if done else ())
         budget = Budget(config.limits(), calls.read.usage() if calls is not None else Usage())
         evaluated = config.eval_every if setup.held_out is not None else 0
-        self._steps = Steps(done, Pace(config.steps, config.save_every, limit, evaluated), budget, opened.go_on)
+        self._steps = Steps(done, Pace(config.steps, config.save_every, caller.limit, evaluated), budget, opened.go_on)
         recorder = None
         if calls is not None and setup.judge is not None:
             recorder = Recorder(

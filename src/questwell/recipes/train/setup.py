@@ -18,10 +18,10 @@ from questwell.agents.solver import FreeSolver, Solver
 from questwell.llm.client import LLM, Completion, Message
 from questwell.llm.connect import ConnectOptions, connect
 from questwell.llm.fingerprint import fingerprints
-from questwell.recipes.corpus.index import IndexProgress
 from questwell.recipes.corpus.search import open_searched
 from questwell.recipes.runs import description
 from questwell.recipes.runs.agents import policy_weights
+from questwell.recipes.runs.caller import IndexProgress
 from questwell.recipes.runs.config import located
 from questwell.recipes.runs.extras import check_extra
 from questwell.recipes.runs.files import to_be_made

@@ -8,7 +8,8 @@ from questwell.agents.prompts import Prompts
 from questwell.agents.rollout import RolloutLimits
 from questwell.errors import ConfigError
 from questwell.llm.connect import ConnectOptions
-from questwell.recipes.corpus.index import IndexProgress, open_index
+from questwell.recipes.corpus.index import open_index
+from questwell.recipes.runs.caller import IndexProgress
 from questwell.recipes.runs.judging import make_judge
 from questwell.recipes.runs.models import ModelConfig
 from questwell.recipes.train.config import TrainConfig

@@ -14,22 +14,22 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from questwell.errors import ConfigError, QuestwellError, WorkerLost
-from questwell.recipes.corpus.index import IndexProgress
+from questwell.errors import QuestwellError, WorkerLost
 from questwell.recipes.generate import loop
 from questwell.recipes.generate.config import Config
 from questwell.recipes.generate.placed.cluster import Cluster, KeeperActor, PlayerActor, check, cluster
 from questwell.recipes.generate.placed.order import Closed, Failed, Order
 from questwell.recipes.generate.plays import GenerateReport
 from questwell.recipes.generate.setup import open_setup
+from questwell.recipes.runs.caller import DEFAULTS, Caller
 from questwell.recipes.runs.ending import Ending, Report, worst
 from questwell.recipes.runs.invocation import run_file
-from questwell.recipes.runs.lent import Lent
 from questwell.recipes.runs.opening import Run
+from questwell.recipes.runs.parts import refuse_objects
 from questwell.recipes.runs.processes import folders, join
 from questwell.recipes.runs.progress import OnProgress, Progress, together
 from questwell.recipes.runs.signals import stopping_on_signals
-from questwell.recipes.runs.twin import Twofold, blocking_verb
+from questwell.recipes.runs.twin import Twofold, blocking_verb, in_thread
 from questwell.store.run import RunStore
 
 _LOG = logging.getLogger(__name__)
@@ -44,35 +44,25 @@ _DEATHS = 3
 
 
 @blocking_verb
-def run(
-    config: Config,
-    folder: Path,
-    *,
-    resume: bool = False,
-    limit: int | None = None,
-    on_progress: OnProgress = lambda progress: None,
-    index_progress: IndexProgress | None = None,
-    lent: Lent | None = None,
-) -> Twofold[GenerateReport]:
+def run(config: Config, folder: Path, caller: Caller[[Progress]] = DEFAULTS) -> Twofold[GenerateReport]:
     """Run `shards.run` with the players wherever Ray places them."""
-    if lent is not None and (lent.llms or lent.retriever):
-        raise ConfigError("--engine ray plays elsewhere, where your objects are not: name model and retriever")
+    refuse_objects(caller, "--engine ray plays in other processes, which cannot use")
     check()
 
     def watched() -> GenerateReport:
-        with Run(loop.KIND, config, folder, resume=resume) as opened:
-            setup = open_setup(config, index_progress)  # builds the index once, and compares
+        with Run(loop.KIND, config, folder, resume=caller.resume) as opened:
+            setup = open_setup(config, caller.index_progress)  # builds the index once, and compares
             info = opened.compare(setup.fingerprint())
             asyncio.run(setup.aclose())
             with run_file(opened, setup.llms.values(), setup.retriever) as store:
                 asyncio.run(store.begin(info))
                 players = min(config.players or config.shards or 1, config.plays_at_once)
                 token = secrets.token_hex(4)
-                order = Order(token, info, folder.absolute(), limit, players, time.time(), opened.go_on)
+                order = Order(token, info, folder.absolute(), caller.limit, players, time.time(), opened.go_on)
                 with cluster() as ray:
-                    return asyncio.run(_Driver(opened, store, order, ray, on_progress).watch())
+                    return asyncio.run(_Driver(opened, store, order, ray, caller.on_progress).watch())
 
-    return Twofold(watched, lambda: asyncio.to_thread(watched))
+    return in_thread(watched)
 
 
 class _Driver:

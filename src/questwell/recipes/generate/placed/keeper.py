@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import cast
 
 from questwell.errors import BudgetReached, ConfigError, RunLocked
-from questwell.recipes.generate import loop, shards
+from questwell.recipes.generate import loop
 from questwell.recipes.generate.config import Config
 from questwell.recipes.generate.placed.leases import NOTE, Leases
 from questwell.recipes.generate.placed.order import Closed, Halt, Leased, Order, Shipment, Standing
@@ -23,6 +23,7 @@ from questwell.recipes.generate.setup import open_setup
 from questwell.recipes.runs.budget import Budget, SpendingLimits
 from questwell.recipes.runs.ending import Ending, Report
 from questwell.recipes.runs.opening import Run
+from questwell.recipes.runs.parts import divided
 from questwell.recipes.runs.processes import folder_of, share
 from questwell.recipes.runs.progress import Progress, Tally
 from questwell.store.records import Call, CallKind, Ended, Failure, News, WaveSeed
@@ -126,7 +127,7 @@ class Keeper:
     async def _open(self) -> "_Shard":
         order = self._order
         whole = order.config()
-        config = list(shards.shard_configs(whole))[self._part].model_copy(
+        config = list(divided(whole, whole.plays_at_once))[self._part].model_copy(
             update={"engine": "processes", "players": None}  # so that the shard is a run like any other
         )
         folder = folder_of(order.folder, self._part)

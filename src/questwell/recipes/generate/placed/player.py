@@ -24,8 +24,8 @@ from questwell.recipes.runs.recorder import Recorder
 from questwell.recipes.runs.spans import open_spans
 from questwell.recipes.runs.workers import Patience, Workers
 from questwell.store.records import WaveSeed
-from questwell.types.dataset import Usage
 from questwell.types.game import Accepted, Rejected
+from questwell.types.usage import Usage
 
 _LEASE = 32
 """Maximum number of seeds to lease at the same time."""

@@ -9,8 +9,8 @@ from questwell.recipes.runs.budget import Budget, SpendingLimits
 from questwell.recipes.runs.progress import Counts
 from questwell.store.passage_refs import Json
 from questwell.store.records import Call, CallKey, Ended, Failure, Learnt, News
-from questwell.types.dataset import Usage
 from questwell.types.game import Accepted, Rejected
+from questwell.types.usage import Usage
 
 _MOST = 1_000
 """Maximum number of records in one shipment."""

@@ -1,0 +1,114 @@
+"""Claims about training: what is learned, at which speed, in how much memory."""
+
+from collections.abc import Iterator
+from statistics import mean
+
+from claims.claim import Claim, Result, Section
+
+
+def selfplay(result: Result) -> Iterator[Claim]:
+    for trained, row in result["table"].items():
+        before, after = row["held_out_before"], row["held_out_after"]
+        what = f"held-out accuracy, trained roles: {trained}"
+        yield Claim(what, f"{before['mean']:.2f} → {after['mean']:.2f}", f"sd {after['sd']:.2f} over seeds")
+        true = row["true_rate_last_5"]
+        what = f"valid questions that are true, last 5 steps, trained roles: {trained}"
+        yield Claim(what, f"{true['mean']:.2f}", f"sd {true['sd']:.2f} over seeds")
+
+
+def selfplay_text(result: Result) -> Iterator[Claim]:
+    yield Claim("self-play steps on real text with a 135M model", str(len(result["steps"])))
+    yield Claim("CPU time", f"{result['cpu_seconds']:,} s")
+    yield Claim("peak memory", f"{result['peak_memory_gib']} GiB")
+
+
+def toy_learning(result: Result) -> Iterator[Claim]:
+    for run in result["runs"]:
+        before, after = run["exact_match_before"]["test"], run["exact_match_after"]["test"]
+        what = f"exact match on test questions, {run['run']}, seed {run['seed']}"
+        yield Claim(what, f"{before:.2f} → {after:.2f}")
+
+
+def real_text(result: Result) -> Iterator[Claim]:
+    tests = {"test": "on countries held out", "other_kinds": "on kinds of fact held out too"}
+    for run in result["runs"]:
+        for part, where in tests.items():
+            for pair, change in run[f"{part}_paired"].items():
+                one, other = pair.split(" to ")
+                what = f"exact match {where}, {run['algorithm']}, {run['hops']} hop, seed {run['seed']}: arm {pair}"
+                figure = f"{run[part][one]:.3f} → {run[part][other]:.3f}, paired {change['difference']:+.3f}"
+                yield Claim(what, figure, f"[{change['low']:.3f}, {change['high']:.3f}]")
+        for arm, points in run["curves"].items():
+            told = ", ".join(f"{point['accuracy']:.2f}" for point in points)
+            yield Claim(f"held-out curve of arm {arm}, seed {run['seed']}, steps 0 to {points[-1]['step']:.0f}", told)
+
+
+def real_model(result: Result) -> Iterator[Claim]:
+    accuracy = [step["accuracy"] for step in result["by_step"]]
+    yield Claim("training steps of a 135M model on one CPU", f"{result['steps']}")
+    yield Claim(
+        "accuracy, mean of the first and of the last 5 steps", f"{mean(accuracy[:5]):.2f}, {mean(accuracy[-5:]):.2f}"
+    )
+    yield Claim("CPU time", f"{result['cpu_seconds']:,} s")
+    yield Claim("peak memory", f"{result['peak_memory_gib']} GiB")
+
+
+def throughput(result: Result) -> Iterator[Claim]:
+    for name, setting in result["settings"].items():
+        ratio = setting["questwell_to_trl"]
+        yield Claim(f"attempts per CPU second, against TRL: {name}", f"{ratio['attempts_per_cpu_s']:.2f} x")
+        yield Claim(f"tokens trained per CPU second, against TRL: {name}", f"{ratio['update_tokens_per_cpu_s']:.2f} x")
+
+
+def memory(result: Result) -> Iterator[Claim]:
+    for name, case in result["cases"].items():
+        figure = f"{case['peak_without_imports_mib']:,} MiB, {case['measured_to_predicted']:.2f} of the estimate"
+        yield Claim(f"peak memory of an update: {name}", figure)
+
+
+def h100(result: Result) -> Iterator[Claim]:
+    sampling, arms = result["sampling_135m_random_weights"], result["arms_two_hops"]
+    yield Claim("tokens sampled per second, 135M model, 64 dialogues", f"{sampling['tokens_per_s']:,}")
+    for name, update in result["update_135m_random_weights"].items():
+        if isinstance(update, dict):
+            yield Claim(
+                f"first update, {name.replace(' a pass', ' per pass')}", f"{update['seconds_first_update']:.1f} s"
+            )
+    arm = arms["A"]
+    yield Claim(f"trained agent on {arm['questions']} two-hop test questions, arm A", f"{arm['test']:.3f}")
+    yield Claim("arm B", arms["B"])
+
+
+SECTIONS = (
+    Section(
+        "Self-play in the toy world", "selfplay.json", "40 steps, 3 seeds, by the roles that are updated.", selfplay
+    ),
+    Section(
+        "Self-play on real text",
+        "selfplay_text.json",
+        "Shows that it runs on one core. Too short to learn anything.",
+        selfplay_text,
+    ),
+    Section("Learning in the toy world", "toy_learning.json", "40 steps per algorithm, two seeds.", toy_learning),
+    Section(
+        "A language model learns to search real text",
+        "real_text.json",
+        "SmolLM2-135M, factbook, BM25; questions are composed by code. Arm A is the policy after its warm start, arm B "
+        "after 20 steps of training on composed questions. Intervals resample whole countries.",
+        real_text,
+    ),
+    Section(
+        "Training a real model on a CPU",
+        "real_model.json",
+        "One run with 2 attempts per step: no proof of learning.",
+        real_model,
+    ),
+    Section(
+        "Training speed against TRL",
+        "throughput.json",
+        "Both on the same busy CPU, so per CPU second. Above 1, Questwell is faster.",
+        throughput,
+    ),
+    Section("Memory of training", "memory.json", "One update of a 135M model, imports left out.", memory),
+    Section("One H100", "gpu/h100.json", "Speed with random weights, and two training arms.", h100),
+)

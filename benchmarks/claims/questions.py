@@ -1,0 +1,118 @@
+"""Claims about questions: how many are accepted and sound, how well judges judge, what the early stop saves."""
+
+from collections.abc import Iterator
+
+from claims.claim import Claim, Result, Section, between
+
+
+def foldoc_20(result: Result) -> Iterator[Claim]:
+    yield Claim("items accepted, of the seeds played", f"{result['accepted']} of {result['seeds']}")
+    for reader, sound in zip(("first reading", "blind reading"), result["sound_by_reader"], strict=True):
+        yield Claim(f"accepted items that are sound, {reader}", f"{sound} of {result['accepted']}")
+
+
+def facts(result: Result) -> Iterator[Claim]:
+    yield Claim("items accepted, of the seeds played", f"{result['accepted']} of {result['seeds']}")
+    for steps, figure in result["accepted_by_steps"].items():
+        share, _, interval = figure.partition(" [")
+        low, high = interval.rstrip("]").split(", ")
+        yield Claim(f"items accepted, {steps} search steps wanted", share, f"{low} % to {high} %")
+    readings = len(result["sound_by_reader"])
+    lower = "lower of two readings" if readings == 2 else "one reading"
+    yield Claim(f"accepted items that are sound, {lower}", f"{result['sound']} of {result['accepted']}")
+
+
+def judge_pairs(result: Result) -> Iterator[Claim]:
+    for part, kinds in result["packaged prompt"].items():
+        for kind, found in kinds.items():
+            low, high = found["wilson 95"]
+            figure = f"{found['right calls']} of {found['pairs']}"
+            yield Claim(f"{kind} judged correctly, {part} pairs", figure, between(low, high))
+
+
+def answer_pairs(result: Result) -> Iterator[Claim]:
+    for which, name in (("new", "now"), ("old", "before")):
+        found = result[which]
+        yield Claim(f"decided by code and wrong, {name}", f"{found['wrong calls']} of {result['pairs']}")
+        yield Claim(f"decided by code and right, {name}", f"{found['right calls']} of {result['pairs']}")
+        yield Claim(f"left to the judge, {name}", f"{found['asked']} of {result['pairs']}")
+
+
+def from_corpus_to_agent(result: Result) -> Iterator[Claim]:
+    names = {"in": "questions like those trained on", "out": "plain questions of the same world"}
+    for score in result["scores"]:
+        if score["group"] == "all":
+            exact = score["exact_match"]
+            what = f"exact match of the {score['agent']} agent, {names[score['domain']]}"
+            yield Claim(what, f"{exact['mean']:.3f}", between(exact["low"], exact["high"]))
+    for domain, comparisons in result["versus"].items():
+        for one in comparisons:
+            if one["group"] == "all":
+                gain = one["comparison"]["difference"]
+                what = f"{one['second']} minus {one['first']}, {names[domain]} (p = {one['p_adjusted']:.3f})"
+                yield Claim(what, f"{gain['mean']:+.3f}", between(gain["low"], gain["high"], signed=True))
+    for found in result["rounds"]:
+        passed = found["passed"]
+        what = f"plays that passed by round {found['round']}"
+        yield Claim(what, f"{passed['count']} of {passed['of']}", between(passed["low"], passed["high"]))
+
+
+def early_stop(result: Result) -> Iterator[Claim]:
+    for one in result["results"]:
+        saved = one["calls_of_solver_and_judge"]
+        low, high = saved["interval_95"]
+        yield Claim(
+            f"solver and judge calls saved ({one['setting']})", f"{saved['saved']:.1%}", f"{low:.1%} to {high:.1%}"
+        )
+        yield Claim(f"verdicts that differ ({one['setting']})", f"{one['plays_that_differ']} of {one['seeds']}")
+
+
+SECTIONS = (
+    Section(
+        "Questions by the embedded model",
+        "foldoc_20.json",
+        "20 seeds of `foldoc`, 2 to 4 steps, played by the embedded 1.5B model. The second reader was blind. "
+        "Items of this model are there to try the pipeline, not to train on.",
+        foldoc_20,
+    ),
+    Section(
+        "Questions by the embedded model, fact by fact",
+        "facts.json",
+        "The demo's command over `factbook`, eight seeds in nine minutes. The second reader was blind, and strict: a "
+        'question that says "the coastline" for its length was not sound to it.',
+        facts,
+    ),
+    Section(
+        "Questions by the embedded model, on films",
+        "films.json",
+        "A corpus that the proposer was not tuned on, stopped by hand after four seeds. The second reader was "
+        "blind. Four seeds say little.",
+        facts,
+    ),
+    Section(
+        "The embedded model as a judge",
+        "judge_pairs.json",
+        "Pairs of a reference and a given answer; wrong answers are near misses. The held-out runs were stopped "
+        "before their end. This judge lets many near misses through: use a capable judge for data that counts.",
+        judge_pairs,
+    ),
+    Section(
+        "Answers that code decides",
+        "answer_pairs.json",
+        "Pairs of answers with known verdicts. Code decides where it is sure and leaves the rest to the judge.",
+        answer_pairs,
+    ),
+    Section(
+        "From a corpus to an agent",
+        "from_corpus_to_agent.json",
+        "A toy world and a tiny model, 3 seeds. The agent trained on SAGE's questions gains on questions like its own, "
+        "and loses on plain ones.",
+        from_corpus_to_agent,
+    ),
+    Section(
+        "Attempts that stop early",
+        "early_stop.json",
+        "A simulation set to the paper's rates, 2,000 seeds per setting.",
+        early_stop,
+    ),
+)
