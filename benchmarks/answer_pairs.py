@@ -24,7 +24,7 @@ SIGNS = Path(__file__).with_name("answer_signs.tsv")
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """An answer next to what is right."""
+    """An answer and the references it is compared with."""
 
     corpus: str
     references: tuple[str, ...]
@@ -33,7 +33,7 @@ class Pair:
 
 
 def pairs() -> Iterator[Pair]:
-    """All pairs of both files, in their order."""
+    """All pairs of both files, in file order."""
     for line in (line for file in (FILE, SIGNS) for line in file.read_text(encoding="utf-8").splitlines()):
         corpus, _, references, right, wrong = line.split("\t")
         for answers, label in ((right, True), (wrong, False)):
@@ -50,7 +50,7 @@ def old_rule(references: tuple[str, ...], answer: str) -> bool | None:
 
 
 def new_rule(references: tuple[str, ...], answer: str) -> bool | None:
-    """How they are decided now."""
+    """Decide as the code does now."""
     decided = decide_unasked(references, answer)
     return None if decided is None else decided.label is Label.RIGHT
 

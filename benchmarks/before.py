@@ -1,4 +1,4 @@
-"""Build and query of a lexical index by two versions of the code, in turn, on the same corpus.
+"""Builds and queries a lexical index with two versions of the code, in turn, on the same corpus.
 
     python benchmarks/before.py CORPUS.jsonl QUESTIONS.jsonl --old OLD_CHECKOUT/src [--passages 200000] [--rounds 3]
         [--query-rounds 7] [--work FOLDER]
@@ -30,7 +30,7 @@ HERE = Path(__file__).parent
 
 
 def build_here(corpus: Path, folder: Path) -> dict[str, Any]:
-    """CPU seconds of a build, in this process."""
+    """CPU seconds of building the index in this process."""
     from questwell.retrieval.corpora.corpus import CorpusSpec
     from questwell.retrieval.index.indexing import build_index
     from questwell.retrieval.index.lexical import LexicalIndex
@@ -41,7 +41,7 @@ def build_here(corpus: Path, folder: Path) -> dict[str, Any]:
 
 
 def query_here(questions: Path, folder: Path) -> dict[str, Any]:
-    """CPU milliseconds of a query in the second round of questions, in this process."""
+    """CPU milliseconds per query in the second round of questions, in this process."""
     from questwell.retrieval.index.lexical import LexicalIndex
 
     index = LexicalIndex.open(folder)
@@ -57,7 +57,7 @@ def query_here(questions: Path, folder: Path) -> dict[str, Any]:
 
 
 def measure_by(source: Path, given: argparse.Namespace, corpus: Path, step: str, folder: Path) -> dict[str, Any]:
-    """A step by the code in `source`, in a process of its own."""
+    """Run a step with the code in `source`, in its own process."""
     here = [sys.executable, str(Path(__file__).resolve()), str(corpus), str(given.questions)]
     env = {**os.environ, "PYTHONPATH": str(source.resolve())}
     done = subprocess.run(
@@ -67,7 +67,7 @@ def measure_by(source: Path, given: argparse.Namespace, corpus: Path, step: str,
 
 
 def in_turn(rounds: int, versions: Mapping[str, Path]) -> Iterator[tuple[str, Path]]:
-    """The versions of each round, the first one last in every second round."""
+    """The versions in the order of each round; every second round reverses it."""
     for turn in range(rounds):
         yield from list(versions.items())[:: 1 if turn % 2 == 0 else -1]
 

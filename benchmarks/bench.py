@@ -1,4 +1,4 @@
-"""`make bench`: the benchmarks that need no data, key or network, and whether their ratios are what they were.
+"""`make bench`: runs the benchmarks that need no data, key or network, and compares their ratios with the kept ones.
 
     python benchmarks/bench.py [--only early_stop,overhead] [--small] [--into FOLDER]
 
@@ -32,10 +32,10 @@ class Ratio:
     better: str
     """`higher` or `lower`."""
     slack: float
-    """By what fraction of the kept value it may be worse: noise, not a regression."""
+    """Fraction of the kept value by which it may be worse before it counts as a regression."""
 
     def worse(self, kept: Result, made: Result) -> str:
-        """What got worse, in a line; empty when nothing did."""
+        """What got worse, in one line; empty if nothing did."""
         was, now = self.of(kept), self.of(made)
         limit = was * (1 - self.slack if self.better == "higher" else 1 + self.slack)
         bad = now < limit if self.better == "higher" else now > limit
@@ -47,10 +47,10 @@ class Benchmark:
     """A script of this folder, and the ratios of its result."""
 
     name: str
-    """Of the script and of its result."""
+    """Name of the script and of its result."""
     arguments: Sequence[str]
     small: Sequence[str]
-    """Arguments that only show that it runs."""
+    """Arguments for a short run that only shows that the benchmark works."""
     ratios: Sequence[Ratio]
 
 
@@ -139,7 +139,7 @@ BENCHMARKS = (
 
 
 def regressions(kept: Path, made: Path, benchmarks: Sequence[Benchmark] = BENCHMARKS) -> list[str]:
-    """What got worse between two folders of results, a line each; a result that is missing is one too."""
+    """What got worse between two folders of results, one line each; a missing result counts as worse."""
     found: list[str] = []
     for benchmark in benchmarks:
         paths = [folder / f"{benchmark.name}.json" for folder in (kept, made)]
@@ -153,7 +153,7 @@ def regressions(kept: Path, made: Path, benchmarks: Sequence[Benchmark] = BENCHM
 
 
 def run(benchmark: Benchmark, into: Path, *, small: bool) -> None:
-    """Run one of them in a process of its own; it ends this command when it fails."""
+    """Run a benchmark in its own process; this command ends if it fails."""
     arguments = benchmark.small if small else benchmark.arguments
     print(f"== {benchmark.name} {' '.join(arguments)}", flush=True)
     command = [sys.executable, str(HERE / f"{benchmark.name}.py"), *arguments]
@@ -161,10 +161,10 @@ def run(benchmark: Benchmark, into: Path, *, small: bool) -> None:
 
 
 def main(given: Sequence[str] | None = None) -> int:
-    """Run them and compare; 1 when something got worse."""
+    """Run the benchmarks and compare them; 1 if something got worse."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="names, separated by commas")
-    parser.add_argument("--small", action="store_true", help="only show that they run")
+    parser.add_argument("--small", action="store_true", help="only show that the benchmarks run; compares no figures")
     parser.add_argument("--into", type=Path, default=HERE.parent / "build" / "bench")
     asked = parser.parse_args(given)
     names = {name for name in asked.only.split(",") if name}

@@ -5,13 +5,13 @@ python benchmarks/early_stop.py [--seeds 2000]
 Real games (`games.sage.play`, free agents, packaged prompts) over a model that is simulated call by call. Its behaviour
 is drawn once for each seed, round and attempt, whether the game comes to ask for it or not. The distribution:
 
-- Target S uniform in the setting's range. The proposer searches S times, then writes a pair; a repair is one call.
+- Target S is uniform in the setting's range. The proposer searches S times, then writes a pair; a repair is one call.
 - A share NEEDS_ALL of the questions needs all S steps. In the others each intended step is needed with probability
   STEP_NEEDED, at least one is.
 - A share SOUND of the questions can be answered; an attempt at one of these is right with a probability drawn from
   Beta(*RIGHT). At the others no attempt is right. Every attempt gives an answer.
 - An attempt searches as often as the question needs, plus Poisson(EXTRA) more; each search costs a turn.
-- Every answer is judged by one call; 3 passages of 100 words a search, messages of about 60 words.
+- Every answer is judged by one call; 3 passages of 100 words per search, messages of about 60 words.
 - A repaired question is a new draw, whatever the feedback showed. (A real proposer is shown the right attempt with the
   fewest searches: of all K, or of those up to the stop. Its next question may differ; verdicts on one question do not.)
 
@@ -58,7 +58,7 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True)
 class Setting:
-    """A way to play."""
+    """The settings of a game."""
 
     name: str
     steps: str
@@ -95,7 +95,7 @@ class Question:
 
 @dataclass
 class Meter:
-    """What one play took, by role."""
+    """Calls and tokens of one play, by role."""
 
     calls: dict[Role, int] = field(default_factory=lambda: dict.fromkeys(Role, 0))
     tokens: dict[Role, int] = field(default_factory=lambda: dict.fromkeys(Role, 0))
@@ -117,7 +117,7 @@ class SimulatedSession:
         self._searches = seed.target if place.role is Role.PROPOSER else question.needed + _poisson(rng)
 
     async def complete(self, request: Request) -> Completion:
-        """What the agent does next, by what was drawn."""
+        """What the agent does next, as drawn for this question."""
         text = self._text(repair=any("Your question:" in message.content for message in request.messages))
         sent = sum(len(message.content) for message in request.messages)
         self._meter.calls[self._place.role] += 1
@@ -126,7 +126,7 @@ class SimulatedSession:
         return Completion(text, self.model)
 
     async def search(self, query: str, k: int) -> tuple[Hit, ...]:
-        """`k` passages, none seen before."""
+        """`k` passages that were not returned before."""
         return tuple(Hit(_passage(f"{query} {rank}"), 1.0, rank) for rank in range(1, k + 1))
 
     def _text(self, *, repair: bool) -> str:
@@ -136,7 +136,7 @@ class SimulatedSession:
         if self._asked < self._searches and not repair:
             return thought + write_tags(Search(f"{self._place.role} step {self._asked}"))
         if self._place.role is Role.SOLVER:
-            return thought + write_tags(Finish("old Vale, the keeper"))  # never an exact match: the judge is asked
+            return thought + write_tags(Finish("old Vale, the keeper"))  # never an exact match, so the judge is called
         steps = tuple((f"step {number}", "a name", 1) for number in range(self._searches))
         question = f"Which keeper of round {self._place.round} first lit the lamp?"
         return thought + write_tags(Finish(ANSWER, question, steps))
@@ -226,7 +226,7 @@ def saved(pairs: Sequence[Pair], what: str, roles: Sequence[Role], rng: random.R
 
 
 def table(pairs: Sequence[Pair]) -> dict[str, float]:
-    """How the first questions came out, next to the paper's figures for them."""
+    """The results of the first questions, next to the paper's figures."""
     first = [pair.whole.rounds[0] for pair in pairs]
     correct = [r for r in first if r.verdict.right]
     attempts = [attempt for r in correct for attempt in r.attempts]

@@ -1,4 +1,4 @@
-"""What the staged agents accept that read facts, to be graded by reading: `python benchmarks/facts.py RUN`.
+"""Items that the staged agents accept on a corpus of facts, to be graded by reading: `python benchmarks/facts.py RUN`.
 
 The run is what `make demo` makes: `questwell generate --corpus factbook --seeds 8 --llm local --steps 2`.
 """

@@ -1,4 +1,4 @@
-"""What the staged agents accept on a corpus that they were not tuned on: `python benchmarks/films.py RUN`.
+"""Items that the staged agents accept on a corpus that they were not tuned on: `python benchmarks/films.py RUN`.
 
 The run is `questwell generate --corpus films.jsonl -n 20 --llm local --steps 2`, of a file that `unseen.py` makes.
 """

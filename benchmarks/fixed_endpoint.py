@@ -21,17 +21,17 @@ _SEEN = b"GET /seen "
 
 @dataclass
 class Seen:
-    """What an endpoint saw since it began."""
+    """What an endpoint has seen since it started."""
 
     requests: list[float] = field(default_factory=list[float])
     """Time of each request in seconds."""
     replies: list[float] = field(default_factory=list[float])
-    """The same of each reply."""
+    """Time of each reply in seconds."""
     late_s: float = 0.0
-    """How late they were, in all."""
+    """Total lateness of the replies in seconds."""
     most_in_flight: int = 0
     cpu_s: float = 0.0
-    """CPU time of the endpoint."""
+    """CPU time of the endpoint in seconds."""
 
 
 class FixedLatency(asyncio.Protocol):
@@ -43,7 +43,7 @@ class FixedLatency(asyncio.Protocol):
         self._buffer = bytearray()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the other end."""
+        """Keep the transport."""
         assert isinstance(transport, asyncio.WriteTransport)
         self._transport = transport
         self._loop = asyncio.get_running_loop()
@@ -88,7 +88,7 @@ class FixedLatency(asyncio.Protocol):
 
 
 def content_length(head: bytes) -> int:
-    """Of a request or reply with this head; 0 where it does not say."""
+    """Length of the body of a request or reply with this head; 0 if the head does not say."""
     _, found, rest = head.lower().partition(b"content-length:")
     return int(rest.split(b"\r\n", 1)[0]) if found else 0
 
@@ -111,7 +111,7 @@ MODELS = _http({"object": "list", "data": [{"id": MODEL, "object": "model", "own
 
 
 async def serve(latency_s: float) -> None:
-    """Serve until killed; the port is printed."""
+    """Serve until killed; prints the port."""
     seen = Seen()
     server = await asyncio.get_running_loop().create_server(
         lambda: FixedLatency(latency_s, seen), "127.0.0.1", 0, backlog=4096
@@ -122,7 +122,7 @@ async def serve(latency_s: float) -> None:
 
 @contextlib.contextmanager
 def endpoint(latency_s: float) -> Generator[tuple[str, int]]:
-    """Address of an endpoint in a process of its own."""
+    """The address of an endpoint that runs in its own process."""
     with subprocess.Popen([sys.executable, __file__, str(latency_s)], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         try:

@@ -1,4 +1,4 @@
-"""20 seeds of foldoc by the agents that made a phrase of a question: `python benchmarks/foldoc_20.py RUN`.
+"""20 seeds of foldoc played by the staged agents, to be graded by reading: `python benchmarks/foldoc_20.py RUN`.
 
 The run is `questwell generate --corpus foldoc -n 20 --llm local --steps 2..4`.
 """

@@ -1,6 +1,6 @@
 """The accepted items of a run, written to be graded by reading: for `foldoc_20.py` and `facts.py`.
 
-What is to be read (question, answer, verdict, steps, passages) is made from the run and written to
+What the reader needs (question, answer, verdict, steps, passages) comes from the run and is written to
 `benchmarks/results/NAME.json`; the grades that stand in the file already are kept, by item.
 """
 
@@ -17,14 +17,14 @@ from questwell.scoring.intervals import wilson
 
 
 class Grade(BaseModel):
-    """What a reader says of an item."""
+    """A reader's grade of an item."""
 
     sound: bool
     reason: str
 
 
 class Graded(BaseModel):
-    """An item with its grades, one of each reader in their order."""
+    """An item with its grades, one per reader, in the readers' order."""
 
     model_config = ConfigDict(extra="ignore")
     id: str
@@ -32,7 +32,7 @@ class Graded(BaseModel):
 
 
 class Kept(BaseModel):
-    """What people wrote into the file."""
+    """The grades that people wrote into the file."""
 
     model_config = ConfigDict(extra="ignore")
     run: str = ""
@@ -41,14 +41,14 @@ class Kept(BaseModel):
 
 
 def main(folder: Path, name: str) -> None:
-    """Write what is to be read, next to the grades that are there."""
+    """Write the items to read, next to the grades that exist."""
     path = RESULTS / f"{name}.json"
     kept = Kept.model_validate_json(path.read_bytes()) if path.is_file() else Kept()
     grades = {one.id: one.grades for one in kept.items}
     stands = status(folder)
     found = items(folder)
     given = [grades.get(item.id, []) for item in found]
-    readers = min(map(len, given), default=0)  # those who have read every item
+    readers = min(map(len, given), default=0)  # readers who have graded every item
     sound = [sum(grades_of[reader].sound for grades_of in given) for reader in range(readers)]
     shown: list[dict[str, object]] = [
         {
@@ -81,7 +81,7 @@ def main(folder: Path, name: str) -> None:
 
 
 def _by_steps(accepted: list[int | None], cells: Sequence[Cell]) -> dict[str, str]:
-    """Accepted of seeds with a 95 % Wilson interval in percent, by the steps that were wanted."""
+    """Accepted of seeds with a 95 % Wilson interval in percent, by target steps."""
     seeds = {cell.target: cell.seeds for cell in cells if cell.target != ALL}
     shown: dict[str, str] = {}
     for target, number in seeds.items():

@@ -2,9 +2,9 @@
 
     python benchmarks/judge_pairs.py [--part held-out] [--pairs 80] [--llm local] [--prompts FOLDER] [--name NAME]
 
-The pairs are those of `answer_pairs.tsv` that `decide_unasked` leaves to a judge. Facts are dealt into two parts, so
-that no fact that a prompt was tuned on is measured again: `tuning` was looked at while the prompt was written,
-`held-out` was not.
+The pairs are those of `answer_pairs.tsv` that `decide_unasked` leaves to a judge. Facts are split into two parts, so
+that no fact that a prompt was tuned on is measured again: `tuning` was used while the prompt was written, `held-out`
+was not.
 """
 
 import argparse
@@ -31,7 +31,7 @@ PARTS = ("tuning", "held-out")
 
 @dataclass(slots=True)
 class Counts:
-    """Calls of one kind of pair."""
+    """Counts for one kind of pair."""
 
     right_calls: int = 0
     wrong_calls: int = 0
@@ -58,7 +58,7 @@ def _rounded(value: float | None) -> float | None:
 
 
 def asked_pairs(part: str) -> list[tuple[str, Pair]]:
-    """(question, pair) of each pair of `part` that a judge is asked about."""
+    """(question, pair) of each pair of `part` that the code leaves to a judge."""
     found: list[tuple[str, Pair]] = []
     for line in FILE.read_text(encoding="utf-8").splitlines():
         corpus, asked, references, right, wrong = line.split("\t")
@@ -107,7 +107,7 @@ async def measure(asked: argparse.Namespace) -> dict[bool, Counts]:
 
 
 def main() -> None:
-    """Judge, print and keep."""
+    """Judge the pairs, print and save the result."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--part", choices=PARTS, default="held-out")
     parser.add_argument("--pairs", type=int, default=80)

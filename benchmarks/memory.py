@@ -7,7 +7,8 @@ words, tied) and random weights: what a pass takes does not depend on their valu
 it makes the trainer and updates twice by PPO (critic, KL in the reward), first on two attempts of 16 tokens, so that
 the optimisers' moments are there, then on `--rows` of `--tokens`: a quarter of them prompt, and half of the response
 retrieved. The batch is one pass where the case does not say otherwise. Peak is VmHWM, the most that ever lay in
-memory; what Python and torch take before (RSS after the imports) is subtracted, for it is not foretold. CPU only.
+memory; what Python and torch take before (RSS after the imports) is subtracted:
+the estimate does not cover it. CPU only.
 """
 
 import argparse
@@ -31,13 +32,13 @@ WORDS, WIDTH, INNER, LAYERS = 49_152, 576, 1536, 30
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One process."""
+    """The settings of one process."""
 
     lora: int = 0
     half: bool = False
     checkpointing: bool = False
     passes: int = 1
-    """That the batch is split into."""
+    """Number of passes that the batch is split into."""
     mapped: bool = False
     """Tensors outside the C library's heap (MALLOC_MMAP_THRESHOLD_)."""
 
@@ -74,7 +75,7 @@ def main() -> None:
 
 
 def measured(case: Case, rows: int, tokens: int) -> dict[str, object]:
-    """One update, in MiB and seconds."""
+    """Memory in MiB and duration in seconds of one update."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -125,7 +126,7 @@ def measured(case: Case, rows: int, tokens: int) -> dict[str, object]:
         micro_tokens=micro_tokens,
         checkpointing=case.checkpointing,
         dtype="bfloat16" if case.half else "float32",
-        cpu=not case.mapped,  # else in the C library's heap
+        cpu=not case.mapped,  # otherwise it is in the C library's heap
     )
     peak = status("VmHWM")
     return {
@@ -163,13 +164,13 @@ def attempts(rows: int, tokens: int) -> Iterator["Sample"]:
 
 
 def status(name: str) -> int:
-    """Bytes of this process."""
+    """A memory figure of this process in bytes."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(1024 * int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
 
 
 def mib(size: int) -> int:
-    """Rounded."""
+    """Return bytes as MiB, rounded."""
     return round(size / 2**20)
 
 

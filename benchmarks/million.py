@@ -1,11 +1,11 @@
-"""A million passages: build, size, memory, opening, and CPU a query, lexical and hybrid, next to bm25s in the same run.
+"""A million passages: build, size, memory, opening, and CPU per query, lexical and hybrid, next to bm25s in one run.
 
     python benchmarks/million.py CORPUS.jsonl QUESTIONS.jsonl [--passages 1000000] [--work FOLDER]
 
-Passages are recombined from the real sentences of CORPUS: 3 to 5 a passage, drawn with a fixed seed. Queries are the
+Passages are recombined from the real sentences of CORPUS: 3 to 5 per passage, drawn with a fixed seed. Queries are the
 questions of QUESTIONS, each asked twice. Each step is a process of its own, so that its memory and CPU are its own.
 Vectors are wordllama's (256 numbers); a query is encoded outside the time that is measured. Results go to
-benchmarks/results/million.json. With --work an interrupted benchmark goes on with the step it was at.
+benchmarks/results/million.json. With --work, an interrupted benchmark continues with the step it was at.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from questwell.retrieval.index.lexical import LexicalIndex
 
 
 def recombine(corpus: Path, out: Path, passages: int) -> dict[str, object]:
-    """Write the corpus: a record a passage, short enough to stay one."""
+    """Write the corpus: one record per passage, short enough not to be cut."""
     rng = random.Random(0)
     titles: list[str] = []
     sentences: list[str] = []
@@ -147,7 +147,7 @@ def per_query(searches: Sequence[Callable[[], object]]) -> dict[str, object]:
 
 
 def timed(searches: Sequence[Callable[[], object]]) -> list[float]:
-    """CPU milliseconds of each."""
+    """CPU milliseconds of each call."""
     times: list[float] = []
     for search in searches:
         started = time.process_time()
@@ -173,14 +173,14 @@ STEPS = {"build": build, "cold_open": cold, "lexical": lexical, "bm25s": bm25s, 
 
 
 def run(step: str, work: Path) -> dict[str, Any]:
-    """A step in a process of its own."""
+    """Run a step in its own process."""
     command = [sys.executable, __file__, "--work", str(work), "--step", step]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def kept(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What `make` gives, kept in a file, so that a benchmark that was interrupted goes on."""
+    """The result of `make`, cached in a file so that an interrupted benchmark can continue."""
     if not path.is_file():
         path.write_text(json.dumps(make()))
     return json.loads(path.read_text())

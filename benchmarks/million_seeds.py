@@ -46,7 +46,7 @@ SAID = (
 
 
 class Shelf:
-    """A corpus of so many passages, each made when it is asked for."""
+    """A corpus of any size; each passage is made when it is read."""
 
     name = "shelf"
 
@@ -63,7 +63,7 @@ class Shelf:
         return Passage(f"b{place}", f"Bridge Number {place}", text, f"b{place}")
 
     async def search(self, query: str, k: int) -> tuple[Hit, ...]:
-        """Nothing: no agent searches."""
+        """Finds nothing, because no agent searches."""
         return ()
 
     async def aclose(self) -> None:
@@ -90,10 +90,10 @@ def _rollout(role: Role, said: str) -> Trajectory:
 
 
 class Proposer:
-    """Asks for the year of its seed's bridge."""
+    """A proposer that asks for the year of its seed's bridge."""
 
     async def propose(self, seed: Seed, session: Session, random_seed: int) -> Draft:
-        """One call."""
+        """Make one call."""
         year = seed.passage.text.partition("opened in ")[2].partition(".")[0]
         made = await session.complete(Request((Message("user", f"{seed.passage.text} {year}"),), seed=random_seed))
         question = f"In which year was the {seed.passage.title.replace('Number ', 'no. ')} opened?"
@@ -104,22 +104,22 @@ class Proposer:
     async def repair(
         self, seed: Seed, rounds: object, feedback: object, session: Session, random_seed: int
     ) -> tuple[Draft, None]:
-        """Never asked: there is one round."""
+        """Never called, because there is one round."""
         raise AssertionError(seed)
 
 
 class Solver:
-    """Knows the year."""
+    """A solver that knows the year."""
 
     async def solve(self, question: str, session: Session, random_seed: int) -> Trajectory:
-        """One call."""
+        """Make one call."""
         number = int(question.partition("no. ")[2].partition(" ")[0])
         made = await session.complete(Request((Message("user", f"{question} {1000 + number}"),), seed=random_seed))
         return _rollout(Role.SOLVER, made.text)
 
 
 def played(work: Path, seeds: int, limit: int | None) -> dict[str, Any]:
-    """One invocation of the loop."""
+    """Run one invocation of the loop."""
     given = {"corpus": "islands", "llm": "mock", "seeds": seeds, "steps": "any", "attempts": 1, "rounds": 0}
     config = resolve(Config, {**given, "answer_types": "date,number", "concurrency": 256, "seed_words": 10})
     players = Players(Proposer(), Solver(), Judge(lambda question, references, answer: ()))
@@ -157,7 +157,7 @@ STEPS: dict[str, Callable[[Path, int], dict[str, Any]]] = {
 
 
 def step(name: str, work: Path, seeds: int) -> None:
-    """Do one step, and print what it took."""
+    """Run one step, and print its time and memory."""
     started, cpu = time.perf_counter(), time.process_time()
     found = STEPS[name](work, seeds)
     took = {

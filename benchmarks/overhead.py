@@ -1,8 +1,8 @@
 """What a model call costs on our side of the wire: throughput, CPU, memory against an endpoint of fixed latency.
 
 Run it on an idle machine:  python benchmarks/overhead.py [--calls 3072] [--in-flight 256 --in-flight 1000]
-The endpoint and each row are processes of their own. Each path in `PATHS` is one way to make the same chat call; what a
-path costs more than the one before it is what its layer costs. Results go to benchmarks/results/overhead.json.
+The endpoint and each row have their own processes. Each path in `PATHS` is one way to make the same chat call; the
+extra cost of a path over the one before it is the cost of its layer. Results go to benchmarks/results/overhead.json.
 
 A run begins and ends with fewer calls in flight than it may have, and our client begins its first calls over a second.
 So a share of the ideal rate is given twice: of the whole run, and of its calls after each worker's first.
@@ -45,17 +45,17 @@ from questwell.types.trajectory import Role
 from questwell.types.usage import Usage
 
 REQUEST = Request(messages=(Message("user", "lorem ipsum dolor sit " * 200),), max_tokens=64)
-"""About 1,000 tokens, as a solver's turn with a few passages."""
+"""A request of about 1,000 tokens, as a solver's turn with a few passages."""
 
 CALLS_PER_PLAY = 13
-"""Of the recorded path: seeds change as often as in a real run of the staged agents (13 calls a seed)."""
+"""Of the recorded path: seeds change as often as in a real run of the staged agents (13 calls per seed)."""
 
 Call = Callable[[], Awaitable[object]]
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One path against one latency."""
+    """The result of one path at one latency."""
 
     path: str
     latency_s: float
@@ -63,14 +63,14 @@ class Measured:
     calls: int
     calls_per_s: float
     share_of_ideal: float | None
-    """Of in_flight / latency_s, over the whole run; None without latency."""
+    """Share of the ideal rate, in_flight / latency_s, over the whole run; None without latency."""
     steady_share_of_ideal: float | None
     """The same without each worker's first call: latency_s over the mean time from one answer of a worker to its
     next."""
     cpu_ms_per_call: float
     """User and system time of this process alone."""
     peak_memory_mb: int
-    """Of this process, imports included."""
+    """Peak memory of this process, imports included."""
 
 
 # --- paths
@@ -78,7 +78,7 @@ class Measured:
 
 @asynccontextmanager
 async def raw_socket(address: tuple[str, int], in_flight: int) -> AsyncGenerator[Call]:
-    """The floor: asyncio streams, JSON, nothing checked."""
+    """The lower bound: asyncio streams and JSON, without any checks."""
     idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
     message = {"role": "user", "content": REQUEST.messages[0].content}
 
@@ -182,7 +182,7 @@ async def recorded(address: tuple[str, int], in_flight: int) -> AsyncGenerator[C
                 idle.append((session, left - 1))
             return completion
 
-        with giving_up_with(budget.retries), collecting_seldom():  # as the workers of a run
+        with giving_up_with(budget.retries), collecting_seldom():  # as in the workers of a run
             yield call
         await client.aclose()
 
@@ -192,7 +192,7 @@ def _play(recorder: Recorder, seed: str) -> tuple[Session, int]:
 
 
 class _NoBooks:
-    """Nothing is searched here."""
+    """A retriever that is never called."""
 
     name = "none"
 
@@ -217,16 +217,16 @@ PATHS: dict[str, Callable[[tuple[str, int], int], AbstractAsyncContextManager[Ca
 
 @dataclass(frozen=True)
 class Timed:
-    """What `measure` saw."""
+    """What `measure` returns."""
 
     wall_s: float
     cpu_s: float
     cycles_s: list[float]
-    """Times from one answer of a worker to its next."""
+    """Times in seconds from one answer of a worker to its next."""
 
 
 async def measure(call: Call, in_flight: int, total: int) -> Timed:
-    """Time for `total` calls, `in_flight` of them at once all the time."""
+    """Make `total` calls, with `in_flight` of them at the same time, and measure them."""
     remaining = iter(range(total))
     cycles_s: list[float] = []
 
@@ -282,7 +282,9 @@ def main() -> None:
     rows: list[dict[str, object]] = []
     settings = itertools.product(options.latency or [0.0, 1.0], options.in_flight or [256], options.path or PATHS)
     for latency_s, in_flight, path in settings:
-        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as alone:  # memory of each row by itself
+        with ProcessPoolExecutor(
+            1, multiprocessing.get_context("spawn")
+        ) as alone:  # so that the memory is that of one row
             measured = alone.submit(run_alone, path, latency_s, in_flight, options.calls).result()
         rows.append(asdict(measured))
         print(json.dumps(rows[-1]), flush=True)

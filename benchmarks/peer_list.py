@@ -12,15 +12,15 @@ REQUIREMENTS = DRIVERS / "requirements"
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Something that makes many model calls."""
+    """A program that makes many model calls."""
 
     name: str
     title: str
-    """As it is shown."""
+    """Name in tables and pictures."""
     keeps: str
-    """What is left of a reply when the call has ended."""
+    """What it stores of a reply."""
     settings: str
-    """What was set for it, beyond the number of calls in flight."""
+    """Settings, apart from the number of calls in flight."""
     distribution: str | None = None
     """Its name on PyPI; None: this project."""
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -28,7 +28,7 @@ class Peer:
 
     @property
     def driver(self) -> Path:
-        """What drives it, in its own environment."""
+        """The script that drives it, in its own environment."""
         return DRIVERS / f"with_{self.name}.py"
 
     @property
@@ -121,4 +121,4 @@ ABSENT: Mapping[str, str] = {
     "verifiers 0.4.0": "installed and read, not run: also its null harness plays each rollout in a process of its own, "
     "which uv furnishes from the network, so 1,000 calls in flight are 1,000 Python processes",
 }
-"""Peers that cannot take part: why."""
+"""Why other peers cannot take part, by name."""

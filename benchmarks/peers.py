@@ -31,14 +31,14 @@ from report import RESULTS, heading, write
 
 LATENCY_S = 1.0
 _LEAST = 768
-"""Calls of a run at least: with fewer, the CPU time is that of setting up."""
+"""Minimum number of calls of a run; with fewer, setup dominates the CPU time."""
 _LEAST_WAVES = 3
 _LOOK_S = 0.5
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What a peer is asked for."""
+    """The task of a peer."""
 
     peer: str
     in_flight: int
@@ -47,28 +47,28 @@ class Asked:
 
 @dataclass(frozen=True)
 class Measured:
-    """One peer at one number of calls in flight."""
+    """The result of one peer at one number of calls in flight."""
 
     peer: str
     in_flight: int
     calls: int
-    """That were answered."""
+    """Number of answered calls."""
     calls_per_s: float
     """From the first request to the last reply."""
     share_of_ideal: float
-    """Of in_flight / latency."""
+    """Share of the ideal rate, in_flight / latency."""
     steady_share_of_ideal: float | None
-    """The same without the first and the last wave of replies, so without the opening of connections and the end. None:
-    too few were answered."""
+    """The same without the first and the last wave of replies, so without the opening of connections and the end. None
+    if too few were answered."""
     most_in_flight: int
     cpu_ms_per_call: float | None
-    """None: it was stopped."""
+    """None if it was stopped."""
     peak_memory_mb: int
     """Of all its processes, looked at each half second; shared pages are counted once."""
     endpoint_late_ms: float
-    """By which the endpoint's replies were late on average: it shares the cores."""
+    """Mean lateness of the endpoint's replies, which shares the cores."""
     problem: str = ""
-    """Why it did not end as it should."""
+    """Why it failed; empty if it did not."""
 
 
 def summed(
@@ -111,7 +111,7 @@ def _rate(calls: int, seconds: float) -> float:
 
 
 def run(peer: Peer, python: Path, task: Asked, limit_s: float) -> Measured:
-    """Let `peer` do its task; one that takes longer than `limit_s` is stopped."""
+    """Run the task of `peer`; it is stopped after `limit_s` seconds."""
     with endpoint(LATENCY_S) as address, tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         url = f"http://{address[0]}:{address[1]}/v1"
         command = [str(python), str(peer.driver), url, str(task.in_flight), str(task.calls), folder]
@@ -148,7 +148,7 @@ def _watch(process: psutil.Process, limit_s: float) -> tuple[int, bool]:
 
 
 def _end(process: psutil.Process) -> None:
-    """Kill a process and those below it, where they have not ended."""
+    """Kill a process and its children that have not ended."""
     for one in [*process.children(recursive=True), process]:
         with suppress(psutil.NoSuchProcess):
             one.kill()
@@ -181,7 +181,7 @@ def python_of(peer: Peer, envs: Path) -> Path:
 
 
 def report_of(rows: Sequence[Measured], peers: Sequence[Peer]) -> dict[str, Any]:
-    """What is kept beside the heading."""
+    """The report, without the heading."""
     about = {
         peer.name: {"title": peer.title, "version": peer.version, "keeps": peer.keeps, "settings": peer.settings}
         for peer in peers
@@ -190,7 +190,7 @@ def report_of(rows: Sequence[Measured], peers: Sequence[Peer]) -> dict[str, Any]
 
 
 def draw(report: Mapping[str, Any], path: Path) -> None:
-    """The picture: share of the ideal rate, CPU time and memory, a bar per peer and number of calls in flight."""
+    """The picture: share of the ideal rate, CPU time and memory, one bar per peer and number of calls in flight."""
     from peers_picture import picture  # matplotlib is needed for nothing else
 
     picture(report, path)

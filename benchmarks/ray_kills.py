@@ -2,7 +2,7 @@
 
     python benchmarks/ray_kills.py [--seeds 115] [--kills 30]
 
-A scripted model answers over HTTP on this machine after 50 ms, and counts. The run goes on after each kill, and is
+A scripted model answers over HTTP on this machine after 50 ms, and counts. The run is resumed after each kill, and is
 compared with the same run in one process, row by row. Results go to benchmarks/results/ray_kills.json.
 """
 
@@ -36,7 +36,7 @@ from ray_cluster import (  # noqa: E402
 )
 
 EVERY_TEN = ("player", "keeper", "player", "keeper", "limits", "player", "driver", "keeper", "player", "head")
-"""Kinds of kill in turn."""
+"""The kinds of kill, in turn."""
 
 
 def main() -> None:

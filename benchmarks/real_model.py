@@ -113,7 +113,7 @@ def main() -> None:
 
 
 async def prepare(config: TrainConfig, folder: Path) -> int:
-    """Questions, prompts and demonstrations from the corpus itself; how many questions."""
+    """Write questions, prompts and demonstrations made from the corpus; returns the number of questions."""
     (folder / "prompts").mkdir()
     (folder / "prompts" / "solver.md").write_text(SOLVER)
     index = open_index(config)
@@ -145,7 +145,7 @@ async def prepare(config: TrainConfig, folder: Path) -> int:
 
 
 async def serve(config: TrainConfig, model: Path) -> dict[str, object]:
-    """One question answered by the checkpoint, as `--llm CHECKPOINT` would."""
+    """Answer one question with the checkpoint, as `--llm CHECKPOINT` would."""
     llm = connect(str(model))
     index = open_index(config)
     solver = make_solver(config, Prompts(config.prompts))

@@ -1,4 +1,4 @@
-"""What each retriever finds of the gold passages of multi-hop questions, on the same index, with paired intervals.
+"""Recall of each retriever for the gold passages of multi-hop questions, on the same index, with paired intervals.
 
     python benchmarks/recall.py CORPUS.jsonl QUESTIONS.jsonl [--work FOLDER]
 
@@ -47,7 +47,7 @@ class Pruned:
 
 
 class DenseOnly:
-    """Every passage ranked by its vector alone."""
+    """Ranks every passage by its vector alone."""
 
     def __init__(self, index: LexicalIndex, vectors: VectorFile, embedder: WordLlama | MiniLM) -> None:
         self.rows = np.asarray(vectors.rows, np.float32)
@@ -90,7 +90,7 @@ def run(corpus: Path, path: Path, folder: Path) -> dict[str, object]:
         vectors = VectorFile.open(index, embedder.name)
         size = vectors.rows.nbytes
         embedders[label] = {"name": embedder.name, "dimensions": manifest.dimensions, "vector_bytes": size}
-        if took > 1:  # else they were there
+        if took > 1:  # otherwise they existed before
             embedders[label]["passages_per_cpu_s"] = round(manifest.rows / took, 1)
         retrievers[f"{label} alone"] = DenseOnly(index, vectors, embedder)
         retrievers[f"hybrid, {label}"] = HybridIndex(index, vectors, embedder)

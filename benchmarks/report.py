@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 RESULTS_VARIABLE = "QUESTWELL_BENCH_RESULTS"
-"""Where results go instead, so that `make bench` leaves the kept ones as they are."""
+"""Environment variable with another folder for results, so that `make bench` does not replace the kept ones."""
 RESULTS = Path(os.environ.get(RESULTS_VARIABLE) or Path(__file__).parent / "results")
 
 
 def heading() -> dict[str, object]:
-    """Taken before the benchmark starts, so that the load is that of others."""
+    """The heading of a result, made before the benchmark starts, so that the load is that of other processes."""
     return {
         "command": " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *map(without_place, sys.argv[1:])]),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -27,12 +27,12 @@ def heading() -> dict[str, object]:
 
 
 def without_place(argument: str) -> str:
-    """An argument of the command line in which only the last name of an absolute path is left."""
+    """An argument of the command line, with each absolute path shortened to its last name."""
     return re.sub(r"(?<![\w.~:/-])~?/(?:[^/\s,;=]+/)*", "", argument)
 
 
 def write(name: str, report: Mapping[str, object]) -> None:
-    """Keep a report as benchmarks/results/NAME.json."""
+    """Save a report as benchmarks/results/NAME.json."""
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(report, indent=2) + "\n")
 

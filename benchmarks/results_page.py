@@ -17,7 +17,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "results.md"
 README = ROOT / "README.md"
 BEGIN, END = "<!-- made by benchmarks/results_page.py -->\n", "<!-- end -->"
-"""Around the lines of the README that are made."""
+"""Marks around the generated lines of the README."""
 HEAD = """# Results
 
 Every figure that we claim, each from a file in `benchmarks/results/`. Do not edit this page:
@@ -34,7 +34,7 @@ def page() -> str:
     """The whole page.
 
     Raises:
-        ValueError: A result file has no section: each measurement is shown, also a bad one.
+        ValueError: A result file has no section; every measurement must be shown, including bad ones.
     """
     files = {str(path.relative_to(RESULTS)) for path in RESULTS.rglob("*.json")}
     if unshown := files - {section.file for section in SECTIONS}:
@@ -43,7 +43,7 @@ def page() -> str:
 
 
 def readme(text: str) -> str:
-    """The README with the figures of its limits as the files have them."""
+    """The README with its figures updated from the files."""
     before, _, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not end:
@@ -52,7 +52,7 @@ def readme(text: str) -> str:
 
 
 def limits() -> Iterator[str]:
-    """The limits that are figures."""
+    """The lines of the README's limits that contain figures."""
     judge, agent = _read("judge_pairs"), _read("from_corpus_to_agent")
     made = [
         (_read(name), over)
@@ -106,7 +106,7 @@ def row(claim: Claim) -> str:
 
 
 def origin(result: Result) -> str:
-    """By which command, when, from which commit and on which machine."""
+    """The command, date, commit and machine of a result."""
     commit = f"commit {result['commit']}" if "commit" in result else "commit not recorded"
     machine = result.get("machine")
     if machine is None:

@@ -2,7 +2,7 @@
 
 python benchmarks/selfplay.py --steps 40 --seeds 3 --work FOLDER
 
-Steps that are in FOLDER already are not played again.
+Steps that exist in FOLDER are not played again.
 """
 
 import argparse
@@ -88,14 +88,16 @@ def main() -> None:
 
 
 def played(work: Path, train: Trained, seed: int, steps: int) -> list[StepRow]:
-    """The steps of one run, played as far as they are not there yet."""
+    """Play the steps of one run that are missing, and return all steps."""
     folder = work / f"{train.value}-{seed}"
     start = work / "start"
     if not start.is_dir():
         make_start(0, Prompts(PROMPTS)).save(start)
     if not (folder / "start").exists():
         folder.mkdir(parents=True)
-        (folder / "start").symlink_to(start.resolve())  # one warm start for all; seeds differ in worlds and samples
+        (folder / "start").symlink_to(
+            start.resolve()
+        )  # all seeds share a warm start; they differ in worlds and samples
         (folder / "start.made_from").write_text(start_made_from(seed, Prompts(PROMPTS)))
     values = {
         "model": "toy",

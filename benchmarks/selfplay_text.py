@@ -1,12 +1,12 @@
-"""Self-play on real text: ten steps of a real model over the factbook index, after a short teaching of the three forms.
+"""Self-play on real text: ten steps of a real model over the factbook index, after a warm start on its three roles.
 
     python benchmarks/selfplay_text.py --work FOLDER [--model local-small] [--steps 10] [--teaching 20]
 
-The embedded 0.5B model does not close its tags by itself, so that every proposal is invalid and nothing is learnt. It
-is shown first how a proposer, a solver and a reader write: capitals, days of independence and highest points of some
-countries, by templates. Then it plays on answers drawn from all of the corpus. Ten steps of two answers show that the
-game runs on real text and what the questions are like; they are far too few to learn from. Read them with
-`questwell show FOLDER/run 3`. Results: results/selfplay_text.json.
+The embedded 0.5B model does not close its tags by itself, so that every proposal is invalid and nothing is learnt. A
+short warm start shows it how a proposer, a solver and a reader write: capitals, days of independence and highest
+points of some countries, by templates. Then it plays on answers drawn from all of the corpus. Ten steps of two answers
+show that the game runs on real text and what the questions are like; they are far too few to learn from. Read them
+with `questwell show FOLDER/run 3`. Results: results/selfplay_text.json.
 """
 
 import argparse
@@ -71,7 +71,7 @@ SETTINGS = {
     "save_every": 10,
 }
 COUNTRIES = 12
-"""That are shown, for each kind of fact."""
+"""Number of countries shown for each kind of fact."""
 
 
 def main() -> None:
@@ -162,7 +162,7 @@ async def roles(
 
 
 def searched(query: str, observation: str) -> list[Message]:
-    """A search and what the loop shows after it."""
+    """A search, and the message that the loop adds after it."""
     return [
         Message("assistant", f"<search>{query}</search>"),
         Message("user", f"<information>\n{observation}\n</information>"),

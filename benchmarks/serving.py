@@ -28,24 +28,24 @@ from report import heading, write
 TOP_K = 3
 HEAD = "POST /retrieve HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
 ROUNDS = 3
-"""Each path is measured so often, in turn with the others; the median run is told."""
+"""Number of times each path is measured, in turn with the others; the median run is reported."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One path under one load."""
+    """The result of one path under one load."""
 
     path: str
     clients: int
     queries_a_request: int
     queries_per_s: float
     p50_ms: float
-    """Of a request."""
+    """Median latency of a request."""
     p99_ms: float
     answered: int
-    """Requests, a count."""
+    """Number of answered requests."""
     statuses: dict[str, int]
-    """How many requests ended so; `failed` is a connection that broke."""
+    """Number of requests by status; `failed` is a broken connection."""
     cpu_ms_per_query: float
     """User and system time of the server's processes."""
 
@@ -62,7 +62,7 @@ class Server:
 
 
 def fastapi_server(folder: str) -> None:
-    """What one writes first: a model, a route, the index, uvicorn. As the original server of the protocol does."""
+    """The server one would write first: a model, a route, the index, uvicorn, as in the protocol's original server."""
     import uvicorn
     from fastapi import FastAPI
     from pydantic import BaseModel
@@ -128,7 +128,7 @@ def children(pid: int) -> list[int]:
 
 
 def cpu_s(pids: tuple[int, ...]) -> float:
-    """User and system time so far."""
+    """User and system time so far in seconds."""
     ticks = 0
     for pid in pids:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -208,7 +208,7 @@ def measure(
 
 
 def different(questions: list[str], seed: int) -> Iterator[str]:
-    """Queries without end that hardly ever repeat: a question with the words of another's end."""
+    """Endless queries that hardly ever repeat: a question with the last words of another."""
     rng = random.Random(seed)
     while True:
         one, other = rng.choice(questions), rng.choice(questions).split()
@@ -228,7 +228,7 @@ def main() -> None:
     arguments = parser.parse_args()
     report = heading()
     shown = (argument if argument.startswith("--") else Path(argument).name for argument in sys.argv[1:])
-    report["command"] = " ".join(["python benchmarks/serving.py", *shown])  # no place of one machine
+    report["command"] = " ".join(["python benchmarks/serving.py", *shown])  # no path of this machine
     rows = [json.loads(line) for line in arguments.questions.read_text().splitlines()]
     questions: list[str] = [step["question"] for row in rows for step in [row, *row["decomposition"]]]
     fresh = different(questions, 1).__next__

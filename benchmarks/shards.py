@@ -4,7 +4,7 @@
 
 Equality: `generate --llm mock` over a made-up corpus, in one process and in `--shards`; every table is compared row by
 row, but for columns that hold the clock. Kills: the same verb against a server on this machine that counts what it is
-asked, killed again and again, a parent every third time and else one of its shards, and begun again at once; then left
+asked. Every third kill hits a parent, the others one of its shards; the run is restarted at once. Then it is left
 alone and compared with a run that was never killed. A call counts as paid twice when the server answered it and the run
 does not have it. Results go to benchmarks/results/shards.json, or to --out. Exits with 1 when anything differs.
 """
@@ -45,7 +45,7 @@ COLUMNS = {
 }
 """What is compared, in this order of columns: all but the clock, and the wave in which a seed was drawn."""
 KEYS = {"plays": 1, "verdicts": 2, "passages": 1, "calls": 6, "play_counts": 10, "duplicates": 1, "gate_counts": 2}
-"""So many first columns are the key of a row."""
+"""Number of first columns that are the key of a row."""
 LATENCY_S = 0.05
 AT_ONCE = 4
 """Plays at the same time of one shard, which is the most calls that it has in flight."""
@@ -53,7 +53,7 @@ WORDS = ("river", "guild", "bridge", "keeper", "stone", "arch", "toll", "market"
 
 
 def corpus(path: Path, passages: int) -> Path:
-    """So many passages, each about something with a name and a year of its own."""
+    """Write a corpus of passages, each about something with its own name and year."""
     rng = random.Random(0)
     with path.open("w", encoding="utf-8") as file:
         for number in range(passages):
@@ -69,7 +69,7 @@ def command(corpus: Path, out: Path, seeds: int, *more: object) -> list[str]:
 
 
 def play(line: list[str]) -> float:
-    """Seconds that a run took, from start to end."""
+    """Run a command, and return its duration in seconds."""
     started = time.perf_counter()
     ended = subprocess.run(line, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     if ended.returncode:
@@ -102,7 +102,7 @@ def different(tables: dict[str, dict[str, int]]) -> int:
 def equality(work: Path, seeds: int, shards: int) -> dict[str, Any]:
     """One run and one in shards, over the same corpus."""
     books = corpus(work / "corpus.jsonl", seeds)
-    play(command(books, work / "index-only", 1, "--llm", "mock"))  # the index is built once, outside what is timed
+    play(command(books, work / "index-only", 1, "--llm", "mock"))  # the index is built once, before the time is taken
     one_s = play(command(books, work / "one", seeds, "--llm", "mock"))
     apart_s = play(command(books, work / "apart", seeds, "--llm", "mock", "--shards", shards))
     tables = compare(work / "one", work / "apart")
@@ -121,7 +121,7 @@ def equality(work: Path, seeds: int, shards: int) -> dict[str, Any]:
 
 
 async def serve() -> None:
-    """The mock as an endpoint, which counts: GET says how many calls it was asked."""
+    """The mock as an endpoint that counts its calls; GET returns the number."""
     asked = 0
     mock = MockLLM()
 
@@ -188,7 +188,7 @@ def server() -> Generator[Server]:
 
 
 def kills(work: Path, number: int, seeds: int, shards: int) -> dict[str, Any]:
-    """A run in shards that is killed so often, next to one that is left alone."""
+    """Compare a run in shards that is killed many times with one that is left alone."""
     rng = random.Random(number)
     books = corpus(work / "kills.jsonl", seeds)
     killed = {"parents": 0, "shards": 0}
@@ -210,7 +210,7 @@ def kills(work: Path, number: int, seeds: int, shards: int) -> dict[str, Any]:
                 parent.wait()
                 killed["parents"] += 1
                 bound += AT_ONCE * shards
-                parent = begin(line)  # at once: shards that still end their calls are waited for
+                parent = begin(line)  # at once: the new parent waits for shards that are finishing their calls
                 continue
             victim = rng.choice(until_children(parent.pid))
             os.kill(victim, signal.SIGKILL)

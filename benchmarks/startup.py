@@ -70,7 +70,7 @@ def main() -> None:
             sources["before"] = unpack(given.before, Path(folder))
         calls = [(name, which, arguments) for which in sources for name, arguments in commands(runs[which])]
         least: dict[tuple[str, str], float] = {}
-        for _ in range(given.repeats + 1):  # the first compiles
+        for _ in range(given.repeats + 1):  # the first call compiles the modules
             for name, which, arguments in calls:
                 took = cpu_s(sources[which], arguments)
                 least[name, which] = min(took, least.get((name, which), took))

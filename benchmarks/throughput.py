@@ -1,9 +1,9 @@
-"""Rollout and update of the local trainer next to TRL's GRPOTrainer, in tokens a second, as ratios.
+"""Rollout and update of the local trainer next to TRL's GRPOTrainer, in tokens per second, as ratios.
 
     python benchmarks/throughput.py [--only "toy;searches"] [--turns 3] [--threads 1] [--device cuda --half]
 
-The same on both sides: weights, tokenizer, prompts, attempts a prompt, length of a completion, temperature 1 over the
-whole distribution, precision, threads, GRPO with one optimiser step a rollout, AdamW, no checkpointing of activations,
+The same on both sides: weights, tokenizer, prompts, attempts per prompt, length of a completion, temperature 1 over the
+whole distribution, precision, threads, GRPO with one optimiser step per rollout, AdamW, no activation checkpointing,
 the whole batch in one pass. Both live in this process and take turns: after each step of TRL's own `train` the local
 trainer makes one, on the same prompts. The first turn of each is not counted; medians of the others.
 
@@ -12,9 +12,9 @@ trainer makes one, on the same prompts. The first turn of each is not counted; m
 - `toy, kl`, `small, kl`: the same with a reference and its divergence in the loss.
 - `searches`: the taught toy policy searches twice and answers. TRL plays by `environment_factory`, its parser told our
   tags by a response template, so that both play the same dialogue. It samples up to the end of a message, we stop at
-  the closing tag: attempts a second compare better there than tokens a second.
+  the closing tag: attempts per second compare better there than tokens per second.
 
-Rollout is, of TRL, `_generate` and `_calculate_rewards`; of ours, the attempts with their rewards. Update is the rest
+Rollout is, for TRL, `_generate` and `_calculate_rewards`; of ours, the attempts with their rewards. Update is the rest
 of a step (TRL: from `on_step_begin` to `on_step_end`), padding, reference pass and metrics included. Rollout tokens are
 sampled ones; update tokens are all that are not padding. On a CPU seconds of CPU time are given too, which others'
 load disturbs less. Not compared: vLLM, TRL's continuous batching, several devices, long contexts. On a CPU TRL 1.16
@@ -64,7 +64,7 @@ from questwell.types.trajectory import Role, Trajectory
 
 KL = 0.001
 MARKS = ("<eos>", "<unk>", "<pad>", "<search>", "</search>", "<answer>", "</answer>", "<information>")
-"""What a model of one turn must not write."""
+"""Marks that a model of one turn must not write."""
 TOY_SIZE = Setting(words=64, width=64, layers=2, prompts=8, prompt_tokens=32, completion_tokens=32)
 SMALL = Setting(words=32_000, width=256, layers=6, prompts=4, prompt_tokens=24, completion_tokens=24)
 SETTINGS = {
@@ -75,7 +75,7 @@ SETTINGS = {
     "small, kl": replace(SMALL, kl=KL),
 }
 LARGE = {"110m": Setting(words=32_000, width=768, layers=17, prompts=16, prompt_tokens=256, completion_tokens=256)}
-"""For a GPU, when asked for."""
+"""Large settings, only for a GPU and on request."""
 
 
 def main() -> None:
@@ -85,7 +85,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--half", action="store_true", help="bfloat16 passes; a GPU's only")
-    parser.add_argument("--peak", type=float, default=989e12, help="operations a second of the device, bfloat16")
+    parser.add_argument("--peak", type=float, default=989e12, help="operations per second of the device in bfloat16")
     asked = parser.parse_args()
     if asked.half != (asked.device != "cpu"):
         parser.error("the local trainer computes in bfloat16 on a GPU and in float32 on a CPU: --half goes with a GPU")
@@ -99,7 +99,7 @@ def main() -> None:
 
 
 def compare(setting: Setting, asked: argparse.Namespace) -> dict[str, object]:
-    """Both trainers on one setting."""
+    """Run both trainers on one setting."""
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         policy(setting).save(Path(folder))
@@ -159,7 +159,7 @@ def asked_of(setting: Setting) -> list[Question]:
 
 
 class Local:
-    """The local trainer, a step at a time."""
+    """The local trainer, one step at a time."""
 
     def __init__(self, setting: Setting, start: Pretrained, questions: Sequence[Question]) -> None:
         self.turns: list[Turn] = []
@@ -198,7 +198,7 @@ class Local:
 
 
 def said(trajectory: Trajectory) -> str:
-    """The answer, or else the last message."""
+    """The answer, or the last message if there is none."""
     return trajectory.answer or trajectory.turns[-1].text
 
 

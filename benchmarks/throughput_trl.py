@@ -1,4 +1,4 @@
-"""TRL's side of `throughput.py`: its GRPOTrainer with a watch, and the toy world in its terms."""
+"""TRL's side of `throughput.py`: its GRPOTrainer with timers, and the toy world in its terms."""
 
 # trl and datasets are typed in part only.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -35,7 +35,7 @@ def with_trl(
         return [float(right[key](text)) for key, text in zip(question, texts, strict=True)]
 
     class Timed(GRPOTrainer):
-        """Its own, with a watch."""
+        """TRL's trainer, with timers."""
 
         def _generate(self, prompts: list[Any]) -> Any:
             with turns[-1].rollout:
@@ -111,7 +111,7 @@ def with_trl(
 
 
 def answer_of(messages: Sequence[dict[str, Any]]) -> str:
-    """What stands in the last message's answer tags."""
+    """The text in the answer tags of the last message."""
     return str(messages[-1].get("content") or "").partition("<answer>")[2].partition("</answer>")[0]
 
 

@@ -1,4 +1,4 @@
-"""What both sides of `throughput.py` are told, and how a step of either is timed."""
+"""What both sides of `throughput.py` receive, and how their steps are timed."""
 
 import time
 from collections.abc import Callable
@@ -15,7 +15,7 @@ LEARNING_RATE = 1e-5
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A model and what it is asked for."""
+    """A model and its prompts."""
 
     words: int
     width: int
@@ -29,7 +29,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A prompt, and what earns 1."""
+    """A prompt, and the answer that earns a reward of 1."""
 
     text: str
     right: Callable[[str], bool]
@@ -48,7 +48,7 @@ class OnProgress:
 
     def __exit__(self, *_: object) -> None:
         if torch.cuda.is_available():
-            torch.cuda.synchronize()  # until it has done what it was told
+            torch.cuda.synchronize()  # until the queued work is done
         self.s += time.perf_counter()
         self.cpu_s += time.process_time()
 
@@ -65,10 +65,10 @@ class Turn:
 
     @property
     def update_s(self) -> float:
-        """What is no rollout."""
+        """Seconds outside the rollout."""
         return self.whole.s - self.rollout.s
 
     @property
     def update_cpu_s(self) -> float:
-        """Of it, CPU time."""
+        """CPU time outside the rollout."""
         return self.whole.cpu_s - self.rollout.cpu_s

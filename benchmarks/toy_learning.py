@@ -34,7 +34,7 @@ from questwell.types.trajectory import Role
 
 RUNS = {"ppo": "ppo", "grpo": "grpo", "reinforce": "reinforce", "grpo, mask off": "grpo"}
 SAMPLES = 8
-"""Attempts at each question, before and after."""
+"""Number of attempts at each question, before and after training."""
 
 SHOWN = (
     Panel("accuracy", "fraction", ("accuracy",)),
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 async def learn(name: str, seed: int, steps: int, folder: Path, initial: Path) -> dict[str, object]:
-    """One run."""
+    """Train one run, and measure it."""
     shutil.rmtree(folder, ignore_errors=True)
     values = {"data": "toy", "algorithm": RUNS[name], "steps": steps, "seed": seed, "save_every": steps}
     config = resolve(TrainConfig, TOY, values)
@@ -110,7 +110,7 @@ async def right(setup: TrainSetup, questions: tuple[ToyQuestion, ...]) -> float:
 
     async def one(question: ToyQuestion, attempt: int) -> bool:
         session = DirectSession(setup.trainer.client(), setup.retriever)
-        place = Place(question.id, -1, Role.SOLVER, attempt)  # no step of the training has this place
+        place = Place(question.id, -1, Role.SOLVER, attempt)  # no training step uses this place
         played = await setup.solver.solve(question.question, session, place.random_seed(0))
         return exact_match(played.answer or "", [question.answer])
 

@@ -31,7 +31,7 @@ def main(folder: Path) -> None:
 
 
 def films(folder: Path) -> Iterator[Record]:
-    """A film each, its introduction as it stands."""
+    """One line per film: its introduction, unchanged."""
     summaries: dict[str, str] = json.loads(wheel(folder, FILMS, "recommending_movies/data/movie_summaries.json"))
     for title, text in summaries.items():
         if len(text.split()) > 10:
@@ -39,7 +39,7 @@ def films(folder: Path) -> Iterator[Record]:
 
 
 def attack(folder: Path) -> Iterator[Record]:
-    """A group, campaign or piece of software each: its description and what is kept in fields."""
+    """One line per group, campaign or piece of software: its description and fields."""
     kinds = {kind: kept(folder, kind) for kind in ("groups-campaigns", "software")}
     objects = {one["stix_id"]: one for found in kinds.values() for one in found if not one["revoked"]}
     related: dict[tuple[str, str], list[str]] = {}
@@ -81,7 +81,7 @@ def described(one: dict[str, Any]) -> str:
 
 
 def jargon(folder: Path) -> Iterator[Record]:
-    """An entry each, without links' marks."""
+    """One line per entry, without link marks."""
     unpacked = folder / "jargon"
     if not unpacked.is_dir():
         subprocess.run(["apt-get", "download", JARGON], cwd=folder, check=True)
@@ -89,7 +89,7 @@ def jargon(folder: Path) -> Iterator[Record]:
     packed = (unpacked / "usr/share/dictd/jargon.dict.dz").read_bytes()
     entry: list[str] = []
     for line in [*gzip.decompress(packed).decode().splitlines(), "end"]:
-        if line[:1].strip():  # a headword begins its line
+        if line[:1].strip():  # a headword starts its line
             text = re.sub(r"[{}]", "", re.sub(r"\s+", " ", " ".join(entry[1:]))).strip()
             if entry and not entry[0].startswith("00-database") and len(text.split()) > 10:
                 yield {"title": entry[0].strip(), "text": text, "licence": "public domain"}

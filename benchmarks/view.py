@@ -1,4 +1,4 @@
-"""Pages of a synthetic run of many plays: seconds a page, and memory of the server.
+"""Pages of a synthetic run of many plays: seconds per page, and memory of the server.
 
 The run is made by another process, straight into the tables of the run file; --keep leaves it for the next time.
 """
@@ -37,11 +37,11 @@ REASONS = ("too_easy", "unsolved", "no_repair", "no_proposal", "shortcut")
 WORDS = [f"word{number}" for number in range(20_000)]
 BATCH = 20_000
 SECONDS = 0.6
-"""Between two ends of plays: a million take a week."""
+"""Seconds between the ends of two plays, so that a million take a week."""
 
 
 async def begin(folder: Path) -> None:
-    """A run without plays."""
+    """Make a run without plays."""
     config = resolve(Config, {"corpus": "factbook", "llm": "m@http://127.0.0.1:9/v1", "seeds": 10})
     facts = {"index snapshot": "s", "prompts": "p", "proposer model": "m", "solver model": "m", "judge model": "m"}
     with RunStore(folder) as store:
@@ -50,7 +50,7 @@ async def begin(folder: Path) -> None:
 
 
 def fill(folder: Path, plays: int, each: int, sample: Path) -> None:
-    """Rows as a run would leave them; seeds and outcomes are those of a real small run, over and over."""
+    """Rows as a run would leave them; seeds and outcomes repeat those of a real small run."""
     db = sqlite3.connect(folder / FILE_NAME)
     sums.prepare(db)
     db.executescript("PRAGMA synchronous=OFF; PRAGMA journal_mode=WAL; PRAGMA cache_size=-200000")
@@ -60,7 +60,7 @@ def fill(folder: Path, plays: int, each: int, sample: Path) -> None:
     source.close()
     wanted = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql LIKE '%ON plays%'"
     indexes = db.execute(wanted).fetchall()
-    for name, _ in indexes:  # made once at the end
+    for name, _ in indexes:  # made once, at the end
         db.execute(f"DROP INDEX {name}")
     rng = random.Random(0)
     for first in range(0, plays, BATCH):
@@ -135,7 +135,7 @@ def main() -> None:
     parser.add_argument("--plays", type=int, default=1_000_000)
     parser.add_argument("--calls", type=int, default=2, help="Calls per play.")
     parser.add_argument("--sample", type=Path, help="A finished run whose outcomes are repeated; else one of mock.")
-    parser.add_argument("--keep", type=Path, help="Folder of the run; one that is there is used again.")
+    parser.add_argument("--keep", type=Path, help="Folder of the run; an existing one is used again.")
     parser.add_argument("--make", action="store_true", help="Only make the run in --keep.")
     given = parser.parse_args()
     if given.make:

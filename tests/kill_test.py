@@ -5,6 +5,7 @@ Each verb in real processes against a server that counts what it is paid for; a 
 
 import json
 from collections.abc import Callable, Generator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from questwell.toy.world import PROMPTS, ToyWorld
 from questwell.types.game import Reason
 
 CONCURRENCY = 8
+Record = Callable[[str, object], None]
 COMMON = ("--concurrency", CONCURRENCY, "--price-in", 1, "--price-out", 2)
 
 
@@ -58,7 +60,9 @@ def few_and_many(few: int, many: int) -> Any:
     return pytest.mark.parametrize("kills", [few, pytest.param(many, marks=pytest.mark.slow)])
 
 
-def killed_and_whole(case: Case, tmp_path: Path, worker: Worker, model: Model, kills: int) -> tuple[Path, Path]:
+def killed_and_whole(
+    case: Case, tmp_path: Path, worker: Worker, model: Model, kills: int, record: Record
+) -> tuple[Path, Path]:
     """A run that was killed so often, and the same run left alone; that one makes no call when it is invoked again."""
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     assert worker.invoke(case.arguments(whole)) == 0, worker.said()
@@ -66,8 +70,9 @@ def killed_and_whole(case: Case, tmp_path: Path, worker: Worker, model: Model, k
     assert calls.total() > case.in_flight
     assert worker.invoke(case.arguments(whole)) == 0
     assert model.calls == calls.total()
-    kill_and_resume(case, killed, worker, model, calls, kills)
+    account = kill_and_resume(case, killed, worker, model, calls, kills)
     assert ledger(killed / case.calls) == ledger(whole / case.calls)
+    record("account", json.dumps(asdict(account)))  # read by benchmarks/kills.py
     return killed, whole
 
 
@@ -105,9 +110,11 @@ def flags(given: dict[str, object]) -> list[object]:
 
 @pytest.mark.timeout(600)
 @few_and_many(4, 12)
-def test_generate(library: Path, plays: Worker, serve: Callable[[Script], Model], tmp_path: Path, kills: int) -> None:
+def test_generate(
+    library: Path, plays: Worker, serve: Callable[[Script], Model], tmp_path: Path, kills: int, record_property: Record
+) -> None:
     model = serve(lambda request: world.play(request).text)
-    killed, whole = killed_and_whole(generating(library, model, 24), tmp_path, plays, model, kills)
+    killed, whole = killed_and_whole(generating(library, model, 24), tmp_path, plays, model, kills, record_property)
     assert outcomes(killed) == outcomes(whole)
     with RunReader(killed) as reader:
         assert any(play.status is PlayStatus.ACCEPTED for play in reader.plays())
@@ -115,12 +122,14 @@ def test_generate(library: Path, plays: Worker, serve: Callable[[Script], Model]
 
 @pytest.mark.timeout(600)
 @few_and_many(3, 8)
-def test_evaluate(library: Path, plays: Worker, serve: Callable[[Script], Model], tmp_path: Path, kills: int) -> None:
+def test_evaluate(
+    library: Path, plays: Worker, serve: Callable[[Script], Model], tmp_path: Path, kills: int, record_property: Record
+) -> None:
     questions, model = 24, serve(lambda request: evaluation_world.answer(request).text)
     given = evaluation_world.values(library, evaluation_world.write_questions(tmp_path / "q.jsonl", questions))
     given |= {"llm": f"m@{model.url}", "judge": f"judge@{model.url}", "attempts": 2, "temperature": 1.0}
     case = Case(lambda run: ["evaluate", "--resume", "--out", run, *flags(given), *COMMON], "", CONCURRENCY)
-    killed, whole = killed_and_whole(case, tmp_path, plays, model, kills)
+    killed, whole = killed_and_whole(case, tmp_path, plays, model, kills, record_property)
     assert evaluation_world.held(killed) == evaluation_world.held(whole)
     scores, alone = evaluation(killed), evaluation(whole)
     assert (scores.summaries, scores.agreements, scores.total) == (alone.summaries, alone.agreements, alone.total)
@@ -132,7 +141,9 @@ def test_evaluate(library: Path, plays: Worker, serve: Callable[[Script], Model]
 
 @pytest.mark.timeout(600)
 @few_and_many(3, 10)
-def test_harden(library: Path, plays: Worker, serve: Callable[[Script], Model], tmp_path: Path, kills: int) -> None:
+def test_harden(
+    library: Path, plays: Worker, serve: Callable[[Script], Model], tmp_path: Path, kills: int, record_property: Record
+) -> None:
     model = serve(lambda request: world.play(request).text)
     asked = "When did the bridge number {} open? (version 0 target 3)"
     rows = [{"question": asked.format(n), "answer": str(world.YEAR + n)} for n in range(24)]
@@ -141,7 +152,7 @@ def test_harden(library: Path, plays: Worker, serve: Callable[[Script], Model], 
     given = {key: value for key, value in world.values(library).items() if key not in ("answer_types", "seed_words")}
     given |= {"llm": f"m@{model.url}", "source": source, "steps": 3, "gates": "closed-book"}
     case = Case(lambda run: ["harden", "--resume", "--out", run, *flags(given), *COMMON], "", CONCURRENCY)
-    killed, whole = killed_and_whole(case, tmp_path, plays, model, kills)
+    killed, whole = killed_and_whole(case, tmp_path, plays, model, kills, record_property)
     assert outcomes(killed) == outcomes(whole)
     with RunReader(killed) as reader:
         known = reader.plays()
@@ -152,12 +163,14 @@ def test_harden(library: Path, plays: Worker, serve: Callable[[Script], Model], 
 
 @pytest.mark.timeout(600)
 @few_and_many(3, 6)
-def test_gates(library: Path, plays: Worker, serve: Callable[[Script], Model], tmp_path: Path, kills: int) -> None:
+def test_gates(
+    library: Path, plays: Worker, serve: Callable[[Script], Model], tmp_path: Path, kills: int, record_property: Record
+) -> None:
     source, model = tmp_path / "source", serve(lambda request: world.play(request).text)
     assert plays.invoke(generating(library, model, 24).arguments(source)) == 0
     model.asked.clear()
     case = Case(lambda run: ["gates", source, "--out", run, *COMMON], "", CONCURRENCY)
-    killed, whole = killed_and_whole(case, tmp_path, plays, model, kills)
+    killed, whole = killed_and_whole(case, tmp_path, plays, model, kills, record_property)
     assert (killed / "results.json").read_bytes() == (whole / "results.json").read_bytes()
     assert not results_of(source)
 
@@ -184,7 +197,9 @@ def verdict(request: Any) -> str:
 
 @pytest.mark.timeout(900)
 @few_and_many(3, 7)
-def test_train(started: Path, trains: Worker, serve: Callable[[Script], Model], tmp_path: Path, kills: int) -> None:
+def test_train(
+    started: Path, trains: Worker, serve: Callable[[Script], Model], tmp_path: Path, kills: int, record_property: Record
+) -> None:
     from train_test import same
 
     model = serve(verdict)
@@ -205,14 +220,16 @@ def test_train(started: Path, trains: Worker, serve: Callable[[Script], Model], 
     }
     command = ["train", tmp_path / "data.jsonl", "--resume", *flags(given)]
     case = Case(lambda run: [*command, "--out", run], "calls", 4, linger_s=0.3)
-    killed, whole = killed_and_whole(case, tmp_path, trains, model, kills)
+    killed, whole = killed_and_whole(case, tmp_path, trains, model, kills, record_property)
     same(killed, whole, rel=1e-6)
     assert (killed / "attempts.jsonl").read_bytes() == (whole / "attempts.jsonl").read_bytes()
 
 
 @pytest.mark.timeout(900)
 @few_and_many(3, 7)
-def test_selfplay(started: Path, trains: Worker, serve: Callable[[Script], Model], tmp_path: Path, kills: int) -> None:
+def test_selfplay(
+    started: Path, trains: Worker, serve: Callable[[Script], Model], tmp_path: Path, kills: int, record_property: Record
+) -> None:
     from selfplay_test import VALUES, episodes, state, told
 
     model = serve(verdict)
@@ -221,7 +238,7 @@ def test_selfplay(started: Path, trains: Worker, serve: Callable[[Script], Model
     del given["verify"]
     command = ["selfplay", "--resume", "--no-verify", *flags(given)]
     case = Case(lambda run: [*command, "--out", run], "calls", 18, linger_s=0.3)
-    killed, whole = killed_and_whole(case, tmp_path, trains, model, kills)
+    killed, whole = killed_and_whole(case, tmp_path, trains, model, kills, record_property)
     assert told(killed) == told(whole)
     assert episodes(killed) == episodes(whole)
     assert state(killed) == state(whole)

@@ -137,6 +137,20 @@ class Case:
     get further than its next call, however long that is: the model does not answer."""
 
 
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What the kills of one run cost."""
+
+    calls: int
+    """Calls of the run that was left alone."""
+    answered: tuple[int, ...]
+    """For each kill, how many of those calls had an answer on the disk when it came."""
+    paid_again: int
+    """Calls that were in flight at a kill, and were made once more."""
+    most_paid_again: int
+    """Number of calls that the kills may cost: as many per kill as can be in flight."""
+
+
 def kept(case: Case, run: Path) -> int:
     """How many answers of models are on the disk."""
     if not begun(run / case.calls):
@@ -145,7 +159,7 @@ def kept(case: Case, run: Path) -> int:
         return reader._value("SELECT count(*) FROM calls WHERE kind = 'llm'")
 
 
-def kill_and_resume(case: Case, run: Path, worker: Worker, model: Model, whole: Counter[str], kills: int) -> None:
+def kill_and_resume(case: Case, run: Path, worker: Worker, model: Model, whole: Counter[str], kills: int) -> Account:
     """Kill a run so often, from the start of its process to its last call, and then let it end.
 
     Args:
@@ -158,6 +172,7 @@ def kill_and_resume(case: Case, run: Path, worker: Worker, model: Model, whole: 
             waits for its answer.
     """
     rng, total, begun_at, lost = random.Random(kills), whole.total(), model.calls, 0
+    answered: list[int] = []
     early = [lambda: None, lambda: exists(run / "run.lock"), lambda: exists(run / FILE_NAME, run / "run.json")]
     early = early[3 - max(1, min(3, kills // 4)) :]
     for number in range(kills):
@@ -180,6 +195,7 @@ def kill_and_resume(case: Case, run: Path, worker: Worker, model: Model, whole: 
         made, new = model.calls - asked, kept(case, run) - before
         assert 0 <= made - new <= case.in_flight, (number, made, new)  # at most what was in flight is paid again
         lost += made - new
+        answered.append(before + new)
     before, asked = kept(case, run), model.calls
     assert 0 < before < total
     assert worker.invoke(case.arguments(run)) == 0, worker.said()
@@ -187,6 +203,7 @@ def kill_and_resume(case: Case, run: Path, worker: Worker, model: Model, whole: 
     everything = model.bodies(begun_at)
     assert not whole - everything
     assert (everything - whole).total() == lost == model.calls - begun_at - total
+    return Account(total, tuple(answered), lost, kills * case.in_flight)
 
 
 def model_was_asked(model: Model, calls: int) -> None:

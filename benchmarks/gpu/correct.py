@@ -87,7 +87,7 @@ def main() -> None:
     for name, lora in (("all weights", None), ("lora", Lora(8, 16))):
         try:
             learn(f"fsdp2 on one rank, ppo, {name}", "ppo", {}, "bfloat16", lora)
-        except Exception as error:  # each way is tried by itself
+        except Exception as error:  # each case has its own process
             told[f"fsdp2 on one rank, ppo, {name}"] = {"error": f"{type(error).__name__}: {error}"[:600]}
     asked.out.write_text(json.dumps(told, indent=2))
     dist.destroy_process_group()

@@ -4,7 +4,7 @@
 
 Sampling plays dialogues of five messages with four searches between them, whose lengths are those of search agents
 (median message 81 tokens, 250 to 550 tokens of passages); every search takes 5 to 40 ms. The same dialogues go through
-the sampler without and with CUDA graphs, in one run. `benchmarks/throughput.py` measures it beside TRL's.
+the sampler without and with CUDA graphs, in one run. `benchmarks/throughput.py` measures it next to TRL's.
 """
 
 # pyright: basic, reportArgumentType=false, reportPrivateImportUsage=false, reportOperatorIssue=false
@@ -58,7 +58,7 @@ Dialogue = tuple[int, list[int], list[int]]
 
 
 def dialogues(count: int, scale: float) -> list[Dialogue]:
-    """The same ones at each call."""
+    """The same dialogues at each call."""
     draw = random.Random(1)
 
     def message() -> int:
@@ -75,7 +75,7 @@ def dialogues(count: int, scale: float) -> list[Dialogue]:
 
 
 async def play(policy: TorchPolicy, all_: list[Dialogue], vocabulary: int) -> int:
-    """Tokens sampled in playing all dialogues at once."""
+    """Number of tokens sampled while all dialogues are played at once."""
 
     async def one(at: int, dialogue: Dialogue) -> int:
         draw = random.Random(at)
@@ -100,7 +100,7 @@ def main() -> None:
     parser.add_argument("--shape", choices=SHAPES, default="135m")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--dialogues", type=int, default=64)
-    parser.add_argument("--scale", type=float, default=1.0, help="of all lengths")
+    parser.add_argument("--scale", type=float, default=1.0, help="factor on all lengths")
     parser.add_argument("--updates", type=int, default=3)
     parser.add_argument("--micro-tokens", type=int, default=16_384)
     parser.add_argument("--out", type=Path, required=True)

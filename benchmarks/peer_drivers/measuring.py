@@ -18,13 +18,13 @@ MAX_TOKENS = 64
 
 @dataclass(frozen=True)
 class Task:
-    """`calls` prompts, one call each, at most `in_flight` at once."""
+    """The task: `calls` prompts, one call each, at most `in_flight` at the same time."""
 
     base_url: str
     in_flight: int
     calls: int
     folder: Path
-    """Where the peer may keep what it keeps."""
+    """Folder for the files that the peer keeps."""
 
     @property
     def prompts(self) -> list[str]:
@@ -36,14 +36,14 @@ BODY = "lorem ipsum dolor sit " * 20
 
 
 def task() -> Task:
-    """The task of the command line."""
+    """Read the task from the command line."""
     base_url, in_flight, calls, folder = sys.argv[1:]
     return Task(base_url, int(in_flight), int(calls), Path(folder))
 
 
 @contextlib.contextmanager
 def measured(task: Task) -> Generator[None]:
-    """Around the work: what is imported and set up before it is not counted."""
+    """Measure the work inside this context; imports and setup before it do not count."""
     before = _cpu_s()
     yield
     (task.folder / "measured.json").write_text(json.dumps({"cpu_s": _cpu_s() - before}))

@@ -1,4 +1,4 @@
-"""CPU seconds by stage, kept in a file, so that what was done before an interruption counts too."""
+"""CPU seconds by stage, kept in a file, so that work before an interruption counts too."""
 
 import json
 import time
@@ -11,14 +11,14 @@ class Clock:
     """Adds up the CPU time of this process, all its threads, by stage."""
 
     def __init__(self, path: Path) -> None:
-        """Go on with what `path` holds."""
+        """Continue from the times in `path`."""
         self._path = path
         kept: dict[str, float] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         self.seconds = kept
 
     @contextmanager
     def __call__(self, stage: str) -> Generator[None]:
-        """Count the time of what is done within, also when it ends by an error."""
+        """Count the time spent inside this context, even if it ends with an error."""
         started = time.process_time()
         try:
             yield

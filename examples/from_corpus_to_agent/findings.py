@@ -1,4 +1,4 @@
-"""What the stories of all seeds show: tables, paired tests and a picture. Read from the folders of their stages.
+"""The findings over all seeds: tables, paired tests and a picture. Read from the folders of their stages.
 
 Questions of several seeds are counted as one test: each is asked of all three agents of its own seed. So intervals say
 how far other questions might have given something else; how far another training might, each seed's figures show.
@@ -32,7 +32,7 @@ class Story:
     agents: tuple[str, ...]
     domains: tuple[str, ...]
     cpu_s: Mapping[str, float]
-    """By stage."""
+    """CPU seconds by stage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +46,20 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """What an agent learnt from, over all seeds."""
+    """The training data of an agent, over all seeds."""
 
     kind: str
     seeds: int
-    """Seeds that were played, a count."""
+    """Number of seeds played."""
     accepted: int
     rejected: Mapping[str, int]
-    """By reason."""
+    """Number of rejected seeds by reason."""
     trained_on: Mapping[str, int]
-    """Questions of the training splits by measured difficulty."""
+    """Number of questions in the training splits by measured difficulty."""
     model_tokens: float
-    """Tokens that the agents wrote while they learnt by reward, a count."""
+    """Number of tokens that the agents wrote during reinforcement learning."""
     reward: tuple[float, float]
-    """Mean of the first and of the last five steps."""
+    """Mean reward of the first and of the last five steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """Everything that is told."""
+    """All findings."""
 
     seeds: Sequence[int]
     rounds: Sequence[Round]
@@ -85,13 +85,13 @@ class Findings:
     versus: Mapping[str, Sequence[Versus]]
     """Paired tests by domain."""
     verdicts: Mapping[str, str]
-    """What they say of SAGE's data against the other, by domain, in words."""
+    """The conclusion about SAGE's data against the other data, in words, by domain."""
     cpu_s: Mapping[str, float]
-    """By stage, over all seeds."""
+    """CPU seconds by stage, over all seeds."""
 
 
 def compare(stories: Sequence[Story]) -> Findings:
-    """Read what the stages left."""
+    """Read the results of all stages."""
     first = stories[0]
     scores: list[Score] = []
     versus: dict[str, list[Versus]] = {}
@@ -114,14 +114,14 @@ def compare(stories: Sequence[Story]) -> Findings:
 
 
 def write(found: Findings, out: Path) -> None:
-    """`findings.md` to read, `findings.json` with every figure, `findings.png`."""
+    """Write `findings.md`, `findings.json` with every figure, and `findings.png`."""
     (out / "findings.md").write_text(_markdown(found), encoding="utf-8")
     (out / "findings.json").write_text(json.dumps(as_json(found), indent=1) + "\n", encoding="utf-8")
     draw(found, out / "findings.png")
 
 
 def as_json(found: Findings) -> dict[str, object]:
-    """Every figure, as JSON has it."""
+    """Every figure as a JSON value."""
     told: dict[str, object] = TypeAdapter(Findings).dump_python(found, mode="json")
     return told
 
@@ -278,7 +278,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def draw(found: Findings, path: Path) -> None:
-    """A panel a domain: exact match by group, one line an agent, with intervals."""
+    """One panel per domain: exact match by group, one line per agent, with intervals."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4), layout="constrained")

@@ -1,11 +1,11 @@
-"""From a corpus to an agent, three ways: what is it worth to train on questions that execution made hard enough.
+"""From a corpus to an agent, three ways: how much training on questions hardened by execution feedback is worth.
 
     python examples/from_corpus_to_agent/run.py --out runs/example
     python examples/from_corpus_to_agent/run.py --out runs/mine --setting mine.toml
 
-Three agents answer the same questions: untrained; trained on questions that were written in one go and believed at
-their word; trained on SAGE's. Stages are the recipes behind `questwell generate`, `dataset`, `train` and `evaluate`.
-Each leaves an ordinary folder; what is finished is not done again, so start it anew after whatever stopped it.
+Three agents answer the same questions: untrained; trained on questions that were written in one go and never
+checked; trained on SAGE's. Stages are the recipes behind `questwell generate`, `dataset`, `train` and `evaluate`.
+Each leaves an ordinary folder; finished stages are not repeated, so run the same command again after an interruption.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from questwell.recipes.runs.ending import Report
 from questwell.recipes.train import loop as train
 
 FEEDBACK: Values = {"variant": "feedback"}
-"""SAGE: attempts show whether a question is right and takes as many searches as asked for; if not it is repaired."""
+"""SAGE: attempts show whether a question is right and takes as many searches as asked for; if not, it is repaired."""
 ONE_GO: Values = {"variant": "initial", "rounds": 0, "accept": "band", "band": "0..1"}
 """The same first questions from the same seeds, any that was solved at all: no look at difficulty, no feedback."""
 KINDS: Mapping[str, Values] = {"one-go": ONE_GO, "sage": FEEDBACK}
@@ -41,9 +41,9 @@ say = logging.getLogger("from_corpus_to_agent").info
 
 
 def main() -> None:
-    """Tell the story of each seed, then compare."""
+    """Run all stages for each seed, then compare the agents."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--out", type=Path, required=True, help="folder of all stages; named again, it goes on there")
+    parser.add_argument("--out", type=Path, required=True, help="folder of all stages; the same folder continues")
     parser.add_argument(
         "--setting", type=Path, help="TOML file of your own corpus and models; by default the toy world"
     )
@@ -74,20 +74,20 @@ def story(setting: Setting, clients: Mapping[str, LLM], out: Path, seed: int) ->
         with timing(f"generate {kind}"):
             questions(setting, out, kind, rules, seed, clients)
 
-    # 2. To datasets. SAGE's is split by evidence; the other may not share a document with its test split.
+    # 2. To datasets. SAGE's is split by evidence; the other may share no document with its test split.
     sage = datasets(setting, out, "sage", seed)
     other = datasets(setting, out, "one-go", seed, apart_from=[out / "data-sage" / "data" / "test.parquet"])
     if len({made.splits["train"].items for made in (sage, other)}) > 1:
         counts = f"{sage.splits['train'].items} of SAGE and {other.splits['train'].items} written in one go"
         raise ConfigError(f"{counts}: both agents must learn from as many, so raise seeds or lower questions")
 
-    # 3. To agents: from the same model, by the same steps.
+    # 3. From datasets to agents: from the same model, with the same number of steps.
     agents = {"untrained": setting.agent}
     for kind in KINDS:
         with timing(f"train {kind}"):
             agents[kind] = trained(setting, out, kind, seed)
 
-    # 4. To an answer: the same questions to all three, in domain and out of it.
+    # 4. The comparison: the same questions for all three agents, in domain and out of domain.
     tests = {"in": f"questwell={out / 'data-sage' / 'data' / 'test.parquet'}", "out": setting.other_test}
     for agent, model in agents.items():
         for domain, test in tests.items():
@@ -150,10 +150,10 @@ def done(folder: Path, report: Report) -> None:
     """Say that a stage is complete.
 
     Raises:
-        SystemExit: it is not; says why. Started again, it goes on.
+        SystemExit: it is not; says why. The same command continues it.
     """
     if report.ending != "complete":
-        raise SystemExit(f"{folder} is not finished ({report.ending}): {report.message}. Start again to go on.")
+        raise SystemExit(f"{folder} is not finished ({report.ending}): {report.message}. The same command continues.")
     say(f"{folder} is complete")
 
 

@@ -1,6 +1,6 @@
 """A setting: the corpus, the model that writes, the model that is trained, the tests, and the keys of each recipe.
 
-It is a TOML file. The toy world writes one like `toy.toml`; yours is another, with your own paths and models.
+It is a TOML file. The toy world writes one like `toy.toml`; write your own with your paths and models.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ from questwell.recipes.runs.config import RecipeConfig, Values, read_toml, resol
 
 
 class Setting(RecipeConfig):
-    """What the story of `run.py` is told with."""
+    """The inputs of `run.py`."""
 
     writer: str
     """Model that writes the questions and judges answers, as for `questwell generate --llm`."""
@@ -26,9 +26,9 @@ class Setting(RecipeConfig):
     prompts: Path | None = None
     """Folder of prompt files that replace the packaged ones of the same name."""
     questions: int = Field(ge=1)
-    """From which each of the two trained agents learns, a count."""
+    """Number of questions that each of the two trained agents learns from."""
     test_questions: int = Field(ge=1)
-    """In domain, at most, a count."""
+    """Maximum number of test questions in domain."""
     generate: dict[str, object] = Field(default_factory=dict)
     """Further keys of `questwell generate`; likewise the next three."""
     dataset: dict[str, object] = Field(default_factory=dict)
@@ -44,7 +44,7 @@ def read_setting(path: Path) -> Setting:
     """The setting in a file, its paths seen from the file's folder.
 
     Raises:
-        ConfigError: the file cannot be read, or a key or a value that cannot be.
+        ConfigError: the file cannot be read, or a key or value is invalid.
     """
     found: dict[str, object] = dict(read_toml(path))
     for key in ("agent", "corpus", "other_corpus", "prompts"):
@@ -57,5 +57,5 @@ def read_setting(path: Path) -> Setting:
 
 
 def keys(*layers: Values) -> Values:
-    """One mapping of all, a later one over an earlier one."""
+    """All mappings merged; later ones override earlier ones."""
     return {key: value for layer in layers for key, value in layer.items()}

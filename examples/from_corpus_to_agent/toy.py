@@ -40,9 +40,9 @@ class Stage:
     steps: int
     learning_rate: float
     astray: float
-    """Searches that are for something else, a fraction."""
+    """Share of searches for something else, a fraction."""
     count: int
-    """Different demonstrations."""
+    """Number of different demonstrations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +50,15 @@ class Scale:
     """How large the worlds are, and how long the warm start is."""
 
     trees: tuple[str, ...] = TREES
-    """Islands of the first world."""
+    """Number of islands in the first world."""
     birds: tuple[str, ...] = BIRDS
-    """Islands of the second world."""
+    """Number of islands in the second world."""
     entities: int = 6
-    """Of an island, a count; named after it: oak0 to oak5."""
+    """Number of entities per island, named after it: oak0 to oak5."""
     hops: int = 4
-    """Of the longest question in the warm start and out of domain, a count; one hop is asked too."""
+    """Number of hops of the longest question in the warm start and out of domain; one-hop questions are asked too."""
     other: int = 12
-    """Questions out of domain of each number of hops, a count."""
+    """Number of out-of-domain questions per number of hops."""
     stages: tuple[Stage, ...] = (Stage(500, 5e-3, 0.0, 4000), Stage(100, 2e-3, 0.1, 2500))
     """First the policy learns to copy and to follow a question, then to be right in about half of its attempts at two
     hops, as the policy of `questwell train toy` begins."""
@@ -70,7 +70,7 @@ class Scale:
 
 
 def prepare(folder: Path, seed: int, scale: Scale | None = None) -> Path:
-    """The setting file in `folder`, with all that it names, the policy next to it; what is there already stays.
+    """The setting file in `folder`, with all that it names, the policy next to it; existing files stay.
 
     Seeds differ in their worlds and in all that is drawn; the policy is one for all of them, as a pretrained one is.
     """
@@ -85,7 +85,7 @@ def prepare(folder: Path, seed: int, scale: Scale | None = None) -> Path:
         _write(folder / "other.jsonl", _records(elsewhere))
         _write(folder / "other-questions.jsonl", _questions(elsewhere, scale, seed))
         shutil.copytree(PROMPTS, folder / "prompts", dirs_exist_ok=True)
-        shutil.copy(Path(__file__).with_name("toy.toml"), setting)  # last: where it is, all is
+        shutil.copy(Path(__file__).with_name("toy.toml"), setting)  # last: if it exists, so does all the rest
     return setting
 
 
@@ -143,7 +143,10 @@ def _demonstration(scale: Scale, astray: float, draw: random.Random) -> tuple[st
 
 
 def _records(worlds: Sequence[ToyWorld]) -> list[dict[str, object]]:
-    """A corpus: a fact a document. Its subject is its title, so that a search for it does not find what leads to it."""
+    """A corpus with one document per fact.
+
+    Its subject is its title, so that a search for it does not find what leads to it.
+    """
     passages = (passage for world in worlds for passage in world.passages)
     return [{"id": passage.id, "title": passage.document_id, "text": passage.text} for passage in passages]
 

@@ -13,10 +13,10 @@ from questwell.llm.client import Completion, Request
 
 NAME = "toy-writer"
 WRONG = 0.2
-"""Pairs whose answer is another than the facts give, a fraction: 80 % of a real model's first questions were correct
+"""Share of pairs whose answer differs from the facts: 80 % of a real model's first questions were correct
 (docs/log.md, twenty seeds with the embedded 1.5B model)."""
 SHORT = 0.5
-"""Questions that need fewer searches than asked for, a fraction: 40 % of all met their target in that run, half of the
+"""Share of questions that need fewer searches than requested: 40 % of all met their target in that run, half of the
 correct ones."""
 
 _FACT = re.compile(r"^\[(\d+)\] (?:\w+: )?(\w+) of (\w+) is (\w+)$", re.MULTILINE)
@@ -36,7 +36,7 @@ class Fact:
 
     @property
     def query(self) -> str:
-        """The search that finds it."""
+        """The search that finds the fact."""
         return f"{self.relation} of {self.subject}"
 
 
@@ -51,7 +51,7 @@ class Pair:
     chain: Chain
     answer: str
     cited: Chain = field(default=())
-    """What the answer is said to rest on; may not be the chain."""
+    """The facts that the answer claims to rest on; may differ from the chain."""
 
 
 class Writer:
@@ -62,7 +62,7 @@ class Writer:
         self._relations = relations
 
     def __call__(self, request: Request) -> Completion:
-        """What it writes; the same for the same request."""
+        """The reply; equal requests get equal replies."""
         system = request.messages[0].content
         draw = random.Random(f"{request.seed}/{request.digest()}")
         if system.startswith("You write search questions"):
@@ -76,7 +76,7 @@ class Writer:
         return Completion(text, model=NAME, cost_usd=0.0)
 
     def _propose(self, request: Request, draw: random.Random) -> str:
-        """Go outward from the seed's fact, a search a message, until there is a chain of the wanted length."""
+        """Go outward from the seed's fact, one search per message, until there is a chain of the wanted length."""
         target = _target(request)
         facts = _facts(request)
         chains = [chain for chain in _chains(facts) if chain[0].number == 1]
@@ -102,7 +102,7 @@ class Writer:
         return _written(draw.choice(longer or chains), facts, draw, keep=chain or None)
 
     def _right(self, request: Request, draw: random.Random) -> str:
-        """Not answered as it was: look again. The answer is mended if it was wrong, else another chain is asked."""
+        """Not solved: look again. The answer is mended if it was wrong, else another chain is asked."""
         facts = _facts(request)
         question, answer = _pair(request)
         chain = _follow(question, facts)
@@ -147,7 +147,7 @@ def _said(pair: Pair, thought: str) -> str:
 def _chains(facts: Sequence[Fact]) -> list[Chain]:
     """Every chain of `facts` that uses no relation and meets no thing twice: the toy language asks no others."""
     found: list[Chain] = [(fact,) for fact in facts if fact.found != fact.subject]
-    for chain in found:  # grows as it goes
+    for chain in found:  # grows during the loop
         relations = {fact.relation for fact in chain}
         met = {chain[0].subject, *(fact.found for fact in chain)}
         found += [
@@ -181,7 +181,7 @@ def _facts(request: Request) -> list[Fact]:
 
 
 def _searched(request: Request) -> set[str]:
-    """What it has searched for so far in this rollout."""
+    """The queries of this rollout so far."""
     said = "\n".join(message.content for message in request.messages if message.role == "assistant")
     return set(re.findall(r"<search>(.+?)</search>", said)) | {fact.query for fact in _facts(request)}
 

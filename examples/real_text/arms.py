@@ -57,7 +57,7 @@ def _say(step: int, loss: float) -> None:
 
 
 def train_arm(out: Path, values: Mapping[str, object], limit: int | None = None) -> Path:
-    """Train by the recipe, or go on where it stopped; the newest checkpoint's model."""
+    """Train with the recipe, or continue where it stopped; returns the newest checkpoint's model."""
     resume = (out / "run.json").exists()
     config = train.configure(out, {} if resume else values, resume=resume)
     done = train.run(config, out, Caller(resume=resume, limit=limit))
@@ -67,7 +67,7 @@ def train_arm(out: Path, values: Mapping[str, object], limit: int | None = None)
 
 
 def solver(hops: int, top_k: int, temperature: float) -> FreeSolver:
-    """The agent: one message more than searches."""
+    """The agent, with one message more than searches."""
     limits = RolloutLimits(turns=hops + 1, searches=hops, top_k=top_k)
     return FreeSolver(Prompts(PROMPTS), Tags(), limits, Sampling(32, temperature))
 
@@ -109,7 +109,7 @@ def _no_opening(question: str, references: tuple[str, ...], answer: str) -> tupl
 
 
 class ExactMatch(Judge):
-    """A judge that asks no model."""
+    """A judge that calls no model."""
 
     async def judge(
         self, question: str, references: tuple[str, ...], answer: str | None, complete: Complete
@@ -128,7 +128,7 @@ class Line:
         self.policy = TorchPolicy(found.model, found.codec, rows=rows)
 
     def client(self, request_id: str) -> LLM:
-        """Of one dialogue."""
+        """The client of one dialogue."""
         return PolicyClient(self.policy, self._codec, context_tokens=self._context, request_id=request_id)
 
 
@@ -157,7 +157,7 @@ def paired(first: Sequence[Row], second: Sequence[Row], resamples: int = 5000) -
     by_country: dict[str, list[float]] = {}
     for before, after in zip(first, second, strict=True):
         if before["question"] != after["question"]:
-            raise ValueError("the two were asked other questions")
+            raise ValueError("the two were asked different questions")
         change = float(bool(after["right"])) - float(bool(before["right"]))
         by_country.setdefault(str(before["country"]), []).append(change)
     groups = list(by_country.values())

@@ -89,7 +89,7 @@ KINDS = (
     ),
 )
 HELD_OUT_KINDS = ("median age", "national symbol")
-"""Asked for in the evaluation only."""
+"""Kinds of fact that only the evaluation asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class Asked:
 
     text: str
     fact: Fact
-    """What is asked for."""
+    """The fact that the question asks for."""
     clue: Fact | None = None
     """What the country is named by; None when it is named itself."""
 
@@ -132,7 +132,7 @@ def facts(passages: Iterable[Passage]) -> list[Fact]:
 
 
 def split(countries: Iterable[str], seed: int) -> dict[str, set[str]]:
-    """Countries to train on, to look at while training, and to test on: 60, 20 and 20 in a hundred."""
+    """Countries to train on, to look at while training, and to test on: 60, 20 and 20 percent."""
     order = sorted(set(countries))
     random.Random(seed).shuffle(order)
     first, second = int(0.6 * len(order)), int(0.8 * len(order))

@@ -1,4 +1,4 @@
-"""Does an agent learn to search from real text? One command; it goes on where it was stopped.
+"""Does an agent learn to search real text? One command, which continues where it was stopped.
 
 python examples/real_text/run.py --model SmolLM2-135M-Instruct.Q4_1.gguf --out runs/real_text
 python examples/real_text/run.py --model ... --hops 2 --arms A,B,C --out runs/two_hops
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def _questions(asked: argparse.Namespace, arm: str, world: World, index: LexicalIndex, start: Path) -> Path:
-    """The file of an arm's questions, made if it is not there."""
+    """The file of an arm's questions; made if it does not exist."""
     data = asked.out / f"questions-{arm}.jsonl"
     if not data.exists():
         chosen = world.train[: asked.questions]
@@ -123,13 +123,13 @@ def _arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("--model", required=True, help="Hugging Face folder or GGUF file of a small chat model")
     add("--out", type=Path, default=Path("runs/real_text"), help="folder of the experiment")
-    add("--index", type=Path, default=None, help="folder of an index of factbook that is there already")
+    add("--index", type=Path, default=None, help="folder of an existing index of factbook")
     add("--hops", type=int, choices=(1, 2), default=1)
     add("--arms", default="A,B", help="A untrained, B composed questions as they come, C questions of the SAGE game")
     add("--algorithm", default="grpo", choices=("grpo", "ppo", "reinforce"))
     add("--seed", type=int, default=0)
     add("--steps", type=int, default=20)
-    add("--limit", type=int, default=None, help="steps of this call, at most")
+    add("--limit", type=int, default=None, help="maximum number of steps in this call")
     add("--batch", type=int, default=8, help="questions per step")
     add("--group", type=int, default=4, help="attempts at each question")
     add("--questions", type=int, default=800, help="questions that an arm learns from")
@@ -138,7 +138,7 @@ def _arguments() -> argparse.Namespace:
     add("--dev", type=int, default=60, help="held-out questions for the curve while training; 0 draws none")
     add("--eval-every", type=int, default=5, help="steps between two points of that curve")
     add("--top-k", type=int, default=1)
-    add("--rows", type=int, default=64, help="dialogues sampled side by side")
+    add("--rows", type=int, default=64, help="number of dialogues sampled at the same time")
     add("--micro-tokens", type=int, default=2048)
     add("--learning-rate", type=float, default=1e-5)
     add("--warm-start-steps", type=int, default=60)

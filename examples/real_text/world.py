@@ -29,7 +29,7 @@ class World:
     other_kinds: list[Asked]
     """About the countries of the test, kinds of fact that training never asks for."""
     shown: list[Asked]
-    """For demonstrations: of the countries of training, none of them in `train`."""
+    """Questions for demonstrations, about training countries, and none of them in `train`."""
 
 
 def make_world(index: LexicalIndex, hops: int, seed: int, demonstrations: int) -> World:
@@ -37,7 +37,7 @@ def make_world(index: LexicalIndex, hops: int, seed: int, demonstrations: int) -
     known = facts(index.passage_at(at) for at in range(len(index)))
     asked = one_hop(known) if hops == 1 else two_hops(known)
     random.Random(seed).shuffle(asked)
-    countries = split((fact.country for fact in known), 0)  # the same for every seed, so that answers can be paired
+    countries = split((fact.country for fact in known), 0)  # equal for every seed, so that answers can be paired
 
     def of(part: str, *, held_out: bool) -> list[Asked]:
         return [
@@ -64,7 +64,7 @@ def write_questions(path: Path, asked: Sequence[Asked]) -> None:
 
 
 async def write_demonstrations(path: Path, asked: Sequence[Asked], index: LexicalIndex, top_k: int, seed: int) -> None:
-    """Dialogues in which each search is clumsy with probability `CLUMSY`; what was not found is answered by unknown."""
+    """Dialogues in which each search is clumsy with probability `CLUMSY`; without a finding it answers unknown."""
     draw = random.Random(seed)
     lines: list[str] = []
     for one in asked:

@@ -19,10 +19,10 @@ class Writer:
     """A `Proposer` that starts with question number `seed.index` of `asked`, and repairs it from the same country."""
 
     def __init__(self, asked: Sequence[Asked]) -> None:
-        """Know what can be said of each country."""
+        """Take the facts of each country."""
         self.asked = asked
         self.written: dict[tuple[int, int], Asked] = {}
-        """By seed and round."""
+        """Questions by seed and round."""
         self._facts: dict[str, dict[str, Fact]] = defaultdict(dict)
         self._clues: dict[str, dict[str, Fact]] = defaultdict(dict)
         for one in self.asked:
@@ -31,13 +31,13 @@ class Writer:
                 self._clues[one.fact.country][one.clue.kind.name] = one.clue
 
     async def propose(self, seed: Seed, session: Session, random_seed: int) -> Draft:
-        """The composed question as it comes."""
+        """Return the composed question unchanged."""
         return self._draft(seed, 0, self.asked[seed.index])
 
     async def repair(
         self, seed: Seed, rounds: tuple[Round, ...], feedback: ExecutionFeedback, session: Session, random_seed: int
     ) -> tuple[Draft, Repair | None]:
-        """Another clue where it was too easy, another fact where nobody solved it."""
+        """Use another clue if it was too easy, and another fact if nobody solved it."""
         draw = random.Random(random_seed)
         before = self.written[seed.index, len(rounds) - 1]
         used = [self.written[seed.index, at] for at in range(len(rounds))]
