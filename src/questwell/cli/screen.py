@@ -68,6 +68,8 @@ def print_json_list(
     values: Iterable[object],
 ) -> None:
     """Print `values`, each of `type_`, as `print_json` prints a list of them, with only one in memory."""
+    from pydantic import TypeAdapter  # as above
+
     adapter, some = TypeAdapter[Any](type_), False
     for value in values:
         tree = adapter.dump_python(value, mode="json")
