@@ -48,6 +48,16 @@ def ray_kills(result: Result) -> Iterator[Claim]:
     yield Claim("calls paid twice, and the most that the plays under way could cost", figure)
 
 
+def many_items(result: Result) -> Iterator[Claim]:
+    for items, steps in result["items"].items():
+        for step, one in steps.items():
+            before, now = one["before"], one["now"]
+            what = f"peak memory of `{step}` over {int(items):,} items, before and now"
+            yield Claim(what, f"{before['peak_mib']} MiB, {now['peak_mib']} MiB")
+        same = "yes" if all(one["same_result"] for one in steps.values()) else "no"
+        yield Claim(f"both write the same over {int(items):,} items", same)
+
+
 SECTIONS = (
     Section(
         "A run in shards",
@@ -60,6 +70,12 @@ SECTIONS = (
         "million_seeds.json",
         "Two recorded calls per seed, by agents and a corpus that cost next to nothing; each step is a process.",
         million_seeds,
+    ),
+    Section(
+        "Reading every item of a run",
+        "many_items.json",
+        "What reads every item, by the code of before and by today's on the same run; the imports alone take 111 MiB.",
+        many_items,
     ),
     Section(
         "SIGKILLs over a run that Ray plays",
