@@ -1,4 +1,4 @@
-"""An evaluation of one checkpoint never goes on with another: one table is of one policy. Needs the extra train."""
+"""A run goes on only with the weights and the texts that it began with, whatever their names. Needs the extra train."""
 
 import json
 import shutil
@@ -24,8 +24,8 @@ def checkpoint(folder: Path, seed: int) -> Path:
     return path
 
 
-def evaluate(run: Path, *flags: object, code: int) -> Result:
-    result = CliRunner().invoke(app, list(map(str, ("evaluate", "--out", run, *flags))), env={"COLUMNS": "300"})
+def call(verb: str, run: Path, *flags: object, code: int) -> Result:
+    result = CliRunner().invoke(app, list(map(str, (verb, "--out", run, *flags))), env={"COLUMNS": "300"})
     assert result.exit_code == code, result.output
     return result
 
@@ -41,14 +41,36 @@ def test_a_resume_with_other_weights_under_the_same_name_is_refused(tmp_path: Pa
     (tmp_path / "q.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     run, given = tmp_path / "run", ["--benchmarks", f"plain={tmp_path / 'q.jsonl'}", "--mode", "closed-book"]
     given += ["--prompts", str(PROMPTS), "--turn-tokens", "4", "--limit", "1", "--concurrency", "1"]
-    evaluate(run, *given, "--llm", mine, code=3)
+    call("evaluate", run, *given, "--llm", mine, code=3)
     assert attempts(run) == 1
 
-    refused = evaluate(run, "--resume", "--llm", other, code=1)
+    refused = call("evaluate", run, "--resume", "--llm", other, code=1)
     assert "model weights" in refused.stderr and "was started with other settings" in refused.stderr
     assert attempts(run) == 1
 
     moved = tmp_path / "elsewhere" / "checkpoints" / "step-000002" / "model"
     shutil.copytree(mine, moved)
-    evaluate(run, "--resume", "--llm", moved, code=0)  # the same weights, wherever they are
+    call("evaluate", run, "--resume", "--llm", moved, code=0)  # the same weights, wherever they are
     assert attempts(run) == 3
+
+
+def test_training_with_other_texts_under_the_same_ids_is_refused(tmp_path: Path) -> None:
+    data, run = tmp_path / "q.jsonl", tmp_path / "run"
+
+    def ask(relation: str) -> None:
+        rows = ({"id": f"q{n}", "question": f"{relation} of e{n} ?", "answer": "e2"} for n in range(2))
+        data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    ask("r0")
+    (tmp_path / "corpus.jsonl").write_text('{"id": "a", "contents": "r0 of e0 is e2"}\n')
+    given = ["--data", data, "--model", checkpoint(tmp_path / "a", 1), "--corpus", tmp_path / "corpus.jsonl"]
+    given += ["--index", tmp_path / "index", "--prompts", PROMPTS, "--device", "cpu", "--steps", 2, "--batch", 2]
+    given += ["--group", 2, "--turns", 2, "--turn-tokens", 4, "--top-k", 1, "--min-finished", 0]
+    call("train", run, *given, "--limit", 1, code=3)
+
+    ask("r1")
+    refused = call("train", run, "--resume", code=1)
+    assert "question texts" in refused.stderr and "was started with other settings" in refused.stderr
+
+    ask("r0")
+    call("train", run, "--resume", code=0)

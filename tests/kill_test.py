@@ -208,7 +208,7 @@ def test_train(
         "algorithm": "ppo",
         "reward": "judge",
         "judge": f"judge@{model.url}",
-        "steps": 6,
+        "steps": 6 if kills > 3 else 4,
         "save_every": 2,
         "batch": 2,
         "group": 2,

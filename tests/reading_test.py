@@ -16,6 +16,7 @@ from questwell.llm.streams import joined
 from questwell.recipes.corpus.update import read_ids
 from questwell.recipes.dataset.export import read_items
 from questwell.recipes.generate.topics import read_topics
+from questwell.recipes.runs import description
 from questwell.recipes.runs.config import read_toml
 from questwell.recipes.selfplay.record import Record
 from questwell.recipes.train.data import read_demonstrations, read_questions
@@ -141,3 +142,19 @@ def test_what_the_system_refuses_is_one_line(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "Not a directory" in result.output
     assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[]", "not a JSON object"),
+        ('{"run_id": "r"}', "fingerprint: not an object"),
+        ('{"run_id": "r", "fingerprint": {}}', "config: missing"),
+        ('{"run_id": 1, "fingerprint": {}, "config": {}}', "run_id: not a text"),
+        ('{"run_id": "r", "created": "c", "questwell": "0", "fingerprint": {"a": 1}, "config": {}}', "a: not a text"),
+    ],
+)
+def test_what_is_no_description_of_a_run_says_why(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(QuestwellError, match=rf"run\.json' is not the description of a run: {said}"):
+        description.read(tmp_path)

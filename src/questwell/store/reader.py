@@ -60,10 +60,7 @@ class RunReader(SpendingReader):
         row = self._one("SELECT value FROM meta WHERE key = 'run'")
         if row is None:
             return None
-        try:
-            info = read_info(row[0])
-        except ValueError as error:
-            raise StoreError(f"{str(self.folder)!r} does not say which run it holds: {error}") from error
+        info = read_info(row[0], self.folder)
         learnt = {f"{ADAPTED}{place}": "; ".join(changes) for place, changes in self.adapted().items()}
         return replace(info, fingerprint={**info.fingerprint, **learnt})
 

@@ -1,7 +1,9 @@
 """Reads the saved description of a run without pydantic, because every command reads it first, and must start fast."""
 
+from pathlib import Path
 from typing import cast
 
+from questwell.errors import StoreError
 from questwell.store.passage_refs import Json
 from questwell.store.records import RunInfo
 from questwell.text.files import parse_json
@@ -10,12 +12,19 @@ _OLD = {"facts": "fingerprint"}
 """Names of keys in older versions."""
 
 
-def read_info(raw: str | bytes) -> RunInfo:
-    """Return the description in a JSON text; unknown keys are ignored.
+def read_info(raw: str | bytes, path: Path) -> RunInfo:
+    """Return the description in a JSON text, which was read from `path`; unknown keys are ignored.
 
     Raises:
-        ValueError: it is none; the message says which key is wrong.
+        StoreError: it is none; the message says which key is wrong.
     """
+    try:
+        return _checked(raw)
+    except ValueError as error:
+        raise StoreError(f"{str(path)!r} is not the description of a run: {error}") from error
+
+
+def _checked(raw: str | bytes) -> RunInfo:
     tree = parse_json(raw.encode() if isinstance(raw, str) else raw)
     if not isinstance(tree, dict):
         raise ValueError("not a JSON object")

@@ -95,6 +95,6 @@ def write(folder: Path, info: RunInfo) -> None:
 
 def _read_json(path: Path) -> RunInfo:
     try:
-        return read_info(path.read_bytes())
-    except (OSError, ValueError) as error:
+        return read_info(path.read_bytes(), path)
+    except OSError as error:
         raise StoreError(f"{str(path)!r} is not the description of a run: {error}") from error
