@@ -30,6 +30,21 @@ OLD_SELFPLAY = {
 }
 
 
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        (["evaluate", "--engine", "ray", "--shards", "2"], "--engine: Ray places the plays of generate only"),
+        (["harden", "q.jsonl", "--engine", "ray"], "--engine: Ray places the plays of generate only"),
+        (["gates", "run", "--players", "3"], "--players: Ray places the plays of generate only"),
+        (["rejudge", "run", "--engine", "ray"], "questwell merge"),
+        (["recheck", "q.jsonl", "--engine", "ray"], "--shard 0/2 on the first"),
+    ],
+)
+def test_a_key_of_other_commands_is_refused_with_the_reason(command: list[str], why: str) -> None:
+    done = CliRunner(env={"COLUMNS": "300"}).invoke(app, [*command, "--print-config"])
+    assert done.exit_code == 2 and why in " ".join(done.output.split()), done.output
+
+
 def test_a_run_saved_under_old_keys_opens_and_says_what_was_renamed(caplog: pytest.LogCaptureFixture) -> None:
     info = RunInfo("old-train", "2026-01-01", "0.1", OLD_TRAIN, {})
     with caplog.at_level(logging.WARNING, "questwell"):

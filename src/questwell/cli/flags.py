@@ -54,6 +54,13 @@ def config_flags(
             flags.append(
                 inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[hint, hidden])
             )
+        for key in config.refused.keys() - config.model_fields.keys():
+            hidden = typer.Option(f"--{key.replace('_', '-')}", hidden=True)
+            flags.append(
+                inspect.Parameter(
+                    key, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[str | None, hidden]
+                )
+            )
         parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own] + flags
         command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
         command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

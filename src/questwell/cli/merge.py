@@ -17,6 +17,7 @@ from questwell.recipes.evaluate.loop import KIND
 from questwell.recipes.evaluate.merge import merge as join_evaluation
 from questwell.recipes.generate.gates import merge as join_gates
 from questwell.recipes.generate.merge import merge as join
+from questwell.recipes.generate.recheck import merge as join_rechecks
 from questwell.recipes.harden.shards import merge as join_hardened
 from questwell.recipes.rejudge.loop import merge as join_rejudging
 from questwell.recipes.reports.scores import Evaluation, evaluation
@@ -24,7 +25,7 @@ from questwell.recipes.reports.status import Status, status
 from questwell.recipes.runs.description import kind_of
 
 EVALUATE = KIND.name
-HARDEN = "harden"
+_PLAYED = {"harden": join_hardened, "recheck": join_rechecks}
 
 
 class _Status(Protocol):
@@ -50,7 +51,7 @@ def merge(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Join runs of generate, harden, evaluate, gates or rejudge made with --shard. The shards are not changed.
+    """Join runs of generate, harden, recheck, evaluate, gates or rejudge made with --shard. The shards are not changed.
 
     Without SHARD, update the joined run of --shards after its process was killed.
     """
@@ -72,7 +73,7 @@ def merge(
         screen.out().print(f"Joined {questions:,} questions in {out}", soft_wrap=True)
         print_evaluation(screen.out(), found)
         return
-    seeds = (join_hardened if kind == HARDEN else join)(out, sources)
+    seeds = _PLAYED.get(kind, join)(out, sources)
     stands = status(out)
     if json:
         screen.print_json(Status, stands)

@@ -21,6 +21,7 @@ from questwell.recipes.generate.recheck import RecheckConfig
 from questwell.recipes.reports.certified import found_lines, unchecked
 from questwell.recipes.reports.rechecked import Rechecked, rechecked
 from questwell.recipes.runs.caller import Caller
+from questwell.recipes.runs.checking import refuse_shared_folder
 from questwell.types.gates import Gate
 
 _PANELS = {
@@ -63,6 +64,7 @@ def recheck(
     values = assemble("recheck", given, config_file, source=questions)
     folder = out or _folder(values.get("source"))
     config = configured("recheck", recipe.configure, folder, values, resume=resume, print_only=print_only)
+    refuse_shared_folder(config, out)
     with index_progress(config.corpus) as progress:
         report = recipe.run(config, folder, Caller(limit=limit, index_progress=progress))
     rows = rechecked(folder)

@@ -4,8 +4,10 @@ The result is a run in its own folder, which `show`, `status`, `view` and `expor
 continues where it stopped, and no call is paid twice. The rechecked run stays unchanged.
 """
 
-from collections.abc import Collection, Mapping
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -15,6 +17,7 @@ from questwell.errors import ConfigError, StoreError
 from questwell.games.sage import Rules, examine
 from questwell.recipes.generate.candidates import Candidates, read_candidates
 from questwell.recipes.generate.config import Config
+from questwell.recipes.generate.merge import refuse_gaps
 from questwell.recipes.generate.playing import PLAY_MAY_CHANGE, PlayConfig, played_with
 from questwell.recipes.generate.plays import Plays, question_key
 from questwell.recipes.generate.setup import Setup, open_setup
@@ -24,11 +27,14 @@ from questwell.recipes.runs.config import Values, resolve, settle
 from questwell.recipes.runs.description import config_of, info_of
 from questwell.recipes.runs.ending import Report
 from questwell.recipes.runs.invocation import begin, run_file
+from questwell.recipes.runs.joining import Parts, merge_parts
 from questwell.recipes.runs.opening import Kind, Run
-from questwell.recipes.runs.progress import Progress, Tally
+from questwell.recipes.runs.parts import PartsConfig, play_apart
+from questwell.recipes.runs.processes import Watch, work
+from questwell.recipes.runs.progress import Progress, Tally, together
 from questwell.store.reader import RunReader
-from questwell.store.records import WaveSeed
-from questwell.types.game import Accepted
+from questwell.store.records import PlayStatus, WaveSeed
+from questwell.types.game import Reason
 
 FOLDER = "recheck"
 """Folder in a run's folder in which its edited items are rechecked."""
@@ -36,10 +42,12 @@ _OF = "recheck of"
 _LAST = "last_round_takes_correct"
 
 
-class RecheckConfig(PlayConfig):
+class RecheckConfig(PartsConfig, PlayConfig):
     """Config keys of `recheck`: the questions to try, and the models that play."""
 
-    dropped: ClassVar[Collection[str]] = frozenset(Config.model_fields) - {*PlayConfig.model_fields, _LAST}
+    dropped: ClassVar[Collection[str]] = frozenset(Config.model_fields) - {
+        *(*PlayConfig.model_fields, *PartsConfig.model_fields, _LAST)
+    }
 
     source: Path | None = None
     """Questions to try: a run with edited items, or a file of questions (JSONL or parquet)."""
@@ -123,13 +131,56 @@ def run(config: RecheckConfig, out: Path, caller: Caller[[Progress]] = DEFAULTS)
     candidates = read_candidates(config.source.expanduser(), config.seed)
     with Run(KIND, config, out, resume=True) as opened:
         setup = open_setup(config, caller.index_progress)
+        if config.shards is not None:
+            asyncio.run(setup.aclose())
+            return _apart(opened, candidates, setup, caller)
         return opening.work(setup, lambda: _recheck(opened, candidates, setup, caller))
+
+
+def try_part(config: RecheckConfig, folder: Path, limit: int | None, pipe: Connection) -> None:
+    """Run one shard in its own process."""
+    work(pipe, lambda tell: run(config, folder, Caller(limit=limit, on_progress=tell)))
+
+
+def merge(folder: Path, sources: Sequence[Path]) -> int:
+    """Join the rechecks of `--shard 0/8` to `--shard 7/8` into a new one, and return the number of questions.
+
+    See `merge_parts`.
+    """
+    return merge_parts(_PARTS, folder, sources)
+
+
+_PARTS = Parts(KIND, MAY_CHANGE, refuse_gaps, RunReader.drawn)
+
+
+def _apart(
+    opened: Run[RecheckConfig], candidates: Candidates, setup: Setup, caller: Caller[[Progress]]
+) -> RecheckReport:
+    """Try the questions in several processes."""
+
+    def tell(watch: Watch[Progress]) -> None:
+        caller.on_progress(together(watch.seen, watch.elapsed_s, stopping=watch.stopping))
+
+    with run_file(opened, setup.llms.values(), setup.retriever) as store:
+        asyncio.run(begin(opened, store, {**setup.fingerprint(), _OF: candidates.of}))
+        at_once = opened.config.plays_at_once
+        ended, _ = play_apart(opened, store, at_once, caller.limit, try_part, tell)
+        return _report(store.read, {one.seed.index for one in candidates.questions if one.wanted}, ended)
+
+
+def _report(run: RunReader, wanted: Collection[int], ended: Report) -> RecheckReport:
+    plays = [play for play in run.each_play() if play.index in wanted]
+    tried = sum(play.status is not PlayStatus.PENDING and play.reason is not Reason.ERRORED for play in plays)
+    accepted = sum(play.status is PlayStatus.ACCEPTED for play in plays)
+    numbers = {"tried": tried, "accepted": accepted, "left": len(wanted) - tried}
+    return RecheckReport(ended.ending, ended.message, ended.go_on, **numbers)
 
 
 async def _recheck(
     opened: Run[RecheckConfig], candidates: Candidates, setup: Setup, caller: Caller[[Progress]]
 ) -> RecheckReport:
-    config, questions = opened.config, candidates.questions
+    config = opened.config
+    questions = [one for one in candidates.questions if config.part.holds(one.seed.index)]
     with run_file(opened, setup.llms.values(), setup.retriever) as store:
         drawn = store.read.drawn()
         if drawn > len(questions):
@@ -153,8 +204,4 @@ async def _recheck(
 
         async with plays.workers.running(plays.tell):
             await plays.workers.run(waiting(), try_one)
-        left = waiting()
-        ended = plays.ending(len(left))
-        accepted = sum(isinstance(store.read.outcome(index), Accepted) for index in wanted)
-        numbers = {"tried": len(wanted) - len(left), "accepted": accepted, "left": len(left)}
-        return RecheckReport(ended.ending, ended.message, ended.go_on, **numbers)
+        return _report(store.read, wanted, plays.ending(len(waiting())))

@@ -98,8 +98,8 @@ def wanted(run: RunReader, config: CheckConfig) -> list[Wanted]:
     ]
 
 
-def refuse_shared_folder(config: CheckConfig, out: Path | None) -> None:
-    """Raise ConfigError if one part would be saved in the folder of the whole check."""
+def refuse_shared_folder(config: PartsConfig, out: Path | None) -> None:
+    """Raise ConfigError if one part would be saved in the folder of the whole."""
     if config.shard is not None and out is None:
         raise ConfigError(
             f"--shard {config.shard} is one part of several: name a folder of its own (--out), and join all parts with "

@@ -62,6 +62,8 @@ class RecipeConfig(BaseModel):
     """Renamed keys of older versions. Saved runs still open with them, and a user who gives one learns the new name."""
     dropped: ClassVar[Collection[str]] = ()
     """Keys of older versions that no longer have an effect; saved runs open without them."""
+    refused: ClassVar[Mapping[str, str]] = {}
+    """Keys that other commands have, with the reason why this one does not and what to do instead."""
     older: ClassVar[Values] = {}
     """Values for keys that older versions did not have, so that a saved run continues unchanged."""
 
@@ -223,6 +225,8 @@ def _problem(problem: ErrorDetails, config: type[RecipeConfig]) -> str:
     if problem["type"] == "extra_forbidden":
         if (now := config.renames().get(key)) is not None:
             return f"{key} is called {now.key} now ({_flag(now.key)})"
+        if (why := config.refused.get(key)) is not None:
+            return f"{_flag(key)}: {why}"
         return f"unknown key {key!r}{nearest(key, config.model_fields)}"
     if problem["type"] == "missing":
         return f"{key} is missing: say {_flag(key)}"

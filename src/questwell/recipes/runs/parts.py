@@ -2,10 +2,10 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from pydantic import Field, field_validator, model_validator
 
@@ -21,9 +21,17 @@ from questwell.store.run import RunStore
 _P = TypeVar("_P", bound=Counted)
 _T = TypeVar("_T")
 
+_ONLY_GENERATE = (
+    "Ray places the plays of generate only. Here --shards divides the work among processes of this machine; for "
+    "several machines give --shard 0/2 on the first and --shard 1/2 on the second, and join the runs with questwell "
+    "merge"
+)
+
 
 class PartsConfig(SpendingConfig):
     """Config keys that divide a run."""
+
+    refused: ClassVar[Mapping[str, str]] = {"engine": _ONLY_GENERATE, "players": _ONLY_GENERATE}
 
     shard: str | None = None
     """Do only a part of the run: 0/8 is the first of eight parts, 7/8 the last; questwell merge joins them."""
