@@ -35,9 +35,14 @@ from questwell.types.game import Label
 from questwell.types.gates import Gate
 
 
+@pytest.fixture(scope="module")
+def played(library: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return batch_world.played(library, tmp_path_factory.mktemp("played") / "run")
+
+
 @pytest.fixture
-async def run(library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    return await batch_world.played(library, tmp_path / "run", monkeypatch)
+def run(played: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return batch_world.copied(played, tmp_path / "run", monkeypatch)
 
 
 def notes(run: Path) -> list[Noted]:
