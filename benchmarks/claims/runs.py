@@ -49,11 +49,14 @@ def ray_kills(result: Result) -> Iterator[Claim]:
 
 
 def many_items(result: Result) -> Iterator[Claim]:
+    if note := result.get("note"):
+        yield Claim("what to know of this run", note)
     for items, steps in result["items"].items():
         for step, one in steps.items():
             before, now = one["before"], one["now"]
             what = f"peak memory of `{step}` over {int(items):,} items, before and now"
-            yield Claim(what, f"{before['peak_mib']} MiB, {now['peak_mib']} MiB")
+            took = f"{before['cpu_s']:.1f} s, {now['cpu_s']:.1f} s of CPU"
+            yield Claim(what, f"{before['peak_mib']} MiB, {now['peak_mib']} MiB; {took}")
         same = "yes" if all(one["same_result"] for one in steps.values()) else "no"
         yield Claim(f"both write the same over {int(items):,} items", same)
 
@@ -74,7 +77,8 @@ SECTIONS = (
     Section(
         "Reading every item of a run",
         "many_items.json",
-        "What reads every item, by the code of before and by today's on the same run; the imports alone take 111 MiB.",
+        "What reads every item, by the code of before and by today's on the same run; the imports alone take 111 MiB. "
+        "An item has two recorded calls and one short attempt; real items also hold attempts with their passages.",
         many_items,
     ),
     Section(
