@@ -4,7 +4,6 @@ Runs are read once, and may go on in the meantime. Filters, splits and exports t
 often as they need it.
 """
 
-import os
 from array import array
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,7 +60,7 @@ class ItemFile:
         return len(self) - 1
 
     def complete(self) -> None:
-        """Make all added items readable."""
+        """Write what is still in a buffer, so that a full disk is met here and not by a reader."""
         try:
             self._file.flush()
         except OSError as error:
@@ -86,7 +85,8 @@ class ItemFile:
 
     def _record(self, number: int) -> bytes:
         start, end = self._ends[number], self._ends[number + 1]
-        return os.pread(self._file.fileno(), end - start, start)
+        self._file.seek(start)
+        return self._file.read(end - start)
 
     def _unwritable(self, error: OSError) -> StoreError:
         return StoreError(f"{str(self._path.parent)!r} cannot hold the dataset's items while it is built: {error}")
