@@ -1,5 +1,6 @@
 """The training loop: in two ranks it learns what it learns alone; it stops when it must."""
 
+import contextlib
 import json
 import os
 import socket
@@ -79,7 +80,8 @@ descent is also the first look at the policy."""
 async def test_two_ranks_learn_what_one_process_learns(tmp_path: Path) -> None:
     """FSDP2 over gloo. Both trainings by the same two processes, since starting them is most of the time."""
     folders = [tmp_path / f"ranks-{number}" for number in range(len(RANKED))]
-    given = [(str(folder), free_port(), values) for folder, values in zip(folders, RANKED, strict=True)]
+    ports = free_ports(len(RANKED))
+    given = [(str(folder), port, values) for folder, port, values in zip(folders, ports, RANKED, strict=True)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
     command = [sys.executable, WORKER, json.dumps(given)]
     ranks = [subprocess.Popen(command, env={**environment, "RANK": str(rank)}) for rank in range(2)]
@@ -90,10 +92,16 @@ async def test_two_ranks_learn_what_one_process_learns(tmp_path: Path) -> None:
         same(tmp_path / f"one-{number}", folder, rel=1e-3, abs=1e-4)
 
 
-def free_port() -> str:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return str(free.getsockname()[1])
+def free_ports(count: int) -> list[str]:
+    """Below those that the system hands out, so that no other test gets one of them before the ranks use it."""
+    found: list[str] = []
+    for port in range(20_000 + os.getpid() % 10_000, 32_768):
+        with socket.socket() as free, contextlib.suppress(OSError):
+            free.bind(("127.0.0.1", port))
+            found.append(str(port))
+        if len(found) == count:
+            break
+    return found
 
 
 async def test_the_same_data_under_other_ids_trains_the_same(tmp_path: Path) -> None:
