@@ -61,6 +61,18 @@ def many_items(result: Result) -> Iterator[Claim]:
         yield Claim(f"both write the same over {int(items):,} items", same)
 
 
+def kills(result: Result) -> Iterator[Claim]:
+    verbs = ", ".join(f"{one['kills']} of {one['verb']}" for one in result["verbs"])
+    yield Claim("SIGKILLs", f"{result['kills']}: {verbs}")
+    early = sum(share == 0 for one in result["verbs"] for share in one["share_answered_at_kill"])
+    yield Claim("of them before the first answer was kept", f"{early}")
+    yield Claim("runs that ended as the same run left alone", f"{len(result['verbs'])} of {len(result['verbs'])}")
+    yield Claim("calls of the runs left alone", f"{result['calls']:,}")
+    figure = f"{result['paid_again']}, {result['most_paid_again']}"
+    yield Claim("calls in flight at a kill and made once more, and the most that the kills may cost", figure)
+    yield Claim("answered calls that were paid again", "0")
+
+
 SECTIONS = (
     Section(
         "A run in shards",
@@ -80,6 +92,14 @@ SECTIONS = (
         "What reads every item, by the code of before and by today's on the same run; the imports alone take 111 MiB. "
         "An item has two recorded calls and one short attempt; real items also hold attempts with their passages.",
         many_items,
+    ),
+    Section(
+        "SIGKILLs over five commands",
+        "kills.json",
+        "Each command's process is killed again and again, from its start to its last call, and resumed. A scripted "
+        "model on the same machine counts what it is asked. The file is written only if each run ends as one that was "
+        "left alone and no answered call is paid again.",
+        kills,
     ),
     Section(
         "SIGKILLs over a run that Ray plays",
