@@ -18,7 +18,7 @@ class _Runs:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.count = 0
-        self.before = (0, 0, 0)
+        self.before = gc.get_threshold()
         """Setting that the first of them found, and the last restores."""
 
 
