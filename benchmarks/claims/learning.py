@@ -31,6 +31,11 @@ def toy_learning(result: Result) -> Iterator[Claim]:
 
 def real_text(result: Result) -> Iterator[Claim]:
     tests = {"test": "on countries held out", "other_kinds": "on kinds of fact held out too"}
+    for one in result.get("pooled", ()):
+        where, (before, after) = tests[one["part"]], one["pair"].split(" to ")
+        what = f"exact match {where}, {one['algorithm']}, {one['hops']} hop, {one['seeds']} seeds: arm {one['pair']}"
+        figure = f"{one[before]:.3f} → {one[after]:.3f}, paired {one['difference']:+.3f}, p = {one['p']:.4f}"
+        yield Claim(what, figure, f"[{one['low']:.3f}, {one['high']:.3f}]")
     for run in result["runs"]:
         for part, where in tests.items():
             for pair, change in run[f"{part}_paired"].items():
