@@ -55,15 +55,16 @@ def main() -> None:
     """Write benchmarks/results/real_text.json."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN")
-    parser.add_argument("--commit", help="what the runs were made with, if not this checkout")
+    parser.add_argument("--commits", nargs="+", default=(), help="what each run was made with, if not this checkout")
     given = parser.parse_args()
     begun = heading()
     runs: list[dict[str, object]] = []
     results = [(run, json.loads((run / "result.json").read_text())) for run in given.runs]
-    for run, result in results:
+    commits = given.commits or [begun["commit"]] * len(results)
+    for (run, result), commit in zip(results, commits, strict=True):
         curves = {arm: curve(run, arm) for arm in result["test"] if arm != "A"}
-        runs.append({**result, "curves": curves})
-    write("real_text", {**begun, "commit": given.commit or begun["commit"], "pooled": pooled(results), "runs": runs})
+        runs.append({"commit": commit, **result, "curves": curves})
+    write("real_text", {**begun, "commit": commits[-1], "pooled": pooled(results), "runs": runs})
 
 
 if __name__ == "__main__":
