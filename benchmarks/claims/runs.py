@@ -54,7 +54,7 @@ def many_items(result: Result) -> Iterator[Claim]:
     for items, steps in result["items"].items():
         for step, one in steps.items():
             before, now = one["before"], one["now"]
-            what = f"peak memory of `{step}` over {int(items):,} items, before and now"
+            what = f"peak memory of `{step.replace('_json', ' --json')}` over {int(items):,} items, before and now"
             took = f"{before['cpu_s']:.1f} s, {now['cpu_s']:.1f} s of CPU"
             yield Claim(what, f"{before['peak_mib']} MiB, {now['peak_mib']} MiB; {took}")
         same = "yes" if all(one["same_result"] for one in steps.values()) else "no"
