@@ -52,9 +52,9 @@ _SOLVER_ERRORS, _PROPOSER_ERRORS = 0.3, 0.15
 """Share of wrong hops in the last stage's demonstrations, so that the policy is right only some of the time."""
 _WIDTH, _LAYERS, _CONTEXT = 64, 2, 512
 _NOISE = 7
-WARM_START_STEPS = (1000, 2500, 150)
+WARM_START_STEPS = (1000, 1000, 150)
 """Steps per stage: two without errors, in which a policy learns to use what it found, and one with errors.
-With 1,000 steps in the second it depended on rounding whether it learnt that (docs/log.md)."""
+It depends on rounding whether it learns that (docs/log.md)."""
 _RATES = (5e-3, 3e-3, 2e-3)
 
 
