@@ -50,5 +50,5 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("started") / "start"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(toy, "_DEMONSTRATIONS", {"solver": {2: 150}, "proposer": {2: 150}, "reader": {}})
-        toy.make_start(0, Prompts(PROMPTS), WARM_START).save(folder)
+        toy.make_start(0, Prompts(PROMPTS), WARM_START, rounds=1).save(folder)
     return folder

@@ -109,6 +109,19 @@ def warm_start(
     return replace(start, model=cast(PreTrainedModel, model).eval())
 
 
+@torch.no_grad()
+def loss_of(start: Pretrained, views: Sequence[TokenView], micro_tokens: int = 16_384) -> float:
+    """Return the cross-entropy of the model's own tokens in demonstrations, in nats per token."""
+    device = start.model.device
+    batch = collate(views, start.codec.end, device)
+    total = 0.0
+    for one in passes(batch, torch.arange(len(batch), device=device), micro_tokens, Ranks(device, alone=True)):
+        part = batch.rows(one.rows)
+        where = part.mask.bool()
+        total -= float(losses.log_probs(logits_of(start.model, part, 1.0, where), part.response[where]).sum())
+    return total / float(batch.mask.sum())
+
+
 def _learn(
     model: nn.Module, views: Sequence[TokenView], learner: Learner, pad: int, micro_tokens: int, half: bool
 ) -> float:

@@ -65,7 +65,7 @@ def preview(config: Config) -> SelfplayPreview:
         model=config.model,
         parameters=size.parameters,
         trained=f"an adapter of rank {config.lora_rank}" if config.lora_rank else "all of them",
-        warm_start_steps=sum(toy.WARM_START_STEPS) if is_toy else 0,
+        warm_start_steps=toy.TYPICAL_STEPS if is_toy else 0,
         answers=None if listed is None else len(listed),
         held_out=len(held_out),
         evaluations=_evaluations(config) if held_out else 0,
