@@ -4,6 +4,7 @@ Runs are read once, and may go on in the meantime. Filters, splits and exports t
 often as they need it.
 """
 
+from abc import abstractmethod
 from array import array
 from collections.abc import Sequence
 from pathlib import Path
@@ -101,8 +102,8 @@ class _Read(Sequence[_T_co]):
     def __len__(self) -> int:
         return len(self._file)
 
-    def _read(self, at: int) -> _T_co:
-        raise NotImplementedError
+    @abstractmethod
+    def _read(self, at: int) -> _T_co: ...
 
     @overload
     def __getitem__(self, at: int) -> _T_co: ...

@@ -1,5 +1,6 @@
 """Reads the questions that hardening starts from: a file that `evaluate` can read, or a run's accepted items."""
 
+from abc import abstractmethod
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -33,9 +34,9 @@ class GivenQuestion:
 class Questions(Sequence[GivenQuestion]):
     """The questions of a source, in order; each is made when it is asked for."""
 
+    @abstractmethod
     def some(self, places: Iterable[int]) -> Iterator[GivenQuestion]:
         """Yield the questions at `places`, with only one of them in memory."""
-        raise NotImplementedError
 
     def __iter__(self) -> Iterator[GivenQuestion]:
         return self.some(range(len(self)))
