@@ -42,6 +42,8 @@ def test_paths_apart_have_no_hop_in_common() -> None:
     for path in every:  # no other could be added; a hop and its inverse are the same fact
         assert path in chosen or {(hop.passage.id, hop.value.text) for hop in path} & set().union(*hops)
     assert apart([]) == []
+    fact = Hop(BRIDGE, every[0][0].value)
+    assert apart([(fact,), (replace(fact, inverse=True),)]) == [(fact,)]
 
 
 def test_forward_paths_of_each_length() -> None:

@@ -19,6 +19,7 @@ from questwell.training.losses import kl, log_probs, policy_loss
 from questwell.training.policy import Critic, Lora, frozen_copy, logits_of
 from questwell.training.trainer import Trainer
 from questwell.training.update import Update
+from questwell.training.warmstart import WarmStart, warm_start
 from questwell.types.trajectory import Role, TokenView
 
 UPDATE = Update(learning_rate=5e-3, critic_learning_rate=5e-3, kl_in="loss", sampler_ratio_cap=None)
@@ -159,3 +160,14 @@ def test_the_sampler_is_a_plain_copy_in_the_weights_of_now(lora: Lora | None) ->
         trained = trainer.actor.logits(batch, 1.0).float()
     assert not any("lora" in name for name, _ in trainer.policy.model.named_parameters())
     assert (sampled - trained).abs().max() < 0.1 * (sampled - before).abs().max()
+
+
+def test_a_warm_start_computes_in_the_precision_that_is_asked_for() -> None:
+    views, losses = [sample.tokens for sample in made_up(8)], dict[str, float]()
+    for dtype in ("float32", "bfloat16"):
+        how = WarmStart(steps=1, batch=8)
+        warm_start(
+            tiny(), views, how, compute_dtype=dtype, on_step=lambda _, loss, dtype=dtype: losses.update({dtype: loss})
+        )
+    assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.01)
+    assert losses["bfloat16"] != losses["float32"]

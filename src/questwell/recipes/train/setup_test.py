@@ -8,7 +8,7 @@ from questwell.errors import ConfigError
 from questwell.llm.pretrained import Size
 from questwell.recipes.runs.learning import memory_of, place
 from questwell.recipes.train.config import TrainConfig
-from questwell.recipes.train.setup import check_memory, make_trainer
+from questwell.recipes.train.setup import _is_new, check_memory, make_trainer
 from questwell.training.conftest import tiny
 
 THREE_B = Size(3_085_938_688, 151_936, 2048, 11_008, 36)
@@ -59,3 +59,12 @@ def test_half_as_wide_passes_need_half_the_memory_for_what_they_keep() -> None:
     assert narrow.weights == wide.weights  # a reference of half the size, and a copy to sample with
     assert narrow.training == wide.training
     assert 0.5 < narrow.passes / wide.passes < 0.8
+
+
+def test_a_warm_start_in_another_precision_is_made_again(tmp_path: Path) -> None:
+    initial = tmp_path / "initial"
+    plain = TrainConfig.model_validate({"data": "x.jsonl", "corpus": "factbook", "device": "cpu"})
+    half = plain.model_copy(update={"compute_dtype": "bfloat16"})
+    for config, new in ((plain, True), (plain, False), (half, True), (half, False)):
+        assert _is_new(initial, config, []) is new
+        initial.mkdir(exist_ok=True)
