@@ -72,18 +72,14 @@ def solver(hops: int, top_k: int, temperature: float) -> FreeSolver:
     return FreeSolver(Prompts(PROMPTS), Tags(), limits, Sampling(32, temperature))
 
 
-async def play_sage(
-    model: Path, world: World, index: LexicalIndex, wanted: int, top_k: int, seed: int, at_once: int = 64
+def play_sage(
+    llm: "Line", world: World, index: LexicalIndex, wanted: int, top_k: int, seed: int, at_once: int, out: Path
 ) -> tuple[list[Asked], Row]:
-    """Arm C: accepted questions of the game over the composed ones, S = 2, K = 4, two further rounds; and the yield."""
-    llm = Line(model, rows=at_once)
+    """Arm C: accepted questions of the game over the composed ones, S = 2, K = 4, two further rounds; and the yield.
+
+    It is played in waves of `2 * at_once` seeds, each kept in `out`, so that a killed game loses one wave at most.
+    """
     writer = Writer(world.train)
-    players = Players(writer, solver(2, top_k, 1.0), ExactMatch(_no_opening))
-    rules = Rules(attempts=4, rounds=2)
-
-    def session(place: Place) -> Session:
-        return DirectSession(llm.client(f"{place.seed}/{place.round}/{place.attempt}"), index)
-
     accepted: list[Asked] = []
     outcomes: dict[str, int] = {}
     most = min(len(world.train), 8 * wanted)
@@ -94,14 +90,39 @@ async def play_sage(
             Seed(at, world.train[at].fact.passage, 2, AnswerType.ENTITY, random_seed=seed)
             for at in range(first, min(first + 2 * at_once, most))
         ]
-        for played in await asyncio.gather(*(play(one, rules, players, session) for one in seeds)):
-            name = f"accepted after {len(played.rounds)}" if isinstance(played, Accepted) else played.reason.value
-            outcomes[name] = outcomes.get(name, 0) + 1
-            if isinstance(played, Accepted):
-                accepted.append(writer.written[played.seed.index, len(played.rounds) - 1])
+
+        def make(seeds: list[Seed] = seeds) -> Coroutine[Any, Any, list[Row]]:
+            return _wave(llm, writer, seeds, index, top_k)
+
+        for row in kept(out / f"wave-{first:05}.jsonl", make):
+            outcome = str(row["outcome"])
+            outcomes[outcome] = outcomes.get(outcome, 0) + 1
+            if row["fact"] is not None:
+                accepted.append(writer.composed(str(row["country"]), str(row["fact"]), str(row["clue"])))
+        sys.stderr.write(f"the game: {sum(outcomes.values())} seeds, {len(accepted)} of {wanted} questions accepted\n")
     if not accepted:
         raise SystemExit("the game accepted no question: the policy solves none in as many searches as asked for")
     return accepted[:wanted], {"outcomes": outcomes, "accepted": len(accepted)}
+
+
+async def _wave(llm: "Line", writer: Writer, seeds: Sequence[Seed], index: LexicalIndex, top_k: int) -> list[Row]:
+    """Play some seeds at the same time; a row for each."""
+    players = Players(writer, solver(2, top_k, 1.0), ExactMatch(_no_opening))
+    rules = Rules(attempts=4, rounds=2)
+
+    def session(place: Place) -> Session:
+        return DirectSession(llm.client(f"{place.seed}/{place.round}/{place.attempt}"), index)
+
+    rows: list[Row] = []
+    for played in await asyncio.gather(*(play(one, rules, players, session) for one in seeds)):
+        if isinstance(played, Accepted):
+            one = writer.written[played.seed.index, len(played.rounds) - 1]
+            assert one.clue is not None
+            row = {"outcome": f"accepted after {len(played.rounds)}", "country": one.fact.country}
+            rows.append({**row, "fact": one.fact.kind.name, "clue": one.clue.kind.name, "question": one.text})
+        else:
+            rows.append({"outcome": played.reason.value, "country": None, "fact": None, "clue": None, "question": None})
+    return rows
 
 
 def _no_opening(question: str, references: tuple[str, ...], answer: str) -> tuple[Message, ...]:
@@ -119,11 +140,11 @@ class ExactMatch(Judge):
 
 
 class Line:
-    """A model folder as a policy of many dialogues."""
+    """A model folder as a policy of many dialogues, on a CPU in float32 if nothing else is asked for."""
 
-    def __init__(self, model: Path, rows: int, device: str = "") -> None:
-        device = device or best_device()
-        found = load(str(model), device=device, dtype="bfloat16" if device != "cpu" else "float32")
+    def __init__(self, model: Path, rows: int, dtype: Dtype | None = None) -> None:
+        device = best_device()
+        found = load(str(model), device=device, dtype=dtype or ("bfloat16" if device != "cpu" else "float32"))
         self._codec, self._context = found.codec, found.context_tokens
         self.policy = TorchPolicy(found.model, found.codec, rows=rows)
 
@@ -189,5 +210,6 @@ def kept(path: Path, make: Callable[[], Coroutine[Any, Any, list[Row]]]) -> list
     """The rows in `path`; made, and written there, if there are none."""
     if not path.exists():
         rows = asyncio.run(make())
+        path.parent.mkdir(exist_ok=True)
         files.replace(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode())
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]

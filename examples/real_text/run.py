@@ -48,6 +48,7 @@ def main() -> None:
         "compute_dtype": asked.compute_dtype or ("bfloat16" if device.startswith("cuda") else "float32"),
         "algorithm": asked.algorithm,
         "steps": asked.steps,
+        "kl_coefficient": asked.kl_coefficient,
     }
     result["writer"] = "code composes the questions; no language model writes them"
     models = {"A": start}
@@ -68,8 +69,8 @@ def _questions(asked: argparse.Namespace, arm: str, world: World, index: Lexical
     if not data.exists():
         chosen = world.train[: asked.questions]
         if arm == "C":
-            played = arms.play_sage(start, world, index, asked.questions, asked.top_k, asked.seed, asked.rows)
-            chosen, told = asyncio.run(played)
+            llm, game = arms.Line(start, asked.rows, asked.compute_dtype), asked.out / "game"
+            chosen, told = arms.play_sage(llm, world, index, asked.questions, asked.top_k, asked.seed, asked.rows, game)
             files.replace(asked.out / "game.json", json.dumps(told, indent=2).encode())
         write_questions(data, chosen)
     return data
@@ -112,7 +113,7 @@ def _values(asked: argparse.Namespace, data: Path, start: Path, device: str) -> 
         "algorithm": asked.algorithm, "steps": asked.steps, "batch": asked.batch, "group": asked.group,
         "turns": asked.hops + 1, "searches": asked.hops, "top_k": asked.top_k, "turn_tokens": 32,
         "response_limit": 1500, "learning_rate": asked.learning_rate, "critic_learning_rate": 2e-5,
-        "kl_in": "loss", "kl_coefficient": 0.01, "seed": asked.seed, "save_every": asked.save_every,
+        "kl_in": "loss", "kl_coefficient": asked.kl_coefficient, "seed": asked.seed, "save_every": asked.save_every,
         "micro_tokens": asked.micro_tokens, "rollout_rows": asked.rows, "device": device,
         "compute_dtype": asked.compute_dtype, "max_truncated": None,
     }  # fmt: skip
@@ -141,6 +142,7 @@ def _arguments() -> argparse.Namespace:
     add("--rows", type=int, default=64, help="number of dialogues sampled at the same time")
     add("--micro-tokens", type=int, default=2048)
     add("--learning-rate", type=float, default=1e-5)
+    add("--kl-coefficient", type=float, default=0.01, help="0 keeps no reference, and skips groups of equal rewards")
     add("--warm-start-steps", type=int, default=60)
     add("--warm-start-batch", type=int, default=8)
     add("--warm-start-rate", type=float, default=2e-5)

@@ -56,6 +56,10 @@ class Writer:
         shown = feedback.shown.index if feedback.shown else -1
         return self._draft(seed, len(rounds), after), Repair(feedback.kind, shown, change, change)
 
+    def composed(self, country: str, fact: str, clue: str) -> Asked:
+        """Return the question for a fact about a country, given by the names of the two kinds."""
+        return compose(self._facts[country][fact], self._clues[country][clue])
+
     def _draft(self, seed: Seed, index: int, one: Asked | None) -> Draft:
         trajectory = Trajectory(Role.PROPOSER, Style.FREE, (), StopReason.FINISHED, model="code")
         if one is None:

@@ -146,6 +146,23 @@ def test_sharded_models_train_in_bfloat16(algorithm: Algorithm, lora: Lora | Non
     assert trainer.policy.model is not trainer.actor.model
 
 
+@pytest.mark.usefixtures("one_rank")
+def test_rows_passed_without_a_gradient_leave_no_old_weights_in_a_sharded_model(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    samples = [replace(sample, group=f"q{at // 2}", reward=float(at in (1, 5))) for at, sample in enumerate(made_up(8))]
+    told: list[dict[str, float]] = []
+    for skips in (True, False):
+        update = replace(UPDATE, kl_coefficient=0.0, minibatches=2)
+        trainer = Trainer(tiny(), {Role.SOLVER: GRPO()}, update, compute_dtype="float32")
+        if not skips:
+            monkeypatch.setattr(trainer, "_learning", lambda _, rows: torch.ones_like(rows, dtype=torch.bool))
+        told.append([trainer.update(samples) for _ in range(3)][-1])
+    assert told[0]["update_kl"] > 1e-4
+    for name in ("policy_loss", "gradient_norm", "entropy", "update_kl"):
+        assert told[0][name] == pytest.approx(told[1][name], rel=1e-3), name
+
+
 @pytest.mark.parametrize("lora", [None, Lora(4, 8)], ids=["all weights", "lora"])
 def test_the_sampler_is_a_plain_copy_in_the_weights_of_now(lora: Lora | None) -> None:
     trainer = Trainer(

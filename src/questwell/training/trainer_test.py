@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from questwell.training.algorithms import Algorithm
 from questwell.training.algorithms.grpo import GRPO
 from questwell.training.algorithms.ppo import PPO
 from questwell.training.algorithms.reinforce import Reinforce
-from questwell.training.batch import collate
+from questwell.training.batch import Batch, collate
 from questwell.training.conftest import made_up, tiny
 from questwell.training.learner import trained
 from questwell.training.metrics import MEANINGS
@@ -316,6 +317,52 @@ def test_an_entropy_bonus_has_a_gradient_of_its_own() -> None:
     for coefficient in (0.0, 0.1):
         learner = trainer(GRPO(), replace(OPTIONS, kl_coefficient=0.0, entropy_coefficient=coefficient))
         assert (learner.update(flat)["gradient_norm"] > 1e-4) == (coefficient > 0)
+
+
+@pytest.mark.parametrize("minibatches", [1, 2])
+def test_rows_without_advantage_are_passed_without_a_gradient(
+    minibatches: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It saves two thirds of their time, and changes neither the weights nor any metric."""
+    options = replace(OPTIONS, minibatches=minibatches, kl_coefficient=0.0, micro_tokens=40)
+    samples = [replace(sample, group=f"q{at // 2}", reward=float(at == 3)) for at, sample in enumerate(made_up(8))]
+    told: list[dict[str, float]] = []
+    weights: list[torch.Tensor] = []
+    rows: list[int] = []  # of passes with a gradient
+    for skips in (True, False):
+        learner = trainer(GRPO(), options)
+        logits = learner.actor.logits
+
+        def counted(part: Batch, *rest: Any, of: Any = logits, seen: list[int] = rows) -> torch.Tensor:
+            seen.append(len(part) if torch.is_grad_enabled() else 0)
+            return of(part, *rest)
+
+        monkeypatch.setattr(learner.actor, "logits", counted)
+        if not skips:
+            monkeypatch.setattr(learner, "_learning", lambda _, rows: torch.ones_like(rows, dtype=torch.bool))
+        told.append([learner.update(samples), learner.update(samples)][1])
+        weights.append(torch.cat([weight.detach().flatten() for weight in trained(learner.actor.model)]))
+        assert sum(rows) == (2 * max(2, minibatches) if skips else 16)
+        rows.clear()
+    assert torch.allclose(weights[0], weights[1], atol=1e-5)
+    for name in told[0].keys() - {"update_s", "update_tokens_per_s"}:
+        assert told[0][name] == pytest.approx(told[1][name], rel=1e-3, abs=1e-5), name
+
+
+@pytest.mark.parametrize("options", [{"kl_coefficient": 0.05, "kl_in": "loss"}, {"entropy_coefficient": 0.1}])
+def test_rows_without_advantage_have_the_gradient_of_kl_and_entropy(options: dict[str, Any]) -> None:
+    flat = [replace(sample, reward=1.0) for sample in made_up(8)]
+    learner = trainer(GRPO(), replace(OPTIONS, **{"kl_coefficient": 0.0, **options}))
+    learner.update(made_up(8))  # from here on the policy is not the reference
+    assert learner.update(flat)["gradient_norm"] > 1e-4
+
+
+def test_a_step_of_flat_groups_moves_on_by_the_moments() -> None:
+    learner = trainer(GRPO(), replace(OPTIONS, kl_coefficient=0.0))
+    learner.update(made_up(8))
+    before = logp(learner, made_up(8))
+    assert learner.update([replace(sample, reward=1.0) for sample in made_up(8)])["gradient_norm"] == 0.0
+    assert (logp(learner, made_up(8)) - before).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize(
