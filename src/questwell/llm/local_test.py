@@ -2,11 +2,12 @@ import os
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from questwell.errors import ConfigError, ContextOverflow
 from questwell.llm.client import Message, Request
-from questwell.llm.local import LocalLLM, LocalOptions
+from questwell.llm.local import LocalLLM, LocalOptions, _serve
 from questwell.llm.weights import EMBEDDED, QWEN_CODER_0_5B
 
 ASK = Request(messages=(Message("user", "Name three lakes."),), max_tokens=24, seed=1)
@@ -67,6 +68,27 @@ async def test_real_model_answers_quietly_and_the_same_twice(capfd):
     assert first.completion_tokens
     assert city.text.replace(" ", "").startswith('{"city":')
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kept", "most"), [(8, 1), (1, 200)])
+def test_a_prompt_that_comes_again_is_not_read_again(kept: int, most: int) -> None:
+    """Attempts at a question read the same passages again, with a prompt of another agent in between."""
+    server = _serve(a_model(), "small", LocalOptions(threads=1, kept_prompts=kept), "key")
+
+    def read(prompt: str) -> int:
+        """Ask, and return how many tokens of the prompt were not kept."""
+        body = {"messages": [{"role": "user", "content": prompt}], "max_tokens": 1, "cache_prompt": True}
+        url, key = f"{server.listening_address}/v1/chat/completions", {"Authorization": "Bearer key"}
+        return int(httpx.post(url, json=body, headers=key, timeout=200).json()["timings"]["prompt_n"])
+
+    lakes, rivers = (f"{'Answer in one word. ' * 20} {f'Name one {what} now. ' * 24}" for what in ("lake", "river"))
+    between = "The reader of another agent reads something else. " * 15
+    assert min(read(lakes), read(between), read(rivers), read(between)) > 0
+    again = [read(lakes), read(between), read(rivers)]
+    assert again[1] == 1
+    assert (max(again) == 1) == (most == 1)
+    assert max(again) <= most
 
 
 @pytest.mark.slow
