@@ -80,6 +80,8 @@ def play_sage(
     It is played in waves of `2 * at_once` seeds, each kept in `out`, so that a killed game loses one wave at most.
     """
     writer = Writer(world.train)
+    first_type, *others = AnswerType  # any answer may be asked for, as in arm B
+    other_types = tuple(others)
     accepted: list[Asked] = []
     outcomes: dict[str, int] = {}
     most = min(len(world.train), 8 * wanted)
@@ -87,7 +89,7 @@ def play_sage(
         if len(accepted) >= wanted:
             break
         seeds = [
-            Seed(at, world.train[at].fact.passage, 2, AnswerType.ENTITY, random_seed=seed)
+            Seed(at, world.train[at].fact.passage, 2, first_type, other_types, random_seed=seed)
             for at in range(first, min(first + 2 * at_once, most))
         ]
 

@@ -48,6 +48,7 @@ def main() -> None:
         "compute_dtype": asked.compute_dtype or ("bfloat16" if device.startswith("cuda") else "float32"),
         "algorithm": asked.algorithm,
         "steps": asked.steps,
+        "questions": asked.questions,
         "kl_coefficient": asked.kl_coefficient,
     }
     result["writer"] = "code composes the questions; no language model writes them"
