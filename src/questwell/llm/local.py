@@ -22,6 +22,8 @@ from questwell.llm.weights import Weights
 if TYPE_CHECKING:
     from xllamacpp import Server
 
+_KEPT_TOKENS = 1024
+"""Room in the shared context for each kept prompt; when it is full, idle slots are cleared."""
 _SAME_PROMPT = 0.75
 """Minimum fraction of a prompt that a slot must hold to be used for it; otherwise the least recently used slot is."""
 
@@ -136,8 +138,9 @@ def _serve(path: Path, name: str, options: LocalOptions, key: str) -> "Server":
     params.model_alias = {name}
     kept = max(options.kept_prompts, options.slots) if options.reuse_prompts else options.slots
     params.n_parallel = kept  # more slots than calls at the same time: an idle one keeps its prompt
-    params.n_ctx = options.context_tokens * max(options.slots, 2 if kept > 1 else 1)
+    params.n_ctx = options.context_tokens * options.slots + _KEPT_TOKENS * (kept - options.slots)
     params.kv_unified = True  # pyright: ignore[reportAttributeAccessIssue]  the slots share the context
+    params.kv_unified_per_slot = options.context_tokens  # pyright: ignore[reportAttributeAccessIssue]
     params.cache_idle_slots = False  # pyright: ignore[reportAttributeAccessIssue]
     params.slot_prompt_similarity = _SAME_PROMPT
     params.cpuparams.n_threads = threads
