@@ -68,14 +68,28 @@ def limits() -> Iterator[str]:
         f"readers found. As a judge it recognised {near['right calls']} of {near['pairs']} wrong answers that were "
         "close to the right one. Use a capable endpoint for data that counts."
     )
-    text = _read("real_text")["runs"]
-    changes = ", ".join(f"{run['test']['A']:.2f} to {run['test']['B']:.2f}" for run in text if "B" in run["test"])
     yield _item(
         f"**Training is shown on a small scale only.** A model of 135M weights learnt to search real text from "
-        f"questions that code composes: exact match on countries held out rose from {changes} "
-        f"({'one seed' if len(text) == 1 else f'{len(text)} seeds'}). Questions of the SAGE game were trained on in a "
-        f"toy world: {gains['in']:+.2f} on questions like them, {gains['out']:+.2f} on plain ones."
+        f"questions that code composes: exact match on countries held out rose {_real_text()}. Questions of the SAGE "
+        f"game were trained on in a toy world too: {gains['in']:+.2f} on questions like them, {gains['out']:+.2f} on "
+        "plain ones."
     )
+
+
+def _real_text() -> str:
+    """What training on real text gained, by the number of hops."""
+    told: list[str] = []
+    for hops in (1, 2):
+        pairs = {
+            one["pair"]: one for one in _read("real_text")["pooled"] if (one["hops"], one["part"]) == (hops, "test")
+        }
+        if (plain := pairs.get("A to B")) is None:
+            continue
+        change = f"from {plain['A']:.2f} to {plain['B']:.2f} at {hops} hop{'s' * (hops > 1)}"
+        seeds = f"{plain['seeds']} seed{'s' * (plain['seeds'] > 1)}"
+        game = f"; {pairs['A to C']['C']:.2f} on questions chosen by the SAGE game" if "A to C" in pairs else ""
+        told.append(f"{change} ({seeds}{game})")
+    return " and ".join(told)
 
 
 def _gain(comparisons: list[Result]) -> float:
