@@ -5,6 +5,9 @@ Seeds of one setting are pooled as well. The curves go to benchmarks/results/rea
 python benchmarks/real_text.py RUN [RUN ...]
 """
 
+# matplotlib is typed in part only.
+# pyright: reportUnknownMemberType=false
+
 import argparse
 import importlib
 import json
