@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from questwell.agents.tools import Shelf
 from questwell.retrieval.corpora.passages import sentences
+from questwell.scoring.functional import is_functional
 from questwell.staged.likeness import alike, words_of
 from questwell.types.corpus import Hit, Passage
 
@@ -21,14 +22,15 @@ def excerpt(passage: Passage, question: str, most: int = _MOST) -> Passage:
     """Return the passage cut down to the sentences that share most words with the question, in their original order.
 
     The first sentence of a document is included, and at least one sentence is kept, however long. A word weighs more
-    if few sentences contain it, and less in long sentences. Words of the title do not count: the question contains
-    them because it asks about this passage. A passage of at most `most` characters is returned unchanged.
+    if few sentences contain it, and less in long sentences. Function words do not count, nor words of the title: the
+    question contains them because it asks about this passage. A passage of at most `most` characters is returned
+    unchanged.
     """
     if len(passage.text) <= most:
         return passage
     parts = [passage.text[start:end] for start, end in sentences(passage.text)]
     titled = set(words_of(passage.title))
-    asked = [word for word in words_of(question) if word not in titled]
+    asked = [word for word in words_of(question) if word not in titled and not is_functional(word)]
     saying = [[_says(part, word) for part in parts] for word in asked]
     scores = [
         sum(says[number] / sum(says) for says in saying if any(says)) / max(len(part) / most, 1)

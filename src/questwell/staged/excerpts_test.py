@@ -30,6 +30,13 @@ def test_words_of_the_title_do_not_count() -> None:
     assert text.splitlines() == [FIRST, said]
 
 
+def test_function_words_of_the_question_do_not_count() -> None:
+    """Else a long sentence, which has many of them, would come before the one that says what is asked."""
+    long, said = "The shield which was on the cross is what the king had from then on.", "Independence: 3 March 1921."
+    later = replace(passage("Lumia", f"{long} {said} {DULL[0]}"), offset=500)
+    assert excerpt(later, "What was the date from which the independence is counted?", 40).text == said
+
+
 def test_a_short_passage_and_a_long_first_sentence_are_whole() -> None:
     short = passage("Orrin Lighthouse", f"{FIRST} {SAID}")
     assert excerpt(short, ASKED, len(short.text)) is short
