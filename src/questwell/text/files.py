@@ -95,9 +95,7 @@ def parse_json(line: bytes) -> object:
     """
     try:
         text = line.decode("utf-8")
-        value: object = json.loads(text)
-        if _SURROGATE.search(text):
-            value = json.loads(without_surrogates(json.dumps(value, ensure_ascii=False)))
+        value = mended(json.loads(text), text)
     except UnicodeDecodeError as error:
         raise ValueError(_not_utf8(error)) from error
     except json.JSONDecodeError as error:
@@ -107,6 +105,13 @@ def parse_json(line: bytes) -> object:
     except ValueError as error:
         raise ValueError(TOO_LONG) from error
     return value
+
+
+def mended(value: object, written: str) -> object:
+    """A JSON value with U+FFFD where half a surrogate pair was escaped in `written`, the text that it was read from."""
+    if _SURROGATE.search(written) is None:
+        return value
+    return json.loads(without_surrogates(json.dumps(value, ensure_ascii=False)))
 
 
 def read_jsonl(

@@ -7,6 +7,8 @@ from questwell.text.unicode import without_surrogates
 from questwell.types.corpus import Passage
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+UNSEEN = re.compile("[\u00ad\u2060\ufeff]")
+"""Soft hyphens of typeset text, word joiners, and byte order marks, also those where files were put together."""
 NAMED = 5
 """Number of documents without text that are named."""
 QUALIFIER = re.compile(r"(?<=\S)\s+\((?:[^()]|\([^()]*\))*\)$")
@@ -72,13 +74,13 @@ class ReadReport:
 
 
 def clean(text: str) -> str:
-    """`text` with LF line ends, without byte order mark, control characters and lone surrogates.
+    """`text` with LF line ends, without control characters, lone surrogates and characters that divide a word unseen.
 
-    Offsets of passages refer to the cleaned text. Only CRLF and the byte order mark change its length.
+    Offsets of passages refer to the cleaned text. Only CRLF and those unseen characters change its length.
     """
     if text.isprintable():  # contains none of these
         return text
-    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    text = UNSEEN.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
     return without_surrogates(CONTROL.sub(" ", text))
 
 

@@ -26,6 +26,8 @@ TEXTS = (
 """`page_content` is LangChain's, `markdown` that of crawlers, `document_text` that of Natural Questions."""
 OTHERS = ("licence", "license", "metadata")
 _SHOWN = 12
+_EXACT = 2**53
+"""Whole numbers from here on are not exact as floats."""
 _DEEPEST = 8
 """Number of objects within one another that metadata may have."""
 
@@ -107,15 +109,25 @@ def _unwrapped(record: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _find(record: Mapping[str, Any], named: str, known: tuple[str, ...]) -> tuple[str, Any]:
-    """(name, value) of the first of these fields in the record, ignoring case; None if it has none of them."""
-    for name in (named,) if named else known:
-        if (value := record.get(name)) is not None and not _nothing(value):
+    """(name, value) of the first of these fields in the record, ignoring case; None if it has none of them.
+
+    A blank title or text counts only if no other field of the same kind holds a text.
+    """
+    blank: tuple[str, Any] | None = None
+    for name in _present(record, (named,) if named else known):
+        value = record[name]
+        if known is not IDS and isinstance(value, str) and not value.strip():
+            blank = blank or (name, value)
+        elif not _nothing(value) and (blank is None or isinstance(value, str)):
             return name, value
+    return blank or (named or known[0], None)
+
+
+def _present(record: Mapping[str, Any], names: Iterable[str]) -> Iterator[str]:
+    """Those of `names` that the record has, then its fields that differ from one of them in case only."""
+    yield from (name for name in names if name in record)
     small = {name.casefold(): name for name in record}
-    for name in (named,) if named else known:
-        if (there := small.get(name.casefold())) is not None and not _nothing(record[there]):
-            return there, record[there]
-    return named or known[0], None
+    yield from (small[name.casefold()] for name in names if name.casefold() in small)
 
 
 def _nothing(value: object) -> bool:
@@ -145,8 +157,8 @@ def _identifier(name: str, value: object) -> str:
     Raises:
         ValueError: it is neither text nor a whole number, is blank, or is not valid Unicode.
     """
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
+    if (number := _whole(value)) is not None:
+        return str(number)
     if isinstance(value, bytes):
         value = _decoded(name, value)
     if isinstance(value, dict) and list(cast(dict[str, Any], value)) in (["$oid"], ["$numberLong"]):
@@ -158,9 +170,19 @@ def _identifier(name: str, value: object) -> str:
     return value
 
 
+def _whole(value: object) -> int | None:
+    """A whole number, which pandas writes as `1.0` where a column has gaps; None if it is something else."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, float | decimal.Decimal) and value == value // 1 and abs(value) < _EXACT:
+        return int(value)
+    return value if isinstance(value, int) else None
+
+
 def _title(name: str, value: object) -> str:
     """A title, which may be a number: `1984`."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else as_text(name, value)
+    number = _whole(value)
+    return as_text(name, value) if number is None else str(number)
 
 
 def is_pair(value: object) -> TypeGuard[list[Any]]:

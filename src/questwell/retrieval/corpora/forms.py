@@ -1,5 +1,6 @@
 """Detects the format of a file from its content; the ending of its name decides only unclear cases."""
 
+import json
 import re
 import zipfile
 from enum import StrEnum
@@ -83,7 +84,7 @@ def form_of(path: Path) -> Form:
     start = start.removeprefix(b"\xef\xbb\xbf")
     if suffix_of(path) in NOT_RECORDS:
         return Form.OTHER
-    if JSON_START.match(start):
+    if JSON_START.match(start) and (named not in DOCUMENTS or _begins_as_json(start)):
         return Form.JSON
     if WIKI_START.match(start):
         return Form.WIKI
@@ -92,6 +93,22 @@ def form_of(path: Path) -> Form:
     if named in (Form.TEXT, Form.OTHER) and _is_table(start):
         return Form.TABLE
     return named
+
+
+def _begins_as_json(start: bytes) -> bool:
+    """Whether a file named like a text holds JSON: a note may begin with `[[a link]]`, `[ ]` or a quotation."""
+    text = start.decode("utf-8", "replace").lstrip()
+    try:
+        value, end = json.JSONDecoder().raw_decode(text)
+    except json.JSONDecodeError as error:
+        return len(start) == packed.HEAD and (error.msg.startswith("Unterminated") or error.pos > len(text) - 9)
+    except (ValueError, RecursionError):
+        return False
+    rest = text[end:].lstrip(", \t\r\n")
+    if isinstance(value, str):
+        lines = text.split("\n")[: -1 if len(start) == packed.HEAD else None]
+        return all(line.startswith('"') and line.rstrip(", \t\r").endswith('"') for line in lines if line.strip())
+    return bool(value) and (not rest or rest[0] in '{["')
 
 
 def suffix_of(path: Path) -> str:

@@ -11,6 +11,8 @@ _FRONT = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 _TITLE = re.compile(r"^title[ \t]*[:=][ \t]*(.*?)[ \t]*$", re.MULTILINE | re.IGNORECASE)
+_NOTHING = ("~", "null", "Null", "NULL")
+"""How YAML writes that there is no value."""
 _PAIR = re.compile(r"\s*[\w.\-\"']+[ \t]*[:=]")
 
 
@@ -45,7 +47,7 @@ def _toml_title(written: str) -> str | None:
 
 def _title(held: dict[object, object]) -> str:
     found = next((value for key, value in held.items() if str(key).lower() == "title"), "")
-    return "" if isinstance(found, dict | list) else str(found)
+    return "" if isinstance(found, dict | list) or found in _NOTHING else str(found)
 
 
 def _line_title(written: str) -> str | None:

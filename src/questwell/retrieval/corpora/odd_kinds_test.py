@@ -92,6 +92,10 @@ def named(*names: str) -> Callable[[Path], str]:
     return make
 
 
+def notes(*texts: str) -> Callable[[Path], str]:
+    return folder(**{f"n{at}_md": text.encode() for at, text in enumerate(texts)})
+
+
 def inside(value: object) -> Callable[[Path], str]:
     return file("c.json", json.dumps(value).encode())
 
@@ -169,6 +173,27 @@ WORKS: dict[str, tuple[Callable[[Path], str], list[tuple[str, str, str]] | int]]
     "a folder of shards with config.json": (
         folder(a_jsonl=HALVES[0], b_jsonl=HALVES[1], config_json=b'{"x": 1}'), BOTH),
     "a folder with a pipe, a socket, a device and a loop": (odd_files, [("a.txt", "a", "x")]),
+    "CSV with empty rows of a spreadsheet": (
+        file("c.csv", b",,\nid,title,text\n,,\na,Alpha,The first text.\n,,\n"), FIRST),
+    "CSV files put together, names and byte order marks and all": (
+        file("c.csv", (NAMES := b"\xef\xbb\xbfid, title,text\r\n") + b"a,Alpha,The first text.\r\n" + NAMES), FIRST),
+    "ids that pandas wrote as 1.0": (
+        columns(id=pa.array([1.0, 2.0]), title=pa.array([1984.0, None]), text=pa.array(["x", "y"])),
+        [("1", "1984", "x"), ("2", "", "y")]),
+    "rows as the hub's server gives them": (inside({"rows": [{"row_idx": 0, "row": ROWS[0]}], "features": []}), FIRST),
+    "half a character in an array": (inside([{"id": "a", "title": "t\ud83d", "text": "x"}]), [("a", "t\ufffd", "x")]),
+    "an empty field before one with the text": (
+        inside([{"id": "a", "contents": " ", "title": "", "Text": "The first text.", "heading": "Alpha"}]), FIRST),
+    "Markdown that begins with a link, a box or JSON": (
+        notes("[[Alpha]] is.", "[ ] to do", '{"title": "x"}\n\nText.', '["Alpha," he said.]'), 4),
+    "text of quotations": (notes('"One."\n"Two."\nThree.', '{"a"} is a set.'), 2),
+    "texts, one JSON string per line, named .txt": (file("c.txt", b'"One."\n"Two."\n'), 2),
+    "a long JSON line named .txt": (
+        file("c.txt", lines([{"id": "a", "text": "word " * 20_000}, {"id": "b", "text": "x"}])), 2),
+    "front matter with a title of null": (markdown("---\ntitle: null\n---"), [("a.md", "a", "The first text.")]),
+    "a part of an HTML page": (file("a.html", f"<p>{TEXT_OF_PAGE}</p>".encode()), [("a.html", "a", TEXT_OF_PAGE)]),
+    "soft hyphens and byte order marks within words": (
+        file("c.jsonl", lines([{"id": "a", "title": "Al\u00adpha", "text": "The fi\u2060rst \ufefftext."}])), FIRST),
     "names with spaces, emoji and line ends": (named("a b.txt", "\U0001f600.txt", "n\nl.txt"), 3),
 }  # fmt: skip
 REFUSED: dict[str, tuple[Callable[[Path], str], str]] = {
@@ -178,6 +203,16 @@ REFUSED: dict[str, tuple[Callable[[Path], str], str]] = {
     "a number of 5,000 digits": (file("c.jsonl", b'{"id": ' + b"9" * 5000 + b"}\n"), "thousands of digits"),
     "a list of objects as the text": (
         file("c.jsonl", b'{"id": "a", "text": [{"text": "x"}]}\n'), "not a list that holds dict"),
+    "CSV with a lone quote before a row with another": (
+        file("c.csv", b'id,text\nq8,x\nq9,"One, or\nq10,two\nq11,three"\n'), "line 3: a lone quote joins 3 lines"),
+    "TSV with a lone quote and a row of other length": (
+        file("c.tsv", b'id\ttext\na\t"One\nb\ttwo\tand\nc\tthree"\n'), "line 2: a lone quote joins 3 lines"),
+    "parquet with a date after the year 9999": (
+        columns(text=pa.array(["x"]), metadata=pa.array([{"d": 10**7}], pa.struct([("d", pa.date32())]))),
+        "row 1: date value out of range"),
+    "parquet with an object that has a name twice": (
+        columns(text=pa.array(["x"]), metadata=pa.StructArray.from_arrays([pa.array([1])] * 2, names=["a", "a"])),
+        "row 1: Converting to Python dictionary"),
     "an unnamed column of texts": (file("c.csv", b"d1,One.\nd2,Two.\n"), "column names come from the first line"),
     "CSV with a NUL byte far inside": (
         file("c.csv", b"id,text\n" + b"".join(b"%d,x\n" % n for n in range(9_000)) + b"b,\0\n"),
@@ -211,6 +246,8 @@ SKIPPED = {
     "something after an array", "an array of rows without names", "a number of 5,000 digits",
     "a list of objects as the text", "an unnamed column of texts", "CSV with a NUL byte far inside",
     "text with a NUL byte far inside", "bytes that are not UTF-8 in parquet", "parquet with two columns of one name",
+    "CSV with a lone quote before a row with another", "TSV with a lone quote and a row of other length",
+    "parquet with a date after the year 9999", "parquet with an object that has a name twice",
     "parquet in gzip", "gzip with something after its end", "zstd that was cut", "WikiExtractor's pages that were cut",
     "a file name with control characters",
 }  # fmt: skip

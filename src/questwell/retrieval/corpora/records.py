@@ -18,7 +18,7 @@ from questwell.retrieval.corpora.forms import Form
 from questwell.retrieval.corpora.packed import ARROW_ERROR, FAULTS, fault, head, head_of_text, is_packed, text_of
 from questwell.retrieval.corpora.tables import read_table
 from questwell.retrieval.corpora.wiki import read_wiki
-from questwell.text.files import TOO_LONG, numbered, parse_json
+from questwell.text.files import TOO_LONG, mended, numbered, parse_json
 
 BATCH = 1_000
 """Number of rows of a parquet file in memory at a time."""
@@ -125,14 +125,16 @@ def _lines(file: IO[bytes], texts: bool) -> Iterator[Row]:
             yield Row(f"line {number}", None, str(error))
             continue
         if isinstance(value, dict):  # one of several lines: it holds no others
-            yield Row(f"line {number}", cast(dict[str, Any], value))
+            yield _row(f"line {number}", cast(dict[str, Any], value))
         else:
             yield from (_row(f"line {number}", one) for one in records_in(value, texts=texts))
 
 
 def _row(place: str, value: object) -> Row:
     if isinstance(value, dict):
-        return Row(place, cast(dict[str, Any], value))
+        record = cast(dict[str, Any], value)
+        inner = cast(object, record.get("row")) if "row_idx" in record else None  # of the hub's server of rows
+        return Row(place, cast(dict[str, Any], inner) if isinstance(inner, dict) else record)
     return Row(place, None, wrong(value))
 
 
@@ -195,7 +197,7 @@ def _elements(file: io.TextIOWrapper) -> Iterator[object]:
                 continue
             held, at = held[at:] + fresh, 0
             continue
-        yield value
+        yield mended(value, held[at:after])
         at = after
 
 
@@ -245,7 +247,7 @@ def _arrow(path: Path, columns: Columns) -> Iterator[Row]:
 def _rows(batch: Any, before: int) -> Iterator[Row]:  # noqa: ANN401  pyarrow has no types
     try:
         found = [Row(f"row {before + at}", row) for at, row in enumerate(batch.to_pylist(), start=1)]
-    except (UnicodeDecodeError, ARROW_ERROR):
+    except (ValueError, OverflowError, ARROW_ERROR):  # bad UTF-8, a date after 9999, an object with a name twice
         found = [_one_row(batch.slice(at, 1), f"row {before + at + 1}") for at in range(batch.num_rows)]
     yield from found
 
@@ -255,5 +257,5 @@ def _one_row(row: Any, place: str) -> Row:  # noqa: ANN401
         return Row(place, row.to_pylist()[0])
     except UnicodeDecodeError as error:
         return Row(place, None, f"not UTF-8 ({error.reason} at byte {error.start})")
-    except ARROW_ERROR as error:
+    except (ValueError, OverflowError, ARROW_ERROR) as error:
         return Row(place, None, fault(error))

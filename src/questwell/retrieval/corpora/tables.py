@@ -2,8 +2,10 @@
 
 import csv
 import io
+import re
 import sys
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,6 +19,7 @@ SEPARATOR = "sep="
 _KNOWN = {*IDS, *TITLES, *TEXTS}
 LOOKED_AT = 64 * HEAD
 """Number of bytes at the start of a table from which we decide whether each line is a row."""
+_NUMBERED = re.compile(r"([^\s\d]*)(\d{1,18})", re.ASCII)
 Found = tuple[str, dict[str, Any] | None, str]
 
 
@@ -37,14 +40,16 @@ def read_table(path: Path) -> Iterator[Found]:
         lines = _decoded(_ended_by_lf(file, only_cr))
         rows = _split(lines) if by_lines else _parse(lines, delimiter)
         names: list[str] | None = None
+        header: list[str] | None = None
         for number, row, problem in rows:
-            if said and number == 1:
-                continue
+            if (said and number == 1) or (row is not None and (not any(map(str.strip, row)) or _plain(row) == header)):
+                continue  # a spreadsheet's empty row, or the names again where files were put together
             if names is None and row is not None:
                 names = _nameless(row)
                 if names is None:
-                    names = _numbered([name.strip() for name in row])
-                    if twice := _twice([name.strip() for name in row]):
+                    header = _plain(row)
+                    names = _numbered(header)
+                    if twice := _twice(header):
                         yield f"line {number}", None, f"two columns are named {twice!r}: rename one of them"
                         return
                     continue
@@ -54,6 +59,11 @@ def read_table(path: Path) -> Iterator[Found]:
                 yield f"line {number}", None, problem
             else:
                 yield f"line {number}", dict(zip(names, row, strict=True)), ""
+
+
+def _plain(row: list[str]) -> list[str]:
+    """The cells of a row as column names: without the byte order mark and the space around them."""
+    return [cell.removeprefix("\ufeff").strip() for cell in row]
 
 
 def _fits(delimiter: str, first: str) -> tuple[int, int]:
@@ -132,9 +142,17 @@ def _unquoted(field: str) -> str:
 
 
 def _parse(lines: Iterator[str], delimiter: str) -> Iterator[tuple[int, list[str] | None, str]]:
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    held: list[str] = []
+
+    def noted() -> Iterator[str]:
+        for line in lines:
+            held.append(line)
+            yield line
+
+    reader = csv.reader(noted(), delimiter=delimiter, strict=True)
     while True:
         before = reader.line_num
+        held.clear()
         try:
             row = next(reader)
         except StopIteration:
@@ -143,4 +161,23 @@ def _parse(lines: Iterator[str], delimiter: str) -> Iterator[tuple[int, list[str
             yield before + 1, None, f"not {'TSV' if delimiter == chr(9) else 'CSV'} ({error}); look for a stray quote"
             continue
         if row:
-            yield before + 1, row, ""
+            yield before + 1, row, _joined(held, len(row), delimiter)
+
+
+def _joined(lines: list[str], fields: int, delimiter: str) -> str:
+    """The problem of a row over several lines, each of which looks like a row of its own; empty if there is none.
+
+    Text may hold as many commas as a row has, so with other delimiters than tabs the lines must begin with ids in turn.
+    """
+    if len(lines) < 2 or fields < 2 or any(line.count(delimiter) < fields - 1 for line in lines):
+        return ""
+    ids = [line.split(delimiter, 1)[0].strip('" ') for line in lines]
+    if delimiter != "\t" and not all(_next(one) == other for one, other in pairwise(ids)):
+        return ""
+    return f"a lone quote joins {len(lines)} lines, each of which looks like a row; look for a stray quote"
+
+
+def _next(name: str) -> str | None:
+    """The id after one that ends with a number: `q13` after `q12`; None if it ends with none."""
+    found = _NUMBERED.fullmatch(name)
+    return None if found is None else f"{found[1]}{int(found[2]) + 1:0{len(found[2])}}"

@@ -91,6 +91,8 @@ def _html(content: bytes) -> Read:
     try:
         text = trafilatura.extract(content, include_comments=False, include_tables=True, favor_recall=True)
         text = text or trafilatura.html2txt(content)
+        if not text and content[:2] not in UTF16:  # a part of a page, which the parser takes only within one
+            text = trafilatura.html2txt(b"<html><body>" + content + b"</body></html>")
         about = trafilatura.extract_metadata(content)
     except Exception as error:  # the parser raises many types for a broken page
         raise ValueError(f"not readable HTML ({type(error).__name__}: {error})") from error
