@@ -301,7 +301,7 @@ def wait_before_retry(error: Exception, patience: Patience) -> bool | float:
     if not isinstance(error, TryFailedError) or not error.failure.retriable:
         return False
     asked = error.failure.retry_after_s
-    return True if asked is None else min(asked, patience.max_wait_s)
+    return min(asked, patience.max_wait_s) if asked else True  # 0 or a past date would use up all tries at once
 
 
 def retry_after_s(header: str | None, now: datetime) -> float | None:

@@ -106,7 +106,7 @@ async def test_the_cause_is_kept_and_the_log_holds_no_secret(caplog):
     assert "s3cret-key" not in str(vars(caplog.records[0]))
 
 
-@pytest.mark.parametrize(("asked", "wait"), [(None, True), (7.0, 7.0), (0.0, 0.0), (100.0, 30.0)])
+@pytest.mark.parametrize(("asked", "wait"), [(None, True), (7.0, 7.0), (0.0, True), (100.0, 30.0)])
 def test_how_long_is_waited(asked, wait):
     found = wait_before_retry(TryFailedError(passing(asked)), Patient())
     assert found == wait

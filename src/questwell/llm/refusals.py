@@ -10,15 +10,16 @@ from typing import cast
 
 from pydantic import JsonValue
 
-from questwell.errors import ContextOverflow, LLMError, LLMFiltered, LLMRefused, LLMUnavailable
+from questwell.errors import ContextOverflow, LLMError, LLMFiltered, LLMRefused, LLMUnavailable, MalformedReply
 from questwell.http.retrying import Failure
 
 QUOTED = 200
 """Maximum number of characters of a body that an error message quotes."""
 
-RETRIABLE = frozenset({408, 409, 425, 429})
-OVERLOADED = frozenset({429, 503, 504, 529})
-"""HTTP statuses that mean the endpoint is overloaded."""
+RETRIABLE = frozenset({408, 409, 424, 425, 429, 498, 499})
+"""HTTP statuses below 500 of failures that pass: 424 is TGI's for a failed generation, 499 that of a proxy."""
+OVERLOADED = frozenset({429, 498, 503, 504, 529})
+"""HTTP statuses that mean the endpoint is overloaded; 498 is Groq's."""
 PROXY_GAVE_UP = 524
 """Cloudflare's HTTP status for a server that sent nothing for 100 s. A stream keeps the connection alive."""
 
@@ -52,7 +53,21 @@ _RATE = re.compile(
     r"tokens per (?:minute|day|hour)|requests per (?:minute|day|hour)|\b[TR]P[MD]\b|rate[_ ]limit|too many requests",
     re.IGNORECASE,
 )
-_NO_CREDIT = re.compile(r"insufficient_quota|insufficient (?:balance|credit|funds)|billing_hard_limit", re.IGNORECASE)
+_NO_CREDIT = re.compile(
+    r"insufficient_quota|insufficient (?:balance|credit|funds)|billing_hard_limit|billing_not_active"
+    r"|exceeded_current_quota_error"  # Moonshot; Gemini's "exceeded your current quota" may be a limit per minute
+    r"|credit balance is too low"  # Anthropic
+    r"|\bArrearage\b",  # DashScope
+    re.IGNORECASE,
+)
+_BAD_DRAW = re.compile(r"tool_use_failed|json_validate_failed|\bfailed_generation\b")
+"""Groq refuses what the model wrote, with status 400: the request was right, and another draw may be too."""
+_PASSING = re.compile(r"already borrowed|model (?:was )?(?:reloaded|unloaded)|model has crashed", re.IGNORECASE)
+"""Failures that pass, with status 400: a tokenizer in use (vLLM, TGI), and a model being loaded again (LM Studio)."""
+_TEMPLATE = re.compile(
+    r"jinja|raise_exception|roles must alternate|system role not supported|unsupported param: ", re.IGNORECASE
+)
+"""llama.cpp says with status 500 that the chat template refuses the messages; asking again would not help."""
 _FILTER = re.compile(
     r"content[_ ]filter|content management policy|ResponsibleAIPolicyViolation"  # Azure
     r"|flagged as potentially violating|invalid_prompt|content_policy_violation"  # OpenAI
@@ -68,8 +83,12 @@ _NO_TOOLS = re.compile(
     re.IGNORECASE,
 )
 _WAIT = re.compile(
-    r'"retryDelay"\s*:\s*"([\d.]+)(s)"|(?:try again|retry) (?:in|after) ([\d.]+)\s*(ms|s|m)\b', re.IGNORECASE
+    r'(?:"retryDelay"\s*:\s*"|(?:try again|retry) (?:in|after) )((?:[\d.]+\s*(?:milliseconds?|ms|seconds?|secs?|s'
+    r"|minutes?|mins?|m|hours?|h)(?![a-z])\s*)+)",
+    re.IGNORECASE,
 )
+_SPAN = re.compile(r"([\d.]*\d)\s*(ms|milli|s|m|h)", re.IGNORECASE)
+_SECONDS = {"ms": 0.001, "milli": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def read_error(status: int, body: bytes, retry_after_s: float | None = None) -> Failure[LLMError]:
@@ -83,11 +102,20 @@ def read_error(status: int, body: bytes, retry_after_s: float | None = None) -> 
         return Failure(ContextOverflow, what, "shorten the prompt or serve a longer context", retriable=False)
     if not limited and status in {400, 403, 422, 451} and _FILTER.search(text):
         return Failure(LLMFiltered, what, "the endpoint's content filter refuses this text", retriable=False)
-    if limited or status in RETRIABLE or status >= 500:
+    if status == 400 and _BAD_DRAW.search(text):
+        return Failure(MalformedReply, what, "the model writes unusable calls or JSON; try --protocol tags", True)
+    if status == 500 and _TEMPLATE.search(text):
+        return Failure(LLMRefused, what, _advice(400, text), retriable=False)
+    if limited or status in RETRIABLE or status >= 500 or (status == 400 and _PASSING.search(text)):
         advice = "the endpoint is overloaded or down; try later, or lower max_in_flight"
         wait_s = retry_after_s if retry_after_s is not None else _asked_wait_s(text)
         return Failure(LLMUnavailable, what, advice, True, limited or status in OVERLOADED, wait_s)
     return Failure(LLMRefused, what, _advice(status, text), retriable=False)
+
+
+def is_final(body: bytes) -> bool:
+    """Whether an error says that the account has no credit, whatever its status."""
+    return _NO_CREDIT.search(body.decode("utf-8", "replace")) is not None
 
 
 def refusal_text(body: bytes) -> tuple[str, str]:
@@ -151,11 +179,14 @@ def _fields(tree: object) -> dict[str, JsonValue]:
 
 
 def _asked_wait_s(text: str) -> float | None:
+    """The wait that a body asks for in seconds, as in "try again in 7m12.5s"; None if it asks for none."""
     found = _WAIT.search(text)
     if found is None:
         return None
-    seconds = float(found[1] or found[3])
-    return seconds * {"ms": 0.001, "s": 1.0, "m": 60.0}[(found[2] or found[4]).lower()]
+    try:
+        return sum(float(number) * _SECONDS[unit.lower()] for number, unit in _SPAN.findall(found[1])) or None
+    except ValueError:
+        return None
 
 
 def _advice(status: int, text: str) -> str:

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from questwell.errors import ContextOverflow, LLMFiltered, LLMRefused, LLMUnavailable
+from questwell.errors import ContextOverflow, LLMFiltered, LLMRefused, LLMUnavailable, MalformedReply
 from questwell.llm.refusals import read_error
 
 OVERFLOWS = [
@@ -55,6 +55,18 @@ def test_every_wording_of_an_overflow_is_known(text: str) -> None:
         (403, "openai/x requires moderation on OpenRouter. Your input was flagged", LLMFiltered, False),
         (400, "temperature must be between 0 and 2", LLMRefused, False),
         (400, "the stop sequences are too long", LLMRefused, False),
+        (400, '{"error": {"message": "Failed to call a function.", "code": "tool_use_failed"}}', MalformedReply, True),
+        (400, '{"error": {"message": "Failed to generate JSON.", "code": "json_validate_failed"}}', MalformedReply, True),
+        (400, '{"object": "error", "message": "Already borrowed", "code": 400}', LLMUnavailable, True),
+        (400, '{"error": "Model reloaded."}', LLMUnavailable, True),
+        (424, '{"error": "Request failed during generation", "error_type": "generation"}', LLMUnavailable, True),
+        (498, "flex tier capacity exceeded", LLMUnavailable, True),
+        (499, "", LLMUnavailable, True),
+        (500, "Conversation roles must alternate user/assistant at row 19: {{ raise_exception() }}", LLMRefused, False),
+        (500, "tools param requires --jinja flag", LLMRefused, False),
+        (500, "CUDA error", LLMUnavailable, True),
+        (429, '{"error": {"type": "exceeded_current_quota_error"}}', LLMRefused, False),
+        (400, "Your credit balance is too low to access the Anthropic API", LLMRefused, False),
     ],
 )  # fmt: skip
 def test_what_is_no_overflow(status: int, text: str, kind: type, retriable: bool) -> None:
@@ -65,7 +77,10 @@ def test_what_is_no_overflow(status: int, text: str, kind: type, retriable: bool
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [('{"error": {"details": [{"@type": "x.RetryInfo", "retryDelay": "34.5s"}]}}', 34.5),
-     ("Rate limit reached. Please try again in 250ms.", 0.25), ("Please try again in 7s", 7.0), ("later", None)],
+     ("Rate limit reached. Please try again in 250ms.", 0.25), ("Please try again in 7s", 7.0), ("later", None),
+     ("Please try again in 7m12.5s. Need more tokens?", 432.5), ("try again in 1h0m1s.", 3601.0),
+     ("Please retry after 26 seconds.", 26.0), ("Retry after 1 second", 1.0), ("retry in 2 minutes", 120.0),
+     ("try again in 300 milliseconds", 0.3), ("try again in 1.2.3s", None), ("try again in 3 shifts", None)],
 )  # fmt: skip
 def test_how_long_to_wait_stands_in_the_body(text: str, seconds: float | None) -> None:
     assert read_error(429, text.encode()).retry_after_s == seconds

@@ -6,16 +6,19 @@ as the text, even if there is no other text.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, JsonValue, ValidationError
 
-from questwell.errors import LLMError, LLMFiltered, MalformedReply
+from questwell.errors import LLMError, LLMFiltered, LLMRefused, MalformedReply
 from questwell.http.retrying import Failure
 from questwell.llm.client import FinishReason, ToolCall
 from questwell.llm.prices import Usage
-from questwell.llm.refusals import OVERFLOW, quote, read_error
+from questwell.llm.refusals import is_final, quote, read_error
 from questwell.llm.streams import is_stream, joined
+from questwell.llm.usage import read_usage
+from questwell.text.unicode import without_surrogates
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,54 +51,85 @@ class _Function(BaseModel):
 class _ToolCall(BaseModel):
     model_config = ConfigDict(extra="allow")
 
-    id: str | None = None
-    function: _Function = _Function()
+    id: str | int | None = None
+    function: _Function | None = None
 
     def carry(self) -> str:
         """Fields beyond OpenAI's as JSON: Gemini wants its thought signature in `extra_content` sent back."""
         kept = {key: value for key, value in (self.model_extra or {}).items() if key not in ("type", "index")}
         return json.dumps(kept, sort_keys=True) if kept else ""
 
+    def read(self, index: int) -> ToolCall:
+        """The call; one without an id is named by its place."""
+        function = self.function or _Function()
+        return ToolCall(str(self.id or f"call_{index}"), function.name or "", function.written(), self.carry())
+
 
 class _Part(BaseModel):
-    type: str = "text"
+    type: str | None = None
     text: str | None = None
     thinking: JsonValue = None
+    summary: JsonValue = None
 
     def thought(self) -> str:
-        """The thought in this part: a list of parts for Mistral, a text for Anthropic."""
-        if isinstance(self.thinking, list):
-            return "".join(str(part.get("text") or "") for part in self.thinking if isinstance(part, dict))
-        return self.thinking if isinstance(self.thinking, str) else self.text or ""
+        """The thought in this part: a list of parts (Mistral; Databricks: the summary), or a text (Anthropic)."""
+        return _words(self.thinking) or _words(self.summary) or self.text or ""
+
+
+def _words(thought: JsonValue) -> str:
+    """The text of a thought, which servers send as a text, an object, or a list of either; encrypted ones have none."""
+    if isinstance(thought, list):
+        return "".join(_words(part) for part in thought)
+    if isinstance(thought, dict):
+        return next((words for key in _WORDS if (words := _words(thought.get(key)))), "")
+    return thought if isinstance(thought, str) else ""
+
+
+_WORDS = ("text", "thinking", "summary", "content")
+
+
+def _in_parts(content: JsonValue) -> JsonValue:
+    """Content as a text or a list of parts; a server that parses JSON answers itself sends them as objects."""
+    if isinstance(content, dict):
+        return [content] if "text" in content else json.dumps(content, ensure_ascii=False)
+    if isinstance(content, list):
+        return [{"text": part} if isinstance(part, str) else part for part in content]
+    return content
 
 
 class _Message(BaseModel):
-    content: str | list[_Part] | None = None
-    reasoning_content: str | None = None
-    reasoning: str | None = None
-    reasoning_details: list[JsonValue] | None = None
+    content: Annotated[str | list[_Part] | None, BeforeValidator(_in_parts)] = None
+    reasoning_content: JsonValue = None
+    reasoning: JsonValue = None
+    thinking: JsonValue = None
+    """Ollama's field for thoughts, which some gateways keep."""
+    reasoning_details: JsonValue = None
+    thinking_blocks: JsonValue = None
     refusal: str | None = None
     tool_calls: list[_ToolCall] | None = None
 
     def text(self) -> str:
         """The text of the message, without thoughts."""
         if isinstance(self.content, list):
-            return "".join(part.text or "" for part in self.content if part.type in ("text", "output_text"))
+            return "".join(part.text or "" for part in self.content if part.type in (None, "text", "output_text"))
         return self.content or ""
 
     def thought(self) -> str:
         """The thought of the message, from whichever field the server put it in."""
         parts = self.content if isinstance(self.content, list) else []
         thinking = "".join(part.thought() for part in parts if part.type in ("thinking", "reasoning"))
-        return self.reasoning_content or self.reasoning or thinking
+        places = (self.reasoning_content, self.reasoning, self.thinking, thinking, self.reasoning_details)
+        return next((words for place in places if (words := _words(place))), "")
 
     def carry(self) -> str:
-        """OpenRouter's `reasoning_details` as JSON: its providers check the thoughts that are sent back."""
-        return json.dumps({"reasoning_details": self.reasoning_details}) if self.reasoning_details else ""
+        """Signed thoughts as JSON, because providers check those that are sent back: OpenRouter's, LiteLLM's."""
+        signed = {"reasoning_details": self.reasoning_details, "thinking_blocks": self.thinking_blocks}
+        kept = {name: blocks for name, blocks in signed.items() if isinstance(blocks, list) and blocks}
+        return json.dumps(kept) if kept else ""
 
 
 class _Token(BaseModel):
-    logprob: float
+    logprob: float | None = None
     id: int | None = None
 
 
@@ -114,25 +148,10 @@ class _Choice(BaseModel):
     prompt_token_ids: list[int] | None = None
 
 
-class _Details(BaseModel):
-    cached_tokens: int | None = None
-
-
-class _Usage(BaseModel):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    total_tokens: int | None = None
-    prompt_tokens_details: _Details | None = None
-    prompt_cache_hit_tokens: int | None = None
-    """DeepSeek's field for prompt tokens from its cache."""
-    cost: float | None = None
-    """Cost in US dollars; only OpenRouter sends it."""
-
-
 class _Body(BaseModel):
     choices: list[_Choice] | None = None
     model: str | None = None
-    usage: _Usage | None = None
+    usage: JsonValue = None
     prompt_token_ids: list[int] | None = None
     error: JsonValue = None
     object: str | None = None
@@ -168,17 +187,17 @@ def read_reply(body: bytes) -> Reply | Failure[LLMError]:
     if is_stream(body):
         body = joined(body)
     try:
-        parsed = _Body.model_validate_json(body)
+        parsed = _parsed(body)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(step) for step in first["loc"]) or "the body"
         return _malformed(f"a reply that is not a completion ({where}: {first['msg']})", body)
-    if parsed.error is not None or parsed.object == "error":
+    if parsed.error or parsed.object == "error":  # some send an empty error along with the answer
         return _error_under_200(parsed, body)
     if not parsed.choices:
         return _malformed("a reply without choices", body)
     choice = parsed.choices[0]
-    if choice.error is not None:
+    if choice.error:
         return _error_under_200(_Body(error=choice.error), body)
     finish = (choice.finish_reason or "").lower()
     if finish.startswith(_FILTERED) or (choice.message and choice.message.refusal):
@@ -191,44 +210,54 @@ def read_reply(body: bytes) -> Reply | Failure[LLMError]:
     return _reply(parsed, choice)
 
 
+def _parsed(body: bytes) -> _Body:
+    """The body as an object, also with half a surrogate pair, broken UTF-8, a byte order mark or a raw line break.
+
+    Raises:
+        ValidationError: it is something else.
+    """
+    try:
+        return _Body.model_validate_json(body)
+    except ValidationError as error:
+        if error.errors(include_url=False, include_input=False)[0]["type"] != "json_invalid":
+            raise
+        try:
+            tree: object = json.loads(body.decode("utf-8-sig", "replace"), strict=False)
+        except (json.JSONDecodeError, RecursionError):
+            raise error from None
+        return _Body.model_validate_json(without_surrogates(json.dumps(tree, ensure_ascii=False)))
+
+
 def usage_in(body: bytes) -> Usage | None:
     """The usage in a body, even if the rest of the body is unusable: rejected replies must be paid for too."""
     try:
-        return _usage(_Body.model_validate_json(joined(body) if is_stream(body) else body).usage)
+        return read_usage(_Paid.model_validate_json(joined(body) if is_stream(body) else body).usage, spoke=False)
     except ValidationError:
         return None
 
 
+class _Paid(BaseModel):
+    usage: JsonValue = None
+
+
 def _reply(parsed: _Body, choice: _Choice) -> Reply:
     message = choice.message or _Message()
-    tool_calls = tuple(
-        ToolCall(call.id or f"call_{index}", call.function.name or "", call.function.written(), call.carry())
-        for index, call in enumerate(message.tool_calls or [])
-    )
+    tool_calls = tuple(call.read(index) for index, call in enumerate(message.tool_calls or []))
     usual = FinishReason.TOOL_CALLS if tool_calls else FinishReason.STOP
     token_ids, logprobs = _token_view(choice)
+    text, reasoning = message.text() if choice.message else choice.text or "", message.thought()
     return Reply(
-        text=message.text() if choice.message else choice.text or "",
+        text=text,
         model=parsed.model,
         finish=_FINISH.get((choice.finish_reason or "").lower(), usual),
         tool_calls=tool_calls,
-        reasoning=message.thought(),
+        reasoning=reasoning,
         carry=message.carry(),
-        usage=_usage(parsed.usage),
+        usage=read_usage(parsed.usage, spoke=bool(text or reasoning or tool_calls)),
         prompt_ids=tuple(choice.prompt_token_ids or parsed.prompt_token_ids or ()),
         token_ids=token_ids,
         logprobs=logprobs,
     )
-
-
-def _usage(usage: _Usage | None) -> Usage | None:
-    """The usage of a reply. If thoughts are counted only in the total (Gemini, xAI), it is taken from the total."""
-    if usage is None or usage.prompt_tokens is None or usage.completion_tokens is None:
-        return None
-    details = usage.prompt_tokens_details
-    cached = (details.cached_tokens if details else None) or usage.prompt_cache_hit_tokens or 0
-    written = max(usage.completion_tokens, (usage.total_tokens or 0) - usage.prompt_tokens)
-    return Usage(usage.prompt_tokens, written, cached, usage.cost)
 
 
 def _token_view(choice: _Choice) -> tuple[tuple[int, ...], tuple[float, ...]]:
@@ -237,7 +266,7 @@ def _token_view(choice: _Choice) -> tuple[tuple[int, ...], tuple[float, ...]]:
     logprobs: tuple[float, ...] = ()
     if choice.logprobs and choice.logprobs.content:
         tokens = choice.logprobs.content
-        logprobs = tuple(token.logprob for token in tokens)
+        logprobs = tuple(token.logprob for token in tokens if token.logprob is not None)
         ids = ids or tuple(token.id for token in tokens if token.id is not None)
     elif choice.logprobs and choice.logprobs.token_logprobs:
         logprobs = tuple(value for value in choice.logprobs.token_logprobs if value is not None)
@@ -251,8 +280,9 @@ def _error_under_200(parsed: _Body, body: bytes) -> Failure[LLMError]:
     code = parsed.error.get("code") if isinstance(parsed.error, dict) else parsed.code
     if isinstance(code, int | str) and str(code).isdigit() and 400 <= int(code) <= 599:
         return read_error(int(code), body)
-    if OVERFLOW.search(body.decode("utf-8", "replace")):
-        return read_error(400, body)
+    failure = read_error(400, body)
+    if failure.kind is not LLMRefused or is_final(body):
+        return replace(failure, what=f"an error under status 200: {quote(body)}")
     return _malformed("an error under status 200", body)
 
 
