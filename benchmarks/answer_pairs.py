@@ -5,7 +5,7 @@
 `answer_pairs.tsv`: corpus, what is asked, references, right answers, wrong answers; several are joined by `|`. The
 facts are MuSiQue's (Trivedi et al. 2022, CC BY 4.0), the World Factbook's and FOLDOC's; the answers were written for
 this file. `answer_signs.tsv`: the same for made-up facts whose answers differ in a sign, a unit, a case or a script.
-A decision without a judge that contradicts the label is a wrong call. Anything undecided is asked.
+A decision without a judge that contradicts the label is a wrong call. What stays undecided is left to the judge.
 """
 
 import re
@@ -27,22 +27,24 @@ class Pair:
     """An answer and the references it is compared with."""
 
     corpus: str
+    asked: str
+    """What is asked, without the words around it: `capital of Peru`."""
     references: tuple[str, ...]
     answer: str
     right: bool
 
 
-def pairs() -> Iterator[Pair]:
-    """All pairs of both files, in file order."""
-    for line in (line for file in (FILE, SIGNS) for line in file.read_text(encoding="utf-8").splitlines()):
-        corpus, _, references, right, wrong = line.split("\t")
+def pairs(*files: Path) -> Iterator[Pair]:
+    """All pairs of some files, by default of both, in file order."""
+    for line in (line for file in files or (FILE, SIGNS) for line in file.read_text(encoding="utf-8").splitlines()):
+        corpus, asked, references, right, wrong = line.split("\t")
         for answers, label in ((right, True), (wrong, False)):
             for answer in answers.split("|"):
-                yield Pair(corpus, tuple(references.split("|")), answer, label)
+                yield Pair(corpus, asked, tuple(references.split("|")), answer, label)
 
 
 def old_rule(references: tuple[str, ...], answer: str) -> bool | None:
-    """How answers were decided before: other numbers wrong, SQuAD's exact match right; None asks the judge."""
+    """The decision of the code before: other numbers wrong, SQuAD's exact match right; None asks the judge."""
     given = _numbers(answer)
     if given and all((wanted := _numbers(reference)) and not wanted & given for reference in references):
         return False
@@ -50,7 +52,7 @@ def old_rule(references: tuple[str, ...], answer: str) -> bool | None:
 
 
 def new_rule(references: tuple[str, ...], answer: str) -> bool | None:
-    """Decide as the code does now."""
+    """The decision of today's code; None asks the judge."""
     decided = decide_unasked(references, answer)
     return None if decided is None else decided.label is Label.RIGHT
 
@@ -65,8 +67,10 @@ def _numbers(text: str) -> frozenset[str]:
 
 def main() -> None:
     """Count, print and keep the calls of both rules."""
+    from arguments import parser  # not at the top: a test loads this file by its path
     from report import heading, write
 
+    parser(__doc__).parse_args()
     head = heading()
     table: dict[str, dict[str, int]] = {}
     wrong: dict[str, list[str]] = {"old": [], "new": []}

@@ -1,12 +1,12 @@
-"""Builds and queries a lexical index with two versions of the code, in turn, on the same corpus.
+"""Building and querying a lexical index with two versions of the code, in turn, on the same corpus.
 
     python benchmarks/before.py CORPUS.jsonl QUESTIONS.jsonl --old OLD_CHECKOUT/src [--passages 200000] [--rounds 3]
         [--query-rounds 7] [--work FOLDER]
 
-Passages are recombined as by million.py. Each measurement is a process of its own, and the versions take turns, so that
-whatever else the machine does hits both. CPU times, since wall time says more about the neighbours. Queries have rounds
-of their own, on the last index that each version built: a query is short, and a neighbour that fills the cache shows in
-it. With --work, indexes that an earlier call left there are asked and not built again.
+Passages are recombined as in million.py. Each measurement is a process of its own, and the versions take turns, so that
+other work on the machine slows both. All times are CPU times: wall time depends more on that other work. Queries have
+rounds of their own, on the last index that each version built: a query is short, and other work that fills the cache
+shows in it. With --work, indexes that an earlier call left there are queried and not built again.
 Results go to benchmarks/results/before.json.
 """
 
@@ -24,8 +24,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from arguments import existing_file, existing_folder, parser
+
 ASKED = 300
+"""Number of questions that are asked."""
 K = 10
+"""Number of passages per query."""
 HERE = Path(__file__).parent
 
 
@@ -105,21 +109,23 @@ def measure(given: argparse.Namespace, work: Path) -> dict[str, Any]:
 
 def main() -> None:
     """Measure and write the results."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("corpus", type=Path)
-    parser.add_argument("questions", type=Path)
-    parser.add_argument("--old", type=Path, help="src folder of the older checkout")
-    parser.add_argument("--passages", type=int, default=200_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--query-rounds", type=int, default=7)
-    parser.add_argument("--work", type=Path, help="folder to keep the indexes in")
-    parser.add_argument("--step", choices=("build", "query"), help=argparse.SUPPRESS)
-    parser.add_argument("--here", type=Path, help=argparse.SUPPRESS)
-    given = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("corpus", type=existing_file)
+    options.add_argument("questions", type=existing_file)
+    options.add_argument("--old", type=existing_folder, help="src folder of the older checkout")
+    options.add_argument("--passages", type=int, default=200_000)
+    options.add_argument("--rounds", type=int, default=3, help="of building")
+    options.add_argument("--query-rounds", type=int, default=7)
+    options.add_argument("--work", type=Path, help="folder to keep the indexes in")
+    options.add_argument("--step", choices=("build", "query"), help=argparse.SUPPRESS)
+    options.add_argument("--here", type=Path, help=argparse.SUPPRESS)
+    given = options.parse_args()
     if given.step:
         build = given.step == "build"
         print(json.dumps(build_here(given.corpus, given.here) if build else query_here(given.questions, given.here)))
         return
+    if given.old is None:
+        options.error("--old is missing: the src folder of the code to compare with")
     from report import heading, write
 
     head = heading()

@@ -7,7 +7,6 @@ Only ratios are compared: two things measured in the same run on the same machin
 nothing. `--small` only shows that each of them runs: its figures are not compared.
 """
 
-import argparse
 import json
 import os
 import subprocess
@@ -15,8 +14,9 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from arguments import names, parser
 from report import RESULTS, RESULTS_VARIABLE
 
 HERE = Path(__file__).parent
@@ -29,8 +29,7 @@ class Ratio:
 
     name: str
     of: Callable[[Result], float]
-    better: str
-    """`higher` or `lower`."""
+    better: Literal["higher", "lower"]
     slack: float
     """Fraction of the kept value by which it may be worse before it counts as a regression."""
 
@@ -162,15 +161,13 @@ def run(benchmark: Benchmark, into: Path, *, small: bool) -> None:
 
 def main(given: Sequence[str] | None = None) -> int:
     """Run the benchmarks and compare them; 1 if something got worse."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="", help="names, separated by commas")
-    parser.add_argument("--small", action="store_true", help="only show that the benchmarks run; compares no figures")
-    parser.add_argument("--into", type=Path, default=HERE.parent / "build" / "bench")
-    asked = parser.parse_args(given)
-    names = {name for name in asked.only.split(",") if name}
-    if unknown := names - {benchmark.name for benchmark in BENCHMARKS}:
-        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
-    chosen = [benchmark for benchmark in BENCHMARKS if not names or benchmark.name in names]
+    known = [benchmark.name for benchmark in BENCHMARKS]
+    options = parser(__doc__)
+    options.add_argument("--only", type=names(known), default=known, help="names, separated by commas")
+    options.add_argument("--small", action="store_true", help="only show that the benchmarks run; compares no figures")
+    options.add_argument("--into", type=Path, default=HERE.parent / "build" / "bench", help="folder of the results")
+    asked = options.parse_args(given)
+    chosen = [benchmark for benchmark in BENCHMARKS if benchmark.name in asked.only]
     into = asked.into.absolute()
     into.mkdir(parents=True, exist_ok=True)
     for benchmark in chosen:

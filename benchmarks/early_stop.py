@@ -1,6 +1,6 @@
 """Calls and tokens that the exact early stop saves, and whether it is exact: the same plays with it and without.
 
-python benchmarks/early_stop.py [--seeds 2000]
+    python benchmarks/early_stop.py [--seeds 2000]
 
 Real games (`games.sage.play`, free agents, packaged prompts) over a model that is simulated call by call. Its behaviour
 is drawn once for each seed, round and attempt, whether the game comes to ask for it or not. The distribution:
@@ -19,13 +19,13 @@ The constants are set so that first questions come out as the paper's (arXiv 260
 71 % correct, 18 % pass, Avg@4 on correct 87.4, 3.3 searches. Tokens are characters / 4 of what is really sent.
 """
 
-import argparse
 import asyncio
 import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from arguments import parser
 from report import heading, write
 
 from questwell.agents.judging import judge_opening
@@ -54,6 +54,7 @@ ANSWER = "Orrin Vale"
 LINE = "the keeper of the old tower wrote that its lamp was first lit in the year when the harbour froze over "
 """21 words of filler."""
 RESAMPLES = 2000
+"""Number of bootstrap samples behind an interval."""
 
 
 @dataclass(frozen=True)
@@ -257,9 +258,9 @@ async def measure(setting: Setting, seeds: int) -> dict[str, object]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=2000)
-    options = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--seeds", type=int, default=2000, help="seeds per setting")
+    asked = options.parse_args()
     report = heading()
     report["paper_first_questions"] = PAPER
     report["distribution"] = {
@@ -271,7 +272,7 @@ def main() -> None:
     }
     results: list[dict[str, object]] = []
     for setting in SETTINGS:
-        results.append(asyncio.run(measure(setting, options.seeds)))
+        results.append(asyncio.run(measure(setting, asked.seeds)))
         print(results[-1], flush=True)
     report["results"] = results
     write("early_stop", report)

@@ -1,12 +1,12 @@
-"""Items that the staged agents accept on a corpus of facts, to be graded by reading: `python benchmarks/facts.py RUN`.
+"""Items that the staged agents accept on a corpus of facts, to be graded by reading.
+
+    python benchmarks/facts.py RUN
 
 The run is what `make demo` makes: `questwell generate --corpus factbook --seeds 8 --llm local --steps 2`.
 """
 
-import sys
-from pathlib import Path
-
+from arguments import run
 from graded import main
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), "facts")
+    run(lambda: main(__doc__, "facts"))

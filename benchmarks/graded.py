@@ -1,12 +1,13 @@
-"""The accepted items of a run, written to be graded by reading: for `foldoc_20.py` and `facts.py`.
+"""The accepted items of a run, written to be graded by reading: for `facts.py`, `films.py` and `foldoc_20.py`.
 
 What the reader needs (question, answer, verdict, steps, passages) comes from the run and is written to
-`benchmarks/results/NAME.json`; the grades that stand in the file already are kept, by item.
+`benchmarks/results/NAME.json`; grades that are in that file already are kept, by item.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from arguments import parser
 from pydantic import BaseModel, ConfigDict
 from report import RESULTS, heading, write
 
@@ -40,8 +41,11 @@ class Kept(BaseModel):
     items: list[Graded] = []
 
 
-def main(folder: Path, name: str) -> None:
-    """Write the items to read, next to the grades that exist."""
+def main(doc: str | None, name: str) -> None:
+    """Write the items of the run that the command line names, next to the grades that exist."""
+    options = parser(doc)
+    options.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
+    folder = options.parse_args().run
     path = RESULTS / f"{name}.json"
     kept = Kept.model_validate_json(path.read_bytes()) if path.is_file() else Kept()
     grades = {one.id: one.grades for one in kept.items}

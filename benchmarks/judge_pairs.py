@@ -1,10 +1,12 @@
 """How often a judge model is right about short answers: labelled pairs that no rule decides, half right, half wrong.
 
-    python benchmarks/judge_pairs.py [--part held-out] [--pairs 80] [--llm local] [--prompts FOLDER] [--name NAME]
+    python benchmarks/judge_pairs.py [--part held-out] [--pairs 80] [--llm local] [--prompts FOLDER] [--free]
+        [--name NAME]
 
 The pairs are those of `answer_pairs.tsv` that `decide_unasked` leaves to a judge. Facts are split into two parts, so
 that no fact that a prompt was tuned on is measured again: `tuning` was used while the prompt was written, `held-out`
-was not.
+was not. The result replaces benchmarks/results/judge_pairs.json. A variant (other prompts, or no JSON schema) needs a
+`--name`, and goes to the file of that name.
 """
 
 import argparse
@@ -13,9 +15,9 @@ import hashlib
 import random
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from answer_pairs import FILE, Pair, new_rule
+from answer_pairs import FILE, Pair, new_rule, pairs
+from arguments import existing_folder, parser, run
 from report import heading, write
 
 from questwell.agents.judging import judge_opening
@@ -27,6 +29,9 @@ from questwell.scoring.judge import Judge
 from questwell.types.game import Label
 
 PARTS = ("tuning", "held-out")
+MAX_TOKENS = 512
+"""Limit of a verdict with its reason."""
+NAME = "judge_pairs"
 
 
 @dataclass(slots=True)
@@ -57,39 +62,41 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
 
 
-def asked_pairs(part: str) -> list[tuple[str, Pair]]:
-    """(question, pair) of each pair of `part` that the code leaves to a judge."""
-    found: list[tuple[str, Pair]] = []
-    for line in FILE.read_text(encoding="utf-8").splitlines():
-        corpus, asked, references, right, wrong = line.split("\t")
-        dealt = PARTS[hashlib.sha256(asked.encode()).digest()[0] % 2]
-        for answers, label in ((right, True), (wrong, False)):
-            for answer in answers.split("|"):
-                pair = Pair(corpus, tuple(references.split("|")), answer, label)
-                if dealt == part and new_rule(pair.references, pair.answer) is None:
-                    found.append((f"What is the {asked}?", pair))
-    return found
+def part_of(pair: Pair) -> str:
+    """The part of the fact that a pair is about."""
+    return PARTS[hashlib.sha256(pair.asked.encode()).digest()[0] % 2]
 
 
-def balanced(part: str, count: int) -> list[tuple[str, Pair]]:
+def left_to_a_judge(part: str) -> list[Pair]:
+    """The pairs of `part` that the code does not decide."""
+    return [one for one in pairs(FILE) if part_of(one) == part and new_rule(one.references, one.answer) is None]
+
+
+def balanced(part: str, count: int) -> list[Pair]:
     """`count` pairs of `part`, half right and half wrong, drawn by a fixed seed."""
-    everything = asked_pairs(part)
+    everything = left_to_a_judge(part)
     chance = random.Random(7)
-    halves = [
-        chance.sample([one for one in everything if one[1].right is label], count // 2) for label in (True, False)
-    ]
-    return [one for pair in zip(*halves, strict=True) for one in pair]
+    halves: list[list[Pair]] = []
+    for label in (True, False):
+        known = [one for one in everything if one.right is label]
+        if len(known) < count // 2:
+            raise SystemExit(f"{part} has {len(known)} pairs that are {'right' if label else 'wrong'}: lower --pairs")
+        halves.append(chance.sample(known, count // 2))
+    return [one for both in zip(*halves, strict=True) for one in both]
 
 
 async def measure(asked: argparse.Namespace) -> dict[bool, Counts]:
     """Judge each pair once."""
     llm = connect(asked.llm)
     judge = Judge(
-        judge_opening(Prompts(asked.prompts)), structured=is_embedded(asked.llm) and not asked.free, max_tokens=512
+        judge_opening(Prompts(asked.prompts)),
+        structured=is_embedded(asked.llm) and not asked.free,
+        max_tokens=MAX_TOKENS,
     )
     counts = {True: Counts(), False: Counts()}
     try:
-        for question, pair in balanced(asked.part, asked.pairs):
+        for pair in balanced(asked.part, asked.pairs):
+            question = f"What is the {pair.asked}?"
             judged = await judge.judge(question, pair.references, pair.answer, llm.complete)
             mine = counts[pair.right]
             if judged.label not in (Label.RIGHT, Label.WRONG):
@@ -108,21 +115,24 @@ async def measure(asked: argparse.Namespace) -> dict[bool, Counts]:
 
 def main() -> None:
     """Judge the pairs, print and save the result."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--part", choices=PARTS, default="held-out")
-    parser.add_argument("--pairs", type=int, default=80)
-    parser.add_argument("--llm", default="local")
-    parser.add_argument("--prompts", type=Path, default=None)
-    parser.add_argument("--free", action="store_true", help="without a JSON schema")
-    parser.add_argument("--name", default="judge_pairs")
-    asked = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--part", choices=PARTS, default="held-out")
+    options.add_argument("--pairs", type=int, default=80, help="number of pairs, half of them right")
+    options.add_argument("--llm", default="local", help="the judge, as for `questwell generate --llm`")
+    options.add_argument("--prompts", type=existing_folder, help="folder of prompts that replace the packaged ones")
+    options.add_argument("--free", action="store_true", help="without a JSON schema")
+    options.add_argument("--name", default=NAME, help="name of the result")
+    asked = options.parse_args()
+    if asked.name == NAME and (asked.prompts or asked.free):
+        options.error("a variant needs a --name of its own, so that the result of the packaged prompt stays")
     head, started = heading(), time.perf_counter()
     counts = asyncio.run(measure(asked))
     report = {"right answers": counts[True].report(), "wrong answers": counts[False].report()}
     print(report)
     seconds = round((time.perf_counter() - started) / asked.pairs, 2)
-    write(asked.name, {**head, "part": asked.part, "model": asked.llm, "seconds per pair": seconds, **report})
+    prompt = "packaged prompt" if asked.name == NAME else asked.name
+    write(asked.name, {**head, "model": asked.llm, "seconds per pair": seconds, prompt: {asked.part: report}})
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from arguments import parser
 from report import heading, write
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,6 +37,7 @@ def accounts(report: Path) -> Iterator[dict[str, Any]]:
 
 def main() -> None:
     """Run the kills, and keep their figures."""
+    parser(__doc__).parse_args()
     head = heading()
     tests = [f"tests/kill_test.py::test_{verb}[{kills}]" for verb, kills in VERBS.items()]
     with tempfile.TemporaryDirectory() as folder:

@@ -2,10 +2,10 @@
 
     python benchmarks/many_items.py --old OLD_CHECKOUT/src [--items 20000 100000] [--work FOLDER]
 
-The run is made as in million_seeds.py: two recorded calls an item. Each step is a process of its own, by the old code
-and by this one on the same run, and says a digest of what it wrote, so that both can be compared: files byte by byte,
-parquet files value by value (how their rows are grouped is no content), without the date of the dataset. What the
-imports of a step take is given next to it. With --work, a run that an earlier call made there is read again, and kept.
+The run is made as in million_seeds.py: two recorded calls per item. Each step is a process of its own, by the old code
+and by today's on the same run, and returns a digest of what it wrote, so that both can be compared: files byte by byte,
+parquet files value by value (how their rows are grouped is not content), without the date of the dataset. Memory of the
+imports alone is given next to each step. With --work, a run that an earlier call made there is read again, and kept.
 Results go to benchmarks/results/many_items.json.
 """
 
@@ -27,7 +27,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from arguments import existing_folder, parser
+
 HERE = Path(__file__).parent
+KEPT_HERE = ".sources.json"
+"""File of a dataset with the places of its runs, which is not content."""
 DATE = re.compile(rb'"created": ?"[^"]*"|"datePublished": ?"[^"]*"|"version": ?"[^"]*"')
 
 
@@ -113,7 +117,7 @@ def digest(path: Path) -> str:
         elif file.name in ("manifest.json", "croissant.json"):
             plain = DATE.sub(b"", file.read_bytes())
             whole.update(re.sub(rb'"[0-9a-f]{64}"', b"", plain))  # hashes of parquet files among them
-        elif file.name != ".sources.json":
+        elif file.name != KEPT_HERE:
             with file.open("rb") as opened:
                 while some := opened.read(1 << 20):
                     whole.update(some)
@@ -155,21 +159,25 @@ def by(source: Path, step: str, run: Path, out: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--items", type=int, nargs="+", default=[20_000, 100_000])
-    parser.add_argument("--old", type=Path, required=False, help="source folder of the code to compare with")
-    parser.add_argument("--work", type=Path, help="folder of the runs, by number of items")
-    parser.add_argument("--only", nargs="+", choices=STEPS, default=list(STEPS))
-    parser.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)
-    parser.add_argument("--run", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
-    asked = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--items", type=int, nargs="+", default=[20_000, 100_000], help="numbers of items in a run")
+    options.add_argument("--old", type=existing_folder, help="src folder of the code to compare with")
+    options.add_argument("--work", type=Path, help="folder of the runs, by number of items")
+    options.add_argument("--only", nargs="+", choices=STEPS, default=list(STEPS))
+    options.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)
+    options.add_argument("--run", type=Path, help=argparse.SUPPRESS)
+    options.add_argument("--out", type=Path, help=argparse.SUPPRESS)
+    asked = options.parse_args()
     if asked.step:
         print(json.dumps(measured(asked.step, asked.run, asked.out)))
         return
+    if asked.old is None:
+        options.error("--old is missing: the src folder of the code to compare with")
+    if "push" in asked.only and "dataset" not in asked.only:
+        options.error("push reads what dataset wrote: name both in --only")
     from report import heading, write
 
-    codes = {"before": asked.old, "now": HERE.parent / "src"} if asked.old else {"now": HERE.parent / "src"}
+    codes = {"before": asked.old.absolute(), "now": HERE.parent / "src"}
     told: dict[str, Any] = {**heading(), "items": {}}
     work = asked.work or Path(tempfile.mkdtemp())
     try:
@@ -190,7 +198,7 @@ def main() -> None:
 
 
 def made(folder: Path, items: int) -> Path:
-    """A run of so many items."""
+    """A run of `items` items in `folder`, made if it is not there."""
     if not (folder / "run").is_dir():
         import million_seeds
 

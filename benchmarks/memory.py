@@ -3,15 +3,13 @@
     python benchmarks/memory.py [--only "lora 16;all weights"] [--rows 8] [--tokens 512]
 
 The model has SmolLM2-135M's shape (Llama: 30 layers of width 576, 9 heads, 3 of keys and values, 1,536 within, 49,152
-words, tied) and random weights: what a pass takes does not depend on their values. Each case is a process of its own:
-it makes the trainer and updates twice by PPO (critic, KL in the reward), first on two attempts of 16 tokens, so that
-the optimisers' moments are there, then on `--rows` of `--tokens`: a quarter of them prompt, and half of the response
-retrieved. The batch is one pass where the case does not say otherwise. Peak is VmHWM, the most that ever lay in
-memory; what Python and torch take before (RSS after the imports) is subtracted:
-the estimate does not cover it. CPU only.
+words, tied) and random weights: memory does not depend on their values. Each case is a process of its own: it makes the
+trainer and updates twice by PPO (critic, KL in the reward), first on two attempts of 16 tokens, so that the optimisers'
+moments exist, then on `--rows` of `--tokens`: a quarter of them prompt, and half of the response retrieved. The batch
+is one pass unless the case says otherwise. Peak is VmHWM, the highest resident memory of the process; what Python and
+torch take before (RSS after the imports) is subtracted, because the estimate does not cover it. CPU only.
 """
 
-import argparse
 import json
 import multiprocessing
 import os
@@ -22,11 +20,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import report
+from arguments import names, parser
 
 if TYPE_CHECKING:
     from questwell.types.episode import Sample
 
 HEAP = "MALLOC_MMAP_THRESHOLD_"
+"""Environment variable of the C library: larger blocks, in bytes, are mapped outside its heap."""
 WORDS, WIDTH, INNER, LAYERS = 49_152, 576, 1536, 30
 
 
@@ -56,18 +56,18 @@ CASES = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--only", default=";".join(CASES), help="names of cases, separated by semicolons")
-    parser.add_argument("--rows", type=int, default=8)
-    parser.add_argument("--tokens", type=int, default=512)
-    asked = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--only", type=names(CASES), default=list(CASES), help="cases, separated by semicolons")
+    options.add_argument("--rows", type=int, default=8, help="attempts in the batch")
+    options.add_argument("--tokens", type=int, default=512, help="tokens per attempt")
+    asked = options.parse_args()
     found: dict[str, object] = {}
     told = {**report.heading(), "rows": asked.rows, "tokens": asked.tokens, "cases": found}
     fresh = multiprocessing.get_context("spawn")
-    for name in asked.only.split(";"):
+    for name in asked.only:
         os.environ.pop(HEAP, None)
         if CASES[name].mapped:
-            os.environ[HEAP] = "65536"  # bytes; read by a process when it starts
+            os.environ[HEAP] = "65536"  # read by a process when it starts
         with fresh.Pool(1) as pool:
             found[name] = pool.apply(measured, (CASES[name], asked.rows, asked.tokens))
         print(name, json.dumps(found[name]), flush=True)
@@ -114,7 +114,7 @@ def measured(case: Case, rows: int, tokens: int) -> dict[str, object]:
     start = Pretrained("135m", model, toy_tokenizer(()))
     trainer = Trainer(start, {Role.SOLVER: PPO()}, options, lora=lora)
     made = status("VmRSS")
-    trainer.update(list(attempts(2, 16)))  # from then on the optimisers' moments are there
+    trainer.update(list(attempts(2, 16)))  # from now on the optimisers' moments exist
     started, cpu = time.perf_counter(), time.process_time()
     trainer.update(list(attempts(rows, tokens)))
     seconds, cpu_s = time.perf_counter() - started, time.process_time() - cpu
@@ -170,7 +170,7 @@ def status(name: str) -> int:
 
 
 def mib(size: int) -> int:
-    """Return bytes as MiB, rounded."""
+    """Bytes as MiB, rounded."""
     return round(size / 2**20)
 
 

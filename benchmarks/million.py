@@ -4,8 +4,8 @@
 
 Passages are recombined from the real sentences of CORPUS: 3 to 5 per passage, drawn with a fixed seed. Queries are the
 questions of QUESTIONS, each asked twice. Each step is a process of its own, so that its memory and CPU are its own.
-Vectors are wordllama's (256 numbers); a query is encoded outside the time that is measured. Results go to
-benchmarks/results/million.json. With --work, an interrupted benchmark continues with the step it was at.
+Vectors are wordllama's (256 numbers); encoding a query is not in its time. Results go to
+benchmarks/results/million.json. With --work, an interrupted benchmark continues with the step that it was at.
 """
 
 import argparse
@@ -13,7 +13,6 @@ import asyncio
 import importlib
 import json
 import random
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+from arguments import existing_file, parser
 from report import heading, write
 
 from questwell.retrieval.corpora.corpus import CorpusSpec
@@ -157,7 +157,7 @@ def timed(searches: Sequence[Callable[[], object]]) -> list[float]:
 
 
 def memory() -> dict[str, int]:
-    """Peak resident bytes of this process, mapped files included, and what of it now is no mapped file."""
+    """Peak resident bytes of this process, mapped files included, and resident bytes now without mapped files."""
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":" in line)
     return {
         "peak_bytes": int(status["VmHWM"].split()[0]) * 1024,
@@ -187,22 +187,29 @@ def kept(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("corpus", type=Path, nargs="?")
-    parser.add_argument("questions", type=Path, nargs="?")
-    parser.add_argument("--passages", type=int, default=1_000_000)
-    parser.add_argument("--work", type=Path)
-    parser.add_argument("--step", choices=STEPS)
-    given = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("corpus", type=existing_file, nargs="?")
+    options.add_argument("questions", type=existing_file, nargs="?")
+    options.add_argument("--passages", type=int, default=1_000_000)
+    options.add_argument("--work", type=Path, help="folder to keep corpus and index in")
+    options.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)
+    given = options.parse_args()
     if given.step:
         print(json.dumps(STEPS[given.step](given.work)))
         return
-    report: dict[str, Any] = {
-        **heading(),
-        "command": f"python benchmarks/million.py CORPUS QUESTIONS --passages {given.passages}",
-    }
-    work = given.work or Path(tempfile.mkdtemp())
-    work.mkdir(parents=True, exist_ok=True)
+    if given.questions is None:
+        options.error("CORPUS and QUESTIONS are missing")
+    report: dict[str, Any] = heading()
+    with tempfile.TemporaryDirectory() as temporary:
+        work = given.work or Path(temporary)
+        work.mkdir(parents=True, exist_ok=True)
+        report |= measured(given, work)
+    write("million", report)
+
+
+def measured(given: argparse.Namespace, work: Path) -> dict[str, Any]:
+    """The result of each step, and bm25s' figures over ours."""
+    report: dict[str, Any] = {}
     (work / "questions.jsonl").write_bytes(given.questions.read_bytes())
     report["corpus"] = kept(
         work / "corpus.json", lambda: recombine(given.corpus, work / "corpus.jsonl", given.passages)
@@ -217,9 +224,7 @@ def main() -> None:
             report["bm25s"]["peak_bytes"] / max(report["build"]["peak_bytes"], report["lexical"]["peak_bytes"]), 2
         ),
     }
-    write("million", report)
-    if given.work is None:
-        shutil.rmtree(work)
+    return report
 
 
 if __name__ == "__main__":

@@ -1,18 +1,17 @@
 """A million seeds with two recorded calls each: half played, resumed, resumed again, reported and exported.
 
-    python benchmarks/million_seeds.py [--seeds 1000000] [--work FOLDER]
+    python benchmarks/million_seeds.py [--seeds 1000000] [--work FOLDER] [--out FILE]
 
 The durable loop of `generate` is the real one: draws, workers, recorder, run file, counts, export. Corpus, agents and
 model are made up and cheap: a passage is made when it is drawn, the proposer and the solver make one recorded call
-each, and no judge is asked. Each step is a process of its own, so that its peak memory is its own; what the imports
-take is given next to it. Files are deleted at the end. Results go to benchmarks/results/million_seeds.json.
+each, and no judge is asked. Each step is a process of its own, so that its peak memory is its own; a step that only
+imports shows what of it is imports. The run is deleted at the end. Results go to benchmarks/results/million_seeds.json.
 """
 
 import argparse
 import asyncio
 import json
 import resource
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from arguments import parser
 from report import heading, write
 
 from questwell.agents.proposer import Draft
@@ -169,32 +169,27 @@ def step(name: str, work: Path, seeds: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=1_000_000)
-    parser.add_argument("--work", type=Path, help="folder for the run; deleted at the end")
-    parser.add_argument("--out", type=Path, help="file for the results")
-    parser.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.step:
-        step(options.step, options.work, options.seeds)
+    options = parser(__doc__)
+    options.add_argument("--seeds", type=int, default=1_000_000)
+    options.add_argument("--work", type=Path, help="folder in which the run is made; by default the system's")
+    options.add_argument("--out", type=Path, help="file for the results")
+    options.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)
+    given = options.parse_args()
+    if given.step:
+        step(given.step, given.work, given.seeds)
         return
     report = heading()
-    below: Path | None = options.work
-    work = Path(tempfile.mkdtemp(dir=below))
+    if given.work:
+        given.work.mkdir(parents=True, exist_ok=True)
     steps = dict[str, Any]()
-    try:
+    with tempfile.TemporaryDirectory(dir=given.work) as work:
         for name in STEPS:
-            line = [sys.executable, __file__, "--step", name, "--work", str(work), "--seeds", str(options.seeds)]
-            steps[name] = json.loads(subprocess.run(line, check=True, capture_output=True, text=True).stdout)
+            line = [sys.executable, __file__, "--step", name, "--work", work, "--seeds", str(given.seeds)]
+            steps[name] = json.loads(subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True).stdout)
             print(name, json.dumps(steps[name]), flush=True)
-        size = (work / "run" / "run.sqlite").stat().st_size
-    finally:
-        shutil.rmtree(work)
-    report |= {"seeds": options.seeds, "calls": 2 * options.seeds, "run_file_bytes": size, "steps": steps}
-    if options.out:
-        options.out.write_text(json.dumps(report, indent=2) + "\n")
-    else:
-        write("million_seeds", report)
+        size = (Path(work) / "run" / "run.sqlite").stat().st_size
+    report |= {"seeds": given.seeds, "calls": 2 * given.seeds, "run_file_bytes": size, "steps": steps}
+    write("million_seeds", report, given.out)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,15 @@
 """What a model call costs on our side of the wire: throughput, CPU, memory against an endpoint of fixed latency.
 
-Run it on an idle machine:  python benchmarks/overhead.py [--calls 3072] [--in-flight 256 --in-flight 1000]
-The endpoint and each row have their own processes. Each path in `PATHS` is one way to make the same chat call; the
-extra cost of a path over the one before it is the cost of its layer. Results go to benchmarks/results/overhead.json.
+    python benchmarks/overhead.py [--calls 3072] [--in-flight 256 --in-flight 1000] [--latency 1] [--path recorded]
 
-A run begins and ends with fewer calls in flight than it may have, and our client begins its first calls over a second.
+Run it on an idle machine. The endpoint and each row have their own processes. Each path in `PATHS` is one way to make
+the same chat call; the extra cost of a path over the one before it is the cost of its layer. Results go to
+benchmarks/results/overhead.json.
+
+A run begins and ends with fewer calls in flight than it may have, and our client spreads its first calls over a second.
 So a share of the ideal rate is given twice: of the whole run, and of its calls after each worker's first.
 """
 
-import argparse
 import asyncio
 import itertools
 import json
@@ -26,6 +27,7 @@ from statistics import mean
 
 import aiohttp
 import httpx2
+from arguments import parser
 from fixed_endpoint import MODEL, content_length, endpoint
 from report import heading, write
 
@@ -48,7 +50,7 @@ REQUEST = Request(messages=(Message("user", "lorem ipsum dolor sit " * 200),), m
 """A request of about 1,000 tokens, as a solver's turn with a few passages."""
 
 CALLS_PER_PLAY = 13
-"""Of the recorded path: seeds change as often as in a real run of the staged agents (13 calls per seed)."""
+"""On the recorded path seeds change as often as in a real run of the staged agents (13 calls per seed)."""
 
 Call = Callable[[], Awaitable[object]]
 
@@ -113,7 +115,7 @@ async def bare_httpx2(address: tuple[str, int], in_flight: int) -> AsyncGenerato
 
 @asynccontextmanager
 async def pooled_httpx2(address: tuple[str, int], in_flight: int) -> AsyncGenerator[Call]:
-    """The HTTP library in pools of 8 connections, which it looks through faster: what our client stood on before."""
+    """The HTTP library in pools of 8 connections, which it looks through faster: what our client used before."""
     url = f"http://{address[0]}:{address[1]}/v1/chat/completions"
     message = {"role": "user", "content": REQUEST.messages[0].content}
     pools: list[httpx2.AsyncClient] = []
@@ -137,7 +139,7 @@ async def pooled_httpx2(address: tuple[str, int], in_flight: int) -> AsyncGenera
 
 @asynccontextmanager
 async def bare_aiohttp(address: tuple[str, int], in_flight: int) -> AsyncGenerator[Call]:
-    """The HTTP library that our client stands on, as it comes."""
+    """The HTTP library that our client uses, as it comes."""
     url = f"http://{address[0]}:{address[1]}/v1/chat/completions"
     message = {"role": "user", "content": REQUEST.messages[0].content}
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
@@ -272,20 +274,19 @@ def run_alone(path: str, latency_s: float, in_flight: int, total: int) -> Measur
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--calls", type=int, default=3072)
-    parser.add_argument("--in-flight", type=int, action="append", help="may be repeated (default: 256)")
-    parser.add_argument("--latency", type=float, action="append", help="seconds; may be repeated (default: 0 and 1)")
-    parser.add_argument("--path", choices=PATHS, action="append", help="may be repeated (default: all)")
-    options = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--calls", type=int, default=3072, help="calls per row (default: 3072)")
+    options.add_argument("--in-flight", type=int, action="append", help="may be repeated (default: 256)")
+    options.add_argument("--latency", type=float, action="append", help="seconds; may be repeated (default: 0 and 1)")
+    options.add_argument("--path", choices=PATHS, action="append", help="may be repeated (default: all)")
+    asked = options.parse_args()
     report = heading()
     rows: list[dict[str, object]] = []
-    settings = itertools.product(options.latency or [0.0, 1.0], options.in_flight or [256], options.path or PATHS)
+    fresh = multiprocessing.get_context("spawn")
+    settings = itertools.product(asked.latency or [0.0, 1.0], asked.in_flight or [256], asked.path or PATHS)
     for latency_s, in_flight, path in settings:
-        with ProcessPoolExecutor(
-            1, multiprocessing.get_context("spawn")
-        ) as alone:  # so that the memory is that of one row
-            measured = alone.submit(run_alone, path, latency_s, in_flight, options.calls).result()
+        with ProcessPoolExecutor(1, fresh) as alone:  # so that the memory is that of one row
+            measured = alone.submit(run_alone, path, latency_s, in_flight, asked.calls).result()
         rows.append(asdict(measured))
         print(json.dumps(rows[-1]), flush=True)
     report["results"] = rows

@@ -1,6 +1,6 @@
 """The same calls by Questwell and by its peers, each in its own environment, against one endpoint of fixed latency.
 
-    python benchmarks/peers.py [--envs FOLDER] [--in-flight 256] [--peer data_designer] [--waves 4]
+    python benchmarks/peers.py [--envs FOLDER] [--in-flight 256] [--peer data_designer] [--waves 4] [--draw]
 
 Run it on an idle machine: about 7 minutes. A missing environment is built first, from
 `peer_drivers/requirements/NAME.txt`: minutes, and 3 GB for all. The task: short prompts, one call each, kept as the
@@ -9,7 +9,6 @@ is not in the rate; CPU time is that of the whole work, its child processes incl
 benchmarks/results/peers.json and peers.png.
 """
 
-import argparse
 import itertools
 import json
 import shutil
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from arguments import parser
 from fixed_endpoint import Seen, endpoint, seen_by
 from peer_list import ABSENT, PEERS, Peer, variables
 from report import RESULTS, heading, write
@@ -33,7 +33,9 @@ LATENCY_S = 1.0
 _LEAST = 768
 """Minimum number of calls of a run; with fewer, setup dominates the CPU time."""
 _LEAST_WAVES = 3
+"""The first and the last wave are left out, so that this leaves at least one."""
 _LOOK_S = 0.5
+"""Seconds between two looks at the memory of a peer."""
 
 
 @dataclass(frozen=True)
@@ -197,23 +199,23 @@ def draw(report: Mapping[str, Any], path: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--envs", type=Path, default=Path("build/peers"), help="folder of the peers' environments")
-    parser.add_argument("--in-flight", type=int, action="append", help="may be repeated (default: 64, 256, 1000)")
-    parser.add_argument("--peer", choices=[peer.name for peer in PEERS], action="append", help="may be repeated")
-    parser.add_argument("--waves", type=int, default=4, help="calls per call in flight (default: 4)")
-    parser.add_argument("--limit-s", type=float, default=90.0, help="of one peer's run (default: 90)")
-    parser.add_argument("--draw", action="store_true", help="only draw the picture of the kept results again")
-    options = parser.parse_args()
-    if options.draw:
+    options = parser(__doc__)
+    options.add_argument("--envs", type=Path, default=Path("build/peers"), help="folder of the peers' environments")
+    options.add_argument("--in-flight", type=int, action="append", help="may be repeated (default: 64, 256, 1000)")
+    options.add_argument("--peer", choices=[peer.name for peer in PEERS], action="append", help="may be repeated")
+    options.add_argument("--waves", type=int, default=4, help="calls per call in flight (default: 4)")
+    options.add_argument("--limit-s", type=float, default=90.0, help="seconds for one peer's run (default: 90)")
+    options.add_argument("--draw", action="store_true", help="only draw the picture of the kept results again")
+    asked = options.parse_args()
+    if asked.draw:
         draw(json.loads((RESULTS / "peers.json").read_text("utf-8")), RESULTS / "peers.png")
         return
-    peers = [peer for peer in PEERS if not options.peer or peer.name in options.peer]
-    pythons = {peer.name: python_of(peer, options.envs.absolute()) for peer in peers}
+    peers = [peer for peer in PEERS if not asked.peer or peer.name in asked.peer]
+    pythons = {peer.name: python_of(peer, asked.envs.absolute()) for peer in peers}
     report, rows = heading(), list[Measured]()
-    for in_flight, peer in itertools.product(options.in_flight or [64, 256, 1000], peers):
-        task = Asked(peer.name, in_flight, max(_LEAST, in_flight * options.waves))
-        rows.append(run(peer, pythons[peer.name], task, options.limit_s))
+    for in_flight, peer in itertools.product(asked.in_flight or [64, 256, 1000], peers):
+        task = Asked(peer.name, in_flight, max(_LEAST, in_flight * asked.waves))
+        rows.append(run(peer, pythons[peer.name], task, asked.limit_s))
         print(json.dumps(asdict(rows[-1])), flush=True)
     report |= report_of(rows, peers)
     write("peers", report)

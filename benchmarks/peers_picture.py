@@ -21,7 +21,7 @@ _PANELS = (
 )
 """(field, title, factor, form of a value)"""
 _WHOLE = 100.0
-"""Percent: where the axis of a share ends at least."""
+"""Percent: the axis of a share reaches at least this far."""
 
 
 def picture(report: Mapping[str, Any], path: Path) -> None:

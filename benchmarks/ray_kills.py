@@ -1,15 +1,15 @@
-"""SIGKILLs over a run that Ray plays: player, keeper, shares, command and head, and what was paid twice.
+"""SIGKILLs over a run that Ray plays: players, keepers, the process that divides calls, the command and the head.
 
     python benchmarks/ray_kills.py [--seeds 115] [--kills 30]
 
-A scripted model answers over HTTP on this machine after 50 ms, and counts. The run is resumed after each kill, and is
-compared with the same run in one process, row by row. Results go to benchmarks/results/ray_kills.json.
+A scripted model answers over HTTP on this machine after 50 ms, and counts what is paid twice. Needs Ray. The run is
+resumed after each kill, and compared with the same run in one process, row by row. Results go to
+benchmarks/results/ray_kills.json.
 """
 
 # pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
 # pyright: reportMissingImports=false
 
-import argparse
 import random
 import sys
 import tempfile
@@ -18,6 +18,7 @@ from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
+from arguments import parser
 from report import heading, write
 
 TESTS = Path(__file__).resolve().parent.parent / "tests"
@@ -40,10 +41,10 @@ EVERY_TEN = ("player", "keeper", "player", "keeper", "limits", "player", "driver
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--seeds", type=int, default=115)
-    parser.add_argument("--kills", type=int, default=30)
-    given = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--seeds", type=int, default=115)
+    options.add_argument("--kills", type=int, default=30)
+    given = options.parse_args()
     kills = [EVERY_TEN[number % len(EVERY_TEN)] for number in range(given.kills)]
     head = heading()
     with tempfile.TemporaryDirectory() as folder:

@@ -1,6 +1,6 @@
-"""SFT and PPO with LoRA on a real model over the factbook index: does it run through, what does it take, does it serve.
+"""SFT and PPO with LoRA on a real model over the factbook index: time and memory, and an answer of the checkpoint.
 
-    python benchmarks/real_model.py [--model local-small] [--steps 20] [--out FOLDER] [--half]
+    python benchmarks/real_model.py [--model local-small] [--steps 20] [--warm 12] [--out FOLDER] [--half]
 
 Questions ask for capitals. This shows that the parts fit together on a real model and its real tokenizer; twenty steps
 of a few short attempts are far too few to learn from.
@@ -11,13 +11,14 @@ import asyncio
 import json
 import re
 import resource
-import shutil
 import tempfile
 import time
 from pathlib import Path
 
 import report
 import torch
+from arguments import new_folder, parser
+from arguments import run as started
 
 from questwell.agents.prompts import Prompts
 from questwell.agents.session import DirectSession
@@ -34,22 +35,28 @@ from questwell.training.metrics import read_metrics
 SOLVER = """--- user
 Answer by searching. Write <search>words</search> to search, then <answer>name</answer>. $question
 """
+QUESTIONS, DEMONSTRATIONS = 40, 24
+"""Numbers of countries; none is in both."""
 SHOWN = ("reward", "accuracy", "finished", "searches", "format_errors", "kl", "entropy", "sampling_gap", "value_loss")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--model", default="local-small")
-    parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--warm", type=int, default=12)
-    parser.add_argument("--out", type=Path, default=None)
-    parser.add_argument("--half", action="store_true")
-    asked = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--model", default="local-small", help="as for `questwell train --model`")
+    options.add_argument("--steps", type=int, default=20)
+    options.add_argument("--warm", type=int, default=12, help="steps of the warm start")
+    options.add_argument("--out", type=new_folder, help="folder to keep the run in")
+    options.add_argument("--half", action="store_true", help="frozen weights in bfloat16")
+    asked = options.parse_args()
     torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as temporary:
+        measure(asked, asked.out or Path(temporary))
+
+
+def measure(asked: argparse.Namespace, folder: Path) -> None:
+    """Train in `folder`, serve the checkpoint, write the result."""
     told = report.heading()
-    folder = asked.out or Path(tempfile.mkdtemp())
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     values = {
         "corpus": "factbook",
         "data": folder / "questions.jsonl",
@@ -124,12 +131,12 @@ async def prepare(config: TrainConfig, folder: Path) -> int:
         if found and passage.title.endswith(": Government"):
             capitals[passage.title.removesuffix(": Government")] = found[1]
     with (folder / "questions.jsonl").open("w") as file:
-        for country, capital in sorted(capitals.items())[:40]:
+        for country, capital in sorted(capitals.items())[:QUESTIONS]:
             row = {"id": country, "question": f"What is the capital of {country}?", "answer": capital}
             file.write(json.dumps(row) + "\n")
     prompts = Prompts(config.prompts)
     with (folder / "demonstrations.jsonl").open("w") as file:
-        for country, capital in sorted(capitals.items())[40:64]:
+        for country, capital in sorted(capitals.items())[QUESTIONS : QUESTIONS + DEMONSTRATIONS]:
             (opening,) = prompts.messages("solver", question=f"What is the capital of {country}?")
             query = f"capital name of {country}"
             observation = Shelf().show(await index.search(query, 1))
@@ -141,7 +148,7 @@ async def prepare(config: TrainConfig, folder: Path) -> int:
             ]
             file.write(json.dumps({"messages": messages}) + "\n")
     await index.aclose()
-    return min(40, len(capitals))
+    return min(QUESTIONS, len(capitals))
 
 
 async def serve(config: TrainConfig, model: Path) -> dict[str, object]:
@@ -156,4 +163,4 @@ async def serve(config: TrainConfig, model: Path) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    main()
+    started(main)

@@ -1,14 +1,13 @@
-"""Puts finished runs of examples/real_text together: what each arm answers, and its held-out curve while it trained.
+"""Finished runs of examples/real_text put together: what each arm answers, and its held-out curve while it trained.
 
-Seeds of one setting are pooled as well. The curves go to benchmarks/results/real_text.png.
+    python benchmarks/real_text.py RUN [RUN ...] [--commits COMMIT [COMMIT ...]]
 
-python benchmarks/real_text.py RUN [RUN ...]
+Runs of one setting with different seeds are also pooled. The curves go to benchmarks/results/real_text.png.
 """
 
 # matplotlib is typed in part only.
 # pyright: reportUnknownMemberType=false
 
-import argparse
 import importlib
 import json
 import sys
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+from arguments import existing_folder, parser
 from report import RESULTS, heading, write
 
 matplotlib.use("Agg")
@@ -27,6 +27,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "examples" / "real_text"))
 
 arms = importlib.import_module("arms")
 COLOURS = {"B": "#4292c6", "C": "#d94801"}
+MARKERS = "os^v"
+"""By seed."""
+QUESTIONS = 800
+"""Training questions of runs that did not say how many: the default of the example at that time."""
 
 
 def curve(run: Path, arm: str) -> list[dict[str, float]]:
@@ -36,16 +40,16 @@ def curve(run: Path, arm: str) -> list[dict[str, float]]:
 
 
 def answers(run: Path, part: str, arm: str) -> list[dict[str, object]]:
-    """Return what an arm answered in one part of the evaluation."""
-    [path] = run.glob(f"{part}-{arm}-*.jsonl")
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    """What an arm answered in one part of the evaluation; after its last step if there are several."""
+    path = max(run.glob(f"{part}-{arm}-*.jsonl"))
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
 
 
 def pooled(runs: Sequence[tuple[Path, dict[str, Any]]]) -> list[dict[str, object]]:
-    """Return each comparison over all seeds of one setting, with the interval over whole countries of all seeds."""
+    """Each comparison over all seeds of one setting; its interval resamples the countries of all seeds."""
     settings: dict[tuple[object, ...], list[tuple[Path, dict[str, Any]]]] = defaultdict(list)
     for run, result in runs:
-        settings[result["hops"], result["algorithm"], result.get("questions", 800)].append((run, result))
+        settings[result["hops"], result["algorithm"], result.get("questions", QUESTIONS)].append((run, result))
     found: list[dict[str, object]] = []
     for (hops, algorithm, asked), same in settings.items():
         for part in ("test", "other_kinds"):
@@ -71,7 +75,7 @@ def picture(runs: Sequence[dict[str, Any]], path: Path) -> None:
                     [point["step"] for point in points],
                     [point["accuracy"] for point in points],
                     color=COLOURS[arm],
-                    marker="os^v"[(run["seed"] - 1) % 4],
+                    marker=MARKERS[(run["seed"] - 1) % len(MARKERS)],
                     label=f"arm {arm}, seed {run['seed']}",
                 )
         axes.set_title(f"{count} hop{'s' * (count > 1)}")
@@ -86,19 +90,23 @@ def picture(runs: Sequence[dict[str, Any]], path: Path) -> None:
 
 def main() -> None:
     """Write benchmarks/results/real_text.json."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN")
-    parser.add_argument("--commits", nargs="+", default=(), help="what each run was made with, if not this checkout")
-    given = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("runs", type=existing_folder, nargs="+", metavar="RUN", help="folder of a finished run")
+    options.add_argument("--commits", nargs="+", default=(), help="what each run was made with, if not this checkout")
+    given = options.parse_args()
+    if given.commits and len(given.commits) != len(given.runs):
+        options.error(f"{len(given.runs)} runs need as many --commits, not {len(given.commits)}")
+    if unfinished := [str(run) for run in given.runs if not (run / "result.json").is_file()]:
+        options.error(f"no result.json in {', '.join(unfinished)}: the run is not finished")
     begun = heading()
     runs: list[dict[str, Any]] = []
-    results = [(run, json.loads((run / "result.json").read_text())) for run in given.runs]
+    results = [(run, json.loads((run / "result.json").read_text(encoding="utf-8"))) for run in given.runs]
     commits = given.commits or [begun["commit"]] * len(results)
     for (run, result), commit in zip(results, commits, strict=True):
         curves = {arm: curve(run, arm) for arm in result["test"] if arm != "A"}
         runs.append({"commit": commit, **result, "curves": curves})
-    picture(runs, RESULTS / "real_text.png")
     write("real_text", {**begun, "commit": commits[-1], "pooled": pooled(results), "runs": runs})
+    picture(runs, RESULTS / "real_text.png")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@
 Results go to benchmarks/results/recall.json. CPU times are of this process, one thread.
 """
 
-import argparse
 import asyncio
 import tempfile
 import time
@@ -13,6 +12,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+from arguments import existing_file, parser
+from arguments import run as started
 from report import heading, write
 
 from questwell.evaluation.statistics import compare, estimate
@@ -30,7 +31,7 @@ from questwell.types.corpus import Hit
 
 
 class Pruned:
-    """The lexical index with as many terms dropped from a query as in a corpus so large that the share counts."""
+    """The lexical index, with as many terms dropped from a query as in a large corpus, where the share decides."""
 
     def __init__(self, index: LexicalIndex, share: float) -> None:
         self.index = index
@@ -61,18 +62,19 @@ class DenseOnly:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("corpus", type=Path)
-    parser.add_argument("questions", type=Path)
-    parser.add_argument("--work", type=Path, help="keeps the index between runs")
-    given = parser.parse_args()
-    report = {**heading(), "command": "python benchmarks/recall.py CORPUS.jsonl QUESTIONS.jsonl"}
+    options = parser(__doc__)
+    options.add_argument("corpus", type=existing_file)
+    options.add_argument("questions", type=existing_file)
+    options.add_argument("--work", type=Path, help="folder to keep the index in between runs")
+    given = options.parse_args()
+    report = heading()
     with tempfile.TemporaryDirectory() as temporary:
         report |= run(given.corpus, given.questions, given.work or Path(temporary))
     write("recall", report)
 
 
 def run(corpus: Path, path: Path, folder: Path) -> dict[str, object]:
+    """Index the corpus in `folder`, and ask each retriever the questions in `path`."""
     build_index(CorpusSpec(str(corpus)), folder)
     index = LexicalIndex.open(folder)
     questions = read_questions(path)
@@ -124,4 +126,4 @@ def run(corpus: Path, path: Path, folder: Path) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    main()
+    started(main)

@@ -1,10 +1,11 @@
-"""What every benchmark's result says next to its figures: command, date, commit, machine and its load."""
+"""What every benchmark's result says next to its figures (command, date, commit, machine, its load), and its file."""
 
 import contextlib
 import json
 import os
 import platform
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -13,13 +14,16 @@ from pathlib import Path
 
 RESULTS_VARIABLE = "QUESTWELL_BENCH_RESULTS"
 """Environment variable with another folder for results, so that `make bench` does not replace the kept ones."""
-RESULTS = Path(os.environ.get(RESULTS_VARIABLE) or Path(__file__).parent / "results")
+HERE = Path(__file__).resolve().parent
+RESULTS = Path(os.environ.get(RESULTS_VARIABLE) or HERE / "results")
 
 
 def heading() -> dict[str, object]:
     """The heading of a result, made before the benchmark starts, so that the load is that of other processes."""
+    script = Path(sys.argv[0]).resolve()
+    name = script.relative_to(HERE).as_posix() if script.is_relative_to(HERE) else script.name
     return {
-        "command": " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *map(without_place, sys.argv[1:])]),
+        "command": shlex.join(["python", f"benchmarks/{name}", *map(without_place, sys.argv[1:])]),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _commit(),
         "machine": _machine(),
@@ -31,10 +35,11 @@ def without_place(argument: str) -> str:
     return re.sub(r"(?<![\w.~:/-])~?/(?:[^/\s,;=]+/)*", "", argument)
 
 
-def write(name: str, report: Mapping[str, object]) -> None:
-    """Save a report as benchmarks/results/NAME.json."""
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps(report, indent=2) + "\n")
+def write(name: str, report: Mapping[str, object], to: Path | None = None) -> None:
+    """Save a report as benchmarks/results/NAME.json, or as the file `to`."""
+    path = to or RESULTS / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 
 def _machine() -> dict[str, str | int]:
@@ -57,5 +62,4 @@ def _lines(path: str) -> list[str]:
 
 def _commit() -> str:
     command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
-    here = Path(__file__).parent
-    return subprocess.run(command, cwd=here, capture_output=True, text=True, check=False).stdout.strip()
+    return subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False).stdout.strip()

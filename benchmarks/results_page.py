@@ -1,6 +1,8 @@
-"""`python benchmarks/results_page.py`: docs/results.md and the README's figures from benchmarks/results/*.json.
+"""docs/results.md and the README's figures, made from benchmarks/results/*.json.
 
-`--check` only compares.
+    python benchmarks/results_page.py [--check]
+
+Each file needs a section in claims/, which says which of its figures are claims.
 """
 
 import json
@@ -9,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from textwrap import fill
 
+from arguments import parser
 from claims import SECTIONS
 from claims.claim import Claim, Result, Section
 
@@ -133,8 +136,11 @@ def origin(result: Result) -> str:
 
 def main() -> None:
     """Write the page, or compare it."""
+    options = parser(__doc__)
+    options.add_argument("--check", action="store_true", help="only compare; exit with 1 if they differ")
+    check = options.parse_args().check
     made = page()
-    if "--check" not in sys.argv[1:]:
+    if not check:
         PAGE.write_text(made, encoding="utf-8")
         README.write_text(readme(README.read_text(encoding="utf-8")), encoding="utf-8")
         return

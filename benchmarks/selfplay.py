@@ -1,11 +1,10 @@
 """Search self-play in the toy world: both roles, solver only, proposer only; what verification lets through.
 
-python benchmarks/selfplay.py --steps 40 --seeds 3 --work FOLDER
+    python benchmarks/selfplay.py --work FOLDER [--steps 40] [--seeds 3] [--proposals 200]
 
-Steps that exist in FOLDER are not played again.
+Steps that exist in FOLDER are not played again. Curves go to benchmarks/results/selfplay.png.
 """
 
-import argparse
 import asyncio
 import json
 import statistics
@@ -13,6 +12,7 @@ import time
 from pathlib import Path
 
 import report
+from arguments import parser
 
 from questwell.agents.prompts import Prompts
 from questwell.agents.session import DirectSession
@@ -41,16 +41,20 @@ SETTINGS = {
     "eval_temperature": 1.0,
     "save_every": 5,
 }
+SHOWN = ("held_out_accuracy", "valid_rate", "true_rate", "solver_accuracy", "proposer_reward")
+"""Values of a step that are printed."""
+NOISE = (None, 0, 1, 4, 7)
+"""Units of noise among the documents that verify a question; None: no verification."""
 ROLES = (Trained.BOTH, Trained.SOLVER, Trained.PROPOSER)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--steps", type=int, default=40)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--proposals", type=int, default=200)
-    given = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--steps", type=int, default=40)
+    options.add_argument("--seeds", type=int, default=3, help="number of repetitions")
+    options.add_argument("--work", type=Path, required=True, help="folder of the runs")
+    options.add_argument("--proposals", type=int, default=200, help="proposals of each seed that are verified")
+    given = options.parse_args()
     heading = report.heading()
     cpu = time.process_time()
     rows: dict[str, list[list[StepRow]]] = {}
@@ -65,26 +69,25 @@ def main() -> None:
     print("verification", json.dumps(checked))
     for name, row in table.items():
         print(name, json.dumps(row))
-    picture(rows, report.RESULTS / "selfplay.png")
     curves = {
         name: [
             {key: series(run, key) for key in ("held_out_accuracy", "valid_rate", "proposer_reward")} for run in runs
         ]
         for name, runs in rows.items()
     }
-    seconds = {"cpu_s": round(time.process_time() - cpu)}
     report.write(
         "selfplay",
         {
             **heading,
             "settings": SETTINGS,
             "steps": given.steps,
-            **seconds,
+            "cpu_s": round(time.process_time() - cpu),
             "table": table,
             "verification": checked,
             "curves": curves,
         },
     )
+    picture(rows, report.RESULTS / "selfplay.png")
 
 
 def played(work: Path, train: Trained, seed: int, steps: int) -> list[StepRow]:
@@ -95,9 +98,7 @@ def played(work: Path, train: Trained, seed: int, steps: int) -> list[StepRow]:
         make_start(0, Prompts(PROMPTS)).save(start)
     if not (folder / "start").exists():
         folder.mkdir(parents=True)
-        (folder / "start").symlink_to(
-            start.resolve()
-        )  # all seeds share a warm start; they differ in worlds and samples
+        (folder / "start").symlink_to(start.resolve())  # one warm start for all seeds, which differ in all else
         (folder / "start.made_from").write_text(start_made_from(seed, Prompts(PROMPTS)))
     values = {
         "model": "toy",
@@ -116,16 +117,12 @@ def played(work: Path, train: Trained, seed: int, steps: int) -> list[StepRow]:
 
 def tell(name: str, row: StepRow, started: float) -> None:
     known = {key: round(value, 3) for key, value in row.values.items() if value is not None}
-    kept = {
-        key: known[key]
-        for key in ("held_out_accuracy", "valid_rate", "true_rate", "solver_accuracy", "proposer_reward")
-        if key in known
-    }
+    kept = {key: known[key] for key in SHOWN if key in known}
     print(f"{time.time() - started:6.0f} s {name} {row.step}: {kept} {row.by_hops or ''}", flush=True)
 
 
 def summary(runs: list[list[StepRow]]) -> dict[str, object]:
-    """Setup over the seeds, with the spread (standard deviation) and each seed's own figure."""
+    """Figures of one setup: mean over the seeds, standard deviation, and each seed's own figure."""
 
     def over(values: list[float]) -> dict[str, object]:
         spread = statistics.stdev(values) if len(values) > 1 else None
@@ -152,9 +149,9 @@ def summary(runs: list[list[StepRow]]) -> dict[str, object]:
 
 
 async def verification(folder: Path, seed: int, proposals: int) -> list[dict[str, object]]:
-    """What RAG verification by the start policy lets through, of the same proposals, by the noise next to them.
+    """What RAG verification by the start policy lets through, of the same proposals, by the amount of noise.
 
-    A question is wrong when its true answer is not the one that it was written for; the toy world knows.
+    A question is wrong if its true answer, which the toy world knows, is not the one that it was written for.
     """
     config = configure(folder, {}, resume=True)
     setup = open_setup(config, folder)
@@ -166,7 +163,7 @@ async def verification(folder: Path, seed: int, proposals: int) -> list[dict[str
     assert world.truth is not None
     batch = world.answers(Position()).take(proposals)
     rows: list[dict[str, object]] = []
-    for noise in (None, 0, 1, 4, 7):
+    for noise in NOISE:
         rules = Rules(attempts=1, verify=noise is not None, noise=noise or 0)
         step = StepContext(1, rules, players, sessions, config.pool(), lambda count: [])
         proposed = await propose(batch, step)

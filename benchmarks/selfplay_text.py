@@ -2,14 +2,13 @@
 
     python benchmarks/selfplay_text.py --work FOLDER [--model local-small] [--steps 10] [--teaching 20]
 
-The embedded 0.5B model does not close its tags by itself, so that every proposal is invalid and nothing is learnt. A
+The small embedded model does not close its tags by itself, so that every proposal is invalid and nothing is learnt. A
 short warm start shows it how a proposer, a solver and a reader write: capitals, days of independence and highest
 points of some countries, by templates. Then it plays on answers drawn from all of the corpus. Ten steps of two answers
 show that the game runs on real text and what the questions are like; they are far too few to learn from. Read them
-with `questwell show FOLDER/run 3`. Results: results/selfplay_text.json.
+with `questwell show FOLDER/run 3`. Results go to benchmarks/results/selfplay_text.json.
 """
 
-import argparse
 import asyncio
 import random
 import re
@@ -19,6 +18,8 @@ from pathlib import Path
 
 import report
 import torch
+from arguments import parser
+from arguments import run as started
 
 from questwell.agents.prompts import Prompts
 from questwell.agents.tools import Shelf, show
@@ -75,12 +76,12 @@ COUNTRIES = 12
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--model", default="local-small")
-    parser.add_argument("--steps", type=int, default=10)
-    parser.add_argument("--teaching", type=int, default=20)
-    given = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--work", type=Path, required=True, help="folder of the run; what is finished there is kept")
+    options.add_argument("--model", default="local-small", help="as for `questwell selfplay --model`")
+    options.add_argument("--steps", type=int, default=10)
+    options.add_argument("--teaching", type=int, default=20, help="steps of the warm start")
+    given = options.parse_args()
     torch.set_num_threads(1)
     told = report.heading()
     prompts = given.work / "prompts"
@@ -170,4 +171,4 @@ def searched(query: str, observation: str) -> list[Message]:
 
 
 if __name__ == "__main__":
-    main()
+    started(main)

@@ -1,12 +1,13 @@
 """A served index under load: ours, next to a straightforward one-process FastAPI server of the same index.
 
-Run it on an idle machine:  python benchmarks/serving.py CORPUS QUESTIONS [--seconds 8] [--workers 2]
-CORPUS is a JSONL file, QUESTIONS one with `question` and `decomposition`. Clients send a query and wait for its answer
-before the next (closed loop) over keep-alive connections of this process; the servers are processes of their own on the
-same cores. Queries differ, so that no cache answers, but for the path that says so. Results: results/serving.json.
+    python benchmarks/serving.py CORPUS.jsonl QUESTIONS.jsonl [--seconds 8] [--workers 2]
+
+Run it on an idle machine. QUESTIONS has `question` and `decomposition` in each line. Clients send a query and wait for
+its answer before the next (closed loop) over keep-alive connections of this process; the servers are processes of their
+own on the same cores. Queries differ, so that no cache answers, except for the path that says so. Results go to
+benchmarks/results/serving.json.
 """
 
-import argparse
 import asyncio
 import contextlib
 import itertools
@@ -23,6 +24,7 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from arguments import existing_file, parser
 from report import heading, write
 
 TOP_K = 3
@@ -108,7 +110,9 @@ def started(command: list[str]) -> Generator[Server]:
     with subprocess.Popen([sys.executable, *command], stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         try:
-            address = next(line for line in process.stderr if "/retrieve" in line)
+            address = next((line for line in process.stderr if "/retrieve" in line), "")
+            if not address:
+                raise SystemExit(f"the server ended with {process.wait()}: {' '.join(command)}")
             port = int(address.split("/retrieve")[0].rsplit(":", 1)[1])
             asyncio.run(load(port, 32, 1, itertools.cycle(["warm"]).__next__, 1.5))
             yield Server(port, (process.pid, *children(process.pid)))
@@ -220,16 +224,14 @@ def median_of(runs: list[Measured]) -> Measured:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("corpus", type=Path)
-    parser.add_argument("questions", type=Path)
-    parser.add_argument("--seconds", type=float, default=8.0)
-    parser.add_argument("--workers", type=int, default=2)
-    arguments = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("corpus", type=existing_file)
+    options.add_argument("questions", type=existing_file)
+    options.add_argument("--seconds", type=float, default=8.0, help="of load on each path")
+    options.add_argument("--workers", type=int, default=2, help="processes of our larger server")
+    asked = options.parse_args()
     report = heading()
-    shown = (argument if argument.startswith("--") else Path(argument).name for argument in sys.argv[1:])
-    report["command"] = " ".join(["python benchmarks/serving.py", *shown])  # no path of this machine
-    rows = [json.loads(line) for line in arguments.questions.read_text().splitlines()]
+    rows = [json.loads(line) for line in asked.questions.read_text(encoding="utf-8").splitlines()]
     questions: list[str] = [step["question"] for row in rows for step in [row, *row["decomposition"]]]
     fresh = different(questions, 1).__next__
     repeated = itertools.chain.from_iterable(itertools.repeat(query, 4) for query in different(questions, 2)).__next__
@@ -240,8 +242,8 @@ def main() -> None:
         from questwell.retrieval.corpora.corpus import CorpusSpec
         from questwell.retrieval.index.indexing import open_or_build
 
-        passages = len(open_or_build(CorpusSpec(str(arguments.corpus)), folder=folder))
-        corpus, workers, seconds = arguments.corpus, arguments.workers, arguments.seconds
+        passages = len(open_or_build(CorpusSpec(str(asked.corpus)), folder=folder))
+        corpus, workers, seconds = asked.corpus, asked.workers, asked.seconds
         plain = [__file__, "--fastapi", str(folder)]
         with (
             started(ours(folder, corpus, workers)) as many,
@@ -267,7 +269,7 @@ def main() -> None:
             after = measure("after the overload", small, 8, 1, fresh, seconds / 4)
 
     ratios = {
-        f"{a.clients} clients, {a.queries_a_request} queries a request": {
+        f"{a.clients} clients, {a.queries_a_request} queries per request": {
             "queries_per_s": round(a.queries_per_s / b.queries_per_s, 2),
             "p99": round(a.p99_ms / b.p99_ms, 2),
             "cpu_ms_per_query": round(a.cpu_ms_per_query / b.cpu_ms_per_query, 2),

@@ -3,7 +3,7 @@
     python benchmarks/shards.py [--seeds 2000] [--shards 8] [--kills 30] [--kill-seeds 300] [--kill-shards 4]
 
 Equality: `generate --llm mock` over a made-up corpus, in one process and in `--shards`; every table is compared row by
-row, but for columns that hold the clock. Kills: the same verb against a server on this machine that counts what it is
+row, except for times. Kills: the same verb against a server on this machine that counts what it is
 asked. Every third kill hits a parent, the others one of its shards; the run is restarted at once. Then it is left
 alone and compared with a run that was never killed. A call counts as paid twice when the server answered it and the run
 does not have it. Results go to benchmarks/results/shards.json, or to --out. Exits with 1 when anything differs.
@@ -27,6 +27,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from arguments import parser
 from report import heading, write
 
 from questwell.llm.client import Message, Request
@@ -43,10 +44,11 @@ COLUMNS = {
     "duplicates": "seed_index",
     "gate_counts": "gate, outcome, proposals",
 }
-"""What is compared, in this order of columns: all but the clock, and the wave in which a seed was drawn."""
+"""What is compared, in this order of columns: all but times, and the wave in which a seed was drawn."""
 KEYS = {"plays": 1, "verdicts": 2, "passages": 1, "calls": 6, "play_counts": 10, "duplicates": 1, "gate_counts": 2}
 """Number of first columns that are the key of a row."""
 LATENCY_S = 0.05
+"""How long the server takes to answer, so that calls are in flight when a process is killed."""
 AT_ONCE = 4
 """Plays at the same time of one shard, which is the most calls that it has in flight."""
 WORDS = ("river", "guild", "bridge", "keeper", "stone", "arch", "toll", "market", "harbour", "tower", "lamp", "ferry")
@@ -266,30 +268,27 @@ def accepted(run: Path) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=2000)
-    parser.add_argument("--shards", type=int, default=8)
-    parser.add_argument("--kills", type=int, default=30)
-    parser.add_argument("--kill-seeds", type=int, default=300)
-    parser.add_argument("--kill-shards", type=int, default=4)
-    parser.add_argument("--out", type=Path, help="file for the results")
-    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.serve:
+    options = parser(__doc__)
+    options.add_argument("--seeds", type=int, default=2000)
+    options.add_argument("--shards", type=int, default=8)
+    options.add_argument("--kills", type=int, default=30)
+    options.add_argument("--kill-seeds", type=int, default=300)
+    options.add_argument("--kill-shards", type=int, default=4)
+    options.add_argument("--out", type=Path, help="file for the results")
+    options.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    asked = options.parse_args()
+    if asked.serve:
         asyncio.run(serve())
         return
     report = heading()
     with tempfile.TemporaryDirectory() as folder:
         found = {
-            "equality": equality(Path(folder), options.seeds, options.shards),
-            "kills": kills(Path(folder), options.kills, options.kill_seeds, options.kill_shards),
+            "equality": equality(Path(folder), asked.seeds, asked.shards),
+            "kills": kills(Path(folder), asked.kills, asked.kill_seeds, asked.kill_shards),
         }
     report |= found
     print(json.dumps(found, indent=2))
-    if options.out:
-        options.out.write_text(json.dumps(report, indent=2) + "\n")
-    else:
-        write("shards", report)
+    write("shards", report, asked.out)
     killed = found["kills"]
     whole = killed["exit_code"] == 0 and killed["same_accepted_set"] and not killed["different"]
     fair = 0 <= killed["paid_twice"] <= killed["at_most_in_flight"]

@@ -1,13 +1,14 @@
 """CPU seconds of the commands that do next to nothing: `--version`, `--help`, and `status` of a small run.
 
-Run it with the folder of a run:  python benchmarks/startup.py --run RUN [--before REV --run-before RUN] [--repeats 10]
-`--before` also measures the source of an older revision, in turn with today's, so that both see the same machine. An
-older revision cannot read today's run file: `--run-before` names a run of the same size that it made itself. Without
-one, its `status` is not measured, and the result says so.
+    python benchmarks/startup.py --run RUN [--before REV --run-before RUN] [--repeats 10]
+
+RUN is the folder of a run. `--before` also measures the source of an older revision, in turn with today's, so that both
+see the same machine. An older revision cannot read today's run file: `--run-before` names a run of the same size that
+it made itself. Without one, its `status` is not measured, and the result says so.
+
 Results go to benchmarks/results/startup.json: the lowest of the repeats, which other processes disturbed least.
 """
 
-import argparse
 import io
 import os
 import resource
@@ -17,6 +18,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+from arguments import existing_folder, parser
 from report import heading, write
 
 ROOT = Path(__file__).parents[1]
@@ -41,8 +43,10 @@ def cpu_s(source: Path, arguments: list[str]) -> float:
 
 def unpack(revision: str, folder: Path) -> Path:
     """The source of a revision, in `folder`."""
-    packed = subprocess.run(["git", "archive", revision, "src"], cwd=ROOT, capture_output=True, check=True).stdout
-    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+    packed = subprocess.run(["git", "archive", revision, "src"], cwd=ROOT, stdout=subprocess.PIPE, check=False)
+    if packed.returncode:
+        raise SystemExit(f"git has no source of {revision!r}")
+    with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
         archive.extractall(folder, filter="data")
     return folder / "src"
 
@@ -57,12 +61,13 @@ def commands(run: Path | None) -> list[tuple[str, list[str]]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--run", type=Path, required=True)
-    parser.add_argument("--before", metavar="REV")
-    parser.add_argument("--run-before", type=Path, metavar="RUN")
-    parser.add_argument("--repeats", type=int, default=10)
-    given = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--run", type=existing_folder, required=True, help="folder of a run")
+    options.add_argument("--before", metavar="REV", help="revision to compare with")
+    options.add_argument("--run-before", type=existing_folder, metavar="RUN", help="a run that this revision made")
+    options.add_argument("--repeats", type=int, default=10)
+    given = options.parse_args()
+    head = heading()
     runs = {"now": given.run, "before": given.run_before}
     with tempfile.TemporaryDirectory() as folder:
         sources = {"now": ROOT / "src"}
@@ -79,7 +84,7 @@ def main() -> None:
     rows = [{"call": name, **{f"cpu_s_{which}": found.get((name, which)) for which in sources}} for name in names]
     for row in rows:
         print(row)
-    write("startup", {**heading(), "before": given.before, "repeats": given.repeats, "results": rows})
+    write("startup", {**head, "before": given.before, "repeats": given.repeats, "results": rows})
 
 
 if __name__ == "__main__":

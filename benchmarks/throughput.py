@@ -7,21 +7,21 @@ whole distribution, precision, threads, GRPO with one optimiser step per rollout
 the whole batch in one pass. Both live in this process and take turns: after each step of TRL's own `train` the local
 trainer makes one, on the same prompts. The first turn of each is not counted; medians of the others.
 
-- `toy`, `small`: one message. Neither model can end by itself, so both write the same number of tokens. `small` has a
-  vocabulary of 32,000. Ours is the whole agent loop, which looks for stop texts; TRL's is `generate`.
+- `toy`, `small`: one message. Neither side's model can end it early, so both write the same number of tokens. `small`
+  has a vocabulary of 32,000. Ours is the whole agent loop, which looks for stop texts; TRL's is `generate`.
 - `toy, kl`, `small, kl`: the same with a reference and its divergence in the loss.
-- `searches`: the taught toy policy searches twice and answers. TRL plays by `environment_factory`, its parser told our
-  tags by a response template, so that both play the same dialogue. It samples up to the end of a message, we stop at
-  the closing tag: attempts per second compare better there than tokens per second.
+- `searches`: the taught toy policy searches twice and answers. TRL plays with `environment_factory`, and its parser
+  reads our tags by a response template, so that both play the same dialogue. It samples up to the end of a message, we
+  stop at the closing tag: attempts per second compare better there than tokens per second.
 
 Rollout is, for TRL, `_generate` and `_calculate_rewards`; of ours, the attempts with their rewards. Update is the rest
 of a step (TRL: from `on_step_begin` to `on_step_end`), padding, reference pass and metrics included. Rollout tokens are
-sampled ones; update tokens are all that are not padding. On a CPU seconds of CPU time are given too, which others'
-load disturbs less. Not compared: vLLM, TRL's continuous batching, several devices, long contexts. On a CPU TRL 1.16
-evaluates the vocabulary for prompt tokens too, on a GPU for the completion's only.
+sampled ones; update tokens are all that are not padding. On a CPU, CPU seconds are given too: other work on the
+machine disturbs them less. Not compared: vLLM, TRL's continuous batching, several devices, long contexts. On a CPU TRL
+1.16 evaluates the vocabulary for prompt tokens too, on a GPU for the completion's only.
 
 On a GPU `share_of_peak` is (6 x weights x update tokens + 2 x weights x sampled tokens) / seconds / `--peak` (dense
-bfloat16 operations a second, 989e12 on an H100 or H200): attention and passes without gradient are not counted.
+bfloat16 operations per second, 989e12 on an H100 or H200): attention and passes without gradient are not counted.
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -40,6 +40,7 @@ os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "TRL_EX
 
 import report
 import torch
+from arguments import names, parser
 from throughput_trl import with_trl
 from throughput_turns import GROUP, LEARNING_RATE, WORLD, Question, Setting, Turn
 from torch import nn
@@ -63,6 +64,7 @@ from questwell.types.episode import Sample
 from questwell.types.trajectory import Role, Trajectory
 
 KL = 0.001
+"""Coefficient of the divergence in the settings that have one."""
 MARKS = ("<eos>", "<unk>", "<pad>", "<search>", "</search>", "<answer>", "</answer>", "<information>")
 """Marks that a model of one turn must not write."""
 TOY_SIZE = Setting(words=64, width=64, layers=2, prompts=8, prompt_tokens=32, completion_tokens=32)
@@ -79,21 +81,22 @@ LARGE = {"110m": Setting(words=32_000, width=768, layers=17, prompts=16, prompt_
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--only", default=";".join(SETTINGS), help="names of settings, separated by semicolons")
-    parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--half", action="store_true", help="bfloat16 passes; a GPU's only")
-    parser.add_argument("--peak", type=float, default=989e12, help="operations per second of the device in bfloat16")
-    asked = parser.parse_args()
+    every = {**SETTINGS, **LARGE}
+    options = parser(__doc__)
+    options.add_argument("--only", type=names(every), default=list(SETTINGS), help="settings, separated by semicolons")
+    options.add_argument("--turns", type=int, default=3, help="steps of each trainer that are counted")
+    options.add_argument("--threads", type=int, default=1)
+    options.add_argument("--device", default="cpu")
+    options.add_argument("--half", action="store_true", help="bfloat16 passes, on a GPU only")
+    options.add_argument("--peak", type=float, default=989e12, help="operations per second of the device in bfloat16")
+    asked = options.parse_args()
     if asked.half != (asked.device != "cpu"):
-        parser.error("the local trainer computes in bfloat16 on a GPU and in float32 on a CPU: --half goes with a GPU")
+        options.error("the local trainer computes in bfloat16 on a GPU and in float32 on a CPU: --half goes with a GPU")
     torch.set_num_threads(asked.threads)
     found: dict[str, object] = {}
     told = {**report.heading(), "threads": asked.threads, "device": asked.device, "half": asked.half, "settings": found}
-    for name in asked.only.split(";"):
-        found[name] = compare({**SETTINGS, **LARGE}[name], asked)
+    for name in asked.only:
+        found[name] = compare(every[name], asked)
         print(name, found[name], flush=True)
         report.write("throughput", told)
 

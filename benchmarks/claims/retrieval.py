@@ -26,6 +26,7 @@ def million(result: Result) -> Iterator[Claim]:
 def serving(result: Result) -> Iterator[Claim]:
     for name, ratio in result["ratios_to_fastapi"].items():
         figure = f"{ratio['queries_per_s']:.2f} x, 99th percentile {ratio['p99']:.2f} x"
+        # "a request" is how older results say it.
         load = name.replace(" queries a ", " queries per ").replace(" 1 queries", " 1 query")
         yield Claim(f"queries per second against FastAPI: {load}", figure)
     busy = result["overload"]["statuses"]

@@ -7,7 +7,9 @@ from claims.claim import Claim, Result, Section
 
 def overhead(result: Result) -> Iterator[Claim]:
     names = {
-        "pooled_httpx2": "httpx2 alone",
+        "raw_socket": "a raw socket",
+        "bare_httpx2": "httpx2 in one pool",
+        "pooled_httpx2": "httpx2 in pools of 8 connections",
         "bare_aiohttp": "aiohttp alone",
         "openai_client": "our client",
         "recorded": "our client, each call recorded",

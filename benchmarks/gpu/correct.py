@@ -1,13 +1,15 @@
-"""The toy world learnt in float32 and in bfloat16, by one and by many descents per step; and FSDP2 on one rank.
+"""The toy world learnt in float32 and in bfloat16, with few and many optimiser steps per step; and FSDP2 on one rank.
 
-python benchmarks/gpu/correct.py --steps 20 --out correct.json
+    python benchmarks/gpu/correct.py --out correct.json [--steps 20] [--device cuda]
+
+The file is written after each case. Accuracy, KL of each update and the gap to the sampler are given by step.
 """
 
 # pyright: basic, reportArgumentType=false, reportPrivateImportUsage=false, reportOperatorIssue=false
+# pyright: reportMissingImports=false
 
 import argparse
 import asyncio
-import json
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -16,6 +18,11 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from arguments import parser
+from report import heading, write
 
 from questwell.llm.pretrained import load
 from questwell.recipes.runs.config import resolve
@@ -36,22 +43,26 @@ CASES: Mapping[str, tuple[str, dict[str, object]]] = {
 
 def main() -> None:
     """Learn each case in both precisions, and write accuracy and gap at each step."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--warm-start-steps", type=int, default=280)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--out", type=Path, required=True)
-    asked = parser.parse_args()
-    told: dict[str, object] = {
-        "device": torch.cuda.get_device_name() if asked.device != "cpu" else "cpu", "torch": torch.__version__
-    }  # fmt: skip
-    root = Path(tempfile.mkdtemp())
+    options = parser(__doc__)
+    options.add_argument("--steps", type=int, default=20)
+    options.add_argument("--warm-start-steps", type=int, default=280)
+    options.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    options.add_argument("--out", type=Path, required=True, help="file for the results")
+    asked = options.parse_args()
+    with tempfile.TemporaryDirectory() as root:
+        measure(asked, Path(root))
+
+
+def measure(asked: argparse.Namespace, root: Path) -> None:
+    """Learn each case below `root`; the file is written after each."""
+    name = torch.cuda.get_device_name() if asked.device != "cpu" else "cpu"
+    told: dict[str, object] = {**heading(), "device": name, "torch": torch.__version__}
     base = {"data": "toy", "device": asked.device, "steps": asked.steps, "save_every": 1000}
     base["warm_start_steps"] = asked.warm_start_steps
     open_train_setup(resolve(TrainConfig, TOY, base), root / "start")
     start = root / "start" / "initial"
 
-    def learn(name: str, algorithm: str, values: dict[str, object], compute: str, lora: Lora | None) -> list[float]:
+    def learn(name: str, algorithm: str, values: dict[str, object], compute: str, lora: Lora | None) -> None:
         config = resolve(TrainConfig, TOY, base, {"algorithm": algorithm, **values})
         folder = root / name.replace(" ", "-").replace(",", "")
         folder.mkdir()
@@ -74,8 +85,7 @@ def main() -> None:
         }
         half = [row["accuracy"] for row in rows][len(rows) // 2 :]
         sys.stderr.write(f"{name}: second half {sum(half) / len(half):.3f}, gap {rows[-1]['sampling_gap']:.4f}\n")
-        asked.out.write_text(json.dumps(told, indent=2))
-        return half
+        write("correct", told, asked.out)
 
     for case, (algorithm, values) in CASES.items():
         for compute in ("float32", "bfloat16"):
@@ -87,9 +97,9 @@ def main() -> None:
     for name, lora in (("all weights", None), ("lora", Lora(8, 16))):
         try:
             learn(f"fsdp2 on one rank, ppo, {name}", "ppo", {}, "bfloat16", lora)
-        except Exception as error:  # each case has its own process
+        except Exception as error:  # so that the other cases are still measured
             told[f"fsdp2 on one rank, ppo, {name}"] = {"error": f"{type(error).__name__}: {error}"[:600]}
-    asked.out.write_text(json.dumps(told, indent=2))
+    write("correct", told, asked.out)
     dist.destroy_process_group()
 
 

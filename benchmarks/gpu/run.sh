@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Everything that only a GPU shows, in one command that needs no network and ends by itself in at most 8 minutes.
 #   MODEL=SmolLM2-135M-Instruct.Q4_1.gguf INDEX=folder/of/factbook OUT=results bash benchmarks/gpu/run.sh [--steps N] [--parts LIST]
-# --steps 2 tries it on a CPU, small. Results are JSON files in $OUT; a part that fails leaves its log there.
+# --parts is some of correct,speed,arms; arms needs MODEL. --steps 2 tries it on a CPU, small. Results are JSON files in
+# $OUT, by default build/gpu; a part that fails leaves its log there. results/gpu/h100.json is put together from them.
 set -u
 here=$(cd "$(dirname "$0")/../.." && pwd)
 steps=20 parts=correct,speed,arms
@@ -12,7 +13,10 @@ while [ $# -gt 0 ]; do
     *) echo "run.sh: unknown argument $1"; exit 2 ;;
   esac
 done
-out=${OUT:-$here/benchmarks/results/gpu}; mkdir -p "$out"
+for one in ${parts//,/ }; do
+  case $one in correct|speed|arms) ;; *) echo "run.sh: there is no part $one; choose from correct,speed,arms"; exit 2 ;; esac
+done
+out=${OUT:-$here/build/gpu}; mkdir -p "$out"
 python=${PYTHON:-python3}
 export PYTHONPATH=$here/src:$here/benchmarks/gpu:$here/examples/real_text${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1
 export QUESTWELL_OFFLINE=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false

@@ -1,6 +1,6 @@
 """Tokens per second of sampling and of the update, with random weights in the shape of a real model.
 
-    python benchmarks/gpu/speed.py --shape 135m --dialogues 64 --out speed.json [--device cuda]
+    python benchmarks/gpu/speed.py --out speed.json [--shape 135m] [--dialogues 64] [--device cuda]
 
 Sampling plays dialogues of five messages with four searches between them, whose lengths are those of search agents
 (median message 81 tokens, 250 to 550 tokens of passages); every search takes 5 to 40 ms. The same dialogues go through
@@ -8,11 +8,11 @@ the sampler without and with CUDA graphs, in one run. `benchmarks/throughput.py`
 """
 
 # pyright: basic, reportArgumentType=false, reportPrivateImportUsage=false, reportOperatorIssue=false
+# pyright: reportMissingImports=false
 
 import argparse
 import asyncio
 import gc
-import json
 import random
 import sys
 import time
@@ -20,6 +20,11 @@ from pathlib import Path
 
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from arguments import parser
+from report import heading, write
 
 from questwell.llm.pretrained import Pretrained
 from questwell.llm.torch_policy import TorchPolicy
@@ -96,18 +101,18 @@ async def play(policy: TorchPolicy, all_: list[Dialogue], vocabulary: int) -> in
 
 def main() -> None:
     """Measure, and write the JSON."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--shape", choices=SHAPES, default="135m")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--dialogues", type=int, default=64)
-    parser.add_argument("--scale", type=float, default=1.0, help="factor on all lengths")
-    parser.add_argument("--updates", type=int, default=3)
-    parser.add_argument("--micro-tokens", type=int, default=16_384)
-    parser.add_argument("--out", type=Path, required=True)
-    asked = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--shape", choices=SHAPES, default="135m")
+    options.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    options.add_argument("--dialogues", type=int, default=64)
+    options.add_argument("--scale", type=float, default=1.0, help="factor on all lengths")
+    options.add_argument("--updates", type=int, default=3)
+    options.add_argument("--micro-tokens", type=int, default=16_384, help="tokens per pass")
+    options.add_argument("--out", type=Path, required=True, help="file for the results")
+    asked = options.parse_args()
     half = asked.device != "cpu"
     name = torch.cuda.get_device_name() if half else "cpu"
-    told: dict[str, object] = {"shape": asked.shape, "device": name, "torch": torch.__version__}
+    told: dict[str, object] = {**heading(), "shape": asked.shape, "device": name, "torch": torch.__version__}
     told["threads"] = torch.get_num_threads()
     told["arguments"] = {key: str(value) for key, value in vars(asked).items() if key != "out"}
     torch.manual_seed(0)
@@ -139,16 +144,15 @@ def main() -> None:
             _wait(half)
             seconds = time.perf_counter() - started
             sampling[way] = {"tokens": sampled, "seconds": seconds, "tokens_per_s": sampled / seconds}
-            if isinstance(policy, TorchPolicy):
-                sampling[way] |= {"steps": policy.steps, "read": policy.read, "graphs": len(policy._graphs)}
+            sampling[way] |= {"steps": policy.steps, "read": policy.read, "graphs": len(policy._graphs)}
         except Exception as error:  # each way is measured by itself
             sampling[way] = {"error": f"{type(error).__name__}: {error}"[:400]}
         sys.stderr.write(f"{way}: {sampling[way]}\n")
         del policy
         gc.collect()
-        asked.out.write_text(json.dumps(told, indent=2))
+        write("speed", told, asked.out)
     told["update"] = updates(start, asked, half, weights)
-    asked.out.write_text(json.dumps(told, indent=2))
+    write("speed", told, asked.out)
 
 
 def updates(start: Pretrained, asked: argparse.Namespace, half: bool, weights: int) -> dict[str, object]:
