@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from typing import Literal, cast
 
 from pydantic import BaseModel
@@ -10,6 +11,7 @@ from questwell.agents.moves import Derived, Find, Finish, Malformed, Move, Open,
 from questwell.agents.textcalls import clean_name
 from questwell.llm.client import Tool, ToolCall
 from questwell.llm.json_replies import scalar_text
+from questwell.text.files import mended
 from questwell.types.derivation import Operation
 
 
@@ -93,7 +95,7 @@ def read_call(call: ToolCall, *, proposing: bool, readers: tuple[Reader, ...] = 
     if name not in ("search", *readers, end):
         return malformed(f"There is no function {name!r}. Call {', '.join(('search', *readers))} or {end}.")
     try:
-        tree: object = json.loads(call.arguments, strict=False)
+        tree = _decoded(call.arguments)
     except (json.JSONDecodeError, RecursionError) as error:
         return malformed(f"The arguments of {name} are no JSON ({error}). Call it again with one JSON object.")
     if not isinstance(tree, dict):
@@ -114,9 +116,66 @@ def read_call(call: ToolCall, *, proposing: bool, readers: tuple[Reader, ...] = 
     question = fields.get("question")
     if not isinstance(question, str) or not question.strip():
         return malformed(_empty(name, "question"))
-    steps = fields.get("steps")
-    read = _steps(cast(list[object], steps) if isinstance(steps, list) else [])
+    read = _steps(_listed(fields.get("steps")))
     return Finish(answer, question.strip(), read, derived=_derived(fields.get("operation"), fields.get("operands")))
+
+
+def sendable(call: ToolCall) -> ToolCall:
+    """`call` as servers accept it in the history, which they check: a name of letters, and an object as arguments.
+
+    What can be read is kept; a name loses its stray characters, and other arguments become an empty object.
+    """
+    name = call.name
+    if not _NAME.fullmatch(name):
+        name = re.sub(r"[^a-zA-Z0-9_-]", "_", clean_name(name))[:_LONGEST_NAME] or "_"
+    try:
+        tree = _decoded(call.arguments)
+    except (json.JSONDecodeError, RecursionError):
+        tree = None
+    if not isinstance(tree, dict):
+        return replace(call, name=name, arguments="{}")
+    if _is_strict(call.arguments):
+        return replace(call, name=name)
+    return replace(call, name=name, arguments=json.dumps(tree, ensure_ascii=False))
+
+
+_LONGEST_NAME = 64
+_NAME = re.compile(rf"[a-zA-Z0-9_-]{{1,{_LONGEST_NAME}}}")
+
+
+def _is_strict(arguments: str) -> bool:
+    """Whether `arguments` are an object for any reader: no NaN, raw line break or half character, not encoded twice."""
+    try:
+        tree: object = json.loads(arguments, parse_constant=_refuse)
+        return isinstance(tree, dict) and mended(cast(object, tree), arguments) == tree
+    except (ValueError, RecursionError):
+        return False
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)
+
+
+def _decoded(arguments: str) -> object:
+    """The value of JSON text; some parsers of calls encode an object twice, so a text inside is read again."""
+    tree: object = json.loads(arguments, strict=False, parse_constant=_unknown)
+    if isinstance(tree, str) and tree.lstrip().startswith("{"):
+        return _decoded(tree)
+    return mended(tree, arguments)
+
+
+def _unknown(constant: str) -> None:
+    """Nothing, in place of NaN and Infinity."""
+
+
+def _listed(value: object) -> list[object]:
+    """A list, also one that the server's parser left as JSON text (vLLM, if the schema has references)."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            value = json.loads(value, strict=False)
+        except (json.JSONDecodeError, RecursionError):
+            return []
+    return cast(list[object], value) if isinstance(value, list) else []
 
 
 def _derived(operation: object, operands: object) -> Derived | None:
@@ -124,7 +183,7 @@ def _derived(operation: object, operands: object) -> Derived | None:
     if not isinstance(operation, str) or operation not in set(Operation):
         return None
     found: list[tuple[str, int | None]] = []
-    for operand in cast(list[object], operands) if isinstance(operands, list) else []:
+    for operand in _listed(operands):
         fields = cast(dict[str, object], operand) if isinstance(operand, dict) else {}
         said, number = (scalar_text(fields.get(key)) or "" for key in ("words", "passage"))
         digits = number.strip("[] ")

@@ -3,13 +3,12 @@
 Only the model's own message is parsed, never the prompt or an observation.
 """
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from questwell.agents.calls import ending, read_call, read_reading, tools
+from questwell.agents.calls import ending, read_call, read_reading, sendable, tools
 from questwell.agents.derived import read_derived
 from questwell.agents.moves import Finish, Malformed, Move, Reader, Search
 from questwell.agents.textcalls import text_calls
@@ -221,13 +220,14 @@ def _inside(masked: str, tag: str) -> _Tagged | None:
 
 
 def _close(text: str, readers: tuple[Reader, ...] = ()) -> str:
-    """`text` with the last tag closed, if the engine stopped at the closing tag and left it out."""
+    """`text` with the last tag closed, if the engine stopped at the closing tag and left it out, or a part of it."""
     heard = hear(text)
     opened = re.findall(rf"<(/?)({'|'.join((*TAGS, *readers))})>", text if heard.unclosed else heard.masked)
     closers = _CLOSERS[:1] if heard.unclosed else (*_CLOSERS, *(f"</{name}>" for name in readers))
-    if opened and not opened[-1][0] and f"</{opened[-1][1]}>" in closers:
-        return f"{text}</{opened[-1][1]}>"
-    return text
+    if not opened or opened[-1][0] or (closer := f"</{opened[-1][1]}>") not in closers:
+        return text
+    left = next((size for size in range(len(closer) - 1, 1, -1) if text.endswith(closer[:size])), 0)
+    return f"{text[: len(text) - left]}{closer}"
 
 
 _BULLET = re.compile(r"^\s*(?:[-*•–]\s+|\d+\s*[.):]\s*|\(\d+\)\s*|\**step\s*\d+\**\s*[:.)–-]\**\s*)+", re.IGNORECASE)
@@ -286,13 +286,12 @@ class Functions:
     def reply(self, text: str, completion: Completion, observation: str) -> tuple[Message, ...]:
         """Messages with the call and its answers. Calls after the first get the answer that they were not executed.
 
-        Arguments that are not a JSON object are sent back as an empty object, because servers parse the history and
-        would refuse it from then on.
+        Calls are sent back as `sendable`, because servers parse the history and would refuse it from then on.
         """
         said = carried(completion)
         if not completion.tool_calls:
             return replace(said, content=text), Message("user", observation)
-        first, *others = (replace(call, arguments=_valid(call.arguments)) for call in completion.tool_calls)
+        first, *others = (sendable(call) for call in completion.tool_calls)
         return (
             replace(said, tool_calls=(first, *others)),
             Message("tool", observation, tool_call_id=first.id),
@@ -318,10 +317,3 @@ def carried(completion: Completion) -> Message:
         reasoning=completion.reasoning,
         carry=completion.carry,
     )
-
-
-def _valid(arguments: str) -> str:
-    try:
-        return arguments if isinstance(json.loads(arguments), dict) else "{}"
-    except (json.JSONDecodeError, RecursionError):
-        return "{}"

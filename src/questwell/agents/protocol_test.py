@@ -126,6 +126,56 @@ def test_bad_arguments_go_back_as_an_object_that_servers_can_read(arguments: str
     assert [(m.role, m.content) for m in history[1:]] == [("tool", "told")]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "sent"),
+    [
+        ('{"query": "q"}', '{"query": "q"}'),
+        ('{"query":"é"}', '{"query":"é"}'),
+        (json.dumps('{"query": "q"}'), '{"query": "q"}'),  # encoded twice
+        (json.dumps(json.dumps('{"query": "q"}')), None),
+        ('{"query": "q\n"}', '{"query": "q\\n"}'),
+        (r'{"query": "q \ud83d"}', '{"query": "q \ufffd"}'),
+        ('{"query": "q", "k": NaN}', '{"query": "q", "k": null}'),
+    ],
+)
+def test_arguments_that_can_be_read_go_back_as_any_server_reads_them(arguments: str, sent: str | None) -> None:
+    completion = call("search", arguments)
+    move = Functions().read(completion)[1]
+    back = Functions().reply("", completion, "found")[0].tool_calls[0].arguments
+    assert (isinstance(move, Search), back) == (sent is not None, sent or "{}")
+    if isinstance(move, Search):
+        assert move.query in ("q", "é", "q \ufffd")
+
+
+@pytest.mark.parametrize(
+    ("name", "sent"),
+    [
+        ("search", "search"),
+        ("search<|channel|>commentary", "search"),
+        ("functions.search", "search"),
+        ("multi tool.use", "multi_tool_use"),
+        ("", "_"),
+        ("x" * 99, "x" * 64),
+    ],
+)
+def test_a_name_goes_back_as_servers_accept_it(name: str, sent: str) -> None:
+    assert Functions().reply("", call(name, {"query": "q"}), "found")[0].tool_calls[0].name == sent
+
+
+def test_steps_that_a_server_left_as_text() -> None:
+    steps = json.dumps([{"query": "q", "answer": "a", "passage": 2}])
+    proposed = call("propose", {"question": "Q?", "answer": "A", "steps": steps})
+    assert Functions(proposing=True).read(proposed)[1] == Finish("A", "Q?", (("q", "a", 2),))
+    proposed = call("propose", {"question": "Q?", "answer": "A", "steps": "[{"})
+    assert Functions(proposing=True).read(proposed)[1] == Finish("A", "Q?")
+
+
+@pytest.mark.parametrize("end", ["", "</", "</sea", "</search", "</search>"])
+def test_a_stop_text_of_which_a_part_was_left(end: str) -> None:
+    text, move = Tags().read(Completion(f"<search>old bridges{end}", "m"))
+    assert (text, move) == ("<search>old bridges</search>", Search("old bridges"))
+
+
 def test_a_function_call_in_a_message_that_was_cut_off_is_none() -> None:
     completion = Completion("", "m", FinishReason.LENGTH, (ToolCall("c", "answer", '{"answer": "188"}'),))
     move = Functions().read(completion)[1]

@@ -6,7 +6,6 @@ import pytest
 from questwell.errors import ContextOverflow, LLMFiltered
 from questwell.llm.adapting import Manners
 from questwell.llm.client import FinishReason, Message, Request, Tool, ToolCall
-from questwell.llm.context_room import room_in
 from questwell.llm.openai_test import client_of
 from questwell.llm.prices import Price
 from questwell.llm.refusals import refusal_text
@@ -246,25 +245,6 @@ async def test_a_prompt_that_leaves_no_room_is_an_overflow(endpoint):
         with pytest.raises(ContextOverflow):
             await client.complete(ASK)
     assert len(endpoint.requests) == 1
-
-
-@pytest.mark.parametrize(
-    ("text", "room"),
-    [
-        ("maximum context length is 4096 tokens. However, you requested 5000 tokens (904 in the messages, 4096 in the "
-         "completion)", 3192),
-        ("exceeds the model's maximum context length of 4096 tokens. You requested a total of 5000 tokens: 904 tokens from "
-         "the input messages and 4096 tokens for the completion", 3192),
-        ("`inputs` tokens + `max_new_tokens` must be <= 4096. Given: 904 `inputs` tokens and 4096 `max_new_tokens`", 3192),
-        ("input length and `max_tokens` exceed context limit: 188,240 + 21333 > 200,000", 11760),
-        ("maximum context length is 8192 tokens. However, you requested about 12000 tokens (4000 of text input, 8000 in "
-         "the output)", 4192),
-    ],
-)  # fmt: skip
-def test_the_room_that_an_overflow_names(text: str, room: int) -> None:
-    found = room_in(text)
-    assert found is not None and found.left == room
-    assert room_in("the prompt is too long") is None
 
 
 async def test_thoughts_go_back_only_where_they_are_demanded(endpoint):

@@ -1,12 +1,38 @@
 """Messages, calls and tools in the JSON form of OpenAI's chat API."""
 
 import json
+from collections import defaultdict, deque
+from collections.abc import Iterable
 from typing import cast
 
 from pydantic import JsonValue
 
 from questwell.llm.changes import Body
 from questwell.llm.client import Message, Tool, ToolCall
+
+
+def message_bodies(messages: Iterable[Message], reasoning_field: str | None) -> list[Body]:
+    """`messages` in the form of the API, with a different id for each call.
+
+    Servers that give no ids, or start again with each message, repeat them, and others refuse a history that does.
+    """
+    bodies = [message_body(message, reasoning_field) for message in messages]
+    seen = set[str]()
+    renamed = defaultdict[str, deque[str]](deque)
+    for body in bodies:
+        if calls := cast(list[Body], body.get("tool_calls") or []):
+            renamed.clear()
+        for call in calls:
+            name = new = str(call["id"])
+            number = 2
+            while new in seen:
+                new, number = f"{name}_{number}", number + 1
+            seen.add(new)
+            renamed[name].append(new)
+            call["id"] = new
+        if waiting := renamed[str(body.get("tool_call_id"))]:
+            body["tool_call_id"] = waiting.popleft()
+    return bodies
 
 
 def message_body(message: Message, reasoning_field: str | None) -> Body:
@@ -37,9 +63,22 @@ def _function(call: ToolCall) -> Body:
 
 def tool_body(tool: Tool) -> JsonValue:
     """`tool` in the form of the API."""
+    schema = cast(dict[str, JsonValue], json.loads(tool.parameters))
     function: dict[str, JsonValue] = {
         "name": tool.name,
         "description": tool.description,
-        "parameters": json.loads(tool.parameters),
+        "parameters": _inlined(schema, cast(dict[str, JsonValue], schema.get("$defs", {}))),
     }
     return {"type": "function", "function": function}
+
+
+def _inlined(tree: JsonValue, parts: dict[str, JsonValue]) -> JsonValue:
+    """A schema with its parts in place of references to them: Gemini refuses these, and parsers do not follow them."""
+    if isinstance(tree, list):
+        return [_inlined(one, parts) for one in tree]
+    if not isinstance(tree, dict):
+        return tree
+    name = str(tree.get("$ref")).removeprefix("#/$defs/")
+    if name in parts:
+        return _inlined(parts[name], parts)
+    return {key: _inlined(value, parts) for key, value in tree.items() if key != "$defs"}

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 _CONTEXT = re.compile(
-    r"(?:maximum context length (?:is|of)|context length:?|must be <=|context limit:? [\d,]+ \+ [\d,]+ >)"
+    r"(?:maximum context length (?:is|of)|context length(?: is only|:)?|must be <=|context limit:? [\d,]+ \+ [\d,]+ >)"
     r"\s*([\d,]+)",
     re.IGNORECASE,
 )
@@ -13,6 +13,7 @@ _INPUT = re.compile(
     r"|prompt tokens|of text input|in the prompt)|context limit:? ([\d,]+) \+",
     re.IGNORECASE,
 )
+_MOST_INPUT = re.compile(r"maximum input length of ([\d,]+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,9 @@ class Room:
     """Tokens of the context, for prompt and answer together."""
     left: int
     """Tokens left for an answer after this prompt."""
+    exact: bool = True
+    """Whether the server read the whole prompt. vLLM (0.12 and later) reads one token more than fits and counts these,
+    so that less may be left."""
 
 
 def room_in(text: str) -> Room | None:
@@ -33,5 +37,10 @@ def room_in(text: str) -> Room | None:
     context, given = _CONTEXT.search(text), _INPUT.search(text)
     if context is None or given is None:
         return None
-    whole = int(context[1].replace(",", ""))
-    return Room(whole, whole - int((given[1] or given[2]).replace(",", "")))
+    whole, prompt = _number(context[1]), _number(given[1] or given[2])
+    most = _MOST_INPUT.search(text)
+    return Room(whole, whole - prompt, exact=most is None or prompt != _number(most[1]) + 1)
+
+
+def _number(digits: str) -> int:
+    return int(digits.replace(",", ""))

@@ -12,6 +12,7 @@ from typing import cast
 
 from questwell.llm.client import Completion, FinishReason
 from questwell.llm.speech import spoken
+from questwell.text.files import mended
 
 _LONGEST = 200_000
 """Maximum number of characters of a reply that are read; the rest is ignored."""
@@ -27,8 +28,16 @@ def json_value(reply: str, key: str) -> object:
 
     A reply that contradicts itself gives no answer: this fails closed.
     """
-    found = [tree[key] for tree in json_objects(reply) if key in tree]
+    found = [tree[name] for tree in json_objects(reply) if (name := _named(tree, key)) is not None]
     return found[-1] if found and all(one == found[0] for one in found) else None
+
+
+def _named(tree: Mapping[str, object], key: str) -> str | None:
+    """The name of `key` in an object, which a model may have written as "Answer"; None if it is not there once."""
+    if key in tree:
+        return key
+    alike = [name for name in tree if name.strip().casefold() == key]
+    return alike[0] if len(alike) == 1 else None
 
 
 def json_text(reply: str, key: str) -> str | None:
@@ -75,7 +84,9 @@ def _object(text: str, at: int) -> tuple[Mapping[str, object] | None, int | None
     piece = text[at:end]
     for candidate in (piece, _COMMA.sub(lambda found: found[1] or "", piece)):
         try:
-            tree: object = json.loads(candidate, strict=False)  # strict=False accepts a line break inside a string
+            tree = mended(
+                json.loads(candidate, strict=False), candidate
+            )  # strict=False accepts a line break in a string
         except (json.JSONDecodeError, RecursionError):
             continue
         return cast(Mapping[str, object], tree), end

@@ -26,6 +26,8 @@ from questwell.llm.json_replies import json_objects, json_text, json_value, said
         'an open { and then {"answer": "Rome"}',
         '{"answer": " Rome\n"}',
         '{"other": {"answer": "Paris"}, "answer": "Rome"}',
+        '{"Answer": "Rome"}',
+        '{"Answer": "Paris", "answer": "Rome"}',
     ],
 )
 def test_an_object_is_found_in_what_stands_around_it(reply: str) -> None:
@@ -44,6 +46,7 @@ def test_an_object_is_found_in_what_stands_around_it(reply: str) -> None:
         '{"answer": null}',
         '{"answer": ["Rome"]}',
         '{"answer": true}',
+        '{"Answer": "Rome", "ANSWER": "Rome"}',
         '{"other": {"answer": "Rome"}}',
         "{'answer': 'Rome'}",
     ],
@@ -55,6 +58,11 @@ def test_nothing_is_guessed(reply: str) -> None:
 def test_numbers_are_text_where_text_is_wanted() -> None:
     assert [json_text(f'{{"a": {number}}}', "a") for number in ("1936", "-2.5")] == ["1936", "-2.5"]
     assert json_value('{"a": [1, "x"]}', "a") == [1, "x"]
+
+
+def test_half_a_surrogate_pair_becomes_a_character_that_utf8_can_hold() -> None:
+    assert json_text(r'{"answer": "Rome \ud83d"}', "answer") == "Rome \ufffd"
+    assert json_text(r'{"answer": "\ud83d\ude00"}', "answer") == "\U0001f600"
 
 
 def test_what_was_cut_off_says_nothing() -> None:

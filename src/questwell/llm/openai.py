@@ -9,7 +9,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, cast
 
 import httpx2
 from pydantic import JsonValue
@@ -19,7 +19,7 @@ from questwell.http.retrying import Failure
 from questwell.llm.adapting import Manners
 from questwell.llm.batches import Batches
 from questwell.llm.changes import Body
-from questwell.llm.chat_form import message_body, tool_body
+from questwell.llm.chat_form import message_bodies, tool_body
 from questwell.llm.client import Completion, FinishReason, Request
 from questwell.llm.context_room import room_in
 from questwell.llm.endpoint import Address, Answered, Endpoint, EndpointOptions
@@ -206,7 +206,7 @@ class OpenAIClient:
                 if room is None or not LEAST_ROOM <= room.left < asked:
                     raise
                 if room.left < room.context // 2 or not self.manners.learn_by_itself(f"cap {room.context // 2}"):
-                    cap = room.left
+                    cap = room.left if room.exact else room.left // 2
                 continue
             except LLMError as error:
                 final = not isinstance(error, LLMRefused) or isinstance(error, LLMFiltered)
@@ -298,7 +298,7 @@ class OpenAIClient:
                 body["json_schema"] = json.loads(request.schema)
         else:
             back = self.manners.reasoning_field
-            body["messages"] = [message_body(message, back) for message in request.messages]
+            body["messages"] = cast(JsonValue, message_bodies(request.messages, back))
             body[self._max_tokens_field] = most
         if request.stop:
             body["stop"] = list(request.stop)

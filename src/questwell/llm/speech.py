@@ -4,7 +4,7 @@ Every protocol, judge and reader calls `hear`. A draft inside a thought is not a
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 _NAMES = r"(?:seed:)?(?:think|thinking|thought|reasoning)"
@@ -18,12 +18,16 @@ _CLOSE = rf"</{_NAMES}>|\[/THINK\]|◁/think▷|<\|END_THINKING\|>|<channel\|>"
 # Marks around a message that an engine should have removed; they are not part of its text.
 _FRAME = (
     r"(?:<\|start\|>assistant)?<\|channel\|>final(?:\s*<\|constrain\|>\s*\w+)?\s*<\|message\|>"
-    r"|<\|(?:end|return|im_end|eot_id|endoftext|START_RESPONSE|END_RESPONSE|START_TEXT|END_TEXT)\|>"
+    r"|<\|(?:end|return|eom_id|START_RESPONSE|END_RESPONSE|START_TEXT|END_TEXT|begin_of_box|end_of_box)\|>|</s>|<eos>"
 )
+# Marks that end the model's turn. An engine that does not know them goes on, with a turn of the user that it invents.
+_END = r"<\|(?:im_end|eot_id|endoftext|end_of_text)\|>|<end_of_turn>|<｜end▁of▁sentence｜>"
 _CALL = r"(?:<\|start\|>assistant)?<\|channel\|>commentary"
 _FIRST = re.compile(r"[<\[◁]")
 """What each mark begins with: to look for it first takes a quarter of the time that `_MARK` takes to search."""
-_MARK = re.compile(rf"(?P<open>{_OPEN})|(?P<close>{_CLOSE})|(?P<frame>{_FRAME})|(?P<call>{_CALL})", re.IGNORECASE)
+_MARK = re.compile(
+    rf"(?P<open>{_OPEN})|(?P<close>{_CLOSE})|(?P<end>{_END})|(?P<frame>{_FRAME})|(?P<call>{_CALL})", re.IGNORECASE
+)
 # gpt-oss behind a server that drops special tokens but keeps the names of channels.
 _LEAKED = re.compile(r"\Aanalysis(?P<thought>(?=[A-Z\W]).*?)assistant(?:final|(?=commentary to=))", re.DOTALL)
 
@@ -54,12 +58,15 @@ def hear(text: str) -> Heard:
     masked = list(text)
     thoughts: list[str] = []
     start = 0  # start of the text that is neither blanked nor kept yet
-    inside = False
+    inside = said = False
     if leaked := _LEAKED.match(text):
         thoughts.append(leaked["thought"])
         _blank(masked, 0, leaked.end())
         start = leaked.end()
-    for mark in _marks(text, start):
+    marks = list(_marks(text, start))
+    ends = _turn_ends(marks)
+    for mark in marks:
+        said = said or (not inside and bool(text[start : mark.start()].strip()))
         if inside:
             if mark["open"]:
                 continue
@@ -72,6 +79,10 @@ def hear(text: str) -> Heard:
                 continue
             thoughts.append("".join(masked[: mark.start()]).strip())
             _blank(masked, 0, mark.start())
+            said = False
+        elif said and mark.start() in ends:
+            _blank(masked, mark.start(), len(text))
+            break
         if mark["call"]:  # the rest of the header names the called function
             start = mark.end()
             continue
@@ -93,6 +104,18 @@ def spoken(text: str) -> str:
 def thoughts(reasoning: str, text: str) -> str:
     """All thoughts of a message: the separate `reasoning` from the endpoint, and the thoughts inside `text`."""
     return "\n".join(part for part in (reasoning.strip(), hear(text).thought) if part)
+
+
+def _turn_ends(marks: Sequence[re.Match[str]]) -> frozenset[int]:
+    """Where marks end the turn: not before the end of a thought that the template had opened."""
+    found: list[int] = []
+    in_thought = False
+    for mark in reversed(marks):
+        if mark["open"] or mark["close"]:
+            in_thought = bool(mark["close"])
+        elif mark["end"] and not in_thought:
+            found.append(mark.start())
+    return frozenset(found)
 
 
 def _marks(text: str, start: int) -> Iterator[re.Match[str]]:

@@ -29,6 +29,13 @@ from questwell.llm.speech import hear, spoken
         ("analysisThe user asks. Paris?assistantfinalRome", "Rome", "The user asks. Paris?"),
         ("analysis of the assistant", "analysis of the assistant", ""),
         ("<think>a <think>b</think>Rome</think>", "Rome", "a <think>b"),
+        ("Rome<|im_end|>\n<|im_start|>user\nAnd Paris?<|im_end|>", "Rome", ""),
+        ("<think>a</think>Rome<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\nParis", "Rome", "a"),
+        ("Rome<end_of_turn>\n<start_of_turn>user\n<think>b</think>Paris", "Rome", ""),
+        ("Paris?<|im_end|> No.</think>Rome<｜end▁of▁sentence｜>", "Rome", "Paris?           No."),
+        ("<|im_end|>Rome", "Rome", ""),
+        ("Rome</s>", "Rome", ""),
+        ("<|begin_of_box|>Rome<|end_of_box|>", "Rome", ""),
         ("<think>I close it, </think> I said.</think>Rome", "Rome", "I close it,\nI said."),
     ],
 )
