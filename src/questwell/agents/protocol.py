@@ -95,13 +95,22 @@ class Tags:
         """Close the tag at which the engine stopped, then read the first move after the thoughts.
 
         Text after that move is removed, because an endpoint that ignores `stop` lets the model invent what comes next.
-        If a message was cut off at its limit, an open tag stays open, so it is not a move.
+        If a message was cut off at its limit, an open tag stays open, so it is not a move. An answer in the middle of
+        such a message is not a move either unless a thought was told apart from it: some servers put a thought that
+        was cut off into the text, without its marks.
         """
         text = completion.text if completion.finish is FinishReason.LENGTH else _close(completion.text, self.readers)
         move, end = first_move(text, proposing=self.proposing, readers=self.readers)
+        if isinstance(move, Finish) and self._is_in_cut_thought(text, end, completion):
+            return text, too_long(_no_move(hear(text), proposing=False), completion)
         if text[end:].strip():
             text = text[:end]
         return text, too_long(move, completion)
+
+    def _is_in_cut_thought(self, text: str, end: int, completion: Completion) -> bool:
+        """Whether an answer that ends at `end` may be a draft in a thought that was cut off and is not marked."""
+        goes_on = completion.finish is FinishReason.LENGTH and _TAG.sub("", text[end:]).strip()
+        return bool(goes_on) and not (self.proposing or completion.reasoning or hear(text).thought)
 
     def reply(self, text: str, completion: Completion, observation: str) -> tuple[Message, ...]:
         """The observation goes inside `<information>`."""
@@ -181,6 +190,7 @@ def too_long(move: Move, completion: Completion) -> Move:
 
 
 _ENDING = ("answer", "question")
+_TAG = re.compile(r"</?\w+>")
 _LAST_SEARCH = re.compile(r"<search>((?:(?!<search>).)*)</search>\s*\Z", re.DOTALL)
 
 

@@ -176,6 +176,24 @@ def test_a_stop_text_of_which_a_part_was_left(end: str) -> None:
     assert (text, move) == ("<search>old bridges</search>", Search("old bridges"))
 
 
+@pytest.mark.parametrize(
+    ("text", "reasoning", "move"),
+    [
+        ("Maybe <answer>Paris</answer>? But the text says that", "", None),  # a thought that a server did not mark
+        ("Maybe <answer>Paris</answer>? But the text says that", "hm", Finish("Paris")),
+        ("<think>hm</think><answer>Rome</answer>\nNext question: who", "", Finish("Rome")),
+        ("hm</think><answer>Rome</answer>\nNext question: who", "", Finish("Rome")),
+        ("<answer>Rome</answer>\n", "", Finish("Rome")),
+        ("<search>q</search>\n<information>made up", "", Search("q")),
+    ],
+)
+def test_an_answer_in_the_middle_of_a_message_that_was_cut_off(text: str, reasoning: str, move: object) -> None:
+    read = Tags().read(Completion(text, "m", FinishReason.LENGTH, reasoning=reasoning))[1]
+    assert read == move if move else isinstance(read, Malformed) and "cut off" in read.problem
+    if reasoning == "" and isinstance(move, Finish | None):
+        assert isinstance(Tags().read(Completion(text, "m"))[1], Finish)
+
+
 def test_a_function_call_in_a_message_that_was_cut_off_is_none() -> None:
     completion = Completion("", "m", FinishReason.LENGTH, (ToolCall("c", "answer", '{"answer": "188"}'),))
     move = Functions().read(completion)[1]

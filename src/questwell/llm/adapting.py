@@ -156,6 +156,13 @@ def _short_ids(sent: Body, text: str, param: str) -> str | None:
     return "shorten ids" if asked else None
 
 
+def _named_results(sent: Body, text: str, param: str) -> str | None:
+    """Gemini, and gateways to it, want the name of the function in each result."""
+    unnamed = any(message["role"] == "tool" and "name" not in message for message in messages_of(sent))
+    asked = re.search(r"function_response\.name|tool message\b.{0,40}\bname\b", text, re.IGNORECASE)
+    return "fill names" if unnamed and asked else None
+
+
 def _empty_content(sent: Body, text: str, param: str) -> str | None:
     """Anthropic accepts no empty message, so an empty one is sent as `changes.NO_TEXT`."""
     empty = any(message.get("content") == "" for message in messages_of(sent))
@@ -218,6 +225,8 @@ def _omitted(sent: Body, text: str, param: str) -> str | None:
     fields = [name for name in sent if name not in _NEEDED]
     if param.split(".")[0].split("[")[0] in fields:
         return f"omit {param.split('.')[0].split('[')[0]}"
+    if "stop" in fields and re.search(r"\bstop_?sequences\b", text, re.IGNORECASE):  # its name at Bedrock, Anthropic
+        return "omit stop"
     return next((f"omit {name}" for name in fields if _names(text, name)), None)
 
 
@@ -241,6 +250,7 @@ _RULES: tuple[Callable[[Body, str, str], str | None], ...] = (
     _renamed_cap,
     _streamed,
     _looser_schema,
+    _named_results,
     _empty_content,
     _omitted,
     _null_content,

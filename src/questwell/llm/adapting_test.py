@@ -49,6 +49,9 @@ def learnt(message: object, sent: dict | None = None) -> tuple[str, ...]:
                     "whereas you provided 8192."}}, "cap 4096"),
         ({"error": {"message": "Invalid schema for response_format 'reply': 'maxLength' is not permitted."}},
          "schema without bounds"),
+        # Bedrock
+        ({"message": "This model doesn't support the stopSequences field. Remove stopSequences and try again."},
+         "omit stop"),
         # Mistral
         ({"detail": [{"type": "extra_forbidden", "loc": ["body", "seed"], "msg": "Extra inputs are not permitted"}]},
          "omit seed"),

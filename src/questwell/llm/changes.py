@@ -87,6 +87,8 @@ def _fill(body: Body, names: list[str]) -> None:
     messages = [dict(message) for message in messages_of(body)]
     if names[0] == "empty":
         _fill_empty(messages)
+    elif names[0] == "names":
+        _fill_names(messages)
     for message in messages if names[0] == "content" else ():
         if message.get("content") is None:
             message["content"] = ""
@@ -99,18 +101,29 @@ def _fill_empty(messages: list[Body]) -> None:
             message["content"] = None if message.get("tool_calls") else NO_TEXT
 
 
+def _fill_names(messages: list[Body]) -> None:
+    """Put the name of the called function into each result."""
+    called: dict[JsonValue, JsonValue] = {}
+    for message in messages:
+        for call in cast(list[Body], message.get("tool_calls") or []):
+            called[call["id"]] = cast(Body, call["function"])["name"]
+        if (name := called.get(message.get("tool_call_id"))) is not None:
+            message["name"] = name
+
+
 def _shorten(body: Body, names: list[str]) -> None:
     """Replace each call id by nine letters and digits; equal ids stay equal."""
     messages = [dict(message) for message in messages_of(body)]
     for message in messages:
         if isinstance(message.get("tool_call_id"), str):
-            message["tool_call_id"] = _short(str(message["tool_call_id"]))
+            message["tool_call_id"] = short_id(str(message["tool_call_id"]))
         if calls := cast(list[Body], message.get("tool_calls") or []):
-            message["tool_calls"] = [{**call, "id": _short(str(call["id"]))} for call in calls]
+            message["tool_calls"] = [{**call, "id": short_id(str(call["id"]))} for call in calls]
     body["messages"] = cast(JsonValue, messages)
 
 
-def _short(name: str) -> str:
+def short_id(name: str) -> str:
+    """`name` if it has nine letters and digits, otherwise nine that are the same for each `name`."""
     if len(name) == 9 and name.isascii() and name.isalnum():
         return name
     return hashlib.sha256(name.encode()).hexdigest()[:9]

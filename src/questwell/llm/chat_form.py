@@ -7,7 +7,7 @@ from typing import cast
 
 from pydantic import JsonValue
 
-from questwell.llm.changes import Body
+from questwell.llm.changes import Body, short_id
 from questwell.llm.client import Message, Tool, ToolCall
 
 
@@ -26,13 +26,19 @@ def message_bodies(messages: Iterable[Message], reasoning_field: str | None) -> 
             name = new = str(call["id"])
             number = 2
             while new in seen:
-                new, number = f"{name}_{number}", number + 1
+                new, number = _another(name, number), number + 1
             seen.add(new)
             renamed[name].append(new)
             call["id"] = new
         if waiting := renamed[str(body.get("tool_call_id"))]:
             body["tool_call_id"] = waiting.popleft()
     return bodies
+
+
+def _another(name: str, number: int) -> str:
+    """An id like `name`; one of nine letters and digits stays such an id, because Mistral accepts no other."""
+    new = f"{name}_{number}"
+    return short_id(new) if short_id(name) == name else new
 
 
 def message_body(message: Message, reasoning_field: str | None) -> Body:

@@ -3,9 +3,10 @@
 import json
 from typing import cast
 
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 
-from questwell.llm.changes import Body
+from questwell.llm.adapting import Manners
+from questwell.llm.changes import Body, messages_of, short_id
 from questwell.llm.chat_form import message_bodies, tool_body
 from questwell.llm.client import Message, Tool, ToolCall
 
@@ -32,6 +33,8 @@ def test_ids_that_repeat_are_told_apart() -> None:
     assert again == ["call_0"] * 2 + ["call_0_2"] * 2 + ["call_0_2_2"] * 2
     assert ids(said("a", "a"), told("a"), told("a")) == ["a", "a_2", "a", "a_2"]
     assert ids(said("a"), told("a"), said("b", "a"), told("b"), told("a")) == ["a", "a", "b", "a_2", "b", "a_2"]
+    first, _, second, again = ids(said("abc123def"), told("abc123def"), said("abc123def"), told("abc123def"))
+    assert first == "abc123def" != second == again and short_id(str(second)) == second
 
 
 class _Step(BaseModel):
@@ -51,3 +54,13 @@ def test_a_schema_is_sent_without_references() -> None:
     properties = json.loads(sent)["function"]["parameters"]["properties"]
     assert set(properties["steps"]["items"]["properties"]) == {"query"}
     assert properties["first"]["anyOf"][0]["properties"]["query"]["type"] == "string"
+
+
+def test_results_are_named_where_that_is_demanded() -> None:
+    history = (said("a"), told("a"), said("a"), told("a"), Message("user", "on"))
+    body: Body = {"messages": cast(JsonValue, message_bodies(history, None))}
+    manners = Manners()
+    refusal = "* GenerateContentRequest.contents[2].parts[0].function_response.name: Name cannot be empty."
+    assert manners.learn(body, refusal, "") and manners.changes == ("fill names",)
+    sent = messages_of(manners.adapt(body))
+    assert [message.get("name") for message in sent] == [None, "search", None, "search", None]

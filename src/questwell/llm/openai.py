@@ -24,7 +24,7 @@ from questwell.llm.client import Completion, FinishReason, Request
 from questwell.llm.context_room import room_in
 from questwell.llm.endpoint import Address, Answered, Endpoint, EndpointOptions
 from questwell.llm.limiter import Limiter
-from questwell.llm.outcomes import Refusal, Spent, is_struck, silently_cut, tokens_written
+from questwell.llm.outcomes import Refusal, Spent, caps_of, is_struck, silently_cut, tokens_written, told_cut
 from questwell.llm.prices import BatchPricing, ListPrice, Pricing, Usage
 from questwell.llm.refusals import PROXY_GAVE_UP, read_error
 from questwell.llm.replies import Reply
@@ -177,6 +177,7 @@ class OpenAIClient:
                     refusal.hear(status, content)
                     self.manners.learn(body, refusal.text, refusal.param)
                 raise reply.kind(f"{self._model!r} at {self._shown}: {reply.what}; {reply.advice}")
+            reply = told_cut(reply, body)
             self._check_whole(reply, body, spent)
             if is_struck(reply, body):
                 self.manners.learn_by_itself("omit stop")
@@ -216,13 +217,13 @@ class OpenAIClient:
                 if final or not self.manners.learn(body, refusal.text, refusal.param, known):
                     raise
                 continue
-            reply = answered.result
+            reply = told_cut(answered.result, body)
             self._check_whole(reply, body, spent)
             if is_struck(reply, body):  # the next body has no stop, even if another call learnt that
                 self.manners.learn_by_itself("omit stop")
                 spent.add(reply.usage)
                 continue
-            return answered
+            return replace(answered, result=reply)
         raise LLMRefused(
             f"{self._model!r} at {self._shown} still refuses the request after {_MOST_CHANGES} changes to it: "
             f"{', '.join(self.manners.changes)}; use --omit to name the fields that it does not accept"
@@ -262,7 +263,7 @@ class OpenAIClient:
 
         A reply with a thought does not count: some servers limit the length of thoughts.
         """
-        caps = [value for name in ("max_tokens", "max_completion_tokens") if isinstance(value := body.get(name), int)]
+        caps = caps_of(body)
         said = reply.text.strip() or reply.reasoning or reply.tool_calls
         cut = reply.finish is FinishReason.LENGTH and not said
         return cut and bool(caps) and reply.usage is not None and tokens_written(reply) < min(caps)

@@ -64,3 +64,11 @@ async def test_think_tags_are_left_to_the_agents(endpoint):
 
 
 # --- what the user wrote
+
+
+async def test_a_reply_that_used_up_its_cap_is_cut_off_whatever_it_says(endpoint):
+    usage = {"prompt_tokens": 9, "completion_tokens": 1024}
+    endpoint.says(None, message={"reasoning": "hm"}, body={"usage": usage}).says("never asked for")
+    async with client_of(endpoint.base_url) as client:
+        done = await client.complete(Request(ASK.messages, stop=("</answer>",)))
+    assert (done.text, done.finish, done.adapted) == ("", FinishReason.LENGTH, ())  # no stop text ended the thought

@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from questwell.errors import LLMError
 from questwell.http.retrying import Failure
-from questwell.llm.changes import Body
+from questwell.llm.changes import CAPS, Body
 from questwell.llm.client import FinishReason
 from questwell.llm.prices import Pricing, Usage
 from questwell.llm.refusals import refusal_text
@@ -63,6 +63,25 @@ class Spent:
             return outcome
 
         return read
+
+
+_LEAST_CAP = 256
+"""Minimum cap of an answer that ends exactly at it to be taken for cut off; a shorter one may end there by chance."""
+
+
+def told_cut(reply: Reply, body: Body) -> Reply:
+    """`reply`, as cut off if it has exactly as many tokens as it may have, whatever its finish says.
+
+    LiteLLM says "stop" for every reply of Ollama (BerriAI/litellm#25825), vLLM "tool_calls" if it found a call in what
+    was cut off (vllm-project/vllm#58228).
+    """
+    full = tokens_written(reply) >= _LEAST_CAP and tokens_written(reply) in caps_of(body)
+    return replace(reply, finish=FinishReason.LENGTH) if full else reply
+
+
+def caps_of(body: Body) -> list[int]:
+    """The maximum number of tokens of the answer, as it is in the request."""
+    return [value for name in CAPS if isinstance(value := body.get(name), int)]
 
 
 def is_struck(reply: Reply, body: Body) -> bool:

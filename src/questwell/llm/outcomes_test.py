@@ -1,7 +1,8 @@
 import pytest
+from pydantic import JsonValue
 
 from questwell.llm.client import FinishReason
-from questwell.llm.outcomes import silently_cut
+from questwell.llm.outcomes import silently_cut, told_cut
 from questwell.llm.prices import Usage
 from questwell.llm.replies import Reply
 
@@ -35,6 +36,24 @@ def test_a_prompt_of_which_fewer_tokens_were_read_than_it_has_words(
     if text.isascii() and half % 5 == 0:
         split = [{"role": "user", "content": text[:half]}, {"role": "assistant", "content": text[half:]}]
         assert silently_cut(said, {"messages": split}) == least
+
+
+@pytest.mark.parametrize(
+    ("written", "body", "finish"),
+    [
+        (512, {"max_tokens": 512}, FinishReason.LENGTH),
+        (512, {"max_completion_tokens": 512}, FinishReason.LENGTH),
+        (511, {"max_tokens": 512}, FinishReason.STOP),
+        (600, {"max_tokens": 512}, FinishReason.STOP),  # thoughts that the cap does not count
+        (255, {"max_tokens": 255}, FinishReason.STOP),
+        (512, {}, FinishReason.STOP),
+    ],
+)
+def test_a_reply_that_used_up_its_cap_was_cut_off(
+    written: int, body: dict[str, JsonValue], finish: FinishReason
+) -> None:
+    assert told_cut(reply(Usage(9, written)), body).finish is finish
+    assert told_cut(reply(None), body).finish is FinishReason.STOP
 
 
 def test_a_reply_without_usage_says_nothing_of_the_prompt() -> None:
