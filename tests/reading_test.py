@@ -10,11 +10,12 @@ from typer.testing import CliRunner
 
 from questwell.agents.prompts import Prompts
 from questwell.cli.app import app
-from questwell.errors import ConfigError, QuestwellError
+from questwell.errors import BenchmarkError, ConfigError, QuestwellError
 from questwell.evaluation.benchmarks import BenchmarkFile, load
 from questwell.llm.streams import joined
 from questwell.recipes.corpus.update import read_ids
 from questwell.recipes.dataset.export import read_items
+from questwell.recipes.generate.candidates import read_candidates
 from questwell.recipes.generate.topics import read_topics
 from questwell.recipes.runs import description
 from questwell.recipes.runs.config import read_toml
@@ -23,6 +24,7 @@ from questwell.recipes.train.data import read_demonstrations, read_questions
 from questwell.retrieval.corpora.corpus import CorpusSpec, read_documents
 from questwell.retrieval.corpora.documents import ReadReport
 from questwell.retrieval.index.recall import read_questions as read_recall
+from questwell.training.engines.verl.reward import references
 from questwell.training.metrics import read_metrics
 
 ODD = "first\u2028second\x85third\x1cfourth"
@@ -158,3 +160,37 @@ def test_what_is_no_description_of_a_run_says_why(tmp_path: Path, text: str, sai
     (tmp_path / "run.json").write_text(text)
     with pytest.raises(QuestwellError, match=rf"run\.json' is not the description of a run: {said}"):
         description.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("given", "answers"),
+    [(5, ("5",)), ([5, "five"], ("5", "five")), ({"target": [5]}, ("5",)), ({"target": 5}, ("5",)), ("5", ("5",))],
+)
+def test_numbers_are_answers_in_every_reader(given: object, answers: tuple[str, ...], tmp_path: Path) -> None:
+    path = tmp_path / "q.jsonl"
+    row = {"prompt": [{"role": "user", "content": "How many?"}], "reward_model": {"ground_truth": given}}
+    path.write_text(json.dumps(row))
+    assert read_questions(path)[0].answers == answers
+    assert references(given) == answers
+    others = answers[1:]
+    path.write_text(json.dumps({"question": "How many?", "answer": 5, "aliases": others, "target": 2.0}))
+    (one,) = read_candidates(path, 0).questions
+    assert (one.proposal.answer, one.proposal.aliases, one.seed.target) == ("5", others, 2)
+    for gold in (5, [5], "5"):
+        path.write_text(json.dumps({"question": "How many?", "gold_doc_ids": gold}))
+        assert read_recall(path)[0].gold == {"5"}
+
+
+def test_what_is_no_answer_and_no_number_of_steps_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "q.jsonl"
+    for fields, said in (
+        ({"answer": [" "]}, "question and answer must be non-empty"),
+        ({"answer": "x", "target": "two"}, "target must be a number of search steps, not 'two'"),
+        ({"answer": "x", "target": -1}, "target must be a number"),
+    ):
+        path.write_text(json.dumps({"question": "How many?", **fields}))
+        with pytest.raises(BenchmarkError, match=said):
+            read_candidates(path, 0)
+    path.write_text(json.dumps({"prompt": [{"role": "user", "content": "?"}], "reward_model": {"ground_truth": {}}}))
+    with pytest.raises(BenchmarkError, match="ground truth is empty"):
+        read_questions(path)

@@ -207,7 +207,7 @@ def test_malformed_files_say_where_and_what(tmp_path: Path) -> None:
             r"p\.jsonl:2 does not have the published layout.*answer",
         ),
         ([{"question": "", "answer": "1"}], "empty"),
-        ([{"question": "a?", "answer": "  "}], "empty"),
+        ([{"question": "a?", "answer": "  "}], "no answer"),
         ([{"id": "1", "question": "a?", "answer": "1"}, {"id": "1", "question": "b?", "answer": "2"}], "second"),
         ([["a?", "1"]], "expected a JSON object"),
         ([], "holds no plain question"),

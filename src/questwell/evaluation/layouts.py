@@ -4,7 +4,6 @@ Question, answers and id are read in the same way for all (`reading.py`); each r
 cases.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -13,7 +12,7 @@ from typing import Any, cast
 from questwell.evaluation import natural_questions
 from questwell.evaluation.browsecomp import decrypt, decrypt_plain
 from questwell.evaluation.choices import LeftOutError
-from questwell.evaluation.reading import answers_of, any_of, id_of, literal, question_of, texts
+from questwell.evaluation.reading import answers_of, any_of, id_of, is_hollow, literal, question_of, texts
 from questwell.evaluation.records import Record
 
 
@@ -43,17 +42,15 @@ def plain(record: Record) -> Fields | Skipped:
     """Read question and answers of any file; the group is `hops`, `difficulty`, `level` or `type`, if present."""
     if record.get("canary") and _is_encrypted(question_of(record)):
         raise ValueError("it is encrypted: name the benchmark, as in browsecomp=FILE or xbench=FILE")
-    group = next((_grouped(name, record[name]) for name in _GROUPS if record.get(name) not in (None, "")), "")
-    return _fields(record, group, map(str, record.get("gold_doc_ids") or _provenance(record)))
+    group = next((_grouped(name, record[name]) for name in _GROUPS if not is_hollow(record.get(name))), "")
+    return _fields(record, group, tuple(texts(record.get("gold_doc_ids"))) or _provenance(record))
 
 
 def musique(record: Record) -> Fields | Skipped:
     """Read MuSiQue (arXiv 2108.00573): `musique_ans_v1.0_dev.jsonl`, or `musique_full` without unanswerable ones."""
-    if record.get("answerable") is False:
-        return Skipped("unanswerable")
     paragraphs = cast(list[Record], record.get("paragraphs") or [])
     supporting = [str(paragraph["title"]) for paragraph in paragraphs if paragraph.get("is_supporting")]
-    evidence = supporting if paragraphs else [str(name) for name in record.get("gold_doc_ids") or ()]
+    evidence = supporting if paragraphs else texts(record.get("gold_doc_ids"))
     hops = re.match(r"(\d)hop", id_of(record))
     return _fields(record, f"{hops[1]} hops" if hops else "", evidence)
 
@@ -61,7 +58,8 @@ def musique(record: Record) -> Fields | Skipped:
 def hotpotqa(record: Record) -> Fields | Skipped:
     """Read HotpotQA (arXiv 1809.09600) and 2WikiMultihopQA: published JSON, the hub's parquet, FlashRAG's lines."""
     facts: Any = any_of(record, "supporting_facts") or ()
-    facts = json.loads(facts) if isinstance(facts, str) else facts  # a JSON text in 2Wiki's parquet
+    if isinstance(facts, str) and (facts := literal(written := facts)) is None:  # a JSON text in 2Wiki's parquet
+        raise ValueError(f"supporting_facts are no list: {written[:60]!r}")
     titles = cast(list[str], facts["title"] if isinstance(facts, dict) else [fact[0] for fact in facts])
     return _fields(record, str(any_of(record, "type") or ""), titles or _provenance(record))
 
@@ -145,7 +143,8 @@ def simpleqa(record: Record) -> Fields | Skipped:
 def strategyqa(record: Record) -> Fields | Skipped:
     """Read StrategyQA (arXiv 2101.02235): `dev.json`; answers are yes or no. The group is the number of steps."""
     steps = cast(list[object], any_of(record, "decomposition") or [])
-    return _fields(record, f"{len(steps)} steps" if steps else "")
+    found = _fields(record, f"{len(steps)} steps" if steps else "")
+    return replace(found, answers=tuple(_TRUTH.get(answer.lower(), answer) for answer in found.answers))
 
 
 def fanoutqa(record: Record) -> Fields | Skipped:
@@ -200,6 +199,8 @@ NAMES: Mapping[str, str] = {
     "xbench-deepsearch": "xbench",
 }
 """Other names of benchmarks, with `-` for `_`."""
+_TRUTH: Mapping[str, str] = {"true": "yes", "false": "no"}
+"""StrategyQA's answers where they are texts, as in a table."""
 _GROUPS = ("hops", "difficulty", "level", "type")
 
 

@@ -1,6 +1,7 @@
 """Reads question, answers and id of a record, under the names and in the formats that published files use."""
 
 import ast
+import datetime
 import json
 import math
 import re
@@ -36,6 +37,8 @@ IDS = ("id", "_id", "qid", "question_id", "questionid", "task_id", "query_id", "
 _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
 _NUMPY = re.compile(rf"\[\s*(?:{_QUOTED.pattern})(?:\s+(?:{_QUOTED.pattern}))+\s*\]")
 """Pattern of `['a' 'b']`, as pandas writes an array into a cell."""
+_ARRAY = re.compile(r"\barray\((\[[^\[\]]*\])(?:,\s*dtype=[^()]*)?\)")
+"""Pattern of an array within an object, as pandas writes it into a cell."""
 _EXACT = 2**53
 TEXTS = ("text", "value", "target", "answer", "aliases", "answer_aliases")
 """Keys of an answer object: SQuAD's `text`, TriviaQA's `value` and `aliases`, Search-R1's `target`."""
@@ -93,11 +96,17 @@ def answers_of(record: Record) -> tuple[str, ...]:
         LeftOutError: the record has no published answer, or several choices are right.
         ValueError: the answer does not match a choice, or consists of several lists.
     """
-    if record.get("is_impossible") is True or record.get("answerable") is False:
+    if _said_as(record.get("is_impossible"), "true") or _said_as(record.get("answerable"), "false"):
         raise LeftOutError("unanswerable")
+    spans = record.get("answers")
+    if isinstance(spans, dict) and "answer_start" in spans and is_hollow(cast(Record, spans)):
+        raise LeftOutError("unanswerable")  # SQuAD 2.0 on the hub
     reward = record.get("reward_model")
-    choices = next((found for value in _given(record, CHOICES) if (found := choices_of(_parsed(value)))), None)
-    found = [value if choices is None else chosen(choices, value) for value in _given(record, ANSWERS)]
+    choices = next((found for value in _everywhere(record, CHOICES) if (found := choices_of(_parsed(value)))), None)
+    found = [
+        _cell(value, 2 if name.endswith("answers") else None) if choices is None else chosen(choices, _cell(value, 1))
+        for name, value in _named(record, ANSWERS)
+    ]
     if not found and isinstance(reward, dict):
         found = [cast(Record, reward).get("ground_truth")]
     if found and isinstance(found[0], list) and _are_lists(cast(list[object], found[0])):
@@ -111,6 +120,11 @@ def _are_lists(value: list[object]) -> bool:
     return len(value) > 1 and any(isinstance(one, list) for one in value)
 
 
+def _said_as(value: object, word: str) -> bool:
+    """Return whether a truth value, or its text in a table, is the one that `word` says."""
+    return isinstance(value, bool | str) and str(value).strip().lower() == word
+
+
 def _parsed(value: object) -> object:
     """Return choices that a table cell contains as text."""
     return literal(value) if isinstance(value, str) else value
@@ -118,14 +132,20 @@ def _parsed(value: object) -> object:
 
 def id_of(record: Record) -> str:
     """Return the id of a record; empty if it has none."""
-    return next((str(value) for value in _given(record, IDS) if isinstance(value, str | int)), "")
+    value = next((value for value in _given(record, IDS) if isinstance(value, str | int | float | bytes)), "")
+    return value if isinstance(value, str) else next(texts(value))
 
 
 def any_of(record: Record, *names: str) -> Any:  # noqa: ANN401  a record is not checked yet
     """Return the first of these fields that has a value, also from `metadata` (FlashRAG); None if none has."""
-    metadata = record.get("metadata")
-    inside = _given(cast(Record, metadata), names) if isinstance(metadata, dict) else ()
-    return next((value for value in (*_given(record, names), *inside)), None)
+    return next(_everywhere(record, names), None)
+
+
+def _everywhere(record: Record, names: Iterable[str]) -> Iterator[Any]:
+    """Yield as `_given`, then those in `metadata`."""
+    yield from _given(record, names)
+    if isinstance(metadata := record.get("metadata"), dict):
+        yield from _given(cast(Record, metadata), names)
 
 
 def texts(value: object) -> Iterator[str]:
@@ -139,9 +159,11 @@ def texts(value: object) -> Iterator[str]:
             yield str(int(value))
         case bytes():
             yield value.decode()
-        case str() if value.startswith("[") and value.endswith("]"):
-            listed = _listed(value)
-            yield from [value] if listed is None else texts(listed)
+        case datetime.datetime() if value.time() == datetime.time():  # pandas writes dates so
+            yield value.date().isoformat()
+        case str():
+            cell = _cell(value)
+            yield from [value] if isinstance(cell, str) else texts(cell)
         case list() | tuple():
             for one in cast(Iterable[object], value):
                 yield from texts(one)
@@ -154,15 +176,36 @@ def texts(value: object) -> Iterator[str]:
 
 
 def _given(record: Record, names: Iterable[str]) -> Iterator[Any]:
-    """Yield the non-empty values of the fields with these names, in any spelling."""
+    """Yield the values of the fields with these names, in any spelling, that hold something."""
+    return (value for _, value in _named(record, names))
+
+
+def _named(record: Record, names: Iterable[str]) -> Iterator[tuple[str, Any]]:
+    """Yield as `_given`, with the name of each."""
     plain: dict[str, Any] = {}
     for name, value in record.items():
         plain.setdefault(_plain(name), value)
     for name in names:
         value = record.get(name, plain.get(_plain(name)))
-        gap = isinstance(value, float) and math.isnan(value)  # pandas writes NaN for a missing value
-        if value is not None and value != "" and value != [] and not gap:
-            yield value
+        if not is_hollow(value):
+            yield name, value
+
+
+def is_hollow(value: object) -> bool:
+    """Return whether a value holds nothing: blank, NaN as pandas writes a gap, or a list or object of such values."""
+    match value:
+        case None:
+            return True
+        case str():
+            return not value.strip()
+        case float():
+            return math.isnan(value)
+        case list():
+            return all(map(is_hollow, cast(list[object], value)))
+        case dict():
+            return all(map(is_hollow, cast(Mapping[object, object], value).values()))
+        case _:
+            return False
 
 
 def _plain(name: object) -> str:
@@ -171,7 +214,8 @@ def _plain(name: object) -> str:
 
 
 def literal(text: str) -> object:
-    """Return the value of `text` as a JSON or Python literal; None if it is neither."""
+    """Return the value of `text` as a JSON or Python literal, with arrays as lists; None if it is neither."""
+    text = _ARRAY.sub(r"\1", text)
     for read in (json.loads, ast.literal_eval):
         try:
             return read(text)
@@ -180,11 +224,30 @@ def literal(text: str) -> object:
     return None
 
 
-def _listed(text: str) -> list[object] | None:
-    """Return the list of texts that `text` contains in JSON, Python or NumPy syntax; None if it is not a list."""
+def _cell(value: object, numbers: int | None = None) -> object:
+    """Return the list or object that a table's cell contains in JSON, Python or NumPy syntax; else `value` itself.
+
+    An object that is no answer stays as it is, and so does "[1]", which may be an answer.
+
+    Args:
+        value: the cell, or a value of another file.
+        numbers: minimum length of a list without any text; None: it stays as it is.
+
+    Raises:
+        ValueError: pandas wrote an array in it that cannot be read back.
+    """
+    text = value.strip() if isinstance(value, str) else ""
+    if not text.startswith(("[", "{", "array(")) or not text.endswith(("]", "}", ")")):
+        return value
     if _NUMPY.fullmatch(text):  # Python would join its texts into one
         return [literal(one) for one in _QUOTED.findall(text)]
-    value = literal(text)
-    if isinstance(value, list) and all(isinstance(one, str) for one in cast(list[object], value)):
-        return cast(list[object], value)
-    return None
+    found = literal(text)
+    if found is None and "array(" in text:
+        raise ValueError("an answer is an array as pandas writes it, which cannot be read back: use JSON or parquet")
+    if isinstance(found, list):
+        listed = cast(list[object], found)
+        long = numbers is not None and len(listed) >= numbers
+        return listed if not listed or long or any(isinstance(one, str | list | dict) for one in listed) else value
+    if isinstance(found, dict) and {str(key).lower() for key in cast(Record, found)} & {*TEXTS}:
+        return cast(Record, found)
+    return value

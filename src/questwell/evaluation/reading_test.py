@@ -1,8 +1,11 @@
 """Answers, names of fields and cells in the shapes that benchmark files have them."""
 
+import datetime
 import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from questwell.errors import BenchmarkError, ConfigError
@@ -26,6 +29,14 @@ Q, A = "Who kept the lighthouse at Roanmouth?", "Abel Finch"
         ("[1]", ("[1]",)),
         ("[north]", ("[north]",)),
         ('["a", "b"]', ("a", "b")),
+        (' ["a", null, 5] ', ("a", "5")),
+        ("{'text': ['a', 'b'], 'answer_start': [3, 9]}", ("a", "b")),
+        ('{"value": "a", "aliases": ["b"]}', ("a", "b")),
+        ("{'text': array(['a', \"b'c\"], dtype=object), 'answer_start': array([3, 9], dtype=int32)}", ("a", "b'c")),
+        ("array(['a'], dtype=object)", ("a",)),
+        ("{x: x > 0}", ("{x: x > 0}",)),
+        ("{'x': 1}", ("{'x': 1}",)),
+        ("(a)", ("(a)",)),
     ],
 )
 def test_answers_in_every_shape(value: object, answers: tuple[str, ...], tmp_path: Path) -> None:
@@ -126,6 +137,8 @@ PAIR = ["Cora Lund", A]
         {"answerKey": "2", "choices": {"text": PAIR, "label": ["1", "2"]}},
         {"answer_idx": "B", "answer": A, "options": {"A": PAIR[0], "B": PAIR[1]}},
         {"answer": "B", "options": {"A": PAIR[0], "B": PAIR[1]}},
+        {"golden_answers": [1], "metadata": {"choices": PAIR}},
+        {"golden_answers": "[1]", "choices": PAIR},
         {"answer": "B", "options": [{"key": "A", "value": PAIR[0]}, {"key": "B", "value": PAIR[1]}]},
     ],
 )
@@ -140,6 +153,9 @@ def test_an_answer_that_names_a_choice_is_its_text(fields: dict, tmp_path: Path)
         ({"answer": ["A", "B"], "choices": PAIR}, "several choices are right"),
         ({"answer": -1, "choices": PAIR}, "no answer published"),
         ({"answers": [], "is_impossible": True}, "unanswerable"),
+        ({"answers": {"text": [], "answer_start": []}}, "unanswerable"),
+        ({"answer": A, "answerable": "False"}, "unanswerable"),
+        ({"answer": A, "is_impossible": "true"}, "unanswerable"),
         ({"answer": A, "answerable": False}, "unanswerable"),
         ({"answer": "?"}, "no answer published"),
         ({"question": [{"role": "user", "content": [{"type": "image_url"}]}], "answer": A}, "needs more than text"),
@@ -159,6 +175,8 @@ def test_what_cannot_be_scored_is_left_out_and_counted(fields: dict, reason: str
         ({"answer": 2, "choices": PAIR}, "'2' names none of the 2 choices"),
         ({"answers": [["a", "b"], ["c"]]}, "several lists"),
         ({"answer": float("nan")}, "no answer"),
+        ({"answers": '[["a"], ["b"]]'}, "several lists"),
+        ({"answers": "{'text': array(['[a]'], dtype=object)}"}, "cannot be read back"),
         ({"question": "eRVDI8I1CpZFmJ3QFQTswlvnnQ==", "answer": "bx9Jbw==", "canary": "c"}, "it is encrypted"),
     ],
 )
@@ -204,3 +222,52 @@ def test_a_canary_that_was_left_in_a_decrypted_file(tmp_path: Path) -> None:
 def test_a_device_or_a_pipe_is_no_file_of_questions() -> None:
     with pytest.raises(BenchmarkError, match="a pipe, a socket or a device"):
         load(parse_benchmark("plain=/dev/zero"))
+
+
+@pytest.mark.parametrize("hollow", [[], {}, "", " ", [""], [None], {"text": []}, float("nan")])
+def test_a_field_that_holds_nothing_gives_way_to_the_next(hollow: object, tmp_path: Path) -> None:
+    row = {"id": hollow, "qid": 7.0, "answers": hollow, "answer": A, "query": Q, "question": hollow, "level": hollow}
+    (tmp_path / "q.jsonl").write_text(json.dumps(row))
+    (found,) = load(parse_benchmark(f"plain={tmp_path / 'q.jsonl'}")).questions
+    assert (found.id, found.question, found.answers, found.group) == ("7", Q, (A,), "")
+
+
+@pytest.mark.parametrize("given", ["d1", ["d1"], "['d1']", '["d1"]'])
+def test_gold_documents_are_names_and_no_letters(given: object, tmp_path: Path) -> None:
+    (tmp_path / "q.jsonl").write_text(json.dumps({"question": Q, "answer": A, "gold_doc_ids": given}))
+    for name in ("plain", "musique"):
+        assert load(parse_benchmark(f"{name}={tmp_path / 'q.jsonl'}")).questions[0].evidence == ("d1",)
+    (tmp_path / "q.jsonl").write_text(json.dumps({"question": Q, "answer": A, "gold_doc_ids": 5}))
+    assert load(parse_benchmark(str(tmp_path / "q.jsonl"))).questions[0].evidence == ("5",)
+
+
+def test_several_numbers_in_a_cell_of_answers_are_a_list(tmp_path: Path) -> None:
+    (tmp_path / "q.csv").write_text('question,answers\na?,"[1881, 1882]"\nb?,[0]\n')
+    found = load(parse_benchmark(str(tmp_path / "q.csv"))).questions
+    assert [one.answers for one in found] == [("1881", "1882"), ("[0]",)]
+    (tmp_path / "q.csv").write_text('question,answer\na?,"[0, 1]"\n')  # an interval
+    assert load(parse_benchmark(str(tmp_path / "q.csv"))).questions[0].answers == ("[0, 1]",)
+
+
+def test_paragraphs_without_questions_are_a_field_like_others(tmp_path: Path) -> None:
+    rows = [{"query": Q, "answer": A, "paragraphs": given} for given in ([{"title": "T"}], ["One."], "One.", [])]
+    (tmp_path / "q.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert len(load(parse_benchmark(str(tmp_path / "q.jsonl"))).questions) == 4
+
+
+def test_truth_values_and_supporting_facts_of_a_table(tmp_path: Path) -> None:
+    (tmp_path / "q.csv").write_text("question,answer\na?,True\nb?,false\nc?,maybe\n")
+    found = load(parse_benchmark(f"strategyqa={tmp_path / 'q.csv'}")).questions
+    assert [one.answers for one in found] == [("yes",), ("no",), ("maybe",)]
+    (tmp_path / "q.csv").write_text("question,answer,supporting_facts\na?,x,\"[['A', 0], ['B', 1]]\"\n")
+    assert load(parse_benchmark(f"hotpotqa={tmp_path / 'q.csv'}")).questions[0].evidence == ("A", "B")
+    (tmp_path / "q.csv").write_text("question,answer,supporting_facts\na?,x,A and B\n")
+    with pytest.raises(BenchmarkError, match="supporting_facts are no list: 'A and B'"):
+        load(parse_benchmark(f"hotpotqa={tmp_path / 'q.csv'}"))
+
+
+def test_a_date_that_pandas_wrote_with_a_time_is_a_date(tmp_path: Path) -> None:
+    times = [datetime.datetime(1881, 11, 3), datetime.datetime(1881, 11, 3, 9, 30)]  # noqa: DTZ001  as in the file
+    pq.write_table(pa.table({"question": ["a?", "b?"], "answer": times}), tmp_path / "q.parquet")
+    found = load(parse_benchmark(str(tmp_path / "q.parquet"))).questions
+    assert [one.answers for one in found] == [("1881-11-03",), ("1881-11-03 09:30:00",)]

@@ -36,9 +36,11 @@ def records(path: Path) -> Iterator[tuple[str, Record]]:
 def _questions_of(record: dict[str, Any]) -> Iterator[Record]:
     """Yield the record itself; for a SQuAD article, one record per question."""
     paragraphs = cast(object, record.get("paragraphs"))
-    if not isinstance(paragraphs, list) or "question" in record:
+    listed = cast(list[object], paragraphs) if isinstance(paragraphs, list) else []
+    holding = [cast(dict[str, Any], one) for one in listed if isinstance(one, dict) and "qas" in one]
+    if not holding or "question" in record:
         yield record
         return
-    for paragraph in cast(list[dict[str, Any]], paragraphs):
-        for question in cast(list[dict[str, Any]], paragraph.get("qas") or []):
+    for paragraph in holding:
+        for question in cast(list[dict[str, Any]], paragraph["qas"] or []):
             yield {"title": record.get("title"), **question}

@@ -23,7 +23,8 @@ def squad_tokens(text: str) -> tuple[str, ...]:
     """The tokens of `text` in lower case without punctuation and articles.
 
     The rules of the SQuAD evaluation (Rajpurkar et al. 2016, arXiv:1606.05250), after Unicode NFKC, so that
-    full-width and composed forms compare equal; punctuation of every script counts as such.
+    full-width and composed forms compare equal; punctuation of every script counts as such, and so do a minus sign and
+    marks that are not seen, such as those of the direction of writing.
     """
     folded = unicodedata.normalize("NFKC", text).lower()
     kept = "".join(character for character in folded if not _is_punctuation(character))
@@ -46,4 +47,4 @@ def f1(answer: str, reference: str) -> float:
 def _is_punctuation(character: str) -> bool:
     if character.isascii():
         return character in string.punctuation
-    return unicodedata.category(character).startswith("P")
+    return character == "\u2212" or unicodedata.category(character).startswith(("P", "Cf"))

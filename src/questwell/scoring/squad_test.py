@@ -46,3 +46,8 @@ def test_quotation_marks_of_other_scripts_are_punctuation() -> None:
     assert exact_match("「青い灯」", ["青い灯"])
     assert exact_match("《红楼梦》。", ["红楼梦"])
     assert exact_match("“Heroes”", ['"Heroes"'])
+
+
+def test_marks_that_are_not_seen_and_the_minus_sign_make_no_difference() -> None:
+    assert exact_match("\u200fAb\u00adel\u202c", ["Abel\u200b"]) and f1("\ufeffAbel Finch", "Abel Finch") == 1.0
+    assert exact_match("−5", ["-5"]) and exact_match("5", ["−5"])  # SQuAD's rules drop the hyphen of -5 too

@@ -14,7 +14,9 @@ from questwell.text.scripts import WORD_PER_CHARACTER
 _SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _RAISED = re.compile("⁻?[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
 _FRACTION = re.compile("[¼-¾⅐-⅞]")
-_OWNED = str.maketrans("", "", "™®©℠")
+_UNSEEN = "\u00ad\u061c\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
+"""Soft hyphens, joiners, marks of the direction of writing: they have no meaning, and would end a word."""
+_OWNED = str.maketrans("", "", "™®©℠" + _UNSEEN)
 _EMPHASIS = re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1|(?<![\w*])\*(?=[^\s*])([^*]+)(?<=\S)\*(?![\w*])")
 _FOLDED = str.maketrans(
     {

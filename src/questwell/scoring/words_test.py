@@ -70,6 +70,9 @@ def test_what_carries_meaning_is_kept(one: str, other: str) -> None:
         ("ΟΔΟΣ", "οδος"),
         ("...the end", "the end"),
         ("  A.  ", "A"),
+        ("in\u00adter\u200bnet", "internet"),
+        ("\u2067Abel\u2069\u200f\ufeff", "Abel"),
+        ("می\u200cخواهم", "میخواهم"),
     ],
 )
 def test_what_carries_none_folds(one: str, other: str) -> None:

@@ -4,9 +4,9 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 from questwell.errors import BenchmarkError, ConfigError, StoreError
+from questwell.evaluation.reading import is_hollow, texts
 from questwell.evaluation.records import records
 from questwell.recipes.runs.description import info_of
 from questwell.scoring.kinds import type_of
@@ -69,17 +69,19 @@ def _of_run(folder: Path) -> Candidates:
 def _of_file(path: Path, random_seed: int) -> Candidates:
     candidates: list[Candidate] = []
     for place, record in records(path):
-        question, answer = record.get("question"), record.get("answer")
-        aliases: object = record.get("aliases") or []
-        target: object = record.get("target")
-        if not isinstance(question, str) or not isinstance(answer, str) or not question.strip() or not answer.strip():
+        question, target = record.get("question"), record.get("target")
+        answers = [text for text in texts(record.get("answer")) if text.strip()]
+        if not isinstance(question, str) or not question.strip() or not answers:
             raise BenchmarkError(f"{place}: question and answer must be non-empty text")
-        if not isinstance(aliases, list | tuple) or not (target is None or isinstance(target, int)):
-            raise BenchmarkError(f"{place}: aliases must be a list of texts and target a number of search steps")
+        answer, *also = answers
+        steps = None if is_hollow(target) else next(texts(target), "")
+        if steps is not None and not steps.isdecimal():
+            raise BenchmarkError(f"{place}: target must be a number of search steps, not {target!r}")
         index = len(candidates)
         kind = type_of(answer, AnswerType.ENTITY)
-        seed = Seed(index, Passage(f"row-{index}", "", "", f"row-{index}"), target, kind, random_seed=random_seed)
-        others = tuple(map(str, cast("Sequence[object]", aliases)))
+        start = Passage(f"row-{index}", "", "", f"row-{index}")
+        seed = Seed(index, start, None if steps is None else int(steps), kind, random_seed=random_seed)
+        others = (*also, *(text for text in texts(record.get("aliases")) if text.strip()))
         candidates.append(Candidate(seed, Proposal(question, answer, others, (), (), _NOTHING), wanted=True))
     if not candidates:
         raise BenchmarkError(f"{path.name} contains no question")

@@ -10,6 +10,7 @@ from questwell.agents.prompts import Prompts
 from questwell.datasets.demonstrations import SolvedItem, demonstrations, tagged
 from questwell.errors import BenchmarkError, ConfigError
 from questwell.evaluation.benchmarks import BenchmarkFile, load
+from questwell.evaluation.reading import texts
 from questwell.evaluation.records import Record, records
 from questwell.llm.client import Message
 from questwell.recipes.reports.items import Chosen, each, each_item
@@ -33,16 +34,15 @@ class _Dialogue(BaseModel):
 
 
 class _Truth(BaseModel):
-    """The answers that verl's rule-based reward compares with: a text, several texts, or Search-R1's `target`."""
+    """The answers that verl's rule-based reward compares with: a text or number, several, or Search-R1's `target`."""
 
     model_config = ConfigDict(extra="ignore")
-    ground_truth: str | tuple[str, ...] | dict[Literal["target"], str | tuple[str, ...]]
+    ground_truth: object
 
     @property
     def answers(self) -> tuple[str, ...]:
         """Return the answers as texts."""
-        truth = self.ground_truth["target"] if isinstance(self.ground_truth, dict) else self.ground_truth
-        return (truth,) if isinstance(truth, str) else truth
+        return tuple(texts(self.ground_truth))
 
 
 class _Extra(BaseModel):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Protocol
 
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
 from questwell.errors import CorpusError
 from questwell.text.files import Line, read_jsonl
@@ -61,15 +61,25 @@ PART_K = 10
 """Number of hits in which a part's gold document is looked for."""
 
 
+_NUMBERS_TOO = ConfigDict(coerce_numbers_to_str=True)
+"""Ids may be numbers, as in the corpus."""
+
+
 class _Step(BaseModel):
+    model_config = _NUMBERS_TOO
     question: str
     answer: str
     gold_doc_id: str
 
 
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str | int) else value
+
+
 class _Record(BaseModel):
+    model_config = _NUMBERS_TOO
     question: str
-    gold_doc_ids: Annotated[list[str], Field(min_length=1)]
+    gold_doc_ids: Annotated[list[str], Field(min_length=1), BeforeValidator(_listed)]
     decomposition: list[_Step] = []
 
 

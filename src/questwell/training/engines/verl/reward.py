@@ -67,11 +67,15 @@ class JudgeOptions(BaseModel):
         )
 
 
+_NUMBERS_TOO = ConfigDict(coerce_numbers_to_str=True)
+
+
 class _Target(BaseModel):
+    model_config = _NUMBERS_TOO
     target: str | list[str]
 
 
-_TRUTH = TypeAdapter[str | list[str] | _Target](str | list[str] | _Target)
+_TRUTH = TypeAdapter[str | list[str] | _Target](str | list[str] | _Target, config=_NUMBERS_TOO)
 
 
 async def compute_score(

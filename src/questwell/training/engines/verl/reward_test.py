@@ -46,7 +46,7 @@ def test_ground_truth_in_the_layouts_that_are_about(truth: object, expected: tup
     assert references(truth) == expected
 
 
-@pytest.mark.parametrize("truth", [None, [], "", [" "], {"target": []}, {"answer": "x"}, 7])
+@pytest.mark.parametrize("truth", [None, [], "", [" "], {"target": []}, {"answer": "x"}, {"target": {}}, True])
 async def test_no_ground_truth_is_no_reward(truth: object) -> None:
     with pytest.raises(Untrainable, match="ground_truth"):
         await compute_score("toy", "", truth, played("x"))
