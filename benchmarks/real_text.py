@@ -49,19 +49,25 @@ def pooled(runs: Sequence[tuple[Path, dict[str, Any]]]) -> list[dict[str, object
     """Each comparison over all seeds of one setting; its interval resamples the countries of all seeds."""
     settings: dict[tuple[object, ...], list[tuple[Path, dict[str, Any]]]] = defaultdict(list)
     for run, result in runs:
-        settings[result["hops"], result["algorithm"], result.get("questions", QUESTIONS)].append((run, result))
+        settings[result["hops"], result["algorithm"], str(_trained_on(result))].append((run, result))
     found: list[dict[str, object]] = []
-    for (hops, algorithm, asked), same in settings.items():
+    for (hops, algorithm, _), same in settings.items():
         for part in ("test", "other_kinds"):
             for pair in same[0][1][f"{part}_paired"]:
                 one, other = pair.split(" to ")
                 of = [run for run, result in same if pair in result[f"{part}_paired"]]
                 first, second = ([row for run in of for row in answers(run, part, arm)] for arm in (one, other))
                 change = arms.paired(first, second)
+                asked = {arm: count for arm, count in _trained_on(same[0][1]).items() if arm in (one, other)}
                 setting = {"hops": hops, "algorithm": algorithm, "training_questions": asked}
                 setting |= {"part": part, "pair": pair, "seeds": len(of)}
                 found.append({**setting, one: arms.accuracy(first), other: arms.accuracy(second), **change})
     return found
+
+
+def _trained_on(result: dict[str, Any]) -> dict[str, int]:
+    """Return the number of training questions by arm; the first runs did not write it, and had 800."""
+    return result.get("questions") or {arm: QUESTIONS for arm in result["test"] if arm != "A"}
 
 
 def picture(runs: Sequence[dict[str, Any]], path: Path) -> None:

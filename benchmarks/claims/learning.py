@@ -33,7 +33,8 @@ def real_text(result: Result) -> Iterator[Claim]:
     tests = {"test": "on countries held out", "other_kinds": "on kinds of fact held out too"}
     for one in result["pooled"]:
         where, (before, after) = tests[one["part"]], one["pair"].split(" to ")
-        setting = f"{one['algorithm']}, {_counted(one['hops'], 'hop')}, {one['training_questions']} questions"
+        asked = " and ".join(map(str, one["training_questions"].values()))
+        setting = f"{one['algorithm']}, {_counted(one['hops'], 'hop')}, trained on {asked} questions"
         what = f"exact match {where}, {setting}, {_counted(one['seeds'], 'seed')}: arm {one['pair']}"
         figure = f"{one[before]:.3f} → {one[after]:.3f}, paired {one['difference']:+.3f}, p = {one['p']:.4f}"
         yield Claim(what, figure, f"[{one['low']:.3f}, {one['high']:.3f}]")

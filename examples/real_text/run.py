@@ -48,14 +48,16 @@ def main() -> None:
         "compute_dtype": asked.compute_dtype or ("bfloat16" if device.startswith("cuda") else "float32"),
         "algorithm": asked.algorithm,
         "steps": asked.steps,
-        "questions": asked.questions,
         "kl_coefficient": asked.kl_coefficient,
     }
     result["writer"] = "code composes the questions; no language model writes them"
     models = {"A": start}
+    trained_on: dict[str, int] = {}
+    result["questions"] = trained_on
     for arm in asked.arms.split(","):
         if arm != "A":
             data = _questions(asked, arm, world, index, start)
+            trained_on[arm] = data.read_bytes().count(b"\n")
             values = {**_values(asked, data, start, device), **_held_out(asked, world)}
             models[arm] = arms.train_arm(out / f"train-{arm}", values, asked.limit)
         _compare(asked, world, index, models, result)
