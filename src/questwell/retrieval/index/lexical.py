@@ -34,7 +34,7 @@ from questwell.retrieval.retriever import DocumentPage, Filter
 from questwell.text.unicode import without_surrogates
 from questwell.types.corpus import Hit, Passage
 
-RANKING = 4
+RANKING = 5
 """Version of the ranking, part of the retriever's name; increase it if the same index would rank differently."""
 POSTINGS = 100_000
 """Maximum number of posting list entries that a query may read; reading them is nearly the whole cost of a query."""
@@ -215,7 +215,7 @@ class LexicalIndex:
 
         The most common terms are dropped if all terms together have more postings than a query may read.
         """
-        found = {term: self._passages_with(term) for term in set(self._terms.of(query[:QUERY_CHARS]))}
+        found = {term: self._passages_with(term) for term in set(self._terms.of_query(query[:QUERY_CHARS]))}
         rarest = sorted((count, term) for term, count in found.items() if count)[:MOST_TERMS]
         most = max(POSTINGS, POSTINGS_SHARE * len(self))
         postings = itertools.accumulate(count for count, _ in rarest)

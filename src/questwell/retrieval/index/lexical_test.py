@@ -173,6 +173,18 @@ def test_of_a_long_query_the_beginning_and_the_rarest_terms_are_searched(index):
     assert index.query_terms(" " * lexical.QUERY_CHARS + "amber") == ()
 
 
+def test_the_words_that_ask_do_not_outweigh_what_is_asked_for(tmp_path):
+    """Few passages contain "what" or "which", so BM25 would take them for the rarest names."""
+    told = ["What is it? Which is the one that was?", *(f"{name}: Area 5. Capital Ostia." for name in WORDS)]
+    lines = [json.dumps({"id": f"d{at}", "title": "", "text": text}) + "\n" for at, text in enumerate(told)]
+    (tmp_path / "c.jsonl").write_text("".join(lines))
+    for analyzer, found in ((Analyzer.EN, ["d1"]), (Analyzer.MULTI, ["d0"])):
+        build_index(CorpusSpec(str(tmp_path / "c.jsonl")), tmp_path / analyzer, analyzer=analyzer)
+        index = LexicalIndex.open(tmp_path / analyzer)
+        assert ids(index.find("What is the area of Amber, and which is it?", 1)) == found
+        assert ids(index.find("What is it?", 1)) == ["d0"]
+
+
 def test_chinese_is_found_by_a_part_of_it(index):
     assert ids(index.find("北京", 5)) == ["北"]
     assert ids(index.find("中国首都", 5)) == ["北"]
