@@ -69,7 +69,7 @@ def _work_out(found: Derivation) -> str | None:
     """The result of the operation; for an order, the names of the first and the last, joined by a bar."""
     if found.operation is Operation.COUNT:
         return str(len(found.operands))
-    values = [_value(operand.value) for operand in found.operands]
+    values = [amount(operand.value) for operand in found.operands]
     known = [value for value in values if value is not None]
     if len(known) < len(values):
         return None
@@ -88,12 +88,12 @@ def _says(answer: str, expected: str) -> bool:
     if "|" in expected:
         return any(contains(answer, name) for name in expected.split("|"))
     wanted = Decimal(expected)
-    said = [_value(word) if word not in _SMALL else Decimal(_SMALL[word]) for word in words(answer)]
+    said = [amount(word) if word not in _SMALL else Decimal(_SMALL[word]) for word in words(answer)]
     return wanted in said
 
 
-def _value(text: str) -> Decimal | None:
-    """A number, with or without its unit, or the year of a date."""
+def amount(text: str) -> Decimal | None:
+    """A number, with or without its unit, or the year of a date; None if there is none, or several."""
     if number := read_number(text):
         return number.readings[0]
     year = _YEAR.search(text)

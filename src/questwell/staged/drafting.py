@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from questwell.agents.proposer import Draft
 from questwell.errors import ContextOverflow, LLMError, LLMFiltered, RetrievalError
 from questwell.staged.session import StagedSession
+from questwell.staged.wording import Fact, question, steps
 from questwell.types.corpus import Passage
+from questwell.types.derivation import Derivation
 from questwell.types.game import Proposal, SolutionStep
 from questwell.types.trajectory import Role, StopReason, Style, Trajectory
 
@@ -20,6 +22,7 @@ class Written:
     aliases: tuple[str, ...]
     steps: tuple[SolutionStep, ...]
     evidence: tuple[Passage, ...]
+    derivation: Derivation | None = None
 
 
 async def draft_of(work: Awaitable[Written | str], staged: StagedSession) -> Draft:
@@ -45,5 +48,15 @@ async def draft_of(work: Awaitable[Written | str], staged: StagedSession) -> Dra
     )
     if isinstance(result, str):
         return Draft(None, trajectory, result)
-    proposal = Proposal(result.question, result.answer, result.aliases, result.steps, result.evidence, trajectory)
+    proposal = Proposal(
+        result.question, result.answer, result.aliases, result.steps, result.evidence, trajectory, result.derivation
+    )
     return Draft(proposal, trajectory)
+
+
+def written_of(facts: tuple[Fact, ...]) -> Written:
+    """Return the question made from facts, with one solution step per hop."""
+    last = facts[-1].hop
+    evidence = {fact.hop.passage.id: fact.hop.passage for fact in facts}
+    aliases = () if last.inverse else last.value.aliases
+    return Written(question(facts), last.found, aliases, steps(facts), tuple(evidence.values()))

@@ -14,14 +14,15 @@ from questwell.agents.session import Session
 from questwell.retrieval.corpora.corpus import subject
 from questwell.scoring.answers import contains, normalise
 from questwell.staged.diagnosis import Diagnosis, diagnose
-from questwell.staged.drafting import Written, draft_of
+from questwell.staged.drafting import Written, draft_of, written_of
 from questwell.staged.facts import UNDECIDED, FactReader
 from questwell.staged.likeness import tells
+from questwell.staged.pairing import Pairing
 from questwell.staged.paths import Path, apart, is_ambiguous, paths, promise, searches
 from questwell.staged.session import StagedSession
 from questwell.staged.spans import fact_sentences
 from questwell.staged.values import values
-from questwell.staged.wording import Fact, question, steps
+from questwell.staged.wording import Fact
 from questwell.types.corpus import Passage
 from questwell.types.game import AnswerType, ExecutionFeedback, Repair, Round, Seed
 
@@ -91,6 +92,13 @@ class StagedProposer:
         wanted = seed.target or 2
         calls, most = self.calls * wanted // 2, self._most(seed)
         problem = _NO_PATH
+        if (
+            2 < wanted < 5
+        ):  # two chains of two searches, or one and a name, hold more often than a chain of three or four
+            await self._explore(seed, pool, reader, 2, 2 * self.stretch, rng)
+            pairing = Pairing(seed, pool, reader, rng, self._sound, calls // 2, most)
+            if isinstance(result := await pairing.written(wanted), Written):
+                return result
         while True:
             before = (staged.calls, staged.searches)
             exhausted = not await self._explore(seed, pool, reader, wanted, self.stretch, rng)
@@ -173,7 +181,14 @@ class StagedProposer:
         return problem
 
     async def _written(self, path: Path, seed: Seed, pool: dict[str, Passage], reader: FactReader) -> Written | str:
-        """Write a path as a question if its facts hold, no single search finds the answer, and each hop reads back."""
+        """Write a path as a question if its facts are sound."""
+        facts = await self._sound(path, seed, pool, reader)
+        return facts if isinstance(facts, str) else written_of(facts)
+
+    async def _sound(
+        self, path: Path, seed: Seed, pool: dict[str, Passage], reader: FactReader
+    ) -> tuple[Fact, ...] | str:
+        """Return the facts of a path if they hold, no single search finds the answer, and each hop reads back."""
         if name := next(
             (hop.known for hop in path if not hop.inverse and is_ambiguous(hop.known, [*pool.values()])), ""
         ):
@@ -189,7 +204,7 @@ class StagedProposer:
             return f"{problem} {written.question!r}"
         if searches(path) > 1 and await self._has_shortcut(written, reader):
             return f"searching {written.question!r} finds its answer at once"
-        return await reader.reads_back(facts) or written
+        return await reader.reads_back(facts) or facts
 
     async def _has_shortcut(self, written: Written, reader: FactReader) -> bool:
         """Return whether searching the whole question finds the answer; False if searching is not allowed."""
@@ -273,14 +288,6 @@ def _next_query(seed: Seed, passages: Sequence[Passage], searched: Container[str
         *sorted(subject(passage) for passage in passages),
     ]
     return next((query for query in queries if query not in searched), None)
-
-
-def written_of(facts: tuple[Fact, ...]) -> Written:
-    """Return the question made from facts, with one solution step per hop."""
-    last = facts[-1].hop
-    evidence = {fact.hop.passage.id: fact.hop.passage for fact in facts}
-    aliases = () if last.inverse else last.value.aliases
-    return Written(question(facts), last.found, aliases, steps(facts), tuple(evidence.values()))
 
 
 def _types(seed: Seed) -> tuple[AnswerType, ...]:

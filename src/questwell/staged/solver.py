@@ -9,6 +9,7 @@ from questwell.agents.rollout import RolloutLimits
 from questwell.agents.session import Session
 from questwell.errors import ContextOverflow, LLMError, LLMFiltered, RetrievalError
 from questwell.scoring.answers import contains, normalise
+from questwell.staged.comparing import Comparison, read_comparison
 from questwell.staged.excerpts import shown
 from questwell.staged.session import StagedSession
 from questwell.types.trajectory import Role, StopReason, Style, Trajectory
@@ -63,13 +64,42 @@ class StagedSolver:
 
     async def _play(self, question: str, staged: StagedSession) -> tuple[str | None, StopReason]:
         """Look up parts until none is left or none can be found, then look up the remaining question."""
-        failed: set[str] = set()
-        most = min(self.limits.searches, self.limits.turns)
+        if comparison := read_comparison(question):
+            return await self._compare(comparison, staged)
         if random.Random(staged.random_seed).randrange(WHOLE_FIRST) == 0:
             answer = await self._look_up(question, question, staged)
             if answer is not None:
                 return answer, StopReason.FINISHED
-        while staged.searches < most:
+        question = await self._named(question, staged)
+        if staged.searches >= self._most:
+            return None, StopReason.SEARCHES
+        answer = await self._look_up(question, question, staged)
+        return answer, StopReason.GAVE_UP if answer is None else StopReason.FINISHED
+
+    async def _compare(self, comparison: Comparison, staged: StagedSession) -> tuple[str | None, StopReason]:
+        """Look up the amount of each side, and return the side that is asked for."""
+        subjects: list[str] = []
+        values: list[str] = []
+        for side in comparison.sides:
+            asked = await self._named(comparison.asked(side), staged)
+            if staged.searches >= self._most:
+                return None, StopReason.SEARCHES
+            value = await self._look_up(asked, asked, staged)
+            if value is None:
+                return None, StopReason.GAVE_UP
+            subjects.append(comparison.subject(asked))
+            values.append(value)
+        answer = comparison.decide((subjects[0], subjects[1]), (values[0], values[1]))
+        return answer, StopReason.GAVE_UP if answer is None else StopReason.FINISHED
+
+    @property
+    def _most(self) -> int:
+        return min(self.limits.searches, self.limits.turns)
+
+    async def _named(self, question: str, staged: StagedSession) -> str:
+        """Return the question with the names of its parts in their place, as far as they can be found."""
+        failed: set[str] = set()
+        while staged.searches < self._most:
             part = await self._part(question, failed, staged)
             if part is None:
                 break
@@ -78,10 +108,7 @@ class StagedSolver:
                 failed.add(part)
             else:
                 question = question.replace(part, name, 1)
-        if staged.searches >= most:
-            return None, StopReason.SEARCHES
-        answer = await self._look_up(question, question, staged)
-        return answer, StopReason.GAVE_UP if answer is None else StopReason.FINISHED
+        return question
 
     async def _part(self, question: str, failed: set[str], staged: StagedSession) -> str | None:
         """Return the part of the question to look up next, word for word; None when everything is named."""

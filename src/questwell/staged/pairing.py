@@ -1,0 +1,109 @@
+"""`Pairing`: finds two subjects whose amounts can be compared, and writes the question.
+
+A comparison needs as many searches as its two sides together, so three or four searches do not hang on a long chain.
+"""
+
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from questwell.agents import form
+from questwell.staged.comparing import AMOUNTS, compared, is_clue, label_above, partners, with_clue
+from questwell.staged.drafting import Written, written_of
+from questwell.staged.facts import FactReader
+from questwell.staged.paths import Hop, Path, paths
+from questwell.staged.wording import Fact
+from questwell.types.corpus import Passage
+from questwell.types.game import AnswerType, Seed
+
+_PARTNERS, _CLUES = 4, 2
+"""Maximum number of subjects that one amount is compared with, and of clues tried for each."""
+_NOTHING = "no two amounts can be compared"
+
+Sound = Callable[[Path, Seed, dict[str, Passage], FactReader], Awaitable[tuple[Fact, ...] | str]]
+"""Returns the facts of a path if they hold, else why not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """Looks for a comparison from a seed."""
+
+    seed: Seed
+    pool: dict[str, Passage]
+    """Passages by id; what is found on the way is added."""
+    reader: FactReader
+    rng: random.Random
+    sound: Sound
+    calls: int
+    """Maximum number of model calls of the seed when this ends."""
+    searches: int
+    """Maximum number of its searches."""
+
+    async def written(self, wanted: int) -> Written | str:
+        """Return a comparison that needs `wanted` searches, or why there is none. Its answer is a name."""
+        if AnswerType.ENTITY not in (self.seed.answer_type, *self.seed.other_types):
+            return _NOTHING
+        problem, tried = _NOTHING, set[tuple[str, str]]()
+        for first in paths(tuple(self.pool.values()), 2, AMOUNTS, self.seed.passage, self.rng):
+            if self._spent():
+                break
+            label = label_above(first[-1])
+            measure = (first[-1].subject, label or first[-1].found)
+            if not is_clue(first) or measure in tried or self.reader.fails(first):
+                continue
+            if label and not await self._others(first[-1], label):
+                tried.add(measure)
+                continue
+            one = await self._side(first)
+            if isinstance(one, str):
+                problem = one
+                continue
+            tried.add(measure)
+            problem = await self._with_partner(one, wanted)
+            if isinstance(problem, Written):
+                return problem
+        return problem
+
+    async def _others(self, hop: Hop, query: str) -> list[Hop]:
+        """Return amounts of other subjects that may be compared with that of a hop; a search costs no model call."""
+        if query:
+            await self._search(query)
+        return list(partners(hop, paths(tuple(self.pool.values()), 1, AMOUNTS, self.seed.passage, self.rng)))
+
+    async def _with_partner(self, one: tuple[Fact, ...], wanted: int) -> Written | str:
+        """Compare `one` with the amount of another subject, which is named, or given by a clue for four searches."""
+        last = one[-1]
+        found = await self._others(last.hop, "" if label_above(last.hop) else f"{last.relation} of {one[0].noun}")
+        problem = f"nothing can be compared with {last.relation!r} of {last.hop.subject!r}"
+        for hop in found[:_PARTNERS]:
+            ways: list[Path] = [(hop,)]
+            if wanted > 3:
+                await self._search(hop.subject)
+                ways = with_clue(hop, tuple(self.pool.values()), written_of(one).question)[:_CLUES]
+            for second in ways:
+                if self._spent() or self.reader.fails(second):
+                    continue
+                other = await self._side(second)
+                result = other if isinstance(other, str) else compared(one, other)
+                if isinstance(result, Written):
+                    pair = result.question, result.answer, self.seed, result.evidence, result.derivation
+                    if (wrong := form.problem(*pair)) is None:
+                        return result
+                    result = wrong
+                problem = result
+        return problem
+
+    async def _side(self, path: Path) -> tuple[Fact, ...] | str:
+        """Return the facts of one side; its amount is of any type, unlike the answer."""
+        first, *others = AMOUNTS
+        amounts = replace(self.seed, answer_type=first, other_types=tuple(others))
+        found = await self.sound(path, amounts, self.pool, self.reader)
+        if isinstance(found, str):
+            self.reader.drop(path)
+        return found
+
+    def _spent(self) -> bool:
+        return self.reader.staged.calls >= self.calls or self.reader.staged.searches >= self.searches
+
+    async def _search(self, query: str) -> None:
+        self.pool.update((passage.id, passage) for passage in await self.reader.look(query))
