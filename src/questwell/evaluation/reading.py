@@ -61,7 +61,7 @@ def question_of(record: Record) -> str:
                 return value
             case bytes():
                 return value.decode()
-            case {"text": str(written)}:
+            case {"text": str(written)} | {"stem": str(written)} | [str(written)]:  # CommonsenseQA has a stem
                 return written
             case list():
                 return _said(cast(list[Record], value))
@@ -102,7 +102,12 @@ def answers_of(record: Record) -> tuple[str, ...]:
     if isinstance(spans, dict) and "answer_start" in spans and is_hollow(cast(Record, spans)):
         raise LeftOutError("unanswerable")  # SQuAD 2.0 on the hub
     reward = record.get("reward_model")
-    choices = next((found for value in _everywhere(record, CHOICES) if (found := choices_of(_parsed(value)))), None)
+    inside = record.get("question")
+    given = (
+        *_everywhere(record, CHOICES),
+        *(_given(cast(Record, inside), CHOICES) if isinstance(inside, dict) else ()),
+    )
+    choices = next((found for value in given if (found := choices_of(_parsed(value)))), None)
     found = [
         _cell(value, 2 if name.endswith("answers") else None) if choices is None else chosen(choices, _cell(value, 1))
         for name, value in _named(record, ANSWERS)

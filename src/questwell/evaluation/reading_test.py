@@ -139,6 +139,10 @@ PAIR = ["Cora Lund", A]
         {"answer": "B", "options": {"A": PAIR[0], "B": PAIR[1]}},
         {"golden_answers": [1], "metadata": {"choices": PAIR}},
         {"golden_answers": "[1]", "choices": PAIR},
+        {
+            "answerKey": "B",
+            "question": {"stem": Q, "choices": [{"label": "A", "text": "x"}, {"label": "B", "text": A}]},
+        },
         {"answer": "B", "options": [{"key": "A", "value": PAIR[0]}, {"key": "B", "value": PAIR[1]}]},
     ],
 )
@@ -194,6 +198,8 @@ def test_what_may_mean_two_things_is_refused(fields: dict, problem: str, tmp_pat
         ({"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": Q}], "ground_truth": A}, Q),
         ({"prompt": [{"role": "user", "content": [{"type": "text", "text": Q}]}], "answer": A}, Q),
         ({"question": {"text": Q, "tokens": []}, "answer": A}, Q),
+        ({"question": {"stem": Q}, "answer": A}, Q),
+        ({"question": [Q], "answer": A}, Q),
         ({"Question": Q, "Best Answer": A, "Correct Answers": "x"}, Q),
     ],
 )
@@ -253,6 +259,18 @@ def test_paragraphs_without_questions_are_a_field_like_others(tmp_path: Path) ->
     rows = [{"query": Q, "answer": A, "paragraphs": given} for given in ([{"title": "T"}], ["One."], "One.", [])]
     (tmp_path / "q.jsonl").write_text("\n".join(map(json.dumps, rows)))
     assert len(load(parse_benchmark(str(tmp_path / "q.jsonl"))).questions) == 4
+
+
+def test_passages_of_mrqa_hold_questions(tmp_path: Path) -> None:
+    asked = [{"qid": f"q{at}", "question": Q, "answers": [A, "A. Finch"]} for at in range(2)]
+    rows = [
+        {"header": {"dataset": "x"}},
+        {"id": "", "context": "x", "qas": asked[:1]},
+        {"context": "y", "qas": asked[1:]},
+    ]
+    (tmp_path / "q.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    found = load(parse_benchmark(str(tmp_path / "q.jsonl"))).questions
+    assert [(one.id, one.question, one.answers) for one in found] == [(f"q{at}", Q, (A, "A. Finch")) for at in range(2)]
 
 
 def test_truth_values_and_supporting_facts_of_a_table(tmp_path: Path) -> None:

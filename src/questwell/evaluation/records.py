@@ -34,7 +34,11 @@ def records(path: Path) -> Iterator[tuple[str, Record]]:
 
 
 def _questions_of(record: dict[str, Any]) -> Iterator[Record]:
-    """Yield the record itself; for a SQuAD article, one record per question."""
+    """Yield the record itself; for a SQuAD article or a passage of MRQA, one record per question; no header of MRQA."""
+    if "qas" in record and "question" not in record:
+        record = {"paragraphs": [record]}
+    elif record.keys() == {"header"}:
+        return
     paragraphs = cast(object, record.get("paragraphs"))
     listed = cast(list[object], paragraphs) if isinstance(paragraphs, list) else []
     holding = [cast(dict[str, Any], one) for one in listed if isinstance(one, dict) and "qas" in one]
