@@ -2,7 +2,7 @@
 
     python benchmarks/selfplay_text.py --work FOLDER [--model local-small] [--steps 10] [--teaching 20]
 
-The small embedded model does not close its tags by itself, so that every proposal is invalid and nothing is learnt. A
+The embedded 0.5B model does not close its tags by itself, so that every proposal is invalid and nothing is learnt. A
 short warm start shows it how a proposer, a solver and a reader write: capitals, days of independence and highest
 points of some countries, by templates. Then it plays on answers drawn from all of the corpus. Ten steps of two answers
 show that the game runs on real text and what the questions are like; they are far too few to learn from. Read them

@@ -146,3 +146,21 @@ def test_a_kill_at_any_write_leaves_no_half_file(work: Work, monkeypatch: pytest
         assert all(left[name] == whole[name] for name in left.keys() - {"result.json"})
         assert len(left) == dies_at - 1
         assert {name: text.replace(f"/{dies_at}/", "/whole/") for name, text in run(str(dies_at)).items()} == whole
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("--arms", "A,D"), "there is no arm 'D'; choose from A,B,C"),
+        (("--arms", "C"), "add --hops 2"),
+        (("--test", "0"), "'0' is not a number above 0"),
+    ],
+)
+def test_what_cannot_be_trained_or_tested_is_refused_first(
+    work: Work, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], given: tuple[str, str], said: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["run.py", "--model", "none", *given])
+    with pytest.raises(SystemExit):
+        work.example.main()
+    assert said in capsys.readouterr().err
+    assert work.done == []

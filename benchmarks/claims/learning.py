@@ -17,9 +17,15 @@ def selfplay(result: Result) -> Iterator[Claim]:
 
 
 def selfplay_text(result: Result) -> Iterator[Claim]:
-    yield Claim("self-play steps on real text with a 135M model", str(len(result["steps"])))
+    yield Claim(f"self-play steps on real text with {_named(result)}", str(len(result["steps"])))
     yield Claim("CPU time", f"{result['cpu_seconds']:,} s")
     yield Claim("peak memory", f"{result['peak_memory_gib']} GiB")
+
+
+def _named(result: Result) -> str:
+    """The model of a result, in words."""
+    known = {"local": "the embedded 1.5B model", "local-small": "the embedded 0.5B model"}
+    return known.get(result["model"], f"the model `{result['model']}`")
 
 
 def toy_learning(result: Result) -> Iterator[Claim]:
@@ -61,7 +67,7 @@ def _counted(count: int, what: str) -> str:
 
 def real_model(result: Result) -> Iterator[Claim]:
     accuracy = [step["accuracy"] for step in result["by_step"]]
-    yield Claim("training steps of a 135M model on one CPU", f"{result['steps']}")
+    yield Claim(f"training steps of {_named(result)} on one CPU", f"{result['steps']}")
     yield Claim(
         "accuracy, mean of the first and of the last 5 steps", f"{mean(accuracy[:5]):.2f}, {mean(accuracy[-5:]):.2f}"
     )

@@ -1,7 +1,7 @@
 """The findings over all seeds: tables, paired tests and a picture. Read from the folders of their stages.
 
-Questions of several seeds are counted as one test: each is asked of all three agents of its own seed. So intervals say
-how far other questions might have given something else; how far another training might, each seed's figures show.
+Questions of several seeds are counted as one test: each is asked of all three agents of its own seed. So the intervals
+are about the choice of questions; how much depends on the training run, the figures of each seed show.
 """
 
 import json
@@ -21,6 +21,10 @@ from questwell.training.metrics import read_metrics
 
 DOMAINS = {"in": "In domain", "out": "Out of domain"}
 ONE_GO, SAGE, UNTRAINED = "one-go", "sage", "untrained"
+SIGNIFICANT = 0.05
+"""A difference counts as shown when its p value, after Holm's correction, is below this."""
+STEPS = 5
+"""Number of steps at each end of a training run whose rewards are averaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,9 @@ class Round:
 
     round: int
     correct: Proportion
+    """Questions that some attempt answered with the reference answer."""
     passed: Proportion
+    """Of them those that met their target too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +65,7 @@ class Data:
     model_tokens: float
     """Number of tokens that the agents wrote during reinforcement learning."""
     reward: tuple[float, float]
-    """Mean reward of the first and of the last five steps."""
+    """Mean reward of the first and of the last `STEPS` steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,9 @@ class Score:
     group: str
     exact_match: Estimate
     by_seed: Sequence[float | None]
+    """Mean exact match of each seed; None without a scored attempt."""
     searches: float | None
+    """Mean number of searches per attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +130,7 @@ def write(found: Findings, out: Path) -> None:
 
 def as_json(found: Findings) -> dict[str, object]:
     """Every figure as a JSON value."""
-    told: dict[str, object] = TypeAdapter(Findings).dump_python(found, mode="json")
-    return told
+    return TypeAdapter(Findings).dump_python(found, mode="json")
 
 
 def _rounds(folders: Sequence[Path]) -> list[Round]:
@@ -155,8 +162,8 @@ def _data(kind: str, folders: Sequence[Path]) -> Data:
         trained_on=dict(sorted(trained_on.items())),
         model_tokens=sum(row["model_tokens"] * row["trajectories"] for rows in runs for row in rows),
         reward=(
-            _mean([row["reward"] for rows in runs for row in rows[:5]]),
-            _mean([row["reward"] for rows in runs for row in rows[-5:]]),
+            _mean([row["reward"] for rows in runs for row in rows[:STEPS]]),
+            _mean([row["reward"] for rows in runs for row in rows[-STEPS:]]),
         ),
     )
 
@@ -176,7 +183,7 @@ def verdict(rows: Sequence[Versus]) -> str:
         return "SAGE's data and the other were not compared: no question was scored for both."
     test = row.comparison
     told = f"{_points(test.difference)} points, p = {row.p_adjusted:.2g} (Holm), n = {test.difference.n}"
-    if row.p_adjusted >= 0.05:
+    if row.p_adjusted >= SIGNIFICANT:
         least = "" if test.detectable is None else f"; a true difference of {100 * test.detectable:.1f} would be found"
         return f"No difference is shown between SAGE's data and the other: {told}{least} 4 times in 5."
     return f"SAGE's data {'wins' if (test.difference.mean or 0) > 0 else 'loses'}: {told}."

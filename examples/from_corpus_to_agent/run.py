@@ -11,6 +11,7 @@ Each leaves an ordinary folder; finished stages are not repeated, so run the sam
 import argparse
 import asyncio
 import logging
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from clock import Clock
 from setting import Setting, keys, read_setting
 
 from questwell.datasets.manifest import Manifest
-from questwell.errors import ConfigError
+from questwell.errors import ConfigError, QuestwellError
 from questwell.llm.client import LLM
 from questwell.recipes.dataset import build as dataset
 from questwell.recipes.dataset.config import DatasetConfig
@@ -47,12 +48,12 @@ def main() -> None:
     parser.add_argument(
         "--setting", type=Path, help="TOML file of your own corpus and models; by default the toy world"
     )
-    parser.add_argument("--seeds", default="0,1,2", help="repetitions, separated by commas")
+    parser.add_argument("--seeds", type=_seeds, default=[0, 1, 2], help="repetitions, separated by commas")
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("httpx2").setLevel(logging.WARNING)
     stories: list[findings.Story] = []
-    for seed in map(int, given.seeds.split(",")):
+    for seed in given.seeds:
         out = given.out / f"seed-{seed}"
         if given.setting:
             stories.append(story(read_setting(given.setting), {}, out, seed))
@@ -63,6 +64,13 @@ def main() -> None:
     found = findings.compare(stories)
     findings.write(found, given.out)
     say((given.out / "findings.md").read_text(encoding="utf-8"))
+
+
+def _seeds(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of numbers such as 0,1,2") from None
 
 
 def story(setting: Setting, clients: Mapping[str, LLM], out: Path, seed: int) -> findings.Story:
@@ -158,4 +166,7 @@ def done(folder: Path, report: Report) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except QuestwellError as error:
+        sys.exit(f"Error: {error}")

@@ -50,9 +50,9 @@ class Scale:
     """How large the worlds are, and how long the warm start is."""
 
     trees: tuple[str, ...] = TREES
-    """Number of islands in the first world."""
+    """Islands of the first world, by name."""
     birds: tuple[str, ...] = BIRDS
-    """Number of islands in the second world."""
+    """Islands of the second world, by name."""
     entities: int = 6
     """Number of entities per island, named after it: oak0 to oak5."""
     hops: int = 4
@@ -85,7 +85,7 @@ def prepare(folder: Path, seed: int, scale: Scale | None = None) -> Path:
         _write(folder / "other.jsonl", _records(elsewhere))
         _write(folder / "other-questions.jsonl", _questions(elsewhere, scale, seed))
         shutil.copytree(PROMPTS, folder / "prompts", dirs_exist_ok=True)
-        shutil.copy(Path(__file__).with_name("toy.toml"), setting)  # last: if it exists, so does all the rest
+        shutil.copy(Path(__file__).with_name("toy.toml"), setting)  # last: if it exists, so do the others
     return setting
 
 
@@ -103,9 +103,9 @@ def islands(scale: Scale, names: Sequence[str], relation_prefix: str, seed: int)
 
 
 def make_start(scale: Scale) -> Pretrained:
-    """A small policy that speaks the language of both worlds and knows no fact of either.
+    """A small policy that knows the words of both worlds and no fact of either.
 
-    It stands for a pretrained model: it has met the words of the second world, though no training question has them.
+    It stands for a pretrained model: it has seen the words of the second world, though no training question has them.
     """
     tokenizer = toy_tokenizer([*scale.names, *KIN, *TIE])
     start = Pretrained("toy", toy_model(tokenizer, context=256), tokenizer)
@@ -125,7 +125,7 @@ def make_start(scale: Scale) -> Pretrained:
 def _demonstration(scale: Scale, astray: float, draw: random.Random) -> tuple[str, list[Turn]]:
     """A question and its solution over facts that hold in this demonstration only.
 
-    A search that goes astray is for something else, whose finding is then taken for true.
+    A search that goes astray is for something else; what it finds is then used as if it were right.
     """
     names, relations = scale.names, (*KIN, *TIE)
     asked = draw.sample(relations, draw.choice(range(1, scale.hops + 1)))
@@ -152,7 +152,7 @@ def _records(worlds: Sequence[ToyWorld]) -> list[dict[str, object]]:
 
 
 def _questions(worlds: Sequence[ToyWorld], scale: Scale, seed: int) -> list[dict[str, object]]:
-    """Questions of each number of hops, drawn from all that use no relation and meet no entity twice."""
+    """Questions of each number of hops, drawn from those that use no relation and meet no entity twice."""
     draw = random.Random(f"{seed}/questions")
     rows: list[dict[str, object]] = []
     for hops in range(1, scale.hops + 1):

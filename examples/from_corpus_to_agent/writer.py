@@ -7,7 +7,7 @@ at rates that were measured with a real model and are not tuned (see README.md).
 import random
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from questwell.llm.client import Completion, Request
 
@@ -50,7 +50,7 @@ class Pair:
 
     chain: Chain
     answer: str
-    cited: Chain = field(default=())
+    cited: Chain = ()
     """The facts that the answer claims to rest on; may differ from the chain."""
 
 
@@ -58,7 +58,7 @@ class Writer:
     """Answers a request; the script of a `ScriptedLLM`."""
 
     def __init__(self, relations: Sequence[str]) -> None:
-        """Speak a language of these relations: like a model, it knows its words and not the facts."""
+        """Write in the language of these relations: like a model, it knows the words and not the facts."""
         self._relations = relations
 
     def __call__(self, request: Request) -> Completion:
@@ -102,7 +102,7 @@ class Writer:
         return _written(draw.choice(longer or chains), facts, draw, keep=chain or None)
 
     def _right(self, request: Request, draw: random.Random) -> str:
-        """Not solved: look again. The answer is mended if it was wrong, else another chain is asked."""
+        """Not solved: check the answer. It is corrected if it was wrong, otherwise another chain is asked."""
         facts = _facts(request)
         question, answer = _pair(request)
         chain = _follow(question, facts)
@@ -126,7 +126,7 @@ def _written(chain: Chain, facts: Sequence[Fact], draw: random.Random, keep: Cha
 
 
 def _slip(chain: Chain, facts: Sequence[Fact], draw: random.Random) -> Pair:
-    """The pair with its true answer, or, at times, with one that was read off another fact."""
+    """The pair with its true answer, or, with probability `WRONG`, with one that was misread from another fact."""
     known = {chain[0].subject, chain[-1].found}
     others = [(fact, name) for fact in facts for name in (fact.subject, fact.found) if name not in known]
     if others and draw.random() < WRONG:
@@ -145,7 +145,7 @@ def _said(pair: Pair, thought: str) -> str:
 
 
 def _chains(facts: Sequence[Fact]) -> list[Chain]:
-    """Every chain of `facts` that uses no relation and meets no thing twice: the toy language asks no others."""
+    """Every chain of `facts` that uses no relation and meets no entity twice: the toy has no other questions."""
     found: list[Chain] = [(fact,) for fact in facts if fact.found != fact.subject]
     for chain in found:  # grows during the loop
         relations = {fact.relation for fact in chain}

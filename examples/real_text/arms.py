@@ -37,6 +37,10 @@ from questwell.types.game import Accepted, AnswerType, Judgement, Label, Place, 
 from questwell.types.trajectory import StopReason
 
 PROMPTS = Path(__file__).with_name("prompts")
+TURN_TOKENS = 32
+"""Limit of one message of the agent: a query or an answer of a few words."""
+SEEDS_PER_QUESTION = 8
+"""The game plays at most so many seeds for each question that is wanted."""
 Row = dict[str, object]
 
 
@@ -46,7 +50,7 @@ def make_start(
     """The policy after its warm start, kept in `out`."""
     if not out.exists():
         start = load(model, device=device)
-        dialogues = read_demonstrations(demonstrations, Prompts(PROMPTS), 8)
+        dialogues = read_demonstrations(demonstrations, Prompts(PROMPTS), turns=8)  # which counts for runs only
         views = [demonstration_of(dialogue, start.codec) for dialogue in dialogues]
         write_model(out, warm_start(start, views, how, compute_dtype=compute_dtype, on_step=_say).save)
     return out
@@ -69,13 +73,13 @@ def train_arm(out: Path, values: Mapping[str, object], limit: int | None = None)
 def solver(hops: int, top_k: int, temperature: float) -> FreeSolver:
     """The agent, with one message more than searches."""
     limits = RolloutLimits(turns=hops + 1, searches=hops, top_k=top_k)
-    return FreeSolver(Prompts(PROMPTS), Tags(), limits, Sampling(32, temperature))
+    return FreeSolver(Prompts(PROMPTS), Tags(), limits, Sampling(TURN_TOKENS, temperature))
 
 
 def play_sage(
     llm: "Line", world: World, index: LexicalIndex, wanted: int, top_k: int, seed: int, at_once: int, out: Path
 ) -> tuple[list[Asked], Row]:
-    """Arm C: accepted questions of the game over the composed ones, S = 2, K = 4, two further rounds; and the yield.
+    """Arm C: questions that the game accepts of the composed ones (S = 2, K = 4, two further rounds), and its outcomes.
 
     It is played in waves of `2 * at_once` seeds, each kept in `out`, so that a killed game loses one wave at most.
     """
@@ -84,7 +88,7 @@ def play_sage(
     other_types = tuple(others)
     accepted: list[Asked] = []
     outcomes: dict[str, int] = {}
-    most = min(len(world.train), 8 * wanted)
+    most = min(len(world.train), SEEDS_PER_QUESTION * wanted)
     for first in range(0, most, 2 * at_once):
         if len(accepted) >= wanted:
             break
@@ -137,12 +141,12 @@ class ExactMatch(Judge):
     async def judge(
         self, question: str, references: tuple[str, ...], answer: str | None, complete: Complete
     ) -> Judgement:
-        """As `ExactJudge`."""
+        """As `ExactJudge`: right or wrong, and no call is made."""
         return judge_exactly(references, answer or "")
 
 
 class Line:
-    """A model folder as a policy of many dialogues, on a CPU in float32 if nothing else is asked for."""
+    """A model folder as a policy of many dialogues at once; without `dtype` bfloat16 on a GPU, float32 on a CPU."""
 
     def __init__(self, model: Path, rows: int, dtype: Dtype | None = None) -> None:
         device = best_device()
@@ -176,7 +180,7 @@ async def evaluate(
 
 
 def paired(first: Sequence[Row], second: Sequence[Row], resamples: int = 5000) -> Row:
-    """The second's accuracy less the first's on the same questions; the interval resamples whole countries."""
+    """The second's accuracy minus the first's on the same questions; the interval resamples whole countries."""
     by_country: dict[str, list[float]] = {}
     for before, after in zip(first, second, strict=True):
         if before["question"] != after["question"]:
@@ -209,7 +213,7 @@ def accuracy(rows: Sequence[Row]) -> float:
 
 
 def kept(path: Path, make: Callable[[], Coroutine[Any, Any, list[Row]]]) -> list[Row]:
-    """The rows in `path`; made, and written there, if there are none."""
+    """The rows in `path`; if it does not exist, they are made and written there."""
     if not path.exists():
         rows = asyncio.run(make())
         path.parent.mkdir(exist_ok=True)

@@ -1,7 +1,9 @@
 """Does an agent learn to search real text? One command, which continues where it was stopped.
 
-python examples/real_text/run.py --model SmolLM2-135M-Instruct.Q4_1.gguf --out runs/real_text
-python examples/real_text/run.py --model ... --hops 2 --arms A,B,C --out runs/two_hops
+    python examples/real_text/run.py --model SmolLM2-135M-Instruct.Q4_1.gguf --out runs/one_hop
+    python examples/real_text/run.py --model SmolLM2-135M-Instruct.Q4_1.gguf --hops 2 --arms A,B,C --out runs/two_hops
+
+What each arm is, and how long it takes: examples/real_text/README.md.
 """
 
 import argparse
@@ -17,6 +19,7 @@ import arms
 from facts import Asked
 from world import World, make_world, write_demonstrations, write_questions
 
+from questwell.errors import QuestwellError
 from questwell.llm.pretrained import best_device
 from questwell.recipes.corpus.index import IndexConfig, open_index
 from questwell.recipes.runs import files
@@ -54,7 +57,7 @@ def main() -> None:
     models = {"A": start}
     trained_on: dict[str, int] = {}
     result["questions"] = trained_on
-    for arm in asked.arms.split(","):
+    for arm in asked.arms:
         if arm != "A":
             data = _questions(asked, arm, world, index, start)
             trained_on[arm] = data.read_bytes().count(b"\n")
@@ -114,12 +117,25 @@ def _values(asked: argparse.Namespace, data: Path, start: Path, device: str) -> 
     return {
         "data": data, "model": str(start), "corpus": "factbook", "index": asked.index, "prompts": arms.PROMPTS,
         "algorithm": asked.algorithm, "steps": asked.steps, "batch": asked.batch, "group": asked.group,
-        "turns": asked.hops + 1, "searches": asked.hops, "top_k": asked.top_k, "turn_tokens": 32,
+        "turns": asked.hops + 1, "searches": asked.hops, "top_k": asked.top_k, "turn_tokens": arms.TURN_TOKENS,
         "response_limit": 1500, "learning_rate": asked.learning_rate, "critic_learning_rate": 2e-5,
         "kl_in": "loss", "kl_coefficient": asked.kl_coefficient, "seed": asked.seed, "save_every": asked.save_every,
         "micro_tokens": asked.micro_tokens, "rollout_rows": asked.rows, "device": device,
         "compute_dtype": asked.compute_dtype, "max_truncated": None,
     }  # fmt: skip
+
+
+def _arms(text: str) -> list[str]:
+    found = text.split(",")
+    if unknown := set(found) - {"A", "B", "C"}:
+        raise argparse.ArgumentTypeError(f"there is no arm {min(unknown)!r}; choose from A,B,C")
+    return found
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return int(text)
 
 
 def _arguments() -> argparse.Namespace:
@@ -128,32 +144,43 @@ def _arguments() -> argparse.Namespace:
     add("--model", required=True, help="Hugging Face folder or GGUF file of a small chat model")
     add("--out", type=Path, default=Path("runs/real_text"), help="folder of the experiment")
     add("--index", type=Path, default=None, help="folder of an existing index of factbook")
-    add("--hops", type=int, choices=(1, 2), default=1)
-    add("--arms", default="A,B", help="A untrained, B composed questions as they come, C questions of the SAGE game")
+    add("--hops", type=int, choices=(1, 2), default=1, help="searches that a question needs")
+    add(
+        "--arms",
+        type=_arms,
+        default=["A", "B"],
+        help="A untrained, B composed questions as they come, C questions of the SAGE game",
+    )
     add("--algorithm", default="grpo", choices=("grpo", "ppo", "reinforce"))
-    add("--seed", type=int, default=0)
-    add("--steps", type=int, default=20)
+    add("--seed", type=int, default=0, help="of all that is drawn; the split of countries is the same for all seeds")
+    add("--steps", type=int, default=20, help="training steps of an arm")
     add("--limit", type=int, default=None, help="maximum number of steps in this call")
     add("--batch", type=int, default=8, help="questions per step")
     add("--group", type=int, default=4, help="attempts at each question")
     add("--questions", type=int, default=800, help="questions that an arm learns from")
-    add("--demonstrations", type=int, default=200)
-    add("--test", type=int, default=120, help="held-out questions of each kind of test")
+    add("--demonstrations", type=_count, default=200, help="dialogues of the warm start")
+    add("--test", type=_count, default=120, help="held-out questions of each kind of test")
     add("--dev", type=int, default=60, help="held-out questions for the curve while training; 0 draws none")
     add("--eval-every", type=int, default=5, help="steps between two points of that curve")
-    add("--top-k", type=int, default=1)
+    add("--top-k", type=int, default=1, help="passages per search")
     add("--rows", type=int, default=64, help="number of dialogues sampled at the same time")
-    add("--micro-tokens", type=int, default=2048)
+    add("--micro-tokens", type=int, default=2048, help="tokens per pass of an update")
     add("--learning-rate", type=float, default=1e-5)
     add("--kl-coefficient", type=float, default=0.01, help="0 keeps no reference, and skips groups of equal rewards")
     add("--warm-start-steps", type=int, default=60)
     add("--warm-start-batch", type=int, default=8)
-    add("--warm-start-rate", type=float, default=2e-5)
-    add("--save-every", type=int, default=5)
-    add("--device", default="")
+    add("--warm-start-rate", type=float, default=2e-5, help="learning rate of the warm start")
+    add("--save-every", type=int, default=5, help="steps between two checkpoints")
+    add("--device", default="", help="such as cuda or cpu; by default the best there is")
     add("--compute-dtype", choices=("float32", "bfloat16"), default=None, help="precision of the passes")
-    return parser.parse_args()
+    asked = parser.parse_args()
+    if "C" in asked.arms and asked.hops != 2:
+        parser.error("arm C plays the game over questions of two hops: add --hops 2")
+    return asked
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except QuestwellError as error:
+        sys.exit(f"Error: {error}")

@@ -27,9 +27,9 @@ class World:
     dev: list[Asked]
     test: list[Asked]
     other_kinds: list[Asked]
-    """About the countries of the test, kinds of fact that training never asks for."""
+    """Questions about the countries of the test, of kinds of fact that training never asks for."""
     shown: list[Asked]
-    """Questions for demonstrations, about training countries, and none of them in `train`."""
+    """Questions for demonstrations: about training countries, none of them in `train`."""
 
 
 def make_world(index: LexicalIndex, hops: int, seed: int, demonstrations: int) -> World:
@@ -55,7 +55,7 @@ def make_world(index: LexicalIndex, hops: int, seed: int, demonstrations: int) -
 
 
 def write_questions(path: Path, asked: Sequence[Asked]) -> None:
-    """JSONL of id, question, answer and country: whole or not at all, since a later call takes it as it is."""
+    """JSONL of id, question, answer and country; written whole or not at all, since a later call reads it as it is."""
     rows = [
         {"id": f"{path.stem}-{at}", "question": one.text, "answer": one.fact.value, "country": one.fact.country}
         for at, one in enumerate(asked)
@@ -64,7 +64,7 @@ def write_questions(path: Path, asked: Sequence[Asked]) -> None:
 
 
 async def write_demonstrations(path: Path, asked: Sequence[Asked], index: LexicalIndex, top_k: int, seed: int) -> None:
-    """Dialogues in which each search is clumsy with probability `CLUMSY`; without a finding it answers unknown."""
+    """Dialogues in which each search is clumsy with probability `CLUMSY`; what is not found is answered by unknown."""
     draw = random.Random(seed)
     lines: list[str] = []
     for one in asked:
