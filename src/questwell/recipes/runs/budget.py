@@ -116,15 +116,14 @@ class Budget:
     def tokens(self) -> int:
         """Return prompt plus completion tokens so far; raises ConfigError if they are unknown."""
         if self.spent.prompt_tokens is None or self.spent.completion_tokens is None:
-            raise ConfigError(
-                "--max-tokens cannot be enforced: the endpoint does not report how many tokens a call took; "
-                "use --max-minutes, or an endpoint that reports usage"
-            )
+            raise _unreported("--max-tokens")
         return self.spent.prompt_tokens + self.spent.completion_tokens
 
     def cost_usd(self) -> float:
         """Return the cost so far in US dollars; raises ConfigError if it is unknown."""
         if self.spent.cost_usd is None:
+            if self.spent.prompt_tokens is None:
+                raise _unreported("--max-cost")
             raise _unknown_price("a model of this run")
         return self.spent.cost_usd
 
@@ -147,6 +146,13 @@ def refuse_unknown_prices(limits: SpendingLimits, llms: Iterable[LLM], retriever
         )
     if limits.cost_usd is not None and (unpriced := sorted({repr(llm.name) for llm in llms if llm.priced is False})):
         raise _unknown_price(" and ".join(unpriced))
+
+
+def _unreported(limit: str) -> ConfigError:
+    return ConfigError(
+        f"{limit} cannot be enforced: the endpoint does not report how many tokens a call took; "
+        "use --max-minutes, or an endpoint that reports usage"
+    )
 
 
 def _unknown_price(of: str) -> ConfigError:
