@@ -17,7 +17,9 @@ from questwell.types.derivation import Derivation, Operand, Operation
 
 _LINE = re.compile(rf"^\W*(?:derived?\s*:?\s*)?({'|'.join(Operation)})\W*$", re.IGNORECASE)
 _SOURCE = re.compile(r"\[\s*(\d+)\s*\]\s*$")
-_YEAR = re.compile(r"(?<!\d)(\d{3,4})(?!\d)")
+_YEAR = re.compile(r"(?<![\d.,'])(\d{3,4})(?!\d|[.,']\d)")
+"""No group of a larger number: there is no year 289 in "36,289 km"."""
+_AMOUNT = re.compile(r"(?<![\w.,])[-+]?\d[\d.,']*(?<![.,'])")
 _WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 _SMALL = {word: value for value, word in enumerate(_WORDS)}
 
@@ -99,7 +101,7 @@ def amount(text: str) -> Decimal | None:
     year = _YEAR.search(text)
     if year:
         return Decimal(year[1])
-    found = [number for word in words(text) if (number := read_number(word)) is not None]
+    found = [number for word in _AMOUNT.findall(text) if (number := read_number(word)) is not None]
     return found[0].readings[0] if len(found) == 1 else None
 
 

@@ -150,6 +150,8 @@ async def test_a_solver_that_runs_out_of_searches_or_finds_nothing_gives_no_answ
     [
         ("120 km", "300 km", True),
         ("300 km", "301 km", False),  # another year may turn them round
+        ("17,098,242 sq km", "10,400 sq km", True),
+        ("36,289 km", "36,189 km", False),
         ("120 km", "300 sq km", False),
         ("120 km", "120 km", False),
         ("1969", "1970", True),
@@ -248,6 +250,10 @@ def test_values_that_cannot_be_compared_decide_nothing() -> None:
     assert found.decide(("Lumia", "Quell"), ("1920", "1960")) == "Lumia"
     assert found.decide(("Lumia", "Quell"), ("1960", "1960")) is None
     assert found.decide(("Lumia", "Quell"), ("1960", "long ago")) is None
+    area = read_comparison("Which has the greater total area, Lumia or Quell?")
+    assert area is not None
+    assert area.decide(("Lumia", "Quell"), ("17,098,242 sq km", "10,400 sq km")) == "Lumia"
+    assert area.decide(("Lumia", "Quell"), ("36,289 km", "3,542 km")) == "Lumia"
     later = read_comparison("Which has the later founding year, Lumia or Quell?")
     assert later is not None
     assert later.decide(("Lumia", "Quell"), ("1960", "1920")) == "Lumia"
