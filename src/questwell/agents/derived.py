@@ -10,16 +10,13 @@ from decimal import Decimal
 
 from questwell.agents.moves import Derived
 from questwell.scoring.answers import contains, normalise
-from questwell.scoring.quantities import read_number
+from questwell.scoring.quantities import amount
 from questwell.scoring.words import words
 from questwell.types.corpus import Passage
 from questwell.types.derivation import Derivation, Operand, Operation
 
 _LINE = re.compile(rf"^\W*(?:derived?\s*:?\s*)?({'|'.join(Operation)})\W*$", re.IGNORECASE)
 _SOURCE = re.compile(r"\[\s*(\d+)\s*\]\s*$")
-_YEAR = re.compile(r"(?<![\d.,'])(\d{3,4})(?!\d|[.,']\d)")
-"""No group of a larger number: there is no year 289 in "36,289 km"."""
-_AMOUNT = re.compile(r"(?<![\w.,])[-+]?\d[\d.,']*(?<![.,'])")
 _WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 _SMALL = {word: value for value, word in enumerate(_WORDS)}
 
@@ -92,17 +89,6 @@ def _says(answer: str, expected: str) -> bool:
     wanted = Decimal(expected)
     said = [amount(word) if word not in _SMALL else Decimal(_SMALL[word]) for word in words(answer)]
     return wanted in said
-
-
-def amount(text: str) -> Decimal | None:
-    """A number, with or without its unit, or the year of a date; None if there is none, or several."""
-    if number := read_number(text):
-        return number.readings[0]
-    year = _YEAR.search(text)
-    if year:
-        return Decimal(year[1])
-    found = [number for word in _AMOUNT.findall(text) if (number := read_number(word)) is not None]
-    return found[0].readings[0] if len(found) == 1 else None
 
 
 def _plain(value: Decimal) -> str:

@@ -13,12 +13,12 @@ from questwell.agents.prompts import Prompts
 from questwell.llm.client import Message
 from questwell.scoring.answers import contains, matches
 from questwell.scoring.quantities import read_number
-from questwell.scoring.times import named_time
+from questwell.scoring.times import YEAR, named_time
 from questwell.types.corpus import Passage
 from questwell.types.derivation import Derivation, Operation
 from questwell.types.game import Proposal, QuestionKind, SolutionStep
 
-_YEAR = re.compile(r"(?<!\d)\d{3,4}(?!\d)")
+_YEAR = re.compile(YEAR)
 _DATE = re.compile(rf"{_YEAR.pattern}(?!\s*[a-zµ°%])")
 """A year after which no unit comes."""
 _CALCULATIONS = (Operation.COUNT, Operation.DIFFERENCE, Operation.SUM)

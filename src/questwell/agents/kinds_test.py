@@ -139,6 +139,7 @@ def test_what_is_worked_out(operation: Operation) -> None:
         (replace(pair(question="Who kept the light in 1999?"), evidence=(TITLED,)), True),
         (replace(pair(question="Who kept the light in 1999?"), evidence=(LONG,)), False),
         (derived(Operation.DIFFERENCE, ("12 m", "p1"), ("1936", "p2")), False),
+        (derived(Operation.ORDER, ("a = 36,289 (total)", "p1"), ("b = 3,542 (total)", "p2")), False),
         (derived(Operation.DIFFERENCE, ("742", "p1"), ("1936", "p2")), False),
         (derived(Operation.DIFFERENCE, ("1936", "p1"), ("1500 metres", "p2")), False),
         (derived(Operation.ORDER, ("a = 610 m", "p1"), ("b = 742 m", "p2")), False),

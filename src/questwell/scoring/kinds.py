@@ -8,6 +8,7 @@ import re
 import unicodedata
 
 from questwell.scoring.quantities import read_number
+from questwell.scoring.times import YEAR
 from questwell.scoring.words import words
 from questwell.types.game import AnswerType
 
@@ -35,7 +36,7 @@ _MONTH = frozenset(_MONTHS.split())
 _NUMBER_WORD = frozenset(_NUMBER_WORDS.split())
 _CAPITALS = re.compile(r"(?<=\s)[A-Z][a-z]{2,}")
 _COMPOUND = re.compile(r"\w*(?:zehn|zig|hundert|tausend|tien|honderd|duizend|ventuno|anta\w+)$")
-_YEAR = re.compile(r"(?<!\d)\d{3,4}(?!\d)")
+_YEAR = re.compile(YEAR)
 _ERA = frozenset(
     {"bc", "bce", "ad", "ce", "century", "centuries", "siècle", "jahrhundert", "siglo", "secolo", "século"}
 )

@@ -10,6 +10,8 @@ from questwell.types.game import AnswerType
         ("12", {AnswerType.NUMBER}),
         ("a dozen", {AnswerType.NUMBER, AnswerType.ENTITY}),
         ("96 metres", {AnswerType.NUMBER, AnswerType.ENTITY}),
+        ("36,289 km", {AnswerType.NUMBER, AnswerType.ENTITY}),
+        ("103,000 km", {AnswerType.NUMBER, AnswerType.ENTITY}),
         ("1881", {AnswerType.NUMBER, AnswerType.DATE}),
         ("early March", {AnswerType.DATE, AnswerType.ENTITY}),
         ("10月3日", {AnswerType.NUMBER, AnswerType.DATE, AnswerType.ENTITY}),

@@ -9,6 +9,7 @@ from decimal import Decimal
 from itertools import product
 
 from questwell.scoring.signs import signs
+from questwell.scoring.times import YEAR
 from questwell.scoring.words import fold
 
 _SCALES = {
@@ -66,6 +67,31 @@ def read_number(text: str) -> Number | None:
         certain=not (_has_idle_zeros(body, fraction)) and (len(readings) == 1 or "," in body),
         year=body.isdigit() and len(body) == 4 and values[0] in _YEAR and found["scale"] is None,
     )
+
+
+def amount(text: str) -> Decimal | None:
+    """The number in a text such as "36,289 km", or the year of a date; negative before Christ.
+
+    None if there is no number, or several of which none is the year of a date: "5 to 7 km", "1999 to 2004".
+    """
+    plain = fold(text)
+    found = [number for said in _AMOUNT.findall(plain) if (number := read_number(said)) is not None]
+    values = [number.readings[0] for number in found]
+    if len(values) != 1:
+        years = {Decimal(year) for year in _A_YEAR.findall(plain)}
+        days = [value for value in values if value not in years]
+        if len(years) != 1 or not all(0 < value <= _DAYS for value in days):
+            return None
+        values = [*years]
+    return -abs(values[0]) if _BEFORE_CHRIST.search(plain) else values[0]
+
+
+_SIGNED = r"(?:(?<![\w.,])[-+])?(?<![\w.,])"
+_DIGITS = r"(?:\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?!\d)|\d[\d.,']*(?<![.,']))"
+_AMOUNT = re.compile(rf"{_SIGNED}{_DIGITS}(?:\s*(?:{_TAIL})(?!\w))?")
+_A_YEAR = re.compile(YEAR)
+_DAYS = 31
+_BEFORE_CHRIST = re.compile(r"\d\s*b\.?\s?c(?:\.?\s?e)?\b", re.IGNORECASE)
 
 
 def compare_numbers(answer: str, reference: str) -> bool | None:

@@ -1,6 +1,8 @@
+from decimal import Decimal
+
 import pytest
 
-from questwell.scoring.quantities import compare_numbers, read_number
+from questwell.scoring.quantities import amount, compare_numbers, read_number
 
 
 @pytest.mark.parametrize(
@@ -88,3 +90,35 @@ def test_what_is_no_number() -> None:
 def test_round_numbers_of_five_digits_may_be_rounded_and_shorter_ones_are_not() -> None:
     assert compare_numbers("12034", "12000") is None
     assert compare_numbers("1234", "1200") is False
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("17,098,242 sq km", "17098242"),  # and not the year 98
+        ("17 098 242 sq km", "17098242"),
+        ("36,289 km", "36289"),
+        ("1'200 m", "1200"),
+        ("40.1234 m", "40.1234"),
+        ("10.4 million people", "10400000"),
+        ("about 5 MW", "5"),
+        ("-5 m", "-5"),
+        ("1969", "1969"),
+        ("1990s", "1990"),
+        ("Completed in 1936", "1936"),
+        ("26 July 1581", "1581"),
+        ("31 May 742", "742"),
+        ("32 May 742", None),
+        ("3.11.1881", "1881"),
+        ("450 BC", "-450"),
+        ("44 B.C.E.", "-44"),
+        ("44 BCE", "-44"),
+        ("British Columbia, 1900", "1900"),
+        ("5 to 7 km", None),
+        ("1999 to 2004", None),
+        ("250 km in 1999", None),
+        ("none", None),
+    ],
+)
+def test_the_amount_in_a_text_is_its_only_number_or_the_year_of_a_date(text: str, value: str | None) -> None:
+    assert amount(text) == (None if value is None else Decimal(value))

@@ -3,6 +3,8 @@
 import re
 
 _YEAR = r"(?:1\d{3}|20\d{2}|21\d{2})"
+YEAR = r"(?<!\d)(?:\d{4}|(?<!\d[.,' ])\d{3})(?!\d|[.,']\d)"
+"""Pattern of a year of three or four digits. "36,289 km" has none: 289 is a group of a larger number."""
 _NAMED = re.compile(
     rf"\bas of (?:the )?[\w ,.-]*?{_YEAR}"
     rf"|\b(?:in|on|by|before|after|since|until|during|from|between|at the end of|at the start of)\s+"

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from questwell.agents.derived import amount
 from questwell.scoring.answers import normalise
+from questwell.scoring.quantities import amount
 from questwell.staged.claims import label_of
 from questwell.staged.drafting import Written
 from questwell.staged.paths import Hop, Path, leading_to
@@ -26,6 +26,10 @@ _CLOSE = 1.05
 """Numbers closer than this factor are not compared: another source or year may turn them round."""
 _ASKED = re.compile(r"Which has the (?P<word>smaller|greater|earlier|later) (?P<relation>[^,?]+), (?P<sides>.+)\?")
 _OR = " or "
+_DATED = re.compile(r"(?<!\d)[12]\d{3}(?!\d|[.,']\d|\s*[a-zµ°%])")
+"""A year after which no unit comes."""
+_SIGN = re.compile(r"[-+−–]\d")
+"""A sign before a number, or a range: "UTC-5" is not compared."""
 
 Side = Sequence[Fact]
 """Facts of a chain whose last fact is the amount."""
@@ -94,7 +98,7 @@ def with_clue(amount_of: Hop, pool: Sequence[Passage], known: str) -> list[Path]
 def comparable(one: str, other: str) -> bool:
     """Return whether two amounts have the same unit and are clearly apart."""
     first, second = amount(one), amount(other)
-    if first is None or second is None or _unit(one) != _unit(other):
+    if first is None or second is None or _unit(one) != _unit(other) or _SIGN.search(one + other):
         return False
     if first == second or min(first, second) <= 0:
         return False
@@ -139,4 +143,4 @@ def _unit(text: str) -> str:
 
 
 def _is_year(text: str) -> bool:
-    return re.search(r"(?<!\d)[12]\d{3}(?![\d,])", text) is not None and re.search(r"\d,\d", text) is None
+    return _DATED.search(text) is not None

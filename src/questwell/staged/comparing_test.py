@@ -15,7 +15,8 @@ from questwell.llm.client import Request
 from questwell.llm.scripted import ScriptedLLM
 from questwell.scoring.answers import normalise
 from questwell.staged.comparing import comparable, compared, partners, read_comparison, with_clue
-from questwell.staged.paths import Hop
+from questwell.staged.conftest import BRIDGE, MARWOOD
+from questwell.staged.paths import Hop, leading_to
 from questwell.staged.proposer import StagedProposer
 from questwell.staged.solver import StagedSolver
 from questwell.staged.values import Value
@@ -158,6 +159,9 @@ async def test_a_solver_that_runs_out_of_searches_or_finds_nothing_gives_no_answ
         ("3 May 1969", "7 June 1970", True),
         ("3 May 1970", "7 June 1970", False),
         ("1969", "1,970", False),
+        ("1969 km", "1970 km", False),  # no years
+        ("1,250 km", "1969 km", True),
+        ("UTC-5", "UTC+3", False),
         ("0 km", "5 km", False),
         ("a few", "5", False),
     ],
@@ -220,13 +224,15 @@ def test_a_partner_is_another_subject_under_the_same_label() -> None:
     area, again = section("Quell", "Land", "Border: 300 km."), section("Lumia", "Maps", "Coastline: 500 km.")
     assert not list(partners(LUMIA[-1].hop, [(Hop(again, Value("500 km", AnswerType.NUMBER)),)]))
     assert not list(partners(LUMIA[-1].hop, [(Hop(area, Value("300 km", AnswerType.NUMBER)),)]))
-    assert not list(partners(LUMIA[-1].hop, [(Hop(WORLD[2], Value("Peak Ostrel", AnswerType.ENTITY), inverse=True),)]))
+    assert not list(partners(LUMIA[-1].hop, [(Hop(WORLD[3], Value("300 km", AnswerType.NUMBER), inverse=True),)]))
     [(first, last)] = with_clue(alone[1][0], WORLD, "nothing known")
     assert (first.known, first.inverse, last) == ("Peak Ostrel", True, alone[1][0])
     assert with_clue(alone[1][0], WORLD, "the country whose highest point is Peak Ostrel") == []
     both = section("Quell", "All", "Quell is a country.\nHighest point: Peak Ostrel.\nCoastline: 300 km.")
-    near = section("Ostia", "All", "Ostia is a city.\nNeighbour: Quell.")  # leads to Quell, but from a name
-    assert with_clue(Hop(both, Value("300 km", AnswerType.NUMBER)), [both, near], "nothing known") == []
+    assert with_clue(Hop(both, Value("300 km", AnswerType.NUMBER)), [both], "nothing known") == []
+    born = Hop(MARWOOD, Value("1840", AnswerType.DATE))  # a name leads to her, "the designer of Harrow Bridge", no clue
+    assert "Harrow Bridge" in [hop.known for hop in leading_to(born.subject, [BRIDGE, MARWOOD], "")]
+    assert with_clue(born, [BRIDGE, MARWOOD], "") == []
 
 
 @pytest.mark.parametrize(
