@@ -5,15 +5,20 @@ so that a replayed run never loads a model.
 """
 
 import asyncio
+import json
 import os
 import secrets
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from questwell.errors import ConfigError
+from questwell.http.connections import BrokenError, Connections, NotConnectedError
+from questwell.llm.adapting import Manners
 from questwell.llm.client import Completion, Request
+from questwell.llm.kept_prompts import KeptPrompts
 from questwell.llm.limiter import Limiter
 from questwell.llm.openai import OpenAIClient, OpenAIOptions
 from questwell.llm.prices import FREE
@@ -24,8 +29,6 @@ if TYPE_CHECKING:
 
 _KEPT_TOKENS = 1024
 """Room in the shared context for each kept prompt; when it is full, idle slots are cleared."""
-_SAME_PROMPT = 0.75
-"""Minimum fraction of a prompt that a slot must hold to be used for it; otherwise the least recently used slot is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +49,8 @@ class LocalOptions:
     kept_prompts: int = 8
     """Number of prompts kept whole with their keys and values. The attempts at a question read the same passages again:
     in order of the calls of eight seeds, a repeated prompt costs one token instead of some 230."""
-    prompt_cache_mib: int = 1024
-    """MiB of memory for earlier prompts, so that agents with different few-shot prefixes can alternate cheaply."""
+    copies_mib: int = 512
+    """MiB of temporary files with copies of prompts, so that few-shot examples are read once. A token takes 28 kB."""
     reuse_prompts: bool = True
     """Whether to reuse cached prefixes. If not, every call reads its whole prompt again, and its text at temperature 0
     does not depend on earlier calls (cached prefixes are rounded differently)."""
@@ -64,8 +67,7 @@ class LocalLLM:
         self._name = model.name if isinstance(model, Weights) else model.stem
         self._options = options or LocalOptions()
         self._starting = asyncio.Lock()
-        self._server: Server | None = None
-        self._client: OpenAIClient | None = None
+        self._served: _Served | None = None
 
     @property
     def path(self) -> Path | None:
@@ -91,34 +93,88 @@ class LocalLLM:
             LLMError: as for `OpenAIClient.complete`.
         """
         async with self._starting:
-            if self._client is None:
-                self._client = await self._start()
-        return await self._client.complete(request)
+            if self._served is None:
+                path = self._model if isinstance(self._model, Path) else await asyncio.to_thread(self._model.fetch)
+                self._served = await asyncio.to_thread(_Served, path, self._name, self._options)
+        return await self._served.complete(request)
 
     async def aclose(self) -> None:
         """Stop the server and free the weights."""
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
-        self._server = None
+        if self._served is not None:
+            await self._served.aclose()
+            self._served = None
 
-    async def _start(self) -> OpenAIClient:
+
+class _Served:
+    """A running server, with a client for each of its slots."""
+
+    def __init__(self, path: Path, name: str, options: LocalOptions) -> None:
+        """Load the model, which takes seconds."""
         key = secrets.token_urlsafe(16)
-        path = self._model if isinstance(self._model, Path) else await asyncio.to_thread(self._model.fetch)
-        self._server = await asyncio.to_thread(_serve, path, self._name, self._options, key)
-        return OpenAIClient(
-            self._name,
-            f"{self._server.listening_address}/v1",
-            key,
-            limiter=Limiter(self._options.slots),
-            pricing=FREE,
-            options=OpenAIOptions(
-                timeout_s=self._options.timeout_s, max_retries=2, extra={"cache_prompt": self._options.reuse_prompts}
-            ),
-        )
+        slots = max(options.kept_prompts, 2 * options.slots) if options.reuse_prompts else options.slots
+        self._folder = tempfile.TemporaryDirectory(prefix="questwell-prompts-")
+        try:
+            server = _serve(path, name, options, key, slots, Path(self._folder.name))
+        except ConfigError:
+            self._folder.cleanup()
+            raise
+        self._server: Server | None = server
+        self._url = server.listening_address
+        self._connections = Connections({"authorization": f"Bearer {key}"}, options.timeout_s)
+        limiter, manners = Limiter(options.slots), Manners(("cache_prompt", "id_slot"))
+
+        def client(**extra: int | bool) -> OpenAIClient:
+            more = OpenAIOptions(timeout_s=options.timeout_s, max_retries=2, extra=extra)
+            url = f"{self._url}/v1"
+            return OpenAIClient(name, url, key, limiter=limiter, pricing=FREE, options=more, manners=manners)
+
+        if options.reuse_prompts:
+            self._clients = [client(cache_prompt=True, id_slot=slot) for slot in range(slots)]
+            self._kept = KeptPrompts(slots, options.slots, options.copies_mib, self)
+        else:
+            self._clients = [client(cache_prompt=False)]
+            self._kept = None
+
+    async def complete(self, request: Request) -> Completion:
+        if self._kept is None:
+            return await self._clients[0].complete(request)
+        async with self._kept.slot_for(request) as slot:
+            completion = await self._clients[slot.number].complete(request)
+            slot.tokens = completion.prompt_tokens or 0
+            return completion
+
+    async def save(self, slot: int, file: str) -> tuple[int, int]:
+        """`Copies.save`, by the server."""
+        said = await self._act(slot, "save", file)
+        return said.get("n_saved", 0), said.get("n_written", 0)
+
+    async def restore(self, slot: int, file: str) -> None:
+        """`Copies.restore`, by the server."""
+        await self._act(slot, "restore", file)
+
+    async def delete(self, file: str) -> None:
+        """`Copies.delete`."""
+        Path(self._folder.name, file).unlink(missing_ok=True)
+
+    async def _act(self, slot: int, action: str, file: str) -> dict[str, int]:
+        """Return what the server says of a copy; an empty dict if it failed, for then the prompt is just read again."""
+        url, body = f"{self._url}/slots/{slot}?action={action}", json.dumps({"filename": file}).encode()
+        try:
+            reply = await self._connections.send("POST", url, body)
+        except (NotConnectedError, BrokenError):
+            return {}
+        return json.loads(reply.content) if reply.is_success else {}
+
+    async def aclose(self) -> None:
+        for client in self._clients:
+            await client.aclose()
+        await self._connections.aclose()
+        self._server = None
+        self._folder.cleanup()
 
 
-def _serve(path: Path, name: str, options: LocalOptions, key: str) -> "Server":
+def _serve(path: Path, name: str, options: LocalOptions, key: str, slots: int, copies: Path) -> "Server":
+    """Start a server with `slots` slots that saves them to the folder `copies`."""
     # libgomp reads this when it loads. Threads that spin for long starve each other on busy cores, and threads that
     # sleep at once wake too slowly on free ones; a short spin avoids both (docs/log.md).
     if "OMP_WAIT_POLICY" not in os.environ:
@@ -136,16 +192,15 @@ def _serve(path: Path, name: str, options: LocalOptions, key: str) -> "Server":
     params = xllamacpp.CommonParams()
     params.model.path = str(path)
     params.model_alias = {name}
-    kept = max(options.kept_prompts, options.slots) if options.reuse_prompts else options.slots
-    params.n_parallel = kept  # more slots than calls at the same time: an idle one keeps its prompt
-    params.n_ctx = options.context_tokens * options.slots + _KEPT_TOKENS * (kept - options.slots)
+    params.n_parallel = slots  # more than calls at the same time: an idle one keeps its prompt
+    params.n_ctx = options.context_tokens * options.slots + _KEPT_TOKENS * (slots - options.slots)
     params.kv_unified = True  # pyright: ignore[reportAttributeAccessIssue]  the slots share the context
     params.kv_unified_per_slot = options.context_tokens  # pyright: ignore[reportAttributeAccessIssue]
     params.cache_idle_slots = False  # pyright: ignore[reportAttributeAccessIssue]
-    params.slot_prompt_similarity = _SAME_PROMPT
+    params.cache_ram_mib = 0  # `KeptPrompts` does this
+    params.slot_save_path = f"{copies}{os.sep}"  # pyright: ignore[reportAttributeAccessIssue]
     params.cpuparams.n_threads = threads
     params.cpuparams_batch.n_threads = threads
-    params.cache_ram_mib = options.prompt_cache_mib if options.reuse_prompts else 0
     params.verbosity = -1  # print nothing on the user's terminal
     params.ui = False
     params.api_keys = [key]  # so that no other process and no page in a browser can use it

@@ -1,13 +1,14 @@
+import json
 import os
 import sys
 from pathlib import Path
 
-import httpx
 import pytest
 
 from questwell.errors import ConfigError, ContextOverflow
+from questwell.llm.chat_form import message_bodies
 from questwell.llm.client import Message, Request
-from questwell.llm.local import LocalLLM, LocalOptions, _serve
+from questwell.llm.local import LocalLLM, LocalOptions, _Served
 from questwell.llm.weights import EMBEDDED, QWEN_CODER_0_5B
 
 ASK = Request(messages=(Message("user", "Name three lakes."),), max_tokens=24, seed=1)
@@ -71,24 +72,38 @@ async def test_real_model_answers_quietly_and_the_same_twice(capfd):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kept", "most"), [(8, 1), (1, 200)])
-def test_a_prompt_that_comes_again_is_not_read_again(kept: int, most: int) -> None:
-    """Attempts at a question read the same passages again, with a prompt of another agent in between."""
-    server = _serve(a_model(), "small", LocalOptions(threads=1, kept_prompts=kept), "key")
+async def test_examples_and_prompts_that_come_again_are_not_read_again() -> None:
+    """Attempts at a question read the same passages again, with prompts of other agents in between."""
+    served = _Served(a_model(), "small", LocalOptions(threads=1))
+    examples = {
+        what: Message("system", f"Answer in one word. {f'A {what} is wide. ' * 30}") for what in ("lake", "road")
+    }
 
-    def read(prompt: str) -> int:
-        """Ask, and return how many tokens of the prompt were not kept."""
-        body = {"messages": [{"role": "user", "content": prompt}], "max_tokens": 1, "cache_prompt": True}
-        url, key = f"{server.listening_address}/v1/chat/completions", {"Authorization": "Bearer key"}
-        return int(httpx.post(url, json=body, headers=key, timeout=200).json()["timings"]["prompt_n"])
+    async def read(what: str, asked: str) -> int:
+        """Ask, and return how many tokens of the prompt were read."""
+        request = Request((examples[what], Message("user", asked * 30)), max_tokens=1)
+        body = {"messages": message_bodies(request.messages, None), "max_tokens": 1, "cache_prompt": True}
+        assert served._kept is not None
+        async with served._kept.slot_for(request) as slot:
+            reply = await served._connections.send(
+                "POST", f"{served._url}/v1/chat/completions", json.dumps({**body, "id_slot": slot.number}).encode()
+            )
+            told = json.loads(reply.content)
+            slot.tokens = told["usage"]["prompt_tokens"]
+            assert told["id_slot"] == slot.number if "id_slot" in told else True
+            return told["timings"]["prompt_n"]
 
-    lakes, rivers = (f"{'Answer in one word. ' * 20} {f'Name one {what} now. ' * 24}" for what in ("lake", "river"))
-    between = "The reader of another agent reads something else. " * 15
-    assert min(read(lakes), read(between), read(rivers), read(between)) > 0
-    again = [read(lakes), read(between), read(rivers)]
-    assert again[1] == 1
-    assert (max(again) == 1) == (most == 1)
-    assert max(again) <= most
+    try:
+        assert await read("lake", "How deep? ") > 200
+        assert await read("road", "How long? ") > 200
+        assert 1 < await read("lake", "Where is it? ") < 180
+        assert await read("lake", "How deep? ") == 1
+        for number in range(8):  # as many as there are slots
+            assert await read("road", f"Is {number} right? ") < 180
+        assert await read("lake", "Who swims? ") < 180
+    finally:
+        await served.aclose()
+    assert not Path(served._folder.name).exists()
 
 
 @pytest.mark.slow
