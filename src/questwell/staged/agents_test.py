@@ -184,6 +184,27 @@ async def test_sections_on_one_subject_tell_of_one_thing(ids: str, asked: bool) 
     assert bool(reader.staged.calls) is asked
 
 
+@pytest.mark.parametrize(
+    ("name", "links", "asked"),
+    [
+        ("Tarn", (), True),
+        ("Tarn", ("Tarn",), False),
+        ("Tarn", ("Fen",), True),
+        ("FIN7", (), False),
+        ("V.34", (), False),
+        ("1984", (), True),
+        ("Apollo 13", (), True),
+    ],
+)
+async def test_a_link_and_a_name_with_a_number_mean_one_thing(name: str, links: tuple[str, ...], asked: bool) -> None:
+    orbit = Passage("o", "Orbit", f"Orbit is a compiler made by {name}.", "o", links=links)
+    there = Passage("t", name, f"{name} was founded in 1971.", "t")
+    reader = FactReader(StagedSession(DirectSession(ScriptedLLM(model()), Library()), PROPOSER.prompts, 1), top_k=2)
+    fact = Fact(Hop(orbit, Value(name, AnswerType.ENTITY)), "maker", "compiler", Kind.ORGANIZATION)
+    assert await reader.same(fact, there) is None
+    assert bool(reader.staged.calls) is asked
+
+
 async def test_a_heading_is_not_what_a_subject_is() -> None:
     headed = replace(part("2", "Country - departure of Tom Quell: 1901."), offset=90)
     reads = {"Value: 1901": "country | departure year of Tom Quell | date"}
@@ -293,8 +314,10 @@ async def test_a_thing_that_the_path_comes_from_must_not_be_meant_as_well() -> N
     doubled = await of_two_works(TOWER, **{"builder of Harrow Bridge": "Elsa Marwood"})
     assert doubled.proposal is None and "is answered with 'Elsa Marwood' too" in doubled.problem
     one = {
-        "Subject: Harrow Bridge / Value: Elsa Marwood": "bridge | chief builder | person",
-        "builder of Harrow Bridge": "Elsa Marwood",
+        "Subject: Harrow Bridge / Value: Elsa Marwood": "bridge | chief designer | person",
+        "Subject: Lantern Tower / Value: Elsa Marwood": "tower | designer | person",
+        "designer of Lantern Tower": "Elsa Marwood",
+        "designer of Harrow Bridge": "Elsa Marwood",
     }
     same = await of_two_works(TOWER, **one)
     assert same.proposal is None and "as well" in same.problem

@@ -7,7 +7,7 @@ from questwell.retrieval.corpora.corpus import subject
 from questwell.scoring.answers import contains
 from questwell.staged.likeness import alike, words_of
 from questwell.staged.spans import fact_sentences, is_field
-from questwell.staged.wording import VAGUE, Fact, Kind, head_of, relation_problem
+from questwell.staged.wording import HUMAN_ENDS, VAGUE, Fact, Kind, head_of, relation_problem
 from questwell.types.corpus import Passage
 
 _ALONE = 3
@@ -23,6 +23,8 @@ def claim_problem(relation: str, fact_text: str, about: str, value: str, kind: K
         problem = "the passage says it the other way round"
     if problem is None and amount and not is_said_near(relation, fact_text, value):
         problem = "no word near it says so"
+    if problem is None and relation.endswith(" since") and not is_since(relation, fact_text, value):
+        problem = "the passage does not say since when"
     if problem is None and amount and is_of_a_version(about, fact_text, value):
         problem = "it is told of a version"
     return f"{value!r} is no {relation!r} of {about!r}: {problem}" if problem else None
@@ -42,6 +44,11 @@ def is_said_near(relation: str, fact_text: str, value: str) -> bool:
             if any(alike(word, other) for word in said for other in near):
                 return True
     return False
+
+
+def is_since(relation: str, fact_text: str, value: str) -> bool:
+    """Return whether the text has the relation and then the date, as in "active since at least 2009"."""
+    return re.search(rf"(?i)\b{relation} (?:[\w-]+ ){{0,4}}?{re.escape(value)}(?!\w)", fact_text) is not None
 
 
 def is_of_a_version(about: str, fact_text: str, value: str) -> bool:
@@ -66,14 +73,38 @@ def is_turned_round(relation: str, fact_text: str, value: str) -> bool:
 
 
 def agent(relation: str, fact_text: str, value: str) -> str:
-    """Return the noun for a passive that the text uses with the value: "developed by" gives "developer"."""
-    passive = re.fullmatch(r"(?P<stem>[a-z]{2,})ed by", relation)
-    if passive is None or not re.search(rf"\b{relation} (?:the )?{re.escape(value)}(?!\w)", fact_text):
-        return relation
-    stem = passive["stem"]
-    return f"{stem}or" if stem.endswith(_LATIN) else f"{stem}er"
+    """Return the noun for a passive that the text or a label uses with the value: "developed by" gives "developer".
+
+    The passive also corrects another agent: "used by Ana Ruiz" makes her no attacker.
+    """
+    found = re.findall(rf"\b([A-Za-z]+) by:? (?:the )?{re.escape(value)}(?!\w)", fact_text)
+    nouns = {participle.lower(): _agent_of(participle.lower()) for participle in found}
+    if noun := nouns.get(relation.lower().removesuffix(" by")):
+        return noun
+    another = relation.endswith(HUMAN_ENDS) and not any(alike(relation.split()[-1], word) for word in found)
+    return next((noun for noun in nouns.values() if noun), relation) if another else relation
 
 
+def _agent_of(participle: str) -> str:
+    """Return the noun for who does something: "used" gives "user"; empty if it is not known."""
+    stem = participle.removesuffix("ed")
+    regular = "" if stem == participle or len(stem) < 2 else f"{stem}or" if stem.endswith(_LATIN) else f"{stem}er"
+    return _AGENTS.get(participle, regular)
+
+
+_AGENTS = {
+    "built": "builder",
+    "followed": "successor",
+    "led": "leader",
+    "made": "maker",
+    "preceded": "predecessor",
+    "run": "operator",
+    "succeeded": "successor",
+    "sung": "singer",
+    "won": "winner",
+    "written": "writer",
+}
+"""Nouns for participles that are irregular, or whose noun is another word."""
 _LATIN = ("at", "ct", "it", "nt")
 """Ends of verbs whose agent ends in "or": "create", "direct", "edit", "invent"."""
 

@@ -91,14 +91,37 @@ def test_a_relation_says_all_that_its_label_says(relation: str, line: str, value
         ("created by", "creator"),
         ("owned by", "owner"),
         ("planned by", "planned by"),  # not said of Ana Ruiz
-        ("written by", "written by"),
         ("developed in", "developed in"),
         ("used by", "used by"),  # by her brother
+        ("led by", "leader"),
+        ("Written by", "writer"),  # a field's label
+        ("directed by", "director"),
+        ("followed by", "successor"),
+        ("seen by", "seen by"),  # nobody says "seer"
+        ("none", "none"),
+        ("birthplace", "birthplace"),
     ],
 )
 def test_a_passive_that_is_said_word_for_word_makes_an_agent(relation: str, noun: str) -> None:
     text = "Developed in Oslo, developed by Ana Ruiz, created by the Ana Ruiz, owned by Ana Ruiz; used by Ana Ruizson."
+    text += " It was led by Ana Ruiz, followed by Ana Ruiz, seen by Ana Ruiz."
+    text += "\nWritten by: Ana Ruiz.\nDirected by: Ana Ruiz."
     assert agent(relation, text, "Ana Ruiz") == noun
+
+
+@pytest.mark.parametrize(
+    ("said", "text", "noun"),
+    [
+        ("attacker", "It is a tool used by Ana Ruiz.", "user"),
+        ("attacker", "It is a tool used by Ana and Tom.", "attacker"),
+        ("film director", "It was directed by Ana Ruiz.", "film director"),
+        ("author", "It was written by the Ana Ruiz.", "writer"),
+        ("author", "It is a novel by Ana Ruiz.", "author"),
+        ("owner", "It was seen by Ana Ruiz.", "owner"),
+    ],
+)
+def test_a_passive_corrects_another_agent(said: str, text: str, noun: str) -> None:
+    assert agent(said, text, "Ana Ruiz") == noun
 
 
 @pytest.mark.parametrize(
@@ -111,6 +134,11 @@ def test_a_passive_that_is_said_word_for_word_makes_an_agent(relation: str, noun
         ("opening year", "It was released in 1988.", "1988", Kind.DATE, "no word near"),
         ("release year", "Fen 2.1 was released in 1988.", "1988", Kind.DATE, "of a version"),
         ("none", "It was released in 1988.", "1988", Kind.DATE, "says too little"),
+        ("active since", "Active since at least early 1988.", "1988", Kind.DATE, None),
+        ("active since", "Active until 1988 since it failed.", "1988", Kind.DATE, "since when"),
+        ("active since", "Active since 1971, sold in 1988.", "1988", Kind.DATE, "no word near"),
+        ("founded", "Founded: 1988.", "1988", Kind.DATE, None),
+        ("founded", "It was sold in 1988.", "1988", Kind.DATE, "no word near"),
     ],
 )
 def test_a_claim_fails_for_one_reason(relation: str, text: str, value: str, kind: Kind, problem: str | None) -> None:

@@ -14,7 +14,7 @@ from questwell.staged.claims import label_of
 from questwell.staged.drafting import Written
 from questwell.staged.paths import Hop, Path, leading_to
 from questwell.staged.spans import fact_sentences
-from questwell.staged.wording import Fact, described, steps
+from questwell.staged.wording import Fact, described, happened, steps
 from questwell.types.corpus import Passage
 from questwell.types.derivation import Derivation, Operand, Operation
 from questwell.types.game import AnswerType
@@ -108,6 +108,8 @@ def comparable(one: str, other: str) -> bool:
 def compared(one: Side, other: Side) -> Written | str:
     """Return the question that compares two sides, or why they cannot be compared."""
     relation = one[-1].relation
+    if happened(relation):
+        return f"{relation!r} is no measure"
     if normalise(relation) != normalise(other[-1].relation):
         return f"{relation!r} is not {other[-1].relation!r}"
     nouns = {side[0].noun.split()[-1] if side[0].noun else "" for side in (one, other)}

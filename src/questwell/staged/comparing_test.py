@@ -213,6 +213,7 @@ def test_only_one_relation_of_one_kind_of_thing_is_compared() -> None:
         compared(LUMIA, (clue(2, "Peak Ostrel", "island"), fact(3, "300 km", noun="island")))
     )
     assert "not of one kind" in str(compared(LUMIA, (fact(3, "300 km", noun=""),)))
+    assert "no measure" in str(compared((LUMIA[0], fact(1, "120 km", "founded")), (fact(3, "300 km", "founded"),)))
 
 
 def test_a_partner_is_another_subject_under_the_same_label() -> None:

@@ -118,10 +118,13 @@ class FactReader:
     async def same(self, before: Fact, passage: Passage, needle: str = "") -> str | None:
         """Return why the value of a hop may not be the subject of `passage`; None if it is.
 
-        Passages of one document have one subject. The model sees the sentence of `passage` that contains `needle`.
+        Passages of one document have one subject, a link leads to what it means, and a name such as "V34" is of one
+        thing. Else the model sees the sentence of `passage` that contains `needle`.
         """
         hop = before.hop
         if hop.passage.document_id == passage.document_id or are_sections(hop.passage, passage):
+            return None
+        if hop.found in hop.passage.links or re.search(r"[A-Z]\w*[-.]?\d", hop.found):
             return None
         key = ("same", hop.passage.id, hop.found, passage.id)
         if key not in self._checks:

@@ -19,9 +19,12 @@ WHOLE_FIRST = 4
 _NONE = "none"
 _BARE = re.compile(r"(?:who|what|which(?: \w+)?) (?:is|was|are|were)", re.IGNORECASE)
 """Beginning of a question whose remaining words all describe what is asked for."""
+_AT_WHAT_TIME = frozenset({"when", "since"})
+"""First words of questions that end in what happened."""
 _ARTICLES = frozenset({"the", "a", "an"})
 _NO_END = frozenset(
-    "a an and as at by for from in into is of on or that the to was were when where which who whose with".split()  # noqa: SIM905
+    "a an and as at been by first for from in into is of on or that the to was were when where which who whom "  # noqa: SIM905
+    "whose with".split()
 )
 _PREPOSITIONS = frozenset({"as", "at", "by", "for", "from", "in", "into", "of", "on", "to", "with"})
 _IN_NAMES = frozenset("and of the & de del des di do da du la le el al van von der den y e et und".split())  # noqa: SIM905
@@ -150,6 +153,8 @@ def parts(question: str) -> list[str]:
             piece = words[start:end]
             if end == len(words) and _BARE.fullmatch(" ".join(words[:start])):
                 continue  # what is asked for is no part of the question
+            if end == len(words) and words[0].lower() in _AT_WHAT_TIME and not _is_named(piece[-1]):
+                continue  # "When was the director of Hook | born"
             if _ends_inside_a_name(piece, words[end:]):
                 continue
             whole = piece[-1].lower() not in _NO_END or _is_stranded(piece, words[end:])

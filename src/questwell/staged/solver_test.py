@@ -32,9 +32,14 @@ def solver_model(*choices: str) -> Callable[[Request], Answer]:
     return answer
 
 
-async def solve(*choices: str, limits: RolloutLimits | None = None, retriever: Library | None = None) -> Trajectory:
+TWO = "Who owned the work of Elsa Marwood and the lighthouse of Harrow Bridge?"
+
+
+async def solve(
+    *choices: str, asked: str = NESTED, limits: RolloutLimits | None = None, retriever: Library | None = None
+) -> Trajectory:
     session = DirectSession(ScriptedLLM(solver_model(*choices)), retriever or Library())
-    return await StagedSolver(Prompts(), limits or RolloutLimits(), 1.0).solve(NESTED, session, 1)
+    return await StagedSolver(Prompts(), limits or RolloutLimits(), 1.0).solve(asked, session, 1)
 
 
 async def test_the_solver_resolves_from_the_inside_out() -> None:
@@ -60,17 +65,18 @@ async def test_an_answer_must_stand_in_a_hit() -> None:
 
 async def test_the_solver_keeps_to_its_budget_and_to_what_the_question_says() -> None:
     assert (await solve("the designer of Harrow Bridge", limits=RolloutLimits(searches=1))).stop is StopReason.SEARCHES
-    invented = await solve("the moon of Mars")  # an endpoint that ignores the schema
-    assert invented.queries == (NESTED,)
+    invented = await solve("the moon of Mars", asked=TWO)  # an endpoint that ignores the schema
+    assert invented.queries == (TWO,)
     late = await solve("none", retriever=Library(RetrievalTimeout("late")))
     assert late.stop is StopReason.ERRORED
 
 
 def test_parts_hold_a_name_and_describe_something() -> None:
-    assert parts("When was the successor of Tarn released?") == [
-        "the successor of Tarn",
-        "the successor of Tarn released",
-    ]
+    assert parts("When was the successor of Tarn released?") == ["the successor of Tarn"]
+    assert parts("Since when has the successor of Tarn been sold?") == ["the successor of Tarn"]
+    assert parts("When was the successor of Tarn first sold?") == ["the successor of Tarn"]
+    assert parts("When did Ana Ruiz write the successor of Tarn?") == ["the successor of Tarn"]
+    assert parts("Who sold the successor of Tarn again?")[-1] == "the successor of Tarn again"
     assert parts("When was the Orrin Lighthouse automated?") == []
     assert parts("Who wrote the language that Tarn is a dialect of?")[-1] == "the language that Tarn is a dialect of"
     assert "the tool that Tarn comes with" in parts("When was the tool that Tarn comes with released?")
@@ -110,14 +116,14 @@ async def test_an_only_part_is_looked_up_without_asking_which() -> None:
 async def test_one_attempt_in_four_begins_with_the_whole_question() -> None:
     whole_first, parts_first = 0, 0
     for random_seed in range(80):
-        llm = ScriptedLLM(solver_model(*["the designer of Harrow Bridge", "the lighthouse built by Elsa Marwood"]))
+        llm = ScriptedLLM(solver_model(*["the work of Elsa Marwood"] * 9))
         solved = await StagedSolver(Prompts(), RolloutLimits(), 1.0).solve(
-            NESTED, DirectSession(llm, Library()), random_seed
+            TWO, DirectSession(llm, Library()), random_seed
         )
-        whole_first += solved.queries[0] == NESTED
-        parts_first += solved.queries[0] == "the designer of Harrow Bridge"
+        whole_first += solved.queries[0] == TWO
+        parts_first += solved.queries[0] == "the work of Elsa Marwood"
         first_choice = next(request for request in llm.requests if request.schema and '"enum"' in request.schema)
-        assert ('"none"' in first_choice.schema) == (solved.queries[0] == NESTED)  # type: ignore[operator]
+        assert ('"none"' in first_choice.schema) == (solved.queries[0] == TWO)  # type: ignore[operator]
     assert whole_first + parts_first == 80
     assert 10 <= whole_first <= 30
 

@@ -12,7 +12,8 @@ from questwell.types.game import AnswerType
 
 _MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
 _DATE = re.compile(
-    rf"\b(?:\d{{1,2}} (?:{_MONTHS}) \d{{4}}|(?:{_MONTHS}) \d{{1,2}}, \d{{4}}|(?:{_MONTHS}) \d{{4}}|1[4-9]\d\d|20\d\d)"
+    rf"\b(?:(?:1[4-9]|20)\d\d-[01]\d-[0-3]\d"
+    rf"|\d{{1,2}} (?:{_MONTHS}) \d{{4}}|(?:{_MONTHS}) \d{{1,2}}, \d{{4}}|(?:{_MONTHS}) \d{{4}}|1[4-9]\d\d|20\d\d)"
     r"\b(?!s)"
 )
 _NUMBER = re.compile(

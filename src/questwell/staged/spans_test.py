@@ -53,6 +53,8 @@ def test_dates_numbers_and_entities() -> None:
     assert texts(AnswerType.DATE) == ["3 May 1874"]  # not the year of a source in brackets
     assert texts(AnswerType.NUMBER) == ["212 metres", "1,043,000 crowns"]
     assert texts(AnswerType.ENTITY) == ["River Tamsel", "Dunwick", "Elsa Marwood"]
+    seen = Passage("s", "Orbit", "First seen: 2019-01-31. Last seen: 2019-41-01.", "s")
+    assert [span.text for span in spans(seen, "Orbit", AnswerType.DATE)] == ["2019-01-31", "2019"]
     (metres, _) = spans(HARROW, "Harrow Bridge", AnswerType.NUMBER)
     assert metres.aliases == ("212",)
 

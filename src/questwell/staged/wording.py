@@ -37,13 +37,13 @@ class Fact:
 VAGUE = frozenset(
     "name type kind value thing example part subject description title member feature component information item "  # noqa: SIM905
     "instance version note fact detail reference mention topic element relation none category meaning term word "
-    "abbreviation acronym synonym variant alternative purpose context note user source object result effect use "
+    "abbreviation acronym synonym variant alternative purpose context note source object result effect use "
     "application property attribute aspect neighbour neighbor competitor rival customer partner status content "
     "definition expansion origin relationship association connection comparison etymology year date number "
     "contrast counterpart opposite compatibility support day time amount figure count total".split()
 )
 """Nouns that are too vague as a relation, or that many values share."""
-_LINKING = frozenset("of in for from on at to with by under after as into over than and or but not".split())  # noqa: SIM905
+_LINKING = frozenset("of in for from on at to with by under after as into over since than until and or but not".split())  # noqa: SIM905
 _LAST_OF_HEAD = re.compile(r" (?:of|in|for|from|on|at|to|with|by|under) .*")
 _PARTICIPLES = frozenset(
     "built made known born held given taken sold bought set won led begun found shown seen written spoken run used "  # noqa: SIM905
@@ -52,12 +52,25 @@ _PARTICIPLES = frozenset(
 _SINGULAR = ("ss", "us", "is", "ics", "series", "headquarters", "species", "news")
 _WHEN_OR_WHERE = frozenset({"year", "date", "day", "time", "place", "location", "site", "language", "speed", "system"})
 """Nouns that may follow an action such as "founding": the year of an action is not an action."""
-_HUMAN_ENDS = ("er", "or")
+HUMAN_ENDS = ("er", "or")
+"""Ends of nouns for who does something."""
 
 
 def head_of(relation: str) -> str:
     """Return the head noun of a relation: "chief" for "chief of state"."""
     return _LAST_OF_HEAD.sub("", relation).split()[-1]
+
+
+_HAPPENED = re.compile(
+    r"(?:(?:first|last|originally|officially) )?"
+    r"(?:[a-z]{2,}ed|born|begun|built|found|held|made|seen|set up|shown|sold|won|written)"
+)
+_SINCE = re.compile(r"(?P<state>[a-z]+) since")
+
+
+def happened(relation: str) -> bool:
+    """Return whether a date's relation says what happened and is no noun: "first seen", "founded", "active since"."""
+    return (_HAPPENED.fullmatch(relation) or _SINCE.fullmatch(relation)) is not None
 
 
 def relation_problem(relation: str, fact_text: str, about: str, value: str, value_kind: Kind) -> str | None:
@@ -66,6 +79,8 @@ def relation_problem(relation: str, fact_text: str, about: str, value: str, valu
         return "it is no short noun phrase"
     if contains(relation, about) or contains(relation, value):
         return "it names the subject or the value"
+    if value_kind is Kind.DATE and happened(relation.lower()):
+        return None
     words = relation.lower().split()
     if sum(word in _LINKING for word in words) > 1:
         return "it is no short noun phrase"
@@ -80,7 +95,7 @@ def relation_problem(relation: str, fact_text: str, about: str, value: str, valu
         return "it is an action"
     if head.endswith("s") and not head.endswith(_SINGULAR):
         return "it is a plural"
-    if head.endswith(_HUMAN_ENDS) and value_kind not in (Kind.PERSON, Kind.ORGANIZATION):
+    if head.endswith(HUMAN_ENDS) and value_kind not in (Kind.PERSON, Kind.ORGANIZATION):
         stem = head[:-2]
         if len(stem) > 3 and re.search(rf"\b{re.escape(stem)}(?:e?d|ing|e?s)\b", fact_text, re.IGNORECASE):
             return "who did it is no person"
@@ -125,6 +140,10 @@ _MEASURES = frozenset(
 def question(facts: Sequence[Fact]) -> str:
     """Return the question that asks for the value of the last fact."""
     last = facts[-1]
+    if not last.hop.inverse and happened(last.relation):
+        about = described(facts[:-1]) if len(facts) > 1 else last.hop.known
+        since = _SINCE.fullmatch(last.relation)
+        return f"Since when has {about} been {since['state']}?" if since else f"When was {about} {last.relation}?"
     if last.hop.value.type is AnswerType.NUMBER and not last.hop.inverse and not _MEASURES & {*last.relation.split()}:
         for unit, how in _MEASURED:
             if unit.search(last.hop.value.text):
@@ -136,7 +155,11 @@ def question(facts: Sequence[Fact]) -> str:
 
 def steps(facts: Sequence[Fact]) -> tuple[SolutionStep, ...]:
     """Return one search step per fact."""
-    return tuple(SolutionStep(f"What is {described((fact,))}?", fact.hop.found, fact.hop.passage.id) for fact in facts)
+    return tuple(SolutionStep(_asked_alone(fact), fact.hop.found, fact.hop.passage.id) for fact in facts)
+
+
+def _asked_alone(fact: Fact) -> str:
+    return question((fact,)) if happened(fact.relation) else f"What is {described((fact,))}?"
 
 
 def put_in_place(phrase: str, name: str, asked: str) -> str | None:

@@ -70,6 +70,30 @@ def test_an_amount_is_asked_for_by_its_unit(relation: str, value: str, asked: st
 
 
 @pytest.mark.parametrize(
+    ("relation", "asked", "step"),
+    [
+        ("first seen", "When was the designer of Harrow Bridge first seen?", "When was Elsa Marwood first seen?"),
+        ("born", "When was the designer of Harrow Bridge born?", "When was Elsa Marwood born?"),
+        (
+            "active since",
+            "Since when has the designer of Harrow Bridge been active?",
+            "Since when has Elsa Marwood been active?",
+        ),
+        (
+            "death year",
+            "What is the death year of the designer of Harrow Bridge?",
+            "What is the death year of Elsa Marwood?",
+        ),
+    ],
+)
+def test_a_date_of_what_happened_is_asked_for_by_its_verb(relation: str, asked: str, step: str) -> None:
+    date = Fact(Hop(MARWOOD, Value("1871", AnswerType.DATE)), relation, "engineer", Kind.DATE)
+    assert question((DESIGN, date)) == asked
+    assert question((date,)) == step
+    assert steps((DESIGN, date))[-1].query == step
+
+
+@pytest.mark.parametrize(
     ("relation", "kind", "problem"),
     [
         ("designer", Kind.PERSON, None),
@@ -85,7 +109,13 @@ def test_an_amount_is_asked_for_by_its_unit(relation: str, value: str, asked: st
         ("after independence", Kind.DATE, "it ends or begins with a preposition"),
         ("founded", Kind.PERSON, "it is a participle"),
         ("designed in Oslo", Kind.PERSON, "it is a participle"),
-        ("built", Kind.DATE, "it is a participle"),
+        ("built", Kind.PLACE, "it is a participle"),
+        ("built", Kind.DATE, None),
+        ("first seen", Kind.DATE, None),
+        ("active since", Kind.DATE, None),
+        ("active since", Kind.PLACE, "it ends or begins with a preposition"),
+        ("first", Kind.DATE, None),
+        ("opened in", Kind.DATE, "it ends or begins with a preposition"),
         ("filming location", Kind.PLACE, None),
         ("top speed", Kind.NUMBER, None),
         ("contrast", Kind.THING, "it says too little"),
