@@ -75,6 +75,14 @@ class Terms:
         kept = [term for word, term in zip(words[start:], terms[start:], strict=True) if word not in STOP_WORDS]
         return kept or terms
 
+    def of_name(self, name: str) -> list[str]:
+        """Terms of a name without English stop words; empty if there are only such words."""
+        if self._words is None:
+            return self.of(name)
+        prepared = prepare(name)
+        pairs = zip(self._words.analyze(prepared), self.tantivy.analyze(prepared), strict=True)
+        return [term for word, term in pairs if word not in STOP_WORDS | ASKING]
+
 
 def _folding() -> tantivy.TextAnalyzerBuilder:
     """Return the builder of an analyser that splits words and folds case and accents."""

@@ -30,11 +30,12 @@ from questwell.retrieval.index.manifest import (
     stamp_of,
     unpack,
 )
+from questwell.retrieval.index.subjects import Subjects
 from questwell.retrieval.retriever import DocumentPage, Filter
 from questwell.text.unicode import without_surrogates
 from questwell.types.corpus import Hit, Passage
 
-RANKING = 5
+RANKING = 6
 """Version of the ranking, part of the retriever's name; increase it if the same index would rank differently."""
 POSTINGS = 100_000
 """Maximum number of posting list entries that a query may read; reading them is nearly the whole cost of a query."""
@@ -87,6 +88,7 @@ class LexicalIndex:
             raise RetrievalError(f"index {folder} cannot be opened ({error}): delete it and index again") from error
         self._schema = self._index.schema
         self._searcher = self._index.searcher()
+        self._subjects = Subjects(self._schema, self._searcher, self._terms)
         if self._searcher.num_docs != manifest.passages:
             raise RetrievalError(
                 f"index {folder} has {self._searcher.num_docs} passages, but its manifest says {manifest.passages}: "
@@ -186,7 +188,7 @@ class LexicalIndex:
         terms = self.query_terms(query)
         if k < 1 or not terms:
             return []
-        found = self._candidates(self._where(self._either(terms), where), k)
+        found = self._candidates(self._where(self._either(terms, query), where), k)
         return sorted(found, key=lambda scored: (-scored.score, scored.ordinal))[:k]
 
     def score(self, query: str, ordinals: Sequence[int], where: Filter | None = None) -> list[Scored]:
@@ -199,7 +201,7 @@ class LexicalIndex:
         optional, must = tantivy.Occur.Should, tantivy.Occur.Must
         among = tantivy.Query.boost_query(tantivy.Query.term_set_query(self._schema, ORDINAL, list(ordinals)), 0.0)
         terms = self.query_terms(query)
-        either = [(optional, self._either(terms))] if terms else []
+        either = [(optional, self._either(terms, query))] if terms else []
         return self._best(self._where(tantivy.Query.boolean_query([(must, among), *either]), where), len(ordinals))
 
     def load(self, ranked: Iterable[Scored]) -> tuple[Hit, ...]:
@@ -276,9 +278,9 @@ class LexicalIndex:
     def _passages_with(self, term: str) -> int:
         return self._searcher.doc_freq(TEXT, term)  # the text field contains the title too
 
-    def _either(self, terms: Iterable[str]) -> tantivy.Query:
-        """A query for any of `terms`. A query parser would interpret the text as syntax, so we build it ourselves."""
-        queries: list[tantivy.Query] = []
+    def _either(self, terms: Iterable[str], query: str) -> tantivy.Query:
+        """A query for any of `terms`, and for subjects that `query` names; a query parser would interpret syntax."""
+        queries = list(self._subjects.named_in(query[:QUERY_CHARS]))
         for term in terms:
             in_title = tantivy.Query.term_query(self._schema, TITLE, term, index_option="freq")
             queries.append(tantivy.Query.term_query(self._schema, TEXT, term, index_option="freq"))
