@@ -14,7 +14,7 @@ from questwell.staged.excerpts import shown
 from questwell.staged.paths import Hop, Path
 from questwell.staged.session import StagedSession
 from questwell.staged.spans import fact_sentences, year_of
-from questwell.staged.wording import Fact, Kind, described, question, with_article
+from questwell.staged.wording import USER, Fact, Kind, described, of, question, with_article
 from questwell.types.corpus import Hit, Passage
 from questwell.types.game import AnswerType
 
@@ -137,7 +137,7 @@ class FactReader:
                 first=f"{hop.passage.title}: {neutralise(first)}",
                 second=f"{passage.title}: {neutralise(second)}",
                 named=hop.found,
-                role=(hop.inverse and before.noun) or f"{before.relation} of {hop.known}",
+                role=(hop.inverse and before.noun) or of(before, hop.known),
             )
             told = f"{hop.found!r} of {hop.passage.title!r} is not that of {passage.title!r}"
             self._checks[key] = None if said == "yes" else told
@@ -152,9 +152,10 @@ class FactReader:
             return None
         if set(after.noun.split()) & set(before.relation.lower().split()):
             return None  # "implementation language", "language"
-        key = ("fits", before.relation, after.noun)
+        key = ("fits", before.relation, before.value_kind, after.noun)
         if key not in self._checks:
-            relation, sort = with_article(before.relation), with_article(after.noun)
+            relation = with_article(before.value_kind.value if before.relation == USER else before.relation)
+            sort = with_article(after.noun)
             said = await self.staged.choose("staged_fit", "can", ("yes", "no"), relation=relation, sort=sort)
             self._checks[key] = None if said == "yes" else f"{relation} is not {sort}"
         return self._checks[key]
@@ -292,7 +293,7 @@ class FactReader:
             return f"{fact.relation!r} is {fact.hop.known!r} of {before.hop.subject!r} as well"
         key = ("apart", before.hop.passage.id, fact.relation, fact.hop.known)
         if key not in self._checks:
-            asked = f"What is the name of the {fact.relation} of {before.hop.subject}?"
+            asked = f"What is the name of the {of(fact, before.hop.subject)}?"
             found = await self.staged.write(
                 "staged_read", "answer", 90, passages=show(before.hop.passage, 1), question=asked
             )

@@ -48,6 +48,16 @@ def test_phrases_nest() -> None:
     ]
 
 
+def test_a_user_is_what_uses() -> None:
+    use = fact(BRIDGE, "Ferry Guild", "user", Kind.ORGANIZATION)
+    assert described((use, WORK)) == "the best known work of the organization that uses Harrow Bridge"
+    assert question((use,)) == "Which organization uses Harrow Bridge?"
+    assert question((CAPITAL, use)) == "Which organization uses the country whose capital is Arel City?"
+    assert steps((use,))[0].query == "What is the organization that uses Harrow Bridge?"
+    used = replace(use, noun="bridge", hop=replace(use.hop, inverse=True))
+    assert described((used, WORK)) == "the best known work of the bridge that Ferry Guild uses"
+
+
 @pytest.mark.parametrize(
     ("relation", "value", "asked"),
     [
