@@ -112,7 +112,7 @@ class KeptPrompts:
         if source is not None and _shared(source.prompt, prompt) >= known + _WORTH:
             copy = await self._saved(source) or copy
         if copy is not None:
-            copy.used = self._calls
+            copy.used, target.prompt = self._calls, ""  # what it holds is not known if this is cancelled
             await self._server.restore(target.number, copy.file)
 
     async def _saved(self, slot: _Slot) -> _Copy | None:

@@ -124,12 +124,34 @@ async def test_a_server_that_cannot_save_only_reads_more() -> None:
     assert [await server.read(kept, one) for one in prompts(3)] == [len(EXAMPLES) + 1000] * 3
 
 
+async def test_a_slot_whose_copy_was_cancelled_is_not_relied_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server()
+    kept = KeptPrompts(2, 1, 512, server)
+    first, second = prompts(2)
+    await server.read(kept, first)
+    await server.read(kept, f"{OTHER}{'b' * 1000}")
+    restore = server.restore
+
+    async def cancelled(slot: int, file: str) -> None:
+        await restore(slot, file)
+        raise asyncio.CancelledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(server, "restore", cancelled)
+        with pytest.raises(asyncio.CancelledError):
+            await server.read(kept, f"{OTHER}{'c' * 1000}")
+    await server.read(kept, second)
+    assert {copy.file: copy.prompt for copy in kept._copies} == server.files
+
+
 async def test_what_a_failed_call_left_is_not_relied_on() -> None:
     server = Server()
     kept = KeptPrompts(2, 1, 512, server)
     first, second = prompts(2)
+    await server.read(kept, first)
     with pytest.raises(RuntimeError):
-        async with kept.slot_for(Request(prompt=first)):
+        async with kept.slot_for(Request(prompt=first)) as lent:
+            server.slots[lent.number] = OTHER * 4
             raise RuntimeError
     await server.read(kept, second)
     assert server.files == {}

@@ -50,7 +50,8 @@ class LocalOptions:
     """Number of prompts kept whole with their keys and values. The attempts at a question read the same passages again:
     in order of the calls of eight seeds, a repeated prompt costs one token instead of some 230."""
     copies_mib: int = 512
-    """MiB of temporary files with copies of prompts, so that few-shot examples are read once. A token takes 28 kB."""
+    """MiB of temporary files with copies of prompts, so that few-shot examples are read once. A token takes 28 kB.
+    A process that is killed leaves them to the system's cleaning of temporary files."""
     reuse_prompts: bool = True
     """Whether to reuse cached prefixes. If not, every call reads its whole prompt again, and its text at temperature 0
     does not depend on earlier calls (cached prefixes are rounded differently)."""
