@@ -26,17 +26,13 @@ def copy(maker: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     return tmp_path / "results"
 
 
-DIRTY = {"from_corpus_to_agent", "many_items", "million"}
-"""Results of commits with changes that were not committed, from before this was tested. None may be added."""
-
-
 def test_results_are_of_clean_commits() -> None:
     commits = {
         path.stem: json.loads(path.read_text(encoding="utf-8")).get("commit")
         for path in (ROOT / "benchmarks" / "results").glob("*.json")
     }
     assert len(commits) > 20 and all(commits.values())
-    assert {name for name, commit in commits.items() if commit.endswith("-dirty")} <= DIRTY
+    assert [name for name, commit in commits.items() if commit.endswith("-dirty")] == []
 
 
 def test_the_page_agrees_with_the_files(maker: ModuleType) -> None:

@@ -105,8 +105,8 @@ SECTIONS = (
     Section(
         "From a corpus to an agent",
         "from_corpus_to_agent.json",
-        "A toy world and a tiny model, 3 seeds. The agent trained on SAGE's questions gains on questions like its own, "
-        "and loses on plain ones.",
+        "A toy world and a tiny model, 9 seeds. The agent trained on SAGE's questions gains on questions like its own. "
+        "On plain ones both trained agents lose a little.",
         from_corpus_to_agent,
     ),
     Section(
