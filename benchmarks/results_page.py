@@ -56,19 +56,16 @@ def readme(text: str) -> str:
 
 def limits() -> Iterator[str]:
     """The lines of the README's limits that contain figures."""
-    judge, agent = _read("judge_pairs"), _read("from_corpus_to_agent")
-    made = [
-        (_read(name), over)
-        for name, over in (("facts", "`factbook`"), ("films", "film articles"), ("foldoc_20", "`foldoc`"))
-    ]
+    made, judge, agent = (_read(name) for name in ("staged_questions", "judge_pairs", "from_corpus_to_agent"))
     near = judge["packaged prompt"]["held-out"]["wrong answers"]
-    trials = [
-        f"{run['accepted']} of {run['seeds']} seeds over {over} ({run['sound'] or 'none'} sound)" for run, over in made
-    ]
+    trials = ", ".join(f"{one['accepted']} of {one['of']} at {steps}" for steps, one in made["pooled"].items())
+    sound = min(made["sound_by_reader"], key=lambda one: one["accepted"])
+    corpora = len({one["corpus"] for one in made["runs"]})
     gains = {domain: _gain(agent["versus"][domain]) for domain in ("in", "out")}
     yield _item(
-        f"**The embedded model is for trying things out.** Items came of {', '.join(trials)}, as the stricter of two "
-        f"readers found. As a judge it recognised {near['right calls']} of {near['pairs']} wrong answers that were "
+        f"**The embedded model is for trying things out.** Over {corpora} corpora the seeds that gave an item were "
+        f"{trials} search steps; {sound['accepted']} of {sound['of']} items are sound, as the stricter of two readers "
+        f"found. As a judge it recognised {near['right calls']} of {near['pairs']} wrong answers that were "
         "close to the right one. Use a capable endpoint for data that counts."
     )
     yield _item(

@@ -30,8 +30,6 @@ SCRIPTS = sorted(
 def flags(name: str) -> set[str]:
     """The flags that a script reads."""
     text = (FOLDER / name).read_text(encoding="utf-8")
-    if "from graded import main" in text:
-        text += (FOLDER / "graded.py").read_text(encoding="utf-8")
     return set(re.findall(r'add_argument\(\s*"(--[\w-]+)"', text))
 
 

@@ -49,21 +49,24 @@ def test_the_readme_s_figures_agree_with_the_files(maker: ModuleType) -> None:
 
 
 def test_another_figure_makes_another_readme(maker: ModuleType, copy: Path) -> None:
-    result = json.loads((copy / "facts.json").read_text(encoding="utf-8"))
-    other = {**result, "seeds": 20, "accepted": 17, "sound": 11}
-    (copy / "facts.json").write_text(json.dumps(other), encoding="utf-8")
+    result = json.loads((copy / "staged_questions.json").read_text(encoding="utf-8"))
+    result["sound_by_reader"][1]["accepted"] = 3
+    result["pooled"]["2"] |= {"accepted": 99, "of": 100}
+    (copy / "staged_questions.json").write_text(json.dumps(result), encoding="utf-8")
     made = " ".join(maker.readme((ROOT / "README.md").read_text(encoding="utf-8")).split())
-    assert "Items came of 17 of 20 seeds over `factbook` (11 sound), " in made
+    assert "99 of 100 at 2, " in made
+    assert " 3 of " in made
     with pytest.raises(ValueError, match="README"):
         maker.readme("# Questwell\n")
 
 
 def test_another_figure_makes_another_page(maker: ModuleType, copy: Path) -> None:
     before = maker.page()
-    result = json.loads((copy / "foldoc_20.json").read_text(encoding="utf-8"))
-    (copy / "foldoc_20.json").write_text(json.dumps({**result, "accepted": 19}), encoding="utf-8")
+    result = json.loads((copy / "staged_questions.json").read_text(encoding="utf-8"))
+    result["pooled"]["2"] |= {"accepted": 99, "of": 100}
+    (copy / "staged_questions.json").write_text(json.dumps(result), encoding="utf-8")
     changed = set(maker.page().splitlines()) - set(before.splitlines())
-    assert "| items accepted, of the seeds played | 19 of 20 | - |" in changed
+    assert [line for line in changed if line.startswith("| items accepted, 2 steps wanted, all corpora | 99 of 100 | ")]
 
 
 def test_a_result_that_no_section_shows_is_refused(maker: ModuleType, copy: Path) -> None:

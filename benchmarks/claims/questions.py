@@ -5,21 +5,20 @@ from collections.abc import Iterator
 from claims.claim import Claim, Result, Section, between
 
 
-def foldoc_20(result: Result) -> Iterator[Claim]:
-    yield Claim("items accepted, of the seeds played", f"{result['accepted']} of {result['seeds']}")
-    for reader, sound in zip(("first reading", "blind reading"), result["sound_by_reader"], strict=True):
-        yield Claim(f"accepted items that are sound, {reader}", f"{sound} of {result['accepted']}")
-
-
-def facts(result: Result) -> Iterator[Claim]:
-    yield Claim("items accepted, of the seeds played", f"{result['accepted']} of {result['seeds']}")
-    for steps, figure in result["accepted_by_steps"].items():
-        share, _, interval = figure.partition(" [")
-        low, high = interval.rstrip("]").split(", ")
-        yield Claim(f"items accepted, {steps} search steps wanted", share, f"{low} % to {high} %")
-    readings = len(result["sound_by_reader"])
-    lower = "lower of two readings" if readings == 2 else "one reading"
-    yield Claim(f"accepted items that are sound, {lower}", f"{result['sound']} of {result['accepted']}")
+def staged_questions(result: Result) -> Iterator[Claim]:
+    for steps, one in result["pooled"].items():
+        figure = f"{one['accepted']} of {one['of']}"
+        yield Claim(f"items accepted, {steps} steps wanted, all corpora", figure, between(one["low"], one["high"]))
+        spent = f"{one['median_s']:g} s, {one['median_searches']:g} searches"
+        yield Claim(f"median of a seed on one core, {steps} steps wanted", spent)
+    for one in result["runs"]:
+        figure = f"{one['accepted']} of {one['of']}"
+        yield Claim(
+            f"items accepted, `{one['corpus']}`, {one['steps']} steps", figure, between(one["low"], one["high"])
+        )
+    for reader, one in zip(("first reading", "blind reading"), result["sound_by_reader"], strict=False):
+        figure = f"{one['accepted']} of {one['of']}"
+        yield Claim(f"accepted items that are sound, {reader}", figure, between(one["low"], one["high"]))
 
 
 def judge_pairs(result: Result) -> Iterator[Claim]:
@@ -70,24 +69,10 @@ def early_stop(result: Result) -> Iterator[Claim]:
 SECTIONS = (
     Section(
         "Questions by the embedded model",
-        "foldoc_20.json",
-        "20 seeds of `foldoc`, 2 to 4 steps, played by the embedded 1.5B model. The second reader was blind. "
-        "Items of this model are there to try the pipeline, not to train on.",
-        foldoc_20,
-    ),
-    Section(
-        "Questions by the embedded model, fact by fact",
-        "facts.json",
-        "The demo's command over `factbook`, eight seeds in nine minutes. The second reader was blind, and strict: a "
-        'question that says "the coastline" for its length was not sound to it.',
-        facts,
-    ),
-    Section(
-        "Questions by the embedded model, on films",
-        "films.json",
-        "A corpus that the proposer was not tuned on, stopped by hand after four seeds. The second reader was "
-        "blind. Four seeds say little.",
-        facts,
+        "staged_questions.json",
+        "20 seeds per corpus and number of steps, played by the embedded 1.5B model on one core of two busy ones. "
+        "Films, attack and jargon are corpora that the agents were not tuned on. The second reader was blind.",
+        staged_questions,
     ),
     Section(
         "The embedded model as a judge",
