@@ -181,7 +181,7 @@ def test_each_question_comes_with_its_certificate(run: Path) -> None:
 
     shown = call("--gates", "evidence")
     assert "    Check evidence: passed: " in shown
-    assert "    Evidence Bridge 5: rank 2 in the searches of 4 attempts" in shown
+    assert "    Evidence Bridge 5: rank 1 in the searches of 4 attempts" in shown
     assert "Solved: " not in shown and "Check unique" not in shown  # said once; what was not asked is left out
     missing = "closed-book, evidence, shortcut, unique, single-document, leave-one-out, findable, dated"
     assert f"Not checked: {missing} (questwell gates {run / 'recheck'} --rejected checks them)" in shown
@@ -195,7 +195,7 @@ def test_each_question_comes_with_its_certificate(run: Path) -> None:
         ("evidence", "passed"),
         ("unique", "failed"),
     ]
-    assert second["certificate"]["evidence"][0]["rank_by_attempts"] == 2
+    assert second["certificate"]["evidence"][0]["rank_by_attempts"] == 1
     assert (second["accepted"], second["certificate"]["difficulty"], second["certificate"]["solve_rate"]["of"]) == (
         False,
         None,
