@@ -65,15 +65,17 @@ def main() -> None:
         raise SystemExit(f"{folder} has no runs that are named CORPUS-STEPS")
     played = [_played(run) for run in runs]
     shown = [_shown(run.name, item, grades.get((run.name, item.id), [])) for run in runs for item in items(run)]
-    readers = min((len(one["grades"]) for one in shown), default=0)  # readers who have graded every item
-    sound = [sum(one["grades"][reader]["sound"] for one in shown) for reader in range(readers)]
+    readers = max((len(one["grades"]) for one in shown), default=0)
+    graded = [
+        [one["grades"][reader]["sound"] for one in shown if len(one["grades"]) > reader] for reader in range(readers)
+    ]
     report: dict[str, object] = {
         **heading(),
         "remarks": kept.remarks,
         "readers": kept.readers,
         "runs": played,
         "pooled": {steps: _pooled([one for one in played if one["steps"] == steps]) for steps in _steps(played)},
-        "sound_by_reader": [_share(number, len(shown)) for number in sound],
+        "sound_by_reader": [_share(sum(sound), len(sound)) for sound in graded],
         "items": shown,
     }
     write(NAME, report)
