@@ -70,7 +70,7 @@ _SINCE = re.compile(r"(?P<state>[a-z]+) since")
 
 def happened(relation: str) -> bool:
     """Return whether a date's relation says what happened and is no noun: "first seen", "founded", "active since"."""
-    return (_HAPPENED.fullmatch(relation) or _SINCE.fullmatch(relation)) is not None
+    return (_HAPPENED.fullmatch(relation.lower()) or _SINCE.fullmatch(relation.lower())) is not None
 
 
 def relation_problem(relation: str, fact_text: str, about: str, value: str, value_kind: Kind) -> str | None:
@@ -79,7 +79,7 @@ def relation_problem(relation: str, fact_text: str, about: str, value: str, valu
         return "it is no short noun phrase"
     if contains(relation, about) or contains(relation, value):
         return "it names the subject or the value"
-    if value_kind is Kind.DATE and happened(relation.lower()):
+    if value_kind is Kind.DATE and happened(relation):
         return None
     words = relation.lower().split()
     if sum(word in _LINKING for word in words) > 1:
@@ -154,8 +154,9 @@ def question(facts: Sequence[Fact]) -> str:
     if not last.hop.inverse and last.relation == USER:
         return f"{_ASKED.get(last.value_kind, 'What')} uses {about}?"
     if not last.hop.inverse and happened(last.relation):
-        since = _SINCE.fullmatch(last.relation)
-        return f"Since when has {about} been {since['state']}?" if since else f"When was {about} {last.relation}?"
+        said = last.relation.lower()
+        since = _SINCE.fullmatch(said)
+        return f"Since when has {about} been {since['state']}?" if since else f"When was {about} {said}?"
     if last.hop.value.type is AnswerType.NUMBER and not last.hop.inverse and not _MEASURES & {*last.relation.split()}:
         for unit, how in _MEASURED:
             if unit.search(last.hop.value.text):

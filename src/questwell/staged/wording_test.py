@@ -84,6 +84,7 @@ def test_an_amount_is_asked_for_by_its_unit(relation: str, value: str, asked: st
     [
         ("first seen", "When was the designer of Harrow Bridge first seen?", "When was Elsa Marwood first seen?"),
         ("born", "When was the designer of Harrow Bridge born?", "When was Elsa Marwood born?"),
+        ("First seen", "When was the designer of Harrow Bridge first seen?", "When was Elsa Marwood first seen?"),
         (
             "active since",
             "Since when has the designer of Harrow Bridge been active?",
