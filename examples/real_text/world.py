@@ -17,6 +17,8 @@ from questwell.types.corpus import Hit
 SYSTEM = "Search, then answer."
 CLUMSY = 0.6
 """Share of demonstrated searches that ask with the whole question instead of its key words."""
+Dialogue = list[dict[str, str]]
+"""Messages of a demonstration, each with role and content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +66,38 @@ def write_questions(path: Path, asked: Sequence[Asked]) -> None:
 
 
 async def write_demonstrations(path: Path, asked: Sequence[Asked], index: LexicalIndex, top_k: int, seed: int) -> None:
-    """Dialogues in which each search is clumsy with probability `CLUMSY`; what is not found is answered by unknown."""
+    """A solver's dialogue for each question, as JSONL."""
     draw = random.Random(seed)
-    lines: list[str] = []
-    for one in asked:
-        shelf, found = Shelf(), list[Hit]()
-        messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": one.text}]
-        for good in one.queries:
-            query = one.text if draw.random() < CLUMSY else good
-            hits = await index.search(query, top_k)
-            found += hits
-            messages.append({"role": "assistant", "content": f"<search>{query}</search>"})
-            messages.append({"role": "user", "content": f"<information>\n{shelf.show(hits)}\n</information>"})
-        seen = any(normalise(one.fact.value) in normalise(hit.passage.text) for hit in found)
-        messages.append({"role": "assistant", "content": f"<answer>{one.fact.value if seen else 'unknown'}</answer>"})
-        lines.append(json.dumps({"messages": messages}, ensure_ascii=False) + "\n")
+    write_dialogues(path, [await solving(one, index, top_k, draw) for one in asked])
+
+
+async def solving(asked: Asked, index: LexicalIndex, top_k: int, draw: random.Random) -> Dialogue:
+    """Each search is clumsy with probability `CLUMSY`; what is not found is answered by unknown."""
+    shelf, hits = Shelf(), list[Hit]()
+    messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": asked.text}]
+    for good in asked.queries:
+        query = asked.text if draw.random() < CLUMSY else good
+        new = await index.search(query, top_k)
+        hits += new
+        messages += searched(query, shelf.show(new))
+    answer = asked.fact.value if found(asked.fact.value, hits) else "unknown"
+    return [*messages, {"role": "assistant", "content": f"<answer>{answer}</answer>"}]
+
+
+def searched(query: str, shown: str) -> Dialogue:
+    """A search, and what came of it."""
+    return [
+        {"role": "assistant", "content": f"<search>{query}</search>"},
+        {"role": "user", "content": f"<information>\n{shown}\n</information>"},
+    ]
+
+
+def found(value: str, hits: Sequence[Hit]) -> bool:
+    """Whether a passage holds the value."""
+    return any(normalise(value) in normalise(hit.passage.text) for hit in hits)
+
+
+def write_dialogues(path: Path, dialogues: Sequence[Dialogue]) -> None:
+    """JSONL of messages."""
+    lines = [json.dumps({"messages": messages}, ensure_ascii=False) + "\n" for messages in dialogues]
     files.replace(path, "".join(lines).encode())

@@ -49,6 +49,8 @@ class KnownAnswer:
     aliases: tuple[str, ...] = ()
     hops: int | None = None
     """Number of searches that its question should need; None draws a number."""
+    passage: Passage | None = None
+    """Passage that contains it, which the proposer is shown; None shows no passage."""
 
 
 def several(seeds: Sequence[AnswerSeed], times: int) -> list[AnswerSeed]:
@@ -88,7 +90,7 @@ class ListedAnswers:
         time, place = divmod(index, len(self._answers))
         known = self._answers[_order(len(self._answers), f"{self._random_seed}/{time}")[place]]
         hops = known.hops or _hops(self._hops, self._random_seed, index)
-        return AnswerSeed(index, known.answer, hops, known.aliases, None, self._random_seed)
+        return AnswerSeed(index, known.answer, hops, known.aliases, known.passage, self._random_seed)
 
 
 class GroundedAnswers:

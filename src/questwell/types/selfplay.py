@@ -21,7 +21,7 @@ class AnswerSeed:
     aliases: tuple[str, ...] = ()
     """Other spellings that count as the answer."""
     passage: Passage | None = None
-    """Passage that contains the answer if it was drawn from a corpus; None if the answer comes from a list."""
+    """Passage that contains the answer; None if the answer comes from a list that names none."""
     random_seed: int = 0
     """Seed of all random choices in this play."""
 

@@ -64,7 +64,8 @@ class Config(LearningConfig, SpendingConfig, IndexConfig):
     """Folder of prompt files that replace the packaged ones of the same name."""
 
     answers: Path | None = None
-    """JSONL of known answers (answer; optionally aliases and hops); by default answers are drawn from the corpus."""
+    """JSONL of known answers (answer; optionally aliases, hops, and the passage_id of a passage that contains it, which
+    the proposer is shown); by default answers are drawn from the corpus."""
     answer_types: Annotated[tuple[AnswerType, ...], BeforeValidator(split_commas), Field(min_length=1)] = tuple(
         AnswerType
     )

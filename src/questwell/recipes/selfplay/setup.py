@@ -1,6 +1,6 @@
 """Opens the setup of a self-play run: policy and trainer, agents, answers, judge and held-out questions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -34,6 +34,7 @@ from questwell.scoring.exact import AnswerJudge, ExactJudge
 from questwell.text.files import read_jsonl
 from questwell.toy.world import PROMPTS as TOY_PROMPTS
 from questwell.training.update import Update
+from questwell.types.corpus import Passage
 from questwell.types.trajectory import Role
 
 if TYPE_CHECKING:
@@ -183,7 +184,8 @@ def _world(config: Config, index_progress: IndexProgress | None) -> World:
     reranker = open_reranker(config)
     library = open_index(config, index_progress)
     searched = in_order(config, library, reranker)
-    known = read_answers(config)
+    listed = read_answers(config)
+    known = None if listed is None else [_known(one, library.get) for one in listed]
 
     def answers(position: Position) -> Answers:
         if known is not None:
@@ -198,15 +200,27 @@ def _world(config: Config, index_progress: IndexProgress | None) -> World:
         held_out=read_held_out(config),
         held_out_retriever=searched,
         snapshot=library.snapshot + (f"+rerank({reranker.name})" if reranker else ""),
-        known="drawn out of the corpus" if known is None else digest(map(repr, known)),
+        known="drawn out of the corpus" if listed is None else digest(_written(one) for one in listed),
     )
 
 
-def read_answers(config: Config) -> list[KnownAnswer] | None:
+def read_answers(config: Config) -> "Sequence[ListedAnswer] | None":
     """Read the list of answers; returns None if they are drawn from the corpus."""
-    if config.answers is None:
-        return None
-    return [KnownAnswer(one.answer, one.aliases, one.hops) for one in _read(config.answers, _Answer)]
+    return None if config.answers is None else _read(config.answers, ListedAnswer)
+
+
+def _known(one: "ListedAnswer", passage_of: Callable[[str], Passage | None]) -> KnownAnswer:
+    """Look up the passage that a line of the list names."""
+    passage = passage_of(one.passage_id) if one.passage_id else None
+    if one.passage_id and passage is None:
+        raise ConfigError(f"answers: the corpus has no passage {one.passage_id!r}, which is named for {one.answer!r}")
+    return KnownAnswer(one.answer, one.aliases, one.hops, passage)
+
+
+def _written(one: "ListedAnswer") -> str:
+    """Return a line of the list as text to compare at a resume; without a passage as before there were any."""
+    shown = f"KnownAnswer(answer={one.answer!r}, aliases={one.aliases!r}, hops={one.hops!r})"
+    return f"{shown}{one.passage_id}"
 
 
 def model_size(config: Config) -> "Size":
@@ -227,8 +241,8 @@ def read_held_out(config: Config) -> tuple[HeldOut, ...]:
     return tuple(HeldOut(one.question, (one.answer, *one.aliases), one.hops) for one in questions)
 
 
-class _Answer(BaseModel):
-    """One line of an answer list."""
+class _References(BaseModel):
+    """What counts as right."""
 
     model_config = ConfigDict(extra="ignore")
     answer: str = Field(min_length=1)
@@ -236,7 +250,14 @@ class _Answer(BaseModel):
     hops: int | None = Field(default=None, ge=1)
 
 
-class _Question(_Answer):
+class ListedAnswer(_References):
+    """One line of an answer list."""
+
+    passage_id: str = ""
+    """Id of the passage that contains it, which the proposer is shown; empty shows none."""
+
+
+class _Question(_References):
     """One line of held-out questions."""
 
     question: str = Field(min_length=1)

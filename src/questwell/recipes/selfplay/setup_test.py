@@ -1,9 +1,14 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from questwell.agents.prompts import Prompts
 from questwell.agents.reader import PromptedReader
+from questwell.errors import ConfigError
+from questwell.games.answers import Position
 from questwell.games.gates import Gatekeeper
+from questwell.recipes.corpus.index import IndexConfig, open_index
 from questwell.recipes.runs.config import resolve
 from questwell.recipes.selfplay.config import Config
 from questwell.recipes.selfplay.setup import make_players, open_environment
@@ -30,6 +35,14 @@ def test_the_fingerprint_follows_the_content_of_answers_and_held_out_questions(t
     held_out.write_text(json.dumps(asked) + "\n")
     answers.write_text(json.dumps({"answer": "Elsa Marwood", "aliases": ["Marwood"]}) + "\n")
     assert {key for key, value in fingerprint().items() if value != before[key]} == {"answers"}
+    shown = open_index(IndexConfig(corpus=str(corpus), index=tmp_path / "index")).passage_at(0)
+    answers.write_text(json.dumps({"answer": "Elsa Marwood", "passage_id": shown.id}) + "\n")
+    assert {key for key, value in fingerprint().items() if value != before[key]} == {"answers"}
+    (seed,) = open_environment(config).world.answers(Position()).take(1)
+    assert (seed.answer, seed.passage) == ("Elsa Marwood", shown)
+    answers.write_text(json.dumps({"answer": "Elsa Marwood", "passage_id": "b#1"}) + "\n")
+    with pytest.raises(ConfigError, match="no passage 'b#1', which is named for 'Elsa Marwood'"):
+        fingerprint()
 
 
 def test_a_verifier_of_its_own_is_asked_by_schema_and_with_room_to_think() -> None:

@@ -2,14 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from questwell.games.answers import Answers, Position
 from questwell.recipes.selfplay.metrics import Truth
 from questwell.retrieval.retriever import Retriever
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True, slots=True)
