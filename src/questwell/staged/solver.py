@@ -12,6 +12,7 @@ from questwell.scoring.answers import contains, normalise
 from questwell.staged.comparing import Comparison, read_comparison
 from questwell.staged.excerpts import shown
 from questwell.staged.session import StagedSession
+from questwell.staged.wording import asked_name
 from questwell.types.trajectory import Role, StopReason, Style, Trajectory
 
 WHOLE_FIRST = 4
@@ -106,7 +107,7 @@ class StagedSolver:
             part = await self._part(question, failed, staged)
             if part is None:
                 break
-            name = await self._look_up(f"What is the name of {part}?", part, staged)
+            name = await self._look_up(asked_name(part), part, staged)
             if name is None or contains(part, name):
                 failed.add(part)
             else:

@@ -1,8 +1,9 @@
 """Words facts and paths by code: "the R of the R of X" and "the K whose R is V"."""
 
+import itertools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from questwell.scoring.answers import contains
@@ -32,8 +33,12 @@ class Fact:
     noun: str
     """Kind of the subject in a word or two, such as "film"."""
     value_kind: Kind
+    value_noun: str = ""
+    """Kind of the value in a word or two, as the next fact calls it; empty if nothing calls it anything."""
 
 
+NOUN = r"[a-z]+(?: [a-z]+)?"
+"""What a subject may be called."""
 VAGUE = frozenset(
     "name type kind value thing example part subject description title member feature component information item "  # noqa: SIM905
     "instance version note fact detail reference mention topic element relation none category meaning term word "
@@ -104,11 +109,35 @@ def relation_problem(relation: str, fact_text: str, about: str, value: str, valu
 
 USER = "user"
 """A relation that small models do not find when they are asked for it: "used by" is what passages say."""
+_THAT_USES = re.compile(r"the (?:[\w-]+ ){1,3}that uses (?P<used>.+)")
 
 
 def of(fact: Fact, subject: str) -> str:
-    """Return what the value is to a subject: "capital of Lumia", "organization that uses Tarn"."""
-    return f"{fact.value_kind.value} that uses {subject}" if fact.relation == USER else f"{fact.relation} of {subject}"
+    """Return what the value is to a subject: "capital of Lumia", "company that uses Tarn"."""
+    if fact.relation != USER:
+        return f"{fact.relation} of {subject}"
+    kind = "one" if fact.value_kind is Kind.THING else fact.value_kind.value
+    return f"{fact.value_noun or kind} that uses {subject}"
+
+
+def called(facts: Sequence[Fact]) -> tuple[Fact, ...]:
+    """Return a chain in which a user is called what the next fact says that it is: "the company that uses Tarn"."""
+    said = list(facts)
+    for place, (fact, following) in enumerate(itertools.pairwise(facts)):
+        forward = not fact.hop.inverse and not following.hop.inverse
+        if fact.relation == USER and forward and re.fullmatch(NOUN, following.noun):
+            said[place] = replace(fact, value_noun=following.noun)
+    return tuple(said)
+
+
+def asked_name(phrase: str) -> str:
+    """Return the question for the name of what a phrase describes, as a small model reads it best.
+
+    Asked for "the organization that uses Tarn", the 1.5B model named another organization in 3 of 14 cases, asked what
+    Tarn is used by in none.
+    """
+    found = _THAT_USES.fullmatch(phrase)
+    return f"What is {found['used']} used by?" if found else f"What is the name of {phrase}?"
 
 
 def described(facts: Sequence[Fact]) -> str:

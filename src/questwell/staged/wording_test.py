@@ -10,6 +10,8 @@ from questwell.staged.values import Value
 from questwell.staged.wording import (
     Fact,
     Kind,
+    asked_name,
+    called,
     described,
     put_in_place,
     question,
@@ -54,8 +56,24 @@ def test_a_user_is_what_uses() -> None:
     assert question((use,)) == "Which organization uses Harrow Bridge?"
     assert question((CAPITAL, use)) == "Which organization uses the country whose capital is Arel City?"
     assert steps((use,))[0].query == "What is the organization that uses Harrow Bridge?"
+    guild = fact(LIGHT, "Mount Arel", "place of meeting", Kind.PLACE, noun="trade guild")
+    assert described(called((use, guild))) == "the place of meeting of the trade guild that uses Harrow Bridge"
+    assert called((use, replace(guild, noun="guild, or so"))) == (use, replace(guild, noun="guild, or so"))
+    met_at = replace(guild, hop=replace(guild.hop, inverse=True))
+    assert called((use, met_at)) == (use, met_at)  # a lighthouse that mentions the guild is no guild
+    assert called((DESIGN, guild)) == (DESIGN, guild)
+    thing = replace(use, value_kind=Kind.THING)
+    assert described((thing, WORK)) == "the best known work of the one that uses Harrow Bridge"
     used = replace(use, noun="bridge", hop=replace(use.hop, inverse=True))
     assert described((used, WORK)) == "the best known work of the bridge that Ferry Guild uses"
+    assert called((used, guild)) == (used, guild)
+
+
+def test_who_uses_something_is_asked_for_by_what_it_is_used_by() -> None:
+    assert asked_name("the trade guild that uses Harrow Bridge") == "What is Harrow Bridge used by?"
+    assert asked_name("the one that uses the bridge of Quell") == "What is the bridge of Quell used by?"
+    for other in ("the bridge that Ferry Guild uses", "the designer of Harrow Bridge", "the book that uses"):
+        assert asked_name(other) == f"What is the name of {other}?"
 
 
 @pytest.mark.parametrize(
