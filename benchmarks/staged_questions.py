@@ -5,8 +5,8 @@
 FOLDER has a run per corpus and number of steps, named CORPUS-STEPS, such as `films-2`. Each was made on one core by
 `questwell generate --corpus CORPUS -n 20 --concurrency 1 --llm local --steps STEPS`; `unseen.py` makes corpora that the
 staged agents were not tuned on. What a reader needs (question, answer, steps, passages) is written to
-benchmarks/results/staged_questions.json. Grades that are in that file already are kept, by run and item, and so are
-other remarks in it.
+benchmarks/results/staged_questions.json. Grades that are in that file already are kept, by run, item and question,
+and so are other remarks in it.
 """
 
 import sqlite3
@@ -41,6 +41,7 @@ class Graded(BaseModel):
     model_config = ConfigDict(extra="ignore")
     run: str
     id: str
+    question: str
     grades: list[Grade] = []
 
 
@@ -59,12 +60,13 @@ def main() -> None:
     folder = options.parse_args().folder
     path = RESULTS / f"{NAME}.json"
     kept = Kept.model_validate_json(path.read_bytes()) if path.is_file() else Kept()
-    grades = {(one.run, one.id): one.grades for one in kept.items}
+    grades = {(one.run, one.id, one.question): one.grades for one in kept.items}
     runs = sorted(one.parent for one in folder.glob("*-[0-9]/run.sqlite"))
     if not runs:
         raise SystemExit(f"{folder} has no runs that are named CORPUS-STEPS")
     played = [_played(run) for run in runs]
-    shown = [_shown(run.name, item, grades.get((run.name, item.id), [])) for run in runs for item in items(run)]
+    found = [(run.name, item) for run in runs for item in items(run)]
+    shown = [_shown(run, item, grades.get((run, item.id, item.question), [])) for run, item in found]
     readers = max((len(one["grades"]) for one in shown), default=0)
     graded = [
         [one["grades"][reader]["sound"] for one in shown if len(one["grades"]) > reader] for reader in range(readers)
