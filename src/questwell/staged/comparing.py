@@ -8,13 +8,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from questwell.scoring.answers import normalise
+from questwell.scoring.answers import contains, normalise
 from questwell.scoring.quantities import amount
 from questwell.staged.claims import label_of
 from questwell.staged.drafting import Written
 from questwell.staged.paths import Hop, Path, leading_to
 from questwell.staged.spans import fact_sentences
-from questwell.staged.wording import Fact, described, happened, steps
+from questwell.staged.wording import SINCE, Fact, described, happened, steps, with_article
 from questwell.types.corpus import Passage
 from questwell.types.derivation import Derivation, Operand, Operation
 from questwell.types.game import AnswerType
@@ -24,7 +24,14 @@ _GREATER = {AnswerType.NUMBER: ("smaller", "greater"), AnswerType.DATE: ("earlie
 """Words for the lesser and the greater of two values."""
 _CLOSE = 1.05
 """Numbers closer than this factor are not compared: another source or year may turn them round."""
-_ASKED = re.compile(r"Which has the (?P<word>smaller|greater|earlier|later) (?P<relation>[^,?]+), (?P<sides>.+)\?")
+_ASKED = (
+    re.compile(r"Which has the (?P<word>smaller|greater|earlier|later) (?P<relation>[^,?]+), (?P<sides>.+)\?"),
+    re.compile(r"Which was (?P<relation>[a-z ]+) (?P<word>earlier|later), (?P<sides>.+)\?"),
+    re.compile(r"Which has been (?P<relation>[a-z]+) since an? (?P<word>earlier|later) date, (?P<sides>.+)\?"),
+)
+"""Forms of a comparison: of a measure or a date with a noun, of what happened, and of since when something is so."""
+_MEASURED = ("What is the {relation} of ", "?"), ("When was ", " {relation}?"), ("Since when has ", " been {relation}?")
+"""Beginning and end of the question for one side, by form."""
 _OR = " or "
 _DATED = re.compile(r"(?<!\d)[12]\d{3}(?!\d|[.,']\d|\s*[a-zµ°%])")
 """A year after which no unit comes."""
@@ -43,14 +50,22 @@ class Comparison:
     sides: tuple[str, str]
     """Names or descriptions of the two subjects."""
     greater: bool
+    form: int = 0
+    """Place in `_ASKED`."""
 
     def asked(self, side: str) -> str:
         """Return the question for the amount of one side."""
-        return f"What is the {self.relation} of {side}?"
+        before, after = self._around()
+        return f"{before}{side}{after}"
 
     def subject(self, asked: str) -> str:
         """Return the subject that `asked`, the question for a side, names."""
-        return asked.removeprefix(self.asked("").removesuffix("?")).removesuffix("?")
+        before, after = self._around()
+        return asked.removeprefix(before).removesuffix(after)
+
+    def _around(self) -> tuple[str, str]:
+        before, after = _MEASURED[self.form]
+        return before.format(relation=self.relation), after.format(relation=self.relation)
 
     def decide(self, subjects: tuple[str, str], values: tuple[str, str]) -> str | None:
         """Return the subject that is asked for; None if the values cannot be compared."""
@@ -62,16 +77,17 @@ class Comparison:
 
 def read_comparison(question: str) -> Comparison | None:
     """Return the comparison that a question of this module asks for; None if it asks for something else."""
-    found = _ASKED.fullmatch(question.strip())
-    if found is None or found["sides"].count(_OR) != 1:
-        return None
-    first, _, second = found["sides"].partition(_OR)
-    return Comparison(found["relation"], (first, second), found["word"] in ("greater", "later"))
+    for form, asked in enumerate(_ASKED):
+        found = asked.fullmatch(question.strip())
+        if found is not None and found["sides"].count(_OR) == 1:
+            first, _, second = found["sides"].partition(_OR)
+            return Comparison(found["relation"], (first, second), found["word"] in ("greater", "later"), form)
+    return None
 
 
-def is_clue(path: Path) -> bool:
-    """Return whether a path begins with a clue for a subject and ends in an amount of that subject."""
-    return len(path) == 2 and path[0].inverse and not path[1].inverse and path[1].type in AMOUNTS
+def is_side(path: Path) -> bool:
+    """Return whether a path describes a subject, by a clue or as the value of another, and ends in its amount."""
+    return len(path) == 2 and not path[1].inverse and path[1].type in AMOUNTS
 
 
 def partners(mine: Hop, candidates: Sequence[Path]) -> Iterator[Hop]:
@@ -89,10 +105,15 @@ def partners(mine: Hop, candidates: Sequence[Path]) -> Iterator[Hop]:
             yield last
 
 
-def with_clue(amount_of: Hop, pool: Sequence[Passage], known: str) -> list[Path]:
-    """Return paths that begin with a clue for the subject of a hop and end in the hop, the clearest clue first."""
-    clues = leading_to(amount_of.subject, pool, known)
-    return [(clue, amount_of) for clue in clues if clue.inverse and clue.passage.id != amount_of.passage.id]
+def ways_to(amount_of: Hop, pool: Sequence[Passage], known: str) -> list[Path]:
+    """Return paths that describe the subject of a hop and end in the hop: clues first, the clearest of each first.
+
+    The passage that describes it must not say the amount as well.
+    """
+    ways = leading_to(amount_of.subject, pool, known)
+    apart = [way for way in ways if way.passage.id != amount_of.passage.id]
+    silent = [way for way in apart if way.inverse or not contains(way.passage.text, amount_of.value.text)]
+    return [(way, amount_of) for way in sorted(silent, key=lambda way: not way.inverse)]
 
 
 def comparable(one: str, other: str) -> bool:
@@ -108,11 +129,11 @@ def comparable(one: str, other: str) -> bool:
 def compared(one: Side, other: Side) -> Written | str:
     """Return the question that compares two sides, or why they cannot be compared."""
     relation = one[-1].relation
-    if happened(relation):
+    if happened(relation) and one[-1].hop.type is not AnswerType.DATE:
         return f"{relation!r} is no measure"
     if normalise(relation) != normalise(other[-1].relation):
         return f"{relation!r} is not {other[-1].relation!r}"
-    nouns = {side[0].noun.split()[-1] if side[0].noun else "" for side in (one, other)}
+    nouns = {_noun(side) for side in (one, other)}
     if len(nouns) > 1 or "" in nouns:
         return f"{one[-1].hop.subject!r} and {other[-1].hop.subject!r} are not of one kind"
     values = [amount(side[-1].hop.value.text) or 0 for side in (one, other)]
@@ -126,13 +147,27 @@ def compared(one: Side, other: Side) -> Written | str:
         Operand(f"{side[-1].hop.subject} = {side[-1].hop.value.text}", side[-1].hop.passage.id) for side in (one, other)
     )
     return Written(
-        f"Which has the {word} {relation}, {said[1]} or {said[0]}?",
+        f"{_which(relation, word)}, {said[1]} or {said[0]}?",
         chosen[-1].hop.subject,
         (),
         (*steps(one), *steps(other)),
         tuple({fact.hop.passage.id: fact.hop.passage for fact in facts}.values()),
         Derivation(Operation.ORDER, operands),
     )
+
+
+def _which(relation: str, word: str) -> str:
+    """Return the beginning of a comparison."""
+    said = relation.lower()
+    if since := SINCE.fullmatch(said):
+        return f"Which has been {since['state']} since {with_article(word)} date"
+    return f"Which was {said} {word}" if happened(said) else f"Which has the {word} {relation}"
+
+
+def _noun(side: Side) -> str:
+    """Return the last word for what the subject of a side's amount is."""
+    fact = side[0] if side[0].hop.inverse else side[-1]
+    return fact.noun.split()[-1] if fact.noun else ""
 
 
 def label_above(hop: Hop) -> str:

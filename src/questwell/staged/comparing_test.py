@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -14,9 +15,9 @@ from questwell.agents.session import DirectSession
 from questwell.llm.client import Request
 from questwell.llm.scripted import ScriptedLLM
 from questwell.scoring.answers import normalise
-from questwell.staged.comparing import comparable, compared, partners, read_comparison, with_clue
+from questwell.staged.comparing import comparable, compared, partners, read_comparison, ways_to
 from questwell.staged.conftest import BRIDGE, MARWOOD
-from questwell.staged.paths import Hop, leading_to
+from questwell.staged.paths import Hop
 from questwell.staged.proposer import StagedProposer
 from questwell.staged.solver import StagedSolver
 from questwell.staged.values import Value
@@ -226,14 +227,48 @@ def test_a_partner_is_another_subject_under_the_same_label() -> None:
     assert not list(partners(LUMIA[-1].hop, [(Hop(again, Value("500 km", AnswerType.NUMBER)),)]))
     assert not list(partners(LUMIA[-1].hop, [(Hop(area, Value("300 km", AnswerType.NUMBER)),)]))
     assert not list(partners(LUMIA[-1].hop, [(Hop(WORLD[3], Value("300 km", AnswerType.NUMBER), inverse=True),)]))
-    [(first, last)] = with_clue(alone[1][0], WORLD, "nothing known")
+    [(first, last)] = ways_to(alone[1][0], WORLD, "nothing known")
     assert (first.known, first.inverse, last) == ("Peak Ostrel", True, alone[1][0])
-    assert with_clue(alone[1][0], WORLD, "the country whose highest point is Peak Ostrel") == []
+    assert ways_to(alone[1][0], WORLD, "the country whose highest point is Peak Ostrel") == []
     both = section("Quell", "All", "Quell is a country.\nHighest point: Peak Ostrel.\nCoastline: 300 km.")
-    assert with_clue(Hop(both, Value("300 km", AnswerType.NUMBER)), [both], "nothing known") == []
-    born = Hop(MARWOOD, Value("1840", AnswerType.DATE))  # a name leads to her, "the designer of Harrow Bridge", no clue
-    assert "Harrow Bridge" in [hop.known for hop in leading_to(born.subject, [BRIDGE, MARWOOD], "")]
-    assert with_clue(born, [BRIDGE, MARWOOD], "") == []
+    assert ways_to(Hop(both, Value("300 km", AnswerType.NUMBER)), [both], "nothing known") == []
+    born = Hop(MARWOOD, Value("1840", AnswerType.DATE))  # "the designer of Harrow Bridge" is who she is
+    assert [(way.known, last) for way, last in ways_to(born, [BRIDGE, MARWOOD], "")] == [("Harrow Bridge", born)]
+    telling = replace(BRIDGE, text=f"{BRIDGE.text} She was born in 1840.")
+    assert ways_to(born, [telling, MARWOOD], "") == []
+
+
+def of_when(relation: str, year: str, at: int, noun: str = "club") -> Fact:
+    return Fact(Hop(WORLD[at], Value(year, AnswerType.DATE)), relation, noun, Kind.DATE)
+
+
+@pytest.mark.parametrize(
+    ("relation", "begins", "asked"),
+    [
+        ("First seen", "Which was first seen earlier", "When was Quell first seen?"),
+        ("active since", "Which has been active since an earlier date", "Since when has Quell been active?"),
+        ("founding year", "Which has the earlier founding year", "What is the founding year of Quell?"),
+    ],
+)
+def test_dates_of_what_happened_are_compared_in_words_that_the_solver_reads(
+    relation: str, begins: str, asked: str
+) -> None:
+    used = Fact(Hop(BRIDGE, Value("Lumia", AnswerType.ENTITY)), "user", "bridge", Kind.THING, value_noun="club")
+    pair = compared((used, of_when(relation, "1920", 1)), (of_when(relation, "1960", 3),))
+    assert not isinstance(pair, str)
+    assert pair.question == f"{begins}, Quell or the club that uses Harrow Bridge?"
+    assert pair.answer == "Lumia"
+    read = read_comparison(pair.question)
+    assert read is not None and read.sides == ("Quell", "the club that uses Harrow Bridge") and not read.greater
+    assert read.asked("Quell") == asked
+    assert read.subject(asked) == "Quell"
+    assert read.decide(("Quell", "Lumia"), ("1960", "at least 1920")) == "Lumia"
+    later = compared((used, of_when(relation, "1960", 1)), (of_when(relation, "1920", 3),))
+    assert not isinstance(later, str)
+    found = read_comparison(later.question)
+    assert found is not None and found.greater and later.answer == "Lumia"
+    other = of_when(relation, "1960", 3, noun="city")
+    assert "not of one kind" in str(compared((used, of_when(relation, "1920", 1)), (other,)))
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from questwell.agents import form
-from questwell.staged.comparing import AMOUNTS, compared, is_clue, label_above, partners, with_clue
+from questwell.staged.claims import is_said_near
+from questwell.staged.comparing import AMOUNTS, compared, is_side, label_above, partners, ways_to
 from questwell.staged.drafting import Written, written_of
 from questwell.staged.facts import FactReader
 from questwell.staged.paths import Hop, Path, paths
+from questwell.staged.spans import fact_sentences
 from questwell.staged.wording import Fact
 from questwell.types.corpus import Passage
 from questwell.types.game import AnswerType, Seed
@@ -44,12 +46,13 @@ class Pairing:
         if AnswerType.ENTITY not in (self.seed.answer_type, *self.seed.other_types):
             return _NOTHING
         problem, tried = _NOTHING, set[tuple[str, str]]()
-        for first in paths(tuple(self.pool.values()), 2, AMOUNTS, self.seed.passage, self.rng):
+        sides = filter(is_side, paths(tuple(self.pool.values()), 2, AMOUNTS, self.seed.passage, self.rng))
+        for first in sorted(sides, key=lambda path: not path[0].inverse):  # a clue identifies its subject by itself
             if self._spent():
                 break
             label = label_above(first[-1])
             measure = (first[-1].subject, label or first[-1].found)
-            if not is_clue(first) or measure in tried or self.reader.fails(first):
+            if measure in tried or self.reader.fails(first):
                 continue
             if label and not await self._others(first[-1], label):
                 tried.add(measure)
@@ -73,13 +76,14 @@ class Pairing:
     async def _with_partner(self, one: tuple[Fact, ...], wanted: int) -> Written | str:
         """Compare `one` with the amount of another subject, which is named, or given by a clue for four searches."""
         last = one[-1]
-        found = await self._others(last.hop, "" if label_above(last.hop) else f"{last.relation} of {one[0].noun}")
+        found = await self._others(last.hop, "" if label_above(last.hop) else f"{last.relation} {one[-1].noun}")
+        found.sort(key=lambda hop: not is_said_near(last.relation, fact_sentences(hop.passage, hop.found), hop.found))
         problem = f"nothing can be compared with {last.relation!r} of {last.hop.subject!r}"
         for hop in found[:_PARTNERS]:
             ways: list[Path] = [(hop,)]
             if wanted > 3:
                 await self._search(hop.subject)
-                ways = with_clue(hop, tuple(self.pool.values()), written_of(one).question)[:_CLUES]
+                ways = ways_to(hop, tuple(self.pool.values()), written_of(one).question)[:_CLUES]
             for second in ways:
                 if self._spent() or self.reader.fails(second):
                     continue

@@ -70,12 +70,12 @@ _HAPPENED = re.compile(
     r"(?:(?:first|last|originally|officially) )?"
     r"(?:[a-z]{2,}ed|born|begun|built|found|held|made|seen|set up|shown|sold|won|written)"
 )
-_SINCE = re.compile(r"(?P<state>[a-z]+) since")
+SINCE = re.compile(r"(?P<state>[a-z]+) since")
 
 
 def happened(relation: str) -> bool:
     """Return whether a date's relation says what happened and is no noun: "first seen", "founded", "active since"."""
-    return (_HAPPENED.fullmatch(relation.lower()) or _SINCE.fullmatch(relation.lower())) is not None
+    return (_HAPPENED.fullmatch(relation.lower()) or SINCE.fullmatch(relation.lower())) is not None
 
 
 def relation_problem(relation: str, fact_text: str, about: str, value: str, value_kind: Kind) -> str | None:
@@ -125,7 +125,7 @@ def called(facts: Sequence[Fact]) -> tuple[Fact, ...]:
     said = list(facts)
     for place, (fact, following) in enumerate(itertools.pairwise(facts)):
         forward = not fact.hop.inverse and not following.hop.inverse
-        if fact.relation == USER and forward and re.fullmatch(NOUN, following.noun):
+        if fact.relation == USER and forward and re.fullmatch(NOUN, following.noun) and following.noun not in VAGUE:
             said[place] = replace(fact, value_noun=following.noun)
     return tuple(said)
 
@@ -184,7 +184,7 @@ def question(facts: Sequence[Fact]) -> str:
         return f"{_ASKED.get(last.value_kind, 'What')} uses {about}?"
     if not last.hop.inverse and happened(last.relation):
         said = last.relation.lower()
-        since = _SINCE.fullmatch(said)
+        since = SINCE.fullmatch(said)
         return f"Since when has {about} been {since['state']}?" if since else f"When was {about} {said}?"
     if last.hop.value.type is AnswerType.NUMBER and not last.hop.inverse and not _MEASURES & {*last.relation.split()}:
         for unit, how in _MEASURED:

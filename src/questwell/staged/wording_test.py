@@ -59,6 +59,7 @@ def test_a_user_is_what_uses() -> None:
     guild = fact(LIGHT, "Mount Arel", "place of meeting", Kind.PLACE, noun="trade guild")
     assert described(called((use, guild))) == "the place of meeting of the trade guild that uses Harrow Bridge"
     assert called((use, replace(guild, noun="guild, or so"))) == (use, replace(guild, noun="guild, or so"))
+    assert called((use, replace(guild, noun="thing"))) == (use, replace(guild, noun="thing"))
     met_at = replace(guild, hop=replace(guild.hop, inverse=True))
     assert called((use, met_at)) == (use, met_at)  # a lighthouse that mentions the guild is no guild
     assert called((DESIGN, guild)) == (DESIGN, guild)
