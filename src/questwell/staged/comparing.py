@@ -38,6 +38,9 @@ _DATED = re.compile(r"(?<!\d)[12]\d{3}(?!\d|[.,']\d|\s*[a-zµ°%])")
 _SIGN = re.compile(r"[-+−–]\d")
 """A sign before a number, or a range: "UTC-5" is not compared."""
 
+_ISO = re.compile(r"(?<!\d)[12]\d{3}-\d\d(?:-\d\d)?(?!\d)")
+"""A date whose dashes are no signs."""
+
 Side = Sequence[Fact]
 """Facts of a chain whose last fact is the amount."""
 
@@ -119,7 +122,7 @@ def ways_to(amount_of: Hop, pool: Sequence[Passage], known: str) -> list[Path]:
 def comparable(one: str, other: str) -> bool:
     """Return whether two amounts have the same unit and are clearly apart."""
     first, second = amount(one), amount(other)
-    if first is None or second is None or _unit(one) != _unit(other) or _SIGN.search(one + other):
+    if first is None or second is None or _unit(one) != _unit(other) or _SIGN.search(_ISO.sub("", f"{one} {other}")):
         return False
     if first == second or min(first, second) <= 0:
         return False

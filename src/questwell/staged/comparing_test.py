@@ -163,6 +163,10 @@ async def test_a_solver_that_runs_out_of_searches_or_finds_nothing_gives_no_answ
         ("1969 km", "1970 km", False),  # no years
         ("1,250 km", "1969 km", True),
         ("UTC-5", "UTC+3", False),
+        ("2020-12-01", "2019-03-05", True),
+        ("2020-12", "2012", True),
+        ("2020-12-01", "2020-03-05", False),  # the solver compares years
+        ("-3", "2020-03-05", False),
         ("0 km", "5 km", False),
         ("a few", "5", False),
     ],

@@ -5,7 +5,7 @@ A comparison needs as many searches as its two sides together, so three or four 
 
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from questwell.agents import form
 from questwell.staged.claims import is_said_near
@@ -40,28 +40,36 @@ class Pairing:
     """Maximum number of model calls of the seed when this ends."""
     searches: int
     """Maximum number of its searches."""
+    _tried: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+    """Subjects with an amount that nothing can be compared with."""
+
+    @property
+    def sides_of(self) -> Seed:
+        """Return the seed with the amount of a side as its answer."""
+        first, *others = AMOUNTS
+        return replace(self.seed, answer_type=first, other_types=tuple(others))
 
     async def written(self, wanted: int) -> Written | str:
         """Return a comparison that needs `wanted` searches, or why there is none. Its answer is a name."""
         if AnswerType.ENTITY not in (self.seed.answer_type, *self.seed.other_types):
             return _NOTHING
-        problem, tried = _NOTHING, set[tuple[str, str]]()
+        problem = _NOTHING
         sides = filter(is_side, paths(tuple(self.pool.values()), 2, AMOUNTS, self.seed.passage, self.rng))
         for first in sorted(sides, key=lambda path: not path[0].inverse):  # a clue identifies its subject by itself
             if self._spent():
                 break
             label = label_above(first[-1])
             measure = (first[-1].subject, label or first[-1].found)
-            if measure in tried or self.reader.fails(first):
+            if measure in self._tried or self.reader.fails(first):
                 continue
             if label and not await self._others(first[-1], label):
-                tried.add(measure)
+                self._tried.add(measure)
                 continue
             one = await self._side(first)
             if isinstance(one, str):
                 problem = one
                 continue
-            tried.add(measure)
+            self._tried.add(measure)
             problem = await self._with_partner(one, wanted)
             if isinstance(problem, Written):
                 return problem
@@ -99,9 +107,7 @@ class Pairing:
 
     async def _side(self, path: Path) -> tuple[Fact, ...] | str:
         """Return the facts of one side; its amount is of any type, unlike the answer."""
-        first, *others = AMOUNTS
-        amounts = replace(self.seed, answer_type=first, other_types=tuple(others))
-        found = await self.sound(path, amounts, self.pool, self.reader)
+        found = await self.sound(path, self.sides_of, self.pool, self.reader)
         if isinstance(found, str):
             self.reader.drop(path)
         return found

@@ -1,7 +1,6 @@
 """Comparisons of subjects that are described as the value of another: the group that uses a tool, by since when."""
 
 import json
-from collections.abc import Sequence
 
 import pytest
 
@@ -15,7 +14,7 @@ from questwell.staged.comparing import read_comparison
 from questwell.staged.conftest import passage
 from questwell.staged.proposer import StagedProposer
 from questwell.staged.solver import StagedSolver
-from questwell.types.corpus import Hit, Passage
+from questwell.types.corpus import Hit
 from questwell.types.game import AnswerType, Seed
 
 GROUPS = {"Reed Circle": ("Goopy", 2014), "Fen Union": ("Windlass", 2009), "Quell Lodge": ("Catchfly", 1998)}
@@ -62,21 +61,31 @@ def answer(request: Request) -> str:
     return json.dumps({"answer": "not found", "same": "yes", "can": "yes"})
 
 
-async def propose(target: int, seed: Passage, types: Sequence[AnswerType] = tuple(AnswerType)) -> tuple[str, str]:
-    proposer = StagedProposer(Prompts(), RolloutLimits(searches=30, top_k=2))
-    first, *others = types
-    draft = await proposer.propose(
-        Seed(0, seed, target, first, tuple(others), 3), DirectSession(ScriptedLLM(answer), Library()), 1
-    )
+async def propose(target: int, llm: ScriptedLLM, enough: int = 3) -> tuple[str, str]:
+    proposer = StagedProposer(Prompts(), RolloutLimits(searches=30, top_k=2), enough=enough)
+    first, *others = AnswerType
+    seed = Seed(0, WORLD[0], target, first, tuple(others), 3)
+    draft = await proposer.propose(seed, DirectSession(llm, Library()), 1)
     assert draft.proposal is not None, draft.problem
     return draft.proposal.question, draft.proposal.answer
+
+
+async def test_a_side_that_fails_is_followed_by_a_search_for_others() -> None:
+    def unread(request: Request) -> str:
+        about = request.messages[-1].content.splitlines()[-2:]
+        if about == ["Subject: Goopy", "Value: Reed Circle"]:
+            return json.dumps({"subject": "tool", "relation": "none", "value": "thing"})
+        return answer(request)
+
+    question, right = await propose(3, ScriptedLLM(unread), enough=1)
+    assert right != "Reed Circle" and read_comparison(question) is not None
 
 
 @pytest.mark.parametrize(("target", "described"), [(3, 1), (4, 2)])
 async def test_a_group_is_described_by_its_tool_and_the_solver_needs_as_many_searches(
     target: int, described: int
 ) -> None:
-    question, right = await propose(target, WORLD[0])
+    question, right = await propose(target, ScriptedLLM(answer))
     read = read_comparison(question)
     assert read is not None, question
     assert sum(side.startswith("the group that uses ") for side in read.sides) == described

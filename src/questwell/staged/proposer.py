@@ -95,10 +95,13 @@ class StagedProposer:
         if (
             2 < wanted < 5
         ):  # two chains of two searches, or one and a name, hold more often than a chain of three or four
-            await self._explore(seed, pool, reader, 2, 2 * self.stretch, rng)
             pairing = Pairing(seed, pool, reader, rng, self._sound, calls // 2, most)
-            if isinstance(result := await pairing.written(wanted), Written):
-                return result
+            read = -1
+            while read < staged.calls < calls // 2:  # what was read and failed may leave others to be found
+                read = staged.calls
+                await self._explore(pairing.sides_of, pool, reader, 2, 2 * self.stretch, rng)
+                if isinstance(result := await pairing.written(wanted), Written):
+                    return result
         while True:
             before = (staged.calls, staged.searches)
             exhausted = not await self._explore(seed, pool, reader, wanted, self.stretch, rng)
