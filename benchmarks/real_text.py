@@ -1,8 +1,10 @@
 """Finished runs of examples/real_text put together: what each arm answers, and its held-out curve while it trained.
 
-    python benchmarks/real_text.py RUN [RUN ...] [--commits COMMIT [COMMIT ...]]
+    python benchmarks/real_text.py RUN [RUN ...] [--commits COMMIT [COMMIT ...]] [--add]
 
-Runs of one setting with different seeds are also pooled. The curves go to benchmarks/results/real_text.png.
+Runs of one setting with different seeds are also pooled. If the folder of a run has evaluations of its arms, `musique-A`
+and so on (`questwell evaluate`, see examples/real_text/README.md), they are compared too. The curves go to
+benchmarks/results/real_text.png.
 """
 
 # matplotlib is typed in part only.
@@ -13,6 +15,7 @@ import json
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,8 @@ from report import RESULTS, heading, write
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
+
+from questwell.recipes.reports.scores import compare_pooled, evaluation
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples" / "real_text"))
 
@@ -65,9 +70,35 @@ def pooled(runs: Sequence[tuple[Path, dict[str, Any]]]) -> list[dict[str, object
     return found
 
 
+def elsewhere(run: Path) -> dict[str, object]:
+    """What the arms answer on MuSiQue, and the paired differences; nothing if they were not asked."""
+    folders = {path.name.rpartition("-")[2]: [path] for path in sorted(run.glob("musique-[A-C]"))}
+    if len(folders) < 2:
+        return {}
+    found: dict[str, object] = {}
+    for arm, (folder,) in folders.items():
+        whole = evaluation(folder).summaries[0]
+        found[arm] = {"em": asdict(whole.exact_match), "f1": asdict(whole.f1), "searches": whole.searches.mean}
+    for metric in ("em", "f1"):
+        found[f"{metric}_paired"] = {
+            f"{one.first} to {one.second}": asdict(one.comparison)
+            for one in compare_pooled(folders, metric)
+            if one.group == "all" and one.comparison is not None
+        }
+    return {"musique": found}
+
+
 def _trained_on(result: dict[str, Any]) -> dict[str, int]:
     """Return the number of training questions by arm; the first runs did not write it, and had 800."""
     return result.get("questions") or {arm: QUESTIONS for arm in result["test"] if arm != "A"}
+
+
+def _setting(run: dict[str, Any]) -> str:
+    return str((run["hops"], run["algorithm"], _trained_on(run), run["steps"], run["seed"]))
+
+
+def _pooled_of(one: dict[str, Any]) -> str:
+    return str([one[name] for name in ("hops", "algorithm", "training_questions", "part", "pair")])
 
 
 def picture(runs: Sequence[dict[str, Any]], path: Path) -> None:
@@ -87,7 +118,7 @@ def picture(runs: Sequence[dict[str, Any]], path: Path) -> None:
         axes.set_title(f"{count} hop{'s' * (count > 1)}")
         axes.set_xlabel("training steps")
         axes.grid(alpha=0.3)
-        axes.legend(frameon=False, fontsize="small")
+        axes.legend(frameon=False, fontsize="x-small")
         axes.set_ylim(0, 1)
     figure.supylabel("accuracy, held-out countries")
     figure.savefig(path, dpi=90)
@@ -99,6 +130,7 @@ def main() -> None:
     options = parser(__doc__)
     options.add_argument("runs", type=existing_folder, nargs="+", metavar="RUN", help="folder of a finished run")
     options.add_argument("--commits", nargs="+", default=(), help="what each run was made with, if not this checkout")
+    options.add_argument("--add", action="store_true", help="keep what the result says of other settings and seeds")
     given = options.parse_args()
     if given.commits and len(given.commits) != len(given.runs):
         options.error(f"{len(given.runs)} runs need as many --commits, not {len(given.commits)}")
@@ -110,8 +142,14 @@ def main() -> None:
     commits = given.commits or [begun["commit"]] * len(results)
     for (run, result), commit in zip(results, commits, strict=True):
         curves = {arm: curve(run, arm) for arm in result["test"] if arm != "A"}
-        runs.append({"commit": commit, **result, "curves": curves})
-    write("real_text", {**begun, "commit": commits[-1], "pooled": pooled(results), "runs": runs})
+        runs.append({"commit": commit, **result, "curves": curves, **elsewhere(run)})
+    together = pooled(results)
+    if given.add:
+        before = json.loads((RESULTS / "real_text.json").read_text(encoding="utf-8"))
+        known, same = {_setting(run) for run in runs}, {_pooled_of(one) for one in together}
+        runs = [run for run in before["runs"] if _setting(run) not in known] + runs
+        together = [one for one in before["pooled"] if _pooled_of(one) not in same] + together
+    write("real_text", {**begun, "commit": commits[-1], "pooled": together, "runs": runs})
     picture(runs, RESULTS / "real_text.png")
 
 

@@ -1,174 +1,114 @@
-"""Self-play on real text: ten steps of a real model over the factbook index, after a warm start on its three roles.
+"""Finished runs of examples/real_text/self_play.py put together: what each policy answers, and how its training went.
 
-    python benchmarks/selfplay_text.py --work FOLDER [--model local-small] [--steps 10] [--teaching 20]
+    python benchmarks/selfplay_text.py RUN [RUN ...]
 
-The embedded 0.5B model does not close its tags by itself, so that every proposal is invalid and nothing is learnt. A
-short warm start shows it how a proposer, a solver and a reader write: capitals, days of independence and highest
-points of some countries, by templates. Then it plays on answers drawn from all of the corpus. Ten steps of two answers
-show that the game runs on real text and what the questions are like; they are far too few to learn from. Read them
-with `questwell show FOLDER/run 3`. Results go to benchmarks/results/selfplay_text.json.
+Runs with different seeds are also pooled. Curves go to benchmarks/results/selfplay_text.png.
 """
 
-import asyncio
-import random
-import re
-import resource
-import time
+# matplotlib is typed in part only.
+# pyright: reportUnknownMemberType=false
+
+import importlib
+import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import report
-import torch
-from arguments import parser
-from arguments import run as started
+import matplotlib
+from arguments import existing_folder, parser
+from report import RESULTS, heading, write
 
-from questwell.agents.prompts import Prompts
-from questwell.agents.tools import Shelf, show
-from questwell.llm.client import Message
-from questwell.llm.pretrained import load
-from questwell.recipes.corpus.index import IndexConfig, open_index
-from questwell.recipes.runs.caller import Caller
-from questwell.recipes.selfplay.loop import configure, run
-from questwell.recipes.selfplay.record import Record, StepRow
-from questwell.retrieval.retriever import Retriever
-from questwell.training.policy import Lora
-from questwell.training.warmstart import WarmStart, demonstration_of, warm_start
-from questwell.types.corpus import Passage
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
 
-CORPUS = "factbook"
-FACTS = {
-    "What is the capital of {}?": re.compile(r"Capital - name: ([A-Z][a-z]+)\."),
-    "On which day did {} become independent?": re.compile(r"Independence: (\d{1,2} [A-Z][a-z]+ \d{4})"),
-    "What is the highest point of {}?": re.compile(r"[Hh]ighest point: ([A-Z][A-Za-z ]+?) [\d,]+ m"),
+from questwell.recipes.selfplay.record import Record
+from questwell.types.selfplay import Episode
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "examples" / "real_text"))
+
+arms = importlib.import_module("arms")
+COLOURS = {"solver": "#4292c6", "both": "#d94801", "proposer": "#41ab5d"}
+PANELS = {
+    "held_out_accuracy": "held-out countries",
+    "solver_accuracy": "own questions",
+    "valid_rate": "valid proposals",
+    "described": "valid ones with a clue",
 }
-PROMPTS = {
-    "ssp_proposer": """--- user
-Here is a passage of a corpus. Write a question whose only answer is "$answer", and which does not hold it. First search
-for what the question asks, by <search>words</search>; then write <question>the question</question>.
-$passage
-""",
-    "solver": """--- user
-Answer by searching. Write <search>words</search> to search, then <answer>name</answer>. $question
-""",
-    "gate_read": """--- user
-$passages
-Question: $question
-Answer from these passages: <answer>name</answer>, or <answer>unknown</answer>.
-""",
-}
-SETTINGS = {
-    "corpus": CORPUS,
-    "batch": 2,
-    "attempts": 3,
-    "hops": "1..1",
-    "turns": 3,
-    "turn_tokens": 40,
-    "top_k": 1,
-    "distractors": 1,
-    "response_limit": 512,
-    "lora_rank": 8,
-    "dtype": "bfloat16",
-    "learning_rate": 1e-4,
-    "minibatches": 1,
-    "save_every": 10,
-}
-COUNTRIES = 12
-"""Number of countries shown for each kind of fact."""
+"""What is drawn, with its title; all are fractions."""
+DESCRIBED = " the country "
+"""Stands in a question whose country is described by a clue, which takes one search more."""
 
 
-def main() -> None:
-    options = parser(__doc__)
-    options.add_argument("--work", type=Path, required=True, help="folder of the run; what is finished there is kept")
-    options.add_argument("--model", default="local-small", help="as for `questwell selfplay --model`")
-    options.add_argument("--steps", type=int, default=10)
-    options.add_argument("--teaching", type=int, default=20, help="steps of the warm start")
-    given = options.parse_args()
-    torch.set_num_threads(1)
-    told = report.heading()
-    prompts = given.work / "prompts"
-    prompts.mkdir(parents=True, exist_ok=True)
-    for name, text in PROMPTS.items():
-        (prompts / f"{name}.md").write_text(text, encoding="utf-8")
-    start_folder = given.work / "start_folder"
-    if not start_folder.exists():
-        warm(given.model, Prompts(prompts), given.teaching, start_folder)
-    values = {**SETTINGS, "model": str(start_folder), "prompts": prompts, "steps": given.steps}
-    folder = given.work / "run"
-    started, cpu = time.perf_counter(), time.process_time()
-    run(configure(folder, values, resume=True), folder, Caller(resume=True, on_progress=tell))
-    rows = Record(folder).rows()
-    report.write(
-        "selfplay_text",
-        told
-        | {
-            "model": given.model,
-            "teaching_steps": given.teaching,
-            "settings": SETTINGS,
-            "seconds": round(time.perf_counter() - started),
-            "cpu_seconds": round(time.process_time() - cpu),
-            "peak_memory_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
-            "steps": [{"step": row.step, "values": row.values, "reasons": row.reasons} for row in rows],
-        },
-    )
+def curve(folder: Path) -> list[dict[str, object]]:
+    """Metrics by step, with the share of valid questions that describe their country."""
+    record = Record(folder)
+    rows: list[dict[str, object]] = []
+    for row in record.rows():
+        made = [one.question for one in _valid(record.episodes(row.step))] if row.step else []
+        values = {name: row.values.get(name) for name in (*PANELS, "proposer_reward", "question_length")}
+        values["described"] = sum(DESCRIBED in text for text in made) / len(made) if made else None
+        rows.append({"step": row.step, **values, "by_hops": dict(row.by_hops), "reasons": dict(row.reasons)})
+    return rows
 
 
-def tell(row: StepRow) -> None:
-    known = {key: round(value, 3) for key, value in row.values.items() if value is not None}
-    shown = ("valid_rate", "solver_accuracy", "proposer_reward", "question_length", "proposer_entropy")
-    print(f"step {row.step}:", {key: known[key] for key in shown if key in known}, dict(row.reasons), flush=True)
+def _valid(episodes: Sequence[Episode]) -> list[Any]:
+    return [one.made for one in episodes if one.made is not None]
 
 
-def warm(model: str, prompts: Prompts, steps: int, out: Path) -> None:
-    """Save `model` after `steps` supervised steps on what `demonstrations` shows."""
-    start = load(model, dtype="bfloat16")
-    shown = asyncio.run(demonstrations(prompts))
-    views = [demonstration_of(dialogue, start.codec) for dialogue in shown]
-    how = WarmStart(steps=steps, batch=3, learning_rate=5e-4, micro_tokens=1024)
-
-    def on_progress(step: int, loss: float) -> None:
-        print(f"teaching {step}: {loss:.3f}", flush=True)
-
-    warm_start(start, views, how, lora=Lora(8, 16), on_step=on_progress).save(out)
-
-
-async def demonstrations(prompts: Prompts) -> list[list[Message]]:
-    """Dialogues of the three roles about the same facts, in a fixed random order."""
-    index = open_index(IndexConfig(corpus=CORPUS))
-    passages = [index.passage_at(place) for place in range(len(index))]
-    found: list[list[Message]] = []
-    for template, pattern in FACTS.items():
-        known = [(passage, match[1]) for passage in passages if (match := pattern.search(passage.text))]
-        for passage, answer in random.Random(template).sample(known, COUNTRIES):
-            found += await roles(index, prompts, template.format(passage.title.partition(":")[0]), answer, passage)
-    await index.aclose()
-    random.Random(0).shuffle(found)
+def pooled(runs: Sequence[tuple[Path, dict[str, Any]]]) -> list[dict[str, object]]:
+    """Each comparison over all seeds; its interval resamples the countries of all seeds."""
+    found: list[dict[str, object]] = []
+    for hops in (1, 2):
+        for pair in runs[0][1][f"hops_{hops}_paired"]:
+            one, other = pair.split(" to ")
+            of = [run for run, result in runs if pair in result[f"hops_{hops}_paired"]]
+            first, second = ([row for run in of for row in _answers(run, hops, name)] for name in (one, other))
+            scores = {one: arms.accuracy(first), other: arms.accuracy(second)}
+            found.append({"hops": hops, "pair": pair, "seeds": len(of), **scores, **arms.paired(first, second)})
     return found
 
 
-async def roles(
-    index: Retriever, prompts: Prompts, question: str, answer: str, passage: Passage
-) -> list[list[Message]]:
-    """A proposer, a solver and a reader about one fact."""
-    name = passage.title.partition(":")[0]
-    query = f"{question.partition(' of ')[0].split()[-1].rstrip('?')} {name}"
-    hits = await index.search(query, 1)
-    known, new = Shelf([passage]), Shelf()
-    proposer = prompts.messages("ssp_proposer", answer=answer, passage=show(passage, 1), rules="", turns=3, hops=1)
-    solver = prompts.messages("solver", question=question, rules="", turns=3)
-    reader = prompts.messages("gate_read", question=question, passages=show(passage, 1))
-    return [
-        [*proposer, *searched(query, known.show(hits)), Message("assistant", f"<question>{question}</question>")],
-        [*solver, *searched(query, new.show(hits)), Message("assistant", f"<answer>{answer}</answer>")],
-        [*reader, Message("assistant", f"<answer>{answer}</answer>")],
-    ]
+def _answers(run: Path, hops: int, name: str) -> list[dict[str, object]]:
+    lines = (run / f"test-{hops}-{name}.jsonl").read_text(encoding="utf-8").split("\n")
+    return [json.loads(line) for line in lines if line]
 
 
-def searched(query: str, observation: str) -> list[Message]:
-    """A search, and the message that the loop adds after it."""
-    return [
-        Message("assistant", f"<search>{query}</search>"),
-        Message("user", f"<information>\n{observation}\n</information>"),
-    ]
+def picture(runs: Sequence[dict[str, Any]], path: Path) -> None:
+    """Draw each metric over the steps: a colour for each choice of trained roles."""
+    figure, panels = plt.subplots(1, len(PANELS), figsize=(3.2 * len(PANELS), 3), sharey=True, layout="constrained")
+    for axes, (metric, title) in zip(panels, PANELS.items(), strict=True):
+        for run in runs:
+            for trained, rows in run["curves"].items():
+                points = [(row["step"], row[metric]) for row in rows if row[metric] is not None]
+                label = f"trained: {trained}, seed {run['seed']}"
+                axes.plot(*zip(*points, strict=True), color=COLOURS[trained], label=label)
+        axes.set_title(title)
+        axes.set_xlabel("steps")
+        axes.grid(alpha=0.3)
+        axes.set_ylim(0, 1)
+    panels[0].legend(frameon=False, fontsize="x-small")
+    figure.supylabel("fraction")
+    figure.savefig(path, dpi=90)
+    plt.close(figure)
+
+
+def main() -> None:
+    """Write benchmarks/results/selfplay_text.json."""
+    options = parser(__doc__)
+    options.add_argument("runs", type=existing_folder, nargs="+", metavar="RUN", help="folder of a finished run")
+    given = options.parse_args()
+    if unfinished := [str(run) for run in given.runs if not (run / "result.json").is_file()]:
+        options.error(f"no result.json in {', '.join(unfinished)}: the run is not finished")
+    begun = heading()
+    results = [(run, json.loads((run / "result.json").read_text(encoding="utf-8"))) for run in given.runs]
+    runs: list[dict[str, Any]] = []
+    for run, result in results:
+        curves = {path.name.removeprefix("play-"): curve(path) for path in sorted(run.glob("play-*"))}
+        runs.append({**result, "curves": curves})
+    write("selfplay_text", {**begun, "pooled": pooled(results), "runs": runs})
+    picture(runs, RESULTS / "selfplay_text.png")
 
 
 if __name__ == "__main__":
-    started(main)
+    main()
