@@ -2,8 +2,8 @@
 
     python benchmarks/real_text.py RUN [RUN ...] [--commits COMMIT [COMMIT ...]] [--add]
 
-Runs of one setting with different seeds are also pooled. If the folder of a run has evaluations of its arms, `musique-A`
-and so on (`questwell evaluate`, see examples/real_text/README.md), they are compared too. The curves go to
+Runs of one setting with different seeds are also pooled. Evaluations of the arms on MuSiQue in a run's folder, named
+`musique-A` and so on (`questwell evaluate`, see examples/real_text/README.md), are compared too. The curves go to
 benchmarks/results/real_text.png.
 """
 
