@@ -1,6 +1,6 @@
 """Finished runs of examples/real_text/self_play.py put together: what each policy answers, and how its training went.
 
-    python benchmarks/selfplay_text.py RUN [RUN ...]
+    python benchmarks/selfplay_text.py RUN [RUN ...] [--commit COMMIT]
 
 Runs with different seeds are also pooled. Curves go to benchmarks/results/selfplay_text.png.
 """
@@ -97,6 +97,7 @@ def main() -> None:
     """Write benchmarks/results/selfplay_text.json."""
     options = parser(__doc__)
     options.add_argument("runs", type=existing_folder, nargs="+", metavar="RUN", help="folder of a finished run")
+    options.add_argument("--commit", help="what the runs were made with, if not this checkout")
     given = options.parse_args()
     if unfinished := [str(run) for run in given.runs if not (run / "result.json").is_file()]:
         options.error(f"no result.json in {', '.join(unfinished)}: the run is not finished")
@@ -106,6 +107,7 @@ def main() -> None:
     for run, result in results:
         curves = {path.name.removeprefix("play-"): curve(path) for path in sorted(run.glob("play-*"))}
         runs.append({**result, "curves": curves})
+    begun["commit"] = given.commit or begun["commit"]
     write("selfplay_text", {**begun, "pooled": pooled(results), "runs": runs})
     picture(runs, RESULTS / "selfplay_text.png")
 
