@@ -86,7 +86,7 @@ def real_text(result: Result) -> Iterator[Claim]:
 
 def _musique(run: Result) -> Iterator[Claim]:
     """What the arms of a run answer on MuSiQue, which none of them was trained for."""
-    found = run.get("musique") or {}
+    found: Result = run.get("musique") or {}
     for metric, said in (("em", "exact match"), ("f1", "F1")):
         for pair, change in found.get(f"{metric}_paired", {}).items():
             one, other = pair.split(" to ")
