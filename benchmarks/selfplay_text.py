@@ -70,7 +70,8 @@ def pooled(runs: Sequence[tuple[Path, dict[str, Any]]]) -> list[dict[str, object
 
 
 def _answers(run: Path, hops: int, name: str) -> list[dict[str, object]]:
-    lines = (run / f"test-{hops}-{name}.jsonl").read_text(encoding="utf-8").split("\n")
+    path = max(run.glob(f"test-{hops}-{name}*.jsonl"))  # after its last step
+    lines = path.read_text(encoding="utf-8").split("\n")
     return [json.loads(line) for line in lines if line]
 
 

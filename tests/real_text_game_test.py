@@ -1,29 +1,23 @@
 """Arm C of the experiment on real text: the SAGE game takes every composed question, and no wave is played twice."""
 
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from real_text_example import load
 
 from questwell.llm.client import Request
 from questwell.llm.scripted import ScriptedLLM
 from questwell.types.corpus import Hit, Passage
 
-FOLDER = Path(__file__).parent.parent / "examples" / "real_text"
-NAMES = ("facts", "world", "writer", "arms")
 ANSWERS = {"capital": "Oresund", "independence": "3 March 1921", "airports": "41"}
 """An entity, a date and a number."""
 
 
 @pytest.fixture
 def example(monkeypatch: pytest.MonkeyPatch) -> dict[str, ModuleType]:
-    monkeypatch.syspath_prepend(str(FOLDER))
-    for name in NAMES:  # other examples may have some of the same name
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    __import__("arms")
-    return {name: sys.modules.pop(name) for name in NAMES}
+    return load(monkeypatch, "arms")
 
 
 class Index:

@@ -1,7 +1,6 @@
 """The experiment on real text goes on where it was stopped: what is done is not done again, no half file is read."""
 
 import contextlib
-import importlib.util
 import json
 import os
 import stat
@@ -11,11 +10,9 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from real_text_example import load
 
 from questwell.types.corpus import Passage
-
-FOLDER = Path(__file__).parent.parent / "examples" / "real_text"
-SIBLINGS = ("arms", "facts", "world", "writer")
 
 
 class Killed(BaseException):
@@ -61,15 +58,8 @@ class Work:
 @pytest.fixture
 def work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Work:
     """The example's `main`, over six made-up countries."""
-    monkeypatch.syspath_prepend(str(FOLDER))
-    for name in SIBLINGS:  # other examples may have some of the same name
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    spec = importlib.util.spec_from_file_location("real_text_run", FOLDER / "run.py")
-    assert spec is not None
-    assert spec.loader is not None
-    example = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(example)
-    found = {name: sys.modules.pop(name) for name in SIBLINGS}
+    found = load(monkeypatch, "run")
+    example = found["run"]
     facts = found["facts"]
 
     def about(*countries: str) -> list[Any]:
@@ -151,7 +141,7 @@ def test_a_kill_at_any_write_leaves_no_half_file(work: Work, monkeypatch: pytest
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (("--arms", "A,D"), "there is no arm 'D'; choose from A,B,C"),
+        (("--arms", "A,D"), "there is no 'D'; choose from A,B,C"),
         (("--arms", "C"), "add --hops 2"),
         (("--test", "0"), "'0' is not a number above 0"),
     ],

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from real_text_example import load
 
 from questwell.agents.prompts import Prompts
 from questwell.agents.protocol import Sampling
@@ -23,17 +24,10 @@ from questwell.recipes.selfplay.loop import SelfplayReport
 from questwell.types.corpus import Hit, Passage
 from questwell.types.selfplay import AnswerSeed
 
-FOLDER = Path(__file__).parent.parent / "examples" / "real_text"
-NAMES = ("arms", "facts", "world", "writer", "roles", "self_play")
-
 
 @pytest.fixture
 def example(monkeypatch: pytest.MonkeyPatch) -> dict[str, ModuleType]:
-    monkeypatch.syspath_prepend(str(FOLDER))
-    for name in NAMES:  # other examples may have some of the same name
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    __import__("self_play")
-    return {name: sys.modules.pop(name) for name in NAMES}
+    return load(monkeypatch, "self_play")
 
 
 class Index:
@@ -162,14 +156,11 @@ def test_each_part_is_done_once_and_pairs_are_of_the_same_questions(
         right = {"start": 0, "play-solver": 2, "play-both": 3}[done[-1].split()[1]]
         return [{"question": one.text, "country": one.fact.country, "right": at < right} for at, one in enumerate(few)]
 
-    def configure(folder: Path, given: dict[str, Any], *, resume: bool) -> Config:
-        return Config(model="m", corpus="factbook", **kept[folder]) if resume else keep(folder, given)
+    given: list[dict[str, Any]] = []
 
-    kept: dict[Path, dict[str, Any]] = {}
-
-    def keep(folder: Path, given: dict[str, Any]) -> Config:
-        kept[folder] = {key: given[key] for key in ("answers", "held_out", "train", "steps")}
-        return Config.model_validate(given)
+    def configure(folder: Path, values: dict[str, Any], *, resume: bool) -> Config:
+        given.append(values)
+        return Config.model_validate(values)
 
     monkeypatch.setattr(main, "make_world", lambda index, hops, seed, demonstrations: worlds[hops])
     monkeypatch.setattr(main, "open_index", lambda _: Index([]))
@@ -182,6 +173,7 @@ def test_each_part_is_done_once_and_pairs_are_of_the_same_questions(
     monkeypatch.setattr(sys, "argv", ["self_play.py", *flags])
     main.main()
     once = ["evaluate start on 4", "evaluate play-solver on 4"] * 2, ["evaluate play-both on 4"] * 2
+    assert (tmp_path / "test-2-both-step-000002.jsonl").exists()  # a run that is extended is evaluated again
     assert done == ["play solver", *once[0], "play both", *once[1]]
     result = json.loads((tmp_path / "result.json").read_text())
     assert result["hops_1"] == {"start": 0.0, "solver": 0.5, "both": 0.75}
@@ -191,3 +183,27 @@ def test_each_part_is_done_once_and_pairs_are_of_the_same_questions(
     done.clear()
     main.main()
     assert done == ["play solver again", "play both again"]
+    assert given[-1]["steps"] == 2  # flags of a later call count
+    monkeypatch.setattr(sys, "argv", ["self_play.py", *flags, "--test", "3"])
+    with pytest.raises(SystemExit, match="answers other questions: give the same --test as before"):
+        main.main()
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--test", "0"], "'0' is not a number above 0"),
+        (["--train", "judge"], "there is no 'judge'; choose from both,solver,proposer"),
+    ],
+)
+def test_what_cannot_be_played_is_refused_first(
+    example: dict[str, ModuleType],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    flags: list[str],
+    said: str,
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["self_play.py", "--model", "none", *flags])
+    with pytest.raises(SystemExit):
+        example["self_play"].main()
+    assert said in capsys.readouterr().err

@@ -63,7 +63,7 @@ def _say(step: int, loss: float) -> None:
 def train_arm(out: Path, values: Mapping[str, object], limit: int | None = None) -> Path:
     """Train with the recipe, or continue where it stopped; returns the newest checkpoint's model."""
     resume = (out / "run.json").exists()
-    config = train.configure(out, {} if resume else values, resume=resume)
+    config = train.configure(out, values, resume=resume)
     done = train.run(config, out, Caller(resume=resume, limit=limit))
     if done.model is None:
         raise SystemExit(f"training in {str(out)!r} ended without a checkpoint: {done.message}")
@@ -210,6 +210,14 @@ def paired(first: Sequence[Row], second: Sequence[Row], resamples: int = 5000) -
 def accuracy(rows: Sequence[Row]) -> float:
     """Share of right answers."""
     return sum(bool(row["right"]) for row in rows) / len(rows)
+
+
+def answers(path: Path, asked: Sequence[Asked], make: Callable[[], Coroutine[Any, Any, list[Row]]]) -> list[Row]:
+    """The rows in `path`, or made and written there; ends the program if those are answers to other questions."""
+    rows = kept(path, make)
+    if [row["question"] for row in rows] != [one.text for one in asked]:
+        raise SystemExit(f"Error: {str(path)!r} answers other questions: give the same --test as before, or remove it")
+    return rows
 
 
 def kept(path: Path, make: Callable[[], Coroutine[Any, Any, list[Row]]]) -> list[Row]:

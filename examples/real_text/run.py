@@ -17,6 +17,7 @@ from typing import Any
 
 import arms
 from facts import Asked
+from options import count, options, some_of
 from world import World, make_world, write_demonstrations, write_questions
 
 from questwell.errors import QuestwellError
@@ -105,7 +106,7 @@ def _compare(
             def make(model: Path = model, few: list[Asked] = few) -> Coroutine[Any, Any, list[arms.Row]]:
                 return arms.evaluate(model, few, index, asked.hops, asked.top_k, asked.rows)
 
-            rows[arm] = arms.kept(path, make)
+            rows[arm] = arms.answers(path, few, make)
         result[part] = {arm: arms.accuracy(rows[arm]) for arm in models}
         pairs = [("A", arm) for arm in models if arm != "A"] + ([("B", "C")] if {"B", "C"} <= models.keys() else [])
         result[f"{part}_paired"] = {f"{one} to {other}": arms.paired(rows[one], rows[other]) for one, other in pairs}
@@ -125,54 +126,30 @@ def _values(asked: argparse.Namespace, data: Path, start: Path, device: str) -> 
     }  # fmt: skip
 
 
-def _arms(text: str) -> list[str]:
-    found = text.split(",")
-    if unknown := set(found) - {"A", "B", "C"}:
-        raise argparse.ArgumentTypeError(f"there is no arm {min(unknown)!r}; choose from A,B,C")
-    return found
-
-
-def _count(text: str) -> int:
-    if not text.isdigit() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
-    return int(text)
-
-
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__, "runs/real_text")
     add = parser.add_argument
-    add("--model", required=True, help="Hugging Face folder or GGUF file of a small chat model")
-    add("--out", type=Path, default=Path("runs/real_text"), help="folder of the experiment")
-    add("--index", type=Path, default=None, help="folder of an existing index of factbook")
     add("--hops", type=int, choices=(1, 2), default=1, help="searches that a question needs")
     add(
         "--arms",
-        type=_arms,
+        type=some_of("A", "B", "C"),
         default=["A", "B"],
         help="A untrained, B composed questions as they come, C questions of the SAGE game",
     )
     add("--algorithm", default="grpo", choices=("grpo", "ppo", "reinforce"))
-    add("--seed", type=int, default=0, help="of all that is drawn; the split of countries is the same for all seeds")
-    add("--steps", type=int, default=20, help="training steps of an arm")
-    add("--limit", type=int, default=None, help="maximum number of steps in this call")
-    add("--batch", type=int, default=8, help="questions per step")
-    add("--group", type=int, default=4, help="attempts at each question")
-    add("--questions", type=int, default=800, help="questions that an arm learns from")
-    add("--demonstrations", type=_count, default=200, help="dialogues of the warm start")
-    add("--test", type=_count, default=120, help="held-out questions of each kind of test")
+    add("--steps", type=count, default=20, help="training steps of an arm")
+    add("--group", type=count, default=4, help="attempts at each question")
+    add("--questions", type=count, default=800, help="questions that an arm learns from")
+    add("--demonstrations", type=count, default=200, help="dialogues of the warm start")
+    add("--test", type=count, default=120, help="held-out questions of each kind of test")
     add("--dev", type=int, default=60, help="held-out questions for the curve while training; 0 draws none")
     add("--eval-every", type=int, default=5, help="steps between two points of that curve")
-    add("--top-k", type=int, default=1, help="passages per search")
-    add("--rows", type=int, default=64, help="number of dialogues sampled at the same time")
-    add("--micro-tokens", type=int, default=2048, help="tokens per pass of an update")
-    add("--learning-rate", type=float, default=1e-5)
     add("--kl-coefficient", type=float, default=0.01, help="0 keeps no reference, and skips groups of equal rewards")
-    add("--warm-start-steps", type=int, default=60)
-    add("--warm-start-batch", type=int, default=8)
+    add("--warm-start-steps", type=count, default=60)
+    add("--warm-start-batch", type=count, default=8)
     add("--warm-start-rate", type=float, default=2e-5, help="learning rate of the warm start")
-    add("--save-every", type=int, default=5, help="steps between two checkpoints")
+    add("--save-every", type=count, default=5, help="steps between two checkpoints")
     add("--device", default="", help="such as cuda or cpu; by default the best there is")
-    add("--compute-dtype", choices=("float32", "bfloat16"), default=None, help="precision of the passes")
     asked = parser.parse_args()
     if "C" in asked.arms and asked.hops != 2:
         parser.error("arm C plays the game over questions of two hops: add --hops 2")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import arms
+from options import count, options, some_of
 from roles import roles, write_answers
 from world import World, make_world, write_dialogues
 
@@ -88,7 +89,7 @@ def _play(asked: argparse.Namespace, start: Path, worlds: dict[int, World], trai
         "kl_coefficient": 0.0, "lr_warmup_steps": 2, "minibatches": 1, "micro_tokens": asked.micro_tokens,
         "rollout_rows": asked.rows, "compute_dtype": asked.compute_dtype, "eval_every": 5, "save_every": 5,
     }  # fmt: skip
-    config = loop.configure(folder, {} if resume else values, resume=resume)
+    config = loop.configure(folder, values, resume=resume)
     done = loop.run(config, folder, Caller(resume=resume, limit=asked.limit))
     models = sorted(folder.glob("checkpoints/step-*/model"))
     if done.steps < config.steps or not models:
@@ -111,46 +112,25 @@ def _compare(
             def make(model: Path = model) -> Coroutine[Any, Any, list[arms.Row]]:
                 return arms.evaluate(model, few, index, TURNS - 1, asked.top_k, asked.rows)  # noqa: B023
 
-            rows[name] = arms.kept(asked.out / f"test-{hops}-{name}.jsonl", make)
+            step = "" if name == "start" else f"-{model.parent.name}"
+            rows[name] = arms.answers(asked.out / f"test-{hops}-{name}{step}.jsonl", few, make)
         pairs = [("start", name) for name in models if name != "start"]
         pairs += [("solver", "both")] if {"solver", "both"} <= models.keys() else []
         result[f"hops_{hops}"] = {name: arms.accuracy(found) for name, found in rows.items()}
         result[f"hops_{hops}_paired"] = {f"{a} to {b}": arms.paired(rows[a], rows[b]) for a, b in pairs}
 
 
-def _trained(text: str) -> list[str]:
-    found = text.split(",")
-    if unknown := set(found) - {one.value for one in Trained}:
-        raise argparse.ArgumentTypeError(f"no role is named {min(unknown)!r}; choose from solver,both,proposer")
-    return found
-
-
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__, "runs/self_play")
     add = parser.add_argument
-    add("--model", required=True, help="Hugging Face folder or GGUF file of a small chat model")
-    add("--out", type=Path, default=Path("runs/self_play"), help="folder of the experiment")
-    add("--index", type=Path, default=None, help="folder of an existing index of factbook")
-    add(
-        "--train",
-        type=_trained,
-        default=["solver", "both"],
-        help="roles to train, a run for each: solver,both,proposer",
-    )
-    add("--seed", type=int, default=0, help="of all that is drawn; the split of countries is the same for all seeds")
-    add("--steps", type=int, default=20, help="steps of a run")
-    add("--limit", type=int, default=None, help="maximum number of steps in this call")
-    add("--batch", type=int, default=8, help="answers per step")
-    add("--attempts", type=int, default=4, help="attempts at each question")
-    add("--demonstrations", type=int, default=100, help="questions of each kind whose dialogues the warm start shows")
-    add("--warm-start-steps", type=int, default=90)
-    add("--test", type=int, default=120, help="held-out questions of one hop, and of two")
-    add("--dev", type=int, default=30, help="of each kind for the curve")
-    add("--top-k", type=int, default=1, help="passages per search")
-    add("--rows", type=int, default=64, help="number of dialogues sampled at the same time")
-    add("--micro-tokens", type=int, default=2048, help="tokens per pass of an update")
-    add("--learning-rate", type=float, default=1e-5)
-    add("--compute-dtype", choices=("float32", "bfloat16"), default=None, help="precision of the passes")
+    trained = [one.value for one in Trained]
+    add("--train", type=some_of(*trained), default=["solver", "both"], help=f"a run for each of {','.join(trained)}")
+    add("--steps", type=count, default=20, help="steps of a run; a higher number extends it")
+    add("--attempts", type=count, default=4, help="attempts at each question")
+    add("--demonstrations", type=count, default=100, help="questions of each kind whose dialogues the warm start shows")
+    add("--warm-start-steps", type=count, default=90)
+    add("--test", type=count, default=120, help="held-out questions of one hop, and of two")
+    add("--dev", type=count, default=30, help="of each kind for the curve")
     return parser.parse_args()
 
 

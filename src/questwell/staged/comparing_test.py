@@ -133,6 +133,14 @@ async def test_an_amount_without_a_partner_costs_no_model_call() -> None:
     assert not [request for request in llm.requests if request.messages[-1].content.endswith("Value: 120 km")]
 
 
+async def test_a_clue_is_tried_before_what_else_names_a_subject() -> None:
+    llm = ScriptedLLM(answer)
+    sold = section("Bay Guide", "Sale", "The Bay Guide was sold in Lumia. It is a book.")
+    draft = await propose(3, llm=llm, library=Library([sold, *WORLD]))
+    assert draft.proposal is not None
+    assert not [one for one in llm.requests if "Subject: Bay Guide" in one.messages[-1].content]
+
+
 async def test_two_searches_and_five_are_no_comparison() -> None:
     two, five = (await propose(2)).proposal, (await propose(5)).proposal
     assert two is not None and two.derivation is None
@@ -238,6 +246,9 @@ def test_a_partner_is_another_subject_under_the_same_label() -> None:
     assert ways_to(Hop(both, Value("300 km", AnswerType.NUMBER)), [both], "nothing known") == []
     born = Hop(MARWOOD, Value("1840", AnswerType.DATE))  # "the designer of Harrow Bridge" is who she is
     assert [(way.known, last) for way, last in ways_to(born, [BRIDGE, MARWOOD], "")] == [("Harrow Bridge", born)]
+    sold = section("Bay Guide", "Sale", "The Bay Guide was sold in Quell.")
+    assert [way.inverse for way, _ in ways_to(alone[1][0], [sold, *WORLD], "")] == [True, False]
+    assert [way.inverse for way, _ in ways_to(alone[1][0], [*WORLD, sold], "")] == [True, False]
     telling = replace(BRIDGE, text=f"{BRIDGE.text} She was born in 1840.")
     assert ways_to(born, [telling, MARWOOD], "") == []
 

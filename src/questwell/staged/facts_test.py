@@ -77,6 +77,7 @@ async def test_a_user_is_named_by_its_own_passage_and_asked_for_as_passages_say_
     assert not any(line.startswith("Can ") for line in asked)  # anything may use something
 
 
-async def test_two_things_of_one_name_are_no_chain() -> None:
-    _, problem = await read_users([], same="no")
+@pytest.mark.parametrize("said", ["no", "perhaps", ""])
+async def test_two_things_of_one_name_are_no_chain_nor_what_nobody_calls_the_same(said: str) -> None:
+    _, problem = await read_users([], same=said)
     assert problem == "'Ferry Guild' of 'Tarn' is not that of 'Ferry Guild'"

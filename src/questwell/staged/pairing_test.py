@@ -1,6 +1,7 @@
 """Comparisons of subjects that are described as the value of another: the group that uses a tool, by since when."""
 
 import json
+from collections.abc import Sequence
 
 import pytest
 
@@ -14,7 +15,7 @@ from questwell.staged.comparing import read_comparison
 from questwell.staged.conftest import passage
 from questwell.staged.proposer import StagedProposer
 from questwell.staged.solver import StagedSolver
-from questwell.types.corpus import Hit
+from questwell.types.corpus import Hit, Passage
 from questwell.types.game import AnswerType, Seed
 
 GROUPS = {"Reed Circle": ("Goopy", 2014), "Fen Union": ("Windlass", 2009), "Quell Lodge": ("Catchfly", 1998)}
@@ -29,15 +30,22 @@ WORLD = [
 ]
 
 
+FAIRS = (("Arel", 1950), ("Blue", 1960), ("Cove", 1970))
+"""Groups that are told of with a year since when nothing is so."""
+
+
 class Library:
     """Finds passages by the names in a query, by all words if there are none; the first word is no name."""
 
     name = "library"
 
+    def __init__(self, passages: Sequence[Passage] = WORLD) -> None:
+        self.passages = passages
+
     async def search(self, query: str, k: int) -> tuple[Hit, ...]:
         said = normalise(query).split()
         words = {word for word in said[1:] if word.title() in query} or set(said)
-        scored = [(len(words & set(normalise(f"{p.title} {p.text}").split())), p) for p in WORLD]
+        scored = [(len(words & set(normalise(f"{p.title} {p.text}").split())), p) for p in self.passages]
         ranked = sorted((pair for pair in scored if pair[0]), key=lambda pair: (-pair[0], pair[1].id))
         return tuple(Hit(one, float(score), rank) for rank, (score, one) in enumerate(ranked[:k], 1))
 
@@ -61,11 +69,11 @@ def answer(request: Request) -> str:
     return json.dumps({"answer": "not found", "same": "yes", "can": "yes"})
 
 
-async def propose(target: int, llm: ScriptedLLM, enough: int = 3) -> tuple[str, str]:
+async def propose(target: int, llm: ScriptedLLM, enough: int = 3, library: "Library | None" = None) -> tuple[str, str]:
     proposer = StagedProposer(Prompts(), RolloutLimits(searches=30, top_k=2), enough=enough)
     first, *others = AnswerType
     seed = Seed(0, WORLD[0], target, first, tuple(others), 3)
-    draft = await proposer.propose(seed, DirectSession(llm, Library()), 1)
+    draft = await proposer.propose(seed, DirectSession(llm, library or Library()), 1)
     assert draft.proposal is not None, draft.problem
     return draft.proposal.question, draft.proposal.answer
 
@@ -79,6 +87,13 @@ async def test_a_side_that_fails_is_followed_by_a_search_for_others() -> None:
 
     question, right = await propose(3, ScriptedLLM(unread), enough=1)
     assert right != "Reed Circle" and read_comparison(question) is not None
+
+
+async def test_years_that_are_said_of_something_else_are_read_last() -> None:
+    llm = ScriptedLLM(answer)
+    fairs = [passage(f"Fair {name}", f"Fair {name} is a group that met in {year}.") for name, year in FAIRS]
+    await propose(3, llm, library=Library([*fairs, *WORLD]))
+    assert not [one for one in llm.requests if "Subject: Fair" in one.messages[-1].content]
 
 
 @pytest.mark.parametrize(("target", "described"), [(3, 1), (4, 2)])
