@@ -135,6 +135,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for part in ("dev", "train"):
             lines(f"musique_ans_v1.0_{part}.jsonl", musique)
         Path("test.tsv").write_text("\tPrompt\tAnswer\treasoning_types\n0\tWhat is Gannet Rock?\tan islet\tmultiple\n")
+        shutil.copytree(ROOT / "examples" / "real_text" / "prompts", "examples/real_text/prompts")
         run("generate --corpus wiki.jsonl --llm mock -n 6 --steps 2 --out kinds/runs")
         run("dataset kinds/runs --out kinds/data")
         run("evaluate --llm mock --corpus wiki.jsonl --benchmarks plain=questions.jsonl --out kinds/eval")
