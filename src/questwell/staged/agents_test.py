@@ -36,8 +36,9 @@ async def test_a_path_is_found_read_and_worded() -> None:
     assert draft.trajectory.stop is StopReason.FINISHED
     assert draft.trajectory.searches <= 12
     calls = [turn for turn in draft.trajectory.turns if turn.query is None]
-    # facts; what leads on and is not plainly said, read alone; what can be what; names of one thing; readings by search
-    assert len(calls) == 3 + 1 + 2 + 2 + 3
+    # facts; what leads on and is not plainly said, read alone; whether a work can be a lighthouse; names of one thing;
+    # readings by search
+    assert len(calls) == 3 + 1 + 1 + 2 + 3
 
 
 async def test_a_shorter_path_is_no_proposal() -> None:

@@ -7,7 +7,7 @@ from questwell.retrieval.corpora.corpus import subject
 from questwell.scoring.answers import contains
 from questwell.staged.likeness import alike, words_of
 from questwell.staged.spans import fact_sentences, is_field
-from questwell.staged.wording import HUMAN_ENDS, VAGUE, Fact, Kind, head_of, relation_problem
+from questwell.staged.wording import HUMAN_ENDS, NOUN, VAGUE, Fact, Kind, head_of, is_agent, relation_problem
 from questwell.types.corpus import Passage
 
 _ALONE = 3
@@ -137,6 +137,14 @@ def leads_nowhere(fact: Fact) -> str | None:
     if not fact.hop.inverse and fact.value_kind in (Kind.DATE, Kind.NUMBER, Kind.QUALITY):
         return f"{fact.hop.found!r} is a {fact.value_kind.value}"
     return None
+
+
+def fits(fact: Fact, noun: str) -> bool:
+    """Return whether something called `noun` may be what a fact's relation names, judged by the words alone.
+
+    Anything may use or make something, an "implementation language" is a "language", and an unclear noun tells nothing.
+    """
+    return not re.fullmatch(NOUN, noun) or is_agent(fact) or bool({*noun.split()} & {*fact.relation.lower().split()})
 
 
 def is_of_many(fact: Fact) -> str | None:

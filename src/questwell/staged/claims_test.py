@@ -2,8 +2,20 @@
 
 import pytest
 
-from questwell.staged.claims import agent, claim_problem, is_of_a_version, is_said_near, is_turned_round, label_problem
-from questwell.staged.wording import Kind
+from questwell.staged.claims import (
+    agent,
+    claim_problem,
+    fits,
+    is_of_a_version,
+    is_said_near,
+    is_turned_round,
+    label_problem,
+)
+from questwell.staged.conftest import BRIDGE
+from questwell.staged.paths import Hop
+from questwell.staged.values import Value
+from questwell.staged.wording import Fact, Kind
+from questwell.types.game import AnswerType
 
 
 @pytest.mark.parametrize(
@@ -144,3 +156,23 @@ def test_a_passive_corrects_another_agent(said: str, text: str, noun: str) -> No
 def test_a_claim_fails_for_one_reason(relation: str, text: str, value: str, kind: Kind, problem: str | None) -> None:
     found = claim_problem(relation, text, "Fen", value, kind, amount=kind is Kind.DATE)
     assert found is None if problem is None else found is not None and problem in found
+
+
+@pytest.mark.parametrize(
+    ("relation", "kind", "noun", "may"),
+    [
+        ("flag", Kind.PLACE, "country", False),
+        ("user", Kind.THING, "country", True),
+        ("designer", Kind.ORGANIZATION, "company", True),
+        ("designer", Kind.PERSON, "chemist", True),
+        ("processor", Kind.THING, "chip", False),
+        ("source language", Kind.THING, "language", True),
+        ("source language", Kind.THING, "dialect", False),
+        ("flag", Kind.PLACE, "", True),
+    ],
+)
+def test_what_a_relation_names_may_be_of_some_kinds_by_its_words(
+    relation: str, kind: Kind, noun: str, *, may: bool
+) -> None:
+    said = Fact(Hop(BRIDGE, Value("Elsa Marwood", AnswerType.ENTITY)), relation, "bridge", kind)
+    assert fits(said, noun) is may

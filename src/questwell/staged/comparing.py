@@ -14,7 +14,7 @@ from questwell.staged.claims import label_of
 from questwell.staged.drafting import Written
 from questwell.staged.paths import Hop, Path, leading_to
 from questwell.staged.spans import fact_sentences
-from questwell.staged.wording import SINCE, Fact, described, happened, steps, with_article
+from questwell.staged.wording import OF_A_YEAR, SINCE, Fact, described, happened, steps, with_article
 from questwell.types.corpus import Passage
 from questwell.types.derivation import Derivation, Operand, Operation
 from questwell.types.game import AnswerType
@@ -28,9 +28,15 @@ _ASKED = (
     re.compile(r"Which has the (?P<word>smaller|greater|earlier|later) (?P<relation>[^,?]+), (?P<sides>.+)\?"),
     re.compile(r"Which was (?P<relation>[a-z ]+) (?P<word>earlier|later), (?P<sides>.+)\?"),
     re.compile(r"Which has been (?P<relation>[a-z]+) since an? (?P<word>earlier|later) date, (?P<sides>.+)\?"),
+    re.compile(r"Which (?P<relation>[a-z ]+) is from an? (?P<word>earlier|later) year, (?P<sides>.+)\?"),
 )
-"""Forms of a comparison: of a measure or a date with a noun, of what happened, and of since when something is so."""
-_MEASURED = ("What is the {relation} of ", "?"), ("When was ", " {relation}?"), ("Since when has ", " been {relation}?")
+"""Forms of a comparison: of a measure or a date with a noun, of what happened, since when something is so, of years."""
+_MEASURED = (
+    ("What is the {relation} of ", "?"),
+    ("When was ", " {relation}?"),
+    ("Since when has ", " been {relation}?"),
+    (f"What is the {OF_A_YEAR} of ", "?"),
+)
 """Beginning and end of the question for one side, by form."""
 _OR = " or "
 _DATED = re.compile(r"(?<!\d)[12]\d{3}(?!\d|[.,']\d|\s*[a-zµ°%])")
@@ -58,17 +64,8 @@ class Comparison:
 
     def asked(self, side: str) -> str:
         """Return the question for the amount of one side."""
-        before, after = self._around()
-        return f"{before}{side}{after}"
-
-    def subject(self, asked: str) -> str:
-        """Return the subject that `asked`, the question for a side, names."""
-        before, after = self._around()
-        return asked.removeprefix(before).removesuffix(after)
-
-    def _around(self) -> tuple[str, str]:
         before, after = _MEASURED[self.form]
-        return before.format(relation=self.relation), after.format(relation=self.relation)
+        return f"{before.format(relation=self.relation)}{side}{after.format(relation=self.relation)}"
 
     def decide(self, subjects: tuple[str, str], values: tuple[str, str]) -> str | None:
         """Return the subject that is asked for; None if the values cannot be compared."""
@@ -145,12 +142,15 @@ def compared(one: Side, other: Side) -> Written | str:
     word = _GREATER[one[-1].hop.type][greater]
     said = [described(side[:-1]) if len(side) > 1 else side[0].hop.subject for side in (one, other)]
     chosen = one if (values[0] > values[1]) == greater else other
+    asked = f"{_which(one[-1], word)}, {said[1]} or {said[0]}?"
+    if read_comparison(asked) is None:
+        return f"{asked!r} has more than two sides"
     facts = (*one, *other)
     operands = tuple(
         Operand(f"{side[-1].hop.subject} = {side[-1].hop.value.text}", side[-1].hop.passage.id) for side in (one, other)
     )
     return Written(
-        f"{_which(relation, word)}, {said[1]} or {said[0]}?",
+        asked,
         chosen[-1].hop.subject,
         (),
         (*steps(one), *steps(other)),
@@ -159,9 +159,11 @@ def compared(one: Side, other: Side) -> Written | str:
     )
 
 
-def _which(relation: str, word: str) -> str:
-    """Return the beginning of a comparison."""
-    said = relation.lower()
+def _which(fact: Fact, word: str) -> str:
+    """Return the beginning of a comparison by what a fact says of its subject."""
+    relation, said = fact.relation, fact.relation.lower()
+    if said == OF_A_YEAR:
+        return f"Which {fact.noun} is from {with_article(word)} year"
     if since := SINCE.fullmatch(said):
         return f"Which has been {since['state']} since {with_article(word)} date"
     return f"Which was {said} {word}" if happened(said) else f"Which has the {word} {relation}"

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field, replace
 
 from questwell.agents.tools import neutralise, show
 from questwell.retrieval.corpora.corpus import subject
-from questwell.scoring.answers import contains, matches, normalise
-from questwell.staged.claims import agent, are_sections, claim_problem, is_of_many, label_of, leads_nowhere
+from questwell.scoring.answers import contains, normalise
+from questwell.staged.claims import agent, are_sections, claim_problem, fits, is_of_many, label_of, leads_nowhere
 from questwell.staged.excerpts import shown
+from questwell.staged.likeness import agrees
 from questwell.staged.paths import Hop, Path
 from questwell.staged.session import StagedSession
-from questwell.staged.spans import fact_sentences, year_of
-from questwell.staged.wording import NOUN, USER, Fact, Kind, asked_name, called, described, of, question, with_article
+from questwell.staged.spans import fact_sentences, is_of_its_year, year_of
+from questwell.staged.wording import NOUN, Fact, Kind, asked_name, called, described, of, question, with_article
 from questwell.types.corpus import Hit, Passage
 from questwell.types.game import AnswerType
 
@@ -149,10 +150,8 @@ class FactReader:
 
         "The flag of Saint Arel is Lumia" reads well where the flag of Lumia is used, but no flag is a country.
         """
-        if before.hop.inverse or after.hop.inverse or not re.fullmatch(NOUN, after.noun):
+        if before.hop.inverse or after.hop.inverse or fits(before, after.noun):
             return None
-        if before.relation == USER or set(after.noun.split()) & set(before.relation.lower().split()):
-            return None  # anything may use something; "implementation language", "language"
         key = ("fits", before.relation, after.noun)
         if key not in self._checks:
             relation, sort = with_article(before.relation), with_article(after.noun)
@@ -256,9 +255,8 @@ class FactReader:
             return None
         if year is None:
             return noun
-        told = any(contains(fact.hop.found, year) for fact in used)
-        dated = re.search(rf"\b{year}(?: [\w-]+){{0,6}}? {re.escape(noun)}\b", first)
-        return f"{year} {noun}" if dated and not told else None  # "the 1969 film whose director is"
+        told = any(contains(fact.hop.found, year) for fact in used)  # else "the 1969 film whose director is"
+        return f"{year} {noun}" if is_of_its_year(opening, noun) and not told else None
 
     def _opening(self, passage: Passage) -> Passage:
         """Return the first passage of the document if a search has found it; else the passage itself."""
@@ -332,13 +330,6 @@ def _on_its_way(fact: Fact) -> tuple[str, str]:
     """Return the question and the query by which a solver looks up an intermediate fact."""
     phrase = described((fact,))
     return asked_name(phrase), phrase
-
-
-def agrees(found: str, references: Sequence[str]) -> bool:
-    """Return whether a short answer matches a reference; a few extra words or a missing title are accepted."""
-    wanted, bare = references[0], normalise(found)
-    untitled = " " in bare and normalise(wanted).endswith(f" {bare}")
-    return untitled or matches(found, references) or (contains(found, wanted) and len(found) < 2 * len(wanted) + 8)
 
 
 def _key(hop: Hop) -> tuple[str, str]:

@@ -1,9 +1,12 @@
-"""Detects names that give away another: "Albanian Parliament" in a question whose first step is to find Albania."""
+"""Compares names: which gives away another ("Albanian Parliament" for Albania), and which answers are the same."""
 
 import difflib
 import re
 import unicodedata
+from collections.abc import Sequence
 from functools import lru_cache
+
+from questwell.scoring.answers import contains, matches, normalise
 
 _SHORT = 3
 """Minimum letters of a meaningful word; shorter ones are articles and prepositions in most languages."""
@@ -70,3 +73,10 @@ def _initials(name: str) -> str:
 
 def _bare(name: str) -> str:
     return re.sub(r"\W", "", _folded(name)) if " " not in name.strip() else ""
+
+
+def agrees(found: str, references: Sequence[str]) -> bool:
+    """Return whether a short answer matches a reference; a few extra words or a missing title are accepted."""
+    wanted, bare = references[0], normalise(found)
+    untitled = " " in bare and normalise(wanted).endswith(f" {bare}")
+    return untitled or matches(found, references) or (contains(found, wanted) and len(found) < 2 * len(wanted) + 8)

@@ -1,8 +1,8 @@
-"""Names that tell other names, and names that do not."""
+"""Names that tell other names and names that do not, and when two readings agree."""
 
 import pytest
 
-from questwell.staged.likeness import tells
+from questwell.staged.likeness import agrees, tells
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,25 @@ def test_a_clue_that_tells(clue: str, hidden: str) -> None:
 )
 def test_a_clue_that_does_not(clue: str, hidden: str) -> None:
     assert not tells(clue, hidden)
+
+
+@pytest.mark.parametrize(
+    ("found", "agreed"),
+    [
+        ("Prime Minister Edi Rama", True),
+        ("edi rama", True),
+        ("Rama", False),  # one word of a name may be another's
+        ("Prime Minister", False),
+        ("the Prime Minister Edi Rama of Albania", True),
+        ("Prime Minister Edi Rama, who has led the country and its party since then", False),
+        ("not found", False),
+        ("", False),
+    ],
+)
+def test_readings_agree_but_for_articles_titles_and_a_few_words(found: str, agreed: bool) -> None:
+    assert agrees(found, ("Prime Minister Edi Rama",)) is agreed
+
+
+def test_an_alias_agrees() -> None:
+    assert agrees("96", ("96 metres", "96"))
+    assert not agrees("69", ("96 metres", "96"))

@@ -3,7 +3,7 @@
 import itertools
 import random
 from collections import Counter
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 
 from questwell.agents import form
@@ -20,7 +20,7 @@ from questwell.staged.likeness import tells
 from questwell.staged.pairing import Pairing
 from questwell.staged.paths import Path, apart, is_ambiguous, paths, promise, searches
 from questwell.staged.session import StagedSession
-from questwell.staged.spans import fact_sentences
+from questwell.staged.spans import fact_sentences, year_of
 from questwell.staged.values import values
 from questwell.staged.wording import Fact
 from questwell.types.corpus import Passage
@@ -99,6 +99,13 @@ class StagedProposer:
             read = -1
             while read < staged.calls < calls // 2:  # what was read and failed may leave others to be found
                 read = staged.calls
+                if wanted == 3 and any(map(year_of, await reader.look(subject(seed.passage)))):
+                    await self._explore(pairing.subjects_of, pool, reader, 2, 2 * self.stretch, rng)
+                    result = await self._first_sound(
+                        pairing.of_a_year(), pairing.subjects_of, pool, reader, calls // 2, pairing.by_year
+                    )
+                    if isinstance(result, Written):
+                        return result
                 await self._explore(pairing.sides_of, pool, reader, 2, 2 * self.stretch, rng)
                 if isinstance(result := await pairing.written(wanted), Written):
                     return result
@@ -152,11 +159,18 @@ class StagedProposer:
         return problem
 
     async def _first_sound(
-        self, candidates: Iterable[Path], seed: Seed, pool: dict[str, Passage], reader: FactReader, calls: int
+        self,
+        candidates: Iterable[Path],
+        seed: Seed,
+        pool: dict[str, Passage],
+        reader: FactReader,
+        calls: int,
+        write: Callable[[Path], Awaitable[Written | str]] | None = None,
     ) -> Written | str:
         """Return the first path whose facts hold, within `calls` model calls; else why the last path failed.
 
         The most promising path is tried first. A hop that was already read raises the promise of every path with it.
+        `write` puts a path into words if it holds, or says why not; by default as a question for the path's end.
         """
         problem = _NO_PATH
 
@@ -173,7 +187,7 @@ class StagedProposer:
                 progress = reader.staged.calls
             path = max(left, key=promising)
             left.remove(path)
-            result = await self._written(path, seed, pool, reader)
+            result = await (self._written(path, seed, pool, reader) if write is None else write(path))
             if isinstance(result, Written):
                 return result
             if result == UNDECIDED:

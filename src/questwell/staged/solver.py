@@ -85,13 +85,14 @@ class StagedSolver:
         subjects: list[str] = []
         values: list[str] = []
         for side in comparison.sides:
-            asked = await self._named(comparison.asked(side), staged)
+            subject = await self._named(side, staged)
+            asked = comparison.asked(subject)
             if staged.searches >= self._most:
                 return None, StopReason.SEARCHES
             value = await self._look_up(asked, asked, staged)
             if value is None:
                 return None, StopReason.GAVE_UP
-            subjects.append(comparison.subject(asked))
+            subjects.append(subject)
             values.append(value)
         answer = comparison.decide((subjects[0], subjects[1]), (values[0], values[1]))
         return answer, StopReason.GAVE_UP if answer is None else StopReason.FINISHED
@@ -148,7 +149,8 @@ def parts(question: str) -> list[str]:
     words = question.rstrip("? ").split()
     found: list[str] = []
     for start, first in enumerate(words):
-        if first.lower() not in _ARTICLES or start + 1 >= len(words) or _is_named(words[start + 1]):
+        dated = _is_dated(words[start + 1 :])
+        if first.lower() not in _ARTICLES or start + 1 >= len(words) or (_is_named(words[start + 1]) and not dated):
             continue
         for end in range(start + 3, len(words) + 1):
             piece = words[start:end]
@@ -159,7 +161,7 @@ def parts(question: str) -> list[str]:
             if _ends_inside_a_name(piece, words[end:]):
                 continue
             whole = piece[-1].lower() not in _NO_END or _is_stranded(piece, words[end:])
-            if whole and any(map(_is_named, piece)):
+            if whole and any(map(_is_named, piece[1 + dated :])):
                 found.append(" ".join(piece).rstrip(","))
     return found
 
@@ -184,6 +186,11 @@ def _ends_inside_a_name(piece: list[str], after: list[str]) -> bool:
 
 def _begins_big(word: str) -> bool:
     return word[:1].isupper() and not word.endswith(",")
+
+
+def _is_dated(words: list[str]) -> bool:
+    """Return whether words begin with a year and what is of that year: "1969 film", not "1969 Blue Lantern"."""
+    return len(words) > 1 and re.fullmatch(r"\d{4}", words[0]) is not None and words[1].islower()
 
 
 def _is_named(word: str) -> bool:

@@ -81,6 +81,11 @@ def test_parts_hold_a_name_and_describe_something() -> None:
     assert parts("Who wrote the language that Tarn is a dialect of?")[-1] == "the language that Tarn is a dialect of"
     assert "the tool that Tarn comes with" in parts("When was the tool that Tarn comes with released?")
     assert "the tool that Tarn comes with" in parts("Who sells the tool that Tarn comes with is based in?")
+    film = "the 1997 film whose director is Ana Ruiz"
+    assert parts(f"What is the release country of {film}?")[-1] == film
+    assert parts(film) == [film]
+    assert parts("When was the 1997 Blue Lantern sold?") == []
+    assert parts("When was the 97 lantern of Ana Ruiz sold?") == []
     assert "the land of" not in parts("Who is the land of Tarn?")
     assert parts("Who is it?") == []
     assert parts("Which place is the capital of Lumia?") == []  # all of it is what is asked for

@@ -1,6 +1,15 @@
 import pytest
 
-from questwell.staged.spans import fact_sentences, is_about, is_misnamed, names, spans, stands_alone, year_of
+from questwell.staged.spans import (
+    fact_sentences,
+    is_about,
+    is_misnamed,
+    is_of_its_year,
+    names,
+    spans,
+    stands_alone,
+    year_of,
+)
 from questwell.types.corpus import Passage
 from questwell.types.game import AnswerType
 
@@ -105,6 +114,22 @@ def test_what_is_said_of_another_thing_is_not_about_the_subject() -> None:
 )
 def test_the_year_of_a_thing(text: str, offset: int, year: str | None) -> None:
     assert year_of(passage(text, "Hook", offset)) == year
+
+
+@pytest.mark.parametrize(
+    ("text", "noun", "said"),
+    [
+        ("Hook is a 1991 American fantasy film by Ana Ruiz.", "film", True),
+        ("Hook is a 1991 American fantasy film by Ana Ruiz.", "fantasy film", True),
+        ("Hook is a 1991 American fantasy film by Ana Ruiz.", "book", False),
+        ("Hook is a film that was shown in 1991.", "film", False),
+        ("Hook is a 1991 one two three four five six film.", "film", True),
+        ("Hook is a 1991 one two three four five six seven film.", "film", False),  # too far away to be called so
+        ("Hook is a 1991 hit, and a film.", "film", False),
+    ],
+)
+def test_what_is_called_of_its_year(text: str, noun: str, *, said: bool) -> None:
+    assert is_of_its_year(passage(text, "Hook"), noun) is said
 
 
 @pytest.mark.parametrize(

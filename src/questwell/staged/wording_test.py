@@ -50,6 +50,22 @@ def test_phrases_nest() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("relation", "kind", "asked"),
+    [
+        ("builder", Kind.ORGANIZATION, "Who"),
+        ("first editor", Kind.ORGANIZATION, "Who"),
+        ("holding company", Kind.ORGANIZATION, "Which organization"),
+        ("builder", Kind.PERSON, "Who"),
+        ("mayor", Kind.PLACE, "Which place"),
+        ("processor", Kind.THING, "What"),
+    ],
+)
+def test_who_does_something_is_asked_for_as_a_person_is(relation: str, kind: Kind, asked: str) -> None:
+    said = fact(BRIDGE, "Ferry Guild", relation, kind)
+    assert question((said,)) == f"{asked} is the {relation} of Harrow Bridge?"
+
+
 def test_a_user_is_what_uses() -> None:
     use = fact(BRIDGE, "Ferry Guild", "user", Kind.ORGANIZATION)
     assert described((use, WORK)) == "the best known work of the organization that uses Harrow Bridge"
