@@ -2,9 +2,10 @@
 
 import itertools
 import re
+from collections.abc import Collection
 
 from questwell.retrieval.corpora.corpus import subject
-from questwell.scoring.answers import contains
+from questwell.scoring.answers import contains, normalise
 from questwell.staged.likeness import alike, words_of
 from questwell.staged.spans import fact_sentences, is_field
 from questwell.staged.wording import HUMAN_ENDS, NOUN, VAGUE, Fact, Kind, head_of, is_agent, relation_problem
@@ -16,9 +17,15 @@ _NAMELESS = frozenset({"name", "names"})
 """Words at the end of a label that add no meaning: "Capital - name"."""
 
 
-def claim_problem(relation: str, fact_text: str, about: str, value: str, kind: Kind, *, amount: bool) -> str | None:
-    """Return why the text of a fact does not support that `value` is the `relation` of `about`; None if it does."""
-    problem = relation_problem(relation, fact_text, about, value, kind) or label_problem(relation, fact_text, value)
+def claim_problem(
+    relation: str, fact_text: str, about: str, value: str, kind: Kind, labels: Collection[str] = (), *, amount: bool
+) -> str | None:
+    """Return why the text of a fact does not support that `value` is the `relation` of `about`; None if it does.
+
+    `labels` are those of all fields about the same subject.
+    """
+    problem = relation_problem(relation, fact_text, about, value, kind)
+    problem = problem or label_problem(relation, fact_text, value, labels)
     if problem is None and is_turned_round(relation, fact_text, value):
         problem = "the passage says it the other way round"
     if problem is None and amount and not is_said_near(relation, fact_text, value):
@@ -109,11 +116,12 @@ _LATIN = ("at", "ct", "it", "nt")
 """Ends of verbs whose agent ends in "or": "create", "direct", "edit", "invent"."""
 
 
-def label_problem(relation: str, fact_text: str, value: str) -> str | None:
+def label_problem(relation: str, fact_text: str, value: str, labels: Collection[str] = ()) -> str | None:
     """Return why a relation read from a field differs from the field's label; None if it matches.
 
     The relation must include everything that the label says below its heading: "Area - land" is not an area, and
-    "waiting time for naturalization" is more than a waiting time.
+    "waiting time for naturalization" is more than a waiting time. If the heading has a name of its own ("Moot - name"),
+    it is a thing, and "Moot - term" is no term of the country's: the heading must be told as well.
     """
     label = label_of(fact_text, value)
     if label is None:
@@ -121,9 +129,25 @@ def label_problem(relation: str, fact_text: str, value: str) -> str | None:
     heading, _, parts = re.sub(r"\([^()]*\)", "", label).partition(" - ")
     wanted = [word for word in words_of(parts or heading) if word not in _NAMELESS]
     given = words_of(relation)
+    a_thing = any(other.startswith(f"{heading} - ") and words_of(other)[-1:] == ("name",) for other in labels)
+    if a_thing and " - " not in parts and not any(alike(word, other) for word in words_of(heading) for other in given):
+        return f"{label!r} says it of something else"
     if all(any(alike(word, other) for other in given) for word in wanted):
         return None
     return f"it is less than {label!r} says"
+
+
+def meant_by(relation: str, labels: Collection[str], *, amount: bool) -> list[str]:
+    """Return the fields that a relation may mean: "chief of mission" in one country or another.
+
+    An amount or a date may be any field below one heading: a population is male, female or total.
+    """
+    said = normalise(relation)
+    return sorted(
+        label
+        for label in labels
+        if f" {normalise(label)}".endswith(f" {said}") or (amount and f"{normalise(label)} ".startswith(f"{said} "))
+    )
 
 
 def label_of(fact_text: str, value: str) -> str | None:

@@ -176,3 +176,23 @@ def test_what_a_relation_names_may_be_of_some_kinds_by_its_words(
 ) -> None:
     said = Fact(Hop(BRIDGE, Value("Elsa Marwood", AnswerType.ENTITY)), relation, "bridge", kind)
     assert fits(said, noun) is may
+
+
+@pytest.mark.parametrize(
+    ("label", "relation", "said"),
+    [
+        ("Moot - term in office", "term in office", False),
+        ("Moot - term in office", "term in office of the Moot", True),
+        ("Moot - lower house - term in office", "lower house term in office", True),
+        ("Moot - name", "moot", True),
+        ("Residents - waiting time", "waiting time", True),
+        ("Moot", "moot", True),
+    ],
+)
+def test_what_is_said_of_a_thing_with_a_name_of_its_own_is_not_the_subjects(
+    label: str, relation: str, *, said: bool
+) -> None:
+    labels = {"Moot - name", "Residents - language", "Name - Moot", label}
+    problem = label_problem(relation, f"{label}: 4 years.", "4 years", labels)
+    assert problem == (None if said else "'Moot - term in office' says it of something else")
+    assert label_problem("term in office", "Moot - term in office: 4 years.", "4 years", {"Moot - old names"}) is None

@@ -9,7 +9,16 @@ from dataclasses import dataclass, field, replace
 from questwell.agents.tools import neutralise, show
 from questwell.retrieval.corpora.corpus import subject
 from questwell.scoring.answers import contains, normalise
-from questwell.staged.claims import agent, are_sections, claim_problem, fits, is_of_many, label_of, leads_nowhere
+from questwell.staged.claims import (
+    agent,
+    are_sections,
+    claim_problem,
+    fits,
+    is_of_many,
+    label_of,
+    leads_nowhere,
+    meant_by,
+)
 from questwell.staged.excerpts import shown
 from questwell.staged.likeness import agrees
 from questwell.staged.paths import Hop, Path
@@ -191,10 +200,11 @@ class FactReader:
         except ValueError:
             return f"nothing readable was said of {value!r} in {hop.passage.title!r}"
         amount = hop.value.type is not AnswerType.ENTITY
-        if problem := claim_problem(relation, text, about, value, kind, amount=amount):
+        labels = self._labels(about)
+        if problem := claim_problem(relation, text, about, value, kind, labels, amount=amount):
             return problem
-        if labels := self._labels(about, relation, amount=amount):
-            return f"{relation!r} of {about!r} may be any of {', '.join(map(repr, labels))}"
+        if len(meant := meant_by(relation, labels, amount=amount)) > 1:
+            return f"{relation!r} of {about!r} may be any of {', '.join(map(repr, meant))}"
         noun = said.get("subject", "").strip().lower()
         label = label_of(text, value)
         return Fact(hop, relation, "" if label and contains(label, noun) else noun, kind)
@@ -219,20 +229,10 @@ class FactReader:
                 self._facts[_key(hop)] = problem
         return self._checks[key]
 
-    def _labels(self, about: str, relation: str, *, amount: bool) -> list[str]:
-        """Return the fields that a relation may mean, if several: "chief of mission" in one country or another.
-
-        An amount or a date may be any field below one heading: a population is male, female or total.
-        """
-        labels = {
-            label
-            for passage in dict.fromkeys(self._seen())
-            if normalise(subject(passage)) == normalise(about)
-            for label in re.findall(r"(?m)^([^:\n.]{1,80}): ", passage.text)
-            if f" {normalise(label)}".endswith(f" {normalise(relation)}")
-            or (amount and f"{normalise(label)} ".startswith(f"{normalise(relation)} "))
-        }
-        return sorted(labels) if len(labels) > 1 else []
+    def _labels(self, about: str) -> set[str]:
+        """Return the labels of all fields about a subject that a search has found."""
+        passages = [one for one in dict.fromkeys(self._seen()) if normalise(subject(one)) == normalise(about)]
+        return {label for passage in passages for label in re.findall(r"(?m)^([^:\n.]{1,80}): ", passage.text)}
 
     def _noun(self, hop: Hop, used: Sequence[Fact]) -> str | None:
         """Return what a hop's subject is (such as "film"), if two readings agree and fewer say anything else.

@@ -92,23 +92,11 @@ class StagedProposer:
         wanted = seed.target or 2
         calls, most = self.calls * wanted // 2, self._most(seed)
         problem = _NO_PATH
-        if (
-            2 < wanted < 5
-        ):  # two chains of two searches, or one and a name, hold more often than a chain of three or four
-            pairing = Pairing(seed, pool, reader, rng, self._sound, calls // 2, most)
-            read = -1
-            while read < staged.calls < calls // 2:  # what was read and failed may leave others to be found
-                read = staged.calls
-                if wanted == 3 and any(map(year_of, await reader.look(subject(seed.passage)))):
-                    await self._explore(pairing.subjects_of, pool, reader, 2, 2 * self.stretch, rng)
-                    result = await self._first_sound(
-                        pairing.of_a_year(), pairing.subjects_of, pool, reader, calls // 2, pairing.by_year
-                    )
-                    if isinstance(result, Written):
-                        return result
-                await self._explore(pairing.sides_of, pool, reader, 2, 2 * self.stretch, rng)
-                if isinstance(result := await pairing.written(wanted), Written):
-                    return result
+        if wanted in (3, 4):  # two chains of two searches, or one and a name, hold more often than a longer chain
+            compared = await self._compared(seed, pool, reader, rng, calls * 2 // 3)
+            if isinstance(compared, Written):
+                return compared
+            problem = compared
         while True:
             before = (staged.calls, staged.searches)
             exhausted = not await self._explore(seed, pool, reader, wanted, self.stretch, rng)
@@ -121,6 +109,28 @@ class StagedProposer:
             spent = staged.calls >= calls or staged.searches >= most
             if exhausted or spent or before == (staged.calls, staged.searches):
                 return problem
+
+    async def _compared(
+        self, seed: Seed, pool: dict[str, Passage], reader: FactReader, rng: random.Random, calls: int
+    ) -> Written | str:
+        """Return a comparison, searching for what can be compared and reading it in turn; or why none holds."""
+        wanted, staged = seed.target or 2, reader.staged
+        pairing = Pairing(seed, pool, reader, rng, self._sound, calls, self._most(seed))
+        more, result = True, _NO_PATH
+        while more and staged.calls < calls:  # what was read and failed may leave others to be found
+            before = (staged.calls, staged.searches)
+            if wanted == 3 and any(map(year_of, await reader.look(subject(seed.passage)))):
+                await self._explore(pairing.subjects_of, pool, reader, 2, 2 * self.stretch, rng)
+                dated = pairing.of_a_year()
+                result = await self._first_sound(dated, pairing.subjects_of, pool, reader, calls, pairing.by_year)
+                if isinstance(result, Written):
+                    return result
+            more = await self._explore(pairing.sides_of, pool, reader, 2, 2 * self.stretch, rng)
+            result = await pairing.written(wanted)
+            if isinstance(result, Written):
+                return result
+            more = more and before != (staged.calls, staged.searches)
+        return result
 
     async def _repair(
         self,
