@@ -48,7 +48,7 @@ class StagedProposer:
     calls: int = 18
     """Maximum number of (short) model calls for a two-step question; more steps get proportionally more, a repair
     gets half."""
-    searches: int = 6
+    searches: int = 10
     """Maximum number of searches per step, never more than `limits.searches`. One per step is reserved for checks."""
     enough: int = 3
     """Number of promising paths without a common hop at which the proposer stops searching and starts to read."""
@@ -273,7 +273,7 @@ class StagedProposer:
             hopeful = [path for path in found if promise(path, _types(seed), seed.passage) >= _HOPEFUL]
             if len(apart([path for path in hopeful if not reader.fails(path)])) >= self.enough:
                 return True
-            query = self._ahead(seed, passages, reader, wanted, rng) or _next_query(seed, passages, reader.found)
+            query = self._ahead(seed, passages, reader, wanted, rng) or _next_query(seed, passages, reader.found, rng)
             if query is None or reader.staged.searches >= self._most(seed) - wanted:
                 return False
             await search(query)
@@ -290,11 +290,12 @@ class StagedProposer:
         return None
 
 
-def _next_query(seed: Seed, passages: Sequence[Passage], searched: Container[str]) -> str | None:
+def _next_query(seed: Seed, passages: Sequence[Passage], searched: Container[str], rng: random.Random) -> str | None:
     """Return what to search for to find more paths; None if everything was searched for.
 
     In this order: other sections about the seed's subject (those with most names first), names in the subject's
-    passages, other names (clearest first), the seed's first sentence, subjects of the passages found.
+    passages, other names (clearest first), the seed's first sentence, subjects of the passages found. Equals come in
+    random order: in order of the alphabet, the entries of a dictionary all led to the same few names.
     """
     about = normalise(subject(seed.passage))
     named = [
@@ -305,14 +306,15 @@ def _next_query(seed: Seed, passages: Sequence[Passage], searched: Container[str
     ]
     sections = Counter(passage.title for elsewhere, passage, _ in named if not elsewhere)
     names = sorted(
-        (elsewhere, -value.weight - 2 * (value.text in passage.links), value.text)
+        (elsewhere, -value.weight - 2 * (value.text in passage.links), rng.random(), value.text)
         for elsewhere, passage, value in named
     )
+    subjects = sorted({subject(passage) for passage in passages})
     queries = [
         *(title for title, _ in sections.most_common()),
-        *(text for _, _, text in names),
+        *(text for *_, text in names),
         fact_sentences(seed.passage, "")[:_OPENING],
-        *sorted(subject(passage) for passage in passages),
+        *rng.sample(subjects, len(subjects)),
     ]
     return next((query for query in queries if query not in searched), None)
 
