@@ -106,6 +106,7 @@ _AGENTS = {
     "made": "maker",
     "preceded": "predecessor",
     "run": "operator",
+    "scripted": "scriptwriter",
     "succeeded": "successor",
     "sung": "singer",
     "won": "winner",

@@ -80,10 +80,12 @@ async def propose(
     types: tuple[AnswerType, ...] = tuple(AnswerType),
     llm: ScriptedLLM | None = None,
     library: Library | None = None,
+    random_seed: int = 1,
 ) -> Draft:
     proposer = StagedProposer(Prompts(), RolloutLimits(searches=30, top_k=2))
     seed = Seed(0, SEED, target, types[0], types[1:], 3)
-    return await proposer.propose(seed, DirectSession(llm or ScriptedLLM(answer), library or Library()), 1)
+    session = DirectSession(llm or ScriptedLLM(answer), library or Library())
+    return await proposer.propose(seed, session, random_seed)
 
 
 async def solve(question: str, searches: int = 10) -> Trajectory:
@@ -120,6 +122,14 @@ async def test_three_searches_name_one_of_them_and_the_other_is_the_answer() -> 
     )
     solved = await solve(pair.question)
     assert (solved.answer, solved.searches) == ("Lumia", 3)
+
+
+async def test_it_is_compared_with_now_one_and_now_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(COASTS, "Tarnland", ("Blue Horn", "1,301 km"))  # a value that is clearer than that of Quell
+    library = Library([replace(one, text=one.text.replace("301 km", "1,301 km")) for one in WORLD])
+    drafts = [await propose(3, library=library, random_seed=random_seed) for random_seed in range(6)]
+    said = [read_comparison(draft.proposal.question) for draft in drafts if draft.proposal]
+    assert {found.sides[0] for found in said if found} == {"Quell", "Tarnland"}
 
 
 async def test_an_amount_that_must_be_the_answer_is_not_compared() -> None:

@@ -132,6 +132,7 @@ class Pairing:
         """Compare `one` with the amount of another subject, which is named, or given by a clue for four searches."""
         last = one[-1]
         found = await self._others(last.hop, "" if label_above(last.hop) else f"{last.relation} {one[-1].noun}")
+        self.rng.shuffle(found)  # else the clearest is compared with everything
         found.sort(key=lambda hop: not is_said_near(last.relation, fact_sentences(hop.passage, hop.found), hop.found))
         problem: Written | str = f"nothing can be compared with {last.relation!r} of {last.hop.subject!r}"
         for hop in found[:_PARTNERS]:
