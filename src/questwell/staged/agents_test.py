@@ -302,13 +302,15 @@ async def test_a_year_tells_works_of_one_maker_apart() -> None:
 
 async def test_a_year_in_the_question_does_not_tell_the_answer() -> None:
     opened = replace(DATED, text=f"{DATED.text} The Lantern Tower was opened on 3 May 1866.")
-    reads = {"Value: 3 May 1866": "tower | opening date | date", "opening date": "3 May 1866"}
+    reads = {"Value: 3 May 1866": "tower | opening date | date", "Tower opened?": "3 May 1866"}
     draft = await of_two_works(opened, kind=AnswerType.DATE, **reads)
     assert draft.proposal is None, draft.proposal
     later = replace(opened, text=opened.text.replace("3 May 1866", "3 May 1871"))
-    reads = {"Value: 3 May 1871": "tower | opening date | date", "opening date": "3 May 1871"}
+    reads = {"Value: 3 May 1871": "tower | opening date | date", "Tower opened?": "3 May 1871"}
     draft = await of_two_works(later, kind=AnswerType.DATE, **reads)
     assert draft.proposal is not None and draft.proposal.answer == "3 May 1871", draft.problem
+    asked = "When was the 1866 tower whose builder is the designer of Harrow Bridge opened?"
+    assert draft.proposal.question == asked  # in the passage's word, not as an opening date
 
 
 async def test_a_thing_that_the_path_comes_from_must_not_be_meant_as_well() -> None:

@@ -23,7 +23,7 @@ def passage(title: str, text: str) -> Passage:
 GUIDE = passage("Dunwick Guide", "The Dunwick Guide was sold at Harrow Bridge.")
 BRIDGE = passage("Harrow Bridge", "The Harrow Bridge was designed by Elsa Marwood.")
 MARWOOD = passage("Elsa Marwood", "Elsa Marwood built the tower at Orrin Lighthouse.")
-LIGHT = passage("Orrin Lighthouse", "The Orrin Lighthouse was automated in 1968.")
+LIGHT = passage("Orrin Lighthouse", "The Orrin Lighthouse was left automated in 1968.")
 WORLD = (GUIDE, BRIDGE, MARWOOD, LIGHT)
 NESTED = "When was the lighthouse built by the designer of Harrow Bridge automated?"
 """As a solver may be asked."""

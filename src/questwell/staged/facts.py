@@ -19,6 +19,7 @@ from questwell.staged.claims import (
     leads_nowhere,
     meant_by,
 )
+from questwell.staged.events import event
 from questwell.staged.excerpts import shown
 from questwell.staged.likeness import agrees
 from questwell.staged.paths import Hop, Path
@@ -199,6 +200,8 @@ class FactReader:
             kind = Kind(said.get("value", ""))
         except ValueError:
             return f"nothing readable was said of {value!r} in {hop.passage.title!r}"
+        if hop.value.type is AnswerType.DATE and (told := event(text, about, value)):
+            relation, kind = told, Kind.DATE
         amount = hop.value.type is not AnswerType.ENTITY
         labels = self._labels(about)
         if problem := claim_problem(relation, text, about, value, kind, labels, amount=amount):

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from questwell.retrieval.corpora.corpus import subject
 from questwell.scoring.answers import contains, normalise
+from questwell.staged.events import event
 from questwell.staged.spans import is_about, name_weight, names, own_words, spans, stands_alone
 from questwell.types.corpus import Passage
 from questwell.types.game import AnswerType
@@ -58,11 +59,18 @@ def values(passage: Passage) -> tuple[Value, ...]:
     for kind in (AnswerType.DATE, AnswerType.NUMBER):
         found += [Value(span.text, kind, span.aliases, span.weight) for span in spans(passage, about, kind)]
     usable = [
-        Value(one.text, one.type, one.aliases, one.weight + 6 * _fills_a_field(one.text, text))
+        Value(one.text, one.type, one.aliases, one.weight + _told_plainly(one, about, text))
         for one in found
         if _can_be_asked_for(one, text) and is_about(passage, about, one.text) and not contains(passage.title, one.text)
     ]
     return tuple(sorted((one for one in usable if one.weight >= _PLAIN), key=lambda one: -one.weight))
+
+
+def _told_plainly(value: Value, about: str, text: str) -> int:
+    """Return how much clearer a value is than its words say: it fills a field, or something happened on a date."""
+    if _fills_a_field(value.text, text):
+        return 6
+    return 3 * (value.type is AnswerType.DATE and bool(event(text, about, value.text)))
 
 
 def _can_be_asked_for(value: Value, text: str) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from questwell.scoring.answers import contains
+from questwell.staged.events import EVENT
 from questwell.staged.paths import Hop
 from questwell.types.game import AnswerType, SolutionStep
 
@@ -66,16 +67,12 @@ def head_of(relation: str) -> str:
     return _LAST_OF_HEAD.sub("", relation).split()[-1]
 
 
-_HAPPENED = re.compile(
-    r"(?:(?:first|last|originally|officially) )?"
-    r"(?:[a-z]{2,}ed|born|begun|built|found|held|made|seen|set up|shown|sold|won|written)"
-)
 SINCE = re.compile(r"(?P<state>[a-z]+) since")
 
 
 def happened(relation: str) -> bool:
     """Return whether a date's relation says what happened and is no noun: "first seen", "founded", "active since"."""
-    return (_HAPPENED.fullmatch(relation.lower()) or SINCE.fullmatch(relation.lower())) is not None
+    return (re.fullmatch(EVENT, relation.lower()) or SINCE.fullmatch(relation.lower())) is not None
 
 
 def relation_problem(relation: str, fact_text: str, about: str, value: str, value_kind: Kind) -> str | None:
