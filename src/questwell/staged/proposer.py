@@ -33,6 +33,8 @@ _HOPEFUL = 3.0
 """Minimum promise of a path that counts towards `enough`: reading costs more than searching."""
 _OPENING = 300
 """Maximum characters of the seed passage's first sentence as a query."""
+_KEPT = 2
+"""One in this many searches is kept for the checks of what was read, two or three for each path that is tried."""
 _UNREAD = 2
 """Penalty on a path's promise for each hop not yet read."""
 
@@ -274,7 +276,7 @@ class StagedProposer:
             if len(apart([path for path in hopeful if not reader.fails(path)])) >= self.enough:
                 return True
             query = self._ahead(seed, passages, reader, wanted, rng) or _next_query(seed, passages, reader.found, rng)
-            if query is None or reader.staged.searches >= self._most(seed) - wanted:
+            if query is None or reader.staged.searches >= self._most(seed) - max(wanted, self._most(seed) // _KEPT):
                 return False
             await search(query)
         return True
