@@ -1,12 +1,16 @@
 import pytest
 
+from questwell.agents.prompts import Prompts
+from questwell.agents.proposer import FreeProposer
 from questwell.errors import ConfigError
+from questwell.games.rules import Players
 from questwell.recipes.generate.config import Config
 from questwell.recipes.generate.setup import make_players
 from questwell.recipes.runs.config import read_toml, resolve, resolve_saved
 from questwell.recipes.runs.models import ModelConfig
+from questwell.staged.proposer import StagedProposer
 from questwell.store.records import RunInfo
-from questwell.types.trajectory import Role
+from questwell.types.trajectory import Role, Style
 
 
 def test_flags_toml_and_python_say_the_same(tmp_path) -> None:
@@ -64,12 +68,22 @@ def test_what_cannot_be_is_named(values: dict[str, object], clue: str) -> None:
         resolve(ModelConfig, values)
 
 
-def judge_tokens(**values: object) -> int:
-    from questwell.agents.prompts import Prompts
-    from questwell.types.trajectory import Style
+def players(style: Style, **values: object) -> Players:
+    config = resolve(Config, {"seeds": 1, "corpus": "foldoc", "llm": "local", **values})
+    return make_players(config, Prompts(), dict.fromkeys(Role, style))
 
-    config = resolve(Config, {"seeds": 1, "corpus": "foldoc", **values})
-    return make_players(config, Prompts(), dict.fromkeys(Role, Style.FREE)).judge.max_tokens
+
+def judge_tokens(**values: object) -> int:
+    return players(Style.FREE, **values).judge.max_tokens
+
+
+def test_a_staged_proposer_has_searches_for_each_step_unless_it_is_told_how_many() -> None:
+    proposer, told = players(Style.STAGED).proposer, players(Style.STAGED, proposer_searches=7).proposer
+    assert isinstance(proposer, StagedProposer) and isinstance(told, StagedProposer)
+    assert proposer.limits.searches > 4 * proposer.searches
+    assert told.limits.searches == 7
+    free = players(Style.FREE).proposer
+    assert isinstance(free, FreeProposer) and free.limits.searches == 20
 
 
 def test_caps_suit_models_that_think() -> None:

@@ -1,7 +1,8 @@
 """Opens the setup of a run: the corpus for seeds and searches, the models, and the agents."""
 
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from questwell.agents.baselines import OneCall
@@ -147,8 +148,9 @@ def make_players(config: PlayConfig, prompts: Prompts, styles: Mapping[Role, Sty
                 top_k = config.top_k if mode == "one-search" else 0
                 return OneCall(prompts, sampling[Role.WEAK], top_k, structured=styles[Role.WEAK] is Style.STAGED)
 
+    by_step = proposing if config.proposer_searches is not None else replace(proposing, searches=sys.maxsize)
     return Players(
-        proposer=StagedProposer(prompts, proposing, thinking[Role.PROPOSER])
+        proposer=StagedProposer(prompts, by_step, thinking[Role.PROPOSER])
         if styles[Role.PROPOSER] is Style.STAGED
         else FreeProposer(prompts, _dialect(config, proposing=True), proposing, sampling[Role.PROPOSER]),
         solver=searching(Role.SOLVER),
