@@ -49,8 +49,8 @@ class StagedProposer:
     """Maximum number of (short) model calls for a two-step question; more steps get proportionally more, a repair
     gets half."""
     searches: int = 10
-    """Maximum number of searches per step, never more than `limits.searches`. Half of them are kept for checks while
-    there is something to check, one per step in any case."""
+    """Maximum number of searches per step, never more than `limits.searches`. At least one per step is kept for
+    checks."""
     enough: int = 3
     """Number of promising paths without a common hop at which the proposer stops searching and starts to read."""
     reach: int = 20
@@ -98,22 +98,18 @@ class StagedProposer:
             if isinstance(compared, Written):
                 return compared
             problem = compared
-        keep = most // 2
         while True:
             before = (staged.calls, staged.searches)
-            exhausted = not await self._explore(seed, pool, reader, wanted, self.stretch, rng, keep)
+            exhausted = not await self._explore(seed, pool, reader, wanted, self.stretch, rng)
             candidates = paths(tuple(pool.values()), wanted, _types(seed), seed.passage, rng)
             result = await self._first_sound(candidates, seed, pool, reader, calls)
             if isinstance(result, Written):
                 await self._explore(seed, pool, reader, wanted + 1, _AHEAD, rng)
                 return result
             problem = problem if result == _NO_PATH else result
-            if staged.calls >= calls or staged.searches >= most:
+            spent = staged.calls >= calls or staged.searches >= most
+            if exhausted or spent or before == (staged.calls, staged.searches):
                 return problem
-            if exhausted or before == (staged.calls, staged.searches):  # the rest of the searches may find others
-                if keep <= wanted:
-                    return problem
-                keep = max(wanted, keep // 2)
 
     async def _compared(
         self, seed: Seed, pool: dict[str, Passage], reader: FactReader, rng: random.Random, calls: int
@@ -121,16 +117,16 @@ class StagedProposer:
         """Return a comparison, searching for what can be compared and reading it in turn; or why none holds."""
         wanted, staged = seed.target or 2, reader.staged
         pairing = Pairing(seed, pool, reader, rng, self._sound, calls, self._most(seed))
-        more, result, keep = True, _NO_PATH, self._most(seed) // 2
+        more, result = True, _NO_PATH
         while more and staged.calls < calls:  # what was read and failed may leave others to be found
             before = (staged.calls, staged.searches)
             if wanted == 3 and any(map(year_of, await reader.look(subject(seed.passage)))):
-                await self._explore(pairing.subjects_of, pool, reader, 2, 2 * self.stretch, rng, keep)
+                await self._explore(pairing.subjects_of, pool, reader, 2, 2 * self.stretch, rng)
                 dated = pairing.of_a_year()
                 result = await self._first_sound(dated, pairing.subjects_of, pool, reader, calls, pairing.by_year)
                 if isinstance(result, Written):
                     return result
-            more = await self._explore(pairing.sides_of, pool, reader, 2, 2 * self.stretch, rng, keep)
+            more = await self._explore(pairing.sides_of, pool, reader, 2, 2 * self.stretch, rng)
             result = await pairing.written(wanted)
             if isinstance(result, Written):
                 return result
@@ -257,16 +253,18 @@ class StagedProposer:
         wanted: int,
         most: int,
         rng: random.Random,
-        keep: int = 0,
     ) -> bool:
         """Search at most `most` times, until enough paths are found; return whether there is more to search for.
 
-        At least `keep` searches, or `wanted`, are left for the checks of what is read: two or three per path.
+        Some searches are left for the checks of what is read: two per step and one for the whole question, but no more
+        than half of all unless a single one per step needs them.
         The first queries are the seed's subject and section, then the ends of the longest paths, then `_next_query`.
         """
         for looked_up in reader.found.values():  # to check what a name tells apart
             pool.update((passage.id, passage) for passage in looked_up)
         about = normalise(subject(seed.passage))
+        steps = max(wanted, seed.target or 2)
+        kept = max(steps, min(2 * steps + 1, self._most(seed) // 2))
 
         async def search(name: str) -> None:
             pool.update((passage.id, passage) for passage in await reader.look(name))
@@ -281,7 +279,7 @@ class StagedProposer:
             if len(apart([path for path in hopeful if not reader.fails(path)])) >= self.enough:
                 return True
             query = self._ahead(seed, passages, reader, wanted, rng) or _next_query(seed, passages, reader.found, rng)
-            if query is None or reader.staged.searches >= self._most(seed) - max(wanted, keep):
+            if query is None or reader.staged.searches >= self._most(seed) - kept:
                 return False
             await search(query)
         return True

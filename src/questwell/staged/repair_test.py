@@ -123,14 +123,25 @@ async def test_each_step_has_its_share_of_searches() -> None:
     ).proposal
 
 
-async def test_a_search_for_each_step_is_kept_for_the_checks() -> None:
-    """Looking for material may take five of six; then a path of two hops could not be checked."""
-    for target, most in ((2, 4), (5, 1)):
-        library = Library()
-        proposer = replace(PROPOSER, limits=RolloutLimits(searches=6, top_k=2), enough=99)
-        await proposer.propose(seed(target), DirectSession(ScriptedLLM(model()), library), 1)
-        looked_up = [query for query in library.queries if "the" not in query.split()]
-        assert len(looked_up) <= most
+class Endless(Library):
+    """Every search names another place to look, which forms no path."""
+
+    async def search(self, query: str, k: int) -> tuple[Hit, ...]:
+        self.queries.append(query)
+        name = f"Quill {chr(64 + len(self.queries))}arn"
+        return (Hit(Passage(name, f"Fen {name}", f"Fen {name} was designed by {name}.", name), 1.0, 1),)
+
+
+@pytest.mark.parametrize(
+    ("target", "most", "looked_up"),
+    [(2, 20, 15), (3, 30, 23), (2, 8, 4), (2, 6, 3), (2, 4, 2), (5, 6, 1)],
+)
+async def test_searches_are_kept_for_the_checks_of_a_path(target: int, most: int, looked_up: int) -> None:
+    """Two per step and one for the question, but half of a few searches, or one per step if that is more."""
+    library = Endless()
+    proposer = replace(PROPOSER, limits=RolloutLimits(searches=most, top_k=2))
+    await proposer.propose(seed(target), DirectSession(ScriptedLLM(model()), library), 1)
+    assert len(library.queries) == looked_up
 
 
 async def test_paths_of_little_promise_are_not_enough() -> None:
