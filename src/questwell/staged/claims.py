@@ -22,7 +22,7 @@ def claim_problem(
 ) -> str | None:
     """Return why the text of a fact does not support that `value` is the `relation` of `about`; None if it does.
 
-    `labels` are those of all fields about the same subject.
+    `labels` are those of all fields that were seen, about any subject: another passage may say what a heading is.
     """
     problem = relation_problem(relation, fact_text, about, value, kind)
     problem = problem or label_problem(relation, fact_text, value, labels)

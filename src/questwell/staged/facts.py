@@ -203,10 +203,9 @@ class FactReader:
         if hop.value.type is AnswerType.DATE and (told := event(text, about, value)):
             relation, kind = told, Kind.DATE
         amount = hop.value.type is not AnswerType.ENTITY
-        labels = self._labels(about)
-        if problem := claim_problem(relation, text, about, value, kind, labels, amount=amount):
+        if problem := claim_problem(relation, text, about, value, kind, self._labels(), amount=amount):
             return problem
-        if len(meant := meant_by(relation, labels, amount=amount)) > 1:
+        if len(meant := meant_by(relation, self._labels(about), amount=amount)) > 1:
             return f"{relation!r} of {about!r} may be any of {', '.join(map(repr, meant))}"
         noun = said.get("subject", "").strip().lower()
         label = label_of(text, value)
@@ -232,10 +231,11 @@ class FactReader:
                 self._facts[_key(hop)] = problem
         return self._checks[key]
 
-    def _labels(self, about: str) -> set[str]:
-        """Return the labels of all fields about a subject that a search has found."""
-        passages = [one for one in dict.fromkeys(self._seen()) if normalise(subject(one)) == normalise(about)]
-        return {label for passage in passages for label in re.findall(r"(?m)^([^:\n.]{1,80}): ", passage.text)}
+    def _labels(self, about: str = "") -> set[str]:
+        """Return the labels of all fields that a search has found, about one subject or about any."""
+        passages = dict.fromkeys(self._seen())
+        own = [one for one in passages if not about or normalise(subject(one)) == normalise(about)]
+        return {label for passage in own for label in re.findall(r"(?m)^([^:\n.]{1,80}): ", passage.text)}
 
     def _noun(self, hop: Hop, used: Sequence[Fact]) -> str | None:
         """Return what a hop's subject is (such as "film"), if two readings agree and fewer say anything else.

@@ -58,3 +58,22 @@ async def test_a_user_is_named_by_its_own_passage_and_asked_for_as_passages_say_
 async def test_two_things_of_one_name_are_no_chain_nor_what_nobody_calls_the_same(said: str) -> None:
     _, problem = await read_users([], same=said)
     assert problem == "'Ferry Guild' of 'Tarn' is not that of 'Ferry Guild'"
+
+
+@pytest.mark.parametrize("named", [True, False])
+async def test_a_passage_about_another_subject_may_say_that_a_heading_is_a_thing(*, named: bool) -> None:
+    term = passage("Lumia: Rule", "Moot - term in office: 4 years.")
+    other = passage("Quell: Rule", "Moot - name: Great Moot." if named else "Moot - place: Great Hall.")
+
+    class Rules(Library):
+        async def search(self, query: str, k: int) -> tuple[Hit, ...]:
+            return Hit(term, 2.0, 1), Hit(other, 1.0, 2)
+
+    llm = ScriptedLLM(lambda _: json.dumps({"subject": "country", "relation": "term in office", "value": "number"}))
+    reader = FactReader(StagedSession(DirectSession(llm, Rules()), Prompts(), 1), top_k=2)
+    await reader.look("Lumia")
+    found = await reader.read((Hop(term, Value("4 years", AnswerType.NUMBER)),))
+    if named:
+        assert isinstance(found, str) and "says it of something else" in found
+    else:
+        assert not isinstance(found, str)
