@@ -139,7 +139,8 @@ async def test_an_amount_that_must_be_the_answer_is_not_compared() -> None:
 
 async def test_an_amount_without_a_partner_costs_no_model_call() -> None:
     llm, alone = ScriptedLLM(answer), [one for one in WORLD if "Coastline" not in one.text or "Lumia" in one.text]
-    assert (await propose(4, llm=llm, library=Library(alone))).proposal is None
+    draft = await propose(4, llm=llm, library=Library(alone))
+    assert draft.proposal is None and draft.problem == "no two amounts can be compared"
     assert not [request for request in llm.requests if request.messages[-1].content.endswith("Value: 120 km")]
 
 

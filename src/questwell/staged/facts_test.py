@@ -77,3 +77,12 @@ async def test_a_passage_about_another_subject_may_say_that_a_heading_is_a_thing
         assert isinstance(found, str) and "says it of something else" in found
     else:
         assert not isinstance(found, str)
+
+
+async def test_what_happened_is_not_read_for_an_amount() -> None:
+    town = passage("Lumia", "Lumia was settled on 40,000 hectares.")
+    llm = ScriptedLLM(lambda _: json.dumps({"subject": "town", "relation": "settled area", "value": "number"}))
+    reader = FactReader(StagedSession(DirectSession(llm, Library()), Prompts(), 1), top_k=2)
+    found = await reader.read((Hop(town, Value("40,000 hectares", AnswerType.NUMBER)),))
+    assert not isinstance(found, str), found
+    assert [fact.relation for fact in found] == ["settled area"]

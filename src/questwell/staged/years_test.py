@@ -58,11 +58,23 @@ def answer(request: Request) -> str:
 
 
 async def propose(
-    types: tuple[AnswerType, ...] = (AnswerType.ENTITY,), library: Sequence[Passage] = WORLD, target: int = 3
+    types: tuple[AnswerType, ...] = (AnswerType.ENTITY,),
+    library: Sequence[Passage] = WORLD,
+    target: int = 3,
+    llm: ScriptedLLM | None = None,
 ) -> Draft:
     proposer = StagedProposer(Prompts(), RolloutLimits(searches=30, top_k=2))
     seed = Seed(0, library[0], target, types[0], types[1:], 3)
-    return await proposer.propose(seed, DirectSession(ScriptedLLM(answer), Library(library)), 1)
+    return await proposer.propose(seed, DirectSession(llm or ScriptedLLM(answer), Library(library)), 1)
+
+
+def undated(one: Passage) -> Passage:
+    return passage(one.title, re.sub(r"a \d{4} ", "a ", one.text))
+
+
+WINDLASS, GOOPY, CATCHFLY, MARRAM, _ = WORLD
+ONE_DATED = (undated(WINDLASS), GOOPY)
+"""Only Goopy, of 1960, can be compared by its year."""
 
 
 async def test_what_two_searches_find_is_compared_by_its_year_with_another_that_is_named() -> None:
@@ -126,3 +138,43 @@ async def test_two_and_four_searches_compare_no_years() -> None:
     for target in (2, 4):
         pair = (await propose(target=target)).proposal
         assert pair is None or read_comparison(pair.question) is None
+
+
+@pytest.mark.parametrize(("year", "may"), [(1958, True), (1959, False), (1961, False), (1962, True)])
+async def test_two_years_are_far_enough(year: int, *, may: bool) -> None:
+    other = passage("Ramson", f"Ramson is a {year} war film directed by Ivo Tamm.")
+
+    def reads(request: Request) -> str:
+        asked = request.messages[-1].content.splitlines()[-1].removeprefix("Question: ")
+        return json.dumps({"answer": str(year)}) if asked == "What is the year of Ramson?" else answer(request)
+
+    pair = (await propose(library=[*ONE_DATED, other], llm=ScriptedLLM(reads))).proposal
+    assert (pair is not None) is may
+    if pair is not None:
+        assert pair.answer == "Goopy"
+
+
+async def test_a_name_of_two_things_is_compared_with_nothing() -> None:
+    film, book = passage("Marram (film)", MARRAM.text), passage("Marram (book)", "Marram is a book of war.")
+    assert (await propose(library=[*ONE_DATED, film])).proposal is not None
+    assert (await propose(library=[*ONE_DATED, film, book])).proposal is None
+
+
+@pytest.mark.parametrize("misread", ["Goopy", "Marram"])
+async def test_a_year_that_is_not_read_back_is_not_compared(misread: str) -> None:
+    def reads(request: Request) -> str:
+        asked = request.messages[-1].content.splitlines()[-1].removeprefix("Question: ")
+        return json.dumps({"answer": "1901"}) if asked == f"What is the year of {misread}?" else answer(request)
+
+    assert (await propose(library=[*ONE_DATED, MARRAM])).proposal is not None
+    assert (await propose(library=[*ONE_DATED, MARRAM], llm=ScriptedLLM(reads))).proposal is None
+
+
+async def test_what_cannot_be_compared_by_its_year_costs_no_call() -> None:
+    for types, library in (
+        ((AnswerType.ENTITY,), [undated(WINDLASS), undated(GOOPY), MARRAM]),
+        ((AnswerType.DATE,), [WINDLASS, GOOPY, MARRAM]),
+    ):
+        llm = ScriptedLLM(answer)
+        assert (await propose(types, library, llm=llm)).proposal is None
+        assert not llm.requests
