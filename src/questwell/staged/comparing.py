@@ -141,6 +141,8 @@ def compared(one: Side, other: Side) -> Written | str:
     greater = values[0] > values[1] or not named
     word = _GREATER[one[-1].hop.type][greater]
     said = [described(side[:-1]) if len(side) > 1 else side[0].hop.subject for side in (one, other)]
+    if all(phrase.startswith("the one ") for phrase in said):
+        return "nothing says what the two are"
     chosen = one if (values[0] > values[1]) == greater else other
     asked = f"{_which(one[-1], word)}, {said[1]} or {said[0]}?"
     if read_comparison(asked) is None:

@@ -298,6 +298,16 @@ def test_dates_of_what_happened_are_compared_in_words_that_the_solver_reads(
     assert "not of one kind" in str(compared((used, of_when(relation, "1920", 1)), (other,)))
 
 
+def test_two_that_are_only_said_to_use_something_are_not_compared() -> None:
+    def user(of: Passage, noun: str) -> Fact:
+        return Fact(Hop(of, Value("Lumia", AnswerType.ENTITY)), "user", "tool", Kind.THING, value_noun=noun)
+
+    early, late = of_when("first seen", "1920", 1), of_when("first seen", "1960", 3)
+    assert "nothing says what" in str(compared((user(BRIDGE, ""), early), (user(MARWOOD, ""), late)))
+    assert not isinstance(compared((user(BRIDGE, "club"), early), (user(MARWOOD, ""), late)), str)
+    assert not isinstance(compared((user(BRIDGE, ""), early), (late,)), str)
+
+
 @pytest.mark.parametrize(
     "question",
     [
