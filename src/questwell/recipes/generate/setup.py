@@ -148,6 +148,7 @@ def make_players(config: PlayConfig, prompts: Prompts, styles: Mapping[Role, Sty
                 top_k = config.top_k if mode == "one-search" else 0
                 return OneCall(prompts, sampling[Role.WEAK], top_k, structured=styles[Role.WEAK] is Style.STAGED)
 
+    # a staged proposer counts its searches by step, unless it is told how many in all
     by_step = proposing if config.proposer_searches is not None else replace(proposing, searches=sys.maxsize)
     return Players(
         proposer=StagedProposer(prompts, by_step, thinking[Role.PROPOSER])
