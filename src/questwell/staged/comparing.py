@@ -14,7 +14,7 @@ from questwell.staged.claims import label_of
 from questwell.staged.drafting import Written
 from questwell.staged.paths import Hop, Path, leading_to
 from questwell.staged.spans import fact_sentences
-from questwell.staged.wording import OF_A_YEAR, SINCE, Fact, described, happened, steps, with_article
+from questwell.staged.wording import OF_A_YEAR, SINCE, UNNAMED, Fact, described, happened, steps, with_article
 from questwell.types.corpus import Passage
 from questwell.types.derivation import Derivation, Operand, Operation
 from questwell.types.game import AnswerType
@@ -141,7 +141,7 @@ def compared(one: Side, other: Side) -> Written | str:
     greater = values[0] > values[1] or not named
     word = _GREATER[one[-1].hop.type][greater]
     said = [described(side[:-1]) if len(side) > 1 else side[0].hop.subject for side in (one, other)]
-    if all(phrase.startswith("the one ") for phrase in said):
+    if all(phrase.startswith(UNNAMED) for phrase in said):  # a name beside it may say it
         return "nothing says what the two are"
     chosen = one if (values[0] > values[1]) == greater else other
     asked = f"{_which(one[-1], word)}, {said[1]} or {said[0]}?"

@@ -112,3 +112,22 @@ async def test_a_group_is_described_by_its_tool_and_the_solver_needs_as_many_sea
     solver = StagedSolver(Prompts(), RolloutLimits(turns=10, searches=10, top_k=2), 1.0)
     solved = await solver.solve(question, DirectSession(ScriptedLLM(answer), Library()), 1)
     assert (solved.answer, solved.searches) == (right, target)
+
+
+@pytest.mark.parametrize(
+    ("noun", "asked"), [("club", "Since when has the club that uses Goopy been active?"), ("", None)]
+)
+async def test_a_user_of_which_nothing_says_what_it_is_is_not_asked_about(noun: str, asked: str | None) -> None:
+    def reads(request: Request) -> str:
+        said = json.loads(answer(request))
+        if said.get("relation") == "user":
+            said["value"] = "thing"
+        elif said.get("relation") == "active since":
+            said["subject"] = noun
+        return json.dumps(said)
+
+    proposer = StagedProposer(Prompts(), RolloutLimits(searches=30, top_k=2))
+    seed = Seed(0, WORLD[0], 2, AnswerType.DATE, (), 3)
+    draft = await proposer.propose(seed, DirectSession(ScriptedLLM(reads), Library(WORLD[:2])), 1)
+    assert (draft.proposal.question if draft.proposal else None) == asked
+    assert asked or "nothing says what is meant" in draft.problem

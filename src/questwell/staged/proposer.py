@@ -22,7 +22,7 @@ from questwell.staged.paths import Path, apart, is_ambiguous, paths, promise, se
 from questwell.staged.session import StagedSession
 from questwell.staged.spans import fact_sentences, year_of
 from questwell.staged.values import values
-from questwell.staged.wording import Fact
+from questwell.staged.wording import UNNAMED, Fact
 from questwell.types.corpus import Passage
 from questwell.types.game import AnswerType, ExecutionFeedback, Repair, Round, Seed
 
@@ -217,7 +217,10 @@ class StagedProposer:
     async def _written(self, path: Path, seed: Seed, pool: dict[str, Passage], reader: FactReader) -> Written | str:
         """Write a path as a question if its facts are sound."""
         facts = await self._sound(path, seed, pool, reader)
-        return facts if isinstance(facts, str) else written_of(facts)
+        if isinstance(facts, str):
+            return facts
+        written = written_of(facts)
+        return f"nothing says what is meant by {UNNAMED!r}" if UNNAMED in written.question else written
 
     async def _sound(
         self, path: Path, seed: Seed, pool: dict[str, Passage], reader: FactReader

@@ -120,6 +120,10 @@ def is_agent(fact: Fact) -> bool:
     return fact.relation == USER or (named and head_of(fact.relation).lower().endswith(HUMAN_ENDS))
 
 
+UNNAMED = "the one that uses "
+"""Beginning of a phrase for a user when nothing says what it is."""
+
+
 def of(fact: Fact, subject: str) -> str:
     """Return what the value is to a subject: "capital of Lumia", "company that uses Tarn"."""
     if fact.relation != USER:
