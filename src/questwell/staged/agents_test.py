@@ -8,7 +8,6 @@ from questwell.agents.proposer import Draft
 from questwell.agents.session import DirectSession
 from questwell.errors import LLMTimeout, RetrievalTimeout
 from questwell.llm.scripted import ScriptedLLM
-from questwell.staged import proposer
 from questwell.staged.conftest import ASKED, BRIDGE, GUIDE, LIGHT, MARWOOD, PROPOSER, Library, model, passage, seed
 from questwell.staged.facts import FactReader
 from questwell.staged.paths import Hop
@@ -314,8 +313,7 @@ async def test_a_year_in_the_question_does_not_tell_the_answer() -> None:
     assert draft.proposal.question == asked  # in the passage's word, not as an opening date
 
 
-async def test_a_thing_that_the_path_comes_from_must_not_be_meant_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proposer, "_LUCK", 0)  # the reason that is told is of the path that is tried last
+async def test_a_thing_that_the_path_comes_from_must_not_be_meant_as_well() -> None:
     doubled = await of_two_works(TOWER, **{"builder of Harrow Bridge": "Elsa Marwood"})
     assert doubled.proposal is None and "is answered with 'Elsa Marwood' too" in doubled.problem
     one = {

@@ -33,8 +33,6 @@ _HOPEFUL = 3.0
 """Minimum promise of a path that counts towards `enough`: reading costs more than searching."""
 _OPENING = 300
 """Maximum characters of the seed passage's first sentence as a query."""
-_LUCK = 2
-"""Maximum random addition to a path's promise."""
 _UNREAD = 2
 """Penalty on a path's promise for each hop not yet read."""
 
@@ -104,7 +102,7 @@ class StagedProposer:
             before = (staged.calls, staged.searches)
             exhausted = not await self._explore(seed, pool, reader, wanted, self.stretch, rng)
             candidates = paths(tuple(pool.values()), wanted, _types(seed), seed.passage, rng)
-            result = await self._first_sound(candidates, seed, pool, reader, calls, rng)
+            result = await self._first_sound(candidates, seed, pool, reader, calls)
             if isinstance(result, Written):
                 await self._explore(seed, pool, reader, wanted + 1, _AHEAD, rng)
                 return result
@@ -126,7 +124,7 @@ class StagedProposer:
             if wanted == 3 and any(map(year_of, pool.values())):
                 await self._explore(pairing.subjects_of, pool, reader, 2, 2 * self.stretch, rng)
                 dated = pairing.of_a_year()
-                result = await self._first_sound(dated, pairing.subjects_of, pool, reader, calls, rng, pairing.by_year)
+                result = await self._first_sound(dated, pairing.subjects_of, pool, reader, calls, pairing.by_year)
                 if isinstance(result, Written):
                     return result
             result = await pairing.written(wanted)
@@ -165,7 +163,7 @@ class StagedProposer:
                 for path in paths(tuple(pool.values()), length, _types(seed), seed.passage, rng)
                 if not diagnosis.faulty(path) and _told([hop.passage for hop in path], path[-1].found) not in used
             ]
-            result = await self._first_sound(candidates, seed, pool, reader, self.calls * lengths[0] // 4, rng)
+            result = await self._first_sound(candidates, seed, pool, reader, self.calls * lengths[0] // 4)
             if isinstance(result, Written):
                 return result
             problem = problem if result == _NO_PATH else result
@@ -178,23 +176,19 @@ class StagedProposer:
         pool: dict[str, Passage],
         reader: FactReader,
         calls: int,
-        rng: random.Random,
         write: Callable[[Path], Awaitable[Written | str]] | None = None,
     ) -> Written | str:
         """Return the first path whose facts hold, within `calls` model calls; else why the last path failed.
 
-        The most promising path is tried first, with some luck, else seeds that come to the same passages all get the
-        same question. A hop that was already read raises the promise of every path with it.
+        The most promising path is tried first. A hop that was already read raises the promise of every path with it.
         `write` puts a path into words if it holds, or says why not; by default as a question for the path's end.
         """
         problem = _NO_PATH
 
-        left, undecided, progress = list(candidates), list[Path](), -1
-        luck = {id(path): rng.uniform(0, _LUCK) for path in left}
-
         def promising(path: Path) -> float:
-            return promise(path, _types(seed), seed.passage) + luck[id(path)] - _UNREAD * reader.unknown(path)
+            return promise(path, _types(seed), seed.passage) - _UNREAD * reader.unknown(path)
 
+        left, undecided, progress = list(candidates), list[Path](), -1
         while reader.staged.calls < calls and reader.staged.searches < self._most(seed):
             left = [path for path in left if not reader.fails(path)]
             if not left:

@@ -1,7 +1,6 @@
 """How the staged proposer repairs: by a longer path, another one, or none; and that it keeps to its budgets."""
 
 import random
-from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -257,34 +256,3 @@ async def test_a_question_is_rewritten_with_a_hop_in_front() -> None:
         session = DirectSession(ScriptedLLM(model(**change)), Library())
         draft, why = await rewriter.rewrite(seed(3), (last,), told, session, 1)
         assert (draft.proposal, why) == (None, None), change
-
-
-async def test_seeds_that_come_to_the_same_passages_do_not_all_get_the_same_question() -> None:
-    hall = Passage("h", "Fen Hall", "Fen Hall was designed by Ole Brandt. Fen Hall was brought from Quell Isle.", "h")
-    brandt = Passage("o", "Ole Brandt", "Ole Brandt was born in 1901.", "o")
-    isle = Passage("q", "Quell Isle", "Quell Isle was settled in 1777.", "q")
-    reads = {
-        "Value: Ole Brandt": "hall | designer | person",
-        "Value: Quell Isle": "hall | place of origin | place",
-        "Value: 1901": "person | birth | date",
-        "Value: 1777": "island | settlement | date",
-        "designer of Fen Hall?": "Ole Brandt",
-        "place of origin of Fen Hall?": "Quell Isle",
-        "Brandt born": "1901",
-        "Isle settled": "1777",
-    }
-
-    class Land(Library):
-        async def search(self, query: str, k: int) -> tuple[Hit, ...]:
-            named = [one for one in (hall, brandt, isle) if one.title in query]
-            return tuple(Hit(one, 1.0, rank) for rank, one in enumerate(named, 1))
-
-    asked: Counter[str] = Counter()
-    for random_seed in range(30):
-        begun = replace(seed(2), passage=hall)
-        draft = await PROPOSER.propose(begun, DirectSession(ScriptedLLM(model(**reads)), Land()), random_seed)
-        assert draft.proposal is not None, draft.problem
-        asked[draft.proposal.question] += 1
-    plain, other = asked.most_common()
-    assert plain[0] == "When was the designer of Fen Hall born?"  # the clearer one, by far not always
-    assert other[1] >= 3
