@@ -298,6 +298,11 @@ def test_dates_of_what_happened_are_compared_in_words_that_the_solver_reads(
     assert "not of one kind" in str(compared((used, of_when(relation, "1920", 1)), (other,)))
 
 
+async def test_a_side_that_is_a_name_is_looked_up_as_it_stands() -> None:
+    asked = "Which has the greater coastline, Trouble in Quell or Lumia?"  # "the coastline of Trouble" is no part of it
+    assert (await solve(asked)).queries[0] == "What is the coastline of Trouble in Quell?"
+
+
 def test_two_that_are_only_said_to_use_something_are_not_compared() -> None:
     def user(of: Passage, noun: str) -> Fact:
         return Fact(Hop(of, Value("Lumia", AnswerType.ENTITY)), "user", "tool", Kind.THING, value_noun=noun)

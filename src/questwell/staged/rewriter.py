@@ -14,7 +14,7 @@ from questwell.staged.drafting import Written, draft_of
 from questwell.staged.facts import FactReader
 from questwell.staged.paths import Hop, leading_to
 from questwell.staged.session import StagedSession
-from questwell.staged.wording import described, put_in_place, steps
+from questwell.staged.wording import UNNAMED, described, put_in_place, steps
 from questwell.types.corpus import Passage
 from questwell.types.game import ExecutionFeedback, Proposal, Repair, Round, Seed
 from questwell.types.gates import TOO_EASY, GateOutcome
@@ -94,7 +94,9 @@ async def _extended(base: Proposal, hop: Hop, start: Passage, reader: FactReader
         return facts
     if problem := await reader.same(facts[0], start) or await reader.leads_on(facts[0]):
         return problem
-    question = put_in_place(described(facts), hop.found, base.question)
+    if (phrase := described(facts)).startswith(UNNAMED):
+        return f"nothing says what {hop.found!r} is"
+    question = put_in_place(phrase, hop.found, base.question)
     if question is None:
         return f"no phrase can take the place of {hop.found!r} in {base.question!r}"
     return Written(question, base.answer, base.aliases, (*steps(facts), *base.steps), tuple(evidence.values()))

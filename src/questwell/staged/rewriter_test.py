@@ -142,3 +142,14 @@ async def test_a_model_that_fails_ends_it_as_data(error: Exception, stop: StopRe
 async def test_a_retriever_that_fails_is_an_error() -> None:
     draft, _ = await rewrite(round_of(PLAIN, 2), library=Library(RetrievalTimeout("late")))
     assert draft.trajectory.stop is StopReason.ERRORED and draft.trajectory.error == "RetrievalTimeout: late"
+
+
+@pytest.mark.parametrize("kind", ["thing", "organization"])
+async def test_a_user_is_a_description_only_if_something_says_what_it_is(kind: str) -> None:
+    reads = {"Value: Orrin Lighthouse": f"engineer | user | {kind}", "Marwood used by": "Orrin Lighthouse"}
+    draft, _ = await rewrite(round_of(PLAIN, 1), llm=ScriptedLLM(model(**reads)))
+    if kind == "thing":
+        assert draft.proposal is None and draft.problem == "nothing says what 'Orrin Lighthouse' is"
+    else:
+        assert draft.proposal is not None, draft.problem
+        assert draft.proposal.question == "When was the organization that uses Elsa Marwood automated?"

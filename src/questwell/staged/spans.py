@@ -120,9 +120,10 @@ def year_of(passage: Passage) -> str | None:
 
 def is_of_its_year(passage: Passage, noun: str) -> bool:
     """Return whether a document's first sentence gives a year for what it calls its subject: "a 1969 war film"."""
-    year = year_of(passage)
+    if (year := year_of(passage)) is None:
+        return False
     said = rf"\b{year}(?: [\w-]+){{0,6}}? {re.escape(noun)}\b"
-    return year is not None and re.search(said, fact_sentences(passage, "")) is not None
+    return re.search(said, fact_sentences(passage, "")) is not None
 
 
 _OF_A_YEAR = re.compile(r"\b(?:is|was) (?:an?|the) ((?:1[4-9]|20)\d\d)\b(?! ?[-–]\d)")

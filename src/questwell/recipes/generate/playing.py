@@ -73,7 +73,7 @@ class PlayConfig(SpendingConfig, SearchConfig):
     proposer_turns: int = Field(default=20, ge=1)
     """Maximum number of messages of a free proposer."""
     proposer_searches: int | None = Field(default=None, ge=0)
-    """Maximum number of searches of a proposer; 20 by default, for a staged one 10 per step."""
+    """Maximum number of searches of a proposer; 20 by default, 10 per step if a staged one writes new questions."""
     solver_turns: int = Field(default=10, ge=1)
     """Maximum number of messages of a free solver."""
     solver_searches: int = Field(default=10, ge=0)
